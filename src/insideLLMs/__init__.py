@@ -1,0 +1,1 @@
+"""git diff and pytest for the behaviour of language models."""

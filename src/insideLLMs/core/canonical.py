@@ -1,0 +1,155 @@
+"""Canonical JSON and digests: the one place that decides how a value is spelt.
+
+Two forms. *Lines* are what we store: sorted keys, floats stay floats, digests over the bytes as written.
+*Identities* (trial keys, run ids) are SHA-256 over RFC 8785 (JCS) text behind a versioned prefix, so that
+another language can recompute them from parsed JSON.
+"""
+
+import hashlib
+import math
+
+import msgspec
+import orjson
+
+from insideLLMs.core.errors import CanonicalError
+
+MAX_INTEGER = 2**53 - 1
+_EXPONENT_FROM = 1e21  # ECMAScript's Number::toString switches to exponents here (RFC 8785, 3.2.2.3)
+_EXPONENT_BELOW = 1e-6
+
+
+def check(value: object, *, at: str = "$") -> None:
+    """Raise CanonicalError, naming the place as a JSON path, if `value` has no canonical form."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise CanonicalError(f"{at} has the key {key!r}; keys must be text")
+            _check_text(key, at)
+            check(item, at=f"{at}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            check(item, at=f"{at}[{position}]")
+    else:
+        _check_scalar(value, at)
+
+
+def _check_scalar(value: object, at: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, at)
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise CanonicalError(f"{at} is {value}; integers must lie within 2^53-1 either side of zero")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise CanonicalError(f"{at} is {value}; numbers must be finite")
+    elif value is not None:
+        raise CanonicalError(f"{at} is of type {type(value).__name__}; only JSON values can be stored")
+
+
+def _check_text(text: str, at: str) -> None:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise CanonicalError(f"{at} holds a lone surrogate at position {error.start}") from error
+
+
+def line(value: object) -> bytes:
+    """Return the stored form of `value` without a newline: UTF-8, sorted keys, no spaces.
+
+    `value` may be a JSON value or a msgspec Struct. Raises CanonicalError for what has no canonical form.
+    """
+    plain = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+    check(plain)
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+
+
+def pretty(value: object) -> bytes:
+    """Return `line` laid out for people: two spaces of indent and a final newline."""
+    plain = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+    check(plain)
+    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def jcs(value: object) -> bytes:
+    """Return the RFC 8785 form of a JSON value or a Struct; integers beyond 2^53-1 are refused, not rounded."""
+    plain = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+    check(plain)
+    if _is_plain(plain):
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    return _spell(plain).encode()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether orjson's sorted output is already RFC 8785: no floats, and keys whose order no encoding changes."""
+    if isinstance(value, dict):
+        return all(key.isascii() and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return not isinstance(value, float)
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{_spell(key)}:{_spell(value[key])}" for key in keys) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_spell(item) for item in value) + "]"
+    if isinstance(value, float):
+        return _spell_number(value)
+    return orjson.dumps(value).decode()
+
+
+def _spell_number(value: float) -> str:
+    """Spell a float as ECMAScript does: Python's repr has the same shortest digits in another layout."""
+    if value == 0:
+        return "0"
+    magnitude = abs(value)
+    mantissa, _, exponent_text = repr(magnitude).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    fraction = fraction.rstrip("0")
+    exponent = int(exponent_text or 0) - len(fraction)
+    digits = (whole + fraction).lstrip("0")
+    trimmed = digits.rstrip("0")
+    exponent += len(digits) - len(trimmed)
+    sign = "-" if value < 0 else ""
+    point = len(trimmed) + exponent
+    if magnitude >= _EXPONENT_FROM or magnitude < _EXPONENT_BELOW:
+        tail = f".{trimmed[1:]}" if len(trimmed) > 1 else ""
+        return f"{sign}{trimmed[0]}{tail}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+    if exponent >= 0:
+        return sign + trimmed + "0" * exponent
+    if point > 0:
+        return f"{sign}{trimmed[:point]}.{trimmed[point:]}"
+    return f"{sign}0.{'0' * -point}{trimmed}"
+
+
+def identity(kind: str, value: object) -> str:
+    """Return the hex SHA-256 of `value` as an identity of `kind`, e.g. ``identity("run/1", spec)``.
+
+    The hashed bytes are ``insidellms/<kind>\\n`` and the RFC 8785 form.
+    """
+    return hashlib.sha256(f"insidellms/{kind}\n".encode() + jcs(value)).hexdigest()
+
+
+class MerkleTree:
+    """The RFC 6962 (2.1) Merkle tree hash over lines, computed as they stream by in O(log n) memory."""
+
+    def __init__(self) -> None:
+        self._subtrees: list[tuple[int, bytes]] = []
+
+    def add(self, leaf: bytes) -> None:
+        size, digest = 1, hashlib.sha256(b"\x00" + leaf).digest()
+        while self._subtrees and self._subtrees[-1][0] == size:
+            digest = hashlib.sha256(b"\x01" + self._subtrees.pop()[1] + digest).digest()
+            size *= 2
+        self._subtrees.append((size, digest))
+
+    def root(self) -> str:
+        """Return the hex root of what was added so far; of nothing it is the SHA-256 of no bytes."""
+        if not self._subtrees:
+            return hashlib.sha256(b"").hexdigest()
+        digest = self._subtrees[-1][1]
+        for _, left in reversed(self._subtrees[:-1]):
+            digest = hashlib.sha256(b"\x01" + left + digest).digest()
+        return digest.hex()

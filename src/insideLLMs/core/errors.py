@@ -1,0 +1,231 @@
+"""Every error that insideLLMs raises, and the exit codes of the command.
+
+::
+
+    InsideLLMsError                 expected: the message says what, where and how to mend it (exit 1)
+    ├── ConfigError                 an experiment file or an option; carries every Problem at once
+    ├── DatasetError                a dataset that cannot be read, hashed or selected from
+    ├── PluginError                 a plug-in name
+    │   ├── UnknownPluginError      (also KeyError)
+    │   └── DuplicatePluginError    (also ValueError)
+    ├── CanonicalError              a value that canonical JSON refuses (also ValueError)
+    ├── RunDirectoryError           a run directory that cannot be used
+    │   ├── LockedError             another process is writing there
+    │   ├── JournalError            a journal damaged in the middle
+    │   ├── PlanMismatchError       a resume of another experiment
+    │   └── StorageError            the disk refused a write
+    ├── CompareError                two runs that cannot be compared
+    ├── ModelError                  one failed call to a model; `status`, `retryable`, `fatal` say what follows
+    │   ├── RateLimitError          429 and its kin
+    │   ├── ModelTimeoutError       (also TimeoutError)
+    │   ├── ServerError             5xx
+    │   ├── ConnectionFailedError   refused, reset, TLS, DNS
+    │   ├── BadAnswerError          a body that is not what the API promises
+    │   ├── RequestRefusedError     4xx: this request is wrong
+    │   ├── AuthError               401, 403; fatal
+    │   ├── ModelNotFoundError      404; fatal
+    │   └── ModelUnavailableError   a missing extra or missing weights; fatal
+    ├── ProbeExecutionError         a Trial failed under `stop_on_error`
+    │   └── TrialTimeoutError       (also TimeoutError)
+    └── NothingToDoError            no examples, no trials, no answers: never a green run
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the command's exit code means; one meaning each."""
+
+    OK = 0
+    """Done, and the gate (if any) passed."""
+    ERROR = 1
+    """An expected error; the message says how to mend it."""
+    UNEXPECTED = 2
+    """Wrong usage of the command line, or a bug in insideLLMs."""
+    GATE_FAILED = 3
+    """The comparison found what the policy forbids."""
+    INCONCLUSIVE = 4
+    """The comparison could not be decided."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C or SIGTERM; the run directory can be resumed."""
+
+
+class InsideLLMsError(Exception):
+    """An expected error.
+
+    `message` says what is wrong and where; `fix` says how to mend it.
+    """
+
+    def __init__(self, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a file: `line` and `column` count from 1, and are None where there is no file."""
+
+    message: str
+    field: str = ""
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = ": ".join(part for part in (place, self.field, self.message) if part)
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class ConfigError(InsideLLMsError):
+    """An experiment that cannot be run; `problems` holds everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem], *, fix: str | None = None) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{count} problem{'s' if count != 1 else ''} in the experiment:\n"
+        super().__init__(head + "\n".join(f"  {problem}" for problem in self.problems), fix=fix)
+
+
+class DatasetError(InsideLLMsError):
+    """A dataset that cannot be read, hashed or selected from."""
+
+
+class PluginError(InsideLLMsError):
+    """A plug-in that cannot be found, loaded or registered."""
+
+
+class UnknownPluginError(PluginError, KeyError):
+    """No plug-in has this name."""
+
+    __str__ = InsideLLMsError.__str__
+
+
+class DuplicatePluginError(PluginError, ValueError):
+    """Two plug-ins claim one name."""
+
+
+class CanonicalError(InsideLLMsError, ValueError):
+    """A value that canonical JSON refuses: NaN, infinity, too large an integer, a lone surrogate, another type."""
+
+
+class RunDirectoryError(InsideLLMsError):
+    """A run directory that cannot be used as asked."""
+
+
+class LockedError(RunDirectoryError):
+    """Another process is writing to this run directory."""
+
+
+class JournalError(RunDirectoryError):
+    """A journal that is damaged elsewhere than in its last line."""
+
+
+class PlanMismatchError(RunDirectoryError):
+    """A resume of a run whose experiment, dataset or model has changed."""
+
+
+class StorageError(RunDirectoryError):
+    """The disk refused a read or a write."""
+
+
+class CompareError(InsideLLMsError):
+    """Two runs that cannot be compared as asked."""
+
+
+class NothingToDoError(InsideLLMsError):
+    """Nothing was selected or nothing was answered; reported as an error so that it can never pass for success."""
+
+
+class ModelError(InsideLLMsError):
+    """One failed call to a model.
+
+    `status` is the Outcome it leads to, `retryable` whether another attempt makes sense, `fatal` whether
+    the run should stop because every later call would fail alike.
+    """
+
+    status: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+    fatal: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str | None = None,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, fix=fix)
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitError(ModelError):
+    """The provider asked us to slow down; `retry_after_s` is its wish, if it named one."""
+
+    status = "rate_limited"
+    retryable = True
+
+
+class ModelTimeoutError(ModelError, TimeoutError):
+    """No answer in time."""
+
+    status = "timeout"
+    retryable = True
+
+
+class ServerError(ModelError):
+    """The provider failed (5xx)."""
+
+    retryable = True
+
+
+class ConnectionFailedError(ModelError):
+    """No connection, or it broke."""
+
+    retryable = True
+
+
+class BadAnswerError(ModelError):
+    """The provider answered with something that its API does not promise."""
+
+    retryable = True
+
+
+class RequestRefusedError(ModelError):
+    """The provider says that this request is wrong (4xx)."""
+
+
+class AuthError(ModelError):
+    """The key is missing, wrong, or may not do this."""
+
+    fatal = True
+
+
+class ModelNotFoundError(ModelError):
+    """The provider does not have this model, or nothing answers at this path."""
+
+    fatal = True
+
+
+class ModelUnavailableError(ModelError):
+    """A model that cannot be started here: an extra or its weights are missing."""
+
+    fatal = True
+
+
+class ProbeExecutionError(InsideLLMsError):
+    """A Trial failed and the run was told to stop on errors."""
+
+
+class TrialTimeoutError(ProbeExecutionError, TimeoutError):
+    """A Trial timed out and the run was told to stop on errors."""

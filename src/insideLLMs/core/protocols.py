@@ -1,0 +1,152 @@
+"""What a plug-in author implements: models and probes. Nothing else needs to be read.
+
+A model is anything with `generate(prompt) -> str` (sync or async); a probe is anything with
+`run(model, data)` (sync or async), or a PromptProbe, whose two pure functions let the engine do the calling.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import msgspec
+
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model says of itself."""
+
+    name: str
+    provider: str
+    model_id: str
+    extra: dict[str, JsonValue] = {}
+
+
+class Model:
+    """Base class of a user's own model: override `generate`; everything else has a default.
+
+    `generate` and `agenerate` get the prompt as text and may take keyword options. A chat comes to `chat`
+    when it is overridden; otherwise its messages are joined into one prompt.
+    """
+
+    name: str
+    model_id: str
+
+    def __init__(self, name: str, model_id: str | None = None) -> None:
+        self.name = name
+        self.model_id = model_id or name
+
+    def generate(self, prompt: str, **kwargs: Any) -> str:
+        """Answer `prompt`."""
+        raise TypeError(f"{type(self).__name__} must define generate(prompt, **kwargs)")
+
+    def chat(self, messages: list[dict[str, Any]], **kwargs: Any) -> str:
+        """Answer a chat; each message has `role` and `content`."""
+        return self.generate(join_chat(messages), **kwargs)
+
+    def stream(self, prompt: str, **kwargs: Any) -> Iterator[str]:
+        """Yield the answer in pieces."""
+        yield self.generate(prompt, **kwargs)
+
+    def info(self) -> ModelInfo:
+        """Describe the model."""
+        return ModelInfo(name=self.name, provider=type(self).__name__.removesuffix("Model"), model_id=self.model_id)
+
+
+def join_chat(messages: Iterable[Mapping[str, Any]]) -> str:
+    """Write a chat as one prompt, for a model that has no chat of its own: a lone user message stays as it is."""
+    turns = [(str(message["role"]), str(message["content"])) for message in messages]
+    if len(turns) == 1:
+        return turns[0][1]
+    return "\n\n".join(f"{role}: {content}" for role, content in turns)
+
+
+@runtime_checkable
+class AsyncModel(Protocol):
+    """What the engine calls: what providers make, and what a Model is adapted to."""
+
+    def identity(self) -> Mapping[str, JsonValue]:
+        """Return everything that defines the behaviour (and no secret); it enters the run id."""
+        ...
+
+    async def respond(self, request: Request, *, repeat: int = 0) -> Response:
+        """Make one attempt. Raises ModelError; never retries by itself.
+
+        `repeat` numbers the repeats of one Trial from 0; a model that takes a seed adds it to the seed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Give back connections and memory."""
+        ...
+
+
+class CallableModel(Protocol):
+    """The model that a probe of the simple contract is handed: the run's model, with its limits and retries.
+
+    From a coroutine use the `a` forms; from plain functions the others, which wait for the engine.
+    """
+
+    name: str
+
+    def generate(self, prompt: str, **options: Any) -> str: ...
+
+    def chat(self, messages: list[dict[str, Any]], **options: Any) -> str: ...
+
+    def agenerate(self, prompt: str, **options: Any) -> Awaitable[str]: ...
+
+    def achat(self, messages: list[dict[str, Any]], **options: Any) -> Awaitable[str]: ...
+
+    def astream(self, prompt: str, **options: Any) -> AsyncIterator[str]: ...
+
+
+class Probe:
+    """The simple contract: `run` has full control and may call the model any number of times.
+
+    `data` is the example's input, or the whole example as a mapping where it has more than an input. What
+    `run` returns is the output: text, or any JSON value. Override `score_output` to score it.
+    `score_ranges` declares the range of each score; one outside it is an error. Raise `version` whenever a
+    change makes old scores incomparable: it is part of the run's identity.
+    """
+
+    version: ClassVar[str] = "1"
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    name: str
+    category: str | None
+    description: str | None
+
+    def __init__(self, name: str | None = None, category: Any = None, description: str | None = None) -> None:
+        self.name = name or type(self).__name__
+        self.category = category
+        self.description = description
+
+    def run(self, model: Any, data: Any, **kwargs: Any) -> Any:
+        """Examine `model` with `data`; may be a coroutine function."""
+        raise TypeError(f"{type(self).__name__} must define run(model, data, **kwargs)")
+
+
+class PromptProbe(Probe):
+    """The fast contract: two pure functions; the engine calls the model, so answers can be cached and re-scored."""
+
+    def request(self, example: Example) -> Request:
+        """Turn an example into a request; by default its input as it stands."""
+        return example.request()
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Score a response. Raise nothing for a bad answer: score it as failed."""
+        raise TypeError(f"{type(self).__name__} must define score(example, response)")
+
+    def check_example(self, example: Example) -> str | None:
+        """Say why this example cannot be scored (nothing expected, say), or return None. Asked before any call."""
+        return None
+
+    def run(self, model: Any, data: Any, **kwargs: Any) -> Any:
+        """Ask `model` as the simple contract would, for those who call a probe by hand."""
+        messages = data if isinstance(data, str) else data.get("input", data.get("prompt", data.get("question", "")))
+        example = Example(id="0", input=messages if isinstance(messages, str) else as_messages(messages))
+        request = self.request(example)
+        return model.chat([{"role": m.role, "content": m.content} for m in request.messages], **kwargs)
+
+
+def as_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
+    """Type a chat given as mappings; raises msgspec.ValidationError for what is none."""
+    return tuple(msgspec.convert(message, Message) for message in messages)

@@ -1,0 +1,278 @@
+"""The values that travel through the stages: Example, Request, Response, Scores, Outcome, Record."""
+
+import math
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import InsideLLMsError
+
+JsonValue = Any  # a JSON value; msgspec has no recursive type, and canonical.check() holds the domain
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class ResultStatus(StrEnum):
+    """What a Trial came to."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    SKIPPED = "skipped"
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A tool that the model wants called; `arguments` is the decoded JSON object."""
+
+    name: str
+    arguments: dict[str, JsonValue] = {}
+    id: str | None = None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One turn of a chat."""
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a probe asks a model.
+
+    `options` override the model's own parameters for this request only (`max_tokens`, `stop`, ...).
+    """
+
+    messages: tuple[Message, ...]
+    options: dict[str, JsonValue] = {}
+
+    @classmethod
+    def of(cls, prompt: "str | Iterable[Message]", **options: JsonValue) -> "Request":
+        """Ask `prompt` as one user message, or as the chat that it is."""
+        messages = (Message(role="user", content=prompt),) if isinstance(prompt, str) else tuple(prompt)
+        return cls(messages=messages, options=options)
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Tokens as the provider counted them; None where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a model answered.
+
+    `finish_reason` is one of stop, length, content_filter, refusal, tool_calls, or the provider's own word.
+    `model` and `fingerprint` are what the provider says served the answer. `value` is the JSON value that a
+    probe of the simple contract returned when it was not text.
+    """
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    fingerprint: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    value: JsonValue = None
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One input of a Dataset; `expected` lists the accepted answers, `fields` holds whatever else it came with."""
+
+    id: str
+    input: str | tuple[Message, ...]
+    expected: tuple[JsonValue, ...] = ()
+    fields: dict[str, JsonValue] = {}
+
+    @property
+    def text(self) -> str:
+        """The input as text: of a chat, its last user message."""
+        if isinstance(self.input, str):
+            return self.input
+        return next((message.content for message in reversed(self.input) if message.role == "user"), "")
+
+    def request(self, **options: JsonValue) -> Request:
+        """Ask the input as it stands."""
+        return Request.of(self.input, **options)
+
+    def digest(self) -> str:
+        """Identify the content; the id is not part of it, so that an edited example shows as edited."""
+        plain = msgspec.to_builtins(self)
+        plain.pop("id")
+        return canonical.identity("example/1", plain)
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a probe says of a Response.
+
+    `values` are finite numbers by name. `passed` is the verdict, None where the probe gives none. `label` is
+    what was extracted from the answer; `explanation` says in one line why it scored so; `details` is JSON for
+    the viewer. Raises InsideLLMsError naming a value that is not a finite number.
+    """
+
+    values: dict[str, float]
+    passed: bool | None = None
+    label: str | None = None
+    explanation: str = ""
+    details: dict[str, JsonValue] = {}
+
+    def __post_init__(self) -> None:
+        for name, value in self.values.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise InsideLLMsError(f"score {name!r} is {value!r}; scores must be finite numbers")
+
+    @classmethod
+    def of(cls, passed: bool, *, label: str | None = None, explanation: str = "", **values: float) -> "Scores":
+        """Score a verdict as `correct` 1 or 0, with further `values` beside it."""
+        return cls(values={"correct": float(passed), **values}, passed=passed, label=label, explanation=explanation)
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a Trial has no scores: `stage` is where it happened, `type` the class of the error."""
+
+    stage: Literal["request", "model", "probe", "score", "plan"]
+    type: str
+    message: str
+
+
+class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The volatile facts of a Trial, from a monotonic clock.
+
+    `latency_ms` is the answering attempt alone, `queued_ms` the wait for a free slot, `retry_ms` failed
+    attempts and the waits between them; `started_at` is UTC, ISO 8601.
+    """
+
+    started_at: str | None = None
+    latency_ms: float | None = None
+    queued_ms: float | None = None
+    retry_ms: float | None = None
+    attempts: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Trial came to: an answer with scores, or a failure (with the answer, where one was had)."""
+
+    status: ResultStatus
+    request: Request | None = None
+    response: Response | None = None
+    scores: Scores | None = None
+    failure: Failure | None = None
+    telemetry: Telemetry = Telemetry()
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The canonical, stored form of an Outcome: one line of `records.jsonl`.
+
+    `key` identifies the Trial by content, `example_digest` the example's content. `request` is None where the
+    probe asked the example's input as it stands.
+    """
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    key: str
+    example_digest: str
+    example: Example
+    status: ResultStatus
+    request: Request | None = None
+    response: Response | None = None
+    scores: Scores | None = None
+    failure: Failure | None = None
+
+    @property
+    def sort_key(self) -> tuple[str, str, str, str, int]:
+        """The order of `records.jsonl`."""
+        return (self.probe, self.dataset, self.example_id, self.model, self.repeat)
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How every plug-in is named: a `type`, its `args`, and the `id` that records carry."""
+
+    type: str
+    id: str
+    args: dict[str, JsonValue] = {}
+
+
+class ModelSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model of an Experiment; `system` is put before every request that has no system message of its own."""
+
+    system: str | None = None
+
+
+class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where examples come from: a file, or `examples` given inline (then `path` is None).
+
+    `path` is absolute. `field_names` maps one of id, input, expected to the column that holds it.
+    `on_error` is what a bad line leads to; `sha256` pins the file's bytes.
+    """
+
+    name: str
+    format: str
+    path: str | None = None
+    examples: tuple[dict[str, JsonValue], ...] = ()
+    field_names: dict[str, str] = {}
+    on_error: Literal["stop", "skip"] = "stop"
+    sha256: str | None = None
+    args: dict[str, JsonValue] = {}
+
+
+class ProbeSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A probe of an Experiment; `datasets` names those it runs over."""
+
+    datasets: tuple[str, ...] = ()
+
+
+class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to run; none of it changes what is asked, so none of it is part of the run's identity.
+
+    `concurrency` counts Trials in flight per model. `timeout_s` bounds a Trial, retries included;
+    `attempt_timeout_s` bounds one call. `retry_budget` bounds retries in the run as a share of its Trials.
+    """
+
+    concurrency: int = 16
+    timeout_s: float | None = 300.0
+    attempt_timeout_s: float | None = 60.0
+    max_attempts: int = 6
+    retry_budget: float = 2.0
+    requests_per_minute: float | None = None
+    stop_on_error: bool = False
+    telemetry: bool = True
+
+
+class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The gate's Policy: what fails it, and how many of those are tolerated (overall, and per probe)."""
+
+    fail_on: Literal["never", "changes", "regressions"] = "never"
+    tolerance: int = 0
+    probes: dict[str, "GateSpec"] = {}
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The validated configuration: models x probes x datasets, repeats, and the gate's policy."""
+
+    name: str
+    models: tuple[ModelSpec, ...]
+    probes: tuple[ProbeSpec, ...]
+    datasets: tuple[DatasetSpec, ...]
+    max_examples: int | None = None
+    repeats: int = 1
+    execution: ExecutionSpec = ExecutionSpec()
+    gate: GateSpec = GateSpec()
+    confidence_level: float = 0.95
+    title: str | None = None
+
+
+def expand(value: Mapping[str, object] | msgspec.Struct) -> dict[str, JsonValue]:
+    """Return a Struct or mapping as plain JSON values."""
+    plain: dict[str, JsonValue] = msgspec.to_builtins(value)
+    return plain

@@ -1,0 +1,240 @@
+"""Plug-ins by name: built-ins and a stranger's classes take the same road, and load when first asked for.
+
+A name stands for ``module:attribute``. Names come from the built-in tables below, from entry points of one
+group per family (``insidellms.providers``, ``insidellms.probes``, ``insidellms.datasets``), from code
+(`register`), and, in an experiment file, from a reference such as ``my_probe.py:MyProbe``. Entry points of
+the group ``insidellms.plugins`` name functions that register things themselves.
+"""
+
+import difflib
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from insideLLMs.core.errors import DuplicatePluginError, InsideLLMsError, PluginError, UnknownPluginError
+
+logger = logging.getLogger(__name__)
+Factory = Callable[..., Any]
+F = TypeVar("F", bound=Factory)
+
+PROVIDERS = {
+    "openai": "insideLLMs.providers.openai:OpenAIModel",
+    "embedded": "insideLLMs.providers.embedded:EmbeddedModel",
+    "dummy": "insideLLMs.providers.dummy:DummyModel",
+}
+PROBES = {
+    "logic": "insideLLMs.probes.logic:LogicProbe",
+    "contains": "insideLLMs.probes.contains:ContainsProbe",
+    "instruction_following": "insideLLMs.probes.instruction_following:InstructionFollowingProbe",
+}
+DATASETS = {
+    "jsonl": "insideLLMs.datasets.formats:read_jsonl",
+    "json": "insideLLMs.datasets.formats:read_json",
+    "csv": "insideLLMs.datasets.formats:read_csv",
+    "yaml": "insideLLMs.datasets.formats:read_yaml",
+    "inline": "insideLLMs.datasets.formats:read_inline",
+}
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
+    """Return the known word that `word` was most likely meant to be, if any is near."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+class Registry:
+    """The plug-ins of one family, by name."""
+
+    def __init__(self, kind: str, builtins: dict[str, str], group: str) -> None:
+        self.kind = kind
+        self._targets: dict[str, str | Factory] = dict(builtins)
+        self._origins: dict[str, str] = dict.fromkeys(builtins, "insidellms")
+        self._defaults: dict[str, dict[str, Any]] = {}
+        self._group = group
+        self._discovered = False
+
+    def register(
+        self, name: str, factory: Factory | None = None, overwrite: bool = False, **defaults: Any
+    ) -> Callable[[F], F] | None:
+        """Give `factory` a name; `defaults` are passed to it. Without a factory, return a decorator.
+
+        Raises DuplicatePluginError for a name that is taken, unless `overwrite`.
+        """
+        if factory is None:
+
+            def decorate(decorated: F) -> F:
+                self.register(name, decorated, overwrite, **defaults)
+                return decorated
+
+            return decorate
+        self._discover()
+        if not callable(factory):
+            raise PluginError(f"{self.kind} {name!r}: a factory must be callable, not {factory!r}")
+        self._claim(name, factory, getattr(factory, "__module__", None) or "your code", overwrite=overwrite)
+        self._defaults[name] = defaults
+        return None
+
+    def get(self, name: str, **overrides: Any) -> Any:
+        """Make one: call the factory with its defaults, overridden by `overrides`."""
+        factory = self.get_factory(name)
+        return factory(**{**self._defaults.get(name, {}), **overrides})
+
+    def get_factory(self, name: str) -> Factory:
+        """Return the factory, importing it if need be. Raises UnknownPluginError, naming the nearest name."""
+        self._discover()
+        if name not in self._targets:
+            raise self._unknown(name)
+        target = self._targets[name]
+        if isinstance(target, str):
+            target = load_target(target, what=f"{self.kind} {name!r}")
+            self._targets[name] = target
+        return target
+
+    def unregister(self, name: str) -> None:
+        """Forget a name. Raises UnknownPluginError if there is none."""
+        self._discover()
+        if self._targets.pop(name, None) is None:
+            raise self._unknown(name)
+        self._origins.pop(name, None)
+        self._defaults.pop(name, None)
+
+    def info(self, name: str) -> dict[str, Any]:
+        """Describe a plug-in: where it comes from, its defaults, the first line of its docstring."""
+        factory = self.get_factory(name)
+        return {
+            "name": name,
+            "kind": self.kind,
+            "origin": self._origins[name],
+            "factory": f"{factory.__module__}:{getattr(factory, '__qualname__', type(factory).__qualname__)}",
+            "defaults": dict(self._defaults.get(name, {})),
+            "doc": (inspect.getdoc(factory) or "").partition("\n")[0],
+        }
+
+    def list(self) -> "list[str]":
+        """Return all names, sorted."""
+        self._discover()
+        return sorted(self._targets)
+
+    def is_registered(self, name: str) -> bool:
+        """Whether the name is known."""
+        self._discover()
+        return name in self._targets
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.is_registered(name)
+
+    def __len__(self) -> int:
+        return len(self.list())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.list())
+
+    def _unknown(self, name: str) -> UnknownPluginError:
+        near = nearest(name, list(self._targets))
+        known = ", ".join(sorted(self._targets))
+        hint = f"did you mean {near!r}? " if near else ""
+        return UnknownPluginError(f"unknown {self.kind} {name!r}; {hint}known: {known}")
+
+    def _claim(self, name: str, target: str | Factory, origin: str, *, overwrite: bool = False) -> None:
+        if name in self._targets and not overwrite:
+            raise DuplicatePluginError(
+                f"{self.kind} {name!r} is already registered by {self._origins[name]}; {origin} claims it too",
+                fix="pass overwrite=True, choose another name, or uninstall one of the two",
+            )
+        self._targets[name] = target
+        self._origins[name] = origin
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        for entry in metadata.entry_points(group=self._group):
+            self._claim(entry.name, entry.value, entry.dist.name if entry.dist else entry.value)
+        load_registering_plugins()
+
+
+def load_target(target: str, *, what: str) -> Factory:
+    """Import ``module:attribute``. Raises PluginError if either is missing."""
+    module_name, _, attribute = target.partition(":")
+    try:
+        found = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"{what} stands for {target!r}, which cannot be loaded: {error}",
+            fix="check the spelling, and that the package is installed in this environment",
+        ) from error
+    if not callable(found):
+        raise PluginError(f"{what} stands for {target!r}, which is not a class or function")
+    return found
+
+
+def load_reference(reference: str, *, folder: Path, what: str) -> tuple[Factory, str]:
+    """Load ``file.py:Name`` (relative to `folder`) or ``module:Name``; return it and a digest of a file's bytes."""
+    source, _, attribute = reference.rpartition(":")
+    if not source.endswith(".py"):
+        return load_target(reference, what=what), ""
+    path = (folder / source).resolve()
+    try:
+        code = path.read_bytes()
+    except OSError as error:
+        raise PluginError(f"{what}: cannot read {source!r}: {error.strerror}") from error
+    digest = hashlib.sha256(code).hexdigest()
+    module_name = f"insidellms_user_{path.stem}_{digest[:12]}"
+    if module_name not in sys.modules:
+        _execute_file(path, module_name, what)
+    found = getattr(sys.modules[module_name], attribute, None)
+    if not callable(found):
+        raise PluginError(f"{what}: {source!r} has no class or function {attribute!r}")
+    return found, digest
+
+
+def _execute_file(path: Path, module_name: str, what: str) -> None:
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{what}: {path.name!r} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # plug-in code: whatever it raises is its author's to see
+        del sys.modules[module_name]
+        raise PluginError(f"{what}: {path.name!r} failed to load: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def load_registering_plugins() -> None:
+    """Call every entry point of the group ``insidellms.plugins`` once.
+
+    Each is a function; the registries are passed to it under the names of its parameters. Setting
+    INSIDELLMS_DISABLE_PLUGINS in the environment turns them off.
+    """
+    if os.environ.get("INSIDELLMS_DISABLE_PLUGINS", "").lower() in {"1", "true", "yes"}:
+        return
+    for entry in metadata.entry_points(group="insidellms.plugins"):
+        function = load_target(entry.value, what=f"plug-in {entry.name!r}")
+        registries = {
+            "model_registry": model_registry,
+            "probe_registry": probe_registry,
+            "dataset_registry": dataset_registry,
+        }
+        wanted = inspect.signature(function).parameters
+        try:
+            function(**{name: registry for name, registry in registries.items() if name in wanted})
+        except InsideLLMsError as error:
+            raise PluginError(f"plug-in {entry.name!r} could not register: {error}") from error
+
+
+model_registry = Registry("provider", PROVIDERS, "insidellms.providers")
+probe_registry = Registry("probe", PROBES, "insidellms.probes")
+dataset_registry = Registry("dataset format", DATASETS, "insidellms.datasets")
