@@ -7,7 +7,9 @@
     ├── DatasetError                a dataset that cannot be read, hashed or selected from
     ├── PluginError                 a plug-in name
     │   ├── UnknownPluginError      (also KeyError)
-    │   └── DuplicatePluginError    (also ValueError)
+    │   ├── DuplicatePluginError    (also ValueError)
+    │   └── ArgumentError           an argument of a plug-in (also ValueError)
+    ├── TemplateError               a template that cannot be filled from an example
     ├── CanonicalError              a value that canonical JSON refuses (also ValueError)
     ├── RunDirectoryError           a run directory that cannot be used
     │   ├── LockedError             another process is writing there
@@ -111,6 +113,14 @@ class UnknownPluginError(PluginError, KeyError):
 
 class DuplicatePluginError(PluginError, ValueError):
     """Two plug-ins claim one name."""
+
+
+class ArgumentError(PluginError, ValueError):
+    """An argument that a plug-in does not take as given."""
+
+
+class TemplateError(InsideLLMsError):
+    """A template that is malformed, or names what the example does not have."""
 
 
 class CanonicalError(InsideLLMsError, ValueError):

@@ -4,7 +4,7 @@ A model is anything with `generate(prompt) -> str` (sync or async); a probe is a
 `run(model, data)` (sync or async), or a PromptProbe, whose two pure functions let the engine do the calling.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -99,6 +99,19 @@ class CallableModel(Protocol):
     def astream(self, prompt: str, **options: Any) -> AsyncIterator[str]: ...
 
 
+class ProbeScore(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Probe.score` makes of all results of a run; None where nothing was measured."""
+
+    accuracy: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1_score: float | None = None
+    mean_latency_ms: float | None = None
+    total_tokens: int | None = None
+    error_rate: float = 0.0
+    custom_metrics: dict[str, float] = {}
+
+
 class Probe:
     """The simple contract: `run` has full control and may call the model any number of times.
 
@@ -110,6 +123,8 @@ class Probe:
 
     version: ClassVar[str] = "1"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    scores_in_place: ClassVar[bool] = False
+    """Whether scoring is quick and cannot hang, so that it needs no thread of its own."""
     name: str
     category: str | None
     description: str | None
@@ -123,6 +138,44 @@ class Probe:
         """Examine `model` with `data`; may be a coroutine function."""
         raise TypeError(f"{type(self).__name__} must define run(model, data, **kwargs)")
 
+    def score_output(self, example: Example, output: Any) -> Scores | None:
+        """Score what `run` returned for one example; None where this probe gives no scores."""
+        return None
+
+    def score(self, results: Sequence[Mapping[str, Any]]) -> ProbeScore:
+        """Sum up the results of a run: `accuracy` is the share of *all* results that scored `correct`.
+
+        Errors and timeouts stay in the denominator. Without a single `correct` score accuracy is None.
+        """
+        correct = [value for result in results if (value := _correct(result)) is not None]
+        latencies = [result["latency_ms"] for result in results if result.get("latency_ms") is not None]
+        failed = sum(result["status"] != "success" for result in results)
+        return ProbeScore(
+            accuracy=sum(correct) / len(results) if correct else None,
+            mean_latency_ms=sum(latencies) / len(latencies) if latencies else None,
+            error_rate=failed / len(results) if results else 0.0,
+        )
+
+    def validate_input(self, data: Any) -> bool:
+        """Whether `run` can take `data`."""
+        return True
+
+    def info(self) -> dict[str, Any]:
+        """Describe the probe."""
+        return {
+            "name": self.name,
+            "category": self.category,
+            "description": self.description,
+            "type": type(self).__name__,
+        }
+
+
+def _correct(result: Mapping[str, Any]) -> float | None:
+    """Read whether a result was correct from its scores, or from `is_correct` in its metadata."""
+    scores = result.get("scores") or {}
+    value = scores.get("correct", (result.get("metadata") or {}).get("is_correct"))
+    return None if value is None else float(value)
+
 
 class PromptProbe(Probe):
     """The fast contract: two pure functions; the engine calls the model, so answers can be cached and re-scored."""
@@ -131,7 +184,8 @@ class PromptProbe(Probe):
         """Turn an example into a request; by default its input as it stands."""
         return example.request()
 
-    def score(self, example: Example, response: Response) -> Scores:
+    # one response here, all results in the simple contract: each name is what its users know
+    def score(self, example: Example, response: Response) -> Scores:  # type: ignore[override]
         """Score a response. Raise nothing for a bad answer: score it as failed."""
         raise TypeError(f"{type(self).__name__} must define score(example, response)")
 
