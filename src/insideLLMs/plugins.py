@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from insideLLMs.core.errors import DuplicatePluginError, InsideLLMsError, PluginError, UnknownPluginError
+from insideLLMs.core.user_code import calling_user_code
 
 logger = logging.getLogger(__name__)
 Factory = Callable[..., Any]
@@ -206,10 +207,11 @@ def _execute_file(path: Path, module_name: str, what: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # plug-in code: whatever it raises is its author's to see
+        with calling_user_code(f"loading {path.name!r}"):
+            spec.loader.exec_module(module)
+    except InsideLLMsError as error:
         del sys.modules[module_name]
-        raise PluginError(f"{what}: {path.name!r} failed to load: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{what}: {error}") from error
 
 
 @functools.cache
@@ -230,7 +232,8 @@ def load_registering_plugins() -> None:
         }
         wanted = inspect.signature(function).parameters
         try:
-            function(**{name: registry for name, registry in registries.items() if name in wanted})
+            with calling_user_code("its function"):
+                function(**{name: registry for name, registry in registries.items() if name in wanted})
         except InsideLLMsError as error:
             raise PluginError(f"plug-in {entry.name!r} could not register: {error}") from error
 

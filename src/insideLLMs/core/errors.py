@@ -70,7 +70,7 @@ class InsideLLMsError(Exception):
         return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a file: `line` and `column` count from 1, and are None where there is no file."""
 

@@ -1,0 +1,165 @@
+"""Make whatever a user calls a model into what the engine calls: one `respond`, sync code in threads."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.protocols import AsyncModel, Model, join_chat
+from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage
+from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.plan import describe
+
+
+def as_async_model(model: Any, threads: AbandonableThreads) -> AsyncModel:
+    """Adapt `model`. Raises InsideLLMsError if it has none of respond, agenerate, generate, and is not callable."""
+    if inspect.iscoroutinefunction(getattr(model, "respond", None)):
+        native: AsyncModel = model
+        return native
+    if callable(getattr(model, "generate", None)) or callable(getattr(model, "agenerate", None)) or callable(model):
+        return UserModel(model, threads)
+    raise InsideLLMsError(
+        f"{type(model).__name__} is not a model: it has no generate(prompt)",
+        fix="give it `def generate(self, prompt, **kwargs) -> str`, or pass a function of the prompt",
+    )
+
+
+class UserModel:
+    """A user's own model behind the engine's contract."""
+
+    def __init__(self, model: Any, threads: AbandonableThreads) -> None:
+        self.model = model
+        self._threads = threads
+        self._generate = getattr(model, "agenerate", None) or getattr(model, "generate", None) or model
+        chat = getattr(model, "achat", None) or getattr(model, "chat", None)
+        inherited = isinstance(model, Model) and type(model).chat is Model.chat and not hasattr(model, "achat")
+        self._chat = None if inherited else chat
+        self._what = f"model {model_name(model)!r}"
+
+    @property
+    def runs_in_thread(self) -> bool:
+        """Whether the model's code blocks, so that a probe on a thread may call it as it is."""
+        return not is_async(self._generate)
+
+    def identity(self) -> Mapping[str, JsonValue]:
+        return describe(self.model)
+
+    async def respond(self, request: Request, *, repeat: int = 0) -> Response:  # noqa: ARG002 - the contract's name
+        messages = [_plain(message) for message in request.messages]
+        lone = len(messages) == 1 and messages[0]["role"] == "user"
+        if lone or self._chat is None:
+            answer = await self._call(self._generate, join_chat(messages), request.options)
+        else:
+            answer = await self._call(self._chat, messages, request.options)
+        return as_response(answer, self._what)
+
+    async def _call(self, function: Callable[..., Any], prompt: object, options: Mapping[str, JsonValue]) -> object:
+        with calling_user_code(self._what):
+            if is_async(function):
+                return await function(prompt, **options)
+            answer = await self._threads.run(functools.partial(function, prompt, **options))
+            return await answer if inspect.isawaitable(answer) else answer
+
+    async def aclose(self) -> None:
+        """Leave the user's model alone: it is theirs to close."""
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling `function` gives a coroutine; an object's `__call__` counts."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def model_name(model: Any) -> str:
+    """Return what `model` calls itself, or its class."""
+    name = getattr(model, "name", None) or getattr(model, "__name__", None)
+    return name if isinstance(name, str) else type(model).__name__
+
+
+def as_response(answer: object, what: str) -> Response:
+    """Type what a model returned. Raises InsideLLMsError for what is neither text nor a Response."""
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, str):
+        return Response(text=answer)
+    raise InsideLLMsError(f"{what} returned {type(answer).__name__}; it must return text or a Response")
+
+
+def with_system(request: Request, system: str | None) -> Request:
+    """Put the model's system prompt first, unless the request has its own."""
+    if system is None or any(message.role == "system" for message in request.messages):
+        return request
+    return Request(messages=(Message(role="system", content=system), *request.messages), options=request.options)
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": message.content}
+
+
+Ask = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class ModelDoor:
+    """The run's model as a simple-contract probe sees it, for one Trial: limits and retries are the engine's.
+
+    Plain functions wait for the engine's loop; they must not be called from a coroutine (use the `a` forms).
+    Anything else is looked up on the model itself.
+    """
+
+    def __init__(self, model: Any, ask: Ask, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = model_name(model)
+        self.usage: Usage | None = None
+        self._model = model
+        self._ask = ask
+        self._loop = loop
+        self._open: set[Any] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, prompt: str, **options: Any) -> str:
+        """Ask one prompt."""
+        return self._wait(self.agenerate(prompt, **options))
+
+    def chat(self, messages: list[dict[str, Any]], **options: Any) -> str:
+        """Ask a chat."""
+        return self._wait(self.achat(messages, **options))
+
+    async def agenerate(self, prompt: str, **options: Any) -> str:
+        """Ask one prompt from a coroutine."""
+        return await self._answer(Request.of(prompt, **options))
+
+    async def achat(self, messages: list[dict[str, Any]], **options: Any) -> str:
+        """Ask a chat from a coroutine."""
+        turns = [Message(role=message["role"], content=message["content"]) for message in messages]
+        return await self._answer(Request.of(turns, **options))
+
+    def close(self) -> None:
+        """Cancel calls whose probe was abandoned."""
+        for future in list(self._open):
+            future.cancel()
+
+    async def _answer(self, request: Request) -> str:
+        response = await self._ask(request)
+        self.usage = _add(self.usage, response.usage)
+        return response.text
+
+    def _wait(self, coroutine: Coroutine[Any, Any, str]) -> str:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._open.add(future)
+        try:
+            return future.result()
+        finally:
+            self._open.discard(future)
+
+
+def _add(left: Usage | None, right: Usage | None) -> Usage | None:
+    if left is None or right is None:
+        return left or right
+    sums: dict[str, int | None] = {}
+    for name in Usage.__struct_fields__:
+        values = [value for value in (getattr(left, name), getattr(right, name)) if value is not None]
+        sums[name] = sum(values) if values else None
+    return Usage(**sums)

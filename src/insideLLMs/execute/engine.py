@@ -1,0 +1,267 @@
+"""The engine: every Trial of a plan, bounded in flight, each Outcome handed to the sink as it finishes.
+
+Each model has a lane with its own workers, so a slow model holds up no other. Workers pull Trials from a
+generator: the window in flight is bounded, and memory does not grow with the plan. An answer is on disk
+before it is scored and before its worker asks again, so a killed process costs at most the calls in flight.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
+from insideLLMs.core.protocols import AsyncModel, Probe, PromptProbe
+from insideLLMs.core.types import (
+    Example,
+    ExecutionSpec,
+    Failure,
+    Outcome,
+    Record,
+    Request,
+    Response,
+    ResultStatus,
+    Telemetry,
+)
+from insideLLMs.execute.progress import Progress
+from insideLLMs.execute.retry import RetryBudget, RetryPolicy
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.execute.trial import Examination, FatalError, Lane, Scoring, TrialClock, ask, examine, score
+from insideLLMs.plan import Plan, Trial, record_of
+
+logger = logging.getLogger(__name__)
+MIN_RETRIES = 10
+_YIELD_EVERY = 32
+
+
+class StoredAnswer(Protocol):
+    """An answer that an earlier process had but did not score."""
+
+    @property
+    def request(self) -> Request: ...
+    @property
+    def response(self) -> Response: ...
+    @property
+    def telemetry(self) -> Telemetry: ...
+
+
+class Sink(Protocol):
+    """Where Outcomes go. `append_*` must be quick; `flush` may block and runs on a thread, if `durable`."""
+
+    durable: bool
+
+    def is_done(self, index: int) -> bool: ...
+    def pending_answer(self, index: int) -> StoredAnswer | None: ...
+    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None: ...
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None: ...
+    def flush(self) -> None: ...
+
+
+class ExampleSource(Protocol):
+    """A dataset: its selected examples with their ranks by id, in any order, the same at every call."""
+
+    def examples(self) -> Iterator[tuple[int, Example]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A model of the run: adapted, with its system prompt."""
+
+    model: AsyncModel
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Everything the engine needs to know; `data_of` is what a simple-contract probe's `run` is given."""
+
+    plan: Plan
+    models: Mapping[str, Member]
+    probes: Mapping[str, Probe]
+    datasets: Mapping[str, ExampleSource]
+    execution: ExecutionSpec
+    data_of: Callable[[Trial], Any]
+    probe_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Engine:
+    """Runs a Work once. `stop` lets what is in flight finish; cancelling the task stops at once."""
+
+    def __init__(self, work: Work, sink: Sink, progress: Progress, threads: AbandonableThreads) -> None:
+        self._work = work
+        self._sink = sink
+        self._progress = progress
+        self._threads = threads
+        self._scoring = Scoring(threads=threads, timeout_s=work.execution.timeout_s)
+        self._flusher = _Flusher(sink)
+        self._error: InsideLLMsError | None = None
+        self.stopping = False
+
+    def stop(self, error: InsideLLMsError | None = None) -> None:
+        """Start no further Trial; `error` is raised once those in flight have finished."""
+        self.stopping = True
+        self._error = self._error or error
+
+    async def run(self) -> None:
+        """Run what the sink does not have yet. Raises the error that stopped the run, if one did."""
+        retries = RetryBudget(max(MIN_RETRIES, int(self._work.execution.retry_budget * self._work.plan.total)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                flushing = group.create_task(self._flusher.run())
+                async with asyncio.TaskGroup() as lanes:
+                    for name, member in self._work.models.items():
+                        self._start_lane(lanes, self._lane(name, member, retries))
+                flushing.cancel()
+        except* InsideLLMsError as caught:
+            raise _first(caught) from None
+        if self._error is not None:
+            raise self._error
+
+    def _lane(self, name: str, member: Member, retries: RetryBudget) -> Lane:
+        execution = self._work.execution
+        policy = RetryPolicy(
+            max_attempts=execution.max_attempts, attempt_timeout_s=execution.attempt_timeout_s, budget=retries
+        )
+        return Lane(id=name, model=member.model, system=member.system, policy=policy, timeout_s=execution.timeout_s)
+
+    def _start_lane(self, lanes: asyncio.TaskGroup, lane: Lane) -> None:
+        trials = self._trials(lane.id)
+        pacer = _Pacer(self._work.execution.requests_per_minute)
+        for _ in range(min(self._work.execution.concurrency, self._work.plan.total)):
+            lanes.create_task(self._work_off(lane, trials, pacer))
+
+    def _trials(self, model: str) -> Iterator[Trial]:
+        """Yield this model's missing Trials as the datasets stream by."""
+        plan = self._work.plan
+        for group in plan.groups:
+            for rank, example in self._work.datasets[group.dataset].examples():
+                first = plan.index_of(group, rank, model, 0)
+                digest = ""
+                for index in range(first, first + plan.repeats):
+                    if not self._sink.is_done(index):
+                        digest = digest or example.digest()
+                        yield plan.trial(group, index, example, digest)
+
+    async def _work_off(self, lane: Lane, trials: Iterator[Trial], pacer: "_Pacer") -> None:
+        for worked, trial in enumerate(trials, start=1):
+            if self.stopping:
+                return
+            if not self._sink.durable and worked % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            queued_s = await pacer.wait()
+            try:
+                outcome = await self._outcome(lane, trial, TrialClock(queued_s))
+            except FatalError as fatal:
+                self.stop(fatal.error)
+                return
+            await self._finish(trial, outcome)
+
+    async def _outcome(self, lane: Lane, trial: Trial, clock: TrialClock) -> Outcome:
+        probe = self._work.probes[trial.probe]
+        if not isinstance(probe, PromptProbe):
+            run = Examination(
+                threads=self._threads, scoring=self._scoring, clock=clock, options=dict(self._work.probe_options)
+            )
+            return await examine(lane, probe, trial, self._work.data_of(trial), run)
+        stored = self._sink.pending_answer(trial.index)
+        if stored is not None:
+            return await score(probe, trial, (stored.request, stored.response), stored.telemetry, self._scoring)
+        answer = await ask(lane, probe, trial, clock)
+        if isinstance(answer, Outcome):
+            return answer
+        telemetry = clock.telemetry()
+        try:
+            self._sink.append_answer(trial.index, *answer, telemetry)
+        except CanonicalError as error:
+            return _unstorable(error, telemetry)
+        await self._flusher.written()
+        return await score(probe, trial, answer, telemetry, self._scoring)
+
+    async def _finish(self, trial: Trial, outcome: Outcome) -> None:
+        record = record_of(trial, outcome)
+        try:
+            line = canonical.line(record)
+        except CanonicalError as error:
+            outcome = _unstorable(error, outcome.telemetry)
+            record = record_of(trial, outcome)
+            line = canonical.line(record)
+        self._sink.append_record(trial.index, line, outcome.telemetry)
+        if outcome.response is None or not isinstance(self._work.probes[trial.probe], PromptProbe):
+            await self._flusher.written()
+        logger.debug(
+            "trial finished: %s",
+            outcome.status.value,
+            extra={"model": trial.model, "probe": trial.probe, "example_id": trial.example.id},
+        )
+        self._progress.finished(outcome.status, model=trial.model, probe=trial.probe)
+        if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
+            self.stop(_stop_error(record))
+
+
+def _stop_error(record: Record) -> ProbeExecutionError:
+    kind = TrialTimeoutError if record.status is ResultStatus.TIMEOUT else ProbeExecutionError
+    why = f"{record.failure.type}: {record.failure.message}" if record.failure else record.status.value
+    return kind(f"example {record.example_id!r}, model {record.model!r}, probe {record.probe!r}: {why}")
+
+
+def _unstorable(error: CanonicalError, telemetry: Telemetry) -> Outcome:
+    failure = Failure(stage="model", type="CanonicalError", message=f"the answer cannot be stored: {error.message}")
+    return Outcome(status=ResultStatus.ERROR, failure=failure, telemetry=telemetry)
+
+
+def _first(group: BaseExceptionGroup[InsideLLMsError]) -> InsideLLMsError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, InsideLLMsError)
+    return error
+
+
+class _Flusher:
+    """Writes what the sink collected, off the loop, many Outcomes at a time."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._wanted = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def written(self) -> None:
+        """Return once everything appended so far has been handed to the operating system."""
+        if not self._sink.durable:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._wanted.set()
+        await future
+
+    async def run(self) -> None:
+        """Flush whenever somebody waits, until cancelled. Raises StorageError, which ends the run."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            waiting, self._waiting = self._waiting, []
+            await asyncio.to_thread(self._sink.flush)
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+
+class _Pacer:
+    """Spaces calls evenly, so that no minute sees more than `per_minute` of them."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap_s = 60 / per_minute if per_minute else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> float:
+        """Wait for the next slot; return the seconds waited."""
+        if not self._gap_s:
+            return 0.0
+        now = time.monotonic()
+        slot = max(now, self._next)
+        self._next = slot + self._gap_s
+        await asyncio.sleep(slot - now)
+        return slot - now

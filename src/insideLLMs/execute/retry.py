@@ -1,0 +1,84 @@
+"""The one retry policy: typed errors decide whether, full jitter and `Retry-After` decide when.
+
+Full jitter: a wait drawn uniformly from zero to an exponentially growing cap (M. Brooker, "Exponential Backoff
+And Jitter", AWS Architecture Blog, 2015).
+"""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+from insideLLMs.core.errors import ModelError, ModelTimeoutError
+from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.types import Request, Response
+
+BASE_WAIT_S = 0.5
+MAX_WAIT_S = 30.0
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """How many retries a run may still spend, so that an outage cannot multiply its calls without end."""
+
+    left: int
+
+    def spend(self) -> bool:
+        """Take one retry; False if none is left."""
+        if self.left <= 0:
+            return False
+        self.left -= 1
+        return True
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What the attempts of one Trial took, in seconds of a monotonic clock."""
+
+    count: int = 0
+    answer_s: float | None = None
+    retry_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often to try, how long one attempt may take, and from which budget retries are paid."""
+
+    max_attempts: int
+    attempt_timeout_s: float | None
+    budget: RetryBudget
+    jitter: random.Random = field(default_factory=random.Random)
+
+    def wait_s(self, error: ModelError, attempt: int) -> float:
+        """Return how long to wait after failed attempt number `attempt`, counted from 1."""
+        cap = min(MAX_WAIT_S, BASE_WAIT_S * 2 ** (attempt - 1))
+        drawn = self.jitter.uniform(0, cap)
+        return drawn if error.retry_after_s is None else error.retry_after_s + drawn * 0.1
+
+    async def call(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
+        """Ask until an answer comes, the error is final, or attempts or budget run out; then raise ModelError."""
+        while True:
+            attempts.count += 1
+            started = time.monotonic()
+            try:
+                response = await self._attempt(model, request, repeat)
+            except ModelError as error:
+                if not error.retryable or attempts.count >= self.max_attempts or not self.budget.spend():
+                    attempts.retry_s += time.monotonic() - started
+                    raise
+                await asyncio.sleep(self.wait_s(error, attempts.count))
+                attempts.retry_s += time.monotonic() - started
+            else:
+                attempts.answer_s = time.monotonic() - started
+                return response
+
+    async def _attempt(self, model: AsyncModel, request: Request, repeat: int) -> Response:
+        if self.attempt_timeout_s is None:
+            return await model.respond(request, repeat=repeat)
+        try:
+            async with asyncio.timeout(self.attempt_timeout_s) as limit:
+                return await model.respond(request, repeat=repeat)
+        except TimeoutError as error:
+            if limit.expired():
+                raise ModelTimeoutError(f"no answer within {self.attempt_timeout_s:g} s") from error
+            raise

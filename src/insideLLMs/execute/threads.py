@@ -1,0 +1,102 @@
+"""Threads for other people's blocking code: one that hangs is abandoned, never waited for.
+
+A worker whose caller gave up is no longer counted: it starves nobody, and being a daemon it does not keep
+the process alive. `concurrent.futures` offers neither.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from insideLLMs.core.errors import InsideLLMsError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_ABANDONED = 1000
+"""So many hung calls end the run: each keeps a thread's stack until the process ends."""
+
+
+class _Job:
+    """One call: `settle` hands its result to the loop unless the caller has given up."""
+
+    def __init__(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.call = call
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.abandoned = False
+        self.finished = False
+
+    def run(self) -> None:
+        try:
+            result, error = self.call(), None
+        except BaseException as caught:  # noqa: BLE001 - handed to the awaiting task, KeyboardInterrupt included
+            result, error = None, caught
+        try:
+            self.loop.call_soon_threadsafe(self._settle, result, error)
+        except RuntimeError:
+            logger.debug("the event loop had closed before an abandoned call returned")
+
+    def _settle(self, result: object, error: BaseException | None) -> None:
+        if self.future.done():
+            return
+        if isinstance(error, StopIteration):
+            error = RuntimeError("the call raised StopIteration")
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
+
+
+class AbandonableThreads:
+    """Runs blocking calls on daemon threads, as many at once as there are callers."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self.abandoned = 0
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run `call` on a thread; when the awaiting task is cancelled, leave the thread to its fate."""
+        if self.abandoned >= MAX_ABANDONED:
+            raise InsideLLMsError(
+                f"{self.abandoned} calls hang in their threads and never returned",
+                fix="give your model or probe a timeout of its own, then resume the run",
+            )
+        job = _Job(call, asyncio.get_running_loop())
+        with self._lock:
+            starts_worker = self._idle == 0
+            self._idle -= not starts_worker
+        self._jobs.put(job)
+        if starts_worker:
+            threading.Thread(target=self._work, name="insidellms-user-code", daemon=True).start()
+        try:
+            result: T = await job.future
+        except asyncio.CancelledError:
+            with self._lock:
+                if not job.finished:
+                    job.abandoned = True
+                    self.abandoned += 1
+            raise
+        return result
+
+    def close(self) -> None:
+        """Let idle threads end; hung ones are left behind."""
+        with self._lock:
+            idle, self._idle = self._idle, 0
+        for _ in range(idle):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            with self._lock:
+                job.finished = True
+                if job.abandoned:
+                    self.abandoned -= 1
+                    return
+                self._idle += 1

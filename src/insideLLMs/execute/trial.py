@@ -1,0 +1,257 @@
+"""One Trial to one Outcome: ask, then score, each failure typed and in its place."""
+
+import asyncio
+import datetime as dt
+import functools
+import inspect
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import InsideLLMsError, ModelError
+from insideLLMs.core.protocols import AsyncModel, Probe, PromptProbe
+from insideLLMs.core.types import Failure, Outcome, Request, Response, ResultStatus, Scores, Telemetry
+from insideLLMs.core.user_code import UserCodeError, calling_user_code
+from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
+from insideLLMs.execute.retry import Attempts, RetryPolicy
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.plan import Trial
+
+Stage = Literal["request", "model", "probe", "score", "plan"]
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+_MESSAGE_LIMIT = 2000
+
+
+class FatalError(Exception):
+    """Carries a fatal ModelError out of a Trial, which is then left unrecorded."""
+
+    def __init__(self, error: ModelError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """A model of the run and the terms on which it is asked."""
+
+    id: str
+    model: AsyncModel
+    system: str | None
+    policy: RetryPolicy
+    timeout_s: float | None
+
+
+class TrialClock:
+    """Collects the volatile facts of one Trial."""
+
+    def __init__(self, queued_s: float) -> None:
+        self.attempts = Attempts()
+        self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        self._queued_s = queued_s
+        self._started = time.monotonic()
+
+    def telemetry(self, *, whole: bool = False) -> Telemetry:
+        """Return the facts; `whole` takes the time since the start as the latency, for calls we cannot see into."""
+        seconds = time.monotonic() - self._started if whole else self.attempts.answer_s
+        return Telemetry(
+            started_at=self._started_at,
+            latency_ms=None if seconds is None else round(seconds * 1000, 3),
+            queued_ms=round(self._queued_s * 1000, 3),
+            retry_ms=round(self.attempts.retry_s * 1000, 3),
+            attempts=self.attempts.count,
+        )
+
+
+async def ask(lane: Lane, probe: PromptProbe, trial: Trial, clock: TrialClock) -> tuple[Request, Response] | Outcome:
+    """Get the answer of a PromptProbe's Trial, or the Outcome that there is none.
+
+    Raises FatalError where every later call would fail alike.
+    """
+    request: Request | None = None
+    stage: Stage = "request"
+    try:
+        with calling_user_code(f"{probe.name}.request()"):
+            request = probe.request(trial.example)
+        stage = "model"
+        async with asyncio.timeout(lane.timeout_s) as limit:
+            sent = with_system(request, lane.system)
+            return request, await lane.policy.call(lane.model, sent, trial.repeat, clock.attempts)
+    except TimeoutError as error:
+        if not isinstance(error, ModelError) and limit.expired():
+            return _timed_out(lane, clock.telemetry(), request)
+        return _failed(error, stage, clock.telemetry(), request=request)
+    except InsideLLMsError as error:
+        return _failed(error, stage, clock.telemetry(), request=request)
+
+
+async def score(
+    probe: PromptProbe, trial: Trial, answer: tuple[Request, Response], telemetry: Telemetry, judge: "Scoring"
+) -> Outcome:
+    """Score an answer; a scorer that raises or hangs is an error on an answer that is kept."""
+    request, response = answer
+    try:
+        scores = await judge.call(
+            functools.partial(probe.score, trial.example, response), f"{probe.name}.score()", probe
+        )
+        check_scores(scores, probe)
+    except InsideLLMsError as error:
+        return _failed(error, "score", telemetry, request=request, response=response)
+    return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, scores=scores, telemetry=telemetry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """Where scorers run: ours in place, anybody else's on a thread that can be abandoned."""
+
+    threads: AbandonableThreads
+    timeout_s: float | None
+
+    async def call(self, function: Callable[[], Any], what: str, probe: Probe) -> Any:
+        """Call a scorer. Raises UserCodeError for what it raises and for one that does not return in time."""
+        with calling_user_code(what):
+            if probe.scores_in_place:
+                return function()
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    result = await self.threads.run(function)
+                    return await result if inspect.isawaitable(result) else result
+            except TimeoutError as error:
+                raise TimeoutError(f"it did not return within {self.timeout_s:g} s") from error
+
+
+def check_scores(scores: object, probe: Probe) -> None:
+    """Raise InsideLLMsError unless `scores` are Scores within the ranges that the probe declares."""
+    if not isinstance(scores, Scores):
+        raise InsideLLMsError(f"{probe.name}.score() returned {type(scores).__name__}; it must return Scores")
+    for name, value in scores.values.items():
+        low, high = probe.score_ranges.get(name, (0.0, 1.0))
+        if not low <= value <= high:
+            raise InsideLLMsError(
+                f"score {name!r} is {value}, outside its range {low:g} to {high:g}",
+                fix=f"declare score_ranges = {{{name!r}: (low, high)}} in {type(probe).__name__}",
+            )
+
+
+async def examine(lane: Lane, probe: Probe, trial: Trial, data: object, run: "Examination") -> Outcome:
+    """Run a probe of the simple contract: it does the calling."""
+    door = ModelDoor(_user_object(lane), run.asker(lane, trial), asyncio.get_running_loop())
+    threaded = isinstance(lane.model, UserModel) and lane.model.runs_in_thread
+    model = _user_object(lane) if threaded else door
+    try:
+        async with asyncio.timeout(lane.timeout_s) as limit:
+            with calling_user_code(f"{probe.name}.run()"):
+                if not _accepts(probe, data):
+                    failure = Failure(stage="probe", type="InvalidInput", message=f"{probe.name} declined this input")
+                    return Outcome(status=ResultStatus.SKIPPED, failure=failure, telemetry=run.clock.telemetry())
+                response = _as_output(await _run_probe(probe, model, data, run), door)
+    except TimeoutError as error:
+        if limit.expired():
+            return _timed_out(lane, run.clock.telemetry(whole=True), None)
+        return _failed(error, "probe", run.clock.telemetry(whole=True))
+    except InsideLLMsError as error:
+        return _failed(error, "probe", run.clock.telemetry(whole=True))
+    finally:
+        door.close()
+    return await _score_output(probe, trial, response, run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What a simple-contract Trial needs besides its probe: threads, scoring, its clock, options for `run`."""
+
+    threads: AbandonableThreads
+    scoring: Scoring
+    clock: TrialClock
+    options: dict[str, Any]
+
+    def asker(self, lane: Lane, trial: Trial) -> Callable[[Request], Any]:
+        """Return how the probe's calls reach the model."""
+
+        async def call(request: Request) -> Response:
+            return await lane.policy.call(
+                lane.model, with_system(request, lane.system), trial.repeat, self.clock.attempts
+            )
+
+        return call
+
+
+async def _run_probe(probe: Probe, model: object, data: object, run: Examination) -> object:
+    if is_async(probe.run):
+        return await probe.run(model, data, **run.options)
+    result = await run.threads.run(functools.partial(probe.run, model, data, **run.options))
+    return await result if inspect.isawaitable(result) else result
+
+
+async def _score_output(probe: Probe, trial: Trial, response: Response, run: Examination) -> Outcome:
+    telemetry = run.clock.telemetry(whole=True)
+    hook = getattr(probe, "score_output", None)
+    output = response.text if response.value is None else response.value
+    try:
+        scores = None
+        if hook is not None:
+            call = functools.partial(hook, trial.example, output)
+            scores = await run.scoring.call(call, f"{probe.name}.score_output()", probe)
+        if scores is not None:
+            check_scores(scores, probe)
+    except InsideLLMsError as error:
+        return _failed(error, "score", telemetry, response=response)
+    return Outcome(status=ResultStatus.SUCCESS, response=response, scores=scores, telemetry=telemetry)
+
+
+def _user_object(lane: Lane) -> object:
+    return lane.model.model if isinstance(lane.model, UserModel) else lane.model
+
+
+def _accepts(probe: Probe, data: object) -> bool:
+    check = getattr(probe, "validate_input", None)
+    return check is None or bool(check(data))
+
+
+def _as_output(output: object, door: ModelDoor) -> Response:
+    if isinstance(output, Response):
+        return output
+    if isinstance(output, str):
+        return Response(text=output, usage=door.usage)
+    canonical.check(output, at="output")
+    return Response(value=output, usage=door.usage)
+
+
+def _timed_out(lane: Lane, telemetry: Telemetry, request: Request | None) -> Outcome:
+    failure = Failure(stage="model", type="Timeout", message=f"no answer within {lane.timeout_s:g} s")
+    return Outcome(status=ResultStatus.TIMEOUT, request=request, failure=failure, telemetry=telemetry)
+
+
+def _failed(
+    error: Exception,
+    stage: Stage,
+    telemetry: Telemetry,
+    *,
+    request: Request | None = None,
+    response: Response | None = None,
+) -> Outcome:
+    """Type a failure. Raises FatalError for a model error that ends the run."""
+    cause = error.cause if isinstance(error, UserCodeError) else error
+    if isinstance(cause, ModelError) and cause.fatal:
+        raise FatalError(cause) from error
+    message = error.message if isinstance(error, InsideLLMsError) else str(error)
+    failure = Failure(stage=stage, type=type(cause).__name__, message=_steady(message))
+    return Outcome(status=_status(cause), request=request, response=response, failure=failure, telemetry=telemetry)
+
+
+def _steady(message: str) -> str:
+    """Make an error's text fit for a canonical file: no memory addresses, no lone surrogates, not endless."""
+    text = _ADDRESS.sub("0x...", message.encode("utf-8", "replace").decode())
+    return text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + "..."
+
+
+def _status(cause: Exception) -> ResultStatus:
+    if isinstance(cause, ModelError):
+        return ResultStatus(cause.status)
+    if isinstance(cause, TimeoutError):
+        return ResultStatus.TIMEOUT
+    if "RateLimit" in type(cause).__name__:
+        return ResultStatus.RATE_LIMITED
+    return ResultStatus.ERROR

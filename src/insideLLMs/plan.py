@@ -1,0 +1,225 @@
+"""Experiment -> Trials: which there are, in which order, under which identity. Pure.
+
+Trials are numbered in the order of `records.jsonl` (probe, dataset, example id, model, repeat), so that a
+Trial's number says where its Record goes, and resuming needs a few bytes a Trial rather than the Trial.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import CanonicalError, NothingToDoError
+from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, Record, Request
+
+FORMAT_VERSION = 1
+"""Raised whenever the meaning of a canonical file changes; part of every run id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A dataset as it enters the plan: the digest of its bytes, how many examples it selects, and by which rule."""
+
+    sha256: str
+    count: int
+    rule: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All Trials of one probe over one dataset; `offset` is the number of the first."""
+
+    probe: str
+    dataset: str
+    offset: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One model x probe x example x repeat."""
+
+    index: int
+    probe: str
+    dataset: str
+    model: str
+    repeat: int
+    example: Example
+    example_digest: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a Run consists of. `models` are sorted ids; `digests` identify each model (``model:ID``) and probe."""
+
+    run_id: str
+    groups: tuple[Group, ...]
+    models: tuple[str, ...]
+    repeats: int
+    total: int
+    digests: Mapping[str, str]
+
+    def index_of(self, group: Group, rank: int, model: str, repeat: int) -> int:
+        """Number the Trial of the example that is `rank`-th by id in its dataset."""
+        return group.offset + (rank * len(self.models) + self.models.index(model)) * self.repeats + repeat
+
+    def group_at(self, index: int) -> Group:
+        """Return the group that the Trial with this number belongs to."""
+        return self.groups[bisect_right(self.groups, index, key=lambda group: group.offset) - 1]
+
+    def model_at(self, index: int) -> str:
+        """Return the model of the Trial with this number."""
+        return self.models[(index - self.group_at(index).offset) // self.repeats % len(self.models)]
+
+    def trial(self, group: Group, index: int, example: Example, digest: str) -> Trial:
+        """Make Trial `index`; its key covers the contents of model, probe and example (`digest`), not their names."""
+        model = self.model_at(index)
+        repeat = (index - group.offset) % self.repeats
+        return Trial(
+            index=index,
+            probe=group.probe,
+            dataset=group.dataset,
+            model=model,
+            repeat=repeat,
+            example=example,
+            example_digest=digest,
+            key=trial_key(self.digests[f"model:{model}"], self.digests[f"probe:{group.probe}"], digest, repeat),
+        )
+
+
+def trial_key(model_digest: str, probe_digest: str, example_digest: str, repeat: int) -> str:
+    """Identify a Trial by content: SHA-256 over the RFC 8785 form of the three digests and the repeat."""
+    text = (
+        f'insidellms/trial/1\n{{"example":"{example_digest}","model":"{model_digest}",'
+        f'"probe":"{probe_digest}","repeat":{repeat}}}'
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_plan(
+    experiment: Experiment,
+    *,
+    selections: Mapping[str, Selection],
+    model_identities: Mapping[str, Mapping[str, JsonValue]],
+    probe_identities: Mapping[str, Mapping[str, JsonValue]],
+) -> Plan:
+    """Number the Trials and name the run. Raises NothingToDoError if there are none.
+
+    The identities are what the models and probes say defines them; secrets, paths, concurrency and the like
+    never enter.
+    """
+    digests = _digests(experiment, model_identities, probe_identities)
+    models = tuple(sorted(model.id for model in experiment.models))
+    groups: list[Group] = []
+    offset = 0
+    pairs = sorted((probe.id, name) for probe in experiment.probes for name in probe.datasets)
+    for probe_id, dataset in pairs:
+        count = selections[dataset].count
+        if count == 0:
+            raise NothingToDoError(
+                f"dataset {dataset!r} selects no examples", fix="check max_examples and the dataset's file"
+            )
+        groups.append(Group(probe=probe_id, dataset=dataset, offset=offset, count=count))
+        offset += count * len(models) * experiment.repeats
+    if not groups or offset == 0:
+        raise NothingToDoError("the experiment has no trials", fix="give it a model, a probe and a dataset")
+    return Plan(
+        run_id=_run_id(experiment, digests, pairs, selections),
+        groups=tuple(groups),
+        models=models,
+        repeats=experiment.repeats,
+        total=offset,
+        digests=digests,
+    )
+
+
+def _digests(
+    experiment: Experiment,
+    model_identities: Mapping[str, Mapping[str, JsonValue]],
+    probe_identities: Mapping[str, Mapping[str, JsonValue]],
+) -> dict[str, str]:
+    digests = {
+        f"model:{model.id}": canonical.identity(
+            "model/1", {"identity": model_identities[model.id], "system": model.system}
+        )
+        for model in experiment.models
+    }
+    for probe in experiment.probes:
+        digests[f"probe:{probe.id}"] = canonical.identity("probe/1", probe_identities[probe.id])
+    return digests
+
+
+def _run_id(
+    experiment: Experiment,
+    digests: Mapping[str, str],
+    pairs: Sequence[tuple[str, str]],
+    selections: Mapping[str, Selection],
+) -> str:
+    return canonical.identity(
+        "run/1",
+        {
+            "format_version": FORMAT_VERSION,
+            "members": dict(digests),
+            "datasets": {
+                name: {"sha256": selection.sha256, "rule": dict(selection.rule)}
+                for name, selection in selections.items()
+            },
+            "groups": [list(pair) for pair in pairs],
+            "repeats": experiment.repeats,
+        },
+    )
+
+
+def record_of(trial: Trial, outcome: Outcome) -> Record:
+    """Turn an Outcome into its canonical form: without telemetry, and without a request that only repeats the input."""
+    default: Request = trial.example.request()
+    return Record(
+        probe=trial.probe,
+        dataset=trial.dataset,
+        example_id=trial.example.id,
+        model=trial.model,
+        repeat=trial.repeat,
+        key=trial.key,
+        example_digest=trial.example_digest,
+        example=trial.example,
+        status=outcome.status,
+        request=None if outcome.request == default else outcome.request,
+        response=outcome.response,
+        scores=outcome.scores,
+        failure=outcome.failure,
+    )
+
+
+_SECRET_WORDS = ("key", "secret", "token", "password", "credential")
+
+
+def describe(thing: object) -> dict[str, JsonValue]:
+    """Identify a user's model or probe by its class and its settings, so that two configured differently differ.
+
+    Settings are its attributes that are JSON values, public or named like a constructor argument; one that
+    sounds secret is left out. An object may say it all itself with an `identity()` method.
+    """
+    own = getattr(thing, "identity", None)
+    if callable(own):
+        return dict(own())
+    kind = thing if callable(thing) and hasattr(thing, "__qualname__") else type(thing)
+    settings = {
+        name.lstrip("_"): value
+        for name, value in getattr(thing, "__dict__", {}).items()
+        if not _is_secret(name) and _is_json(value)
+    }
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", "settings": settings}
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower().split("_") for word in _SECRET_WORDS)
+
+
+def _is_json(value: object) -> bool:
+    try:
+        canonical.check(value)
+    except CanonicalError:
+        return False
+    return True

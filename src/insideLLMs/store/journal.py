@@ -1,0 +1,294 @@
+"""The append-only, checksummed file of Outcomes in the order in which they finished.
+
+Line 1 is a header that names the run. Every further line is ``{"crc":"<crc32>","body":{...}}``; its body holds
+the Trial's number and either an *answer* (written before it is scored, so that a scorer's crash loses nothing)
+or the finished *record*, stored as the very bytes that sealing copies. CRC-32 is over the body's bytes.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+import zlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
+from insideLLMs.core.types import Record, Request, Response, ResultStatus, Telemetry
+
+logger = logging.getLogger(__name__)
+
+FSYNC_EVERY_S = 0.5
+"""The most that a power cut can lose; a killed process loses nothing that was flushed."""
+_ABSENT = 0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A Response that was had but not yet scored."""
+
+    request: Request
+    response: Response
+    telemetry: Telemetry
+
+
+_NONE = msgspec.Raw(b"")
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
+    index: int = -1
+    header: dict[str, str | int] | None = None
+    answer: msgspec.Raw = _NONE
+    record: msgspec.Raw = _NONE
+    telemetry: msgspec.Raw = _NONE
+
+
+class _Line(msgspec.Struct, frozen=True):
+    crc: str
+    body: msgspec.Raw
+
+
+class _RecordStatus(msgspec.Struct, frozen=True):
+    status: ResultStatus
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_answer = msgspec.json.Decoder(Answer).decode
+_decode_status = msgspec.json.Decoder(_RecordStatus).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A finished Trial: the bytes of its record and of its telemetry."""
+
+    index: int
+    record: bytes
+    telemetry: bytes
+
+
+class Journal:
+    """Where each Trial's answer and record lie in the file; 16 bytes a Trial, whatever the Trial's size.
+
+    `append_answer` and `append_record` only collect lines; `flush` writes them, and may run in another thread.
+    """
+
+    durable = True
+
+    def __init__(self, path: Path, *, run_id: str, total: int) -> None:
+        self.path = path
+        self.run_id = run_id
+        self.warnings: list[str] = []
+        self.resumed = 0
+        self._answers = array("q", bytes(8 * total))
+        self._records = array("q", bytes(8 * total))
+        self._lock = threading.Lock()
+        self._pending: list[bytes] = []
+        self._end = 0
+        self._file: BinaryIO | None = None
+        self._synced_at = 0.0
+
+    def create(self) -> None:
+        """Start an empty journal. Raises StorageError if the folder cannot be written."""
+        self._open("wb")
+        self._append(_encode(_header(self.run_id, len(self._records))))
+        self.flush(sync=True)
+
+    def resume(self, *, salvage: bool = False) -> None:
+        """Read what is there, drop a torn last line, and go on appending.
+
+        Only successes count as done: errors, timeouts and skipped Trials will be tried again. Raises
+        PlanMismatchError for another run's journal, JournalError for damage other than a torn last line,
+        unless `salvage`, which leaves damaged lines out.
+        """
+        try:
+            size = self.path.stat().st_size
+            intact = self._read_all(size, salvage=salvage) if size else 0
+        except OSError as error:
+            raise _storage_error("read", self.path, error) from error
+        if intact == 0:
+            self.warnings.append("the journal was empty; starting from the beginning")
+            self.create()
+            return
+        self._open("r+b")
+        assert self._file is not None
+        if intact < size:
+            self.warnings.append(f"dropped a torn last line of {size - intact} bytes from the journal")
+            self._file.truncate(intact)
+        self._file.seek(intact)
+        self._end = intact
+
+    def _read_all(self, size: int, *, salvage: bool) -> int:
+        position = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                body = _verify(line)
+                if body is None and position + len(line) == size:
+                    break
+                if body is not None:
+                    self._note(body, position, number)
+                elif number == 1 or not salvage:
+                    raise JournalError(
+                        f"{self.path}, line {number}: the line is damaged, and it is not the last one",
+                        fix="resume with --salvage to leave damaged lines out (their trials are asked again)",
+                    )
+                else:
+                    self.warnings.append(f"left out damaged line {number} of the journal")
+                position += len(line)
+        return position
+
+    def _note(self, body: _Body, position: int, number: int) -> None:
+        if number == 1:
+            self._check_header(body)
+        elif not 0 <= body.index < len(self._records):
+            raise JournalError(f"{self.path}, line {number}: trial {body.index} is not part of this run")
+        elif bytes(body.answer):
+            self._answers[body.index] = position
+        elif bytes(body.record) and _decode_status(body.record).status is ResultStatus.SUCCESS:
+            self.resumed += self._records[body.index] == _ABSENT
+            self._records[body.index] = position
+
+    def _check_header(self, body: _Body) -> None:
+        found = (body.header or {}).get("run_id")
+        if found != self.run_id:
+            raise PlanMismatchError(
+                f"{self.path.parent} holds run {str(found)[:12]}, but this experiment is run {self.run_id[:12]}: "
+                "its models, probes, parameters, repeats or datasets differ",
+                fix="restore the experiment and data as they were, or choose another --run-dir",
+            )
+
+    def is_done(self, index: int) -> bool:
+        """Whether the Trial has a record."""
+        return self._records[index] != _ABSENT
+
+    def pending_answer(self, index: int) -> Answer | None:
+        """Return the answer of a Trial that was answered in an earlier process but not scored."""
+        position = self._answers[index]
+        return None if position == _ABSENT else _decode_answer(self._body_at(position).answer)
+
+    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
+        """Collect an answer for the next flush. Raises CanonicalError if it cannot be stored."""
+        answer = Answer(request=request, response=response, telemetry=telemetry)
+        self._append(_encode(b'{"answer":' + canonical.line(answer) + f',"index":{index}}}'.encode()), index=index)
+
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        """Collect a finished record, given as its canonical line, for the next flush."""
+        extra = msgspec.json.encode(telemetry)
+        body = b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, extra)
+        self._append(_encode(body), index=index, is_record=True)
+
+    def _append(self, line: bytes, *, index: int | None = None, is_record: bool = False) -> None:
+        with self._lock:
+            if index is not None:
+                (self._records if is_record else self._answers)[index] = self._end
+            self._pending.append(line)
+            self._end += len(line)
+
+    def flush(self, *, sync: bool = False) -> None:
+        """Write what was collected; make it durable if `sync`, or if the last time is FSYNC_EVERY_S ago.
+
+        Raises StorageError if the disk refuses.
+        """
+        with self._lock:
+            data = b"".join(self._pending)
+            self._pending.clear()
+        assert self._file is not None
+        try:
+            if data:
+                self._file.write(data)
+                self._file.flush()
+            if sync or time.monotonic() - self._synced_at >= FSYNC_EVERY_S:
+                os.fsync(self._file.fileno())
+                self._synced_at = time.monotonic()
+        except OSError as error:
+            self._abandon()
+            raise _storage_error("write", self.path, error) from error
+
+    def close(self) -> None:
+        """Flush, sync and close; a closed journal can still be read."""
+        if self._file is not None and not self._file.closed:
+            self.flush(sync=True)
+            self._file.close()
+
+    def _abandon(self) -> None:
+        """Close a file that refuses writes; what its buffer still holds is lost, and will be asked again."""
+        assert self._file is not None
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the finished Trials in the order of their numbers, whatever order they finished in."""
+        with self.path.open("rb") as file:
+            for index, position in enumerate(self._records):
+                if position != _ABSENT:
+                    file.seek(position)
+                    body = _decode_body(_decode_line(file.readline()).body)
+                    yield Entry(index=index, record=bytes(body.record), telemetry=bytes(body.telemetry))
+
+    def count_done(self) -> int:
+        """Count the Trials that have a record."""
+        return len(self._records) - self._records.count(_ABSENT)
+
+    def _body_at(self, position: int) -> _Body:
+        with self.path.open("rb") as file:
+            file.seek(position)
+            return _decode_body(_decode_line(file.readline()).body)
+
+    def _open(self, mode: str) -> None:
+        try:
+            self._file = self.path.open(mode)  # type: ignore[assignment]  # both modes used here are binary
+        except OSError as error:
+            raise _storage_error("write", self.path, error) from error
+
+
+def _header(run_id: str, total: int) -> bytes:
+    return canonical.line({"header": {"format": "insidellms/journal/1", "run_id": run_id, "trials": total}})
+
+
+def _encode(body: bytes) -> bytes:
+    return b'{"crc":"%08x","body":%b}\n' % (zlib.crc32(body), body)
+
+
+def _verify(line: bytes) -> _Body | None:
+    """Return the line's body, or None if it is torn or damaged."""
+    try:
+        parsed = _decode_line(line)
+        if not line.endswith(b"\n") or int(parsed.crc, 16) != zlib.crc32(parsed.body):
+            return None
+        return _decode_body(parsed.body)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def _storage_error(verb: str, path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot {verb} {path}: {error.strerror or error}",
+        fix="check the disk's free space and the folder's permissions; what was journalled can be resumed",
+    )
+
+
+def seed(path: Path, *, run_id: str, total: int, entries: Iterator[Entry]) -> None:
+    """Write a journal of finished `entries`, durably and in one step, so that a sealed run can be reopened."""
+    draft = path.with_suffix(".tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(_encode(_header(run_id, total)))
+            for entry in entries:
+                body = b'{"index":%d,"record":%b,"telemetry":%b}' % (entry.index, entry.record, entry.telemetry)
+                file.write(_encode(body))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise _storage_error("write", path, error) from error
+
+
+def decode_record(line: bytes) -> Record:
+    """Decode one line of `records.jsonl`. Raises msgspec.ValidationError for what is none."""
+    return msgspec.json.decode(line, type=Record)

@@ -1,0 +1,60 @@
+"""The manifest: what a run directory holds, and the digests that prove it."""
+
+from typing import Literal
+
+import msgspec
+
+from insideLLMs.core.types import JsonValue
+
+
+class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The SHA-256 and size of a file's bytes as stored."""
+
+    sha256: str
+    size_bytes: int
+
+
+class MemberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model or probe of the run: its id, its type, what it says defines it, and the digest of that.
+
+    `system` is a model's system prompt, `datasets` what a probe ran over.
+    """
+
+    id: str
+    type: str
+    identity: dict[str, JsonValue]
+    digest: str
+    system: str | None = None
+    datasets: tuple[str, ...] = ()
+
+
+class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A dataset of the run: `total` examples were read, `skipped` lines left out, `selected` examples run."""
+
+    name: str
+    sha256: str
+    total: int
+    selected: int
+    skipped: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`manifest.json`. No host, no clock, no path: the same run gives the same bytes everywhere.
+
+    `statuses` counts the records by status; `files` has the canonical files other than this one.
+    """
+
+    run_id: str
+    name: str
+    library: dict[str, str]
+    models: tuple[MemberSpec, ...]
+    probes: tuple[MemberSpec, ...]
+    datasets: tuple[DatasetFacts, ...]
+    repeats: int
+    max_examples: int | None
+    trials: int
+    statuses: dict[str, int]
+    records_root: str
+    files: dict[str, FileDigest]
+    format: Literal["insidellms/manifest/1"] = "insidellms/manifest/1"
+    notes: dict[str, JsonValue] = {}

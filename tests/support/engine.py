@@ -1,0 +1,104 @@
+"""Fakes for the engine: models with a script, a dataset in memory, and one call that runs them."""
+
+import asyncio
+import time
+
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import (
+    DatasetSpec,
+    Example,
+    ExecutionSpec,
+    Experiment,
+    ModelSpec,
+    ProbeSpec,
+    Response,
+    Scores,
+)
+from insideLLMs.execute.adapt import as_async_model
+from insideLLMs.execute.engine import Engine, Member, Work
+from insideLLMs.execute.memory import MemorySink
+from insideLLMs.execute.progress import Progress
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.plan import Selection, make_plan
+from insideLLMs.store.journal import decode_record
+
+
+class Inputs:
+    """A dataset of numbered inputs."""
+
+    def __init__(self, *inputs):
+        self.inputs = inputs
+
+    def examples(self):
+        for rank, text in enumerate(self.inputs):
+            yield rank, Example(id=f"{rank:06}", input=text, expected=("yes",))
+
+
+class YesProbe(PromptProbe):
+    """Passes an answer that is "yes"."""
+
+    scores_in_place = True
+
+    def score(self, example, response):
+        return Scores.of(response.text == "yes")
+
+
+class ScriptedModel:
+    """Answers, raises or hangs by its script: a function of the last message's text and the attempt's number."""
+
+    def __init__(self, script):
+        self.script = script
+        self.calls = []
+
+    def identity(self):
+        return {"scripted": True}
+
+    async def respond(self, request, *, repeat=0):
+        text = request.messages[-1].content
+        self.calls.append(text)
+        result = self.script(text, self.calls.count(text))
+        if asyncio.iscoroutine(result):
+            result = await result
+        if isinstance(result, Exception):
+            raise result
+        return Response(text=result)
+
+    async def aclose(self):
+        pass
+
+
+def work_of(models, inputs, *, probe=None, repeats=1, threads=None, **execution):
+    """Plan a Work over `models` (by id) and one probe."""
+    experiment = Experiment(
+        name="test",
+        models=tuple(ModelSpec(type="scripted", id=name) for name in models),
+        probes=(ProbeSpec(type="probe", id="probe", datasets=("d",)),),
+        datasets=(DatasetSpec(name="d", format="inline"),),
+        repeats=repeats,
+        execution=ExecutionSpec(**execution),
+    )
+    plan = make_plan(
+        experiment,
+        selections={"d": Selection(sha256="0" * 64, count=len(inputs), rule={})},
+        model_identities={name: {"name": name} for name in models},
+        probe_identities={"probe": {}},
+    )
+    threads = threads or AbandonableThreads()
+    return Work(
+        plan=plan,
+        models={name: Member(model=as_async_model(model, threads)) for name, model in models.items()},
+        probes={"probe": probe or YesProbe()},
+        datasets={"d": Inputs(*inputs)},
+        execution=experiment.execution,
+        data_of=lambda trial: trial.example.input,
+    ), threads
+
+
+def run_engine(model, inputs, *, callback=None, sink=None, **options):
+    """Run `model` (or a dict of models) over `inputs`; return the records in order, and the sink."""
+    models = model if isinstance(model, dict) else {"m": model}
+    work, threads = work_of(models, inputs, **options)
+    sink = sink or MemorySink()
+    progress = Progress(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
+    asyncio.run(Engine(work, sink, progress, threads).run())
+    return [decode_record(line) for _, line, _ in sink.entries()], sink

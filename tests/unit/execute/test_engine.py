@@ -1,0 +1,378 @@
+"""How the engine treats trials: status, order, limits, timeouts, progress, stopping."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from insideLLMs.core.errors import (
+    AuthError,
+    InsideLLMsError,
+    ProbeExecutionError,
+    RateLimitError,
+    RequestRefusedError,
+    ServerError,
+    TrialTimeoutError,
+)
+from insideLLMs.core.protocols import Model, Probe, PromptProbe
+from insideLLMs.core.types import Response, ResultStatus, Scores
+from insideLLMs.execute.memory import MemorySink
+from support.engine import ScriptedModel, YesProbe, run_engine
+
+FAST = {"attempt_timeout_s": 0.2, "timeout_s": 5.0}
+
+
+def test_a_mix_of_successes_and_errors_is_recorded_as_what_each_came_to():
+    script = {"right": "yes", "wrong": "no", "broken": RequestRefusedError("400: bad prompt")}
+    records, _ = run_engine(ScriptedModel(lambda text, _: script[text]), ["right", "broken", "wrong"])
+    assert [record.status for record in records] == ["success", "error", "success"]
+    assert [record.scores and record.scores.passed for record in records] == [True, None, False]
+    assert records[1].failure.message == "400: bad prompt"
+    assert records[1].failure.type == "RequestRefusedError"
+
+
+def test_a_wrong_answer_scores_wrong():
+    records, _ = run_engine(ScriptedModel(lambda *_: "garbage"), ["a", "b"])
+    assert [record.scores.values["correct"] for record in records] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("concurrency", [1, 7, 64, 1000])
+def test_progress_counts_are_exact_and_monotonic(concurrency):
+    seen = []
+    run_engine(
+        ScriptedModel(lambda *_: "yes"),
+        [str(i) for i in range(200)],
+        callback=lambda current, total: seen.append((current, total)),
+        concurrency=concurrency,
+    )
+    assert seen == [(i, 200) for i in range(1, 201)]
+
+
+@pytest.mark.parametrize("concurrency", [1, 50])
+def test_progress_counts_are_exact_from_threads_too(concurrency):
+    class Blocking(Model):
+        def generate(self, prompt, **kwargs):
+            return "yes"
+
+    seen = []
+    run_engine(Blocking("b"), [str(i) for i in range(100)], callback=seen.append, concurrency=concurrency)
+    assert [info.current for info in seen] == list(range(1, 101))
+    assert seen[-1].failed == 0
+    assert seen[-1].percentage == 100
+
+
+def test_a_callback_that_raises_does_not_break_the_run(caplog):
+    def callback(info):
+        raise ValueError("mine")
+
+    records, _ = run_engine(ScriptedModel(lambda *_: "yes"), ["a", "b"], callback=callback)
+    assert len(records) == 2
+    assert caplog.text.count("progress callback raised; the run goes on") == 1
+
+
+def test_results_do_not_depend_on_the_order_of_finishing():
+    async def slow_first(text):
+        await asyncio.sleep(0.05 if text == "0" else 0)
+        return "yes"
+
+    _, slow = run_engine(ScriptedModel(lambda text, _: slow_first(text)), [str(i) for i in range(20)], concurrency=20)
+    _, fast = run_engine(ScriptedModel(lambda *_: "yes"), [str(i) for i in range(20)], concurrency=1)
+    assert [line for _, line, _ in slow.entries()] == [line for _, line, _ in fast.entries()]
+
+
+def test_never_more_than_concurrency_calls_are_in_flight():
+    now, most = 0, 0
+
+    async def call():
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+        return "yes"
+
+    run_engine(ScriptedModel(lambda *_: call()), [str(i) for i in range(60)], concurrency=7)
+    assert most == 7
+
+
+def test_transient_failures_are_retried_and_final_ones_are_not():
+    def script(text, attempt):
+        if text == "flaky" and attempt < 3:
+            return ServerError("503", retry_after_s=0.0) if attempt == 1 else RateLimitError("429", retry_after_s=0.0)
+        return RequestRefusedError("400") if text == "refused" else "yes"
+
+    model = ScriptedModel(script)
+    records, sink = run_engine(model, ["flaky", "refused"], max_attempts=4)
+    assert [record.status for record in records] == ["success", "error"]
+    assert model.calls.count("flaky") == 3
+    assert model.calls.count("refused") == 1
+    assert [telemetry.attempts for _, _, telemetry in sink.entries()] == [3, 1]
+
+
+def test_attempts_are_finite_and_the_last_failure_is_the_status():
+    model = ScriptedModel(lambda *_: RateLimitError("429: slow down", retry_after_s=0.0))
+    records, _ = run_engine(model, ["a"], max_attempts=3)
+    assert records[0].status is ResultStatus.RATE_LIMITED
+    assert len(model.calls) == 3
+
+
+def test_the_runs_retry_budget_bounds_an_outage():
+    model = ScriptedModel(lambda *_: ServerError("500", retry_after_s=0.0))
+    run_engine(model, [str(i) for i in range(100)], max_attempts=50, retry_budget=0.5)
+    assert len(model.calls) == 100 + 50
+
+
+def test_a_hung_call_becomes_a_timeout_and_the_others_go_on():
+    async def hang():
+        await asyncio.Event().wait()
+
+    model = ScriptedModel(lambda text, _: hang() if text == "hung" else "yes")
+    records, _ = run_engine(model, ["hung", "a", "b"], timeout_s=0.2, concurrency=1)
+    assert [record.status for record in records] == ["timeout", "success", "success"]
+    assert records[0].failure.message == "no answer within 0.2 s"
+
+
+def test_hung_blocking_calls_starve_nobody():
+    release = threading.Event()
+
+    class Hanging(Model):
+        def generate(self, prompt, **kwargs):
+            if prompt.startswith("hung"):
+                release.wait()
+            return "yes"
+
+    inputs = [f"hung{i}" for i in range(6)] + [str(i) for i in range(20)]
+    try:
+        records, _ = run_engine(Hanging("h"), inputs, timeout_s=0.2, concurrency=3)
+    finally:
+        release.set()
+    assert [record.status for record in records] == ["timeout"] * 6 + ["success"] * 20
+
+
+def test_a_hung_thread_does_not_keep_the_process_alive():
+    code = """
+import threading
+from insideLLMs.core.protocols import Probe
+from support.engine import ScriptedModel, run_engine
+class Hanging(Probe):
+    def run(self, model, data, **kwargs):
+        threading.Event().wait()
+records, _ = run_engine(ScriptedModel(lambda *_: "yes"), ["a"], probe=Hanging(), timeout_s=0.2)
+print(records[0].status)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd="tests", check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "timeout"), done.stderr
+
+
+def test_a_scorer_that_raises_is_an_error_on_an_answer_that_is_kept():
+    class Broken(PromptProbe):
+        scores_in_place = True
+
+        def score(self, example, response):
+            raise KeyError("oops")
+
+    records, _ = run_engine(ScriptedModel(lambda *_: "paid for"), ["a"], probe=Broken())
+    assert records[0].status is ResultStatus.ERROR
+    assert records[0].failure.stage == "score"
+    assert records[0].failure.type == "KeyError"
+    assert records[0].response.text == "paid for"
+
+
+def test_a_scorer_that_hangs_is_a_timeout_on_an_answer_that_is_kept():
+    release = threading.Event()
+
+    class Hanging(PromptProbe):
+        def score(self, example, response):
+            release.wait()
+
+    try:
+        records, _ = run_engine(ScriptedModel(lambda *_: "paid for"), ["a"], probe=Hanging(), timeout_s=0.2)
+    finally:
+        release.set()
+    assert records[0].status is ResultStatus.TIMEOUT
+    assert records[0].response.text == "paid for"
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        (lambda: Scores(values={"f1": float("nan")}), "'f1' is nan"),
+        (lambda: Scores(values={"f1": 1.5}), "outside its range 0 to 1"),
+        (lambda: 0.7, "returned float"),
+        (lambda: None, "returned NoneType"),
+    ],
+)
+def test_scores_that_are_no_scores_are_refused_by_name(scores, says):
+    class Odd(PromptProbe):
+        scores_in_place = True
+
+        def score(self, example, response):
+            return scores()
+
+    records, _ = run_engine(ScriptedModel(lambda *_: "x"), ["a"], probe=Odd())
+    assert records[0].status is ResultStatus.ERROR
+    assert says in records[0].failure.message
+
+
+@pytest.mark.parametrize("answer", ["lone \ud800 surrogate", Response(text="", value=float("nan"))])
+def test_an_answer_that_cannot_be_stored_is_an_error_not_a_crash(answer):
+    class Odd(Model):
+        def generate(self, prompt, **kwargs):
+            return answer
+
+    records, _ = run_engine(Odd("odd"), ["a"])
+    assert records[0].status is ResultStatus.ERROR
+    assert "cannot be stored" in records[0].failure.message
+
+
+@pytest.mark.parametrize("answer", [None, 7, ["yes"], {"text": "yes"}])
+def test_a_model_must_return_text(answer):
+    records, _ = run_engine(lambda prompt: answer, ["a"])
+    assert records[0].status is ResultStatus.ERROR
+    assert "must return text" in records[0].failure.message
+
+
+def test_memory_addresses_never_reach_a_record():
+    records, _ = run_engine(lambda prompt: (_ for _ in ()).throw(ValueError(object())), ["a"])
+    assert "0x..." in records[0].failure.message
+
+
+def test_a_fatal_error_stops_the_run_and_is_not_recorded():
+    model = ScriptedModel(lambda text, _: AuthError("401: bad key") if text == "1" else "yes")
+    sink = MemorySink()
+    with pytest.raises(AuthError, match="bad key"):
+        run_engine(model, ["0", "1", "2", "3"], concurrency=1, sink=sink)
+    assert [index for index, _, _ in sink.entries()] == [0]
+    assert model.calls == ["0", "1"]
+
+
+@pytest.mark.parametrize(("slow", "kind"), [(False, ProbeExecutionError), (True, TrialTimeoutError)])
+def test_stop_on_error_raises_after_what_was_in_flight_is_kept(slow, kind):
+    async def hang():
+        await asyncio.Event().wait()
+
+    model = ScriptedModel(lambda text, _: (hang() if slow else RequestRefusedError("400")) if text == "1" else "yes")
+    sink = MemorySink()
+    with pytest.raises(kind) as caught:
+        run_engine(model, ["0", "1", "2"], concurrency=1, stop_on_error=True, timeout_s=0.2, sink=sink)
+    assert isinstance(caught.value, TimeoutError) is slow
+    assert "000001" in str(caught.value)
+    assert [index for index, _, _ in sink.entries()] == [0, 1]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_interrupts_always_get_through(error):
+    def script(*_):
+        raise error
+
+    with pytest.raises(error):
+        run_engine(ScriptedModel(script), ["a", "b"])
+
+
+def test_models_run_side_by_side_and_a_slow_one_holds_up_no_other():
+    finished = []
+
+    async def slow():
+        await asyncio.sleep(0.2)
+        finished.append("slow")
+        return "yes"
+
+    def quick(*_):
+        finished.append("quick")
+        return "yes"
+
+    models = {"slow": ScriptedModel(lambda *_: slow()), "quick": ScriptedModel(quick)}
+    records, _ = run_engine(models, ["a", "b", "c"], concurrency=1)
+    assert finished[:3] == ["quick"] * 3
+    assert [record.model for record in records] == ["quick", "slow"] * 3
+
+
+def test_a_simple_probe_may_call_the_model_as_often_as_it_likes():
+    class Twice(Probe):
+        def run(self, model, data, **kwargs):
+            return {"first": model.generate(data), "second": model.chat([{"role": "user", "content": "again"}])}
+
+    class AsyncTwice(Probe):
+        async def run(self, model, data, **kwargs):
+            return {"first": await model.agenerate(data), "second": await model.agenerate("again")}
+
+    for probe in (Twice(), AsyncTwice()):
+        model = ScriptedModel(lambda text, _: f"<{text}>")
+        records, sink = run_engine(model, ["a"], probe=probe)
+        assert records[0].response.value == {"first": "<a>", "second": "<again>"}
+        assert next(sink.entries())[2].attempts == 2
+
+
+def test_a_simple_probe_gets_a_users_own_model_as_it_is():
+    class Special(Model):
+        def generate(self, prompt, **kwargs):
+            return "yes"
+
+        def own_method(self):
+            return "mine"
+
+    class Uses(Probe):
+        def run(self, model, data, **kwargs):
+            return model.own_method()
+
+    records, _ = run_engine(Special("s"), ["a"], probe=Uses())
+    assert records[0].response.text == "mine"
+
+
+def test_repeats_of_an_example_are_trials_of_their_own():
+    model = ScriptedModel(lambda text, attempt: "yes" if attempt == 2 else "no")
+    records, _ = run_engine(model, ["a"], repeats=3, concurrency=1)
+    assert [(record.repeat, record.scores.passed) for record in records] == [(0, False), (1, True), (2, False)]
+    assert len({record.key for record in records}) == 3
+
+
+def test_latency_is_measured_apart_from_retries():
+    def script(text, attempt):
+        return ServerError("500", retry_after_s=0.05) if attempt == 1 else "yes"
+
+    _, sink = run_engine(ScriptedModel(script), ["a"])
+    telemetry = next(sink.entries())[2]
+    assert telemetry.retry_ms >= 50
+    assert telemetry.latency_ms < 50
+    assert telemetry.started_at
+
+
+def test_what_is_not_a_model_is_refused():
+    with pytest.raises(InsideLLMsError, match="not a model"):
+        run_engine(object(), ["a"])
+
+
+def test_the_loop_is_never_blocked_for_long_by_the_journal(tmp_path):
+    """The journal's writes and syncs happen on another thread: a slow disk must not show as loop lag."""
+
+    class SlowDisk(MemorySink):
+        durable = True
+
+        def flush(self):
+            time.sleep(0.2)
+
+    lags = []
+
+    async def answer():
+        before = time.monotonic()
+        await asyncio.sleep(0.01)
+        lags.append(time.monotonic() - before - 0.01)
+        return "yes"
+
+    run_engine(ScriptedModel(lambda *_: answer()), [str(i) for i in range(12)], sink=SlowDisk(), concurrency=4)
+    assert sorted(lags)[len(lags) // 2] < 0.15
+
+
+def test_a_probe_in_place_and_one_on_a_thread_score_alike():
+    class OnThread(YesProbe):
+        scores_in_place = False
+
+    script = ["yes", "no", "yes"]
+    here, _ = run_engine(ScriptedModel(lambda text, _: script[int(text)]), ["0", "1", "2"])
+    there, _ = run_engine(ScriptedModel(lambda text, _: script[int(text)]), ["0", "1", "2"], probe=OnThread())
+    assert [record.scores for record in here] == [record.scores for record in there]
