@@ -1,0 +1,197 @@
+"""The distributions that the tests and intervals rest on, in the standard library's floats.
+
+Series and continued fractions are those of the NIST Digital Library of Mathematical Functions
+(https://dlmf.nist.gov, 8.7, 8.9 and 8.17). Relative errors stay below 1e-9 for parameters up to ten thousand.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+_TINY = 1e-300
+_EPSILON = 1e-16
+_MAX_TERMS = 100_000
+_LARGEST_EXPONENT = 700.0
+
+
+def normal_cdf(z: float) -> float:
+    """Return the probability that a standard normal value is at most `z`."""
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+@functools.lru_cache(maxsize=256)
+def normal_quantile(probability: float) -> float:
+    """Return the `z` with `normal_cdf(z) == probability`: Halley's iteration from Abramowitz and Stegun 26.2.23."""
+    _check_probability(probability)
+    if probability > 0.5:
+        return -normal_quantile(1.0 - probability)
+    root = math.sqrt(-2.0 * math.log(probability))
+    numerator = 2.515517 + root * (0.802853 + root * 0.010328)
+    denominator = 1.0 + root * (1.432788 + root * (0.189269 + root * 0.001308))
+    z = numerator / denominator - root
+    for _ in range(4):
+        density_inverse = math.sqrt(2.0 * math.pi) * math.exp(min(z * z / 2.0, _LARGEST_EXPONENT))
+        step = (normal_cdf(z) - probability) * density_inverse
+        z -= step / (1.0 + z * step / 2.0)
+    return z
+
+
+def beta_cdf(x: float, a: float, b: float) -> float:
+    """Return the regularised incomplete beta function I_x(a, b) (DLMF 8.17.22)."""
+    if x <= 0.0:
+        return 0.0
+    if x >= 1.0:
+        return 1.0
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    front = math.exp(log_front)
+    if x < (a + 1.0) / (a + b + 2.0):
+        return front * _beta_fraction(x, a, b) / a
+    return 1.0 - front * _beta_fraction(1.0 - x, b, a) / b
+
+
+def _beta_fraction(x: float, a: float, b: float) -> float:
+    def term(position: int) -> tuple[float, float]:
+        half = position // 2
+        if position % 2 == 0:
+            return half * (b - half) * x / ((a + 2 * half - 1.0) * (a + 2 * half)), 1.0
+        return -(a + half) * (a + b + half) * x / ((a + 2 * half) * (a + 2 * half + 1.0)), 1.0
+
+    return 1.0 / _continued_fraction(1.0, term)
+
+
+def _continued_fraction(first: float, term: Callable[[int], tuple[float, float]]) -> float:
+    """Return first + a1/(b1 + a2/(b2 + ...)) by Lentz's method; `term(j)` gives (aj, bj)."""
+    value = ratio = first
+    inverse = 0.0
+    for position in range(1, _MAX_TERMS):
+        numerator, denominator = term(position)
+        inverse = 1.0 / ((denominator + numerator * inverse) or _TINY)
+        ratio = (denominator + numerator / ratio) or _TINY
+        value *= ratio * inverse
+        if abs(ratio * inverse - 1.0) < _EPSILON * 4:
+            break
+    return value
+
+
+def gamma_cdf(x: float, a: float) -> float:
+    """Return the regularised lower incomplete gamma function P(a, x) (DLMF 8.7.1 and 8.9.2)."""
+    if x <= 0.0:
+        return 0.0
+    front = math.exp(a * math.log(x) - x - math.lgamma(a))
+    if x < a + 1.0:
+        term = total = 1.0 / a
+        for position in range(1, _MAX_TERMS):
+            term *= x / (a + position)
+            total += term
+            if term < total * _EPSILON:
+                break
+        return front * total
+    fraction = _continued_fraction(
+        x + 1.0 - a, lambda position: (position * (a - position), x + 2.0 * position + 1.0 - a)
+    )
+    return 1.0 - front / fraction
+
+
+def chi_square_cdf(x: float, degrees: float) -> float:
+    """Return the probability that a chi-square value is at most `x`."""
+    return gamma_cdf(x / 2.0, degrees / 2.0)
+
+
+@functools.lru_cache(maxsize=256)
+def chi_square_quantile(probability: float, degrees: float) -> float:
+    """Return the `x` with `chi_square_cdf(x, degrees) == probability`."""
+    _check_probability(probability)
+    return _bisect(lambda x: chi_square_cdf(x, degrees), probability, low=0.0)
+
+
+def t_cdf(t: float, degrees: float) -> float:
+    """Return the probability that a Student t value is at most `t`; infinite `t` is allowed."""
+    if math.isinf(t):
+        return 0.0 if t < 0 else 1.0
+    tail = 0.5 * beta_cdf(degrees / (degrees + t * t), degrees / 2.0, 0.5)
+    return tail if t < 0 else 1.0 - tail
+
+
+@functools.lru_cache(maxsize=256)
+def t_quantile(probability: float, degrees: float) -> float:
+    """Return the `t` with `t_cdf(t, degrees) == probability`."""
+    _check_probability(probability)
+    if probability < 0.5:
+        return -t_quantile(1.0 - probability, degrees)
+    return _bisect(lambda t: t_cdf(t, degrees), probability, low=0.0)
+
+
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """Return the `x` with `beta_cdf(x, a, b) == probability`."""
+    _check_probability(probability)
+    return _bisect(lambda x: beta_cdf(x, a, b), probability, low=0.0, high=1.0)
+
+
+def _bisect(cdf: Callable[[float], float], probability: float, *, low: float, high: float | None = None) -> float:
+    """Return where the rising `cdf` crosses `probability`, to the last bit that the cdf can tell."""
+    if high is None:
+        high = 1.0
+        while cdf(high) < probability:
+            low, high = high, high * 2.0
+    while True:
+        middle = (low + high) / 2.0
+        if middle in (low, high):
+            return middle
+        if cdf(middle) < probability:
+            low = middle
+        else:
+            high = middle
+
+
+def _check_probability(probability: float) -> None:
+    if not 0.0 < probability < 1.0:
+        raise ValueError(f"probability is {probability!r}; a quantile needs one strictly between 0 and 1")
+
+
+def binomial_pmf(trials: int, chance: float) -> list[float]:
+    """Return the probabilities of 0 to `trials` successes, 0 < `chance` < 1."""
+    odds = chance / (1.0 - chance)
+    mode = min(trials, math.floor((trials + 1) * chance))
+    return _spread(0, trials, mode, lambda k: odds * (trials - k + 1) / k)
+
+
+def binomial_tail(successes: int, trials: int, chance: float) -> float:
+    """Return the probability of at least `successes` successes in `trials`."""
+    if successes <= 0:
+        return 1.0
+    return 0.0 if successes > trials else beta_cdf(chance, successes, trials - successes + 1)
+
+
+def binomial_chance(successes: int, trials: int, chance: float) -> float:
+    """Return the probability of exactly `successes` successes in `trials`, 0 < `chance` < 1."""
+    ways = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(trials - successes + 1)
+    return math.exp(ways + successes * math.log(chance) + (trials - successes) * math.log1p(-chance))
+
+
+def hypergeometric_pmf(total: int, marked: int, drawn: int) -> tuple[int, list[float]]:
+    """Return the least possible count of marked among `drawn` of `total`, and the probabilities from there on."""
+    low, high = max(0, drawn - (total - marked)), min(drawn, marked)
+    mode = min(high, max(low, (drawn + 1) * (marked + 1) // (total + 2)))
+
+    def ratio(k: int) -> float:
+        return (marked - k + 1) * (drawn - k + 1) / (k * (total - marked - drawn + k))
+
+    return low, _spread(low, high, mode, ratio)
+
+
+def _spread(low: int, high: int, mode: int, ratio: Callable[[int], float]) -> list[float]:
+    """Return probabilities from `low` to `high` given `ratio(k)` = p(k)/p(k-1).
+
+    Starting at the mode keeps the large terms exact; the far tails underflow to zero in silence.
+    """
+    up, term = [1.0], 1.0
+    for k in range(mode + 1, high + 1):
+        term *= ratio(k)
+        up.append(term)
+    down, term = [], 1.0
+    for k in range(mode, low, -1):
+        term /= ratio(k)
+        down.append(term)
+    weights = [*reversed(down), *up]
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]

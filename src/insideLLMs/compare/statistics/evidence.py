@@ -1,0 +1,153 @@
+"""Evidence: what a comparison found for one probe, or for all, in numbers and in words."""
+
+import msgspec
+
+from insideLLMs.compare.statistics.permutation import Method
+from insideLLMs.compare.statistics.power import (
+    items_needed,
+    minimum_detectable_drop,
+    noise_of_mean,
+    points,
+    sensitivity,
+    signed_points,
+)
+from insideLLMs.compare.statistics.sample import Sample
+from insideLLMs.compare.statistics.settings import Settings
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """Trials without a score, of all Trials of each side, and the items that had to be left out for it.
+
+    `unpaired_ids` lists the first 100 of `unpaired_items`. `delta_if_failed` is the mean change if every
+    missing candidate score were the worst one; None where none is missing.
+    """
+
+    baseline: int = 0
+    baseline_trials: int = 0
+    candidate: int = 0
+    candidate_trials: int = 0
+    unpaired_items: int = 0
+    unpaired_ids: tuple[str, ...] = ()
+    delta_if_failed: float | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """The evidence of one probe, or overall where `probe` is None.
+
+    `delta` is the mean change over the paired items with its interval `low` to `high` at `level`; None where
+    nothing is paired. `n_worse` and `n_better` items fell and rose. `p_used` is the p that the gate reads:
+    `p_worse`, or the larger of it and `p_run` where whole runs drift. `p_holm` and `q_value` (Benjamini and
+    Hochberg) correct it over the probes. `detectable` is the smallest drop seen with the wanted power at this
+    question's share of alpha; `detectable_is_upper` says that its noise was estimated from this comparison
+    itself. `items_needed` is about how many items would see the wanted drop.
+    """
+
+    probe: str | None
+    n_items: int
+    missing: Missing
+    message: str
+    level: float
+    n_paired: int = 0
+    n_informative: int = 0
+    n_worse: int = 0
+    n_better: int = 0
+    n_clusters: int | None = None
+    baseline_runs: float = 0.0
+    candidate_runs: float = 0.0
+    repeats: float = 0.0
+    baseline_mean: float | None = None
+    candidate_mean: float | None = None
+    delta: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: Method = "none"
+    p_worse: float = 1.0
+    p_better: float = 1.0
+    p_two: float = 1.0
+    p_exact: float = 1.0
+    p_run: float | None = None
+    p_used: float = 1.0
+    p_holm: float | None = None
+    q_value: float | None = None
+    detectable: float | None = None
+    detectable_is_upper: bool = False
+    items_needed: int | None = None
+
+
+def nothing_paired(probe: str | None, missing: Missing, n_items: int, level: float) -> Evidence:
+    """Return the evidence where no item has a score on both sides."""
+    message = "Nothing to compare: no item has a score on both sides."
+    return Evidence(probe=probe, n_items=n_items, missing=missing, message=message, level=level)
+
+
+def evidence_of(
+    sample: Sample, *, probe: str | None, missing: Missing, settings: Settings, alpha: float, run_level: bool
+) -> Evidence:
+    """Test a sample; `alpha` is this question's share, `run_level` holds the candidate against whole runs too."""
+    test = sample.test(settings.seed(probe or ""))
+    interval = sample.interval(settings.level)
+    noise, is_upper = _noise(sample, settings)
+    detectable = minimum_detectable_drop(
+        sample.n, noise * sample.design_effect(), repeats=sample.repeats, alpha=alpha, power=settings.power
+    )
+    p_run = sample.run_p()
+    return Evidence(
+        probe=probe,
+        n_items=sample.n + missing.unpaired_items,
+        missing=missing,
+        message=_message(sample, interval.low, interval.high, settings)
+        + " "
+        + sensitivity(detectable, power=settings.power, is_upper=is_upper),
+        level=settings.level,
+        n_paired=sample.n,
+        n_informative=test.n_informative,
+        n_worse=sample.n_worse,
+        n_better=sample.n_better,
+        n_clusters=None if sample.clusters is None else len(sample.clusters),
+        baseline_runs=sample.baseline_runs,
+        candidate_runs=sample.candidate_runs,
+        repeats=sample.repeats,
+        baseline_mean=sample.baseline_mean,
+        candidate_mean=sample.candidate_mean,
+        delta=sample.delta,
+        low=interval.low,
+        high=interval.high,
+        method=test.method,
+        p_worse=test.p_worse,
+        p_better=test.p_better,
+        p_two=test.p_two,
+        p_exact=test.p_exact,
+        p_run=p_run,
+        p_used=max(test.p_worse, p_run) if run_level and p_run is not None else test.p_worse,
+        detectable=detectable,
+        detectable_is_upper=is_upper,
+        items_needed=None if detectable is None else items_needed(sample.n, detectable, settings.wanted_drop),
+    )
+
+
+def _noise(sample: Sample, settings: Settings) -> tuple[float, bool]:
+    """Return the no-change variance of D, and whether it had to be taken from this comparison's own changes."""
+    if settings.noise is not None:
+        correlation = settings.noise.correlation
+        return noise_of_mean(
+            settings.noise.across,
+            correlation=1.0 if correlation is None else min(1.0, max(0.0, correlation)),
+            repeats=sample.repeats,
+            baseline_runs=sample.baseline_runs,
+            candidate_runs=sample.candidate_runs,
+        ), False
+    if sample.item_variance is not None:
+        return sample.item_variance * (1.0 / sample.baseline_runs + 1.0 / sample.candidate_runs), False
+    return sample.moments.squares / sample.n, True
+
+
+def _message(sample: Sample, low: float, high: float, settings: Settings) -> str:
+    limits = f"{settings.level:.0%} interval {signed_points(low)} to {signed_points(high)}"
+    if not (sample.n_worse or sample.n_better):
+        return f"None of {sample.n} items changed ({limits} points)."
+    if sample.delta == 0.0:
+        change = "no change on average"
+    else:
+        change = f"{'down' if sample.delta < 0 else 'up'} {points(abs(sample.delta))} points"
+    counts = f"{sample.n_worse} of {sample.n} items got worse and {sample.n_better} better"
+    return f"{counts}: {change} ({limits})."

@@ -1,0 +1,206 @@
+"""Observations: from the scores of Trials to one balanced value per item and run.
+
+The unit of repetition is the run, never the repeat: repeats inside a run may share a cache, a seed or a
+replica. They are averaged into one *run value*, over the first k repeats where k is the least number of
+repeats that any run of the item has, so that a mean of five is never held against a mean of one.
+
+Values are kept as integers over a common denominator, so that ties are ties: a value within 1e-12 of a
+fraction with a denominator up to 100 (or 1000) is that fraction, any other is read to nine decimals.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from insideLLMs.core.errors import CompareError
+
+RunValues = tuple[tuple[float | None, ...], ...]
+"""Per run, the scores of its repeats; None where there is no score."""
+
+FINE = 10**9
+"""The denominator of values that lie on no coarse grid."""
+
+_GRIDS = (*range(1, 101), 1000)
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """What was observed of one example under one probe, on both sides.
+
+    Scores rise with quality and lie in [0, 1], or in the range that the settings declare for the probe.
+    None (or NaN) is a Trial without a score. Items of one `cluster` share their noise (a template, a document).
+    """
+
+    probe: str
+    id: str
+    baseline: RunValues
+    candidate: RunValues
+    cluster: str | None = None
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the statistics read of an item; equal items have equal shapes."""
+
+    probe: str
+    cluster: str | None
+    baseline: RunValues
+    candidate: RunValues
+
+    @property
+    def is_unpaired(self) -> bool:
+        """Whether a side has no score at all."""
+        return not (_has_score(self.baseline) and _has_score(self.candidate))
+
+
+class Tally:
+    """Items counted by shape, so that the cost of an assessment follows the number of different items.
+
+    `add` keeps the item's id to refuse a duplicate; `add_equal` counts items whose ids the caller knows to be
+    unique, in constant memory.
+    """
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self.counts: dict[Shape, int] = {}
+        self.unpaired_ids: dict[str, list[str]] = {}
+        self._seen: dict[str, set[str]] = {}
+        for item in items:
+            self.add(item)
+
+    def add(self, item: Item) -> None:
+        """Count one item. Raises CompareError if its id was counted before under the same probe."""
+        seen = self._seen.setdefault(item.probe, set())
+        if item.id in seen:
+            raise CompareError(
+                f"item {item.id!r} of probe {item.probe!r} occurs twice",
+                fix="give every example of a dataset its own id",
+            )
+        seen.add(item.id)
+        shape = self.add_equal(item.probe, item.baseline, item.candidate, cluster=item.cluster)
+        if shape.is_unpaired:
+            self.unpaired_ids.setdefault(item.probe, []).append(item.id)
+
+    def add_equal(
+        self, probe: str, baseline: RunValues, candidate: RunValues, *, count: int = 1, cluster: str | None = None
+    ) -> Shape:
+        """Count `count` items that look alike; return their shape."""
+        shape = Shape(probe=probe, cluster=cluster, baseline=baseline, candidate=candidate)
+        self.counts[shape] = self.counts.get(shape, 0) + count
+        return shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """`count` items with run values on both sides, as integers over `denominator`; None is a run without a score."""
+
+    probe: str
+    cluster: str | None
+    count: int
+    repeats: int
+    denominator: int
+    baseline: tuple[int | None, ...]
+    candidate: tuple[int | None, ...]
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        """The run values that the baseline has."""
+        return tuple(value for value in self.baseline if value is not None)
+
+    @property
+    def after(self) -> tuple[int, ...]:
+        """The run values that the candidate has."""
+        return tuple(value for value in self.candidate if value is not None)
+
+    @property
+    def difference(self) -> float:
+        """The item's D: candidate mean minus baseline mean."""
+        before, after = self.before, self.after
+        top = len(before) * sum(after) - len(after) * sum(before)
+        return top / (len(before) * len(after) * self.denominator)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every run has a value."""
+        return None not in self.baseline and None not in self.candidate
+
+
+def pair(
+    shape: Shape, count: int, *, score_range: tuple[float, float] | None, missing_as_fail: bool, independent: bool
+) -> Paired | None:
+    """Balance and rescale the values of a shape; None if one side has nothing to compare.
+
+    With `independent`, every repeat counts as a run of its own. Raises CompareError for a score outside its range.
+    """
+    rescale = functools.partial(_rescale, probe=shape.probe, score_range=score_range, missing_as_fail=missing_as_fail)
+    baseline = [[rescale(score) for score in run] for run in shape.baseline]
+    candidate = [[rescale(score) for score in run] for run in shape.candidate]
+    if independent:
+        baseline = [[score] for run in baseline for score in run]
+        candidate = [[score] for run in candidate for score in run]
+    before = [[score for score in run if score is not None] for run in baseline]
+    after = [[score for score in run if score is not None] for run in candidate]
+    if not (any(before) and any(after)):
+        return None
+    repeats = min(len(run) for run in (*before, *after) if run)
+    grid = math.lcm(*{score[1] for run in (*before, *after) for score in run[:repeats]})
+    grid = min(grid, FINE)
+    return Paired(
+        probe=shape.probe,
+        cluster=shape.cluster,
+        count=count,
+        repeats=repeats,
+        denominator=grid * repeats,
+        baseline=tuple(_run_value(run, repeats, grid) for run in before),
+        candidate=tuple(_run_value(run, repeats, grid) for run in after),
+    )
+
+
+def _has_score(runs: RunValues) -> bool:
+    return any(score is not None and score == score for run in runs for score in run)  # noqa: PLR0124 - NaN differs from itself
+
+
+Grid = tuple[int, int]
+"""A value as numerator and denominator."""
+
+
+def _run_value(run: list[Grid], repeats: int, grid: int) -> int | None:
+    if not run:
+        return None
+    return sum(round(top * grid / bottom) for top, bottom in run[:repeats])
+
+
+def _rescale(
+    score: float | None, *, probe: str, score_range: tuple[float, float] | None, missing_as_fail: bool
+) -> Grid | None:
+    if score is None or math.isnan(score):
+        return (0, 1) if missing_as_fail else None
+    if score_range is not None:
+        low, high = score_range
+        score = (score - low) / (high - low)
+    if not 0.0 <= score <= 1.0:
+        raise CompareError(
+            f"probe {probe!r} has a score of {score!r}, outside 0 to 1" + (" after rescaling" if score_range else ""),
+            fix=f"declare the range of its scores, e.g. ranges: {{{probe}: [0, 10]}}",
+        )
+    return _on_grid(score)
+
+
+@functools.lru_cache(maxsize=65536)
+def _on_grid(score: float) -> Grid:
+    for bottom in _GRIDS:
+        top = round(score * bottom)
+        if abs(score - top / bottom) < 1e-12:
+            return top, bottom
+    return round(score * FINE), FINE
+
+
+def missing_trials(counts: Mapping[Shape, int]) -> tuple[int, int, int, int]:
+    """Return (missing, all) Trials of the baseline, then of the candidate."""
+    totals = [0, 0, 0, 0]
+    for shape, count in counts.items():
+        for place, runs in ((0, shape.baseline), (2, shape.candidate)):
+            scores = [score for run in runs for score in run]
+            totals[place] += count * sum(score is None or math.isnan(score) for score in scores)
+            totals[place + 1] += count * len(scores)
+    return totals[0], totals[1], totals[2], totals[3]

@@ -1,0 +1,129 @@
+"""The noise floor: how much runs of an unchanged system differ (A/A).
+
+The share of Trials that differ across runs (c) and within a run (w) give the disagreement f_AA = c and the
+correlation of a run's repeats, rho = 1 - w/c. Whether whole runs drift together is seen in the spread of run
+means: phi = s^2(run means) / (mean variance of an item's run values / n), (R-1) phi ~ chi-square with R-1
+degrees without drift.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import combinations
+
+import msgspec
+
+from insideLLMs.compare.statistics.distributions import chi_square_cdf, normal_quantile, t_cdf
+
+Labels = Sequence[Sequence[Hashable]]
+"""Per run, the labels of an item's repeats; None is a Trial without one."""
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """How often equal Trials differ at one level of comparison.
+
+    `across` is the share of pairs from two runs that differ, `within` the same for two repeats of one run
+    (None without repeats). `correlation` is rho, `correlation_high` its upper 95% limit; None where unknown.
+    """
+
+    n: int
+    across: float
+    within: float | None = None
+    correlation: float | None = None
+    correlation_high: float | None = None
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether no two Trials differed."""
+        return self.across == 0.0 and not self.within
+
+    @property
+    def has_pseudo_repeats(self) -> bool:
+        """Whether runs differ, but the repeats of one run never do: a cache or a fixed seed."""
+        return self.across > 0.0 and self.within == 0.0
+
+    @property
+    def allows_independent_repeats(self) -> bool:
+        """Whether repeats may count as runs: the correlation is known to be below 0.1."""
+        return self.correlation_high is not None and self.correlation_high < 0.1
+
+
+def agreement(items: Iterable[tuple[Labels, int]]) -> Agreement:
+    """Measure agreement over items, each with the number of items that look like it.
+
+    The limit of rho is that of a ratio of means over items, from its linearised standard error.
+    """
+    rows = [(_share_across(runs), _share_within(runs), count) for runs, count in items]
+    paired = [(across, count) for across, _, count in rows if across is not None]
+    n = sum(count for _, count in paired)
+    if not n:
+        return Agreement(n=0, across=0.0)
+    mean = math.fsum(across * count for across, count in paired) / n
+    both = [(across, within, count) for across, within, count in rows if across is not None and within is not None]
+    if not both:
+        return Agreement(n=n, across=mean)
+    size = sum(count for _, _, count in both)
+    total_across = math.fsum(across * count for across, _, count in both)
+    total_within = math.fsum(within * count for _, within, count in both)
+    if total_across == 0.0:
+        return Agreement(n=n, across=mean, within=total_within / size)
+    ratio = total_within / total_across
+    error = math.sqrt(math.fsum((within - ratio * across) ** 2 * count for across, within, count in both))
+    high = 1.0 - ratio + normal_quantile(0.95) * error / total_across
+    return Agreement(n=n, across=mean, within=total_within / size, correlation=1.0 - ratio, correlation_high=high)
+
+
+def _share_across(runs: Labels) -> float | None:
+    known = [[label for label in run if label is not None] for run in runs]
+    pairs = [(a, b) for first, second in combinations(known, 2) for a in first for b in second]
+    return sum(a != b for a, b in pairs) / len(pairs) if pairs else None
+
+
+def _share_within(runs: Labels) -> float | None:
+    known = [[label for label in run if label is not None] for run in runs]
+    pairs = [(a, b) for run in known for a, b in combinations(run, 2)]
+    return sum(a != b for a, b in pairs) / len(pairs) if pairs else None
+
+
+class RunDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether whole baseline runs move together, more than their items' own noise explains."""
+
+    runs: int
+    ratio: float
+    p: float
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether item-level tests are over-confident here."""
+        return self.p < 0.05
+
+
+def run_drift(run_means: Sequence[float], item_variance: float, n: int) -> RunDrift | None:
+    """Test the spread of baseline run means against the items' own noise; None with a single run or no noise.
+
+    `item_variance` is the mean over the `n` items of the variance of their run values.
+    """
+    runs = len(run_means)
+    if runs < 2 or item_variance <= 0.0:
+        return None
+    ratio = _variance(run_means) / (item_variance / n)
+    return RunDrift(runs=runs, ratio=ratio, p=1.0 - chi_square_cdf((runs - 1) * ratio, runs - 1))
+
+
+def run_level_p(baseline_means: Sequence[float], candidate_means: Sequence[float]) -> float | None:
+    """Return the p that a candidate whose runs are like the baseline's has so low a mean; None with one run.
+
+    t = (mean_B - mean_A) / (s sqrt(1/S + 1/R)) with R-1 degrees, s from the baseline runs.
+    """
+    runs = len(baseline_means)
+    if runs < 2:
+        return None
+    fall = math.fsum(candidate_means) / len(candidate_means) - math.fsum(baseline_means) / runs
+    error = math.sqrt(_variance(baseline_means) * (1.0 / len(candidate_means) + 1.0 / runs))
+    if error == 0.0:
+        return 0.5 if fall == 0.0 else t_cdf(math.copysign(math.inf, fall), runs - 1)
+    return t_cdf(fall / error, runs - 1)
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)

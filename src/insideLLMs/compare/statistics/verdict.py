@@ -1,0 +1,132 @@
+"""The verdict on an assessment, its reasons in words, and what a reader should know beside it."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from insideLLMs.compare.statistics.confirmation import fisher_two_sided
+from insideLLMs.compare.statistics.evidence import Evidence
+from insideLLMs.compare.statistics.gate_error import Branch
+from insideLLMs.compare.statistics.noise import Agreement, RunDrift
+from insideLLMs.compare.statistics.noninferiority import NonInferiority
+from insideLLMs.compare.statistics.power import points
+from insideLLMs.compare.statistics.settings import Settings
+
+FEW_ITEMS = 10
+MISSING_ALPHA = 0.01
+
+NoteCode = Literal["few_items", "single_baseline", "run_drift", "pseudo_repeats", "missing", "few_clusters"]
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to know when reading the evidence; `probe` is None where it concerns all."""
+
+    code: NoteCode
+    text: str
+    probe: str | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict with its reasons."""
+
+    verdict: Literal["passed", "failed", "inconclusive", "identical"]
+    reasons: tuple[str, ...]
+
+
+def decide(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | None, settings: Settings) -> Decision:
+    """Decide: first whether the evidence allows it, then by the policy."""
+    fired = tuple(_reason(branch) for branch in found if branch.fired)
+    obstacles = _obstacles(overall, settings)
+    if obstacles:
+        return Decision(verdict="inconclusive", reasons=(*obstacles, *fired))
+    if shown is not None:
+        return Decision(verdict="passed" if shown.is_shown else "failed", reasons=(shown.reason,))
+    if fired:
+        return Decision(verdict="failed", reasons=fired)
+    if not overall.n_informative:
+        return Decision(verdict="identical", reasons=(overall.message,))
+    return Decision(verdict="passed", reasons=(_no_evidence(found, settings), overall.message))
+
+
+def _obstacles(overall: Evidence, settings: Settings) -> tuple[str, ...]:
+    if not overall.n_paired:
+        return (overall.message,)
+    obstacles = []
+    missing = overall.missing
+    for side, count, trials in (
+        ("baseline", missing.baseline, missing.baseline_trials),
+        ("candidate", missing.candidate, missing.candidate_trials),
+    ):
+        if count > settings.max_missing * trials:
+            obstacles.append(
+                f"{count} of {trials} {side} trials have no score; "
+                f"more than {settings.max_missing:.0%} missing can hide or feign a change."
+            )
+    p = fisher_two_sided(missing.baseline, missing.baseline_trials, missing.candidate, missing.candidate_trials)
+    if p < MISSING_ALPHA:
+        obstacles.append(
+            f"The sides differ in what is missing: {missing.baseline} of {missing.baseline_trials} baseline and "
+            f"{missing.candidate} of {missing.candidate_trials} candidate trials have no score (p = {p:.2g})."
+        )
+    if settings.run_level and overall.p_run is None:
+        obstacles.append("A run-level test needs at least two baseline runs that have all their items.")
+    wanted = settings.min_effect or settings.wanted_drop
+    if settings.require_power and (overall.detectable is None or overall.detectable > wanted):
+        need = f"; about {overall.items_needed} items would" if overall.items_needed else ""
+        obstacles.append(f"A drop of {points(wanted)} points could not have been seen reliably{need}.")
+    return tuple(obstacles)
+
+
+def _reason(branch: Branch) -> str:
+    against = f"p = {branch.p:.2g} against {branch.share:.2g}"
+    if branch.kind == "item":
+        return f"Items that went from pass to fail were confirmed by asking again ({against})."
+    where = "Overall" if branch.probe is None else f"Probe {branch.probe}"
+    how = "" if branch.probe is None else ", corrected for the number of probes"
+    return f"{where} got worse by {points(-(branch.delta or 0.0))} points ({against}{how})."
+
+
+def _no_evidence(found: Sequence[Branch], settings: Settings) -> str:
+    least = min(found, key=lambda branch: branch.p_weighted)
+    if least.p_weighted <= settings.alpha:
+        return f"A drop is real but smaller than the {points(settings.min_effect)} points that are allowed."
+    return f"No evidence of a drop: gate p = {least.p_weighted:.2g}, above {settings.alpha:g}."
+
+
+def notes_on(
+    overall: Evidence, probes: Sequence[Evidence], noise: Agreement, drift: RunDrift | None, settings: Settings
+) -> tuple[Note, ...]:
+    """Return what a reader should know beside the numbers."""
+    notes = [
+        Note(
+            code="few_items",
+            text=f"Only {evidence.n_paired} items: large changes alone can be seen.",
+            probe=evidence.probe,
+        )
+        for evidence in probes
+        if 0 < evidence.n_paired < FEW_ITEMS
+    ]
+    if overall.n_clusters is not None and overall.n_clusters < FEW_ITEMS:
+        notes.append(Note(code="few_clusters", text=f"Only {overall.n_clusters} clusters: the interval is wide."))
+    if overall.n_paired and overall.baseline_runs < 2:
+        notes.append(
+            Note(
+                code="single_baseline",
+                text="One baseline run: if it was a lucky one, unchanged candidates fail more often than the "
+                "nominal rate. Three or more baseline runs, or a retest, guard against it.",
+            )
+        )
+    if drift is not None and drift.is_seen:
+        text = (
+            f"Whole baseline runs drift (their means vary {drift.ratio:.1f} times as much as chance, p = {drift.p:.2g})"
+        )
+        notes.append(Note(code="run_drift", text=f"{text}; the candidate is also held against the spread of runs."))
+    if noise.has_pseudo_repeats or (settings.noise is not None and settings.noise.has_pseudo_repeats):
+        text = "Repeats of one run never differ although runs do: a cache or a fixed seed. They add no evidence."
+        notes.append(Note(code="pseudo_repeats", text=text))
+    if overall.missing.baseline or overall.missing.candidate:
+        left_out = overall.missing.unpaired_items
+        text = f"{overall.missing.baseline} baseline and {overall.missing.candidate} candidate trials have no score"
+        notes.append(Note(code="missing", text=f"{text}; {left_out} items are left out for it."))
+    return tuple(notes)
