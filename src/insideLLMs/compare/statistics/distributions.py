@@ -108,7 +108,11 @@ def t_cdf(t: float, degrees: float) -> float:
     """Return the probability that a Student t value is at most `t`; infinite `t` is allowed."""
     if math.isinf(t):
         return 0.0 if t < 0 else 1.0
-    tail = 0.5 * beta_cdf(degrees / (degrees + t * t), degrees / 2.0, 0.5)
+    square = t * t
+    if square < degrees:  # near the middle the other tail of the beta distribution keeps the digits
+        tail = 0.5 - 0.5 * beta_cdf(square / (degrees + square), 0.5, degrees / 2.0)
+    else:
+        tail = 0.5 * beta_cdf(degrees / (degrees + square), degrees / 2.0, 0.5)
     return tail if t < 0 else 1.0 - tail
 
 

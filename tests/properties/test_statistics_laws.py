@@ -1,0 +1,131 @@
+"""The laws of an assessment: what must not matter, what must mirror, and what must only dilute."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from insideLLMs.compare.statistics import Item, Settings, Tally, assess
+from insideLLMs.compare.statistics.multiple import benjamini_hochberg, holm
+
+verdict = st.sampled_from([0.0, 1.0])
+graded = st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 0.7, 1.0])
+fine = st.floats(0, 1)
+missing = st.none() | verdict
+
+
+def items_of(score, *, max_runs=3, clusters=False):
+    @st.composite
+    def build(draw):
+        runs, others = draw(st.integers(1, max_runs)), draw(st.integers(1, 2))
+        repeats = draw(st.integers(1, 2))
+        run = st.tuples(*[score] * repeats)
+        rows = draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from("pqr"),
+                    st.tuples(*[run] * runs),
+                    st.tuples(*[run] * others),
+                    st.sampled_from([None, "c", "d", "e"]) if clusters else st.none(),
+                ),
+                min_size=1,
+                max_size=25,
+            )
+        )
+        return [
+            Item(probe=probe, id=str(place), baseline=before, candidate=after, cluster=cluster)
+            for place, (probe, before, after, cluster) in enumerate(rows)
+        ]
+
+    return build()
+
+
+any_items = items_of(verdict) | items_of(graded) | items_of(fine) | items_of(missing) | items_of(verdict, clusters=True)
+RUNS = Settings(baseline_runs=("run-a",), candidate_runs=("run-b",))
+few = settings(max_examples=60, deadline=None)
+
+
+@few
+@given(any_items, st.randoms())
+def test_the_order_of_items_does_not_matter(items, source):
+    shuffled = list(items)
+    source.shuffle(shuffled)
+    assert assess(shuffled, RUNS) == assess(items, RUNS)
+
+
+@few
+@given(any_items)
+def test_the_names_of_items_do_not_matter(items):
+    renamed = [msgspec.structs.replace(item, id=f"another {item.id}") for item in items]
+    one, other = assess(items, RUNS), assess(renamed, RUNS)
+    assert (other.verdict, other.p_gate, other.overall.delta) == (one.verdict, one.p_gate, one.overall.delta)
+    assert [probe.p_worse for probe in other.probes] == [probe.p_worse for probe in one.probes]
+
+
+@few
+@given(any_items)
+def test_swapping_the_sides_mirrors_everything(items):
+    swapped = [msgspec.structs.replace(item, baseline=item.candidate, candidate=item.baseline) for item in items]
+    back = Settings(baseline_runs=RUNS.candidate_runs, candidate_runs=RUNS.baseline_runs)
+    one, other = assess(items, RUNS), assess(swapped, back)
+    for here, there in zip((one.overall, *one.probes), (other.overall, *other.probes), strict=True):
+        assert there.p_worse == pytest.approx(here.p_better, abs=1e-12)
+        assert there.p_better == pytest.approx(here.p_worse, abs=1e-12)
+        assert there.p_two == pytest.approx(here.p_two, abs=1e-12)
+        assert (there.n_worse, there.n_better) == (here.n_better, here.n_worse)
+        if here.delta is not None:
+            assert there.delta == pytest.approx(-here.delta, abs=1e-12)
+            assert (there.low, there.high) == pytest.approx((-here.high, -here.low), abs=1e-12)
+
+
+@few
+@given(items_of(verdict) | items_of(graded), st.integers(1, 50))
+def test_adding_unchanged_items_leaves_the_test_alone_and_shrinks_the_effect(items, extra):
+    runs = len(items[0].baseline), len(items[0].candidate), len(items[0].baseline[0])
+    same = [
+        Item(probe="p", id=f"same {n}", baseline=((1.0,) * runs[2],) * runs[0], candidate=((1.0,) * runs[2],) * runs[1])
+        for n in range(extra)
+    ]
+    one, other = assess(items, RUNS).overall, assess([*items, *same], RUNS).overall
+    assert (other.p_worse, other.p_better, other.n_informative) == (one.p_worse, one.p_better, one.n_informative)
+    assert other.delta == pytest.approx(one.delta * one.n_paired / (one.n_paired + extra), abs=1e-12)
+
+
+@few
+@given(any_items)
+def test_p_values_and_intervals_stay_within_their_bounds(items):
+    found = assess(items, RUNS)
+    for evidence in (found.overall, *found.probes):
+        assert 0.0 <= evidence.p_worse <= 1.0
+        assert evidence.p_worse <= evidence.p_exact + 1e-12
+        assert evidence.p_used >= evidence.p_worse
+        if evidence.n_informative:
+            assert evidence.p_worse + evidence.p_better == pytest.approx(1.0, abs=1e-9)
+        if evidence.delta is not None:
+            assert -1.0 <= evidence.low < evidence.high <= 1.0
+
+
+@few
+@given(items_of(verdict) | items_of(graded))
+def test_counting_items_is_the_same_as_listing_them(items):
+    tally = Tally()
+    for item in items:
+        tally.add_equal(item.probe, item.baseline, item.candidate, cluster=item.cluster)
+    assert assess(tally, RUNS) == assess(items, RUNS)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.randoms())
+def test_corrections_are_monotone_and_follow_their_p_values(p_values, source):
+    for correct in (holm, benjamini_hochberg):
+        adjusted = correct(p_values)
+        assert all(before <= after <= 1.0 for before, after in zip(p_values, adjusted, strict=True))
+        places = list(range(len(p_values)))
+        source.shuffle(places)
+        assert sorted(correct([p_values[place] for place in places])) == pytest.approx(sorted(adjusted))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_corrections_agree_with_statsmodels(p_values):
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-12)
+    assert benjamini_hochberg(p_values) == pytest.approx(multipletests(p_values, method="fdr_bh")[1], abs=1e-12)

@@ -1,0 +1,263 @@
+import random
+
+import msgspec
+import pytest
+
+from insideLLMs.compare.statistics import Agreement, Assessment, Item, Settings, Tally, Weights, assess
+from insideLLMs.core.errors import CompareError
+
+
+def verdicts(probe, down, up, same):
+    tally = []
+    for count, before, after in ((down, 1.0, 0.0), (up, 0.0, 1.0), (same, 1.0, 1.0)):
+        tally += [(probe, before, after)] * count
+    return [
+        Item(probe=probe, id=f"{n}", baseline=((before,),), candidate=((after,),))
+        for n, (_, before, after) in enumerate(tally)
+    ]
+
+
+def codes(found):
+    return {(note.code, note.probe) for note in found.notes}
+
+
+def test_nothing_at_all_is_inconclusive():
+    found = assess([])
+    assert (found.verdict, found.p_gate, found.probes) == ("inconclusive", 1.0, ())
+
+
+def test_no_pair_is_inconclusive():
+    found = assess([Item(probe="p", id="a", baseline=((1.0,),), candidate=())])
+    assert found.verdict == "inconclusive"
+    assert "no item has a score on both sides" in found.reasons[0]
+    assert found.overall.missing.unpaired_items == 1
+
+
+def test_one_item_can_be_assessed():
+    found = assess(verdicts("p", 1, 0, 0))
+    assert (found.verdict, found.overall.p_worse) == ("passed", 0.25)
+    assert -1.0 <= found.overall.low < found.overall.high <= 1.0
+    assert found.overall.detectable is None
+
+
+def test_few_items_are_said_whatever_the_verdict():
+    assert ("few_items", "p") in codes(assess(verdicts("p", 0, 0, 9)))
+    assert ("few_items", "p") not in codes(assess(verdicts("p", 0, 0, 10)))
+
+
+def test_identical_runs_keep_an_interval_with_a_width():
+    found = assess(verdicts("p", 0, 0, 20)).overall
+    assert (found.delta, found.low, found.high) == (
+        0.0,
+        pytest.approx(-0.12599, abs=1e-5),
+        pytest.approx(0.12599, abs=1e-5),
+    )
+
+
+def test_a_drop_fails_and_says_where():
+    found = assess([*verdicts("good", 3, 3, 54), *verdicts("bad", 20, 2, 38)])
+    assert found.verdict == "failed"
+    assert {branch.probe for branch in found.branches if branch.fired} == {None, "bad"}
+    assert any(reason.startswith("Probe bad got worse by 30.0 points") for reason in found.reasons)
+
+
+def test_a_rise_passes():
+    assert assess(verdicts("p", 2, 20, 38)).verdict == "passed"
+
+
+def test_the_error_rate_is_shared_between_the_whole_and_the_probes():
+    found = assess([*verdicts("a", 8, 2, 50), *verdicts("b", 4, 3, 53)])
+    terms = {branch.probe: branch for branch in found.branches}
+    assert terms[None].p_weighted == pytest.approx(found.overall.p_worse / 0.5)
+    assert terms["a"].p_weighted == pytest.approx(found.probes[0].p_worse * 2 / 0.5)
+    assert found.p_gate == min(branch.p_weighted for branch in found.branches)
+
+
+def test_a_single_probe_asks_one_question_with_the_whole_error_rate():
+    found = assess(verdicts("p", 4, 0, 56))
+    assert [branch.kind for branch in found.branches] == ["overall"]
+    assert (found.p_gate, found.verdict) == (0.03125, "failed")
+
+
+def test_probes_that_nothing_could_change_are_no_questions():
+    found = assess([*verdicts("moved", 4, 0, 56), *verdicts("still", 0, 0, 60)])
+    assert [branch.probe for branch in found.branches] == ["moved"]
+    assert found.p_gate == 0.03125
+    assert found.probes[1].p_holm is None
+
+
+def test_confirmed_items_fail_the_gate_alone():
+    settings = Settings(confirmed_p=0.004)
+    found = assess([*verdicts("a", 2, 2, 56), *verdicts("b", 2, 2, 56)], settings)
+    assert (found.verdict, found.p_gate) == ("failed", pytest.approx(0.02))
+    assert "confirmed by asking again" in found.reasons[0]
+    assert {branch.kind: round(branch.share, 4) for branch in found.branches} == {
+        "item": 0.01,
+        "overall": 0.02,
+        "probe": 0.02,
+    }
+
+
+def test_nothing_confirmed_leaves_the_other_branches_their_smaller_share():
+    items = verdicts("a", 4, 0, 56)
+    assert assess(items, Settings(confirmed_p=1.0)).p_gate == pytest.approx(0.03125 / 0.8)
+
+
+def test_a_drop_smaller_than_the_allowed_one_passes_and_says_so():
+    items = verdicts("p", 10, 0, 990)
+    assert assess(items).verdict == "failed"
+    found = assess(items, Settings(min_effect=0.02))
+    assert found.verdict == "passed"
+    assert "smaller than the 2.0 points" in found.reasons[0]
+
+
+def test_many_missing_scores_are_inconclusive_even_beside_a_drop():
+    tally = Tally()
+    tally.add_equal("p", ((1.0,),), ((0.0,),), count=50)
+    tally.add_equal("p", ((1.0,),), ((None,),), count=50)
+    found = assess(tally)
+    assert found.verdict == "inconclusive"
+    assert "50 of 100 candidate trials have no score" in found.reasons[0]
+    assert any("got worse" in reason for reason in found.reasons)
+
+
+def test_missing_rates_that_differ_are_inconclusive():
+    tally = Tally()
+    tally.add_equal("p", ((1.0,),), ((1.0,),), count=980)
+    tally.add_equal("p", ((1.0,),), ((None,),), count=20)
+    found = assess(tally)
+    assert found.verdict == "inconclusive"
+    assert "differ in what is missing" in found.reasons[0]
+
+
+def test_a_few_missing_scores_are_noted():
+    tally = Tally()
+    tally.add_equal("p", ((1.0,),), ((1.0,),), count=980)
+    tally.add_equal("p", ((None,),), ((None,),), count=20)
+    found = assess(tally)
+    assert found.verdict == "identical"
+    assert ("missing", None) in codes(found)
+
+
+def test_power_can_be_required():
+    items = verdicts("p", 3, 3, 54)
+    assert assess(items).verdict == "passed"
+    found = assess(items, Settings(require_power=True, wanted_drop=0.02))
+    assert found.verdict == "inconclusive"
+    assert "could not have been seen reliably" in found.reasons[0]
+
+
+def runs_of(source, n, runs, shift):
+    """Items of `runs` baseline runs and one candidate run; `shift` moves each whole run."""
+    chances = [source.uniform(0.2, 0.8) for _ in range(n)]
+    columns = [[float(source.random() < chance + move) for chance in chances] for move in shift]
+    return [
+        Item(
+            probe="p",
+            id=str(place),
+            baseline=tuple((columns[run][place],) for run in range(runs)),
+            candidate=((columns[runs][place],),),
+        )
+        for place in range(n)
+    ]
+
+
+def test_runs_that_drift_as_a_whole_are_held_against_the_spread_of_runs():
+    items = runs_of(random.Random(4), 500, 4, [0.1, -0.1, 0.08, -0.1, -0.12])
+    found = assess(items)
+    assert found.drift.is_seen
+    assert ("run_drift", None) in codes(found)
+    assert found.overall.p_used == max(found.overall.p_worse, found.overall.p_run) == found.overall.p_run
+    assert found.overall.p_worse < 0.05 < found.overall.p_run
+    assert found.verdict == "passed"
+
+
+def test_runs_that_do_not_drift_are_tested_item_by_item():
+    found = assess(runs_of(random.Random(2), 500, 3, [0, 0, 0, 0]))
+    assert not found.drift.is_seen
+    assert found.overall.p_used == found.overall.p_worse
+
+
+def test_the_run_level_test_can_be_demanded():
+    items = runs_of(random.Random(2), 500, 3, [0, 0, 0, 0])
+    found = assess(items, Settings(run_level=True)).overall
+    assert found.p_used == max(found.p_worse, found.p_run)
+    assert assess(verdicts("p", 1, 1, 50), Settings(run_level=True)).verdict == "inconclusive"
+
+
+def test_several_baseline_runs_measure_the_noise_themselves():
+    found = assess(runs_of(random.Random(2), 500, 3, [0, 0, 0, 0]))
+    assert found.noise.across == pytest.approx(0.44, abs=0.05)
+    assert not found.overall.detectable_is_upper
+    assert ("single_baseline", None) not in codes(found)
+
+
+def test_a_single_baseline_run_is_warned_of_and_its_noise_is_an_upper_estimate():
+    found = assess(verdicts("p", 3, 3, 54))
+    assert ("single_baseline", None) in codes(found)
+    assert found.overall.detectable_is_upper
+    assert found.noise is None
+
+
+def test_a_noise_measurement_sets_what_could_be_seen():
+    items = verdicts("p", 3, 3, 494)
+    quiet, loud = (assess(items, Settings(noise=Agreement(n=500, across=share))).overall for share in (0.01, 0.3))
+    assert quiet.detectable < loud.detectable
+    assert not quiet.detectable_is_upper
+
+
+def test_repeats_that_never_differ_are_said():
+    items = [
+        Item(probe="p", id=str(n), baseline=((float(n % 2),) * 2, (1.0, 1.0)), candidate=((1.0, 1.0),))
+        for n in range(20)
+    ]
+    assert ("pseudo_repeats", None) in codes(assess(items))
+
+
+def test_repeats_count_as_runs_only_when_they_are_known_to_be_independent():
+    with pytest.raises(CompareError, match="independent_repeats needs a noise measurement"):
+        Settings(independent_repeats=True)
+    known = Agreement(n=5000, across=0.1, within=0.1, correlation=0.0, correlation_high=0.05)
+    items = [Item(probe="p", id=str(n), baseline=((1.0, 1.0, 1.0),), candidate=((0.0, 0.0, 1.0),)) for n in range(4)]
+    found = assess(items, Settings(independent_repeats=True, noise=known)).overall
+    assert (found.baseline_runs, found.candidate_runs, found.repeats) == (3.0, 3.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alpha": 0.0},
+        {"alpha": 1.5},
+        {"level": 1.0},
+        {"margin": 0.0},
+        {"min_effect": -0.1},
+        {"max_missing": 2.0},
+        {"confirmed_p": 1.1},
+        {"weights": Weights(overall=0.9, probes=0.9)},
+        {"ranges": {"p": (1.0, 1.0)}},
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(wrong):
+    with pytest.raises(CompareError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_a_branch_without_weight_never_fires():
+    items = [*verdicts("a", 20, 0, 40), *verdicts("b", 20, 0, 40)]
+    found = assess(items, Settings(weights=Weights(overall=1.0, probes=0.0)))
+    assert [branch.probe for branch in found.branches if branch.fired] == [None]
+
+
+def test_an_assessment_is_json_at_full_precision():
+    found = assess([*verdicts("a", 15, 5, 40), *verdicts("b", 2, 3, 5)])
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Assessment) == found
+    assert msgspec.json.schema(Assessment)["$ref"].endswith("Assessment")
+
+
+def test_a_million_items_are_assessed_by_their_counts():
+    tally = Tally()
+    tally.add_equal("p", ((1.0,),), ((1.0,),), count=990_000)
+    tally.add_equal("p", ((1.0,),), ((0.0,),), count=5_200)
+    tally.add_equal("p", ((0.0,),), ((1.0,),), count=4_800)
+    found = assess(tally)
+    assert (found.overall.n_paired, found.overall.n_informative, found.verdict) == (1_000_000, 10_000, "failed")

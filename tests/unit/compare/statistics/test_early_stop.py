@@ -1,0 +1,47 @@
+import pytest
+
+from insideLLMs.compare.statistics.distributions import normal_quantile
+from insideLLMs.compare.statistics.early_stop import LOOKS, conditional_power, drift_of, look, thresholds
+
+
+@pytest.mark.parametrize(
+    ("alpha", "published"),
+    [
+        (0.05, (8.86e-5, 0.00554, 0.0219, 0.0427)),
+        (0.025, (7.37e-6, 0.00152, 0.00916, 0.0220)),
+        (0.02, (3.28e-6, 0.00100, 0.00690, 0.0177)),
+        (0.01, (2.58e-7, 0.00027, 0.00285, 0.00907)),
+    ],
+)
+def test_the_boundaries_are_those_of_lan_and_demets(alpha, published):
+    assert thresholds(alpha) == pytest.approx(published, rel=6e-3)
+
+
+def test_the_last_boundary_as_a_score():
+    assert -normal_quantile(thresholds(0.05)[-1]) == pytest.approx(1.7202, abs=5e-5)
+    assert -normal_quantile(thresholds(0.02)[-1]) == pytest.approx(2.1027, abs=5e-5)
+
+
+def test_a_clear_drop_stops_at_the_first_look():
+    assert look(0, 1e-5, drift=2.0, alpha=0.05) == "fail"
+
+
+def test_a_candidate_that_does_well_stops_as_futile():
+    assert look(1, 0.9, drift=drift_of(0.05, n=500, noise=0.13), alpha=0.05) == "no_evidence"
+
+
+def test_an_open_question_goes_on_to_the_last_look_which_decides():
+    drift = drift_of(0.05, n=500, noise=0.13)
+    assert [look(place, 0.06, drift=drift, alpha=0.05) for place in range(len(LOOKS))] == [
+        "go_on",
+        "go_on",
+        "go_on",
+        "pass",
+    ]
+    assert look(3, 0.04, drift=drift, alpha=0.05) == "fail"
+
+
+def test_conditional_power_falls_with_the_evidence():
+    powers = [conditional_power(p, 0.5, drift=2.0, alpha=0.05) for p in (0.001, 0.05, 0.5, 0.99)]
+    assert powers == sorted(powers, reverse=True)
+    assert conditional_power(1.0, 0.5, drift=2.0, alpha=0.05) == pytest.approx(0.0, abs=1e-9)
