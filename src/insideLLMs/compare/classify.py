@@ -1,0 +1,97 @@
+"""File every Trial of two runs under exactly one class.
+
+The first row that fits decides, so the counts of the classes add up to the Trials of the outer join::
+
+    class          when                                                                          swapped
+    new            only the candidate has the Trial (also: a repeat more)                        removed
+    removed        only the baseline has it                                                      new
+    edited         both have it, and the example's content differs under the same id             edited
+    skipped        at least one side skipped it                                                  skipped
+    errored        both failed (error, timeout, rate_limited)                                    errored
+    newly_failing  the baseline answered, the candidate failed                                   recovered
+    recovered      the baseline failed, the candidate answered (whatever its verdict)            newly_failing
+    regressed      pass -> fail; or, where neither side has a verdict, scores fell and none rose fixed, improved
+    fixed          fail -> pass                                                                  regressed
+    improved       neither side has a verdict; scores rose by more than the tolerance, none fell regressed
+    changed        anything else of what the model did differs, see Level                        changed
+    equivalent     the answers differ, but not after normalisation, or not as JSON values        equivalent
+    unchanged      nothing of the above                                                          unchanged
+
+What a model did: how it ended, verdict, label, scores, text, value and tool calls. Which model or version
+served it, tokens, fingerprint and reasoning text never make a change; they are counted as served facts. A
+refusal, a filtered or a truncated answer is an answer: its verdict decides, its level is `status`. A verdict
+always outranks scores and text: no similarity, however high, hides a flip.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from insideLLMs.compare.levels import NONE, Difference, Level, compare_outcomes, score_moves
+from insideLLMs.compare.view import Facts
+
+
+class ChangeClass(StrEnum):
+    """What became of a Trial, worst first; see the module's table."""
+
+    REGRESSED = "regressed"
+    NEWLY_FAILING = "newly_failing"
+    CHANGED = "changed"
+    EDITED = "edited"
+    REMOVED = "removed"
+    NEW = "new"
+    ERRORED = "errored"
+    SKIPPED = "skipped"
+    IMPROVED = "improved"
+    FIXED = "fixed"
+    RECOVERED = "recovered"
+    EQUIVALENT = "equivalent"
+    UNCHANGED = "unchanged"
+
+
+class Finding(NamedTuple):
+    """The class of a Trial and what it rests on."""
+
+    kind: ChangeClass
+    difference: Difference = NONE
+
+
+UNCHANGED = Finding(ChangeClass.UNCHANGED)
+
+
+def classify(baseline: Facts | None, candidate: Facts | None, tolerance: float = 1e-9) -> Finding:
+    """Class one Trial of the outer join; scores that move by at most `tolerance` are the same."""
+    if baseline is None:
+        return Finding(ChangeClass.NEW)
+    if candidate is None:
+        return Finding(ChangeClass.REMOVED)
+    if baseline.example_digest != candidate.example_digest:
+        return Finding(ChangeClass.EDITED)
+    if not (baseline.answered and candidate.answered):
+        return _classify_failures(baseline, candidate)
+    difference = compare_outcomes(baseline, candidate, tolerance)
+    if difference.level is None:
+        return UNCHANGED
+    return Finding(_classify_answers(baseline, candidate, difference, tolerance), difference)
+
+
+def _classify_failures(baseline: Facts, candidate: Facts) -> Finding:
+    moved = baseline.status != candidate.status
+    difference = Difference(Level.STATUS, f"{baseline.status} -> {candidate.status}") if moved else NONE
+    if "skipped" in {baseline.status, candidate.status}:
+        return Finding(ChangeClass.SKIPPED, difference)
+    if baseline.answered:
+        return Finding(ChangeClass.NEWLY_FAILING, difference)
+    return Finding(ChangeClass.RECOVERED if candidate.answered else ChangeClass.ERRORED, difference)
+
+
+def _classify_answers(baseline: Facts, candidate: Facts, difference: Difference, tolerance: float) -> ChangeClass:
+    before, after = baseline.passed, candidate.passed
+    if before is not None and after is not None and before != after:
+        return ChangeClass.FIXED if after else ChangeClass.REGRESSED
+    if before is None and after is None:
+        moves = score_moves(baseline, candidate, tolerance).values()
+        if moves and max(moves) < 0:
+            return ChangeClass.REGRESSED
+        if moves and min(moves) > 0:
+            return ChangeClass.IMPROVED
+    return ChangeClass.EQUIVALENT if difference.same_meaning else ChangeClass.CHANGED

@@ -1,0 +1,227 @@
+"""Compare two runs: one streaming pass that classes, counts and keeps the worst."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from insideLLMs.compare.align import Aligned, align
+from insideLLMs.compare.classify import ChangeClass, Finding, classify
+from insideLLMs.compare.comparison import (
+    Change,
+    Comparison,
+    Listing,
+    ModelPair,
+    NameListing,
+    ProbeTally,
+    RunSide,
+    Tally,
+    TrialName,
+)
+from insideLLMs.compare.details import describe, model_pair, name_trial
+from insideLLMs.compare.levels import Level, score_moves
+from insideLLMs.compare.pairing import Pairing, pair_models
+from insideLLMs.compare.served import ServedFacts
+from insideLLMs.compare.tally import Counting
+from insideLLMs.compare.view import RunView
+
+Observe = Callable[[Aligned, Finding], None]
+_SEVERITY = {kind: place for place, kind in enumerate(ChangeClass)}
+_DEPTH = {level: place for place, level in enumerate(Level)}
+_SERVED_LIMIT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """How to compare.
+
+    `pairs` maps baseline model ids to candidate ids. Scores within `score_tolerance` are the same. `listed`
+    bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in characters.
+    """
+
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    score_tolerance: float = 1e-9
+    listed: int = 1000
+    text_limit: int = 20_000
+
+
+def compare(
+    baseline: RunView,
+    candidate: RunView,
+    options: CompareOptions | None = None,
+    observe: Observe | None = None,
+) -> Comparison:
+    """Compare two runs Trial by Trial, in memory that does not grow with them.
+
+    `observe` is called with every Trial of the outer join, in order, so that statistics can be made in the same
+    pass. Raises CompareError for models that cannot be paired and for records that are unsorted or broken.
+    """
+    options = options or CompareOptions()
+    pairing = pair_models(baseline, candidate, options.pairs)
+    ledger = _Ledger(options, pairing)
+    for pair in align(baseline, candidate, pairing):
+        finding = ledger.add(pair)
+        if observe is not None:
+            observe(pair, finding)
+    return ledger.close(baseline, candidate)
+
+
+Severity = tuple[int, int, float, int]
+
+
+class _Worst:
+    """Keeps the most severe changes; a change is only read in full if it may be kept."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: list[tuple[Severity, Change]] = []
+        self._threshold: Severity | None = None
+        self.total = 0
+
+    def add(self, severity: Severity, make: Callable[[], Change]) -> None:
+        self.total += 1
+        if self._threshold is not None and severity >= self._threshold:
+            return
+        self._kept.append((severity, make()))
+        if len(self._kept) >= 2 * self._limit:
+            self._trim()
+
+    def _trim(self) -> None:
+        self._kept.sort(key=lambda item: item[0])
+        del self._kept[self._limit :]
+        self._threshold = self._kept[-1][0] if self._limit else (-1, 0, 0.0, 0)
+
+    def listing(self) -> Listing:
+        self._trim() if len(self._kept) > self._limit else self._kept.sort(key=lambda item: item[0])
+        return Listing(total=self.total, listed=tuple(change for _, change in self._kept))
+
+
+class _Names:
+    """Keeps the first names of a class."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: list[TrialName] = []
+        self.total = 0
+
+    def add(self, make: Callable[[], TrialName]) -> None:
+        self.total += 1
+        if len(self._kept) < self._limit:
+            self._kept.append(make())
+
+    def listing(self) -> NameListing:
+        return NameListing(total=self.total, listed=tuple(self._kept))
+
+
+class _Ledger:
+    """Everything that one pass gathers."""
+
+    def __init__(self, options: CompareOptions, pairing: Pairing) -> None:
+        self._options = options
+        self._pairing = pairing
+        self._countings: dict[tuple[str, str | None, str | None], Counting] = {}
+        self._changes = _Worst(options.listed)
+        self._edited = _Worst(options.listed)
+        self._removed = _Names(options.listed)
+        self._new = _Names(options.listed)
+        self._served = ServedFacts()
+        self._place = 0
+
+    def add(self, pair: Aligned) -> Finding:
+        before, after = pair.baseline, pair.candidate
+        self._place += 1
+        finding = classify(before, after, self._options.score_tolerance)
+        counting = self._counting(pair)
+        if before is after and before is not None and before.answered:
+            counting.add_same(before)
+            return finding
+        counting.add(before, after, finding)
+        if before is not None and after is not None and before.response != after.response:
+            self._served.add(before, after)
+        self._keep(pair, finding)
+        return finding
+
+    def _counting(self, pair: Aligned) -> Counting:
+        ours = pair.baseline.model if pair.baseline is not None else None
+        theirs = pair.candidate.model if pair.candidate is not None else None
+        facts = pair.baseline or pair.candidate
+        assert facts is not None
+        if ours is None or theirs is None:
+            models = model_pair(pair, self._pairing)
+            ours, theirs = models.baseline, models.candidate
+        key = (facts.probe, ours, theirs)
+        counting = self._countings.get(key)
+        if counting is None:
+            counting = self._countings[key] = Counting()
+        return counting
+
+    def _keep(self, pair: Aligned, finding: Finding) -> None:
+        kind = finding.kind
+        if kind is ChangeClass.UNCHANGED:
+            return
+        if kind is ChangeClass.NEW or kind is ChangeClass.REMOVED:
+            names = self._new if kind is ChangeClass.NEW else self._removed
+            names.add(lambda: name_trial(pair, self._pairing))
+            return
+        worst = self._edited if kind is ChangeClass.EDITED else self._changes
+        severity = self._severity(pair, finding)
+        worst.add(severity, lambda: describe(pair, finding, self._pairing, text_limit=self._options.text_limit))
+
+    def _severity(self, pair: Aligned, finding: Finding) -> Severity:
+        level = finding.difference.level
+        loss = 0.0
+        if level in {Level.VERDICT, Level.SCORE, Level.STATUS} and pair.baseline and pair.candidate:
+            loss = min(score_moves(pair.baseline, pair.candidate, 0.0).values(), default=0.0)
+        return (_SEVERITY[finding.kind], _DEPTH[level] if level else len(_DEPTH), loss, self._place)
+
+    def close(self, baseline: RunView, candidate: RunView) -> Comparison:
+        whole = Counting()
+        probes = []
+        for probe, ours, theirs in sorted(self._countings, key=lambda key: (key[0], key[1] or "", key[2] or "")):
+            counting = self._countings[probe, ours, theirs]
+            whole.include(counting)
+            models = ModelPair(baseline=ours, candidate=theirs)
+            probes.append(ProbeTally(probe=probe, models=models, tally=counting.total()))
+        overall = whole.total()
+        pairs = [ModelPair(baseline=ours, candidate=theirs) for ours, theirs in self._pairing.pairs]
+        pairs += [ModelPair(baseline=model, candidate=None) for model in self._pairing.only_baseline]
+        pairs += [ModelPair(baseline=None, candidate=model) for model in self._pairing.only_candidate]
+        return Comparison(
+            baseline=_side(baseline, overall.baseline.trials),
+            candidate=_side(candidate, overall.candidate.trials),
+            models=tuple(pairs),
+            score_tolerance=self._options.score_tolerance,
+            overall=overall,
+            probes=tuple(probes),
+            changes=self._changes.listing(),
+            edited=self._edited.listing(),
+            removed=self._removed.listing(),
+            new=self._new.listing(),
+            served=self._served.changes(_SERVED_LIMIT),
+            usage=self._served.usage(),
+            warnings=_warnings(overall, self._pairing, self._served),
+        )
+
+
+def _side(view: RunView, trials: int) -> RunSide:
+    return RunSide(run_id=view.run_id, label=view.label, models=tuple(sorted(view.models)), trials=trials)
+
+
+def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[str, ...]:
+    found = []
+    if not overall.aligned:
+        found.append("the two runs have no Trial in common: neither probe and example id nor repeat match")
+    for kind, words in (
+        ("removed", "of the baseline have no counterpart in the candidate"),
+        ("new", "of the candidate have no counterpart in the baseline"),
+        ("edited", "ask something else under the same example id; they are kept out of the comparison"),
+        ("skipped", "were skipped on at least one side"),
+        ("errored", "failed on both sides"),
+    ):
+        count = overall.classes[kind]
+        if count:
+            found.append(f"{count:,} of {overall.trials:,} Trials {words}")
+    for side, models in (("baseline", pairing.only_baseline), ("candidate", pairing.only_candidate)):
+        if models:
+            found.append(f"models of the {side} without a counterpart: {', '.join(models)}")
+    for field_name, trials in sorted(served.overflow.items()):
+        found.append(f"served {field_name} took more values than are listed, in {trials:,} further Trials")
+    return tuple(found)

@@ -1,0 +1,163 @@
+"""What a comparison says: values only, so that every report, and a script, reads the same."""
+
+from typing import Literal
+
+import msgspec
+
+
+class RunSide(msgspec.Struct, frozen=True, kw_only=True):
+    """Which run stood on one side."""
+
+    run_id: str
+    label: str
+    models: tuple[str, ...]
+    trials: int
+
+
+class ModelPair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two models that were compared with each other; one is None where the other had no counterpart."""
+
+    baseline: str | None
+    candidate: str | None
+
+
+class SideCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """One side's Trials: all of them, by status, how many have a verdict (`scored`), and how many passed.
+
+    Trials without a verdict are in `trials` and not in `scored`: show both.
+    """
+
+    trials: int
+    statuses: dict[str, int]
+    scored: int
+    passed: int
+
+
+class PairedCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The Trials with a verdict on both sides, unedited: the ones on which pass rates may be compared."""
+
+    trials: int
+    baseline_passed: int
+    candidate_passed: int
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Trials by class (every class is named; they add up to `trials`), and each side's counts."""
+
+    trials: int
+    classes: dict[str, int]
+    levels: dict[str, int]
+    baseline: SideCounts
+    candidate: SideCounts
+    paired: PairedCounts
+
+    @property
+    def aligned(self) -> int:
+        """The Trials that both runs have, edited ones included."""
+        return self.trials - self.classes["new"] - self.classes["removed"]
+
+
+class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
+    """The tally of one probe and one pair of models."""
+
+    probe: str
+    models: ModelPair
+    tally: Tally
+
+
+class TrialName(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to find a Trial; `models` says under which id each run has it."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    models: ModelPair
+    repeat: int
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a Trial as it is shown; long texts are cut, and `cut_characters` says how much is missing."""
+
+    status: str
+    text: str
+    cut_characters: int = 0
+    finish_reason: str | None = None
+    tool_calls: str = ""
+    passed: bool | None = None
+    label: str | None = None
+    scores: dict[str, float] = {}
+    explanation: str = ""
+    failure: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A Trial that is not as it was.
+
+    `level` is the highest that differs, `note` says what in one line, `paths` are JSON paths that differ.
+    `baseline_prompt` is given only where it differs from `prompt`.
+    """
+
+    kind: str
+    level: str | None
+    note: str
+    trial: TrialName
+    prompt: str
+    baseline_prompt: str | None
+    expected: tuple[str, ...]
+    baseline: Answer | None
+    candidate: Answer | None
+    paths: tuple[str, ...] = ()
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes, worst first and at most as many as asked for; `total` counts all there are."""
+
+    total: int
+    listed: tuple[Change, ...]
+
+
+class NameListing(msgspec.Struct, frozen=True, kw_only=True):
+    """Trials by name, in order and at most as many as asked for; `total` counts all there are."""
+
+    total: int
+    listed: tuple[TrialName, ...]
+
+
+class ServedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider said of an answer changed, in so many Trials; None where it said nothing."""
+
+    field: Literal["model", "fingerprint", "finish_reason"]
+    baseline: str | None
+    candidate: str | None
+    trials: int
+
+
+class UsageChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens over the aligned Trials in which both sides counted them and the counts differ."""
+
+    trials: int
+    baseline_input_tokens: int
+    candidate_input_tokens: int
+    baseline_output_tokens: int
+    candidate_output_tokens: int
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Baseline against candidate: what differs, and what does not, with counts that add up.
+
+    `changes` holds what is neither unchanged, edited, new nor removed; those have lists of their own.
+    """
+
+    baseline: RunSide
+    candidate: RunSide
+    models: tuple[ModelPair, ...]
+    score_tolerance: float
+    overall: Tally
+    probes: tuple[ProbeTally, ...]
+    changes: Listing
+    edited: Listing
+    removed: NameListing
+    new: NameListing
+    served: tuple[ServedChange, ...]
+    usage: UsageChange
+    warnings: tuple[str, ...]

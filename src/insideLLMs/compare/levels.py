@@ -1,0 +1,151 @@
+"""How deep a change goes: the highest rung of a fixed ladder on which two answers differ."""
+
+import re
+import unicodedata
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from insideLLMs.compare.json_paths import differing_paths, parse_answer
+from insideLLMs.compare.view import Facts, ScoreFacts
+from insideLLMs.core.types import JsonValue, Response, ToolCall
+
+_BLANKS = re.compile(r"(?<=\S)[ \t]+")
+_FINISH_STATUS = {"refusal": "refusal", "content_filter": "content_filter", "length": "truncated"}
+_decode_response = msgspec.json.Decoder(Response | None).decode
+_NOTHING = ScoreFacts()
+
+
+class Level(StrEnum):
+    """The rungs, highest first; a change is filed under the highest on which the answers differ."""
+
+    STATUS = "status"
+    """How it ended: ok, refusal, content_filter, truncated, or the kind of failure."""
+    VERDICT = "verdict"
+    """Pass or fail, or the label that was extracted from the answer."""
+    SCORE = "score"
+    """A score, by more than the tolerance."""
+    STRUCTURED = "structured"
+    """A JSON value, a tool call (ids aside), or whether the answer is JSON at all."""
+    NORMALISED = "normalised"
+    """The text, or the spelling of an equal JSON value."""
+    EXACT = "exact"
+    """Only blanks, line ends or the Unicode form of the text."""
+
+
+class Difference(NamedTuple):
+    """The highest level that differs (None: nothing does) with its evidence.
+
+    `paths` are the JSON paths that differ, at most twenty. `same_meaning` is whether the texts are the same
+    after normalisation or as JSON values.
+    """
+
+    level: Level | None = None
+    note: str = ""
+    paths: tuple[str, ...] = ()
+    same_meaning: bool = False
+
+
+NONE = Difference()
+
+
+def response_of(facts: Facts) -> Response:
+    """Return the answer of a record, empty where there is none."""
+    return _decode_response(facts.response) or Response()
+
+
+def outcome_word(facts: Facts, response: Response) -> str:
+    """Say how a Trial ended; what a model does on its own account (refuse, run out of tokens) is told apart."""
+    return _FINISH_STATUS.get(response.finish_reason or "", "ok") if facts.answered else facts.status
+
+
+def normalise(text: str) -> str:
+    """Return the text in NFC with LF line ends, no outer or trailing blanks, and runs of blanks as one space.
+
+    Case and indentation are kept: in code both mean something.
+    """
+    text = text if text.isascii() else unicodedata.normalize("NFC", text)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(_BLANKS.sub(" ", line.rstrip()) for line in lines).strip()
+
+
+def score_moves(baseline: Facts, candidate: Facts, tolerance: float) -> dict[str, float]:
+    """Return the scores that moved by more than `tolerance`, as candidate minus baseline.
+
+    A score that one side lacks is no move; `compare_outcomes` reports it as a difference all the same.
+    """
+    ours, theirs = (baseline.scores or _NOTHING).values, (candidate.scores or _NOTHING).values
+    moves = {name: theirs[name] - ours[name] for name in sorted(ours.keys() & theirs.keys())}
+    return {name: move for name, move in moves.items() if abs(move) > tolerance}
+
+
+def compare_outcomes(baseline: Facts, candidate: Facts, tolerance: float) -> Difference:
+    """Return the highest level on which two outcomes differ; looks no lower than it must."""
+    same_scores = baseline.scores == candidate.scores
+    if baseline.status == candidate.status and same_scores and baseline.response == candidate.response:
+        return NONE
+    ours, theirs = response_of(baseline), response_of(candidate)
+    before, after = outcome_word(baseline, ours), outcome_word(candidate, theirs)
+    if before != after:
+        return Difference(Level.STATUS, f"{before} -> {after}")
+    found = NONE if same_scores else _compare_scores(baseline, candidate, tolerance)
+    if found.level is not None:
+        return found
+    for compare in (_compare_values, _compare_tools, _compare_texts):
+        found = compare(ours, theirs)
+        if found.level is not None:
+            return found
+    return NONE
+
+
+def _compare_scores(baseline: Facts, candidate: Facts, tolerance: float) -> Difference:
+    ours, theirs = baseline.scores or _NOTHING, candidate.scores or _NOTHING
+    if ours.passed != theirs.passed:
+        return Difference(Level.VERDICT, f"{_verdict(ours.passed)} -> {_verdict(theirs.passed)}")
+    if ours.label != theirs.label:
+        return Difference(Level.VERDICT, f"label {ours.label!r} -> {theirs.label!r}")
+    notes = [
+        f"{name} {ours.values[name]:.6g} -> {theirs.values[name]:.6g}"
+        for name in score_moves(baseline, candidate, tolerance)
+    ]
+    notes += [f"{name} only on one side" for name in sorted(ours.values.keys() ^ theirs.values.keys())]
+    return Difference(Level.SCORE, ", ".join(notes)) if notes else NONE
+
+
+def _compare_values(ours: Response, theirs: Response) -> Difference:
+    paths = differing_paths(ours.value, theirs.value)
+    return Difference(Level.STRUCTURED, f"value differs at {len(paths)} path(s)", paths) if paths else NONE
+
+
+def _compare_tools(ours: Response, theirs: Response) -> Difference:
+    if ours.tool_calls == theirs.tool_calls:
+        return NONE
+    paths = differing_paths(_plain_calls(ours.tool_calls), _plain_calls(theirs.tool_calls))
+    found = tuple(path.replace("$", "$.tool_calls", 1) for path in paths)
+    return Difference(Level.STRUCTURED, "tool calls differ", found) if found else NONE
+
+
+def _plain_calls(calls: tuple[ToolCall, ...]) -> list[JsonValue]:
+    return [{"name": call.name, "arguments": call.arguments} for call in calls]
+
+
+def _compare_texts(ours: Response, theirs: Response) -> Difference:
+    if ours.text == theirs.text:
+        return NONE
+    left, right = parse_answer(ours.text), parse_answer(theirs.text)
+    if left is not None and right is not None:
+        paths = differing_paths(left, right)
+        if paths:
+            return Difference(Level.STRUCTURED, f"JSON differs at {len(paths)} path(s)", paths)
+    elif left is not None or right is not None:
+        return Difference(Level.STRUCTURED, "JSON -> no JSON" if left is not None else "no JSON -> JSON", ("$",))
+    if normalise(ours.text) == normalise(theirs.text):
+        return Difference(Level.EXACT, "blanks or Unicode form only", same_meaning=True)
+    if left is not None:
+        return Difference(Level.NORMALISED, "same JSON value, spelt otherwise", same_meaning=True)
+    return Difference(Level.NORMALISED, "text differs")
+
+
+def _verdict(passed: bool | None) -> str:
+    return "no verdict" if passed is None else "pass" if passed else "fail"
