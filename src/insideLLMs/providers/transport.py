@@ -1,0 +1,276 @@
+"""The one HTTP transport: pooled connections, time and size limits, typed errors, and no secret in any text.
+
+It does not retry, and it never follows a redirect: a key must not travel to a host that nobody named.
+Proxies from the environment are used only when asked for (`use_proxy_env`).
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from aiohttp import client_exceptions, hdrs
+from yarl import URL
+
+from insideLLMs.core.errors import (
+    BadAnswerError,
+    ConnectionFailedError,
+    ModelError,
+    ModelTimeoutError,
+    RequestRefusedError,
+)
+from insideLLMs.providers.codec import HttpAnswer, HttpCall, excerpt
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+SHORTEST_SECRET = 8
+"""Shorter "keys" are placeholders such as "none"; blanking those out would damage ordinary text."""
+REDACTED = "[redacted]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportOptions:
+    """Limits of one call: `connect_s` until connected, `total_s` until the last byte is read."""
+
+    connect_s: float = 10.0
+    total_s: float = 600.0
+    max_body_bytes: int = MAX_BODY_BYTES
+    use_proxy_env: bool = False
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+class Transport:
+    """POSTs to one base URL. Each event loop that uses it gets its own pool of connections.
+
+    The pool has no limit of its own: the engine bounds the calls in flight. `secrets` are blanked out of
+    everything that comes back.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str],
+        secrets: Sequence[str] = (),
+        options: TransportOptions = TransportOptions(),
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._headers = dict(headers)
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
+        self._secret_bytes = tuple(secret.encode() for secret in self._secrets)
+        self._options = options
+        self._timeout = aiohttp.ClientTimeout(total=options.total_s, connect=options.connect_s)
+        self._urls: dict[str, URL] = {}
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"Transport({self.where!r})"
+
+    @property
+    def where(self) -> str:
+        """The host and path that are called, without user, password or query."""
+        return bare_url(self.base_url)
+
+    async def post(self, call: HttpCall) -> HttpAnswer:
+        """Send one call and read its answer to the end, whatever its status.
+
+        Raises ConnectionFailedError, ModelTimeoutError, or BadAnswerError for a redirect, a body that is
+        too long and a body that breaks off.
+        """
+        session = self._sessions.get(asyncio.get_running_loop()) or self._open()
+        try:
+            async with session.post(
+                self._url(call.path), data=call.body, headers=call.headers or None, allow_redirects=False
+            ) as response:
+                if 300 <= response.status < 400:
+                    raise self._redirected(response)
+                body = await self._read(response)
+                return HttpAnswer(
+                    status=response.status,
+                    headers=response.headers,
+                    body=self._blank(body),
+                    retry_after_s=None if response.status == 200 else retry_after_s(response.headers, now=time.time()),
+                )
+        except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, ValueError) as error:
+            raise self._translate(error) from None  # the cause may quote headers, and with them the key
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections, and drop those of loops that are gone."""
+        running = asyncio.get_running_loop()
+        for loop, session in list(self._sessions.items()):
+            if loop is running or loop.is_closed():
+                del self._sessions[loop]
+                if loop is running:
+                    await session.close()
+                else:
+                    session.detach()
+
+    def redact(self, text: str) -> str:
+        """Blank the secrets out of `text`."""
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    def _open(self) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, ttl_dns_cache=300, keepalive_timeout=60, ssl=self._options.ssl_context or True
+            ),
+            headers=self._headers,
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=self._options.use_proxy_env,
+        )
+        self._sessions[asyncio.get_running_loop()] = session
+        return session
+
+    def _url(self, path: str) -> URL:
+        url = self._urls.get(path)
+        if url is None:
+            # a base URL may end in a query, as Azure's does; the path goes before it
+            base, mark, query = self.base_url.partition("?")
+            url = self._urls[path] = URL(base.rstrip("/") + path + mark + query)
+        return url
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        limit = self._options.max_body_bytes
+        if (response.content_length or 0) > limit:
+            raise self._too_long(response)
+        first = await response.content.readany()
+        if response.content.at_eof():
+            return first
+        pieces, size = [first], len(first)
+        while piece := await response.content.readany():
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise self._too_long(response)
+        return b"".join(pieces)
+
+    def _too_long(self, response: aiohttp.ClientResponse) -> BadAnswerError:
+        response.close()
+        limit = self._options.max_body_bytes
+        return BadAnswerError(f"the answer from {self.where} is longer than {limit} bytes", http_status=response.status)
+
+    def _blank(self, body: bytes) -> bytes:
+        for secret in self._secret_bytes:
+            if secret in body:  # servers quote keys, above all in what they say about a wrong one
+                body = body.replace(secret, REDACTED.encode())
+        return body
+
+    def _redirected(self, response: aiohttp.ClientResponse) -> BadAnswerError:
+        response.close()
+        location = response.headers.get(hdrs.LOCATION, "")
+        target = bare_url(location) if "://" in location else location.partition("?")[0]
+        return BadAnswerError(
+            self.redact(f"{self.where} redirects ({response.status}) to {excerpt(target) or 'nowhere'}"),
+            fix="redirects are not followed; if you trust the target, make it the base_url",
+            http_status=response.status,
+        )
+
+    def _translate(self, error: Exception) -> ModelError:
+        kind, what, fix = translation(error)
+        reason = self._overrun(error) if isinstance(error, TimeoutError) else _reason(error)
+        return kind(self.redact(f"{what} ({self.where}){': ' if reason else ''}{excerpt(reason)}"), fix=fix)
+
+    def _overrun(self, error: TimeoutError) -> str:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return f"connecting took longer than {self._options.connect_s:g} s"
+        return f"the call took longer than {self._options.total_s:g} s"
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened in the error's own words, unless these quote the request or the URL with its query."""
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.RedirectClientError):
+        return ""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def translation(error: Exception) -> tuple[type[ModelError], str, str | None]:
+    """Return our class for an exception of aiohttp, ssl or the socket, what to call it, and how to mend it."""
+    return next((ours for theirs, ours in TRANSLATIONS if isinstance(error, theirs)), UNSENDABLE)
+
+
+# newer releases of aiohttp alone have it
+UploadAbortedError: type[Exception] = getattr(client_exceptions, "UploadAbortedError", aiohttp.ClientOSError)
+UNSENDABLE = (RequestRefusedError, "the request cannot be sent", "check base_url and headers")
+CERTIFICATE_FIX = "check the certificate; for a private authority set SSL_CERT_FILE to its bundle"
+Errors = tuple[type[Exception], ...]
+TRANSLATIONS: tuple[tuple[Errors, tuple[type[ModelError], str, str | None]], ...] = (
+    ((TimeoutError,), (ModelTimeoutError, "no answer in time", None)),
+    (
+        (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.RedirectClientError),
+        (RequestRefusedError, "not an http(s) URL", "check base_url"),
+    ),
+    (
+        (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError),
+        (ConnectionFailedError, "no safe connection", CERTIFICATE_FIX),
+    ),
+    ((aiohttp.ClientConnectorDNSError,), (ConnectionFailedError, "unknown host", "check base_url and the network")),
+    (
+        (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError),
+        (ConnectionFailedError, "cannot connect", "check base_url, and that the server is running"),
+    ),
+    (
+        (aiohttp.ClientConnectionError, UploadAbortedError, OSError),
+        (ConnectionFailedError, "the connection broke", None),
+    ),
+    ((aiohttp.ClientPayloadError,), (BadAnswerError, "the answer breaks off", None)),
+    (
+        (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError),
+        (BadAnswerError, "the answer is not proper HTTP", None),
+    ),
+)
+"""Foreign exceptions and what they become; the first row that fits counts, so narrow ones stand before wide ones."""
+
+
+def bare_url(url: str) -> str:
+    """Return a URL without user, password, query and fragment: what may be shown and stored."""
+    try:
+        parsed = URL(url)
+        # a host in brackets or a port out of range raises only when it is asked for
+        return str(parsed.with_user(None).with_query(None).with_fragment(None)) if parsed.host else ""
+    except ValueError:
+        return ""
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return how long the server asks us to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
+
+    A date counts from the server's own `Date` where it sent one, so that its clock may differ from ours;
+    otherwise from `now` (seconds since the epoch). What makes no sense is None.
+    """
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("Retry-After")
+    seconds = _number(text)
+    if seconds is not None or text is None:
+        return seconds
+    until = _timestamp(text)
+    if until is None:
+        return None
+    sent = _timestamp(headers.get("Date", ""))
+    return max(0.0, until - (now if sent is None else sent))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _timestamp(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
