@@ -208,20 +208,20 @@ def _side(view: RunView, trials: int) -> RunSide:
 def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[str, ...]:
     found = []
     if not overall.aligned:
-        found.append("the two runs have no Trial in common: neither probe and example id nor repeat match")
+        found.append("the two runs have no trial in common: neither probe and example id nor repeat match")
     for kind, words in (
-        ("removed", "of the baseline have no counterpart in the candidate"),
-        ("new", "of the candidate have no counterpart in the baseline"),
-        ("edited", "ask something else under the same example id; they are kept out of the comparison"),
-        ("skipped", "were skipped on at least one side"),
+        ("removed", "in the baseline alone, without a counterpart in the candidate"),
+        ("new", "in the candidate alone, without a counterpart in the baseline"),
+        ("edited", "another example under the same id; kept out of the comparison"),
+        ("skipped", "skipped on at least one side"),
         ("errored", "failed on both sides"),
     ):
         count = overall.classes[kind]
         if count:
-            found.append(f"{count:,} of {overall.trials:,} Trials {words}")
+            found.append(f"{count:,} of {overall.trials:,} trials: {words}")
     for side, models in (("baseline", pairing.only_baseline), ("candidate", pairing.only_candidate)):
         if models:
             found.append(f"models of the {side} without a counterpart: {', '.join(models)}")
     for field_name, trials in sorted(served.overflow.items()):
-        found.append(f"served {field_name} took more values than are listed, in {trials:,} further Trials")
+        found.append(f"served {field_name} took more values than are listed, in {trials:,} further trials")
     return tuple(found)

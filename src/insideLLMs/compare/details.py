@@ -12,6 +12,7 @@ from insideLLMs.core.types import Example, Record, Response, ToolCall
 
 _decode = msgspec.json.Decoder(Record).decode
 CUT = " […] "
+_NOTE_LIMIT = 500
 
 
 def name_trial(pair: Aligned, pairing: Pairing) -> TrialName:
@@ -40,25 +41,25 @@ def model_pair(pair: Aligned, pairing: Pairing) -> ModelPair:
 
 def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: int) -> Change:
     """Tell a change in full: prompt, both answers, scores. Texts keep `text_limit` characters: both ends."""
-    before, after = _read(pair.baseline_line), _read(pair.candidate_line)
+    before, after = (_read_side(line) for line in (pair.baseline_line, pair.candidate_line))
     shown = after or before
     assert shown is not None
-    prompt = cut(_prompt(shown.example), text_limit)[0]
-    baseline_prompt = cut(_prompt(before.example), text_limit)[0] if before is not None else prompt
+    prompt = cut(show_prompt(shown.example), text_limit)[0]
+    baseline_prompt = cut(show_prompt(before.example), text_limit)[0] if before is not None else prompt
     note = finding.difference.note
     if finding.kind is ChangeClass.EDITED:
         note = "the example's content differs under the same id"
     return Change(
         kind=finding.kind.value,
         level=finding.difference.level.value if finding.difference.level else None,
-        note=note,
+        note=cut(note, _NOTE_LIMIT)[0],
         trial=name_trial(pair, pairing),
         prompt=prompt,
         baseline_prompt=baseline_prompt if baseline_prompt != prompt else None,
-        expected=tuple(cut(_spell(value), text_limit)[0] for value in shown.example.expected),
-        baseline=_answer(before, text_limit),
-        candidate=_answer(after, text_limit),
-        paths=finding.difference.paths,
+        expected=tuple(cut(show_value(value), text_limit)[0] for value in shown.example.expected),
+        baseline=show_answer(before, text_limit) if before else None,
+        candidate=show_answer(after, text_limit) if after else None,
+        paths=tuple(cut(path, _NOTE_LIMIT)[0] for path in finding.difference.paths),
     )
 
 
@@ -70,9 +71,8 @@ def cut(text: str, limit: int) -> tuple[str, int]:
     return f"{text[:head]}{CUT}{text[len(text) - tail :]}", len(text) - head - tail
 
 
-def _read(line: bytes) -> Record | None:
-    if not line:
-        return None
+def read_record(line: bytes) -> Record:
+    """Read a whole line of records.jsonl. Raises CompareError if it is no record."""
     try:
         return _decode(line)
     except msgspec.DecodeError as error:
@@ -82,7 +82,12 @@ def _read(line: bytes) -> Record | None:
         ) from error
 
 
-def _prompt(example: Example) -> str:
+def _read_side(line: bytes) -> Record | None:
+    return read_record(line) if line else None
+
+
+def show_prompt(example: Example) -> str:
+    """Return the input of an example as text to look at; a chat shows who says what."""
     if isinstance(example.input, str):
         return example.input
     if len(example.input) == 1:
@@ -90,29 +95,29 @@ def _prompt(example: Example) -> str:
     return "\n\n".join(f"{message.role}: {message.content}" for message in example.input)
 
 
-def _answer(record: Record | None, text_limit: int) -> Answer | None:
-    if record is None:
-        return None
+def show_answer(record: Record, text_limit: int) -> Answer:
+    """Return what came of a Trial as it is shown; texts keep `text_limit` characters: both ends."""
     response, scores, failure = record.response or Response(), record.scores, record.failure
-    whole = response.text if response.text or response.value is None else _spell(response.value)
+    whole = response.text if response.text or response.value is None else show_value(response.value)
     text, missing = cut(whole, text_limit)
     return Answer(
         status=record.status.value,
         text=text,
         cut_characters=missing,
         finish_reason=response.finish_reason,
-        tool_calls=cut(_spell_calls(response.tool_calls), text_limit)[0],
+        tool_calls=cut(_show_calls(response.tool_calls), text_limit)[0],
         passed=scores.passed if scores else None,
-        label=scores.label if scores else None,
+        label=cut(scores.label, _NOTE_LIMIT)[0] if scores and scores.label is not None else None,
         scores=dict(sorted(scores.values.items())) if scores else {},
         explanation=cut(scores.explanation, text_limit)[0] if scores else "",
         failure=cut(f"{failure.type}: {failure.message}", text_limit)[0] if failure else None,
     )
 
 
-def _spell_calls(calls: tuple[ToolCall, ...]) -> str:
-    return "\n".join(f"{call.name}({_spell(call.arguments)})" for call in calls)
+def _show_calls(calls: tuple[ToolCall, ...]) -> str:
+    return "\n".join(f"{call.name}({show_value(call.arguments)})" for call in calls)
 
 
-def _spell(value: object) -> str:
+def show_value(value: object) -> str:
+    """Return text as it is and any other JSON value in its canonical spelling."""
     return value if isinstance(value, str) else canonical.line(value).decode()

@@ -157,14 +157,14 @@ def _gating(specs: Iterable[GateSpec]) -> bool:
 def _nothing_answered(overall: Tally, spec: GateSpec) -> list[str]:
     side = overall.candidate
     if side.trials and not side.statuses["success"] and _gating((spec, *spec.probes.values())):
-        return [f"the candidate answered none of its {side.trials:,} Trials"]
+        return [f"the candidate answered none of its {side.trials:,} trials"]
     return []
 
 
 def _doubts(comparison: Comparison, scopes: Sequence[Scope]) -> list[str]:
     overall = comparison.overall
     if not overall.aligned:
-        return ["nothing to judge: the two runs have no Trial in common"]
+        return ["nothing to judge: the two runs have no trial in common"]
     doubts = []
     for scope in scopes:
         if scope.spec.fail_on == "never":
@@ -173,10 +173,10 @@ def _doubts(comparison: Comparison, scopes: Sequence[Scope]) -> list[str]:
         missing = scope.count(ChangeClass.ERRORED) + scope.count(ChangeClass.SKIPPED)
         usable = scope.trials - scope.count(ChangeClass.EDITED)
         if usable <= 0:
-            doubts.append(f"{where}nothing to judge: no Trial of the baseline can be compared with its counterpart")
+            doubts.append(f"{where}nothing to judge: no trial of the baseline can be compared with its counterpart")
         elif missing > MISSING_LIMIT * usable:
             doubts.append(
-                f"{where}{missing:,} of {usable:,} Trials have no answer to compare (skipped, or failed on both "
+                f"{where}{missing:,} of {usable:,} trials have no answer to compare (skipped, or failed on both "
                 f"sides): more than {MISSING_LIMIT:.0%}"
             )
     return doubts
@@ -185,11 +185,11 @@ def _doubts(comparison: Comparison, scopes: Sequence[Scope]) -> list[str]:
 def _explain(rule: Rule) -> str:
     where = f"probe {rule.scope!r}: " if rule.scope else ""
     if not rule.counts:
-        return f"{where}the policy is never to fail; {rule.trials:,} Trials were compared"
+        return f"{where}the policy is never to fail; {rule.trials:,} trials were compared"
     parts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in rule.counts.items() if count)
     sums = f" ({parts})" if parts else ""
     return (
-        f"{where}{rule.counted:,} of {rule.trials:,} Trials count as {rule.fail_on}{sums}; {rule.tolerance:,} tolerated"
+        f"{where}{rule.counted:,} of {rule.trials:,} trials count as {rule.fail_on}{sums}; {rule.tolerance:,} tolerated"
     )
 
 

@@ -11,13 +11,14 @@ from insideLLMs.core.types import Usage
 Field = Literal["model", "fingerprint", "finish_reason"]
 _FIELDS: tuple[Field, ...] = ("model", "fingerprint", "finish_reason")
 _DISTINCT_LIMIT = 1_000
+_VALUE_LIMIT = 200  # characters; a provider's word for itself is no text
 
 
 class ServedFacts:
     """The running count of served facts that changed; call it for aligned Trials whose responses differ.
 
     At most a thousand distinct changes of a field are told apart (a fingerprint may be new in every answer);
-    what comes after them is counted under the pair (None, None) and named by `overflow`.
+    `overflow` counts what comes after them.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class ServedFacts:
         for field in _FIELDS:
             before, after = getattr(ours, field), getattr(theirs, field)
             if before != after:
-                self._count(field, before, after)
+                self._count(field, _short(before), _short(after))
         if ours.usage is not None and theirs.usage is not None and ours.usage != theirs.usage:
             self._add_usage(ours.usage, theirs.usage)
 
@@ -67,3 +68,7 @@ class ServedFacts:
             baseline_output_tokens=before_out,
             candidate_output_tokens=after_out,
         )
+
+
+def _short(value: str | None) -> str | None:
+    return value[:_VALUE_LIMIT] if value is not None else None

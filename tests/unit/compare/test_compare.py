@@ -160,7 +160,7 @@ def test_a_failure_on_both_sides_is_errored_even_when_the_lines_are_equal():
 def test_runs_with_nothing_in_common_say_so():
     comparison = compare(view([record("a")]), view([record("b")]))
     assert comparison.overall.aligned == 0
-    assert any("no Trial in common" in warning for warning in comparison.warnings)
+    assert any("no trial in common" in warning for warning in comparison.warnings)
 
 
 def _lines(run, change):

@@ -1,0 +1,112 @@
+"""A comparison as Markdown for a pull-request comment: bounded in size, and nothing in it is live.
+
+A model's text cannot make a link, an image, a mention, a heading or HTML: inline text is escaped sign by sign,
+and longer text stands in a code fence that is longer than any run of backticks in it.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+
+from insideLLMs.compare.comparison import Change, Comparison
+from insideLLMs.compare.gate import Verdict
+from insideLLMs.report import wording
+from insideLLMs.report.safe_text import printable, shorten
+from insideLLMs.report.word_diff import word_diff
+
+SIZE_LIMIT = 60_000
+"""GitHub refuses comments above 65,536 characters."""
+_INLINE_LIMIT = 200
+_TEXT_LIMIT = 1_000
+_SPECIAL = re.compile(r"([\\`*_\[\]#!|~$])")
+_LINK = re.compile(r"(?i)(:)(//)|(www)(\.)")
+_REFERENCE = re.compile(r"([@#])(?=\w)")  # GitHub links these after Markdown is done, so no backslash helps
+_BREAK = "\u200b"
+_MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "⚠️"}
+
+
+def diff_markdown(comparison: Comparison, verdict: Verdict, *, limit: int = 20, size_limit: int = SIZE_LIMIT) -> str:
+    """Write the verdict, the table per probe and the worst changes, in fewer than `size_limit` characters.
+
+    Changes that do not fit are left out whole, and their number is said.
+    """
+    head = "\n".join(_head(comparison, verdict))
+    closing_room = 200
+    body: list[str] = []
+    size = len(head)
+    for change in comparison.changes.listed[: max(0, limit)]:
+        block = "\n".join(_change(change, several=len(comparison.models) > 1))
+        if size + len(block) + closing_room > size_limit:
+            break
+        body.append(block)
+        size += len(block) + 1
+    left = comparison.changes.total - len(body)
+    closing = [f"\n… and {left:,} more changes; `insidellms diff --json` lists them."] if left else []
+    text = "\n".join([head, *body, *closing]) + "\n"
+    return text if len(text) <= size_limit else shorten(head, size_limit - 1) + "\n"
+
+
+def escape(text: str, limit: int = _INLINE_LIMIT) -> str:
+    """Make text safe inline, also in a table cell: one line, every sign that Markdown, HTML or GitHub reads escaped."""
+    plain = html.escape(_REFERENCE.sub(rf"\1{_BREAK}", shorten(printable(text), limit)), quote=False)
+    plain = _SPECIAL.sub(r"\\\1", plain)
+    return _LINK.sub(lambda found: f"{found[1] or found[3]}{_BREAK}{found[2] or found[4]}", plain)
+
+
+def fence(text: str, limit: int = _TEXT_LIMIT, language: str = "text") -> str:
+    """Put text into a code fence that it cannot close."""
+    body = shorten(printable(text, keep_newlines=True), limit)
+    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{body}\n{ticks}"
+
+
+def _head(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+    state = f"{_MARKS[verdict.state]} insideLLMs: {wording.MARKS[verdict.state].lower()}"
+    yield f"## {state} (gate: {escape(verdict.policy)})"
+    yield ""
+    yield from (f"- {escape(reason, 500)}" for reason in verdict.reasons)
+    yield ""
+    sides = (("baseline", comparison.baseline), ("candidate", comparison.candidate))
+    yield ", ".join(f"{name} {escape(side.label)} (run {escape(side.run_id[:12])})" for name, side in sides)
+    yield ""
+    yield "| probe | passed | change | trials |"
+    yield "| --- | --- | --- | --- |"
+    several = len(comparison.models) > 1
+    rows = [(wording.member(probe, several=several), probe.tally) for probe in comparison.probes[:100]]
+    if len(comparison.probes) != 1:
+        rows.append(("all", comparison.overall))
+    for name, tally in rows:
+        cells = (escape(name, 80), wording.paired_rates(tally), wording.points(tally), wording.classes(tally))
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    for change in comparison.served[:5]:
+        before, after = (escape(value or "not said", 80) for value in (change.baseline, change.candidate))
+        yield f"- served {wording.words(change.field)} changed: {before} → {after} in {change.trials:,} trials"
+    yield from (f"- {escape(warning, 300)}" for warning in comparison.warnings[:20])
+    yield ""
+
+
+def _change(change: Change, *, several: bool) -> Iterator[str]:
+    title = f"<b>{wording.words(change.kind)}</b> {_html(wording.trial(change.trial, several=several))}"
+    note = f" — {_html(change.note)}" if change.note else ""
+    yield f"<details><summary>{title}{note}</summary>\n"
+    yield f"prompt\n\n{fence(change.prompt)}\n"
+    if change.expected:
+        yield f"expected: {escape(' | '.join(change.expected))}\n"
+    if change.paths:
+        yield f"differs at: {escape(', '.join(change.paths))}\n"
+    before, after = wording.told(change.baseline), wording.told(change.candidate)
+    segments = word_diff(before, after) if before != after else None
+    if segments is not None:
+        marks = {"removed": ("[-", "-]"), "added": ("{+", "+}")}
+        told = "".join("{1}{0}{2}".format(text, *marks.get(kind, ("", ""))) for kind, text in segments)
+        yield f"answer\n\n{fence(told)}\n"
+    else:
+        yield f"baseline\n\n{fence(before)}\n\ncandidate\n\n{fence(after)}\n"
+    yield "</details>\n"
+
+
+def _html(text: str) -> str:
+    """Make text safe inside an HTML block, where Markdown's signs mean nothing but GitHub's references do."""
+    return html.escape(_REFERENCE.sub(rf"\1{_BREAK}", shorten(printable(text), _INLINE_LIMIT)))

@@ -1,0 +1,36 @@
+"""Make text that came from a model harmless to look at: control and direction characters become visible escapes."""
+
+_KEPT = frozenset("\u200c\u200d\u00a0\u202f\u3000")  # joiners that scripts and emoji need, and blanks that are blanks
+_LINE_BREAKS = ("\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
+
+
+def printable(text: str, *, keep_newlines: bool = False) -> str:
+    r"""Spell everything that does not simply print as an escape such as ``\x1b`` or ``\u202e``.
+
+    That covers terminal escapes, control characters, bidirectional overrides, invisible and private characters
+    and lone surrogates. With `keep_newlines`, newlines and tabs stay, and other line ends become newlines;
+    without it the result is one line.
+    """
+    if text.isprintable():
+        return text
+    kept = _KEPT
+    if keep_newlines:
+        for ending in _LINE_BREAKS:
+            text = text.replace(ending, "\n")
+        kept = _KEPT | {"\n", "\t"}
+    return "".join(
+        character if character.isprintable() or character in kept else _escape(character) for character in text
+    )
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to `limit` characters, the last one an ellipsis where something is missing."""
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+
+
+def _escape(character: str) -> str:
+    named = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(character)
+    if named:
+        return named
+    code = ord(character)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

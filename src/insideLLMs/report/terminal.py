@@ -1,0 +1,261 @@
+"""What a person sees in the terminal: the summary of a run, and a comparison with its verdict.
+
+Both are returned as text for a given width; without colour it is plain, with `[-removed-]` and `{+added+}`
+as git writes word diffs. Nothing that a model wrote reaches the terminal unescaped.
+"""
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from insideLLMs.compare.comparison import Change, Comparison, RunSide, ServedChange
+from insideLLMs.compare.gate import Verdict
+from insideLLMs.report import wording
+from insideLLMs.report.safe_text import printable, shorten
+from insideLLMs.report.word_diff import Segment, word_diff
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+_PROMPT_LIMIT = 240
+_TEXT_LIMIT = 600
+_BAD, _GOOD, _WARN, _DIM = "bold red", "green", "yellow", "dim"
+_STYLES = {
+    "regressed": _BAD,
+    "newly_failing": _BAD,
+    "changed": _WARN,
+    "errored": _WARN,
+    "skipped": _WARN,
+    "edited": _WARN,
+    "fixed": _GOOD,
+    "improved": _GOOD,
+    "recovered": _GOOD,
+}
+_VERDICT_STYLES = {"passed": "bold green", "failed": _BAD, "inconclusive": "bold yellow"}
+
+
+def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool = False) -> str:
+    """Show `summary.json` as a table: every rate with its denominator, its interval, and what went unanswered."""
+    level = f"{summary.get('confidence_level', 0.95):.0%}"
+    table = _table("probe", "model", "passed", f"{level} interval", "no answer", "tokens in/out")
+    scores: list[str] = []
+    for result in summary["results"]:
+        pass_rate, usage = result["pass_rate"], result["usage"]
+        table.add_row(
+            _plain(result["probe"]),
+            _plain(result["model"]),
+            wording.rate(result["passed"], result["scored"])
+            if result["scored"]
+            else f"no verdict, {result['trials']:,}",
+            wording.interval(pass_rate, percent=True) if pass_rate else "–",
+            wording.unanswered(result["statuses"]),
+            f"{_count(usage.get('input_tokens'))}/{_count(usage.get('output_tokens'))}",
+        )
+        scores += _score_lines(result, level)
+    trials, examples = summary["trials"], max((result["examples"] for result in summary["results"]), default=0)
+    closing = f"{wording.many(trials, 'trial')}, {summary['statuses'].get('success', 0):,} answered"
+    if any(result["examples"] < result["trials"] for result in summary["results"]):
+        closing += f"; intervals take the examples (up to {examples:,}) as the sample, not the repeats"
+    return _draw([table, _plain(""), *(_plain(line) for line in scores), _plain(closing)], width=width, color=color)
+
+
+def _score_lines(result: Mapping[str, Any], level: str) -> Iterable[str]:
+    for name, score in result["scores"].items():
+        if name == "correct" and result["scored"]:
+            continue  # the verdict as a number: the table has it already
+        spread = wording.interval(score, percent=False)
+        within = f", {level} interval {spread}" if spread != "–" else ""
+        where = f"{result['probe']} · {result['model']}"
+        yield f"{where}: {name} {score['value']:.4g} (n={score['n']:,}{within})"
+
+
+def render_comparison(
+    comparison: Comparison, verdict: Verdict | None = None, *, limit: int = 10, width: int = 80, color: bool = False
+) -> str:
+    """Show a comparison: which runs, a table per probe, the worst `limit` changes with word diffs, the verdict."""
+    several = len(comparison.models) > 1
+    parts: list[RenderableType] = [_header(comparison), _plain(""), _probe_table(comparison, several=several)]
+    notes = [*(_served(change) for change in comparison.served), *_usage(comparison), *comparison.warnings]
+    if notes:
+        parts += [_plain(""), *(_styled(f"note: {note}", _WARN) for note in notes)]
+    shown = comparison.changes.listed[: max(0, limit)]
+    for number, change in enumerate(shown, start=1):
+        parts += [_plain(""), _change_title(number, change, several=several), _change_body(change)]
+    edited = comparison.edited.listed[: max(0, limit - len(shown))]
+    for change in edited:
+        parts += [_plain(""), _change_title(None, change, several=several), _edited_body(change)]
+    left = comparison.changes.total - len(shown)
+    if left and limit > 0:
+        parts += [_plain(""), _styled(f"… and {left:,} more; --limit shows more, --json lists them", _DIM)]
+    if verdict is not None:
+        parts += [_plain(""), *_verdict(verdict)]
+    return _draw(parts, width=width, color=color)
+
+
+def _header(comparison: Comparison) -> "Table":
+    grid = _grid()
+    grid.add_row("baseline", _side(comparison.baseline))
+    grid.add_row("candidate", _side(comparison.candidate))
+    renamed = [pair for pair in comparison.models if pair.baseline != pair.candidate]
+    if renamed:
+        grid.add_row("models", _plain(", ".join(wording.pair(pair) for pair in renamed)))
+    return grid
+
+
+def _side(side: RunSide) -> "Text":
+    models = ", ".join(side.models)
+    return _plain(f"{side.label} (run {side.run_id[:12]}, {side.trials:,} trials, {shorten(models, 60)})")
+
+
+def _probe_table(comparison: Comparison, *, several: bool) -> "Table":
+    table = _table("probe", "passed", "change", "trials")
+    for probe in comparison.probes:
+        tally = probe.tally
+        fell = tally.paired.candidate_passed < tally.paired.baseline_passed
+        rose = tally.paired.candidate_passed > tally.paired.baseline_passed
+        table.add_row(
+            _plain(wording.member(probe, several=several)),
+            wording.paired_rates(tally),
+            _styled(wording.points(tally), _BAD if fell else _GOOD if rose else ""),
+            wording.classes(tally),
+        )
+    if len(comparison.probes) != 1:
+        overall = comparison.overall
+        table.add_row("all", wording.paired_rates(overall), wording.points(overall), wording.classes(overall))
+    return table
+
+
+def _served(change: ServedChange) -> str:
+    before, after = change.baseline or "not said", change.candidate or "not said"
+    return f"served {wording.words(change.field)} changed: {before} → {after} in {wording.many(change.trials, 'trial')}"
+
+
+def _usage(comparison: Comparison) -> list[str]:
+    usage = comparison.usage
+    if not usage.trials:
+        return []
+    tokens_in = f"in {usage.baseline_input_tokens:,} → {usage.candidate_input_tokens:,}"
+    tokens_out = f"out {usage.baseline_output_tokens:,} → {usage.candidate_output_tokens:,}"
+    return [f"tokens changed in {wording.many(usage.trials, 'trial')}: {tokens_in}, {tokens_out}"]
+
+
+def _change_title(number: int | None, change: Change, *, several: bool) -> "Text":
+    title = _plain(f"{number}. " if number else "")
+    title.append(wording.words(change.kind), style=_STYLES.get(change.kind, ""))
+    title.append(f"  {wording.trial(change.trial, several=several)}")
+    if change.note:
+        title.append(f"  {shorten(printable(change.note), 120)}", style=_DIM)
+    return title
+
+
+def _change_body(change: Change) -> "Table":
+    grid = _grid()
+    grid.add_row("   prompt", _plain(shorten(change.prompt, _PROMPT_LIMIT)))
+    if change.expected:
+        grid.add_row("   expected", _plain(shorten(" | ".join(change.expected), _PROMPT_LIMIT)))
+    if change.paths:
+        grid.add_row("   differs at", _plain(shorten(", ".join(change.paths), _PROMPT_LIMIT)))
+    before, after = wording.told(change.baseline), wording.told(change.candidate)
+    diff = word_diff(before, after) if before != after else None
+    if before == after:
+        grid.add_row("   answer", _block(before))
+    elif diff is not None:
+        grid.add_row("   answer", _diff_text(diff))
+    else:
+        grid.add_row("   - before", _block(before, style="red"))
+        grid.add_row("   + after", _block(after, style=_GOOD))
+    return grid
+
+
+def _edited_body(change: Change) -> "Table":
+    grid = _grid()
+    grid.add_row("   - before", _block(change.baseline_prompt or change.prompt, style="red"))
+    grid.add_row("   + after", _block(change.prompt, style=_GOOD))
+    return grid
+
+
+def _diff_text(diff: Iterable[Segment]) -> "Text":
+    text = _plain("")
+    for kind, words in diff:
+        shown = printable(words, keep_newlines=True)
+        if kind == "removed":
+            text.append(f"[-{shown}-]", style="red")
+        elif kind == "added":
+            text.append(f"{{+{shown}+}}", style=_GOOD)
+        else:
+            text.append(shown, style=_DIM if kind == "gap" else "")
+    return text
+
+
+def _verdict(verdict: Verdict) -> "Iterable[Text]":
+    line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
+    line.append(f"  gate: {verdict.policy} (exit code {verdict.exit_code})", style="")
+    yield line
+    yield from (_plain(f"  {reason}") for reason in verdict.reasons)
+    if verdict.look_first and verdict.state == "failed":
+        names = ", ".join(wording.trial(name) for name in verdict.look_first)
+        yield _plain(f"  look first at: {names}")
+
+
+def _count(tokens: int | None) -> str:
+    return "–" if tokens is None else f"{tokens:,}"
+
+
+def _plain(text: str) -> "Text":
+    return _styled(text, "")
+
+
+def _block(text: str, style: str = "") -> "Text":
+    return _styled(shorten(text, _TEXT_LIMIT), style, keep_newlines=True)
+
+
+def _styled(text: str, style: str, *, keep_newlines: bool = False) -> "Text":
+    from rich.text import Text  # noqa: PLC0415 - slow to import, and needed only to draw
+
+    return Text(printable(text, keep_newlines=keep_newlines), style=style)
+
+
+def _table(*columns: str) -> "Table":
+    from rich.table import Table  # noqa: PLC0415 - slow to import, and needed only to draw
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=True)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _grid() -> "Table":
+    from rich.table import Table  # noqa: PLC0415 - slow to import, and needed only to draw
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style=_DIM, no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _draw(parts: Iterable["RenderableType"], *, width: int, color: bool) -> str:
+    """Draw to text, ignoring the environment, so that the same values give the same text everywhere."""
+    out = io.StringIO()
+    console = _console(out, width=width, color=color)
+    for part in parts:
+        console.print(part)
+    lines = out.getvalue().splitlines()
+    return "\n".join(line if color else line.rstrip() for line in lines)
+
+
+def _console(out: io.StringIO, *, width: int, color: bool) -> "Console":
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and needed only to draw
+
+    return Console(
+        file=out,
+        width=max(width, 40),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        legacy_windows=False,
+    )

@@ -1,0 +1,90 @@
+"""The words and figures that every report shares: rates with their denominators, classes, names of Trials."""
+
+from collections.abc import Mapping
+
+from insideLLMs.compare.comparison import Answer, ModelPair, ProbeTally, Tally, TrialName
+from insideLLMs.report.safe_text import printable
+
+FAILURES = ("error", "timeout", "rate_limited", "skipped")
+MARKS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "INCONCLUSIVE"}
+
+
+def rate(passed: int, scored: int) -> str:
+    """Write a share with its denominator; of nothing there is no rate."""
+    return f"{passed:,}/{scored:,} ({passed / scored:.1%})" if scored else "0/0"
+
+
+def interval(value: Mapping[str, float | None], *, percent: bool) -> str:
+    """Write an interval, or a dash where there is none."""
+    low, high = value.get("low"), value.get("high")
+    if low is None or high is None:
+        return "–"
+    return f"{low * 100:.1f}–{high * 100:.1f}%" if percent else f"{low:.4g}–{high:.4g}"
+
+
+def unanswered(statuses: Mapping[str, int]) -> str:
+    """Write how many Trials have no answer, by reason; a dash if all have one."""
+    return ", ".join(f"{statuses[name]:,} {words(name)}" for name in FAILURES if statuses.get(name)) or "–"
+
+
+def classes(tally: Tally) -> str:
+    """Write how many Trials fell into each class, worst first, empty classes left out."""
+    return ", ".join(f"{count:,} {words(kind)}" for kind, count in tally.classes.items() if count) or "no trials"
+
+
+def paired_rates(tally: Tally) -> str:
+    """Write the pass rate before and after, over the Trials that have a verdict on both sides."""
+    paired = tally.paired
+    if not paired.trials:
+        return "no verdicts on both sides"
+    return f"{paired.baseline_passed:,}/{paired.trials:,} → {paired.candidate_passed:,}/{paired.trials:,}"
+
+
+def points(tally: Tally) -> str:
+    """Write the change of the pass rate in percentage points."""
+    paired = tally.paired
+    if not paired.trials:
+        return "–"
+    change = (paired.candidate_passed - paired.baseline_passed) / paired.trials * 100
+    return f"{change:+.1f} pt".replace("-", "−") if change else "±0 pt"
+
+
+def many(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def words(name: str) -> str:
+    """Turn an identifier of ours into words."""
+    return name.replace("_", " ")
+
+
+def member(probe: ProbeTally, *, several: bool) -> str:
+    """Name a row of the table: the probe, and its models where there are several."""
+    return printable(f"{probe.probe} · {pair(probe.models)}" if several else probe.probe)
+
+
+def pair(models: ModelPair) -> str:
+    """Name two models that are compared, once if they have one id."""
+    if models.baseline == models.candidate:
+        return models.baseline or ""
+    return f"{models.baseline or '(none)'} → {models.candidate or '(none)'}"
+
+
+def trial(name: TrialName, *, several: bool = False) -> str:
+    """Name a Trial in one line; the repeat only from the second on."""
+    parts = [name.probe, name.example_id]
+    if several:
+        parts.append(pair(name.models))
+    if name.repeat:
+        parts.append(f"repeat {name.repeat}")
+    return printable(" / ".join(parts))
+
+
+def told(answer: Answer | None) -> str:
+    """Write what came of a Trial: the answer with its tool calls, or in parentheses why there is none. Not escaped."""
+    if answer is None:
+        return "(no such trial)"
+    if answer.status != "success":
+        return f"({words(answer.status)}) {answer.failure or ''}".rstrip()
+    return "\n".join(part for part in (answer.text, answer.tool_calls) if part) or "(empty answer)"
