@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from insideLLMs.compare.statistics.evidence import Evidence, Missing, evidence_of, nothing_paired
-from insideLLMs.compare.statistics.gate_error import Branch, Question, branches, p_gate
+from insideLLMs.compare.statistics.gate_error import Branch, Plan, branches, p_gate, plan_questions
 from insideLLMs.compare.statistics.items import Item, Paired, Shape, Tally, missing_trials, pair
 from insideLLMs.compare.statistics.multiple import benjamini_hochberg, holm
 from insideLLMs.compare.statistics.noise import Agreement, RunDrift, agreement
@@ -64,13 +64,12 @@ def assess(items: Iterable[Item] | Tally, settings: Settings | None = None) -> A
     sample = gather(whole.paired)
     drift = sample.drift() if sample else None
     run_level = settings.run_level or (drift is not None and drift.is_seen)
-    n_probes = sum(found is not None for found in samples.values())
-    shares = settings.shares
-    both = shares.overall + shares.probes
-    overall = _evidence(None, whole, sample, settings, both if n_probes == 1 else shares.overall, run_level)
-    weight = both if n_probes == 1 else shares.probes / max(1, n_probes)
-    probes = _corrected([_evidence(name, parts[name], samples[name], settings, weight, run_level) for name in parts])
-    found = branches(_question(overall), [_question(evidence) for evidence in probes], settings)
+    plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, settings)
+    overall = _evidence(None, whole, sample, settings, plan, run_level)
+    probes = _corrected(
+        {name: _evidence(name, part, samples[name], settings, plan, run_level) for name, part in parts.items()}, plan
+    )
+    found = branches(overall, probes, plan, settings)
     noise = agreement((shape.baseline, count) for shape, count in tally.counts.items())
     shown = None
     if settings.policy == "non-inferior" and sample:
@@ -83,8 +82,8 @@ def assess(items: Iterable[Item] | Tally, settings: Settings | None = None) -> A
         alpha=settings.alpha,
         branches=found,
         overall=overall,
-        probes=probes,
-        notes=notes_on(overall, probes, noise, drift, settings),
+        probes=tuple(probes.values()),
+        notes=notes_on(overall, tuple(probes.values()), noise, drift, settings),
         noise=noise if noise.n else None,
         drift=drift,
         non_inferiority=shown,
@@ -128,7 +127,7 @@ def _join(parts: Mapping[str, _Part]) -> _Part:
 
 
 def _evidence(
-    probe: str | None, part: _Part, sample: Sample | None, settings: Settings, weight: float, run_level: bool
+    probe: str | None, part: _Part, sample: Sample | None, settings: Settings, plan: Plan, run_level: bool
 ) -> Evidence:
     baseline, baseline_trials, candidate, candidate_trials = missing_trials(part.shapes)
     missing = Missing(
@@ -142,7 +141,7 @@ def _evidence(
     )
     if sample is None:
         return nothing_paired(probe, missing, part.unpaired_items, settings.level)
-    alpha = settings.alpha * weight if weight > 0.0 else settings.alpha
+    alpha = _alpha(probe, plan, settings)
     return evidence_of(sample, probe=probe, missing=missing, settings=settings, alpha=alpha, run_level=run_level)
 
 
@@ -161,19 +160,19 @@ def _delta_if_failed(shapes: Mapping[Shape, int], settings: Settings) -> float |
     return math.fsum(differences) / n if n else None
 
 
-def _question(evidence: Evidence) -> Question:
-    return Question(
-        probe=evidence.probe,
-        p=evidence.p_used,
-        delta=evidence.delta or 0.0,
-        is_informative=evidence.n_informative > 0,
-    )
+def _alpha(probe: str | None, plan: Plan, settings: Settings) -> float:
+    """Return the part of alpha that a question must reach at the least, to say what it could have seen."""
+    of_a_probe = settings.shares.probes / max(1, len(plan.family))
+    weight = plan.overall if probe in (None, plan.alone) else of_a_probe
+    return settings.alpha * (weight or 1.0)
 
 
-def _corrected(found: list[Evidence]) -> tuple[Evidence, ...]:
-    """Add the corrected p-values, over the probes that a relabelling could change."""
-    family = [place for place, evidence in enumerate(found) if evidence.n_informative]
-    raw = [found[place].p_used for place in family]
-    for place, p_holm, q_value in zip(family, holm(raw), benjamini_hochberg(raw), strict=True):
-        found[place] = msgspec.structs.replace(found[place], p_holm=p_holm, q_value=q_value)
-    return tuple(found)
+def _corrected(found: dict[str, Evidence], plan: Plan) -> dict[str, Evidence]:
+    """Add the corrected p-values: Holm's over the gate's family, q-values over the probes that vary."""
+    varying = [name for name, evidence in found.items() if evidence.n_informative]
+    q_values = dict(zip(varying, benjamini_hochberg([found[name].p_used for name in varying]), strict=True))
+    adjusted = dict(zip(plan.family, holm([found[name].p_used for name in plan.family]), strict=True))
+    return {
+        name: msgspec.structs.replace(evidence, p_holm=adjusted.get(name), q_value=q_values.get(name))
+        for name, evidence in found.items()
+    }

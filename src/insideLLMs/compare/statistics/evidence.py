@@ -36,10 +36,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `delta` is the mean change over the paired items with its interval `low` to `high` at `level`; None where
     nothing is paired. `n_worse` and `n_better` items fell and rose. `p_used` is the p that the gate reads:
-    `p_worse`, or the larger of it and `p_run` where whole runs drift. `p_holm` and `q_value` (Benjamini and
-    Hochberg) correct it over the probes. `detectable` is the smallest drop seen with the wanted power at this
-    question's share of alpha; `detectable_is_upper` says that its noise was estimated from this comparison
-    itself. `items_needed` is about how many items would see the wanted drop.
+    `p_worse`, or the larger of it and `p_run` where whole runs drift. `p_holm` corrects it over the probes
+    whose result could have failed the gate, `q_value` (Benjamini and Hochberg) over all that vary; None
+    elsewhere. `detectable` is the smallest drop seen with the wanted power at this question's share of alpha;
+    `detectable_is_upper` says that its noise was estimated from this comparison itself. `items_needed` is
+    about how many items would see the wanted drop.
     """
 
     probe: str | None

@@ -1,15 +1,18 @@
 """The gate's error rate, shared over the questions it asks: overall, each probe, each confirmed item.
 
 p_gate = min(1, p_overall/w1, min Holm(p_probe)/w2, p_item/w3); it is at most alpha with a chance of at most
-alpha where nothing changed. Probes that no relabelling could change are no question and are left out of Holm's
-family. Where one probe alone is left, its test and the overall test are the same, and share w1 + w2.
+alpha where nothing changed. A probe whose items vary so little that no result could reach its share of alpha is
+no question: it is left out of Holm's family, and with an empty family, or where one probe alone varies (its
+test and the overall test are then the same), w2 goes to the overall test. Both depend on the pooled values
+alone, not on which run is the candidate, so that the error rate holds (Tarone 1990, doi:10.2307/2531456).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
+from insideLLMs.compare.statistics.evidence import Evidence
 from insideLLMs.compare.statistics.multiple import holm
 from insideLLMs.compare.statistics.settings import Settings
 
@@ -30,47 +33,60 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
     fired: bool
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A test's p for a fall and its effect, before any correction."""
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which questions are asked, and with what weight.
 
-    probe: str | None
-    p: float
-    delta: float
-    is_informative: bool
+    `family` names the probes under Holm's correction; `alone` is the one probe that varies, if others do not.
+    """
+
+    overall: float
+    probes: float
+    items: float
+    family: tuple[str, ...] = ()
+    alone: str | None = None
 
 
-def branches(overall: Question, probes: Sequence[Question], settings: Settings) -> tuple[Branch, ...]:
-    """Return every branch of the gate, the most telling first; the first one's p_weighted is p_gate."""
+def plan_questions(least: Mapping[str, float], settings: Settings) -> Plan:
+    """Plan the questions from the least p that each probe could have led to."""
     shares = settings.shares
-    family = [question for question in probes if question.is_informative]
-    if len(family) <= 1:
-        alone = family[0] if family and len(probes) > 1 else overall
-        kind: Literal["overall", "probe"] = "probe" if alone.probe else "overall"
-        found = [_branch(kind, alone, alone.p, shares.overall + shares.probes, settings)]
+    both = shares.overall + shares.probes
+    varying = [probe for probe, p in least.items() if p < 1.0]
+    if len(varying) <= 1:
+        alone = varying[0] if varying and len(least) > 1 else None
+        return Plan(overall=both, probes=0.0, items=shares.items, alone=alone)
+    family = tuple(probe for probe in varying if least[probe] <= settings.alpha * shares.probes)
+    if not family:
+        return Plan(overall=both, probes=0.0, items=shares.items)
+    return Plan(overall=shares.overall, probes=shares.probes, items=shares.items, family=family)
+
+
+def branches(overall: Evidence, probes: Mapping[str, Evidence], plan: Plan, settings: Settings) -> tuple[Branch, ...]:
+    """Return every branch of the gate, those that fired first, then by what they contribute to p_gate."""
+    if plan.alone is None:
+        found = [_branch("overall", overall, overall.p_used, plan.overall, settings)]
     else:
-        found = [_branch("overall", overall, overall.p, shares.overall, settings)]
-        adjusted = holm([question.p for question in family])
-        found += [
-            _branch("probe", question, p, shares.probes, settings) for question, p in zip(family, adjusted, strict=True)
-        ]
+        alone = probes[plan.alone]
+        found = [_branch("probe", alone, alone.p_used, plan.overall, settings)]
+    for name, p in zip(plan.family, holm([probes[name].p_used for name in plan.family]), strict=True):
+        found.append(_branch("probe", probes[name], p, plan.probes, settings))
     if settings.confirmed_p is not None:
-        found.append(_branch("item", None, settings.confirmed_p, shares.items, settings))
+        found.append(_branch("item", None, settings.confirmed_p, plan.items, settings))
     return tuple(sorted(found, key=lambda branch: (not branch.fired, branch.p_weighted)))
 
 
 def _branch(
-    kind: Literal["overall", "probe", "item"], question: Question | None, p: float, weight: float, settings: Settings
+    kind: Literal["overall", "probe", "item"], evidence: Evidence | None, p: float, weight: float, settings: Settings
 ) -> Branch:
-    weighted = min(1.0, p / weight) if weight > 0.0 else 1.0
-    large = question is None or question.delta <= -settings.min_effect
+    delta = evidence.delta if evidence else None
+    is_large = evidence is None or (delta is not None and delta <= -settings.min_effect)
     return Branch(
         kind=kind,
-        probe=question.probe if question else None,
+        probe=evidence.probe if evidence else None,
         p=p,
         share=settings.alpha * weight,
-        p_weighted=weighted,
-        delta=question.delta if question else None,
-        fired=weight > 0.0 and p <= settings.alpha * weight and large,
+        p_weighted=min(1.0, p / weight) if weight > 0.0 else 1.0,
+        delta=delta,
+        fired=weight > 0.0 and p <= settings.alpha * weight and is_large,
     )
 
 

@@ -125,6 +125,21 @@ def permutation_test(units: Mapping[Unit, int], observed: Mapping[int, int], *, 
     return _result(n_informative, "normal", _normal_tails(target, math.sqrt(variance), step))
 
 
+def least_p(units: Mapping[Unit, int]) -> float:
+    """Return the least p_worse that any labelling could have led to; 1 if no unit is informative.
+
+    It depends on the pooled values alone, not on which run is the candidate, so questions may be chosen by it.
+    """
+    informative = [(unit, count) for unit, count in units.items() if unit.is_informative]
+    if not informative:
+        return 1.0
+    if any(unit.options is None for unit, _ in informative):
+        return 0.0
+    known = [(unit.options, count) for unit, count in informative if unit.options]
+    logs = [count * math.log(ways[0][1] / sum(way for _, way in ways)) for ways, count in known]
+    return math.exp(math.fsum(logs)) / 2.0
+
+
 def _scaled(options: Options, scale: int) -> Options:
     return tuple((top * scale, ways) for top, ways in options)
 

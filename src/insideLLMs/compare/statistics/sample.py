@@ -11,6 +11,7 @@ from insideLLMs.compare.statistics.noise import RunDrift, run_drift, run_level_p
 from insideLLMs.compare.statistics.permutation import (
     PermutationTest,
     Unit,
+    least_p,
     permutation_test,
     unit_of_cluster,
     unit_of_item,
@@ -57,6 +58,10 @@ class Sample:
     def test(self, seed: str) -> PermutationTest:
         """Run the run-label permutation test."""
         return permutation_test(self.units, self.observed, seed=seed)
+
+    def least_p(self) -> float:
+        """Return the least p_worse that these items could have led to."""
+        return least_p(self.units)
 
     def interval(self, level: float) -> Interval:
         """Return the interval of the mean change."""

@@ -86,9 +86,29 @@ def test_probes_that_nothing_could_change_are_no_questions():
     assert found.probes[1].p_holm is None
 
 
+def test_probes_that_vary_too_little_to_fail_leave_their_share_to_the_whole():
+    found = assess([*verdicts("a", 3, 0, 57), *verdicts("b", 3, 1, 56)])
+    assert [(branch.kind, branch.share) for branch in found.branches] == [("overall", 0.05)]
+    assert (found.probes[0].p_holm, found.probes[0].q_value) == (None, pytest.approx(0.125))
+
+
+def test_holms_family_counts_only_probes_that_could_fail():
+    found = assess([*verdicts("a", 9, 0, 51), *verdicts("b", 2, 1, 57), *verdicts("c", 1, 1, 58)])
+    shares = {branch.probe: branch.p for branch in found.branches}
+    assert shares["a"] == found.probes[0].p_worse == found.probes[0].p_holm
+    assert set(shares) == {None, "a"}
+
+
+def test_what_could_fail_does_not_depend_on_which_side_is_the_candidate():
+    items = [*verdicts("a", 9, 0, 51), *verdicts("b", 2, 1, 57), *verdicts("c", 1, 7, 52)]
+    swapped = [Item(probe=item.probe, id=item.id, baseline=item.candidate, candidate=item.baseline) for item in items]
+    asked = [{branch.probe for branch in assess(side).branches} for side in (items, swapped)]
+    assert asked[0] == asked[1] == {None, "a", "c"}
+
+
 def test_confirmed_items_fail_the_gate_alone():
     settings = Settings(confirmed_p=0.004)
-    found = assess([*verdicts("a", 2, 2, 56), *verdicts("b", 2, 2, 56)], settings)
+    found = assess([*verdicts("a", 6, 6, 48), *verdicts("b", 6, 6, 48)], settings)
     assert (found.verdict, found.p_gate) == ("failed", pytest.approx(0.02))
     assert "confirmed by asking again" in found.reasons[0]
     assert {branch.kind: round(branch.share, 4) for branch in found.branches} == {
