@@ -1,7 +1,7 @@
 """A comparison as JUnit XML: a suite per probe, a case per listed Trial, a failure where the gate counts it."""
 
+import html
 import re
-from xml.sax.saxutils import escape, quoteattr
 
 from insideLLMs.compare.comparison import Answer, Change, Comparison, ProbeTally
 from insideLLMs.compare.gate import Verdict, counted_classes
@@ -87,8 +87,8 @@ def _told(answer: Answer | None) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_ILLEGAL.sub("\ufffd", printable(text, keep_newlines=True)))
+    return html.escape(_ILLEGAL.sub("\ufffd", printable(text, keep_newlines=True)), quote=False)
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_ILLEGAL.sub("\ufffd", printable(text)))
+    return f'"{html.escape(_ILLEGAL.sub(chr(0xFFFD), printable(text)))}"'
