@@ -1,0 +1,125 @@
+r"""Where an answer declares what it answers: ``\boxed{}``, "final answer:", "the answer is", "####".
+
+The later of two equal declarations holds; a strong one ("final answer", a box) beats a weak one ("the answer
+is") unless the text corrects itself in between ("Wait, ...").
+"""
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from insideLLMs.scoring.extract import words
+
+
+class Ambiguity(Enum):
+    """The one value that says: something was declared, but not one thing."""
+
+    AMBIGUOUS = "ambiguous"
+
+
+AMBIGUOUS = Ambiguity.AMBIGUOUS
+
+_BOX = re.compile(r"\\f?box(?:ed)?\s?\{")
+_HASHES = re.compile(r"^#{4} ?(?=\S)", re.MULTILINE)
+_JSON_ANSWER = re.compile(r'"(?:final_?)?answer"\s?:\s?("[^"\n]{0,500}"|[^,}\n]{1,200})', re.IGNORECASE)
+_LINK = r"(?:\s?(?:is|are|was|would be|must be|should be|equals|=|:|-|\u2013|\u2014|\u2192))"
+_STRONG = re.compile(
+    r"\bfinal (?:answer|result|verdict|solution|choice)\b(?:\s?\((?:yes|no|a|b)[^()\n]{0,30}\))?"
+    rf"{_LINK}{{0,3}}(?!\w*n't)",
+    re.IGNORECASE,
+)
+_NOUN = r"(?:answer|ans|option|choice|solution|result|verdict|conclusion|response)"
+_WEAK = re.compile(
+    rf"\b(?:(?:the|my|our|correct|right|best|proper) ){{1,3}}{_NOUN}(?: choice| option| here)?"
+    r"(?: (?:to|for|of) [^.:\n]{0,60}?)?(?: is(?!n)| would be| must be| should be| =|:){1,2}"
+    rf"|(?:^|(?<=[\s(*#])){_NOUN}\s?(?::|=(?!=)|\bis\b)|\banswer is(?!n)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OTHER_LANGUAGES = re.compile("|".join(words.ANSWER_MARKERS), re.IGNORECASE)
+_CORRECTION = re.compile(
+    r"(?:^|(?<=[.!?\n] )|(?<=\n))"
+    r"(?:(?:no, )?wait|actually|correction|scratch that|on second thought|let me correct|hold on)\b",
+    re.IGNORECASE,
+)
+_SPOKEN_BY_OTHERS = re.compile(
+    r"\b(?:if|whether|unless|suppose|supposing|assuming|assume"
+    r"|(?:some|others|many|people|one|you|they|he|she|students?|someone|anyone)\b[^.\n]{0,20}?"
+    r"\b(?:say|think|believe|argue|claim|assume|guess|suppose)(?:s|ed)?)\b[^.\n]{0,25}$"
+    r"|\b(?:wrong|incorrect|worst|common|previous|tempting|not|isn't|what|why|how|where)(?: (?:the|my|an?))? ?$",
+    re.IGNORECASE,
+)
+_NEXT_QUESTION = re.compile(r"\n(?:question|q)\s?\d{0,3}\s?:", re.IGNORECASE)
+_MOST = 20  # declarations of one kind that are read, the last ones; more are noise, and would cost time
+_EDGE = " \t*_`\"'"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Declaration:
+    strength: int
+    position: int
+    segment: str
+
+
+def own_words(text: str) -> str:
+    """Cut off further questions that a model made up after its answer ("Question: ...")."""
+    found = _NEXT_QUESTION.search(text)
+    return text[: found.start()] if found and text[: found.start()].strip() else text
+
+
+def declarations(text: str) -> tuple[str, ...]:
+    """Return what `text` (made readable) declares as its answer, the one that counts most first.
+
+    Each is the rest of its line, or the next line where the marker ends its own.
+    """
+    found = sorted([*_boxed(text), *_marked(text)], reverse=True)
+    corrections = [match.start() for match in _CORRECTION.finditer(text)]
+    if corrections:
+        found = [one for one in found if one.position > corrections[-1]] or found
+    return tuple(one.segment for one in found)
+
+
+def _boxed(text: str) -> list[_Declaration]:
+    found = []
+    end = 0
+    for match in deque(_BOX.finditer(text), maxlen=_MOST):
+        if match.start() < end:
+            continue  # a box inside a box, or inside one that never closes
+        content, end = _braced(text, match.end())
+        if content.strip():
+            found.append(_Declaration(4, match.start(), content.strip()))
+    return found
+
+
+def _braced(text: str, start: int) -> tuple[str, int]:
+    """Return what stands between the brace before `start` and its partner (at most 500 characters on)."""
+    depth = 1
+    for position in range(start, min(len(text), start + 500)):
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if depth == 0:
+            return text[start:position], position
+    return "", min(len(text), start + 500)
+
+
+def _marked(text: str) -> list[_Declaration]:
+    found = []
+    for strength, pattern in ((3, _HASHES), (3, _STRONG), (2, _WEAK), (2, _OTHER_LANGUAGES)):
+        for match in deque(pattern.finditer(text), maxlen=_MOST):
+            segment = _rest(text, match.end())
+            before = text[max(0, match.start() - 60) : match.start()]
+            if segment and not segment.endswith("?") and not _SPOKEN_BY_OTHERS.search(before):
+                found.append(_Declaration(strength, match.start(), segment))
+    as_json = (
+        _Declaration(3, match.start(), match.group(1).strip(_EDGE))
+        for match in deque(_JSON_ANSWER.finditer(text), maxlen=_MOST)
+    )
+    return [*found, *as_json]
+
+
+def _rest(text: str, start: int) -> str:
+    line, newline, _ = text[start : start + 500].partition("\n")
+    segment = line.strip(_EDGE + ":")
+    if segment or not newline:
+        return segment
+    following = start + len(line) + 1
+    return text[following : following + 500].partition("\n")[0].strip(_EDGE + ":#")

@@ -1,0 +1,275 @@
+"""Which number an answer gives: separators, fractions, percent, units, words, LaTeX; exact, never rounded.
+
+A range, two candidates, or an expression that was not worked out ("2√3", "5x") is no number.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, own_words
+from insideLLMs.scoring.extract.number_words import MAGNITUDES, spelled
+from insideLLMs.scoring.extract.refusal import is_refusal
+from insideLLMs.scoring.text import readable
+from insideLLMs.scoring.units import CURRENCIES, unit_named
+
+MAX_DIGITS = 400
+"""More digits, or a larger power of ten, are no answer; the bound keeps arithmetic fast."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number as it was given: `value` is what was written (50 for "50%"), `unit` a known unit or ""."""
+
+    value: Fraction
+    unit: str = ""
+
+    def __str__(self) -> str:
+        exact = _decimal(self.value)
+        return f"{exact}%" if self.unit == "%" else f"{exact} {self.unit}".strip()
+
+
+def _decimal(value: Fraction) -> str:
+    """Write a value as a decimal where it is one of at most 18 places, else as a fraction."""
+    scaled = value * 10**18
+    if value.denominator == 1 or scaled.denominator != 1:
+        return str(value)
+    digits = f"{abs(scaled.numerator):019d}"
+    return f"{'-' if value < 0 else ''}{digits[:-18]}.{digits[-18:]}".rstrip("0").rstrip(".")
+
+
+_PLAIN = (
+    r"(?:\d{1,3}(?:,\d{3})++(?:\.\d++)?(?!,?\d)"  # 1,234,567.8
+    r"|\d{1,2}(?:,\d{2})+,\d{3}(?!,?\d)"  # 12,34,567
+    r"|\d{1,3}(?:\.\d{3})+,\d++|\d{1,3}(?:\.\d{3}){2,}(?!\d)"  # 1.234.567,8
+    r"|\d{1,3}(?:[ '_]\d{3})+(?!\d)(?:[.,]\d++)?"  # 1 234 567
+    r"|\d++,(?:\d{1,2}|\d{4,400})(?![\d,])"  # 3,14
+    r"|\d++(?:\.\d++)?|\.\d++)"
+)
+_SIGN = r"(?:(?<![\w)\]}])[-−+]\s?|\b(?:minus|negative|moins|menos|meno)\s)"
+_CURRENCY = r"(?:[$€£¥₹₽₩₺]|\b(?:USD|EUR|GBP|JPY|CHF|INR|Rs\.?|US\$)\s?)"
+_NUMBER = re.compile(
+    rf"(?P<sign>{_SIGN})?(?:(?P<currency>{_CURRENCY})(?P<inner>-)?)?(?<![A-Za-z0-9√^_\\.])"
+    rf"(?:(?P<whole>\d{{1,9}}) (?P<top>\d{{1,9}})/(?P<bottom>\d{{1,9}})(?![\d/])"
+    rf"|(?P<plain>{_PLAIN})(?:\s?/\s?(?P<under>\d{{1,60}})(?![\d/.]))?"
+    r"(?:[eE](?P<exponent>[+-]?\d{1,6})(?!\w)|\s?[×x*·⋅]\s?10\s?(?:\^|\*\*)\s?(?P<power>[+-]?\d{1,6}))?)",
+    re.IGNORECASE,
+)
+_SYMBOLIC = re.compile(r"\s?[*·×]?\s?(?:[√πθ∞]|sqrt)|(?:[xyznieab]|ln|log|sin|cos)(?![A-Za-z])|[:/]\d|\.\d|\s?\*\*")
+_RAISED = re.compile(r"\^(-?\d{1,3})(?!\d)")
+_AFTER = re.compile(r"\s?(%|‰|°\s?[CFK]?(?![A-Za-z])|[^\W\d_]+\.?(?:\s?(?:/|per)\s?[A-Za-z]+)?(?:\^[23])?|[€£¥$₹₽₩₺])")
+_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|ère|º|ª)\b", re.IGNORECASE)
+_RANGE = re.compile(
+    r"\s?(?:[-–—~±,;&+*×÷]|\+/-|\.\.\.?|to|through|and|und|bis|y|et|e|и|至|到|and also|plus|times|minus)\s?",
+    re.IGNORECASE,
+)
+_OR = re.compile(r"\s(?:or|oder|ou|o|или)\s|或", re.IGNORECASE)
+_FILLER = re.compile(
+    r"[^\w\d.√-]*(?:(?:about|approximately|approx\.?|roughly|around|exactly|is|are|was|a total of|the|total|equals?"
+    r"|equal to|nearly|almost|just|only|simply|therefore|thus|so|it|it's|that's|[a-z]\s?=)[^\w\d.√-]+){0,5}"
+    r"[^\w\d.√-]*$",
+    re.IGNORECASE,
+)
+_EQUALS = re.compile(r"[=≈≅]|\\approx")
+_VERB_BEFORE = re.compile(
+    r"(?:\b(?:is|are|was|were|be|equals|has|have|had|gets?|got|makes?|leaves?|leaving|gives?|giving|total(?:s|ing)?"
+    r"|totals? of|costs?|takes?|needs?|pays?|earns?|becomes|remain(?:s|ing)?)"
+    r"(?: (?:about|only|exactly|a total of|approximately))? )$",
+    re.IGNORECASE,
+)
+_NEGATED_BEFORE = re.compile(r"(?:\bnot|n't|\bnever)(?: (?:be|equal|to))* ?\S{0,2}$", re.IGNORECASE)
+_LIST_LINE = re.compile(r"^\s?(\d{1,3})[.)]\s+(?=\S)", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?。](?=\s|$)|\n")
+_LATEX = (
+    (re.compile(r"(?<=\d)\s?\\[dtc]?frac"), r" \\frac"),
+    (re.compile(r"\\[dtc]?frac\s?\{\s?(-?[\d.]{1,60})\s?\}\s?\{\s?([\d.]{1,60})\s?\}"), r"\1/\2"),
+    (re.compile(r"\\[dtc]?frac(\d)(\d)"), r"\1/\2"),
+    (re.compile(r"\\times"), "×"),
+    (re.compile(r"\\cdot"), "·"),
+    (re.compile(r"\\sqrt\s?\{([^{}]{0,60})\}"), r"√\1"),
+    (re.compile(r"\\sqrt"), "√"),
+    (re.compile(r"\\pi(?![A-Za-z])"), "π"),
+    (re.compile(r"\^\{?\s?\\circ\s?\}?"), "°"),
+    (re.compile(r"\^\{([+-]?\d{1,6})\}"), r"^\1"),
+    (re.compile(r"(?<=\d)\{,\}(?=\d)"), ","),
+    (re.compile(r"(?<=\d)\s?\\,\s?(?=\d)"), ","),
+    (re.compile(r"\\([%$])"), r"\1"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Token:
+    start: int
+    end: int
+    quantity: Quantity | None
+    """None for what holds a digit and is no number: an expression, a date, a version."""
+
+
+def number(answer: str) -> Quantity | None:
+    """Return the number that `answer` gives; None where it gives none, several, a range, or declines.
+
+    What it declares wins; then an answer, first or last line that is only a number; then the last sentence
+    that has one.
+    """
+    text = _plain_math(own_words(readable(answer))).strip()
+    for segment in declarations(text):
+        found = _in_segment(segment)
+        if found is not None:
+            return None if isinstance(found, Ambiguity) else found
+    if not text or is_refusal(text):
+        return None
+    listed = len(_LIST_LINE.findall(text[:2000])) > 1 or text.startswith("1")
+    text = _LIST_LINE.sub("", text) if listed else text
+    lines = text.split("\n")
+    for line in (text, lines[0], lines[-1], _SENTENCE_END.split(text, maxsplit=1)[0]):
+        lone = _lone(line)
+        if lone is not None:
+            return lone
+    for sentence in reversed(_SENTENCE_END.split(text[-4000:])):
+        if any(char.isdigit() for char in sentence):
+            found = _in_segment(sentence)
+            return found if isinstance(found, Quantity) else None
+    return None
+
+
+def parse_number(text: str) -> Quantity | None:
+    """Return the number that `text` is, unit or currency included; None if it is anything more or else."""
+    return _lone(_plain_math(readable(text)))
+
+
+def _plain_math(text: str) -> str:
+    if "\\" in text or "{" in text:
+        for pattern, replacement in _LATEX:
+            text = pattern.sub(replacement, text)
+    return text
+
+
+def _tokens(text: str) -> list[_Token]:
+    found = []
+    for match in _NUMBER.finditer(text):
+        quantity, end = _quantity(match, text)
+        found.append(_Token(start=match.start(), end=end, quantity=quantity))
+    return found
+
+
+def _quantity(match: re.Match[str], text: str) -> tuple[Quantity | None, int]:
+    """Read one match and the unit after it; return the quantity and where it ends."""
+    end = match.end()
+    value = _value(match)
+    raised = _RAISED.match(text, end)
+    if raised and value is not None and not match["under"]:
+        value, end = _power(value, int(raised[1])), raised.end()
+    if value is None or _SYMBOLIC.match(text, end):
+        return None, end
+    if match["sign"] and match["sign"].strip() != "+":
+        value = -value
+    value = -value if match["inner"] else value
+    unit = CURRENCIES.get((match["currency"] or "").strip().rstrip(".").upper(), "")
+    ordinal = _ORDINAL.match(text, end)
+    end = ordinal.end() if ordinal else end
+    for _ in range(2):  # a magnitude, then a unit: "5 million dollars"
+        after = _AFTER.match(text, end)
+        word = after[1].casefold().rstrip(".") if after else ""
+        if after and word in MAGNITUDES and not (word == "k" and after[0] != "k"):
+            value, end = value * MAGNITUDES[word], after.end()
+        elif after and unit_named(after[1]):
+            unit, end = unit or unit_named(after[1]), after.end()
+    return Quantity(value=value, unit=unit), end
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    if match["whole"]:
+        bottom = int(match["bottom"])
+        return int(match["whole"]) + Fraction(int(match["top"]), bottom) if bottom else None
+    value = _plain_value(match["plain"])
+    exponent = int(match["exponent"] or match["power"] or 0)
+    if value is None or abs(exponent) > MAX_DIGITS:
+        return None
+    if match["under"]:
+        under = int(match["under"])
+        value = value / under if under else None
+    return value * Fraction(10) ** exponent if value is not None else None
+
+
+def _plain_value(plain: str) -> Fraction | None:
+    """Resolve separators: the last of two kinds is the decimal one; a single comma before three digits groups."""
+    if len(plain) > MAX_DIGITS:
+        return None
+    digits = re.sub(r"[ '_]", "", plain)
+    commas, points = digits.count(","), digits.count(".")
+    if commas and points:
+        decimal = "," if digits.rfind(",") > digits.rfind(".") else "."
+    elif commas == 1 and not re.fullmatch(r"\d{1,3},\d{3}", digits):
+        decimal = ","
+    else:
+        decimal = "." if points == 1 else ""
+    digits = "".join("." if char == decimal else char for char in digits if char.isdigit() or char == decimal)
+    return Fraction(digits if digits[0] != "." else f"0{digits}")
+
+
+def _power(value: Fraction, exponent: int) -> Fraction | None:
+    size = max(len(str(value.numerator)), len(str(value.denominator)))
+    if abs(exponent) * size > MAX_DIGITS or (value == 0 and exponent < 0):
+        return None
+    return value**exponent
+
+
+def _lone(text: str) -> Quantity | None:
+    """Return the number where `text` is a number and at most three words more, none of them a number."""
+    text = text.strip().lstrip("([{\"'").rstrip(")]}.,;:!?\"'")
+    tokens = _tokens(text[:200])
+    if len(text) > 200 or len(tokens) > 1:
+        return None
+    if not tokens:
+        value = None if any(char.isdigit() for char in text) else spelled(text)
+        return Quantity(value=value) if value is not None else None
+    token = tokens[0]
+    rest = text[token.end :]
+    if token.quantity is None or not _FILLER.match(text[: token.start]) or len(rest.split()) > 3:
+        return None
+    return None if re.search(r"[=<>?^√]", rest) else token.quantity
+
+
+def _in_segment(segment: str) -> Quantity | Ambiguity | None:
+    """Return the number that a declaration or sentence gives: after "=", at its start, the only one, or "is N"."""
+    pieces = [piece for piece in _OR.split(segment) if any(char.isdigit() for char in piece)]
+    if len(pieces) > 1:
+        given = {_in_segment(piece) for piece in pieces}
+        return given.pop() if len(given) == 1 else AMBIGUOUS
+    if re.match(r"\W*(?:not|never|neither)\b", segment, re.IGNORECASE):
+        return None
+    tail = _EQUALS.split(segment)[-1]
+    tokens = _tokens(tail) or _tokens(segment)
+    text = tail if _tokens(tail) else segment
+    if not tokens:
+        value = spelled(re.sub(_FILLER.pattern.removesuffix("$"), "", segment, count=1, flags=re.IGNORECASE))
+        return Quantity(value=value) if value is not None else None
+    return _at_start(text, tokens) if _FILLER.match(text[: tokens[0].start]) else _in_prose(text, tokens)
+
+
+def _at_start(text: str, tokens: list[_Token]) -> Quantity | Ambiguity:
+    first = tokens[0]
+    if first.quantity is None:
+        return AMBIGUOUS
+    if len(tokens) > 1 and _RANGE.fullmatch(text[first.end : tokens[1].start] or " "):
+        return AMBIGUOUS
+    following = text[first.end : first.end + 3].lstrip()
+    return AMBIGUOUS if following[:1] in {"+", "*", "×", "/", "÷", "^", "√"} else first.quantity
+
+
+def _in_prose(text: str, tokens: list[_Token]) -> Quantity | Ambiguity | None:
+    ranged = {
+        token
+        for left, right in pairwise(tokens)
+        if _RANGE.fullmatch(text[left.end : right.start])
+        for token in (left, right)
+    }
+    if any(_NEGATED_BEFORE.search(text[: token.start][-30:]) for token in tokens):
+        return None
+    if not ranged and len({token.quantity for token in tokens}) == 1:
+        return tokens[0].quantity
+    said = [token for token in tokens if _VERB_BEFORE.search(text[: token.start][-40:])]
+    if said and said[-1] not in ranged:
+        return said[-1].quantity
+    return AMBIGUOUS if ranged else None

@@ -1,0 +1,94 @@
+"""Numbers and magnitudes written as words: "minus forty-two", "two and a half", "three quarters"."""
+
+import re
+from fractions import Fraction
+
+_UNITS = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50,
+    "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_MULTIPLIERS = {"hundred": 100, "dozen": 12}
+_PARTS = {
+    "half": 2,
+    "halves": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    "tenth": 10,
+}
+_OTHER_LANGUAGES = {
+    word: value
+    for table in (
+        "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce",
+        "zéro un deux trois quatre cinq six sept huit neuf dix onze douze",
+        "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+        "zero um dois três quatro cinco seis sete oito nove dez onze doze",
+        "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать",
+        "零 一 二 三 四 五 六 七 八 九 十",
+    )
+    for value, word in enumerate(table.split())
+}
+_WORD = re.compile(r"[^\W\d_]+")
+
+MAGNITUDES = {
+    "k": 10**3, "thousand": 10**3, "mn": 10**6, "mio": 10**6, "million": 10**6, "millions": 10**6, "millionen": 10**6,
+    "bn": 10**9, "billion": 10**9, "billions": 10**9, "trillion": 10**12, "lakh": 10**5, "crore": 10**7, "万": 10**4,
+    "亿": 10**8, "dozen": 12, "hundred": 100,
+}  # fmt: skip
+
+
+def spelled(text: str) -> Fraction | None:
+    """Return the number that opens `text`, where at most three words follow it; None where no word is a number."""
+    words = _WORD.findall(text.casefold()[:200])
+    negative = words[:1] in (["minus"], ["negative"])
+    words = words[1:] if negative else words
+    if words and words[0] in _OTHER_LANGUAGES and words[0] not in _UNITS:
+        value, used = Fraction(_OTHER_LANGUAGES[words[0]]), 1
+    else:
+        value, used = _english(words)
+    rest = words[used:]
+    if not used or len(rest) > 3 or rest[:1] in (["of"], ["or"], ["and"], ["to"]):
+        return None
+    return -value if negative else value
+
+
+def _english(words: list[str]) -> tuple[Fraction, int]:
+    """Read as many number words as there are; return the value and how many words it took (0 for none)."""
+    if words[:1] in (["a"], ["an"]) and words[1:2] and words[1] in {*_MULTIPLIERS, *_SCALES, "half"}:
+        words = ["one", *words[1:]]
+    total = group = Fraction(0)
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word in _UNITS and _fits(group, _UNITS[word]):
+            group += _UNITS[word]
+        elif word in _MULTIPLIERS and group:
+            group *= _MULTIPLIERS[word]
+        elif word in _SCALES and group:
+            total, group = total + group * _SCALES[word], Fraction(0)
+        elif _part(word):
+            return (total + group or Fraction(1)) / _part(word), position + 1
+        elif not (word == "and" and position and words[position + 1 : position + 2]):
+            break
+        elif words[position + 1 : position + 3] in (["a", "half"], ["one", "half"]):
+            return total + group + Fraction(1, 2), position + 3
+        elif words[position + 1] not in _UNITS:
+            break
+        position += 1
+    return total + group, position
+
+
+def _fits(group: Fraction, unit: int) -> bool:
+    """Whether `unit` continues the number: "forty two" does, "five three" does not."""
+    last = group % 100
+    return last == 0 or (last >= 20 and last % 10 == 0 and 0 < unit < 10)
+
+
+def _part(word: str) -> int:
+    return _PARTS.get(word) or _PARTS.get(word.removesuffix("s"), 0)

@@ -1,0 +1,68 @@
+"""JSON in an answer: all of it, or its one fenced block; parsed strictly (no duplicate keys, no NaN)."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from insideLLMs.core.types import JsonValue
+
+_FENCE = re.compile(r"^[ \t]{0,3}```[ \t]*([\w+-]{0,20})[ \t]*\n(.*?)^[ \t]{0,3}```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The JSON value that was found."""
+
+    value: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """Why there is no JSON value."""
+
+    why: str
+
+
+def find_json(answer: str) -> Parsed | Unparsed:
+    """Return the JSON of `answer`: the whole text, or the only fenced block (fenced ``json``, or unnamed)."""
+    text = answer.strip().removeprefix("\ufeff")
+    if not text:
+        return Unparsed("the answer is empty")
+    blocks = [body for language, body in _FENCE.findall(text) if language.casefold() in {"", "json", "json5", "jsonc"}]
+    if len(blocks) > 1:
+        return Unparsed(f"{len(blocks)} fenced blocks; only one can be the answer")
+    return parse_strict(blocks[0] if blocks else text)
+
+
+def parse_strict(text: str) -> Parsed | Unparsed:
+    """Parse `text` as RFC 8259 JSON; duplicate keys, NaN, infinities and overflowing numbers are refused."""
+    try:
+        return Parsed(
+            json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite_float)
+        )
+    except RecursionError:
+        return Unparsed("nested too deeply")
+    except ValueError as error:
+        return Unparsed(str(error))
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    unique: dict[str, JsonValue] = {}
+    for key, value in pairs:
+        if key in unique:
+            raise ValueError(f"the key {key!r} occurs twice in one object")
+        unique[key] = value
+    return unique
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
