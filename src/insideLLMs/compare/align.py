@@ -18,9 +18,11 @@ Key = tuple[str, str, str, int, int]
 class Aligned(NamedTuple):
     """One Trial of the outer join; a side that does not have it is None.
 
-    The lines are the records as stored; equal lines are one object, and so are their facts.
+    The lines are the records as stored; of equal lines the facts are one object. `key` is what the two sides
+    were aligned by: probe, dataset (empty where its name does not count), example id, the models' rank, repeat.
     """
 
+    key: Key
     baseline: Facts | None
     candidate: Facts | None
     baseline_line: bytes
@@ -90,7 +92,7 @@ def _merge(
             if key <= last:
                 check(last, key, facts)
             last = key
-            yield Aligned(facts, facts, line, line)
+            yield Aligned(key, facts, facts, line, line)
             ours.advance()
             theirs.advance()
             continue
@@ -98,29 +100,29 @@ def _merge(
         theirs.read()
         if ours.key is None and theirs.key is None:
             return
-        pair, last_key = _take(ours, theirs)
-        if last_key <= last:
-            check(last, last_key, pair.baseline or pair.candidate)  # type: ignore[arg-type]  # one side is there
-        last = last_key
+        pair = _take(ours, theirs)
+        if pair.key <= last:
+            check(last, pair.key, pair.baseline or pair.candidate)  # type: ignore[arg-type]  # one side is there
+        last = pair.key
         yield pair
 
 
-def _take(ours: _Side, theirs: _Side) -> tuple[Aligned, Key]:
+def _take(ours: _Side, theirs: _Side) -> Aligned:
     """Consume the lower key, or both sides where they agree."""
     mine, other = ours.key, theirs.key
     if mine == other and mine is not None:
-        pair = Aligned(ours.facts, theirs.facts, ours.line or b"", theirs.line or b"")
+        pair = Aligned(mine, ours.facts, theirs.facts, ours.line or b"", theirs.line or b"")
         ours.advance()
         theirs.advance()
-        return pair, mine
+        return pair
     if mine is not None and (other is None or mine < other):
-        pair = Aligned(ours.facts, None, ours.line or b"", b"")
+        pair = Aligned(mine, ours.facts, None, ours.line or b"", b"")
         ours.advance()
-        return pair, mine
+        return pair
     assert other is not None
-    pair = Aligned(None, theirs.facts, b"", theirs.line or b"")
+    pair = Aligned(other, None, theirs.facts, b"", theirs.line or b"")
     theirs.advance()
-    return pair, other
+    return pair
 
 
 def _check_order(baseline: RunView, candidate: RunView) -> Callable[[Key, Key, Facts], None]:

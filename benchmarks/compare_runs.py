@@ -1,0 +1,85 @@
+"""Time and memory of comparing two large runs: `python benchmarks/compare_runs.py [records] [--all-changed]`.
+
+Writes two `records.jsonl` of about 0.5 KB a record to a temporary folder, compares them with statistics in the
+same pass, and prints where the time went. By default every hundredth record differs.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+
+from insideLLMs.compare import RunView, compare
+from insideLLMs.compare.observations import Observations
+from insideLLMs.compare.statistics import assess
+
+
+def write_records(path: Path, count: int, *, changed_every: int) -> None:
+    """Write `count` records; of every `changed_every` one has another answer, and a third of those fail."""
+    text = "What is the capital of the country with this number?"
+    record = {
+        "probe": "capitals", "dataset": "countries", "model": "m", "repeat": 0, "key": "0" * 64,
+        "example_digest": "1" * 64, "status": "success", "request": None, "failure": None,
+    }  # fmt: skip
+    with path.open("wb") as out:
+        for number in range(count):
+            changed = changed_every > 0 and number % changed_every == 0
+            answer = "The capital is Lyon, I think." if changed else "The capital of this country is Paris."
+            passed = not (changed and number % 3 == 0)
+            record["example_id"] = f"q-{number:08}"
+            record["example"] = {"id": record["example_id"], "input": text, "expected": ["Paris"]}
+            record["response"] = {"text": answer, "finish_reason": "stop", "model": "m-2026-01"}
+            record["scores"] = {
+                "values": {"correct": float(passed)}, "passed": passed, "label": None, "explanation": "", "details": {},
+            }  # fmt: skip
+            out.write(orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE))
+
+
+def view(path: Path) -> RunView:
+    """Read a file as one side of a comparison."""
+    return RunView(
+        run_id=path.name, label=path.name, models=("m",), datasets={"capitals": ("countries",)}, records=lines_of(path)
+    )
+
+
+def lines_of(path: Path) -> Callable[[], Iterator[bytes]]:
+    """Return a function that starts a pass over the lines."""
+
+    def read() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            for line in file:
+                yield line[:-1]
+
+    return read
+
+
+def main() -> None:
+    """Write, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("records", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--all-changed", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder, "baseline.jsonl"), Path(folder, "candidate.jsonl")
+        write_records(before, options.records, changed_every=0)
+        write_records(after, options.records, changed_every=1 if options.all_changed else 100)
+        size = before.stat().st_size / options.records
+        started, cpu = time.perf_counter(), time.process_time()
+        observations = Observations()
+        comparison = compare(view(before), view(after), observe=observations)
+        joined = time.perf_counter()
+        assessment = assess(observations.tally())
+        ended = time.perf_counter()
+    classes = {kind: count for kind, count in comparison.overall.classes.items() if count}
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{options.records:,} x {options.records:,} records of {size:.0f} bytes: {classes}, {assessment.verdict}")
+    print(f"align, classify and count {joined - started:.2f} s, statistics {ended - joined:.2f} s")
+    print(f"CPU {time.process_time() - cpu:.2f} s, peak memory {memory_mb:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
