@@ -10,6 +10,7 @@ D* an item's mean difference under a choice and T* the sum over items,
 With one run a side and verdicts this is McNemar's mid-p test, with repeats the sign-flip test.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,8 +60,12 @@ class PermutationTest:
 
 def unit_of_item(baseline: Sequence[int], candidate: Sequence[int], denominator: int) -> Unit:
     """Return the unit of one item from its run values (numerators over `denominator`)."""
-    pooled = sorted([*baseline, *candidate])
-    picked, runs, total = len(candidate), len(pooled), sum(pooled)
+    return _unit(tuple(sorted([*baseline, *candidate])), len(candidate), denominator)
+
+
+@functools.lru_cache(maxsize=4096)
+def _unit(pooled: tuple[int, ...], picked: int, denominator: int) -> Unit:
+    runs, total = len(pooled), sum(pooled)
     over = denominator * picked * (runs - picked)
     squares = runs * sum(value * value for value in pooled) - total * total
     variance = picked * (runs - picked) * squares / (runs - 1)
