@@ -14,21 +14,57 @@ import orjson
 from insideLLMs.core.errors import CanonicalError
 
 MAX_INTEGER = 2**53 - 1
+_DEEPEST = 100  # orjson writes 254 levels at most; no record comes near
+_SEQUENCES = (list, tuple)  # not `list | tuple`, which would be made anew for every value
 _EXPONENT_FROM = 1e21  # ECMAScript's Number::toString switches to exponents here (RFC 8785, 3.2.2.3)
 _EXPONENT_BELOW = 1e-6
 
 
 def check(value: object, *, at: str = "$") -> None:
     """Raise CanonicalError, naming the place as a JSON path, if `value` has no canonical form."""
+    if not _has_form(value, _DEEPEST):
+        _find_fault(value, at, _DEEPEST)
+
+
+def _has_form(value: object, depth: int) -> bool:  # noqa: PLR0911 - one per kind of value
+    """Whether `value` has a canonical form; told without words, at a fraction of the cost of finding the place."""
+    if isinstance(value, str):
+        return value.isascii() or _is_encodable(value)
+    if isinstance(value, dict):  # loops, as generators would double the cost
+        for key, item in value.items():
+            if not isinstance(key, str) or not (key.isascii() or _is_encodable(key)) or not _has_form(item, depth - 1):
+                return False
+        return depth > 0
+    if isinstance(value, _SEQUENCES):
+        for item in value:
+            if not _has_form(item, depth - 1):
+                return False
+        return depth > 0
+    if isinstance(value, int):
+        return -MAX_INTEGER <= value <= MAX_INTEGER
+    return value is None or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _find_fault(value: object, at: str, depth: int) -> None:
+    if isinstance(value, dict | list | tuple) and not depth:
+        raise CanonicalError(f"{at[:80]}... is nested deeper than {_DEEPEST} levels")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise CanonicalError(f"{at} has the key {key!r}; keys must be text")
             _check_text(key, at)
-            check(item, at=f"{at}.{key}")
-    elif isinstance(value, list | tuple):
+            _find_fault(item, f"{at}.{key}", depth - 1)
+    elif isinstance(value, _SEQUENCES):
         for position, item in enumerate(value):
-            check(item, at=f"{at}[{position}]")
+            _find_fault(item, f"{at}[{position}]", depth - 1)
     else:
         _check_scalar(value, at)
 
@@ -47,11 +83,10 @@ def _check_scalar(value: object, at: str) -> None:
 
 
 def _check_text(text: str, at: str) -> None:
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise CanonicalError(f"{at} holds a lone surrogate at position {error.start}") from error
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise CanonicalError(f"{at} holds a lone surrogate at position {error.start}") from error
 
 
 def line(value: object) -> bytes:
@@ -83,9 +118,15 @@ def jcs(value: object) -> bytes:
 def _is_plain(value: object) -> bool:
     """Whether orjson's sorted output is already RFC 8785: no floats, and keys whose order no encoding changes."""
     if isinstance(value, dict):
-        return all(key.isascii() and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(_is_plain(item) for item in value)
+        for key, item in value.items():
+            if not key.isascii() or not (isinstance(item, str) or _is_plain(item)):
+                return False
+        return True
+    if isinstance(value, _SEQUENCES):
+        for item in value:  # noqa: SIM110 - a generator would double the cost
+            if not (isinstance(item, str) or _is_plain(item)):
+                return False
+        return True
     return not isinstance(value, float)
 
 
@@ -93,7 +134,7 @@ def _spell(value: object) -> str:
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
         return "{" + ",".join(f"{_spell(key)}:{_spell(value[key])}" for key in keys) + "}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, _SEQUENCES):
         return "[" + ",".join(_spell(item) for item in value) + "]"
     if isinstance(value, float):
         return _spell_number(value)

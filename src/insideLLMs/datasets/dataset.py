@@ -1,0 +1,250 @@
+"""A Dataset: one streaming pass finds every bad row, orders the ids and picks the selection; later passes stream.
+
+An example is known by its rank, its place in the order of the selected ids, so that a shuffled file changes
+nothing. Memory after the scan is four bytes a row.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from insideLLMs.core.errors import DatasetError, Problem
+from insideLLMs.core.types import DatasetSpec, Example
+from insideLLMs.datasets.examples import ExampleReader
+from insideLLMs.datasets.rows import open_rows, place
+from insideLLMs.datasets.source import shown
+
+NOT_SELECTED = -1
+_MOST_PROBLEMS = 20
+_SUBSET = b"insidellms/subset/1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetIndex:
+    """What the scan found: the digest of the bytes, and the order of the selected ids.
+
+    `count` examples are selected of `total` rows, of which `skipped` are bad (the first of them in `problems`).
+    `ranks` has one entry per row in file order: the rank of its example, or NOT_SELECTED.
+    """
+
+    name: str
+    sha256: str
+    count: int
+    total: int
+    skipped: int
+    problems: tuple[Problem, ...]
+    ranks: "array[int]"
+
+
+class Dataset:
+    """The examples of a DatasetSpec. Made by `open_dataset`."""
+
+    def __init__(self, spec: DatasetSpec, index: DatasetIndex, stamp: tuple[int, int] | None) -> None:
+        self.spec = spec
+        self.index = index
+        self._stamp = stamp
+
+    def examples(self) -> Iterator[tuple[int, Example]]:
+        """Stream the selected examples with their ranks, in file order.
+
+        Raises DatasetError if the dataset is no longer what was scanned: at once where the file's size or time
+        says so and its bytes differ, else at the end.
+        """
+        if self._stamp != _stamp(self.spec) and _digest(self.spec) != self.index.sha256:
+            raise self._changed()
+        reader = _reader(self.spec)
+        ranks = self.index.ranks
+        read = 0
+        with open_rows(self.spec) as rows:
+            for _, row in rows.numbered:
+                if read == len(ranks):
+                    raise self._changed()
+                rank = ranks[read]
+                read += 1
+                if rank != NOT_SELECTED:
+                    yield rank, self._example(reader, row)
+            if read != len(ranks) or rows.digest() != self.index.sha256:
+                raise self._changed()
+
+    def _example(self, reader: ExampleReader, row: object) -> Example:
+        try:
+            return reader.example(row)
+        except DatasetError as error:  # it was good when it was scanned
+            raise self._changed() from error
+
+    def _changed(self) -> DatasetError:
+        return DatasetError(
+            f"dataset {self.spec.name!r} changed while it was in use"
+            + (f": {shown(Path(self.spec.path))}" if self.spec.path else ""),
+            fix="leave it alone during a run, and start again",
+        )
+
+
+def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None) -> Dataset:
+    """Scan a dataset: check every row, hash the bytes, order the ids, choose up to `max_examples` of them.
+
+    The subset is that of the smallest SHA-256 of ids, so it is independent of the order of rows, and a smaller
+    subset lies within a larger one. Raises DatasetError naming up to 20 bad rows at once; with ``on_error: skip``
+    they are left out and counted instead.
+    """
+    stamp = _stamp(spec)
+    scan = _Scan(spec)
+    with open_rows(spec) as rows:
+        scan.read(rows.numbered)
+        sha256 = rows.digest()
+    if spec.sha256 is not None and spec.sha256.lower() != sha256:
+        raise DatasetError(
+            f"dataset {spec.name!r} is not the pinned one: its sha256 is {sha256}, pinned is {spec.sha256}",
+            fix="restore the file, or pin the new digest if the change is meant",
+        )
+    return Dataset(spec, scan.finish(sha256, max_examples), stamp)
+
+
+def _reader(spec: DatasetSpec) -> ExampleReader:
+    return ExampleReader(spec.field_names, blank_is_missing=spec.format == "csv")
+
+
+def _stamp(spec: DatasetSpec) -> tuple[int, int] | None:
+    if spec.path is None:
+        return None
+    try:
+        found = Path(spec.path).stat()
+    except OSError:
+        return None  # opening it says what is wrong
+    return found.st_size, found.st_mtime_ns
+
+
+def _digest(spec: DatasetSpec) -> str:
+    with open_rows(spec) as rows:
+        return rows.digest()
+
+
+class _Scan:
+    """Collects ids as sort keys: UTF-8, whose byte order is that of text, a terminator, then the row's position.
+
+    One bytes object a row, sorted in place, needs half the memory of text ids with an index beside them.
+    """
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        self._spec = spec
+        self._keys: list[bytes] = []
+        self._lines = array("I")
+        self._bad: list[Problem] = []
+        self._bad_count = 0
+
+    def read(self, rows: Iterator[tuple[int, object]]) -> None:
+        """Check every row."""
+        example = _reader(self._spec).example
+        add, add_line = self._keys.append, self._lines.append
+        for position, (line, row) in enumerate(rows):
+            add_line(line)
+            try:
+                name = example(row).id
+            except DatasetError as error:
+                self._report(line, error.message)
+            else:
+                add(_sort_key(name, position))
+
+    def finish(self, sha256: str, max_examples: int | None) -> DatasetIndex:
+        """Order, select, and judge what was read."""
+        self._keys.sort()
+        self._drop_duplicates()
+        self._judge()
+        chosen = self._keys if max_examples is None else _subset(self._keys, max_examples)
+        ranks = array("i", [NOT_SELECTED]) * len(self._lines)
+        for rank, key in enumerate(chosen):
+            ranks[_position(key)] = rank
+        return DatasetIndex(
+            name=self._spec.name,
+            sha256=sha256,
+            count=len(chosen),
+            total=len(self._lines),
+            skipped=self._bad_count,
+            problems=tuple(self._bad),
+            ranks=ranks,
+        )
+
+    def _report(self, line: int, message: str) -> None:
+        self._bad_count += 1
+        if len(self._bad) < _MOST_PROBLEMS:
+            self._bad.append(self._problem(line, message))
+
+    def _problem(self, line: int, message: str) -> Problem:
+        path = self._spec.path
+        if path is None:
+            return Problem(message, field=place(self._spec, line))
+        return Problem(message, file=shown(Path(path)), line=line)
+
+    def _drop_duplicates(self) -> None:
+        """Leave the first row of each id, in file order, and report the others."""
+        twins = [index for index in range(1, len(self._keys)) if _same_id(self._keys[index - 1], self._keys[index])]
+        if not twins:
+            return
+        found = [
+            (self._lines[_position(self._keys[index])], self._lines[_position(self._keys[index - 1])], index)
+            for index in twins
+        ]
+        found.sort()
+        problems = [
+            (line, self._problem(line, f"has the id {_name(self._keys[index])!r}, as has {place(self._spec, earlier)}"))
+            for line, earlier, index in found[:_MOST_PROBLEMS]
+        ]
+        before = [(problem.line or 0, problem) for problem in self._bad]
+        self._bad = [problem for _, problem in sorted(before + problems, key=lambda pair: pair[0])][:_MOST_PROBLEMS]
+        self._bad_count += len(twins)
+        dropped = set(twins)
+        self._keys = [key for index, key in enumerate(self._keys) if index not in dropped]
+
+    def _judge(self) -> None:
+        name = self._spec.name
+        if self._bad and self._spec.on_error == "stop":
+            shown_lines = "\n".join(f"  {problem}" for problem in self._bad)
+            more = self._bad_count - len(self._bad)
+            raise DatasetError(
+                f"{self._bad_count} bad row{'s' if self._bad_count > 1 else ''} in dataset {name!r}:\n{shown_lines}"
+                + (f"\n  and {more} more" if more else ""),
+                fix="mend them, or set 'on_error: skip' in the dataset to leave bad rows out and count them",
+            )
+        if not self._keys:
+            what = f"all {len(self._lines)} rows are bad, e.g. {self._bad[0]}" if self._bad else "it is empty"
+            raise DatasetError(f"dataset {name!r} has no examples: {what}", fix="check the file and its format")
+
+
+def _sort_key(name: str, position: int) -> bytes:
+    # a zero byte is escaped so that the terminator, two of them, sorts before any longer id
+    return name.encode().replace(b"\0", b"\0\xff") + b"\0\0" + position.to_bytes(4, "big")
+
+
+def _position(key: bytes) -> int:
+    return int.from_bytes(key[-4:], "big")
+
+
+def _encoded_name(key: bytes) -> bytes:
+    return key[:-6].replace(b"\0\xff", b"\0")
+
+
+def _name(key: bytes) -> str:
+    return _encoded_name(key).decode()
+
+
+def _same_id(key: bytes, other: bytes) -> bool:
+    return key[:-4] == other[:-4]
+
+
+def _subset(keys: Sequence[bytes], size: int) -> Sequence[bytes]:
+    """Return the `size` keys whose ids have the smallest SHA-256, in the order of `keys`."""
+    if size >= len(keys):
+        return keys
+    # the digests' first eight bytes decide but for ties, which the whole digests break
+    hashes = array("Q", (int.from_bytes(_subset_hash(key)[:8], "big") for key in keys))
+    limit = sorted(hashes)[size - 1]
+    below = sum(value < limit for value in hashes)
+    tied = sorted((key for key, value in zip(keys, hashes, strict=True) if value == limit), key=_subset_hash)
+    kept = set(tied[: size - below])
+    return [key for key, value in zip(keys, hashes, strict=True) if value < limit or key in kept]
+
+
+def _subset_hash(key: bytes) -> bytes:
+    return hashlib.sha256(_SUBSET + _encoded_name(key)).digest()

@@ -1,0 +1,184 @@
+"""A row of a dataset -> an Example: the one place that knows under which names rows carry what.
+
+The input is the first of `prompt`, `question`, `input`, `messages` that a row has; what is expected the first of
+`expected`, `answer`, `ideal`, `reference`, `reference_answer`; the id is `id` or `example_id`. Every other key,
+the later ones of these included, is kept in `fields`. Without an id, an example is named by its content.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import CanonicalError, DatasetError
+from insideLLMs.core.types import Example, JsonValue, Message, Role, ToolCall
+
+ID_KEYS = ("id", "example_id")
+INPUT_KEYS = ("prompt", "question", "input", "messages")
+EXPECTED_KEYS = ("expected", "answer", "ideal", "reference", "reference_answer")
+CONTENT_ID_LENGTH = 24
+_ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+# OpenAI's evals write few-shot turns as named system messages
+_NAMED_ROLES: dict[object, Role] = {"example_user": "user", "example_assistant": "assistant"}
+_MESSAGE_KEYS = {"role", "content", "name", "tool_calls", "tool_call_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that a reader could not decode; `message` says why."""
+
+    message: str
+
+
+class ExampleReader:
+    """Turns rows into Examples.
+
+    `field_names` maps any of id, input, expected to the one column that holds it. `blank_is_missing` treats
+    empty text as nothing given, as a table of text has no other way to leave a cell out.
+    """
+
+    __slots__ = ("_blank_is_missing", "_expected_keys", "_id_keys", "_input_keys")
+
+    def __init__(self, field_names: Mapping[str, str], *, blank_is_missing: bool = False) -> None:
+        self._id_keys = _keys(field_names, "id", ID_KEYS)
+        self._input_keys = _keys(field_names, "input", INPUT_KEYS)
+        self._expected_keys = _keys(field_names, "expected", EXPECTED_KEYS)
+        self._blank_is_missing = blank_is_missing
+
+    def example(self, row: object) -> Example:
+        """Read one row. Raises DatasetError saying what is wrong with it."""
+        if not isinstance(row, dict):
+            row = _as_dict(row)
+        try:
+            canonical.check(row, at="row")
+        except CanonicalError as error:
+            raise DatasetError(error.message) from error
+        fields = row.copy()
+        asked = self._take(fields, self._input_keys)
+        if type(asked) is not str:
+            asked = _read_input(asked, self._input_keys)
+        elif not asked:
+            raise DatasetError(f"its input is empty; {_wanted(self._input_keys)}")
+        given = self._take(fields, self._id_keys)
+        expected = self._take(fields, self._expected_keys)
+        accepted = () if expected is None else tuple(expected) if type(expected) is list else (expected,)
+        if given is None:
+            nameless = Example(id="", input=asked, expected=accepted, fields=fields)
+            return msgspec.structs.replace(nameless, id=nameless.digest()[:CONTENT_ID_LENGTH])
+        name = given if type(given) is str and given else _read_id(given)
+        return Example(id=name, input=asked, expected=accepted, fields=fields)
+
+    def _take(self, fields: dict[str, JsonValue], keys: tuple[str, ...]) -> JsonValue:
+        """Remove and return the first value given under one of `keys`; None where there is none."""
+        for key in keys:
+            value = fields.get(key)
+            if value is not None and not (self._blank_is_missing and value == ""):
+                del fields[key]
+                return value
+        for key in keys:  # only nulls and blanks are left: nothing was given, so nothing is kept of it
+            fields.pop(key, None)
+        return None
+
+
+def _keys(field_names: Mapping[str, str], role: str, usual: tuple[str, ...]) -> tuple[str, ...]:
+    return (field_names[role],) if role in field_names else usual
+
+
+def _as_dict(row: object) -> dict[str, JsonValue]:
+    if isinstance(row, BadRow):
+        raise DatasetError(row.message)
+    if isinstance(row, Mapping):
+        return dict(row)
+    raise DatasetError(f'is {_kind(row)}; an example is a JSON object, e.g. {{"prompt": "..."}}')
+
+
+def _read_id(given: object) -> str:
+    if type(given) is int:
+        return str(given)
+    if given == "":
+        raise DatasetError("its id is empty; give it one, or leave the key out")
+    raise DatasetError(f"its id is {_kind(given)}; an id is text or a whole number")
+
+
+def _read_input(asked: object, keys: tuple[str, ...]) -> str | tuple[Message, ...]:
+    if asked is None:
+        raise DatasetError(f"has no input; {_wanted(keys)}")
+    if not isinstance(asked, list):
+        raise DatasetError(f"its input is {_kind(asked)}; {_wanted(keys)}")
+    if not asked:
+        raise DatasetError("its chat has no messages")
+    return tuple(_read_message(message, number) for number, message in enumerate(asked, 1))
+
+
+def _wanted(keys: tuple[str, ...]) -> str:
+    names = " or ".join(repr(key) for key in keys)
+    return f"give it {names}, as text or as a list of chat messages"
+
+
+def _read_message(message: object, number: int) -> Message:
+    where = f"message {number}"
+    if not isinstance(message, dict):
+        raise DatasetError(f"{where} is {_kind(message)}; a message has a role and a content")
+    if unknown := [key for key in message if key not in _MESSAGE_KEYS]:
+        raise DatasetError(f"{where} has {unknown[0]!r}; known are {', '.join(sorted(_MESSAGE_KEYS))}")
+    role = _ROLES.get(message.get("role")) if isinstance(message.get("role"), str) else None
+    if role is None:
+        raise DatasetError(
+            f"{where} has the role {message.get('role')!r}; known are {', '.join(sorted(_ROLES.values()))}"
+        )
+    name = message.get("name")
+    if name is not None:
+        if role != "system" or name not in _NAMED_ROLES:
+            raise DatasetError(
+                f"{where} is named {name!r}; only system messages named {' or '.join(map(str, _NAMED_ROLES))} are read"
+            )
+        role = _NAMED_ROLES[name]
+    call_id = message.get("tool_call_id")
+    if call_id is not None and not isinstance(call_id, str):
+        raise DatasetError(f"{where} has a tool_call_id that is {_kind(call_id)}; it must be text")
+    return Message(
+        role=role,
+        content=_read_content(message.get("content"), where),
+        tool_calls=_read_tool_calls(message.get("tool_calls"), where),
+        tool_call_id=call_id,
+    )
+
+
+def _read_content(content: object, where: str) -> str:
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content
+    ):
+        return "".join(part["text"] for part in content)
+    raise DatasetError(f"{where} has a content that is neither text nor a list of text parts")
+
+
+def _read_tool_calls(calls: object, where: str) -> tuple[ToolCall, ...]:
+    """Read tool calls as stored here, or as OpenAI writes them (`function` with `arguments` as JSON text)."""
+    if calls is None:
+        return ()
+    if not isinstance(calls, list):
+        raise DatasetError(f"{where} has tool_calls that are {_kind(calls)}; a list is due")
+    try:
+        return tuple(_read_tool_call(call) for call in calls)
+    except msgspec.MsgspecError as error:
+        raise DatasetError(f"{where} has a tool call that cannot be read: {error}") from error
+
+
+def _read_tool_call(call: object) -> ToolCall:
+    if isinstance(call, dict) and isinstance(call.get("function"), dict):
+        function = call["function"]
+        arguments = function.get("arguments", {})
+        decoded = msgspec.json.decode(arguments) if isinstance(arguments, str) else arguments
+        call = {"name": function.get("name"), "arguments": decoded, "id": call.get("id")}
+    read: ToolCall = msgspec.convert(call, ToolCall)
+    return read
+
+
+def _kind(value: object) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")

@@ -1,0 +1,168 @@
+"""The built-in dataset formats: each reader yields rows as they stand in the file, one at a time where it can.
+
+A reader with a parameter `stream` is given the file's plain bytes and yields pairs of line number and row; any
+other yields rows alone. A row that cannot be decoded is yielded as a BadRow.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import msgspec
+import orjson
+
+from insideLLMs.core.documents import FieldPath, read_document
+from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.types import JsonValue
+from insideLLMs.datasets.examples import BadRow
+
+Row = JsonValue | BadRow
+LIST_KEYS = ("examples", "items", "data")
+_BOM = b"\xef\xbb\xbf"
+_LONGEST_CELL = 1 << 26  # the csv module's own limit, 128 KiB, is shorter than many a prompt
+
+
+def read_jsonl(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
+    """Read one JSON object per line; blank lines are passed over."""
+    decode = msgspec.json.Decoder().decode  # exact where orjson turns integers beyond 64 bits into floats
+    for number, line in enumerate(stream, 1):
+        try:
+            yield number, decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            plain = line.removeprefix(_BOM) if number == 1 else line
+            if plain.strip():
+                yield number, _decode_again(plain, error)
+
+
+def _decode_again(text: bytes, error: Exception) -> Row:
+    """Decode what msgspec refused: a first line behind a byte order mark, or find words for what is wrong."""
+    if isinstance(error, RecursionError):
+        return BadRow("is nested too deeply")
+    try:
+        return msgspec.json.decode(text)
+    except UnicodeDecodeError:
+        return BadRow("is not valid UTF-8")
+    except msgspec.DecodeError as again:
+        return BadRow(f"is not valid JSON: {_json_complaint(text) or again}")
+
+
+def _json_complaint(text: bytes) -> str | None:
+    """Return orjson's words for what is wrong, which name the column where msgspec's count bytes."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return f"{error.msg} (column {error.colno})"
+    return None
+
+
+def read_json(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
+    """Read a JSON array of objects, or an object that holds one under `examples`, `items` or `data`."""
+    text = stream.read().removeprefix(_BOM)
+    position, line = 0, 1
+    for raw in _elements(text):
+        element = bytes(raw)
+        start = text.index(element, position)  # between two elements there is only space and a comma
+        line += text.count(b"\n", position, start)
+        try:
+            yield line, msgspec.json.decode(element)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            yield line, _decode_again(element, error)
+        line += element.count(b"\n")
+        position = start + len(element)
+
+
+def _elements(text: bytes) -> Sequence[msgspec.Raw]:
+    try:
+        outer: Any = msgspec.json.decode(text, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
+        if isinstance(outer, dict):
+            inner = [outer[key] for key in LIST_KEYS if key in outer]
+            if len(inner) != 1:
+                raise DatasetError(
+                    "is an object; a JSON dataset is an array of objects, or has one under 'examples'",
+                    fix="for one object per line, use format: jsonl",
+                )
+            return msgspec.json.decode(inner[0], type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _json_error(text, error) from error
+    elements: list[msgspec.Raw] = outer
+    return elements
+
+
+def _json_error(text: bytes, error: Exception) -> DatasetError:
+    fix = "for one object per line, use format: jsonl"
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as found:
+        return DatasetError(f"is not valid JSON: {found.msg} at line {found.lineno}, column {found.colno}", fix=fix)
+    return DatasetError(f"is not a JSON array of objects: {error}", fix=fix)
+
+
+def read_csv(stream: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, Row]]:
+    """Read a table whose first line names its columns; every cell is text."""
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise DatasetError(f"the delimiter is {delimiter!r}; it must be one character")
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    # bytes that are no UTF-8 pass as lone surrogates, so that they spoil their own row only
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    table = csv.reader(text, delimiter=delimiter, strict=True)
+    try:
+        columns = _columns(table)
+        while True:
+            line = table.line_num + 1
+            try:
+                cells = next(table)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield line, BadRow(f"is not valid CSV: {error}")
+                continue
+            if cells:
+                yield line, _csv_row(columns, cells)
+    finally:
+        text.detach()
+
+
+def _columns(table: Iterator[list[str]]) -> list[str]:
+    try:
+        columns = next(table, [])
+    except csv.Error as error:
+        raise DatasetError(f"its first line is not valid CSV: {error}") from error
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise DatasetError(f"has two columns {twice[0]!r}", fix="rename one of them")
+    return columns
+
+
+def _csv_row(columns: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(columns):
+        return BadRow(f"has {len(cells)} cells; the first line names {len(columns)} columns")
+    joined = "".join(cells)
+    if not joined.isascii():
+        try:
+            joined.encode()
+        except UnicodeEncodeError:
+            return BadRow("is not valid UTF-8")
+    return dict(zip(columns, cells, strict=True))
+
+
+def read_yaml(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
+    """Read a YAML list of mappings, or a mapping that holds one under `examples`, `items` or `data`."""
+    document = read_document(stream.read(), "yaml")
+    if document.problems:
+        raise DatasetError("is not valid YAML:\n" + "\n".join(f"  {problem}" for problem in document.problems))
+    rows: JsonValue = document.value
+    where: FieldPath = ()
+    if isinstance(rows, dict):
+        held = [key for key in LIST_KEYS if key in rows]
+        if len(held) == 1:
+            rows, where = rows[held[0]], (held[0],)
+    if not isinstance(rows, list):
+        raise DatasetError("is not a list of examples", fix="write each example as an item, '- prompt: ...'")
+    for position, row in enumerate(rows):
+        yield document.place((*where, position))[0], row
+
+
+def read_inline(examples: Sequence[Mapping[str, JsonValue]]) -> Iterator[Mapping[str, JsonValue]]:
+    """Return examples that are written in the experiment itself."""
+    return iter(examples)
