@@ -18,6 +18,7 @@ from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.compare.statistics.verdict import Decision, Note, decide, notes_on
 
 MAX_LISTED = 100
+RETEST_BELOW = 0.20
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,14 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     noise: Agreement | None
     drift: RunDrift | None
     non_inferiority: NonInferiority | None
+
+    @property
+    def wants_retest(self) -> bool:
+        """Whether fresh runs of both sides are worth their price: the gate's p is at most 0.20.
+
+        The retest is decided on the fresh runs alone.
+        """
+        return self.p_gate <= RETEST_BELOW
 
 
 @dataclass(slots=True)

@@ -5,12 +5,14 @@ doi:10.1093/biomet/70.3.659), found by integrating the score's density from look
 """
 
 import functools
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from insideLLMs.compare.statistics.distributions import normal_cdf, normal_quantile
 
+Batch = tuple[tuple[str, str], ...]
 LOOKS = (0.25, 0.5, 0.75, 1.0)
 FUTILE_BELOW = 0.2
 _LOWEST = -8.0
@@ -81,6 +83,22 @@ def conditional_power(p_worse: float, share: float, *, drift: float, alpha: floa
 def drift_of(drop: float, *, n: int, noise: float) -> float:
     """Return the final score that a true `drop` leads to on average over `n` items: drop sqrt(n/(noise + drop))."""
     return drop * math.sqrt(n / (noise + drop))
+
+
+def schedule(ids: Mapping[str, Sequence[str]], *, seed: str, looks: tuple[float, ...] = LOOKS) -> tuple[Batch, ...]:
+    """Split the item ids of each probe over the looks, as (probe, id): the same shares of every probe.
+
+    The order follows the hash of seed, probe and id, so it is the same on every machine and whatever the input order.
+    """
+    batches: list[list[tuple[str, str]]] = [[] for _ in looks]
+    for probe in sorted(ids):
+        ranked = sorted(ids[probe], key=lambda name: hashlib.sha256(f"{seed}|{probe}|{name}".encode()).digest())
+        start = 0
+        for batch, share in zip(batches, looks, strict=True):
+            end = round(share * len(ranked))
+            batch += [(probe, name) for name in ranked[start:end]]
+            start = end
+    return tuple(tuple(batch) for batch in batches)
 
 
 def look(place: int, p_worse: float, *, drift: float, alpha: float) -> Literal["fail", "no_evidence", "go_on", "pass"]:

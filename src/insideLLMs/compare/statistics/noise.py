@@ -36,6 +36,10 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         """Whether no two Trials differed."""
         return self.across == 0.0 and not self.within
 
+    def expected_regressions(self, trials: int) -> float:
+        """Return how many of `trials` verdicts fall from pass to fail by noise alone, between two single runs."""
+        return trials * self.across / 2.0
+
     @property
     def has_pseudo_repeats(self) -> bool:
         """Whether runs differ, but the repeats of one run never do: a cache or a fixed seed."""

@@ -281,3 +281,8 @@ def test_a_million_items_are_assessed_by_their_counts():
     tally.add_equal("p", ((0.0,),), ((1.0,),), count=4_800)
     found = assess(tally)
     assert (found.overall.n_paired, found.overall.n_informative, found.verdict) == (1_000_000, 10_000, "failed")
+
+
+def test_a_retest_is_worth_its_price_only_near_the_line():
+    assert assess(verdicts("p", 8, 4, 48)).wants_retest
+    assert not assess(verdicts("p", 4, 4, 52)).wants_retest

@@ -1,7 +1,7 @@
 import pytest
 
 from insideLLMs.compare.statistics.distributions import normal_quantile
-from insideLLMs.compare.statistics.early_stop import LOOKS, conditional_power, drift_of, look, thresholds
+from insideLLMs.compare.statistics.early_stop import LOOKS, conditional_power, drift_of, look, schedule, thresholds
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,15 @@ def test_conditional_power_falls_with_the_evidence():
     powers = [conditional_power(p, 0.5, drift=2.0, alpha=0.05) for p in (0.001, 0.05, 0.5, 0.99)]
     assert powers == sorted(powers, reverse=True)
     assert conditional_power(1.0, 0.5, drift=2.0, alpha=0.05) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_every_look_takes_its_share_of_every_probe_and_each_item_once():
+    ids = {"a": [f"a{n}" for n in range(40)], "b": [f"b{n}" for n in range(10)]}
+    batches = schedule(ids, seed="run")
+    assert [sum(probe == "a" for probe, _ in batch) for batch in batches] == [10, 10, 10, 10]
+    assert sorted(pair for batch in batches for pair in batch) == [(p, name) for p in "ab" for name in sorted(ids[p])]
+
+
+def test_the_order_of_items_is_seeded_and_independent_of_the_input():
+    ids = {"a": [f"a{n}" for n in range(40)]}
+    assert schedule(ids, seed="x") == schedule({"a": ids["a"][::-1]}, seed="x") != schedule(ids, seed="y")

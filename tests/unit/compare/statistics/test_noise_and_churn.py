@@ -118,3 +118,7 @@ def test_a_candidate_that_varies_less_has_negative_excess():
 def test_no_distances_at_all_are_no_evidence():
     assert similarity_churn([(0.0, 0.0, 0.0)] * 5).p_two == 1.0
     assert similarity_churn([]).p_two == 1.0
+
+
+def test_half_of_the_disagreement_is_expected_to_look_like_regressions():
+    assert Agreement(n=100, across=0.1).expected_regressions(200) == 10.0
