@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CanonicalError, NothingToDoError
+from insideLLMs.core.describe import describe as describe
+from insideLLMs.core.errors import NothingToDoError
 from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, Record, Request
 
 FORMAT_VERSION = 1
@@ -190,36 +191,3 @@ def record_of(trial: Trial, outcome: Outcome) -> Record:
         scores=outcome.scores,
         failure=outcome.failure,
     )
-
-
-_SECRET_WORDS = ("key", "secret", "token", "password", "credential")
-
-
-def describe(thing: object) -> dict[str, JsonValue]:
-    """Identify a user's model or probe by its class and its settings, so that two configured differently differ.
-
-    Settings are its attributes that are JSON values, public or named like a constructor argument; one that
-    sounds secret is left out. An object may say it all itself with an `identity()` method.
-    """
-    own = getattr(thing, "identity", None)
-    if callable(own):
-        return dict(own())
-    kind = thing if callable(thing) and hasattr(thing, "__qualname__") else type(thing)
-    settings = {
-        name.lstrip("_"): value
-        for name, value in getattr(thing, "__dict__", {}).items()
-        if not _is_secret(name) and _is_json(value)
-    }
-    return {"class": f"{kind.__module__}.{kind.__qualname__}", "settings": settings}
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower().split("_") for word in _SECRET_WORDS)
-
-
-def _is_json(value: object) -> bool:
-    try:
-        canonical.check(value)
-    except CanonicalError:
-        return False
-    return True

@@ -4,6 +4,7 @@
 
     InsideLLMsError                 expected: the message says what, where and how to mend it (exit 1)
     ├── ConfigError                 an experiment file or an option; carries every Problem at once
+    ├── OptionError                 an argument of a Python call (also ValueError)
     ├── DatasetError                a dataset that cannot be read, hashed or selected from
     ├── PluginError                 a plug-in name
     │   ├── UnknownPluginError      (also KeyError)
@@ -29,12 +30,14 @@
     │   └── ModelUnavailableError   a missing extra or missing weights; fatal
     ├── ProbeExecutionError         a Trial failed under `stop_on_error`
     │   └── TrialTimeoutError       (also TimeoutError)
+    ├── InterruptedRunError         the run was asked to stop; it can be resumed (exit 130)
     └── NothingToDoError            no examples, no trials, no answers: never a green run
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -58,8 +61,11 @@ class ExitCode(IntEnum):
 class InsideLLMsError(Exception):
     """An expected error.
 
-    `message` says what is wrong and where; `fix` says how to mend it.
+    `message` says what is wrong and where; `fix` says how to mend it; `run_dir` is the run directory that
+    keeps what was done until then, if there is one.
     """
+
+    run_dir: Path | None = None
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
         super().__init__(message)
@@ -95,6 +101,10 @@ class ConfigError(InsideLLMsError):
         count = len(self.problems)
         head = f"{count} problem{'s' if count != 1 else ''} in the experiment:\n"
         super().__init__(head + "\n".join(f"  {problem}" for problem in self.problems), fix=fix)
+
+
+class OptionError(InsideLLMsError, ValueError):
+    """An argument that a function of the Python API does not take as given."""
 
 
 class DatasetError(InsideLLMsError):
@@ -153,6 +163,10 @@ class CompareError(InsideLLMsError):
 
 class NothingToDoError(InsideLLMsError):
     """Nothing was selected or nothing was answered; reported as an error so that it can never pass for success."""
+
+
+class InterruptedRunError(InsideLLMsError):
+    """The run was asked to stop; what is done is kept and can be resumed."""
 
 
 class ModelError(InsideLLMsError):

@@ -1,0 +1,122 @@
+"""Identities of users' objects: different settings differ, counters and addresses do not."""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from insideLLMs.core import canonical
+from insideLLMs.core.describe import describe
+from insideLLMs.core.protocols import Model
+
+
+class Kept(Model):
+    def __init__(self, temperature, stop=()):
+        super().__init__("kept")
+        self.temperature = temperature
+        self._stop = stop
+        self.calls = 0
+
+
+class Renamed:
+    name = "renamed"
+
+    def __init__(self, temperature):
+        self.t = temperature
+
+
+class Slotted:
+    __slots__ = ("_temperature",)
+
+    def __init__(self, temperature):
+        self._temperature = temperature
+
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Options:
+    temperature: float
+    seed: int = 0
+
+
+def closing_over(value):
+    def generate(prompt):
+        return f"{prompt} {value}"
+
+    return generate
+
+
+def same(value):
+    return value
+
+
+@pytest.mark.parametrize("make", [Kept, Renamed, Slotted, Plain, Options, closing_over, lambda v: Plain(Options(v))])
+def test_objects_made_with_different_settings_differ(make):
+    assert describe(make(0.1)) != describe(make(0.9))
+    assert describe(make(0.1)) == describe(make(0.1))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda p: "yes", lambda p: "no"),
+        (functools.partial(same, 1), functools.partial(same, 2)),
+        (Plain(1).__init__, Plain(2).__init__),
+        (Plain(Path("a")), Plain(Path("b"))),
+        (Plain({"x": [1, (2, {3})]}), Plain({"x": [1, (2, {4})]})),
+        (Plain(re.compile("a")), Plain(re.compile("b"))),
+        (Plain(b"a"), Plain(b"b")),
+        (Plain(float("inf")), Plain(float("-inf"))),
+        (Plain(2**70), Plain(2**71)),
+        (Plain(Plain(1)), Plain(Plain(2))),
+        (Plain(lambda p: "yes"), Plain(lambda p: "no")),
+        (Plain(Kept), Plain(Renamed)),
+    ],
+    ids=lambda pair: type(pair).__name__,
+)
+def test_settings_of_every_kind_are_told_apart(one, other):
+    assert canonical.line(describe(one)) != canonical.line(describe(other))
+
+
+def test_a_counter_that_is_no_constructor_argument_does_not_change_the_identity():
+    model = Kept(0.5)
+    before = describe(model)
+    model.calls = 7
+    assert describe(model) == before
+
+
+def test_secrets_never_enter_an_identity():
+    class Keyed(Model):
+        def __init__(self, api_key, headers):
+            super().__init__("keyed")
+            self.api_key = api_key
+            self.headers = headers
+
+    text = canonical.line(describe(Keyed("hunter2", {"auth_token": "hunter2", "x": 1}))).decode()
+    assert "hunter2" not in text
+    assert '"x":1' in text
+
+
+def test_an_object_that_holds_itself_can_be_described():
+    thing = Plain(None)
+    thing.value = [thing]
+    assert canonical.line(describe(thing))
+
+
+def test_no_memory_address_enters_an_identity():
+    assert "0x7" not in canonical.line(describe(Plain(iter("abc")))).decode()
+    assert describe(Plain(object())) == describe(Plain(object()))
+
+
+def test_an_object_may_describe_itself():
+    class Own:
+        def identity(self):
+            return {"mine": 1}
+
+    assert describe(Own()) == {"mine": 1}
