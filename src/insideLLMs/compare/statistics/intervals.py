@@ -68,14 +68,17 @@ def _around(center: float, error: float, quantile: float) -> Interval:
     return Interval(low=max(-1.0, center - half), high=min(1.0, center + half), center=center, error=error)
 
 
-def wilson(successes: int, trials: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate (doi:10.1080/01621459.1927.10502953)."""
+def wilson(successes: float, trials: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate (doi:10.1080/01621459.1927.10502953).
+
+    `successes` may be a sum of per-example means; the interval then takes the examples as the sample.
+    """
     z = normal_quantile(0.5 + level / 2.0)
     rate = successes / trials
     spread = 1.0 + z * z / trials
     center = (rate + z * z / (2.0 * trials)) / spread
     half = z / spread * math.sqrt(rate * (1.0 - rate) / trials + z * z / (4.0 * trials * trials))
-    return max(0.0, center - half), min(1.0, center + half)
+    return 0.0 if rate <= 0.0 else max(0.0, center - half), 1.0 if rate >= 1.0 else min(1.0, center + half)
 
 
 def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> tuple[float, float]:
