@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from insideLLMs.core import canonical
-from insideLLMs.core.describe import describe as describe
+from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - identities are part of planning
 from insideLLMs.core.errors import NothingToDoError
 from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, Record, Request
 
