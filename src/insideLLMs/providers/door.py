@@ -3,7 +3,6 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Coroutine, Iterable, Mapping
-from concurrent.futures import Future
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -79,13 +78,12 @@ def run_blocking(work: Coroutine[Any, Any, T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread as it is
-            outcome.set_exception(error)
-
-    Thread(target=run, daemon=True, name="insidellms-ask").start()
-    return outcome.result()
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True, name="insidellms-ask")
+    thread.start()
+    try:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

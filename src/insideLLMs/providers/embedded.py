@@ -1,0 +1,221 @@
+"""A GGUF model run in this process by llama.cpp: no key, no network, no compiler."""
+
+import asyncio
+import functools
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata, util
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError, ServerError
+from insideLLMs.core.types import JsonValue, Request, Response, Usage
+from insideLLMs.providers import weights
+from insideLLMs.providers.arguments import check_arguments
+from insideLLMs.providers.door import ProviderModel
+from insideLLMs.providers.slots import Slots, Stop
+
+RANGES = {
+    "temperature": (0, 10),
+    "top_p": (0, 1),
+    "max_tokens": (1, 10**6),
+    "seed": (0, 2**31),
+    "n_threads": (1, 1024),
+    "n_parallel": (1, 256),
+    "n_ctx": (64, 10**7),
+}
+RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "cache_prompt"})
+
+
+class EmbeddedModel(ProviderModel):
+    """A small model in this process: `smollm2`, or any GGUF file at `path`.
+
+    It answers alike on one machine with one version of the runtime; both belong to its identity. `n_threads`
+    work on each token, `n_parallel` requests are answered side by side, each with room for `n_ctx` tokens;
+    none of the three changes an answer. With a temperature above 0, repeat number n draws with seed + n.
+    """
+
+    provider = "embedded"
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str = "smollm2",
+        *,
+        path: str | Path | None = None,
+        temperature: float = 0.0,
+        top_p: float | None = None,
+        max_tokens: int = 64,
+        seed: int = 0,
+        stop: str | Sequence[str] | None = None,
+        n_threads: int = 1,
+        n_parallel: int = 1,
+        n_ctx: int = 2048,
+    ) -> None:
+        super().__init__(model_name, model_name)
+        parameters: dict[str, JsonValue] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
+        parameters["top_p"] = top_p
+        check_arguments({**parameters, "n_threads": n_threads, "n_parallel": n_parallel, "n_ctx": n_ctx}, RANGES)
+        if stop is not None:
+            parameters["stop"] = [stop] if isinstance(stop, str) else list(stop)
+        if path is None:
+            weights.find(model_name)  # refuses an unknown name now rather than at the first call
+        self._parameters = {k: v for k, v in parameters.items() if v is not None}
+        self._path = Path(path).expanduser() if path is not None else None
+        self._n_threads, self._n_parallel, self._n_ctx = n_threads, n_parallel, n_ctx
+        self._slots: Slots | None = None
+        self._server: Any = None  # xllamacpp has no types
+        self._loading = Lock()
+
+    def identity(self) -> Mapping[str, JsonValue]:
+        """Return the weights' digest, the runtime and its CPU features, and the parameters."""
+        return {
+            "type": "embedded",
+            "model_name": self.model_id,
+            "gguf_sha256": file_sha256(self._weights()),
+            "runtime": runtime(),
+            "parameters": dict(self._parameters),
+        }
+
+    def check(self) -> None:
+        """Raise ModelUnavailableError, naming the command that helps, if the extra or the weights are missing."""
+        require_runtime()
+        self._weights()
+
+    async def respond(self, request: Request, *, repeat: int = 0) -> Response:
+        """Answer on a thread of the model's own. A call that is cancelled stops at its next token."""
+        if self._slots is None:
+            self.check()
+            self._slots = Slots(self._n_parallel, name=f"the embedded model {self.model_id}")
+        work = functools.partial(self._complete, self._body(request, repeat))
+        return await asyncio.wrap_future(self._slots.submit(work))
+
+    async def aclose(self) -> None:
+        """Stop what is being answered and free the memory; a later call loads the model anew."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            await asyncio.to_thread(slots.close)
+        with self._loading:
+            self._server = None
+
+    def _weights(self) -> Path:
+        if self._path is not None:
+            if not self._path.is_file():
+                raise ModelUnavailableError(f"there is no GGUF file at {self._path}", fix="correct `path:`")
+            return self._path
+        found = weights.find(self.model_id)
+        if found is None:
+            raise ModelUnavailableError(
+                f"the weights of the embedded model {self.model_id!r} are not here",
+                fix=f"insidellms model pull {self.model_id}",
+            )
+        return found
+
+    def _body(self, request: Request, repeat: int) -> dict[str, JsonValue]:
+        body = {**self._parameters, **request.options}
+        taken = RESERVED & body.keys()
+        if taken:
+            raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="take the option out")
+        if isinstance(body.get("seed"), int):
+            body["seed"] += repeat
+        body["messages"] = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+        body["stream"] = True  # a stream can be stopped: an abandoned call gives its slot back
+        body["stream_options"] = {"include_usage": True}
+        body["cache_prompt"] = False  # an answer must not depend on what was asked before it
+        return body
+
+    def _complete(self, body: dict[str, JsonValue], stop: Stop) -> Response:
+        """Run one completion (on a slot's thread)."""
+        chunks: list[Any] = []
+
+        def take(chunk: Any) -> bool:
+            chunks.append(chunk)
+            return stop.is_set()
+
+        try:
+            returned = self._load().handle_chat_completions(body, take)
+        except ValueError as error:
+            raise RequestRefusedError(f"{self.model_id} refuses the request: {error}") from error
+        except RuntimeError as error:
+            raise ServerError(f"{self.model_id} failed: {error}") from error
+        return assemble([*chunks, returned], self.model_id)
+
+    def _load(self) -> Any:
+        with self._loading:
+            if self._server is None:
+                self._server = load(self._weights(), self._n_threads, self._n_parallel, self._n_ctx)
+            return self._server
+
+
+def assemble(chunks: Sequence[Any], model_name: str) -> Response:
+    """Join the pieces of a streamed completion. Raises RequestRefusedError or ServerError for an error in them."""
+    text: list[str] = []
+    reason: str | None = None
+    usage: Usage | None = None
+    for chunk in chunks:
+        match chunk:
+            case {"error": {"code": code, "message": str(message)}}:
+                kind = RequestRefusedError if code == 400 else ServerError
+                raise kind(f"{model_name} refuses the request: {message}")
+            case {"choices": [{"delta": {**delta}, "finish_reason": finish}, *_]}:
+                text.append(str(delta.get("content") or ""))
+                reason = finish or reason
+            case {"usage": {"prompt_tokens": int(read), "completion_tokens": int(written)}}:
+                usage = Usage(input_tokens=read, output_tokens=written)
+    return Response(text="".join(text), finish_reason=reason, usage=usage, model=model_name)
+
+
+def require_runtime() -> None:
+    """Raise ModelUnavailableError, naming the command that helps, if llama.cpp is not installed."""
+    if util.find_spec("xllamacpp") is None:
+        raise ModelUnavailableError(
+            "the embedded model needs the package xllamacpp, which is not installed",
+            fix=f"{Path(sys.executable).name} -m pip install 'insidellms[embedded]'",
+        )
+
+
+@functools.cache
+def runtime() -> dict[str, str]:
+    """Return the version of llama.cpp's package and the CPU features that it uses here."""
+    require_runtime()
+    import xllamacpp  # noqa: PLC0415 - an optional extra
+
+    features = [part.partition("=")[0].strip() for part in xllamacpp.get_system_info().partition(":")[2].split("|")]
+    return {"xllamacpp": metadata.version("xllamacpp"), "features": " ".join(filter(None, features))}
+
+
+def load(path: Path, n_threads: int, n_parallel: int, n_ctx: int) -> Any:
+    """Load a GGUF file, without a word on stderr. Raises ModelUnavailableError if it is none."""
+    import xllamacpp  # noqa: PLC0415 - an optional extra
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(path)
+    parameters.n_parallel = n_parallel
+    parameters.n_ctx = n_ctx * n_parallel
+    parameters.cpuparams.n_threads = n_threads
+    parameters.cpuparams_batch.n_threads = n_threads
+    parameters.verbosity = -1
+    parameters.warmup = False
+    parameters.cache_prompt = False
+    parameters.cache_ram_mib = 0
+    parameters.ui = False
+    # llama.cpp's server listens on a port of this machine, which nobody is to use: this key is told to no one
+    parameters.api_keys = [secrets.token_hex(16)]
+    try:
+        return xllamacpp.Server(parameters)
+    except (RuntimeError, ValueError) as error:
+        raise ModelUnavailableError(
+            f"{path} cannot be loaded: {error}", fix="check that it is a whole GGUF file, and that the memory suffices"
+        ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Return the digest of a file; read anew only when it has changed."""
+    state = path.stat()
+    return _digest_once(path, state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _digest_once(path: Path, _size: int, _changed: int) -> str:
+    return weights.digest(path)

