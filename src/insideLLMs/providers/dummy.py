@@ -14,7 +14,7 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.types import JsonValue, Request, Response
-from insideLLMs.providers.arguments import check_arguments
+from insideLLMs.providers.arguments import check_numbers
 from insideLLMs.providers.door import ProviderModel
 
 FAILURES: dict[str, type[ModelError] | None] = {
@@ -25,7 +25,7 @@ FAILURES: dict[str, type[ModelError] | None] = {
     "hang": None,
     "empty": None,
 }
-RANGES = {"delay_s": (0, 86_400), "drift": (0, 1), "flaky": (0, 1), "seed": (-(2**53) + 1, 2**53 - 1)}
+RANGES = {"delay_s": (0.0, 86_400.0), "drift": (0.0, 1.0), "flaky": (0.0, 1.0), "seed": (-(2**53) + 1, 2**53 - 1)}
 
 
 class DummyModel(ProviderModel):
@@ -54,7 +54,7 @@ class DummyModel(ProviderModel):
         model_id: str | None = None,
     ) -> None:
         super().__init__(name, model_id)
-        check_arguments({"delay_s": delay_s, "drift": drift, "flaky": flaky, "seed": seed}, RANGES)
+        check_numbers({"delay_s": delay_s, "drift": drift, "flaky": flaky, "seed": seed}, RANGES)
         check_script(canned_response, responses, failures or {})
         self.canned_response = canned_response
         self.responses = dict(responses) if isinstance(responses, Mapping) else tuple(responses)

@@ -13,13 +13,13 @@ from typing import Any
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Request, Response, Usage
 from insideLLMs.providers import weights
-from insideLLMs.providers.arguments import check_arguments
+from insideLLMs.providers.arguments import check_numbers, read_stop
 from insideLLMs.providers.door import ProviderModel
 from insideLLMs.providers.slots import Slots, Stop
 
 RANGES = {
-    "temperature": (0, 10),
-    "top_p": (0, 1),
+    "temperature": (0.0, 10.0),
+    "top_p": (0.0, 1.0),
     "max_tokens": (1, 10**6),
     "seed": (0, 2**31),
     "n_threads": (1, 1024),
@@ -56,9 +56,8 @@ class EmbeddedModel(ProviderModel):
         super().__init__(model_name, model_name)
         parameters: dict[str, JsonValue] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         parameters["top_p"] = top_p
-        check_arguments({**parameters, "n_threads": n_threads, "n_parallel": n_parallel, "n_ctx": n_ctx}, RANGES)
-        if stop is not None:
-            parameters["stop"] = [stop] if isinstance(stop, str) else list(stop)
+        check_numbers({**parameters, "n_threads": n_threads, "n_parallel": n_parallel, "n_ctx": n_ctx}, RANGES)
+        parameters["stop"] = read_stop(stop)
         if path is None:
             weights.find(model_name)  # refuses an unknown name now rather than at the first call
         self._parameters = {k: v for k, v in parameters.items() if v is not None}

@@ -9,8 +9,8 @@ import orjson
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, CanonicalError, ModelError, RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Request, Response, ToolCall, Usage
-from insideLLMs.providers.arguments import check_arguments
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, failure, json_object
+from insideLLMs.providers.arguments import check_mapping, check_numbers, read_stop
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
 from insideLLMs.providers.http_model import HttpModel
 from insideLLMs.providers.transport import TransportOptions
 
@@ -28,13 +28,13 @@ RESERVED = {
 }
 """Body fields that are ours to fill in, and what to do instead of setting them."""
 RANGES = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
     "max_tokens": (1, 10**7),
     "max_completion_tokens": (1, 10**7),
     "seed": (-(2**53) + 1, 2**53 - 1),
-    "presence_penalty": (-2, 2),
-    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
     "timeout_s": (0.001, 86_400),
 }
 FINISH_REASONS = {"function_call": "tool_calls", "eos": "stop", "end_turn": "stop", "max_tokens": "length"}
@@ -76,13 +76,16 @@ class OpenAIModel(HttpModel):
             "max_tokens": max_tokens,
             "max_completion_tokens": max_completion_tokens,
             "seed": seed,
-            "stop": stop if stop is None or isinstance(stop, str) else list(stop),
+            "stop": read_stop(stop),
             "presence_penalty": presence_penalty,
             "frequency_penalty": frequency_penalty,
             "reasoning_effort": reasoning_effort,
             "response_format": response_format,
         }
-        check_arguments({**parameters, "timeout_s": timeout_s}, RANGES)
+        check_mapping("extra", extra)
+        check_mapping("headers", headers, texts=True)
+        check_mapping("response_format", response_format)
+        check_numbers({**parameters, "timeout_s": timeout_s}, RANGES)
         parameters = {name: value for name, value in parameters.items() if value is not None}
         for name in extra or {}:
             if name in RESERVED or name in parameters:
@@ -123,7 +126,7 @@ class OpenAICodec:
                     raise RequestRefusedError(f"a request cannot set {name!r}", fix=RESERVED[name])
                 body[name] = value
             body = {name: value for name, value in body.items() if value is not None}
-        if repeat and "seed" in body:
+        if repeat and isinstance(body.get("seed"), int):
             body["seed"] += repeat
         try:
             return HttpCall(path="/chat/completions", body=orjson.dumps(body))
@@ -143,7 +146,7 @@ class OpenAICodec:
             case _:
                 raise BadAnswerError(
                     f"{self.endpoint.provider} answered without choices[0].message; it sent the fields "
-                    f"{', '.join(sorted(body)) or 'none'}"[:300],
+                    f"{excerpt(', '.join(sorted(body))) or 'none'}",
                     http_status=answer.status,
                 )
 
@@ -254,7 +257,9 @@ def _read_usage(usage: object) -> Usage | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= canonical.MAX_INTEGER:
+        return value
+    return None
 
 
 def _text(value: object) -> str | None:
