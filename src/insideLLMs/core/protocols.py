@@ -62,7 +62,11 @@ def join_chat(messages: Iterable[Mapping[str, Any]]) -> str:
 
 @runtime_checkable
 class AsyncModel(Protocol):
-    """What the engine calls: what providers make, and what a Model is adapted to."""
+    """What the engine calls: what providers make, and what a Model is adapted to.
+
+    It may also have `check() -> None`, which raises the ModelError that every call would meet (no key, no
+    weights); it is asked once, before anything is sent.
+    """
 
     def identity(self) -> Mapping[str, JsonValue]:
         """Return everything that defines the behaviour (and no secret); it enters the run id."""
@@ -142,19 +146,9 @@ class Probe:
         """Score what `run` returned for one example; None where this probe gives no scores."""
         return None
 
-    def score(self, results: Sequence[Mapping[str, Any]]) -> ProbeScore:
-        """Sum up the results of a run: `accuracy` is the share of *all* results that scored `correct`.
-
-        Errors and timeouts stay in the denominator. Without a single `correct` score accuracy is None.
-        """
-        correct = [value for result in results if (value := _correct(result)) is not None]
-        latencies = [result["latency_ms"] for result in results if result.get("latency_ms") is not None]
-        failed = sum(result["status"] != "success" for result in results)
-        return ProbeScore(
-            accuracy=sum(correct) / len(results) if correct else None,
-            mean_latency_ms=sum(latencies) / len(latencies) if latencies else None,
-            error_rate=failed / len(results) if results else 0.0,
-        )
+    def score(self, *args: Any, **kwargs: Any) -> Any:
+        """Sum up all results of a run, `score(results) -> ProbeScore`; a PromptProbe scores one response instead."""
+        return sum_up(*args, **kwargs)
 
     def validate_input(self, data: Any) -> bool:
         """Whether `run` can take `data`."""
@@ -168,6 +162,21 @@ class Probe:
             "description": self.description,
             "type": type(self).__name__,
         }
+
+
+def sum_up(results: Sequence[Mapping[str, Any]]) -> ProbeScore:
+    """Aggregate results: `accuracy` is the share of *all* of them that scored `correct`, None if none was scored.
+
+    Errors and timeouts stay in the denominator.
+    """
+    correct = [value for result in results if (value := _correct(result)) is not None]
+    latencies = [result["latency_ms"] for result in results if result.get("latency_ms") is not None]
+    failed = sum(result["status"] != "success" for result in results)
+    return ProbeScore(
+        accuracy=sum(correct) / len(results) if correct else None,
+        mean_latency_ms=sum(latencies) / len(latencies) if latencies else None,
+        error_rate=failed / len(results) if results else 0.0,
+    )
 
 
 def _correct(result: Mapping[str, Any]) -> float | None:
@@ -184,8 +193,7 @@ class PromptProbe(Probe):
         """Turn an example into a request; by default its input as it stands."""
         return example.request()
 
-    # one response here, all results in the simple contract: each name is what its users know
-    def score(self, example: Example, response: Response) -> Scores:  # type: ignore[override]
+    def score(self, example: Example, response: Response) -> Scores:
         """Score a response. Raise nothing for a bad answer: score it as failed."""
         raise TypeError(f"{type(self).__name__} must define score(example, response)")
 
