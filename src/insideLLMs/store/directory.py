@@ -5,6 +5,7 @@ writes at a time, held by a lock on the marker. A journal present means unfinish
 journal means sealed.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -197,10 +198,13 @@ class _Draft:
         return self._file
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        finally:
+            with contextlib.suppress(OSError):  # a full disk has told so already; closing only tries the rest again
+                self._file.close()
 
 
 def _digest(path: Path) -> FileDigest:
