@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from simulated_world import CHANGES, ITEMS, Lab, answer_run, compare, logit_shift, suite
 
 from insideLLMs.compare.statistics import Assessment, Settings
+from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
 
 ALPHA = 0.05
 PROBES = 8
@@ -263,7 +264,34 @@ def item_confirmation(scale: float) -> Iterator[str]:
         yield f"{kind:6}{n:>6}  {change:8}{correlation:>12}{rate(hits, trials):>14}{calls / trials / n:>8.2f}"
 
 
-SECTIONS = (default_gate, gates, run_label_test, baseline_runs, shared_noise, item_confirmation)
+def early_stop(scale: float) -> Iterator[str]:
+    yield "7. Early stop, 500 hot items, k = 1, four looks with futility; share of the items that were asked"
+    yield f"{'change':8}{'fails':>14}{'asked':>8}"
+    for name in ("null", "diff5", "diff10"):
+        trials, hits, asked = int((3000 if name == "null" else 1000) * scale), 0, 0.0
+        for number in range(trials):
+            failed, share = _early_trial(name, random.Random(f"early|{name}|{number}"))
+            hits, asked = hits + failed, asked + share
+        note("early", change=name, hits=hits, trials=trials, asked=asked / trials)
+        yield f"{name:8}{rate(hits, trials):>14}{asked / trials:>8.2f}"
+
+
+def _early_trial(name: str, source: random.Random) -> tuple[bool, float]:
+    before = suite("hot", 500, source)
+    after = CHANGES[name](before, source)
+    answered = [answer_run(before, 1, source), answer_run(after, 1, source)]
+    order = [int(item) for batch in schedule({"p": [str(n) for n in range(500)]}, seed="run") for _, item in batch]
+    drift = drift_of(0.05, n=500, noise=0.13)
+    for place, share in enumerate(LOOKS):
+        seen = order[: round(share * len(order))]
+        found = compare([[answered[0][n] for n in seen]], [[answered[1][n] for n in seen]], Settings())
+        finding = look(place, found.overall.p_worse, drift=drift, alpha=ALPHA)
+        if finding != "go_on":
+            return finding == "fail", share
+    raise AssertionError("the last look decides")
+
+
+SECTIONS = (default_gate, gates, run_label_test, baseline_runs, shared_noise, item_confirmation, early_stop)
 
 
 def main() -> int:

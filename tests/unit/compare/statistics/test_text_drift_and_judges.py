@@ -6,25 +6,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from insideLLMs.compare.statistics.judges import JudgeQuality, judge_quality
 from insideLLMs.compare.statistics.text_drift import text_drift
 
-WORDS = [
-    "the",
-    "model",
-    "answers",
-    "in",
-    "plain",
-    "words",
-    "and",
-    "then",
-    "it",
-    "stops",
-    "or",
-    "goes",
-    "on",
-    "with",
-    "more",
-    "of",
-    "them",
-]
+WORDS = ["the", "model", "answers", "in", "plain", "words", "then", "stops", "or", "goes", "on", "with", "more"]
 
 
 def answers(source, count, words=WORDS):
