@@ -4,6 +4,7 @@ import asyncio
 import functools
 import secrets
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
@@ -87,6 +88,8 @@ class EmbeddedModel(ProviderModel):
         if self._slots is None:
             self.check()
             self._slots = Slots(self._n_parallel, name=f"the embedded model {self.model_id}")
+            # a model that is dropped unclosed must not leave its threads behind
+            weakref.finalize(self, self._slots.dismiss)
         work = functools.partial(self._complete, self._body(request, repeat))
         return await asyncio.wrap_future(self._slots.submit(work))
 

@@ -77,10 +77,14 @@ class Slots:
         for job in list(self._live):
             job.closing = True
             job.future.cancel()
-        for _ in self._threads:
-            self._jobs.put(None)
+        self.dismiss()
         for thread in self._threads:
             thread.join(PATIENCE_S)
+
+    def dismiss(self) -> None:
+        """Let each thread go when it has done what is queued, without waiting for it."""
+        for _ in self._threads:
+            self._jobs.put(None)
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:

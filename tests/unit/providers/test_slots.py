@@ -76,6 +76,15 @@ def test_work_that_is_cancelled_while_it_waits_is_never_begun() -> None:
     assert begun == []
 
 
+def test_dismissed_threads_finish_their_queue_and_go() -> None:
+    slots = Slots(1, name="dismissed")
+    last = slots.submit(lambda stop: threading.current_thread())
+    slots.dismiss()
+    thread = last.result(10)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_the_process_ends_while_work_is_being_done() -> None:
     code = """
 import threading

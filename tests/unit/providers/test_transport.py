@@ -5,6 +5,7 @@ import inspect
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -128,6 +129,52 @@ def test_a_connection_that_takes_too_long_names_the_limit_and_not_the_query(open
 def test_plain_http_on_a_tls_port_is_a_failed_connection(openai_server: OpenAIServer) -> None:
     with pytest.raises(ConnectionFailedError):
         post(openai_server.base_url.replace("http:", "https:"))
+
+
+def serve_tls(*, trusted: bool) -> int:
+    """Make one call to a server whose certificate no authority signed; return the status."""
+    pem = Path(__file__).parents[2] / "support" / "self_signed.pem"  # valid for localhost until 2126, for tests alone
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(pem)
+    client_side = ssl.create_default_context(cafile=pem) if trusted else None
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async def run() -> int:
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=server_side)
+        base_url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        transport = Transport(base_url, headers={}, options=TransportOptions(ssl_context=client_side))
+        try:
+            return (await transport.post(CALL)).status
+        finally:
+            await transport.aclose()
+            server.close()
+
+    return asyncio.run(run())
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_with_advice() -> None:
+    with pytest.raises(ConnectionFailedError, match="no safe connection") as caught:
+        serve_tls(trusted=False)
+    assert "SSL_CERT_FILE" in str(caught.value)
+
+
+def test_a_private_authority_can_be_trusted() -> None:
+    assert serve_tls(trusted=True) == 200
+
+
+def test_proxies_of_the_environment_are_left_alone_unless_asked_for(
+    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert post(openai_server.base_url).status == 200
+    with pytest.raises(ConnectionFailedError):
+        post(openai_server.base_url, options=TransportOptions(use_proxy_env=True))
 
 
 def test_an_unknown_host_is_a_failed_connection() -> None:
