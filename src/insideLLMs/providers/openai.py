@@ -82,22 +82,28 @@ class OpenAIModel(HttpModel):
             "reasoning_effort": reasoning_effort,
             "response_format": response_format,
         }
-        check_mapping("extra", extra)
         check_mapping("headers", headers, texts=True)
-        check_mapping("response_format", response_format)
         check_numbers({**parameters, "timeout_s": timeout_s}, RANGES)
-        parameters = {name: value for name, value in parameters.items() if value is not None}
-        for name in extra or {}:
-            if name in RESERVED or name in parameters:
-                raise ArgumentError(f"extra sets {name!r}", fix=RESERVED.get(name, "set it once, as an argument"))
         endpoint = replace(OPENAI, key_env=api_key_env, headers=dict(headers or {}))
         super().__init__(
             model_name,
             endpoint=endpoint,
-            codec=OpenAICodec(model_name=model_name, fields={**parameters, **(extra or {})}, endpoint=endpoint),
+            codec=OpenAICodec(model_name=model_name, fields=body_fields(parameters, extra), endpoint=endpoint),
             base_url=base_url,
             options=TransportOptions(total_s=timeout_s, use_proxy_env=use_proxy_env),
         )
+
+
+def body_fields(parameters: Mapping[str, JsonValue], extra: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
+    """Join the parameters that are set with `extra`. Raises ArgumentError for a field that is set twice or is ours."""
+    check_mapping("extra", extra)
+    check_mapping("response_format", parameters["response_format"])
+    fields = {name: value for name, value in parameters.items() if value is not None}
+    for name, value in (extra or {}).items():
+        if name in RESERVED or name in fields:
+            raise ArgumentError(f"extra sets {name!r}", fix=RESERVED.get(name, "set it once, as an argument"))
+        fields[name] = value
+    return fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
