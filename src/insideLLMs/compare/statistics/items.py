@@ -10,7 +10,7 @@ fraction with a denominator up to 100 (or 1000) is that fraction, any other is r
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -88,6 +88,13 @@ class Tally:
         shape = Shape(probe=probe, cluster=cluster, baseline=baseline, candidate=candidate)
         self.counts[shape] = self.counts.get(shape, 0) + count
         return shape
+
+    def select(self, probes: Collection[str]) -> "Tally":
+        """Return what was counted of some probes, for a rule that concerns them alone."""
+        part = Tally()
+        part.counts = {shape: count for shape, count in self.counts.items() if shape.probe in probes}
+        part.unpaired_ids = {probe: ids for probe, ids in self.unpaired_ids.items() if probe in probes}
+        return part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

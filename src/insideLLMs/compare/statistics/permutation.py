@@ -121,11 +121,11 @@ def permutation_test(units: Mapping[Unit, int], observed: Mapping[int, int], *, 
             return _result(n_informative, "exact", lattice.tails(target))
         step = float(lattice.step)
         if n_informative < MIN_NORMAL:
-            expanded = sorted((options for options, n in known for _ in range(n)), key=_mirror_free)
+            expanded = sorted(options for options, n in known for _ in range(n))
             tails = convolution.enumerate_tails(expanded, target)
             if tails is not None:
                 return _result(n_informative, "enumerated", tails)
-            return _result(n_informative, "monte_carlo", convolution.draw_tails(expanded, target, seed))
+            return _result(n_informative, "monte_carlo", _drawn_tails(expanded, target, seed))
     variance = math.fsum(unit.variance * (common / unit.denominator) ** 2 * n for unit, n in informative.items())
     return _result(n_informative, "normal", _normal_tails(target, math.sqrt(variance), step))
 
@@ -149,9 +149,13 @@ def _scaled(options: Options, scale: int) -> Options:
     return tuple((top * scale, ways) for top, ways in options)
 
 
-def _mirror_free(options: Options) -> list[tuple[int, int]]:
-    """A sort key that is the same for a unit and its mirror image."""
-    return sorted((abs(top), ways) for top, ways in options)
+def _drawn_tails(expanded: list[Options], target: int, seed: str) -> Tails:
+    """Draw in the one direction that both directions of a comparison agree on, so that their tails mirror."""
+    mirrored = sorted(tuple((-top, ways) for top, ways in reversed(options)) for options in expanded)
+    if mirrored < expanded:
+        less, equal, more = convolution.draw_tails(mirrored, -target, seed)
+        return Tails(more, equal, less)
+    return convolution.draw_tails(expanded, target, seed)
 
 
 def _normal_tails(target: int, deviation: float, step: float) -> Tails:

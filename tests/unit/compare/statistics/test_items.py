@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from insideLLMs.compare.statistics import Item, Settings, Tally, assess
@@ -94,3 +97,17 @@ def test_items_outside_every_cluster_stand_alone():
     items = [item(str(n), ((1.0,),), ((0.0,),), cluster="t" if n < 3 else None) for n in range(6)]
     found = assess(items).overall
     assert (found.n_informative, found.n_clusters) == (4, 4)
+
+
+def test_a_rule_can_be_read_against_some_probes_alone():
+    tally = Tally([item("a", ((1.0,),), ((0.0,),)), item("b", ((1.0,),), ((None,),), probe="q")])
+    assert assess(tally.select({"p"})) == assess([item("a", ((1.0,),), ((0.0,),))])
+    assert assess(tally.select({"q"})).overall.missing.unpaired_ids == ("q/b",)
+
+
+def test_the_statistics_load_without_any_numerical_package():
+    code = (
+        "import sys, insideLLMs.compare.statistics; print(*{'numpy', 'scipy', 'statistics', 'random'} & {*sys.modules})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""

@@ -138,6 +138,16 @@ def test_seeded_draws_mirror_when_the_sides_are_swapped():
     assert (one.p_worse, one.p_better) == pytest.approx((other.p_better, other.p_worse), abs=1e-12)
 
 
+def test_seeded_draws_do_not_depend_on_the_order_of_items():
+    source = random.Random(6)
+    items = [(draw(source, 3, 10**9), draw(source, 1, 10**9), 10**9) for _ in range(40)]
+    items += [([top - value for value in before], [top - after[0]], top) for before, after, top in items[:20]]
+    found = run(items, seed="s")
+    source.shuffle(items)
+    assert found.method == "monte_carlo"
+    assert run(items, seed="s") == found
+
+
 def test_many_verdicts_of_many_runs_stay_hypergeometric():
     found = run([([1] * 10, [0] * 10, 1)])
     assert found.method == "exact"
