@@ -1,3 +1,178 @@
-"""git diff and pytest for the behaviour of language models."""
+"""git diff and pytest for the behaviour of language models.
+
+The names below load their modules when first asked for, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from insideLLMs.core.errors import ArgumentError as ArgumentError
+    from insideLLMs.core.errors import AuthError as AuthError
+    from insideLLMs.core.errors import BadAnswerError as BadAnswerError
+    from insideLLMs.core.errors import CanonicalError as CanonicalError
+    from insideLLMs.core.errors import CompareError as CompareError
+    from insideLLMs.core.errors import ConfigError as ConfigError
+    from insideLLMs.core.errors import ConnectionFailedError as ConnectionFailedError
+    from insideLLMs.core.errors import DatasetError as DatasetError
+    from insideLLMs.core.errors import DuplicatePluginError as DuplicatePluginError
+    from insideLLMs.core.errors import ExitCode as ExitCode
+    from insideLLMs.core.errors import InsideLLMsError as InsideLLMsError
+    from insideLLMs.core.errors import InterruptedRunError as InterruptedRunError
+    from insideLLMs.core.errors import JournalError as JournalError
+    from insideLLMs.core.errors import LockedError as LockedError
+    from insideLLMs.core.errors import ModelError as ModelError
+    from insideLLMs.core.errors import ModelNotFoundError as ModelNotFoundError
+    from insideLLMs.core.errors import ModelTimeoutError as ModelTimeoutError
+    from insideLLMs.core.errors import ModelUnavailableError as ModelUnavailableError
+    from insideLLMs.core.errors import NothingToDoError as NothingToDoError
+    from insideLLMs.core.errors import OptionError as OptionError
+    from insideLLMs.core.errors import PlanMismatchError as PlanMismatchError
+    from insideLLMs.core.errors import PluginError as PluginError
+    from insideLLMs.core.errors import ProbeExecutionError as ProbeExecutionError
+    from insideLLMs.core.errors import RateLimitError as RateLimitError
+    from insideLLMs.core.errors import RequestRefusedError as RequestRefusedError
+    from insideLLMs.core.errors import RunDirectoryError as RunDirectoryError
+    from insideLLMs.core.errors import ServerError as ServerError
+    from insideLLMs.core.errors import StorageError as StorageError
+    from insideLLMs.core.errors import TemplateError as TemplateError
+    from insideLLMs.core.errors import TrialTimeoutError as TrialTimeoutError
+    from insideLLMs.core.errors import UnknownPluginError as UnknownPluginError
+    from insideLLMs.core.protocols import AsyncModel as AsyncModel
+    from insideLLMs.core.protocols import CallableModel as CallableModel
+    from insideLLMs.core.protocols import Model as Model
+    from insideLLMs.core.protocols import ModelInfo as ModelInfo
+    from insideLLMs.core.protocols import Probe as Probe
+    from insideLLMs.core.protocols import ProbeScore as ProbeScore
+    from insideLLMs.core.protocols import PromptProbe as PromptProbe
+    from insideLLMs.core.types import Example as Example
+    from insideLLMs.core.types import Message as Message
+    from insideLLMs.core.types import Record as Record
+    from insideLLMs.core.types import Request as Request
+    from insideLLMs.core.types import Response as Response
+    from insideLLMs.core.types import ResultStatus as ResultStatus
+    from insideLLMs.core.types import Scores as Scores
+    from insideLLMs.core.types import ToolCall as ToolCall
+    from insideLLMs.core.types import Usage as Usage
+    from insideLLMs.execute.progress import ProgressInfo as ProgressInfo
+    from insideLLMs.plugins import dataset_registry as dataset_registry
+    from insideLLMs.plugins import model_registry as model_registry
+    from insideLLMs.plugins import probe_registry as probe_registry
+    from insideLLMs.probes.base import ComparativeProbe as ComparativeProbe
+    from insideLLMs.probes.base import ScoredProbe as ScoredProbe
+    from insideLLMs.probes.contains import ContainsProbe as ContainsProbe
+    from insideLLMs.probes.instruction_following import InstructionFollowingProbe as InstructionFollowingProbe
+    from insideLLMs.probes.logic import LogicProbe as LogicProbe
+    from insideLLMs.providers.dummy import DummyModel as DummyModel
+    from insideLLMs.providers.embedded import EmbeddedModel as EmbeddedModel
+    from insideLLMs.providers.openai import OpenAIModel as OpenAIModel
+    from insideLLMs.runner import AsyncProbeRunner as AsyncProbeRunner
+    from insideLLMs.runner import ExperimentResult as ExperimentResult
+    from insideLLMs.runner import ProbeResult as ProbeResult
+    from insideLLMs.runner import ProbeRunner as ProbeRunner
+    from insideLLMs.runner import RunConfig as RunConfig
+    from insideLLMs.runner import compare_runs as compare_runs
+    from insideLLMs.runner import run_experiment_from_config as run_experiment_from_config
+    from insideLLMs.runner import run_probe as run_probe
+    from insideLLMs.runner import run_probe_async as run_probe_async
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "insideLLMs.core.errors": (
+        "ArgumentError",
+        "AuthError",
+        "BadAnswerError",
+        "CanonicalError",
+        "CompareError",
+        "ConfigError",
+        "ConnectionFailedError",
+        "DatasetError",
+        "DuplicatePluginError",
+        "ExitCode",
+        "InsideLLMsError",
+        "InterruptedRunError",
+        "JournalError",
+        "LockedError",
+        "ModelError",
+        "ModelNotFoundError",
+        "ModelTimeoutError",
+        "ModelUnavailableError",
+        "NothingToDoError",
+        "OptionError",
+        "PlanMismatchError",
+        "PluginError",
+        "ProbeExecutionError",
+        "RateLimitError",
+        "RequestRefusedError",
+        "RunDirectoryError",
+        "ServerError",
+        "StorageError",
+        "TemplateError",
+        "TrialTimeoutError",
+        "UnknownPluginError",
+    ),
+    "insideLLMs.core.protocols": (
+        "AsyncModel",
+        "CallableModel",
+        "Model",
+        "ModelInfo",
+        "Probe",
+        "ProbeScore",
+        "PromptProbe",
+    ),
+    "insideLLMs.core.types": (
+        "Example",
+        "Message",
+        "Record",
+        "Request",
+        "Response",
+        "ResultStatus",
+        "Scores",
+        "ToolCall",
+        "Usage",
+    ),
+    "insideLLMs.execute.progress": ("ProgressInfo",),
+    "insideLLMs.plugins": (
+        "dataset_registry",
+        "model_registry",
+        "probe_registry",
+    ),
+    "insideLLMs.probes.base": (
+        "ComparativeProbe",
+        "ScoredProbe",
+    ),
+    "insideLLMs.probes.contains": ("ContainsProbe",),
+    "insideLLMs.probes.instruction_following": ("InstructionFollowingProbe",),
+    "insideLLMs.probes.logic": ("LogicProbe",),
+    "insideLLMs.providers.dummy": ("DummyModel",),
+    "insideLLMs.providers.embedded": ("EmbeddedModel",),
+    "insideLLMs.providers.openai": ("OpenAIModel",),
+    "insideLLMs.runner": (
+        "AsyncProbeRunner",
+        "ExperimentResult",
+        "ProbeResult",
+        "ProbeRunner",
+        "RunConfig",
+        "compare_runs",
+        "run_experiment_from_config",
+        "run_probe",
+        "run_probe_async",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the table's names are text
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'insideLLMs' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,85 @@
+"""The sync door: wait for a coroutine, whether or not the caller's thread runs an event loop already."""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_POLL_S = 0.2
+
+
+def run_blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end; where a loop is already running, on a thread of its own."""
+    return _run_aside(work) if _is_in_loop() else _run(work)
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` in a new event loop; KeyboardInterrupt and SystemExit end it without a report of lost tasks.
+
+    One that a task raises leaves the loop at once. The main task meets it only while the loop shuts down, where
+    asyncio would log it as never retrieved.
+    """
+    raised: list[BaseException] = []
+
+    async def main() -> list[T]:
+        try:
+            return [await work]
+        except (KeyboardInterrupt, SystemExit) as error:
+            raised.append(error)
+            return []
+
+    result = asyncio.run(main())
+    if raised:
+        raise raised[0]
+    return result[0]
+
+
+def _run_aside(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on another thread; interrupting or cancelling the caller cancels it and lets it clean up first."""
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = Future()
+    outcome: Future[T] = Future()
+
+    async def supervised() -> T:
+        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    def run() -> None:
+        try:
+            outcome.set_result(_run(supervised()))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread as it is
+            outcome.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), daemon=True, name="insidellms-run").start()
+    try:
+        _wait_unless_cancelled(outcome)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        loop, task = started.result()
+        if not outcome.done() and task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+            wait([outcome])
+        raise
+    return outcome.result()
+
+
+def _wait_unless_cancelled(outcome: Future[Any]) -> None:
+    """Wait for `outcome`. Raises CancelledError when the calling task is cancelled, as Ctrl-C under asyncio.run does.
+
+    The caller's loop is blocked meanwhile, so its cancellation can only be seen by looking.
+    """
+    caller = asyncio.current_task()
+    before = caller.cancelling() if caller else 0
+    while not wait([outcome], timeout=_POLL_S).done:
+        if caller and caller.cancelling() > before:
+            raise asyncio.CancelledError

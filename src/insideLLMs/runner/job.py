@@ -1,0 +1,157 @@
+"""One run for a Python caller: prepare, execute or resume, and read the results back in input order."""
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from insideLLMs.api.prepare import Parts, Prepared, prepare
+from insideLLMs.api.run import RunOptions, execute, free_run_dir, run_prepared
+from insideLLMs.compare.summary import Summary, summarise
+from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.types import Experiment, JsonValue, Record, expand
+from insideLLMs.execute.adapt import UserModel
+from insideLLMs.execute.memory import MemorySink
+from insideLLMs.plan import Trial
+from insideLLMs.runner.options import DEFAULT_ROOT, RunConfig
+from insideLLMs.runner.results import ProbeResult, result_of
+from insideLLMs.runner.stored import Lines, lines_in_directory, lines_in_memory
+
+logger = logging.getLogger(__name__)
+
+
+def as_stored(record: Record) -> JsonValue:
+    """Return a record's input as JSON: text, or the chat's messages."""
+    given = record.example.input
+    return given if isinstance(given, str) else [expand(message) for message in given]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to run. `given` says what the caller gave for a record, `data_of` what a simple-contract probe gets."""
+
+    experiment: Experiment
+    folder: Path
+    parts: Parts = field(default_factory=Parts)
+    given: Callable[[Record], Any] = as_stored
+    data_of: Callable[[Trial], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A finished run: `results` by model id and probe id, each in input order; the made objects likewise."""
+
+    run_id: str
+    run_dir: Path | None
+    results: Mapping[tuple[str, str], tuple[ProbeResult, ...]]
+    summary: Summary
+    models: Mapping[str, Any]
+    probes: Mapping[str, Any]
+    started_at: str
+    ended_at: str
+
+
+async def run_job(job: Job, config: RunConfig) -> Done:
+    """Run, and give back everything. Raises InsideLLMsError; a run directory can then be resumed."""
+    started_at = _now()
+    prepared = await asyncio.to_thread(prepare, job.experiment, folder=job.folder, parts=job.parts)
+    try:
+        path = place_of(config, prepared) if config.is_stored else None
+        lines, summary = await (
+            _in_memory(job, prepared, config) if path is None else _stored(job, prepared, config, path)
+        )
+        results = await asyncio.to_thread(_results, job, prepared, lines, validate=config.validate_output)
+        return Done(
+            run_id=prepared.plan.run_id,
+            run_dir=path,
+            results=results,
+            summary=summary,
+            models={name: user_model(member.model) for name, member in prepared.members.items()},
+            probes=prepared.probes,
+            started_at=started_at,
+            ended_at=_now(),
+        )
+    finally:
+        await prepared.aclose()
+
+
+def user_model(model: AsyncModel) -> Any:
+    """Return the model as it was before it was adapted."""
+    return model.model if isinstance(model, UserModel) else model
+
+
+def place_of(config: RunConfig, prepared: Prepared) -> Path:
+    """Choose the run directory. A resume by root alone goes on with the latest run of this name."""
+    if config.run_dir is not None:
+        return Path(config.run_dir)
+    root = Path(config.run_root) if config.run_root is not None else DEFAULT_ROOT
+    if config.run_id is not None:
+        return root / config.run_id
+    name, run_id = prepared.experiment.name, prepared.plan.run_id
+    free = free_run_dir(root, name, run_id)
+    return _latest_before(free, run_id) if config.resume or config.overwrite else free
+
+
+def _latest_before(free: Path, run_id: str) -> Path:
+    """Return the last taken name of the row ``x``, ``x-2``, ``x-3`` that `free` comes next in."""
+    stem, short, tail = free.name.rpartition(run_id[:12])
+    if not tail:
+        return free
+    number = int(tail.removeprefix("-")) - 1
+    return free.with_name(f"{stem}{short}" + (f"-{number}" if number > 1 else ""))
+
+
+async def _in_memory(job: Job, prepared: Prepared, config: RunConfig) -> tuple[Lines, Summary]:
+    sink = MemorySink()
+    await execute(
+        prepared, sink, config.progress_callback, data_of=job.data_of, probe_options=dict(config.probe_options)
+    )
+    lines = lines_in_memory(sink)
+    level = prepared.experiment.confidence_level
+    return lines, summarise(lines.records, run_id=prepared.plan.run_id, confidence_level=level)
+
+
+async def _stored(job: Job, prepared: Prepared, config: RunConfig, path: Path) -> tuple[Lines, Summary]:
+    options = RunOptions(run_dir=path, resume=config.resume, overwrite=config.overwrite)
+    try:
+        run = await run_prepared(
+            prepared,
+            options,
+            config.progress_callback,
+            data_of=job.data_of,
+            probe_options=dict(config.probe_options),
+        )
+    except asyncio.CancelledError:
+        logger.warning("interrupted; to go on, run the same with run_dir=%r and resume=True", str(path))
+        raise
+    return await asyncio.to_thread(lines_in_directory, run.path), run.summary
+
+
+def _results(
+    job: Job, prepared: Prepared, lines: Lines, *, validate: bool
+) -> dict[tuple[str, str], tuple[ProbeResult, ...]]:
+    """Order by model and probe as the experiment names them, then dataset, input order, repeat."""
+    finished = lines.decode(validate=validate)
+    plan = prepared.plan
+    groups = {(group.probe, group.dataset): group for group in plan.groups}
+    results: dict[tuple[str, str], tuple[ProbeResult, ...]] = {}
+    for model in job.experiment.models:
+        for probe in job.experiment.probes:
+            indexes = [
+                plan.index_of(groups[probe.id, dataset], rank, model.id, repeat)
+                for dataset in probe.datasets
+                for rank, _ in prepared.datasets[dataset].examples()
+                for repeat in range(plan.repeats)
+            ]
+            results[model.id, probe.id] = tuple(
+                result_of(record, telemetry, job.given(record))
+                for record, telemetry in map(finished.__getitem__, indexes)
+            )
+    return results
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")

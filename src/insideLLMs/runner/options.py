@@ -1,0 +1,176 @@
+"""How a Python caller wants a run: every setting in one frozen object, given whole or as keywords."""
+
+import difflib
+import inspect
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+import msgspec
+
+from insideLLMs.core.errors import OptionError
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import ExecutionSpec
+from insideLLMs.execute.progress import ProgressInfo
+
+ProgressCallback = Callable[[int, int], object] | Callable[[ProgressInfo], object]
+Folder = str | os.PathLike[str]
+DEFAULT_ROOT = Path("runs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """All settings of a run; None leaves the default (16 in flight, 300 s a Trial), or what an experiment file says.
+
+    `concurrency` counts Trials in flight; `batch_workers` is another name for it and counts where `concurrency`
+    is None. `timeout` is in seconds, for a Trial with its retries; `math.inf` lifts it. `progress_callback`
+    takes ``(current, total)`` or one ProgressInfo, by its arity.
+
+    Without `run_dir` and `run_root` nothing is stored. `run_dir` is the run directory itself; `run_root` holds
+    run directories, of which `run_id` names one (without it, the name is made from model, probe and run).
+    `resume` goes on with what is there: only what is missing or did not succeed is asked. `overwrite` replaces
+    it. `validate_output` checks each stored record again when it is read back. `probe_options` are passed to
+    a simple-contract probe's `run`, and are part of the run's identity.
+
+    Raises OptionError, a ValueError, naming the value that cannot be.
+    """
+
+    concurrency: int | None = None
+    batch_workers: int | None = None
+    timeout: float | None = None
+    max_attempts: int | None = None
+    requests_per_minute: float | None = None
+    repeats: int | None = None
+    stop_on_error: bool | None = None
+    progress_callback: ProgressCallback | None = None
+    run_dir: Folder | None = None
+    run_root: Folder | None = None
+    run_id: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+    validate_output: bool = False
+    return_experiment: bool = False
+    probe_options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "batch_workers", "repeats", "max_attempts"):
+            _check_count(name, getattr(self, name))
+        for name in ("timeout", "requests_per_minute"):
+            _check_positive(name, getattr(self, name))
+        _check_place(self)
+        callback = self.progress_callback
+        if callback is not None and (not callable(callback) or inspect.iscoroutinefunction(callback)):
+            raise OptionError(
+                f"progress_callback is {callback!r}; it must be a plain function",
+                fix="give it def on_progress(current, total): ... or def on_progress(info): ...",
+            )
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the run gets a run directory."""
+        return self.run_dir is not None or self.run_root is not None or self.run_id is not None
+
+    def execution(self, base: ExecutionSpec) -> ExecutionSpec:
+        """Return `base` with what is set here."""
+        changes: dict[str, Any] = {
+            "concurrency": self.concurrency if self.concurrency is not None else self.batch_workers,
+            "max_attempts": self.max_attempts,
+            "requests_per_minute": self.requests_per_minute,
+            "stop_on_error": self.stop_on_error,
+        }
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if self.timeout is not None:
+            # whoever gives a Trial its time means a single call, too, to have it
+            limit = None if math.isinf(self.timeout) else self.timeout
+            changes.update(timeout_s=limit, attempt_timeout_s=limit)
+        return msgspec.structs.replace(base, **changes)
+
+
+class RunKeywords(TypedDict, total=False):
+    """The fields of RunConfig as keywords; `return_experiment`, which decides the type of the result, is apart."""
+
+    concurrency: int | None
+    batch_workers: int | None
+    timeout: float | None
+    max_attempts: int | None
+    requests_per_minute: float | None
+    repeats: int | None
+    stop_on_error: bool | None
+    progress_callback: ProgressCallback | None
+    run_dir: Folder | None
+    run_root: Folder | None
+    run_id: str | None
+    overwrite: bool
+    resume: bool
+    validate_output: bool
+    probe_options: Mapping[str, object]
+
+
+def derive(config: RunConfig | None, keywords: Mapping[str, Any], probe: object) -> RunConfig:
+    """Return `config` with `keywords` on top: a keyword wins. Keywords that are no setting go to the probe's `run`.
+
+    Raises TypeError for a keyword that the probe does not take, or that looks like a misspelt setting.
+    """
+    names = {one.name for one in fields(RunConfig)}
+    settings = {name: value for name, value in keywords.items() if name in names}
+    others = {name: value for name, value in keywords.items() if name not in names}
+    derived = replace(config or RunConfig(), **settings)
+    _check_probe_options(others, probe, misspelt=sorted(names))
+    _check_probe_options(derived.probe_options, probe)
+    return replace(derived, probe_options={**derived.probe_options, **others}) if others else derived
+
+
+def _check_count(name: str, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise OptionError(f"{name} is {value!r}; it must be a whole number of at least 1")
+
+
+def _check_positive(name: str, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise OptionError(f"{name} is {value!r}; it must be a number above 0", fix="None leaves the default")
+
+
+def _check_place(config: RunConfig) -> None:
+    if config.run_dir is not None and (config.run_root is not None or config.run_id is not None):
+        raise OptionError("run_dir is given together with run_root or run_id", fix="run_dir alone says it all")
+    if config.run_id is not None and not _is_plain_name(config.run_id):
+        raise OptionError(f"run_id is {config.run_id!r}; it names a folder in run_root, so it must be a plain name")
+    if config.resume and config.overwrite:
+        raise OptionError("resume and overwrite are both set", fix="resume keeps what is there, overwrite removes it")
+    for name in ("resume", "overwrite"):
+        if getattr(config, name) and not config.is_stored:
+            raise OptionError(f"{name} is set, but no run directory is named", fix="give run_dir, or run_root")
+
+
+def _is_plain_name(name: str) -> bool:
+    return bool(name) and name not in {".", ".."} and not set(name) & set("/\\\0")
+
+
+def _check_probe_options(options: Mapping[str, object], probe: object, *, misspelt: list[str] | None = None) -> None:
+    """Refuse options that `probe` would not take; of undeclared ones also those near a known setting."""
+    if not options:
+        return
+    taken, takes_any = _parameters(probe)
+    for name in options:
+        near = difflib.get_close_matches(name, misspelt or [], n=1, cutoff=0.75)
+        if name in taken or (takes_any and not near):
+            continue
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise TypeError(
+            f"{name!r} is no setting of a run, and the probe's run() has no such argument; {hint}"
+            f"What is meant for a run() with **kwargs can be given as probe_options={{{name!r}: ...}}"
+        )
+
+
+def _parameters(probe: object) -> tuple[set[str], bool]:
+    """Return the names that the probe's `run` declares, and whether it takes any others."""
+    if isinstance(probe, PromptProbe):
+        return set(), False
+    try:
+        parameters = inspect.signature(getattr(probe, "run", lambda **_: None)).parameters
+    except (TypeError, ValueError):
+        return set(), True
+    return set(parameters), any(one.kind is one.VAR_KEYWORD for one in parameters.values())

@@ -1,0 +1,104 @@
+"""What a run gives back in Python: one ProbeResult a Trial, and an ExperimentResult around them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from insideLLMs.compare.summary import Summary
+from insideLLMs.core.protocols import ModelInfo, ProbeScore
+from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
+from insideLLMs.runner.options import RunConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProbeResult(Mapping[str, Any]):  # a value looked up by its name has no one type; the attributes have theirs
+    """One Trial: a mapping of the names below, which are attributes too.
+
+    `input` is the prompt as it was given, `output` the answer's text or what the probe's `run` returned.
+    `error` and `error_type` say why there is none, or why it has no `scores`. `metadata` has example_id, model,
+    probe, repeat, key, usage, finish_reason, attempts, and more of what is known of the Trial.
+    """
+
+    input: JsonValue
+    output: JsonValue
+    status: ResultStatus
+    error: str | None
+    error_type: str | None
+    latency_ms: float | None
+    metadata: Mapping[str, JsonValue]
+    scores: Mapping[str, float]
+
+    def __getitem__(self, name: str) -> Any:  # see above
+        if name in _NAMES:
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+_NAMES = tuple(one.name for one in fields(ProbeResult))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentResult:
+    """A run of one model on one probe: `results` in input order, and what sums them up.
+
+    `summary` is that of the whole run. `score` is what the probe's `score(results)` made of them. `run_dir` is
+    None where nothing was stored. `started_at` and `ended_at` are UTC, ISO 8601.
+    """
+
+    name: str
+    run_id: str
+    run_dir: Path | None
+    model: ModelInfo
+    probe: Mapping[str, JsonValue]
+    results: tuple[ProbeResult, ...]
+    score: ProbeScore | None
+    summary: Summary
+    config: RunConfig
+    started_at: str
+    ended_at: str
+
+    def count(self, status: ResultStatus) -> int:
+        """Count the results of one status."""
+        return sum(result.status is status for result in self.results)
+
+
+def result_of(record: Record, telemetry: Telemetry, given: JsonValue) -> ProbeResult:
+    """Turn a Record into a result; `given` is the input as the caller knows it."""
+    response, failure, scores = record.response, record.failure, record.scores
+    metadata: dict[str, JsonValue] = {
+        "example_id": record.example_id,
+        "dataset": record.dataset,
+        "model": record.model,
+        "probe": record.probe,
+        "repeat": record.repeat,
+        "key": record.key,
+        "usage": expand(response.usage) if response and response.usage else None,
+        "finish_reason": response.finish_reason if response else None,
+        "served_model": response.model if response else None,
+        "attempts": telemetry.attempts,
+        "queued_ms": telemetry.queued_ms,
+        "retry_ms": telemetry.retry_ms,
+        "started_at": telemetry.started_at,
+        "failed_stage": failure.stage if failure else None,
+        "passed": scores.passed if scores else None,
+        "label": scores.label if scores else None,
+        "explanation": scores.explanation if scores else None,
+    }
+    output = None if response is None else response.text if response.value is None else response.value
+    return ProbeResult(
+        input=given,
+        output=output,
+        status=record.status,
+        error=failure.message if failure else None,
+        error_type=failure.type if failure else None,
+        latency_ms=telemetry.latency_ms,
+        metadata=metadata,
+        scores=dict(scores.values) if scores else {},
+    )

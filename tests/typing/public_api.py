@@ -1,0 +1,68 @@
+"""Read by the type checker, never run: what the public API promises in types."""
+
+from collections.abc import Mapping
+from typing import assert_type
+
+from insideLLMs import (
+    AsyncProbeRunner,
+    DummyModel,
+    Example,
+    ExperimentResult,
+    LogicProbe,
+    Model,
+    Probe,
+    ProbeResult,
+    ProbeRunner,
+    ProgressInfo,
+    PromptProbe,
+    Request,
+    Response,
+    ResultStatus,
+    RunConfig,
+    Scores,
+    run_experiment_from_config,
+    run_probe,
+    run_probe_async,
+)
+
+
+class MyModel(Model):
+    def generate(self, prompt: str, **kwargs: object) -> str:
+        return prompt
+
+
+class MyProbe(Probe):
+    def run(self, model: Model, data: str, **kwargs: object) -> str:
+        return model.generate(data)
+
+
+class MyPromptProbe(PromptProbe):
+    def request(self, example: Example) -> Request:
+        return Request.of(example.text, max_tokens=5)
+
+    def score(self, example: Example, response: Response) -> Scores:
+        return Scores.of(response.text in example.expected)
+
+
+def on_counts(current: int, total: int) -> None: ...
+def on_info(info: ProgressInfo) -> None: ...
+
+
+async def promises() -> None:
+    runner = AsyncProbeRunner(MyModel("m"), MyProbe())
+    results = await runner.run(["a", {"prompt": "b"}], concurrency=50, timeout=30.0, progress_callback=on_counts)
+    assert_type(results, list[ProbeResult])
+    assert_type(results[0].status, ResultStatus)
+    assert_type(results[0].latency_ms, float | None)
+    assert_type(results[0].scores, Mapping[str, float])
+    assert_type(await runner.run(["a"], return_experiment=True), ExperimentResult)
+    assert_type(await run_probe_async(DummyModel(), LogicProbe(), ["a"], repeats=3), list[ProbeResult])
+
+    sync = ProbeRunner(DummyModel(), MyPromptProbe())
+    config = RunConfig(concurrency=4, progress_callback=on_info, run_dir="runs/x")
+    assert_type(sync.run([Example(id="1", input="a")], config=config, resume=True), list[ProbeResult])
+    assert_type(sync.run(["a"], config=config, return_experiment=True), ExperimentResult)
+    assert_type(run_probe(DummyModel(), MyProbe(), ["a"], probe_options={"style": "x"}), list[ProbeResult])
+    assert_type(run_experiment_from_config("experiment.yaml"), list[ProbeResult])
+    assert_type(run_experiment_from_config({}, return_experiment=True), list[ExperimentResult])
+    sync.run(["a"], concurrency="many")  # type: ignore[call-overload] # a promise, too: this is refused

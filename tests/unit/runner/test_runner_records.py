@@ -1,0 +1,43 @@
+"""Records read back from a run directory."""
+
+import pytest
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.runner import run_probe
+from insideLLMs.runner.stored import lines_in_directory
+from support.users_code import Ask, Echo
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    run_probe(Echo(), Ask(), ["a", "b"], run_dir=tmp_path)
+    return tmp_path
+
+
+def test_records_and_telemetry_are_read_side_by_side(run_dir):
+    (first, telemetry), _ = lines_in_directory(run_dir).decode(validate=True)
+    assert first.status == "success"
+    assert telemetry.latency_ms is not None
+
+
+def test_without_telemetry_the_facts_are_blank(run_dir):
+    (run_dir / "telemetry.jsonl").unlink()
+    assert lines_in_directory(run_dir).decode(validate=True)[0][1].latency_ms is None
+
+
+def test_a_record_with_an_unknown_field_is_refused_by_its_number(run_dir):
+    lines = (run_dir / "records.jsonl").read_bytes().splitlines()
+    (run_dir / "records.jsonl").write_bytes(
+        b"\n".join([lines[0], lines[1].replace(b'"dataset"', b'"datasett"')]) + b"\n"
+    )
+    with pytest.raises(RunDirectoryError, match="record 2 is not valid"):
+        lines_in_directory(run_dir).decode(validate=False)
+
+
+def test_a_record_in_another_spelling_is_refused_on_validation_only(run_dir):
+    lines = (run_dir / "records.jsonl").read_bytes().splitlines()
+    (run_dir / "records.jsonl").write_bytes(b"\n".join([lines[0].replace(b",", b", ", 1), lines[1]]) + b"\n")
+    read = lines_in_directory(run_dir)
+    assert len(read.decode(validate=False)) == 2
+    with pytest.raises(RunDirectoryError, match="record 1 is not valid: it is not in canonical form"):
+        read.decode(validate=True)
