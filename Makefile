@@ -15,7 +15,7 @@ $(BIN)/.dev: $(BIN)/.base
 	touch $@
 
 demo: $(BIN)/.base
-	$(BIN)/python examples/demo/demo.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo/demo.sh
 
 check: $(BIN)/.dev
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ examples as the sample: the repeats of an example are averaged first, because th
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -135,8 +135,16 @@ class _Member:
             mean.close()
 
 
-def summarise(lines: Iterable[bytes], *, run_id: str, confidence_level: float = 0.95) -> Summary:
-    """Summarise the lines of a `records.jsonl`, which must be in its order."""
+Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
+
+
+def summarise(
+    lines: Iterable[bytes], *, run_id: str, confidence_level: float = 0.95, ranges: Ranges | None = None
+) -> Summary:
+    """Summarise the lines of a `records.jsonl`, which must be in its order.
+
+    `ranges` gives each probe's declared score ranges, 0 to 1 where it has none; no interval leaves them.
+    """
     members: dict[tuple[str, str], _Member] = {}
     for line in lines:
         record = _decode(line)
@@ -152,12 +160,15 @@ def summarise(lines: Iterable[bytes], *, run_id: str, confidence_level: float = 
         statuses=statuses,
         confidence_level=confidence_level,
         results=tuple(
-            _close(probe, model, members[probe, model], confidence_level) for probe, model in sorted(members)
+            _close(probe, model, members[probe, model], confidence_level, (ranges or {}).get(probe, {}))
+            for probe, model in sorted(members)
         ),
     )
 
 
-def _close(probe: str, model: str, member: _Member, level: float) -> MemberSummary:
+def _close(
+    probe: str, model: str, member: _Member, level: float, ranges: Mapping[str, tuple[float, float]]
+) -> MemberSummary:
     return MemberSummary(
         model=model,
         probe=probe,
@@ -167,7 +178,9 @@ def _close(probe: str, model: str, member: _Member, level: float) -> MemberSumma
         scored=member.scored,
         passed=member.passed,
         pass_rate=_rate(member.verdicts, level) if member.verdicts.n else None,
-        scores={name: _t_interval(mean, level) for name, mean in sorted(member.scores.items())},
+        scores={
+            name: _t_interval(mean, level, ranges.get(name, (0.0, 1.0))) for name, mean in sorted(member.scores.items())
+        },
         usage=Usage(**member.usage),
     )
 
@@ -178,11 +191,11 @@ def _rate(mean: _Mean, level: float) -> Interval:
     return Interval(value=mean.total / mean.n, low=low, high=high, n=mean.n)
 
 
-def _t_interval(mean: _Mean, level: float) -> Interval:
+def _t_interval(mean: _Mean, level: float, limits: tuple[float, float]) -> Interval:
     """Student's t interval; none for a single example or where all are equal, since it would claim certainty."""
     n, value = mean.n, mean.total / mean.n
     variance = max(0.0, mean.squares - n * value * value) / (n - 1) if n > 1 else 0.0
     if variance <= 0.0:
         return Interval(value=value, low=None, high=None, n=n)
     half = t_quantile((1 + level) / 2, n - 1) * math.sqrt(variance / n)
-    return Interval(value=value, low=value - half, high=value + half, n=n)
+    return Interval(value=value, low=max(limits[0], value - half), high=min(limits[1], value + half), n=n)

@@ -1,0 +1,236 @@
+"""An Experiment made ready: its models and probes exist, its datasets are read and hashed, its Trials planned.
+
+Whatever can be wrong is found here, before anything is spent.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from insideLLMs.config import expand_references
+from insideLLMs.core.errors import ConfigError, DatasetError, Problem
+from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec
+from insideLLMs.core.user_code import UserCodeError, calling_user_code
+from insideLLMs.datasets import open_dataset
+from insideLLMs.execute.adapt import as_async_model
+from insideLLMs.execute.engine import Member
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.plan import Plan, Selection, describe, make_plan
+from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
+from insideLLMs.store.manifest import DatasetFacts, MemberSpec
+
+_MOST_PROBLEMS = 20
+
+
+class Source(Protocol):
+    """A dataset as the composition sees it: its examples, and the facts that the plan and manifest need."""
+
+    def examples(self) -> Iterator[tuple[int, Example]]: ...
+    @property
+    def facts(self) -> DatasetFacts: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Ready-made objects, by id or name, that take the place of what the specs would make."""
+
+    models: Mapping[str, Any] = field(default_factory=dict)
+    probes: Mapping[str, Any] = field(default_factory=dict)
+    datasets: Mapping[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Everything a run needs but a place to store it."""
+
+    experiment: Experiment
+    plan: Plan
+    members: Mapping[str, Member]
+    probes: Mapping[str, Probe]
+    datasets: Mapping[str, Source]
+    model_specs: tuple[MemberSpec, ...]
+    probe_specs: tuple[MemberSpec, ...]
+    threads: AbandonableThreads
+
+    async def aclose(self) -> None:
+        """Give back the models' connections and memory."""
+        for member in self.members.values():
+            await member.model.aclose()
+        self.threads.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _FileSource:
+    """A dataset read from its file or from the experiment."""
+
+    dataset: Any
+
+    def examples(self) -> Iterator[tuple[int, Example]]:
+        return self.dataset.examples()  # type: ignore[no-any-return]
+
+    @property
+    def facts(self) -> DatasetFacts:
+        index = self.dataset.index
+        return DatasetFacts(
+            name=index.name, sha256=index.sha256, total=index.total, selected=index.count, skipped=index.skipped
+        )
+
+
+def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None) -> Prepared:
+    """Make, read, hash, plan and check. Blocks while it reads datasets and starts models.
+
+    Raises ConfigError, PluginError, DatasetError, ModelError or NothingToDoError.
+    """
+    parts = parts or Parts()
+    threads = AbandonableThreads()
+    members: dict[str, Member] = {}
+    identities: dict[str, dict[str, JsonValue]] = {}
+    for spec in experiment.models:
+        model = as_async_model(parts.models.get(spec.id) or make_model(spec, folder), threads)
+        members[spec.id] = Member(model=model, system=spec.system)
+        identities[spec.id] = {"type": _public_type(spec), **model.identity(), **_code_digest(spec, folder)}
+    probes = {spec.id: parts.probes.get(spec.id) or _make_probe(spec, folder) for spec in experiment.probes}
+    probe_identities = {
+        spec.id: _probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes)
+        for spec in experiment.probes
+    }
+    datasets: dict[str, Source] = {
+        spec.name: parts.datasets.get(spec.name)
+        or _FileSource(open_dataset(spec, max_examples=experiment.max_examples))
+        for spec in experiment.datasets
+    }
+    plan = make_plan(
+        experiment,
+        selections={name: _selection(source, experiment) for name, source in datasets.items()},
+        model_identities=identities,
+        probe_identities=probe_identities,
+    )
+    _check_models(members)
+    _check_examples(experiment, probes, datasets)
+    return Prepared(
+        experiment=experiment,
+        plan=plan,
+        members=members,
+        probes=probes,
+        datasets=datasets,
+        model_specs=tuple(
+            MemberSpec(
+                id=spec.id,
+                type=_public_type(spec),
+                identity=identities[spec.id],
+                digest=plan.digests[f"model:{spec.id}"],
+                system=spec.system,
+            )
+            for spec in sorted(experiment.models, key=lambda spec: spec.id)
+        ),
+        probe_specs=tuple(
+            MemberSpec(
+                id=spec.id,
+                type=_public_type(spec),
+                identity=probe_identities[spec.id],
+                digest=plan.digests[f"probe:{spec.id}"],
+                datasets=tuple(sorted(spec.datasets)),
+            )
+            for spec in sorted(experiment.probes, key=lambda spec: spec.id)
+        ),
+        threads=threads,
+    )
+
+
+def make_model(spec: ModelSpec, folder: Path) -> Any:
+    """Make the model that `spec` names; environment references in its arguments are resolved now, and only here."""
+    args = expand_references(spec.args, os.environ)
+    return _make(spec, args, model_registry, "model", folder)
+
+
+def _make_probe(spec: Spec, folder: Path) -> Probe:
+    probe = _make(spec, spec.args, probe_registry, "probe", folder)
+    if not callable(getattr(probe, "run", None)):
+        raise ConfigError(
+            [Problem(f"{spec.type!r} is not a probe: it has no run(model, data)", field=f"probe {spec.id!r}")]
+        )
+    return _named(probe)
+
+
+def _named(probe: Any) -> Probe:
+    """Give a duck-typed probe, or one that never called `super().__init__`, what the engine reads."""
+    for name, default in (("name", type(probe).__name__), ("score_ranges", {}), ("scores_in_place", False)):
+        if not hasattr(probe, name):
+            setattr(probe, name, default)
+    named: Probe = probe
+    return named
+
+
+def _make(spec: Spec, args: Mapping[str, JsonValue], registry: Registry, kind: str, folder: Path) -> Any:
+    try:
+        with calling_user_code(f"{kind} {spec.id!r}"):
+            if ":" in spec.type:
+                factory, _ = load_reference(spec.type, folder=folder, what=f"{kind} {spec.id!r}")
+                return factory(**args)
+            return registry.get(spec.type, **args)
+    except UserCodeError as error:
+        raise ConfigError(
+            [Problem(f"cannot be made: {error.type_name}: {error.cause}", field=f"{kind} {spec.id!r}")],
+            fix="check its args",
+        ) from error
+
+
+def _public_type(spec: Spec) -> str:
+    """Return the type without the folder of a reference: no path may reach a canonical file."""
+    source, separator, attribute = spec.type.rpartition(":")
+    return f"{Path(source).name}:{attribute}" if separator and source.endswith(".py") else spec.type
+
+
+def _code_digest(spec: Spec, folder: Path) -> dict[str, JsonValue]:
+    if ":" not in spec.type:
+        return {}
+    _, digest = load_reference(spec.type, folder=folder, what=f"{spec.id!r}")
+    return {"code_sha256": digest} if digest else {}
+
+
+def _probe_identity(spec: Spec, probe: Any, folder: Path, *, ready: bool) -> dict[str, JsonValue]:
+    version = str(getattr(probe, "version", "1"))
+    if ready:
+        return {"type": spec.type, "version": version, **describe(probe)}
+    return {"type": _public_type(spec), "version": version, "args": dict(spec.args), **_code_digest(spec, folder)}
+
+
+def _selection(source: Source, experiment: Experiment) -> Selection:
+    facts = source.facts
+    rule: dict[str, JsonValue] = {}
+    if experiment.max_examples is not None and facts.selected < facts.total - facts.skipped:
+        rule["max_examples"] = experiment.max_examples
+    return Selection(sha256=facts.sha256, count=facts.selected, rule=rule)
+
+
+def _check_models(members: Mapping[str, Member]) -> None:
+    """Let each model say what it lacks (a key, its weights) before anything is spent."""
+    for member in members.values():
+        check = getattr(member.model, "check", None)
+        if callable(check):
+            check()
+
+
+def _check_examples(experiment: Experiment, probes: Mapping[str, Probe], datasets: Mapping[str, Source]) -> None:
+    """Ask each probe whether it can score each example; report up to 20 that it cannot."""
+    problems: list[str] = []
+    for spec in experiment.probes:
+        probe = probes[spec.id]
+        if not isinstance(probe, PromptProbe) or type(probe).check_example is PromptProbe.check_example:
+            continue
+        for name in spec.datasets:
+            for _, example in datasets[name].examples():
+                with calling_user_code(f"{probe.name}.check_example()"):
+                    complaint = probe.check_example(example)
+                if complaint:
+                    problems.append(f"  dataset {name!r}, example {example.id!r}: probe {spec.id!r}: {complaint}")
+                if len(problems) >= _MOST_PROBLEMS:
+                    break
+    if problems:
+        raise DatasetError(
+            "some examples cannot be scored:\n" + "\n".join(problems),
+            fix="mend the examples or the probe's args; nothing has been asked yet",
+        )

@@ -1,0 +1,280 @@
+"""Run an Experiment: prepare, execute, journal, seal."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import insideLLMs
+from insideLLMs.api.prepare import Parts, Prepared, prepare
+from insideLLMs.compare.summary import Summary, summarise
+from insideLLMs.config import resolved_yaml
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
+from insideLLMs.core.types import Experiment, JsonValue, expand
+from insideLLMs.execute.engine import Engine, Sink, Work
+from insideLLMs.execute.progress import Progress, ProgressCallback
+from insideLLMs.plan import FORMAT_VERSION, Trial
+from insideLLMs.report.html import write_page
+from insideLLMs.store.directory import (
+    CONFIG,
+    REPORT,
+    SUMMARY,
+    FileWriter,
+    RunDirectory,
+    Sealing,
+    State,
+    read_lines,
+    state_of,
+)
+from insideLLMs.store.manifest import FileDigest, Manifest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Where a run is stored, and what may happen to what is there already.
+
+    `salvage` lets a resume leave out damaged journal lines. `handle_signals` makes SIGINT and SIGTERM finish
+    what is in flight, and a second one stop at once; it needs the main thread.
+    """
+
+    run_dir: Path | None = None
+    run_root: Path = Path("runs")
+    resume: bool = False
+    overwrite: bool = False
+    salvage: bool = False
+    handle_signals: bool = False
+    notes: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A sealed run."""
+
+    path: Path
+    manifest: Manifest
+    summary: Summary
+    warnings: tuple[str, ...] = ()
+
+
+async def arun(
+    experiment: Experiment,
+    *,
+    folder: Path,
+    options: RunOptions | None = None,
+    parts: Parts | None = None,
+    progress: ProgressCallback | None = None,
+) -> Run:
+    """Run `experiment`, whose relative names are looked up in `folder`, into a run directory and seal it.
+
+    Raises InsideLLMsError; the run directory can then be resumed.
+    """
+    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts)
+    try:
+        return await run_prepared(prepared, options or RunOptions(), progress)
+    finally:
+        await prepared.aclose()
+
+
+async def run_prepared(
+    prepared: Prepared,
+    options: RunOptions,
+    progress: ProgressCallback | None,
+    *,
+    data_of: Callable[[Trial], Any] | None = None,
+    probe_options: Mapping[str, Any] | None = None,
+) -> Run:
+    """Execute and seal what was prepared."""
+    plan = prepared.plan
+    path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
+    directory = await asyncio.to_thread(
+        RunDirectory.open,
+        path,
+        run_id=plan.run_id,
+        total=plan.total,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        salvage=options.salvage,
+    )
+    with directory:
+        for warning in directory.journal.warnings:
+            logger.warning("%s", warning)
+        logger.info(
+            "run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": directory.journal.resumed}
+        )
+        try:
+            await execute(
+                prepared,
+                directory.journal,
+                progress,
+                resumed=directory.journal.resumed,
+                data_of=data_of,
+                probe_options=probe_options,
+                handle_signals=options.handle_signals,
+            )
+        except InsideLLMsError as error:
+            error.run_dir = path
+            raise
+        run = await asyncio.to_thread(_seal, prepared, directory, dict(options.notes or {}))
+        logger.info("run sealed", extra={"run_id": plan.run_id})
+        return run
+
+
+async def execute(
+    prepared: Prepared,
+    sink: Sink,
+    progress: ProgressCallback | None,
+    *,
+    resumed: int = 0,
+    data_of: Callable[[Trial], Any] | None = None,
+    probe_options: Mapping[str, Any] | None = None,
+    handle_signals: bool = False,
+) -> None:
+    """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
+    work = Work(
+        plan=prepared.plan,
+        models=prepared.members,
+        probes=prepared.probes,
+        datasets=prepared.datasets,
+        execution=prepared.experiment.execution,
+        data_of=data_of or example_data,
+        probe_options=probe_options or {},
+    )
+    counts = Progress(progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
+    engine = Engine(work, sink, counts, prepared.threads)
+    if not handle_signals:
+        await engine.run()
+        return
+    with _Signals(engine):
+        await engine.run()
+
+
+class _Signals:
+    """SIGINT and SIGTERM: the first lets what is in flight finish, the second cancels."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._received)
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.remove_signal_handler(number)
+
+    def _received(self) -> None:
+        if self._engine.stopping:
+            assert self._task is not None
+            self._task.cancel()
+        else:
+            logger.warning("stopping: waiting for the calls in flight; interrupt again to stop at once")
+            self._engine.stop(InterruptedRunError("interrupted"))
+
+
+def example_data(trial: Trial) -> object:
+    """Return what a simple-contract probe is given: the input alone, or the example under all its usual names."""
+    example = trial.example
+    if not example.expected and not example.fields:
+        return example.input if isinstance(example.input, str) else _chat(trial)
+    data: dict[str, JsonValue] = {"id": example.id, "example_id": example.id}
+    for name in ("input", "prompt", "question"):
+        data[name] = example.text
+    if not isinstance(example.input, str):
+        data["messages"] = _chat(trial)
+    if example.expected:
+        only = example.expected[0] if len(example.expected) == 1 else list(example.expected)
+        data.update(dict.fromkeys(("expected", "answer", "ideal", "reference", "reference_answer"), only))
+    return {**data, **example.fields}
+
+
+def _chat(trial: Trial) -> list[dict[str, JsonValue]]:
+    assert not isinstance(trial.example.input, str)
+    return [expand(message) for message in trial.example.input]
+
+
+def free_run_dir(root: Path, name: str, run_id: str) -> Path:
+    """Return ``root/NAME-RUNID``, or the first of ``-2``, ``-3``, ... that is not taken."""
+    base = root / f"{_file_name(name)}-{run_id[:12]}"
+    path, number = base, 1
+    while state_of(path) not in {State.ABSENT, State.EMPTY}:
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def _file_name(name: str) -> str:
+    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-")
+    return kept[:60] or "run"
+
+
+def _seal(prepared: Prepared, directory: RunDirectory, notes: dict[str, JsonValue]) -> Run:
+    summaries: list[Summary] = []
+
+    def render(records: Path) -> Mapping[str, FileWriter]:
+        summary = summarise(
+            read_lines(records),
+            run_id=prepared.plan.run_id,
+            confidence_level=prepared.experiment.confidence_level,
+            ranges={name: dict(probe.score_ranges) for name, probe in prepared.probes.items()},
+        )
+        summaries.append(summary)
+        return _writers(prepared, summary, lambda: read_lines(records))
+
+    def manifest(statuses: dict[str, int], root: str, files: Mapping[str, FileDigest]) -> Manifest:
+        return _manifest(prepared, statuses, root, files, notes)
+
+    sealed = directory.seal(
+        Sealing(manifest=manifest, render=render, telemetry=prepared.experiment.execution.telemetry)
+    )
+    return Run(path=directory.path, manifest=sealed, summary=summaries[-1], warnings=tuple(directory.journal.warnings))
+
+
+def _manifest(
+    prepared: Prepared,
+    statuses: dict[str, int],
+    root: str,
+    files: Mapping[str, FileDigest],
+    notes: dict[str, JsonValue],
+) -> Manifest:
+    return Manifest(
+        run_id=prepared.plan.run_id,
+        name=prepared.experiment.name,
+        library={"name": "insidellms", "version": insideLLMs.__version__, "format": str(FORMAT_VERSION)},
+        models=prepared.model_specs,
+        probes=prepared.probe_specs,
+        datasets=tuple(prepared.datasets[name].facts for name in sorted(prepared.datasets)),
+        repeats=prepared.experiment.repeats,
+        max_examples=prepared.experiment.max_examples,
+        trials=prepared.plan.total,
+        statuses=statuses,
+        records_root=root,
+        files=dict(sorted(files.items())),
+        notes=notes,
+    )
+
+
+def _writers(prepared: Prepared, summary: Summary, records: Callable[[], Iterator[bytes]]) -> Mapping[str, FileWriter]:
+    digests = {name: source.facts.sha256 for name, source in prepared.datasets.items()}
+    facts = {**expand(_manifest(prepared, summary.statuses, "", {}, {})), "title": prepared.experiment.title}
+
+    def write_report(file: BinaryIO) -> None:
+        write_page(file, manifest=facts, summary=expand(summary), records=records())
+
+    return {
+        SUMMARY: lambda file: _write(file, canonical.pretty(summary)),
+        CONFIG: lambda file: _write(file, resolved_yaml(prepared.experiment, digests)),
+        REPORT: write_report,
+    }
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)

@@ -1,0 +1,42 @@
+"""The JSON Schemas of every file that is read or written, generated from the types."""
+
+from typing import Any
+
+import msgspec
+
+from insideLLMs.compare.summary import Summary
+from insideLLMs.core import canonical
+from insideLLMs.core.types import Record, Telemetry
+from insideLLMs.store.manifest import Manifest
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of `telemetry.jsonl`: the volatile facts of the Trial that it names."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    status: str
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the schema of `name`: experiment, record, manifest, summary, telemetry or comparison."""
+    if name == "experiment":
+        from insideLLMs.config import experiment_schema  # noqa: PLC0415 - pydantic is slow to import
+
+        return experiment_schema()
+    if name == "comparison":
+        from insideLLMs.report.json_document import diff_schema  # noqa: PLC0415
+
+        return diff_schema()
+    types: dict[str, Any] = {"record": Record, "manifest": Manifest, "summary": Summary, "telemetry": TelemetryLine}
+    return {"$schema": _DIALECT, "title": name, **msgspec.json.schema(types[name])}
+
+
+def schema_bytes(name: str) -> bytes:
+    """Return the schema as the file that is shipped."""
+    return canonical.pretty(schema(name))

@@ -1,0 +1,205 @@
+"""All words to the user: results to stdout, everything else to stderr, colour only on a terminal."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.report.safe_text import printable
+
+ISSUES_URL = "https://github.com/dr-gareth-roberts/insideLLMs/issues"
+_EXTRA_FIELDS = ("run_id", "model", "probe", "example_id", "trials", "resumed")
+_PLAIN_EVERY_S = 5.0
+
+
+class _Settings:
+    """What the common options say."""
+
+    verbose = False
+
+
+def out(text: str = "") -> None:
+    """Print a result."""
+    click.echo(text)
+
+
+def out_json(value: object) -> None:
+    """Print a result as JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def note(text: str) -> None:
+    """Say something that is not the result."""
+    click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """Say something that the user should not miss."""
+    click.echo(click.style("warning: ", fg="yellow") + printable(text), err=True)
+
+
+def error(problem: InsideLLMsError) -> None:
+    """Say what is wrong and how to mend it."""
+    click.echo(click.style("error: ", fg="red", bold=True) + printable(problem.message, keep_newlines=True), err=True)
+    if problem.fix:
+        click.echo(click.style("  fix: ", fg="green") + printable(problem.fix, keep_newlines=True), err=True)
+    if _Settings.verbose:
+        traceback.print_exception(problem)
+
+
+def bug(problem: BaseException) -> None:
+    """Say that this is our fault, and how to report it."""
+    click.echo(f"internal error: {type(problem).__name__}: {printable(str(problem))}", err=True)
+    if _Settings.verbose:
+        traceback.print_exception(problem)
+    else:
+        note("Run it again with --verbose for the traceback.")
+    note(f"This is a bug in insideLLMs. Please report it, with the --verbose output: {ISSUES_URL}")
+
+
+def abandon_stdout() -> None:
+    """Let the interpreter exit quietly after the reader of a pipe has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_terminal(stream: Any = None) -> bool:
+    """Whether a person watches the stream (stderr by default)."""
+    return bool((stream or sys.stderr).isatty())
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {name: getattr(record, name) for name in _EXTRA_FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(
+            {
+                "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                "message": record.getMessage(),
+                **fields,
+            },
+            ensure_ascii=False,
+        )
+
+
+def configure(*, verbose: bool, log_level: str, log_format: str) -> None:
+    """Apply the common options to this process."""
+    _Settings.verbose = verbose
+    handler = logging.StreamHandler()
+    formatter = _JsonFormatter() if log_format == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(formatter)
+    root = logging.getLogger("insideLLMs")
+    root.handlers = [handler]
+    root.setLevel(("debug" if verbose else log_level).upper())
+    root.propagate = False
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command has."""
+
+    def apply(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        ctx.meta[f"insidellms.{param.name}"] = value
+        configure(
+            verbose=bool(ctx.meta.get("insidellms.verbose")),
+            log_level=str(ctx.meta.get("insidellms.log_level", "warning")),
+            log_format=str(ctx.meta.get("insidellms.log_format", "text")),
+        )
+        return value
+
+    options = (
+        click.option(
+            "--verbose", is_flag=True, help="Log everything, and show tracebacks.", expose_value=False, callback=apply
+        ),
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            default="warning",
+            show_default=True,
+            expose_value=False,
+            callback=apply,
+            help="What is logged to stderr.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+            expose_value=False,
+            callback=apply,
+            help="How it is logged.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+    """Show progress: a bar on a terminal, else a plain line every few seconds; nothing if `quiet`."""
+    if quiet:
+        yield None
+    elif is_terminal():
+        with _bar() as update:
+            yield update
+    else:
+        yield _PlainProgress()
+
+
+class _PlainProgress:
+    """Progress for logs."""
+
+    def __init__(self) -> None:
+        self._next_s = _PLAIN_EVERY_S
+
+    def __call__(self, info: Any) -> None:
+        if info.elapsed_s >= self._next_s or info.current == info.total:
+            self._next_s = info.elapsed_s + _PLAIN_EVERY_S
+            eta = f", {info.eta_s:.0f} s to go" if info.eta_s and info.current < info.total else ""
+            note(f"{info.current}/{info.total} trials, {info.failed} failed, {info.rate or 0:.1f}/s{eta}")
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Any], None]]:
+    from rich import progress as bars  # noqa: PLC0415 - slow; only where a bar is drawn
+    from rich.console import Console  # noqa: PLC0415
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("[red]{task.fields[failed]}"),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("trials", total=None, rate="", failed="")
+
+        def update(info: Any) -> None:
+            failed = f"{info.failed} failed" if info.failed else ""
+            rate = f"{info.rate:.1f}/s" if info.rate else ""
+            shown.update(task, completed=info.current, total=info.total, rate=rate, failed=failed)
+
+        yield update
+
+
+def width() -> int:
+    """Columns to fill: the terminal's, or 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns if is_terminal(sys.stdout) else 80
+
+
+def colours() -> bool:
+    """Whether results are coloured: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")

