@@ -1,5 +1,6 @@
 """ProbeRunner and AsyncProbeRunner: one model, one probe; prompts in, results in input order out."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
@@ -11,7 +12,7 @@ from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.runner.blocking import run_blocking
 from insideLLMs.runner.job import Job, run_job
 from insideLLMs.runner.options import RunConfig, RunKeywords, derive
-from insideLLMs.runner.prompts import Prompt, Prompts
+from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResult
 from insideLLMs.runner.subject import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 
@@ -130,7 +131,8 @@ def settings(
 
 async def _run(model: Any, probe: Any, given: Iterable[Prompt], config: RunConfig) -> Results:
     usable = as_probe(probe, config.probe_options)
-    prompts = Prompts(given, any_json=not isinstance(usable, PromptProbe))
+    # reading many prompts takes a while, which is not the loop's
+    prompts = await asyncio.to_thread(Prompts, as_items(given), any_json=not isinstance(usable, PromptProbe))
     experiment = experiment_of(model, probe, config)
     job = Job(
         experiment=experiment,
@@ -143,4 +145,4 @@ async def _run(model: Any, probe: Any, given: Iterable[Prompt], config: RunConfi
     results = done.results[name_of(model), name_of(probe)]
     if not config.return_experiment:
         return list(results)
-    return experiment_result(model, probe, results, done, config, experiment.name)
+    return await asyncio.to_thread(experiment_result, model, probe, results, done, config, experiment.name)

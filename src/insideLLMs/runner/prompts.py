@@ -13,7 +13,7 @@ from insideLLMs.store.manifest import DatasetFacts
 
 NAME = "prompts"
 Prompt = str | Mapping[str, JsonValue] | Sequence[Mapping[str, JsonValue]] | Example
-"""A prompt, an example as a mapping (see DESIGN of datasets: `prompt`, `expected`, ...), a chat, or an Example."""
+"""A prompt, an example as a mapping (`prompt`, `expected`, ... as in a dataset's row), a chat, or an Example."""
 
 _READER = ExampleReader({})
 
@@ -25,12 +25,8 @@ class Prompts:
     items need no input: they are for a probe that reads them itself. Raises OptionError naming the item's index.
     """
 
-    def __init__(self, items: Iterable[object], *, any_json: bool) -> None:
-        if isinstance(items, str | bytes | Mapping | Example):
-            raise OptionError(f"prompts is one {type(items).__name__}", fix="give a list of prompts")
-        self._items = list(items)
-        if not self._items:
-            raise OptionError("prompts is empty: there is nothing to run", fix="give at least one prompt")
+    def __init__(self, items: Sequence[object], *, any_json: bool) -> None:
+        self._items = items
         read = [_read(index, item, any_json=any_json) for index, item in enumerate(self._items)]
         self._examples = _with_unique_ids(read)
         self._positions = {example.id: position for position, example in enumerate(self._examples)}
@@ -54,6 +50,16 @@ class Prompts:
     def item(self, example_id: str) -> object:
         """Return what the caller gave, as it was given."""
         return self._items[self._positions[example_id]]
+
+
+def as_items(prompts: Iterable[object]) -> Sequence[object]:
+    """List what the caller gave. Raises OptionError for a single prompt, and for none."""
+    if isinstance(prompts, str | bytes | Mapping | Example) or not isinstance(prompts, Iterable):
+        raise OptionError(f"prompts is one {type(prompts).__name__}", fix="give a list of prompts")
+    items = list(prompts)
+    if not items:
+        raise OptionError("prompts is empty: there is nothing to run", fix="give at least one prompt")
+    return items
 
 
 def _read(index: int, item: object, *, any_json: bool) -> tuple[Example, bool]:

@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from insideLLMs.core.errors import ProbeExecutionError, TrialTimeoutError
+from insideLLMs.core.errors import AuthError, ProbeExecutionError, TrialTimeoutError
 from insideLLMs.core.protocols import Model, ModelInfo, Probe, ProbeScore
 from insideLLMs.core.types import Example, Response, ResultStatus, Scores
+from insideLLMs.probes.base import ScoredProbe
 from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import AsyncProbeRunner, ExperimentResult, ProbeRunner, RunConfig, run_probe, run_probe_async
 from support.users_code import Ask, Echo, Matches, Moody
@@ -315,3 +316,18 @@ def test_a_response_with_a_json_value_is_the_output():
             return Response(text="t", value=[1])
 
     assert run_probe(Echo(), Values(), ["a"])[0]["output"] == [1]
+
+
+def test_a_fatal_model_error_ends_the_run_at_once():
+    model = DummyModel(failures={"a": "auth"})
+    with pytest.raises(AuthError):
+        run_probe(model, Matches(), ["a"] * 50, concurrency=1)
+
+
+def test_a_scored_probe_scores_against_the_reference():
+    class Equals(ScoredProbe):
+        def evaluate_single(self, model_output, reference, input_data):
+            return {"is_correct": model_output == reference}
+
+    rows = [{"prompt": "a", "reference": "A"}, {"prompt": "a", "reference": "B"}]
+    assert [one["scores"] for one in run_probe(Echo(), Equals("equals"), rows)] == [{"correct": 1.0}, {"correct": 0.0}]

@@ -1,14 +1,15 @@
 """Runs stored from Python: where, resumed how, and never mixed with another model's."""
 
+import asyncio
 import functools
 
 import pytest
 
 from insideLLMs.core.errors import PlanMismatchError, ProbeExecutionError, RunDirectoryError
-from insideLLMs.core.protocols import Model, PromptProbe
+from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Scores
 from insideLLMs.providers.dummy import DummyModel
-from insideLLMs.runner import ProbeRunner, compare_runs, run_probe
+from insideLLMs.runner import AsyncProbeRunner, ProbeRunner, compare_runs, run_probe
 from support.users_code import Ask, Echo, Matches, Moody
 
 CANONICAL = ("records.jsonl", "manifest.json", "config.resolved.yaml", "summary.json", "report.html")
@@ -120,6 +121,38 @@ def test_a_run_that_stopped_on_an_error_can_be_resumed(tmp_path):
     results = run_probe(model, Ask(), ["a", "bad", "c"], run_dir=tmp_path, resume=True)
     assert [one["output"] for one in results] == ["A", "BAD", "C"]
     assert asked + 2 >= model.calls
+
+
+def test_a_cancelled_run_can_be_resumed_and_leaves_no_task(tmp_path, caplog):
+    hanging = asyncio.Event()
+    healed = []
+
+    class Hangs(Model):
+        async def agenerate(self, prompt, **kwargs):
+            if prompt == "hang" and not healed:
+                hanging.set()
+                await asyncio.Event().wait()
+            return prompt
+
+    class Awaits(Probe):
+        async def run(self, model, data, **kwargs):
+            return await model.agenerate(data)
+
+    async def main():
+        runner = AsyncProbeRunner(Hangs("h"), Awaits())
+        task = asyncio.create_task(runner.run(["a", "hang"], run_dir=tmp_path))
+        await hanging.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        healed.append(True)
+        return left, await runner.run(["a", "hang"], run_dir=tmp_path, resume=True)
+
+    left, results = asyncio.run(main())
+    assert left == set()
+    assert [one["output"] for one in results] == ["a", "hang"]
+    assert "resume=True" in caplog.text
 
 
 def test_resume_of_another_experiment_is_refused_before_anything_is_written(tmp_path):
