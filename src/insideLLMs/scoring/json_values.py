@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from insideLLMs.core.types import JsonValue
 
-_FENCE = re.compile(r"^[ \t]{0,3}```[ \t]*([\w+-]{0,20})[ \t]*\n(.*?)^[ \t]{0,3}```[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r" {0,3}```[ \t]*([^\s`]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,27 @@ def find_json(answer: str) -> Parsed | Unparsed:
     text = answer.strip().removeprefix("\ufeff")
     if not text:
         return Unparsed("the answer is empty")
-    blocks = [body for language, body in _FENCE.findall(text) if language.casefold() in {"", "json", "json5", "jsonc"}]
+    blocks = [body for language, body in fenced_blocks(text) if language in {"", "json"}]
     if len(blocks) > 1:
         return Unparsed(f"{len(blocks)} fenced blocks; only one can be the answer")
     return parse_strict(blocks[0] if blocks else text)
+
+
+def fenced_blocks(text: str) -> list[tuple[str, str]]:
+    """Return the language (lower case, "" if unnamed) and the body of every fenced block that is closed."""
+    blocks: list[tuple[str, str]] = []
+    language: str | None = None
+    body: list[str] = []
+    for line in text.split("\n"):
+        fence = _FENCE.match(line)
+        if fence is None:
+            body.append(line)
+        elif language is None:
+            language, body = fence[1].casefold(), []
+        elif not fence[1]:
+            blocks.append((language, "\n".join(body)))
+            language = None
+    return blocks
 
 
 def parse_strict(text: str) -> Parsed | Unparsed:

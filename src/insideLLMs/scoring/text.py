@@ -15,6 +15,7 @@ _INVISIBLE = re.compile(
     r"\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 )
 _SPELLINGS = str.maketrans("‘’ʼ“”„«»‐‑−⁄∕٫٬", "'" * 3 + '"' * 5 + "---//.,")
+_FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _SUPERSCRIPT_RUN = re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _MIXED_FRACTION = re.compile(r"(?<=\d)(?=[¼½¾⅐-⅞])")
@@ -38,7 +39,7 @@ _EDGE_PUNCTUATION = " \t\n.,;:!?\"'`()[]{}*_«»“”。、，！？「」"
 
 def fold(text: str) -> str:
     """Return `text` for comparing: NFKC, invisible characters dropped, one case, single spaces, no outer space."""
-    return " ".join(unify(text).casefold().split())
+    return comparable(text, ignore_case=True)
 
 
 def unify(text: str) -> str:
@@ -48,7 +49,13 @@ def unify(text: str) -> str:
     text = _MIXED_FRACTION.sub(" ", _JOINING_SPACE.sub(",", text))
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^" + run.group().translate(_SUPERSCRIPTS), text)
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_SPELLINGS)
-    return "".join(str(unicodedata.decimal(char)) if char > "\x7f" and char.isdecimal() else char for char in text)
+    return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
+
+
+def comparable(text: str, *, ignore_case: bool) -> str:
+    """Return `text` for looking one text up in another: unified, single spaces, and one case if asked for."""
+    unified = " ".join(unify(text).split())
+    return unified.casefold() if ignore_case else unified
 
 
 def bounded(text: str) -> str:

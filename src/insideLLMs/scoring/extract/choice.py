@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, own_words
+from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
 from insideLLMs.scoring.extract.refusal import is_refusal
 from insideLLMs.scoring.text import bare, readable
 
@@ -20,7 +20,7 @@ _AND = (
 )
 _NOUN = r"(?:option|choice|letter|alternative|answer|opción|opcion|choix|antwort|opção|opzione|optie|вариант)"
 _PICKS = (
-    r"\b(?:it's|it is|it must be|that's|so|thus|therefore|hence|(?:i|we)(?:'d|'ll| would| will)? "
+    r"\b(?:it's|is|must be|would be|that's|so|thus|therefore|hence|(?:i|we)(?:'d|'ll| would| will)? "
     r"(?:go with|pick|choose|select|say|vote for|take)|going with)[ :,]{1,2}"
 )
 _NEGATED = re.compile(
@@ -240,7 +240,8 @@ class _Reader:
         picked = {
             self._label(found.group(1))
             for found in self._pick.finditer(text)
-            if not _NEGATED.search(text[max(0, found.start() - 40) : found.start()])
+            if not _NEGATED.search(before := text[max(0, found.start() - 60) : found.start()])
+            and not is_supposed(before)
         }
         return picked.pop() if len(picked) == 1 else AMBIGUOUS if picked else None
 

@@ -107,13 +107,18 @@ def _marked(text: str) -> list[_Declaration]:
         for match in deque(pattern.finditer(text), maxlen=_MOST):
             segment = _rest(text, match.end())
             before = text[max(0, match.start() - 60) : match.start()]
-            if segment and not segment.endswith("?") and not _SPOKEN_BY_OTHERS.search(before):
+            if segment and not segment.endswith("?") and not is_supposed(before):
                 found.append(_Declaration(strength, match.start(), segment))
     as_json = (
         _Declaration(3, match.start(), match.group(1).strip(_EDGE))
         for match in deque(_JSON_ANSWER.finditer(text), maxlen=_MOST)
     )
     return [*found, *as_json]
+
+
+def is_supposed(before: str) -> bool:
+    """Whether the words before a declaration make it somebody else's, a condition, a question, or a wrong one."""
+    return _SPOKEN_BY_OTHERS.search(before[-60:]) is not None
 
 
 def _rest(text: str, start: int) -> str:

@@ -15,6 +15,12 @@ def _any_of(group: tuple[str, ...]) -> str:
 _YES_ADJECTIVES = ("right", "valid", "accurate", "sound", "entailed")
 _NO_ADJECTIVES = ("wrong", "invalid", "inaccurate", "unsound", "impossible")
 _YES = frozenset((*words.YES, *_YES_ADJECTIVES, *words.YES_UNSPACED))
+_VERDICTS = frozenset(
+    {
+        "yes", "no", "true", "false", "correct", "incorrect", "valid", "invalid", "oui", "non", "sí", "sì", "ja",
+        "nein", "sim", "não", "да", "нет", "是", "是的", "不是", "否", "はい", "いいえ", "네", "아니요", "نعم", "لا",
+    }
+)  # fmt: skip
 _ECHO = re.compile(r"\b(?:yes|true|correct|right|valid|oui|sí|ja)\s?(?:or|/|\||ou|o|oder)\s?"
                    r"(?:no|not|false|incorrect|wrong|invalid|non|nein)\b[?:.]?")  # fmt: skip
 _BOTH = re.compile(r"\b(?:yes and no|no and yes|neither (?:yes|true|correct|valid)|both (?:true|yes))\b")
@@ -96,6 +102,11 @@ def polarity_of(value: str) -> bool | None:
     if word in _YES:
         return True
     return False if word in words.NO or word in words.NO_UNSPACED else None
+
+
+def is_verdict(value: str) -> bool:
+    """Whether an expected answer is by itself a yes or a no, rather than a word that can also mean other things."""
+    return fold(value).strip(".!。 ") in _VERDICTS
 
 
 def _opening(text: str, *, strict: bool) -> bool | Ambiguity | None:

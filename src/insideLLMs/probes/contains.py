@@ -1,0 +1,133 @@
+"""What an answer must contain: all of these, any of these, none of these, a regular expression."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
+from insideLLMs.probes.arguments import flag, refuse, text_list
+from insideLLMs.probes.template import Template, as_text
+from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
+from insideLLMs.scoring.text import comparable
+
+CHECKS = ("all", "any", "none", "regex")
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One check of one answer: what was asked, whether it held, why not."""
+
+    name: str
+    held: bool
+    why: str
+
+
+class ContainsProbe(PromptProbe):
+    """Check that an answer contains `all`, `any` and `none` of given texts, and matches every `regex`.
+
+    Arguments apply to every example; an example's own field of the same name takes its place, and what the
+    example expects takes the place of `any`. Texts compare after NFKC, without regard to case unless
+    `ignore_case` is false. They are found inside words, too; where that matters, use a `regex` with ``\\b``. A
+    regex is searched in the answer as it stands (in the first and last 20,000 characters of a longer one).
+
+    Scores: `correct`, and `held`, the share of checks that held. An empty answer passes nothing.
+    """
+
+    version: ClassVar[str] = "1"
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "held": (0, 1)}
+    scores_in_place: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        all: JsonValue = (),
+        any: JsonValue = (),
+        none: JsonValue = (),
+        regex: JsonValue = (),
+        ignore_case: bool = True,
+        template: str | None = None,
+    ) -> None:
+        super().__init__(name or "contains", "contains", "What an answer must and must not contain.")
+        self.ignore_case = flag("contains", "ignore_case", ignore_case)
+        self.all = self._argument("all", all)
+        self.any = self._argument("any", any)
+        self.none = self._argument("none", none)
+        self.regex = self._argument("regex", regex)
+        self.template = template
+        self._template = Template(template) if template is not None else None
+
+    def _argument(self, check: str, value: JsonValue) -> tuple[str, ...]:
+        texts = text_list(value)
+        if texts is None:
+            raise refuse("contains", check, value, "a text or a list of texts, none of them empty")
+        for pattern in texts if check == "regex" else ():
+            compile_safely(pattern, ignore_case=self.ignore_case)
+        return texts
+
+    def request(self, example: Example) -> Request:
+        """Ask the example's input, or the template."""
+        return self._template.request(example) if self._template is not None else example.request()
+
+    def check_example(self, example: Example) -> str | None:
+        """Say why this example cannot be scored: no check at all, or one that cannot be read."""
+        for check in CHECKS:
+            try:
+                self._argument(check, example.fields.get(check, ()))
+            except ArgumentError as error:
+                return f"{error.message} ({error.fix})"
+        if not any(self._texts(example, check) for check in CHECKS):
+            return "nothing to check; give the probe or the example all, any, none or regex, or what is expected"
+        if any(not as_text(value) for value in example.expected):
+            return "an expected answer is empty, and would be found in every answer"
+        return self._template.missing(example) if self._template is not None else None
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Check the answer's text."""
+        answer = response.text
+        if not answer.strip():
+            return Scores(values={"correct": 0.0, "held": 0.0}, passed=False, explanation="the answer is empty")
+        checks = tuple(self._checks(example, answer))
+        held = sum(check.held for check in checks)
+        correct = bool(checks) and held == len(checks)
+        failed = "; ".join(check.why for check in checks if not check.held)
+        searched = ", of which the ends were searched" if len(answer) > 2 * SEARCH_LIMIT and self.regex else ""
+        return Scores(
+            values={"correct": float(correct), "held": held / len(checks) if checks else 0.0},
+            passed=correct,
+            explanation=failed or f"all {len(checks)} checks held{searched}",
+            details={"checks": [{"check": check.name, "held": check.held} for check in checks]},
+        )
+
+    def _texts(self, example: Example, check: str) -> tuple[str, ...]:
+        if check in example.fields:
+            return text_list(example.fields[check]) or ()
+        if check == "any" and example.expected:
+            return tuple(as_text(value) for value in example.expected)
+        configured: tuple[str, ...] = getattr(self, check)
+        return configured
+
+    def _checks(self, example: Example, answer: str) -> Iterator[_Check]:
+        text = comparable(answer, ignore_case=self.ignore_case)
+        for wanted in self._texts(example, "all"):
+            yield _Check(f"contains {wanted!r}", self._contains(text, wanted), f"does not contain {wanted!r}")
+        accepted = self._texts(example, "any")
+        if accepted:
+            named = ", ".join(map(repr, accepted))
+            yield _Check(
+                f"contains one of {named}",
+                any(self._contains(text, one) for one in accepted),
+                f"contains none of {named}",
+            )
+        for banned in self._texts(example, "none"):
+            yield _Check(f"does not contain {banned!r}", not self._contains(text, banned), f"contains {banned!r}")
+        for pattern in self._texts(example, "regex"):
+            compiled = compile_safely(pattern, ignore_case=self.ignore_case)
+            yield _Check(f"matches {pattern!r}", found_in(compiled, answer), f"does not match {pattern!r}")
+
+    def _contains(self, text: str, wanted: str) -> bool:
+        """Whether `text`, which is comparable already, contains `wanted`."""
+        needle = comparable(wanted, ignore_case=self.ignore_case)
+        return bool(needle) and needle in text

@@ -1,0 +1,77 @@
+"""Instructions that a program can verify: length, format, keywords, case, beginning and end."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
+from insideLLMs.probes.arguments import refuse
+from insideLLMs.probes.template import Template
+from insideLLMs.scoring.constraints import Constraint, judge, parse_constraint
+
+
+class InstructionFollowingProbe(PromptProbe):
+    """Check an answer against constraints: the probe's, for every example, and the example's own `constraints`.
+
+    A constraint is ``{"type": "words", "max": 50}`` or a bare name such as ``no_comma``. The families follow
+    IFEval (arXiv 2311.07911).
+
+    Scores: `strict` and `loose`, the shares of constraints kept by the answer as it stands, and by a reading
+    without its first line, its last line or its asterisks; `passed` is 1 if every one is kept strictly.
+    """
+
+    version: ClassVar[str] = "1"
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"passed": (0, 1), "strict": (0, 1), "loose": (0, 1)}
+    scores_in_place: ClassVar[bool] = True
+
+    def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: str | None = None) -> None:
+        super().__init__(
+            name or "instruction_following", "instruction_following", "Instructions that a program can verify."
+        )
+        if isinstance(constraints, str) or not isinstance(constraints, Sequence):
+            raise refuse("instruction_following", "constraints", constraints, "a list of constraints")
+        self.constraints = tuple(constraints)
+        self.template = template
+        self._constraints = tuple(parse_constraint(spec) for spec in self.constraints)
+        self._template = Template(template) if template is not None else None
+
+    def request(self, example: Example) -> Request:
+        """Ask the example's input, or the template."""
+        return self._template.request(example) if self._template is not None else example.request()
+
+    def check_example(self, example: Example) -> str | None:
+        """Say why this example cannot be scored: no constraint, or one that cannot be read."""
+        try:
+            constraints = self._all_constraints(example)
+        except ArgumentError as error:
+            return f"{error.message} ({error.fix})"
+        if not constraints:
+            return "no constraints; give the probe or the example some"
+        return self._template.missing(example) if self._template is not None else None
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Check the answer's text against every constraint."""
+        verdicts = judge(response.text, self._all_constraints(example))
+        strict = sum(verdict.strict for verdict in verdicts)
+        loose = sum(verdict.loose for verdict in verdicts)
+        passed = bool(verdicts) and strict == len(verdicts)
+        count = len(verdicts) or 1
+        failed = [f"{verdict.constraint.name}: {verdict.why}" for verdict in verdicts if not verdict.strict]
+        return Scores(
+            values={"passed": float(passed), "strict": strict / count, "loose": loose / count},
+            passed=passed,
+            explanation="; ".join(failed) or f"all {len(verdicts)} constraints kept",
+            details={
+                "constraints": [
+                    {"constraint": str(one.constraint), "strict": one.strict, "loose": one.loose, "why": one.why}
+                    for one in verdicts
+                ]
+            },
+        )
+
+    def _all_constraints(self, example: Example) -> tuple[Constraint, ...]:
+        own = example.fields.get("constraints", ())
+        if isinstance(own, str) or not isinstance(own, Sequence):
+            raise ArgumentError(f"`constraints` is {own!r}", fix="it takes a list of constraints")
+        return (*self._constraints, *(parse_constraint(spec) for spec in own))
