@@ -46,17 +46,22 @@ def _settings(thing: object, depth: int) -> dict[str, JsonValue]:
     if depth > _DEEPEST or isinstance(thing, type):
         return {}
     if isinstance(thing, functools.partial):
-        return _named({"function": thing.func, "args": thing.args, "keywords": thing.keywords}, depth)
+        return _digest({"function": thing.func, "args": thing.args, "keywords": thing.keywords}, depth)
     if isinstance(thing, MethodType):
         return _named({"self": thing.__self__}, depth)
     if isinstance(thing, FunctionType):
-        return _named(_of_function(thing), depth)
+        return _digest(_of_function(thing), depth)
     held = _attributes(thing)
     wanted = _constructor_arguments(type(thing))
     found = {name: held[key] for name in wanted for key in (name, f"_{name}") if key in held}
     if len(found) == len(wanted) or depth:
         return _named(found, depth)
     return _named({name.lstrip("_"): value for name, value in held.items() if _is_json(value)}, depth)
+
+
+def _digest(parts: Mapping[str, object], depth: int) -> dict[str, JsonValue]:
+    """Hash what a function is made of: a key written into its code must not be readable in a manifest."""
+    return {"digest": canonical.identity("function/1", _named(parts, depth))}
 
 
 def _attributes(thing: object) -> dict[str, object]:

@@ -103,6 +103,12 @@ def test_secrets_never_enter_an_identity():
     assert '"x":1' in text
 
 
+def test_what_a_function_holds_is_hashed_not_shown():
+    call = functools.partial(same, "hunter2")
+    for thing in (closing_over("hunter2"), lambda prompt: "hunter2", call):
+        assert "hunter2" not in canonical.line(describe(thing)).decode()
+
+
 def test_an_object_that_holds_itself_can_be_described():
     thing = Plain(None)
     thing.value = [thing]
