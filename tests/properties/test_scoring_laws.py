@@ -14,8 +14,9 @@ from insideLLMs.scoring.text import READ_LIMIT, bare, fold, readable
 CAPITALS = Options({"A": "London", "B": "Paris", "C": "Rome", "D": "New York"})
 PIECES = [
     "yes", "no", "not", "true", "A", "B", "C", "D", "Paris", "London", "42", "-5", "3/4", "1,000", "50%",
-    "the answer is:", "final answer", "\\boxed{", "}", "####", "(", ")", "**", "or", "and", "$", "\\frac{1}{2}", "=", ".", ",", "?", "\n",
-    "-", "<think>", "</think>", "<answer>", "答案", "是", "不", "wait,", "option", "it isn't", "\u200b", "２", "10^2",
+    "the answer is:", "final answer", "\\boxed{", "}", "####", "(", ")", "**", "or", "and", "$", "\\frac{1}{2}",
+    "=", ".", ",", "?", "\n", "-", "<think>", "</think>", "<answer>", "答案", "是", "不", "wait,", "option",
+    "it isn't", "\u200b", "２", "10^2",
 ]  # fmt: skip
 hostile = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map(" ".join))
 CONSTRAINTS = [
