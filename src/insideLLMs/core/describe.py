@@ -77,10 +77,18 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 
 def _constructor_arguments(kind: type) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(kind).parameters)
-    except (TypeError, ValueError):  # a class written in C tells nothing
-        return ()
+    """Name the constructor's arguments; a class written in C tells nothing.
+
+    Not with inspect.signature: for such a class it parses text, which CPython 3.11 cannot do on two threads at
+    once (github.com/python/cpython/issues/106905), and runs are prepared on threads.
+    """
+    for name in ("__init__", "__new__"):
+        constructor = inspect.unwrap(getattr(kind, name))
+        if isinstance(constructor, FunctionType):
+            code = constructor.__code__
+            starred = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+            return code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount + starred]
+    return ()
 
 
 def _of_function(function: FunctionType) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,14 @@ class Slotted:
 
     def __init__(self, temperature):
         self._temperature = temperature
+
+
+class Starred:
+    def __init__(self, *parts, temperature=0.0, **rest):
+        self.parts = parts
+        self.rest = rest
+        self.temperature = temperature
+        self.calls = 0
 
 
 class Plain:
@@ -89,6 +98,23 @@ def test_a_counter_that_is_no_constructor_argument_does_not_change_the_identity(
     before = describe(model)
     model.calls = 7
     assert describe(model) == before
+
+
+def test_arguments_of_every_kind_are_settings():
+    assert describe(Starred(1, temperature=0.5, top=2))["settings"] == {
+        "parts": [1],
+        "temperature": 0.5,
+        "rest": {"top": 2},
+    }
+
+
+def test_objects_are_described_on_many_threads_at_once():
+    class Duck:
+        name = "duck"
+
+    with ThreadPoolExecutor(8) as threads:
+        described = list(threads.map(lambda _: describe(Duck()), range(2000)))
+    assert described == [describe(Duck())] * 2000
 
 
 def test_secrets_never_enter_an_identity():
