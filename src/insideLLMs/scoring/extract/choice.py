@@ -13,12 +13,13 @@ from insideLLMs.scoring.text import bare, readable
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_CONTINUES_LETTER = r"(?:because|since|as|due|for|is|was|which|and|or|followed|would|will|seems|with|so|but)\b"
+_CONTINUES_LETTER = r"(?:because|since|as|due|for|is|was|which|and|or|followed|would|will|seems|fits|with|so|but)\b"
 _AND = (
     r"(?:\s?(?:,|/|&|;|\+)\s?(?:and |or )?|,? ?\b(?:and|or|und|oder|y|o|et|ou|e|en|of|и|или)\b ?"
     r"|\s?(?:和|或|と|또는)\s?)"
 )
 _NOUN = r"(?:option|choice|letter|alternative|answer|opción|opcion|choix|antwort|opção|opzione|optie|вариант)"
+_BEFORE_LETTER = r"(?:is|the|most likely|probably|clearly|definitely|correct|la|le|el|il|die|der|das|o)"
 _PICKS = (
     r"\b(?:it's|is|must be|would be|that's|so|thus|therefore|hence|(?:i|we)(?:'d|'ll| would| will)? "
     r"(?:go with|pick|choose|select|say|vote for|take)|going with)[ :,]{1,2}"
@@ -37,7 +38,7 @@ _WRONG_AFTER = re.compile(
 )
 _RIGHT_AFTER = re.compile(
     r"^[)\].:,\"]{0,2}[^.\n,;]{0,60}? (?:is|must be|would be|seems) (?:the |clearly |definitely |indeed |most )*"
-    r"(?:correct|right|true|best|answer|valid|accurate)\b",
+    r"(?:correct|right|true|best|answer|valid|accurate)\b|^[)\].:,\"]{0,2} (?:fits|works) best\b",
     re.IGNORECASE,
 )
 _SPLIT_OPTION = re.compile(r"^\s*[(\[]?(?P<label>[A-Za-z]|\d{1,2})[)\].:]\s+(?P<text>\S.*)$", re.DOTALL)
@@ -136,22 +137,26 @@ class _Reader:
         self.labels = {label.casefold(): label for label in options.texts}
         self.words = {label: bare(text) for label, text in options.texts.items() if len(bare(text)) > 0}
         label = "(?:" + "|".join(re.escape(one) for one in sorted(options.texts, key=len, reverse=True)) + ")"
-        edge = r"(?![A-Za-z0-9À-ɏ'+#]|[.,-][A-Za-z0-9])"
+        edge = r"(?![A-Za-z0-9À-ɏ+#]|['.,-][A-Za-z0-9])"
         self._lone = re.compile(
             rf"^\W{{0,6}}(?:{_NOUN} )?[(\[\"]{{0,2}}({label}){edge}[)\].:,!\"]{{0,3}}$", re.IGNORECASE
         )
         self._leading = re.compile(
-            rf"^[\s:\"'=-]{{0,4}}(?:(?:is|the|most likely|probably|clearly|definitely|correct)\s){{0,3}}"
-            rf"(?P<noun>{_NOUN}\s)?(?P<open>[(\[\"]?)(?P<label>{label}){edge}(?P<close>[)\]\".:]?)",
+            rf"^[\s:\"'=-]{{0,4}}(?:{_BEFORE_LETTER}\s){{0,3}}"
+            rf"(?P<noun>{_NOUN}\s)?(?P<open>[(\[\"']?)(?P<label>{label}){edge}(?P<close>[)\]\"'.:]?)",
             re.IGNORECASE,
         )
-        self._second = re.compile(rf"{_AND}(?:{_NOUN}\s)?[(\[]?({label}){edge}(?! \w+ed\b)", re.IGNORECASE)
+        self._second = re.compile(
+            rf"{_AND}(?:maybe |perhaps |possibly |even )?(?:{_NOUN}\s)?[(\[]?({label}){edge}(?! \w+ed\b)", re.IGNORECASE
+        )
         self._line = re.compile(rf"^[(\[]?({label}){edge}\s?[)\].:–—-] ?(\S[^\n]*)?", re.MULTILINE)
         self._mention = re.compile(
             rf"(?:\b{_NOUN}s? |选项\s?|选择?\s?|選択肢\s?)[(\[\"]?({label}){edge}(?!\?)|[(\[]({label})[)\]]",
             re.IGNORECASE,
         )
-        self._subject = re.compile(rf"(?<![\w'.-])[(\[]?({label}){edge}(?=[)\]]?(?: is| must| would| seems)\b)")
+        self._subject = re.compile(
+            rf"(?<![\w'.-])[(\[]?({label}){edge}(?=[)\]]?(?: is| must| would| seems| fits| works)\b)"
+        )
         self._pick = re.compile(
             rf"(?i:{_PICKS})(?i:{_NOUN}\s)?[(\[\"]?({label}){edge}(?=\s?(?:[)\].,;:!\"\n]|$|{_CONTINUES_LETTER}))"
         )

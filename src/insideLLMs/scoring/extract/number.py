@@ -71,10 +71,10 @@ _FILLER = re.compile(
     r"[^\w\d.√-]*$",
     re.IGNORECASE,
 )
-_EQUALS = re.compile(r"[=≈≅]|\\approx")
+_EQUALS = re.compile(r"[=≈≅]|\\approx|\bequals\b")
 _VERB_BEFORE = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals|has|have|had|gets?|got|makes?|leaves?|leaving|gives?|giving|total(?:s|ing)?"
-    r"|totals? of|costs?|takes?|needs?|pays?|earns?|becomes|remain(?:s|ing)?)"
+    r"|totals? of|costs?|takes?|needs?|pays?|earns?|becomes|remain(?:s|ing)?|so|thus|therefore)"
     r"(?: (?:about|only|exactly|a total of|approximately))? )$",
     re.IGNORECASE,
 )
@@ -245,7 +245,11 @@ def _in_segment(segment: str) -> Quantity | Ambiguity | None:
     if not tokens:
         value = spelled(re.sub(_FILLER.pattern.removesuffix("$"), "", segment, count=1, flags=re.IGNORECASE))
         return Quantity(value=value) if value is not None else None
-    return _at_start(text, tokens) if _FILLER.match(text[: tokens[0].start]) else _in_prose(text, tokens)
+    before = text[: tokens[0].start]
+    counts_nouns = len(tokens) > 1 and before.casefold().strip().endswith("the")  # "The 3 cats ate 6 fish, so 18"
+    if _FILLER.match(before) and not counts_nouns:
+        return _at_start(text, tokens)
+    return _in_prose(text, tokens)
 
 
 def _at_start(text: str, tokens: list[_Token]) -> Quantity | Ambiguity:

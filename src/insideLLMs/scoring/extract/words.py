@@ -9,6 +9,7 @@ ANSWER_MARKERS = (
     r"antwort(?: ist\b| lautet\b|:){1,2}",
     r"resposta(?: correta| final| certa)?(?: é|:)",
     r"risposta(?: corretta| finale| esatta| giusta)?(?: è|:)",
+    r"\brichtig (?:ist|wäre)\b",
     r"antwoord(?: is\b|:)",
     r"\bsvar(?:et)?(?: är| er\b|:)",
     r"odpowied(?:ź|zi)(?: to\b|:)",

@@ -3,7 +3,7 @@
 import re
 
 from insideLLMs.scoring.extract import words
-from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, own_words
+from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
 from insideLLMs.scoring.extract.refusal import is_refusal
 from insideLLMs.scoring.text import fold, readable
 
@@ -39,7 +39,7 @@ _OPENING = re.compile(
 _CLOSED = re.compile(r"\s?(?:$|[.,;:!)\]\"'\n–—-])")
 _CONTINUED = re.compile(
     r"\s(?:it|that|this|they|he|she|we|i|you|the|there|because|since|as|for|not|all|some|if|but|these|those|although"
-    r"|while|only|even|both|in|here|therefore|thus|so|way|given|due|when)\b"
+    r"|while|only|even|both|in|here|therefore|thus|so|way|given|due|when|at all)\b"
 )
 _OTHER_NAMED = re.compile(rf"\s?(?:/|,? ?\bor\b|,? ?\band\b|,? ?\bbut also\b)\s?(?:also )?(?P<word>{_POLAR})(?!\w)")
 _DENIAL = re.compile(
@@ -59,11 +59,15 @@ _SUBJECT = (
     r"|reasoning|hypothesis|answer|syllogism|deduction|logic)"
 )
 _PREDICATE = re.compile(
-    rf"\b{_SUBJECT}(?: \"[^\"\n]{{0,200}}\"| [a-z]{{1,15}}){{0,2}}?"
+    rf"\b{_SUBJECT}(?: \"[^\"\n]{{0,200}}\"| '[^\n]{{0,200}}?'(?!\w)| [a-z]{{1,15}}){{0,2}}?"
     r"(?P<copula>'s| is| are| was| isn't| aren't| wasn't| must be| would be| seems(?: to be)?| appears(?: to be)?"
     r"| cannot be| can't be| could not be| couldn't be| doesn't seem(?: to be)?)"
     rf"(?P<between>(?: (?:{_FILLER}|{_NEGATION})){{0,5}}) "
     rf"(?P<word>{_any_of((*words.YES[:6], *words.NO[:6], *_YES_ADJECTIVES, *_NO_ADJECTIVES))})(?!\w)"
+)
+_SAID = re.compile(
+    r"(?:\b(?:i would say|i'd say|i say|i think|i believe|i'd go with|it's|so|thus|therefore|hence)|[,:;.…])"
+    r" (?P<word>yes|no)\s?(?=[.,;!]|$|\n)"
 )
 _NEGATIVE = re.compile(rf"\b{_NEGATION}|n't\b|\bnot\b|\bcannot\b")
 _DISBELIEF = re.compile(r"\b(?:don't|do not|doubt|not) (?:think|believe|the case|agree)?[^.\n]{0,30}$")
@@ -86,13 +90,15 @@ def yes_no(answer: str) -> bool | None:
     if not text or is_refusal(text) or _BOTH.search(text):
         return None
     lines = text.split("\n")
-    for line in (lines[-1], lines[0], text):
-        polarity = _short(line)
-        if polarity is not None:
-            return polarity
+    short = {polarity for line in (lines[0], lines[-1]) if (polarity := _short(line)) is not None}
+    if short:
+        return short.pop() if len(short) == 1 else None
     polarity = _opening(text, strict=True)
     if polarity is not None:
         return None if polarity is AMBIGUOUS else polarity
+    said = {found["word"] == "yes" for found in _SAID.finditer(text) if not is_supposed(text[: found.start()][-60:])}
+    if said:
+        return said.pop() if len(said) == 1 else None
     return _predicated(text)
 
 
