@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from insideLLMs.compare.statistics import Agreement, Assessment, Item, Settings, Tally, Weights, assess
+from insideLLMs.compare.statistics.power import minimum_detectable_drop
 from insideLLMs.core.errors import CompareError
 
 
@@ -286,3 +287,32 @@ def test_a_million_items_are_assessed_by_their_counts():
 def test_a_retest_is_worth_its_price_only_near_the_line():
     assert assess(verdicts("p", 8, 4, 48)).wants_retest
     assert not assess(verdicts("p", 4, 4, 52)).wants_retest
+
+
+@pytest.mark.parametrize(
+    ("down", "up", "words"),
+    [
+        (0, 0, "None of 60 items changed"),
+        (3, 0, "3 of 60 items got worse and 0 better: down 5.0 points"),
+        (0, 6, "0 of 60 items got worse and 6 better: up 10.0 points"),
+        (4, 4, "4 of 60 items got worse and 4 better: no change on average"),
+    ],
+)
+def test_the_message_says_what_happened(down, up, words):
+    assert words in assess(verdicts("p", down, up, 60 - down - up)).overall.message
+
+
+def test_clusters_that_move_together_raise_what_could_have_been_seen():
+    rows = [(place, 1.0, float(place // 10 not in (0, 3))) for place in range(100)]
+    items = [
+        Item(probe="p", id=str(n), baseline=((before,),), candidate=((after,),), cluster=str(n // 10))
+        for n, before, after in rows
+    ]
+    alone = [msgspec.structs.replace(item, cluster=None) for item in items]
+    together, apart = assess(items).overall, assess(alone).overall
+    plain = (20 / 100 - 0.04) / 100
+    inflated = 2 * (8**2) + 8 * (2**2)
+    factor = inflated / 100**2 * 10 / 9 / plain
+    expected = minimum_detectable_drop(100, 0.2 * factor)
+    assert apart.detectable == minimum_detectable_drop(100, 0.2)
+    assert together.detectable == (None if expected is None else pytest.approx(expected, rel=1e-9))

@@ -111,3 +111,16 @@ def test_the_statistics_load_without_any_numerical_package():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_scores_on_no_grid_are_read_to_nine_decimals():
+    found = assess([item("a", ((0.123456789,),), ((0.987654321,),)), item("b", ((0.5,),), ((0.2718281828,),))]).overall
+    assert found.n_informative == 2
+    assert found.delta == pytest.approx((0.864197532 + 0.271828183 - 0.5) / 2, abs=1e-12)
+
+
+def test_the_worst_case_weighs_equal_items_by_their_number():
+    tally = Tally()
+    tally.add_equal("p", ((1.0,),), ((None,),), count=3)
+    tally.add_equal("p", ((0.5,),), ((1.0,),), count=2)
+    assert assess(tally).overall.missing.delta_if_failed == pytest.approx((-3 + 2 * 0.5) / 5)

@@ -122,3 +122,8 @@ def test_no_distances_at_all_are_no_evidence():
 
 def test_half_of_the_disagreement_is_expected_to_look_like_regressions():
     assert Agreement(n=100, across=0.1).expected_regressions(200) == 10.0
+
+
+def test_runs_that_never_differ_have_no_pseudo_repeats():
+    assert not agreement(once((("a", "a"), ("a", "a")))).has_pseudo_repeats
+    assert not agreement(once((("a", "b"), ("a", "b")))).has_pseudo_repeats

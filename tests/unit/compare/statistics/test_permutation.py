@@ -195,3 +195,14 @@ def test_what_is_too_large_to_convolve_falls_back_to_the_normal_approximation():
 
 def test_a_unit_without_variance_is_not_informative():
     assert not Unit(options=((0, 2),), denominator=1, variance=0).is_informative
+
+
+def test_the_normal_approximation_tells_ties_from_lesser_sums():
+    units = {unit_of_item([0], [value], 97): 3_000 for value in (3, 41, 97)}
+    deviation = math.sqrt(sum(unit.variance * count for unit, count in units.items()))
+    found = permutation_test(units, {97: -3_000})
+    step = 2  # the differences are 3, 41 and 97 either way: all odd, so sums lie two apart
+    tie = step / deviation * stats.norm.pdf(-3_000 / deviation)
+    assert found.p_worse == pytest.approx(stats.norm.cdf(-3_000 / deviation), rel=1e-9)
+    assert found.p_better == pytest.approx(1 - found.p_worse, rel=1e-9)
+    assert found.p_exact - found.p_worse == pytest.approx(tie / 2, rel=1e-9)
