@@ -6,6 +6,9 @@ from insideLLMs.scoring.extract import number
 from insideLLMs.scoring.numeric import quantity_of, same_number
 
 ANSWERS = [
+    ("The answer is **-2/3**.", "-2/3"),
+    ("The answer is 3/4.", "0.75"),
+    ("a quarter", "0.25"),
     ("42", "42"),
     ("42.", "42"),
     ("The answer is 42.", "42"),

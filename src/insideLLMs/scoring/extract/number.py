@@ -52,7 +52,7 @@ _CURRENCY = r"(?:[$€£¥₹₽₩₺]|\b(?:USD|EUR|GBP|JPY|CHF|INR|Rs\.?|US\$)
 _NUMBER = re.compile(
     rf"(?P<sign>{_SIGN})?(?:(?P<currency>{_CURRENCY})(?P<inner>-)?)?(?<![A-Za-z0-9√^_\\.])"
     rf"(?:(?P<whole>\d{{1,9}}) (?P<top>\d{{1,9}})/(?P<bottom>\d{{1,9}})(?![\d/])"
-    rf"|(?P<plain>{_PLAIN})(?:\s?/\s?(?P<under>\d{{1,60}})(?![\d/.]))?"
+    rf"|(?P<plain>{_PLAIN})(?:\s?/\s?(?P<under>\d{{1,60}})(?!\d|/|\.\d))?"
     r"(?:[eE](?P<exponent>[+-]?\d{1,6})(?!\w)|\s?[×x*·⋅]\s?10\s?(?:\^|\*\*)\s?(?P<power>[+-]?\d{1,6}))?)",
     re.IGNORECASE,
 )

@@ -60,7 +60,7 @@ def spelled(text: str) -> Fraction | None:
 
 def _english(words: list[str]) -> tuple[Fraction, int]:
     """Read as many number words as there are; return the value and how many words it took (0 for none)."""
-    if words[:1] in (["a"], ["an"]) and words[1:2] and words[1] in {*_MULTIPLIERS, *_SCALES, "half"}:
+    if words[:1] in (["a"], ["an"]) and words[1:2] and words[1] in {*_MULTIPLIERS, *_SCALES, *_PARTS}:
         words = ["one", *words[1:]]
     total = group = Fraction(0)
     position = 0
