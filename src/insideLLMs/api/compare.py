@@ -1,39 +1,54 @@
 """Compare run directories and judge the result."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import yaml
 
-from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, compare, judge
-from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.core.types import GateSpec
+from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, judge
+from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
+from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.labels import LEVELS
+from insideLLMs.compare.observations import Observed, Watch
+from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
+from insideLLMs.core.types import GateSpec, JsonValue
 from insideLLMs.store.directory import CONFIG, RECORDS, read_lines, read_manifest
+from insideLLMs.store.manifest import Manifest, MemberSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A comparison, the policy it was judged by, and the gate's verdict."""
+    """A comparison, the policy it was judged by, the gate's verdict, and what that rests on."""
 
     comparison: Comparison
     policy: GateSpec
     verdict: Verdict
+    basis: Basis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOverrides:
-    """What the command line says of the gate; None leaves the experiment's own word."""
+    """What the command line says of the gate; None leaves the experiment's own word.
+
+    `settings` are further fields of GateSpec, by name.
+    """
 
     fail_on: str | None = None
     tolerance: int | None = None
-    probes: Mapping[str, GateSpec] = field(default_factory=dict)
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
 
     def apply(self, spec: GateSpec) -> GateSpec:
-        """Return `spec` with what was said here."""
-        changes = {name: getattr(self, name) for name in ("fail_on", "tolerance") if getattr(self, name) is not None}
-        return msgspec.convert({**msgspec.to_builtins(spec), **changes}, GateSpec)
+        """Return `spec` with what was said here. Raises ConfigError for a value that a setting does not take."""
+        said = {"fail_on": self.fail_on, "tolerance": self.tolerance, **self.settings}
+        changes = {name: value for name, value in said.items() if value is not None}
+        try:
+            return msgspec.convert({**msgspec.to_builtins(spec), **changes}, GateSpec)
+        except msgspec.ValidationError as error:
+            raise ConfigError(
+                [Problem(str(error), field="gate")], fix="see `insidellms diff --help` for what each setting takes"
+            ) from error
 
 
 def open_run(path: Path) -> RunView:
@@ -58,20 +73,108 @@ def gate_of(path: Path) -> GateSpec:
     """Return the gate's policy that the run's own experiment states."""
     try:
         resolved = yaml.load((path / CONFIG).read_bytes(), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError) as error:
+        return msgspec.convert((resolved or {}).get("gate") or {}, GateSpec)
+    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise RunDirectoryError(
             f"{path / CONFIG} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {path}"
         ) from error
-    return msgspec.convert((resolved or {}).get("gate") or {}, GateSpec)
 
 
 def compare_runs(
-    baseline: Path, candidate: Path, *, options: CompareOptions | None = None, gate: GateOverrides | None = None
+    baseline: Path | Sequence[Path],
+    candidate: Path,
+    *,
+    options: CompareOptions | None = None,
+    gate: GateOverrides | None = None,
+    noise: NoiseFloor | None = None,
+    confirmed: Confirmed | None = None,
 ) -> Judged:
-    """Compare two run directories under the candidate's policy, as overridden by `gate`.
+    """Compare run directories under the candidate's policy, as overridden by `gate`.
 
-    Raises RunDirectoryError or CompareError.
+    Of several baselines the last is shown Trial by Trial, and the statistics read all. `noise` is a stored noise
+    floor. Raises RunDirectoryError or CompareError.
     """
-    comparison = compare(open_run(baseline), open_run(candidate), options)
+    paths = (baseline,) if isinstance(baseline, Path) else tuple(baseline)
+    _check_distinct(paths)
     spec = (gate or GateOverrides()).apply(gate_of(candidate))
-    return Judged(comparison=comparison, policy=spec, verdict=judge(comparison, spec))
+    watch = Watch(
+        cluster=spec.cluster,
+        churn=spec.level,
+        churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
+        noise=LEVELS if len(paths) > 1 and noise is None else (),
+    )
+    comparison, observed = compare_with([open_run(path) for path in paths], open_run(candidate), options, watch)
+    basis = _basis(paths, candidate, observed, noise=noise, confirmed=confirmed)
+    comparison = msgspec.structs.replace(
+        comparison, warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], candidate))
+    )
+    return Judged(comparison=comparison, policy=spec, verdict=judge(comparison, spec, basis), basis=basis)
+
+
+def rejudge(judged: Judged, confirmed: Confirmed) -> Judged:
+    """Judge again, now that items were asked anew."""
+    basis = replace(judged.basis, confirmed=confirmed)
+    return replace(judged, basis=basis, verdict=judge(judged.comparison, judged.policy, basis))
+
+
+def _check_distinct(paths: Sequence[Path]) -> None:
+    if not paths:
+        raise CompareError("there is no baseline to compare with", fix="name a run directory, or a pool that has one")
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise CompareError(
+                f"the baseline names {path} twice; a run counts once", fix="name each run directory only once"
+            )
+        seen.add(path.resolve())
+
+
+def _basis(
+    paths: Sequence[Path],
+    candidate: Path,
+    observed: Observed,
+    *,
+    noise: NoiseFloor | None,
+    confirmed: Confirmed | None,
+) -> Basis:
+    """Name runs by the digest of their records: several runs of one experiment share its id."""
+    manifests = [read_manifest(path) for path in paths]
+    last = read_manifest(candidate)
+    known = Basis(observed=observed, baseline_runs=tuple(manifest.records_root for manifest in manifests), noise=noise)
+    floor = known.floor
+    models = [model for manifest in (*manifests, last) for model in manifest.models]
+    proven = floor is not None and floor.is_identical
+    return Basis(
+        observed=observed,
+        baseline_runs=known.baseline_runs,
+        candidate_runs=(last.records_root,),
+        noise=noise,
+        confirmed=confirmed,
+        deterministic=all(is_scripted(model) or (proven and is_greedy(model)) for model in models),
+        same_experiment=manifests[-1].run_id == last.run_id,
+    )
+
+
+def is_scripted(model: MemberSpec) -> bool:
+    """Whether the model answers from a script, always alike."""
+    parameters = model.identity.get("parameters") or {}
+    return model.type == "dummy" and not parameters.get("flaky")
+
+
+def is_greedy(model: MemberSpec) -> bool:
+    """Whether the model is asked not to sample; many answer differently all the same."""
+    parameters = model.identity.get("parameters") or {}
+    return parameters.get("temperature") == 0
+
+
+def _probes_that_differ(baseline: Path, candidate: Path) -> tuple[str, ...]:
+    """Say which probes were set up differently: their scores may mean something else."""
+    before, after = (_probes(read_manifest(path)) for path in (baseline, candidate))
+    moved = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
+    if not moved:
+        return ()
+    return (f"set up differently in the two runs, so their scores may differ for that: {', '.join(moved)}",)
+
+
+def _probes(manifest: Manifest) -> dict[str, str]:
+    return {probe.id: probe.digest for probe in manifest.probes}

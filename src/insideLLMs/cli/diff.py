@@ -1,4 +1,4 @@
-"""`insidellms diff`: what changed between two runs, and may it merge?"""
+"""`insidellms diff`: what changed between two runs, is it real, and may it merge?"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,13 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
+
+POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "non-inferior")
+_SETTINGS = (
+    "alpha", "min_effect", "wanted_drop", "margin", "max_missing", "require_power", "errors_as", "run_level",
+    "independent_repeats", "level", "cluster",
+)  # fmt: skip
+_Share = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -21,48 +28,106 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     return parsed
 
 
+def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that override the experiment's gate."""
+    options = (
+        click.option(
+            "--fail-on",
+            type=click.Choice(POLICIES),
+            help="What fails the gate.  [default: the candidate's experiment says, else auto]",
+        ),
+        click.option(
+            "--tolerance", type=click.IntRange(min=0), help="How many changes or regressions are let through."
+        ),
+        click.option("--alpha", type=_Share, help="Chance that an unchanged system fails.  [default: 0.05]"),
+        click.option("--min-effect", type=click.FloatRange(0, 1), help="A drop below this passes; 0.02 is 2 points."),
+        click.option("--wanted-drop", type=_Share, help="The drop to plan for.  [default: 0.05]"),
+        click.option("--margin", type=_Share, help="For non-inferior: the drop to rule out.  [default: 0.05]"),
+        click.option("--max-missing", type=click.FloatRange(0, 1), help="Share of trials without a score allowed."),
+        click.option("--require-power", is_flag=True, default=None, help="Inconclusive if it could not see the drop."),
+        click.option("--errors-as", type=click.Choice(["missing", "fail"]), help="What an unanswered trial counts as."),
+        click.option("--run-level", is_flag=True, default=None, help="Hold the candidate against whole runs too."),
+        click.option(
+            "--independent-repeats", is_flag=True, default=None, help="Count repeats as runs; needs a noise floor."
+        ),
+        click.option(
+            "--level",
+            type=click.Choice(["verdict", "structured", "normalised", "exact"]),
+            help="How deep churn looks.  [default: normalised]",
+        ),
+        click.option("--cluster", metavar="FIELD", help="Example field of items that share noise.  [default: cluster]"),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 @click.command("diff")
-@click.argument("baseline", type=click.Path(path_type=Path))
-@click.argument("candidate", type=click.Path(path_type=Path))
-@click.option(
-    "--fail-on",
-    type=click.Choice(["never", "changes", "regressions"]),
-    help="What fails the gate.  [default: the candidate's experiment says]",
-)
-@click.option("--tolerance", type=click.IntRange(min=0), help="How many of those are tolerated.")
+@click.argument("runs", metavar="BASELINE... CANDIDATE", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--candidate", type=click.Path(path_type=Path), help="The candidate; all RUNS are then baselines.")
+@click.option("--pool", type=click.Path(path_type=Path), help="A folder of accepted baseline runs.")
+@click.option("--noise", type=click.Path(path_type=Path), help="A noise floor, as `insidellms noise --save` writes it.")
+@gate_options
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment here.")
 @console.common_options
-def command(baseline: Path, candidate: Path, *, as_json: bool, limit: int, **options: Any) -> int:
+def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any) -> int:
     """Compare BASELINE with CANDIDATE, trial by trial, and judge the difference.
 
-    Trials are aligned by content, never by position. Exit code 0: the gate passed, 3: it failed, 4: inconclusive.
+    Several baselines (oldest first, the last is shown trial by trial) tell noise from change better than one:
+    diff BASE1 BASE2 BASE3 --candidate CAND. Trials are aligned by content, never by position. Exit code 0: the
+    gate passed, 3: it failed, 4: inconclusive.
     """
-    from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415 - slow
-    from insideLLMs.compare import CompareOptions  # noqa: PLC0415
-
-    judged = compare_runs(
-        baseline,
-        candidate,
-        options=CompareOptions(pairs=parse_pairs(options["pairs"])),
-        gate=GateOverrides(fail_on=options["fail_on"], tolerance=options["tolerance"]),
-    )
+    judged = _judge(runs, options)
     _write_reports(judged, options)
     if as_json:
-        from insideLLMs.report.json_document import diff_document  # noqa: PLC0415
+        from insideLLMs.report.json_document import diff_document  # noqa: PLC0415 - slow
 
         console.out(diff_document(judged.comparison, judged.verdict).decode().rstrip())
     else:
-        from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415
+        from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415 - slow
 
         shown = render_comparison(
             judged.comparison, judged.verdict, width=console.width(), color=console.colours(), limit=limit
         )
         console.out(shown)
-    return judged.verdict.exit_code
+    return int(judged.verdict.exit_code)
+
+
+def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
+    from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
+    from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
+    from insideLLMs.compare import CompareOptions  # noqa: PLC0415
+
+    baselines, candidate = _sides(runs, options["candidate"], pooled=options["pool"] is not None)
+    noise = read_noise(options["noise"]) if options["noise"] is not None else None
+    if options["pool"] is not None:
+        pool = open_pool(options["pool"])
+        baselines, noise = (*pool.runs, *baselines), noise or pool.noise
+    return compare_runs(
+        baselines,
+        candidate,
+        options=CompareOptions(pairs=parse_pairs(options["pairs"])),
+        gate=GateOverrides(
+            fail_on=options["fail_on"],
+            tolerance=options["tolerance"],
+            settings={name: options[name] for name in _SETTINGS},
+        ),
+        noise=noise,
+    )
+
+
+def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> tuple[tuple[Path, ...], Path]:
+    if candidate is not None and (runs or pooled):
+        return runs, candidate
+    if candidate is None and (len(runs) == 2 or (pooled and len(runs) == 1)):
+        return runs[:-1], runs[-1]
+    if len(runs) > 2:
+        raise click.UsageError("Which of these is the candidate? Say --candidate RUN; all others are baselines.")
+    raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
 def _write_reports(judged: Any, options: dict[str, Any]) -> None:
@@ -70,7 +135,7 @@ def _write_reports(judged: Any, options: dict[str, Any]) -> None:
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
 
     reports: dict[Path | None, Callable[[], str]] = {
-        options["junit"]: lambda: diff_junit(judged.comparison, judged.verdict, judged.policy),
+        options["junit"]: lambda: diff_junit(judged.comparison, judged.verdict),
         options["markdown"]: lambda: diff_markdown(judged.comparison, judged.verdict),
     }
     for path, make in reports.items():

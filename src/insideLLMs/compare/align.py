@@ -29,9 +29,15 @@ class Aligned(NamedTuple):
     candidate_line: bytes
 
 
-def align(baseline: RunView, candidate: RunView, pairing: Pairing) -> Iterator[Aligned]:
-    """Yield every Trial of either run once, in order. Raises CompareError for unsorted or doubled records."""
-    named = _probes_told_apart_by_dataset(baseline, candidate)
+def align(
+    baseline: RunView, candidate: RunView, pairing: Pairing, *, named: frozenset[str] | None = None
+) -> Iterator[Aligned]:
+    """Yield every Trial of either run once, in order. Raises CompareError for unsorted or doubled records.
+
+    `named` are the probes whose Trials are told apart by dataset, where further runs have a say in it.
+    """
+    if named is None:
+        named = probes_told_apart_by_dataset(baseline, candidate)
     ours = _Side(baseline, pairing.baseline_ranks, named)
     theirs = _Side(candidate, pairing.candidate_ranks, named, sort=not pairing.keeps_order)
     return _merge(ours, theirs, _check_order(baseline, candidate), same_ids=pairing.same_ids)
@@ -137,7 +143,6 @@ def _check_order(baseline: RunView, candidate: RunView) -> Callable[[Key, Key, F
     return complain
 
 
-def _probes_told_apart_by_dataset(baseline: RunView, candidate: RunView) -> frozenset[str]:
-    return frozenset(
-        probe for view in (baseline, candidate) for probe, names in view.datasets.items() if len(set(names)) > 1
-    )
+def probes_told_apart_by_dataset(*views: RunView) -> frozenset[str]:
+    """Return the probes that run over several datasets in any of the runs."""
+    return frozenset(probe for view in views for probe, names in view.datasets.items() if len(set(names)) > 1)

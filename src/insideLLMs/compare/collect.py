@@ -1,9 +1,11 @@
 """Compare two runs: one streaming pass that classes, counts and keeps the worst."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from insideLLMs.compare.align import Aligned, align
+import msgspec
+
+from insideLLMs.compare.align import Aligned, align, probes_told_apart_by_dataset
 from insideLLMs.compare.classify import ChangeClass, Finding, classify
 from insideLLMs.compare.comparison import (
     Change,
@@ -12,13 +14,16 @@ from insideLLMs.compare.comparison import (
     ModelPair,
     NameListing,
     ProbeTally,
+    RunName,
     RunSide,
     Tally,
     TrialName,
 )
 from insideLLMs.compare.details import describe, model_pair, name_trial
 from insideLLMs.compare.levels import Level, score_moves
+from insideLLMs.compare.observations import Observations, Observed, Watch
 from insideLLMs.compare.pairing import Pairing, pair_models
+from insideLLMs.compare.pool import Pool
 from insideLLMs.compare.served import ServedFacts
 from insideLLMs.compare.tally import Counting
 from insideLLMs.compare.view import RunView
@@ -48,6 +53,8 @@ def compare(
     candidate: RunView,
     options: CompareOptions | None = None,
     observe: Observe | None = None,
+    *,
+    named: frozenset[str] | None = None,
 ) -> Comparison:
     """Compare two runs Trial by Trial, in memory that does not grow with them.
 
@@ -57,11 +64,27 @@ def compare(
     options = options or CompareOptions()
     pairing = pair_models(baseline, candidate, options.pairs)
     ledger = _Ledger(options, pairing)
-    for pair in align(baseline, candidate, pairing):
+    for pair in align(baseline, candidate, pairing, named=named):
         finding = ledger.add(pair)
         if observe is not None:
             observe(pair, finding)
     return ledger.close(baseline, candidate)
+
+
+def compare_with(
+    baselines: Sequence[RunView], candidate: RunView, options: CompareOptions | None = None, watch: Watch | None = None
+) -> tuple[Comparison, Observed]:
+    """Compare `candidate` with the last of `baselines` Trial by Trial, and observe it against all of them."""
+    options = options or CompareOptions()
+    newest, others = baselines[-1], baselines[:-1]
+    named = probes_told_apart_by_dataset(*baselines, candidate)
+    pairing = pair_models(newest, candidate, options.pairs)
+    pool = Pool(others, candidate, pairing, options.pairs, named)
+    told = replace(watch or Watch(), several_models=len(pairing.pairs) > 1)
+    observations = Observations(told, pool)
+    comparison = compare(newest, candidate, options, observations, named=named)
+    names = tuple(RunName(run_id=run.run_id, label=run.label) for run in others)
+    return msgspec.structs.replace(comparison, pool=names), observations.observed()
 
 
 Severity = tuple[int, int, float, int]

@@ -14,6 +14,13 @@ class RunSide(msgspec.Struct, frozen=True, kw_only=True):
     trials: int
 
 
+class RunName(msgspec.Struct, frozen=True, kw_only=True):
+    """A further run of the baseline, which the statistics read beside the one that is shown."""
+
+    run_id: str
+    label: str
+
+
 class ModelPair(msgspec.Struct, frozen=True, kw_only=True):
     """Two models that were compared with each other; one is None where the other had no counterpart."""
 
@@ -145,7 +152,8 @@ class UsageChange(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Baseline against candidate: what differs, and what does not, with counts that add up.
 
-    `changes` holds what is neither unchanged, edited, new nor removed; those have lists of their own.
+    `changes` holds what is neither unchanged, edited, new nor removed; those have lists of their own. `pool` names
+    the baseline's further runs, oldest first.
     """
 
     baseline: RunSide
@@ -161,3 +169,4 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     served: tuple[ServedChange, ...]
     usage: UsageChange
     warnings: tuple[str, ...]
+    pool: tuple[RunName, ...] = ()

@@ -1,139 +1,101 @@
 """The gate: a Policy read against a Comparison gives a Verdict with its evidence.
 
-A policy is a function in `POLICIES`, named as in `gate: {fail_on: ...}`. Around all of them the gate fails
-closed: nothing aligned, or too little answered, is inconclusive and never green, and a candidate that answered
-nothing has failed.
+The policies are in `policies`. Around all of them the gate fails closed: nothing aligned, or too little
+answered, is inconclusive and never green, and a candidate that answered nothing has failed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import msgspec
 
+from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.classify import ChangeClass
-from insideLLMs.compare.comparison import Comparison, ProbeTally, Tally, TrialName
+from insideLLMs.compare.comparison import Comparison, Tally, TrialName
+from insideLLMs.compare.policies import Rule, Scope, State, apply, blamed_classes, resolve
+from insideLLMs.compare.states import Transitions, transitions
+from insideLLMs.compare.statistics import Assessment
 from insideLLMs.core.errors import CompareError, ExitCode
 from insideLLMs.core.types import GateSpec
 
-State = Literal["passed", "failed", "inconclusive"]
-MISSING_LIMIT = 0.05
-"""The share of aligned Trials that may lack an answer on a side before a pass becomes inconclusive."""
 _LOOK_FIRST = 10
-
-REGRESSIONS = (ChangeClass.REGRESSED, ChangeClass.NEWLY_FAILING)
-CHANGES = (*REGRESSIONS, ChangeClass.CHANGED, ChangeClass.IMPROVED, ChangeClass.FIXED, ChangeClass.RECOVERED)
-
-
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """What the policy found in its scope: all probes without a rule of their own, or the one named.
-
-    `counts` names each class that counts against the policy; `broken` is whether their sum is above `tolerance`.
-    """
-
-    scope: str | None
-    fail_on: str
-    tolerance: int
-    trials: int
-    counts: dict[str, int]
-    broken: bool
-
-    @property
-    def counted(self) -> int:
-        """How many Trials count against the policy."""
-        return sum(self.counts.values())
+_READS_TRIALS = {"changes", "regressions", "confirmed", "churn"}
+_STATISTICAL = {"significant", "non-inferior", "churn"}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Pass or fail, with the evidence: why, by which rules, and which examples to look at first."""
+    """Pass or fail, with the evidence: why, by which rules, and which examples to look at first.
+
+    `policy` is as asked for, `resolved` what `auto` came to. `assessment` is over all probes, whatever the policy;
+    None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor.
+    """
 
     state: State
     policy: str
+    resolved: str
     exit_code: int
     reasons: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
     look_first: tuple[TrialName, ...] = ()
+    assessment: Assessment | None = None
+    states: Transitions | None = None
+    noise: NoiseFloor | None = None
+    confirmed: Confirmed | None = None
+    remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """The part of a comparison that one rule judges; `name` is None for all that have no rule of their own."""
+def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) -> Verdict:
+    """Judge a comparison by a policy; the statistical policies read `basis`.
 
-    name: str | None
-    spec: GateSpec
-    probes: tuple[ProbeTally, ...]
-
-    @property
-    def trials(self) -> int:
-        """The aligned Trials in scope."""
-        return sum(probe.tally.aligned for probe in self.probes)
-
-    def count(self, kind: ChangeClass) -> int:
-        """The Trials of one class in scope."""
-        return sum(probe.tally.classes[kind] for probe in self.probes)
-
-
-Policy = Callable[[Scope], Rule]
-
-
-def _counting(kinds: Sequence[ChangeClass]) -> Policy:
-    def apply(scope: Scope) -> Rule:
-        counts = {kind.value: scope.count(kind) for kind in kinds}
-        return Rule(
-            scope=scope.name,
-            fail_on=scope.spec.fail_on,
-            tolerance=scope.spec.tolerance,
-            trials=scope.trials,
-            counts=counts,
-            broken=sum(counts.values()) > scope.spec.tolerance,
+    Raises CompareError for a policy or a probe that there is not.
+    """
+    _check_probes(comparison, spec)
+    if basis is None and spec.fail_on == "auto":
+        raise CompareError(
+            "the gate's policy 'auto' reads scores by item, and was given counts alone",
+            fix="judge with a Basis, made of what `compare_with` observed",
         )
-
-    return apply
-
-
-_COUNTED: Mapping[str, Sequence[ChangeClass]] = {"never": (), "changes": CHANGES, "regressions": REGRESSIONS}
-POLICIES: Mapping[str, Policy] = {name: _counting(kinds) for name, kinds in _COUNTED.items()}
-
-
-def counted_classes(spec: GateSpec, probe: str) -> frozenset[str]:
-    """Return the classes that count against the policy for this probe."""
-    return frozenset(kind.value for kind in _COUNTED.get(spec.probes.get(probe, spec).fail_on, ()))
-
-
-def judge(comparison: Comparison, spec: GateSpec) -> Verdict:
-    """Judge a comparison by a policy. Raises CompareError for a policy or a probe that there is not."""
-    scopes = _scopes(comparison, spec)
-    rules = tuple(_policy(scope.spec)(scope) for scope in scopes)
-    fatal = _nothing_answered(comparison.overall, spec)
-    doubts = _doubts(comparison, scopes)
-    broken = [rule for rule in rules if rule.broken]
-    reasons = [*fatal, *(_explain(rule) for rule in broken)]
-    state: State = "failed" if reasons else "inconclusive" if doubts else "passed"
+    scopes = _scopes(comparison, spec, basis)
+    rules = tuple(apply(scope, basis) for scope in scopes)
+    fatal = _nothing_answered(comparison.overall, scopes)
+    doubts = _doubts(comparison, scopes, rules)
+    broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
+    state: State = "failed" if fatal or broken else "inconclusive" if doubts else "passed"
+    reasons = [*fatal, *broken]
     if not comparison.overall.aligned:
         state = "inconclusive"
     if state != "failed":
-        reasons = [*doubts] or [_explain(rule) for rule in rules]
+        reasons = doubts or [reason for rule in rules for reason in rule.reasons]
     code = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "inconclusive": ExitCode.INCONCLUSIVE}[state]
     return Verdict(
         state=state,
         policy=spec.fail_on,
+        resolved=resolve(spec, basis),
         exit_code=int(code),
-        reasons=(*reasons, *_remarks(comparison.overall)),
+        reasons=(*reasons, *_listed(comparison.overall)),
         rules=rules,
-        look_first=_look_first(comparison, spec),
+        look_first=_look_first(comparison, rules),
+        assessment=_assess(comparison, spec, rules, basis),
+        states=transitions(basis.observed.tally, tuple(basis.observed.probes)) if basis is not None else None,
+        noise=basis.floor if basis is not None else None,
+        confirmed=basis.confirmed if basis is not None else None,
+        remarks=_remarks(basis),
     )
 
 
-def _policy(spec: GateSpec) -> Policy:
-    policy = POLICIES.get(spec.fail_on)
-    if policy is None:
-        raise CompareError(
-            f"the gate's policy {spec.fail_on!r} is unknown", fix=f"fail_on is one of {', '.join(sorted(POLICIES))}"
-        )
-    return policy
+def rule_of(verdict: Verdict, probe: str) -> Rule | None:
+    """Return the rule that judges a probe."""
+    own = (rule for rule in verdict.rules if rule.scope == probe)
+    rest = (rule for rule in verdict.rules if rule.scope is None)
+    return next(own, None) or next(rest, None)
 
 
-def _scopes(comparison: Comparison, spec: GateSpec) -> tuple[Scope, ...]:
+def counted_classes(verdict: Verdict, probe: str) -> frozenset[str]:
+    """Return the classes whose Trials count as failures of this probe."""
+    rule = rule_of(verdict, probe)
+    return blamed_classes(rule) if rule is not None else frozenset()
+
+
+def _check_probes(comparison: Comparison, spec: GateSpec) -> None:
     known = sorted({probe.probe for probe in comparison.probes})
     for name in sorted(spec.probes):
         if name not in known:
@@ -141,59 +103,68 @@ def _scopes(comparison: Comparison, spec: GateSpec) -> tuple[Scope, ...]:
                 f"the gate has a rule for the probe {name!r}, which neither run has",
                 fix=f"name one of {', '.join(known) or 'none'}, or take the rule out",
             )
-    own = [(name, spec.probes[name]) for name in known if name in spec.probes]
-    rest = tuple(probe for probe in comparison.probes if probe.probe not in spec.probes)
+
+
+def _scopes(comparison: Comparison, spec: GateSpec, basis: Basis | None) -> tuple[Scope, ...]:
+    """Split the probes by rule. Several statistical rules share alpha, unless a probe has an alpha of its own."""
+    own = {name: spec.of_probe(name) for name in sorted(spec.probes)}
+    rest = tuple(probe for probe in comparison.probes if probe.probe not in own)
     scopes = [
         Scope(name=name, spec=rule, probes=tuple(probe for probe in comparison.probes if probe.probe == name))
-        for name, rule in own
+        for name, rule in own.items()
     ]
-    return (Scope(name=None, spec=spec, probes=rest), *scopes) if rest or not own else tuple(scopes)
+    if rest or not own:
+        scopes.insert(0, Scope(name=None, spec=msgspec.structs.replace(spec, probes={}), probes=rest))
+    resolved = [msgspec.structs.replace(scope.spec, fail_on=resolve(scope.spec, basis)) for scope in scopes]
+    sharing = sum(
+        rule.fail_on in _STATISTICAL and not _has_own_alpha(spec, scope.name)
+        for rule, scope in zip(resolved, scopes, strict=True)
+    )
+    return tuple(
+        Scope(
+            name=scope.name,
+            spec=rule
+            if _has_own_alpha(spec, scope.name) or rule.fail_on not in _STATISTICAL
+            else msgspec.structs.replace(rule, alpha=rule.alpha / sharing),
+            probes=scope.probes,
+        )
+        for rule, scope in zip(resolved, scopes, strict=True)
+    )
 
 
-def _gating(specs: Iterable[GateSpec]) -> bool:
-    return any(spec.fail_on != "never" for spec in specs)
+def _has_own_alpha(spec: GateSpec, probe: str | None) -> bool:
+    return probe is not None and spec.probes[probe].alpha is not None
 
 
-def _nothing_answered(overall: Tally, spec: GateSpec) -> list[str]:
+def _nothing_answered(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
     side = overall.candidate
-    if side.trials and not side.statuses["success"] and _gating((spec, *spec.probes.values())):
+    if side.trials and not side.statuses["success"] and any(scope.spec.fail_on != "never" for scope in scopes):
         return [f"the candidate answered none of its {side.trials:,} trials"]
     return []
 
 
-def _doubts(comparison: Comparison, scopes: Sequence[Scope]) -> list[str]:
-    overall = comparison.overall
-    if not overall.aligned:
+def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rule]) -> list[str]:
+    if not comparison.overall.aligned:
         return ["nothing to judge: the two runs have no trial in common"]
-    doubts = []
+    doubts = [reason for rule in rules if rule.state == "inconclusive" for reason in rule.reasons]
     for scope in scopes:
-        if scope.spec.fail_on == "never":
+        if scope.spec.fail_on not in _READS_TRIALS:
             continue
-        where = f"probe {scope.name!r}: " if scope.name else ""
         missing = scope.count(ChangeClass.ERRORED) + scope.count(ChangeClass.SKIPPED)
         usable = scope.trials - scope.count(ChangeClass.EDITED)
         if usable <= 0:
-            doubts.append(f"{where}nothing to judge: no trial of the baseline can be compared with its counterpart")
-        elif missing > MISSING_LIMIT * usable:
             doubts.append(
-                f"{where}{missing:,} of {usable:,} trials have no answer to compare (skipped, or failed on both "
-                f"sides): more than {MISSING_LIMIT:.0%}"
+                f"{scope.where}nothing to judge: no trial of the baseline can be compared with its counterpart"
+            )
+        elif missing > scope.spec.max_missing * usable:
+            doubts.append(
+                f"{scope.where}{missing:,} of {usable:,} trials have no answer to compare (skipped, or failed on both "
+                f"sides): more than {scope.spec.max_missing:.0%}"
             )
     return doubts
 
 
-def _explain(rule: Rule) -> str:
-    where = f"probe {rule.scope!r}: " if rule.scope else ""
-    if not rule.counts:
-        return f"{where}the policy is never to fail; {rule.trials:,} trials were compared"
-    parts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in rule.counts.items() if count)
-    sums = f" ({parts})" if parts else ""
-    return (
-        f"{where}{rule.counted:,} of {rule.trials:,} trials count as {rule.fail_on}{sums}; {rule.tolerance:,} tolerated"
-    )
-
-
-def _remarks(overall: Tally) -> list[str]:
+def _listed(overall: Tally) -> list[str]:
     listed = [
         f"{overall.classes[kind]:,} {kind.value}"
         for kind in (ChangeClass.REMOVED, ChangeClass.NEW, ChangeClass.EDITED)
@@ -202,8 +173,37 @@ def _remarks(overall: Tally) -> list[str]:
     return [f"listed, not counted: {', '.join(listed)}"] if listed else []
 
 
-def _look_first(comparison: Comparison, spec: GateSpec) -> tuple[TrialName, ...]:
+def _look_first(comparison: Comparison, rules: Sequence[Rule]) -> tuple[TrialName, ...]:
+    blamed = {rule.scope: blamed_classes(rule) for rule in rules}
+    rest = blamed.get(None, frozenset())
     trials = (
-        change.trial for change in comparison.changes.listed if change.kind in counted_classes(spec, change.trial.probe)
+        change.trial for change in comparison.changes.listed if change.kind in blamed.get(change.trial.probe, rest)
     )
     return tuple(trial for trial, _ in zip(trials, range(_LOOK_FIRST), strict=False))
+
+
+def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], basis: Basis | None) -> Assessment | None:
+    """Return the rule's own assessment where it is over everything, else one made for the report."""
+    if basis is None:
+        return None
+    if len(rules) == 1 and rules[0].scope is None and rules[0].assessment is not None:
+        return rules[0].assessment
+    try:
+        return basis.assess({probe.probe for probe in comparison.probes}, spec)
+    except CompareError:  # a score without a declared range: only a policy that reads it need stop
+        return None
+
+
+def _remarks(basis: Basis | None) -> tuple[str, ...]:
+    if basis is None:
+        return ()
+    seen = basis.observed
+    remarks = []
+    if seen.repeated and seen.copied == seen.repeated and not basis.deterministic:
+        remarks.append(
+            f"the repeats of all {seen.repeated:,} items are alike to the byte: a cache, a fixed seed or a greedy "
+            "model; they count as one"
+        )
+    if basis.floor is not None and basis.floor.is_identical:
+        remarks.append(f"{len(basis.floor.runs)} runs of the baseline are alike to the byte")
+    return tuple(remarks)

@@ -1,13 +1,23 @@
-"""From aligned Trials to what the statistics read: items with their repeats, counted by shape in the same pass."""
+"""From aligned Trials to what the statistics read: items with their runs and repeats, counted by shape in one pass."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
 
 from insideLLMs.compare.align import Aligned, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
+from insideLLMs.compare.labels import Label, label_of
+from insideLLMs.compare.pool import ItemKey, Pool
 from insideLLMs.compare.statistics import Tally
+from insideLLMs.compare.statistics.items import RunValues
 from insideLLMs.compare.view import Facts
+from insideLLMs.core import canonical
+from insideLLMs.core.types import JsonValue, TextLevel
 
-Values = tuple[float | None, ...]
+Pattern = tuple[tuple[int | None, ...], ...]
+"""Per run, which of an item's repeats have equal labels: equal numbers stand for equal labels."""
 
 
 def observed_value(facts: Facts) -> float | None:
@@ -23,6 +33,53 @@ def observed_value(facts: Facts) -> float | None:
     return next(iter(values.values())) if len(values) == 1 else values.get("score")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """An item that passed in the newest baseline run and failed in the candidate (by their first repeats)."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    baseline_model: str
+    candidate_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What to look at beside the scores.
+
+    `churn` is the level at which runs are held against each other, `churn_of` the levels of single probes.
+    `noise` are the levels at which the baseline's runs are compared with each other. Both take two or more
+    baseline runs. `flips` keeps the items that went from pass to fail.
+    """
+
+    several_models: bool = False
+    cluster: str = "cluster"
+    churn: TextLevel | None = None
+    churn_of: Mapping[str, TextLevel] = field(default_factory=dict)
+    noise: tuple[TextLevel, ...] = ()
+    flips: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Observed:
+    """What one pass saw.
+
+    `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
+    of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
+    was the candidate. `repeated` items have two or more repeats in a run; in `copied` of them all were alike to
+    the byte.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    probes: dict[str, str] = field(default_factory=dict)
+    odd: dict[str, tuple[int, int]] = field(default_factory=dict)
+    noise: dict[TextLevel, Counter[Pattern]] = field(default_factory=dict)
+    repeated: int = 0
+    copied: int = 0
+    flips: list[Flip] = field(default_factory=list)
+
+
 class Observations:
     """An observer for `compare` that groups Trials into items: one per probe, example and pair of models.
 
@@ -31,48 +88,135 @@ class Observations:
     ``probe · model``.
     """
 
-    def __init__(self, *, several_models: bool = False) -> None:
-        self._several = several_models
-        self._counts: Counter[tuple[str, Values, Values]] = Counter()
-        self._item: Key | None = None
-        self._name = ""
-        self._before: list[float | None] = []
-        self._after: list[float | None] = []
+    def __init__(self, watch: Watch | None = None, pool: Pool | None = None) -> None:
+        self._watch = watch or Watch()
+        self._pool = pool if pool is not None and len(pool) else None
+        self._mark = b'"' + self._watch.cluster.encode() + b'":'
+        self._counts: Counter[tuple[str, RunValues, RunValues, str | None]] = Counter()
+        self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
+        self._item: ItemKey | None = None
+        self._line = b""
+        self._before: list[Facts] = []
+        self._after: list[Facts] = []
 
     def __call__(self, pair: Aligned, finding: Finding) -> None:
         """Take in the next Trial of the join."""
-        before, after = pair.baseline, pair.candidate
-        if self._item is None or pair.key[:4] != self._item[:4]:
+        key: Key = pair.key
+        if self._item is None or key[:4] != self._item:
             self._close()
-            self._item = pair.key
-            self._name = self._name_of(before or after)
-        if finding.kind is ChangeClass.EDITED:
-            return
-        if before is after and before is not None:
-            value = observed_value(before)
-            self._before.append(value)
-            self._after.append(value)
-            return
-        if before is not None:
-            self._before.append(observed_value(before))
-        if after is not None:
-            self._after.append(observed_value(after))
+            self._item = key[:4]
+            self._line = pair.candidate_line or pair.baseline_line
+        if pair.candidate is not None:
+            self._after.append(pair.candidate)
+        if pair.baseline is not None and finding.kind is not ChangeClass.EDITED:
+            self._before.append(pair.baseline)
+
+    def observed(self) -> Observed:
+        """Return all that was seen; nothing may be added afterwards."""
+        self._close()
+        for (name, before, after, cluster), count in self._counts.items():
+            self._seen.tally.add_equal(name, before, after, count=count, cluster=cluster)
+        return self._seen
 
     def tally(self) -> Tally:
-        """Return the items seen so far, for `statistics.assess`."""
-        self._close()
-        tally = Tally()
-        for (name, before, after), count in self._counts.items():
-            tally.add_equal(name, (before,), (after,), count=count)
-        return tally
-
-    def _name_of(self, facts: Facts | None) -> str:
-        assert facts is not None
-        return f"{facts.probe} · {facts.model}" if self._several else facts.probe
+        """Return the items seen, for `statistics.assess`."""
+        return self.observed().tally
 
     def _close(self) -> None:
-        if self._before and self._after:
-            self._counts[self._name, tuple(self._before), tuple(self._after)] += 1
-        self._before.clear()
-        self._after.clear()
-        self._item = None
+        before, after = self._before, self._after
+        if self._pool is None:
+            if before and after:
+                self._add(after[0], (before,), after)
+        elif self._item is not None:
+            self._close_pooled(self._item)
+        before.clear()
+        after.clear()
+
+    def _close_pooled(self, item: ItemKey) -> None:
+        assert self._pool is not None
+        runs: list[Sequence[Facts]] = [*self._pool.take(item), self._before]
+        if not self._after:
+            return
+        digest = self._after[0].example_digest
+        runs = [run if run and run[0].example_digest == digest else () for run in runs]
+        if any(runs):
+            self._add(self._after[0], runs, self._after)
+
+    def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], after: Sequence[Facts]) -> None:
+        name = self._name_of(facts)
+        before = tuple(_values(run) for run in runs)
+        values = _values(after)
+        self._counts[name, before, (values,), self._cluster()] += 1
+        if len(after) > 1:
+            self._add_repeats(after)
+        if self._pool is not None:
+            self._add_churn(name, facts.probe, runs, after)
+            for level, counter in self._seen.noise.items():
+                counter[_pattern(runs, level)] += 1
+        if self._watch.flips and values[0] == 0.0 and before[-1][:1] == (1.0,):
+            self._add_flip(name, runs[-1][0], facts)
+
+    def _name_of(self, facts: Facts) -> str:
+        name = f"{facts.probe} · {facts.model}" if self._watch.several_models else facts.probe
+        if name not in self._seen.probes:
+            self._seen.probes[name] = facts.probe
+        return name
+
+    def _cluster(self) -> str | None:
+        return _cluster_of(self._line, self._watch.cluster) if self._mark in self._line else None
+
+    def _add_repeats(self, trials: Sequence[Facts]) -> None:
+        self._seen.repeated += 1
+        self._seen.copied += len({bytes(facts.response) for facts in trials}) == 1
+
+    def _add_churn(self, name: str, probe: str, runs: Sequence[Sequence[Facts]], after: Sequence[Facts]) -> None:
+        level = self._watch.churn_of.get(probe, self._watch.churn)
+        if level is None or not (runs[-1] and runs[-2]):
+            return
+        first, second, candidate = (label_of(run[0], level) for run in (runs[-2], runs[-1], after))
+        if first is None or second is None or candidate is None or len({first, second, candidate}) != 2:
+            return
+        odd, times = self._seen.odd.get(name, (0, 0))
+        self._seen.odd[name] = (odd + 1, times + (first == second))
+
+    def _add_flip(self, name: str, before: Facts, after: Facts) -> None:
+        flip = Flip(
+            probe=name,
+            dataset=after.dataset,
+            example_id=after.example_id,
+            baseline_model=before.model,
+            candidate_model=after.model,
+        )
+        self._seen.flips.append(flip)
+
+
+def _values(trials: Sequence[Facts]) -> tuple[float | None, ...]:
+    return tuple(observed_value(facts) for facts in trials)
+
+
+def _pattern(runs: Sequence[Sequence[Facts]], level: TextLevel) -> Pattern:
+    numbers: dict[Label, int] = {}
+    found: list[tuple[int | None, ...]] = []
+    for run in runs:
+        labels = [label_of(facts, level) for facts in run]
+        found.append(tuple(None if label is None else numbers.setdefault(label, len(numbers)) for label in labels))
+    return tuple(found)
+
+
+class _Fields(msgspec.Struct, frozen=True):
+    fields: dict[str, JsonValue] = {}
+
+
+class _Line(msgspec.Struct, frozen=True):
+    example: _Fields
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def _cluster_of(line: bytes, name: str) -> str | None:
+    """Return the cluster that the example names; text as it is, any other value in its canonical spelling."""
+    value = _decode(line).example.fields.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    return canonical.line(value).decode()

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -249,12 +249,59 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     telemetry: bool = True
 
 
-class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The gate's Policy: what fails it, and how many of those are tolerated (overall, and per probe)."""
+FailOn = Literal["auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "non-inferior"]
+TextLevel = Literal["verdict", "structured", "normalised", "exact"]
+Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Quantity = Literal["latency_ms", "input_tokens", "output_tokens", "characters", "cost_usd"]
 
-    fail_on: Literal["never", "changes", "regressions"] = "never"
-    tolerance: int = 0
-    probes: dict[str, "GateSpec"] = {}
+
+class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The gate's settings for one probe; None leaves the gate's own word."""
+
+    fail_on: FailOn | None = None
+    tolerance: Count | None = None
+    alpha: Share | None = None
+    min_effect: Part | None = None
+    margin: Share | None = None
+    level: TextLevel | None = None
+    errors_as: Literal["missing", "fail"] | None = None
+    score_range: tuple[float, float] | None = None
+
+
+class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The gate's Policy. Effects, drops and margins are differences of rates: 0.05 is five points.
+
+    `tolerance` is how many changes or regressions are let through. `alpha` bounds the chance that an unchanged
+    system fails. A drop below `min_effect` passes; `wanted_drop` is the one to plan for. `margin` belongs to
+    non-inferior. `level` is how deep `churn` looks. `cluster` names the example field of items that share their
+    noise. `max_growth` bounds, per quantity, the growth that is allowed: 0.1 is ten percent. `probes` overrides
+    by probe id.
+    """
+
+    fail_on: FailOn = "auto"
+    tolerance: Count = 0
+    alpha: Share = 0.05
+    min_effect: Part = 0.0
+    wanted_drop: Share = 0.05
+    margin: Share = 0.05
+    max_missing: Part = 0.05
+    require_power: bool = False
+    errors_as: Literal["missing", "fail"] = "missing"
+    run_level: bool = False
+    independent_repeats: bool = False
+    level: TextLevel = "normalised"
+    cluster: str = "cluster"
+    score_range: tuple[float, float] | None = None
+    max_growth: dict[Quantity, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    probes: dict[str, ProbeGateSpec] = {}
+
+    def of_probe(self, probe: str) -> "GateSpec":
+        """Return the settings that hold for a probe."""
+        own = self.probes.get(probe, ProbeGateSpec())
+        said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
+        return msgspec.structs.replace(self, probes={}, **said)
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

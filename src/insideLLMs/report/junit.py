@@ -5,7 +5,6 @@ import re
 
 from insideLLMs.compare.comparison import Answer, Change, Comparison, ProbeTally
 from insideLLMs.compare.gate import Verdict, counted_classes
-from insideLLMs.core.types import GateSpec
 from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten
 
@@ -14,13 +13,13 @@ _TEXT_LIMIT = 4_000
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def diff_junit(comparison: Comparison, verdict: Verdict, spec: GateSpec) -> str:
+def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
     """Write JUnit XML.
 
     Trials that did not change are one case per suite that says how many they are; a last suite holds the gate's
     verdict, so that a gate that fails or cannot decide is red even where no single Trial is to blame.
     """
-    suites = [_suite(comparison, probe, spec) for probe in comparison.probes]
+    suites = [_suite(comparison, probe, verdict) for probe in comparison.probes]
     suites.append(_gate_suite(verdict))
     failures = sum(failed for _, _, failed in suites)
     tests = sum(count for _, count, _ in suites)
@@ -34,8 +33,8 @@ def diff_junit(comparison: Comparison, verdict: Verdict, spec: GateSpec) -> str:
 Suite = tuple[str, int, int]
 
 
-def _suite(comparison: Comparison, probe: ProbeTally, spec: GateSpec) -> Suite:
-    counted = counted_classes(spec, probe.probe)
+def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> Suite:
+    counted = counted_classes(verdict, probe.probe)
     name = wording.member(probe, several=len(comparison.models) > 1)
     changes = [
         change

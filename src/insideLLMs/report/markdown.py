@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from insideLLMs.compare.comparison import Change, Comparison
 from insideLLMs.compare.gate import Verdict
-from insideLLMs.report import wording
+from insideLLMs.report import evidence, wording
 from insideLLMs.report.safe_text import printable, shorten
 from insideLLMs.report.word_diff import word_diff
 
@@ -18,6 +18,7 @@ SIZE_LIMIT = 60_000
 """GitHub refuses comments above 65,536 characters."""
 _INLINE_LIMIT = 200
 _TEXT_LIMIT = 1_000
+_ROWS = 50
 _SPECIAL = re.compile(r"([\\`*_\[\]#!|~$])")
 _LINK = re.compile(r"(?i)(:)(//)|(www)(\.)")
 _REFERENCE = re.compile(r"([@#])(?=\w)")  # GitHub links these after Markdown is done, so no backslash helps
@@ -63,7 +64,7 @@ def fence(text: str, limit: int = _TEXT_LIMIT, language: str = "text") -> str:
 
 def _head(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     state = f"{_MARKS[verdict.state]} insideLLMs: {wording.MARKS[verdict.state].lower()}"
-    yield f"## {state} (gate: {escape(verdict.policy)})"
+    yield f"## {state} (gate: {escape(wording.policy(verdict))})"
     yield ""
     yield from (f"- {escape(reason, 500)}" for reason in verdict.reasons)
     yield ""
@@ -80,10 +81,24 @@ def _head(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
         cells = (escape(name, 80), wording.paired_rates(tally), wording.points(tally), wording.classes(tally))
         yield f"| {' | '.join(cells)} |"
     yield ""
+    yield from _evidence(verdict)
     for change in comparison.served[:5]:
         before, after = (escape(value or "not said", 80) for value in (change.baseline, change.candidate))
         yield f"- served {wording.words(change.field)} changed: {before} → {after} in {change.trials:,} trials"
     yield from (f"- {escape(warning, 300)}" for warning in comparison.warnings[:20])
+    yield ""
+
+
+def _evidence(verdict: Verdict) -> Iterator[str]:
+    found = verdict.assessment
+    if found is not None and found.overall.n_paired:
+        yield f"| {' | '.join(evidence.COLUMNS)} |"
+        yield f"|{' --- |' * len(evidence.COLUMNS)}"
+        rows = list(evidence.evidence_rows(found))
+        shown = rows if len(rows) <= _ROWS else [*rows[:_ROWS], rows[-1]]
+        yield from (f"| {' | '.join((escape(row[0], 80), *row[1:]))} |" for row in shown)
+        yield ""
+    yield from (f"- {escape(line, 500)}" for line in evidence.evidence_lines(verdict))
     yield ""
 
 

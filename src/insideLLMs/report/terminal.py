@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from insideLLMs.compare.comparison import Change, Comparison, RunSide, ServedChange
 from insideLLMs.compare.gate import Verdict
-from insideLLMs.report import wording
+from insideLLMs.report import evidence, wording
 from insideLLMs.report.safe_text import printable, shorten
 from insideLLMs.report.word_diff import Segment, word_diff
 
@@ -90,13 +90,15 @@ def render_comparison(
     if left and limit > 0:
         parts += [_plain(""), _styled(f"… and {left:,} more; --limit shows more, --json lists them", _DIM)]
     if verdict is not None:
-        parts += [_plain(""), *_verdict(verdict)]
+        parts += [*_evidence(verdict), _plain(""), *_verdict(verdict)]
     return _draw(parts, width=width, color=color)
 
 
 def _header(comparison: Comparison) -> "Table":
     grid = _grid()
     grid.add_row("baseline", _side(comparison.baseline))
+    if comparison.pool:
+        grid.add_row("  and", _plain(", ".join(run.label for run in comparison.pool)))
     grid.add_row("candidate", _side(comparison.candidate))
     renamed = [pair for pair in comparison.models if pair.baseline != pair.candidate]
     if renamed:
@@ -189,9 +191,20 @@ def _diff_text(diff: Iterable[Segment]) -> "Text":
     return text
 
 
+def _evidence(verdict: Verdict) -> "Iterable[RenderableType]":
+    if verdict.assessment is not None and verdict.assessment.overall.n_paired:
+        table = _table(*evidence.COLUMNS)
+        for row in evidence.evidence_rows(verdict.assessment):
+            table.add_row(*(_plain(cell) for cell in row))
+        yield _plain("")
+        yield _styled("evidence, in points of the pass rate or score", "bold")
+        yield table
+    yield from (_plain(f"  {line}") for line in evidence.evidence_lines(verdict))
+
+
 def _verdict(verdict: Verdict) -> "Iterable[Text]":
     line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
-    line.append(f"  gate: {verdict.policy} (exit code {verdict.exit_code})", style="")
+    line.append(f"  gate: {wording.policy(verdict)} (exit code {verdict.exit_code})", style="")
     yield line
     yield from (_plain(f"  {reason}") for reason in verdict.reasons)
     if verdict.look_first and verdict.state == "failed":

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from insideLLMs.compare.comparison import Answer, ModelPair, ProbeTally, Tally, TrialName
+from insideLLMs.compare.gate import Verdict
 from insideLLMs.report.safe_text import printable
 
 FAILURES = ("error", "timeout", "rate_limited", "skipped")
@@ -79,6 +80,11 @@ def trial(name: TrialName, *, several: bool = False) -> str:
     if name.repeat:
         parts.append(f"repeat {name.repeat}")
     return printable(" / ".join(parts))
+
+
+def policy(verdict: Verdict) -> str:
+    """Name the policy, and what `auto` came to."""
+    return verdict.policy if verdict.policy == verdict.resolved else f"{verdict.policy} = {verdict.resolved}"
 
 
 def told(answer: Answer | None) -> str:

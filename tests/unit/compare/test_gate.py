@@ -4,7 +4,7 @@ import pytest
 
 from insideLLMs.compare import compare, judge
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.types import GateSpec, ProbeGateSpec
 from support.compared_runs import record, view
 
 GOOD = [record(f"e{n:02}") for n in range(20)]
@@ -59,9 +59,9 @@ def test_a_probe_with_a_rule_of_its_own_is_judged_by_it_alone():
     before = [record(f"e{n}", probe=probe) for n in range(5) for probe in ("a", "b")]
     after = [record(f"e{n}", probe=probe, passed=probe == "a" or n > 0) for n in range(5) for probe in ("a", "b")]
     assert verdict(before, after, fail_on="regressions").state == "failed"
-    lenient = {"b": GateSpec(fail_on="regressions", tolerance=1)}
+    lenient = {"b": ProbeGateSpec(fail_on="regressions", tolerance=1)}
     assert verdict(before, after, fail_on="regressions", probes=lenient).state == "passed"
-    strict = {"b": GateSpec(fail_on="regressions")}
+    strict = {"b": ProbeGateSpec(fail_on="regressions")}
     found = verdict(before, after, fail_on="never", probes=strict)
     assert found.state == "failed"
     assert "probe 'b'" in found.reasons[0]
@@ -69,7 +69,7 @@ def test_a_probe_with_a_rule_of_its_own_is_judged_by_it_alone():
 
 def test_a_rule_for_an_unknown_probe_is_an_error():
     with pytest.raises(CompareError, match="nonesuch"):
-        verdict(GOOD, GOOD, fail_on="changes", probes={"nonesuch": GateSpec()})
+        verdict(GOOD, GOOD, fail_on="changes", probes={"nonesuch": ProbeGateSpec()})
 
 
 @pytest.mark.parametrize("fail_on", ["never", "changes", "regressions"])

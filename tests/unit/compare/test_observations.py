@@ -1,13 +1,13 @@
 """What the statistics are fed follows from the aligned Trials alone."""
 
 from insideLLMs.compare import compare
-from insideLLMs.compare.observations import Observations
+from insideLLMs.compare.observations import Observations, Watch
 from insideLLMs.compare.statistics import assess
 from support.compared_runs import record, view
 
 
 def shapes(before, after, **options):
-    observations = Observations(**options)
+    observations = Observations(Watch(**options))
     compare(view(before), view(after), observe=observations)
     return {
         (shape.probe, shape.baseline, shape.candidate): count for shape, count in observations.tally().counts.items()

@@ -81,7 +81,7 @@ def test_inline_text_in_markdown_is_one_line_without_live_signs(text):
 
 
 def test_junit_has_a_suite_per_probe_and_a_failure_per_regression():
-    root = ET.fromstring(diff_junit(*small(), SPEC))
+    root = ET.fromstring(diff_junit(*small()))
     suite = root.find("testsuite[@name='logic']")
     assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == ["d / e0"]
     assert len(suite.findall("testcase/skipped")) == 1
@@ -92,11 +92,11 @@ def test_junit_has_a_suite_per_probe_and_a_failure_per_regression():
 
 
 def test_junit_of_hostile_texts_is_well_formed_xml():
-    root = ET.fromstring(diff_junit(*hostile(), SPEC))
+    root = ET.fromstring(diff_junit(*hostile()))
     assert len(root.findall("testsuite[@name='logic']/testcase/failure")) == len(HOSTILE) + 1
 
 
 def test_a_gate_that_cannot_decide_is_red_in_junit():
     comparison, verdict = compared([record("a")], [record("b")])
-    root = ET.fromstring(diff_junit(comparison, verdict, SPEC))
+    root = ET.fromstring(diff_junit(comparison, verdict))
     assert root.find("testsuite[@name='gate']/testcase/failure").get("type") == "inconclusive"

@@ -1,0 +1,67 @@
+"""Baseline pools and noise floors, as files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.api.compare import open_run
+from insideLLMs.compare.basis import NoiseFloor, measure_noise
+from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.labels import LEVELS
+from insideLLMs.compare.observations import Watch
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
+from insideLLMs.store.directory import read_manifest
+from insideLLMs.store.pool import NOISE, LedgerEntry, read_pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPool:
+    """A pool that has runs: its run directories, oldest first, its noise floor if measured, its ledger."""
+
+    runs: tuple[Path, ...]
+    noise: NoiseFloor | None
+    ledger: tuple[LedgerEntry, ...]
+
+
+def open_pool(path: Path) -> OpenPool:
+    """Open a pool. Raises RunDirectoryError if it has no run."""
+    pool = read_pool(path)
+    if not pool.runs:
+        raise RunDirectoryError(
+            f"{path} holds no run", fix=f"accept a first one: insidellms baseline accept RUN --pool {path}"
+        )
+    noise = read_noise(path / NOISE) if (path / NOISE).is_file() else None
+    return OpenPool(runs=pool.runs, noise=noise, ledger=pool.ledger)
+
+
+def noise_of(runs: Sequence[Path]) -> NoiseFloor:
+    """Measure how much runs of an unchanged system differ. Raises CompareError for fewer than two."""
+    if len(runs) < 2:
+        raise CompareError("a noise floor takes two runs or more", fix="run the same experiment again")
+    views = [open_run(path) for path in runs]
+    _, observed = compare_with(views, views[-1], watch=Watch(noise=LEVELS))
+    found = measure_noise(observed, tuple(read_manifest(path).records_root for path in runs))
+    if found is None:
+        raise CompareError("the runs have no answered trial in common", fix="give runs of one experiment")
+    return found
+
+
+def write_noise(path: Path, noise: NoiseFloor) -> None:
+    """Store a noise floor."""
+    try:
+        path.write_bytes(canonical.pretty(noise))
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+
+
+def read_noise(path: Path) -> NoiseFloor:
+    """Read a stored noise floor. Raises CompareError if it is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=NoiseFloor)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CompareError(
+            f"{path} is not a noise floor: {error}", fix="measure one: insidellms noise RUN1 RUN2 --save FILE"
+        ) from error

@@ -1,0 +1,140 @@
+"""What a verdict may rest on beside the counts: scores by item, noise, confirmation, what runs say of themselves."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from insideLLMs.compare.observations import Observed
+from insideLLMs.compare.statistics import Agreement, Assessment, Settings, Tally, agreement, assess
+from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
+from insideLLMs.compare.statistics.quantities import Quantity
+from insideLLMs.core.types import GateSpec
+
+
+class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much runs of an unchanged system differ, per level; `runs` are their ids, oldest first."""
+
+    runs: tuple[str, ...]
+    levels: dict[str, Agreement]
+    format: str = "insidellms/noise/1"
+
+    @property
+    def verdicts(self) -> Agreement | None:
+        """The noise of verdicts."""
+        return self.levels.get("verdict")
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether the runs were alike to the byte."""
+        exact = self.levels.get("exact")
+        return exact is not None and exact.n > 0 and exact.is_identical
+
+
+class ConfirmedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that is broken beyond doubt: its fresh answers in both passes, and the p of the first."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    p: float
+    baseline_passes: int
+    baseline_asked: int
+    candidate_passes: int
+    candidate_asked: int
+
+
+class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """What asking again came to: of `selected` items that went from pass to fail, which are confirmed.
+
+    `calls` counts the fresh answers of both sides, `run_dirs` names where they are recorded. `unavailable` says
+    why nothing could be asked; then nothing is confirmed and nothing is refuted.
+    """
+
+    selected: int
+    items: tuple[ConfirmedItem, ...] = ()
+    calls: int = 0
+    alpha: float = ALPHA_ITEM
+    run_dirs: tuple[str, ...] = ()
+    unavailable: str = ""
+
+    def p_of(self, names: Collection[str]) -> float:
+        """Return the least p of a confirmed item of the probes `names`; 1 where none is confirmed."""
+        return min((item.p for item in self.items if item.probe in names), default=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What the statistical policies read.
+
+    `deterministic` is whether the models say that they answer alike every time; `same_experiment` whether both
+    sides ran the same experiment; `noise` a stored noise floor.
+    """
+
+    observed: Observed
+    baseline_runs: tuple[str, ...] = ()
+    candidate_runs: tuple[str, ...] = ()
+    noise: NoiseFloor | None = None
+    confirmed: Confirmed | None = None
+    deterministic: bool = False
+    same_experiment: bool = False
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+
+    @property
+    def floor(self) -> NoiseFloor | None:
+        """The noise floor: as stored, else as seen among the baseline's own runs."""
+        return self.noise or measure_noise(self.observed, self.baseline_runs)
+
+    def names_of(self, probes: Collection[str]) -> tuple[str, ...]:
+        """Return the names in the tally of `probes`."""
+        return tuple(name for name, probe in self.observed.probes.items() if probe in probes)
+
+    def assess(self, probes: Collection[str], spec: GateSpec) -> Assessment:
+        """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
+        names = self.names_of(probes)
+        return assess(_part(self.observed.tally, names), self._settings(names, spec))
+
+    def _settings(self, names: Collection[str], spec: GateSpec) -> Settings:
+        ranges = {name: spec.score_range for name in names if spec.score_range is not None}
+        own = {probe: over.score_range for probe, over in spec.probes.items() if over.score_range is not None}
+        ranges |= {name: own[probe] for name, probe in self.observed.probes.items() if probe in own and name in names}
+        noise = self.noise.verdicts if self.noise is not None else None
+        if noise is None and spec.independent_repeats:
+            noise = agreement((shape.baseline, count) for shape, count in self.observed.tally.counts.items())
+        return Settings(
+            policy="non-inferior" if spec.fail_on == "non-inferior" else "significant",
+            alpha=spec.alpha,
+            min_effect=spec.min_effect,
+            wanted_drop=spec.wanted_drop,
+            margin=spec.margin,
+            max_missing=spec.max_missing,
+            require_power=spec.require_power,
+            run_level=spec.run_level,
+            independent_repeats=spec.independent_repeats,
+            missing_as_fail=spec.errors_as == "fail",
+            confirmed_p=self._confirmed_p(names),
+            ranges=ranges,
+            noise=noise if noise is not None and noise.n else None,
+            baseline_runs=self.baseline_runs,
+            candidate_runs=self.candidate_runs,
+        )
+
+    def _confirmed_p(self, names: Collection[str]) -> float | None:
+        if self.confirmed is None or self.confirmed.unavailable:
+            return None
+        return self.confirmed.p_of(names)
+
+
+def _part(tally: Tally, names: Collection[str]) -> Tally:
+    part = Tally()
+    part.counts = {shape: count for shape, count in tally.counts.items() if shape.probe in names}
+    return part
+
+
+def measure_noise(observed: Observed, runs: tuple[str, ...]) -> NoiseFloor | None:
+    """Measure the noise floor among the runs that were watched; None with a single one."""
+    levels = {level: agreement(patterns.items()) for level, patterns in observed.noise.items()}
+    if len(runs) < 2 or not any(found.n for found in levels.values()):
+        return None
+    return NoiseFloor(runs=runs, levels={str(level): found for level, found in levels.items()})

@@ -1,0 +1,113 @@
+"""The evidence of a verdict in words and figures, for every report that shows it."""
+
+from collections.abc import Iterator
+
+from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.statistics import Assessment, Evidence
+from insideLLMs.report import wording
+
+COLUMNS = ("probe", "items", "worse/better", "change", "interval", "p", "corrected", "could see")
+_TESTS = {
+    "none": "nothing varied, so there was nothing to test",
+    "exact": "exact",
+    "enumerated": "exact",
+    "normal": "normal approximation",
+    "monte_carlo": "19,999 random relabellings",
+}
+
+
+def evidence_rows(found: Assessment) -> Iterator[tuple[str, ...]]:
+    """Yield a row per probe, in `COLUMNS`, and one over all where there are several."""
+    for evidence in found.probes:
+        yield _row(evidence.probe or "", evidence)
+    if len(found.probes) != 1:
+        yield _row("all", found.overall)
+
+
+def _row(name: str, evidence: Evidence) -> tuple[str, ...]:
+    if evidence.delta is None or evidence.low is None or evidence.high is None:
+        return (name, "0", "–", "–", "–", "–", "–", "–")
+    corrected = "–" if evidence.p_holm is None else p_value(evidence.p_holm)
+    seen = "–" if evidence.detectable is None else f"−{evidence.detectable * 100:.1f}"
+    return (
+        name,
+        f"{evidence.n_paired:,}",
+        f"{evidence.n_worse:,}/{evidence.n_better:,}",
+        signed(evidence.delta),
+        f"{signed(evidence.low)} to {signed(evidence.high)}",
+        p_value(evidence.p_used),
+        corrected,
+        seen,
+    )
+
+
+def evidence_lines(verdict: Verdict) -> Iterator[str]:
+    """Yield what a reviewer needs beside the table: test, sensitivity, noise, confirmation."""
+    found = verdict.assessment
+    if found is not None:
+        yield f"test: {tell_test(found)}"
+        if found.overall.n_paired:
+            yield found.overall.message
+        yield from (f"note: {_where(note.probe)}{note.text}" for note in found.notes)
+    yield from _noise(verdict)
+    yield from _states(verdict)
+    yield from _confirmed(verdict)
+    yield from (f"note: {remark}" for remark in verdict.remarks)
+
+
+def tell_test(found: Assessment) -> str:
+    """Name the test, its direction and the number of runs."""
+    overall = found.overall
+    runs = f"{overall.baseline_runs:.3g} baseline to {overall.candidate_runs:.3g} candidate runs"
+    repeats = f" of {overall.repeats:.3g} repeats" if overall.repeats > 1 else ""
+    clusters = f", by {overall.n_clusters:,} clusters" if overall.n_clusters is not None else ""
+    return f"run-label permutation, one-sided for a drop, {_TESTS[overall.method]}; {runs}{repeats}{clusters}"
+
+
+def _where(probe: str | None) -> str:
+    return "" if probe is None else f"{probe}: "
+
+
+def _noise(verdict: Verdict) -> Iterator[str]:
+    floor = verdict.noise
+    if floor is None:
+        return
+    shares = ", ".join(
+        f"{name} {found.across:.1%}" for name, found in floor.levels.items() if found.n and name != "structured"
+    )
+    yield f"noise: between {len(floor.runs)} unchanged runs differ, of all pairs of trials: {shares}"
+
+
+def _states(verdict: Verdict) -> Iterator[str]:
+    states = verdict.states
+    if states is None or states.repeats < 2:
+        return
+    moves = states.moves
+    flaky = sum(moves["flaky"].values())
+    yield (
+        f"items: {states.hard_regressions:,} of {states.items:,} passed every time and now fail every time; "
+        f"{flaky:,} were flaky before, {sum(row['flaky'] for row in moves.values()):,} are now"
+    )
+
+
+def _confirmed(verdict: Verdict) -> Iterator[str]:
+    found = verdict.confirmed
+    if found is None:
+        return
+    if found.unavailable:
+        yield f"confirmation: not made: {found.unavailable}"
+        return
+    names = ", ".join(f"{item.probe} / {item.example_id}" for item in found.items[:5]) or "none"
+    more = f" and {len(found.items) - 5} more" if len(found.items) > 5 else ""
+    asked = wording.many(found.calls, "fresh answer")
+    yield f"confirmation: {found.selected} items went from pass to fail; confirmed by {asked}: {names}{more}"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value to two figures."""
+    return "<0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def signed(rate: float) -> str:
+    """Write a difference of rates in points, with its sign."""
+    return f"{rate * 100:+.1f}".replace("-", "−")

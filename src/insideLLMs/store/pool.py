@@ -1,0 +1,141 @@
+"""A baseline pool: a folder of accepted run directories, oldest first, with a ledger of who accepted what, and why.
+
+The ledger is a file of JSON lines that only grows, so that a team can keep the folder in git or an artefact store.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.store.directory import MARKER, OUR_FILES, State, read_manifest, state_of
+from insideLLMs.store.verify import verify
+
+LEDGER = "ledger.jsonl"
+NOISE = "noise.json"
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One line of the ledger; dates are ISO 8601 days.
+
+    `run` is a folder of the pool, `records_root` the digest of its records. A waiver names an example (of all
+    probes, or of `probe`) that the gate leaves out up to and including the day `until`, or for good.
+    """
+
+    action: Literal["accept", "waive", "prune"]
+    on: str
+    by: str = ""
+    why: str = ""
+    run: str | None = None
+    run_id: str | None = None
+    records_root: str | None = None
+    probe: str | None = None
+    example_id: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A pool as it stands: its run directories, oldest first, and its ledger."""
+
+    path: Path
+    runs: tuple[Path, ...]
+    ledger: tuple[LedgerEntry, ...]
+
+    def waivers(self, today: str) -> tuple[LedgerEntry, ...]:
+        """Return the waivers that hold on the day `today` (ISO 8601); the last word on an example counts."""
+        last = {(entry.probe, entry.example_id): entry for entry in self.ledger if entry.action == "waive"}
+        return tuple(entry for entry in last.values() if entry.until is None or entry.until >= today)
+
+
+def read_pool(path: Path) -> Pool:
+    """Read a pool. Raises RunDirectoryError if the folder is none."""
+    if not path.is_dir():
+        raise RunDirectoryError(
+            f"{path} is not a folder", fix=f"accept a first run: insidellms baseline accept RUN --pool {path}"
+        )
+    ledger = tuple(_read_ledger(path / LEDGER))
+    order = {entry.run: place for place, entry in enumerate(ledger, start=1) if entry.action == "accept"}
+    found = [folder for folder in path.iterdir() if folder.is_dir() and state_of(folder) is State.SEALED]
+    runs = sorted(found, key=lambda folder: (order.get(folder.name, 0), folder.name))
+    return Pool(path=path, runs=tuple(runs), ledger=ledger)
+
+
+def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
+    if not path.exists():
+        return
+    decode = msgspec.json.Decoder(LedgerEntry).decode
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            yield decode(line)
+        except msgspec.DecodeError as error:
+            raise RunDirectoryError(
+                f"{path}, line {number}: not an entry of a ledger: {error}", fix="take the line out, or mend it"
+            ) from error
+
+
+def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
+    """Copy a sealed, intact run into the pool and note it. Raises RunDirectoryError for one that is not intact."""
+    manifest = read_manifest(run)
+    problems = verify(run).problems
+    if problems:
+        raise RunDirectoryError(
+            f"{run} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {run}"
+        )
+    known = read_pool(pool) if pool.exists() else None
+    for other in known.runs if known else ():
+        if other.resolve() == run.resolve():
+            raise RunDirectoryError(f"{run} is already in the pool", fix="accept a run from outside the pool")
+    target = _free_name(pool, run.resolve().name)
+    try:
+        target.mkdir(parents=True)
+        for name in (*OUR_FILES, MARKER):
+            if (run / name).is_file():
+                shutil.copyfile(run / name, target / name)
+    except OSError as error:
+        raise StorageError(f"cannot copy {run} to {target}: {error.strerror}", fix="check the pool's folder") from error
+    entry = LedgerEntry(
+        action="accept", on=on, by=by, why=why, run=target.name, run_id=manifest.run_id,
+        records_root=manifest.records_root,
+    )  # fmt: skip
+    append(pool, entry)
+    return target
+
+
+def append(pool: Path, entry: LedgerEntry) -> None:
+    """Add a line to the ledger."""
+    try:
+        pool.mkdir(parents=True, exist_ok=True)
+        with (pool / LEDGER).open("ab") as file:
+            file.write(canonical.line(entry) + b"\n")
+    except OSError as error:
+        raise StorageError(f"cannot write {pool / LEDGER}: {error.strerror}", fix="check the pool's folder") from error
+
+
+def prune(pool: Pool, *, keep: int, on: str) -> tuple[Path, ...]:
+    """Remove all but the newest `keep` runs, and note it; only files of ours are deleted. Returns what is gone."""
+    gone = pool.runs[: max(0, len(pool.runs) - keep)]
+    for run in gone:
+        try:
+            for name in (*OUR_FILES, MARKER):
+                (run / name).unlink(missing_ok=True)
+            run.rmdir()
+        except OSError as error:
+            raise StorageError(
+                f"cannot remove {run}: {error.strerror}", fix="it may hold files that are not ours; move them"
+            ) from error
+        append(pool.path, LedgerEntry(action="prune", on=on, run=run.name))
+    return gone
+
+
+def _free_name(pool: Path, name: str) -> Path:
+    path, number = pool / name, 1
+    while path.exists():
+        number += 1
+        path = pool / f"{name}-{number}"
+    return path
