@@ -19,7 +19,7 @@ from insideLLMs.core.types import JsonValue
 FieldPath = tuple[str | int, ...]
 Format = Literal["yaml", "json", "toml"]
 _DEEPEST = 100
-_MOST_VALUES = 2_000_000  # aliases of aliases could stand for billions
+_MOST_COPIES = 10_000  # aliases of aliases could stand for billions
 _TAG = "tag:yaml.org,2002:"
 _INTEGER = re.compile(r"^[-+]?[0-9]+$|^0o[0-7]+$|^0x[0-9a-fA-F]+$")
 _FLOAT = re.compile(
@@ -113,7 +113,8 @@ class _Construction:
         self._places: dict[FieldPath, tuple[int, int]] = {}
         self._problems: list[Problem] = []
         self._open: set[int] = set()
-        self._count = 0
+        self._seen: set[int] = set()
+        self._copies = 0
 
     def document(self, node: yaml.Node | None) -> Document:
         value = None if node is None else self._value(node, ())
@@ -126,11 +127,12 @@ class _Construction:
         )
 
     def _value(self, node: yaml.Node, path: FieldPath) -> JsonValue:
-        self._count += 1
         self._places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        if id(node) in self._open or len(path) >= _DEEPEST or self._count > _MOST_VALUES:
+        self._copies += id(node) in self._seen
+        self._seen.add(id(node))
+        if id(node) in self._open or len(path) >= _DEEPEST or self._copies > _MOST_COPIES:
             what = "contains itself" if id(node) in self._open else "is too deep or too large"
             if not any(problem.message == what for problem in self._problems):
                 self._report(what, node, path)

@@ -129,12 +129,17 @@ def missing_fix(path: Path) -> str:
     """Say how to mend the path of a file that is not there: with near names in the same folder, if any."""
     if not path.parent.is_dir():
         return f"there is no folder {shown(path.parent)} either; paths are relative to the experiment file"
+    near = near_files(path)
+    return f"did you mean {' or '.join(near)}?" if near else "paths are relative to the experiment file"
+
+
+def near_files(path: Path) -> list[str]:
+    """Return up to three names of files in the same folder that `path` may have meant."""
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     except OSError:
-        names = []
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else "paths are relative to the experiment file"
+        return []
+    return difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
 
 
 def shown(path: Path) -> str:

@@ -1,0 +1,232 @@
+"""Loading an experiment file: read, check everything, report all problems at once, make the Experiment."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.config.findings import Findings, suggestion
+from insideLLMs.config.inputs import Datasets
+from insideLLMs.config.members import (
+    Entry,
+    check_args,
+    check_ids,
+    check_number,
+    check_secrets,
+    entries,
+    find_factory,
+    model_id,
+    model_spec,
+    probe_id,
+)
+from insideLLMs.config.shape import check_shape
+from insideLLMs.core import canonical
+from insideLLMs.core.documents import Document, FieldPath, Format, read_document
+from insideLLMs.core.errors import CanonicalError
+from insideLLMs.core.types import ExecutionSpec, Experiment, GateSpec, JsonValue, ProbeSpec
+from insideLLMs.datasets.source import near_files, shown
+from insideLLMs.plugins import Factory, Registry, model_registry, probe_registry
+
+_FORMATS: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
+_BARE = {"model": "type", "models": "type", "probe": "type", "probes": "type", "dataset": "path", "datasets": "path"}
+
+
+def load_experiment(
+    path: Path,
+    *,
+    overrides: Mapping[str, JsonValue] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Experiment:
+    """Load an experiment file (YAML, JSON or TOML, by its suffix).
+
+    `overrides` replace values by dotted key, e.g. ``{"execution.concurrency": 8, "models.0.args.seed": 2}``.
+    `environ` is where references are looked up, by default the process's environment. Raises ConfigError with
+    every problem there is.
+    """
+    path = Path(path)
+    findings = Findings(Document(value=None, places={}), file=shown(path))
+    data = _read(path, findings)
+    findings.raise_any()
+    findings.document = read_document(data, _FORMATS.get(path.suffix.lower(), "yaml"))
+    findings.adopt(findings.document.problems)
+    raw = findings.document.value
+    if raw is None and not findings.problems:
+        findings.add((), "is empty", "see 'insidellms init' for one to start from")
+    if raw is None:
+        findings.raise_any()
+    source = _Source(findings, path.absolute().parent, path.stem, os.environ if environ is None else environ)
+    return _experiment(_overridden(raw, overrides or {}, findings), source)
+
+
+def parse_experiment(
+    mapping: Mapping[str, JsonValue],
+    *,
+    folder: Path,
+    name: str = "experiment",
+    environ: Mapping[str, str] | None = None,
+) -> Experiment:
+    """Make an Experiment of what an experiment file would hold; paths are relative to `folder`.
+
+    Raises ConfigError with every problem there is.
+    """
+    findings = Findings(Document(value=None, places={}))
+    source = _Source(findings, Path(folder).absolute(), name, os.environ if environ is None else environ)
+    return _experiment(_overridden(mapping, {}, findings), source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What an experiment is read from, beside its text."""
+
+    findings: Findings
+    folder: Path
+    name: str
+    environ: Mapping[str, str]
+
+
+def _read(path: Path, findings: Findings) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        near = near_files(path)
+        findings.add((), "there is no such file", f"did you mean {' or '.join(near)}?" if near else None)
+    except IsADirectoryError:
+        findings.add((), "is a folder", "name the experiment file in it")
+    except OSError as error:
+        findings.add((), f"cannot be read: {error.strerror or error}", "check its permissions")
+    return b""
+
+
+def _overridden(raw: JsonValue, overrides: Mapping[str, JsonValue], findings: Findings) -> JsonValue:
+    """Return a copy of `raw` with values replaced by dotted key; report keys that lead nowhere."""
+    changed = copy.deepcopy(dict(raw)) if isinstance(raw, Mapping) else raw
+    given: list[FieldPath] = []
+    for key, value in overrides.items():
+        path: FieldPath = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+        given.append(path)
+        findings.overridden = tuple(given)
+        if not _replace(changed, path, value):
+            findings.add(path, "this override leads nowhere", "name list items by number from 0: models.0.args.seed")
+    return changed
+
+
+def _replace(holder: JsonValue, path: FieldPath, value: JsonValue) -> bool:
+    """Set the value at `path`, making mappings on the way; say whether that was possible."""
+    *way, last = path
+    noun = ""
+    for part, following in zip(way, path[1:], strict=True):
+        if not _fits(holder, part):
+            return False
+        noun = part if isinstance(part, str) else noun
+        if isinstance(holder, dict) and part not in holder:
+            if isinstance(following, int):
+                return False
+            holder[part] = {}
+        if isinstance(holder[part], str) and noun in _BARE:
+            holder[part] = {_BARE[noun]: holder[part]}
+        holder = holder[part]
+    if not _fits(holder, last):
+        return False
+    holder[last] = value
+    return True
+
+
+def _fits(holder: JsonValue, part: str | int) -> bool:
+    if isinstance(part, str):
+        return isinstance(holder, dict)
+    return isinstance(holder, list) and part < len(holder)
+
+
+def _experiment(raw: JsonValue, source: _Source) -> Experiment:
+    findings = source.findings
+    check_shape(raw, findings)
+    if not isinstance(raw, dict):
+        findings.raise_any()
+    _check_values(raw, (), findings)
+    models = _check_models(raw, source)
+    datasets = Datasets(source.folder, source.environ, findings)
+    datasets.declare(raw)
+    probes = _check_probes(raw, source, datasets)
+    datasets.check_used()
+    _check_gate(raw, probes, findings)
+    findings.raise_any()
+    return Experiment(
+        name=raw.get("name") or source.name,
+        models=tuple(model_spec(entry) for entry in models),
+        probes=tuple(
+            ProbeSpec(type=str(entry.value["type"]), id=str(probe_id(entry)), args=entry.args, datasets=names)
+            for entry, names in probes
+        ),
+        datasets=tuple(datasets.specs.values()),
+        execution=_execution(raw),
+        gate=msgspec.convert(raw.get("gate", {}), GateSpec),
+        title=raw.get("title") or raw.get("report_title"),
+        **{key: raw[key] for key in ("max_examples", "repeats", "confidence_level") if raw.get(key) is not None},
+    )
+
+
+def _execution(raw: Mapping[str, JsonValue]) -> ExecutionSpec:
+    """Read `execution`, under which `concurrency` stood on its own in the earlier system."""
+    given = dict(raw.get("execution", {}))
+    if raw.get("concurrency") is not None:
+        given.setdefault("concurrency", raw["concurrency"])
+    return msgspec.convert(given, ExecutionSpec)
+
+
+def _check_values(value: JsonValue, path: FieldPath, findings: Findings) -> None:
+    """Report plain values that canonical JSON refuses: NaN, dates, integers beyond 2^53."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_values(item, (*path, str(key)), findings)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            _check_values(item, (*path, position), findings)
+    else:
+        try:
+            canonical.check(value, at="it")
+        except CanonicalError as error:
+            findings.add(path, error.message, "write it as text" if "type" in error.message else None)
+
+
+def _check_models(raw: Mapping[str, JsonValue], source: _Source) -> list[Entry]:
+    check_number(raw, "model", source.findings)
+    models = list(entries(raw, "model", bare="type"))
+    check_ids([(entry, model_id(entry)) for entry in models], "model", source.findings)
+    for entry in models:
+        _check_member(entry, model_registry, source)
+        check_secrets(entry, source.environ, source.findings)
+    return models
+
+
+def _check_probes(
+    raw: Mapping[str, JsonValue], source: _Source, datasets: Datasets
+) -> list[tuple[Entry, tuple[str, ...]]]:
+    check_number(raw, "probe", source.findings)
+    probes = list(entries(raw, "probe", bare="type"))
+    check_ids([(entry, probe_id(entry)) for entry in probes], "probe", source.findings)
+    joined: list[tuple[Entry, tuple[str, ...]]] = []
+    for entry in probes:
+        factory = _check_member(entry, probe_registry, source)
+        check_secrets(entry, source.environ, source.findings, strict=False)
+        joined.append((entry, datasets.of_probe(entry, factory)))
+    return joined
+
+
+def _check_member(entry: Entry, registry: Registry, source: _Source) -> Factory | None:
+    factory = find_factory(entry, "type", registry, source.folder, source.findings)
+    name = entry.text("type") or ""
+    preset = () if factory is None or ":" in name else tuple(registry.info(name)["defaults"])
+    check_args(entry, factory, source.findings, preset=preset)
+    return factory
+
+
+def _check_gate(raw: Mapping[str, JsonValue], probes: list[tuple[Entry, tuple[str, ...]]], findings: Findings) -> None:
+    gate = raw.get("gate")
+    policies = gate.get("probes") if isinstance(gate, Mapping) else None
+    known = [name for entry, _ in probes if (name := probe_id(entry))]
+    for name in policies if isinstance(policies, Mapping) else ():
+        if name not in known:
+            findings.add(("gate", "probes", name), f"there is no probe {name!r}", suggestion(str(name), known))

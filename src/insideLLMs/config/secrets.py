@@ -1,0 +1,95 @@
+"""Secrets stay in the environment: which arguments may be secret, and ``${NAME}`` references to variables.
+
+A reference is read in values that may be secret or differ from machine to machine: `headers`, `base_url`,
+`organization`, `project`, `proxy`, and any argument whose name says secret. Everywhere else ``${...}`` is text.
+References are kept as they are in everything that is written, and expanded when a model is made.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from insideLLMs.core.documents import FieldPath
+from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.types import JsonValue
+
+REFERENCE_KEYS = frozenset({"headers", "base_url", "organization", "project", "proxy"})
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_KEY = re.compile(
+    r"(?:^|_)(?:api_?key|(?:access|private|secret|subscription|account)_key|token|secret|password|passwd|passphrase|"
+    r"credentials?|authorization|cookie)$"
+)
+_PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether an argument of this name holds a secret: `api_key`, `X-Api-Key`, `auth_token`, but not `max_tokens`."""
+    return _SECRET_KEY.search(key.lower().replace("-", "_")) is not None
+
+
+def may_refer(key: str) -> bool:
+    """Whether references are read in the value of this argument."""
+    return key in REFERENCE_KEYS or is_secret_key(key)
+
+
+def holds_secret(key: str, value: JsonValue) -> bool:
+    """Whether `value` gives a secret away: text under a secret name, or a URL with a password, unless a reference."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return False
+    left = _REFERENCE.sub("", str(value))
+    if is_secret_key(key):
+        return left.strip().lower() not in {"", "bearer", "basic", "token"}
+    return _PASSWORD_IN_URL.search(str(value)) is not None and _PASSWORD_IN_URL.search(left) is not None
+
+
+def references(value: str) -> tuple[str, ...]:
+    """Return the names of the variables that `value` refers to."""
+    return tuple(_REFERENCE.findall(value))
+
+
+def is_reference(value: JsonValue) -> bool:
+    """Whether `value` is one reference and nothing else."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+
+
+def leaves(
+    value: JsonValue, path: FieldPath, *, referring: bool = False
+) -> Iterator[tuple[FieldPath, JsonValue, bool]]:
+    """Yield every plain value within `value` with its path, and whether references are read in it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves(item, (*path, str(key)), referring=referring or may_refer(str(key)))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from leaves(item, (*path, position), referring=referring)
+    else:
+        yield path, value, referring
+
+
+def expand_references(args: Mapping[str, JsonValue], environ: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Return `args` with references replaced by the variables' values.
+
+    Raises ConfigError naming every variable that is not defined.
+    """
+    missing: list[Problem] = []
+
+    def expand(value: JsonValue, *, referring: bool) -> JsonValue:
+        if isinstance(value, Mapping):
+            return {key: expand(item, referring=referring or may_refer(str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [expand(item, referring=referring) for item in value]
+        if not referring or not isinstance(value, str):
+            return value
+        missing.extend(
+            Problem(undefined(name), hint=f"export {name}=...") for name in references(value) if name not in environ
+        )
+        return _REFERENCE.sub(lambda found: environ.get(found[1], ""), value)
+
+    expanded = {key: expand(value, referring=may_refer(key)) for key, value in args.items()}
+    if missing:
+        raise ConfigError(missing)
+    return expanded
+
+
+def undefined(name: str) -> str:
+    """Say that a variable is not there."""
+    return f"the environment variable {name} is not defined"
