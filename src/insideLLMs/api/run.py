@@ -1,39 +1,29 @@
 """Run an Experiment: prepare, execute, journal, seal."""
 
 import asyncio
+import importlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-import insideLLMs
 from insideLLMs.api.prepare import Parts, Prepared, prepare
-from insideLLMs.compare.summary import Summary, summarise
-from insideLLMs.config import resolved_yaml
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.types import Experiment, JsonValue, expand
 from insideLLMs.execute.engine import Engine, Sink, Work
 from insideLLMs.execute.progress import Progress, ProgressCallback
-from insideLLMs.plan import FORMAT_VERSION, Trial
-from insideLLMs.report.html import write_page
-from insideLLMs.store.directory import (
-    CONFIG,
-    REPORT,
-    SUMMARY,
-    FileWriter,
-    RunDirectory,
-    Sealing,
-    State,
-    read_lines,
-    state_of,
-)
-from insideLLMs.store.manifest import FileDigest, Manifest
+from insideLLMs.plan import Trial
+from insideLLMs.store.directory import RunDirectory, State, state_of
+from insideLLMs.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.summary import Summary
 
 logger = logging.getLogger(__name__)
+_FIRST_CALLS_S = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +49,7 @@ class Run:
 
     path: Path
     manifest: Manifest
-    summary: Summary
+    summary: "Summary"
     warnings: tuple[str, ...] = ()
 
 
@@ -108,6 +98,7 @@ async def run_prepared(
         logger.info(
             "run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": directory.journal.resumed}
         )
+        preloading = asyncio.create_task(_preload_sealing())
         try:
             await execute(
                 prepared,
@@ -118,12 +109,21 @@ async def run_prepared(
                 probe_options=probe_options,
                 handle_signals=options.handle_signals,
             )
+            sealing = await preloading
         except InsideLLMsError as error:
             error.run_dir = path
             raise
-        run = await asyncio.to_thread(_seal, prepared, directory, dict(options.notes or {}))
+        finally:
+            preloading.cancel()
+        manifest, summary = await asyncio.to_thread(sealing.seal_run, prepared, directory, dict(options.notes or {}))
         logger.info("run sealed", extra={"run_id": plan.run_id})
-        return run
+    return Run(path=path, manifest=manifest, summary=summary, warnings=tuple(directory.journal.warnings))
+
+
+async def _preload_sealing() -> Any:
+    """Import what sealing needs while the models are thinking, once the first calls are out: it takes 0.1 s."""
+    await asyncio.sleep(_FIRST_CALLS_S)
+    return await asyncio.to_thread(importlib.import_module, "insideLLMs.api.seal")
 
 
 async def execute(
@@ -214,67 +214,3 @@ def free_run_dir(root: Path, name: str, run_id: str) -> Path:
 def _file_name(name: str) -> str:
     kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-")
     return kept[:60] or "run"
-
-
-def _seal(prepared: Prepared, directory: RunDirectory, notes: dict[str, JsonValue]) -> Run:
-    summaries: list[Summary] = []
-
-    def render(records: Path) -> Mapping[str, FileWriter]:
-        summary = summarise(
-            read_lines(records),
-            run_id=prepared.plan.run_id,
-            confidence_level=prepared.experiment.confidence_level,
-            ranges={name: dict(probe.score_ranges) for name, probe in prepared.probes.items()},
-        )
-        summaries.append(summary)
-        return _writers(prepared, summary, lambda: read_lines(records))
-
-    def manifest(statuses: dict[str, int], root: str, files: Mapping[str, FileDigest]) -> Manifest:
-        return _manifest(prepared, statuses, root, files, notes)
-
-    sealed = directory.seal(
-        Sealing(manifest=manifest, render=render, telemetry=prepared.experiment.execution.telemetry)
-    )
-    return Run(path=directory.path, manifest=sealed, summary=summaries[-1], warnings=tuple(directory.journal.warnings))
-
-
-def _manifest(
-    prepared: Prepared,
-    statuses: dict[str, int],
-    root: str,
-    files: Mapping[str, FileDigest],
-    notes: dict[str, JsonValue],
-) -> Manifest:
-    return Manifest(
-        run_id=prepared.plan.run_id,
-        name=prepared.experiment.name,
-        library={"name": "insidellms", "version": insideLLMs.__version__, "format": str(FORMAT_VERSION)},
-        models=prepared.model_specs,
-        probes=prepared.probe_specs,
-        datasets=tuple(prepared.datasets[name].facts for name in sorted(prepared.datasets)),
-        repeats=prepared.experiment.repeats,
-        max_examples=prepared.experiment.max_examples,
-        trials=prepared.plan.total,
-        statuses=statuses,
-        records_root=root,
-        files=dict(sorted(files.items())),
-        notes=notes,
-    )
-
-
-def _writers(prepared: Prepared, summary: Summary, records: Callable[[], Iterator[bytes]]) -> Mapping[str, FileWriter]:
-    digests = {name: source.facts.sha256 for name, source in prepared.datasets.items()}
-    facts = {**expand(_manifest(prepared, summary.statuses, "", {}, {})), "title": prepared.experiment.title}
-
-    def write_report(file: BinaryIO) -> None:
-        write_page(file, manifest=facts, summary=expand(summary), records=records())
-
-    return {
-        SUMMARY: lambda file: _write(file, canonical.pretty(summary)),
-        CONFIG: lambda file: _write(file, resolved_yaml(prepared.experiment, digests)),
-        REPORT: write_report,
-    }
-
-
-def _write(file: BinaryIO, data: bytes) -> None:
-    file.write(data)

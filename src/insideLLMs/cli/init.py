@@ -23,7 +23,14 @@ execution: {{concurrency: 4, timeout_s: 60}}
 gate: {{fail_on: regressions}}
 """
 _PROVIDERS = {
-    "dummy": "    args: {canned_response: 'The answer is yes.'}  # an instant stand-in; try `--provider embedded`\n",
+    "dummy": (
+        "    args:  # an instant stand-in that answers from this script; try `insidellms init --provider embedded`\n"
+        "      responses:\n"
+        "        rectangle: Yes, it is.\n"
+        "        whale: No, it is a mammal.\n"
+        "        17 plus 25: That makes 42.\n"
+        "        France: The answer is B.\n"
+    ),
     "embedded": "    args: {model_name: smollm2, temperature: 0}\n",
     "openai": "    args: {model_name: gpt-4o-mini, temperature: 0, max_tokens: 64}  # key from OPENAI_API_KEY\n",
 }

@@ -1,12 +1,41 @@
-"""Baseline against candidate: align, classify, count, and judge. Pure; no event loop, no network, no disk."""
+"""Baseline against candidate: align, classify, count, and judge. Pure; no event loop, no network, no disk.
 
-from insideLLMs.compare.align import Aligned
-from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.collect import CompareOptions, compare
-from insideLLMs.compare.comparison import Change, Comparison
-from insideLLMs.compare.gate import Verdict, judge
-from insideLLMs.compare.levels import Level
-from insideLLMs.compare.view import Facts, RunView
+What this exports loads when first asked for: a run needs the summary, not the whole comparison.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.align import Aligned
+    from insideLLMs.compare.classify import ChangeClass, Finding
+    from insideLLMs.compare.collect import CompareOptions, compare
+    from insideLLMs.compare.comparison import Change, Comparison
+    from insideLLMs.compare.gate import Verdict, judge
+    from insideLLMs.compare.levels import Level
+    from insideLLMs.compare.view import Facts, RunView
+
+_HOMES = {
+    "Aligned": "align",
+    "Change": "comparison",
+    "ChangeClass": "classify",
+    "CompareOptions": "collect",
+    "Comparison": "comparison",
+    "Facts": "view",
+    "Finding": "classify",
+    "Level": "levels",
+    "RunView": "view",
+    "Verdict": "gate",
+    "compare": "collect",
+    "judge": "gate",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"insideLLMs.compare.{_HOMES[name]}"), name)
+
 
 __all__ = [
     "Aligned",

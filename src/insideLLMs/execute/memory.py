@@ -31,6 +31,9 @@ class MemorySink:
     def flush(self) -> None:
         """There is nothing to write."""
 
+    def sync(self) -> None:
+        """There is nothing to keep."""
+
     def entries(self) -> Iterator[tuple[int, bytes, Telemetry]]:
         """Yield number, record line and telemetry in the order of the numbers."""
         for index in sorted(self._finished):

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -25,8 +24,6 @@ from insideLLMs.core.types import Record, Request, Response, ResultStatus, Telem
 
 logger = logging.getLogger(__name__)
 
-FSYNC_EVERY_S = 0.5
-"""The most that a power cut can lose; a killed process loses nothing that was flushed."""
 _ABSENT = 0
 
 
@@ -76,7 +73,7 @@ class Entry:
 class Journal:
     """Where each Trial's answer and record lie in the file; 16 bytes a Trial, whatever the Trial's size.
 
-    `append_answer` and `append_record` only collect lines; `flush` writes them, and may run in another thread.
+    `append_answer` and `append_record` only collect lines; `flush` writes them, and may run on another thread.
     """
 
     durable = True
@@ -92,13 +89,13 @@ class Journal:
         self._pending: list[bytes] = []
         self._end = 0
         self._file: BinaryIO | None = None
-        self._synced_at = 0.0
 
     def create(self) -> None:
         """Start an empty journal. Raises StorageError if the folder cannot be written."""
         self._open("wb")
         self._append(_encode(_header(self.run_id, len(self._records))))
-        self.flush(sync=True)
+        self.flush()
+        self.sync()
 
     def resume(self, *, salvage: bool = False) -> None:
         """Read what is there, drop a torn last line, and go on appending.
@@ -190,30 +187,34 @@ class Journal:
             self._pending.append(line)
             self._end += len(line)
 
-    def flush(self, *, sync: bool = False) -> None:
-        """Write what was collected; make it durable if `sync`, or if the last time is FSYNC_EVERY_S ago.
-
-        Raises StorageError if the disk refuses.
-        """
+    def flush(self) -> None:
+        """Write what was collected. Raises StorageError if the disk refuses."""
         with self._lock:
             data = b"".join(self._pending)
             self._pending.clear()
-        assert self._file is not None
-        try:
-            if data:
+        if data:
+            assert self._file is not None
+            try:
                 self._file.write(data)
                 self._file.flush()
-            if sync or time.monotonic() - self._synced_at >= FSYNC_EVERY_S:
-                os.fsync(self._file.fileno())
-                self._synced_at = time.monotonic()
+            except OSError as error:
+                self._abandon()
+                raise _storage_error("write", self.path, error) from error
+
+    def sync(self) -> None:
+        """Make durable what was flushed; safe beside a flush on another thread. Raises StorageError."""
+        assert self._file is not None
+        try:
+            os.fsync(self._file.fileno())
         except OSError as error:
             self._abandon()
             raise _storage_error("write", self.path, error) from error
 
     def close(self) -> None:
-        """Flush, sync and close; a closed journal can still be read."""
+        """Flush, sync and close; a closed journal can still be read. Raises StorageError."""
         if self._file is not None and not self._file.closed:
-            self.flush(sync=True)
+            self.flush()
+            self.sync()
             self._file.close()
 
     def _abandon(self) -> None:
