@@ -316,3 +316,10 @@ def test_clusters_that_move_together_raise_what_could_have_been_seen():
     expected = minimum_detectable_drop(100, 0.2 * factor)
     assert apart.detectable == minimum_detectable_drop(100, 0.2)
     assert together.detectable == (None if expected is None else pytest.approx(expected, rel=1e-9))
+
+
+def test_what_could_have_been_seen_is_told_at_each_questions_share_of_alpha():
+    found = assess([*verdicts("a", 9, 6, 285), *verdicts("b", 9, 6, 285)])
+    noise = 15 / 300
+    assert found.overall.detectable == minimum_detectable_drop(600, noise, alpha=0.025)
+    assert found.probes[0].detectable == minimum_detectable_drop(300, noise, alpha=0.0125)

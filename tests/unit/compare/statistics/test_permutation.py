@@ -206,3 +206,16 @@ def test_the_normal_approximation_tells_ties_from_lesser_sums():
     assert found.p_worse == pytest.approx(stats.norm.cdf(-3_000 / deviation), rel=1e-9)
     assert found.p_better == pytest.approx(1 - found.p_worse, rel=1e-9)
     assert found.p_exact - found.p_worse == pytest.approx(tie / 2, rel=1e-9)
+
+
+def test_the_normal_approximation_adds_variances_of_unlike_denominators():
+    units = {unit_of_item([0], [97], 97): 3_000, unit_of_item([0], [89], 89): 4_000, unit_of_item([0], [1], 83): 9}
+    deviation = math.sqrt(7_000 + 9 / 83**2)
+    found = permutation_test(units, {1: -100})
+    assert found.method in ("exact", "normal")
+    assert found.p_worse == pytest.approx(stats.norm.cdf(-100 / deviation), abs=0.0013)
+    fine = {unit_of_item([0], [10**9 - 1], 10**9): 3_000, unit_of_item([0], [96], 97): 4_000}
+    deviation = math.sqrt(3_000 + 4_000 * (96 / 97) ** 2)
+    found = permutation_test(fine, {1: -100})
+    assert found.method == "normal"
+    assert found.p_worse == pytest.approx(stats.norm.cdf(-100 / deviation), abs=1e-6)
