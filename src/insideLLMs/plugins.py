@@ -64,7 +64,7 @@ class Registry:
         self._discovered = False
 
     def register(
-        self, name: str, factory: Factory | None = None, overwrite: bool = False, **defaults: Any
+        self, name: str, /, factory: Factory | None = None, overwrite: bool = False, **defaults: Any
     ) -> Callable[[F], F] | None:
         """Give `factory` a name; `defaults` are passed to it. Without a factory, return a decorator.
 
@@ -84,7 +84,7 @@ class Registry:
         self._defaults[name] = defaults
         return None
 
-    def get(self, name: str, **overrides: Any) -> Any:
+    def get(self, name: str, /, **overrides: Any) -> Any:
         """Make one: call the factory with its defaults, overridden by `overrides`."""
         factory = self.get_factory(name)
         return factory(**{**self._defaults.get(name, {}), **overrides})

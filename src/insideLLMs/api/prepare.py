@@ -89,17 +89,21 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None)
     members: dict[str, Member] = {}
     identities: dict[str, dict[str, JsonValue]] = {}
     for spec in experiment.models:
-        model = as_async_model(parts.models.get(spec.id) or make_model(spec, folder), threads)
+        model = as_async_model(parts.models[spec.id] if spec.id in parts.models else make_model(spec, folder), threads)
         members[spec.id] = Member(model=model, system=spec.system)
         identities[spec.id] = {"type": _public_type(spec), **model.identity(), **_code_digest(spec, folder)}
-    probes = {spec.id: parts.probes.get(spec.id) or _make_probe(spec, folder) for spec in experiment.probes}
+    probes = {
+        spec.id: parts.probes[spec.id] if spec.id in parts.probes else _make_probe(spec, folder)
+        for spec in experiment.probes
+    }
     probe_identities = {
         spec.id: _probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes)
         for spec in experiment.probes
     }
     datasets: dict[str, Source] = {
-        spec.name: parts.datasets.get(spec.name)
-        or _FileSource(open_dataset(spec, max_examples=experiment.max_examples))
+        spec.name: parts.datasets[spec.name]
+        if spec.name in parts.datasets
+        else _FileSource(open_dataset(spec, max_examples=experiment.max_examples))
         for spec in experiment.datasets
     }
     plan = make_plan(

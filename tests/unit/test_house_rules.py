@@ -1,0 +1,55 @@
+"""Rules of the house that no linter holds: who may catch everything, and how long a function or module may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "src" / "insideLLMs"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+BROAD = {"Exception", "BaseException"}
+MAY_CATCH_ALL = {
+    "cli/main.py": "a bug becomes exit code 2",
+    "execute/threads.py": "hands what user code raised on a thread to the task that waits for it",
+    "runner/blocking.py": "hands what the run raised on a thread to the caller who waits for it",
+    "store/directory.py": "gives the lock back and raises again",
+}
+LONGEST_FUNCTION = 70
+LONGEST_MODULE = 500
+
+
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def catches_all(handler):
+    if handler.type is None:
+        return True
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(kind, ast.Name) and kind.id in BROAD for kind in types)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_keeps_the_rules(path):
+    name = str(path.relative_to(PACKAGE))
+    source = path.read_text(encoding="utf-8")
+    assert source.count("\n") <= LONGEST_MODULE
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ExceptHandler):
+            where = f"{name}:{node.lineno}"
+            assert name in MAY_CATCH_ALL or not catches_all(node), f"{where} catches everything"
+            assert not all(isinstance(step, ast.Pass) for step in node.body), f"{where} swallows an error"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{name}:{node.lineno} {node.name} has {length} lines"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"eval", "exec", "print"}, f"{name}:{node.lineno} calls {node.func.id}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & {"pickle", "marshal", "shelve"}, f"{name}:{node.lineno} imports a way to run data"
+
+
+def test_the_exceptions_are_still_needed():
+    for name in MAY_CATCH_ALL:
+        handlers = [node for node in ast.walk(tree(PACKAGE / name)) if isinstance(node, ast.ExceptHandler)]
+        assert any(catches_all(handler) for handler in handlers), f"{name} catches nothing broad any more"
