@@ -1,7 +1,5 @@
 """Every bad input: one clear message, exit code 1 or 2, no traceback, nothing half written."""
 
-import os
-
 import pytest
 
 from support.command import insidellms, write_files
@@ -10,8 +8,8 @@ GOOD = "model: dummy\nprobe: logic\ndataset: {format: jsonl, path: data.jsonl}\n
 ROWS = [{"id": "a", "question": "?", "answer": "yes"}, {"id": "b", "question": "?", "answer": "no"}]
 
 FILES = {
-    "missing file": (None, None, "does not exist"),
-    "empty file": ("", None, "model"),
+    "missing file": (None, None, "e.yaml: there is no such file"),
+    "empty file": ("", None, "e.yaml: is empty"),
     "not a mapping": ("- 1\n- 2\n", None, "mapping"),
     "broken yaml": ("model: [dummy\nprobe: logic\n", None, "e.yaml:"),
     "unknown key": (GOOD + "probs: logic\n", None, "probe"),
@@ -42,7 +40,7 @@ FILES = {
         None,
         "NOT_DEFINED",
     ),
-    "empty dataset": (GOOD, b"", "data.jsonl"),
+    "empty dataset": (GOOD, b"", "dataset 'data' has no examples"),
     "broken json line": (GOOD, b'{"id": "a", "question": "?", "answer": "yes"}\n{"id": "b"\n', "data.jsonl:2"),
     "row without an input": (GOOD, b'{"id": "a", "answer": "yes"}\n', "data.jsonl:1"),
     "row that is no object": (GOOD, b'["a"]\n', "data.jsonl:1"),
@@ -115,7 +113,7 @@ USAGE = {
     "unknown override": (["run", "e.yaml", "--set", "repeat=3"], "repeats"),
     "zero concurrency": (["run", "e.yaml", "--concurrency", "0"], "concurrency"),
     "resume without a run": (["run", "e.yaml", "--resume"], "--run-dir"),
-    "diff of what is no run": (["diff", "e.yaml", "nowhere"], "e.yaml"),
+    "diff of what is no run": (["diff", "e.yaml", "nowhere"], "nowhere does not exist"),
     "diff of nothing": (["diff", "nowhere", "nowhere"], "nowhere"),
     "report of a plain folder": (["report", "."], "run directory"),
     "info on nothing": (["info", "logik"], "logic"),
@@ -147,10 +145,8 @@ def test_a_used_run_directory_is_refused_with_the_ways_out(good):
     assert insidellms("run", "e.yaml", "--run-dir", "run", "--overwrite", cwd=good).code == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_a_clear_error(good):
-    (good / "locked").mkdir(mode=0o500)
-    check(insidellms("run", "e.yaml", "--run-dir", "locked/run", cwd=good), "cannot write")
+def test_a_place_that_cannot_be_written_is_a_clear_error(good):
+    check(insidellms("run", "e.yaml", "--run-dir", "/proc/run", cwd=good), "cannot write in /proc/run")
 
 
 def test_a_path_under_a_file_is_a_clear_error(good):
