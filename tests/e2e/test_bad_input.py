@@ -113,7 +113,7 @@ USAGE = {
     "unknown override": (["run", "e.yaml", "--set", "repeat=3"], "repeats"),
     "zero concurrency": (["run", "e.yaml", "--concurrency", "0"], "concurrency"),
     "resume without a run": (["run", "e.yaml", "--resume"], "--run-dir"),
-    "diff of what is no run": (["diff", "e.yaml", "nowhere"], "nowhere does not exist"),
+    "diff of what is no run": (["diff", "e.yaml", "nowhere"], "e.yaml is a file, not a run directory"),
     "diff of nothing": (["diff", "nowhere", "nowhere"], "nowhere"),
     "report of a plain folder": (["report", "."], "run directory"),
     "info on nothing": (["info", "logik"], "logic"),

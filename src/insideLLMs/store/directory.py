@@ -52,7 +52,7 @@ def state_of(path: Path) -> State:
     if not path.exists():
         return State.ABSENT
     if not path.is_dir():
-        raise RunDirectoryError(f"{path} is a file, not a folder", fix="choose another --run-dir")
+        raise RunDirectoryError(f"{path} is a file, not a run directory", fix="give a folder")
     if (path / MARKER).is_file():
         if (path / JOURNAL).exists():
             return State.UNFINISHED
