@@ -61,7 +61,7 @@ def test_one_id_given_twice_is_refused_by_both_indexes():
         "\ud800",
         [],
     ],
-    ids=repr,
+    ids=lambda item: type(item).__name__,
 )
 def test_what_cannot_be_an_example_is_refused_by_its_index(item):
     with pytest.raises(ValueError, match=r"prompts\[1\]"):
@@ -75,7 +75,9 @@ def test_a_simple_probe_may_be_given_any_json(item):
     assert prompts.item(example.id) == item
 
 
-@pytest.mark.parametrize("item", [object(), {"code": object()}, {1, 2}, {"n": float("inf")}], ids=repr)
+@pytest.mark.parametrize(
+    "item", [object(), {"code": object()}, {1, 2}, {"n": float("inf")}], ids=lambda item: type(item).__name__
+)
 def test_what_is_not_json_is_refused_for_every_probe(item):
     with pytest.raises(ValueError, match=r"prompts\[0\]"):
         examples(item, any_json=True)
