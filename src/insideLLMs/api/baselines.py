@@ -10,31 +10,32 @@ from insideLLMs.api.compare import open_run
 from insideLLMs.compare.basis import NoiseFloor, measure_noise
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
-from insideLLMs.compare.observations import Watch
+from insideLLMs.compare.observations import Waived, Watch
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
 from insideLLMs.store.directory import read_manifest
-from insideLLMs.store.pool import NOISE, LedgerEntry, read_pool
+from insideLLMs.store.pool import NOISE, read_pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPool:
-    """A pool that has runs: its run directories, oldest first, its noise floor if measured, its ledger."""
+    """A pool that has runs: its run directories, oldest first, its noise floor if measured, and today's waivers."""
 
     runs: tuple[Path, ...]
     noise: NoiseFloor | None
-    ledger: tuple[LedgerEntry, ...]
+    waived: frozenset[Waived]
 
 
-def open_pool(path: Path) -> OpenPool:
-    """Open a pool. Raises RunDirectoryError if it has no run."""
+def open_pool(path: Path, *, today: str) -> OpenPool:
+    """Open a pool as it stands on the day `today` (ISO 8601). Raises RunDirectoryError if it has no run."""
     pool = read_pool(path)
     if not pool.runs:
         raise RunDirectoryError(
             f"{path} holds no run", fix=f"accept a first one: insidellms baseline accept RUN --pool {path}"
         )
     noise = read_noise(path / NOISE) if (path / NOISE).is_file() else None
-    return OpenPool(runs=pool.runs, noise=noise, ledger=pool.ledger)
+    waived = frozenset((entry.probe, entry.example_id or "") for entry in pool.waivers(today))
+    return OpenPool(runs=pool.runs, noise=noise, waived=waived)
 
 
 def noise_of(runs: Sequence[Path]) -> NoiseFloor:

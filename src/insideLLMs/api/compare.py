@@ -20,12 +20,14 @@ from insideLLMs.store.manifest import Manifest, MemberSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A comparison, the policy it was judged by, the gate's verdict, and what that rests on."""
+    """A comparison, the policy it was judged by, the gate's verdict, what that rests on, and the two runs shown."""
 
     comparison: Comparison
     policy: GateSpec
     verdict: Verdict
     basis: Basis
+    baseline: RunView
+    candidate: RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,8 @@ def open_run(path: Path) -> RunView:
 
 
 def gate_of(path: Path) -> GateSpec:
-    """Return the gate's policy that the run's own experiment states."""
+    """Return the gate's policy that the run's own experiment states. Raises RunDirectoryError if it is no run."""
+    read_manifest(path)
     try:
         resolved = yaml.load((path / CONFIG).read_bytes(), Loader=yaml.CSafeLoader)
         return msgspec.convert((resolved or {}).get("gate") or {}, GateSpec)
@@ -96,6 +99,7 @@ def compare_runs(
     """
     paths = (baseline,) if isinstance(baseline, Path) else tuple(baseline)
     _check_distinct(paths)
+    views, last = [open_run(path) for path in paths], open_run(candidate)
     spec = (gate or GateOverrides()).apply(gate_of(candidate))
     watch = Watch(
         cluster=spec.cluster,
@@ -103,12 +107,19 @@ def compare_runs(
         churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
         noise=LEVELS if len(paths) > 1 and noise is None else (),
     )
-    comparison, observed = compare_with([open_run(path) for path in paths], open_run(candidate), options, watch)
+    comparison, observed = compare_with(views, last, options, watch)
     basis = _basis(paths, candidate, observed, noise=noise, confirmed=confirmed)
     comparison = msgspec.structs.replace(
         comparison, warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], candidate))
     )
-    return Judged(comparison=comparison, policy=spec, verdict=judge(comparison, spec, basis), basis=basis)
+    return Judged(
+        comparison=comparison,
+        policy=spec,
+        verdict=judge(comparison, spec, basis),
+        basis=basis,
+        baseline=views[-1],
+        candidate=last,
+    )
 
 
 def rejudge(judged: Judged, confirmed: Confirmed) -> Judged:

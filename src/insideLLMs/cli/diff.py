@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.baseline import today
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
 
 POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "non-inferior")
@@ -71,6 +72,7 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side here.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment here.")
 @console.common_options
@@ -104,13 +106,14 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
 
     baselines, candidate = _sides(runs, options["candidate"], pooled=options["pool"] is not None)
     noise = read_noise(options["noise"]) if options["noise"] is not None else None
+    waived: frozenset[Any] = frozenset()
     if options["pool"] is not None:
-        pool = open_pool(options["pool"])
-        baselines, noise = (*pool.runs, *baselines), noise or pool.noise
+        pool = open_pool(options["pool"], today=today())
+        baselines, noise, waived = (*pool.runs, *baselines), noise or pool.noise, pool.waived
     return compare_runs(
         baselines,
         candidate,
-        options=CompareOptions(pairs=parse_pairs(options["pairs"])),
+        options=CompareOptions(pairs=parse_pairs(options["pairs"]), waived=waived),
         gate=GateOverrides(
             fail_on=options["fail_on"],
             tolerance=options["tolerance"],
@@ -133,14 +136,22 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
 def _write_reports(judged: Any, options: dict[str, Any]) -> None:
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415 - slow
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
+    from insideLLMs.report.viewer import write_diff_page  # noqa: PLC0415
 
-    reports: dict[Path | None, Callable[[], str]] = {
-        options["junit"]: lambda: diff_junit(judged.comparison, judged.verdict),
-        options["markdown"]: lambda: diff_markdown(judged.comparison, judged.verdict),
+    found, verdict = judged.comparison, judged.verdict
+    writers: dict[str, Callable[[BinaryIO], object]] = {
+        "html": lambda out: write_diff_page(
+            out, comparison=found, verdict=verdict, baseline=judged.baseline, candidate=judged.candidate
+        ),
+        "junit": lambda out: out.write(diff_junit(found, verdict).encode()),
+        "markdown": lambda out: out.write(diff_markdown(found, verdict).encode()),
     }
-    for path, make in reports.items():
-        if path is not None:
-            try:
-                path.write_text(make(), encoding="utf-8")
-            except OSError as error:
-                raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+    for name, write in writers.items():
+        path = options[name]
+        if path is None:
+            continue
+        try:
+            with path.open("wb") as out:
+                write(out)
+        except OSError as error:
+            raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error

@@ -1,5 +1,6 @@
 """Compare two runs: one streaming pass that classes, counts and keeps the worst."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,7 +22,7 @@ from insideLLMs.compare.comparison import (
 )
 from insideLLMs.compare.details import describe, model_pair, name_trial
 from insideLLMs.compare.levels import Level, score_moves
-from insideLLMs.compare.observations import Observations, Observed, Watch
+from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
 from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.pool import Pool
 from insideLLMs.compare.served import ServedFacts
@@ -40,12 +41,14 @@ class CompareOptions:
 
     `pairs` maps baseline model ids to candidate ids. Scores within `score_tolerance` are the same. `listed`
     bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in characters.
+    `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate.
     """
 
     pairs: Mapping[str, str] = field(default_factory=dict)
     score_tolerance: float = 1e-9
     listed: int = 1000
     text_limit: int = 20_000
+    waived: frozenset[Waived] = frozenset()
 
 
 def compare(
@@ -80,7 +83,7 @@ def compare_with(
     named = probes_told_apart_by_dataset(*baselines, candidate)
     pairing = pair_models(newest, candidate, options.pairs)
     pool = Pool(others, candidate, pairing, options.pairs, named)
-    told = replace(watch or Watch(), several_models=len(pairing.pairs) > 1)
+    told = replace(watch or Watch(), several_models=len(pairing.pairs) > 1, waived=options.waived)
     observations = Observations(told, pool)
     comparison = compare(newest, candidate, options, observations, named=named)
     names = tuple(RunName(run_id=run.run_id, label=run.label) for run in others)
@@ -146,6 +149,7 @@ class _Ledger:
         self._removed = _Names(options.listed)
         self._new = _Names(options.listed)
         self._served = ServedFacts()
+        self._waived: dict[Counting, Counter[str]] = {}
         self._place = 0
 
     def add(self, pair: Aligned) -> Finding:
@@ -156,6 +160,8 @@ class _Ledger:
         if before is after and before is not None and before.answered:
             counting.add_same(before)
             return finding
+        if is_waived(pair.key, self._options.waived):
+            self._waived.setdefault(counting, Counter())[finding.kind.value] += 1
         counting.add(before, after, finding)
         if before is not None and after is not None and before.response != after.response:
             self._served.add(before, after)
@@ -186,7 +192,12 @@ class _Ledger:
             return
         worst = self._edited if kind is ChangeClass.EDITED else self._changes
         severity = self._severity(pair, finding)
-        worst.add(severity, lambda: describe(pair, finding, self._pairing, text_limit=self._options.text_limit))
+        worst.add(severity, lambda: self._describe(pair, finding))
+
+    def _describe(self, pair: Aligned, finding: Finding) -> Change:
+        change = describe(pair, finding, self._pairing, text_limit=self._options.text_limit)
+        waived = is_waived(pair.key, self._options.waived)
+        return msgspec.structs.replace(change, waived=True) if waived else change
 
     def _severity(self, pair: Aligned, finding: Finding) -> Severity:
         level = finding.difference.level
@@ -202,7 +213,8 @@ class _Ledger:
             counting = self._countings[probe, ours, theirs]
             whole.include(counting)
             models = ModelPair(baseline=ours, candidate=theirs)
-            probes.append(ProbeTally(probe=probe, models=models, tally=counting.total()))
+            waived = dict(sorted(self._waived.get(counting, Counter()).items()))
+            probes.append(ProbeTally(probe=probe, models=models, tally=counting.total(), waived=waived))
         overall = whole.total()
         pairs = [ModelPair(baseline=ours, candidate=theirs) for ours, theirs in self._pairing.pairs]
         pairs += [ModelPair(baseline=model, candidate=None) for model in self._pairing.only_baseline]

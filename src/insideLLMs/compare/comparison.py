@@ -65,11 +65,12 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
-    """The tally of one probe and one pair of models."""
+    """The tally of one probe and one pair of models; `waived` says how many of each class the gate leaves out."""
 
     probe: str
     models: ModelPair
     tally: Tally
+    waived: dict[str, int] = {}
 
 
 class TrialName(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A Trial that is not as it was.
 
     `level` is the highest that differs, `note` says what in one line, `paths` are JSON paths that differ.
-    `baseline_prompt` is given only where it differs from `prompt`.
+    `baseline_prompt` is given only where it differs from `prompt`. `waived` is whether the gate leaves it out.
     """
 
     kind: str
@@ -114,6 +115,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Answer | None
     candidate: Answer | None
     paths: tuple[str, ...] = ()
+    waived: bool = False
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,7 +71,7 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
         policy=spec.fail_on,
         resolved=resolve(spec, basis),
         exit_code=int(code),
-        reasons=(*reasons, *_listed(comparison.overall)),
+        reasons=(*reasons, *_listed(comparison)),
         rules=rules,
         look_first=_look_first(comparison, rules),
         assessment=_assess(comparison, spec, rules, basis),
@@ -164,8 +164,11 @@ def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rul
     return doubts
 
 
-def _listed(overall: Tally) -> list[str]:
-    listed = [
+def _listed(comparison: Comparison) -> list[str]:
+    overall = comparison.overall
+    waived = sum(sum(probe.waived.values()) for probe in comparison.probes)
+    listed = [f"{waived:,} waived"] if waived else []
+    listed += [
         f"{overall.classes[kind]:,} {kind.value}"
         for kind in (ChangeClass.REMOVED, ChangeClass.NEW, ChangeClass.EDITED)
         if overall.classes[kind]
@@ -177,7 +180,9 @@ def _look_first(comparison: Comparison, rules: Sequence[Rule]) -> tuple[TrialNam
     blamed = {rule.scope: blamed_classes(rule) for rule in rules}
     rest = blamed.get(None, frozenset())
     trials = (
-        change.trial for change in comparison.changes.listed if change.kind in blamed.get(change.trial.probe, rest)
+        change.trial
+        for change in comparison.changes.listed
+        if not change.waived and change.kind in blamed.get(change.trial.probe, rest)
     )
     return tuple(trial for trial, _ in zip(trials, range(_LOOK_FIRST), strict=False))
 

@@ -20,6 +20,15 @@ Pattern = tuple[tuple[int | None, ...], ...]
 """Per run, which of an item's repeats have equal labels: equal numbers stand for equal labels."""
 
 
+Waived = tuple[str | None, str]
+"""An example that is kept out of the gate, after its probe, or after None where it is in all probes."""
+
+
+def is_waived(key: Key, waived: frozenset[Waived]) -> bool:
+    """Whether a Trial is kept out of the gate."""
+    return bool(waived) and ((None, key[2]) in waived or (key[0], key[2]) in waived)
+
+
 def observed_value(facts: Facts) -> float | None:
     """Return what a Trial counts as: its verdict as 1 or 0, else its one score, or of several the one named `score`.
 
@@ -50,7 +59,7 @@ class Watch:
 
     `churn` is the level at which runs are held against each other, `churn_of` the levels of single probes.
     `noise` are the levels at which the baseline's runs are compared with each other. Both take two or more
-    baseline runs. `flips` keeps the items that went from pass to fail.
+    baseline runs. `flips` keeps the items that went from pass to fail. `waived` items are left out.
     """
 
     several_models: bool = False
@@ -59,6 +68,7 @@ class Watch:
     churn_of: Mapping[str, TextLevel] = field(default_factory=dict)
     noise: tuple[TextLevel, ...] = ()
     flips: bool = False
+    waived: frozenset[Waived] = frozenset()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +116,8 @@ class Observations:
             self._close()
             self._item = key[:4]
             self._line = pair.candidate_line or pair.baseline_line
+        if is_waived(key, self._watch.waived):
+            return
         if pair.candidate is not None:
             self._after.append(pair.candidate)
         if pair.baseline is not None and finding.kind is not ChangeClass.EDITED:

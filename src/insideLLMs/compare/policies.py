@@ -93,8 +93,8 @@ class Scope:
         return f"probe {self.name!r}: " if self.name else ""
 
     def count(self, kind: ChangeClass) -> int:
-        """The Trials of one class in scope."""
-        return sum(probe.tally.classes[kind] for probe in self.probes)
+        """The Trials of one class in scope, without the waived."""
+        return sum(probe.tally.classes[kind] - probe.waived.get(kind.value, 0) for probe in self.probes)
 
 
 Policy = Callable[[Scope, Basis | None], Rule]

@@ -6,7 +6,7 @@ from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.statistics import Assessment, Evidence
 from insideLLMs.report import wording
 
-COLUMNS = ("probe", "items", "worse/better", "change", "interval", "p", "corrected", "could see")
+COLUMNS = ("probe", "items", "worse/better", "change", "95% interval", "p", "corrected", "could see")
 _TESTS = {
     "none": "nothing varied, so there was nothing to test",
     "exact": "exact",
@@ -17,11 +17,16 @@ _TESTS = {
 
 
 def evidence_rows(found: Assessment) -> Iterator[tuple[str, ...]]:
-    """Yield a row per probe, in `COLUMNS`, and one over all where there are several."""
+    """Yield a row per probe, in `COLUMNS`, and one over all where there are several.
+
+    A single probe is asked with the whole error rate, so its row is the overall one.
+    """
+    if len(found.probes) == 1:
+        yield _row(found.probes[0].probe or "", found.overall)
+        return
     for evidence in found.probes:
         yield _row(evidence.probe or "", evidence)
-    if len(found.probes) != 1:
-        yield _row("all", found.overall)
+    yield _row("all", found.overall)
 
 
 def _row(name: str, evidence: Evidence) -> tuple[str, ...]:

@@ -41,11 +41,12 @@ def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> Suite
         for change in (*comparison.changes.listed, *comparison.edited.listed)
         if change.trial.probe == probe.probe and change.trial.models == probe.models
     ]
-    cases = [_case(change, name, failed=change.kind in counted) for change in changes]
+    failed = [change.kind in counted and not change.waived for change in changes]
+    cases = [_case(change, name, failed=red) for change, red in zip(changes, failed, strict=True)]
     rest = probe.tally.trials - len(changes)
     if rest:
         cases.append(f"    <testcase classname={_attribute(name)} name={_attribute(f'{rest:,} trials not listed')}/>")
-    failures = sum(change.kind in counted for change in changes)
+    failures = sum(failed)
     summary = f"{wording.paired_rates(probe.tally)} passed; {wording.classes(probe.tally)}"
     properties = f'    <properties><property name="trials" value={_attribute(summary)}/></properties>'
     return _wrap(name, [properties, *cases], len(cases), failures), len(cases), failures

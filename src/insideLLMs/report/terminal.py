@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
+_LOOK_FIRST = 5
 _BAD, _GOOD, _WARN, _DIM = "bold red", "green", "yellow", "dim"
 _STYLES = {
     "regressed": _BAD,
@@ -147,6 +148,8 @@ def _change_title(number: int | None, change: Change, *, several: bool) -> "Text
     title = _plain(f"{number}. " if number else "")
     title.append(wording.words(change.kind), style=_STYLES.get(change.kind, ""))
     title.append(f"  {wording.trial(change.trial, several=several)}")
+    if change.waived:
+        title.append("  (waived)", style=_DIM)
     if change.note:
         title.append(f"  {shorten(printable(change.note), 120)}", style=_DIM)
     return title
@@ -208,7 +211,7 @@ def _verdict(verdict: Verdict) -> "Iterable[Text]":
     yield line
     yield from (_plain(f"  {reason}") for reason in verdict.reasons)
     if verdict.look_first and verdict.state == "failed":
-        names = ", ".join(wording.trial(name) for name in verdict.look_first)
+        names = ", ".join(wording.trial(name) for name in verdict.look_first[:_LOOK_FIRST])
         yield _plain(f"  look first at: {names}")
 
 

@@ -52,6 +52,18 @@ def decide(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | N
 def _obstacles(overall: Evidence, settings: Settings) -> tuple[str, ...]:
     if not overall.n_paired:
         return (overall.message,)
+    obstacles = [] if settings.missing_as_fail else _gaps(overall, settings)
+    if settings.run_level and overall.p_run is None:
+        obstacles.append("A run-level test needs at least two baseline runs that have all their items.")
+    wanted = settings.min_effect or settings.wanted_drop
+    if settings.require_power and (overall.detectable is None or overall.detectable > wanted):
+        need = f"; about {overall.items_needed} items would" if overall.items_needed else ""
+        obstacles.append(f"A drop of {points(wanted)} points could not have been seen reliably{need}.")
+    return tuple(obstacles)
+
+
+def _gaps(overall: Evidence, settings: Settings) -> list[str]:
+    """Say where Trials without a score could hide or feign a change."""
     obstacles = []
     missing = overall.missing
     for side, count, trials in (
@@ -69,13 +81,7 @@ def _obstacles(overall: Evidence, settings: Settings) -> tuple[str, ...]:
             f"The sides differ in what is missing: {missing.baseline} of {missing.baseline_trials} baseline and "
             f"{missing.candidate} of {missing.candidate_trials} candidate trials have no score (p = {p:.2g})."
         )
-    if settings.run_level and overall.p_run is None:
-        obstacles.append("A run-level test needs at least two baseline runs that have all their items.")
-    wanted = settings.min_effect or settings.wanted_drop
-    if settings.require_power and (overall.detectable is None or overall.detectable > wanted):
-        need = f"; about {overall.items_needed} items would" if overall.items_needed else ""
-        obstacles.append(f"A drop of {points(wanted)} points could not have been seen reliably{need}.")
-    return tuple(obstacles)
+    return obstacles
 
 
 def _reason(branch: Branch) -> str:

@@ -1,0 +1,132 @@
+"""`insidellms baseline`: which runs are the baseline, who accepted them, and which examples are waived."""
+
+import datetime as dt
+import getpass
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+
+_pool = click.option(
+    "--pool", type=click.Path(path_type=Path), default=Path("baselines"), show_default=True, help="The pool's folder."
+)
+
+
+def today() -> str:
+    """Return today's date in UTC, the one clock that waivers are held against."""
+    return dt.datetime.now(dt.UTC).date().isoformat()
+
+
+@click.group("baseline")
+def command() -> None:
+    """Keep a pool of accepted baseline runs, in a folder that can live in git or an artefact store."""
+
+
+@command.command("accept")
+@click.argument("run", type=click.Path(path_type=Path))
+@_pool
+@click.option("--by", help="Who accepts it.  [default: the user's login name]")
+@click.option("--why", required=True, help="Why: what a reviewer will read later.")
+@click.option("--example", "examples", multiple=True, metavar="ID", help="Waive this example only; may be repeated.")
+@click.option("--probe", help="With --example: waive it in this probe alone.")
+@click.option("--until", metavar="DATE", help="With --example: the last day it is waived, as 2027-01-31.")
+@console.common_options
+def accept(
+    run: Path, *, pool: Path, by: str | None, why: str, examples: tuple[str, ...], probe: str | None, until: str | None
+) -> int:
+    """Accept RUN as a baseline: copy it into the pool and note who did it, and why.
+
+    With --example only these examples of RUN are accepted: until the waiver ends, the gate leaves them out, and the
+    pool's runs stay as they are.
+    """
+    from insideLLMs.store import pool as pools  # noqa: PLC0415 - slow
+    from insideLLMs.store.directory import read_manifest  # noqa: PLC0415
+
+    who = by or getpass.getuser()
+    if not examples:
+        if until or probe:
+            raise ConfigError([Problem("--until and --probe go with --example")], fix="name the examples to waive")
+        target = pools.accept(pool, run, on=today(), by=who, why=why)
+        console.out(f"accepted {run} as {target}")
+        return ExitCode.OK
+    last = _day(until)
+    manifest = read_manifest(run)
+    _check_examples(run, examples, probe)
+    for example in examples:
+        entry = pools.LedgerEntry(
+            action="waive", on=today(), by=who, why=why, run=run.name, run_id=manifest.run_id, probe=probe,
+            example_id=example, until=last,
+        )  # fmt: skip
+        pools.append(pool, entry)
+        console.out(f"waived {example}{'' if last is None else f' until {last}'}")
+    return ExitCode.OK
+
+
+def _check_examples(run: Path, examples: tuple[str, ...], probe: str | None) -> None:
+    from insideLLMs.compare.view import read_facts  # noqa: PLC0415 - slow
+    from insideLLMs.core.errors import CompareError  # noqa: PLC0415
+    from insideLLMs.store.directory import RECORDS, read_lines  # noqa: PLC0415
+
+    wanted = set(examples)
+    for line in read_lines(run / RECORDS):
+        facts = read_facts(line, run.name)
+        if probe is None or facts.probe == probe:
+            wanted.discard(facts.example_id)
+    if wanted:
+        raise CompareError(
+            f"{run} has no example {min(wanted)!r}{'' if probe is None else f' in probe {probe!r}'}",
+            fix="name an example as `insidellms diff` does",
+        )
+
+
+def _day(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise ConfigError([Problem(f"--until {text!r} is not a date")], fix="write it as 2027-01-31") from error
+
+
+@command.command("list")
+@_pool
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@console.common_options
+def list_(*, pool: Path, as_json: bool) -> int:
+    """List the pool's runs, oldest first, and the waivers that hold today."""
+    from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
+    from insideLLMs.store.pool import read_pool  # noqa: PLC0415
+
+    found = read_pool(pool)
+    waivers = found.waivers(today())
+    if as_json:
+        runs = [str(run) for run in found.runs]
+        console.out_json({"pool": str(pool), "runs": runs, "waivers": [expand(entry) for entry in waivers]})
+        return ExitCode.OK
+    notes = {entry.run: entry for entry in found.ledger if entry.action == "accept"}
+    for run in found.runs:
+        entry = notes.get(run.name)
+        console.out(f"{run.name}  " + (f"{entry.on} {entry.by}: {entry.why}" if entry else "(not in the ledger)"))
+    for entry in waivers:
+        until = "for good" if entry.until is None else f"until {entry.until}"
+        where = "" if entry.probe is None else f"{entry.probe} / "
+        console.out(f"waived {where}{entry.example_id} {until}  {entry.on} {entry.by}: {entry.why}")
+    if not found.runs:
+        console.note("the pool holds no run yet")
+    return ExitCode.OK
+
+
+@command.command("prune")
+@_pool
+@click.option("--keep", type=click.IntRange(min=1), required=True, help="How many of the newest runs stay.")
+@console.common_options
+def prune(*, pool: Path, keep: int) -> int:
+    """Remove all but the newest runs of the pool; the ledger keeps their names."""
+    from insideLLMs.store.pool import prune as prune_pool  # noqa: PLC0415 - slow
+    from insideLLMs.store.pool import read_pool  # noqa: PLC0415
+
+    for run in prune_pool(read_pool(pool), keep=keep, on=today()):
+        console.out(f"removed {run.name}")
+    return ExitCode.OK

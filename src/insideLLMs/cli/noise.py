@@ -1,0 +1,57 @@
+"""`insidellms noise`: how much runs of an unchanged system differ."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.baseline import today
+from insideLLMs.core.errors import ExitCode
+
+
+@click.command("noise")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--pool", type=click.Path(path_type=Path), help="Measure this pool's runs, and store noise.json in it.")
+@click.option("--save", type=click.Path(path_type=Path), help="Store the noise floor here, for `diff --noise`.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@console.common_options
+def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_json: bool) -> int:
+    """Measure the noise floor of RUNS, two or more runs of the same experiment (A/A).
+
+    Stored, it tells `diff` what it could have seen, and whether the runs are deterministic.
+    """
+    from insideLLMs.api.baselines import noise_of, open_pool, write_noise  # noqa: PLC0415 - slow
+    from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.store.pool import NOISE  # noqa: PLC0415
+
+    found = noise_of((*(open_pool(pool, today=today()).runs if pool is not None else ()), *runs))
+    for path in (save, pool / NOISE if pool is not None else None):
+        if path is not None:
+            write_noise(path, found)
+    if as_json:
+        console.out_json(expand(found))
+        return ExitCode.OK
+    console.out(f"{len(found.runs)} runs of an unchanged system; of all pairs of trials, so many differ:")
+    for level, share in found.levels.items():
+        if share.n:
+            console.out(f"  {level:<11} {_told(share)}")
+    _say_more(found)
+    return ExitCode.OK
+
+
+def _told(share: Any) -> str:
+    within = "" if share.within is None else f"; within a run {share.within:.2%}"
+    alike = "" if share.correlation is None else f", repeats of a run correlate by {share.correlation:.2f}"
+    return f"{share.across:.2%} across runs, {share.n:,} items{within}{alike}"
+
+
+def _say_more(found: Any) -> None:
+    verdicts = found.levels.get("verdict")
+    if found.is_identical:
+        console.out("The runs are alike to the byte.")
+    elif verdicts is not None and verdicts.n:
+        fallen = verdicts.expected_regressions(1000)
+        console.out(f"Of 1,000 trials about {fallen:.1f} go from pass to fail by noise alone.")
+    if any(share.has_pseudo_repeats for share in found.levels.values()):
+        console.warn("repeats of one run never differ although runs do: a cache or a fixed seed; they add no evidence")

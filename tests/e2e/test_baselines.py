@@ -1,0 +1,168 @@
+"""Baselines: pools, waivers, noise floors, and the policies that read several runs."""
+
+import json
+
+import pytest
+
+from support.command import insidellms, write_files
+from support.tables import flips, imported, row
+
+
+def noisy(seed, n=120, *, drop=0):
+    """Return a run whose every tenth item flips from run to run; the first `drop` others have fallen."""
+    return [
+        row(f"e{i:03}", 0 if i < drop and i % 10 else int(i % 10 != seed % 10), output=f"{seed if i % 3 == 0 else 0}")
+        for i in range(n)
+    ]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (1, 2, 3, 4):
+        imported(folder, f"run{seed}", noisy(seed))
+    imported(folder, "worse", noisy(5, drop=50))
+    return folder
+
+
+def test_several_baselines_pass_an_unchanged_candidate_and_fail_a_worse_one(runs):
+    calm = insidellms("diff", "run1", "run2", "run3", "--candidate", "run4", cwd=runs)
+    assert calm.code == 0, calm.out
+    assert "3 baseline to 1" in calm.out
+    worse = insidellms("diff", "run1", "run2", "run3", "--candidate", "worse", cwd=runs)
+    assert worse.code == 3
+    assert "could see a drop of" in worse.out
+    assert "noise: between 3 unchanged runs differ" in worse.out
+
+
+def test_the_newest_baseline_is_shown_trial_by_trial_and_the_others_are_named(runs):
+    comparison = insidellms("diff", "run1", "run2", "run3", "--candidate", "run4", "--json", cwd=runs).json[
+        "comparison"
+    ]
+    assert comparison["baseline"]["label"] == "run3"
+    assert [run["label"] for run in comparison["pool"]] == ["run1", "run2"]
+
+
+def test_which_of_several_runs_is_the_candidate_must_be_said(runs):
+    done = insidellms("diff", "run1", "run2", "run3", cwd=runs)
+    assert (done.code, "--candidate" in done.err) == (2, True)
+
+
+def test_a_run_counts_once(runs):
+    done = insidellms("diff", "run1", "run1", "--candidate", "run2", cwd=runs)
+    assert (done.code, "twice" in done.err) == (1, True)
+
+
+def test_a_noise_floor_is_printed_and_stored_and_read_back(runs, tmp_path):
+    floor = tmp_path / "floor.json"
+    done = insidellms("noise", "run1", "run2", "run3", "--save", floor, "--json", cwd=runs)
+    assert done.code == 0, done.err
+    assert done.json == json.loads(floor.read_text())
+    assert done.json["levels"]["verdict"]["across"] == pytest.approx(0.2)
+    diff = insidellms("diff", "run3", "run4", "--noise", floor, "--json", cwd=runs).json["verdict"]
+    assert diff["noise"] == done.json
+    assert diff["assessment"]["overall"]["detectable_is_upper"] is False
+
+
+def test_a_noise_floor_takes_two_runs(runs):
+    done = insidellms("noise", "run1", cwd=runs)
+    assert (done.code, "two runs" in done.err) == (1, True)
+
+
+def test_repeats_that_never_differ_are_called_out(tmp_path):
+    for seed in (1, 2):
+        rows = [row(f"e{i}", (i + seed) % 2, repeat=k, output=f"{seed}") for i in range(20) for k in range(3)]
+        imported(tmp_path, f"run{seed}", rows)
+    assert "cache or a fixed seed" in insidellms("noise", "run1", "run2", cwd=tmp_path).err
+    diff = insidellms("diff", "run1", "run2", cwd=tmp_path)
+    assert "alike to the byte" in " ".join(diff.out.split())
+
+
+def test_a_pool_is_filled_listed_used_and_pruned(runs, tmp_path):
+    pool = tmp_path / "pool"
+    for seed in (1, 2, 3):
+        done = insidellms("baseline", "accept", runs / f"run{seed}", "--pool", pool, "--by", "ann", "--why", "release",
+                          cwd=runs)  # fmt: skip
+        assert done.code == 0, done.err
+    assert insidellms("noise", "--pool", pool, cwd=runs).code == 0
+    listed = insidellms("baseline", "list", "--pool", pool, cwd=runs).out
+    assert [line.split()[0] for line in listed.splitlines()] == ["run1", "run2", "run3"]
+    assert "ann: release" in listed
+    diff = insidellms("diff", "--pool", pool, "run4", "--json", cwd=runs)
+    assert diff.code == 0, diff.err
+    assert diff.json["verdict"]["assessment"]["overall"]["baseline_runs"] == 3
+    assert diff.json["verdict"]["noise"]["levels"]["verdict"]["n"] == 120
+    assert insidellms("baseline", "prune", "--keep", 1, "--pool", pool, cwd=runs).code == 0
+    assert json.loads(insidellms("baseline", "list", "--json", "--pool", pool, cwd=runs).out)["runs"] == [
+        str(pool / "run3")
+    ]
+
+
+def test_a_damaged_run_is_not_accepted(tmp_path):
+    run = imported(tmp_path, "run", noisy(1))
+    (run / "records.jsonl").write_bytes((run / "records.jsonl").read_bytes().replace(b"right", b"wrong", 1) + b"\n")
+    done = insidellms("baseline", "accept", "run", "--why", "x", "--pool", "pool", cwd=tmp_path)
+    assert (done.code, "not intact" in done.err) == (1, True)
+
+
+def test_a_waived_example_is_shown_and_not_counted_until_the_waiver_ends(tmp_path):
+    before, after = flips("p", 1, 0, 30)
+    imported(tmp_path, "before", before)
+    imported(tmp_path, "after", after)
+    accept = ("baseline", "accept", "--pool", "pool", "--why", "known")
+    assert insidellms(*accept, "before", cwd=tmp_path).code == 0
+    gate = ("diff", "--pool", "pool", "after", "--fail-on", "regressions")
+    assert insidellms(*gate, cwd=tmp_path).code == 3
+    assert insidellms(*accept, "after", "--example", "e0000", "--until", "2020-01-31", cwd=tmp_path).code == 0
+    assert insidellms(*gate, cwd=tmp_path).code == 3
+    assert insidellms(*accept, "after", "--example", "e0000", "--until", "9999-12-31", cwd=tmp_path).code == 0
+    done = insidellms(*gate, cwd=tmp_path)
+    assert done.code == 0
+    assert "1 waived" in done.out
+    assert "e0000" in done.out
+    wrong = insidellms(*accept, "after", "--example", "nonesuch", cwd=tmp_path)
+    assert (wrong.code, "nonesuch" in wrong.err) == (1, True)
+
+
+def test_too_much_missing_is_inconclusive_unless_it_counts_as_failing(tmp_path):
+    before = [row(f"e{n:02}", 1) for n in range(40)]
+    after = [row(f"e{n:02}", 1 if n > 8 else None) for n in range(40)]
+    imported(tmp_path, "before", before)
+    imported(tmp_path, "after", after)
+    assert insidellms("diff", "before", "after", cwd=tmp_path).code == 4
+    assert insidellms("diff", "before", "after", "--errors-as", "fail", cwd=tmp_path).code == 3
+
+
+def test_a_comparison_without_the_power_that_is_required_is_inconclusive(tmp_path):
+    before, after = flips("p", 1, 1, 10)
+    imported(tmp_path, "before", before)
+    imported(tmp_path, "after", after)
+    done = insidellms("diff", "before", "after", "--require-power", cwd=tmp_path)
+    assert done.code == 4
+    assert "could not have been seen reliably" in done.out
+
+
+def test_policies_that_lack_what_they_read_are_inconclusive(runs):
+    assert insidellms("diff", "run1", "run2", "--fail-on", "churn", cwd=runs).code == 4
+    assert insidellms("diff", "run1", "run2", "--fail-on", "confirmed", cwd=runs).code == 4
+
+
+EXPERIMENT = """
+name: scripted
+model: {type: dummy, args: {responses: {one: "yes", two: "ANSWER"}}}
+probe: {type: logic}
+dataset: {format: jsonl, path: data.jsonl}
+"""
+
+
+def test_auto_holds_a_scripted_model_to_every_regression(tmp_path):
+    rows = [{"id": f"e{i:02}", "question": f"{'two' if i == 3 else 'one'} {i}?", "answer": "yes"} for i in range(20)]
+    for name, answer in {"good": "yes", "bad": "no"}.items():
+        write_files(tmp_path, {f"{name}.yaml": EXPERIMENT.replace("ANSWER", answer), "data.jsonl": rows})
+        done = insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path)
+        assert done.code == 0, done.err
+    fallen = insidellms("diff", "good", "bad", cwd=tmp_path)
+    assert (fallen.code, "auto = regressions" in fallen.out) == (3, True)
+    assert insidellms("diff", "bad", "good", cwd=tmp_path).code == 0
+    same = insidellms("diff", "good", "good", cwd=tmp_path)
+    assert (same.code, "auto = changes" in same.out) == (0, True)

@@ -1,0 +1,83 @@
+"""import: a table of outcomes becomes a run directory, or an error that names the line."""
+
+import json
+
+import pytest
+
+from support.command import insidellms, records_of, write_files
+
+
+def test_a_table_becomes_a_sealed_run_in_the_order_of_records(tmp_path):
+    rows = [
+        {"case": "b", "ask": "2+2?", "reply": "4", "ok": "pass", "n": 1, "who": "m1"},
+        {"case": "b", "ask": "2+2?", "reply": "5", "ok": "fail", "n": 0, "who": "m1"},
+        {"case": "a", "ask": "1+1?", "reply": "", "ok": "", "n": 0, "who": "m1"},
+    ]
+    write_files(tmp_path, {"t.jsonl": rows})
+    columns = "id=case,input=ask,output=reply,score=ok,repeat=n,model=who"
+    done = insidellms("import", "t.jsonl", "--to", "run", "--map", columns, "--json", cwd=tmp_path)
+    assert (done.code, done.json["trials"]) == (0, 3)
+    assert insidellms("verify", "run", cwd=tmp_path).code == 0
+    found = [(each["example_id"], each["repeat"], each["status"]) for each in records_of(tmp_path / "run")]
+    assert found == [("a", 0, "error"), ("b", 0, "success"), ("b", 1, "success")]
+    last = records_of(tmp_path / "run")[2]
+    assert (last["model"], last["scores"]["passed"], last["response"]["text"]) == ("m1", True, "4")
+    assert last["example"]["input"] == "2+2?"
+
+
+def test_scores_that_are_no_verdicts_stay_numbers(tmp_path):
+    write_files(tmp_path, {"t.csv": "id,score\na,1\nb,0.25\n"})
+    assert insidellms("import", "t.csv", "--to", "run", cwd=tmp_path).code == 0
+    scores = [each["scores"] for each in records_of(tmp_path / "run")]
+    assert [(each["passed"], each["values"]) for each in scores] == [(None, {"score": 1.0}), (None, {"score": 0.25})]
+
+
+def test_the_same_table_gives_the_same_bytes_whatever_the_order_of_its_rows(tmp_path):
+    lines = [f"e{n:02},{n % 2}\n" for n in range(20)]
+    write_files(tmp_path, {"one.csv": "id,score\n" + "".join(lines), "two.csv": "id,score\n" + "".join(lines[::-1])})
+    for name in ("one", "two"):
+        assert insidellms("import", f"{name}.csv", "--to", name, cwd=tmp_path).code == 0
+    assert (tmp_path / "one/records.jsonl").read_bytes() == (tmp_path / "two/records.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("id,score\na,1\na,0\n", "t.csv:3: the trial of line 2 again (id 'a'"),
+        ("id,score\na,maybe\n", "t.csv:2: column 'score' is 'maybe'"),
+        ("id,score\n,1\n", "t.csv:2: column 'id' is empty"),
+        ("id,score,repeat\na,1,-1\n", "t.csv:2: column 'repeat' is '-1'"),
+        ("id,score\na\n", "t.csv:2: has 1 cells"),
+        ("name,score\na,1\n", "no column is known for id; there are 'name', 'score'"),
+        ("id,score,status\na,1,fine\n", "status 'fine' is none of success"),
+        ("id,score\n", "has no rows"),
+        ("id,score\na,nan\n", "t.csv:2: column 'score' is 'nan'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path, table, told):
+    write_files(tmp_path, {"t.csv": table})
+    done = insidellms("import", "t.csv", "--to", "run", cwd=tmp_path)
+    assert done.code == 1
+    assert told in done.err
+    assert "fix:" in done.err
+
+
+def test_a_column_or_role_that_there_is_not_is_an_error(tmp_path):
+    write_files(tmp_path, {"t.csv": "id,score\na,1\n"})
+    done = insidellms("import", "t.csv", "--to", "run", "--map", "id=case", cwd=tmp_path)
+    assert (done.code, "there is no column 'case'" in done.err) == (1, True)
+    done = insidellms("import", "t.csv", "--to", "run", "--map", "name=id", cwd=tmp_path)
+    assert (done.code, "the roles are id, input" in done.err) == (1, True)
+
+
+def test_an_existing_run_is_not_replaced_unasked(tmp_path):
+    write_files(tmp_path, {"t.csv": "id,score\na,1\n"})
+    assert insidellms("import", "t.csv", "--to", "run", cwd=tmp_path).code == 0
+    assert insidellms("import", "t.csv", "--to", "run", cwd=tmp_path).code == 1
+    assert insidellms("import", "t.csv", "--to", "run", "--overwrite", cwd=tmp_path).code == 0
+
+
+def test_a_file_that_cannot_be_read_leaves_no_run_behind(tmp_path):
+    done = insidellms("import", "absent.csv", "--to", "run", cwd=tmp_path)
+    assert (done.code, (tmp_path / "run").exists()) == (1, False)
+    assert json.dumps(done.err).isascii()
