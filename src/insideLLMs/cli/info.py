@@ -17,14 +17,30 @@ from insideLLMs.store.directory import read_manifest
 @console.common_options
 def command(name: str, *, as_json: bool) -> int:
     """Describe a provider, probe or dataset format with its arguments, or a run directory."""
-    facts = [expand(read_manifest(Path(name)))] if Path(name).is_dir() else _plugin_facts(name)
+    facts = [_plain(expand(read_manifest(Path(name))))] if Path(name).is_dir() else _plugin_facts(name)
     if as_json:
         console.out_json(facts if len(facts) > 1 else facts[0])
         return ExitCode.OK
     for fact in facts:
-        for key, value in fact.items():
-            console.out(f"{key}: {value}")
+        console.out(_told(fact))
     return ExitCode.OK
+
+
+def _told(fact: dict[str, Any]) -> str:
+    if "arguments" in fact:
+        arguments = "".join(f"\n  {argument}" for argument in fact["arguments"]) or " none"
+        return f"{fact['kind']} {fact['name']}, from {fact['origin']}\n\n{fact['doc']}\n\narguments:{arguments}"
+    import yaml  # noqa: PLC0415 - only here
+
+    plain = {key: value for key, value in fact.items() if value not in (None, {}, [], ())}
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)).rstrip()
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, which is what YAML knows."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _plugin_facts(name: str) -> list[dict[str, Any]]:
@@ -36,9 +52,10 @@ def _plugin_facts(name: str) -> list[dict[str, Any]]:
     facts = []
     for registry in registries:
         if name in registry:
-            signature = inspect.signature(registry.get_factory(name))
+            factory = registry.get_factory(name)
+            signature = inspect.signature(factory)
             arguments = [str(parameter) for parameter in signature.parameters.values()]
-            facts.append({**registry.info(name), "arguments": arguments})
+            facts.append({**registry.info(name), "doc": inspect.getdoc(factory) or "", "arguments": arguments})
     if not facts:
         names = sorted({known for registry in registries for known in registry.list()})
         near = plugins.nearest(name, names)

@@ -27,9 +27,7 @@ def command(target: Path, *, as_json: bool) -> int:
     if as_json:
         console.out_json({"valid": True, "run_id": plan.run_id, "trials": plan.total})
     else:
-        models, probes = len(plan.models), len(prepared.probes)
-        console.out(
-            f"{target} is valid: {plan.total} trials ({models} models, {probes} probes, {plan.repeats} repeats)"
-        )
-        console.out(f"run id {plan.run_id}")
+        counts = {"model": len(plan.models), "probe": len(prepared.probes), "repeat": plan.repeats}
+        told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items())
+        console.out(f"{target} is valid: {plan.total} trials ({told})")
     return ExitCode.OK

@@ -1,0 +1,123 @@
+"""The commands that look around: list, info, export, validate, quicktest, doctor, completion, help."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from insideLLMs.cli.main import COMMANDS
+from support.command import insidellms, write_files
+from support.documents import ROOT, UPDATE
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("around")
+    rows = [
+        {"id": "=cmd()", "prompt": "one", "expected": "yes"},
+        {"id": "b", "prompt": '=HYPERLINK("http://evil")', "expected": "no"},
+    ]
+    text = (
+        "model: {type: dummy, args: {responses: {one: '@SUM(A1)'}, canned_response: 'no, \\e[31m\\u202ered'}}\n"
+        "probe: logic\ndataset: data.jsonl\n"
+    )
+    text = text.replace("'no, \\e[31m\\u202ered'", '"no, \\e[31m\\u202ered"')
+    write_files(folder, {"e.yaml": text, "data.jsonl": rows})
+    done = insidellms("run", "e.yaml", "--run-dir", "runs/one", cwd=folder)
+    assert done.code == 0, done.err
+    return folder
+
+
+def test_no_cell_of_a_csv_can_be_run_as_a_formula(folder):
+    done = insidellms("export", "runs/one", cwd=folder)
+    for row in csv.reader(io.StringIO(done.out)):
+        assert not [cell for cell in row if cell.startswith(("=", "+", "@", "-"))]
+    assert "'=cmd()" in done.out
+    assert "'@SUM(A1)" in done.out
+
+
+def test_jsonl_export_is_the_records_as_they_are(folder):
+    done = insidellms("export", "runs/one", "--format", "jsonl", "-o", "out.jsonl", cwd=folder)
+    assert done.code == 0
+    assert (folder / "out.jsonl").read_bytes() == (folder / "runs" / "one" / "records.jsonl").read_bytes()
+
+
+def test_hostile_output_reaches_no_terminal_raw(folder):
+    for args in (
+        ["report", "runs/one"],
+        ["diff", "runs/one", "runs/one"],
+        ["quicktest", "x", "--arg", 'canned_response="\\u001b[31m"'],
+    ):
+        done = insidellms(*args, cwd=folder)
+        assert "\x1b" not in done.out + done.err
+        assert "\u202e" not in done.out + done.err
+
+
+@pytest.mark.parametrize("kind", ["providers", "probes", "datasets", "runs"])
+def test_list_says_what_there_is(folder, kind):
+    listed = insidellms("list", kind, "--json", cwd=folder).json[kind]
+    assert all(row["about"] for row in listed)
+    assert {"providers": "openai", "probes": "logic", "datasets": "jsonl", "runs": "runs/one"}[kind] in {
+        row["name"] for row in listed
+    }
+
+
+def test_info_names_the_arguments_of_a_plug_in_and_the_facts_of_a_run(folder):
+    assert "tolerance: float = 0.0" in insidellms("info", "logic", cwd=folder).out
+    facts = insidellms("info", "runs/one", "--json", cwd=folder).json
+    assert facts["trials"] == 2
+
+
+def test_validate_asks_no_model_and_writes_nothing(folder):
+    before = sorted(folder.rglob("*"))
+    done = insidellms("validate", "e.yaml", "--json", cwd=folder)
+    assert done.json["trials"] == 2
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_dry_run_counts_calls_and_writes_nothing(folder):
+    before = sorted(folder.rglob("*"))
+    done = insidellms("run", "e.yaml", "--dry-run", "--repeats", "3", "--json", cwd=folder)
+    assert done.json["trials"] == 6
+    assert done.json["models"][0]["calls"] == 6
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_doctor_prints_no_secret(folder):
+    done = insidellms("doctor", cwd=folder, env={"OPENAI_API_KEY": "sk-canary-0123456789"})
+    assert "OPENAI_API_KEY is set" in done.out
+    assert "canary" not in done.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(folder, shell):
+    assert "_INSIDELLMS_COMPLETE" in insidellms("completion", shell, cwd=folder).out
+
+
+def help_pages(folder):
+    """Yield the help of every command and sub-command."""
+    names = [[name] for name in COMMANDS]
+    while names:
+        name = names.pop(0)
+        text = insidellms(*name, "--help", cwd=folder).out
+        yield " ".join(name), text
+        if "Commands:" in text:
+            rows = text.partition("Commands:")[2].splitlines()
+            names[:0] = [[*name, row.split()[0]] for row in rows if re.match(r"^  \w", row)]
+
+
+def test_the_page_of_commands_is_what_help_prints(folder):
+    page = "# Commands\n\nEvery command takes `--help`. This page is what it prints.\n"
+    page += "".join(f"\n## {name}\n\n```text\n{text}```\n" for name, text in help_pages(folder))
+    path = ROOT / "docs" / "commands.md"
+    if UPDATE:
+        path.write_text(page)
+    assert path.read_text() == page, "run the tests once with INSIDELLMS_UPDATE_DOCS=1"
+
+
+def test_help_imports_nothing_heavy(folder):
+    done = insidellms("--help", cwd=folder, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time")}
+    assert "click" in imported
+    assert not imported & {"pydantic", "aiohttp", "rich.console", "asyncio", "yaml", "orjson"}

@@ -1,0 +1,94 @@
+"""Several models in one run, keys from the environment, and what the logs say."""
+
+import json
+
+import pytest
+
+from support.command import insidellms, records_of, write_files
+from support.openai_server import OpenAIServer
+
+CANARY = "sk-canary-0123456789abcdef"
+EXPERIMENT = """
+models:
+  - {type: openai, id: a, args: {model_name: one, base_url: 'http://127.0.0.1:PORT/v1', api_key_env: KEY_A}}
+  - {type: openai, id: b, args: {model_name: two, base_url: 'http://127.0.0.1:PORT/v1', api_key_env: KEY_B}}
+probes: [{type: contains, args: {any: ["7"]}}]
+dataset: {format: jsonl, path: data.jsonl}
+repeats: 2
+execution: {concurrency: 2, max_attempts: 2}
+"""
+ROWS = [{"id": f"e{i:02}", "prompt": f"Question {i}"} for i in range(20)]
+
+
+@pytest.fixture
+def server():
+    with OpenAIServer(require_key=CANARY) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path, server):
+    write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS})
+    return tmp_path
+
+
+def run(folder, *args, a=CANARY, b=CANARY):
+    env = {"KEY_A": a, "KEY_B": b}
+    return insidellms("run", "e.yaml", "--run-dir", "run", *args, cwd=folder, env=env)
+
+
+def test_a_matrix_runs_every_model_and_repeat(folder):
+    assert run(folder).code == 0
+    records = records_of(folder / "run")
+    assert len(records) == 2 * 20 * 2
+    assert {(record["model"], record["repeat"]) for record in records} == {(m, r) for m in "ab" for r in (0, 1)}
+
+
+def test_what_is_done_survives_a_bad_second_model_and_is_not_asked_again(folder, server):
+    done = run(folder, b="sk-wrong-0123456789abcdef")
+    assert done.code == 1
+    assert "KEY_B" in done.err
+    assert "--resume" in done.err
+    answered = sum(1 for body in server.bodies if body["model"] == "one")
+    before = len(server.prompts)
+    assert run(folder, "--resume").code == 0
+    again = sum(1 for body in server.bodies[before:] if body["model"] == "one")
+    assert answered + again == 40
+    assert len(records_of(folder / "run")) == 80
+
+
+def test_a_missing_key_is_told_before_anything_is_spent(tmp_path):
+    text = EXPERIMENT.replace("http://127.0.0.1:PORT/v1", "https://example.invalid/v1")
+    write_files(tmp_path, {"e.yaml": text, "data.jsonl": ROWS})
+    done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
+    assert done.code == 1
+    assert "KEY_A" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fault", [None, "401", "500", "garbage", "truncated"])
+def test_a_key_reaches_no_file_log_or_message(folder, server, fault):
+    if fault:
+        server.faults = [type(server)(faults=[{"kind": fault, "share": 0.3, "times": 3}]).faults[0]]
+    done = run(folder, "--verbose", "--log-format", "json")
+    seen = done.out + done.err
+    for path in (folder / "run").iterdir():
+        seen += path.read_bytes().decode("utf-8", "replace")
+    assert CANARY not in seen
+
+
+def test_logs_are_json_lines_with_the_fields_that_a_query_needs(folder):
+    done = run(folder, "--log-level", "debug", "--log-format", "json", "--quiet")
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    messages = [line["message"] for line in lines]
+    assert "run started" in messages
+    assert "run sealed" in messages
+    trials = [line for line in lines if line["message"].startswith("trial finished")]
+    assert len(trials) == 80
+    assert {"level", "logger", "time", "model", "probe", "example_id"} <= set(trials[0])
+    assert all("run_id" in line for line in lines if line["message"].startswith("run "))
+
+
+def test_nothing_is_logged_unless_asked(folder):
+    done = run(folder, "--quiet")
+    assert done.err == ""
