@@ -11,7 +11,7 @@ from insideLLMs.config import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, expand
 from insideLLMs.plan import FORMAT_VERSION
-from insideLLMs.report.html import write_page
+from insideLLMs.report.viewer import write_run_page
 from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, FileWriter, RunDirectory, Sealing, read_lines
 from insideLLMs.store.manifest import FileDigest, Manifest
 
@@ -68,7 +68,7 @@ def _writers(prepared: Prepared, summary: Summary, records: Callable[[], Iterato
     facts = {**expand(_manifest(prepared, summary.statuses, "", {}, {})), "title": prepared.experiment.title}
 
     def write_report(file: BinaryIO) -> None:
-        write_page(file, manifest=facts, summary=expand(summary), records=records())
+        write_run_page(file, manifest=facts, summary=expand(summary), records=records())
 
     return {
         SUMMARY: lambda file: _write(file, canonical.pretty(summary)),

@@ -1,0 +1,155 @@
+"""A comparison as one page: the verdict with its evidence, and every Trial of both runs side by side."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, BinaryIO
+
+import msgspec
+
+from insideLLMs.compare.align import Aligned, align
+from insideLLMs.compare.classify import ChangeClass, Finding, classify
+from insideLLMs.compare.comparison import Comparison
+from insideLLMs.compare.details import model_pair
+from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.levels import Level
+from insideLLMs.compare.pairing import Pairing, pair_models
+from insideLLMs.compare.view import RunView
+from insideLLMs.report import wording
+from insideLLMs.report.viewer import rows
+from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
+from insideLLMs.report.viewer.page import page, table
+
+_INDEX = (
+    "probe", "dataset", "id", "models", "repeat", "kind", "level", "note",
+    "status_a", "status_b", "passed_a", "passed_b", "prompt", "a", "b",
+)  # fmt: skip
+_NULL = b"null"
+_NO_ANSWER = (_NULL,) * len(rows.ANSWER)
+
+
+class _DiffRows:
+    """The table of a comparison, gathered Trial by Trial; `b` is null where it is as `a`."""
+
+    def __init__(self, pairing: Pairing, plain_limit_bytes: int) -> None:
+        columns = [*rows.BODY, "input_a", *(f"{name}_a" for name in rows.ANSWER), "same"]
+        columns += [f"{name}_b" for name in rows.ANSWER]
+        self.index = Chunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
+        self.bodies = Chunks("body", columns, plain_limit_bytes=plain_limit_bytes)
+        self._pairing = pairing
+        self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "models", "status")}
+        for kind in ("kind", "level"):
+            self._dictionaries[kind] = Dictionary()
+        for change in ChangeClass:
+            self._dictionaries["kind"].number(change.value)
+        for level in Level:
+            self._dictionaries["level"].number(level.value)
+
+    def add(self, pair: Aligned, finding: Finding) -> None:
+        before = rows.read(pair.baseline_line) if pair.baseline_line else None
+        after = rows.read(pair.candidate_line) if pair.candidate_line else None
+        shown = after or before
+        assert shown is not None
+        same = pair.baseline_line == pair.candidate_line
+        number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
+        models, level = model_pair(pair, self._pairing), finding.difference.level
+        texts = _previews(before, after)
+        values = (
+            number["probe"](shown.probe),
+            number["dataset"](shown.dataset),
+            shown.example_id,
+            number["models"]((models.baseline, models.candidate)),
+            shown.repeat,
+            number["kind"](finding.kind.value),
+            None if level is None else number["level"](level.value),
+            finding.difference.note[:200],
+            None if before is None else number["status"](before.status),
+            None if after is None else number["status"](after.status),
+            _passed(before),
+            _passed(after),
+            rows.prompt_preview(shown),
+            texts[0],
+            None if texts[0] == texts[1] else texts[1],
+        )
+        self.index.add(rows.encode(values))
+        edited = before is not None and before.example.input != shown.example.input
+        self.bodies.add(
+            (
+                *shown.example_columns(),
+                bytes(before.example.input) if before is not None and edited else _NULL,
+                *(before.answer_columns() if before is not None else _NO_ANSWER),
+                b"true" if same else b"false",
+                *(after.answer_columns() if after is not None and not same else _NO_ANSWER),
+            )
+        )
+
+    def head(self) -> dict[str, Any]:
+        return {"dictionaries": {name: dictionary.values() for name, dictionary in self._dictionaries.items()}}
+
+
+def _passed(record: rows.ViewedRecord | None) -> int | None:
+    passed = None if record is None else rows.scores_of(record).passed
+    return None if passed is None else int(passed)
+
+
+def _previews(before: rows.ViewedRecord | None, after: rows.ViewedRecord | None) -> tuple[str | None, str | None]:
+    told = [
+        None if record is None else rows.answer_text(record, rows.response_of(record)) for record in (before, after)
+    ]
+    if told[0] is None or told[1] is None:
+        return tuple(None if text is None else rows.preview(text) for text in told)  # type: ignore[return-value] # two
+    return rows.preview_difference(told[0], told[1])
+
+
+def write_diff_page(
+    out: BinaryIO,
+    *,
+    comparison: Comparison,
+    verdict: Verdict,
+    baseline: RunView,
+    candidate: RunView,
+    plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
+) -> None:
+    """Write the page of `comparison`, which was made of `baseline` and `candidate`.
+
+    Their records are read once more, as a comparison keeps only its worst changes. Raises CompareError as
+    comparing does.
+    """
+    pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
+    pairing = pair_models(baseline, candidate, pairs)
+    gathered = _DiffRows(pairing, plain_limit_bytes)
+    with closing(gathered.index), closing(gathered.bodies):
+        for pair in align(baseline, candidate, pairing):
+            gathered.add(pair, classify(pair.baseline, pair.candidate, comparison.score_tolerance))
+        title = f"{comparison.baseline.label} → {comparison.candidate.label}"
+        head = {
+            "kind": "diff",
+            "title": title,
+            "comparison": _facts(comparison),
+            "verdict": msgspec.to_builtins(verdict),
+            **gathered.head(),
+        }
+        plain = _plain(comparison, verdict)
+        out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
+
+
+def _facts(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison without its lists: the rows hold every Trial."""
+    plain: dict[str, Any] = msgspec.to_builtins(comparison)
+    for name in ("changes", "edited", "removed", "new"):
+        plain[name] = {"total": plain[name]["total"]}
+    return plain
+
+
+def _plain(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+    yield from table(f"Verdict: {wording.MARKS[verdict.state]}", ("reason",), ((reason,) for reason in verdict.reasons))
+    several = len(comparison.models) > 1
+    results = (
+        (
+            wording.member(probe, several=several),
+            wording.paired_rates(probe.tally),
+            wording.points(probe.tally),
+            wording.classes(probe.tally),
+        )
+        for probe in comparison.probes
+    )
+    yield from table("Probes", ("probe", "passed", "change", "trials"), results)

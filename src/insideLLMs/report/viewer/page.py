@@ -1,0 +1,74 @@
+"""The shell of a page: the policy that forbids all loading, the style, the program, and the data around it."""
+
+import base64
+import functools
+import hashlib
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
+
+import orjson
+
+from insideLLMs.core.types import JsonValue
+from insideLLMs.report.safe_text import printable
+from insideLLMs.report.viewer.chunks import Chunks, script_element
+
+FORMAT = "insidellms/page/1"
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return resources.files("insideLLMs.report.viewer").joinpath(name).read_text("utf-8").strip()
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def page(
+    *, title: str, head: Mapping[str, JsonValue], plain: Iterable[str], index: Chunks, bodies: Chunks
+) -> Iterator[bytes]:
+    """Yield the bytes of a page.
+
+    `head` is what the program reads first, `plain` the HTML that stands there without it. The program stands
+    before the bodies, so that it starts while the browser still reads them.
+    """
+    style, program = _asset("viewer.css"), _asset("viewer.js")
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{_digest(program)}'; style-src 'sha256-{_digest(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+        f'<div id="app"><main><h1>{escape(title)}</h1>\n'
+    ).encode()
+    yield from (piece.encode() for piece in plain)
+    yield b"<noscript><p>The examples are shown by a program in this page, which scripts being off keeps from running."
+    yield b"</p></noscript>\n</main></div>\n"
+    index.finish()
+    bodies.finish()
+    parts = {"rows": index.rows, "index_starts": index.starts, "body_starts": bodies.starts}
+    yield script_element("head", orjson.dumps({**head, **parts, "format": FORMAT}), compressed=False)
+    yield from index.pieces()
+    yield f"<script>{program}</script>\n".encode()
+    yield from bodies.pieces()
+    yield b"</body>\n</html>\n"
+
+
+def table(caption: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Yield an HTML table of texts."""
+    yield f"<table><caption>{escape(caption)}</caption><thead><tr>"
+    yield from (f'<th scope="col">{escape(column)}</th>' for column in columns)
+    yield "</tr></thead><tbody>\n"
+    for row in rows:
+        yield f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n"
+    yield "</tbody></table>\n"
+
+
+def escape(text: str) -> str:
+    """Make text safe in HTML, control and direction characters spelt out."""
+    return html.escape(printable(text))

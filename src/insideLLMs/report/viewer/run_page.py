@@ -1,0 +1,95 @@
+"""One run as one page, `report.html`: the bytes follow from the inputs alone, and only our program runs in it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import Any, BinaryIO
+
+from insideLLMs.report import wording
+from insideLLMs.report.viewer import rows
+from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
+from insideLLMs.report.viewer.page import page, table
+
+_INDEX = (
+    "probe", "dataset", "id", "model", "repeat", "status", "passed", "label", "scores",
+    "finish", "input_tokens", "output_tokens", "prompt", "answer",
+)  # fmt: skip
+
+
+class _RunRows:
+    """The table of a run, gathered record by record."""
+
+    def __init__(self, plain_limit_bytes: int) -> None:
+        self.index = Chunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
+        self.bodies = Chunks("body", (*rows.BODY, *rows.ANSWER), plain_limit_bytes=plain_limit_bytes)
+        self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
+        self._score_names: dict[str, None] = {}
+
+    def add(self, line: bytes) -> None:
+        record = rows.read(line)
+        response, scores = rows.response_of(record), rows.scores_of(record)
+        number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
+        self._score_names.update(dict.fromkeys(scores.values))
+        usage = response.usage
+        values = (
+            number["probe"](record.probe),
+            number["dataset"](record.dataset),
+            record.example_id,
+            number["model"](record.model),
+            record.repeat,
+            number["status"](record.status),
+            None if scores.passed is None else int(scores.passed),
+            scores.label,
+            scores.values,
+            number["finish"](response.finish_reason),
+            usage.input_tokens if usage else None,
+            usage.output_tokens if usage else None,
+            rows.prompt_preview(record),
+            rows.preview(rows.answer_text(record, response)),
+        )
+        self.index.add(rows.encode(values))
+        self.bodies.add((*record.example_columns(), *record.answer_columns()))
+
+    def head(self) -> dict[str, Any]:
+        dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
+        return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
+
+
+def write_run_page(
+    out: BinaryIO,
+    *,
+    manifest: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    records: Iterable[bytes],
+    plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
+) -> None:
+    """Write the page of a run; `manifest` and `summary` are the parsed files, `records` the lines of the third."""
+    gathered = _RunRows(plain_limit_bytes)
+    with closing(gathered.index), closing(gathered.bodies):
+        for line in records:
+            gathered.add(line)
+        name = manifest.get("title") or manifest.get("name")
+        title = f"Run {name}" if name else "Run"
+        head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **gathered.head()}
+        plain = _plain(manifest, summary)
+        out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
+
+
+def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+    statuses = summary["statuses"]
+    told = f"{statuses.get('success', 0):,} of {summary['trials']:,} answered"
+    level = f"{summary['confidence_level']:.0%}"
+    facts = [("run", str(manifest["run_id"])), ("trials", f"{told}; not answered: {wording.unanswered(statuses)}")]
+    yield from table("The run", ("what", "value"), facts)
+    yield from table("Results", ("model", "probe", "passed", f"{level} interval", "not answered"), _results(summary))
+
+
+def _results(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for member in summary["results"]:
+        rate = member["pass_rate"]
+        yield (
+            member["model"],
+            member["probe"],
+            wording.rate(member["passed"], member["scored"]),
+            wording.interval(rate, percent=True) if rate else "–",
+            wording.unanswered(member["statuses"]),
+        )

@@ -1,0 +1,55 @@
+"""A real browser for the pages: Debian's Chromium, driven by Playwright, with its network watched."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+playwright_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium; where there is none the tests are skipped, but never in CI."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is missing: apt-get install chromium")
+        pytest.skip("chromium is missing: apt-get install chromium")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path: Path) -> Iterator[Callable]:
+    """Open the bytes of a page from disk; at the end there was no error, no dialog and no request but the file."""
+    contexts, faults = [], []
+
+    def open_page(page: bytes, hash: str = "", **options):
+        file = tmp_path / f"page{len(contexts)}.html"
+        file.write_bytes(page)
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(20_000)
+        tab.on("console", lambda message: faults.append(f"console {message.type}: {message.text}"))
+        tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        tab.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        tab.on("request", lambda request: request.url.startswith("file:") or faults.append(f"request: {request.url}"))
+        tab.goto(f"{file.as_uri()}{hash}")
+        tab.wait_for_selector("html[data-ready]")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults

@@ -1,0 +1,110 @@
+"""The page of a comparison, in a real browser: verdict, map, transitions, and answers side by side."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from support.compared_runs import record
+from support.viewer_pages import diff_page
+
+
+def answer(year):
+    return json.dumps({"tags": ["a", "b"], "year": year, "name": "Ada"})
+
+
+@pytest.fixture(scope="module")
+def page():
+    before, after = [], []
+    for number in range(40):
+        for repeat in range(2):
+            flips = number % 5 == 0
+            before.append(record(f"q{number:02}", text="The answer is yes, of course.", repeat=repeat))
+            text = "The answer is no, of course." if flips else "The answer is yes, of course."
+            after.append(record(f"q{number:02}", text=text, passed=not (flips and repeat == 0), repeat=repeat))
+    before.append(record("json", probe="extract", text=answer(1815)))
+    after.append(record("json", probe="extract", text=answer(1852), passed=False))
+    before.append(record("edited", probe="extract", prompt="the old question"))
+    after.append(record("edited", probe="extract", prompt="the new question"))
+    after.append(record("fresh", probe="extract"))
+    return diff_page(before, after)[0]
+
+
+def rows(tab):
+    return tab.locator(".trials .body .row")
+
+
+def test_the_verdict_stands_on_top_with_its_reasons(page, visit):
+    tab = visit(page)
+    expect(tab.get_by_role("region", name=re.compile("Failed"))).to_contain_text("regressed")
+    tab.get_by_text("Look at these first").click()
+    tab.get_by_role("link", name="extract / json").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("json")
+
+
+def test_the_list_begins_with_the_worst_and_hides_what_did_not_change(page, visit):
+    tab = visit(page)
+    expect(rows(tab).first).to_contain_text("regressed")
+    expect(tab.locator("output")).to_have_text("19 of 83")
+    tab.get_by_label("Class", exact=True).select_option("all")
+    expect(tab.locator("output")).to_have_text("83 of 83")
+
+
+def test_the_map_has_a_square_per_example_and_opens_the_one_clicked(page, visit):
+    tab = visit(page)
+    squares = tab.get_by_role("img", name=re.compile("^Map of 43 examples: 9 regressed"))
+    squares.click(position={"x": 4, "y": 4})
+    expect(tab.get_by_role("heading", level=1)).to_have_text("edited")
+
+
+def test_the_transition_table_counts_examples_and_filters(page, visit):
+    tab = visit(page)
+    tab.get_by_role("link", name="8: stable pass → flaky").click()
+    expect(tab.locator("output")).to_have_text("16 of 83")
+
+
+def test_words_that_changed_are_marked_side_by_side_and_inline(page, visit):
+    tab = visit(page, "#/example/logic/d/q00/m/0")
+    before = tab.get_by_role("group", name="Answer of the baseline")
+    after = tab.get_by_role("group", name="Answer of the candidate")
+    expect(before.locator("del")).to_have_text(["yes"])
+    expect(after.locator("ins")).to_have_text(["no"])
+    tab.get_by_role("button", name="Show inline").click()
+    expect(tab.get_by_role("group", name="Both answers in one")).to_have_text("The answer is yesno, of course.")
+
+
+def test_json_answers_are_compared_as_values(page, visit):
+    tab = visit(page, "#/example/extract/d/json/m/0")
+    expect(tab.locator("article")).to_contain_text("differs at 1 path")
+    expect(tab.locator(".paths")).to_contain_text("$.year")
+    expect(tab.locator("article del:visible")).to_have_text(["1815"])
+
+
+def test_an_edited_prompt_and_a_lone_trial_are_shown_for_what_they_are(page, visit):
+    tab = visit(page, "#/example/extract/d/edited/m/0")
+    expect(tab.get_by_role("group", name="Prompt of the baseline").locator("del")).to_have_text(["old"])
+    lone = visit(page, "#/example/extract/d/fresh/m/0")
+    expect(lone.locator("article")).to_contain_text("no such trial")
+
+
+def test_j_and_k_go_to_the_next_and_the_previous_change(page, visit):
+    tab = visit(page, "#/?kind=regressed")
+    tab.keyboard.press("Enter")
+    heading = tab.get_by_role("heading", level=1)
+    expect(heading).to_have_text("json")
+    tab.keyboard.press("j")
+    expect(heading).to_have_text("q00")
+    tab.keyboard.press("j")
+    expect(heading).to_have_text("q05")
+    tab.keyboard.press("k")
+    expect(heading).to_have_text("q00")
+
+
+def test_a_change_can_be_copied_as_an_issue(page, visit):
+    tab = visit(page, "#/example/logic/d/q00/m/0", permissions=["clipboard-read", "clipboard-write"])
+    tab.get_by_role("button", name="Copy as issue").click()
+    expect(tab.get_by_role("status")).to_have_text("Issue text copied")
+    text = tab.evaluate("navigator.clipboard.readText()")
+    assert text.startswith("`q00` is regressed")
+    assert "```text\nThe answer is no, of course.\n```" in text

@@ -1,0 +1,191 @@
+"""The page of a run, in a real browser: look, filter, search, sort, walk by keyboard, follow links."""
+
+import io
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from insideLLMs.compare.summary import summarise
+from insideLLMs.core import canonical
+from insideLLMs.core.types import Response, Usage, expand
+from insideLLMs.report.viewer import write_run_page
+from support.compared_runs import record
+from support.viewer_pages import MANIFEST, run_page
+
+
+@pytest.fixture(scope="module")
+def page():
+    long = "a long way to say so " * 20
+    records = [
+        record(
+            f"q{number:03}",
+            probe=("logic", "tone")[number % 2],
+            passed=number % 3 != 0,
+            status="timeout" if number == 5 else "success",
+            response=Response(
+                text=f"{long} needle-{number}", finish_reason="stop", usage=Usage(output_tokens=number * 7 % 100)
+            ),
+            repeat=repeat,
+            label=f"label{number % 4}",
+        )
+        for number in range(60)
+        for repeat in range(2)
+    ]
+    return run_page(records, plain_limit_bytes=1000)
+
+
+def rows(tab):
+    return tab.locator(".trials .body .row")
+
+
+def said(tab):
+    return tab.locator("output")
+
+
+def test_results_show_rates_with_their_denominators_and_an_interval(page, visit):
+    tab = visit(page)
+    table = tab.get_by_role("group", name="Results", exact=True)
+    expect(table).to_contain_text("40/60 (66.7%)")
+    expect(table).to_contain_text("2 timeout of 60")
+    expect(table.get_by_role("img", name=re.compile("passed: .*95% interval"))).to_have_count(2)
+
+
+def test_filters_narrow_the_list_and_make_a_link(page, visit):
+    tab = visit(page)
+    expect(said(tab)).to_have_text("120 of 120")
+    tab.get_by_label("Result", exact=True).select_option("fail")
+    expect(said(tab)).to_have_text("40 of 120")
+    tab.get_by_label("Probe", exact=True).select_option("tone")
+    expect(said(tab)).to_have_text("20 of 120")
+    again = visit(page, tab.evaluate("location.hash"))
+    expect(said(again)).to_have_text("20 of 120")
+    expect(again.get_by_label("Result", exact=True)).to_have_value("fail")
+    again.get_by_role("button", name="Clear filters").click()
+    expect(said(again)).to_have_text("120 of 120")
+
+
+def test_the_search_finds_text_far_inside_an_answer(page, visit):
+    tab = visit(page)
+    tab.get_by_role("searchbox").fill("NEEDLE-17")
+    expect(said(tab)).to_have_text("2 of 120")
+    expect(rows(tab)).to_have_count(2)
+    expect(rows(tab).first).to_contain_text("q017")
+
+
+def test_a_search_without_a_match_says_so(page, visit):
+    tab = visit(page, "#/?q=nowhere")
+    expect(said(tab)).to_have_text("0 of 120")
+    expect(tab.get_by_text("Nothing matches these filters.")).to_be_visible()
+
+
+def test_a_column_sorts_both_ways_and_then_not(page, visit):
+    tab = visit(page)
+    column = tab.get_by_role("columnheader", name="Example", exact=True)
+    column.get_by_role("button").click()
+    expect(column).to_have_attribute("aria-sort", "ascending")
+    expect(rows(tab).first).to_contain_text("q000")
+    column.get_by_role("button").click()
+    expect(rows(tab).first).to_contain_text("q059")
+    column.get_by_role("button").click()
+    expect(column).to_have_attribute("aria-sort", "none")
+
+
+def test_the_keyboard_walks_opens_and_returns(page, visit):
+    tab = visit(page)
+    for key in ("j", "j", "k", "j", "Enter"):
+        tab.keyboard.press(key)
+    heading = tab.get_by_role("heading", level=1)
+    expect(heading).to_have_text("q000")
+    expect(tab.locator("nav")).to_contain_text("2 of 120")
+    expect(heading).to_be_focused()
+    tab.keyboard.press("j")
+    expect(heading).to_have_text("q002")
+    tab.keyboard.press("Escape")
+    expect(tab.locator(".row.current")).to_contain_text("q002")
+    expect(tab.locator(".row.current a")).to_be_focused()
+    tab.keyboard.press("/")
+    expect(tab.get_by_role("searchbox")).to_be_focused()
+    tab.keyboard.type("j/k?")
+    expect(tab.get_by_role("searchbox")).to_have_value("j/k?")
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("?")
+    expect(tab.get_by_role("dialog", name="Keys")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_deep_link_opens_an_example_with_all_there_is_to_know(page, visit):
+    tab = visit(page, "#/example/logic/d/q008/m/1")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("q008")
+    expect(tab.get_by_role("group", name="Prompt")).to_have_text("question q008")
+    expect(tab.get_by_role("group", name="Answer")).to_contain_text("needle-8")
+    expect(tab.locator("article")).to_contain_text("label0")
+    expect(tab.locator("article")).to_contain_text("56 output tokens")
+    tab.get_by_role("link", name="m, repeat 0").click()
+    expect(tab).to_have_url(re.compile(r"#/example/logic/d/q008/m/0$"))
+    tab.go_back()
+    expect(tab).to_have_url(re.compile(r"q008/m/1$"))
+
+
+def test_an_unknown_deep_link_says_so(page, visit):
+    tab = visit(page, "#/example/logic/d/nowhere/m/0")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("No such example")
+
+
+def test_a_failure_shows_its_reason(page, visit):
+    tab = visit(page, "#/example/tone/d/q005/m/0")
+    expect(tab.locator("article")).to_contain_text("ServerError")
+    expect(tab.locator("article")).to_contain_text("boom")
+
+
+def test_the_theme_goes_from_auto_to_light_to_dark_and_is_remembered(page, visit):
+    tab = visit(page, color_scheme="light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = tab.evaluate(background)
+    tab.keyboard.press("t")
+    tab.keyboard.press("t")
+    expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
+    assert tab.evaluate(background) != light
+    tab.reload()
+    expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_phone_shows_cards_and_never_scrolls_sideways(page, visit):
+    tab = visit(page, viewport={"width": 360, "height": 740}, has_touch=True)
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    rows(tab).first.tap()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("q000")
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_paper_gets_the_results_and_the_rows_but_no_buttons(page, visit):
+    tab = visit(page)
+    tab.emulate_media(media="print")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(rows(tab)).to_have_count(120)
+    expect(tab.get_by_role("searchbox")).to_be_hidden()
+    expect(tab.get_by_role("button", name="Theme")).to_be_hidden()
+
+
+def test_a_file_that_was_cut_short_says_so(page, visit):
+    whole = run_page([record(f"e{n}", text="word " * 30_000) for n in range(9)], manifest=MANIFEST)
+    cut = whole[: whole.rindex(b'<script type="application/')]
+    tab = visit(cut, "#/example/logic/d/e8/m/0")
+    expect(tab.get_by_role("alert")).to_contain_text("cut short")
+
+
+def test_a_hundred_thousand_examples_keep_few_elements_and_reach_the_end(visit):
+    line = canonical.line(record("q000000", text="the answer is 000000"))
+    lines = [line.replace(b"000000", f"{number:06}".encode()) for number in range(100_000)]
+    out = io.BytesIO()
+    summary = expand(summarise([line], run_id="ab" * 32))
+    write_run_page(out, manifest=MANIFEST, summary=summary, records=lines)
+    tab = visit(out.getvalue())
+    expect(said(tab)).to_have_text("100,000 of 100,000")
+    assert rows(tab).count() < 60
+    tab.keyboard.press("End")
+    expect(rows(tab).last).to_contain_text("q099999")
+    assert rows(tab).count() < 60
+    tab.get_by_role("searchbox").fill("is 077777")
+    expect(said(tab)).to_have_text("1 of 100,000")

@@ -1,0 +1,174 @@
+// The pieces that the page of an example is made of, for one run and for two.
+
+import { copy, h } from "./dom";
+import { count, figure, line, parseJson, pretty, shown, words } from "./text";
+import type { Answer, Failure, Json, Message, RequestSent, Scores, ToolCall, Usage } from "./types";
+
+export function section(title: string, ...content: (Node | null | false)[]): HTMLElement {
+  const id = `s-${title.toLowerCase().replace(/\W+/g, "-")}`;
+  return h("section", { "aria-labelledby": id }, h("h2", { id }, title), ...content);
+}
+
+// A block of text that is not ours. It can be scrolled, so the keyboard must reach it.
+export function block(label: string, content: (string | Node)[], kind = ""): HTMLElement {
+  return h("pre", { class: `text ${kind}`, tabindex: "0", role: "group", "aria-label": label, dir: "auto" }, ...content);
+}
+
+export function textBlock(label: string, text: string): HTMLElement {
+  return text ? block(label, shown(text)) : h("p", { class: "nothing" }, "(empty)");
+}
+
+export function jsonBlock(label: string, value: unknown): HTMLElement {
+  return block(label, shown(pretty(value)), "json");
+}
+
+export function copyButton(what: string, text: string): HTMLButtonElement {
+  return h("button", { type: "button", class: "quiet", click: () => void copy(text, what) }, `Copy ${what.toLowerCase()}`);
+}
+
+export function verdictOf(passed: number | boolean | null, status: string): { word: string; tone: string } {
+  if (status !== "success") return { word: words(status), tone: status === "skipped" ? "none" : "broken" };
+  if (passed === null || passed === undefined) return { word: "no verdict", tone: "none" };
+  return passed ? { word: "pass", tone: "good" } : { word: "fail", tone: "bad" };
+}
+
+export function badge(word: string, tone: string): HTMLElement {
+  return h("span", { class: `badge ${tone}` }, word);
+}
+
+function calls(list: ToolCall[]): HTMLElement {
+  return h(
+    "ol",
+    { class: "calls" },
+    ...list.map((call) =>
+      h("li", {}, h("code", {}, line(call.name)), " ", jsonBlock(`Arguments of ${line(call.name)}`, call.arguments ?? {})),
+    ),
+  );
+}
+
+export function chat(messages: Message[]): HTMLElement {
+  return h(
+    "ol",
+    { class: "chat" },
+    ...messages.map((message) =>
+      h(
+        "li",
+        { class: `turn ${message.role}` },
+        h("span", { class: "role" }, message.role + (message.tool_call_id ? ` · ${line(message.tool_call_id)}` : "")),
+        message.content ? textBlock(`${message.role} message`, message.content) : null,
+        message.tool_calls?.length ? calls(message.tool_calls) : null,
+      ),
+    ),
+  );
+}
+
+export function input(given: string | Message[], label = "Prompt"): HTMLElement {
+  if (typeof given === "string") return textBlock(label, given);
+  return chat(given);
+}
+
+export function inputText(given: string | Message[] | null): string {
+  if (typeof given === "string") return given;
+  return (given ?? []).map((message) => `${message.role}: ${message.content ?? ""}`).join("\n\n");
+}
+
+export function requestPart(sent: RequestSent | null): HTMLElement | null {
+  if (!sent) return null;
+  const options = sent.options && Object.keys(sent.options).length ? sent.options : null;
+  return h(
+    "details",
+    {},
+    h("summary", {}, `Request as sent (${count(sent.messages.length)} message${sent.messages.length === 1 ? "" : "s"})`),
+    chat(sent.messages),
+    options && jsonBlock("Options of the request", options),
+  );
+}
+
+export function answerText(answer: Answer | null): string {
+  if (!answer) return "";
+  const value = answer.value === undefined || answer.value === null ? "" : pretty(answer.value);
+  return answer.text || value;
+}
+
+export function answerPart(answer: Answer | null): HTMLElement[] {
+  if (!answer) return [];
+  const text = answerText(answer);
+  const json = parseJson(text);
+  const made: HTMLElement[] = [];
+  if (text || !answer.tool_calls?.length) made.push(json === undefined ? textBlock("Answer", text) : jsonBlock("Answer, as JSON", json));
+  if (json !== undefined && answer.text)
+    made.push(h("details", {}, h("summary", {}, "As written"), textBlock("Answer as written", answer.text)));
+  if (answer.tool_calls?.length) made.push(h("h3", {}, "Tool calls"), calls(answer.tool_calls));
+  if (answer.reasoning) made.push(h("details", {}, h("summary", {}, "Reasoning"), textBlock("Reasoning", answer.reasoning)));
+  return made;
+}
+
+export function failurePart(failure: Failure | null): HTMLElement | null {
+  return (
+    failure &&
+    h(
+      "div",
+      { class: "failure" },
+      h("p", {}, h("strong", {}, line(failure.type)), ` in stage ${words(failure.stage)}`),
+      textBlock("Failure", failure.message),
+    )
+  );
+}
+
+export function tokens(usage: Usage | undefined): string {
+  if (!usage) return "";
+  const parts = (["input", "output", "reasoning", "cached"] as const).flatMap((name) => {
+    const value = usage[`${name}_tokens`];
+    return value === undefined || value === null ? [] : [`${count(value)} ${name}`];
+  });
+  return parts.length ? `${parts.join(", ")} tokens` : "";
+}
+
+export function facts(rows: [string, string | undefined | null | false][]): HTMLElement {
+  return h(
+    "dl",
+    { class: "facts" },
+    ...rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, line(value as string)))),
+  );
+}
+
+export function scoresPart(scores: Scores | null): HTMLElement | null {
+  if (!scores) return null;
+  const rows = Object.entries(scores.values).sort(([a], [b]) => (a < b ? -1 : 1));
+  const table = rows.length
+    ? h(
+        "table",
+        { class: "small" },
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Score"), h("th", { scope: "col", class: "number" }, "Value"))),
+        h(
+          "tbody",
+          {},
+          ...rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, line(name)), h("td", { class: "number" }, figure(value)))),
+        ),
+      )
+    : null;
+  return h(
+    "div",
+    {},
+    scores.explanation ? h("p", { class: "why", dir: "auto" }, ...shown(scores.explanation)) : null,
+    scores.label !== null && scores.label !== undefined ? h("p", {}, "Label: ", h("code", { dir: "auto" }, line(scores.label))) : null,
+    table,
+    details("Details of the score", scores.details),
+  );
+}
+
+export function details(title: string, value: Json | undefined): HTMLElement | null {
+  if (!value || (typeof value === "object" && !Object.keys(value).length)) return null;
+  return h("details", {}, h("summary", {}, title), jsonBlock(title, value));
+}
+
+export function expectedPart(expected: Json[]): HTMLElement | null {
+  if (!expected?.length) return null;
+  return h(
+    "ul",
+    { class: "expected" },
+    ...expected.map((value) =>
+      h("li", {}, typeof value === "string" ? h("code", { dir: "auto" }, ...shown(value)) : jsonBlock("Expected value", value)),
+    ),
+  );
+}

@@ -1,0 +1,387 @@
+// A run: results per model and probe, and its examples.
+
+import type { Subject } from "./app";
+import type { Columns } from "./data";
+import { h } from "./dom";
+import { choices, type Filter } from "./filters";
+import type { Key } from "./keys";
+import * as parts from "./parts";
+import { intervalPlot } from "./plots";
+import { link } from "./route";
+import { idWidth, type Column } from "./table";
+import { count, decimal, figure, line, many, percent, rate, unanswered, words } from "./text";
+import type { Answer, Interval, MemberSummary, RunHead } from "./types";
+
+export class RunSubject implements Subject {
+  noun = "Examples";
+  sort = "";
+  private index: Columns = {};
+
+  constructor(private head: RunHead) {}
+
+  overview(): Node[] {
+    const { manifest, summary } = this.head;
+    const answered = summary.statuses.success ?? 0;
+    const level = percent(summary.confidence_level).replace(".0", "");
+    const models = manifest.models.length > 1;
+    const facts = parts.facts([
+      ["Run", summary.run_id.slice(0, 12)],
+      ["Models", manifest.models.map((model) => model.id).join(", ")],
+      [
+        "Datasets",
+        (manifest.datasets ?? [])
+          .map((dataset) => `${dataset.name}${dataset.selected === undefined ? "" : ` (${count(dataset.selected)})`}`)
+          .join(", "),
+      ],
+      ["Answered", `${count(answered)} of ${many(summary.trials, "trial")}`],
+      ["Not answered", unanswered(summary.statuses)],
+      ["Repeats", manifest.repeats && manifest.repeats > 1 ? String(manifest.repeats) : null],
+    ]);
+    const rows = summary.results.flatMap((member) => this.results(member, level, models));
+    const head = [...(models ? ["Model"] : []), "Probe", "Measure", "Value", `${level} interval`, "", "Examples", "Not answered", "Tokens"];
+    const table = h(
+      "div",
+      { class: "wide", tabindex: "0", role: "group", "aria-label": "Results" },
+      h(
+        "table",
+        { class: "results" },
+        h("thead", {}, h("tr", {}, ...head.map((title) => (title ? h("th", { scope: "col" }, title) : h("td", {}))))),
+        ...rows,
+      ),
+    );
+    return [facts, parts.section(models ? "Results per model and probe" : "Results per probe", table)];
+  }
+
+  private results(member: MemberSummary, level: string, models: boolean): HTMLElement[] {
+    const scores = Object.entries(member.scores)
+      .filter(([name]) => name !== "correct" || !member.scored)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    const lines: [string, string, Interval | null, boolean][] = scores.map(([name, interval]) => [
+      words(name),
+      decimal(interval.value),
+      interval,
+      false,
+    ]);
+    if (member.scored || !lines.length) lines.unshift(["passed", rate(member.passed, member.scored), member.pass_rate, true]);
+    const rows = lines.map(([name, value, interval, share], place) =>
+      h(
+        "tr",
+        {},
+        ...(place
+          ? []
+          : [
+              ...(models ? [h("td", { rowspan: lines.length }, line(member.model))] : []),
+              h("th", { scope: "row", rowspan: lines.length }, h("a", { href: this.listed(member) }, line(member.probe))),
+            ]),
+        h("td", {}, line(name)),
+        h("td", { class: "number" }, value),
+        h("td", { class: "number" }, this.limits(interval, share)),
+        h("td", {}, interval ? this.plot(interval, name, level) : ""),
+        h("td", { class: "number" }, interval ? count(interval.n) : "–"),
+        ...(place
+          ? []
+          : [
+              h("td", { rowspan: lines.length }, this.unanswered(member)),
+              h("td", { class: "number", rowspan: lines.length }, parts.tokens(member.usage).replace(" tokens", "") || "–"),
+            ]),
+      ),
+    );
+    return [h("tbody", {}, ...rows)];
+  }
+
+  private listed(member: MemberSummary): string {
+    const several = {
+      probe: this.head.dictionaries.probe.length > 1 && member.probe,
+      model: this.head.dictionaries.model.length > 1 && member.model,
+    };
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(several)) if (value) query.set(name, value);
+    return link(null, query);
+  }
+
+  private unanswered(member: MemberSummary): string {
+    const text = unanswered(member.statuses);
+    return text === "–" ? text : `${text} of ${count(member.trials)}`;
+  }
+
+  private limits(interval: Interval | null, share: boolean): string {
+    if (!interval || interval.low === null || interval.high === null) return "–";
+    return share ? `${(interval.low * 100).toFixed(1)}–${percent(interval.high)}` : `${decimal(interval.low)}–${decimal(interval.high)}`;
+  }
+
+  private plot(interval: Interval, name: string, level: string): SVGElement {
+    const ends = [interval.value, interval.low ?? interval.value, interval.high ?? interval.value];
+    const [from, to] = [Math.min(0, ...ends), Math.max(1, ...ends)];
+    const label =
+      `${name}: ${figure(interval.value)}` +
+      (interval.low === null ? "" : `, ${level} interval ${figure(interval.low)} to ${figure(interval.high ?? 0)}`);
+    return intervalPlot({ ...interval, from, to, label });
+  }
+
+  afterIndex(index: Columns): Node[] {
+    this.index = index;
+    return [];
+  }
+
+  private at(row: number, name: string): string {
+    return String(this.head.dictionaries[name][this.index[name][row]] ?? "");
+  }
+
+  private verdict(row: number): { word: string; tone: string } {
+    return parts.verdictOf(this.index.passed[row], this.at(row, "status"));
+  }
+
+  key(row: number): (string | number)[] {
+    return [this.at(row, "probe"), this.at(row, "dataset"), this.index.id[row], this.at(row, "model"), this.index.repeat[row]];
+  }
+
+  title(row: number): string {
+    return String(this.index.id[row]);
+  }
+
+  preview(row: number): string {
+    return `${this.index.id[row]}\n${this.index.prompt[row]}\n${this.index.answer[row]}\n${this.index.label[row] ?? ""}`;
+  }
+
+  columns(): Column[] {
+    const { dictionaries, score_names: scores } = this.head;
+    const repeated = this.index.repeat.some((repeat) => repeat > 0);
+    const labelled = this.index.label.some((label) => label !== null);
+    const counted = this.index.output_tokens.some((value) => value !== null);
+    const plotted = scores.filter((name) => name !== "correct").slice(0, 2);
+    const text =
+      (name: string) =>
+      (row: number): string =>
+        line(String(this.index[name][row] ?? ""));
+    return [
+      {
+        name: "result",
+        title: "Result",
+        width: "104px",
+        cell: (row) => {
+          const { word, tone } = this.verdict(row);
+          return parts.badge(word, tone);
+        },
+        sort: (row) => ["broken", "bad", "none", "good"].indexOf(this.verdict(row).tone),
+      },
+      { name: "id", title: "Example", width: idWidth(this.index.id), cell: text("id"), sort: (row) => this.index.id[row] },
+      ...(dictionaries.probe.length > 1
+        ? [
+            {
+              name: "probe",
+              title: "Probe",
+              width: "minmax(80px, .8fr)",
+              cell: (row: number) => line(this.at(row, "probe")),
+              sort: (row: number) => this.at(row, "probe"),
+            },
+          ]
+        : []),
+      ...(dictionaries.model.length > 1
+        ? [
+            {
+              name: "model",
+              title: "Model",
+              width: "minmax(80px, .8fr)",
+              cell: (row: number) => line(this.at(row, "model")),
+              sort: (row: number) => this.at(row, "model"),
+            },
+          ]
+        : []),
+      ...(repeated
+        ? [{ name: "repeat", title: "Rep.", width: "48px", class: "number", cell: (row: number) => String(this.index.repeat[row]) }]
+        : []),
+      { name: "prompt", title: "Prompt", width: "minmax(120px, 2.4fr)", cell: text("prompt") },
+      { name: "answer", title: "Answer", width: "minmax(120px, 3fr)", cell: text("answer") },
+      ...(labelled
+        ? [
+            {
+              name: "label",
+              title: "Label",
+              width: "minmax(60px, .6fr)",
+              cell: text("label"),
+              sort: (row: number) => this.index.label[row] as string | null,
+            },
+          ]
+        : []),
+      ...plotted.map((name): Column => ({
+        name: `score:${name}`,
+        title: words(name),
+        width: "92px",
+        class: "number",
+        cell: (row) => {
+          const value = this.index.scores[row][name];
+          return value === undefined ? "–" : decimal(value);
+        },
+        sort: (row) => this.index.scores[row][name] ?? null,
+      })),
+      ...(counted
+        ? [
+            {
+              name: "tokens",
+              title: "Tokens",
+              width: "72px",
+              class: "number",
+              cell: (row: number) => {
+                const value = this.index.output_tokens[row];
+                return value === null ? "–" : count(value);
+              },
+              sort: (row: number) => this.index.output_tokens[row] as number | null,
+            },
+          ]
+        : []),
+    ];
+  }
+
+  filters(): Filter[] {
+    const { dictionaries } = this.head;
+    const counts = new Map<string, number>();
+    for (let row = 0; row < this.head.rows; row++) {
+      const { word, tone } = this.verdict(row);
+      const name = tone === "broken" ? "unanswered" : word;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      counts.set(this.at(row, "status"), (counts.get(this.at(row, "status")) ?? 0) + 1);
+    }
+    const several = (name: string, title: string): Filter[] =>
+      dictionaries[name].length < 2
+        ? []
+        : [
+            {
+              name,
+              title,
+              everything: "all",
+              choices: choices(dictionaries[name]).map((choice) => ({ ...choice, title: line(choice.value) })),
+              accepts: (row, value) => this.at(row, name) === value,
+            },
+          ];
+    return [
+      {
+        name: "result",
+        title: "Result",
+        everything: "all",
+        choices: choices(
+          ["pass", "fail", "no verdict", "unanswered"].filter((name) => counts.get(name)),
+          counts,
+        ),
+        accepts: (row, value) => {
+          const { word, tone } = this.verdict(row);
+          return value === "unanswered" ? tone === "broken" : word === value;
+        },
+      },
+      ...(dictionaries.status.length < 2
+        ? []
+        : [
+            {
+              name: "status",
+              title: "Status",
+              everything: "all",
+              choices: choices(dictionaries.status, counts),
+              accepts: (row: number, value: string) => this.at(row, "status") === value,
+            },
+          ]),
+      ...several("probe", "Probe"),
+      ...several("model", "Model"),
+      ...(dictionaries.finish.length < 2
+        ? []
+        : [
+            {
+              name: "finish",
+              title: "Finish",
+              everything: "all",
+              choices: choices(dictionaries.finish.filter((value) => value !== null)),
+              accepts: (row: number, value: string) => this.at(row, "finish") === value,
+            },
+          ]),
+    ];
+  }
+
+  keys(): Key[] {
+    return [];
+  }
+
+  themed(): void {
+    // nothing here is painted
+  }
+
+  example(row: number, body: Record<string, any>, href: (row: number) => string): Node[] {
+    const { word, tone } = this.verdict(row);
+    const answer = body.response as Answer | null;
+    const prompt = parts.inputText(body.input);
+    const model = this.head.manifest.models.find((member) => member.id === this.at(row, "model"));
+    const served = answer?.model && answer.model !== this.at(row, "model") ? answer.model : null;
+    return [
+      h("p", { class: "headline" }, parts.badge(word, tone)),
+      parts.facts([
+        ["Probe", this.at(row, "probe")],
+        ["Dataset", this.at(row, "dataset")],
+        ["Model", this.at(row, "model")],
+        ["Repeat", this.index.repeat[row] ? String(this.index.repeat[row]) : null],
+        ["Finish", answer?.finish_reason],
+        ["Usage", parts.tokens(answer?.usage)],
+        ["Served by", served],
+        ["Fingerprint", answer?.fingerprint],
+      ]),
+      h(
+        "div",
+        { class: "columns" },
+        parts.section(
+          "Prompt",
+          model?.system
+            ? h("details", {}, h("summary", {}, "System prompt of the model"), parts.textBlock("System prompt", model.system))
+            : null,
+          parts.input(body.input),
+          parts.requestPart(body.request),
+          body.expected?.length ? h("h3", {}, "Expected") : null,
+          parts.expectedPart(body.expected),
+          parts.details("Other fields", body.fields),
+          parts.copyButton("Prompt", prompt),
+        ),
+        parts.section(
+          body.failure ? "Failure" : "Answer",
+          parts.failurePart(body.failure),
+          ...parts.answerPart(answer),
+          answer ? parts.copyButton("Answer", parts.answerText(answer)) : null,
+          body.scores ? h("h3", {}, "Why it scored so") : null,
+          parts.scoresPart(body.scores),
+        ),
+      ),
+      ...this.siblings(row, href),
+    ];
+  }
+
+  private siblings(row: number, href: (row: number) => string): Node[] {
+    const same = (other: number): boolean =>
+      this.index.id[other] === this.index.id[row] &&
+      this.index.probe[other] === this.index.probe[row] &&
+      this.index.dataset[other] === this.index.dataset[row];
+    const rows = [row];
+    for (let other = row - 1; other >= 0 && same(other); other--) rows.unshift(other);
+    for (let other = row + 1; other < this.head.rows && same(other); other++) rows.push(other);
+    if (rows.length < 2) return [];
+    const lines = rows.map((other) => {
+      const { word, tone } = this.verdict(other);
+      const name = `${line(this.at(other, "model"))}, repeat ${this.index.repeat[other]}`;
+      return h(
+        "tr",
+        other === row ? { class: "current", "aria-current": "true" } : {},
+        h("th", { scope: "row" }, other === row ? name : h("a", { href: href(other) }, name)),
+        h("td", {}, parts.badge(word, tone)),
+        h("td", { class: "clip" }, line(this.index.answer[other])),
+      );
+    });
+    return [
+      parts.section(
+        "The same example",
+        h(
+          "div",
+          { class: "wide", tabindex: "0", role: "group", "aria-label": "Repeats and models" },
+          h(
+            "table",
+            { class: "small" },
+            h("thead", {}, h("tr", {}, ...["Model and repeat", "Result", "Answer"].map((title) => h("th", { scope: "col" }, title)))),
+            h("tbody", {}, ...lines),
+          ),
+        ),
+      ),
+    ];
+  }
+}

@@ -1,0 +1,160 @@
+// The table of examples: only the rows that can be seen exist, however many there are.
+
+import { h } from "./dom";
+
+export interface Column {
+  name: string;
+  title: string;
+  width: string;
+  cell: (row: number) => Node | string;
+  sort?: (row: number) => string | number | null;
+  class?: string;
+}
+
+const OVERSCAN = 8;
+const PRINTED = 300;
+
+export interface TableOptions {
+  label: string;
+  columns: Column[];
+  href: (row: number) => string;
+  sorted: () => string;
+  onSort: (name: string) => void;
+}
+
+// Ids differ at their ends, so their column has room for nearly all of them.
+export function idWidth(ids: string[]): string {
+  const longest = ids.reduce((most, id) => Math.max(most, id.length), 0);
+  return `minmax(${Math.min(Math.max(longest, 9), 28) * 8.4}px, .8fr)`;
+}
+
+export class VirtualTable {
+  readonly element: HTMLElement;
+  current = -1;
+  private rows: Int32Array | number[] = [];
+  private body: HTMLElement;
+  private shown = new Map<number, HTMLElement>();
+  private frame = 0;
+
+  constructor(private options: TableOptions) {
+    this.body = h("div", { role: "rowgroup", class: "body" });
+    this.element = h("div", { role: "table", class: "trials", "aria-label": options.label }, this.header(), this.body);
+    const template = options.columns.map((column) => column.width).join(" ");
+    this.element.style.setProperty("--columns", template);
+    addEventListener("scroll", () => this.schedule(), { passive: true });
+    addEventListener("resize", () => this.refresh());
+    addEventListener("beforeprint", () => this.render(0, Math.min(this.rows.length, PRINTED)));
+    addEventListener("afterprint", () => this.refresh());
+  }
+
+  show(rows: Int32Array | number[]): void {
+    this.rows = rows;
+    this.current = Math.min(this.current, rows.length - 1);
+    this.element.setAttribute("aria-rowcount", String(rows.length + 1));
+    this.refresh();
+  }
+
+  refresh(): void {
+    this.element.firstElementChild?.replaceWith(this.header());
+    this.shown.forEach((element) => element.remove());
+    this.shown.clear();
+    this.body.style.height = `${this.rows.length * this.rowHeight()}px`;
+    this.paint();
+  }
+
+  // Moves to the row at `place` of the list, and puts the focus there.
+  select(place: number, focus = true): void {
+    if (!this.rows.length) return;
+    this.current = Math.max(0, Math.min(place, this.rows.length - 1));
+    const height = this.rowHeight();
+    const top = this.body.getBoundingClientRect().top + scrollY + this.current * height;
+    const head = 120;
+    if (top - head < scrollY) scrollTo({ top: top - head });
+    else if (top + height > scrollY + innerHeight - 8) scrollTo({ top: top + height - innerHeight + 8 });
+    this.paint();
+    this.shown.forEach((element, at) => element.classList.toggle("current", at === this.current));
+    if (focus) this.shown.get(this.current)?.querySelector("a")?.focus({ preventScroll: true });
+  }
+
+  private rowHeight(): number {
+    return parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 36;
+  }
+
+  private schedule(): void {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.paint();
+    });
+  }
+
+  private paint(): void {
+    if (!this.element.isConnected) return;
+    const height = this.rowHeight();
+    const top = this.body.getBoundingClientRect().top;
+    const first = Math.max(0, Math.floor(-top / height) - OVERSCAN);
+    this.render(first, Math.min(this.rows.length, first + Math.ceil(innerHeight / height) + 2 * OVERSCAN));
+  }
+
+  private render(first: number, last: number): void {
+    for (const [place, element] of this.shown) {
+      if (place < first || place >= last) {
+        element.remove();
+        this.shown.delete(place);
+      }
+    }
+    const height = this.rowHeight();
+    for (let place = first; place < last; place++) {
+      if (this.shown.has(place)) continue;
+      const element = this.row(place);
+      element.style.transform = `translateY(${place * height}px)`;
+      this.shown.set(place, element);
+      // The order of the elements is the order that people who listen or use Tab meet.
+      this.body.insertBefore(element, this.shown.get(place + 1) ?? null);
+    }
+  }
+
+  private row(place: number): HTMLElement {
+    const row = this.rows[place];
+    const cells = this.options.columns.map((column) => {
+      const content = column.cell(row);
+      const inner = column.name === "id" ? h("a", { href: this.options.href(row) }, content) : content;
+      return h("div", { role: "cell", class: `cell ${column.class ?? column.name}` }, inner);
+    });
+    const element = h("div", { role: "row", class: "row", "aria-rowindex": place + 2 }, ...cells);
+    element.addEventListener("click", (event) => {
+      this.current = place;
+      if ((event.target as Element).closest("a") || getSelection()?.toString()) return;
+      location.hash = this.options.href(row);
+    });
+    element.classList.toggle("current", place === this.current);
+    return element;
+  }
+
+  private header(): HTMLElement {
+    const sorted = this.options.sorted();
+    const cells = this.options.columns.map((column) => {
+      const way = sorted === column.name ? "ascending" : sorted === `-${column.name}` ? "descending" : "none";
+      const arrow = way === "none" ? "" : way === "ascending" ? " ▲" : " ▼";
+      const sort = (): void => this.options.onSort(way === "ascending" ? `-${column.name}` : way === "descending" ? "" : column.name);
+      const label = column.sort
+        ? h("button", { type: "button", click: sort }, column.title, h("span", { "aria-hidden": "true" }, arrow))
+        : h("span", {}, column.title);
+      return h("div", { role: "columnheader", class: `cell ${column.class ?? column.name}`, "aria-sort": column.sort ? way : null }, label);
+    });
+    return h("div", { role: "rowgroup", class: "header" }, h("div", { role: "row", class: "row", "aria-rowindex": 1 }, ...cells));
+  }
+}
+
+// Orders rows by a column; equal ones, and those without a value, keep their order (the latter at the end).
+export function order(rows: Int32Array, column: Column | undefined, down: boolean): Int32Array {
+  if (!column?.sort) return rows;
+  const value = column.sort;
+  const keyed = Array.from(rows, (row) => ({ row, key: value(row) }));
+  keyed.sort((a, b) => {
+    if (a.key === b.key) return a.row - b.row;
+    if (a.key === null) return 1;
+    if (b.key === null) return -1;
+    return (a.key < b.key ? -1 : 1) * (down ? -1 : 1);
+  });
+  return Int32Array.from(keyed, (item) => item.row);
+}
