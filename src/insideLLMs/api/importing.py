@@ -13,7 +13,7 @@ from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import DatasetSpec, Experiment, ModelSpec, ProbeSpec, Telemetry, expand
 from insideLLMs.importers import table
 from insideLLMs.plan import FORMAT_VERSION
-from insideLLMs.report.html import write_page
+from insideLLMs.report.viewer import write_run_page
 from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, FileWriter, RunDirectory, Sealing, read_lines
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec
 
@@ -119,7 +119,7 @@ class _Sealing:
 
     def _write_report(self, file: BinaryIO, summary: Summary, lines: Iterator[bytes]) -> None:
         facts = {**expand(self._manifest(summary.statuses, "", {})), "title": None}
-        write_page(file, manifest=facts, summary=expand(summary), records=lines)
+        write_run_page(file, manifest=facts, summary=expand(summary), records=lines)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:
