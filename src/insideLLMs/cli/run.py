@@ -1,6 +1,9 @@
 """`insidellms run`: an experiment file to a sealed run directory."""
 
 import asyncio
+import importlib
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +104,7 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
         raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
     try:
         with console.progress(quiet=quiet) as update:
-            run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=update))
+            run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=_preloading(update)))
     except InterruptedRunError as error:
         raise InterruptedRunError(error.message, fix=_how_to_resume(file, error)) from error
     except InsideLLMsError as error:
@@ -109,6 +112,22 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
             console.note(f"what was answered is kept; to go on: {_how_to_resume(file, error)}")
         raise
     return _show(run, as_json=as_json)
+
+
+def _preloading(update: Callable[[Any], None] | None) -> Callable[[Any], None]:
+    """Import what draws the result once the first trial is back: while models think, the time costs nothing."""
+
+    def load() -> None:
+        for name in ("rich.console", "rich.table", "insideLLMs.report.terminal"):
+            importlib.import_module(name)
+
+    def progress(info: Any) -> None:
+        if info.current == info.resumed + 1:
+            threading.Thread(target=load, daemon=True, name="insidellms-preload").start()
+        if update is not None:
+            update(info)
+
+    return progress
 
 
 def _how_to_resume(file: Path, error: InsideLLMsError) -> str:
