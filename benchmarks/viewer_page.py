@@ -19,7 +19,7 @@ from pydoc_data.topics import topics
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores, Usage, expand
-from insideLLMs.report.viewer import write_run_page
+from insideLLMs.report.viewer.run_page import write_run_page
 
 SENTENCES = re.findall(r"[A-Z][^.\n]*(?:\n[^.\n]+)*\.", "\n".join(topics.values()))
 

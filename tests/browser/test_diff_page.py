@@ -74,6 +74,18 @@ def test_words_that_changed_are_marked_side_by_side_and_inline(page, visit):
     expect(tab.get_by_role("group", name="Both answers in one")).to_have_text("The answer is yesno, of course.")
 
 
+def test_neighbouring_words_that_changed_are_marked_as_one(visit):
+    before, after = record(text="it saw a red car pass by"), record(text="it saw a blue bus pass by", passed=False)
+    tab = visit(diff_page([before], [after])[0], "#/example/logic/d/e1/m/0")
+    expect(tab.locator("article del:visible")).to_have_text(["red car"])
+    expect(tab.locator("article ins:visible")).to_have_text(["blue bus"])
+
+
+def test_a_comparison_without_a_change_says_where_the_rest_is(visit):
+    tab = visit(diff_page([record()], [record()])[0])
+    expect(tab.get_by_text("Nothing changed.")).to_be_visible()
+
+
 def test_json_answers_are_compared_as_values(page, visit):
     tab = visit(page, "#/example/extract/d/json/m/0")
     expect(tab.locator("article")).to_contain_text("differs at 1 path")

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Response, Usage, expand
-from insideLLMs.report.viewer import write_run_page
+from insideLLMs.report.viewer.run_page import write_run_page
 from support.compared_runs import record
 from support.viewer_pages import MANIFEST, run_page
 

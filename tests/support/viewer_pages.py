@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from insideLLMs.compare import compare, judge
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.types import GateSpec, expand
-from insideLLMs.report.viewer import write_diff_page, write_run_page
+from insideLLMs.report.viewer.diff_page import write_diff_page
+from insideLLMs.report.viewer.run_page import write_run_page
 from support.compared_runs import view
 
 MANIFEST = {

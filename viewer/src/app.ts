@@ -22,12 +22,14 @@ export interface Subject {
   keys(): Key[];
   themed(): void;
   noun: string;
+  nothing: string; // what an empty list says where nothing was filtered
   sort: string; // the column that orders the list until another is asked for
 }
 
 export class App {
   private main = h("main", { id: "main" });
   private list = h("div", { class: "list" });
+  private none = h("p", { class: "nothing none" });
   private view = h("article", { class: "example", hidden: true });
   private table!: VirtualTable;
   private bar!: FilterBar;
@@ -100,15 +102,7 @@ export class App {
       sorted: () => readRoute().query.get("sort") ?? this.subject.sort,
       onSort: (name) => go(link(null, withParameter(readRoute().query, "sort", name)), true),
     });
-    this.list.append(
-      h(
-        "section",
-        { class: "listing", "aria-label": this.subject.noun },
-        this.bar.element,
-        this.table.element,
-        h("p", { class: "nothing none" }, "Nothing matches these filters."),
-      ),
-    );
+    this.list.append(h("section", { class: "listing", "aria-label": this.subject.noun }, this.bar.element, this.table.element, this.none));
   }
 
   private route(): void {
@@ -126,6 +120,7 @@ export class App {
     const sort = query.get("sort") ?? this.subject.sort;
     const column = this.columns.find((candidate) => candidate.name === sort.replace(/^-/, ""));
     this.rows = order(this.bar.rows(query), column, sort.startsWith("-"));
+    this.none.textContent = query.size ? "Nothing matches these filters." : this.subject.nothing;
     this.list.classList.toggle("empty", this.rows.length === 0);
   }
 

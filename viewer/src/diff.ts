@@ -32,6 +32,7 @@ const TONES: Record<string, string> = {
 
 export class DiffSubject implements Subject {
   noun = "Trials";
+  nothing = "Nothing changed. The class “everything” lists all trials.";
   sort = "kind";
   private index: Columns = {};
   private moves: Moves = { of: new Int8Array(), counts: new Map(), groups: 0 };

@@ -17,9 +17,10 @@ export function pairName(pair: ModelPair): string {
 export function verdictPart(head: DiffHead): HTMLElement {
   const { verdict, comparison } = head;
   const { assessment } = verdict;
-  const said = assessment
-    ? [...verdict.reasons, ...assessment.reasons.filter((reason) => !verdict.reasons.includes(reason))]
-    : verdict.reasons;
+  const evidence = assessment ? [...new Set([...assessment.reasons, assessment.overall.message])] : [];
+  const beside = evidence.filter((text) => !verdict.reasons.some((reason) => reason.includes(text)));
+  const statistical = !["changes", "regressions", "never"].includes(verdict.resolved);
+  if (assessment && statistical) beside.push(`Gate p = ${figure(assessment.p_gate)} against alpha ${assessment.alpha}.`);
   const notes = [
     ...comparison.warnings,
     ...verdict.remarks,
@@ -45,10 +46,8 @@ export function verdictPart(head: DiffHead): HTMLElement {
         ` gate: ${words(verdict.policy)}${verdict.resolved === verdict.policy ? "" : `, that is ${words(verdict.resolved)}`}`,
       ),
     ),
-    h("ul", {}, ...said.map((reason) => h("li", {}, line(reason)))),
-    assessment
-      ? h("p", { class: "said" }, `gate p = ${figure(assessment.p_gate)} against alpha ${assessment.alpha}. ${assessment.overall.message}`)
-      : null,
+    h("ul", {}, ...verdict.reasons.map((reason) => h("li", {}, line(reason)))),
+    beside.length ? h("p", { class: "said" }, line(beside.join(" "))) : null,
     notes.length
       ? h(
           "details",

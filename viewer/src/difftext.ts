@@ -29,13 +29,45 @@ function paint(pieces: Piece[], side: "before" | "after" | "inline"): Node[] {
     });
 }
 
+// Changed words with mere blanks between them read better as one change than as many.
+function join(pieces: Piece[]): Piece[] {
+  const joined: Piece[] = [];
+  let removed = "";
+  let added = "";
+  const close = (): void => {
+    if (removed) joined.push({ value: removed, removed: true });
+    if (added) joined.push({ value: added, added: true });
+    removed = added = "";
+  };
+  pieces.forEach((piece, place) => {
+    const between = place > 0 && place < pieces.length - 1 && /^[^\S\n]+$/.test(piece.value);
+    if (piece.removed) removed += piece.value;
+    else if (piece.added) added += piece.value;
+    else if (between && removed && added && follows(pieces, place)) {
+      removed += piece.value;
+      added += piece.value;
+    } else {
+      close();
+      joined.push(piece);
+    }
+  });
+  close();
+  return joined;
+}
+
+// Whether a removal and an addition come next, so that joining does not mark blanks that stay.
+function follows(pieces: Piece[], place: number): boolean {
+  const [first, second] = [pieces[place + 1], pieces[place + 2]];
+  return Boolean(first && second && (first.removed || first.added) && (second.removed || second.added));
+}
+
 function compareTexts(before: string, after: string): { pieces: Piece[]; how: string } {
   const limit = { timeout: TIME_LIMIT_MS };
   const byWord: Piece[] | undefined = diffWordsWithSpace(before, after, limit);
   if (byWord) {
     const same = byWord.filter((piece) => !piece.added && !piece.removed).reduce((sum, piece) => sum + piece.value.trim().length, 0);
     const alike = same >= ALIKE * Math.min(before.trim().length, after.trim().length);
-    if (alike || Math.max(before.length, after.length) < 80) return { pieces: byWord, how: "word by word" };
+    if (alike || Math.max(before.length, after.length) < 80) return { pieces: join(byWord), how: "word by word" };
     return { pieces: whole(before, after), how: "rewritten: too little is shared to mark words" };
   }
   const byLine: Piece[] | undefined = diffLines(before, after, limit);

@@ -14,6 +14,7 @@ import type { Answer, Interval, MemberSummary, RunHead } from "./types";
 
 export class RunSubject implements Subject {
   noun = "Examples";
+  nothing = "This run has no examples.";
   sort = "";
   private index: Columns = {};
 

@@ -25,7 +25,7 @@ export interface TableOptions {
 // Ids differ at their ends, so their column has room for nearly all of them.
 export function idWidth(ids: string[]): string {
   const longest = ids.reduce((most, id) => Math.max(most, id.length), 0);
-  return `minmax(${Math.min(Math.max(longest, 9), 28) * 8.4}px, .8fr)`;
+  return `minmax(${Math.min(Math.max(longest, 9), 28) * 9.4}px, .8fr)`;
 }
 
 export class VirtualTable {

@@ -13,7 +13,7 @@ from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import DatasetSpec, Experiment, ModelSpec, ProbeSpec, Telemetry, expand
 from insideLLMs.importers import table
 from insideLLMs.plan import FORMAT_VERSION
-from insideLLMs.report.viewer import write_run_page
+from insideLLMs.report.viewer.run_page import write_run_page
 from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, FileWriter, RunDirectory, Sealing, read_lines
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec
 

@@ -11,7 +11,7 @@ from insideLLMs.config import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, expand
 from insideLLMs.plan import FORMAT_VERSION
-from insideLLMs.report.viewer import write_run_page
+from insideLLMs.report.viewer.run_page import write_run_page
 from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, FileWriter, RunDirectory, Sealing, read_lines
 from insideLLMs.store.manifest import FileDigest, Manifest
 

@@ -69,6 +69,14 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--pool", type=click.Path(path_type=Path), help="A folder of accepted baseline runs.")
 @click.option("--noise", type=click.Path(path_type=Path), help="A noise floor, as `insidellms noise --save` writes it.")
 @gate_options
+@click.option("--confirm", is_flag=True, help="Ask the items that fell again, of both sides; needs both endpoints.")
+@click.option("--retest", is_flag=True, help="In doubt, decide by three fresh runs of each side.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Where the experiment's own plug-ins lie, for --confirm and --retest.  [default: this folder]",
+)
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
@@ -110,7 +118,7 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
     if options["pool"] is not None:
         pool = open_pool(options["pool"], today=today())
         baselines, noise, waived = (*pool.runs, *baselines), noise or pool.noise, pool.waived
-    return compare_runs(
+    judged = compare_runs(
         baselines,
         candidate,
         options=CompareOptions(pairs=parse_pairs(options["pairs"]), waived=waived),
@@ -120,7 +128,31 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
             settings={name: options[name] for name in _SETTINGS},
         ),
         noise=noise,
+        flips=options["confirm"],
     )
+    if options["confirm"] or options["retest"]:
+        return _ask_again(judged, baselines[-1], candidate, options)
+    return judged
+
+
+def _ask_again(judged: Any, baseline: Path, candidate: Path, options: dict[str, Any]) -> Any:
+    """Confirm the items that fell, and retest where that leaves a doubt."""
+    from insideLLMs.api.compare import rejudge  # noqa: PLC0415 - slow
+    from insideLLMs.api.confirming import Sides, confirm_items  # noqa: PLC0415
+    from insideLLMs.api.retesting import retest  # noqa: PLC0415
+
+    if options["confirm"]:
+        into = candidate.with_name(f"{candidate.resolve().name}.confirm")
+        sides = Sides(baseline=baseline, candidate=candidate, folder=options["folder"].resolve(), into=into)
+        seen = judged.basis.observed
+        judged = rejudge(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
+    found = judged.verdict.assessment
+    if options["retest"] and found is not None and found.wants_retest:
+        into = candidate.with_name(f"{candidate.resolve().name}.retest")
+        console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")
+        folder = options["folder"].resolve()
+        judged = retest(judged, baseline, candidate, folder=folder, into=into, say=console.note)
+    return judged
 
 
 def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> tuple[tuple[Path, ...], Path]:
@@ -136,7 +168,7 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
 def _write_reports(judged: Any, options: dict[str, Any]) -> None:
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415 - slow
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
-    from insideLLMs.report.viewer import write_diff_page  # noqa: PLC0415
+    from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
     writers: dict[str, Callable[[BinaryIO], object]] = {

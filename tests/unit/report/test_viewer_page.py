@@ -10,8 +10,8 @@ import pytest
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import Message, Response, ToolCall, expand
-from insideLLMs.report.viewer import write_run_page
 from insideLLMs.report.viewer.rows import PREVIEW_CHARACTERS, preview, preview_difference
+from insideLLMs.report.viewer.run_page import write_run_page
 from support.compared_runs import record
 from support.hostile_texts import HOSTILE
 from support.viewer_pages import MANIFEST, diff_page, read_page, run_page
