@@ -2,7 +2,8 @@
 
 Records are made of real English sentences (the topics of Python's own manual), drawn by a fixed seed: about
 300 characters of prompt and 700 of answer each. Raw text is what people wrote and models answered, without the
-JSON around it. Run: python benchmarks/viewer_page.py [EXAMPLES] [--out page.html]
+JSON around it. With --diff the page is that of a comparison, in which one answer in twenty is another one.
+Run: python benchmarks/viewer_page.py [EXAMPLES] [--out page.html] [--diff]
 """
 
 import argparse
@@ -15,10 +16,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import BinaryIO
 
+import msgspec
+
+from insideLLMs.compare import RunView, compare, judge
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores, Usage, expand
+from insideLLMs.core.types import Example, Failure, GateSpec, Record, Response, ResultStatus, Scores, Usage, expand
+from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.run_page import write_run_page
 
 SENTENCES = re.findall(r"[A-Z][^.\n]*(?:\n[^.\n]+)*\.", "\n".join(topics.values()))
@@ -78,20 +84,55 @@ def lines_of(path: Path) -> Iterator[bytes]:
             yield line.rstrip(b"\n")
 
 
+def change_some(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines, every twentieth with another answer and its verdict turned."""
+    for number, line in enumerate(lines):
+        record = msgspec.json.decode(line, type=Record)
+        if number % 20 or record.response is None or record.scores is None:
+            yield line
+            continue
+        text = record.response.text[:300] + " On second thoughts, no." + record.response.text[320:]
+        scores = Scores.of(not record.scores.passed, similarity=record.scores.values["similarity"])
+        response = msgspec.structs.replace(record.response, text=text)
+        yield canonical.line(msgspec.structs.replace(record, response=response, scores=scores))
+
+
+def write_run(records: Path, out: BinaryIO) -> None:
+    """Write the page of one run."""
+    summary = expand(summarise(lines_of(records), run_id="ab" * 32))
+    manifest = {"run_id": "ab" * 32, "name": "benchmark", "models": [{"id": "small"}], "datasets": [], "probes": []}
+    write_run_page(out, manifest=manifest, summary=summary, records=lines_of(records))
+
+
+def write_diff(records: Path, out: BinaryIO) -> None:
+    """Write the page of a comparison; comparing is part of what is measured."""
+    changed = records.with_suffix(".changed")
+    datasets = dict.fromkeys(("logic", "summary", "tone"), ("questions",))
+    before, after = (
+        RunView(run_id=name, label=name, models=("small",), datasets=datasets, records=lambda path=path: lines_of(path))
+        for name, path in (("main", records), ("branch", changed))
+    )
+    comparison = compare(before, after)
+    verdict = judge(comparison, GateSpec(fail_on="regressions"))
+    write_diff_page(out, comparison=comparison, verdict=verdict, baseline=before, candidate=after)
+
+
 def main() -> None:
     """Measure and print as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("examples", type=int, nargs="?", default=100_000)
     parser.add_argument("--out", type=Path, default=Path("build/viewer_page.html"))
+    parser.add_argument("--diff", action="store_true")
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
     records = given.out.with_suffix(".jsonl")
     raw = make_lines(records, given.examples)
-    summary = expand(summarise(lines_of(records), run_id="ab" * 32))
-    manifest = {"run_id": "ab" * 32, "name": "benchmark", "models": [{"id": "small"}], "datasets": [], "probes": []}
+    if given.diff:
+        changed = records.with_suffix(".changed")
+        changed.write_bytes(b"".join(line + b"\n" for line in change_some(lines_of(records))))
     before = time.process_time(), time.perf_counter()
     with given.out.open("wb") as out:
-        write_run_page(out, manifest=manifest, summary=summary, records=lines_of(records))
+        (write_diff if given.diff else write_run)(records, out)
     seconds = time.perf_counter() - before[1]
     size = given.out.stat().st_size
     json.dump(
