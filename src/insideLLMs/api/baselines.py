@@ -43,7 +43,7 @@ def noise_of(runs: Sequence[Path]) -> NoiseFloor:
     if len(runs) < 2:
         raise CompareError("a noise floor takes two runs or more", fix="run the same experiment again")
     views = [open_run(path) for path in runs]
-    _, observed = compare_with(views, views[-1], watch=Watch(noise=LEVELS))
+    _, observed = compare_with(views, views[-1:], watch=Watch(noise=LEVELS))
     found = measure_noise(observed, tuple(read_manifest(path).records_root for path in runs))
     if found is None:
         raise CompareError("the runs have no answered trial in common", fix="give runs of one experiment")

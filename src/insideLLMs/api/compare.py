@@ -34,9 +34,10 @@ class Judged:
 class GateOverrides:
     """What the command line says of the gate; None leaves the experiment's own word.
 
-    `settings` are further fields of GateSpec, by name.
+    `settings` are further fields of GateSpec, by name; `policy` stands in for the experiment's.
     """
 
+    policy: GateSpec | None = None
     fail_on: str | None = None
     tolerance: int | None = None
     settings: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -85,32 +86,34 @@ def gate_of(path: Path) -> GateSpec:
 
 def compare_runs(
     baseline: Path | Sequence[Path],
-    candidate: Path,
+    candidate: Path | Sequence[Path],
     *,
     options: CompareOptions | None = None,
     gate: GateOverrides | None = None,
     noise: NoiseFloor | None = None,
-    confirmed: Confirmed | None = None,
+    flips: bool = False,
 ) -> Judged:
     """Compare run directories under the candidate's policy, as overridden by `gate`.
 
-    Of several baselines the last is shown Trial by Trial, and the statistics read all. `noise` is a stored noise
-    floor. Raises RunDirectoryError or CompareError.
+    Of several runs of a side the last is shown Trial by Trial, and the statistics read all. `noise` is a stored
+    noise floor. `flips` keeps the items that fell, to ask them again. Raises RunDirectoryError or CompareError.
     """
-    paths = (baseline,) if isinstance(baseline, Path) else tuple(baseline)
+    gate = gate or GateOverrides()
+    paths, new = _paths(baseline), _paths(candidate)
     _check_distinct(paths)
-    views, last = [open_run(path) for path in paths], open_run(candidate)
-    spec = (gate or GateOverrides()).apply(gate_of(candidate))
+    views, news = [open_run(path) for path in paths], [open_run(path) for path in new]
+    spec = gate.apply(gate.policy or gate_of(new[-1]))
     watch = Watch(
         cluster=spec.cluster,
         churn=spec.level,
         churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
         noise=LEVELS if len(paths) > 1 and noise is None else (),
+        flips=flips,
     )
-    comparison, observed = compare_with(views, last, options, watch)
-    basis = _basis(paths, candidate, observed, noise=noise, confirmed=confirmed)
+    comparison, observed = compare_with(views, news, options, watch)
+    basis = _basis(paths, new, observed, noise)
     comparison = msgspec.structs.replace(
-        comparison, warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], candidate))
+        comparison, warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], new[-1]))
     )
     return Judged(
         comparison=comparison,
@@ -118,7 +121,7 @@ def compare_runs(
         verdict=judge(comparison, spec, basis),
         basis=basis,
         baseline=views[-1],
-        candidate=last,
+        candidate=news[-1],
     )
 
 
@@ -126,6 +129,10 @@ def rejudge(judged: Judged, confirmed: Confirmed) -> Judged:
     """Judge again, now that items were asked anew."""
     basis = replace(judged.basis, confirmed=confirmed)
     return replace(judged, basis=basis, verdict=judge(judged.comparison, judged.policy, basis))
+
+
+def _paths(given: Path | Sequence[Path]) -> tuple[Path, ...]:
+    return (given,) if isinstance(given, Path) else tuple(given)
 
 
 def _check_distinct(paths: Sequence[Path]) -> None:
@@ -140,30 +147,19 @@ def _check_distinct(paths: Sequence[Path]) -> None:
         seen.add(path.resolve())
 
 
-def _basis(
-    paths: Sequence[Path],
-    candidate: Path,
-    observed: Observed,
-    *,
-    noise: NoiseFloor | None,
-    confirmed: Confirmed | None,
-) -> Basis:
+def _basis(paths: Sequence[Path], new: Sequence[Path], observed: Observed, noise: NoiseFloor | None) -> Basis:
     """Name runs by the digest of their records: several runs of one experiment share its id."""
-    manifests = [read_manifest(path) for path in paths]
-    last = read_manifest(candidate)
-    known = Basis(observed=observed, baseline_runs=tuple(manifest.records_root for manifest in manifests), noise=noise)
-    floor = known.floor
-    models = [model for manifest in (*manifests, last) for model in manifest.models]
-    proven = floor is not None and floor.is_identical
-    return Basis(
+    before, after = [read_manifest(path) for path in paths], [read_manifest(path) for path in new]
+    basis = Basis(
         observed=observed,
-        baseline_runs=known.baseline_runs,
-        candidate_runs=(last.records_root,),
+        baseline_runs=tuple(manifest.records_root for manifest in before),
+        candidate_runs=tuple(manifest.records_root for manifest in after),
         noise=noise,
-        confirmed=confirmed,
-        deterministic=all(is_scripted(model) or (proven and is_greedy(model)) for model in models),
-        same_experiment=manifests[-1].run_id == last.run_id,
+        same_experiment=before[-1].run_id == after[-1].run_id,
     )
+    proven = basis.floor is not None and basis.floor.is_identical
+    models = [model for manifest in (*before, *after) for model in manifest.models]
+    return replace(basis, deterministic=all(is_scripted(model) or (proven and is_greedy(model)) for model in models))
 
 
 def is_scripted(model: MemberSpec) -> bool:

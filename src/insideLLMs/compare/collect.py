@@ -75,19 +75,32 @@ def compare(
 
 
 def compare_with(
-    baselines: Sequence[RunView], candidate: RunView, options: CompareOptions | None = None, watch: Watch | None = None
+    baselines: Sequence[RunView],
+    candidates: Sequence[RunView],
+    options: CompareOptions | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Comparison, Observed]:
-    """Compare `candidate` with the last of `baselines` Trial by Trial, and observe it against all of them."""
+    """Compare the last run of each side Trial by Trial, and observe all of them."""
     options = options or CompareOptions()
-    newest, others = baselines[-1], baselines[:-1]
-    named = probes_told_apart_by_dataset(*baselines, candidate)
+    newest, candidate, others = baselines[-1], candidates[-1], baselines[:-1]
+    named = probes_told_apart_by_dataset(*baselines, *candidates)
     pairing = pair_models(newest, candidate, options.pairs)
-    pool = Pool(others, candidate, pairing, options.pairs, named)
+    pool = Pool(others, _ranks(others, candidate, pairing, options.pairs), named)
+    more = Pool(candidates[:-1], [pairing.candidate_ranks for _ in candidates[:-1]], named)
     told = replace(watch or Watch(), several_models=len(pairing.pairs) > 1, waived=options.waived)
-    observations = Observations(told, pool)
+    observations = Observations(told, pool, more)
     comparison = compare(newest, candidate, options, observations, named=named)
     names = tuple(RunName(run_id=run.run_id, label=run.label) for run in others)
     return msgspec.structs.replace(comparison, pool=names), observations.observed()
+
+
+def _ranks(
+    runs: Sequence[RunView], candidate: RunView, pairing: Pairing, wanted: Mapping[str, str]
+) -> list[dict[str, int]]:
+    """Return, for each further baseline run, the rank of each model that has a counterpart in the candidate."""
+    known = [{ours: theirs for ours, theirs in wanted.items() if ours in run.models} for run in runs]
+    pairs = [pair_models(run, candidate, own).pairs for run, own in zip(runs, known, strict=True)]
+    return [{ours: pairing.candidate_ranks[theirs] for ours, theirs in own} for own in pairs]
 
 
 Severity = tuple[int, int, float, int]

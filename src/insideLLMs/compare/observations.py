@@ -98,9 +98,10 @@ class Observations:
     ``probe · model``.
     """
 
-    def __init__(self, watch: Watch | None = None, pool: Pool | None = None) -> None:
+    def __init__(self, watch: Watch | None = None, pool: Pool | None = None, more: Pool | None = None) -> None:
         self._watch = watch or Watch()
         self._pool = pool if pool is not None and len(pool) else None
+        self._more = more if more is not None and len(more) else None
         self._mark = b'"' + self._watch.cluster.encode() + b'":'
         self._counts: Counter[tuple[str, RunValues, RunValues, str | None]] = Counter()
         self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
@@ -136,36 +137,35 @@ class Observations:
 
     def _close(self) -> None:
         before, after = self._before, self._after
-        if self._pool is None:
+        if self._pool is None and self._more is None:
             if before and after:
-                self._add(after[0], (before,), after)
+                self._add(after[0], (before,), (after,))
         elif self._item is not None:
             self._close_pooled(self._item)
         before.clear()
         after.clear()
 
     def _close_pooled(self, item: ItemKey) -> None:
-        assert self._pool is not None
-        runs: list[Sequence[Facts]] = [*self._pool.take(item), self._before]
+        runs: list[Sequence[Facts]] = [*(self._pool.take(item) if self._pool else ()), self._before]
+        news: list[Sequence[Facts]] = [*(self._more.take(item) if self._more else ()), self._after]
         if not self._after:
             return
         digest = self._after[0].example_digest
         runs = [run if run and run[0].example_digest == digest else () for run in runs]
         if any(runs):
-            self._add(self._after[0], runs, self._after)
+            self._add(self._after[0], runs, news)
 
-    def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], after: Sequence[Facts]) -> None:
-        name = self._name_of(facts)
-        before = tuple(_values(run) for run in runs)
-        values = _values(after)
-        self._counts[name, before, (values,), self._cluster()] += 1
+    def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]) -> None:
+        name, after = self._name_of(facts), news[-1]
+        before, values = tuple(_values(run) for run in runs), tuple(_values(run) for run in news)
+        self._counts[name, before, values, self._cluster()] += 1
         if len(after) > 1:
             self._add_repeats(after)
         if self._pool is not None:
             self._add_churn(name, facts.probe, runs, after)
             for level, counter in self._seen.noise.items():
                 counter[_pattern(runs, level)] += 1
-        if self._watch.flips and values[0] == 0.0 and before[-1][:1] == (1.0,):
+        if self._watch.flips and values[-1][0] == 0.0 and before[-1][:1] == (1.0,):
             self._add_flip(name, runs[-1][0], facts)
 
     def _name_of(self, facts: Facts) -> str:

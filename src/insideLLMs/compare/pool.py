@@ -1,9 +1,8 @@
-"""Further baseline runs, read item by item in step with a comparison."""
+"""Further runs of a side, read item by item in step with a comparison."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.view import Facts, RunView, read_facts
 from insideLLMs.core.errors import CompareError
 
@@ -12,17 +11,10 @@ ItemKey = tuple[str, str, str, int]
 
 
 class Pool:
-    """The baseline runs beside the newest one. Call `take` with rising keys only."""
+    """The runs of a side beside the newest one, each with its models' ranks. Call `take` with rising keys only."""
 
-    def __init__(
-        self,
-        runs: Sequence[RunView],
-        candidate: RunView,
-        pairing: Pairing,
-        wanted: Mapping[str, str],
-        named: frozenset[str],
-    ) -> None:
-        self._streams = [_Stream(run, _ranks(run, candidate, pairing, wanted), named) for run in runs]
+    def __init__(self, runs: Sequence[RunView], ranks: Sequence[Mapping[str, int]], named: frozenset[str]) -> None:
+        self._streams = [_Stream(run, own, named) for run, own in zip(runs, ranks, strict=True)]
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -30,13 +22,6 @@ class Pool:
     def take(self, key: ItemKey) -> tuple[tuple[Facts, ...], ...]:
         """Return the Trials of an item by run, in the order of repeats; none where a run does not have it."""
         return tuple(stream.take(key) for stream in self._streams)
-
-
-def _ranks(run: RunView, candidate: RunView, pairing: Pairing, wanted: Mapping[str, str]) -> dict[str, int]:
-    """Return the rank of each model of `run` that has a counterpart in the candidate."""
-    known = {ours: theirs for ours, theirs in wanted.items() if ours in run.models}
-    pairs = pair_models(run, candidate, known).pairs
-    return {ours: pairing.candidate_ranks[theirs] for ours, theirs in pairs}
 
 
 class _Stream:

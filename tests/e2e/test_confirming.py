@@ -1,0 +1,89 @@
+"""--confirm and --retest: fresh answers of both sides decide, and are kept where they can be looked at."""
+
+import pytest
+
+from support.command import insidellms, records_of, write_files
+
+EXPERIMENT = """
+name: asked
+model: {type: dummy, id: m, args: {responses: {good: "yes", hard: "ANSWER"}, flaky: FLAKY, seed: SEED}}
+probe: {type: logic}
+dataset: {format: jsonl, path: data.jsonl}
+"""
+ROWS = [{"id": f"e{i:02}", "question": f"{'hard' if i in (3, 7) else 'good'} {i}?", "answer": "yes"} for i in range(60)]
+
+
+def run(folder, name, *, answer="yes", flaky=0.02, seed=1):
+    text = EXPERIMENT.replace("ANSWER", answer).replace("FLAKY", str(flaky)).replace("SEED", str(seed))
+    write_files(folder, {f"{name}.yaml": text, "data.jsonl": ROWS})
+    done = insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=folder)
+    assert done.code == 0, done.err
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("asked")
+    run(folder, "base", seed=1)
+    run(folder, "same", seed=2)
+    run(folder, "broken", answer="no", seed=3)
+    return folder
+
+
+def test_two_broken_items_are_too_few_for_the_overall_test_and_are_confirmed(runs):
+    assert insidellms("diff", "base", "broken", cwd=runs).code == 0
+    done = insidellms("diff", "base", "broken", "--confirm", "--json", cwd=runs)
+    assert done.code == 3, done.out
+    confirmed = done.json["verdict"]["confirmed"]
+    assert {"e03", "e07"} <= {item["example_id"] for item in confirmed["items"]}
+    assert confirmed["calls"] > 0
+    assert all(item["candidate_passes"] < item["baseline_passes"] for item in confirmed["items"])
+    assert any(
+        branch["kind"] == "item" and branch["fired"] for branch in done.json["verdict"]["assessment"]["branches"]
+    )
+
+
+def test_noise_is_not_confirmed(runs):
+    for policy in ("auto", "confirmed"):
+        done = insidellms("diff", "base", "same", "--confirm", "--fail-on", policy, cwd=runs)
+        assert done.code == 0, done.out
+    assert "confirmation:" in done.out
+
+
+def test_fresh_answers_are_kept_beside_the_candidate_with_other_seeds(runs):
+    insidellms("diff", "base", "broken", "--confirm", cwd=runs)
+    rounds = sorted(path.name for path in (runs / "broken.confirm").iterdir())
+    assert rounds == ["1-candidate", "2-candidate", "3-baseline", "4-candidate", "5-baseline"]
+    first = records_of(runs / "broken.confirm/1-candidate")
+    assert {each["repeat"] for each in first} == {0, 1}
+    assert insidellms("verify", runs / "broken.confirm/1-candidate", cwd=runs).code == 0
+    seeds = [
+        line
+        for name in ("broken.confirm/1-candidate", "broken.confirm/4-candidate", "broken")
+        for line in (runs / name / "config.resolved.yaml").read_text().splitlines()
+        if "seed:" in line
+    ]
+    assert len(set(seeds)) == 3
+
+
+def test_a_retest_decides_by_fresh_runs_alone(runs):
+    run(runs, "bad", answer="no", flaky=0.4, seed=5)
+    done = insidellms("diff", "base", "bad", "--retest", "--json", cwd=runs)
+    assert done.code == 3
+    assessment = done.json["verdict"]["assessment"]
+    assert (assessment["overall"]["baseline_runs"], assessment["overall"]["candidate_runs"]) == (3, 3)
+    assert "fresh runs of both sides decide" in done.err
+    calm = insidellms("diff", "base", "same", "--retest", cwd=runs)
+    assert calm.code == 0
+
+
+def test_a_side_that_cannot_be_asked_is_said_and_confirms_nothing(runs, tmp_path):
+    config = runs / "base" / "config.resolved.yaml"
+    kept = config.read_bytes()
+    config.write_bytes(kept.replace(b"type: dummy", b"type: nonesuch"))
+    try:
+        done = insidellms("diff", "base", "broken", "--confirm", cwd=runs)
+        only = insidellms("diff", "base", "broken", "--confirm", "--fail-on", "confirmed", cwd=runs)
+    finally:
+        config.write_bytes(kept)
+    assert "confirmation: not made" in done.out
+    assert (done.code, only.code) == (0, 4)
