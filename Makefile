@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 $(BIN)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[embedded,zstd]'
+	$(BIN)/pip install --quiet --editable '.[embedded,schema,zstd]'
 	touch $@
 
 $(BIN)/.dev: $(BIN)/.base

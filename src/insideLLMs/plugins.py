@@ -35,6 +35,16 @@ PROVIDERS = {
 PROBES = {
     "logic": "insideLLMs.probes.logic:LogicProbe",
     "contains": "insideLLMs.probes.contains:ContainsProbe",
+    "edit_similarity": "insideLLMs.probes.likeness:EditSimilarityProbe",
+    "equals": "insideLLMs.probes.exact:EqualsProbe",
+    "f1": "insideLLMs.probes.likeness:F1Probe",
+    "function": "insideLLMs.probes.function:FunctionProbe",
+    "json_path": "insideLLMs.probes.structured:JsonPathProbe",
+    "json_schema": "insideLLMs.probes.structured:JsonSchemaProbe",
+    "numeric": "insideLLMs.probes.exact:NumericProbe",
+    "regex": "insideLLMs.probes.exact:RegexProbe",
+    "rouge": "insideLLMs.probes.likeness:RougeProbe",
+    "usage": "insideLLMs.probes.exact:UsageProbe",
     "instruction_following": "insideLLMs.probes.instruction_following:InstructionFollowingProbe",
 }
 DATASETS = {

@@ -151,7 +151,8 @@ def make_model(spec: ModelSpec, folder: Path) -> Any:
 
 
 def _make_probe(spec: Spec, folder: Path) -> Probe:
-    probe = _make(spec, spec.args, probe_registry, "probe", folder)
+    args, _ = _loaded_args(spec, folder)
+    probe = _make(spec, args, probe_registry, "probe", folder)
     if not callable(getattr(probe, "run", None)):
         raise ConfigError(
             [Problem(f"{spec.type!r} is not a probe: it has no run(model, data)", field=f"probe {spec.id!r}")]
@@ -182,10 +183,30 @@ def _make(spec: Spec, args: Mapping[str, JsonValue], registry: Registry, kind: s
         ) from error
 
 
+def _loaded_args(spec: Spec, folder: Path) -> tuple[dict[str, Any], dict[str, JsonValue]]:
+    """Load the functions that a probe's arguments name, where its class says so in `references`.
+
+    Return the arguments to make it with, and what stands for them in its identity: names without folders, and
+    the digests of files.
+    """
+    args, identity = dict(spec.args), dict(spec.args)
+    wanted = () if ":" in spec.type else getattr(probe_registry.get_factory(spec.type), "references", ())
+    for name in wanted:
+        reference = spec.args.get(name)
+        if isinstance(reference, str):
+            args[name], digest = load_reference(reference, folder=folder, what=f"probe {spec.id!r}: {name}")
+            identity[name] = {"function": _without_folder(reference), "code_sha256": digest}
+    return args, identity
+
+
 def _public_type(spec: Spec) -> str:
     """Return the type without the folder of a reference: no path may reach a canonical file."""
-    source, separator, attribute = spec.type.rpartition(":")
-    return f"{Path(source).name}:{attribute}" if separator and source.endswith(".py") else spec.type
+    return _without_folder(spec.type)
+
+
+def _without_folder(reference: str) -> str:
+    source, separator, attribute = reference.rpartition(":")
+    return f"{Path(source).name}:{attribute}" if separator and source.endswith(".py") else reference
 
 
 def _code_digest(spec: Spec, folder: Path) -> dict[str, JsonValue]:
@@ -199,7 +220,8 @@ def _probe_identity(spec: Spec, probe: Any, folder: Path, *, ready: bool) -> dic
     version = str(getattr(probe, "version", "1"))
     if ready:
         return {"type": spec.type, "version": version, **describe(probe)}
-    return {"type": _public_type(spec), "version": version, "args": dict(spec.args), **_code_digest(spec, folder)}
+    _, args = _loaded_args(spec, folder)
+    return {"type": _public_type(spec), "version": version, "args": args, **_code_digest(spec, folder)}
 
 
 def _selection(source: Source, experiment: Experiment) -> Selection:

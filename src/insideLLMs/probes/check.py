@@ -1,0 +1,64 @@
+"""The base of the plain checks: ask the example's input or a template, hold the answer against what is expected."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import Example, Request, Response, Scores
+from insideLLMs.probes.arguments import refuse
+from insideLLMs.probes.template import Template
+
+READINGS = ("whole", "final")
+"""How much of an answer is compared: all of it, or the final answer that its prose comes to."""
+
+
+class CheckProbe(PromptProbe):
+    """Check one answer at a time; an empty one passes nothing.
+
+    `template` is the prompt, with ``{question}`` and the example's fields.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[str] = "1"
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1)}
+    scores_in_place: ClassVar[bool] = True
+    needs_expected: ClassVar[bool] = True
+
+    def __init__(self, name: str | None, description: str, template: str | None) -> None:
+        super().__init__(name or self.kind, self.kind, description)
+        if template is not None and not isinstance(template, str):
+            raise refuse(self.kind, "template", template, "a text")
+        self.template = template
+        self._template = Template(template) if template is not None else None
+
+    def request(self, example: Example) -> Request:
+        """Ask the example's input, or the template."""
+        return self._template.request(example) if self._template is not None else example.request()
+
+    def check_example(self, example: Example) -> str | None:
+        """Say what keeps this example from being scored."""
+        if self.needs_expected and not example.expected:
+            return "nothing is expected; give it `expected` (or answer, ideal, reference)"
+        missing = self._template.missing(example) if self._template is not None else None
+        return missing or self.complaint(example)
+
+    def complaint(self, example: Example) -> str | None:
+        """Say what else this kind of check misses in an example."""
+        del example  # named for those who override
+        return None
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Check the answer's text."""
+        if not response.text.strip():
+            return self.failed("the answer is empty")
+        return self.judge(example, response.text)
+
+    def failed(self, why: str) -> Scores:
+        """Return the lowest scores, for an answer that gives nothing to compare."""
+        values = {name: low for name, (low, _) in self.score_ranges.items()}
+        return Scores(values=values, passed=False, explanation=why)
+
+    @abstractmethod
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Score an answer that is not empty."""

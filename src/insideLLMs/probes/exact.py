@@ -1,0 +1,221 @@
+"""Plain checks that hold or do not: equals, regex, numeric, usage."""
+
+from typing import ClassVar
+
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import Example, JsonValue, Response, Scores
+from insideLLMs.probes.arguments import flag, non_negative, one_of, refuse, text_list
+from insideLLMs.probes.check import READINGS, CheckProbe
+from insideLLMs.probes.template import as_text
+from insideLLMs.scoring import extract
+from insideLLMs.scoring.numeric import quantity_of, same_number
+from insideLLMs.scoring.patterns import compile_safely, found_in
+from insideLLMs.scoring.text import bare, comparable
+
+NORMALISATIONS = ("none", "spaces", "bare")
+_SHOWN = 80
+
+
+def shown(value: JsonValue) -> str:
+    """Write a value for an explanation, cut where it is long."""
+    text = as_text(value)
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
+
+
+class EqualsProbe(CheckProbe):
+    """Check that an answer is one of the expected ones.
+
+    `normalise` is what counts as the same: `none` every character; `spaces` the same after NFKC but for outer
+    and repeated spaces; `bare` (the default) also but for case, English articles and outer punctuation.
+    `reading` is `whole`, or `final` for the final answer that the prose comes to ("The answer is X").
+    """
+
+    kind = "equals"
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        normalise: str = "bare",
+        reading: str = "whole",
+        template: str | None = None,
+    ) -> None:
+        super().__init__(name, "Whether the answer is what is expected.", template)
+        one_of(self.kind, "normalise", normalise, NORMALISATIONS)
+        one_of(self.kind, "reading", reading, READINGS)
+        self.normalise = normalise
+        self.reading = reading
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Compare the answer with each accepted one."""
+        given = extract.final_text(answer) if self.reading == "final" else answer
+        if given is None:
+            return self.failed("there is no final answer")
+        equal = any(self._form(given) == self._form(as_text(value)) for value in example.expected)
+        wanted = " or ".join(shown(value) for value in example.expected)
+        why = f"is {wanted}" if equal else f"answered {shown(given)}, expected {wanted}"
+        return Scores.of(equal, label=given if self.reading == "final" else None, explanation=why)
+
+    def _form(self, text: str) -> str:
+        match self.normalise:
+            case "bare":
+                return bare(text)
+            case "spaces":
+                return comparable(text, ignore_case=False)
+        return text
+
+
+class RegexProbe(CheckProbe):
+    """Check that an answer matches a regular expression: `pattern`, or those that the example expects.
+
+    With `full` the whole answer (outer space aside) has to match. ``^`` and ``$`` match at lines. A pattern that
+    repeats a repetition is refused, because it could run for ever.
+    """
+
+    kind = "regex"
+    needs_expected = False
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        pattern: JsonValue = (),
+        full: bool = False,
+        ignore_case: bool = False,
+        template: str | None = None,
+    ) -> None:
+        super().__init__(name, "Whether the answer matches a regular expression.", template)
+        self.full = flag(self.kind, "full", full)
+        self.ignore_case = flag(self.kind, "ignore_case", ignore_case)
+        patterns = text_list(pattern)
+        if patterns is None:
+            raise refuse(
+                self.kind, "pattern", pattern, "a regular expression or a list of them, any of which may match"
+            )
+        self.pattern = patterns
+        for one in patterns:
+            compile_safely(one, ignore_case=self.ignore_case)
+
+    def complaint(self, example: Example) -> str | None:
+        """Say that there is no pattern, or which is not one."""
+        if not self.pattern and not example.expected:
+            return "no pattern; give the probe `pattern`, or the example `expected`"
+        try:
+            for value in example.expected:
+                compile_safely(as_text(value), ignore_case=self.ignore_case)
+        except ArgumentError as error:
+            return f"{error.message} ({error.fix})"
+        return None
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Look for any of the patterns."""
+        patterns = tuple(map(as_text, example.expected)) or self.pattern
+        matching = next((pattern for pattern in patterns if self._matches(pattern, answer)), None)
+        named = " or ".join(shown(pattern) for pattern in patterns)
+        return Scores.of(
+            matching is not None, explanation=f"matches {shown(matching)}" if matching else f"does not match {named}"
+        )
+
+    def _matches(self, pattern: str, answer: str) -> bool:
+        compiled = compile_safely(pattern, ignore_case=self.ignore_case)
+        return compiled.fullmatch(answer.strip()) is not None if self.full else found_in(compiled, answer)
+
+
+class NumericProbe(CheckProbe):
+    """Check the number that an answer comes to against the expected one, within tolerances.
+
+    `tolerance` is absolute, `relative_tolerance` a share of the expected number; the wider one holds. Units,
+    percent, fractions and thousands separators are read as the logic probe reads them.
+    """
+
+    kind = "numeric"
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        tolerance: float = 0.0,
+        relative_tolerance: float = 0.0,
+        template: str | None = None,
+    ) -> None:
+        super().__init__(name, "Whether the answer is the expected number.", template)
+        self.tolerance = non_negative(self.kind, "tolerance", tolerance)
+        self.relative_tolerance = non_negative(self.kind, "relative_tolerance", relative_tolerance)
+
+    def complaint(self, example: Example) -> str | None:
+        """Say which expected value is no number."""
+        wrong = [value for value in example.expected if quantity_of(value) is None]
+        return f"the expected value {wrong[0]!r} is no number" if wrong else None
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Read the number and compare."""
+        given = extract.number(answer)
+        wanted = " or ".join(as_text(value) for value in example.expected)
+        if given is None:
+            return self.failed(f"gives no number, or several; expected {wanted}")
+        correct = any(
+            same_number(given, one, tolerance=self.tolerance, relative_tolerance=self.relative_tolerance)
+            for value in example.expected
+            if (one := quantity_of(value)) is not None
+        )
+        return Scores.of(correct, label=str(given), explanation=f"answered {given}, expected {wanted}")
+
+
+class UsageProbe(CheckProbe):
+    """Check that an answer stays within limits that a record can prove: tokens as the provider counts them, length.
+
+    At least one of `max_output_tokens`, `max_input_tokens`, `max_characters`. An answer whose provider counted no
+    tokens fails a limit on tokens. Limits on latency and on cost are the gate's (`gate: {max_growth: ...}`):
+    they vary from run to run, and a canonical record may not.
+    """
+
+    kind = "usage"
+    needs_expected = False
+    score_ranges: ClassVar = {"correct": (0, 1), "characters": (0, 2**53), "output_tokens": (0, 2**53)}
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        max_output_tokens: int | None = None,
+        max_input_tokens: int | None = None,
+        max_characters: int | None = None,
+        template: str | None = None,
+    ) -> None:
+        super().__init__(name, "Whether the answer stays within limits of tokens and length.", template)
+        limits = {
+            "max_output_tokens": max_output_tokens,
+            "max_input_tokens": max_input_tokens,
+            "max_characters": max_characters,
+        }
+        for argument, value in limits.items():
+            if value is not None:
+                non_negative(self.kind, argument, value)
+        if all(value is None for value in limits.values()):
+            raise ArgumentError("probe usage: no limit is set", fix=f"set at least one of {', '.join(limits)}")
+        self.max_output_tokens = max_output_tokens
+        self.max_input_tokens = max_input_tokens
+        self.max_characters = max_characters
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Compare what was used with the limits."""
+        del example  # limits are the same for all
+        used = {
+            "max_output_tokens": response.usage.output_tokens if response.usage else None,
+            "max_input_tokens": response.usage.input_tokens if response.usage else None,
+            "max_characters": len(response.text),
+        }
+        broken = [
+            f"{argument.removeprefix('max_')}: {'not counted' if value is None else value}, at most {limit}"
+            for argument, value in used.items()
+            if (limit := getattr(self, argument)) is not None and (value is None or value > limit)
+        ]
+        values = {"correct": float(not broken), "characters": float(len(response.text))}
+        tokens = used["max_output_tokens"]
+        if tokens is not None:
+            values["output_tokens"] = float(tokens)
+        return Scores(values=values, passed=not broken, explanation="; ".join(broken) or "within the limits")
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Score an answer whose usage is not known."""
+        return self.score(example, Response(text=answer))

@@ -1,0 +1,115 @@
+"""Checks by degree: token F1, ROUGE, edit similarity; each passes from a threshold on."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from insideLLMs.core.types import Example, Scores
+from insideLLMs.probes.arguments import non_negative, one_of, refuse
+from insideLLMs.probes.check import READINGS, CheckProbe
+from insideLLMs.probes.template import as_text
+from insideLLMs.scoring import extract
+from insideLLMs.scoring.similarity import edit_similarity, rouge_l, rouge_n, token_f1
+
+VARIANTS = ("rouge1", "rouge2", "rougeL")
+
+
+class LikenessProbe(CheckProbe):
+    """Compare an answer with each expected one and keep the best; `correct` from `threshold` on.
+
+    `reading` is `whole`, or `final` for the final answer that the prose comes to.
+    """
+
+    measure: ClassVar[str]
+
+    def __init__(
+        self, name: str | None, description: str, *, threshold: float, reading: str, template: str | None
+    ) -> None:
+        super().__init__(name, description, template)
+        one_of(self.kind, "reading", reading, READINGS)
+        if non_negative(self.kind, "threshold", threshold) > 1:
+            raise refuse(self.kind, "threshold", threshold, "a share from 0 to 1")
+        self.threshold = float(threshold)
+        self.reading = reading
+
+    @abstractmethod
+    def likeness(self, given: str, expected: str) -> float:
+        """Return how alike two texts are, from 0 to 1."""
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Take the likeness to the nearest expected text."""
+        given = extract.final_text(answer) if self.reading == "final" else answer
+        if given is None:
+            return self.failed("there is no final answer")
+        best = max(self.likeness(given, as_text(value)) for value in example.expected)
+        passed = best >= self.threshold
+        relation = "at least" if passed else "below"
+        why = f"{self.measure} {best:.3f} is {relation} {self.threshold:g}"
+        return Scores(values={"correct": float(passed), self.measure: best}, passed=passed, explanation=why)
+
+
+class F1Probe(LikenessProbe):
+    """Score the F1 of the words that an answer shares with the expected one, as SQuAD does."""
+
+    kind = "f1"
+    measure = "f1"
+    score_ranges: ClassVar = {"correct": (0, 1), "f1": (0, 1)}
+
+    def __init__(
+        self, name: str | None = None, *, threshold: float = 0.5, reading: str = "whole", template: str | None = None
+    ) -> None:
+        super().__init__(
+            name, "Words shared with what is expected.", threshold=threshold, reading=reading, template=template
+        )
+
+    def likeness(self, given: str, expected: str) -> float:
+        """Return the token F1."""
+        return token_f1(given, expected)
+
+
+class RougeProbe(LikenessProbe):
+    """Score the ROUGE F-measure against the expected text: `variant` rouge1, rouge2 or rougeL.
+
+    Words are not stemmed.
+    """
+
+    kind = "rouge"
+    measure = "rouge"
+    score_ranges: ClassVar = {"correct": (0, 1), "rouge": (0, 1)}
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        variant: str = "rougeL",
+        threshold: float = 0.5,
+        reading: str = "whole",
+        template: str | None = None,
+    ) -> None:
+        super().__init__(
+            name, "Overlap with what is expected.", threshold=threshold, reading=reading, template=template
+        )
+        one_of(self.kind, "variant", variant, VARIANTS)
+        self.variant = variant
+
+    def likeness(self, given: str, expected: str) -> float:
+        """Return the variant's F-measure."""
+        return rouge_l(given, expected) if self.variant == "rougeL" else rouge_n(given, expected, int(self.variant[-1]))
+
+
+class EditSimilarityProbe(LikenessProbe):
+    """Score 1 less the edit distance as a share of the longer text."""
+
+    kind = "edit_similarity"
+    measure = "similarity"
+    score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
+
+    def __init__(
+        self, name: str | None = None, *, threshold: float = 0.8, reading: str = "whole", template: str | None = None
+    ) -> None:
+        super().__init__(
+            name, "Edit distance to what is expected.", threshold=threshold, reading=reading, template=template
+        )
+
+    def likeness(self, given: str, expected: str) -> float:
+        """Return the edit similarity."""
+        return edit_similarity(given, expected)

@@ -1,0 +1,172 @@
+"""Checks of JSON answers: against a JSON Schema, and value by value through JSON paths."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import ArgumentError, CanonicalError, PluginError
+from insideLLMs.core.types import Example, JsonValue, Scores
+from insideLLMs.probes.arguments import refuse
+from insideLLMs.probes.check import CheckProbe
+from insideLLMs.probes.exact import shown
+from insideLLMs.scoring.json_path import parse_path, select
+from insideLLMs.scoring.json_values import Unparsed, find_json
+
+_MOST_FAULTS = 5
+
+
+class JsonSchemaProbe(CheckProbe):
+    """Check that an answer is JSON (alone, or in its one fenced block) that a JSON Schema accepts.
+
+    The schema is `schema`, or the example's field `schema`; without ``$schema`` it is read as draft 2020-12.
+    Nothing is fetched: a ``$ref`` to another document fails. Needs `pip install 'insidellms[schema]'`.
+    """
+
+    kind = "json_schema"
+    needs_expected = False
+    scores_in_place: ClassVar[bool] = False  # a schema's own regular expressions may run long
+    score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1)}
+
+    def __init__(self, name: str | None = None, *, schema: JsonValue = None, template: str | None = None) -> None:
+        super().__init__(name, "Whether the answer is JSON of the right shape.", template)
+        self.schema = schema
+        _check_engine()
+        if schema is not None:
+            complaint = _schema_complaint(schema)
+            if complaint:
+                raise refuse(self.kind, "schema", schema, f"a JSON Schema: {complaint}")
+
+    def complaint(self, example: Example) -> str | None:
+        """Say that there is no schema, or what is wrong with the example's."""
+        schema = example.fields.get("schema", self.schema)
+        if schema is None:
+            return "no schema; give the probe or the example one"
+        return _schema_complaint(schema) if "schema" in example.fields else None
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Parse and validate."""
+        found = find_json(answer)
+        if isinstance(found, Unparsed):
+            return self.failed(f"is not JSON: {found.why}")
+        faults = _faults(found.value, example.fields.get("schema", self.schema))
+        return Scores.of(not faults, explanation="; ".join(faults) or "the schema accepts it", is_json=1.0)
+
+
+class JsonPathProbe(CheckProbe):
+    """Check values inside a JSON answer.
+
+    `path` leads to what the example expects; or `values` (of the probe, or a field of the example) maps paths to
+    the values due there, all of which must hold. Values are equal as JSON: 1 is 1.0, and no text. A path that
+    leads to several values is compared as a list.
+    """
+
+    kind = "json_path"
+    needs_expected = False
+    score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1), "held": (0, 1)}
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        path: str | None = None,
+        values: Mapping[str, JsonValue] | None = None,
+        template: str | None = None,
+    ) -> None:
+        super().__init__(name, "Whether a JSON answer has the right values.", template)
+        if path is not None and not isinstance(path, str):
+            raise refuse(self.kind, "path", path, "a JSON path such as $.name")
+        if values is not None and not isinstance(values, Mapping):
+            raise refuse(self.kind, "values", values, "a mapping of JSON path to value")
+        for one in (*(values or {}), *([path] if path else [])):
+            parse_path(one)
+        self.path = path
+        self.values = values
+
+    def complaint(self, example: Example) -> str | None:
+        """Say that there is nothing to compare, or which path is malformed."""
+        own = example.fields.get("values", {})
+        if not isinstance(own, Mapping):
+            return "`values` must be a mapping of JSON path to value"
+        try:
+            for path in own:
+                parse_path(path)
+        except ArgumentError as error:
+            return f"{error.message} ({error.fix})"
+        if not own and not self.values and not (self.path and example.expected):
+            return "nothing to compare; give the probe `path` and the example `expected`, or `values`"
+        return None
+
+    def judge(self, example: Example, answer: str) -> Scores:
+        """Parse and compare."""
+        found = find_json(answer)
+        if isinstance(found, Unparsed):
+            return self.failed(f"is not JSON: {found.why}")
+        try:
+            canonical.check(found.value)
+        except CanonicalError as error:
+            return self.failed(f"holds what no JSON may: {error.message}")
+        checks = list(self._checks(example, found.value))
+        failed = [why for why in checks if why]
+        held = 1 - len(failed) / len(checks)
+        return Scores.of(not failed, explanation="; ".join(failed) or f"all {len(checks)} hold", is_json=1.0, held=held)
+
+    def _checks(self, example: Example, document: JsonValue) -> Iterator[str | None]:
+        wanted = {**(self.values or {}), **example.fields.get("values", {})}
+        if self.path and example.expected:
+            yield _difference(document, self.path, example.expected)
+        for path, value in wanted.items():
+            yield _difference(document, path, (value,))
+
+
+def _difference(document: JsonValue, path: str, accepted: tuple[JsonValue, ...]) -> str | None:
+    found = select(document, path)
+    if not found:
+        return f"has no {path}"
+    candidates = [found[0], found] if len(found) == 1 else [found]
+    if any(canonical.jcs(value) == canonical.jcs(one) for value in candidates for one in accepted):
+        return None
+    given = found[0] if len(found) == 1 else found
+    return f"{path} is {shown(given)}, expected {' or '.join(shown(one) for one in accepted)}"
+
+
+def _engine() -> Any:
+    """Return the library; imported here because it is an extra, and slow."""
+    import jsonschema  # noqa: PLC0415
+
+    return jsonschema
+
+
+def _check_engine() -> None:
+    try:
+        _engine()
+    except ImportError as error:
+        raise PluginError(
+            "probe json_schema needs a library that is not installed", fix="pip install 'insidellms[schema]'"
+        ) from error
+
+
+def _schema_complaint(schema: JsonValue) -> str | None:
+    if not isinstance(schema, bool | Mapping):
+        return "a schema is an object, or true or false"
+    engine = _engine()
+    try:
+        engine.validators.validator_for(schema, default=engine.Draft202012Validator).check_schema(schema)
+    except engine.SchemaError as error:
+        return f"{error.message} (at {error.json_path})"
+    return None
+
+
+def _faults(value: JsonValue, schema: JsonValue) -> list[str]:
+    import referencing  # noqa: PLC0415 - comes with the extra
+    import referencing.exceptions  # noqa: PLC0415
+
+    engine = _engine()
+    kind = engine.validators.validator_for(schema, default=engine.Draft202012Validator)
+    try:
+        faults = sorted(kind(schema, registry=referencing.Registry()).iter_errors(value), key=lambda one: one.json_path)
+    except referencing.exceptions.Unresolvable as error:
+        return [f"the schema refers to {shown(str(error.ref))}, which is not part of it"]
+    except RecursionError:
+        return ["is nested too deeply"]
+    said = [f"{fault.json_path}: {fault.message[:200]}" for fault in faults[:_MOST_FAULTS]]
+    return said + ([f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else [])

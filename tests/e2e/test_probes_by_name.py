@@ -1,0 +1,65 @@
+"""Every built-in probe is reached by its name through the real command."""
+
+import json
+
+import pytest
+
+from support.command import insidellms, records_of, write_files
+
+MODEL = {"type": "dummy", "args": {"responses": {"Capital": "Paris", "JSON": '{"name": "Ada"}', "sum": "42.004"}}}
+
+
+def run(folder, probe, examples):
+    experiment = {"models": [MODEL], "probes": [{**probe, "dataset": {"name": "own", "examples": examples}}]}
+    write_files(folder, {"experiment.json": json.dumps(experiment)})
+    done = insidellms("run", "experiment.json", "--run-dir", "out", cwd=folder)
+    assert done.code == 0, done.err
+    return records_of(folder / "out")
+
+
+CAPITAL = [{"prompt": "Capital of France?", "expected": "Paris"}]
+JSON = [{"prompt": "JSON please", "expected": "Ada"}]
+CHECKS = [
+    ({"type": "equals"}, CAPITAL),
+    ({"type": "contains"}, CAPITAL),
+    ({"type": "regex", "args": {"pattern": "^P.*s$"}}, CAPITAL),
+    ({"type": "numeric", "args": {"tolerance": 0.01}}, [{"prompt": "The sum?", "expected": 42}]),
+    ({"type": "f1"}, CAPITAL),
+    ({"type": "rouge"}, CAPITAL),
+    ({"type": "edit_similarity"}, CAPITAL),
+    ({"type": "usage", "args": {"max_characters": 9}}, CAPITAL),
+    ({"type": "json_schema", "args": {"schema": {"required": ["name"]}}}, JSON),
+    ({"type": "json_path", "args": {"path": "$.name"}}, JSON),
+]
+
+
+@pytest.mark.parametrize(("probe", "examples"), CHECKS, ids=[probe["type"] for probe, _ in CHECKS])
+def test_a_check_is_one_line_of_the_experiment(probe, examples, tmp_path):
+    (record,) = run(tmp_path, probe, examples)
+    assert record["scores"]["passed"] is True, record
+
+
+def test_a_function_beside_the_experiment_scores_and_its_code_names_the_run(tmp_path):
+    probe = {"type": "function", "args": {"function": "checks.py:short"}}
+    write_files(tmp_path, {"checks.py": "def short(text, example):\n    return len(text) < 9\n"})
+    (record,) = run(tmp_path, probe, CAPITAL)
+    assert record["scores"]["values"] == {"correct": 1.0}
+    first = json.loads((tmp_path / "out" / "manifest.json").read_text())["run_id"]
+    write_files(tmp_path, {"checks.py": "def short(text, example):\n    return len(text) < 3\n"})
+    (tmp_path / "out").rename(tmp_path / "before")
+    (record,) = run(tmp_path, probe, CAPITAL)
+    assert record["scores"]["values"] == {"correct": 0.0}
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["run_id"] != first
+
+
+def test_a_function_that_is_not_there_is_told_before_anything_is_asked(tmp_path):
+    write_files(
+        tmp_path,
+        {
+            "e.yaml": "model: dummy\nprobe: {type: function, args: {function: 'checks.py:short'}}\n"
+            "dataset: {examples: [{prompt: x}]}\n"
+        },
+    )
+    done = insidellms("run", "e.yaml", cwd=tmp_path)
+    assert done.code == 1
+    assert "checks.py" in done.err

@@ -1,0 +1,220 @@
+"""The plain checks: equals, regex, numeric, usage, f1, rouge, edit similarity, JSON schema and path, functions."""
+
+import pytest
+
+from insideLLMs.core.errors import ArgumentError, InsideLLMsError
+from insideLLMs.core.types import Example, Request, Response, Usage
+from insideLLMs.probes.exact import EqualsProbe, NumericProbe, RegexProbe, UsageProbe
+from insideLLMs.probes.function import FunctionProbe
+from insideLLMs.probes.likeness import EditSimilarityProbe, F1Probe, RougeProbe
+from insideLLMs.probes.structured import JsonPathProbe, JsonSchemaProbe
+
+
+def example(*expected, **fields):
+    return Example(id="1", input="Question?", expected=expected, fields=fields)
+
+
+def passes(probe, given, answer):
+    assert probe.check_example(given) is None
+    scores = probe.score(given, Response(text=answer))
+    for name, value in scores.values.items():
+        low, high = probe.score_ranges.get(name, (0, 1))
+        assert low <= value <= high
+    assert scores.passed is bool(scores.values["correct"])
+    return scores.passed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "answer", "holds"),
+    [
+        ({}, ["Paris"], "paris.", True),
+        ({}, ["Paris"], "the Paris", True),
+        ({}, ["Paris"], "Not Paris", False),
+        ({}, ["Paris"], "Paris or Lyon", False),
+        ({}, ["Paris"], "Pаris", False),  # a Cyrillic letter
+        ({}, ["Paris"], "Ｐａｒｉｓ", True),
+        ({}, ["Paris", "Lutetia"], "LUTETIA", True),
+        ({}, ["Paris"], "<b>Paris</b>", False),
+        ({}, ["Paris"], "I cannot answer.", False),
+        ({}, ["Paris"], "Paris " * 50_000, False),
+        ({}, ["東京"], "東京。", True),
+        ({}, [42], "42", True),
+        ({}, [True], "true", True),
+        ({"normalise": "spaces"}, ["a b"], " a\n b ", True),
+        ({"normalise": "spaces"}, ["a b"], "A b", False),
+        ({"normalise": "none"}, ["a"], "a ", False),
+        ({"reading": "final"}, ["Paris"], "Hmm. The answer is: Paris", True),
+        ({"reading": "final"}, ["Paris"], "I don't know.", False),
+    ],
+)
+def test_equals(arguments, expected, answer, holds):
+    assert passes(EqualsProbe(**arguments), example(*expected), answer) is holds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "answer", "holds"),
+    [
+        ({"pattern": r"\d{3}"}, [], "code 123", True),
+        ({"pattern": r"\d{3}", "full": True}, [], "code 123", False),
+        ({"pattern": r"\d{3}", "full": True}, [], " 123\n", True),
+        ({"pattern": ["a", "b"]}, [], "b", True),
+        ({"pattern": "YES", "ignore_case": True}, [], "yes", True),
+        ({"pattern": "YES"}, [], "yes", False),
+        ({}, [r"^no$"], "line\nno\nline", True),
+        ({"pattern": "x"}, [], "", False),
+        ({"pattern": ".*"}, [], "  ", False),
+    ],
+)
+def test_regex(arguments, expected, answer, holds):
+    assert passes(RegexProbe(**arguments), example(*expected), answer) is holds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "answer", "holds"),
+    [
+        ({}, [1000], "It is 1,000.", True),
+        ({"tolerance": 0.01}, [3.14159], "about 3.14", True),
+        ({"tolerance": 0.001}, [3.14159], "about 3.14", False),
+        ({"relative_tolerance": 0.05}, [200], "191", True),
+        ({}, ["1/2"], "0.5", True),
+        ({}, ["5 km"], "5000 m", True),
+        ({}, [5], "not five but six", False),
+        ({}, [5], "I can't say.", False),
+        ({}, [5], "٥", True),
+    ],
+)
+def test_numeric(arguments, expected, answer, holds):
+    assert passes(NumericProbe(**arguments), example(*expected), answer) is holds
+
+
+def test_usage_limits_what_a_record_can_prove():
+    probe = UsageProbe(max_output_tokens=10, max_characters=5)
+    fits = probe.score(example(), Response(text="1234", usage=Usage(output_tokens=3)))
+    assert fits.passed
+    assert fits.values == {"correct": 1.0, "characters": 4.0, "output_tokens": 3.0}
+    long = probe.score(example(), Response(text="123456", usage=Usage(output_tokens=11)))
+    assert long.explanation == "output_tokens: 11, at most 10; characters: 6, at most 5"
+    assert "not counted" in probe.score(example(), Response(text="1")).explanation
+    with pytest.raises(ArgumentError, match="no limit is set"):
+        UsageProbe()
+
+
+@pytest.mark.parametrize(
+    ("probe", "answer", "holds"),
+    [
+        (F1Probe(threshold=0.5), "A cat sat down.", True),
+        (F1Probe(threshold=0.9), "A dog ran off.", False),
+        (F1Probe(), "I'm sorry, I can't.", False),
+        (RougeProbe(threshold=0.9), "the cat sat", True),
+        (RougeProbe(variant="rouge2", threshold=0.1), "sat cat the", False),
+        (EditSimilarityProbe(), "the cat sa", True),
+        (EditSimilarityProbe(), "cats everywhere", False),
+        (F1Probe(reading="final", threshold=1), "Well. Final answer: the cat sat", True),
+    ],
+)
+def test_likeness_passes_from_its_threshold_on(probe, answer, holds):
+    assert passes(probe, example("the cat sat"), answer) is holds
+
+
+SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "holds", "says"),
+    [
+        ('{"name": "Ada"}', True, "accepts"),
+        ('Here:\n```json\n{"name": "Ada"}\n```', True, "accepts"),
+        ('{"name": ""}', False, "$.name"),
+        ("{}", False, "'name' is a required property"),
+        ('{"name": "Ada", "name": ""}', False, "occurs twice"),
+        ("name: Ada", False, "is not JSON"),
+        ("I cannot do that.", False, "is not JSON"),
+        ('```\n{"name":"A"}\n```\n```\n{"name":"B"}\n```', False, "only one"),
+        ("[" * 100_000, False, "nested too deeply"),
+    ],
+)
+def test_json_schema(answer, holds, says):
+    probe = JsonSchemaProbe(schema=SCHEMA)
+    assert passes(probe, example(), answer) is holds
+    assert says in probe.score(example(), Response(text=answer)).explanation
+
+
+def test_a_schema_is_checked_and_never_fetched():
+    with pytest.raises(ArgumentError, match="schema is"):
+        JsonSchemaProbe(schema={"type": "objekt"})
+    assert "a schema is" in JsonSchemaProbe().check_example(example(schema=3))
+    far = JsonSchemaProbe(schema={"$ref": "http://127.0.0.1:9/schema.json"})
+    assert "not part of it" in far.score(example(), Response(text="1")).explanation
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "answer", "holds"),
+    [
+        ({"path": "$.a.b"}, [1], '{"a": {"b": 1.0}}', True),
+        ({"path": "$.a.b"}, [1], '{"a": {"b": "1"}}', False),
+        ({"path": "$.a.b"}, [1, 2], '{"a": {"b": 2}}', True),
+        ({"path": "$..id"}, [[1, 2]], '[{"id": 1}, {"id": 2}]', True),
+        ({"values": {"$.a": 1, "$.b": None}}, [], '{"a": 1, "b": null}', True),
+        ({"values": {"$.a": 1, "$.b": None}}, [], '{"a": 1}', False),
+        ({"path": "$.a"}, [1], '{"a": 9007199254740993}', False),
+        ({"path": "$.a"}, [1], '{"a": "\\ud800"}', False),
+    ],
+)
+def test_json_path(arguments, expected, answer, holds):
+    assert passes(JsonPathProbe(**arguments), example(*expected), answer) is holds
+
+
+def test_the_share_of_values_that_hold_is_scored():
+    scores = JsonPathProbe(values={"$.a": 1, "$.b": 2}).score(example(), Response(text='{"a": 1, "b": 3}'))
+    assert scores.values == {"correct": 0.0, "is_json": 1.0, "held": 0.5}
+    assert scores.explanation == "$.b is '3', expected '2'"
+
+
+def test_a_function_scores_in_its_own_way():
+    probe = FunctionProbe(function=lambda text, given: {"correct": given.expected[0] in text, "length": len(text) / 9})
+    scores = probe.score(example("x"), Response(text="xyz"))
+    assert scores.values == {"correct": 1.0, "length": 3 / 9}
+    with pytest.raises(InsideLLMsError, match="finite"):
+        FunctionProbe(function=lambda text, given: float("nan")).score(example(), Response(text=""))
+
+
+@pytest.mark.parametrize(
+    ("probe", "given", "says"),
+    [
+        (EqualsProbe(), example(), "nothing is expected"),
+        (NumericProbe(), example("five"), None),
+        (NumericProbe(), example("blue"), "is no number"),
+        (RegexProbe(), example(), "no pattern"),
+        (RegexProbe(), example("("), "not valid"),
+        (JsonSchemaProbe(), example(), "no schema"),
+        (JsonPathProbe(path="$.a"), example(), "nothing to compare"),
+        (JsonPathProbe(), example(values={"a": 1}), "malformed"),
+        (EqualsProbe(template="{colour}"), example("x"), "names {colour}"),
+    ],
+)
+def test_an_example_that_cannot_be_scored_is_told_before_any_call(probe, given, says):
+    complaint = probe.check_example(given)
+    assert complaint is None if says is None else says in complaint
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: EqualsProbe(normalise="strict"),
+        lambda: RegexProbe(pattern="(a+)+"),
+        lambda: F1Probe(threshold=2),
+        lambda: RougeProbe(variant="rouge9"),
+        lambda: NumericProbe(tolerance=-1),
+        lambda: JsonPathProbe(path="a"),
+        lambda: UsageProbe(max_characters=-1),
+        lambda: FunctionProbe(function="nothing"),
+    ],
+)
+def test_a_wrong_argument_is_refused_when_the_probe_is_made(make):
+    with pytest.raises(ArgumentError):
+        make()
+
+
+def test_a_template_makes_the_prompt():
+    probe = EqualsProbe(template="{question} In {language}.")
+    assert probe.request(example("x", language="French")) == Request.of("Question? In French.")
