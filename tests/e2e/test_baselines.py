@@ -166,3 +166,15 @@ def test_auto_holds_a_scripted_model_to_every_regression(tmp_path):
     assert insidellms("diff", "bad", "good", cwd=tmp_path).code == 0
     same = insidellms("diff", "good", "good", cwd=tmp_path)
     assert (same.code, "auto = changes" in same.out) == (0, True)
+
+
+def test_growth_beyond_what_is_allowed_fails_the_gate_with_its_interval(tmp_path):
+    imported(tmp_path, "short", [row(f"e{n:02}", 1, output="word " * (10 + n % 3)) for n in range(60)])
+    imported(tmp_path, "long", [row(f"e{n:02}", 1, output="word " * (14 + n % 4)) for n in range(60)])
+    done = insidellms("diff", "short", "long", "--max-growth", "characters=0.1", "--json", cwd=tmp_path)
+    found = done.json["verdict"]["growth"][0]
+    assert (done.code, found["quantity"], found["state"]) == (3, "characters", "failed")
+    assert 1.1 < found["low"] < found["ratio"] < found["high"]
+    assert insidellms("diff", "short", "long", "--max-growth", "characters=1", cwd=tmp_path).code == 0
+    assert insidellms("diff", "short", "long", "--max-growth", "latency_ms=1", cwd=tmp_path).code == 4
+    assert insidellms("diff", "short", "long", "--max-growth", "weight=1", cwd=tmp_path).code == 1

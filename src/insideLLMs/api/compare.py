@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, judge
 from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.collect import compare_with
@@ -112,6 +113,8 @@ def compare_runs(
     )
     comparison, observed = compare_with(views, news, options, watch)
     basis = _basis(paths, new, observed, noise)
+    if spec.max_growth:
+        basis = replace(basis, quantities=measure_quantities(paths, new, comparison.models, spec))
     comparison = msgspec.structs.replace(
         comparison, warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], new[-1]))
     )

@@ -29,6 +29,20 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     return parsed
 
 
+def parse_growth(pairs: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``QUANTITY=SHARE``. Raises ConfigError."""
+    parsed: dict[str, float] = {}
+    for pair in pairs:
+        name, _, share = pair.partition("=")
+        try:
+            parsed[name] = float(share)
+        except ValueError as error:
+            raise ConfigError(
+                [Problem(f"--max-growth {pair!r} is not QUANTITY=SHARE")], fix="e.g. --max-growth latency_ms=0.2"
+            ) from error
+    return parsed
+
+
 def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that override the experiment's gate."""
     options = (
@@ -55,6 +69,12 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--level",
             type=click.Choice(["verdict", "structured", "normalised", "exact"]),
             help="How deep churn looks.  [default: normalised]",
+        ),
+        click.option(
+            "--max-growth",
+            multiple=True,
+            metavar="QUANTITY=SHARE",
+            help="Fail if it grew by more: latency_ms, input_tokens, output_tokens, characters, cost_usd; 0.1 is 10%.",
         ),
         click.option("--cluster", metavar="FIELD", help="Example field of items that share noise.  [default: cluster]"),
     )
@@ -125,7 +145,10 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
         gate=GateOverrides(
             fail_on=options["fail_on"],
             tolerance=options["tolerance"],
-            settings={name: options[name] for name in _SETTINGS},
+            settings={
+                **{name: options[name] for name in _SETTINGS},
+                "max_growth": parse_growth(options["max_growth"]) or None,
+            },
         ),
         noise=noise,
         flips=options["confirm"],

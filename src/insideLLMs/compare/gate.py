@@ -11,6 +11,7 @@ import msgspec
 from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, Tally, TrialName
+from insideLLMs.compare.growth import GrowthRule, judge_growth
 from insideLLMs.compare.policies import Rule, Scope, State, apply, blamed_classes, resolve
 from insideLLMs.compare.states import Transitions, transitions
 from insideLLMs.compare.statistics import Assessment
@@ -35,6 +36,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     reasons: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
+    growth: tuple[GrowthRule, ...] = ()
     look_first: tuple[TrialName, ...] = ()
     assessment: Assessment | None = None
     states: Transitions | None = None
@@ -56,15 +58,18 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
         )
     scopes = _scopes(comparison, spec, basis)
     rules = tuple(apply(scope, basis) for scope in scopes)
+    growth = judge_growth(basis.quantities, spec) if basis is not None else ()
     fatal = _nothing_answered(comparison.overall, scopes)
     doubts = _doubts(comparison, scopes, rules)
     broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
+    broken += [rule.reason for rule in growth if rule.state == "failed"]
+    doubts += [rule.reason for rule in growth if rule.state == "inconclusive"]
     state: State = "failed" if fatal or broken else "inconclusive" if doubts else "passed"
     reasons = [*fatal, *broken]
     if not comparison.overall.aligned:
         state = "inconclusive"
     if state != "failed":
-        reasons = doubts or [reason for rule in rules for reason in rule.reasons]
+        reasons = doubts or [*(reason for rule in rules for reason in rule.reasons), *(rule.reason for rule in growth)]
     code = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "inconclusive": ExitCode.INCONCLUSIVE}[state]
     return Verdict(
         state=state,
@@ -73,6 +78,7 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
         exit_code=int(code),
         reasons=(*reasons, *_listed(comparison)),
         rules=rules,
+        growth=growth,
         look_first=_look_first(comparison, rules),
         assessment=_assess(comparison, spec, rules, basis),
         states=transitions(basis.observed.tally, tuple(basis.observed.probes)) if basis is not None else None,

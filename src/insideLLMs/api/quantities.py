@@ -1,0 +1,136 @@
+"""What runs cost, how long they took and how much they said: one value per item and run, for a paired comparison."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.compare.comparison import ModelPair
+from insideLLMs.compare.statistics.quantities import Measured, Quantity, measure
+from insideLLMs.core.errors import CompareError
+from insideLLMs.core.types import GateSpec, Usage
+from insideLLMs.store.directory import RECORDS, TELEMETRY, read_lines, read_manifest
+
+Item = tuple[str, str, str, str]
+"""Probe, example id, example digest, and the candidate's model id."""
+
+
+class _Response(msgspec.Struct, frozen=True):
+    text: str = ""
+    usage: Usage | None = None
+
+
+class _Record(msgspec.Struct, frozen=True):
+    probe: str
+    example_id: str
+    example_digest: str
+    model: str
+    status: str
+    response: _Response | None = None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    latency_ms: float | None = None
+    attempts: int = 0
+
+
+_decode_record = msgspec.json.Decoder(_Record).decode
+_decode_line = msgspec.json.Decoder(_Line).decode
+Reading = Callable[[_Record, _Line | None], float | None]
+Values = dict[Item, list[float]]
+
+
+def measure_quantities(
+    baselines: Sequence[Path], candidates: Sequence[Path], models: Sequence[ModelPair], spec: GateSpec
+) -> dict[str, Quantity]:
+    """Measure what `spec.max_growth` bounds. Holds a few numbers per item and run.
+
+    Raises CompareError for prices that are not known.
+    """
+    ours = {pair.baseline: pair.candidate for pair in models if pair.baseline and pair.candidate}
+    theirs = {name: name for name in ours.values()}
+    found = {}
+    for name, allowed in sorted(spec.max_growth.items()):
+        before = [_values(run, name, ours) for run in baselines]
+        after = [_values(run, name, theirs) for run in candidates]
+        items = sorted({item for run in before for item in run} & {item for run in after for item in run})
+        measured = (
+            Measured(
+                baseline=tuple(_mean(run, item) for run in before), candidate=tuple(_mean(run, item) for run in after)
+            )
+            for item in items
+        )
+        found[str(name)] = measure(measured, allowed=allowed, seed=name)
+    return found
+
+
+def _mean(run: Values, item: Item) -> float | None:
+    values = run.get(item)
+    return math.fsum(values) / len(values) if values else None
+
+
+def _values(run: Path, quantity: str, models: Mapping[str, str]) -> Values:
+    """Read one quantity of a run; answers that no call was made for have no latency."""
+    values: Values = {}
+    read = _reading(quantity, run)
+    for record, line in _trials(run, with_telemetry=quantity == "latency_ms"):
+        if record.status == "success" and record.model in models:
+            value = read(record, line)
+            if value is not None:
+                item = (record.probe, record.example_id, record.example_digest, models[record.model])
+                values.setdefault(item, []).append(value)
+    return values
+
+
+def _trials(run: Path, *, with_telemetry: bool) -> Iterator[tuple[_Record, _Line | None]]:
+    records = (_decode_record(line) for line in read_lines(run / RECORDS))
+    if not (with_telemetry and (run / TELEMETRY).is_file()):
+        yield from ((record, None) for record in records)
+        return
+    yield from zip(records, (_decode_line(line) for line in read_lines(run / TELEMETRY)), strict=True)
+
+
+def _reading(quantity: str, run: Path) -> Reading:
+    match quantity:
+        case "latency_ms":
+            return lambda _, line: line.latency_ms if line is not None and line.attempts else None
+        case "input_tokens":
+            return lambda record, _: _tokens(record, "input_tokens")
+        case "output_tokens":
+            return lambda record, _: _tokens(record, "output_tokens")
+        case "characters":
+            return lambda record, _: None if record.response is None else float(len(record.response.text))
+        case _:
+            return _priced(run)
+
+
+def _tokens(record: _Record, name: str) -> float | None:
+    usage = record.response.usage if record.response is not None else None
+    count = getattr(usage, name) if usage is not None else None
+    return None if count is None else float(count)
+
+
+def _priced(run: Path) -> Reading:
+    """Price each Trial's tokens by the table of the `prices` extra."""
+    try:
+        import genai_prices  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise CompareError(
+            "cost_usd needs a table of prices", fix="pip install 'insidellms[prices]', or bound the tokens instead"
+        ) from error
+    names = {model.id: str(model.identity.get("model_name", model.id)) for model in read_manifest(run).models}
+
+    def read(record: _Record, _: _Line | None) -> float | None:
+        tokens_in, tokens_out = _tokens(record, "input_tokens"), _tokens(record, "output_tokens")
+        if tokens_in is None or tokens_out is None:
+            return None
+        usage = genai_prices.Usage(input_tokens=int(tokens_in), output_tokens=int(tokens_out))
+        try:
+            return float(genai_prices.calc_price(usage, model_ref=names[record.model]).total_price)
+        except LookupError as error:
+            raise CompareError(
+                f"the price of {names[record.model]!r} is not known", fix="bound the tokens instead of cost_usd"
+            ) from error
+
+    return read
