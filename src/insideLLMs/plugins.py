@@ -29,6 +29,20 @@ F = TypeVar("F", bound=Factory)
 
 PROVIDERS = {
     "openai": "insideLLMs.providers.openai:OpenAIModel",
+    "openai_responses": "insideLLMs.providers.openai_responses:OpenAIResponsesModel",
+    "anthropic": "insideLLMs.providers.anthropic:AnthropicModel",
+    "azure": "insideLLMs.providers.compatible:AzureOpenAIModel",
+    "bedrock": "insideLLMs.providers.bedrock:BedrockModel",
+    "cohere": "insideLLMs.providers.cohere:CohereModel",
+    "gemini": "insideLLMs.providers.gemini:GeminiModel",
+    "huggingface": "insideLLMs.providers.compatible:HuggingFaceModel",
+    "llama_cpp": "insideLLMs.providers.compatible:LlamaCppModel",
+    "mistral": "insideLLMs.providers.compatible:MistralModel",
+    "ollama": "insideLLMs.providers.ollama:OllamaModel",
+    "openrouter": "insideLLMs.providers.compatible:OpenRouterModel",
+    "vllm": "insideLLMs.providers.compatible:VllmModel",
+    "callable": "insideLLMs.providers.callables:callable_model",
+    "http": "insideLLMs.providers.http_endpoint:HttpEndpointModel",
     "embedded": "insideLLMs.providers.embedded:EmbeddedModel",
     "dummy": "insideLLMs.providers.dummy:DummyModel",
 }

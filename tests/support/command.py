@@ -35,9 +35,12 @@ def write_files(folder, files):
             path.write_text(content, encoding="utf-8")
 
 
+OWN = ("OPENAI", "INSIDELLMS", "ANTHROPIC", "AWS_", "AZURE_", "CO_API", "GEMINI", "HF_TOKEN", "MISTRAL", "OLLAMA")
+
+
 def environment(**extra):
     """A user's environment without keys or settings of ours, plus `extra`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "INSIDELLMS"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
     return {**kept, "NO_COLOR": "1", **extra}
 
 

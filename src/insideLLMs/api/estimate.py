@@ -59,7 +59,7 @@ def _estimate(prepared: Prepared, model: str) -> Estimate:
 
 
 def _length(request: Request) -> int:
-    return sum(len(message.content) for message in request.messages)
+    return sum(len(message.text) for message in request.messages)
 
 
 def _limit(identity: dict[str, JsonValue]) -> int | None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Protocol
 
 from insideLLMs.config import expand_references
@@ -147,6 +148,9 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None)
 def make_model(spec: ModelSpec, folder: Path) -> Any:
     """Make the model that `spec` names; environment references in its arguments are resolved now, and only here."""
     args = expand_references(spec.args, os.environ)
+    factory = None if ":" in spec.type else model_registry.get_factory(spec.type)
+    if isinstance(factory, FunctionType) and "experiment_folder" in factory.__code__.co_varnames:
+        args["experiment_folder"] = folder  # for those that name files beside the experiment
     return _make(spec, args, model_registry, "model", folder)
 
 

@@ -13,11 +13,22 @@ from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
 
 _EXTRAS = {
+    "bedrock": ("botocore", "sign requests to AWS Bedrock"),
     "embedded": ("xllamacpp", "run models in process"),
     "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),
     "prices": ("genai_prices", "estimate costs"),
 }
-_KEYS = {"openai": "OPENAI_API_KEY"}
+_KEYS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "azure": "AZURE_OPENAI_API_KEY",
+    "bedrock": "AWS_BEARER_TOKEN_BEDROCK",
+    "cohere": "CO_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "huggingface": "HF_TOKEN",
+    "mistral": "MISTRAL_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+}
 
 
 @click.command("doctor")

@@ -91,8 +91,8 @@ def show_prompt(example: Example) -> str:
     if isinstance(example.input, str):
         return example.input
     if len(example.input) == 1:
-        return example.input[0].content
-    return "\n\n".join(f"{message.role}: {message.content}" for message in example.input)
+        return example.input[0].text
+    return "\n\n".join(f"{message.role}: {message.text}" for message in example.input)
 
 
 def show_answer(record: Record, text_limit: int) -> Answer:

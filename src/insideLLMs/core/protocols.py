@@ -206,7 +206,7 @@ class PromptProbe(Probe):
         messages = data if isinstance(data, str) else data.get("input", data.get("prompt", data.get("question", "")))
         example = Example(id="0", input=messages if isinstance(messages, str) else as_messages(messages))
         request = self.request(example)
-        return model.chat([{"role": m.role, "content": m.content} for m in request.messages], **kwargs)
+        return model.chat([{"role": m.role, "content": m.text} for m in request.messages], **kwargs)
 
 
 def as_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:

@@ -32,13 +32,51 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     id: str | None = None
 
 
+class TextPart(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
+    tag="text",
+):
+    """Text among the parts of a message."""
+
+    text: str
+
+
+class ImagePart(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
+    tag="image",
+):
+    """An image among the parts of a message: `url` is an https URL or ``data:image/png;base64,...``."""
+
+    url: str
+
+
+ContentPart = TextPart | ImagePart
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One turn of a chat."""
+    """One turn of a chat; its content is text, or parts where it holds images."""
 
     role: Role
-    content: str = ""
+    content: str | tuple[ContentPart, ...] = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the content, without its images."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -66,12 +104,20 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cached_tokens: int | None = None
 
 
+class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token of an answer and the natural logarithm of the probability that the model gave it."""
+
+    token: str
+    logprob: float
+
+
 class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model answered.
 
     `finish_reason` is one of stop, length, content_filter, refusal, tool_calls, or the provider's own word.
-    `model` and `fingerprint` are what the provider says served the answer. `value` is the JSON value that a
-    probe of the simple contract returned when it was not text.
+    `model` and `fingerprint` are what the provider says served the answer. `logprobs` are the answer's tokens
+    where they were asked for. `value` is the JSON value that a probe of the simple contract returned when it was
+    not text.
     """
 
     text: str = ""
@@ -81,6 +127,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fingerprint: str | None = None
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     value: JsonValue = None
 
 
@@ -97,7 +144,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The input as text: of a chat, its last user message."""
         if isinstance(self.input, str):
             return self.input
-        return next((message.content for message in reversed(self.input) if message.role == "user"), "")
+        return next((message.text for message in reversed(self.input) if message.role == "user"), "")
 
     def request(self, **options: JsonValue) -> Request:
         """Ask the input as it stands."""

@@ -12,7 +12,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
-from insideLLMs.core.types import Example, JsonValue, Message, Role, ToolCall
+from insideLLMs.core.types import ContentPart, Example, ImagePart, JsonValue, Message, Role, TextPart, ToolCall
 
 ID_KEYS = ("id", "example_id")
 INPUT_KEYS = ("prompt", "question", "input", "messages")
@@ -145,16 +145,32 @@ def _read_message(message: object, number: int) -> Message:
     )
 
 
-def _read_content(content: object, where: str) -> str:
+def _read_content(content: object, where: str) -> str | tuple[ContentPart, ...]:
+    """Read text, or parts; parts that are all text become one text."""
     if isinstance(content, str):
         return content
     if content is None:
         return ""
-    if isinstance(content, list) and all(
-        isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content
-    ):
-        return "".join(part["text"] for part in content)
-    raise DatasetError(f"{where} has a content that is neither text nor a list of text parts")
+    parts = [_read_part(part) for part in content] if isinstance(content, list) else [None]
+    if None in parts:
+        raise DatasetError(
+            f"{where} has a content that is neither text nor a list of text and image parts",
+            fix='write parts as {"type": "text", "text": ...} and {"type": "image", "url": ...}',
+        )
+    if all(isinstance(part, TextPart) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, TextPart))
+    return tuple(part for part in parts if part is not None)
+
+
+def _read_part(part: object) -> ContentPart | None:
+    """Read a part as stored here, or an image as OpenAI writes it; None for anything else."""
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return TextPart(text=text)
+        case {"type": "image", "url": str(url)} | {"type": "image_url", "image_url": {"url": str(url)} | str(url)}:
+            return ImagePart(url=url) if url.startswith(("https://", "http://", "data:image/")) else None
+        case _:
+            return None
 
 
 def _read_tool_calls(calls: object, where: str) -> tuple[ToolCall, ...]:

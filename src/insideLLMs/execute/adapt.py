@@ -8,7 +8,7 @@ from typing import Any
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
-from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage
+from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage, expand
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.plan import describe
@@ -95,7 +95,9 @@ def with_system(request: Request, system: str | None) -> Request:
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": message.content}
+    if isinstance(message.content, str):
+        return {"role": message.role, "content": message.content}
+    return {"role": message.role, "content": [expand(part) for part in message.content]}
 
 
 Ask = Callable[[Request], Coroutine[Any, Any, Response]]

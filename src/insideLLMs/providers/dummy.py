@@ -85,7 +85,7 @@ class DummyModel(ProviderModel):
         """Answer from the script. Raises the ModelError that `failures` names for the prompt."""
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        prompt = request.messages[-1].content if request.messages else ""
+        prompt = request.messages[-1].text if request.messages else ""
         if self._failures:
             failure = _find(self._failures, prompt)
             if failure == "hang":

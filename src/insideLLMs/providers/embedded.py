@@ -121,7 +121,7 @@ class EmbeddedModel(ProviderModel):
             raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="take the option out")
         if isinstance(body.get("seed"), int):
             body["seed"] += repeat
-        body["messages"] = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+        body["messages"] = [{"role": turn.role, "content": turn.text} for turn in request.messages]
         body["stream"] = True  # a stream can be stopped: an abandoned call gives its slot back
         body["stream_options"] = {"include_usage": True}
         body["cache_prompt"] = False  # an answer must not depend on what was asked before it

@@ -127,6 +127,10 @@ class Transport:
         self._sessions[asyncio.get_running_loop()] = session
         return session
 
+    def url(self, path: str) -> str:
+        """Return the URL that a call to `path` goes to, as it is sent."""
+        return str(self._url(path))
+
     def _url(self, path: str) -> URL:
         url = self._urls.get(path)
         if url is None:

@@ -1,0 +1,219 @@
+"""AWS Bedrock's converse API; requests are signed by botocore, or carry a Bedrock API key."""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import util
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from insideLLMs.core.errors import ArgumentError, AuthError, ModelNotFoundError, ModelUnavailableError
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, failure
+from insideLLMs.providers.http_model import is_loopback
+from insideLLMs.providers.reading import read_arguments, read_text, read_usage
+from insideLLMs.providers.wishes import join_turns, parts_of, read_choice, read_tools, required_inline, split_system
+
+BEDROCK = Endpoint(
+    provider="bedrock",
+    base_url="https://bedrock-runtime.{region}.amazonaws.com",
+    base_url_env="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+    key_env="AWS_BEARER_TOKEN_BEDROCK",
+)
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
+_NAMES = {"max_tokens": "maxTokens", "temperature": "temperature", "top_p": "topP", "stop": "stopSequences"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BedrockCodec(ChatCodec):
+    """The converse wire."""
+
+    endpoint: Endpoint = BEDROCK
+
+    def path(self) -> str:
+        """Return the path of the model, which may be an ARN."""
+        return f"/model/{quote(self.model_name, safe='')}/converse"
+
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a body. Raises RequestRefusedError for what converse does not have."""
+        self.refuse(options, "seed", "logprobs", "response_format")
+        system, rest = split_system(messages)
+        body: dict[str, JsonValue] = {
+            "system": [{"text": system}] if system else None,
+            "messages": [
+                {"role": role, "content": [block for message in turn for block in _write_blocks(message)]}
+                for role, turn in join_turns(rest)
+            ],
+            "inferenceConfig": move(options, _NAMES),
+        }
+        if "tools" in options:
+            tools = read_tools(options.pop("tools"))
+            body["toolConfig"] = {"tools": [_write_tool(tool.written("inputSchema")) for tool in tools]}
+            if "tool_choice" in options:
+                choice = read_choice(options.pop("tool_choice"))
+                wanted = {"tool": {"name": choice.name}} if choice.name else {"any": {}}
+                body["toolConfig"] |= {} if choice.kind in {"auto", "none"} else {"toolChoice": wanted}
+        return merge(body, options)
+
+    def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
+        """Read a message."""
+        match body:
+            case {"output": {"message": {"content": list(blocks)}}}:
+                pass
+            case _:
+                raise self.unexpected(body, answer, "output.message")
+        texts, thoughts, calls = [], [], []
+        for block in blocks:
+            match block:
+                case {"text": str(text)}:
+                    texts.append(text)
+                case {"reasoningContent": {"reasoningText": {"text": str(text)}}}:
+                    thoughts.append(text)
+                case {"toolUse": {"name": str(name), **rest}}:
+                    arguments = read_arguments(rest.get("input"))
+                    calls.append(ToolCall(name=name, arguments=arguments, id=read_text(rest.get("toolUseId"))))
+        reason = read_text(body.get("stopReason"))
+        return Response(
+            text="".join(texts),
+            finish_reason=FINISH_REASONS.get(reason or "", reason),
+            usage=read_usage(
+                body.get("usage"),
+                input_tokens="inputTokens",
+                output_tokens="outputTokens",
+                cached_tokens="cacheReadInputTokens",
+            ),
+            model=self.model_name,
+            reasoning="\n".join(thoughts) or None,
+            tool_calls=tuple(calls),
+        )
+
+    def read_failure(self, answer: HttpAnswer) -> Response:
+        """Raise the ModelError that fits; the kind of failure stands in a header."""
+        message, _, _ = read_error(answer.body)
+        kind = answer.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+        if kind == "ValidationException" and "model identifier is invalid" in message:
+            raise ModelNotFoundError(
+                f"bedrock answered {answer.status}: {message}",
+                fix="check model_name and region, and that this account may use the model",
+                http_status=answer.status,
+            )
+        status = 503 if kind in {"ModelErrorException", "ModelNotReadyException"} else 0
+        raise failure(answer, self.endpoint, message=message, code=kind, status=status)
+
+
+def _write_tool(tool: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {"toolSpec": {**tool, "inputSchema": {"json": tool["inputSchema"]}}}
+
+
+def _write_blocks(message: Message) -> list[dict[str, JsonValue]]:
+    if message.role == "tool":
+        result = {"toolUseId": message.tool_call_id or "", "content": [_write_part(part) for part in parts_of(message)]}
+        return [{"toolResult": result}]
+    blocks = [_write_part(part) for part in parts_of(message)]
+    blocks.extend(
+        {"toolUse": {"toolUseId": call.id or f"call_{position}", "name": call.name, "input": call.arguments}}
+        for position, call in enumerate(message.tool_calls)
+    )
+    return blocks
+
+
+def _write_part(part: TextPart | ImagePart) -> dict[str, JsonValue]:
+    if isinstance(part, TextPart):
+        return {"text": part.text}
+    media, data = required_inline(part, "bedrock")
+    return {"image": {"format": media.partition("/")[2], "source": {"bytes": data}}}
+
+
+class BedrockModel(ChatModel):
+    """A model on AWS Bedrock, by its id or the ARN of its inference profile.
+
+    With $AWS_BEARER_TOKEN_BEDROCK that key is sent; otherwise botocore (the extra `bedrock`) finds credentials
+    as AWS's tools do and signs each request. `region` defaults to $AWS_REGION, then $AWS_DEFAULT_REGION.
+    """
+
+    endpoint: ClassVar[Endpoint] = BEDROCK
+    codec_type: ClassVar[type[ChatCodec]] = BedrockCodec
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str,
+        *,
+        region: str | None = None,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        tool_choice: str | Mapping[str, JsonValue] | None = None,
+        extra: Mapping[str, JsonValue] | None = None,
+        timeout_s: float = 600.0,
+        use_proxy_env: bool = False,
+    ) -> None:
+        self.region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+        if not self.region:
+            raise ArgumentError("bedrock needs a region", fix="set region or AWS_REGION, e.g. us-east-1")
+        parameters = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "max_tokens": max_tokens,
+            "stop": stop,
+            "tools": tools,
+            "tool_choice": tool_choice,
+        }
+        address = base_url or os.environ.get(BEDROCK.base_url_env) or BEDROCK.base_url.format(region=self.region)
+        connection = Connection(base_url=address, extra=extra, timeout_s=timeout_s, use_proxy_env=use_proxy_env)
+        super().__init__(model_name, parameters, connection)
+        self._credentials: Any = None  # botocore has no types
+
+    def check(self) -> None:
+        """Raise AuthError without credentials, ModelUnavailableError without a key and without botocore."""
+        if not os.environ.get(BEDROCK.key_env):
+            self._find_credentials()
+
+    async def respond(self, request: Request, *, repeat: int = 0) -> Response:
+        """Make one call, signed if there is no API key. Raises ModelError."""
+        call = self._codec.encode(request, repeat=repeat)
+        transport = self._transport or self._connect()
+        if not self._key():
+            if self._credentials is None:
+                await asyncio.to_thread(self._find_credentials)
+            call = replace(call, headers=self._sign(transport.url(call.path), call))
+        return self._codec.decode(await transport.post(call))
+
+    def _key(self) -> str:
+        """Return the API key, or nothing where requests are signed."""
+        return ChatModel._key(self) if os.environ.get(BEDROCK.key_env) or is_loopback(self._base_url) else ""
+
+    def _find_credentials(self) -> None:
+        if util.find_spec("botocore") is None:
+            raise ModelUnavailableError(
+                "signing requests to bedrock needs the package botocore, which is not installed",
+                fix=f"pip install 'insidellms[bedrock]', or set {BEDROCK.key_env} to a Bedrock API key",
+            )
+        import botocore.session  # noqa: PLC0415 - an optional extra
+
+        self._credentials = botocore.session.get_session().get_credentials()
+        if self._credentials is None:
+            raise AuthError(
+                "bedrock needs credentials, and botocore finds none",
+                fix=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure`, or set {BEDROCK.key_env}",
+            )
+
+    def _sign(self, url: str, call: HttpCall) -> Mapping[str, str]:
+        from botocore.auth import SigV4Auth  # noqa: PLC0415 - an optional extra
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
+        request = AWSRequest(method="POST", url=url, data=call.body, headers={"Content-Type": "application/json"})
+        SigV4Auth(self._credentials.get_frozen_credentials(), "bedrock", self.region).add_auth(request)
+        return dict(request.headers.items())

@@ -1,0 +1,78 @@
+"""A user's own function as a model, named in an experiment: for testing a whole application, not a model."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from insideLLMs.core.describe import describe
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import JsonValue
+from insideLLMs.plugins import load_reference
+
+
+def callable_model(
+    function: str,
+    *,
+    messages: bool = False,
+    options: Mapping[str, JsonValue] | None = None,
+    model_name: str | None = None,
+    experiment_folder: Path = Path(),
+) -> "FunctionModel | AsyncFunctionModel":
+    """Make a model of ``module:function`` or ``file.py:function``, sync or async, which returns text or a Response.
+
+    It is called with the prompt, or with all `messages` as mappings; `options` are passed as keywords. A file
+    is looked up beside the experiment. `model_name` only labels the model.
+    """
+    if not isinstance(function, str) or ":" not in function:
+        raise ArgumentError(f"function is {function!r}", fix="write module:function or file.py:function")
+    found, digest = load_reference(function, folder=experiment_folder, what=f"function {function!r}")
+    target = found() if inspect.isclass(found) else found
+    code = {"code_sha256": digest} if digest else {}
+    identity = {"type": "callable", **describe(target), **code, "messages": messages, "options": dict(options or {})}
+    is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
+    kind = AsyncFunctionModel if is_async else FunctionModel
+    return kind(target, name=model_name or function.rpartition(":")[2], identity=identity, takes_messages=messages)
+
+
+class _Called:
+    """Calls a function with what it wants; both forms share it."""
+
+    def __init__(self, function: Any, *, name: str, identity: Mapping[str, Any], takes_messages: bool) -> None:
+        self.name = self.model_id = name
+        self._function = function
+        self._identity = identity
+        self._takes_messages = takes_messages
+
+    def identity(self) -> Mapping[str, JsonValue]:
+        """Return what the function is made of, and its options."""
+        return self._identity
+
+    def _call(self, prompt: str | list[dict[str, Any]], given: Mapping[str, Any]) -> Any:
+        if self._takes_messages and isinstance(prompt, str):
+            prompt = [{"role": "user", "content": prompt}]
+        return self._function(prompt, **{**self._identity["options"], **given})
+
+
+class FunctionModel(_Called):
+    """A plain function; it runs on a thread that can be abandoned."""
+
+    def generate(self, prompt: str, **options: Any) -> Any:
+        """Answer `prompt`."""
+        return self._call(prompt, options)
+
+    def chat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
+        """Answer a chat; a function that takes prompts gets its last message."""
+        return self._call(messages if self._takes_messages else messages[-1]["content"], options)
+
+
+class AsyncFunctionModel(_Called):
+    """A coroutine function; it runs on the engine's loop."""
+
+    async def agenerate(self, prompt: str, **options: Any) -> Any:
+        """Answer `prompt`."""
+        return await self._call(prompt, options)
+
+    async def achat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
+        """Answer a chat; a function that takes prompts gets its last message."""
+        return await self._call(messages if self._takes_messages else messages[-1]["content"], options)

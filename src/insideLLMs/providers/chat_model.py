@@ -1,0 +1,182 @@
+"""What the codecs of all chat APIs share: options over parameters, JSON both ways, errors; and their constructor."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import orjson
+
+from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
+from insideLLMs.core.types import JsonValue, Message, Request, Response
+from insideLLMs.providers.arguments import check_mapping, check_numbers, read_stop
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
+from insideLLMs.providers.http_model import HttpModel
+from insideLLMs.providers.transport import TransportOptions
+
+RESERVED = {
+    "model": "set model_name",
+    "messages": "the probe makes the messages",
+    "stream": "answers are read whole",
+    "n": "use repeats",
+}
+"""Body fields that are ours to fill in, and what to do instead of setting them."""
+RANGES = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
+    "top_k": (0, 10**6),
+    "max_tokens": (1, 10**7),
+    "max_completion_tokens": (1, 10**7),
+    "seed": (-(2**53) + 1, 2**53 - 1),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+    "timeout_s": (0.001, 86_400),
+}
+Options = dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatCodec(ABC):
+    """A chat API's wire; `fields` are the user's parameters in our spelling, apart from model and messages."""
+
+    model_name: str
+    fields: Mapping[str, JsonValue]
+    endpoint: Endpoint
+
+    def parameters(self) -> Mapping[str, JsonValue]:
+        """Return the parameters and the names of extra headers (their values may be secret)."""
+        headers = sorted(self.endpoint.headers)
+        return {**self.fields, **({"headers": headers} if headers else {})}
+
+    def encode(self, request: Request, *, repeat: int) -> HttpCall:
+        """Write a request; its options override `fields`, and an option of None takes a field out."""
+        options = dict(self.fields)
+        if request.options:
+            for name, value in request.options.items():
+                if name in RESERVED:
+                    raise RequestRefusedError(f"a request cannot set {name!r}", fix=RESERVED[name])
+                options[name] = value
+            options = {name: value for name, value in options.items() if value is not None}
+        if repeat and isinstance(options.get("seed"), int):
+            options["seed"] += repeat
+        try:
+            return HttpCall(path=self.path(), body=orjson.dumps(self.body(request.messages, options)))
+        except TypeError as error:
+            raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
+
+    def decode(self, answer: HttpAnswer) -> Response:
+        """Read an answer. Raises the ModelError that fits; a filtered prompt is an answer, not a failure."""
+        if not 200 <= answer.status < 300:
+            return self.read_failure(answer)
+        return self.read(json_object(answer, self.endpoint.provider), answer)
+
+    @abstractmethod
+    def path(self) -> str:
+        """Return where requests go, below the endpoint's base URL."""
+
+    @abstractmethod
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a request's body."""
+
+    @abstractmethod
+    def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
+        """Turn the body of a good answer into a Response. Raises BadAnswerError for what is none."""
+
+    def read_failure(self, answer: HttpAnswer) -> Response:
+        """Raise the ModelError that a failed answer stands for, or return what is an answer all the same."""
+        message, code, status = read_error(answer.body)
+        error: ModelError = failure(answer, self.endpoint, message=message, code=code, status=status)
+        raise error
+
+    def unexpected(self, body: Mapping[str, Any], answer: HttpAnswer, missing: str) -> BadAnswerError:
+        """Make the error for an answer that lacks what the API promises."""
+        return BadAnswerError(
+            f"{self.endpoint.provider} answered without {missing}; it sent the fields "
+            f"{excerpt(', '.join(sorted(body))) or 'none'}",
+            http_status=answer.status,
+        )
+
+    def refuse(self, options: Mapping[str, JsonValue], *names: str) -> None:
+        """Raise RequestRefusedError if an option is set that this API does not have."""
+        for name in names:
+            if name in options:
+                raise RequestRefusedError(f"{self.endpoint.provider} takes no {name}", fix=f"take {name} out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How a model is reached: what its constructor is given beside the parameters."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    extra: Mapping[str, JsonValue] | None = None
+    headers: Mapping[str, str] | None = None
+    timeout_s: float = 600.0
+    use_proxy_env: bool = False
+
+
+class ChatModel(HttpModel):
+    """A model behind a chat API: `endpoint` says where, `codec_type` how it is spoken to."""
+
+    endpoint: ClassVar[Endpoint]
+    codec_type: ClassVar[type[ChatCodec]]
+
+    def __init__(self, model_name: str, parameters: Mapping[str, JsonValue], connection: Connection) -> None:
+        check_mapping("headers", connection.headers, texts=True)
+        check_numbers({**parameters, "timeout_s": connection.timeout_s}, RANGES)
+        endpoint = replace(
+            self.endpoint,
+            key_env=self.endpoint.key_env if connection.api_key_env is None else connection.api_key_env,
+            headers={**self.endpoint.headers, **(connection.headers or {})},
+        )
+        super().__init__(
+            model_name,
+            endpoint=endpoint,
+            codec=self.codec_type(
+                model_name=model_name, fields=body_fields(parameters, connection.extra), endpoint=endpoint
+            ),
+            base_url=connection.base_url,
+            options=TransportOptions(total_s=connection.timeout_s, use_proxy_env=connection.use_proxy_env),
+        )
+
+
+def body_fields(parameters: Mapping[str, JsonValue], extra: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
+    """Join the parameters that are set with `extra`. Raises ArgumentError for a field that is set twice or is ours."""
+    check_mapping("extra", extra)
+    check_mapping("response_format", parameters.get("response_format"))
+    fields = {name: value for name, value in parameters.items() if value is not None}
+    if "stop" in fields:
+        fields["stop"] = read_stop(fields["stop"])
+    for name, value in (extra or {}).items():
+        if name in RESERVED or name in fields:
+            raise ArgumentError(f"extra sets {name!r}", fix=RESERVED.get(name, "set it once, as an argument"))
+        fields[name] = value
+    return fields
+
+
+def move(options: Options, names: Mapping[str, str]) -> dict[str, JsonValue]:
+    """Take the options that `names` lists out of `options`, and return them under their new names."""
+    return {theirs: options.pop(ours) for ours, theirs in names.items() if ours in options}
+
+
+def merge(body: dict[str, JsonValue], options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Put what is left of the options into the body; mappings on both sides are joined, the options' values first."""
+    for name, value in options.items():
+        held = body.get(name)
+        body[name] = {**held, **value} if isinstance(held, dict) and isinstance(value, Mapping) else value
+    return {name: value for name, value in body.items() if value not in ({}, None)}
+
+
+def read_error(body: bytes) -> tuple[str, str, int]:
+    """Return message, code and status of an error body; each API wraps them otherwise, and some send no JSON."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body[:2000].decode("utf-8", "replace"), "", 0
+    error = value.get("error", value) if isinstance(value, dict) else value
+    if not isinstance(error, dict):
+        return str(error), "", 0
+    message = error.get("message") or error.get("detail") or ""
+    code = error.get("code") or error.get("type") or ""
+    status = code if isinstance(code, int) and 400 <= code < 600 else 0
+    return str(message), str(error.get("type") or "") if status else str(code), status

@@ -1,0 +1,158 @@
+"""Cohere's chat API, version 2: close to chat completions, with other names and its own finish reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from insideLLMs.core.errors import ModelTimeoutError, RequestRefusedError, ServerError
+from insideLLMs.core.types import JsonValue, Message, Response, TokenLogprob, Usage
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move
+from insideLLMs.providers.codec import Endpoint, HttpAnswer
+from insideLLMs.providers.openai import read_tool_calls, write_message
+from insideLLMs.providers.reading import read_count, read_list, read_logprobs, read_mapping, read_text
+from insideLLMs.providers.wishes import read_choice, read_format
+
+COHERE = Endpoint(
+    provider="cohere",
+    base_url="https://api.cohere.com/v2",
+    base_url_env="CO_API_URL",
+    key_env="CO_API_KEY",
+)
+FINISH_REASONS = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR_TOXIC": "content_filter",
+}
+_NAMES = {"top_p": "p", "top_k": "k", "stop": "stop_sequences"}
+_CHOICES = {"none": "NONE", "required": "REQUIRED"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohereCodec(ChatCodec):
+    """The v2 chat wire."""
+
+    endpoint: Endpoint = COHERE
+
+    def path(self) -> str:
+        """Return the path of chat."""
+        return "/chat"
+
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a body. Raises RequestRefusedError for a choice of one named tool, which this API does not have."""
+        body: dict[str, JsonValue] = {
+            "model": self.model_name,
+            "messages": [write_message(message) for message in messages],
+            **move(options, _NAMES),
+        }
+        if "tool_choice" in options:
+            choice = read_choice(options.pop("tool_choice"))
+            if choice.kind == "named":
+                raise RequestRefusedError("cohere takes no choice of one tool", fix="offer only that tool")
+            if choice.kind in _CHOICES:
+                body["tool_choice"] = _CHOICES[choice.kind]
+        wanted = read_format(options.pop("response_format")) if "response_format" in options else None
+        if wanted is not None:
+            schema = {"json_schema": dict(wanted.schema)} if wanted.schema is not None else {}
+            body["response_format"] = {"type": "json_object", **schema}
+        return merge(body, options)
+
+    def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
+        """Read a message; one that broke off on their side raises, so that it is asked again."""
+        message = body.get("message")
+        if not isinstance(message, dict):
+            raise self.unexpected(body, answer, "message")
+        reason = read_text(body.get("finish_reason"))
+        if reason == "ERROR":
+            raise ServerError("cohere could not finish the answer", http_status=answer.status)
+        if reason == "TIMEOUT":
+            raise ModelTimeoutError("cohere ran out of its own time", http_status=answer.status)
+        parts = [part for part in read_list(message.get("content")) if isinstance(part, dict)]
+        thoughts = [read_text(part.get("thinking")) or "" for part in parts if part.get("type") == "thinking"]
+        plan = read_text(message.get("tool_plan"))
+        return Response(
+            text="".join(read_text(part.get("text")) or "" for part in parts if part.get("type") == "text"),
+            finish_reason=FINISH_REASONS.get(reason or "", reason),
+            usage=_read_usage(body.get("usage")),
+            model=self.model_name,
+            reasoning="".join(thoughts) or plan,
+            tool_calls=read_tool_calls(message.get("tool_calls")),
+            logprobs=_read_logprobs(body.get("logprobs")),
+        )
+
+
+def _read_logprobs(chunks: object) -> tuple[TokenLogprob, ...]:
+    """Read chunks that hold a text and the log probabilities of its tokens; those of several tokens are left out."""
+    flat = [
+        {"token": chunk.get("text"), "logprob": chunk["logprobs"][0]}
+        for chunk in read_list(chunks)
+        if isinstance(chunk, dict) and isinstance(chunk.get("logprobs"), list) and len(chunk["logprobs"]) == 1
+    ]
+    return read_logprobs(flat)
+
+
+def _read_usage(usage: object) -> Usage | None:
+    """Read the tokens that the model saw and wrote, or where they are not told, those that are billed."""
+    if not isinstance(usage, dict):
+        return None
+    counts = read_mapping(usage.get("tokens") or usage.get("billed_units"))
+    return Usage(
+        input_tokens=read_count(counts.get("input_tokens")),
+        output_tokens=read_count(counts.get("output_tokens")),
+        cached_tokens=read_count(usage.get("cached_tokens")),
+    )
+
+
+class CohereModel(ChatModel):
+    """A model of Cohere's; $CO_API_KEY. `extra` may hold `safety_mode`, `documents`, `thinking`."""
+
+    endpoint: ClassVar[Endpoint] = COHERE
+    codec_type: ClassVar[type[ChatCodec]] = CohereCodec
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        presence_penalty: float | None = None,
+        frequency_penalty: float | None = None,
+        response_format: Mapping[str, JsonValue] | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        tool_choice: str | Mapping[str, JsonValue] | None = None,
+        logprobs: bool | None = None,
+        extra: Mapping[str, JsonValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+        use_proxy_env: bool = False,
+    ) -> None:
+        parameters = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "stop": stop,
+            "presence_penalty": presence_penalty,
+            "frequency_penalty": frequency_penalty,
+            "response_format": response_format,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "logprobs": logprobs,
+        }
+        connection = Connection(
+            base_url=base_url,
+            api_key_env=api_key_env,
+            extra=extra,
+            headers=headers,
+            timeout_s=timeout_s,
+            use_proxy_env=use_proxy_env,
+        )
+        super().__init__(model_name, parameters, connection)

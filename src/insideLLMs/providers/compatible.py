@@ -1,0 +1,151 @@
+"""Everything else that speaks OpenAI's chat completions: a row of where it listens, and what it spells otherwise."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import JsonValue, Message
+from insideLLMs.providers.chat_model import ChatCodec, Options
+from insideLLMs.providers.codec import Endpoint
+from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
+
+
+class OpenRouterModel(OpenAIModel):
+    """A model that OpenRouter passes on to whoever serves it; $OPENROUTER_API_KEY.
+
+    The fingerprint of an answer names who served it, unless that server sent one of its own.
+    """
+
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        provider="openrouter", base_url="https://openrouter.ai/api/v1", key_env="OPENROUTER_API_KEY"
+    )
+
+
+class HuggingFaceModel(OpenAIModel):
+    """A model behind Hugging Face's router, e.g. ``openai/gpt-oss-120b:cheapest``; $HF_TOKEN."""
+
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        provider="huggingface", base_url="https://router.huggingface.co/v1", key_env="HF_TOKEN"
+    )
+
+
+class VllmModel(OpenAIModel):
+    """A model that vLLM serves, by default on this machine; $VLLM_API_KEY where it was started with a key."""
+
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        provider="vllm", base_url="http://localhost:8000/v1", base_url_env="VLLM_BASE_URL", key_env="VLLM_API_KEY"
+    )
+
+
+class LlamaCppModel(OpenAIModel):
+    """A model that llama.cpp's server serves, by default on this machine; $LLAMA_API_KEY where it has a key."""
+
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        provider="llama_cpp",
+        base_url="http://localhost:8080/v1",
+        base_url_env="LLAMA_CPP_BASE_URL",
+        key_env="LLAMA_API_KEY",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MistralCodec(OpenAICodec):
+    """Chat completions as Mistral has them: the seed is called `random_seed`, and `required` is `any`."""
+
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a body with Mistral's words."""
+        self.refuse(options, "logprobs", "max_completion_tokens")
+        if "seed" in options:
+            options["random_seed"] = options.pop("seed")
+        if options.get("tool_choice") == "required":
+            options["tool_choice"] = "any"
+        return OpenAICodec.body(self, messages, options)
+
+
+class MistralModel(OpenAIModel):
+    """A model of Mistral's; $MISTRAL_API_KEY."""
+
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        provider="mistral",
+        base_url="https://api.mistral.ai/v1",
+        base_url_env="MISTRAL_BASE_URL",
+        key_env="MISTRAL_API_KEY",
+    )
+    codec_type: ClassVar[type[ChatCodec]] = MistralCodec
+
+
+class AzureOpenAIModel(OpenAIModel):
+    """A deployment on Azure OpenAI: `model_name` is the deployment's, `base_url` or $AZURE_OPENAI_ENDPOINT the
+    resource, e.g. https://NAME.openai.azure.com; $AZURE_OPENAI_API_KEY.
+
+    Without `api_version` the v1 API is used, which has none.
+    """
+
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        provider="azure",
+        base_url="",
+        base_url_env="AZURE_OPENAI_ENDPOINT",
+        key_env="AZURE_OPENAI_API_KEY",
+        key_header="api-key",
+        key_format="{key}",
+    )
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str,
+        *,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        api_key_env: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        max_completion_tokens: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        reasoning_effort: str | None = None,
+        response_format: Mapping[str, JsonValue] | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        tool_choice: str | Mapping[str, JsonValue] | None = None,
+        logprobs: bool | None = None,
+        extra: Mapping[str, JsonValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+        use_proxy_env: bool = False,
+    ) -> None:
+        resource = base_url or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
+        super().__init__(
+            model_name,
+            base_url=azure_base(resource, str(model_name), api_version),
+            api_key_env=api_key_env,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            max_completion_tokens=max_completion_tokens,
+            seed=seed,
+            stop=stop,
+            reasoning_effort=reasoning_effort,
+            response_format=response_format,
+            tools=tools,
+            tool_choice=tool_choice,
+            logprobs=logprobs,
+            extra=extra,
+            headers=headers,
+            timeout_s=timeout_s,
+            use_proxy_env=use_proxy_env,
+        )
+
+
+def azure_base(resource: str, deployment: str, api_version: str | None) -> str:
+    """Return the base URL of a deployment. Raises ArgumentError if there is no resource."""
+    if not resource:
+        raise ArgumentError(
+            "azure needs the address of your resource",
+            fix="set base_url or AZURE_OPENAI_ENDPOINT, e.g. https://NAME.openai.azure.com",
+        )
+    root = resource.rstrip("/").removesuffix("/openai/v1").removesuffix("/openai")
+    if api_version is None:
+        return f"{root}/openai/v1"
+    return f"{root}/openai/deployments/{deployment}?api-version={api_version}"

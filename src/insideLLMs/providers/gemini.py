@@ -1,0 +1,253 @@
+"""Google's Gemini API, generateContent: contents of parts, settings under generationConfig."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import orjson
+
+from insideLLMs.core.errors import AuthError
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
+from insideLLMs.providers.reading import (
+    add_counts,
+    read_arguments,
+    read_count,
+    read_list,
+    read_logprobs,
+    read_mapping,
+    read_text,
+)
+from insideLLMs.providers.wishes import (
+    inline_image,
+    join_turns,
+    parts_of,
+    read_choice,
+    read_format,
+    read_tools,
+    split_system,
+)
+
+GEMINI = Endpoint(
+    provider="gemini",
+    base_url="https://generativelanguage.googleapis.com/v1beta",
+    base_url_env="GEMINI_BASE_URL",
+    key_env="GEMINI_API_KEY",
+    key_header="x-goog-api-key",
+    key_format="{key}",
+)
+_FILTERED = ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE")
+FINISH_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(_FILTERED, "content_filter")}
+_NAMES = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "seed": "seed",
+    "stop": "stopSequences",
+    "logprobs": "responseLogprobs",
+}
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeminiCodec(ChatCodec):
+    """The generateContent wire."""
+
+    endpoint: Endpoint = GEMINI
+
+    def path(self) -> str:
+        """Return the path of the model; a name with a collection (`tunedModels/x`) stays as it is."""
+        name = self.model_name if "/" in self.model_name else f"models/{self.model_name}"
+        return f"/{quote(name, safe='/')}:generateContent"
+
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a body."""
+        system, rest = split_system(messages)
+        settings = move(options, _NAMES)
+        wanted = read_format(options.pop("response_format")) if "response_format" in options else None
+        if wanted is not None:
+            settings["responseMimeType"] = "application/json"
+            if wanted.schema is not None:
+                settings["responseJsonSchema"] = dict(wanted.schema)
+        names = {call.id: call.name for message in rest for call in message.tool_calls if call.id}
+        body: dict[str, JsonValue] = {
+            "systemInstruction": {"parts": [{"text": system}]} if system else None,
+            "contents": [
+                {
+                    "role": "model" if role == "assistant" else "user",
+                    "parts": [part for message in turn for part in _write_parts(message, names)],
+                }
+                for role, turn in join_turns(rest)
+            ],
+            "generationConfig": settings,
+        }
+        if "tools" in options:
+            tools = read_tools(options.pop("tools"))
+            body["tools"] = [{"functionDeclarations": [tool.written("parametersJsonSchema") for tool in tools]}]
+        if "tool_choice" in options:
+            choice = read_choice(options.pop("tool_choice"))
+            allowed = {"allowedFunctionNames": [choice.name]} if choice.name else {}
+            body["toolConfig"] = {"functionCallingConfig": {"mode": _MODES[choice.kind], **allowed}}
+        return merge(body, options)
+
+    def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
+        """Read the first candidate; a prompt that was blocked has none."""
+        match body:
+            case {"candidates": [dict(candidate), *_]}:
+                return self._read_candidate(body, candidate)
+            case {"promptFeedback": {"blockReason": str()}}:
+                return Response(
+                    finish_reason="content_filter",
+                    usage=_read_usage(body.get("usageMetadata")),
+                    model=read_text(body.get("modelVersion")) or self.model_name,
+                )
+            case _:
+                raise self.unexpected(body, answer, "candidates[0]")
+
+    def _read_candidate(self, body: Mapping[str, Any], candidate: Mapping[str, Any]) -> Response:
+        texts, thoughts, calls = [], [], []
+        for part in read_list(read_mapping(candidate.get("content")).get("parts")):
+            match part:
+                case {"text": str(text), "thought": True}:
+                    thoughts.append(text)
+                case {"text": str(text)}:
+                    texts.append(text)
+                case {"functionCall": {"name": str(name), **rest}}:
+                    arguments = read_arguments(rest.get("args") or {})
+                    calls.append(ToolCall(name=name, arguments=arguments, id=read_text(rest.get("id"))))
+        reason = read_text(candidate.get("finishReason"))
+        spelt = FINISH_REASONS.get(reason or "", reason.lower() if reason else None)
+        chosen = read_mapping(candidate.get("logprobsResult")).get("chosenCandidates")
+        return Response(
+            text="".join(texts),
+            finish_reason="tool_calls" if calls and spelt == "stop" else spelt,
+            usage=_read_usage(body.get("usageMetadata")),
+            model=read_text(body.get("modelVersion")),
+            reasoning="".join(thoughts) or None,
+            tool_calls=tuple(calls),
+            logprobs=read_logprobs(chosen, logprob="logProbability"),
+        )
+
+    def read_failure(self, answer: HttpAnswer) -> Response:
+        """Raise the ModelError that fits; how long to wait, and that a key is wrong, stand in the body's details."""
+        message, _, status = read_error(answer.body)
+        details, word = _read_details(answer.body)
+        reasons = {detail.get("reason") for detail in details}
+        if "API_KEY_INVALID" in reasons:
+            raise AuthError(
+                f"gemini answered {answer.status}: {message}",
+                fix=f"check the key in {self.endpoint.key_env}",
+                http_status=answer.status,
+            )
+        if answer.retry_after_s is None:
+            answer = replace(answer, retry_after_s=_retry_delay_s(details))
+        raise failure(answer, self.endpoint, message=message, code=word, status=status)
+
+
+def _read_details(body: bytes) -> tuple[list[Mapping[str, Any]], str]:
+    """Return the details of an error and its status word."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return [], ""
+    match value:
+        case {"error": {"details": list(details), **rest}}:
+            return [detail for detail in details if isinstance(detail, dict)], str(rest.get("status") or "")
+        case {"error": {"status": str(word)}}:
+            return [], word
+        case _:
+            return [], ""
+
+
+def _retry_delay_s(details: Sequence[Mapping[str, Any]]) -> float | None:
+    for detail in details:
+        found = _DURATION.match(str(detail.get("retryDelay", "")))
+        if found:
+            return float(found[1])
+    return None
+
+
+def _write_parts(message: Message, names: Mapping[str, str]) -> list[dict[str, JsonValue]]:
+    if message.role == "tool":
+        name = names.get(message.tool_call_id or "", message.tool_call_id or "")
+        return [{"functionResponse": {"name": name, "response": {"result": message.text}}}]
+    parts = [_write_part(part) for part in parts_of(message)]
+    parts.extend({"functionCall": {"name": call.name, "args": call.arguments}} for call in message.tool_calls)
+    return parts
+
+
+def _write_part(part: TextPart | ImagePart) -> dict[str, JsonValue]:
+    if isinstance(part, TextPart):
+        return {"text": part.text}
+    inline = inline_image(part)
+    if inline is None:
+        return {"fileData": {"fileUri": part.url}}
+    return {"inlineData": {"mimeType": inline[0], "data": inline[1]}}
+
+
+def _read_usage(usage: object) -> Usage | None:
+    """Read the counts; thoughts are billed as output and counted apart."""
+    if not isinstance(usage, dict):
+        return None
+    thoughts = read_count(usage.get("thoughtsTokenCount"))
+    return Usage(
+        input_tokens=read_count(usage.get("promptTokenCount")),
+        output_tokens=add_counts(read_count(usage.get("candidatesTokenCount")), thoughts),
+        reasoning_tokens=thoughts,
+        cached_tokens=read_count(usage.get("cachedContentTokenCount")),
+    )
+
+
+class GeminiModel(ChatModel):
+    """A Gemini model; $GEMINI_API_KEY. `extra` may hold `safetySettings`, `generationConfig: {thinkingConfig: ...}`."""
+
+    endpoint: ClassVar[Endpoint] = GEMINI
+    codec_type: ClassVar[type[ChatCodec]] = GeminiCodec
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        response_format: Mapping[str, JsonValue] | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        tool_choice: str | Mapping[str, JsonValue] | None = None,
+        logprobs: bool | None = None,
+        extra: Mapping[str, JsonValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+        use_proxy_env: bool = False,
+    ) -> None:
+        parameters = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "stop": stop,
+            "response_format": response_format,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "logprobs": logprobs,
+        }
+        connection = Connection(
+            base_url=base_url,
+            api_key_env=api_key_env,
+            extra=extra,
+            headers=headers,
+            timeout_s=timeout_s,
+            use_proxy_env=use_proxy_env,
+        )
+        super().__init__(model_name, parameters, connection)

@@ -1,0 +1,147 @@
+"""Ollama's own API: settings under `options`, images beside the text, JSON schemas as `format`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Response
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move
+from insideLLMs.providers.codec import Endpoint, HttpAnswer
+from insideLLMs.providers.openai import read_tool_calls
+from insideLLMs.providers.reading import read_logprobs, read_text, read_usage
+from insideLLMs.providers.wishes import parts_of, read_format, required_inline
+
+OLLAMA = Endpoint(provider="ollama", base_url="http://localhost:11434", key_env="OLLAMA_API_KEY")
+_PORT = 11434
+_NAMES = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "max_tokens": "num_predict",
+    "seed": "seed",
+    "stop": "stop",
+    "num_ctx": "num_ctx",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OllamaCodec(ChatCodec):
+    """The chat wire of Ollama."""
+
+    endpoint: Endpoint = OLLAMA
+
+    def path(self) -> str:
+        """Return the path of chat."""
+        return "/api/chat"
+
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a body. Raises RequestRefusedError for images that are only linked to, and for a choice of tool."""
+        self.refuse(options, "tool_choice")
+        names = {call.id: call.name for message in messages for call in message.tool_calls if call.id}
+        body: dict[str, JsonValue] = {
+            "model": self.model_name,
+            "messages": [_write_message(message, names) for message in messages],
+            "stream": False,
+            "options": move(options, _NAMES),
+        }
+        wanted = read_format(options.pop("response_format")) if "response_format" in options else None
+        if wanted is not None:
+            body["format"] = "json" if wanted.schema is None else dict(wanted.schema)
+        return merge(body, options)
+
+    def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
+        """Read a message."""
+        message = body.get("message")
+        if not isinstance(message, dict):
+            raise self.unexpected(body, answer, "message")
+        calls = read_tool_calls(message.get("tool_calls"))
+        return Response(
+            text=read_text(message.get("content")) or "",
+            finish_reason="tool_calls" if calls else read_text(body.get("done_reason")),
+            usage=read_usage(body, input_tokens="prompt_eval_count", output_tokens="eval_count"),
+            model=read_text(body.get("model")),
+            reasoning=read_text(message.get("thinking")),
+            tool_calls=calls,
+            logprobs=read_logprobs(body.get("logprobs")),
+        )
+
+
+def _write_message(message: Message, names: Mapping[str, str]) -> dict[str, JsonValue]:
+    plain: dict[str, JsonValue] = {"role": message.role, "content": message.text}
+    images = [required_inline(part, "ollama")[1] for part in parts_of(message) if isinstance(part, ImagePart)]
+    if images:
+        plain["images"] = images
+    if message.tool_calls:
+        plain["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": call.arguments}} for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        plain["tool_name"] = names.get(message.tool_call_id or "", message.tool_call_id or "")
+    return plain
+
+
+class OllamaModel(ChatModel):
+    """A model that Ollama serves, by default on this machine or at $OLLAMA_HOST.
+
+    `think` lets a reasoning model think (or how hard: low, medium, high); `num_ctx` is the context in tokens.
+    """
+
+    endpoint: ClassVar[Endpoint] = OLLAMA
+    codec_type: ClassVar[type[ChatCodec]] = OllamaCodec
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        max_tokens: int | None = None,
+        num_ctx: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        think: bool | str | None = None,
+        response_format: Mapping[str, JsonValue] | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        logprobs: bool | None = None,
+        extra: Mapping[str, JsonValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+        use_proxy_env: bool = False,
+    ) -> None:
+        parameters = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "max_tokens": max_tokens,
+            "num_ctx": num_ctx,
+            "seed": seed,
+            "stop": stop,
+            "think": think,
+            "response_format": response_format,
+            "tools": tools,
+            "logprobs": logprobs,
+        }
+        connection = Connection(
+            base_url=base_url or host_url(os.environ.get("OLLAMA_HOST", "")),
+            api_key_env=api_key_env,
+            extra=extra,
+            headers=headers,
+            timeout_s=timeout_s,
+            use_proxy_env=use_proxy_env,
+        )
+        super().__init__(model_name, parameters, connection)
+
+
+def host_url(host: str) -> str | None:
+    """Return $OLLAMA_HOST as a URL; it may be a bare host, with or without a port. 0.0.0.0 means this machine."""
+    if not host:
+        return None
+    scheme, mark, rest = host.strip().rpartition("://")
+    rest = rest.rstrip("/").replace("0.0.0.0", "localhost", 1)  # noqa: S104 - where a server listens, not where to ask
+    if not mark and ":" not in rest:
+        rest = f"{rest}:{_PORT}"
+    return f"{scheme or 'http'}://{rest}"

@@ -1,0 +1,221 @@
+"""OpenAI's responses API: input items instead of messages, output items instead of choices."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import orjson
+
+from insideLLMs.core.errors import ServerError
+from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall, Usage
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
+from insideLLMs.providers.openai import OPENAI
+from insideLLMs.providers.reading import read_arguments, read_count, read_list, read_logprobs, read_mapping, read_text
+from insideLLMs.providers.wishes import JsonFormat, parts_of, read_choice, read_format, read_tools
+
+_INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_p": "top_p"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsesCodec(ChatCodec):
+    """The responses wire; nothing is stored at the provider (`store: false`) unless `extra` says so."""
+
+    endpoint: Endpoint = OPENAI
+
+    def path(self) -> str:
+        """Return the path of responses."""
+        return "/responses"
+
+    def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
+        """Write a body. Raises RequestRefusedError for a seed or stop texts, which this API does not have."""
+        self.refuse(options, "seed", "stop")
+        body: dict[str, JsonValue] = {
+            "model": self.model_name,
+            "input": [item for message in messages for item in _write_items(message)],
+            "store": False,
+            **move(options, _NAMES),
+        }
+        if "reasoning_effort" in options:
+            body["reasoning"] = {"effort": options.pop("reasoning_effort")}
+        if "tools" in options:
+            tools = read_tools(options.pop("tools"))
+            body["tools"] = [{"type": "function", **tool.written("parameters"), "strict": False} for tool in tools]
+        if "tool_choice" in options:
+            choice = read_choice(options.pop("tool_choice"))
+            body["tool_choice"] = {"type": "function", "name": choice.name} if choice.name else choice.kind
+        wanted = read_format(options.pop("response_format")) if "response_format" in options else None
+        if wanted is not None:
+            body["text"] = {"format": _write_format(wanted)}
+        if options.pop("logprobs", False):
+            body["include"] = ["message.output_text.logprobs"]
+        return merge(body, options)
+
+    def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
+        """Read a response object; one that failed raises ServerError."""
+        if body.get("status") == "failed":
+            error = body.get("error")
+            said = error.get("message") if isinstance(error, dict) else None
+            raise ServerError(f"openai could not finish the response: {excerpt(str(said))}", http_status=answer.status)
+        if not isinstance(body.get("output"), list):
+            raise self.unexpected(body, answer, "output")
+        found = _Output()
+        for item in body["output"]:
+            found.take(item)
+        return Response(
+            text="".join(found.texts) or "".join(found.refusals),
+            finish_reason=_finish_reason(body, found),
+            usage=_read_usage(body.get("usage")),
+            model=read_text(body.get("model")),
+            reasoning="\n".join(found.thoughts) or None,
+            tool_calls=tuple(found.calls),
+            logprobs=read_logprobs(found.logprobs),
+        )
+
+    def read_failure(self, answer: HttpAnswer) -> Response:
+        """Raise the ModelError that fits, unless the prompt was filtered."""
+        _, code, _ = read_error(answer.body)
+        if code == "content_filter" and answer.status == 400:
+            return Response(finish_reason="content_filter", model=self.model_name)
+        return ChatCodec.read_failure(self, answer)
+
+
+class _Output:
+    """What the items of an output come to."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.refusals: list[str] = []
+        self.thoughts: list[str] = []
+        self.calls: list[ToolCall] = []
+        self.logprobs: list[object] = []
+
+    def take(self, item: object) -> None:
+        match item:
+            case {"type": "message", "content": list(parts)}:
+                for part in parts:
+                    self._take_part(part)
+            case {"type": "function_call", "name": str(name), **rest}:
+                arguments = read_arguments(rest.get("arguments"))
+                self.calls.append(ToolCall(name=name, arguments=arguments, id=read_text(rest.get("call_id"))))
+            case {"type": "reasoning", **rest}:
+                for part in (*read_list(rest.get("summary")), *read_list(rest.get("content"))):
+                    if isinstance(part, dict) and isinstance(part.get("text"), str):
+                        self.thoughts.append(part["text"])
+
+    def _take_part(self, part: object) -> None:
+        match part:
+            case {"type": "output_text", "text": str(text), **rest}:
+                self.texts.append(text)
+                self.logprobs.extend(read_list(rest.get("logprobs")))
+            case {"type": "refusal", "refusal": str(text)}:
+                self.refusals.append(text)
+
+
+def _finish_reason(body: Mapping[str, Any], found: _Output) -> str | None:
+    if body.get("status") == "incomplete":
+        reason = read_text(read_mapping(body.get("incomplete_details")).get("reason"))
+        return _INCOMPLETE.get(reason or "", reason)
+    if found.refusals:
+        return "refusal"
+    if found.calls:
+        return "tool_calls"
+    return "stop" if body.get("status") == "completed" else read_text(body.get("status"))
+
+
+def _write_items(message: Message) -> list[dict[str, JsonValue]]:
+    if message.role == "tool":
+        return [{"type": "function_call_output", "call_id": message.tool_call_id or "", "output": message.text}]
+    items: list[dict[str, JsonValue]] = []
+    if message.content or not message.tool_calls:
+        items.append({"role": message.role, "content": _write_content(message)})
+    items.extend(
+        {
+            "type": "function_call",
+            "call_id": call.id or f"call_{position}",
+            "name": call.name,
+            "arguments": orjson.dumps(call.arguments).decode(),
+        }
+        for position, call in enumerate(message.tool_calls)
+    )
+    return items
+
+
+def _write_content(message: Message) -> JsonValue:
+    if isinstance(message.content, str):
+        return message.content
+    kind = "output_text" if message.role == "assistant" else "input_text"
+    return [
+        {"type": kind, "text": part.text}
+        if isinstance(part, TextPart)
+        else {"type": "input_image", "image_url": part.url}
+        for part in parts_of(message)
+    ]
+
+
+def _write_format(wanted: JsonFormat) -> dict[str, JsonValue]:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "name": wanted.name, "schema": dict(wanted.schema), "strict": True}
+
+
+def _read_usage(usage: object) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    return Usage(
+        input_tokens=read_count(usage.get("input_tokens")),
+        output_tokens=read_count(usage.get("output_tokens")),
+        reasoning_tokens=read_count(read_mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        cached_tokens=read_count(read_mapping(usage.get("input_tokens_details")).get("cached_tokens")),
+    )
+
+
+class OpenAIResponsesModel(ChatModel):
+    """A model behind OpenAI's responses API; $OPENAI_API_KEY. It has no seed and no stop texts."""
+
+    endpoint: ClassVar[Endpoint] = OPENAI
+    codec_type: ClassVar[type[ChatCodec]] = ResponsesCodec
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        model_name: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        reasoning_effort: str | None = None,
+        response_format: Mapping[str, JsonValue] | None = None,
+        tools: Sequence[Mapping[str, JsonValue]] | None = None,
+        tool_choice: str | Mapping[str, JsonValue] | None = None,
+        logprobs: bool | None = None,
+        extra: Mapping[str, JsonValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+        use_proxy_env: bool = False,
+    ) -> None:
+        parameters = {
+            "temperature": temperature,
+            "top_p": top_p,
+            "max_tokens": max_tokens,
+            "reasoning_effort": reasoning_effort,
+            "response_format": response_format,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "logprobs": logprobs,
+        }
+        connection = Connection(
+            base_url=base_url,
+            api_key_env=api_key_env,
+            extra=extra,
+            headers=headers,
+            timeout_s=timeout_s,
+            use_proxy_env=use_proxy_env,
+        )
+        super().__init__(model_name, parameters, connection)
+
+    def identity(self) -> Mapping[str, JsonValue]:
+        """Return what `HttpModel` does; the API asked is part of it."""
+        return {**super().identity(), "type": "openai_responses"}

@@ -1,0 +1,139 @@
+"""What a user asks of every API in one spelling: tools, which of them to call, JSON output, images.
+
+The spelling is OpenAI's, as most people know it; each codec writes it in its API's own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from insideLLMs.core.errors import RequestRefusedError
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Role, TextPart
+
+Choice = Literal["auto", "none", "required", "named"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that the model may call; `parameters` is its JSON Schema."""
+
+    name: str
+    description: str | None
+    parameters: Mapping[str, JsonValue]
+
+    def written(self, schema_key: str) -> dict[str, JsonValue]:
+        """Write it flat, its schema under `schema_key`."""
+        described = {"description": self.description} if self.description else {}
+        return {"name": self.name, **described, schema_key: dict(self.parameters)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolChoice:
+    """Whether a tool must be called; `name` says which, if `kind` is "named"."""
+
+    kind: Choice
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonFormat:
+    """JSON output; `schema` is None where any object will do."""
+
+    schema: Mapping[str, JsonValue] | None
+    name: str = "answer"
+
+
+def read_tools(tools: JsonValue) -> list[Tool]:
+    """Read ``{"type": "function", "function": {name, description, parameters}}``, or the inner mapping alone."""
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise RequestRefusedError("tools must be a list", fix="write tools as OpenAI's chat completions do")
+    return [_read_tool(tool) for tool in tools]
+
+
+def _read_tool(tool: JsonValue) -> Tool:
+    inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+        raise RequestRefusedError("a tool has no name", fix='write {"name": ..., "parameters": {JSON Schema}}')
+    parameters = inner.get("parameters")
+    return Tool(
+        name=inner["name"],
+        description=inner.get("description"),
+        parameters=parameters if isinstance(parameters, Mapping) else {"type": "object", "properties": {}},
+    )
+
+
+def read_choice(choice: JsonValue) -> ToolChoice:
+    """Read `auto`, `none`, `required`, or ``{"type": "function", "function": {"name": ...}}``."""
+    match choice:
+        case "auto" | "none" | "required":
+            return ToolChoice(kind=choice)
+        case {"function": {"name": str(name)}} | {"name": str(name)}:
+            return ToolChoice(kind="named", name=name)
+        case _:
+            raise RequestRefusedError(
+                f"tool_choice is {choice!r}", fix="write auto, none, required, or name a function as OpenAI does"
+            )
+
+
+def read_format(wanted: JsonValue) -> JsonFormat | None:
+    """Read a `response_format`; None for plain text."""
+    match wanted:
+        case {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return JsonFormat(schema=None)
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema), **rest}}:
+            return JsonFormat(schema=schema, name=str(rest.get("name") or "answer"))
+        case _:
+            raise RequestRefusedError(
+                "response_format is none that is known",
+                fix='write {"type": "json_schema", "json_schema": {"name": ..., "schema": {...}}}',
+            )
+
+
+def split_system(messages: Iterable[Message]) -> tuple[str, list[Message]]:
+    """Return the text of the system messages, and the other messages, for APIs that want them apart."""
+    system, turns = [], []
+    for message in messages:
+        if message.role == "system":
+            system.append(message.text)
+        else:
+            turns.append(message)
+    return "\n\n".join(system), turns
+
+
+def join_turns(messages: Iterable[Message]) -> list[tuple[Role, list[Message]]]:
+    """Join neighbours into turns of user and assistant; results of tools belong to the user's turn."""
+    turns: list[tuple[Role, list[Message]]] = []
+    for message in messages:
+        role: Role = "user" if message.role == "tool" else message.role
+        if turns and turns[-1][0] == role:
+            turns[-1][1].append(message)
+        else:
+            turns.append((role, [message]))
+    return turns
+
+
+def parts_of(message: Message) -> tuple[TextPart | ImagePart, ...]:
+    """Return the content as parts; none for empty text."""
+    if isinstance(message.content, str):
+        return (TextPart(text=message.content),) if message.content else ()
+    return message.content
+
+
+def inline_image(image: ImagePart) -> tuple[str, str] | None:
+    """Return media type and base64 text of an image given as a data URL; None for any other URL."""
+    head, comma, data = image.url.partition(",")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        return None
+    return head.removeprefix("data:").removesuffix(";base64"), data
+
+
+def required_inline(image: ImagePart, provider: str) -> tuple[str, str]:
+    """Return media type and base64 text. Raises RequestRefusedError for an image that is only linked to."""
+    inline = inline_image(image)
+    if inline is None:
+        raise RequestRefusedError(
+            f"{provider} takes no link to an image", fix="give the image itself, as data:image/png;base64,..."
+        )
+    return inline
