@@ -1,0 +1,95 @@
+"""How far a run is that somebody else is writing, read from its journal without its lock."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.store.directory import JOURNAL
+
+_PIECE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """`statuses` counts the finished Trials, of `trials` in all."""
+
+    run_id: str
+    trials: int
+    statuses: dict[str, int]
+
+    @property
+    def done(self) -> int:
+        """How many Trials are finished."""
+        return sum(self.statuses.values())
+
+
+class _Header(msgspec.Struct, frozen=True):
+    run_id: str
+    trials: int
+
+
+class _Status(msgspec.Struct, frozen=True):
+    status: str
+
+
+class _Body(msgspec.Struct, frozen=True):
+    index: int = -1
+    header: _Header | None = None
+    record: _Status | None = None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    body: _Body
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+class JournalWatch:
+    """Follows one journal; each look reads only what came since the last.
+
+    Lines that cannot be read are left out: showing progress needs no proof, resuming does.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / JOURNAL
+        self._header = _Header(run_id="", trials=0)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._position = 0
+        self._statuses: Counter[str] = Counter()
+        self._seen: set[int] = set()
+
+    def look(self) -> Progress:
+        """Return how far the run is now. Raises RunDirectoryError if there is no journal (any more)."""
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._position:
+                    self._forget()
+                file.seek(self._position)
+                while lines := file.readlines(_PIECE_BYTES):
+                    self._read(lines)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"cannot read {self._path}: {error.strerror}", fix="the run may just be done"
+            ) from error
+        statuses = dict(sorted(self._statuses.items()))
+        return Progress(run_id=self._header.run_id, trials=self._header.trials, statuses=statuses)
+
+    def _read(self, lines: list[bytes]) -> None:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return
+            self._position += len(line)
+            try:
+                body = _decode(line).body
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            self._header = body.header or self._header
+            if body.record is not None and body.index not in self._seen:
+                self._seen.add(body.index)
+                self._statuses[body.record.status] += 1

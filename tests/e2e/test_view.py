@@ -1,0 +1,112 @@
+"""A folder of runs in the browser: the list, a report, a comparison, live progress; and nobody else gets in."""
+
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from insideLLMs.api.view_server import ViewServer
+from insideLLMs.core import canonical
+from insideLLMs.core.types import Telemetry
+from insideLLMs.store.journal import Journal
+from support.command import insidellms, write_files
+from support.compared_runs import record
+
+EXPERIMENT = {
+    "model": {"type": "dummy"},
+    "probe": {"type": "logic"},
+    "dataset": {"format": "inline", "examples": [{"id": "a", "question": "Is 2 even?", "answer": "yes"}]},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("view")
+    write_files(root, {"one.json": json.dumps(EXPERIMENT), "secret.txt": "secret"})
+    for name in ("first & run", "second"):
+        assert insidellms("run", "one.json", "--run-dir", f"runs/{name}", cwd=root).code == 0
+    going = root / "runs" / "going"
+    going.mkdir()
+    (going / ".insidellms-run").write_text("")
+    journal = Journal(going / "journal.jsonl", run_id="cd" * 32, total=8)
+    journal.create()
+    for index in range(3):
+        journal.append_record(index, canonical.line(record(f"e{index}")), Telemetry())
+    journal.close()
+    return root / "runs"
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with ViewServer(folder) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def fetch(server, path="", **headers):
+    request = urllib.request.Request(server.url + path, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_list_has_every_run_and_the_progress_of_the_one_under_way(server):
+    status, page = fetch(server)
+    assert status == 200
+    assert "first &amp; run" in page
+    assert '<progress max="8" value="3"' in page
+    assert "3 of 8 trials" in page
+    assert 'http-equiv="refresh"' in page
+
+
+def test_a_run_opens_its_report(server, folder):
+    status, page = fetch(server, "runs/first%20%26%20run/")
+    assert status == 200
+    assert page == (folder / "first & run" / "report.html").read_text()
+
+
+def test_two_runs_are_compared_on_the_spot(server):
+    _, listed = fetch(server, "?baseline=second")
+    assert "diff?baseline=second&amp;candidate=first+%26+run" in listed
+    status, page = fetch(server, "diff?baseline=second&candidate=first+%26+run")
+    assert status == 200
+    assert "second → first &amp; run" in page
+
+
+def test_an_unfinished_run_has_no_report_and_no_comparison(server):
+    assert fetch(server, "runs/going/")[0] == 404
+    status, page = fetch(server, "diff?baseline=second&candidate=going")
+    assert status == 409
+    assert "unfinished" in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["runs/../secret.txt", "runs/..%2Fsecret.txt/", "runs/%2e%2e/", "runs/second/records.jsonl", "etc/passwd", "diff"],
+)
+def test_nothing_else_is_served(server, path):
+    status, page = fetch(server, path)
+    assert status == 404
+    assert "secret" not in page.replace("secret.txt", "")
+
+
+def test_a_foreign_host_name_is_refused(server):
+    assert fetch(server, Host=f"evil.example:{server.server_port}")[0] == 403
+
+
+def test_a_baseline_that_is_no_run_is_ignored(server):
+    assert "<script>" not in fetch(server, "?baseline=%3Cscript%3E")[1]
+
+
+def test_a_folder_that_is_none_is_an_error_with_a_remedy(tmp_path):
+    done = insidellms("view", "nowhere", cwd=tmp_path)
+    assert done.code == 1
+    assert "nowhere is not a folder" in done.err
