@@ -13,6 +13,7 @@ from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
+from insideLLMs.compare.statistics import Assessment
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
 from insideLLMs.core.types import GateSpec, JsonValue
 from insideLLMs.store.directory import CONFIG, RECORDS, read_lines, read_manifest
@@ -126,6 +127,18 @@ def compare_runs(
         baseline=views[-1],
         candidate=news[-1],
     )
+
+
+def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSpec) -> Assessment:
+    """Assess a run that may be unfinished against baselines, over all their common items."""
+    _, observed = compare_with(baselines, (candidate,), watch=Watch(cluster=spec.cluster))
+    basis = Basis(
+        observed=observed,
+        baseline_runs=tuple(run.run_id for run in baselines),
+        candidate_runs=(candidate.run_id,),
+    )
+    significant = msgspec.structs.replace(spec, fail_on="significant")
+    return basis.assess(set(observed.probes.values()), significant)
 
 
 def rejudge(judged: Judged, confirmed: Confirmed) -> Judged:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.early import check_options, exit_code, run_watched
 from insideLLMs.core.errors import (
     ConfigError,
     ExitCode,
@@ -55,6 +56,14 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--repeats", type=int, help="How often each example is asked.")
 @click.option("--max-examples", type=int, help="Run a deterministic subset of this size.")
 @click.option("--stop-on-error", is_flag=True, default=None, help="Stop at the first trial that fails.")
+@click.option("--early-stop", is_flag=True, help="Stop asking once the comparison with --baseline is decided.")
+@click.option(
+    "--baseline",
+    "baselines",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="For --early-stop: the run to compare with; may be repeated.",
+)
 @click.option("--no-telemetry", is_flag=True, help="Write no telemetry.jsonl.")
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. gate.fail_on=changes."
@@ -102,9 +111,14 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
     )
     if terms.resume and terms.run_dir is None:
         raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
+    check_options(options)
     try:
         with console.progress(quiet=quiet) as update:
-            run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=_preloading(update)))
+            seen = _preloading(update)
+            if options["early_stop"]:
+                stopped = asyncio.run(run_watched(experiment, folder, terms, seen, options))
+                return _show(stopped.run, as_json=as_json) or exit_code(stopped, as_json=as_json)
+            run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=seen))
     except InterruptedRunError as error:
         raise InterruptedRunError(error.message, fix=_how_to_resume(file, error)) from error
     except InsideLLMsError as error:

@@ -1,0 +1,198 @@
+"""Stop early: look at the run against a baseline at a quarter, a half and three quarters, and ask on only in doubt.
+
+Four looks with group-sequential bounds keep the chance of a false alarm; a run that can hardly fail any more is
+stopped too. What is not asked is recorded as skipped, so that `--resume` completes the run.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from insideLLMs.api.compare import compare_views
+from insideLLMs.api.prepare import Prepared
+from insideLLMs.api.run import Run, RunOptions, execute, free_run_dir
+from insideLLMs.api.seal import seal_run
+from insideLLMs.compare.statistics import Assessment
+from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
+from insideLLMs.compare.view import RunView
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.types import Failure, GateSpec, JsonValue, Outcome, Request, Response, ResultStatus, Telemetry
+from insideLLMs.execute.progress import ProgressCallback
+from insideLLMs.plan import record_of
+from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.journal import Answer, Journal
+
+Decision = Literal["fail", "no_evidence", "go_on", "pass"]
+_LEAST_NOISE = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look saw: the share of items asked, the overall p of a drop and its size, and what follows."""
+
+    share: float
+    items: int
+    p_worse: float
+    delta: float | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """An early-stopping run: its looks, and how many Trials were not asked."""
+
+    run: Run
+    looks: tuple[Look, ...]
+    skipped: int
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last look found a drop."""
+        return self.looks[-1].decision == "fail"
+
+
+class _Part:
+    """A journal that pretends to have every Trial but those of the batches so far."""
+
+    durable = True
+
+    def __init__(self, journal: Journal, batch_of: bytearray) -> None:
+        self._journal = journal
+        self._batch_of = batch_of
+        self.batch = 0
+
+    def is_done(self, index: int) -> bool:
+        return self._batch_of[index] > self.batch or self._journal.is_done(index)
+
+    def pending_answer(self, index: int) -> Answer | None:
+        return self._journal.pending_answer(index)
+
+    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
+        self._journal.append_answer(index, request, response, telemetry)
+
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        self._journal.append_record(index, record, telemetry)
+
+    def flush(self) -> None:
+        self._journal.flush()
+
+    def sync(self) -> None:
+        self._journal.sync()
+
+
+async def run_early(
+    prepared: Prepared,
+    options: RunOptions,
+    progress: ProgressCallback | None,
+    *,
+    baselines: tuple[RunView, ...],
+    say: Callable[[Look], None],
+) -> Stopped:
+    """Execute batch by batch, looking in between, and seal. Raises InsideLLMsError; the run can be resumed."""
+    plan = prepared.plan
+    path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
+    directory = RunDirectory.open(
+        path, run_id=plan.run_id, total=plan.total, resume=options.resume, overwrite=options.overwrite,
+        salvage=options.salvage,
+    )  # fmt: skip
+    with directory:
+        part = _Part(directory.journal, _batches(prepared))
+        looks: list[Look] = []
+        try:
+            for place in range(len(LOOKS)):
+                part.batch = place
+                await execute(
+                    prepared, part, progress, resumed=directory.journal.count_done(),
+                    handle_signals=options.handle_signals,
+                )  # fmt: skip
+                directory.journal.flush()
+                looks.append(_look(prepared, directory.journal, baselines, place))
+                say(looks[-1])
+                if looks[-1].decision != "go_on":
+                    break
+        except InsideLLMsError as error:
+            error.run_dir = path
+            raise
+        skipped = _skip_the_rest(prepared, directory.journal)
+        manifest, summary = seal_run(prepared, directory, {"early_stop": _notes(looks, skipped)})
+    run = Run(path=path, manifest=manifest, summary=summary, warnings=tuple(directory.journal.warnings))
+    return Stopped(run=run, looks=tuple(looks), skipped=skipped)
+
+
+def _batches(prepared: Prepared) -> bytearray:
+    """Return the batch of each Trial: examples are shuffled by their hash, in the same shares of every probe."""
+    plan = prepared.plan
+    ids: dict[str, list[str]] = {}
+    for group in plan.groups:
+        names = ids.setdefault(group.probe, [])
+        names += [f"{group.dataset}\0{example.id}" for _, example in prepared.datasets[group.dataset].examples()]
+    batch_of = {item: number for number, batch in enumerate(schedule(ids, seed=plan.run_id)) for item in batch}
+    found = bytearray(plan.total)
+    for group in plan.groups:
+        for rank, example in prepared.datasets[group.dataset].examples():
+            first = plan.index_of(group, rank, plan.models[0], 0)
+            number = batch_of[group.probe, f"{group.dataset}\0{example.id}"]
+            for index in range(first, first + len(plan.models) * plan.repeats):
+                found[index] = number
+    return found
+
+
+def _look(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...], place: int) -> Look:
+    plan = prepared.plan
+    spec = prepared.experiment.gate
+    seen = _assess(prepared, journal, baselines)
+    overall = seen.overall
+    alpha = spec.alpha if len(seen.probes) <= 1 else spec.alpha / 2.0
+    noise = max(_LEAST_NOISE, (overall.n_worse + overall.n_better) / max(1, overall.n_paired))
+    total = max(1, round(overall.n_paired / LOOKS[place]))
+    drift = drift_of(spec.wanted_drop, n=total, noise=noise)
+    decision: Decision = look(place, overall.p_used, drift=drift, alpha=alpha)
+    if decision == "pass" and seen.verdict == "failed":  # probe by probe only the whole run is judged
+        decision = "fail"
+    if not overall.n_paired and place == len(LOOKS) - 1:
+        raise InsideLLMsError(
+            f"run {plan.run_id[:12]} and its baseline have no trial in common",
+            fix="give --baseline a run of the same probes and examples",
+        )
+    if not overall.n_paired:
+        decision = "go_on"
+    return Look(
+        share=LOOKS[place], items=overall.n_paired, p_worse=overall.p_used, delta=overall.delta, decision=decision
+    )
+
+
+def _assess(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...]) -> Assessment:
+    plan = prepared.plan
+    datasets: dict[str, tuple[str, ...]] = {}
+    for group in plan.groups:
+        datasets[group.probe] = (*datasets.get(group.probe, ()), group.dataset)
+
+    def records() -> Iterator[bytes]:
+        return (entry.record for entry in journal.entries())
+
+    candidate = RunView(run_id=plan.run_id, label="this run", models=plan.models, datasets=datasets, records=records)
+    spec: GateSpec = prepared.experiment.gate
+    return compare_views(baselines, candidate, spec)
+
+
+def _skip_the_rest(prepared: Prepared, journal: Journal) -> int:
+    plan = prepared.plan
+    failure = Failure(stage="plan", type="EarlyStop", message="not asked: the comparison was decided before")
+    outcome = Outcome(status=ResultStatus.SKIPPED, failure=failure)
+    skipped = 0
+    for group in plan.groups:
+        for rank, example in prepared.datasets[group.dataset].examples():
+            first = plan.index_of(group, rank, plan.models[0], 0)
+            for index in range(first, first + len(plan.models) * plan.repeats):
+                if not journal.is_done(index):
+                    trial = plan.trial(group, index, example, example.digest())
+                    journal.append_record(index, canonical.line(record_of(trial, outcome)), Telemetry())
+                    skipped += 1
+    journal.flush()
+    return skipped
+
+
+def _notes(looks: list[Look], skipped: int) -> JsonValue:
+    told = [{"share": seen.share, "p_worse": seen.p_worse, "decision": seen.decision} for seen in looks]
+    return {"looks": told, "skipped": skipped}
