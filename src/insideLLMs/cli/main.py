@@ -19,6 +19,7 @@ COMMANDS = {
     "noise": ("noise", "Measure how much unchanged runs differ."),
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
     "import": ("import_", "Turn a table of outcomes into a run."),
+    "trend": ("trend", "Show how measures went over several runs."),
     "view": ("view", "Show a folder of runs in the browser, live."),
     "report": ("report", "Show a run, or write its page anew."),
     "validate": ("validate", "Check an experiment file or a run directory."),
