@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import hashlib
 import secrets
 import sys
 import weakref
@@ -35,7 +36,9 @@ class EmbeddedModel(ProviderModel):
 
     It answers alike on one machine with one version of the runtime; both belong to its identity. `n_threads`
     work on each token, `n_parallel` requests are answered side by side, each with room for `n_ctx` tokens;
-    none of the three changes an answer. With a temperature above 0, repeat number n draws with seed + n.
+    none of the three changes an answer. With a temperature above 0, each request draws with a seed of its own,
+    made of `seed`, the repeat and the messages: one seed for all would draw the same luck for every example of a
+    run, and no comparison could tell that from a change.
     """
 
     provider = "embedded"
@@ -120,7 +123,7 @@ class EmbeddedModel(ProviderModel):
         if taken:
             raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="take the option out")
         if isinstance(body.get("seed"), int):
-            body["seed"] += repeat
+            body["seed"] = _own_seed(body["seed"], repeat, request)
         body["messages"] = [{"role": turn.role, "content": turn.text} for turn in request.messages]
         body["stream"] = True  # a stream can be stopped: an abandoned call gives its slot back
         body["stream_options"] = {"include_usage": True}
@@ -148,6 +151,11 @@ class EmbeddedModel(ProviderModel):
             if self._server is None:
                 self._server = load(self._weights(), self._n_threads, self._n_parallel, self._n_ctx)
             return self._server
+
+
+def _own_seed(seed: int, repeat: int, request: Request) -> int:
+    told = "\0".join((str(seed), str(repeat), *(f"{turn.role}:{turn.text}" for turn in request.messages)))
+    return int.from_bytes(hashlib.sha256(told.encode("utf-8", "replace")).digest()[:4]) >> 1
 
 
 def assemble(chunks: Sequence[Any], model_name: str) -> Response:
