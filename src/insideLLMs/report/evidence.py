@@ -51,7 +51,7 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     found = verdict.assessment
     if found is not None:
         yield f"test: {tell_test(found)}"
-        if found.overall.n_paired:
+        if found.overall.n_paired and found.overall.message not in verdict.reasons:
             yield found.overall.message
         yield from (f"note: {_where(note.probe)}{note.text}" for note in found.notes)
     yield from _noise(verdict)
