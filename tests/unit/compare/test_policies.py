@@ -1,0 +1,148 @@
+"""What each policy fails on, what auto comes to, and how rules share the error rate."""
+
+import pytest
+
+from insideLLMs.compare import judge
+from insideLLMs.compare.basis import Basis, Confirmed, ConfirmedItem, NoiseFloor
+from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.statistics import Agreement
+from insideLLMs.compare.statistics.quantities import Measured, measure
+from insideLLMs.core.errors import CompareError
+from insideLLMs.core.types import GateSpec, ProbeGateSpec
+from support.compared_runs import record, view
+
+
+def run(failing=0, n=100, *, probes=("logic",), **given):
+    return view(
+        [record(f"e{i:03}", probe=probe, passed=i >= failing, **given) for i in range(n) for probe in probes],
+        given.pop("label", "run"),
+    )
+
+
+def verdict(baseline, candidate, spec, **basis):
+    comparison, observed = compare_with([baseline], [candidate])
+    return judge(comparison, spec, Basis(observed=observed, baseline_runs=("a",), candidate_runs=("x",), **basis))
+
+
+@pytest.mark.parametrize(("failing", "state"), [(0, "passed"), (3, "passed"), (20, "failed")])
+def test_significant_fails_on_a_drop_that_chance_does_not_explain(failing, state):
+    found = verdict(run(), run(failing), GateSpec(fail_on="significant"))
+    assert (found.state, found.resolved) == (state, "significant")
+    assert found.assessment.overall.n_worse == failing
+
+
+@pytest.mark.parametrize(
+    ("deterministic", "same", "resolved"),
+    [
+        (False, False, "significant"),
+        (False, True, "significant"),
+        (True, True, "changes"),
+        (True, False, "regressions"),
+    ],
+)
+def test_auto_follows_the_models_and_whether_the_experiment_was_changed(deterministic, same, resolved):
+    found = verdict(run(), run(), GateSpec(), deterministic=deterministic, same_experiment=same)
+    assert (found.policy, found.resolved) == ("auto", resolved)
+
+
+def test_auto_and_the_statistical_policies_need_scores_by_item():
+    comparison, _ = compare_with([run()], [run()])
+    for fail_on in ("auto", "significant", "churn"):
+        with pytest.raises(CompareError, match="reads scores by item"):
+            judge(comparison, GateSpec(fail_on=fail_on))
+
+
+def test_a_drop_below_the_least_effect_passes():
+    found = verdict(run(), run(20), GateSpec(fail_on="significant", min_effect=0.3))
+    assert found.state == "passed"
+    assert "smaller than the 30.0 points" in found.reasons[0]
+
+
+def item(probe="logic", p=0.001):
+    return ConfirmedItem(
+        probe=probe, dataset="d", example_id="e000", model="m", p=p,
+        baseline_passes=12, baseline_asked=12, candidate_passes=0, candidate_asked=12,
+    )  # fmt: skip
+
+
+def test_a_confirmed_item_fails_the_gate_where_the_overall_test_sees_nothing():
+    confirmed = Confirmed(selected=1, items=(item(),), calls=40)
+    for fail_on in ("significant", "confirmed"):
+        found = verdict(run(), run(1), GateSpec(fail_on=fail_on), confirmed=confirmed)
+        assert found.state == "failed"
+    assert "12 of 12 fresh answers" in " ".join(found.reasons)
+
+
+def test_what_could_not_be_confirmed_is_inconclusive_only_for_the_policy_that_needs_it():
+    confirmed = Confirmed(selected=1, unavailable="the endpoint is gone")
+    assert verdict(run(), run(1), GateSpec(fail_on="confirmed"), confirmed=confirmed).state == "inconclusive"
+    assert verdict(run(), run(1), GateSpec(fail_on="significant"), confirmed=confirmed).state == "passed"
+
+
+def test_statistical_rules_share_alpha_unless_a_probe_has_its_own():
+    spec = GateSpec(
+        fail_on="significant",
+        probes={
+            "b": ProbeGateSpec(min_effect=0.1),
+            "c": ProbeGateSpec(alpha=0.01),
+            "d": ProbeGateSpec(fail_on="never"),
+        },
+    )
+    both = run(probes=("a", "b", "c", "d"))
+    alphas = {rule.scope: rule.assessment.alpha for rule in verdict(both, both, spec).rules if rule.assessment}
+    assert alphas == {None: 0.025, "b": 0.025, "c": 0.01}
+
+
+def test_a_probe_that_never_fails_is_out_of_the_statistics_of_the_rest():
+    before, after = (
+        run(probes=("good", "bad")),
+        view(
+            [
+                record(f"e{i:03}", probe=probe, passed=probe == "good" or i > 30)
+                for i in range(100)
+                for probe in ("good", "bad")
+            ]
+        ),
+    )
+    assert verdict(before, after, GateSpec(fail_on="significant")).state == "failed"
+    spec = GateSpec(fail_on="significant", probes={"bad": ProbeGateSpec(fail_on="never")})
+    assert verdict(before, after, spec).state == "passed"
+
+
+def test_regressions_of_repeats_are_items_that_always_passed_and_always_fail():
+    def repeated(passes):
+        return view([record(f"e{i}", repeat=k, passed=passes(i, k)) for i in range(10) for k in range(3)])
+
+    flaky = verdict(repeated(lambda i, k: True), repeated(lambda i, k: k > 0), GateSpec(fail_on="regressions"))
+    hard = verdict(repeated(lambda i, k: True), repeated(lambda i, k: i > 0), GateSpec(fail_on="regressions"))
+    assert (flaky.state, hard.state) == ("passed", "failed")
+    assert "1 hard regressions" in hard.reasons[0]
+    assert flaky.states.moves["stable_pass"]["flaky"] == 10
+
+
+def test_regressions_are_shown_beside_what_noise_alone_lets_fall():
+    noise = NoiseFloor(runs=("a", "b"), levels={"verdict": Agreement(n=100, across=0.1)})
+    found = verdict(run(), run(2), GateSpec(fail_on="regressions"), noise=noise)
+    assert "noise alone lets about 5.0 trials fall" in " ".join(found.reasons)
+
+
+def test_scores_outside_0_to_1_need_a_range_only_where_they_are_read():
+    def scored(points):
+        return view([record(f"e{i:02}", values={"score": float(points + i % 3)}) for i in range(50)])
+
+    before, after = scored(7), scored(5)
+    with pytest.raises(CompareError, match="outside 0 to 1"):
+        verdict(before, after, GateSpec(fail_on="significant"))
+    assert verdict(before, after, GateSpec(fail_on="never")).assessment is None
+    found = verdict(before, after, GateSpec(fail_on="significant", score_range=(0, 10)))
+    assert found.state == "failed"
+    assert round(found.assessment.overall.delta, 6) == -0.2
+
+
+def test_a_quantity_that_was_not_measured_is_inconclusive():
+    spec = GateSpec(fail_on="never", max_growth={"latency_ms": 0.1})
+    assert verdict(run(), run(), spec).state == "inconclusive"
+    grown = measure([Measured(baseline=(1.0 + i % 5,), candidate=(2.0 + i % 5,)) for i in range(50)], allowed=0.1)
+    found = verdict(run(), run(), spec, quantities={"latency_ms": grown})
+    assert found.state == "failed"
+    assert found.growth[0].measured_by == "typical"
