@@ -1,6 +1,7 @@
 """The page of a run, in a real browser: look, filter, search, sort, walk by keyboard, follow links."""
 
 import io
+import json
 import re
 
 import pytest
@@ -137,6 +138,28 @@ def test_a_failure_shows_its_reason(page, visit):
     tab = visit(page, "#/example/tone/d/q005/m/0")
     expect(tab.locator("article")).to_contain_text("ServerError")
     expect(tab.locator("article")).to_contain_text("boom")
+
+
+def test_latencies_are_plotted_and_sorted_where_the_page_has_them(visit):
+    records = [record(f"q{number}") for number in range(5)]
+    times = [
+        {
+            "probe": "logic",
+            "dataset": "d",
+            "example_id": f"q{n}",
+            "model": "m",
+            "repeat": 0,
+            "latency_ms": 100.0 * (n + 1),
+        }
+        for n in range(5)
+    ]
+    tab = visit(run_page(records, telemetry=[json.dumps({**time, "attempts": 1}).encode() for time in times]))
+    expect(tab.get_by_role("img", name="Latencies of m: 5 answers, median 300 ms")).to_be_visible()
+    column = tab.get_by_role("columnheader", name="Latency")
+    column.get_by_role("button").click()
+    column.get_by_role("button").click()
+    expect(rows(tab).first).to_contain_text("q4")
+    expect(rows(tab).first).to_contain_text("500 ms")
 
 
 def test_the_theme_goes_from_auto_to_light_to_dark_and_is_remembered(page, visit):

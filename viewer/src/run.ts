@@ -5,12 +5,12 @@ import type { Columns } from "./data";
 import { h } from "./dom";
 import { choices, type Filter } from "./filters";
 import type { Key } from "./keys";
+import { latencyTable, milliseconds } from "./latency";
 import * as parts from "./parts";
-import { intervalPlot } from "./plots";
-import { link } from "./route";
+import { runOverview } from "./runoverview";
 import { idWidth, type Column } from "./table";
-import { count, decimal, figure, line, many, percent, rate, unanswered, words } from "./text";
-import type { Answer, Interval, MemberSummary, RunHead } from "./types";
+import { count, decimal, line, words } from "./text";
+import type { Answer, RunHead } from "./types";
 
 export class RunSubject implements Subject {
   noun = "Examples";
@@ -21,107 +21,19 @@ export class RunSubject implements Subject {
   constructor(private head: RunHead) {}
 
   overview(): Node[] {
-    const { manifest, summary } = this.head;
-    const answered = summary.statuses.success ?? 0;
-    const level = percent(summary.confidence_level).replace(".0", "");
-    const models = manifest.models.length > 1;
-    const facts = parts.facts([
-      ["Run", summary.run_id.slice(0, 12)],
-      ["Models", manifest.models.map((model) => model.id).join(", ")],
-      [
-        "Datasets",
-        (manifest.datasets ?? [])
-          .map((dataset) => `${dataset.name}${dataset.selected === undefined ? "" : ` (${count(dataset.selected)})`}`)
-          .join(", "),
-      ],
-      ["Answered", `${count(answered)} of ${many(summary.trials, "trial")}`],
-      ["Not answered", unanswered(summary.statuses)],
-      ["Repeats", manifest.repeats && manifest.repeats > 1 ? String(manifest.repeats) : null],
-    ]);
-    const rows = summary.results.flatMap((member) => this.results(member, level, models));
-    const head = [...(models ? ["Model"] : []), "Probe", "Measure", "Value", `${level} interval`, "", "Examples", "Not answered", "Tokens"];
-    const table = h(
-      "div",
-      { class: "wide", tabindex: "0", role: "group", "aria-label": "Results" },
-      h(
-        "table",
-        { class: "results" },
-        h("thead", {}, h("tr", {}, ...head.map((title) => (title ? h("th", { scope: "col" }, title) : h("td", {}))))),
-        ...rows,
-      ),
-    );
-    return [facts, parts.section(models ? "Results per model and probe" : "Results per probe", table)];
-  }
-
-  private results(member: MemberSummary, level: string, models: boolean): HTMLElement[] {
-    const scores = Object.entries(member.scores)
-      .filter(([name]) => name !== "correct" || !member.scored)
-      .sort(([a], [b]) => (a < b ? -1 : 1));
-    const lines: [string, string, Interval | null, boolean][] = scores.map(([name, interval]) => [
-      words(name),
-      decimal(interval.value),
-      interval,
-      false,
-    ]);
-    if (member.scored || !lines.length) lines.unshift(["passed", rate(member.passed, member.scored), member.pass_rate, true]);
-    const rows = lines.map(([name, value, interval, share], place) =>
-      h(
-        "tr",
-        {},
-        ...(place
-          ? []
-          : [
-              ...(models ? [h("td", { rowspan: lines.length }, line(member.model))] : []),
-              h("th", { scope: "row", rowspan: lines.length }, h("a", { href: this.listed(member) }, line(member.probe))),
-            ]),
-        h("td", {}, line(name)),
-        h("td", { class: "number" }, value),
-        h("td", { class: "number" }, this.limits(interval, share)),
-        h("td", {}, interval ? this.plot(interval, name, level) : ""),
-        h("td", { class: "number" }, interval ? count(interval.n) : "–"),
-        ...(place
-          ? []
-          : [
-              h("td", { rowspan: lines.length }, this.unanswered(member)),
-              h("td", { class: "number", rowspan: lines.length }, parts.tokens(member.usage).replace(" tokens", "") || "–"),
-            ]),
-      ),
-    );
-    return [h("tbody", {}, ...rows)];
-  }
-
-  private listed(member: MemberSummary): string {
-    const several = {
-      probe: this.head.dictionaries.probe.length > 1 && member.probe,
-      model: this.head.dictionaries.model.length > 1 && member.model,
-    };
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries(several)) if (value) query.set(name, value);
-    return link(null, query);
-  }
-
-  private unanswered(member: MemberSummary): string {
-    const text = unanswered(member.statuses);
-    return text === "–" ? text : `${text} of ${count(member.trials)}`;
-  }
-
-  private limits(interval: Interval | null, share: boolean): string {
-    if (!interval || interval.low === null || interval.high === null) return "–";
-    return share ? `${(interval.low * 100).toFixed(1)}–${percent(interval.high)}` : `${decimal(interval.low)}–${decimal(interval.high)}`;
-  }
-
-  private plot(interval: Interval, name: string, level: string): SVGElement {
-    const ends = [interval.value, interval.low ?? interval.value, interval.high ?? interval.value];
-    const [from, to] = [Math.min(0, ...ends), Math.max(1, ...ends)];
-    const label =
-      `${name}: ${figure(interval.value)}` +
-      (interval.low === null ? "" : `, ${level} interval ${figure(interval.low)} to ${figure(interval.high ?? 0)}`);
-    return intervalPlot({ ...interval, from, to, label });
+    return runOverview(this.head);
   }
 
   afterIndex(index: Columns): Node[] {
     this.index = index;
-    return [];
+    const latencies = new Map<string, number[]>();
+    (index.latency_ms ?? []).forEach((latency: number | null, row) => {
+      if (latency === null || this.at(row, "status") !== "success") return;
+      const model = this.at(row, "model");
+      if (!latencies.has(model)) latencies.set(model, []);
+      latencies.get(model)?.push(latency);
+    });
+    return latencies.size ? [parts.section("Latency", latencyTable(latencies))] : [];
   }
 
   private at(row: number, name: string): string {
@@ -230,6 +142,18 @@ export class RunSubject implements Subject {
             },
           ]
         : []),
+      ...(this.index.latency_ms
+        ? [
+            {
+              name: "latency",
+              title: "Latency",
+              width: "84px",
+              class: "number",
+              cell: (row: number) => this.latency(row)?.split(",")[0] ?? "–",
+              sort: (row: number) => this.index.latency_ms[row] as number | null,
+            },
+          ]
+        : []),
     ];
   }
 
@@ -320,6 +244,7 @@ export class RunSubject implements Subject {
         ["Usage", parts.tokens(answer?.usage)],
         ["Served by", served],
         ["Fingerprint", answer?.fingerprint],
+        ["Latency", this.latency(row)],
       ]),
       h(
         "div",
@@ -347,6 +272,12 @@ export class RunSubject implements Subject {
       ),
       ...this.siblings(row, href),
     ];
+  }
+
+  private latency(row: number): string | null {
+    const [latency, attempts] = [this.index.latency_ms?.[row], this.index.attempts?.[row]];
+    if (latency === undefined || latency === null) return null;
+    return milliseconds(latency) + (attempts > 1 ? `, ${attempts} attempts` : "");
   }
 
   private siblings(row: number, href: (row: number) => string): Node[] {

@@ -1,5 +1,6 @@
 """`insidellms diff`: what changed between two runs, is it real, and may it merge?"""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -103,6 +104,7 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side here.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report here.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment here.")
+@click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any) -> int:
     """Compare BASELINE with CANDIDATE, trial by trial, and judge the difference.
@@ -113,6 +115,8 @@ def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any
     """
     judged = _judge(runs, options)
     _write_reports(judged, options)
+    if options["github"]:
+        _tell_github(judged)
     if as_json:
         from insideLLMs.report.json_document import diff_document  # noqa: PLC0415 - slow
 
@@ -210,3 +214,21 @@ def _write_reports(judged: Any, options: dict[str, Any]) -> None:
                 write(out)
         except OSError as error:
             raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+
+
+def _tell_github(judged: Any) -> None:
+    from insideLLMs.report.github import annotations  # noqa: PLC0415 - slow
+    from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
+
+    for line in annotations(judged.comparison, judged.verdict):
+        console.note(line)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return
+    try:
+        with Path(summary).open("a", encoding="utf-8") as out:
+            out.write(diff_markdown(judged.comparison, judged.verdict))
+    except OSError as error:
+        raise InsideLLMsError(
+            f"cannot write GITHUB_STEP_SUMMARY, {summary}: {error.strerror}", fix="leave --github out"
+        ) from error

@@ -1,22 +1,28 @@
 """`insidellms report`: look at a finished run."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, RunDirectoryError
-from insideLLMs.store.directory import REPORT, SUMMARY, read_manifest
+from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError
+from insideLLMs.store.directory import RECORDS, REPORT, SUMMARY, TELEMETRY, read_lines, read_manifest
+from insideLLMs.store.manifest import Manifest
 
 
 @click.command("report")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write the page anew, here.")
+@click.option("--telemetry", is_flag=True, help="With --html: show latencies too.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @console.common_options
-def command(run: Path, *, as_json: bool, open_page: bool) -> int:
+def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, open_page: bool) -> int:
     """Print RUN's results, and say where its page is."""
+    if telemetry and html is None:
+        raise click.UsageError("--telemetry goes with --html: report.html itself is the same each time.")
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415 - slow
 
     manifest = read_manifest(run)
@@ -26,11 +32,32 @@ def command(run: Path, *, as_json: bool, open_page: bool) -> int:
         raise RunDirectoryError(
             f"{run / SUMMARY} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {run}"
         ) from error
+    page = html or run / REPORT
+    if html is not None:
+        _write_page(run, html, manifest, summary, telemetry=telemetry)
     if as_json:
         console.out_json(summary)
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
-        console.out(f"run {manifest.run_id[:12]}: {run / REPORT}")
+        console.out(f"run {manifest.run_id[:12]}: {page}")
     if open_page:
-        click.launch(str(run / REPORT))
+        click.launch(str(page))
     return ExitCode.OK
+
+
+def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, Any], *, telemetry: bool) -> None:
+    from insideLLMs.report.viewer.run_page import write_run_page  # noqa: PLC0415 - slow
+
+    if telemetry and not (run / TELEMETRY).is_file():
+        raise RunDirectoryError(f"{run / TELEMETRY} is missing", fix="leave --telemetry out, or run with telemetry")
+    try:
+        with html.open("wb") as out:
+            write_run_page(
+                out,
+                manifest=msgspec.to_builtins(manifest),
+                summary=summary,
+                records=read_lines(run / RECORDS),
+                telemetry=read_lines(run / TELEMETRY) if telemetry else None,
+            )
+    except OSError as error:
+        raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error

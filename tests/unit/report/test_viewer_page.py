@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -150,3 +151,11 @@ def test_a_preview_is_one_line_and_says_that_it_was_cut():
     assert preview("a\n  b\tc") == "a b c"
     assert preview("word " * 100).endswith("…")
     assert len(preview("x" * 1000)) == PREVIEW_CHARACTERS
+
+
+def test_telemetry_is_joined_to_its_trials_and_may_have_gaps():
+    names = [{"probe": "logic", "dataset": "d", "example_id": name, "model": "m", "repeat": 0} for name in "abc"]
+    lines = [json.dumps({**name, "latency_ms": 12.5, "attempts": 2}).encode() for name in (names[0], names[2])]
+    data = read_page(run_page([record("a"), record("b"), record("c")], telemetry=lines))
+    assert [row["latency_ms"] for row in data.rows] == [12.5, None, 12.5]
+    assert [row["attempts"] for row in data.rows] == [2, None, 2]

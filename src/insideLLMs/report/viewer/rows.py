@@ -51,6 +51,23 @@ class ViewedRecord(msgspec.Struct, frozen=True, gc=False):
         return (bytes(self.request), bytes(self.response), bytes(self.scores), bytes(self.failure))
 
 
+class Timing(msgspec.Struct, frozen=True, gc=False):
+    """A line of telemetry.jsonl, as far as it is shown."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    latency_ms: float | None = None
+    attempts: int = 0
+
+    def is_of(self, record: ViewedRecord) -> bool:
+        """Whether it tells of this record's Trial."""
+        mine = (self.probe, self.dataset, self.example_id, self.model, self.repeat)
+        return mine == (record.probe, record.dataset, record.example_id, record.model, record.repeat)
+
+
 class ShownResponse(msgspec.Struct, frozen=True, gc=False):
     """The part of a response that the table shows."""
 
@@ -74,6 +91,7 @@ class _ShownFailure(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(ViewedRecord).decode
+_decode_timing = msgspec.json.Decoder(Timing).decode
 _decode_input = msgspec.json.Decoder(str | tuple[Message, ...]).decode
 _decode_response = msgspec.json.Decoder(ShownResponse | None).decode
 _decode_scores = msgspec.json.Decoder(ShownScores | None).decode
@@ -90,6 +108,16 @@ def read(line: bytes) -> ViewedRecord:
         raise CompareError(
             f"a line of records.jsonl is not a record: {error}: {line[:80]!r}",
             fix="check the files with `insidellms verify`, or run the experiment again",
+        ) from error
+
+
+def read_timing(line: bytes) -> Timing:
+    """Read a line of telemetry.jsonl. Raises CompareError if it is none."""
+    try:
+        return _decode_timing(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CompareError(
+            f"a line of telemetry.jsonl cannot be read: {error}: {line[:80]!r}", fix="leave --telemetry out"
         ) from error
 
 

@@ -9,6 +9,7 @@ from insideLLMs.report.viewer import rows
 from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
 from insideLLMs.report.viewer.page import page, table
 
+_TIMING = ("latency_ms", "attempts")
 _INDEX = (
     "probe", "dataset", "id", "model", "repeat", "status", "passed", "label", "scores",
     "finish", "input_tokens", "output_tokens", "prompt", "answer",
@@ -18,8 +19,10 @@ _INDEX = (
 class _RunRows:
     """The table of a run, gathered record by record."""
 
-    def __init__(self, plain_limit_bytes: int) -> None:
-        self.index = Chunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
+    def __init__(self, telemetry: Iterable[bytes] | None, plain_limit_bytes: int) -> None:
+        self._timings = None if telemetry is None else _Timings(telemetry)
+        columns = _INDEX if telemetry is None else (*_INDEX, *_TIMING)
+        self.index = Chunks("index", columns, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", (*rows.BODY, *rows.ANSWER), plain_limit_bytes=plain_limit_bytes)
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
         self._score_names: dict[str, None] = {}
@@ -30,7 +33,7 @@ class _RunRows:
         number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         self._score_names.update(dict.fromkeys(scores.values))
         usage = response.usage
-        values = (
+        values: tuple[object, ...] = (
             number["probe"](record.probe),
             number["dataset"](record.dataset),
             record.example_id,
@@ -46,6 +49,8 @@ class _RunRows:
             rows.prompt_preview(record),
             rows.preview(rows.answer_text(record, response)),
         )
+        if self._timings is not None:
+            values = (*values, *self._timings.of(record))
         self.index.add(rows.encode(values))
         self.bodies.add((*record.example_columns(), *record.answer_columns()))
 
@@ -54,16 +59,39 @@ class _RunRows:
         return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
 
 
+class _Timings:
+    """Reads the telemetry beside the records: both are in one order, and a Trial may lack its line."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self._next = self._read()
+
+    def _read(self) -> rows.Timing | None:
+        line = next(self._lines, None)
+        return None if line is None else rows.read_timing(line)
+
+    def of(self, record: rows.ViewedRecord) -> tuple[float | None, int | None]:
+        timing = self._next
+        if timing is None or not timing.is_of(record):
+            return None, None
+        self._next = self._read()
+        return timing.latency_ms, timing.attempts
+
+
 def write_run_page(
     out: BinaryIO,
     *,
     manifest: Mapping[str, Any],
     summary: Mapping[str, Any],
     records: Iterable[bytes],
+    telemetry: Iterable[bytes] | None = None,
     plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
 ) -> None:
-    """Write the page of a run; `manifest` and `summary` are the parsed files, `records` the lines of the third."""
-    gathered = _RunRows(plain_limit_bytes)
+    """Write the page of a run; `manifest` and `summary` are the parsed files, `records` the lines of the third.
+
+    With `telemetry`, the lines of that file, latencies are shown; such a page is not the same each time.
+    """
+    gathered = _RunRows(telemetry, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):
         for line in records:
             gathered.add(line)

@@ -1,0 +1,70 @@
+"""The reports that a comparison writes beside its text."""
+
+import json
+
+import pytest
+
+from support.command import insidellms, write_files
+
+
+def experiment(answer):
+    examples = [{"id": f"q{number}", "question": f"Is {number} even?", "answer": "yes"} for number in range(3)]
+    return json.dumps(
+        {
+            "model": {"type": "dummy", "id": "m", "args": {"canned_response": answer}},
+            "probe": {"type": "logic"},
+            "dataset": {"format": "inline", "examples": examples},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("reports")
+    write_files(root, {"before.json": experiment("yes"), "after.json": experiment("no")})
+    for name in ("before", "after"):
+        done = insidellms("run", f"{name}.json", "--run-dir", name, cwd=root)
+        assert done.code == 0, done.err
+    return root
+
+
+def test_html_has_every_trial_and_the_exit_code_stays_the_gates(folder):
+    done = insidellms("diff", "before", "after", "--fail-on", "regressions", "--html", "out.html", cwd=folder)
+    assert done.code == 3
+    page = (folder / "out.html").read_text()
+    assert "before → after" in page
+    assert all(f'"q{number}"' in page for number in range(3))
+    again = insidellms("diff", "before", "after", "--fail-on", "regressions", "--html", "again.html", cwd=folder)
+    assert again.code == 3
+    assert (folder / "again.html").read_text() == page
+
+
+def test_a_page_that_cannot_be_written_is_an_error_with_a_remedy(folder):
+    done = insidellms("diff", "before", "after", "--html", "nowhere/out.html", cwd=folder)
+    assert done.code == 1
+    assert "cannot write nowhere/out.html" in done.err
+
+
+def test_github_gets_annotations_and_a_step_summary(folder):
+    command = ("diff", "before", "after", "--fail-on", "regressions", "--github")
+    done = insidellms(*command, cwd=folder, env={"GITHUB_STEP_SUMMARY": str(folder / "summary.md")})
+    assert done.code == 3
+    assert "::error title=insideLLMs%3A failed::" in done.err
+    assert "failed" in (folder / "summary.md").read_text().splitlines()[0]
+    assert "::" not in done.out
+
+
+def test_a_trend_goes_over_runs_in_the_order_given(folder):
+    done = insidellms("trend", "before", "after", "--json", "--html", "trend.html", cwd=folder)
+    assert [run["label"] for run in done.json["runs"]] == ["before", "after"]
+    assert "<svg" in (folder / "trend.html").read_text()
+    assert insidellms("trend", "before", "nowhere", cwd=folder).code == 1
+
+
+def test_a_run_has_its_page_written_anew_with_latencies_if_asked(folder):
+    assert insidellms("report", "before", "--html", "plain.html", cwd=folder).code == 0
+    assert insidellms("report", "before", "--html", "timed.html", "--telemetry", cwd=folder).code == 0
+    assert '"latency_ms"' not in (folder / "plain.html").read_text().rpartition("<script>")[0]
+    assert '"latency_ms"' in (folder / "timed.html").read_text().rpartition("<script>")[0]
+    refused = insidellms("report", "before", "--telemetry", cwd=folder)
+    assert (refused.code, "--telemetry goes with --html" in refused.err) == (2, True)

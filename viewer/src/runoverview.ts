@@ -1,0 +1,107 @@
+// The top of a run: what was run, and the results per model and probe with their intervals.
+
+import { h } from "./dom";
+import * as parts from "./parts";
+import { intervalPlot } from "./plots";
+import { link } from "./route";
+import { count, decimal, figure, line, many, percent, rate, unanswered, words } from "./text";
+import type { Interval, MemberSummary, RunHead } from "./types";
+
+export function runOverview(head: RunHead): Node[] {
+  const { manifest, summary } = head;
+  const answered = summary.statuses.success ?? 0;
+  const level = percent(summary.confidence_level).replace(".0", "");
+  const models = manifest.models.length > 1;
+  const facts = parts.facts([
+    ["Run", summary.run_id.slice(0, 12)],
+    ["Models", manifest.models.map((model) => model.id).join(", ")],
+    [
+      "Datasets",
+      (manifest.datasets ?? [])
+        .map((dataset) => `${dataset.name}${dataset.selected === undefined ? "" : ` (${count(dataset.selected)})`}`)
+        .join(", "),
+    ],
+    ["Answered", `${count(answered)} of ${many(summary.trials, "trial")}`],
+    ["Not answered", unanswered(summary.statuses)],
+    ["Repeats", manifest.repeats && manifest.repeats > 1 ? String(manifest.repeats) : null],
+  ]);
+  const rows = summary.results.flatMap((member) => results(member, level, models, listed(head, member)));
+  const titles = [...(models ? ["Model"] : []), "Probe", "Measure", "Value", `${level} interval`, "", "Examples", "Not answered", "Tokens"];
+  const table = h(
+    "div",
+    { class: "wide", tabindex: "0", role: "group", "aria-label": "Results" },
+    h(
+      "table",
+      { class: "results" },
+      h("thead", {}, h("tr", {}, ...titles.map((title) => (title ? h("th", { scope: "col" }, title) : h("td", {}))))),
+      ...rows,
+    ),
+  );
+  return [facts, parts.section(models ? "Results per model and probe" : "Results per probe", table)];
+}
+
+function results(member: MemberSummary, level: string, models: boolean, href: string): HTMLElement[] {
+  const scores = Object.entries(member.scores)
+    .filter(([name]) => name !== "correct" || !member.scored)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines: [string, string, Interval | null, boolean][] = scores.map(([name, interval]) => [
+    words(name),
+    decimal(interval.value),
+    interval,
+    false,
+  ]);
+  if (member.scored || !lines.length) lines.unshift(["passed", rate(member.passed, member.scored), member.pass_rate, true]);
+  const rows = lines.map(([name, value, interval, share], place) =>
+    h(
+      "tr",
+      {},
+      ...(place
+        ? []
+        : [
+            ...(models ? [h("td", { rowspan: lines.length }, line(member.model))] : []),
+            h("th", { scope: "row", rowspan: lines.length }, h("a", { href: href }, line(member.probe))),
+          ]),
+      h("td", {}, line(name)),
+      h("td", { class: "number" }, value),
+      h("td", { class: "number" }, limits(interval, share)),
+      h("td", {}, interval ? plot(interval, name, level) : ""),
+      h("td", { class: "number" }, interval ? count(interval.n) : "–"),
+      ...(place
+        ? []
+        : [
+            h("td", { rowspan: lines.length }, missing(member)),
+            h("td", { class: "number", rowspan: lines.length }, parts.tokens(member.usage).replace(" tokens", "") || "–"),
+          ]),
+    ),
+  );
+  return [h("tbody", {}, ...rows)];
+}
+
+function listed(head: RunHead, member: MemberSummary): string {
+  const several = {
+    probe: head.dictionaries.probe.length > 1 && member.probe,
+    model: head.dictionaries.model.length > 1 && member.model,
+  };
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(several)) if (value) query.set(name, value);
+  return link(null, query);
+}
+
+function missing(member: MemberSummary): string {
+  const text = unanswered(member.statuses);
+  return text === "–" ? text : `${text} of ${count(member.trials)}`;
+}
+
+function limits(interval: Interval | null, share: boolean): string {
+  if (!interval || interval.low === null || interval.high === null) return "–";
+  return share ? `${(interval.low * 100).toFixed(1)}–${percent(interval.high)}` : `${decimal(interval.low)}–${decimal(interval.high)}`;
+}
+
+function plot(interval: Interval, name: string, level: string): SVGElement {
+  const ends = [interval.value, interval.low ?? interval.value, interval.high ?? interval.value];
+  const [from, to] = [Math.min(0, ...ends), Math.max(1, ...ends)];
+  const label =
+    `${name}: ${figure(interval.value)}` +
+    (interval.low === null ? "" : `, ${level} interval ${figure(interval.low)} to ${figure(interval.high ?? 0)}`);
+  return intervalPlot({ ...interval, from, to, label });
+}
