@@ -13,8 +13,10 @@ from pathlib import Path
 
 import orjson
 
-from insideLLMs.compare import RunView, compare
-from insideLLMs.compare.observations import Observations
+from insideLLMs.compare import RunView
+from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.labels import LEVELS
+from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.statistics import assess
 
 
@@ -57,6 +59,37 @@ def lines_of(path: Path) -> Callable[[], Iterator[bytes]]:
     return read
 
 
+def time_large(folder: str, records: int, *, all_changed: bool) -> None:
+    """Compare two large runs, with statistics in the same pass."""
+    before, after = Path(folder, "baseline.jsonl"), Path(folder, "candidate.jsonl")
+    write_records(before, records, changed_every=0)
+    write_records(after, records, changed_every=1 if all_changed else 100)
+    size = before.stat().st_size / records
+    started, cpu = time.perf_counter(), time.process_time()
+    comparison, observed = compare_with([view(before)], [view(after)])
+    joined = time.perf_counter()
+    assessment = assess(observed.tally)
+    ended = time.perf_counter()
+    classes = {kind: count for kind, count in comparison.overall.classes.items() if count}
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{records:,} x {records:,} records of {size:.0f} bytes: {classes}, {assessment.verdict}")
+    print(f"align, classify and count {joined - started:.2f} s, statistics {ended - joined:.2f} s")
+    print(f"CPU {time.process_time() - cpu:.2f} s, peak memory {memory_mb:.0f} MB")
+
+
+def time_small(folder: str, items: int = 2000, baselines: int = 3) -> None:
+    """Compare a candidate with several baseline runs, every level of noise included."""
+    paths = [Path(folder, f"run{number}.jsonl") for number in range(baselines + 1)]
+    for number, path in enumerate(paths):
+        write_records(path, items, changed_every=7 + number)
+    views = [view(path) for path in paths]
+    started = time.perf_counter()
+    _, observed = compare_with(views[:-1], views[-1:], watch=Watch(churn="normalised", noise=LEVELS))
+    assessment = assess(observed.tally)
+    told = f"{items:,} items, {baselines} baseline runs, with churn and noise at {len(LEVELS)} levels"
+    print(f"{told}: {time.perf_counter() - started:.2f} s, {assessment.verdict}")
+
+
 def main() -> None:
     """Write, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -64,21 +97,8 @@ def main() -> None:
     parser.add_argument("--all-changed", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        before, after = Path(folder, "baseline.jsonl"), Path(folder, "candidate.jsonl")
-        write_records(before, options.records, changed_every=0)
-        write_records(after, options.records, changed_every=1 if options.all_changed else 100)
-        size = before.stat().st_size / options.records
-        started, cpu = time.perf_counter(), time.process_time()
-        observations = Observations()
-        comparison = compare(view(before), view(after), observe=observations)
-        joined = time.perf_counter()
-        assessment = assess(observations.tally())
-        ended = time.perf_counter()
-    classes = {kind: count for kind, count in comparison.overall.classes.items() if count}
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{options.records:,} x {options.records:,} records of {size:.0f} bytes: {classes}, {assessment.verdict}")
-    print(f"align, classify and count {joined - started:.2f} s, statistics {ended - joined:.2f} s")
-    print(f"CPU {time.process_time() - cpu:.2f} s, peak memory {memory_mb:.0f} MB")
+        time_small(folder)
+        time_large(folder, options.records, all_changed=options.all_changed)
 
 
 if __name__ == "__main__":
