@@ -40,8 +40,8 @@ _FIX = 'say which column is which, e.g. --map "id=case,input=prompt,output=reply
 class Scan:
     """What the first pass found.
 
-    `columns` maps roles to columns, `ranks` each row to its place among the records, `members` each model and
-    probe that occurs, sorted.
+    `columns` maps roles to columns, `ranks` each row to its place among the records; `models` and `probes` are
+    sorted, `examples` counts those of every probe.
     """
 
     sha256: str = ""
@@ -70,6 +70,7 @@ def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
     keys: list[str] = []
     lines = array("q")
     problems: list[str] = []
+    members: tuple[set[str], set[str]] = set(), set()
     with open_rows(spec) as rows:
         for number, row in rows.numbered:
             if not found.columns and isinstance(row, dict):
@@ -77,6 +78,8 @@ def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
             try:
                 cells = Cells(row, found.columns)
                 keys.append("\0".join((cells.probe, ALONE, cells.id, cells.model, f"{cells.repeat:09}")))
+                members[0].add(cells.probe)
+                members[1].add(cells.model)
                 found.are_verdicts = found.are_verdicts and (cells.raw_score is None or cells.verdict is not None)
                 found.repeats = max(found.repeats, cells.repeat + 1)
                 lines.append(number)
@@ -85,15 +88,12 @@ def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
                 if len(problems) >= _MOST_PROBLEMS:
                     break
         found.sha256 = "" if problems else rows.digest()
+    found.probes, found.models = (tuple(sorted(names)) for names in members)
     problems += _order(found, keys, lines, spec)
     if problems:
         raise DatasetError("the table cannot be read:\n" + "\n".join(problems[:_MOST_PROBLEMS]), fix=_FIX)
     if not keys:
         raise DatasetError(f"{Path(spec.path or '').name} has no rows", fix="a table needs one row per trial")
-    parts = [key.split("\0") for key in keys]
-    found.probes = tuple(sorted({part[0] for part in parts}))
-    found.models = tuple(sorted({part[3] for part in parts}))
-    found.examples = len({part[2] for part in parts})
     return found
 
 
@@ -101,8 +101,12 @@ def _order(found: Scan, keys: list[str], lines: "array[int]", spec: DatasetSpec)
     """Rank the rows in the order of records; yield a problem for each Trial that occurs twice."""
     order = sorted(range(len(keys)), key=keys.__getitem__)
     found.ranks = array("q", bytes(8 * len(keys)))
+    last = ""
     for rank, row in enumerate(order):
         found.ranks[row] = rank
+        example = keys[row].rsplit("\0", 2)[0]
+        found.examples += example != last
+        last = example
         if rank and keys[row] == keys[order[rank - 1]]:
             first, second = sorted((lines[order[rank - 1]], lines[row]))
             probe, _, name, model, repeat = keys[row].split("\0")
