@@ -74,6 +74,14 @@ def test_the_search_finds_text_far_inside_an_answer(page, visit):
     expect(rows(tab).first).to_contain_text("q017")
 
 
+def test_a_pattern_between_slashes_is_a_pattern_and_a_broken_one_says_so(page, visit):
+    tab = visit(page)
+    tab.get_by_role("searchbox").fill("/needle-(17|18)$/")
+    expect(said(tab)).to_have_text("4 of 120")
+    tab.get_by_role("searchbox").fill("/needle-(17/")
+    expect(said(tab)).to_contain_text("0 of 120 · Invalid regular expression")
+
+
 def test_a_search_without_a_match_says_so(page, visit):
     tab = visit(page, "#/?q=nowhere")
     expect(said(tab)).to_have_text("0 of 120")

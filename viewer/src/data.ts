@@ -1,5 +1,6 @@
 // The data blocks of the page: unpacked when they are needed, and parsed as data, never as markup or code.
 
+import type { Needle } from "./needle";
 import type { Head, Json } from "./types";
 
 export type Columns = Record<string, any[]>; // any: each column has its own type, see rows.py and *_page.py
@@ -75,8 +76,8 @@ export async function readIndex(head: Head): Promise<Columns> {
   return columns;
 }
 
-function holds(value: Json, needle: string): boolean {
-  if (typeof value === "string") return value.toLowerCase().includes(needle);
+function holds(value: Json, needle: Needle): boolean {
+  if (typeof value === "string") return needle.test(value);
   if (value === null || typeof value !== "object") return false;
   return Object.values(value).some((item) => holds(item as Json, needle));
 }
@@ -96,21 +97,22 @@ export class Bodies {
     return Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[place]]));
   }
 
-  // Calls `found` with rows whose texts hold `needle` (lower case), chunk by chunk, until `stop` says so.
-  async search(needle: string, found: (rows: number[], share: number) => void, stop: () => boolean): Promise<void> {
-    const spelt = JSON.stringify(needle).slice(1, -1);
-    const quick = !/[<\p{C}]/u.test(needle);
+  // Calls `found` with rows whose texts hold `needle`, chunk by chunk, until `stop` says so.
+  async search(needle: Needle, found: (rows: number[], share: number) => void, stop: () => boolean): Promise<void> {
+    // Most chunks can be told not to hold a word by their text as it is spelt, which spares parsing them.
+    const { literal } = needle;
+    const spelt = literal === null || /[<\p{C}]/u.test(literal) ? null : JSON.stringify(literal).slice(1, -1);
     for (let chunk = 0; chunk < this.starts.length; chunk++) {
       const text = await textOf(await block(`body-${chunk}`));
       if (stop()) return;
       const rows: number[] = [];
-      if (!quick || text.toLowerCase().includes(spelt)) this.matches(chunk, JSON.parse(text) as Columns, needle, rows);
+      if (spelt === null || text.toLowerCase().includes(spelt)) this.matches(chunk, JSON.parse(text) as Columns, needle, rows);
       found(rows, (chunk + 1) / this.starts.length);
       if (chunk % 4 === 3) await new Promise((resolve) => setTimeout(resolve));
     }
   }
 
-  private matches(chunk: number, columns: Columns, needle: string, rows: number[]): void {
+  private matches(chunk: number, columns: Columns, needle: Needle, rows: number[]): void {
     const end = (this.starts[chunk + 1] ?? this.rows) - this.starts[chunk];
     for (let place = 0; place < end; place++) {
       if (Object.values(columns).some((column) => holds(column[place] as Json, needle))) rows.push(this.starts[chunk] + place);

@@ -2,6 +2,7 @@
 
 import type { Bodies } from "./data";
 import { copy, h } from "./dom";
+import { needleOf } from "./needle";
 import { go, link, readRoute, withParameter } from "./route";
 import { count, words } from "./text";
 
@@ -32,7 +33,7 @@ export class FilterBar {
   private said: HTMLElement;
   private clear: HTMLButtonElement;
   private selects = new Map<string, HTMLSelectElement>();
-  private found: { needle: string; rows: Set<number>; share: number } = { needle: "", rows: new Set(), share: 1 };
+  private found = { needle: "", rows: new Set<number>(), share: 1, fault: null as string | null };
   private timer = 0;
 
   constructor(private options: FilterOptions) {
@@ -49,7 +50,7 @@ export class FilterBar {
     this.search = h("input", {
       type: "search",
       id: "search",
-      placeholder: "Search all texts  ( / )",
+      placeholder: "Search all texts: words or /pattern/",
       autocomplete: "off",
       spellcheck: "false",
       input: () => {
@@ -81,7 +82,7 @@ export class FilterBar {
       if (select.value !== value) select.value = value;
       return value || filter.always ? [{ filter, value }] : [];
     });
-    const needle = (query.get("q") ?? "").trim().toLowerCase();
+    const needle = (query.get("q") ?? "").trim();
     if (document.activeElement !== this.search) this.search.value = query.get("q") ?? "";
     if (needle !== this.found.needle) this.look(needle);
     const kept: number[] = [];
@@ -89,18 +90,19 @@ export class FilterBar {
       if (active.every(({ filter, value }) => filter.accepts(row, value)) && (!needle || this.found.rows.has(row))) kept.push(row);
     }
     const progress = this.found.share < 1 ? ` · searching ${Math.round(this.found.share * 100)}%` : "";
-    this.said.textContent = `${count(kept.length)} of ${count(this.options.rows)}${progress}`;
+    this.said.textContent = `${count(kept.length)} of ${count(this.options.rows)}${progress}${this.found.fault ? ` · ${this.found.fault}` : ""}`;
     this.clear.hidden = ![...query.keys()].some((name) => name !== "sort");
     return Int32Array.from(kept);
   }
 
   // Previews are searched at once, whole texts chunk by chunk.
-  private look(needle: string): void {
-    const found = { needle, rows: new Set<number>(), share: needle ? 0 : 1 };
+  private look(query: string): void {
+    const needle = needleOf(query);
+    const found = { needle: query, rows: new Set<number>(), share: needle && !needle.fault ? 0 : 1, fault: needle?.fault ?? null };
     this.found = found;
-    if (!needle) return;
+    if (!needle || needle.fault) return;
     for (let row = 0; row < this.options.rows; row++) {
-      if (this.options.preview(row).toLowerCase().includes(needle)) found.rows.add(row);
+      if (needle.test(this.options.preview(row))) found.rows.add(row);
     }
     let told = performance.now();
     void this.options.bodies

@@ -12,5 +12,5 @@ app.start().catch((error: unknown) => {
   const said = error instanceof Error ? error.message : String(error);
   document
     .getElementById("app")
-    ?.append(h("p", { class: "failure", role: "alert" }, `This page cannot be shown: ${said}. It needs a browser of 2023 or later.`));
+    ?.append(h("p", { class: "failure", role: "alert" }, `This page cannot be shown: ${said}. It needs a browser of 2024 or later.`));
 });
