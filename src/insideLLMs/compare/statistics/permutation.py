@@ -121,11 +121,7 @@ def permutation_test(units: Mapping[Unit, int], observed: Mapping[int, int], *, 
             return _result(n_informative, "exact", lattice.tails(target))
         step = float(lattice.step)
         if n_informative < MIN_NORMAL:
-            expanded = sorted(options for options, n in known for _ in range(n))
-            tails = convolution.enumerate_tails(expanded, target)
-            if tails is not None:
-                return _result(n_informative, "enumerated", tails)
-            return _result(n_informative, "monte_carlo", _drawn_tails(expanded, target, seed))
+            return _result(n_informative, *_few_tails(known, target, seed))
     variance = math.fsum(unit.variance * (common / unit.denominator) ** 2 * n for unit, n in informative.items())
     return _result(n_informative, "normal", _normal_tails(target, math.sqrt(variance), step))
 
@@ -149,13 +145,20 @@ def _scaled(options: Options, scale: int) -> Options:
     return tuple((top * scale, ways) for top, ways in options)
 
 
-def _drawn_tails(expanded: list[Options], target: int, seed: str) -> Tails:
-    """Draw in the one direction that both directions of a comparison agree on, so that their tails mirror."""
+def _few_tails(known: Sequence[tuple[Options, int]], target: int, seed: str) -> tuple[Method, Tails]:
+    """Enumerate, or draw where that is too much, in the one direction that both directions of a comparison agree on.
+
+    Their tails then mirror: neither what enumeration costs nor what is drawn depends on the direction asked for.
+    """
+    expanded = sorted(options for options, n in known for _ in range(n))
     mirrored = sorted(tuple((-top, ways) for top, ways in reversed(options)) for options in expanded)
-    if mirrored < expanded:
-        less, equal, more = convolution.draw_tails(mirrored, -target, seed)
-        return Tails(more, equal, less)
-    return convolution.draw_tails(expanded, target, seed)
+    is_turned = mirrored < expanded
+    if is_turned:
+        expanded, target = mirrored, -target
+    tails = convolution.enumerate_tails(expanded, target)
+    method: Method = "monte_carlo" if tails is None else "enumerated"
+    less, equal, more = tails or convolution.draw_tails(expanded, target, seed)
+    return method, Tails(more, equal, less) if is_turned else Tails(less, equal, more)
 
 
 def _normal_tails(target: int, deviation: float, step: float) -> Tails:
