@@ -117,7 +117,8 @@ def compare_runs(
     if spec.max_growth:
         basis = replace(basis, quantities=measure_quantities(paths, new, comparison.models, spec))
     comparison = msgspec.structs.replace(
-        comparison, warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], new[-1]))
+        comparison,
+        warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], new[-1]), *_stopped_early(new[-1])),
     )
     return Judged(
         comparison=comparison,
@@ -197,6 +198,12 @@ def _probes_that_differ(baseline: Path, candidate: Path) -> tuple[str, ...]:
     if not moved:
         return ()
     return (f"set up differently in the two runs, so their scores may differ for that: {', '.join(moved)}",)
+
+
+def _stopped_early(candidate: Path) -> tuple[str, ...]:
+    if "early_stop" not in read_manifest(candidate).notes:
+        return ()
+    return ("the candidate stopped early, so trials are missing; complete it: insidellms run ... --resume",)
 
 
 def _probes(manifest: Manifest) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """The retest: three fresh runs of each side, which alone decide."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from insideLLMs.api.again import Asker, Round, examples_of
 from insideLLMs.api.compare import GateOverrides, Judged, compare_runs
@@ -30,4 +33,9 @@ def retest(
     gate = GateOverrides(policy=judged.policy, fail_on="significant")
     pairs = {pair.baseline: pair.candidate for pair in judged.comparison.models if pair.baseline and pair.candidate}
     options = CompareOptions(pairs=pairs)
-    return compare_runs(fresh["baseline"], fresh["candidate"], options=options, gate=gate)
+    found = compare_runs(fresh["baseline"], fresh["candidate"], options=options, gate=gate)
+    first = judged.verdict.assessment
+    told = f"decided by {RUNS} fresh runs of each side alone"
+    if first is not None:
+        told += f"; the first comparison had a gate p of {first.p_gate:.2g}"
+    return replace(found, verdict=msgspec.structs.replace(found.verdict, remarks=(*found.verdict.remarks, told)))

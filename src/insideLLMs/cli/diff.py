@@ -173,8 +173,9 @@ def _ask_again(judged: Any, baseline: Path, candidate: Path, options: dict[str, 
         sides = Sides(baseline=baseline, candidate=candidate, folder=options["folder"].resolve(), into=into)
         seen = judged.basis.observed
         judged = rejudge(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
-    found = judged.verdict.assessment
-    if options["retest"] and found is not None and found.wants_retest:
+    found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
+    is_settled = confirmed is not None and bool(confirmed.items)  # by fresh answers already
+    if options["retest"] and found is not None and found.wants_retest and not is_settled:
         into = candidate.with_name(f"{candidate.resolve().name}.retest")
         console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")
         folder = options["folder"].resolve()

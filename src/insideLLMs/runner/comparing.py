@@ -1,6 +1,7 @@
-"""Two run directories compared from Python."""
+"""Run directories compared from Python."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from insideLLMs.api.compare import GateOverrides, Judged
@@ -11,7 +12,7 @@ Folder = str | os.PathLike[str]
 
 
 def compare_runs(
-    baseline: Folder,
+    baseline: Folder | Sequence[Folder],
     candidate: Folder,
     *,
     fail_on: str | None = None,
@@ -20,8 +21,10 @@ def compare_runs(
 ) -> Judged:
     """Compare two sealed run directories: what changed, and the gate's verdict.
 
+    Of several baseline runs, oldest first, the last is shown trial by trial and the statistics read all.
     The policy is the one in the candidate's experiment; `fail_on` and `tolerance` override it. Raises
     RunDirectoryError or CompareError.
     """
     gate = GateOverrides(fail_on=fail_on, tolerance=tolerance)
-    return compare_directories(Path(baseline), Path(candidate), options=options, gate=gate)
+    folders = (baseline,) if isinstance(baseline, str | os.PathLike) else baseline
+    return compare_directories([Path(folder) for folder in folders], Path(candidate), options=options, gate=gate)
