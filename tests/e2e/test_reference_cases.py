@@ -1,7 +1,10 @@
 """The published and independently computed cases, from tables through `import` and `diff --json`, to 1e-9."""
 
+import msgspec
 import pytest
 
+from insideLLMs.core import canonical
+from insideLLMs.report.json_document import DiffDocument
 from support.command import insidellms
 from support.tables import flips, imported, row
 
@@ -116,3 +119,12 @@ def test_clusters_are_relabelled_as_one_and_widen_the_interval(tmp_path):
     assert found["high"] - found["low"] > apart["high"] - apart["low"]
     # sums -2, 1, -1, -1: of the 16 ways to flip the clusters one is below -3 and three are at it
     assert found["p_worse"] == pytest.approx((1 + 3 / 2) / 16, abs=PLACES)
+
+
+def test_the_document_is_what_its_schema_is_made_of(tmp_path):
+    before, after = flips("p", 3, 1, 20)
+    imported(tmp_path, "before", before)
+    imported(tmp_path, "after", after)
+    done = insidellms("diff", "before", "after", "--json", "--max-growth", "characters=1", cwd=tmp_path)
+    decoded = msgspec.json.decode(done.out, type=DiffDocument)
+    assert canonical.pretty(decoded) == done.out.encode()
