@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from insideLLMs.core.types import Response, ToolCall
 from support.compared_runs import record
 from support.viewer_pages import diff_page
 
@@ -91,6 +92,20 @@ def test_json_answers_are_compared_as_values(page, visit):
     expect(tab.locator("article")).to_contain_text("differs at 1 path")
     expect(tab.locator(".paths")).to_contain_text("$.year")
     expect(tab.locator("article del:visible")).to_have_text(["1815"])
+
+
+def test_tool_calls_are_compared_and_their_ids_are_not(visit):
+    def calling(city, number):
+        return Response(tool_calls=(ToolCall(name="weather", arguments={"city": city}, id=number),))
+
+    before = [record("moved", response=calling("Rome", "1")), record("same", response=calling("Rome", "1"))]
+    after = [record("moved", response=calling("Oslo", "2")), record("same", response=calling("Rome", "2"))]
+    page = diff_page(before, after)[0]
+    tab = visit(page, "#/example/logic/d/moved/m/0")
+    expect(tab.get_by_role("group", name="Tool calls of the candidate").locator("ins")).to_have_text(["Oslo"])
+    same = visit(page, "#/example/logic/d/same/m/0")
+    expect(same.locator("article")).to_contain_text("weather")
+    expect(same.get_by_text("Tool calls that differ")).to_have_count(0)
 
 
 def test_an_edited_prompt_and_a_lone_trial_are_shown_for_what_they_are(page, visit):

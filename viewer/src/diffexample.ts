@@ -3,7 +3,7 @@
 import { diffTexts } from "./difftext";
 import { h } from "./dom";
 import * as parts from "./parts";
-import { decimal, line, shown } from "./text";
+import { decimal, line, pretty, shown } from "./text";
 import type { Answer, Scores } from "./types";
 
 let inline = false; // how answers are shown; kept from one example to the next
@@ -83,7 +83,23 @@ export function answersPart(body: Record<string, any>, sides: ({ word: string; t
         ...found.paths.slice(0, 20).flatMap((path, place) => [place ? ", " : "", h("code", {}, line(path))]),
       )
     : null;
-  return [parts.section("Answers", h("p", { class: "said" }, `Compared ${found.how}. `, toggle), paths, two, one)];
+  return [
+    parts.section("Answers", h("p", { class: "said" }, `Compared ${found.how}. `, toggle), paths, two, one),
+    ...callsPart(before, after),
+  ];
+}
+
+// Tool calls that differ, ids aside: those are new with every answer.
+function callsPart(before: Answer | null, after: Answer | null): Node[] {
+  const [left, right] = [before, after].map((answer) =>
+    pretty((answer?.tool_calls ?? []).map((call) => ({ name: call.name, arguments: call.arguments ?? {} }))),
+  );
+  if (left === right) return [];
+  const found = diffTexts(left, right);
+  const two = [parts.block("Tool calls of the baseline", found.before), parts.block("Tool calls of the candidate", found.after)];
+  return [
+    parts.section("Tool calls that differ", h("p", { class: "said" }, `Compared ${found.how}.`), h("div", { class: "columns" }, ...two)),
+  ];
 }
 
 export function scoresPart(body: Record<string, any>): Node[] {
