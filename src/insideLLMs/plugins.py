@@ -48,14 +48,17 @@ PROVIDERS = {
 }
 PROBES = {
     "logic": "insideLLMs.probes.logic:LogicProbe",
+    "attack": "insideLLMs.probes.attack:AttackProbe",
     "contains": "insideLLMs.probes.contains:ContainsProbe",
     "edit_similarity": "insideLLMs.probes.likeness:EditSimilarityProbe",
     "equals": "insideLLMs.probes.exact:EqualsProbe",
     "f1": "insideLLMs.probes.likeness:F1Probe",
     "function": "insideLLMs.probes.function:FunctionProbe",
+    "jailbreak": "insideLLMs.probes.attack:JailbreakProbe",
     "json_path": "insideLLMs.probes.structured:JsonPathProbe",
     "json_schema": "insideLLMs.probes.structured:JsonSchemaProbe",
     "numeric": "insideLLMs.probes.exact:NumericProbe",
+    "prompt_injection": "insideLLMs.probes.attack:PromptInjectionProbe",
     "regex": "insideLLMs.probes.exact:RegexProbe",
     "rouge": "insideLLMs.probes.likeness:RougeProbe",
     "usage": "insideLLMs.probes.exact:UsageProbe",

@@ -63,3 +63,17 @@ def test_a_function_that_is_not_there_is_told_before_anything_is_asked(tmp_path)
     done = insidellms("run", "e.yaml", cwd=tmp_path)
     assert done.code == 1
     assert "checks.py" in done.err
+
+
+@pytest.mark.parametrize("name", ["attack", "prompt_injection", "jailbreak"])
+def test_a_probe_that_comes_with_examples_runs_without_a_dataset(name, tmp_path):
+    write_files(tmp_path, {"e.yaml": f"model: dummy\nprobes: [{{type: {name}}}]\n"})
+    done = insidellms("run", "e.yaml", "--run-dir", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert len(records_of(tmp_path / "out")) >= 50
+
+
+def test_info_tells_how_well_the_refusal_detector_was_measured_to_do(tmp_path):
+    told = insidellms("info", "attack", "--json", cwd=tmp_path).json
+    assert told["measured"]["held_out_sensitivity"]["value"] >= 0.9
+    assert "held_out_specificity" in insidellms("info", "attack", cwd=tmp_path).out

@@ -1,10 +1,12 @@
 """`insidellms info`: one plug-in, or one run directory."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import expand
@@ -29,7 +31,8 @@ def command(name: str, *, as_json: bool) -> int:
 def _told(fact: dict[str, Any]) -> str:
     if "arguments" in fact:
         arguments = "".join(f"\n  {argument}" for argument in fact["arguments"]) or " none"
-        return f"{fact['kind']} {fact['name']}, from {fact['origin']}\n\n{fact['doc']}\n\narguments:{arguments}"
+        told = f"{fact['kind']} {fact['name']}, from {fact['origin']}\n\n{fact['doc']}\n\narguments:{arguments}"
+        return f"{told}\n\nmeasured: {json.dumps(fact['measured'], indent=2)}" if "measured" in fact else told
     import yaml  # noqa: PLC0415 - only here
 
     plain = {key: value for key, value in fact.items() if value not in (None, {}, [], ())}
@@ -41,6 +44,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _measured(factory: Any) -> dict[str, Any]:
+    """Read how well a scorer was measured to do, where the class names a file of the package that says so."""
+    name = getattr(factory, "measurement", None)
+    return {"measured": json.loads((Path(insideLLMs.__file__).parent / name).read_bytes())} if name else {}
 
 
 def _plugin_facts(name: str) -> list[dict[str, Any]]:
@@ -56,6 +65,7 @@ def _plugin_facts(name: str) -> list[dict[str, Any]]:
             signature = inspect.signature(factory)
             arguments = [str(parameter) for parameter in signature.parameters.values()]
             facts.append({**registry.info(name), "doc": inspect.getdoc(factory) or "", "arguments": arguments})
+            facts[-1].update(_measured(factory))
     if not facts:
         names = sorted({known for registry in registries for known in registry.list()})
         near = plugins.nearest(name, names)

@@ -55,7 +55,7 @@ class Datasets:
         elif self._declared is not None:
             names = list(self._declared)
         else:
-            names = [self._shipped(entry, factory)]
+            names = self._shipped(entry, factory)
         self._used.update(name for name in names if name)
         return tuple(dict.fromkeys(name for name in names if name))
 
@@ -70,14 +70,18 @@ class Datasets:
         only = entry.text("path") if set(entry.value) == {"path"} else None
         return only if only in self.specs else None
 
-    def _shipped(self, entry: Entry, factory: Factory | None) -> str | None:
+    def _shipped(self, entry: Entry, factory: Factory | None) -> list[str | None]:
+        """Take in what a probe's class comes with: its `default_dataset`, or what its `dataset_for(args)` names."""
+        choose = getattr(factory, "dataset_for", None)
         default = getattr(factory, "default_dataset", None)
+        paths = choose(entry.args) if callable(choose) else (default,) if isinstance(default, str) else ()
         module = sys.modules.get(getattr(factory, "__module__", "").partition(".")[0])
-        if isinstance(default, str) and module is not None and module.__file__:
-            return self._add(Entry(entry.path, {"path": str(Path(module.__file__).parent / default)}))
+        if paths and module is not None and module.__file__:
+            folder = Path(module.__file__).parent
+            return [self._add(Entry(entry.path, {"path": str(folder / path)})) for path in paths]
         if factory is not None:
             self.findings.add(entry.path, "has no dataset", "add 'dataset: {path: ...}' here or beside the probes")
-        return None
+        return []
 
     def _add(self, entry: Entry, *, alone: bool = False) -> str | None:
         """Take in a dataset and return its name; one that must stand `alone` may not be given twice."""
