@@ -79,7 +79,7 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
         reasons=(*reasons, *_listed(comparison)),
         rules=rules,
         growth=growth,
-        look_first=_look_first(comparison, rules),
+        look_first=_look_first(comparison, rules, basis),
         assessment=_assess(comparison, spec, rules, basis),
         states=transitions(basis.observed.tally, tuple(basis.observed.probes)) if basis is not None else None,
         noise=basis.floor if basis is not None else None,
@@ -182,15 +182,25 @@ def _listed(comparison: Comparison) -> list[str]:
     return [f"listed, not counted: {', '.join(listed)}"] if listed else []
 
 
-def _look_first(comparison: Comparison, rules: Sequence[Rule]) -> tuple[TrialName, ...]:
+def _look_first(comparison: Comparison, rules: Sequence[Rule], basis: Basis | None) -> tuple[TrialName, ...]:
+    """Name the Trials to look at first: of confirmed items, then of the probes that failed the gate, then of all."""
     blamed = {rule.scope: blamed_classes(rule) for rule in rules}
     rest = blamed.get(None, frozenset())
-    trials = (
+    confirmed = {(item.probe, item.example_id) for item in (basis.confirmed.items if basis and basis.confirmed else ())}
+    fired = {branch.probe for rule in rules if rule.assessment for branch in rule.assessment.branches if branch.fired}
+
+    def rank(trial: TrialName) -> int:
+        names = {trial.probe, f"{trial.probe} · {trial.models.candidate}"}
+        if any((name, trial.example_id) in confirmed for name in names):
+            return 0
+        return 1 if names & fired else 2
+
+    trials = [
         change.trial
         for change in comparison.changes.listed
         if not change.waived and change.kind in blamed.get(change.trial.probe, rest)
-    )
-    return tuple(trial for trial, _ in zip(trials, range(_LOOK_FIRST), strict=False))
+    ]
+    return tuple(sorted(trials, key=rank)[:_LOOK_FIRST])
 
 
 def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], basis: Basis | None) -> Assessment | None:

@@ -146,3 +146,15 @@ def test_a_quantity_that_was_not_measured_is_inconclusive():
     found = verdict(run(), run(), spec, quantities={"latency_ms": grown})
     assert found.state == "failed"
     assert found.growth[0].measured_by == "typical"
+
+
+def test_the_examples_to_look_at_first_are_those_of_the_probe_that_failed():
+    def mixed(bad, good):
+        trials = [("a", i, i >= good) for i in range(100)] + [("b", i, i >= bad) for i in range(100)]
+        return view([record(f"e{i:03}", probe=probe, passed=passed) for probe, i, passed in trials])
+
+    found = verdict(mixed(0, 0), mixed(30, 2), GateSpec(fail_on="significant"))
+    assert {trial.probe for trial in found.look_first} == {"b"}
+    confirmed = Confirmed(selected=2, items=(item(probe="a"),))
+    found = verdict(mixed(0, 0), mixed(30, 2), GateSpec(fail_on="significant"), confirmed=confirmed)
+    assert (found.look_first[0].probe, found.look_first[0].example_id) == ("a", "e000")
