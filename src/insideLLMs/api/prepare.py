@@ -80,8 +80,10 @@ class _FileSource:
         )
 
 
-def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None) -> Prepared:
+def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None, asks_models: bool = True) -> Prepared:
     """Make, read, hash, plan and check. Blocks while it reads datasets and starts models.
+
+    Where no model will be asked (a replay), none needs its key.
 
     Raises ConfigError, PluginError, DatasetError, ModelError or NothingToDoError.
     """
@@ -113,7 +115,8 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None)
         model_identities=identities,
         probe_identities=probe_identities,
     )
-    _check_models(members)
+    if asks_models:
+        _check_models(members)
     _check_examples(experiment, probes, datasets)
     return Prepared(
         experiment=experiment,

@@ -6,13 +6,17 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from insideLLMs.api.answers import AnswerOptions, open_answers
+from insideLLMs.api.budget import count_spent, make_budget
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.types import Experiment, JsonValue, expand
+from insideLLMs.execute.answers import AnswerStore
+from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine, Sink, Work
 from insideLLMs.execute.progress import Progress, ProgressCallback
 from insideLLMs.plan import Trial
@@ -41,6 +45,7 @@ class RunOptions:
     salvage: bool = False
     handle_signals: bool = False
     notes: Mapping[str, JsonValue] | None = None
+    answers: AnswerOptions = field(default_factory=AnswerOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,14 @@ class Run:
     manifest: Manifest
     summary: "Summary"
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What a run draws on beside its models: answers that need no call, and what it may spend."""
+
+    answers: AnswerStore | None = None
+    budget: Budget | None = None
 
 
 async def arun(
@@ -65,9 +78,11 @@ async def arun(
 
     Raises InsideLLMsError; the run directory can then be resumed.
     """
-    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts)
+    options = options or RunOptions()
+    asks_models = options.answers.replay is None
+    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts, asks_models=asks_models)
     try:
-        return await run_prepared(prepared, options or RunOptions(), progress)
+        return await run_prepared(prepared, options, progress)
     finally:
         await prepared.aclose()
 
@@ -82,6 +97,7 @@ async def run_prepared(
 ) -> Run:
     """Execute and seal what was prepared."""
     plan = prepared.plan
+    budget = make_budget(prepared)
     path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
     directory = await asyncio.to_thread(
         RunDirectory.open,
@@ -100,15 +116,19 @@ async def run_prepared(
         )
         preloading = asyncio.create_task(_preload_sealing())
         try:
-            await execute(
-                prepared,
-                directory.journal,
-                progress,
-                resumed=directory.journal.resumed,
-                data_of=data_of,
-                probe_options=probe_options,
-                handle_signals=options.handle_signals,
-            )
+            with open_answers(options.answers, is_resumed=options.resume) as answers:
+                await execute(
+                    prepared,
+                    directory.journal,
+                    progress,
+                    resumed=directory.journal.resumed,
+                    data_of=data_of,
+                    probe_options=probe_options,
+                    handle_signals=options.handle_signals,
+                    supply=Supply(
+                        answers=answers, budget=await asyncio.to_thread(count_spent, budget, directory.journal)
+                    ),
+                )
             sealing = await preloading
         except InsideLLMsError as error:
             error.run_dir = path
@@ -126,7 +146,7 @@ async def _preload_sealing() -> Any:
     return await asyncio.to_thread(importlib.import_module, "insideLLMs.api.seal")
 
 
-async def execute(
+async def execute(  # noqa: PLR0913 - each says another thing of the run
     prepared: Prepared,
     sink: Sink,
     progress: ProgressCallback | None,
@@ -135,6 +155,7 @@ async def execute(
     data_of: Callable[[Trial], Any] | None = None,
     probe_options: Mapping[str, Any] | None = None,
     handle_signals: bool = False,
+    supply: Supply | None = None,
 ) -> None:
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
     work = Work(
@@ -145,6 +166,8 @@ async def execute(
         execution=prepared.experiment.execution,
         data_of=data_of or example_data,
         probe_options=probe_options or {},
+        answers=supply.answers if supply else None,
+        budget=supply.budget if supply else make_budget(prepared),
     )
     counts = Progress(progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
     engine = Engine(work, sink, counts, prepared.threads)

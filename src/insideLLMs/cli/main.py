@@ -32,6 +32,7 @@ COMMANDS = {
     "export": ("export", "Write a run's records as CSV or JSONL."),
     "schema": ("schema", "Print a JSON Schema of a file that insideLLMs reads or writes."),
     "model": ("model", "Fetch and list embedded models."),
+    "cache": ("cache", "Look at the response cache, or clear it out."),
     "completion": ("completion", "Print the shell's completion script."),
 }
 

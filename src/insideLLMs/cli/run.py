@@ -68,6 +68,15 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. gate.fail_on=changes."
 )
+@click.option(
+    "--cache",
+    type=click.Choice(["off", "read", "refresh"]),
+    default="off",
+    show_default=True,
+    help="Take answers from the response cache, or ask anew and refresh it.",
+)
+@click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
+@click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; ask nothing.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked, and at what cost; ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -99,6 +108,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, as_json: bool, quiet: bool) -> int:
+    from insideLLMs.api.answers import AnswerOptions  # noqa: PLC0415 - slow
     from insideLLMs.api.run import RunOptions, arun  # noqa: PLC0415 - slow
 
     terms = RunOptions(
@@ -108,6 +118,7 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
         overwrite=options["overwrite"],
         salvage=options["salvage"],
         handle_signals=True,
+        answers=AnswerOptions(cache=options["cache"], record=options["record"], replay=options["replay"]),
     )
     if terms.resume and terms.run_dir is None:
         raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")

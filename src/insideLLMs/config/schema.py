@@ -9,7 +9,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 from insideLLMs.config.struct_schema import STRICT, struct_model
-from insideLLMs.core.types import GateSpec, JsonValue
+from insideLLMs.core.types import GateSpec, JsonValue, PriceSpec
 
 Args = Annotated[
     dict[str, Any], Field(description="Arguments of the plug-in; `insidellms info NAME` lists those it takes.")
@@ -75,6 +75,17 @@ class ProbeEntry(_Strict):
     datasets: "list[DatasetRef] | None" = Field(default=None, description="Its own datasets, or names of `datasets`.")
 
 
+PriceEntry = struct_model(
+    PriceSpec,
+    "PriceEntry",
+    {
+        "input": "Dollars per million tokens of input.",
+        "output": "Dollars per million tokens of output.",
+        "cached": "Dollars per million tokens of input that the provider had cached.",
+    },
+)
+
+
 class ExecutionEntry(_Strict):
     """How to run; none of it changes what is asked."""
 
@@ -87,7 +98,17 @@ class ExecutionEntry(_Strict):
     retry_budget: FiniteFloat = Field(
         default=2.0, ge=0, description="Bounds retries in the run, as a share of its Trials."
     )
-    requests_per_minute: FiniteFloat | None = Field(default=None, gt=0, description="A limit per model.")
+    requests_per_minute: FiniteFloat | None = Field(
+        default=None, gt=0, description="A limit for all models of one provider account."
+    )
+    tokens_per_minute: FiniteFloat | None = Field(
+        default=None, gt=0, description="A limit for all models of one provider account, input and output."
+    )
+    max_tokens: int | None = Field(default=None, ge=1, description="Stops the run once its answers used so many.")
+    max_cost_usd: FiniteFloat | None = Field(default=None, gt=0, description="Stops the run once it cost so much.")
+    prices: dict[str, PriceEntry] | None = Field(  # type: ignore[valid-type] # made of a Struct
+        default=None, description="Prices by model id, in place of the `prices` extra's table."
+    )
     stop_on_error: bool = Field(default=False, description="Stop at the first Trial that fails.")
     telemetry: bool = Field(default=True, description="Write telemetry.jsonl: latency, attempts, queueing.")
 

@@ -17,6 +17,7 @@
     │   ├── JournalError            a journal damaged in the middle
     │   ├── PlanMismatchError       a resume of another experiment
     │   └── StorageError            the disk refused a write
+    ├── SandboxError                a program that cannot be run in isolation here
     ├── CompareError                two runs that cannot be compared
     ├── ModelError                  one failed call to a model; `status`, `retryable`, `fatal` say what follows
     │   ├── RateLimitError          429 and its kin
@@ -27,9 +28,12 @@
     │   ├── RequestRefusedError     4xx: this request is wrong
     │   ├── AuthError               401, 403; fatal
     │   ├── ModelNotFoundError      404; fatal
+    │   ├── CassetteMissError       the cassette that is replayed lacks an answer; fatal
     │   └── ModelUnavailableError   a missing extra or missing weights; fatal
     ├── ProbeExecutionError         a Trial failed under `stop_on_error`
     │   └── TrialTimeoutError       (also TimeoutError)
+    ├── BudgetSpentError            the run reached its max_tokens or max_cost_usd; it can be resumed
+    ├── CassetteError               a cassette that cannot be read or written
     ├── InterruptedRunError         the run was asked to stop; it can be resumed (exit 130)
     └── NothingToDoError            no examples, no trials, no answers: never a green run
 """
@@ -157,12 +161,24 @@ class StorageError(RunDirectoryError):
     """The disk refused a read or a write."""
 
 
+class SandboxError(InsideLLMsError):
+    """A program that cannot be run in isolation on this machine."""
+
+
 class CompareError(InsideLLMsError):
     """Two runs that cannot be compared as asked."""
 
 
 class NothingToDoError(InsideLLMsError):
     """Nothing was selected or nothing was answered; reported as an error so that it can never pass for success."""
+
+
+class BudgetSpentError(InsideLLMsError):
+    """The run spent what it may; what is done is kept and can be resumed."""
+
+
+class CassetteError(InsideLLMsError):
+    """A cassette that cannot be read or written."""
 
 
 class InterruptedRunError(InsideLLMsError):
@@ -237,6 +253,12 @@ class AuthError(ModelError):
 
 class ModelNotFoundError(ModelError):
     """The provider does not have this model, or nothing answers at this path."""
+
+    fatal = True
+
+
+class CassetteMissError(ModelError):
+    """The cassette that stands in for the models lacks an answer."""
 
     fatal = True
 

@@ -131,6 +131,20 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     value: JsonValue = None
 
 
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request as it was sent, and its answer.
+
+    `key` identifies the request, `model_digest` the model with all its parameters; `model` is its label.
+    """
+
+    key: str
+    model: str
+    model_digest: str
+    repeat: int = 0
+    request: Request
+    response: Response
+
+
 class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One input of a Dataset; `expected` lists the accepted answers, `fields` holds whatever else it came with."""
 
@@ -193,15 +207,22 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The volatile facts of a Trial, from a monotonic clock.
 
-    `latency_ms` is the answering attempt alone, `queued_ms` the wait for a free slot, `retry_ms` failed
-    attempts and the waits between them; `started_at` is UTC, ISO 8601.
+    `latency_ms` is the answering attempt alone, of which `connect_ms` went into a new connection and
+    `first_byte_ms` passed until the answer began; `queued_ms` is the wait for a free slot, `retry_ms` failed
+    attempts and the waits between them; `started_at` is UTC, ISO 8601. `cached` answers were not asked for: they
+    have no attempts and no latency.
     """
 
     started_at: str | None = None
     latency_ms: float | None = None
     queued_ms: float | None = None
     retry_ms: float | None = None
+    connect_ms: float | None = None
+    first_byte_ms: float | None = None
     attempts: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,11 +300,21 @@ class ProbeSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     datasets: tuple[str, ...] = ()
 
 
+class PriceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a model costs, in dollars per million tokens; `cached` is for input that the provider had cached."""
+
+    input: Annotated[float, msgspec.Meta(ge=0)]
+    output: Annotated[float, msgspec.Meta(ge=0)]
+    cached: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
 class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to run; none of it changes what is asked, so none of it is part of the run's identity.
 
     `concurrency` counts Trials in flight per model. `timeout_s` bounds a Trial, retries included;
     `attempt_timeout_s` bounds one call. `retry_budget` bounds retries in the run as a share of its Trials.
+    Rates per minute hold for all models of one provider account together. `max_tokens` and `max_cost_usd` stop
+    the run once its answers have used that much; `prices` by model id take the place of the price table.
     """
 
     concurrency: int = 16
@@ -292,6 +323,10 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_attempts: int = 6
     retry_budget: float = 2.0
     requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    max_tokens: int | None = None
+    max_cost_usd: float | None = None
+    prices: dict[str, PriceSpec] | None = None
     stop_on_error: bool = False
     telemetry: bool = True
 

@@ -7,6 +7,7 @@ before it is scored and before its worker asks again, so a killed process costs 
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,10 +27,15 @@ from insideLLMs.core.types import (
     Response,
     ResultStatus,
     Telemetry,
+    Usage,
 )
+from insideLLMs.execute.adapt import UserModel
+from insideLLMs.execute.answers import AnswerStore
+from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.retry import RetryBudget, RetryPolicy
 from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.trial import Examination, FatalError, Lane, Scoring, TrialClock, ask, examine, score
 from insideLLMs.plan import Plan, Trial, record_of
 
@@ -90,6 +96,8 @@ class Work:
     execution: ExecutionSpec
     data_of: Callable[[Trial], Any]
     probe_options: Mapping[str, Any] = field(default_factory=dict)
+    answers: AnswerStore | None = None
+    budget: Budget | None = None
 
 
 class Engine:
@@ -102,6 +110,7 @@ class Engine:
         self._threads = threads
         self._scoring = Scoring(threads=threads, timeout_s=work.execution.timeout_s)
         self._flusher = _Flusher(sink)
+        self._throttles = _throttles(work)
         self._error: InsideLLMsError | None = None
         self.stopping = False
 
@@ -128,15 +137,35 @@ class Engine:
     def _lane(self, name: str, member: Member, retries: RetryBudget) -> Lane:
         execution = self._work.execution
         policy = RetryPolicy(
-            max_attempts=execution.max_attempts, attempt_timeout_s=execution.attempt_timeout_s, budget=retries
+            max_attempts=execution.max_attempts,
+            attempt_timeout_s=execution.attempt_timeout_s,
+            budget=retries,
+            throttle=self._throttles[name],
         )
-        return Lane(id=name, model=member.model, system=member.system, policy=policy, timeout_s=execution.timeout_s)
+        answers = self._work.answers
+        if answers is not None and isinstance(member.model, UserModel) and not answers.takes_user_code:
+            answers = None
+        return Lane(
+            id=name,
+            model=member.model,
+            system=member.system,
+            policy=policy,
+            timeout_s=execution.timeout_s,
+            digest=self._work.plan.digests[f"model:{name}"],
+            answers=answers,
+            spend=None if self._work.budget is None else functools.partial(self._spend, name),
+        )
+
+    def _spend(self, model: str, usage: Usage | None) -> None:
+        assert self._work.budget is not None
+        reached = self._work.budget.spend(model, usage)
+        if reached is not None and not self.stopping:
+            self.stop(reached)
 
     def _start_lane(self, lanes: asyncio.TaskGroup, lane: Lane) -> None:
         trials = self._trials(lane.id)
-        pacer = _Pacer(self._work.execution.requests_per_minute)
         for _ in range(min(self._work.execution.concurrency, self._work.plan.total)):
-            lanes.create_task(self._work_off(lane, trials, pacer))
+            lanes.create_task(self._work_off(lane, trials))
 
     def _trials(self, model: str) -> Iterator[Trial]:
         """Yield this model's missing Trials as the datasets stream by."""
@@ -150,15 +179,14 @@ class Engine:
                         digest = digest or example.digest()
                         yield plan.trial(group, index, example, digest)
 
-    async def _work_off(self, lane: Lane, trials: Iterator[Trial], pacer: "_Pacer") -> None:
+    async def _work_off(self, lane: Lane, trials: Iterator[Trial]) -> None:
         for worked, trial in enumerate(trials, start=1):
             if self.stopping:
                 return
             if not self._sink.durable and worked % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
-            queued_s = await pacer.wait()
             try:
-                outcome = await self._outcome(lane, trial, TrialClock(queued_s))
+                outcome = await self._outcome(lane, trial, TrialClock())
             except FatalError as fatal:
                 self.stop(fatal.error)
                 return
@@ -177,7 +205,7 @@ class Engine:
         answer = await ask(lane, probe, trial, clock)
         if isinstance(answer, Outcome):
             return answer
-        telemetry = clock.telemetry()
+        telemetry = clock.telemetry(answer[1].usage)
         try:
             self._sink.append_answer(trial.index, *answer, telemetry)
         except CanonicalError as error:
@@ -204,6 +232,23 @@ class Engine:
         self._progress.finished(outcome.status, model=trial.model, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
             self.stop(_stop_error(record))
+
+
+def _throttles(work: Work) -> dict[str, Throttle]:
+    """Return a throttle per model: one and the same for models of one provider account."""
+    accounts: dict[str, list[str]] = {}
+    for name, member in work.models.items():
+        account = getattr(member.model, "account", None)
+        accounts.setdefault(account() if callable(account) else f"model {name}", []).append(name)
+    throttles: dict[str, Throttle] = {}
+    for names in accounts.values():
+        shared = Throttle(
+            len(names) * work.execution.concurrency,
+            requests_per_minute=work.execution.requests_per_minute,
+            tokens_per_minute=work.execution.tokens_per_minute,
+        )
+        throttles.update(dict.fromkeys(names, shared))
+    return throttles
 
 
 def _stop_error(record: Record) -> ProbeExecutionError:
@@ -270,21 +315,3 @@ class _Flusher:
             if time.monotonic() >= self._sync_at:
                 await asyncio.to_thread(self._sink.sync)
                 self._sync_at = time.monotonic() + SYNC_EVERY_S
-
-
-class _Pacer:
-    """Spaces calls evenly, so that no minute sees more than `per_minute` of them."""
-
-    def __init__(self, per_minute: float | None) -> None:
-        self._gap_s = 60 / per_minute if per_minute else 0.0
-        self._next = 0.0
-
-    async def wait(self) -> float:
-        """Wait for the next slot; return the seconds waited."""
-        if not self._gap_s:
-            return 0.0
-        now = time.monotonic()
-        slot = max(now, self._next)
-        self._next = slot + self._gap_s
-        await asyncio.sleep(slot - now)
-        return slot - now

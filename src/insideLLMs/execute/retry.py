@@ -9,9 +9,11 @@ import random
 import time
 from dataclasses import dataclass, field
 
-from insideLLMs.core.errors import ModelError, ModelTimeoutError
+from insideLLMs.core.call_facts import CallFacts, current_call
+from insideLLMs.core.errors import ModelError, ModelTimeoutError, RateLimitError
 from insideLLMs.core.protocols import AsyncModel
-from insideLLMs.core.types import Request, Response
+from insideLLMs.core.types import Request, Response, Usage
+from insideLLMs.execute.throttle import Throttle
 
 BASE_WAIT_S = 0.5
 MAX_WAIT_S = 30.0
@@ -33,11 +35,33 @@ class RetryBudget:
 
 @dataclass(slots=True)
 class Attempts:
-    """What the attempts of one Trial took, in seconds of a monotonic clock."""
+    """What the attempts of one Trial took, in seconds of a monotonic clock.
+
+    `deadline` is the Trial's own, which stands still while the Trial waits for its turn.
+    """
 
     count: int = 0
     answer_s: float | None = None
     retry_s: float = 0.0
+    queued_s: float = 0.0
+    cached: bool = False
+    usage: Usage | None = None
+    facts: CallFacts = field(default_factory=CallFacts)
+    deadline: asyncio.Timeout | None = None
+
+    async def wait_in(self, throttle: Throttle) -> None:
+        """Wait for a place; the time does not count against the Trial."""
+        until = None if self.deadline is None else self.deadline.when()
+        if self.deadline is not None and until is not None:
+            self.deadline.reschedule(None)
+        started = time.monotonic()
+        try:
+            await throttle.enter()
+        finally:
+            waited = time.monotonic() - started
+            self.queued_s += waited
+            if self.deadline is not None and until is not None and not self.deadline.expired():
+                self.deadline.reschedule(until + waited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +71,7 @@ class RetryPolicy:
     max_attempts: int
     attempt_timeout_s: float | None
     budget: RetryBudget
+    throttle: Throttle
     jitter: random.Random = field(default_factory=random.Random)
 
     def wait_s(self, error: ModelError, attempt: int) -> float:
@@ -58,10 +83,12 @@ class RetryPolicy:
     async def call(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
         """Ask until an answer comes, the error is final, or attempts or budget run out; then raise ModelError."""
         while True:
+            if not self.throttle.try_enter():
+                await attempts.wait_in(self.throttle)
             attempts.count += 1
             started = time.monotonic()
             try:
-                response = await self._attempt(model, request, repeat)
+                response = await self._watched(model, request, repeat, attempts)
             except ModelError as error:
                 if not error.retryable or attempts.count >= self.max_attempts or not self.budget.spend():
                     attempts.retry_s += time.monotonic() - started
@@ -71,6 +98,23 @@ class RetryPolicy:
             else:
                 attempts.answer_s = time.monotonic() - started
                 return response
+
+    async def _watched(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
+        """Make one attempt from a place in the throttle, and tell the throttle what came of it."""
+        attempts.facts = CallFacts()
+        mark = current_call.set(attempts.facts)
+        began = time.monotonic()
+        rejected, tokens = False, 0
+        try:
+            response = await self._attempt(model, request, repeat)
+            tokens = _tokens(response.usage)
+        except ModelError as error:
+            rejected = isinstance(error, RateLimitError)
+            raise
+        finally:
+            current_call.reset(mark)
+            self.throttle.leave(began=began, rejected=rejected, tokens=tokens, blocked_s=attempts.facts.blocked_s)
+        return response
 
     async def _attempt(self, model: AsyncModel, request: Request, repeat: int) -> Response:
         if self.attempt_timeout_s is None:
@@ -82,3 +126,7 @@ class RetryPolicy:
             if limit.expired():
                 raise ModelTimeoutError(f"no answer within {self.attempt_timeout_s:g} s") from error
             raise
+
+
+def _tokens(usage: Usage | None) -> int:
+    return 0 if usage is None else (usage.input_tokens or 0) + (usage.output_tokens or 0)

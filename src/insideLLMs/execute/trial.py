@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import InsideLLMsError, ModelError
+from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, ModelError
 from insideLLMs.core.protocols import AsyncModel, Probe, PromptProbe
-from insideLLMs.core.types import Failure, Outcome, Request, Response, ResultStatus, Scores, Telemetry
+from insideLLMs.core.types import Exchange, Failure, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
+from insideLLMs.execute.answers import AnswerStore, request_key
 from insideLLMs.execute.retry import Attempts, RetryPolicy
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.plan import Trial
@@ -42,27 +43,71 @@ class Lane:
     system: str | None
     policy: RetryPolicy
     timeout_s: float | None
+    digest: str = ""
+    answers: AnswerStore | None = None
+    spend: Callable[[Usage | None], None] | None = None
+
+    async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
+        """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
+        sent = with_system(request, self.system)
+        key = ""
+        if self.answers is not None:
+            key = request_key(self.digest, sent, trial.repeat)
+            found = self.answers.find(key, self.digest)
+            if found is not None:
+                attempts.cached = True
+                return found
+            if self.answers.closed:
+                raise CassetteMissError(
+                    f"the cassette has no answer for example {trial.example.id!r} (model {self.id!r}, "
+                    f"probe {trial.probe!r}, repeat {trial.repeat})",
+                    fix="record it anew with --record: the model, its parameters, the prompt or the dataset changed",
+                )
+        response = await self.policy.call(self.model, sent, trial.repeat, attempts)
+        if self.spend is not None:
+            self.spend(response.usage)
+        if self.answers is not None:
+            self.answers.keep(
+                Exchange(
+                    key=key,
+                    model=self.id,
+                    model_digest=self.digest,
+                    repeat=trial.repeat,
+                    request=sent,
+                    response=response,
+                )
+            )
+        return response
 
 
 class TrialClock:
     """Collects the volatile facts of one Trial."""
 
-    def __init__(self, queued_s: float) -> None:
+    def __init__(self) -> None:
         self.attempts = Attempts()
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        self._queued_s = queued_s
         self._started = time.monotonic()
 
-    def telemetry(self, *, whole: bool = False) -> Telemetry:
+    def telemetry(self, usage: Usage | None = None, *, whole: bool = False) -> Telemetry:
         """Return the facts; `whole` takes the time since the start as the latency, for calls we cannot see into."""
-        seconds = time.monotonic() - self._started if whole else self.attempts.answer_s
+        attempts = self.attempts
+        seconds = time.monotonic() - self._started if whole else attempts.answer_s
         return Telemetry(
             started_at=self._started_at,
-            latency_ms=None if seconds is None else round(seconds * 1000, 3),
-            queued_ms=round(self._queued_s * 1000, 3),
-            retry_ms=round(self.attempts.retry_s * 1000, 3),
-            attempts=self.attempts.count,
+            latency_ms=None if attempts.cached and not attempts.count else _milliseconds(seconds),
+            queued_ms=_milliseconds(attempts.queued_s),
+            retry_ms=_milliseconds(attempts.retry_s),
+            connect_ms=_milliseconds(attempts.facts.connect_s),
+            first_byte_ms=_milliseconds(attempts.facts.first_byte_s),
+            attempts=attempts.count,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            cached=attempts.cached,
         )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
 
 
 async def ask(lane: Lane, probe: PromptProbe, trial: Trial, clock: TrialClock) -> tuple[Request, Response] | Outcome:
@@ -77,8 +122,8 @@ async def ask(lane: Lane, probe: PromptProbe, trial: Trial, clock: TrialClock) -
             request = probe.request(trial.example)
         stage = "model"
         async with asyncio.timeout(lane.timeout_s) as limit:
-            sent = with_system(request, lane.system)
-            return request, await lane.policy.call(lane.model, sent, trial.repeat, clock.attempts)
+            clock.attempts.deadline = limit
+            return request, await lane.answer(request, trial, clock.attempts)
     except TimeoutError as error:
         if not isinstance(error, ModelError) and limit.expired():
             return _timed_out(lane, clock.telemetry(), request)
@@ -142,6 +187,7 @@ async def examine(lane: Lane, probe: Probe, trial: Trial, data: object, run: "Ex
     model = _user_object(lane) if threaded else door
     try:
         async with asyncio.timeout(lane.timeout_s) as limit:
+            run.clock.attempts.deadline = limit
             with calling_user_code(f"{probe.name}.run()"):
                 if not _accepts(probe, data):
                     failure = Failure(stage="probe", type="InvalidInput", message=f"{probe.name} declined this input")
@@ -171,9 +217,7 @@ class Examination:
         """Return how the probe's calls reach the model."""
 
         async def call(request: Request) -> Response:
-            return await lane.policy.call(
-                lane.model, with_system(request, lane.system), trial.repeat, self.clock.attempts
-            )
+            return await lane.answer(request, trial, self.clock.attempts)
 
         return call
 
@@ -186,7 +230,7 @@ async def _run_probe(probe: Probe, model: object, data: object, run: Examination
 
 
 async def _score_output(probe: Probe, trial: Trial, response: Response, run: Examination) -> Outcome:
-    telemetry = run.clock.telemetry(whole=True)
+    telemetry = run.clock.telemetry(response.usage, whole=True)
     hook = getattr(probe, "score_output", None)
     output = response.text if response.value is None else response.value
     try:

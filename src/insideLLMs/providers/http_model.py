@@ -1,5 +1,6 @@
 """Codec and transport joined: the AsyncModel of every provider that is reached over HTTP."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -56,6 +57,12 @@ class HttpModel(ProviderModel):
     def check(self) -> None:
         """Raise AuthError if the key is missing or cannot be one. A server on this machine needs none."""
         self._key()
+
+    def account(self) -> str:
+        """Return what shares a rate limit with this model: where it is asked and with which key, unrecognisably."""
+        key = os.environ.get(self._endpoint.key_env, "")
+        text = f"{self._endpoint.provider}\n{URL(self._base_url).host}\n{URL(self._base_url).port}\n{key}"
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
         """Make one call. Raises ModelError."""

@@ -10,12 +10,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp import client_exceptions, hdrs
 from yarl import URL
 
+from insideLLMs.core.call_facts import current_call
 from insideLLMs.core.errors import (
     BadAnswerError,
     ConnectionFailedError,
@@ -24,6 +26,7 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
 )
 from insideLLMs.providers.codec import HttpAnswer, HttpCall, excerpt
+from insideLLMs.providers.rate_limits import blocked_s
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 SHORTEST_SECRET = 8
@@ -81,10 +84,15 @@ class Transport:
         too long and a body that breaks off.
         """
         session = self._sessions.get(asyncio.get_running_loop()) or self._open()
+        facts = current_call.get()
+        started = time.monotonic()
         try:
             async with session.post(
                 self._url(call.path), data=call.body, headers=call.headers or None, allow_redirects=False
             ) as response:
+                if facts is not None:
+                    facts.first_byte_s = time.monotonic() - started
+                    facts.blocked_s = blocked_s(response.headers, now=time.time())
                 if 300 <= response.status < 400:
                     raise self._redirected(response)
                 body = await self._read(response)
@@ -116,7 +124,7 @@ class Transport:
 
     def _open(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0, ttl_dns_cache=300, keepalive_timeout=60, ssl=self._options.ssl_context or True
             ),
             headers=self._headers,
@@ -184,6 +192,18 @@ class Transport:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return f"connecting took longer than {self._options.connect_s:g} s"
         return f"the call took longer than {self._options.total_s:g} s"
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes how long a new connection took; one from the pool takes no time."""
+
+    async def connect(self, *args: Any, **options: Any) -> Any:  # aiohttp's own signature, passed on
+        started = time.monotonic()
+        connection = await super().connect(*args, **options)
+        facts = current_call.get()
+        if facts is not None:
+            facts.connect_s = time.monotonic() - started
+        return connection
 
 
 def _reason(error: Exception) -> str:

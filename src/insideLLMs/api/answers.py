@@ -1,0 +1,73 @@
+"""The store of answers that a run uses: the cache, a cassette being recorded or replayed, or none."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from insideLLMs.core.errors import OptionError
+from insideLLMs.core.types import Exchange, Response
+from insideLLMs.execute.answers import AnswerStore
+from insideLLMs.store.cache import AnswerCache, cache_path
+from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder
+
+CacheMode = Literal["off", "read", "refresh"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """Where answers come from beside the models.
+
+    `cache`: "read" asks only what the cache lacks, "refresh" asks everything anew and stores it. `record` is a
+    cassette to write, `replay` one that stands in for the models.
+    """
+
+    cache: CacheMode = "off"
+    record: Path | None = None
+    replay: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.replay is not None and (self.record is not None or self.cache != "off"):
+            raise OptionError("a replay asks nothing", fix="leave out --record and --cache")
+        if self.record is not None and self.cache == "read":
+            raise OptionError("a recording asks everything anew", fix="use --cache off or refresh with --record")
+
+
+@contextlib.contextmanager
+def open_answers(options: AnswerOptions, *, is_resumed: bool) -> Iterator[AnswerStore | None]:
+    """Open the store that `options` name; a recording becomes a cassette when the block ends well."""
+    if options.replay is not None:
+        yield CassettePlayer(options.replay)
+        return
+    stores: list[AnswerCache | CassetteRecorder] = []
+    with contextlib.ExitStack() as stack:
+        if options.cache != "off":
+            cache = AnswerCache(cache_path(os.environ), refresh=options.cache == "refresh")
+            stack.callback(cache.close)
+            stores.append(cache)
+        if options.record is not None:
+            recorder = CassetteRecorder(options.record, is_resumed=is_resumed)
+            stack.callback(recorder.close)
+            stores.append(recorder)
+        yield None if not stores else stores[0] if len(stores) == 1 else _Both(stores)
+        if options.record is not None:
+            recorder.finish()
+
+
+class _Both:
+    """A cache being refreshed while a cassette is recorded; users' own models go to neither."""
+
+    closed = False
+    takes_user_code = False
+
+    def __init__(self, stores: list[AnswerCache | CassetteRecorder]) -> None:
+        self._stores = stores
+
+    def find(self, key: str, model_digest: str) -> Response | None:  # noqa: ARG002 - the store's contract
+        return None
+
+    def keep(self, exchange: Exchange) -> None:
+        for store in self._stores:
+            store.keep(exchange)

@@ -1,0 +1,51 @@
+"""`insidellms cache`: look at the response cache, and clear it out."""
+
+import os
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+
+_DAY_S = 86_400
+_MEGABYTE = 1_000_000
+
+
+@click.group("cache")
+def command() -> None:
+    """Look at the response cache that `run --cache` uses, and clear it out."""
+
+
+@command.command("stats")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def stats(*, as_json: bool) -> int:
+    """Say how many answers the cache holds, of which models, how large and how old."""
+    from insideLLMs.store.cache import cache_path, read_stats  # noqa: PLC0415 - only here
+
+    found = read_stats(cache_path(os.environ))
+    if as_json:
+        console.out_json({name: getattr(found, name) for name in found.__slots__})
+        return ExitCode.OK
+    console.out(f"{found.path}: {found.answers:,} answers, {found.size_bytes / _MEGABYTE:.1f} MB")
+    if found.oldest_s is not None and found.newest_s is not None:
+        console.out(f"  {found.newest_s / _DAY_S:.1f} to {found.oldest_s / _DAY_S:.1f} days old")
+    for model, count in found.models.items():
+        console.out(f"  {count:>9,}  {model}")
+    return ExitCode.OK
+
+
+@command.command("prune")
+@click.option("--older-than", "days", type=click.FloatRange(min=0), help="Remove answers older than so many days.")
+@click.option("--model", help="Remove answers of this model only, by the label that stats shows.")
+@click.option("--all", "everything", is_flag=True, help="Remove all answers.")
+@console.common_options
+def prune_(*, days: float | None, model: str | None, everything: bool) -> int:
+    """Remove answers by age, by model, or all of them."""
+    from insideLLMs.store.cache import cache_path, prune  # noqa: PLC0415 - only here
+
+    if everything == (days is not None or model is not None):
+        raise ConfigError([Problem("prune needs --older-than, --model or both, or else --all")])
+    removed = prune(cache_path(os.environ), older_than_s=None if days is None else days * _DAY_S, model=model)
+    console.out(f"removed {removed:,} answers")
+    return ExitCode.OK

@@ -1,0 +1,23 @@
+"""What happened on the way of one call: noted by whoever makes it, for whoever scheduled it.
+
+Neither knows the other: the scheduler puts a CallFacts where `current_call` finds it, and providers that can
+say more than an answer fill it in. It never influences an answer.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class CallFacts:
+    """Times in seconds: until a new connection stood, and until the answer's first byte, both since the call began.
+
+    `blocked_s` is how long the provider says that it takes no further calls, where its limit is used up.
+    """
+
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    blocked_s: float | None = None
+
+
+current_call: ContextVar[CallFacts | None] = ContextVar("current_call", default=None)

@@ -1,0 +1,120 @@
+"""A run against a provider that fails in every way: nothing is lost, nothing is asked more often than explained."""
+
+import json
+import time
+
+import pytest
+
+from support.command import insidellms, records_of, write_files
+from support.openai_server import OpenAIServer
+
+TRIALS = 2000
+CONCURRENCY = 64
+LATENCY_S = 0.05
+EXPERIMENT = """
+name: faults
+model: {type: openai, id: m, args: {model_name: stub, base_url: 'http://127.0.0.1:PORT/v1'}}
+probe: {type: contains, args: {any: ["7"]}}
+dataset: {format: jsonl, path: data.jsonl}
+execution: {concurrency: 64, attempt_timeout_s: 0.8, max_attempts: 8}
+"""
+ROWS = [{"id": f"e{i:04}", "prompt": f"Question {i}"} for i in range(TRIALS)]
+KINDS = ["429", "500", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "redirect"]
+MIXED = [
+    {"kind": "429", "share": 0.009, "retry_after": "0.3"},
+    {"kind": "huge", "share": 0.001},
+    *({"kind": kind, "share": 0.009} for kind in KINDS),
+]
+
+
+def run(folder, server, name):
+    write_files(folder, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS})
+    started = time.monotonic()
+    done = insidellms("run", "e.yaml", "--run-dir", name, "--json", cwd=folder)
+    return done, time.monotonic() - started
+
+
+def without_key(records):
+    """Drop what covers the server's port."""
+    return [{name: value for name, value in record.items() if name != "key"} for record in records]
+
+
+def test_two_thousand_trials_all_succeed_through_ten_percent_of_mixed_faults(tmp_path):
+    with OpenAIServer(latency_s=LATENCY_S, keep_bodies=False) as server:
+        done, clean_s = run(tmp_path, server, "clean")
+        assert done.code == 0, done.err
+    with OpenAIServer(latency_s=LATENCY_S, keep_bodies=False, faults=MIXED) as server:
+        done, faulty_s = run(tmp_path, server, "faulty")
+        assert done.code == 0, done.err
+        faults = sum(server.faults_done.values())
+        assert set(server.faults_done) == {*KINDS, "huge"}
+        assert 0.07 * TRIALS < faults < 0.13 * TRIALS
+        assert server.requests == TRIALS + faults, server.stats()
+    assert all(record["status"] == "success" for record in records_of(tmp_path / "faulty"))
+    clean, faulty = (without_key(records_of(tmp_path / name)) for name in ("clean", "faulty"))
+    assert clean == faulty
+    assert faulty_s <= 2 * clean_s, (faulty_s, clean_s)
+
+
+@pytest.mark.parametrize(("setting", "spent"), [("max_tokens", 60), ("max_cost_usd", 60e-6)])
+def test_a_budget_stops_the_run_cleanly_and_a_larger_one_resumes_it(tmp_path, setting, spent):
+    with OpenAIServer() as server:
+        text = EXPERIMENT.replace("PORT", str(server.port)).replace("concurrency: 64", "concurrency: 1")
+        write_files(tmp_path, {"e.yaml": text, "data.jsonl": ROWS[:50]})
+        prices = ["--set", 'execution.prices={"m": {"input": 1.0, "output": 1.0}}']
+        limit = ["--set", f"execution.{setting}={spent}"]
+        done = insidellms("run", "e.yaml", "--run-dir", "run", *prices, *limit, cwd=tmp_path)
+        assert done.code == 1
+        assert "budget" in done.err
+        assert "--resume" in done.err
+        asked = server.requests
+        assert 0 < asked < 50
+        # the same budget is spent already
+        assert insidellms("run", "e.yaml", "--run-dir", "run", "--resume", *prices, *limit, cwd=tmp_path).code == 1
+        assert server.requests == asked
+        done = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert server.requests == 50
+
+
+def test_a_bound_on_costs_needs_a_price(tmp_path):
+    with OpenAIServer() as server:
+        write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS[:5]})
+        done = insidellms("run", "e.yaml", "--set", "execution.max_cost_usd=1", cwd=tmp_path)
+        assert done.code == 1
+        assert "price of model 'm' is not known" in done.err
+        assert server.requests == 0
+
+
+def test_a_storm_of_429_lowers_the_calls_in_flight_and_loses_nothing(tmp_path):
+    storm = [{"kind": "429", "share": 0.9, "times": 2, "retry_after": "0.05"}]
+    with OpenAIServer(latency_s=0.01, faults=storm) as server:
+        write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS[:300]})
+        done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert server.requests == 300 + server.faults_done["429"]
+    assert all(record["status"] == "success" for record in records_of(tmp_path / "run"))
+
+
+def test_a_struggling_provider_slows_no_other(tmp_path):
+    rows = [{"id": f"e{i}", "prompt": f"Question {i}"} for i in range(8)]
+    storm = [{"kind": "429", "times": 3, "retry_after": "0.2"}]
+    with OpenAIServer(faults=storm) as sick, OpenAIServer() as well:
+        models = [
+            {"type": "openai", "id": name, "args": {"model_name": name, "base_url": server.base_url}}
+            for name, server in (("sick", sick), ("well", well))
+        ]
+        experiment = {
+            "name": "two",
+            "models": models,
+            "probe": {"type": "contains", "args": {"any": ["7"]}},
+            "dataset": {"path": "data.jsonl"},
+            "execution": {"concurrency": 4},
+        }
+        write_files(tmp_path, {"e.json": json.dumps(experiment), "data.jsonl": rows})
+        done = insidellms("run", "e.json", "--run-dir", "run", cwd=tmp_path)
+        assert done.code == 0, done.err
+    lines = [json.loads(line) for line in (tmp_path / "run" / "telemetry.jsonl").read_bytes().splitlines()]
+    ended = {name: max(line["started_at"] for line in lines if line["model"] == name) for name in ("sick", "well")}
+    assert ended["well"] < ended["sick"]
+    assert all(line["attempts"] == (4 if line["model"] == "sick" else 1) for line in lines)
