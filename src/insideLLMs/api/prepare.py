@@ -94,13 +94,13 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None,
     for spec in experiment.models:
         model = as_async_model(parts.models[spec.id] if spec.id in parts.models else make_model(spec, folder), threads)
         members[spec.id] = Member(model=model, system=spec.system)
-        identities[spec.id] = {"type": _public_type(spec), **model.identity(), **_code_digest(spec, folder)}
+        identities[spec.id] = {"type": public_type(spec), **model.identity(), **_code_digest(spec, folder)}
     probes = {
-        spec.id: parts.probes[spec.id] if spec.id in parts.probes else _make_probe(spec, folder)
+        spec.id: parts.probes[spec.id] if spec.id in parts.probes else make_probe(spec, folder)
         for spec in experiment.probes
     }
     probe_identities = {
-        spec.id: _probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes)
+        spec.id: probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes)
         for spec in experiment.probes
     }
     datasets: dict[str, Source] = {
@@ -127,7 +127,7 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None,
         model_specs=tuple(
             MemberSpec(
                 id=spec.id,
-                type=_public_type(spec),
+                type=public_type(spec),
                 identity=identities[spec.id],
                 digest=plan.digests[f"model:{spec.id}"],
                 system=spec.system,
@@ -137,7 +137,7 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None,
         probe_specs=tuple(
             MemberSpec(
                 id=spec.id,
-                type=_public_type(spec),
+                type=public_type(spec),
                 identity=probe_identities[spec.id],
                 digest=plan.digests[f"probe:{spec.id}"],
                 datasets=tuple(sorted(spec.datasets)),
@@ -157,7 +157,8 @@ def make_model(spec: ModelSpec, folder: Path) -> Any:
     return _make(spec, args, model_registry, "model", folder)
 
 
-def _make_probe(spec: Spec, folder: Path) -> Probe:
+def make_probe(spec: Spec, folder: Path) -> Probe:
+    """Make the probe that `spec` names. Raises ConfigError or PluginError."""
     args, _ = _loaded_args(spec, folder)
     probe = _make(spec, args, probe_registry, "probe", folder)
     if not callable(getattr(probe, "run", None)):
@@ -206,7 +207,7 @@ def _loaded_args(spec: Spec, folder: Path) -> tuple[dict[str, Any], dict[str, Js
     return args, identity
 
 
-def _public_type(spec: Spec) -> str:
+def public_type(spec: Spec) -> str:
     """Return the type without the folder of a reference: no path may reach a canonical file."""
     return _without_folder(spec.type)
 
@@ -223,12 +224,13 @@ def _code_digest(spec: Spec, folder: Path) -> dict[str, JsonValue]:
     return {"code_sha256": digest} if digest else {}
 
 
-def _probe_identity(spec: Spec, probe: Any, folder: Path, *, ready: bool) -> dict[str, JsonValue]:
+def probe_identity(spec: Spec, probe: Any, folder: Path, *, ready: bool) -> dict[str, JsonValue]:
+    """Return what defines a probe: type, version, arguments, code; of a ready-made one its settings."""
     version = str(getattr(probe, "version", "1"))
     if ready:
         return {"type": spec.type, "version": version, **describe(probe)}
     _, args = _loaded_args(spec, folder)
-    return {"type": _public_type(spec), "version": version, "args": args, **_code_digest(spec, folder)}
+    return {"type": public_type(spec), "version": version, "args": args, **_code_digest(spec, folder)}
 
 
 def _selection(source: Source, experiment: Experiment) -> Selection:

@@ -21,6 +21,7 @@ COMMANDS = {
     "import": ("import_", "Turn a table of outcomes into a run."),
     "trend": ("trend", "Show how measures went over several runs."),
     "view": ("view", "Show a folder of runs in the browser, live."),
+    "rescore": ("rescore", "Score the stored answers of a run anew."),
     "report": ("report", "Show a run, or write its page anew."),
     "validate": ("validate", "Check an experiment file or a run directory."),
     "verify": ("verify", "Check every digest of a run directory."),

@@ -1,0 +1,251 @@
+"""Score the answers of a finished run anew, without asking anything: the result is an ordinary run directory."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.api.prepare import Prepared, make_probe, probe_identity, public_type
+from insideLLMs.api.run import Run
+from insideLLMs.api.seal import seal_run
+from insideLLMs.core import canonical
+from insideLLMs.core.documents import read_document
+from insideLLMs.core.errors import DatasetError, OptionError, RunDirectoryError
+from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.types import (
+    DatasetSpec,
+    Example,
+    Experiment,
+    JsonValue,
+    ModelSpec,
+    Outcome,
+    ProbeSpec,
+    Record,
+    Spec,
+    Telemetry,
+)
+from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.execute.trial import Scoring, score
+from insideLLMs.plan import Group, Plan, Selection, Trial, make_plan, record_of
+from insideLLMs.store.directory import CONFIG, RECORDS, RunDirectory, read_lines, read_manifest
+from insideLLMs.store.journal import Journal, decode_record
+from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
+
+_FLUSH_EVERY = 256
+_MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescoreOptions:
+    """Which answers are scored how, and where the result goes.
+
+    `of` is the probe of the run whose answers are taken; it may be left out where the run has only one.
+    """
+
+    probes: tuple[Spec, ...]
+    to: Path
+    of: str | None = None
+    overwrite: bool = False
+    folder: Path = Path()
+    timeout_s: float | None = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A dataset as a finished run has it: its facts, and the examples in its records."""
+
+    facts: DatasetFacts
+    records: Path
+    probe: str
+
+    def examples(self) -> Iterator[tuple[int, Example]]:
+        """Yield each example once, with its rank by id."""
+        rank, previous = -1, None
+        for record in _records(self.records, self.probe, self.facts.name):
+            if record.example_id != previous:
+                rank, previous = rank + 1, record.example_id
+                yield rank, record.example
+
+
+async def rescore(run: Path, options: RescoreOptions) -> Run:
+    """Score `run` anew. Raises InsideLLMsError; nothing of `run` is changed."""
+    manifest = read_manifest(run)
+    of = _chosen(manifest, options.of)
+    prepared = await asyncio.to_thread(_prepare, run, manifest, of, options)
+    plan = prepared.plan
+    directory = await asyncio.to_thread(
+        RunDirectory.open, options.to, run_id=plan.run_id, total=plan.total, overwrite=options.overwrite
+    )
+    with directory:
+        scoring = Scoring(threads=prepared.threads, timeout_s=options.timeout_s)
+        for group in plan.groups:
+            await _score_group(group, prepared, run / RECORDS, of, (scoring, directory.journal))
+        notes: dict[str, JsonValue] = {"rescored_from": manifest.run_id, "rescored_probe": of}
+        sealed, summary = await asyncio.to_thread(seal_run, prepared, directory, notes)
+    prepared.threads.close()
+    return Run(path=options.to, manifest=sealed, summary=summary)
+
+
+async def _score_group(
+    group: Group, prepared: Prepared, records: Path, of: str, means: tuple[Scoring, Journal]
+) -> None:
+    scoring, journal = means
+    probe = prepared.probes[group.probe]
+    assert isinstance(probe, PromptProbe)
+    rank, previous, index = -1, None, 0
+    for number, record in enumerate(_records(records, of, group.dataset), 1):
+        if record.example_id != previous:
+            rank, previous = rank + 1, record.example_id
+        index = prepared.plan.index_of(group, rank, record.model, record.repeat)
+        trial = prepared.plan.trial(group, index, record.example, record.example_digest)
+        outcome = await _score_again(probe, trial, record, scoring)
+        journal.append_record(index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
+        if number % _FLUSH_EVERY == 0:
+            journal.flush()
+            await asyncio.sleep(0)
+    journal.flush()
+
+
+async def _score_again(probe: PromptProbe, trial: Trial, record: Record, scoring: Scoring) -> Outcome:
+    """Score a stored answer; a Trial that had none stays what it was."""
+    usage = record.response.usage if record.response else None
+    telemetry = Telemetry(
+        cached=True,
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+    )
+    request = record.request or record.example.request()
+    if record.response is None:
+        return Outcome(status=record.status, request=request, failure=record.failure, telemetry=telemetry)
+    return await score(probe, trial, (request, record.response), telemetry, scoring)
+
+
+def _records(path: Path, probe: str, dataset: str) -> Iterator[Record]:
+    """Yield the records of one probe over one dataset, in their order."""
+    for line in read_lines(path):
+        try:
+            record = decode_record(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RunDirectoryError(
+                f"a line of {path} is not a record: {error}", fix=f"insidellms verify {path.parent}"
+            ) from error
+        if (record.probe, record.dataset) == (probe, dataset):
+            yield record
+
+
+def _chosen(manifest: Manifest, of: str | None) -> str:
+    """Return the probe whose answers are taken. Raises OptionError if that is not clear."""
+    known = [probe.id for probe in manifest.probes]
+    if of is None and len(known) == 1:
+        return known[0]
+    if of not in known:
+        told = "the run has several probes" if of is None else f"the run has no probe {of!r}"
+        raise OptionError(told, fix=f"choose one with --of: {', '.join(known)}")
+    return of
+
+
+def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) -> Prepared:
+    source = next(probe for probe in manifest.probes if probe.id == of)
+    experiment = _experiment(run, manifest, source, options)
+    probes = {spec.id: make_probe(spec, options.folder) for spec in experiment.probes}
+    facts = {each.name: each for each in manifest.datasets if each.name in source.datasets}
+    datasets = {name: _Stored(each, run / RECORDS, of) for name, each in facts.items()}
+    _check(probes, datasets)
+    identities = {
+        spec.id: probe_identity(spec, probes[spec.id], options.folder, ready=False) for spec in experiment.probes
+    }
+    plan = make_plan(
+        experiment,
+        selections={name: _selection(each, manifest) for name, each in facts.items()},
+        model_identities={model.id: model.identity for model in manifest.models},
+        probe_identities=identities,
+    )
+    return Prepared(
+        experiment=experiment,
+        plan=plan,
+        members={},
+        probes=probes,
+        datasets=datasets,
+        model_specs=manifest.models,
+        probe_specs=_probe_specs(experiment, identities, plan),
+        threads=AbandonableThreads(),
+    )
+
+
+def _probe_specs(
+    experiment: Experiment, identities: Mapping[str, dict[str, JsonValue]], plan: Plan
+) -> tuple[MemberSpec, ...]:
+    return tuple(
+        MemberSpec(
+            id=spec.id,
+            type=public_type(spec),
+            identity=identities[spec.id],
+            digest=plan.digests[f"probe:{spec.id}"],
+            datasets=tuple(sorted(spec.datasets)),
+        )
+        for spec in sorted(experiment.probes, key=lambda spec: spec.id)
+    )
+
+
+def _selection(facts: DatasetFacts, manifest: Manifest) -> Selection:
+    cut = manifest.max_examples is not None and facts.selected < facts.total - facts.skipped
+    return Selection(
+        sha256=facts.sha256, count=facts.selected, rule={"max_examples": manifest.max_examples} if cut else {}
+    )
+
+
+def _experiment(run: Path, manifest: Manifest, source: MemberSpec, options: RescoreOptions) -> Experiment:
+    """Return the run's experiment with other probes; what only its resolved file tells is taken from there."""
+    try:
+        resolved = read_document((run / CONFIG).read_bytes(), "yaml").value
+    except OSError as error:
+        raise RunDirectoryError(f"{run / CONFIG} cannot be read: {error.strerror}") from error
+    args = {model.get("id"): model.get("args", {}) for model in resolved["models"]}
+    given = {each["name"]: each for each in resolved["datasets"]}
+    return Experiment(
+        name=manifest.name,
+        models=tuple(
+            ModelSpec(type=model.type, id=model.id, args=args.get(model.id, {}), system=model.system)
+            for model in manifest.models
+        ),
+        probes=tuple(
+            ProbeSpec(type=spec.type, id=spec.id, args=spec.args, datasets=source.datasets) for spec in options.probes
+        ),
+        datasets=tuple(msgspec.convert(given[name], DatasetSpec) for name in source.datasets),
+        max_examples=manifest.max_examples,
+        repeats=manifest.repeats,
+        confidence_level=resolved.get("confidence_level", 0.95),
+        title=resolved.get("title"),
+    )
+
+
+def _check(probes: Mapping[str, Probe], datasets: Mapping[str, _Stored]) -> None:
+    """Raise unless every probe can score stored answers, and every example is one that it can score."""
+    problems: list[str] = []
+    for name, probe in probes.items():
+        if not isinstance(probe, PromptProbe):
+            raise OptionError(
+                f"probe {name!r} asks the model itself, so it cannot score stored answers",
+                fix="choose a probe that scores a response (a PromptProbe)",
+            )
+        for dataset in datasets.values():
+            problems.extend(_complaints(probe, dataset, _MOST_PROBLEMS - len(problems)))
+    if problems:
+        raise DatasetError(
+            "some examples cannot be scored:\n" + "\n".join(problems), fix="choose another probe, or change its args"
+        )
+
+
+def _complaints(probe: PromptProbe, dataset: _Stored, most: int) -> Sequence[str]:
+    found: list[str] = []
+    for _, example in dataset.examples() if most > 0 else ():
+        with calling_user_code(f"{probe.name}.check_example()"):
+            complaint = probe.check_example(example)
+        if complaint:
+            found.append(f"  dataset {dataset.facts.name!r}, example {example.id!r}: {complaint}")
+        if len(found) >= most:
+            break
+    return found

@@ -1,0 +1,63 @@
+"""`insidellms rescore`: score the stored answers of a run anew; nothing is asked."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.types import Spec, expand
+
+
+@click.command("rescore")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    required=True,
+    metavar="TYPE|JSON",
+    help='How to score: a probe\'s name, or {"type": ..., "args": {...}, "id": ...}. May be given several times.',
+)
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="The new run directory.")
+@click.option("--of", metavar="PROBE", help="Whose answers are scored, where RUN has several probes.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def command(run: Path, *, probes: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Score the stored answers of RUN with other probes, into a run directory of their own."""
+    from insideLLMs.api.rescore import RescoreOptions, rescore  # noqa: PLC0415 - slow
+    from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
+
+    terms = RescoreOptions(
+        probes=tuple(parse_probe(text) for text in probes),
+        to=options["to"],
+        of=options["of"],
+        overwrite=options["overwrite"],
+        folder=Path.cwd(),
+    )
+    result = asyncio.run(rescore(run, terms))
+    if as_json:
+        console.out_json(
+            {"run_dir": str(result.path), "run_id": result.manifest.run_id, "summary": expand(result.summary)}
+        )
+    else:
+        console.out(render_summary(expand(result.summary), width=console.width(), color=console.colours()))
+        console.out(f"run {result.manifest.run_id[:12]} stored in {result.path}")
+    return ExitCode.OK
+
+
+def parse_probe(text: str) -> Spec:
+    """Read a probe given by name or as JSON. Raises ConfigError."""
+    if not text.lstrip().startswith("{"):
+        return Spec(type=text, id=text.rpartition(":")[2])
+    try:
+        given = msgspec.json.decode(text)
+        return msgspec.convert({"id": str(given.get("type", "")).rpartition(":")[2], **given}, Spec)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(
+            [Problem(f"--probe: {error}")], fix='e.g. --probe \'{"type": "contains", "args": {}}\''
+        ) from error
