@@ -1,4 +1,4 @@
-.PHONY: demo test check format clean
+.PHONY: demo test check viewer-tools format clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,12 @@ check: $(BIN)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check
+# The browser tests need Chromium and the viewer's own tools; without them they are skipped, and in CI they fail.
+viewer-tools:
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null || echo 'no chromium: browser tests are skipped'
+	test -x viewer/node_modules/.bin/esbuild || (cd viewer && npm ci --silent) || echo 'no npm: viewer tests are skipped'
+
+test: check viewer-tools
 	$(BIN)/insidellms model pull smollm2
 	$(BIN)/pytest -n 2
 

@@ -5,6 +5,7 @@ as git writes word diffs. Nothing that a model wrote reaches the terminal unesca
 """
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -251,13 +252,17 @@ def _grid() -> "Table":
     return grid
 
 
+_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
+"""What GitHub Actions would take for a workflow command in a log: a model must not be able to give one."""
+
+
 def _draw(parts: Iterable["RenderableType"], *, width: int, color: bool) -> str:
     """Draw to text, ignoring the environment, so that the same values give the same text everywhere."""
     out = io.StringIO()
     console = _console(out, width=width, color=color)
     for part in parts:
         console.print(part)
-    lines = out.getvalue().splitlines()
+    lines = _COMMAND.sub(r"\1: :", out.getvalue()).splitlines()
     return "\n".join(line if color else line.rstrip() for line in lines)
 
 

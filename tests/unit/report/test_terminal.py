@@ -93,3 +93,9 @@ def test_a_summary_of_repeats_says_what_the_interval_counts():
     records = [record(f"e{n}", repeat=r) for n in range(3) for r in range(4)]
     text = render_summary(expand(summarise(view(records).records(), run_id="r")))
     assert "take the examples (up to 3) as the sample" in text
+
+
+@pytest.mark.parametrize("text", ["::error::gone", "fine\n::set-output name=x::y", "fine\n   ::add-mask::z"])
+def test_no_line_of_an_answer_is_a_workflow_command(text):
+    shown = drawn([record("a", text="fine", passed=True)], [record("a", text=text, passed=False)])
+    assert not re.search(r"^\s*::", shown, re.MULTILINE)
