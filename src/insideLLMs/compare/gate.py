@@ -183,17 +183,18 @@ def _listed(comparison: Comparison) -> list[str]:
 
 
 def _look_first(comparison: Comparison, rules: Sequence[Rule], basis: Basis | None) -> tuple[TrialName, ...]:
-    """Name the Trials to look at first: of confirmed items, then of the probes that failed the gate, then of all."""
+    """Name the Trials to look at first: confirmed items, then by how surely their probe got worse."""
     blamed = {rule.scope: blamed_classes(rule) for rule in rules}
     rest = blamed.get(None, frozenset())
     confirmed = {(item.probe, item.example_id) for item in (basis.confirmed.items if basis and basis.confirmed else ())}
-    fired = {branch.probe for rule in rules if rule.assessment for branch in rule.assessment.branches if branch.fired}
+    tested = [found for rule in rules if rule.assessment for found in rule.assessment.probes]
+    chances = {found.probe: found.p_used for found in tested}
 
-    def rank(trial: TrialName) -> int:
+    def rank(trial: TrialName) -> float:
         names = {trial.probe, f"{trial.probe} · {trial.models.candidate}"}
         if any((name, trial.example_id) in confirmed for name in names):
-            return 0
-        return 1 if names & fired else 2
+            return -1.0
+        return min((chances[name] for name in names if name in chances), default=1.0)
 
     trials = [
         change.trial
