@@ -1,0 +1,266 @@
+"""The host's side of the sandbox: what isolation there is here, and one program's run in it."""
+
+import contextlib
+import functools
+import json
+import os
+import platform
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from insideLLMs.core.errors import SandboxError
+
+_JAIL = Path(__file__).with_name("jail.py")
+_NAME = "program.py"
+_CHUNK = 1 << 16
+_GRACE_S = 1.0
+_AT_ONCE = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
+
+
+class Ended(StrEnum):
+    """How a program ended."""
+
+    EXITED = "exited"
+    """By itself; `status` is its exit code."""
+    KILLED = "killed"
+    """By a signal, whose number `status` is, negated; a broken limit may have sent it."""
+    TIMEOUT = "timeout"
+    """By us, because its time was up."""
+    OUTPUT = "output"
+    """By us, because it wrote too much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a program may use. `memory_bytes` is its address space; `wall_s` bounds the time that it may wait."""
+
+    cpu_s: int = 10
+    wall_s: float = 30.0
+    memory_bytes: int = 512 << 20
+    file_bytes: int = 8 << 20
+    scratch_bytes: int = 16 << 20
+    output_bytes: int = 1 << 20
+    threads: int = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """What this machine offers: `kind` is namespaces or none, `why` says why there is none."""
+
+    kind: str
+    privileged: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What came of a program; its output is cut at the limit, and decoded with replacement characters."""
+
+    ended: Ended
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """Runs Python programs. Raises SandboxError where there is no isolation, unless `allow_unsandboxed`."""
+
+    limits: Limits = Limits()
+    allow_unsandboxed: bool = False
+
+    def check(self) -> None:
+        """Raise SandboxError if programs could not be run here."""
+        found = isolation()
+        if found.kind == "none" and not self.allow_unsandboxed:
+            raise SandboxError(
+                f"programs that a model wrote cannot be run here in isolation: {found.why}",
+                fix="run on Linux with user namespaces (sysctl user.max_user_namespaces, or a container that allows "
+                "unshare), or accept the risk with allow_unsandboxed: true, which gives them this user's files and "
+                "network",
+            )
+
+    def run(self, program: str, *, stdin: str = "") -> Execution:
+        """Run a Python program to its end, or to its limits."""
+        self.check()
+        found = isolation()
+        with _AT_ONCE, tempfile.TemporaryDirectory(prefix="insidellms-sandbox-") as folder:
+            return _execute(_orders(folder, program, self.limits, found), stdin, self.limits)
+
+
+@functools.cache
+def isolation() -> Isolation:
+    """Find out, once, by running an empty program under each kind of isolation."""
+    if sys.platform != "linux":
+        return Isolation(kind="none", why=f"{platform.system()} has no namespaces")
+    if platform.machine() not in {"x86_64", "aarch64"}:
+        return Isolation(kind="none", why=f"the filter of system calls does not know {platform.machine()}")
+    root = os.geteuid() == 0
+    found = Isolation(kind="namespaces", privileged=root)
+    with tempfile.TemporaryDirectory(prefix="insidellms-sandbox-") as folder:
+        try:
+            done = _execute(_orders(folder, "print('in')", Limits(), found), "", Limits())
+        except SandboxError as error:
+            return Isolation(kind="none", why=error.message)
+    if done.stdout.strip() != "in":
+        return Isolation(kind="none", why=f"a program that should print a word did not: {done.stderr.strip()[-200:]}")
+    return found
+
+
+def _orders(folder: str, program: str, limits: Limits, found: Isolation) -> dict[str, object]:
+    isolated = found.kind == "namespaces"
+    root = Path(folder) / "root"
+    code = Path(folder) / _NAME
+    root.mkdir()
+    code.write_text(program, encoding="utf-8", errors="replace")
+    code.chmod(0o644)
+    home = "/scratch" if isolated else folder
+    return {
+        "isolated": isolated,
+        "privileged": found.privileged,
+        "root": str(root),
+        "read_only": [*_interpreter_files(), str(code)],
+        "cwd": home,
+        "limits": asdict(limits),
+        "scratch_bytes": limits.scratch_bytes,
+        "command": [_interpreter(), "-I", "-S", "-B", "-X", "utf8", str(code)],
+        "environment": {"HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
+    }
+
+
+def _interpreter() -> str:
+    """Return the interpreter itself, not the link that a virtual environment has to it."""
+    return str(Path(sys.executable).resolve())
+
+
+@functools.cache
+def _interpreter_files() -> tuple[str, ...]:
+    """Return what the interpreter needs: itself, its standard library, and the system's libraries."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    prefix = Path(sys.base_prefix)
+    wanted = [
+        Path(_interpreter()),
+        *(prefix / name / version for name in ("lib", "lib64")),
+        *prefix.glob("lib/libpython*.so*"),
+        *map(Path, ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")),
+    ]
+    kept: list[Path] = []
+    for path in sorted({one for one in wanted if one.exists()}, key=lambda one: len(one.parts)):
+        if not any(parent in kept for parent in path.parents):
+            kept.append(path)
+    return tuple(str(path) for path in kept)
+
+
+def _execute(orders: dict[str, object], stdin: str, limits: Limits) -> Execution:
+    report, inherited = os.pipe()
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own script under our own interpreter
+            [_interpreter(), "-I", "-S", "-c", _launcher(inherited), json.dumps(orders)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(inherited,),
+            env={},
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(report)
+        raise SandboxError(
+            f"the sandbox cannot be started: {error.strerror}", fix="check memory and processes"
+        ) from error
+    finally:
+        os.close(inherited)
+    try:
+        forced, outputs = _attend(process, stdin.encode("utf-8", "replace"), limits)
+    finally:
+        _kill(process)
+    with os.fdopen(report, "rb") as reports:
+        told = [json.loads(line) for line in reports.read(_CHUNK).splitlines()]
+    stdout, stderr = (text.decode("utf-8", "replace") for text in outputs)
+    if errors := [one["error"] for one in told if "error" in one]:
+        raise SandboxError(f"the sandbox could not lock itself in: {errors[0]}", fix="see docs/probes.md, The sandbox")
+    status = next((one["status"] for one in told if "status" in one), -signal.SIGKILL)
+    ended = forced or (Ended.EXITED if status >= 0 else Ended.KILLED)
+    return Execution(ended=ended, status=status, stdout=stdout, stderr=stderr)
+
+
+def _launcher(descriptor: int) -> str:
+    """Return the line that puts the pipe where the jail expects it and starts the jail."""
+    return f"import os, runpy; os.dup2({descriptor}, 3); runpy.run_path({str(_JAIL)!r}, run_name='__main__')"
+
+
+def _attend(
+    process: "subprocess.Popen[bytes]", stdin: bytes, limits: Limits
+) -> tuple[Ended | None, tuple[bytes, bytes]]:
+    """Feed and read the program until it ends, or until it has to be ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    outputs = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    deadline = time.monotonic() + limits.wall_s
+    forced: Ended | None = None
+    feeding = process.stdin.fileno()
+    os.set_blocking(feeding, False)
+    with selectors.DefaultSelector() as selector:
+        for descriptor in outputs:
+            selector.register(descriptor, selectors.EVENT_READ)
+        selector.register(feeding, selectors.EVENT_WRITE)
+        waiting = len(outputs)
+        while waiting and forced is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                forced = Ended.TIMEOUT
+            for key, _ in selector.select(max(0.0, left)):
+                if key.fd == feeding:
+                    stdin = _feed(feeding, stdin)
+                    if not stdin:
+                        selector.unregister(feeding)
+                        process.stdin.close()
+                    continue
+                data = os.read(key.fd, _CHUNK)
+                outputs[key.fd] += data
+                if not data:
+                    selector.unregister(key.fd)
+                    waiting -= 1
+                if sum(map(len, outputs.values())) > limits.output_bytes:
+                    forced = Ended.OUTPUT
+    first, second = (bytes(text[: limits.output_bytes]) for text in outputs.values())
+    return forced or _wait(process, deadline), (first, second)
+
+
+def _feed(descriptor: int, data: bytes) -> bytes:
+    """Write what fits; a program that does not read gets no more."""
+    try:
+        return data[os.write(descriptor, data) :] if data else b""
+    except BlockingIOError:
+        return data
+    except OSError:
+        return b""
+
+
+def _wait(process: "subprocess.Popen[bytes]", deadline: float) -> Ended | None:
+    """Wait for a program that has closed its output but may not have ended."""
+    try:
+        process.wait(max(_GRACE_S, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return Ended.TIMEOUT
+    return None
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End the launcher and its group; the kernel ends everything else with the namespace's first process."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
