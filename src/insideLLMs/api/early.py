@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from insideLLMs.api.answers import open_answers
+from insideLLMs.api.budget import count_spent, make_budget
 from insideLLMs.api.compare import compare_views
 from insideLLMs.api.prepare import Prepared
-from insideLLMs.api.run import Run, RunOptions, execute, free_run_dir
+from insideLLMs.api.run import Run, RunOptions, Supply, execute, free_run_dir
 from insideLLMs.api.seal import seal_run
 from insideLLMs.compare.statistics import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
@@ -100,17 +102,24 @@ async def run_early(
         part = _Part(directory.journal, _batches(prepared))
         looks: list[Look] = []
         try:
-            for place in range(len(LOOKS)):
-                part.batch = place
-                await execute(
-                    prepared, part, progress, resumed=directory.journal.count_done(),
-                    handle_signals=options.handle_signals,
-                )  # fmt: skip
-                directory.journal.flush()
-                looks.append(_look(prepared, directory.journal, baselines, place))
-                say(looks[-1])
-                if looks[-1].decision != "go_on":
-                    break
+            with open_answers(options.answers, is_resumed=options.resume) as answers:
+                supply = Supply(answers=answers, budget=count_spent(make_budget(prepared), directory.journal))
+                for place in range(len(LOOKS)):
+                    part.batch = place
+                    done = directory.journal.count_done()
+                    await execute(
+                        prepared,
+                        part,
+                        progress,
+                        resumed=done,
+                        handle_signals=options.handle_signals,
+                        supply=supply,
+                    )
+                    directory.journal.flush()
+                    looks.append(_look(prepared, directory.journal, baselines, place))
+                    say(looks[-1])
+                    if looks[-1].decision != "go_on":
+                        break
         except InsideLLMsError as error:
             error.run_dir = path
             raise
