@@ -148,3 +148,20 @@ def test_a_cassette_holds_no_key(folder, server):
     assert done.code == 0
     assert server.headers["authorization"].endswith(key)
     assert key not in (folder / "tape.jsonl").read_text()
+
+
+def test_the_end_of_a_run_and_the_report_say_how_it_went(folder):
+    done = run(folder, "one", "--cache", "read")
+    assert "p50" in done.out
+    assert "trials/s" in done.out
+    prices = ["--set", 'execution.prices={"a": {"input": 1.0, "output": 1.0}, "b": {"input": 0.0, "output": 0.0}}']
+    done = run(folder, "two", "--cache", "read", "--json", *prices)
+    first = done.json["telemetry"]["models"][0]
+    assert (first["model"], first["cached"], first["calls"], first["cost_usd"]) == ("a", 30, 0, 0.0)
+    done = run(folder, "three", "--json", *prices)
+    assert done.json["telemetry"]["models"][0]["cost_usd"] > 0
+    assert done.json["telemetry"]["prices"].startswith("execution.prices")
+    shown = insidellms("report", "three", "--telemetry", cwd=folder).out
+    assert "first byte" in shown
+    assert "connect" in shown
+    assert "whole answer" in shown

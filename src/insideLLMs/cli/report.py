@@ -16,13 +16,13 @@ from insideLLMs.store.manifest import Manifest
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the page anew, here.")
-@click.option("--telemetry", is_flag=True, help="With --html: show latencies too.")
+@click.option(
+    "--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, latencies on the page."
+)
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @console.common_options
 def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, open_page: bool) -> int:
     """Print RUN's results, and say where its page is."""
-    if telemetry and html is None:
-        raise click.UsageError("--telemetry goes with --html: report.html itself is the same each time.")
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415 - slow
 
     manifest = read_manifest(run)
@@ -35,7 +35,9 @@ def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, ope
     page = html or run / REPORT
     if html is not None:
         _write_page(run, html, manifest, summary, telemetry=telemetry)
-    if as_json:
+    if telemetry and html is None:
+        _show_telemetry(run, as_json=as_json)
+    elif as_json:
         console.out_json(summary)
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
@@ -43,6 +45,17 @@ def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, ope
     if open_page:
         click.launch(str(page))
     return ExitCode.OK
+
+
+def _show_telemetry(run: Path, *, as_json: bool) -> None:
+    from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
+    from insideLLMs.report.telemetry import render  # noqa: PLC0415
+
+    found = read_telemetry(run)
+    if as_json:
+        console.out_json(msgspec.to_builtins(found))
+    else:
+        console.out(render(found, detailed=True))
 
 
 def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, Any], *, telemetry: bool) -> None:

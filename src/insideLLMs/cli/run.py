@@ -123,20 +123,22 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
     if terms.resume and terms.run_dir is None:
         raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
     check_options(options)
+    if options["early_stop"] and terms.answers != AnswerOptions():
+        raise ConfigError([Problem("--early-stop asks the models; it takes no --cache, --record or --replay")])
     try:
         with console.progress(quiet=quiet) as update:
             seen = _preloading(update)
             if options["early_stop"]:
                 stopped = asyncio.run(run_watched(experiment, folder, terms, seen, options))
-                return _show(stopped.run, as_json=as_json) or exit_code(stopped, as_json=as_json)
+                return _show(stopped.run, experiment.execution, as_json=as_json) or exit_code(stopped, as_json=as_json)
             run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=seen))
     except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, fix=_how_to_resume(file, error)) from error
+        raise InterruptedRunError(error.message, fix=_how_to_resume(file, error, options)) from error
     except InsideLLMsError as error:
         if error.run_dir is not None:
-            console.note(f"what was answered is kept; to go on: {_how_to_resume(file, error)}")
+            console.note(f"what was answered is kept; to go on: {_how_to_resume(file, error, options)}")
         raise
-    return _show(run, as_json=as_json)
+    return _show(run, experiment.execution, as_json=as_json)
 
 
 def _preloading(update: Callable[[Any], None] | None) -> Callable[[Any], None]:
@@ -155,11 +157,13 @@ def _preloading(update: Callable[[Any], None] | None) -> Callable[[Any], None]:
     return progress
 
 
-def _how_to_resume(file: Path, error: InsideLLMsError) -> str:
-    return f"insidellms run {file} --run-dir {error.run_dir} --resume"
+def _how_to_resume(file: Path, error: InsideLLMsError, options: dict[str, Any]) -> str:
+    kept = {"cache": None if options["cache"] == "off" else options["cache"], "record": options["record"]}
+    flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
+    return f"insidellms run {file} --run-dir {error.run_dir} --resume{flags}"
 
 
-def _show(run: Any, *, as_json: bool) -> int:
+def _show(run: Any, execution: Any, *, as_json: bool) -> int:
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
@@ -167,9 +171,11 @@ def _show(run: Any, *, as_json: bool) -> int:
         console.warn(warning)
     summary = expand(run.summary)
     if as_json:
-        console.out_json({"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary})
+        told = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
+        console.out_json({**told, "telemetry": _telemetry(run, execution, as_text=False)})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
+        console.out(_telemetry(run, execution, as_text=True) or "")
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
     if run.manifest.statuses.get("success", 0) == 0:
         raise NothingToDoError(
@@ -177,6 +183,17 @@ def _show(run: Any, *, as_json: bool) -> int:
             fix=f"see {run.path}/records.jsonl, mend the cause, and go on with --run-dir {run.path} --resume",
         )
     return ExitCode.OK
+
+
+def _telemetry(run: Any, execution: Any, *, as_text: bool) -> Any:
+    """Return how the run went, as text or as JSON; None if it kept no telemetry."""
+    if not execution.telemetry:
+        return None
+    from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
+    from insideLLMs.report.telemetry import render  # noqa: PLC0415
+
+    found = read_telemetry(run.path, execution.prices)
+    return render(found) if as_text else msgspec.to_builtins(found)
 
 
 def _first_failure(run: Any) -> str:

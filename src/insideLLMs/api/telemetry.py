@@ -1,0 +1,34 @@
+"""How a finished run went: its telemetry summed up, priced by the table of the `prices` extra."""
+
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.types import PriceSpec
+from insideLLMs.execute.budget import find_price
+from insideLLMs.report.telemetry import RunTelemetry, sum_up
+from insideLLMs.store.directory import TELEMETRY, read_lines, read_manifest
+
+
+def read_telemetry(run: Path, prices: Mapping[str, PriceSpec] | None = None) -> RunTelemetry:
+    """Sum up a run's telemetry; `prices` by model id take the place of the table. Raises RunDirectoryError."""
+    manifest = read_manifest(run)
+    if not (run / TELEMETRY).is_file():
+        raise RunDirectoryError(f"{run / TELEMETRY} is missing", fix="the run was made with --no-telemetry")
+    priced = {model.id: find_price(model.identity, (prices or {}).get(model.id)) for model in manifest.models}
+    try:
+        return sum_up(read_lines(run / TELEMETRY), priced, _source(given=bool(prices)))
+    except msgspec.DecodeError as error:
+        raise RunDirectoryError(f"{run / TELEMETRY} cannot be read: {error}", fix="was it edited?") from error
+
+
+def _source(*, given: bool) -> str | None:
+    """Name the table of prices with its version: prices change, and with them what a run would have cost."""
+    try:
+        table = f"genai-prices {metadata.version('genai-prices')}"
+    except metadata.PackageNotFoundError:
+        return "execution.prices" if given else None
+    return f"execution.prices, {table}" if given else table

@@ -1,0 +1,208 @@
+"""How a run went: latency, retries, queueing, cache hits, tokens and cost per model, from `telemetry.jsonl`. Pure."""
+
+import datetime as dt
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from insideLLMs.core.types import Usage
+
+Price = Callable[[Usage], float | None]
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """Quantiles in milliseconds, of `n` values (the nearest-rank method)."""
+
+    n: int
+    p50: float
+    p95: float
+    most: float
+
+
+class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
+    """One model's part. `asked` Trials led to calls, `cached` ones to none; `retries` are calls beyond the first.
+
+    `cost_usd` is what the calls that answered cost, None where no price is known.
+    """
+
+    model: str
+    trials: int
+    asked: int
+    cached: int
+    failed: int
+    calls: int
+    retries: int
+    latency: Spread | None
+    queued: Spread | None
+    connect: Spread | None
+    first_byte: Spread | None
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class RunTelemetry(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole run. `seconds` from the first Trial's start to the last one's end; resumed runs include the pause."""
+
+    seconds: float | None
+    trials_per_second: float | None
+    models: tuple[ModelTelemetry, ...]
+    prices: str | None = None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    model: str
+    status: str
+    started_at: str | None = None
+    latency_ms: float | None = None
+    queued_ms: float | None = None
+    retry_ms: float | None = None
+    connect_ms: float | None = None
+    first_byte_ms: float | None = None
+    attempts: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached: bool = False
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+_TIMES = ("latency_ms", "queued_ms", "connect_ms", "first_byte_ms")
+_FRESH_CONNECTION_MS = 0.05
+"""Less than this is the look into the pool, not a connection."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one model's lines come to."""
+
+    trials: int = 0
+    asked: int = 0
+    cached: int = 0
+    failed: int = 0
+    calls: int = 0
+    tokens: dict[str, int] = field(default_factory=lambda: {"input_tokens": 0, "output_tokens": 0})
+    cost_usd: float | None = 0.0
+    times: "dict[str, array[float]]" = field(default_factory=lambda: {name: array("d") for name in _TIMES})
+
+    def add(self, line: _Line, price: Price | None) -> None:
+        self.trials += 1
+        self.asked += line.attempts > 0
+        self.cached += line.cached
+        self.failed += line.status != "success"
+        self.calls += line.attempts
+        if line.attempts:
+            for name in _TIMES:
+                value = getattr(line, name)
+                if value is not None and (name != "connect_ms" or value >= _FRESH_CONNECTION_MS):
+                    self.times[name].append(value)
+            self._add_tokens(line, price)
+
+    def _add_tokens(self, line: _Line, price: Price | None) -> None:
+        for name in self.tokens:
+            self.tokens[name] += getattr(line, name) or 0
+        usage = Usage(input_tokens=line.input_tokens or 0, output_tokens=line.output_tokens or 0)
+        cost = price(usage) if price else None
+        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
+
+    def result(self, model: str) -> ModelTelemetry:
+        return ModelTelemetry(
+            model=model,
+            trials=self.trials,
+            asked=self.asked,
+            cached=self.cached,
+            failed=self.failed,
+            calls=self.calls,
+            retries=self.calls - self.asked,
+            latency=_spread(self.times["latency_ms"]),
+            queued=_spread(self.times["queued_ms"]),
+            connect=_spread(self.times["connect_ms"]),
+            first_byte=_spread(self.times["first_byte_ms"]),
+            cost_usd=self.cost_usd if self.asked else 0.0,
+            **self.tokens,
+        )
+
+
+def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: str | None = None) -> RunTelemetry:
+    """Sum up the lines of `telemetry.jsonl`; `prices` by model id, `source` says where they come from."""
+    tallies: dict[str, _Tally] = {}
+    first = last = None
+    trials = 0
+    for raw in lines:
+        line = _decode(raw)
+        trials += 1
+        tallies.setdefault(line.model, _Tally()).add(line, prices.get(line.model))
+        if line.started_at is not None:
+            start = dt.datetime.fromisoformat(line.started_at).timestamp()
+            spent = (line.latency_ms or 0.0) + (line.retry_ms or 0.0) + (line.queued_ms or 0.0)
+            first = start if first is None else min(first, start)
+            last = max(last or 0.0, start + spent / 1000)
+    seconds = None if first is None or last is None else last - first
+    return RunTelemetry(
+        seconds=seconds,
+        trials_per_second=trials / seconds if seconds else None,
+        models=tuple(tallies[name].result(name) for name in sorted(tallies)),
+        prices=source,
+    )
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
+    if not values:
+        return None
+    ordered = sorted(values)
+    return Spread(n=len(ordered), p50=_quantile(ordered, 0.5), p95=_quantile(ordered, 0.95), most=ordered[-1])
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+
+
+def render(found: RunTelemetry, *, detailed: bool = False) -> str:
+    """Write it for the terminal: a line per model; `detailed` adds where the time went."""
+    lines = []
+    for model in found.models:
+        parts = [_latency(model), *_counts(model), _cost(model)]
+        lines.append(f"{model.model}: " + ", ".join(part for part in parts if part))
+        if detailed:
+            lines += _details(model)
+    if found.seconds and found.trials_per_second:
+        lines.append(f"{found.trials_per_second:,.1f} trials/s over {found.seconds:,.1f} s")
+    return "\n".join(lines)
+
+
+def _latency(model: ModelTelemetry) -> str:
+    if model.latency is None:
+        return "nothing asked"
+    return f"p50 {_time(model.latency.p50)}, p95 {_time(model.latency.p95)}"
+
+
+def _counts(model: ModelTelemetry) -> list[str]:
+    told = {"retry": model.retries, "cache hit": model.cached, "failure": model.failed}
+    plural = {"retry": "retries", "cache hit": "cache hits", "failure": "failures"}
+    return [f"{count:,} {name if count == 1 else plural[name]}" for name, count in told.items() if count]
+
+
+def _cost(model: ModelTelemetry) -> str:
+    tokens = f"{model.input_tokens:,}/{model.output_tokens:,} tokens" if model.asked else ""
+    cost = "" if not model.asked or model.cost_usd is None else f"${model.cost_usd:.4f}"
+    return ", ".join(part for part in (tokens, cost) if part)
+
+
+def _details(model: ModelTelemetry) -> list[str]:
+    spreads = {
+        "queued": model.queued,
+        "connect": model.connect,
+        "first byte": model.first_byte,
+        "whole answer": model.latency,
+    }
+    return [
+        f"  {name:<13} p50 {_time(spread.p50):>8}  p95 {_time(spread.p95):>8}  "
+        f"max {_time(spread.most):>8}  n {spread.n:,}"
+        for name, spread in spreads.items()
+        if spread is not None
+    ]
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:.2f} s" if milliseconds >= 1000 else f"{milliseconds:.0f} ms"
