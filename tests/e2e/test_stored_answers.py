@@ -152,8 +152,8 @@ def test_a_cassette_holds_no_key(folder, server):
 
 def test_the_end_of_a_run_and_the_report_say_how_it_went(folder):
     done = run(folder, "one", "--cache", "read")
-    assert "p50" in done.out
-    assert "trials/s" in done.out
+    assert "p50" in done.err
+    assert "trials/s" in done.err
     prices = ["--set", 'execution.prices={"a": {"input": 1.0, "output": 1.0}, "b": {"input": 0.0, "output": 0.0}}']
     done = run(folder, "two", "--cache", "read", "--json", *prices)
     first = done.json["telemetry"]["models"][0]

@@ -175,7 +175,7 @@ def _show(run: Any, execution: Any, *, as_json: bool) -> int:
         console.out_json({**told, "telemetry": _telemetry(run, execution, as_text=False)})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
-        console.out(_telemetry(run, execution, as_text=True) or "")
+        console.note(_telemetry(run, execution, as_text=True) or "")  # another at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
     if run.manifest.statuses.get("success", 0) == 0:
         raise NothingToDoError(
