@@ -1,5 +1,7 @@
 """The command `insidellms`: a group whose commands are imported only when they are called."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from gettext import gettext
@@ -78,8 +80,17 @@ def cli() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit with an ExitCode."""
-    sys.exit(_run(argv))
+    """Run the command and exit with an ExitCode.
+
+    The process ends at once, without the interpreter's own clean-up: everything is stored and closed by then,
+    and neither a thread of user code that hangs nor one of a native model can delay or crash the end.
+    """
+    code = _run(argv)
+    with contextlib.suppress(OSError):  # a reader that has gone does not want the rest
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(argv: Sequence[str] | None) -> int:
