@@ -49,6 +49,9 @@ PROVIDERS = {
 PROBES = {
     "logic": "insideLLMs.probes.logic:LogicProbe",
     "attack": "insideLLMs.probes.attack:AttackProbe",
+    "code_debug": "insideLLMs.probes.code:CodeDebugProbe",
+    "code_explanation": "insideLLMs.probes.code:CodeExplanationProbe",
+    "code_generation": "insideLLMs.probes.code:CodeGenerationProbe",
     "contains": "insideLLMs.probes.contains:ContainsProbe",
     "edit_similarity": "insideLLMs.probes.likeness:EditSimilarityProbe",
     "equals": "insideLLMs.probes.exact:EqualsProbe",

@@ -65,7 +65,10 @@ def test_a_function_that_is_not_there_is_told_before_anything_is_asked(tmp_path)
     assert "checks.py" in done.err
 
 
-@pytest.mark.parametrize("name", ["attack", "prompt_injection", "jailbreak"])
+SHIPPED = ["attack", "prompt_injection", "jailbreak", "code_generation", "code_debug", "code_explanation"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_probe_that_comes_with_examples_runs_without_a_dataset(name, tmp_path):
     write_files(tmp_path, {"e.yaml": f"model: dummy\nprobes: [{{type: {name}}}]\n"})
     done = insidellms("run", "e.yaml", "--run-dir", "out", cwd=tmp_path)
