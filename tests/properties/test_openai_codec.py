@@ -9,6 +9,7 @@ from insideLLMs.core.errors import ModelError
 from insideLLMs.core.types import Message, Request, Response
 from insideLLMs.providers.codec import HttpAnswer, excerpt
 from insideLLMs.providers.openai import OpenAICodec
+from insideLLMs.providers.seeds import own_seed
 
 CODEC = OpenAICodec(model_name="m", fields={"seed": 1})
 JSON = st.recursive(
@@ -64,5 +65,5 @@ def test_encoding_is_a_function_of_request_and_repeat_and_keeps_every_text(texts
     call = CODEC.encode(request, repeat=repeat)
     body = orjson.loads(call.body)
     assert [message["content"] for message in body["messages"]] == texts
-    assert body["seed"] == 1 + repeat
+    assert body["seed"] == own_seed(1, repeat, request)
     assert call == CODEC.encode(request, repeat=repeat)

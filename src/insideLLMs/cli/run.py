@@ -130,7 +130,9 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
             seen = _preloading(update)
             if options["early_stop"]:
                 stopped = asyncio.run(run_watched(experiment, folder, terms, seen, options))
-                return _show(stopped.run, experiment.execution, as_json=as_json) or exit_code(stopped, as_json=as_json)
+                return _show(stopped.run, experiment.execution, as_json=as_json, quiet=quiet) or exit_code(
+                    stopped, as_json=as_json
+                )
             run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=seen))
     except InterruptedRunError as error:
         raise InterruptedRunError(error.message, fix=_how_to_resume(file, error, options)) from error
@@ -138,7 +140,7 @@ def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, 
         if error.run_dir is not None:
             console.note(f"what was answered is kept; to go on: {_how_to_resume(file, error, options)}")
         raise
-    return _show(run, experiment.execution, as_json=as_json)
+    return _show(run, experiment.execution, as_json=as_json, quiet=quiet)
 
 
 def _preloading(update: Callable[[Any], None] | None) -> Callable[[Any], None]:
@@ -163,7 +165,7 @@ def _how_to_resume(file: Path, error: InsideLLMsError, options: dict[str, Any]) 
     return f"insidellms run {file} --run-dir {error.run_dir} --resume{flags}"
 
 
-def _show(run: Any, execution: Any, *, as_json: bool) -> int:
+def _show(run: Any, execution: Any, *, as_json: bool, quiet: bool) -> int:
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
@@ -175,7 +177,8 @@ def _show(run: Any, execution: Any, *, as_json: bool) -> int:
         console.out_json({**told, "telemetry": _telemetry(run, execution, as_text=False)})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
-        console.note(_telemetry(run, execution, as_text=True) or "")  # another at each run: no result
+        if not quiet:
+            console.note(_telemetry(run, execution, as_text=True) or "")  # another at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
     if run.manifest.statuses.get("success", 0) == 0:
         raise NothingToDoError(

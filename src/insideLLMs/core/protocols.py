@@ -75,7 +75,7 @@ class AsyncModel(Protocol):
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
         """Make one attempt. Raises ModelError; never retries by itself.
 
-        `repeat` numbers the repeats of one Trial from 0; a model that takes a seed adds it to the seed.
+        `repeat` numbers the repeats of one Trial from 0; where a seed is sent, it is made from the seed, it and the messages.
         """
         ...
 

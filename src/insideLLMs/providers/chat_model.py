@@ -12,6 +12,7 @@ from insideLLMs.core.types import JsonValue, Message, Request, Response
 from insideLLMs.providers.arguments import check_mapping, check_numbers, read_stop
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
 from insideLLMs.providers.http_model import HttpModel
+from insideLLMs.providers.seeds import own_seed
 from insideLLMs.providers.transport import TransportOptions
 
 RESERVED = {
@@ -57,8 +58,9 @@ class ChatCodec(ABC):
                     raise RequestRefusedError(f"a request cannot set {name!r}", fix=RESERVED[name])
                 options[name] = value
             options = {name: value for name, value in options.items() if value is not None}
-        if repeat and isinstance(options.get("seed"), int):
-            options["seed"] += repeat
+        if isinstance(options.get("seed"), int):
+            asked = "seed" in request.options  # a probe that asks for a seed gets that one
+            options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
         try:
             return HttpCall(path=self.path(), body=orjson.dumps(self.body(request.messages, options)))
         except TypeError as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import hashlib
 import secrets
 import sys
 import weakref
@@ -17,6 +16,7 @@ from insideLLMs.core.types import JsonValue, Request, Response, Usage
 from insideLLMs.providers import weights
 from insideLLMs.providers.arguments import check_numbers, read_stop
 from insideLLMs.providers.door import ProviderModel
+from insideLLMs.providers.seeds import own_seed
 from insideLLMs.providers.slots import Slots, Stop
 
 RANGES = {
@@ -123,7 +123,7 @@ class EmbeddedModel(ProviderModel):
         if taken:
             raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="take the option out")
         if isinstance(body.get("seed"), int):
-            body["seed"] = _own_seed(body["seed"], repeat, request)
+            body["seed"] = own_seed(body["seed"], repeat, request)
         body["messages"] = [{"role": turn.role, "content": turn.text} for turn in request.messages]
         body["stream"] = True  # a stream can be stopped: an abandoned call gives its slot back
         body["stream_options"] = {"include_usage": True}
@@ -151,11 +151,6 @@ class EmbeddedModel(ProviderModel):
             if self._server is None:
                 self._server = load(self._weights(), self._n_threads, self._n_parallel, self._n_ctx)
             return self._server
-
-
-def _own_seed(seed: int, repeat: int, request: Request) -> int:
-    told = "\0".join((str(seed), str(repeat), *(f"{turn.role}:{turn.text}" for turn in request.messages)))
-    return int.from_bytes(hashlib.sha256(told.encode("utf-8", "replace")).digest()[:4]) >> 1
 
 
 def assemble(chunks: Sequence[Any], model_name: str) -> Response:

@@ -23,6 +23,7 @@ from insideLLMs.core.protocols import AsyncModel, Model
 from insideLLMs.core.types import Message, Request, Response, ToolCall, Usage
 from insideLLMs.providers.codec import HttpAnswer
 from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
+from insideLLMs.providers.seeds import own_seed
 from support.openai_server import Fault, OpenAIServer
 
 KEY = "sk-canary-0123456789abcdef"
@@ -54,9 +55,12 @@ def test_a_request_is_written_with_model_messages_and_set_parameters_only() -> N
     }
 
 
-def test_each_repeat_has_its_own_seed() -> None:
+def test_each_prompt_and_repeat_has_its_own_seed() -> None:
     codec = OpenAICodec(model_name="m", fields={"seed": 7})
-    assert [body_of(codec, Request.of("x"), repeat)["seed"] for repeat in range(3)] == [7, 8, 9]
+    asked = [(Request.of(text), repeat) for text in ("x", "y") for repeat in range(3)]
+    seeds = [body_of(codec, request, repeat)["seed"] for request, repeat in asked]
+    assert seeds == [own_seed(7, repeat, request) for request, repeat in asked]
+    assert len(set(seeds)) == 6
     assert "seed" not in body_of(CODEC, Request.of("x"), 2)
 
 
