@@ -89,6 +89,7 @@ class Journal:
         self._pending: list[bytes] = []
         self._end = 0
         self._file: BinaryIO | None = None
+        self._failure: OSError | None = None
 
     def create(self) -> None:
         """Start an empty journal. Raises StorageError if the folder cannot be written."""
@@ -188,7 +189,8 @@ class Journal:
             self._end += len(line)
 
     def flush(self) -> None:
-        """Write what was collected. Raises StorageError if the disk refuses."""
+        """Write what was collected. Raises StorageError if the disk refuses, now or before."""
+        self._check_disk()
         with self._lock:
             data = b"".join(self._pending)
             self._pending.clear()
@@ -198,16 +200,17 @@ class Journal:
                 self._file.write(data)
                 self._file.flush()
             except OSError as error:
-                self._abandon()
+                self._abandon(error)
                 raise _storage_error("write", self.path, error) from error
 
     def sync(self) -> None:
         """Make durable what was flushed; safe beside a flush on another thread. Raises StorageError."""
+        self._check_disk()
         assert self._file is not None
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._abandon()
+            self._abandon(error)
             raise _storage_error("write", self.path, error) from error
 
     def close(self) -> None:
@@ -217,9 +220,15 @@ class Journal:
             self.sync()
             self._file.close()
 
-    def _abandon(self) -> None:
+    def _check_disk(self) -> None:
+        """Raise the StorageError of a write that failed before: others may still hand in answers."""
+        if self._failure is not None:
+            raise _storage_error("write", self.path, self._failure)
+
+    def _abandon(self, error: OSError) -> None:
         """Close a file that refuses writes; what its buffer still holds is lost, and will be asked again."""
         assert self._file is not None
+        self._failure = error
         with contextlib.suppress(OSError):
             self._file.close()
 

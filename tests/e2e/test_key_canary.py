@@ -1,0 +1,99 @@
+"""A key is in the request and nowhere else: not in files, logs, errors, cassettes, caches or the process list."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.api_server import ApiServer
+from support.command import command_line, environment, write_files
+
+CANARY = "sk-canary-4f9d2b7c1e8a"
+PROVIDERS = {
+    "openai": ("OPENAI_API_KEY", "/v1"),
+    "openai_responses": ("OPENAI_API_KEY", "/v1"),
+    "anthropic": ("ANTHROPIC_API_KEY", ""),
+    "gemini": ("GEMINI_API_KEY", "/v1beta"),
+    "cohere": ("CO_API_KEY", "/v2"),
+    "mistral": ("MISTRAL_API_KEY", "/v1"),
+    "http": ("OWN_KEY", "/answer"),
+}
+FAILURES = {
+    "works": (200, None),
+    "quotes the key under 401": (401, {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": CANARY}}),
+    "quotes the key under 400": (400, {"error": {"message": f"bad header Bearer {CANARY}"}}),
+    "quotes the key under 500": (500, {"error": f"upstream said {CANARY}"}),
+    "quotes the key in a good answer": (200, {"choices": [{"message": {"content": f"Your key is {CANARY}"}}]}),
+    "answers with something else": (200, {CANARY: CANARY}),
+}
+
+
+def experiment(url):
+    models = []
+    for name, (variable, path) in PROVIDERS.items():
+        args = {"model_name": "m", "base_url": url + path}
+        if name == "http":
+            args.update(api_key_env=variable, body={"question": "{prompt}"}, answer="data.reply")
+        models.append({"type": name, "id": name, "args": args})
+    return {
+        "name": "canary",
+        "models": models,
+        "probe": {"type": "contains", "args": {"any": ["A"]}},
+        "dataset": {"examples": [{"id": "a", "prompt": "aaa"}, {"id": "b", "prompt": "bbb"}]},
+        "execution": {"max_attempts": 2, "timeout_s": 10},
+    }
+
+
+def run_watched(folder, *args):
+    """Run the command; return what it printed, and every command line that it had meanwhile."""
+    keys = {variable: CANARY for variable, _ in PROVIDERS.values()}
+    process = subprocess.Popen(
+        command_line(*args),
+        cwd=folder,
+        env=environment(**keys, INSIDELLMS_CACHE=str(folder / "cache")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    listed = Path(f"/proc/{process.pid}/cmdline").read_text()
+    output, _ = process.communicate(timeout=120)
+    return output, listed
+
+
+def files_with_the_key(folder):
+    return [str(path) for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("case", FAILURES)
+@pytest.mark.parametrize("log_format", ["json"])
+def test_the_key_stays_where_it_belongs(tmp_path, case, log_format):
+    status, failure = FAILURES[case]
+    with ApiServer(status=status, failure=failure) as server:
+        write_files(tmp_path, {"e.json": json.dumps(experiment(server.url))})
+        output, listed = run_watched(
+            tmp_path, "run", "e.json", "--run-dir", "run", "--verbose", "--log-format", log_format,
+            "--cache", "refresh", "--record", "tape.jsonl",
+        )  # fmt: skip
+        sent = json.dumps([headers for _, headers, _ in server.requests])
+    assert CANARY in sent
+    assert CANARY not in output, output
+    assert CANARY not in listed
+    assert not files_with_the_key(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command", [("doctor",), ("doctor", "--json"), ("validate", "e.json"), ("run", "e.json", "--dry-run")]
+)
+def test_commands_that_look_at_keys_do_not_show_them(tmp_path, command):
+    write_files(tmp_path, {"e.json": json.dumps(experiment("http://127.0.0.1:9"))})
+    output, _ = run_watched(tmp_path, *command)
+    assert CANARY not in output
+
+
+def test_a_connection_that_fails_does_not_show_the_key(tmp_path):
+    write_files(tmp_path, {"e.json": json.dumps(experiment("http://127.0.0.1:9"))})
+    output, _ = run_watched(tmp_path, "run", "e.json", "--run-dir", "run", "--verbose")
+    assert "cannot connect" in output
+    assert CANARY not in output
+    assert not files_with_the_key(tmp_path)
