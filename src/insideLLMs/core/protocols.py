@@ -75,7 +75,8 @@ class AsyncModel(Protocol):
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
         """Make one attempt. Raises ModelError; never retries by itself.
 
-        `repeat` numbers the repeats of one Trial from 0; where a seed is sent, it is made from the seed, it and the messages.
+        `repeat` numbers the repeats of one Trial from 0; a seed that is sent is made from the model's seed, the
+        repeat and the messages.
         """
         ...
 
