@@ -6,7 +6,7 @@ from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.statistics import Assessment, Evidence
 from insideLLMs.report import wording
 
-COLUMNS = ("probe", "items", "worse/better", "change", "95% interval", "p", "corrected", "could see")
+COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "could see")
 _TESTS = {
     "none": "nothing varied, so there was nothing to test",
     "exact": "exact",

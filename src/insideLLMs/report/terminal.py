@@ -41,7 +41,7 @@ _VERDICT_STYLES = {"passed": "bold green", "failed": _BAD, "inconclusive": "bold
 def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool = False) -> str:
     """Show `summary.json` as a table: every rate with its denominator, its interval, and what went unanswered."""
     level = f"{summary.get('confidence_level', 0.95):.0%}"
-    table = _table("probe", "model", "passed", f"{level} interval", "no answer", "tokens in/out")
+    table = _table("probe", "model", "passed", f"{level} interval", "no answer", "tokens")
     scores: list[str] = []
     for result in summary["results"]:
         pass_rate, usage = result["pass_rate"], result["usage"]
