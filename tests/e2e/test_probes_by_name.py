@@ -66,6 +66,7 @@ def test_a_function_that_is_not_there_is_told_before_anything_is_asked(tmp_path)
 
 
 SHIPPED = ["attack", "prompt_injection", "jailbreak", "code_generation", "code_debug", "code_explanation"]
+SHIPPED += ["logic", "factuality", "bias", "multi_step_task", "instruction_following", "constraint_compliance"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
@@ -100,6 +100,7 @@ def _plain(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": [expand(part) for part in message.content]}
 
 
+A = TypeVar("A")
 Ask = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -129,6 +130,10 @@ class ModelDoor:
         """Ask a chat."""
         return self._wait(self.achat(messages, **options))
 
+    def respond_to(self, request: Request) -> Response:
+        """Ask a Request, for probes that need the whole Response: tool calls, reasons to stop."""
+        return self._wait(self._respond(request))
+
     async def agenerate(self, prompt: str, **options: Any) -> str:
         """Ask one prompt from a coroutine."""
         return await self._answer(Request.of(prompt, **options))
@@ -144,11 +149,14 @@ class ModelDoor:
             future.cancel()
 
     async def _answer(self, request: Request) -> str:
+        return (await self._respond(request)).text
+
+    async def _respond(self, request: Request) -> Response:
         response = await self._ask(request)
         self.usage = _add(self.usage, response.usage)
-        return response.text
+        return response
 
-    def _wait(self, coroutine: Coroutine[Any, Any, str]) -> str:
+    def _wait(self, coroutine: Coroutine[Any, Any, A]) -> A:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         self._open.add(future)
         try:

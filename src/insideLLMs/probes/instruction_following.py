@@ -24,6 +24,7 @@ class InstructionFollowingProbe(PromptProbe):
     version: ClassVar[str] = "1"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"passed": (0, 1), "strict": (0, 1), "loose": (0, 1)}
     scores_in_place: ClassVar[bool] = True
+    default_dataset: ClassVar[str] = "data/instruction_following.jsonl"
 
     def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: str | None = None) -> None:
         super().__init__(
