@@ -1,0 +1,77 @@
+"""What a tenth of mixed faults costs: wall time and requests of a faulty run, over those of a clean one.
+
+    python benchmarks/faults.py [--trials 2000] [--latency-ms 50] [--concurrency 64]
+
+Every trial must succeed, and the requests beyond one a trial must be those that met a fault.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+from engine_throughput import timed
+
+ROOT = Path(__file__).resolve().parents[1]
+EXPERIMENT = """
+name: faults
+model: {{type: openai, id: m, args: {{model_name: stub, base_url: 'http://127.0.0.1:{port}/v1'}}}}
+probe: {{type: contains, args: {{any: ["7"]}}}}
+dataset: {{format: jsonl, path: data.jsonl}}
+execution: {{concurrency: {concurrency}, attempt_timeout_s: 0.8, max_attempts: 8}}
+"""
+KINDS = ("429", "500", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "redirect")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--latency-ms", type=float, default=50)
+    parser.add_argument("--concurrency", type=int, default=64)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        mixed = [{"kind": kind, "share": 0.01} for kind in KINDS]
+        (folder / "none.json").write_text("[]")
+        (folder / "mixed.json").write_text(json.dumps(mixed))
+        clean = run(folder, "none", options)
+        faulty = run(folder, "mixed", options)
+    print(f"faulty over clean: {faulty / clean:.2f} of the wall time")
+
+
+def run(folder: Path, faults: str, options: argparse.Namespace) -> float:
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "tests/support/openai_server.py", "--port", "0"),
+            *("--latency-ms", str(options.latency_ms), "--faults", str(folder / f"{faults}.json")),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = int(server.stdout.readline())
+        rows = "".join(f'{{"id": "{n:05}", "prompt": "Question {n}"}}\n' for n in range(options.trials))
+        (folder / "data.jsonl").write_text(rows)
+        (folder / "e.yaml").write_text(EXPERIMENT.format(port=port, concurrency=options.concurrency))
+        command = [sys.executable, "-m", "insideLLMs", "run", "e.yaml", "--run-dir", faults, "--quiet"]
+        wall, _, _ = timed(command, folder)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats") as answer:
+            stats = json.load(answer)
+        statuses = json.loads((folder / faults / "manifest.json").read_bytes())["statuses"]
+        met = sum(stats["faults"].values())
+        unexplained = stats["requests"] - options.trials - met
+        print(
+            f"{faults:<6} {wall:.2f} s, {statuses['success']} of {options.trials} answered, "
+            f"{stats['requests']} requests, {met} faults, {unexplained} requests unexplained"
+        )
+        return wall
+    finally:
+        server.kill()
+
+
+if __name__ == "__main__":
+    main()
