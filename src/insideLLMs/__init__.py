@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from insideLLMs.core.errors import ArgumentError as ArgumentError
     from insideLLMs.core.errors import AuthError as AuthError
     from insideLLMs.core.errors import BadAnswerError as BadAnswerError
+    from insideLLMs.core.errors import BudgetSpentError as BudgetSpentError
     from insideLLMs.core.errors import CanonicalError as CanonicalError
+    from insideLLMs.core.errors import CassetteError as CassetteError
+    from insideLLMs.core.errors import CassetteMissError as CassetteMissError
     from insideLLMs.core.errors import CompareError as CompareError
     from insideLLMs.core.errors import ConfigError as ConfigError
     from insideLLMs.core.errors import ConnectionFailedError as ConnectionFailedError
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from insideLLMs.core.errors import RateLimitError as RateLimitError
     from insideLLMs.core.errors import RequestRefusedError as RequestRefusedError
     from insideLLMs.core.errors import RunDirectoryError as RunDirectoryError
+    from insideLLMs.core.errors import SandboxError as SandboxError
     from insideLLMs.core.errors import ServerError as ServerError
     from insideLLMs.core.errors import StorageError as StorageError
     from insideLLMs.core.errors import TemplateError as TemplateError
@@ -108,6 +112,10 @@ _MODULES = {
         "RunDirectoryError",
         "ServerError",
         "StorageError",
+        "SandboxError",
+        "CassetteMissError",
+        "CassetteError",
+        "BudgetSpentError",
         "TemplateError",
         "TrialTimeoutError",
         "UnknownPluginError",

@@ -66,5 +66,4 @@ def test_a_run_has_its_page_written_anew_with_latencies_if_asked(folder):
     assert insidellms("report", "before", "--html", "timed.html", "--telemetry", cwd=folder).code == 0
     assert '"latency_ms"' not in (folder / "plain.html").read_text().rpartition("<script>")[0]
     assert '"latency_ms"' in (folder / "timed.html").read_text().rpartition("<script>")[0]
-    refused = insidellms("report", "before", "--telemetry", cwd=folder)
-    assert (refused.code, "--telemetry goes with --html" in refused.err) == (2, True)
+    assert "p50" in insidellms("report", "before", "--telemetry", cwd=folder).out

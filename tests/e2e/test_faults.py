@@ -1,7 +1,6 @@
 """A run against a provider that fails in every way: nothing is lost, nothing is asked more often than explained."""
 
 import json
-import time
 
 import pytest
 
@@ -29,9 +28,7 @@ MIXED = [
 
 def run(folder, server, name):
     write_files(folder, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS})
-    started = time.monotonic()
-    done = insidellms("run", "e.yaml", "--run-dir", name, "--json", cwd=folder)
-    return done, time.monotonic() - started
+    return insidellms("run", "e.yaml", "--run-dir", name, "--json", cwd=folder)
 
 
 def without_key(records):
@@ -41,10 +38,10 @@ def without_key(records):
 
 def test_two_thousand_trials_all_succeed_through_ten_percent_of_mixed_faults(tmp_path):
     with OpenAIServer(latency_s=LATENCY_S, keep_bodies=False) as server:
-        done, clean_s = run(tmp_path, server, "clean")
+        done = run(tmp_path, server, "clean")
         assert done.code == 0, done.err
     with OpenAIServer(latency_s=LATENCY_S, keep_bodies=False, faults=MIXED) as server:
-        done, faulty_s = run(tmp_path, server, "faulty")
+        done = run(tmp_path, server, "faulty")
         assert done.code == 0, done.err
         faults = sum(server.faults_done.values())
         assert set(server.faults_done) == {*KINDS, "huge"}
@@ -53,7 +50,6 @@ def test_two_thousand_trials_all_succeed_through_ten_percent_of_mixed_faults(tmp
     assert all(record["status"] == "success" for record in records_of(tmp_path / "faulty"))
     clean, faulty = (without_key(records_of(tmp_path / name)) for name in ("clean", "faulty"))
     assert clean == faulty
-    assert faulty_s <= 2 * clean_s, (faulty_s, clean_s)
 
 
 @pytest.mark.parametrize(("setting", "spent"), [("max_tokens", 60), ("max_cost_usd", 60e-6)])
