@@ -333,12 +333,12 @@ def test_repeats_of_an_example_are_trials_of_their_own():
 
 def test_latency_is_measured_apart_from_retries():
     def script(text, attempt):
-        return ServerError("500", retry_after_s=0.05) if attempt == 1 else "yes"
+        return ServerError("500", retry_after_s=0.5) if attempt == 1 else "yes"
 
     _, sink = run_engine(ScriptedModel(script), ["a"])
     telemetry = next(sink.entries())[2]
-    assert telemetry.retry_ms >= 50
-    assert telemetry.latency_ms < 50
+    assert telemetry.retry_ms >= 500
+    assert telemetry.latency_ms < telemetry.retry_ms
     assert telemetry.started_at
 
 
@@ -354,7 +354,7 @@ def test_the_loop_is_never_blocked_for_long_by_the_journal(tmp_path):
         durable = True
 
         def flush(self):
-            time.sleep(0.2)
+            time.sleep(0.6)
 
     lags = []
 
@@ -365,7 +365,7 @@ def test_the_loop_is_never_blocked_for_long_by_the_journal(tmp_path):
         return "yes"
 
     run_engine(ScriptedModel(lambda *_: answer()), [str(i) for i in range(12)], sink=SlowDisk(), concurrency=4)
-    assert sorted(lags)[len(lags) // 2] < 0.15
+    assert sorted(lags)[len(lags) // 2] < 0.3
 
 
 def test_a_probe_in_place_and_one_on_a_thread_score_alike():
