@@ -4,21 +4,24 @@ Both are returned as text for a given width; without colour it is plain, with `[
 as git writes word diffs. Nothing that a model wrote reaches the terminal unescaped.
 """
 
+from __future__ import annotations
+
 import io
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from insideLLMs.compare.comparison import Change, Comparison, RunSide, ServedChange
-from insideLLMs.compare.gate import Verdict
-from insideLLMs.report import evidence, wording
+from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten
 from insideLLMs.report.word_diff import Segment, word_diff
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the summary of a run is drawn without what compares
     from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
+
+    from insideLLMs.compare.comparison import Change, Comparison, RunSide, ServedChange
+    from insideLLMs.compare.gate import Verdict
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
@@ -96,7 +99,7 @@ def render_comparison(
     return _draw(parts, width=width, color=color)
 
 
-def _header(comparison: Comparison) -> "Table":
+def _header(comparison: Comparison) -> Table:
     grid = _grid()
     grid.add_row("baseline", _side(comparison.baseline))
     if comparison.pool:
@@ -108,12 +111,12 @@ def _header(comparison: Comparison) -> "Table":
     return grid
 
 
-def _side(side: RunSide) -> "Text":
+def _side(side: RunSide) -> Text:
     models = ", ".join(side.models)
     return _plain(f"{side.label} (run {side.run_id[:12]}, {side.trials:,} trials, {shorten(models, 60)})")
 
 
-def _probe_table(comparison: Comparison, *, several: bool) -> "Table":
+def _probe_table(comparison: Comparison, *, several: bool) -> Table:
     table = _table("probe", "passed", "change", "trials")
     for probe in comparison.probes:
         tally = probe.tally
@@ -145,7 +148,7 @@ def _usage(comparison: Comparison) -> list[str]:
     return [f"tokens changed in {wording.many(usage.trials, 'trial')}: {tokens_in}, {tokens_out}"]
 
 
-def _change_title(number: int | None, change: Change, *, several: bool) -> "Text":
+def _change_title(number: int | None, change: Change, *, several: bool) -> Text:
     title = _plain(f"{number}. " if number else "")
     title.append(wording.words(change.kind), style=_STYLES.get(change.kind, ""))
     title.append(f"  {wording.trial(change.trial, several=several)}")
@@ -156,7 +159,7 @@ def _change_title(number: int | None, change: Change, *, several: bool) -> "Text
     return title
 
 
-def _change_body(change: Change) -> "Table":
+def _change_body(change: Change) -> Table:
     grid = _grid()
     grid.add_row("   prompt", _plain(shorten(change.prompt, _PROMPT_LIMIT)))
     if change.expected:
@@ -175,14 +178,14 @@ def _change_body(change: Change) -> "Table":
     return grid
 
 
-def _edited_body(change: Change) -> "Table":
+def _edited_body(change: Change) -> Table:
     grid = _grid()
     grid.add_row("   - before", _block(change.baseline_prompt or change.prompt, style="red"))
     grid.add_row("   + after", _block(change.prompt, style=_GOOD))
     return grid
 
 
-def _diff_text(diff: Iterable[Segment]) -> "Text":
+def _diff_text(diff: Iterable[Segment]) -> Text:
     text = _plain("")
     for kind, words in diff:
         shown = printable(words, keep_newlines=True)
@@ -195,7 +198,9 @@ def _diff_text(diff: Iterable[Segment]) -> "Text":
     return text
 
 
-def _evidence(verdict: Verdict) -> "Iterable[RenderableType]":
+def _evidence(verdict: Verdict) -> Iterable[RenderableType]:
+    from insideLLMs.report import evidence  # noqa: PLC0415 - brings the statistics, which a run's summary needs not
+
     if verdict.assessment is not None and verdict.assessment.overall.n_paired:
         table = _table(*evidence.COLUMNS)
         for row in evidence.evidence_rows(verdict.assessment):
@@ -206,7 +211,7 @@ def _evidence(verdict: Verdict) -> "Iterable[RenderableType]":
     yield from (_plain(f"  {line}") for line in evidence.evidence_lines(verdict))
 
 
-def _verdict(verdict: Verdict) -> "Iterable[Text]":
+def _verdict(verdict: Verdict) -> Iterable[Text]:
     line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
     line.append(f"  gate: {wording.policy(verdict)} (exit code {verdict.exit_code})", style="")
     yield line
@@ -220,21 +225,21 @@ def _count(tokens: int | None) -> str:
     return "–" if tokens is None else f"{tokens:,}"
 
 
-def _plain(text: str) -> "Text":
+def _plain(text: str) -> Text:
     return _styled(text, "")
 
 
-def _block(text: str, style: str = "") -> "Text":
+def _block(text: str, style: str = "") -> Text:
     return _styled(shorten(text, _TEXT_LIMIT), style, keep_newlines=True)
 
 
-def _styled(text: str, style: str, *, keep_newlines: bool = False) -> "Text":
+def _styled(text: str, style: str, *, keep_newlines: bool = False) -> Text:
     from rich.text import Text  # noqa: PLC0415 - slow to import, and needed only to draw
 
     return Text(printable(text, keep_newlines=keep_newlines), style=style)
 
 
-def _table(*columns: str) -> "Table":
+def _table(*columns: str) -> Table:
     from rich.table import Table  # noqa: PLC0415 - slow to import, and needed only to draw
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=True)
@@ -243,7 +248,7 @@ def _table(*columns: str) -> "Table":
     return table
 
 
-def _grid() -> "Table":
+def _grid() -> Table:
     from rich.table import Table  # noqa: PLC0415 - slow to import, and needed only to draw
 
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -256,7 +261,7 @@ _COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
 """What GitHub Actions would take for a workflow command in a log: a model must not be able to give one."""
 
 
-def _draw(parts: Iterable["RenderableType"], *, width: int, color: bool) -> str:
+def _draw(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
     """Draw to text, ignoring the environment, so that the same values give the same text everywhere."""
     out = io.StringIO()
     console = _console(out, width=width, color=color)
@@ -266,7 +271,7 @@ def _draw(parts: Iterable["RenderableType"], *, width: int, color: bool) -> str:
     return "\n".join(line if color else line.rstrip() for line in lines)
 
 
-def _console(out: io.StringIO, *, width: int, color: bool) -> "Console":
+def _console(out: io.StringIO, *, width: int, color: bool) -> Console:
     from rich.console import Console  # noqa: PLC0415 - slow to import, and needed only to draw
 
     return Console(

@@ -1,10 +1,15 @@
 """The words and figures that every report shares: rates with their denominators, classes, names of Trials."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
-from insideLLMs.compare.comparison import Answer, ModelPair, ProbeTally, Tally, TrialName
-from insideLLMs.compare.gate import Verdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from insideLLMs.report.safe_text import printable
+
+if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
+    from insideLLMs.compare.comparison import Answer, ModelPair, ProbeTally, Tally, TrialName
+    from insideLLMs.compare.gate import Verdict
 
 FAILURES = ("error", "timeout", "rate_limited", "skipped")
 MARKS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "INCONCLUSIVE"}
