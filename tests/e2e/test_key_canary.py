@@ -91,6 +91,22 @@ def test_commands_that_look_at_keys_do_not_show_them(tmp_path, command):
     assert CANARY not in output
 
 
+def test_doctor_says_whom_it_can_reach_and_sends_no_key(tmp_path):
+    with ApiServer() as server:
+        env = environment(OPENAI_API_KEY=CANARY, OPENAI_BASE_URL=server.url, AZURE_OPENAI_API_KEY=CANARY)
+        env |= {"ANTHROPIC_API_KEY": CANARY, "ANTHROPIC_BASE_URL": "https://127.0.0.1:9"}
+        done = subprocess.run(
+            command_line("doctor", "--network"), cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert not server.requests
+    rows = {line[9:].split("  ")[0].strip(): line for line in done.stdout.splitlines()}
+    assert rows["network to openai"].startswith("ok")
+    assert rows["network to anthropic"].startswith("missing")
+    assert "Connection refused" in rows["network to anthropic"]
+    assert "AZURE_OPENAI_ENDPOINT is not set" in rows["network to azure"]
+    assert CANARY not in done.stdout + done.stderr
+
+
 def test_a_connection_that_fails_does_not_show_the_key(tmp_path):
     write_files(tmp_path, {"e.json": json.dumps(experiment("http://127.0.0.1:9"))})
     output, _ = run_watched(tmp_path, "run", "e.json", "--run-dir", "run", "--verbose")

@@ -2,9 +2,12 @@
 
 import os
 import platform
+import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from importlib import metadata, util
+from typing import Any
 
 import click
 
@@ -16,27 +19,19 @@ _EXTRAS = {
     "bedrock": ("botocore", "sign requests to AWS Bedrock"),
     "embedded": ("xllamacpp", "run models in process"),
     "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),
+    "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),
 }
-_KEYS = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "azure": "AZURE_OPENAI_API_KEY",
-    "bedrock": "AWS_BEARER_TOKEN_BEDROCK",
-    "cohere": "CO_API_KEY",
-    "gemini": "GEMINI_API_KEY",
-    "huggingface": "HF_TOKEN",
-    "mistral": "MISTRAL_API_KEY",
-    "openrouter": "OPENROUTER_API_KEY",
-}
+_NETWORK_S = 5.0
 
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--network", is_flag=True, help="See whether the providers whose keys are set can be reached.")
 @console.common_options
-def command(*, as_json: bool) -> int:
+def command(*, as_json: bool, network: bool) -> int:
     """Check this installation: version, extras, weights, plug-ins, keys."""
-    rows = list(_checks())
+    rows = [*_checks(), *(_reached() if network else ())]
     if as_json:
         console.out_json([{"check": name, "ok": ok, "about": about} for name, ok, about in rows])
         return ExitCode.OK
@@ -51,12 +46,51 @@ def _checks() -> Iterator[tuple[str, bool, str]]:
         ok = _importable(module)
         yield f"extra {extra}", ok, about if ok else f"{about}: pip install 'insidellms[{extra}]'"
     yield from _weights()
-    for provider, variable in _KEYS.items():
-        ok = bool(os.environ.get(variable))
-        yield f"key for {provider}", ok, f"{variable} is set" if ok else f"set {variable}"
+    for endpoint in _endpoints():
+        ok = bool(os.environ.get(endpoint.key_env))
+        yield f"key for {endpoint.provider}", ok, f"{endpoint.key_env} {'is set' if ok else 'is not set'}"
     for group in ("insidellms.providers", "insidellms.probes", "insidellms.datasets", "insidellms.plugins"):
         for entry in metadata.entry_points(group=group):
             yield f"plug-in {entry.name}", True, entry.value
+
+
+def _endpoints() -> list[Any]:
+    """Return where the built-in providers listen that need a key, each once."""
+    from insideLLMs.plugins import PROVIDERS, model_registry  # noqa: PLC0415 - loads every provider
+
+    found = {}
+    for name in PROVIDERS:
+        endpoint = getattr(model_registry.get_factory(name), "endpoint", None)
+        if endpoint is not None and endpoint.key_env and "localhost" not in endpoint.base_url:
+            found[endpoint.provider] = endpoint
+    return [found[name] for name in sorted(found)]
+
+
+def _reached() -> Iterator[tuple[str, bool, str]]:
+    """Open a connection to each provider whose key is set; no key is sent."""
+    for endpoint in _endpoints():
+        if os.environ.get(endpoint.key_env):
+            address = os.environ.get(endpoint.base_url_env) or endpoint.base_url
+            address = address.format(region=os.environ.get("AWS_REGION", "us-east-1"))
+            unset = (False, f"{endpoint.base_url_env} is not set")
+            yield f"network to {endpoint.provider}", *(_reach(address) if address else unset)
+
+
+def _reach(address: str) -> tuple[bool, str]:
+    """Say whether a connection to a URL's host stands, TLS included, and if not, why."""
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only here
+
+    parts = urlsplit(address)
+    where = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    host, _, port = where.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_NETWORK_S) as plain:
+            if parts.scheme == "https":
+                with ssl.create_default_context().wrap_socket(plain, server_hostname=host):
+                    return True, f"{where} answers"
+        return True, f"{where} answers"
+    except OSError as error:
+        return False, f"{where}: {error.strerror or error}"
 
 
 def _weights() -> Iterator[tuple[str, bool, str]]:

@@ -36,6 +36,7 @@ from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.retry import RetryBudget, RetryPolicy
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.throttle import Throttle
+from insideLLMs.execute.tracing import make_tracer
 from insideLLMs.execute.trial import Examination, FatalError, Lane, Scoring, TrialClock, ask, examine, score
 from insideLLMs.plan import Plan, Trial, record_of
 
@@ -141,6 +142,7 @@ class Engine:
             attempt_timeout_s=execution.attempt_timeout_s,
             budget=retries,
             throttle=self._throttles[name],
+            tracer=make_tracer(member.model.identity()),
         )
         answers = self._work.answers
         if answers is not None and isinstance(member.model, UserModel) and not answers.takes_user_code:

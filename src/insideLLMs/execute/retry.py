@@ -14,6 +14,7 @@ from insideLLMs.core.errors import ModelError, ModelTimeoutError, RateLimitError
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.types import Request, Response, Usage
 from insideLLMs.execute.throttle import Throttle
+from insideLLMs.execute.tracing import CallTracer
 
 BASE_WAIT_S = 0.5
 MAX_WAIT_S = 30.0
@@ -49,6 +50,11 @@ class Attempts:
     facts: CallFacts = field(default_factory=CallFacts)
     deadline: asyncio.Timeout | None = None
 
+    def would_miss(self, wait_s: float) -> bool:
+        """Whether the Trial's deadline comes before a wait is over."""
+        until = None if self.deadline is None else self.deadline.when()
+        return until is not None and asyncio.get_running_loop().time() + wait_s >= until
+
     async def wait_in(self, throttle: Throttle) -> None:
         """Wait for a place; the time does not count against the Trial."""
         until = None if self.deadline is None else self.deadline.when()
@@ -72,6 +78,7 @@ class RetryPolicy:
     attempt_timeout_s: float | None
     budget: RetryBudget
     throttle: Throttle
+    tracer: CallTracer | None = None
     jitter: random.Random = field(default_factory=random.Random)
 
     def wait_s(self, error: ModelError, attempt: int) -> float:
@@ -93,7 +100,11 @@ class RetryPolicy:
                 if not error.retryable or attempts.count >= self.max_attempts or not self.budget.spend():
                     attempts.retry_s += time.monotonic() - started
                     raise
-                await asyncio.sleep(self.wait_s(error, attempts.count))
+                wait_s = self.wait_s(error, attempts.count)
+                if attempts.would_miss(wait_s):  # the Trial's time would be up before the provider takes it again
+                    attempts.retry_s += time.monotonic() - started
+                    raise
+                await asyncio.sleep(wait_s)
                 attempts.retry_s += time.monotonic() - started
             else:
                 attempts.answer_s = time.monotonic() - started
@@ -103,13 +114,17 @@ class RetryPolicy:
         """Make one attempt from a place in the throttle, and tell the throttle what came of it."""
         attempts.facts = CallFacts()
         mark = current_call.set(attempts.facts)
-        began = time.monotonic()
+        began, began_ns = time.monotonic(), time.time_ns()
         rejected, tokens = False, 0
         try:
             response = await self._attempt(model, request, repeat)
             tokens = _tokens(response.usage)
+            if self.tracer is not None:
+                self.tracer.record(began_ns, response, attempt=attempts.count)
         except ModelError as error:
             rejected = isinstance(error, RateLimitError)
+            if self.tracer is not None:
+                self.tracer.record(began_ns, error, attempt=attempts.count)
             raise
         finally:
             current_call.reset(mark)
