@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.types import JsonValue, Request
+from insideLLMs.core.types import JsonValue, PriceSpec, Request, Usage
 from insideLLMs.execute.adapt import with_system
+from insideLLMs.execute.budget import FREE, find_price
 
 CHARACTERS_PER_TOKEN = 4
 """OpenAI's rule of thumb for English text (help.openai.com, "What are tokens and how to count them?")."""
@@ -54,7 +55,7 @@ def _estimate(prepared: Prepared, model: str) -> Estimate:
         calls=calls if known else None,
         input_tokens=tokens,
         output_tokens=output,
-        cost_usd=_cost(identity, tokens, output),
+        cost_usd=_cost(identity, (prepared.experiment.execution.prices or {}).get(model), tokens, output),
     )
 
 
@@ -68,18 +69,12 @@ def _limit(identity: dict[str, JsonValue]) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def _cost(identity: dict[str, JsonValue], input_tokens: int | None, output_tokens: int | None) -> float | None:
-    if identity.get("type") in {"embedded", "dummy"}:
-        return 0.0
+def _cost(
+    identity: dict[str, JsonValue], given: PriceSpec | None, input_tokens: int | None, output_tokens: int | None
+) -> float | None:
+    price = find_price(identity, given)
+    if price is None:
+        return None
     if input_tokens is None or output_tokens is None:
-        return None
-    try:
-        import genai_prices  # noqa: PLC0415 - an extra
-    except ImportError:
-        return None
-    usage = genai_prices.Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-    try:
-        found = genai_prices.calc_price(usage, model_ref=str(identity.get("model_name", "")))
-    except LookupError:
-        return None
-    return float(found.total_price)
+        return price(Usage()) if identity.get("type") in FREE else None
+    return price(Usage(input_tokens=input_tokens, output_tokens=output_tokens))

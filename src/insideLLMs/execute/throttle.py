@@ -6,9 +6,11 @@ which waits; only a share of them says that there are too many calls.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 
+logger = logging.getLogger(__name__)
 REJECTED_SHARE = 0.1
 """Of the latest calls; above it, there are too many in flight."""
 _MEMORY = 1 / 32
@@ -81,6 +83,7 @@ class Throttle:
             self.limit = max(1.0, self.limit / 2)
             self._rejected_share = 0.0
             self._changed_at = now
+            logger.info("calls are turned down for their rate; at most %d in flight from now on", int(self.limit))
         elif not rejected and self.limit < self.most:
             self.limit = min(float(self.most), self.limit + _CREEP / self.limit)
 

@@ -19,10 +19,10 @@ def callable_model(
     model_name: str | None = None,
     experiment_folder: Path = Path(),
 ) -> "FunctionModel | AsyncFunctionModel":
-    """Make a model of ``module:function`` or ``file.py:function``, sync or async, which returns text or a Response.
+    """Your own function as a model: ``module:function`` or ``file.py:function``, sync or async.
 
-    It is called with the prompt, or with all `messages` as mappings; `options` are passed as keywords. A file
-    is looked up beside the experiment. `model_name` only labels the model.
+    It returns text or a Response. It is called with the prompt, or with all `messages` as mappings; `options` are
+    passed as keywords. A file is looked up beside the experiment. `model_name` only labels the model.
     """
     if not isinstance(function, str) or ":" not in function:
         raise ArgumentError(f"function is {function!r}", fix="write module:function or file.py:function")

@@ -77,10 +77,10 @@ class MistralModel(OpenAIModel):
 
 
 class AzureOpenAIModel(OpenAIModel):
-    """A deployment on Azure OpenAI: `model_name` is the deployment's, `base_url` or $AZURE_OPENAI_ENDPOINT the
-    resource, e.g. https://NAME.openai.azure.com; $AZURE_OPENAI_API_KEY.
+    """A deployment on Azure OpenAI; $AZURE_OPENAI_API_KEY.
 
-    Without `api_version` the v1 API is used, which has none.
+    `model_name` is the deployment's, `base_url` or $AZURE_OPENAI_ENDPOINT the resource, e.g.
+    https://NAME.openai.azure.com. Without `api_version` the v1 API is used, which has none.
     """
 
     endpoint: ClassVar[Endpoint] = Endpoint(

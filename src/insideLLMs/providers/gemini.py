@@ -204,7 +204,10 @@ def _read_usage(usage: object) -> Usage | None:
 
 
 class GeminiModel(ChatModel):
-    """A Gemini model; $GEMINI_API_KEY. `extra` may hold `safetySettings`, `generationConfig: {thinkingConfig: ...}`."""
+    """A Gemini model; $GEMINI_API_KEY.
+
+    `extra` may hold `safetySettings`, and `generationConfig: {thinkingConfig: ...}`.
+    """
 
     endpoint: ClassVar[Endpoint] = GEMINI
     codec_type: ClassVar[type[ChatCodec]] = GeminiCodec
