@@ -47,6 +47,7 @@ PROVIDERS = {
     "dummy": "insideLLMs.providers.dummy:DummyModel",
 }
 PROBES = {
+    "judge": "insideLLMs.probes.judge:JudgeScoredProbe",
     "logic": "insideLLMs.probes.logic:LogicProbe",
     "agent": "insideLLMs.probes.agent:AgentProbe",
     "attack": "insideLLMs.probes.attack:AttackProbe",

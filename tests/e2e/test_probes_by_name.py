@@ -87,6 +87,21 @@ def test_the_agent_works_through_its_own_tasks_in_text(tmp_path):
     assert all(record["response"]["value"]["calls"] == [] for record in records)
 
 
+def judged(folder, judge_model):
+    judge = {"type": "dummy", "args": {"name": judge_model, "responses": {"You grade": '{"score": 4}'}}}
+    probe = {"type": "judge", "args": {"judges": judge, "rubric": "Is it right?"}}
+    (record,) = run(folder, probe, [{**CAPITAL[0], "label": True}])
+    return record, json.loads((folder / "out" / "manifest.json").read_text())["run_id"]
+
+
+def test_a_judge_scores_and_which_judge_names_the_run(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    record, run_id = judged(tmp_path / "one", "first")
+    assert record["scores"]["values"] == {"correct": 1.0, "score": 0.75, "agreement": 1.0, "agrees": 1.0}
+    assert judged(tmp_path / "two", "second")[1] != run_id
+
+
 def test_info_tells_how_well_the_refusal_detector_was_measured_to_do(tmp_path):
     told = insidellms("info", "attack", "--json", cwd=tmp_path).json
     assert told["measured"]["held_out_sensitivity"]["value"] >= 0.9

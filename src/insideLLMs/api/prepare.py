@@ -3,6 +3,7 @@
 Whatever can be wrong is found here, before anything is spent.
 """
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,6 +61,10 @@ class Prepared:
         """Give back the models' connections and memory."""
         for member in self.members.values():
             await member.model.aclose()
+        for probe in self.probes.values():
+            close = getattr(probe, "aclose", None)
+            if inspect.iscoroutinefunction(close):  # judges are models, too
+                await close()
         self.threads.close()
 
 
