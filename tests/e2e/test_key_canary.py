@@ -107,6 +107,32 @@ def test_doctor_says_whom_it_can_reach_and_sends_no_key(tmp_path):
     assert CANARY not in done.stdout + done.stderr
 
 
+def test_secrets_by_reference_reach_the_wire_and_no_file(tmp_path):
+    app = "def answer(prompt, api_key):\n    return 'A' if api_key.startswith('sk-canary') else 'B'\n"
+    reference = {"api_key": "${OWN_KEY}"}
+    with ApiServer() as server:
+        models = [
+            {"type": "callable", "args": {"function": "app.py:answer", "options": reference}},
+            {"type": "openai", "args": {"model_name": "m", "base_url": server.url + "/v1", "extra": reference}},
+            {
+                "type": "http",
+                "args": {
+                    "base_url": server.url + "/answer",
+                    "body": {"question": "{prompt}", "auth": [reference]},
+                    "answer": "data.reply",
+                },
+            },
+        ]
+        write_files(tmp_path, {"e.json": json.dumps({**experiment(""), "models": models}), "app.py": app})
+        output, _ = run_watched(tmp_path, "run", "e.json", "--run-dir", "run", "--verbose", "--record", "tape.jsonl")
+        bodies = json.dumps([body for _, _, body in server.requests])
+    assert bodies.count(CANARY) == 4
+    assert "6 answered" in output, output
+    assert CANARY not in output
+    assert not files_with_the_key(tmp_path)
+    assert "${OWN_KEY}" in (tmp_path / "run" / "config.resolved.yaml").read_text()
+
+
 def test_a_connection_that_fails_does_not_show_the_key(tmp_path):
     write_files(tmp_path, {"e.json": json.dumps(experiment("http://127.0.0.1:9"))})
     output, _ = run_watched(tmp_path, "run", "e.json", "--run-dir", "run", "--verbose")

@@ -34,6 +34,28 @@ def describe_settings(settings: Mapping[str, object]) -> dict[str, JsonValue]:
     return _named(settings, 0)
 
 
+def without_secrets(value: JsonValue) -> JsonValue:
+    """Return a JSON value without the texts that stand under names that sound secret, however deep.
+
+    A mapping under such a name stays: it is the schema of something called so.
+    """
+    if isinstance(value, Mapping):
+        return {name: without_secrets(item) for name, item in value.items() if not _holds_secret(str(name), item)}
+    return [without_secrets(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def secret_texts(value: JsonValue) -> list[str]:
+    """Return the texts that `without_secrets` leaves out."""
+    if isinstance(value, Mapping):
+        own = [str(item) for name, item in value.items() if _holds_secret(str(name), item)]
+        return own + [text for item in value.values() for text in secret_texts(item)]
+    return [text for item in value for text in secret_texts(item)] if isinstance(value, list | tuple) else []
+
+
+def _holds_secret(name: str, value: JsonValue) -> bool:
+    return isinstance(value, str) and _is_secret(name)
+
+
 def _describe(thing: object, depth: int) -> dict[str, JsonValue]:
     own = getattr(thing, "identity", None)
     if callable(own) and not isinstance(thing, type):
@@ -142,7 +164,7 @@ def _plain_collection(value: object, depth: int) -> JsonValue:
 
 
 def _is_secret(name: str) -> bool:
-    return any(word in _SECRET_WORDS for word in name.lower().split("_"))
+    return any(word in _SECRET_WORDS for word in name.lower().replace("-", "_").split("_"))
 
 
 def _is_json(value: object) -> bool:

@@ -1,11 +1,12 @@
 """A user's own function as a model, named in an experiment: for testing a whole application, not a model."""
 
+import functools
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.core.describe import describe
+from insideLLMs.core.describe import describe, without_secrets
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import load_reference
@@ -27,12 +28,19 @@ def callable_model(
     if not isinstance(function, str) or ":" not in function:
         raise ArgumentError(f"function is {function!r}", fix="write module:function or file.py:function")
     found, digest = load_reference(function, folder=experiment_folder, what=f"function {function!r}")
-    target = found() if inspect.isclass(found) else found
+    target: Any = found() if inspect.isclass(found) else found
     code = {"code_sha256": digest} if digest else {}
-    identity = {"type": "callable", **describe(target), **code, "messages": messages, "options": dict(options or {})}
+    identity = {
+        "type": "callable",
+        **describe(target),
+        **code,
+        "messages": messages,
+        "options": without_secrets(options or {}),
+    }
     is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
     kind = AsyncFunctionModel if is_async else FunctionModel
-    return kind(target, name=model_name or function.rpartition(":")[2], identity=identity, takes_messages=messages)
+    name = model_name or function.rpartition(":")[2]
+    return kind(functools.partial(target, **(options or {})), name=name, identity=identity, takes_messages=messages)
 
 
 class _Called:
@@ -51,7 +59,7 @@ class _Called:
     def _call(self, prompt: str | list[dict[str, Any]], given: Mapping[str, Any]) -> Any:
         if self._takes_messages and isinstance(prompt, str):
             prompt = [{"role": "user", "content": prompt}]
-        return self._function(prompt, **{**self._identity["options"], **given})
+        return self._function(prompt, **given)
 
 
 class FunctionModel(_Called):

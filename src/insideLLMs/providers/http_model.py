@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from yarl import URL
 
 import insideLLMs
+from insideLLMs.core.describe import secret_texts, without_secrets
 from insideLLMs.core.errors import ArgumentError, AuthError
 from insideLLMs.core.types import JsonValue, Request, Response
 from insideLLMs.providers.codec import Codec, Endpoint
@@ -51,7 +52,7 @@ class HttpModel(ProviderModel):
             "type": self._endpoint.provider,
             "model_name": self.model_id,
             "base_url": bare_url(self._base_url),
-            "parameters": dict(self._codec.parameters()),
+            "parameters": without_secrets(self._codec.parameters()),
         }
 
     def check(self) -> None:
@@ -86,7 +87,7 @@ class HttpModel(ProviderModel):
         }
         if key:
             headers[self._endpoint.key_header] = self._endpoint.key_format.format(key=key)
-        secrets = [key, *find_secrets(self._base_url, headers)]
+        secrets = [key, *find_secrets(self._base_url, headers), *secret_texts(self._codec.parameters())]
         self._transport = Transport(self._base_url, headers=headers, secrets=secrets, options=self._options)
         return self._transport
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from insideLLMs.core import canonical
-from insideLLMs.core.describe import describe
+from insideLLMs.core.describe import describe, secret_texts, without_secrets
 from insideLLMs.core.protocols import Model
 
 
@@ -152,3 +152,10 @@ def test_an_object_may_describe_itself():
             return {"mine": 1}
 
     assert describe(Own()) == {"mine": 1}
+
+
+def test_secret_texts_are_left_out_of_settings_and_schemas_named_like_them_stay():
+    schema = {"properties": {"key": {"type": "string"}, "token": {"type": "integer"}}}
+    given = {"api-key": "k1", "deep": [{"auth_token": "k2", "max_tokens": 5}], "schema": schema}
+    assert without_secrets(given) == {"deep": [{"max_tokens": 5}], "schema": schema}
+    assert secret_texts(given) == ["k1", "k2"]
