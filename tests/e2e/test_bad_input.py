@@ -27,7 +27,7 @@ FILES = {
     "repeats zero": (GOOD + "repeats: 0\n", None, "repeats"),
     "number as text": (GOOD + "repeats: 'three'\n", None, "repeats"),
     "no model": (GOOD.replace("model: dummy\n", ""), None, "model"),
-    "no dataset": (GOOD.replace("dataset: {format: jsonl, path: data.jsonl}\n", ""), None, "dataset"),
+    "no dataset": ("model: dummy\nprobe: contains\n", None, "dataset"),
     "dataset missing": (GOOD.replace("data.jsonl", "date.jsonl"), None, "data.jsonl"),
     "dataset is a folder": (GOOD.replace("data.jsonl", "."), None, "folder"),
     "api key in the file": (
