@@ -7,6 +7,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
+from insideLLMs.core.types import expand
 from insideLLMs.store.directory import State, read_manifest, state_of
 
 KINDS = ("providers", "probes", "datasets", "runs")
@@ -20,7 +21,10 @@ KINDS = ("providers", "probes", "datasets", "runs")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:
-    """List providers, probes, dataset formats, or runs; without KIND the first three."""
+    """List providers, probes, datasets (those that come with the package, and formats), or runs.
+
+    Without KIND, the first three.
+    """
     kinds = (kind,) if kind else KINDS[:3]
     found = {name: _runs(run_root) if name == "runs" else _plugins(name) for name in kinds}
     if as_json:
@@ -43,7 +47,20 @@ def _plugins(kind: str) -> list[dict[str, Any]]:
         "probes": plugins.probe_registry,
         "datasets": plugins.dataset_registry,
     }[kind]
-    return [{"name": name, "about": registry.info(name)["doc"]} for name in registry.list()]
+    rows = [{"name": name, "about": registry.info(name)["doc"]} for name in registry.list()]
+    return [*_shipped(), *rows] if kind == "datasets" else rows
+
+
+def _shipped() -> list[dict[str, Any]]:
+    from insideLLMs.datasets.shipped import shipped_datasets  # noqa: PLC0415 - reads files
+
+    return [
+        {
+            **expand(one),
+            "about": f"{one.examples:>3} examples, {one.licence}, sha256 {one.sha256[:12]}: {one.about}",
+        }
+        for one in shipped_datasets()
+    ]
 
 
 def _runs(root: Path) -> list[dict[str, Any]]:

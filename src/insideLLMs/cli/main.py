@@ -28,6 +28,7 @@ COMMANDS = {
     "validate": ("validate", "Check an experiment file or a run directory."),
     "verify": ("verify", "Check every digest of a run directory."),
     "init": ("init", "Write a small experiment to start from."),
+    "new": ("new", "Write a probe to start from."),
     "list": ("list_", "List providers, probes, dataset formats, or runs."),
     "info": ("info", "Describe one plug-in, or a run directory."),
     "doctor": ("doctor", "Check this installation: extras, weights, keys."),

@@ -1,0 +1,96 @@
+"""`insidellms new`: a plug-in to start from, with a test that passes."""
+
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+_PROBE = '''\
+"""The probe {name}: replace this line by what it examines."""
+
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import Example, Request, Response, Scores
+
+
+class {cls}(PromptProbe):
+    """Check that an answer names what is expected, in few words."""
+
+    version = "1"  # raise it whenever old scores stop being comparable
+    score_ranges = {{"correct": (0, 1), "words": (0, 10_000)}}
+
+    def __init__(self, max_words: int = 20) -> None:
+        super().__init__("{name}")
+        self.max_words = max_words
+
+    def request(self, example: Example) -> Request:
+        return Request.of(f"{{example.text}} Answer in at most {{self.max_words}} words.")
+
+    def score(self, example: Example, response: Response) -> Scores:
+        words = len(response.text.split())
+        named = any(str(value).lower() in response.text.lower() for value in example.expected)
+        return Scores.of(named and words <= self.max_words, words=words)
+'''
+_TEST = '''\
+"""Tests of the probe {name}; run them with pytest."""
+
+from {name} import {cls}
+from insideLLMs.core.types import Example, Response
+
+EXAMPLE = Example(id="1", input="What is the capital of France?", expected=("Paris",))
+
+
+def test_a_short_right_answer_passes():
+    assert {cls}().score(EXAMPLE, Response(text="It is Paris.")).passed
+
+
+def test_a_wrong_or_long_or_empty_answer_fails():
+    for answer in ("Lyon", "Paris " * 30, ""):
+        assert not {cls}().score(EXAMPLE, Response(text=answer)).passed
+
+
+def test_the_limit_is_part_of_the_prompt():
+    assert "at most 5 words" in {cls}(max_words=5).request(EXAMPLE).messages[0].content
+'''
+_EXPERIMENT = """\
+models: [{{type: dummy, args: {{responses: {{France: Paris}}}}}}]
+probes: [{{type: "{name}.py:{cls}", args: {{max_words: 10}}}}]
+dataset:
+  examples:
+    - {{id: france, prompt: "What is the capital of France?", expected: Paris}}
+"""
+
+
+@click.group("new")
+def command() -> None:
+    """Write a plug-in to start from."""
+
+
+@command.command("probe")
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write; default: here.")
+@console.common_options
+def probe(name: str, *, folder: Path) -> int:
+    """Write NAME.py, a test of it and an experiment that uses it; nothing that exists is overwritten."""
+    if not name.isidentifier() or not name.islower():
+        raise InsideLLMsError(f"{name!r} cannot name a Python file", fix="use lower case letters, digits and _")
+    names = {"name": name, "cls": "".join(part.capitalize() for part in name.split("_")) + "Probe"}
+    files = {
+        f"{name}.py": _PROBE.format(**names),
+        f"test_{name}.py": _TEST.format(**names),
+        f"{name}.yaml": _EXPERIMENT.format(**names),
+    }
+    taken = [file for file in files if (folder / file).exists()]
+    if taken:
+        raise InsideLLMsError(f"{folder / taken[0]} exists already; nothing was written", fix="choose another name")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            (folder / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InsideLLMsError(f"cannot write in {folder}: {error.strerror}", fix="check its permissions") from error
+    for file in files:
+        console.out(f"wrote {folder / file}")
+    console.out(f"next: insidellms run {folder / (name + '.yaml')}")
+    return ExitCode.OK
