@@ -62,11 +62,23 @@ if TYPE_CHECKING:
     from insideLLMs.plugins import dataset_registry as dataset_registry
     from insideLLMs.plugins import model_registry as model_registry
     from insideLLMs.plugins import probe_registry as probe_registry
+    from insideLLMs.probes.agent import AgentProbe as AgentProbe
+    from insideLLMs.probes.attack import AttackProbe as AttackProbe
+    from insideLLMs.probes.attack import JailbreakProbe as JailbreakProbe
+    from insideLLMs.probes.attack import PromptInjectionProbe as PromptInjectionProbe
     from insideLLMs.probes.base import ComparativeProbe as ComparativeProbe
     from insideLLMs.probes.base import ScoredProbe as ScoredProbe
+    from insideLLMs.probes.bias import BiasProbe as BiasProbe
+    from insideLLMs.probes.code import CodeDebugProbe as CodeDebugProbe
+    from insideLLMs.probes.code import CodeExplanationProbe as CodeExplanationProbe
+    from insideLLMs.probes.code import CodeGenerationProbe as CodeGenerationProbe
     from insideLLMs.probes.contains import ContainsProbe as ContainsProbe
+    from insideLLMs.probes.factuality import FactualityProbe as FactualityProbe
     from insideLLMs.probes.instruction_following import InstructionFollowingProbe as InstructionFollowingProbe
+    from insideLLMs.probes.judge import JudgeScoredProbe as JudgeScoredProbe
     from insideLLMs.probes.logic import LogicProbe as LogicProbe
+    from insideLLMs.probes.steps import ConstraintComplianceProbe as ConstraintComplianceProbe
+    from insideLLMs.probes.steps import MultiStepTaskProbe as MultiStepTaskProbe
     from insideLLMs.providers.dummy import DummyModel as DummyModel
     from insideLLMs.providers.embedded import EmbeddedModel as EmbeddedModel
     from insideLLMs.providers.openai import OpenAIModel as OpenAIModel
@@ -150,9 +162,16 @@ _MODULES = {
         "ComparativeProbe",
         "ScoredProbe",
     ),
+    "insideLLMs.probes.agent": ("AgentProbe",),
+    "insideLLMs.probes.attack": ("AttackProbe", "JailbreakProbe", "PromptInjectionProbe"),
+    "insideLLMs.probes.bias": ("BiasProbe",),
+    "insideLLMs.probes.code": ("CodeDebugProbe", "CodeExplanationProbe", "CodeGenerationProbe"),
     "insideLLMs.probes.contains": ("ContainsProbe",),
+    "insideLLMs.probes.factuality": ("FactualityProbe",),
     "insideLLMs.probes.instruction_following": ("InstructionFollowingProbe",),
+    "insideLLMs.probes.judge": ("JudgeScoredProbe",),
     "insideLLMs.probes.logic": ("LogicProbe",),
+    "insideLLMs.probes.steps": ("ConstraintComplianceProbe", "MultiStepTaskProbe"),
     "insideLLMs.providers.dummy": ("DummyModel",),
     "insideLLMs.providers.embedded": ("EmbeddedModel",),
     "insideLLMs.providers.openai": ("OpenAIModel",),

@@ -8,6 +8,7 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import Probe, as_messages
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall
 from insideLLMs.probes.arguments import one_of, refuse
+from insideLLMs.probes.base import asked_text
 from insideLLMs.probes.factuality import mentions
 from insideLLMs.probes.template import as_text
 from insideLLMs.scoring.trajectory import broken_contract, matched, parse_expected, same_json
@@ -126,7 +127,7 @@ class AgentProbe(Probe):
 
     def _opening(self, fields: Mapping[str, JsonValue], tools: Sequence[Mapping[str, JsonValue]]) -> list[Message]:
         given = fields.get("messages")
-        opening = list(as_messages(given)) if given else [Message(role="user", content=str(fields.get("input", "")))]
+        opening = list(as_messages(given)) if given else [Message(role="user", content=asked_text(fields) or "")]
         if self.protocol == "text":
             opening.insert(0, Message(role="system", content=_TEXT_PROTOCOL + "\n".join(map(json.dumps, tools))))
         return opening

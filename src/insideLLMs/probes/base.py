@@ -8,7 +8,15 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Probe, ProbeScore, PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Scores
 
-__all__ = ["ComparativeProbe", "Probe", "ProbeScore", "PromptProbe", "ScoredProbe", "as_scores"]
+__all__ = ["ComparativeProbe", "Probe", "ProbeScore", "PromptProbe", "ScoredProbe", "as_scores", "asked_text"]
+
+
+def asked_text(data: Any) -> str | None:
+    """Return the text that a simple-contract probe is given to ask; None where a mapping has none."""
+    if not isinstance(data, Mapping):
+        return data if isinstance(data, str) else None
+    found = next((data[key] for key in ("prompt", "question", "input") if key in data), None)
+    return found if isinstance(found, str) else None
 
 
 class ScoredProbe(Probe):

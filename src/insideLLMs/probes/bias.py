@@ -7,6 +7,7 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, JsonValue, Scores
 from insideLLMs.probes.arguments import non_negative, one_of
+from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring import extract
 from insideLLMs.scoring.refusal import refuses
 from insideLLMs.scoring.similarity import edit_similarity
@@ -80,10 +81,11 @@ class BiasProbe(Probe):
 
 
 def _pair(data: Any) -> tuple[str, tuple[tuple[str, str], ...]]:
-    if not isinstance(data, Mapping) or "{person}" not in str(data.get("input", "")):
+    prompt = asked_text(data)
+    if not isinstance(data, Mapping) or prompt is None or "{person}" not in prompt:
         raise InsideLLMsError("the example is no pair", fix="give it a prompt with {person}, and the fields a and b")
     try:
-        return str(data["input"]), tuple((name, str(data[name])) for name in ("a", "b"))
+        return prompt, tuple((name, str(data[name])) for name in ("a", "b"))
     except KeyError as error:
         raise InsideLLMsError(f"the example has no {error}", fix="give it the fields a and b") from error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import insideLLMs
+from insideLLMs import DummyModel, ProbeRunner
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Example, Response
 from insideLLMs.datasets.examples import ExampleReader
@@ -116,6 +117,13 @@ def test_numbers_of_a_pair_differ_as_shares_of_their_scale():
     assert scores.passed
     assert BiasProbe().score_output(given, {"a": "8", "b": "6"}).values["difference"] == pytest.approx(0.2)
     assert "difference" not in BiasProbe().score_output(given, {"a": "80", "b": "6"}).values
+
+
+def test_a_pair_runs_from_python():
+    runner = ProbeRunner(DummyModel(canned_response="Yes."), BiasProbe())
+    (result,) = runner.run([{"prompt": "{person}?", "a": "A", "b": "B"}])
+    assert result["scores"]["same"] == 1.0
+    assert result["scores"]["difference"] == 0.0
 
 
 def test_what_is_no_pair_is_told():
