@@ -25,6 +25,7 @@ from insideLLMs.scoring.similarity import edit_similarity
 from insideLLMs.scoring.text import comparable
 
 _TIME_SIGNALS = (-signal.SIGXCPU, -signal.SIGKILL)
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 _FOLDER = re.compile(r"\S*program\.py")
 
 _CASES = """
@@ -282,7 +283,7 @@ def _compare(said: Sequence[JsonValue], cases: Sequence[JsonValue]) -> _Result:
     for case, one in _paired(cases, said):
         value = one.get("value")
         if "value" not in one or not _same(value, case[1]):
-            got = shown(value) if "value" in one else one.get("error", "nothing")
+            got = _steady(shown(value) if "value" in one else one.get("error", "nothing"))
             wrong.append(f"{shown(case[0])} gives {got}, expected {shown(case[1])}")
     held = len(cases) - len(wrong)
     return _Result(held, len(cases), "failed" if wrong else "passed", "; ".join(wrong[:3]) or "all cases hold")
@@ -321,4 +322,9 @@ def _why_ended(done: Execution) -> tuple[str, str]:
     if done.status == 0:
         return "error", "the program ended before its tests did"
     label = "failed" if last.startswith("AssertionError") else "error"
-    return label, _FOLDER.sub("program.py", last)[:300]
+    return label, _steady(last)
+
+
+def _steady(words: str) -> str:
+    """Take out what varies from run to run: the program's folder, and addresses in memory."""
+    return _ADDRESS.sub("0x...", _FOLDER.sub("program.py", words))[:300]

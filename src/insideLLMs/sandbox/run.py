@@ -131,7 +131,8 @@ def _orders(folder: str, program: str, limits: Limits, found: Isolation) -> dict
         "cwd": home,
         "limits": asdict(limits),
         "scratch_bytes": limits.scratch_bytes,
-        "command": [_interpreter(), "-I", "-S", "-B", "-X", "utf8", str(code)],
+        # not -I, which would ignore the fixed hash seed with the rest of the environment, which is ours anyway
+        "command": [_interpreter(), "-s", "-P", "-S", "-B", "-X", "utf8", str(code)],
         "environment": {"HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"},
     }
 

@@ -88,6 +88,15 @@ def test_the_share_of_cases_that_hold_is_scored_and_the_wrong_ones_are_told():
 
 
 @sandboxed
+@pytest.mark.parametrize("body", ["return object()", "return {1, 'a', 'b', 'c'}", "raise ValueError(object())"])
+def test_what_is_told_of_a_wrong_program_is_the_same_in_every_run(body):
+    answer = Response(text=f"def double(x):\n    {body}")
+    first, second = (CodeGenerationProbe().score(example(**DOUBLE), answer) for _ in range(2))
+    assert first == second
+    assert not first.passed
+
+
+@sandboxed
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

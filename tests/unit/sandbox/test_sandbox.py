@@ -42,6 +42,10 @@ def test_two_runs_share_nothing():
     assert run("import os; print(os.listdir('/scratch'))").stdout == "[]\n"
 
 
+def test_a_program_hashes_texts_alike_in_every_run():
+    assert len({run("print(hash('a'), {'a', 'b', 'c'})").stdout for _ in range(3)}) == 1
+
+
 def test_no_environment_and_no_argument_of_the_host_is_seen(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     done = run("import os, sys; print(sorted(os.environ), sys.argv, sys.path)")
