@@ -140,11 +140,12 @@ def test_a_program_without_end_is_ended(program, ended):
     assert len(done.stdout) + len(done.stderr) <= 200_000
 
 
-def test_nothing_stays_behind():
+def test_nothing_stays_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run("import time; time.sleep(99)", limits=Limits(wall_s=0.5))
-    assert not list(Path("/tmp").glob("insidellms-sandbox-*"))
-    found = subprocess.run(["ps", "ax"], capture_output=True, text=True, check=True).stdout
-    assert "program.py" not in found
+    assert list(tmp_path.iterdir()) == []
+    found = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in found
 
 
 def test_programs_run_side_by_side():
