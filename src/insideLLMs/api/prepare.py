@@ -16,7 +16,7 @@ from insideLLMs.core.errors import ConfigError, DatasetError, Problem
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
-from insideLLMs.datasets import open_dataset
+from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.engine import Member
 from insideLLMs.execute.threads import AbandonableThreads
@@ -72,10 +72,10 @@ class Prepared:
 class _FileSource:
     """A dataset read from its file or from the experiment."""
 
-    dataset: Any
+    dataset: Dataset
 
     def examples(self) -> Iterator[tuple[int, Example]]:
-        return self.dataset.examples()  # type: ignore[no-any-return]
+        return self.dataset.examples()
 
     @property
     def facts(self) -> DatasetFacts:
