@@ -26,7 +26,7 @@ class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of `name`: experiment, record, manifest, summary, telemetry or comparison."""
     if name == "experiment":
-        from insideLLMs.config import experiment_schema  # noqa: PLC0415 - pydantic is slow to import
+        from insideLLMs.config import experiment_schema  # noqa: PLC0415 - each name loads its own alone
 
         return experiment_schema()
     if name == "comparison":

@@ -1,6 +1,6 @@
 """Experiment files -> Experiment, with every problem reported at once, and back again.
 
-What this exports loads when first asked for, as pydantic takes its time.
+What this exports loads when first asked for, as YAML takes its time.
 """
 
 import importlib

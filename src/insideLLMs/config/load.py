@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from insideLLMs.config.file import BARE
 from insideLLMs.config.findings import Findings, suggestion
 from insideLLMs.config.inputs import Datasets
 from insideLLMs.config.members import (
@@ -31,7 +32,6 @@ from insideLLMs.datasets.source import near_files, shown
 from insideLLMs.plugins import Factory, Registry, model_registry, probe_registry
 
 _FORMATS: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
-_BARE = {"model": "type", "models": "type", "probe": "type", "probes": "type", "dataset": "path", "datasets": "path"}
 
 
 def load_experiment(
@@ -125,8 +125,8 @@ def _replace(holder: JsonValue, path: FieldPath, value: JsonValue) -> bool:
             if isinstance(following, int):
                 return False
             holder[part] = {}
-        if isinstance(holder[part], str) and noun in _BARE:
-            holder[part] = {_BARE[noun]: holder[part]}
+        if isinstance(holder[part], str) and noun in BARE:
+            holder[part] = {BARE[noun]: holder[part]}
         holder = holder[part]
     if not _fits(holder, last):
         return False

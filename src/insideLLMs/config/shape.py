@@ -1,57 +1,145 @@
-"""Whether a file has the shape of an experiment: pydantic's findings, in our words and with their lines."""
+"""Whether a file has the shape of an experiment: everything that has not is reported, with its line."""
 
+import math
+import re
+import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+import msgspec
 
+from insideLLMs.config.file import ExperimentFile, known_keys, spelt_out
 from insideLLMs.config.findings import Findings, suggestion
-from insideLLMs.config.schema import ExperimentFile, known_keys
 from insideLLMs.config.secrets import is_secret_key
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.types import JsonValue
 
-_WORDS = {
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping, 'key: value'",
-    "finite_number": "must be finite",
-    "float_type": "must be a number",
-    "greater_than": "must be more than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "int_type": "must be a whole number",
-    "less_than_equal": "must be at most {le:g}",
-    "less_than": "must be less than {lt:g}",
-    "list_type": "must be a list",
-    "literal_error": "must be {expected}",
-    "missing": "is missing",
-    "model_type": "must be a mapping, 'key: value'",
-    "string_pattern_mismatch": "must match {pattern}",
-    "string_too_long": "must have at most {max_length} characters",
-    "string_type": "must be text",
-}
-_EMPTY = {"string_too_short", "too_short"}
 _LONGEST_VALUE = 60
+_NAMES: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a mapping, 'key: value'",
+    list: "a list",
+}
+_ACCEPTED: dict[type, tuple[type, ...]] = {dict: (Mapping,), float: (int, float)}
+_BOUNDS = {
+    "gt": "more than {:g}",
+    "ge": "at least {:g}",
+    "lt": "less than {:g}",
+    "le": "at most {:g}",
+}
 
 
 def check_shape(raw: JsonValue, findings: Findings) -> None:
     """Report wrong types, values out of bounds, missing and unknown keys."""
-    try:
-        ExperimentFile.model_validate(raw)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            _report(detail, findings)
+    _Check(findings).value(spelt_out(raw), ExperimentFile, ())
 
 
-def _report(detail: ErrorDetails, findings: Findings) -> None:
-    path: FieldPath = detail["loc"]
-    if path and path[-1] == "[key]":
-        findings.add(path[:-1], "is no key that is known here", None if len(path) < 2 else _words(detail))
-        return
-    if detail["type"] == "extra_forbidden":
-        findings.add(path, "unknown key", _unknown_hint(path))
-        return
-    findings.add(path, _words(detail) + _given(path, detail))
+class _Check:
+    """Walks a value beside its type."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def value(self, value: Any, kind: Any, path: FieldPath, bounds: msgspec.Meta | None = None) -> None:
+        """Report what is wrong with `value`, which stands at `path` and should be a `kind` within `bounds`."""
+        origin, parts = get_origin(kind), get_args(kind)
+        if origin is Annotated:
+            self.value(value, parts[0], path, parts[1] if _is_bounded(parts[1]) else bounds)
+        elif origin in {Union, types.UnionType}:
+            if value is not None:  # None is the only alternative that a file's types have
+                self.value(value, next(part for part in parts if part is not type(None)), path, bounds)
+        elif origin is Literal:
+            if value not in parts:
+                self._report(path, _either(parts), value)
+        elif kind is not Any:
+            self._plain(value, kind, path, bounds)
+
+    def _plain(self, value: Any, kind: Any, path: FieldPath, bounds: msgspec.Meta | None) -> None:
+        """Check a value whose type is a class: a Struct, a mapping, a list, or a number or text."""
+        is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        wanted = dict if is_struct else get_origin(kind) or kind
+        if not self._is_a(list if wanted is tuple else wanted, value, path):
+            return
+        if is_struct:
+            self._struct(value, kind, path)
+        elif wanted is dict:
+            self._mapping(value, get_args(kind), path)
+        elif wanted in {list, tuple}:
+            self._items(value, kind, path, bounds)
+        elif bounds is not None:
+            self._bounds(value, bounds, path)
+
+    def _is_a(self, kind: type, value: Any, path: FieldPath) -> bool:
+        accepted = _ACCEPTED.get(kind, (kind,))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            self._report(path, _NAMES[kind], value)
+        elif isinstance(value, float) and not math.isfinite(value):
+            self._report(path, "finite", value)
+        else:
+            return True
+        return False
+
+    def _struct(self, value: Mapping[Any, Any], struct: type[msgspec.Struct], path: FieldPath) -> None:
+        fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+        for name, field in fields.items():
+            if name in value:
+                self.value(value[name], field.type, (*path, name))
+            elif field.required:
+                self._findings.add((*path, name), "is missing")
+        for key in value:
+            if key not in fields:
+                self._findings.add((*path, str(key)), "unknown key", _unknown_hint((*path, str(key))))
+
+    def _mapping(self, value: Mapping[Any, Any], parts: tuple[Any, ...], path: FieldPath) -> None:
+        keys = get_args(parts[0])
+        for key, item in value.items():
+            if not isinstance(key, str) or (keys and key not in keys):
+                hint = f"must be {_either(keys)}" if keys else None
+                self._findings.add((*path, str(key)), "is no key that is known here", hint)
+            else:
+                self.value(item, parts[1], (*path, key))
+
+    def _items(self, value: list[Any], kind: Any, path: FieldPath, bounds: msgspec.Meta | None) -> None:
+        parts = get_args(kind)
+        if get_origin(kind) is tuple and len(value) != len(parts):
+            self._findings.add(path, f"must have {len(parts)} items")
+        elif bounds is not None and len(value) < (bounds.min_length or 0):
+            self._findings.add(path, "must not be empty")
+        for position, item in enumerate(value):
+            self.value(item, parts[0], (*path, position))
+
+    def _bounds(self, value: Any, bounds: msgspec.Meta, path: FieldPath) -> None:
+        holds = {
+            "gt": lambda bound: value > bound,
+            "ge": lambda bound: value >= bound,
+            "lt": lambda bound: value < bound,
+            "le": lambda bound: value <= bound,
+        }
+        for name, words in _BOUNDS.items():
+            bound = getattr(bounds, name)
+            if bound is not None and not holds[name](bound):
+                self._report(path, words.format(bound), value)
+        if bounds.min_length and not value:
+            self._findings.add(path, "must not be empty")
+        elif bounds.max_length is not None and len(value) > bounds.max_length:
+            self._findings.add(path, f"must have at most {bounds.max_length} characters")
+        elif bounds.pattern is not None and not re.fullmatch(bounds.pattern, value):
+            self._findings.add(path, f"must match {bounds.pattern}" + _given(path, value))
+
+    def _report(self, path: FieldPath, wanted: str, value: Any) -> None:
+        self._findings.add(path, f"must be {wanted}{_given(path, value)}")
+
+
+def _is_bounded(meta: msgspec.Meta) -> bool:
+    return any(getattr(meta, name) is not None for name in (*_BOUNDS, "pattern", "min_length", "max_length"))
+
+
+def _either(values: tuple[Any, ...]) -> str:
+    *others, last = (repr(value) for value in values)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _unknown_hint(path: FieldPath) -> str:
@@ -65,20 +153,9 @@ def _unknown_hint(path: FieldPath) -> str:
     return hint
 
 
-def _words(detail: ErrorDetails) -> str:
-    if detail["type"] in _EMPTY:
-        return "must not be empty"
-    words = _WORDS.get(detail["type"])
-    context: Mapping[str, Any] = detail.get("ctx", {})
-    return words.format(**context) if words else detail["msg"].replace("Input should be", "must be")
-
-
-def _given(path: FieldPath, detail: ErrorDetails) -> str:
+def _given(path: FieldPath, value: Any) -> str:
     """Show the value, if it is short and cannot be a secret."""
-    value = detail["input"]
-    if detail["type"] in {"missing", *_EMPTY} or isinstance(value, dict | list):
-        return ""
-    if any(isinstance(part, str) and is_secret_key(part) for part in path):
+    if isinstance(value, dict | list) or any(isinstance(part, str) and is_secret_key(part) for part in path):
         return ""
     shown = "empty" if value is None else repr(value)
     return f", but is {shown}" if len(shown) <= _LONGEST_VALUE else ""

@@ -317,15 +317,15 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     the run once its answers have used that much; `prices` by model id take the place of the price table.
     """
 
-    concurrency: int = 16
-    timeout_s: float | None = 300.0
-    attempt_timeout_s: float | None = 60.0
-    max_attempts: int = 6
-    retry_budget: float = 2.0
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    max_tokens: int | None = None
-    max_cost_usd: float | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] = 16
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = 300.0
+    attempt_timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = 60.0
+    max_attempts: Annotated[int, msgspec.Meta(ge=1)] = 6
+    retry_budget: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    requests_per_minute: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    tokens_per_minute: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
     prices: dict[str, PriceSpec] | None = None
     stop_on_error: bool = False
     telemetry: bool = True

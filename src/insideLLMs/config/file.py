@@ -1,0 +1,166 @@
+"""What an experiment file may hold: every key with its type, bounds, default and meaning, declared once.
+
+`shape` checks files against it, `schema` describes it to editors. Keys of the earlier system are marked deprecated.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from insideLLMs.core.types import ExecutionSpec, GateSpec, JsonValue, ProbeGateSpec, Share
+
+_DEPRECATED = {"deprecated": True}
+Args = Annotated[
+    dict[str, Any], Meta(description="Arguments of the plug-in; `insidellms info NAME` lists those it takes.")
+]
+Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+NonEmpty = Annotated[str, Meta(min_length=1)]
+Positive = Annotated[int, Meta(ge=1)]
+Rows = list[dict[str, Any]]
+TypeName = Annotated[NonEmpty, Meta(description="A plug-in's name, or `file.py:Name`, or `module:Name`.")]
+
+
+class _Entry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ModelEntry(_Entry):
+    """A model under test."""
+
+    type: TypeName
+    id: Annotated[Identifier | None, Meta(description="What records call it; by default `type/model_name`.")] = None
+    args: Args = {}
+    system: Annotated[
+        str | None, Meta(description="Put before every request that has no system message of its own.")
+    ] = None
+
+
+class DatasetEntry(_Entry):
+    """Where examples come from: a file, or `examples` written here."""
+
+    path: Annotated[NonEmpty | None, Meta(description="Relative to this file; may end in .gz or .zst.")] = None
+    format: Annotated[NonEmpty | None, Meta(description="jsonl, json, csv, yaml or a plug-in; follows the suffix.")] = (
+        None
+    )
+    type: Annotated[NonEmpty | None, Meta(description="The same as `format`.")] = None
+    name: Annotated[
+        Identifier | None, Meta(description="What records call it; by default the file's name, no suffix.")
+    ] = None
+    examples: Annotated[Rows | None, Meta(description="Examples written here, each as a row of a file would be.")] = (
+        None
+    )
+    items: Annotated[
+        Rows | None, Meta(description="The earlier name of `examples`.", extra_json_schema=_DEPRECATED)
+    ] = None
+    field_names: Annotated[
+        dict[Literal["id", "input", "expected"], str],
+        Meta(description="Which column holds the id, the input, what is expected, if not the usual one."),
+    ] = {}
+    input_field: Annotated[
+        str | None,
+        Meta(description="The earlier name of `field_names: {input: }`.", extra_json_schema=_DEPRECATED),
+    ] = None
+    on_error: Annotated[
+        Literal["stop", "skip"], Meta(description="What a bad row leads to; skipped ones are counted.")
+    ] = "stop"
+    sha256: Annotated[
+        Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None, Meta(description="Pins the file's bytes.")
+    ] = None
+    args: Args = {}
+
+
+class ProbeEntry(_Entry):
+    """A behaviour under test."""
+
+    type: TypeName
+    id: Annotated[Identifier | None, Meta(description="What records call it; by default its type.")] = None
+    args: Args = {}
+    dataset: Annotated[DatasetEntry | None, Meta(description="Its own dataset, or the name of one of `datasets`.")] = (
+        None
+    )
+    datasets: Annotated[list[DatasetEntry] | None, Meta(description="Its own datasets, or names of `datasets`.")] = None
+
+
+Models = Annotated[list[ModelEntry], Meta(min_length=1)]
+Probes = Annotated[list[ProbeEntry], Meta(min_length=1)]
+Datasets = Annotated[list[DatasetEntry], Meta(min_length=1)]
+
+
+class ExperimentFile(_Entry):
+    """An insideLLMs experiment: models x probes x datasets, repeats, and the gate's policy."""
+
+    name: Annotated[
+        Identifier | None, Meta(description="What reports call the experiment; by default the file's name.")
+    ] = None
+    title: Annotated[str | None, Meta(description="The report's heading.")] = None
+    model: Annotated[ModelEntry | None, Meta(description="The only model.")] = None
+    models: Annotated[Models | None, Meta(description="The models.")] = None
+    probe: Annotated[ProbeEntry | None, Meta(description="The only probe.")] = None
+    probes: Annotated[Probes | None, Meta(description="The probes.")] = None
+    dataset: Annotated[DatasetEntry | None, Meta(description="The dataset of every probe that names none.")] = None
+    datasets: Annotated[Datasets | None, Meta(description="The datasets of every such probe.")] = None
+    max_examples: Annotated[
+        Positive | None, Meta(description="A deterministic subset per dataset, by hash of the id.")
+    ] = None
+    repeats: Annotated[Positive, Meta(description="How often each model answers each example.")] = 1
+    execution: Annotated[ExecutionSpec, Meta(description="How to run.")] = ExecutionSpec()
+    gate: Annotated[GateSpec, Meta(description="The gate's policy.")] = GateSpec()
+    confidence_level: Annotated[Share, Meta(description="Of every interval that is reported.")] = 0.95
+    concurrency: Annotated[
+        Positive | None, Meta(description="Now `execution: {concurrency: }`.", extra_json_schema=_DEPRECATED)
+    ] = None
+    report_title: Annotated[
+        str | None, Meta(description="The earlier name of `title`.", extra_json_schema=_DEPRECATED)
+    ] = None
+    output_dir: Annotated[
+        str | None, Meta(description="Not used; see `run --run-dir`.", extra_json_schema=_DEPRECATED)
+    ] = None
+    async_: Annotated[bool | None, Meta(description="Not used; runs always are.", extra_json_schema=_DEPRECATED)] = (
+        msgspec.field(default=None, name="async")
+    )
+    use_async: Annotated[bool | None, Meta(description="Not used; runs always are.", extra_json_schema=_DEPRECATED)] = (
+        None
+    )
+
+
+BARE = {"model": "type", "models": "type", "probe": "type", "probes": "type", "dataset": "path", "datasets": "path"}
+"""What text stands for, where it takes the place of an entry."""
+_ENTRIES: dict[str, type[msgspec.Struct]] = {
+    "model": ModelEntry,
+    "models": ModelEntry,
+    "probe": ProbeEntry,
+    "probes": ProbeEntry,
+    "dataset": DatasetEntry,
+    "datasets": DatasetEntry,
+    "execution": ExecutionSpec,
+    "gate": GateSpec,
+}
+
+
+def spelt_out(raw: JsonValue) -> JsonValue:
+    """Return the file's value with every entry that is bare text as a mapping."""
+    if not isinstance(raw, Mapping):
+        return raw
+    return {key: _spelt_out(str(key), value) if key in BARE else value for key, value in raw.items()}
+
+
+def _spelt_out(key: str, value: JsonValue) -> JsonValue:
+    if isinstance(value, list) and key.endswith("s"):
+        return [_spelt_out(key.removesuffix("s"), item) for item in value]
+    return {BARE[key]: value} if isinstance(value, str) and not key.endswith("s") else spelt_out(value)
+
+
+def known_keys(path: tuple[str | int, ...]) -> tuple[str, ...]:
+    """Return the keys that the mapping at `path` may have."""
+    names = [part for part in path if isinstance(part, str)]
+    entry = ProbeGateSpec if names[:2] == ["gate", "probes"] else _ENTRIES.get(names[-1] if names else "")
+    fields = msgspec.structs.fields(entry or ExperimentFile)
+    return tuple(field.encode_name for field in fields if not is_deprecated(field.type))
+
+
+def is_deprecated(kind: Any) -> bool:
+    """Whether a field's type says that the key is one of the earlier system."""
+    metas = (meta.extra_json_schema or {} for meta in getattr(kind, "__metadata__", ()))
+    return any(meta.get("deprecated", False) for meta in metas)
