@@ -7,7 +7,8 @@ Trial's number says where its Record goes, and resuming needs a few bytes a Tria
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - identities are part of planning
@@ -18,8 +19,7 @@ FORMAT_VERSION = 1
 """Raised whenever the meaning of a canonical file changes; part of every run id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset as it enters the plan: the digest of its bytes, how many examples it selects, and by which rule."""
 
     sha256: str
@@ -27,8 +27,7 @@ class Selection:
     rule: Mapping[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(msgspec.Struct, frozen=True, kw_only=True):
     """All Trials of one probe over one dataset; `offset` is the number of the first."""
 
     probe: str
@@ -37,8 +36,7 @@ class Group:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One model x probe x example x repeat."""
 
     index: int
@@ -51,8 +49,7 @@ class Trial:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a Run consists of. `models` are sorted ids; `digests` identify each model (``model:ID``) and probe."""
 
     run_id: str

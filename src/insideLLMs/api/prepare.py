@@ -6,10 +6,11 @@ Whatever can be wrong is found here, before anything is spent.
 import inspect
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Protocol
+
+import msgspec
 
 from insideLLMs.config import expand_references
 from insideLLMs.core.errors import ConfigError, DatasetError, Problem
@@ -35,17 +36,15 @@ class Source(Protocol):
     def facts(self) -> DatasetFacts: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """Ready-made objects, by id or name, that take the place of what the specs would make."""
 
-    models: Mapping[str, Any] = field(default_factory=dict)
-    probes: Mapping[str, Any] = field(default_factory=dict)
-    datasets: Mapping[str, Source] = field(default_factory=dict)
+    models: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    probes: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    datasets: Mapping[str, Source] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run needs but a place to store it."""
 
     experiment: Experiment
@@ -68,8 +67,7 @@ class Prepared:
         self.threads.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _FileSource:
+class _FileSource(msgspec.Struct, frozen=True):
     """A dataset read from its file or from the experiment."""
 
     dataset: Dataset

@@ -6,9 +6,10 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.budget import count_spent, make_budget
@@ -30,8 +31,7 @@ logger = logging.getLogger(__name__)
 _FIRST_CALLS_S = 0.03
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run is stored, and what may happen to what is there already.
 
     `salvage` lets a resume leave out damaged journal lines. `handle_signals` makes SIGINT and SIGTERM finish
@@ -45,11 +45,10 @@ class RunOptions:
     salvage: bool = False
     handle_signals: bool = False
     notes: Mapping[str, JsonValue] | None = None
-    answers: AnswerOptions = field(default_factory=AnswerOptions)
+    answers: AnswerOptions = msgspec.field(default_factory=AnswerOptions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed run."""
 
     path: Path
@@ -58,8 +57,7 @@ class Run:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supply:
+class Supply(msgspec.Struct, frozen=True, kw_only=True):
     """What a run draws on beside its models: answers that need no call, and what it may spend."""
 
     answers: AnswerStore | None = None

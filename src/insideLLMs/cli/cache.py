@@ -25,7 +25,7 @@ def stats(*, as_json: bool) -> int:
 
     found = read_stats(cache_path(os.environ))
     if as_json:
-        console.out_json({name: getattr(found, name) for name in found.__slots__})
+        console.out_json({name: getattr(found, name) for name in found.__struct_fields__})
         return ExitCode.OK
     console.out(f"{found.path}: {found.answers:,} answers, {found.size_bytes / _MEGABYTE:.1f} MB")
     if found.oldest_s is not None and found.newest_s is not None:

@@ -6,7 +6,6 @@ examples as the sample: the repeats of an example are averaged first, because th
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -74,14 +73,13 @@ class _Record(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Record).decode
 
 
-@dataclass(slots=True)
-class _Mean:
+class _Mean(msgspec.Struct):
     """A running mean of per-example means; `open` collects the repeats of the current example."""
 
     n: int = 0
     total: float = 0.0
     squares: float = 0.0
-    open: list[float] = field(default_factory=list)
+    open: list[float] = msgspec.field(default_factory=list)
 
     def close(self) -> None:
         if self.open:
@@ -92,19 +90,18 @@ class _Mean:
             self.open.clear()
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(msgspec.Struct):
     trials: int = 0
     examples: int = 0
     example: tuple[str, str] | None = None
-    statuses: dict[str, int] = field(
+    statuses: dict[str, int] = msgspec.field(
         default_factory=lambda: dict.fromkeys((status.value for status in ResultStatus), 0)
     )
     scored: int = 0
     passed: int = 0
-    verdicts: _Mean = field(default_factory=_Mean)
-    scores: dict[str, _Mean] = field(default_factory=dict)
-    usage: dict[str, int] = field(default_factory=dict)
+    verdicts: _Mean = msgspec.field(default_factory=_Mean)
+    scores: dict[str, _Mean] = msgspec.field(default_factory=dict)
+    usage: dict[str, int] = msgspec.field(default_factory=dict)
 
     def add(self, record: _Record) -> None:
         if (record.dataset, record.example_id) != self.example:
@@ -148,7 +145,10 @@ def summarise(
     members: dict[tuple[str, str], _Member] = {}
     for line in lines:
         record = _decode(line)
-        members.setdefault((record.probe, record.model), _Member()).add(record)
+        member = members.get((record.probe, record.model))
+        if member is None:
+            member = members[record.probe, record.model] = _Member()
+        member.add(record)
     statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
     for member in members.values():
         member.close()

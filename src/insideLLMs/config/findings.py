@@ -1,21 +1,22 @@
 """Collecting everything that is wrong with an experiment file, each finding with its place in it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+import msgspec
 
 from insideLLMs.core.documents import Document, FieldPath, dotted
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.plugins import nearest
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(msgspec.Struct):
     """The problems found so far. `overridden` are paths that the file did not give: they have no line."""
 
     document: Document
     file: str | None = None
     overridden: Collection[FieldPath] = ()
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
     def add(self, path: FieldPath, message: str, hint: str | None = None) -> None:
         """Note that what stands at `path` is wrong."""

@@ -3,8 +3,9 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from insideLLMs.config.findings import Findings
 from insideLLMs.config.members import Entry, check_args, check_secrets, entries, find_factory, short_type
@@ -27,16 +28,15 @@ SUFFIXES = {
 }
 
 
-@dataclass(slots=True)
-class Datasets:
+class Datasets(msgspec.Struct):
     """The datasets seen so far, by name; the same one may be named by several probes."""
 
     folder: Path
     environ: Mapping[str, str]
     findings: Findings
-    specs: dict[str, DatasetSpec] = field(default_factory=dict)
-    _paths: dict[str, FieldPath] = field(default_factory=dict)
-    _used: set[str] = field(default_factory=set)
+    specs: dict[str, DatasetSpec] = msgspec.field(default_factory=dict)
+    _paths: dict[str, FieldPath] = msgspec.field(default_factory=dict)
+    _used: set[str] = msgspec.field(default_factory=set)
     _declared: tuple[str, ...] | None = None
 
     def declare(self, raw: Mapping[str, JsonValue]) -> None:

@@ -3,7 +3,6 @@
 import copy
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -77,8 +76,7 @@ def parse_experiment(
     return _experiment(_overridden(mapping, {}, findings), source)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(msgspec.Struct, frozen=True):
     """What an experiment is read from, beside its text."""
 
     findings: Findings

@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from insideLLMs.config.findings import Findings, suggestion
 from insideLLMs.config.secrets import holds_secret, is_reference, is_secret_key, leaves, references, undefined
@@ -15,8 +16,7 @@ from insideLLMs.plugins import Factory, Registry, load_reference
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One item of a list of the file, or the only one: where it stands and what it says."""
 
     path: FieldPath

@@ -5,11 +5,11 @@ say more than an answer fill it in. It never influences an answer.
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(slots=True)
-class CallFacts:
+class CallFacts(msgspec.Struct):
     """Times in seconds: until a new connection stood, and until the answer's first byte, both since the call began.
 
     `blocked_s` is how long the provider says that it takes no further calls, where its limit is used up.

@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import PurePath
 from types import CodeType, FunctionType, MethodType
 
+import msgspec
+
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError
 from insideLLMs.core.types import JsonValue
@@ -73,7 +75,7 @@ def _settings(thing: object, depth: int) -> dict[str, JsonValue]:
         return _named({"self": thing.__self__}, depth)
     if isinstance(thing, FunctionType):
         return _digest(_of_function(thing), depth)
-    held = _attributes(thing)
+    held = msgspec.structs.asdict(thing) if isinstance(thing, msgspec.Struct) else _attributes(thing)
     wanted = _constructor_arguments(type(thing))
     found = {name: held[key] for name in wanted for key in (name, f"_{name}") if key in held}
     if len(found) == len(wanted) or depth:
@@ -104,6 +106,8 @@ def _constructor_arguments(kind: type) -> tuple[str, ...]:
     Not with inspect.signature: for such a class it parses text, which CPython 3.11 cannot do on two threads at
     once (github.com/python/cpython/issues/106905), and runs are prepared on threads.
     """
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
     for name in ("__init__", "__new__"):
         constructor = inspect.unwrap(getattr(kind, name))
         if isinstance(constructor, FunctionType):

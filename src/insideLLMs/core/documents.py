@@ -6,11 +6,10 @@ make objects are refused, and so is a key given twice.
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import msgspec
 import yaml
 
 from insideLLMs.core.errors import Problem
@@ -43,8 +42,7 @@ _SCALARS: dict[str, Callable[[str], JsonValue]] = {
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, where PyYAML was built with it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A decoded text. `places` says at which line and column, from 1, a key or an item stands."""
 
     value: JsonValue
@@ -226,6 +224,8 @@ _TOML_AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
 def _read_toml(text: str) -> Document:
+    import tomllib  # noqa: PLC0415 - 3 ms that few files need
+
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

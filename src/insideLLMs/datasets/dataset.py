@@ -7,8 +7,9 @@ nothing. Memory after the scan is four bytes a row.
 import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from insideLLMs.core.errors import DatasetError, Problem
 from insideLLMs.core.types import DatasetSpec, Example
@@ -21,8 +22,7 @@ _MOST_PROBLEMS = 20
 _SUBSET = b"insidellms/subset/1\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetIndex:
+class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
     """What the scan found: the digest of the bytes, and the order of the selected ids.
 
     `count` examples are selected of `total` rows, of which `skipped` are bad (the first of them in `problems`).

@@ -6,7 +6,6 @@ the later ones of these included, is kept in `fields`. Without an id, an example
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -24,8 +23,7 @@ _NAMED_ROLES: dict[object, Role] = {"example_user": "user", "example_assistant":
 _MESSAGE_KEYS = {"role", "content", "name", "tool_calls", "tool_call_id"}
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(msgspec.Struct, frozen=True):
     """A row that a reader could not decode; `message` says why."""
 
     message: str

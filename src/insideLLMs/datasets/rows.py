@@ -4,9 +4,10 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
@@ -19,8 +20,7 @@ GIVEN_BY_NAME = ("stream", "path", "examples")
 """What a dataset plug-in is given if it has a parameter of that name; all else comes from the spec's args."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """Rows with their line numbers (or positions from 1); `digest` reads on to the end."""
 
     numbered: Iterator[tuple[int, object]]

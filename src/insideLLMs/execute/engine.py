@@ -11,8 +11,9 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
@@ -78,16 +79,14 @@ class ExampleSource(Protocol):
     def examples(self) -> Iterator[tuple[int, Example]]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the run: adapted, with its system prompt."""
 
     model: AsyncModel
     system: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the engine needs to know; `data_of` is what a simple-contract probe's `run` is given."""
 
     plan: Plan
@@ -96,7 +95,7 @@ class Work:
     datasets: Mapping[str, ExampleSource]
     execution: ExecutionSpec
     data_of: Callable[[Trial], Any]
-    probe_options: Mapping[str, Any] = field(default_factory=dict)
+    probe_options: Mapping[str, Any] = msgspec.field(default_factory=dict)
     answers: AnswerStore | None = None
     budget: Budget | None = None
 

@@ -3,8 +3,9 @@
 import inspect
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import ResultStatus
@@ -14,8 +15,7 @@ logger = logging.getLogger(__name__)
 ProgressCallback = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressInfo:
+class ProgressInfo(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run is. `current` counts finished Trials of `total`, `failed` those that did not succeed.
 
     `resumed` of them were done before this process started. `elapsed_s` is this process's own time; `rate`

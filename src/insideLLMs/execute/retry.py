@@ -7,7 +7,8 @@ And Jitter", AWS Architecture Blog, 2015).
 import asyncio
 import random
 import time
-from dataclasses import dataclass, field
+
+import msgspec
 
 from insideLLMs.core.call_facts import CallFacts, current_call
 from insideLLMs.core.errors import ModelError, ModelTimeoutError, RateLimitError
@@ -20,8 +21,7 @@ BASE_WAIT_S = 0.5
 MAX_WAIT_S = 30.0
 
 
-@dataclass(slots=True)
-class RetryBudget:
+class RetryBudget(msgspec.Struct):
     """How many retries a run may still spend, so that an outage cannot multiply its calls without end."""
 
     left: int
@@ -34,8 +34,7 @@ class RetryBudget:
         return True
 
 
-@dataclass(slots=True)
-class Attempts:
+class Attempts(msgspec.Struct):
     """What the attempts of one Trial took, in seconds of a monotonic clock.
 
     `deadline` is the Trial's own, which stands still while the Trial waits for its turn.
@@ -47,7 +46,7 @@ class Attempts:
     queued_s: float = 0.0
     cached: bool = False
     usage: Usage | None = None
-    facts: CallFacts = field(default_factory=CallFacts)
+    facts: CallFacts = msgspec.field(default_factory=CallFacts)
     deadline: asyncio.Timeout | None = None
 
     def would_miss(self, wait_s: float) -> bool:
@@ -70,8 +69,7 @@ class Attempts:
                 self.deadline.reschedule(until + waited)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often to try, how long one attempt may take, and from which budget retries are paid."""
 
     max_attempts: int
@@ -79,7 +77,7 @@ class RetryPolicy:
     budget: RetryBudget
     throttle: Throttle
     tracer: CallTracer | None = None
-    jitter: random.Random = field(default_factory=random.Random)
+    jitter: random.Random = msgspec.field(default_factory=random.Random)
 
     def wait_s(self, error: ModelError, attempt: int) -> float:
         """Return how long to wait after failed attempt number `attempt`, counted from 1."""

@@ -7,8 +7,9 @@ import inspect
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, ModelError
@@ -34,8 +35,7 @@ class FatalError(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the run and the terms on which it is asked."""
 
     id: str
@@ -147,8 +147,7 @@ async def score(
     return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, scores=scores, telemetry=telemetry)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scoring:
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     """Where scorers run: ours in place, anybody else's on a thread that can be abandoned."""
 
     threads: AbandonableThreads
@@ -204,8 +203,7 @@ async def examine(lane: Lane, probe: Probe, trial: Trial, data: object, run: "Ex
     return await _score_output(probe, trial, response, run)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
     """What a simple-contract Trial needs besides its probe: threads, scoring, its clock, options for `run`."""
 
     threads: AbandonableThreads

@@ -1,8 +1,9 @@
 """What an answer must contain: all of these, any of these, none of these, a regular expression."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
@@ -15,8 +16,7 @@ from insideLLMs.scoring.text import comparable
 CHECKS = ("all", "any", "none", "regex")
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
+class _Check(msgspec.Struct, frozen=True):
     """One check of one answer: what was asked, whether it held, why not."""
 
     name: str

@@ -5,8 +5,8 @@ Nothing else: no attributes, indexes, conversions or format specifications, so t
 """
 
 import re
-from dataclasses import dataclass
 
+import msgspec
 import orjson
 
 from insideLLMs.core.errors import TemplateError
@@ -19,8 +19,7 @@ _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NAME = re.compile(r"[^\W\d][\w-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """A template that was found well formed. Raises TemplateError otherwise."""
 
     text: str

@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -120,8 +119,7 @@ class AnswerCache:
             logger.warning("the cache %s is not used any further: %s", self.path, error)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheStats:
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
     """What a cache holds: answers by model label, its size, and the ages of its oldest and newest answer."""
 
     path: str

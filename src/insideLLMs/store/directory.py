@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -60,8 +59,7 @@ def state_of(path: Path) -> State:
     return State.FOREIGN if any(path.iterdir()) else State.EMPTY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealing:
+class Sealing(msgspec.Struct, frozen=True, kw_only=True):
     """What sealing adds to the records: `render` makes the other canonical files once the records are written."""
 
     manifest: Callable[[dict[str, int], str, Mapping[str, FileDigest]], Manifest]
@@ -69,13 +67,12 @@ class Sealing:
     telemetry: bool = True
 
 
-@dataclass(slots=True)
-class RunDirectory:
+class RunDirectory(msgspec.Struct):
     """A run directory that this process holds for writing. Use as a context manager."""
 
     path: Path
     journal: Journal
-    _lock_fd: int = field(repr=False)
+    _lock_fd: int
 
     @classmethod
     def open(
@@ -185,7 +182,7 @@ _decode_identity = msgspec.json.Decoder(_Identity).decode
 def _telemetry_line(identity: _Identity, telemetry: bytes) -> bytes:
     facts = msgspec.to_builtins(identity)
     facts.update(msgspec.json.decode(telemetry))
-    return canonical.line(facts) + b"\n"
+    return canonical.reline(facts) + b"\n"
 
 
 class _Draft:

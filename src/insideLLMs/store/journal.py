@@ -12,7 +12,6 @@ import threading
 import zlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,8 +60,7 @@ _decode_answer = msgspec.json.Decoder(Answer).decode
 _decode_status = msgspec.json.Decoder(_RecordStatus).decode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A finished Trial: the bytes of its record and of its telemetry."""
 
     index: int

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from insideLLMs.core import canonical
@@ -52,6 +53,11 @@ class Plain:
 class Options:
     temperature: float
     seed: int = 0
+
+
+class Record(msgspec.Struct):
+    temperature: float
+    api_key: str = ""
 
 
 def closing_over(value):
@@ -159,3 +165,9 @@ def test_secret_texts_are_left_out_of_settings_and_schemas_named_like_them_stay(
     given = {"api-key": "k1", "deep": [{"auth_token": "k2", "max_tokens": 5}], "schema": schema}
     assert without_secrets(given) == {"deep": [{"max_tokens": 5}], "schema": schema}
     assert secret_texts(given) == ["k1", "k2"]
+
+
+def test_a_struct_is_told_by_its_fields_and_keeps_its_secrets():
+    first, second = (describe(Plain(Record(temperature, api_key="hush-hush-hush"))) for temperature in (0.0, 0.5))
+    assert first != second
+    assert "hush" not in str(first)
