@@ -127,7 +127,7 @@ class Engine:
                 flushing = group.create_task(self._flusher.run())
                 async with asyncio.TaskGroup() as lanes:
                     for name, member in self._work.models.items():
-                        self._start_lane(lanes, self._lane(name, member, retries))
+                        lanes.create_task(self._start_lane(lanes, self._lane(name, member, retries)))
                 flushing.cancel()
         except* InsideLLMsError as caught:
             raise _first(caught) from None
@@ -163,10 +163,15 @@ class Engine:
         if reached is not None and not self.stopping:
             self.stop(reached)
 
-    def _start_lane(self, lanes: asyncio.TaskGroup, lane: Lane) -> None:
+    async def _start_lane(self, lanes: asyncio.TaskGroup, lane: Lane) -> None:
+        """Start a model's workers one turn of the loop apart.
+
+        So the first call is out before the last connection is opened, and answers come spread out, not at once.
+        """
         trials = self._trials(lane.id)
         for _ in range(min(self._work.execution.concurrency, self._work.plan.total)):
             lanes.create_task(self._work_off(lane, trials))
+            await asyncio.sleep(0)
 
     def _trials(self, model: str) -> Iterator[Trial]:
         """Yield this model's missing Trials as the datasets stream by."""
