@@ -132,7 +132,10 @@ def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: s
     for raw in lines:
         line = _decode(raw)
         trials += 1
-        tallies.setdefault(line.model, _Tally()).add(line, prices.get(line.model))
+        tally = tallies.get(line.model)
+        if tally is None:
+            tally = tallies[line.model] = _Tally()
+        tally.add(line, prices.get(line.model))
         if line.started_at is not None:
             start = dt.datetime.fromisoformat(line.started_at).timestamp()
             spent = (line.latency_ms or 0.0) + (line.retry_ms or 0.0) + (line.queued_ms or 0.0)
