@@ -17,7 +17,7 @@ from insideLLMs.compare import RunView
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Watch
-from insideLLMs.compare.statistics import assess
+from insideLLMs.compare.statistics.assess import assess
 
 
 def write_records(path: Path, count: int, *, changed_every: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from simulated_world import ITEMS, answer_run, compare, diffuse, suite
 
-from insideLLMs.compare.statistics import Settings
+from insideLLMs.compare.statistics.settings import Settings
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 DROPS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10)

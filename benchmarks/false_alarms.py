@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 
 from simulated_world import CHANGES, ITEMS, Lab, answer_run, compare, logit_shift, suite
 
-from insideLLMs.compare.statistics import Assessment, Settings
+from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
+from insideLLMs.compare.statistics.settings import Settings
 
 ALPHA = 0.05
 PROBES = 8

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from insideLLMs.compare.statistics import Assessment, Settings, Tally, assess
+from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import (
     Answers,
     confirm,
@@ -19,6 +19,8 @@ from insideLLMs.compare.statistics.confirmation import (
     judge_pass,
     second_pass_repeats,
 )
+from insideLLMs.compare.statistics.items import Tally
+from insideLLMs.compare.statistics.settings import Settings
 
 Chances = list[float]
 ITEMS = 60

@@ -6,7 +6,6 @@ group per family (``insidellms.providers``, ``insidellms.probes``, ``insidellms.
 the group ``insidellms.plugins`` name functions that register things themselves.
 """
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -15,13 +14,15 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
-from importlib import metadata
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from insideLLMs.core.errors import DuplicatePluginError, InsideLLMsError, PluginError, UnknownPluginError
 from insideLLMs.core.user_code import calling_user_code
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 logger = logging.getLogger(__name__)
 Factory = Callable[..., Any]
@@ -88,6 +89,8 @@ DATASETS = {
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
     """Return the known word that `word` was most likely meant to be, if any is near."""
+    import difflib  # noqa: PLC0415 - only for what is misspelt
+
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
@@ -198,7 +201,7 @@ class Registry:
         if self._discovered:
             return
         self._discovered = True
-        for entry in metadata.entry_points(group=self._group):
+        for entry in entry_points(self._group):
             self._claim(entry.name, entry.value, entry.dist.name if entry.dist else entry.value)
         load_registering_plugins()
 
@@ -254,6 +257,39 @@ def _execute_file(path: Path, module_name: str, what: str) -> None:
         raise PluginError(f"{what}: {error}") from error
 
 
+def entry_points(group: str) -> "Collection[EntryPoint]":
+    """Return what installed packages register under `group`."""
+    if not _has_plugins(tuple(sys.path)):
+        return ()
+    from importlib import metadata  # noqa: PLC0415 - it and its reading take 20 ms, and few machines have plug-ins
+
+    return metadata.entry_points(group=group)
+
+
+@functools.cache
+def _has_plugins(folders: tuple[str, ...]) -> bool:
+    """Whether a package in `folders` registers under a group of ours; of what is no plain folder, suppose so."""
+    return any(_may_register(Path(folder)) for folder in folders)
+
+
+def _may_register(folder: Path) -> bool:
+    try:
+        infos = [entry.path for entry in os.scandir(folder) if entry.name.endswith((".dist-info", ".egg-info"))]
+    except FileNotFoundError:
+        return False
+    except OSError:  # an archive, or a folder that cannot be listed
+        return True
+    for info in infos:
+        try:
+            if b"[insidellms." in Path(info, "entry_points.txt").read_bytes():
+                return True
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
 @functools.cache
 def load_registering_plugins() -> None:
     """Call every entry point of the group ``insidellms.plugins`` once.
@@ -263,7 +299,7 @@ def load_registering_plugins() -> None:
     """
     if os.environ.get("INSIDELLMS_DISABLE_PLUGINS", "").lower() in {"1", "true", "yes"}:
         return
-    for entry in metadata.entry_points(group="insidellms.plugins"):
+    for entry in entry_points("insidellms.plugins"):
         function = load_target(entry.value, what=f"plug-in {entry.name!r}")
         registries = {
             "model_registry": model_registry,

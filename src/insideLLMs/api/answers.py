@@ -3,21 +3,23 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.types import Exchange, Response
 from insideLLMs.execute.answers import AnswerStore
-from insideLLMs.store.cache import AnswerCache, cache_path
-from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder
+
+if TYPE_CHECKING:
+    from insideLLMs.store.cache import AnswerCache
+    from insideLLMs.store.cassette import CassetteRecorder
 
 CacheMode = Literal["off", "read", "refresh"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerOptions:
+class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where answers come from beside the models.
 
     `cache`: "read" asks only what the cache lacks, "refresh" asks everything anew and stores it. `record` is a
@@ -38,6 +40,13 @@ class AnswerOptions:
 @contextlib.contextmanager
 def open_answers(options: AnswerOptions, *, is_resumed: bool) -> Iterator[AnswerStore | None]:
     """Open the store that `options` name; a recording becomes a cassette when the block ends well."""
+    if options == AnswerOptions():
+        yield None
+        return
+    # few runs use either, and sqlite3 takes 3 ms
+    from insideLLMs.store.cache import AnswerCache, cache_path  # noqa: PLC0415
+    from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder  # noqa: PLC0415
+
     if options.replay is not None:
         yield CassettePlayer(options.replay)
         return
@@ -51,7 +60,7 @@ def open_answers(options: AnswerOptions, *, is_resumed: bool) -> Iterator[Answer
             recorder = CassetteRecorder(options.record, is_resumed=is_resumed)
             stack.callback(recorder.close)
             stores.append(recorder)
-        yield None if not stores else stores[0] if len(stores) == 1 else _Both(stores)
+        yield stores[0] if len(stores) == 1 else _Both(stores)
         if options.record is not None:
             recorder.finish()
 
@@ -62,7 +71,7 @@ class _Both:
     closed = False
     takes_user_code = False
 
-    def __init__(self, stores: list[AnswerCache | CassetteRecorder]) -> None:
+    def __init__(self, stores: "list[AnswerCache | CassetteRecorder]") -> None:
         self._stores = stores
 
     def find(self, key: str, model_digest: str) -> Response | None:  # noqa: ARG002 - the store's contract

@@ -13,7 +13,7 @@ from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
-from insideLLMs.compare.statistics import Assessment
+from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
 from insideLLMs.core.types import GateSpec, JsonValue
 from insideLLMs.store.directory import CONFIG, RECORDS, read_lines, read_manifest

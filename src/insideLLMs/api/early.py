@@ -14,7 +14,7 @@ from insideLLMs.api.compare import compare_views
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run import Run, RunOptions, Supply, execute, free_run_dir
 from insideLLMs.api.seal import seal_run
-from insideLLMs.compare.statistics import Assessment
+from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
 from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical

@@ -1,7 +1,7 @@
 """How a finished run went: its telemetry summed up, priced by the table of the `prices` extra."""
 
 from collections.abc import Mapping
-from importlib import metadata
+from importlib import util
 from pathlib import Path
 
 import msgspec
@@ -27,8 +27,9 @@ def read_telemetry(run: Path, prices: Mapping[str, PriceSpec] | None = None) -> 
 
 def _source(*, given: bool) -> str | None:
     """Name the table of prices with its version: prices change, and with them what a run would have cost."""
-    try:
-        table = f"genai-prices {metadata.version('genai-prices')}"
-    except metadata.PackageNotFoundError:
+    if util.find_spec("genai_prices") is None:
         return "execution.prices" if given else None
+    from importlib import metadata  # noqa: PLC0415 - 10 ms
+
+    table = f"genai-prices {metadata.version('genai-prices')}"
     return f"execution.prices, {table}" if given else table

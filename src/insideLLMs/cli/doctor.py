@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from importlib import metadata, util
+from importlib import util
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ import click
 from insideLLMs import __version__
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
+from insideLLMs.plugins import entry_points
 
 _EXTRAS = {
     "bedrock": ("botocore", "sign requests to AWS Bedrock"),
@@ -50,7 +51,7 @@ def _checks() -> Iterator[tuple[str, bool, str]]:
         ok = bool(os.environ.get(endpoint.key_env))
         yield f"key for {endpoint.provider}", ok, f"{endpoint.key_env} {'is set' if ok else 'is not set'}"
     for group in ("insidellms.providers", "insidellms.probes", "insidellms.datasets", "insidellms.plugins"):
-        for entry in metadata.entry_points(group=group):
+        for entry in entry_points(group):
             yield f"plug-in {entry.name}", True, entry.value
 
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from insideLLMs.compare.observations import Observed
-from insideLLMs.compare.statistics import Agreement, Assessment, Settings, Tally, agreement, assess
+from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
+from insideLLMs.compare.statistics.items import Tally
+from insideLLMs.compare.statistics.noise import Agreement, agreement
 from insideLLMs.compare.statistics.quantities import Quantity
+from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.core.types import GateSpec
 
 

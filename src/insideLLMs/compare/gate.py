@@ -14,7 +14,7 @@ from insideLLMs.compare.comparison import Comparison, Tally, TrialName
 from insideLLMs.compare.growth import GrowthRule, judge_growth
 from insideLLMs.compare.policies import Rule, Scope, State, apply, blamed_classes, resolve
 from insideLLMs.compare.states import Transitions, transitions
-from insideLLMs.compare.statistics import Assessment
+from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.core.errors import CompareError, ExitCode
 from insideLLMs.core.types import GateSpec
 

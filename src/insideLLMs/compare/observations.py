@@ -10,8 +10,7 @@ from insideLLMs.compare.align import Aligned, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.labels import Label, label_of
 from insideLLMs.compare.pool import ItemKey, Pool
-from insideLLMs.compare.statistics import Tally
-from insideLLMs.compare.statistics.items import RunValues
+from insideLLMs.compare.statistics.items import RunValues, Tally
 from insideLLMs.compare.view import Facts
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, TextLevel

@@ -24,7 +24,7 @@ from insideLLMs.compare.basis import Basis
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import ProbeTally
 from insideLLMs.compare.states import transitions
-from insideLLMs.compare.statistics import Assessment
+from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.churn import odd_one_out_of
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import FailOn, GateSpec

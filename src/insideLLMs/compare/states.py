@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from insideLLMs.compare.statistics import Tally
+from insideLLMs.compare.statistics.items import Tally
 
 STATES = ("stable_pass", "flaky", "stable_fail")
 

@@ -4,7 +4,6 @@ A reader with a parameter `stream` is given the file's plain bytes and yields pa
 other yields rows alone. A row that cannot be decoded is yielded as a BadRow.
 """
 
-import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -102,12 +101,18 @@ def read_csv(stream: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, Row]
     """Read a table whose first line names its columns; every cell is text."""
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise DatasetError(f"the delimiter is {delimiter!r}; it must be one character")
+    import csv  # noqa: PLC0415 - 3 ms that few files need
+
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     # bytes that are no UTF-8 pass as lone surrogates, so that they spoil their own row only
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     table = csv.reader(text, delimiter=delimiter, strict=True)
     try:
-        columns = _columns(table)
+        try:
+            columns = next(table, [])
+        except csv.Error as error:
+            raise DatasetError(f"its first line is not valid CSV: {error}") from error
+        _check_columns(columns)
         while True:
             line = table.line_num + 1
             try:
@@ -123,15 +128,10 @@ def read_csv(stream: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, Row]
         text.detach()
 
 
-def _columns(table: Iterator[list[str]]) -> list[str]:
-    try:
-        columns = next(table, [])
-    except csv.Error as error:
-        raise DatasetError(f"its first line is not valid CSV: {error}") from error
+def _check_columns(columns: list[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise DatasetError(f"has two columns {twice[0]!r}", fix="rename one of them")
-    return columns
 
 
 def _csv_row(columns: list[str], cells: list[str]) -> Row:

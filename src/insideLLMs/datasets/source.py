@@ -1,6 +1,5 @@
 """A dataset's file as a stream of plain bytes, hashed as it is read: the digest is over the bytes as stored."""
 
-import difflib
 import gzip
 import hashlib
 import importlib
@@ -139,6 +138,8 @@ def near_files(path: Path) -> list[str]:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
     except OSError:
         return []
+    import difflib  # noqa: PLC0415 - only for a file that is missing
+
     return difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from insideLLMs.compare.gate import Verdict
-from insideLLMs.compare.statistics import Assessment, Evidence
+from insideLLMs.compare.statistics.assess import Assessment
+from insideLLMs.compare.statistics.evidence import Evidence
 from insideLLMs.report import wording
 
 COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "could see")

@@ -2,7 +2,7 @@
 
 from insideLLMs.compare import compare
 from insideLLMs.compare.observations import Observations, Watch
-from insideLLMs.compare.statistics import assess
+from insideLLMs.compare.statistics.assess import assess
 from support.compared_runs import record, view
 
 

@@ -5,7 +5,7 @@ import pytest
 from insideLLMs.compare import judge
 from insideLLMs.compare.basis import Basis, Confirmed, ConfirmedItem, NoiseFloor
 from insideLLMs.compare.collect import compare_with
-from insideLLMs.compare.statistics import Agreement
+from insideLLMs.compare.statistics.noise import Agreement
 from insideLLMs.compare.statistics.quantities import Measured, measure
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import GateSpec, ProbeGateSpec

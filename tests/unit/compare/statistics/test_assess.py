@@ -3,8 +3,11 @@ import random
 import msgspec
 import pytest
 
-from insideLLMs.compare.statistics import Agreement, Assessment, Item, Settings, Tally, Weights, assess
+from insideLLMs.compare.statistics.assess import Assessment, assess
+from insideLLMs.compare.statistics.items import Item, Tally
+from insideLLMs.compare.statistics.noise import Agreement
 from insideLLMs.compare.statistics.power import minimum_detectable_drop
+from insideLLMs.compare.statistics.settings import Settings, Weights
 from insideLLMs.core.errors import CompareError
 
 

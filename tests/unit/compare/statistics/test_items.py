@@ -3,7 +3,9 @@ import sys
 
 import pytest
 
-from insideLLMs.compare.statistics import Item, Settings, Tally, assess
+from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.compare.statistics.items import Item, Tally
+from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.core.errors import CompareError
 
 

@@ -2,7 +2,9 @@
 
 import msgspec
 
-from insideLLMs.compare.statistics import Item, Settings, assess
+from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.compare.statistics.items import Item
+from insideLLMs.compare.statistics.settings import Settings
 
 ROWS = [
     (0.0, (0.0, 0.512621544927062)),

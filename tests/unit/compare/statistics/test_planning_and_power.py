@@ -2,8 +2,9 @@ import random
 
 import pytest
 
-from insideLLMs.compare.statistics import Item, assess
+from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.intervals import Interval, Moments, clustered, plus_two
+from insideLLMs.compare.statistics.items import Item
 from insideLLMs.compare.statistics.power import (
     detection_floor,
     items_needed,

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from insideLLMs.compare.statistics import Item, Settings, Tally, assess
+from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.churn import odd_one_out_of
 from insideLLMs.compare.statistics.confirmation import Answers, choose_repeats, fisher_worse
 from insideLLMs.compare.statistics.distributions import t_cdf
@@ -15,9 +15,11 @@ from insideLLMs.compare.statistics.intervals import (
     plus_two,
     wilson,
 )
+from insideLLMs.compare.statistics.items import Item, Tally
 from insideLLMs.compare.statistics.multiple import benjamini_hochberg, holm
 from insideLLMs.compare.statistics.noninferiority import non_inferiority
 from insideLLMs.compare.statistics.power import detection_floor, minimum_detectable_drop
+from insideLLMs.compare.statistics.settings import Settings
 
 PLACES = 1e-9
 
