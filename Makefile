@@ -1,4 +1,4 @@
-.PHONY: demo test check viewer-tools format clean
+.PHONY: demo test check viewer-tools torch format clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +28,13 @@ viewer-tools:
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null || echo 'no chromium: browser tests are skipped'
 	test -x viewer/node_modules/.bin/esbuild || (cd viewer && npm ci --silent) || echo 'no npm: viewer tests are skipped'
 
-test: check viewer-tools
+# A build for CPUs alone, or none: the usual one brings gigabytes for graphics cards.
+torch: $(BIN)/.dev
+	$(BIN)/python -c 'import torch, transformers' 2>/dev/null \
+		|| $(BIN)/pip install --quiet 'torch==2.13.0+cpu' 'transformers>=5' \
+		|| echo 'no CPU build of torch: the tests of the provider transformers are skipped'
+
+test: check viewer-tools torch
 	$(BIN)/insidellms model pull smollm2
 	$(BIN)/pytest -n 2
 

@@ -45,6 +45,7 @@ PROVIDERS = {
     "callable": "insideLLMs.providers.callables:callable_model",
     "http": "insideLLMs.providers.http_endpoint:HttpEndpointModel",
     "embedded": "insideLLMs.providers.embedded:EmbeddedModel",
+    "transformers": "insideLLMs.providers.transformers:TransformersModel",
     "dummy": "insideLLMs.providers.dummy:DummyModel",
 }
 PROBES = {

@@ -107,10 +107,10 @@ class Asker:
 def reseeded(model: ModelSpec, label: str) -> ModelSpec:
     """Return the model with another seed, if it takes one; without one, providers draw afresh anyway."""
     try:
-        takes_seed = "seed" in inspect.signature(model_registry.get_factory(model.type)).parameters
+        declared = inspect.signature(model_registry.get_factory(model.type)).parameters.get("seed")
     except UnknownPluginError:
-        takes_seed = "seed" in model.args
-    if not takes_seed or (model.args.get("seed") is None and model.type != "embedded"):
+        declared = None
+    if model.args.get("seed", declared.default if declared is not None else None) is None:
         return model
     digest = hashlib.sha256(f"{model.args.get('seed')}|{label}".encode()).digest()
     args: dict[str, JsonValue] = {**model.args, "seed": int.from_bytes(digest[:8]) % _SEED_RANGE}

@@ -19,6 +19,7 @@ from insideLLMs.plugins import entry_points
 _EXTRAS = {
     "bedrock": ("botocore", "sign requests to AWS Bedrock"),
     "embedded": ("xllamacpp", "run models in process"),
+    "transformers": ("torch transformers", "run Hugging Face models in process"),
     "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),
@@ -43,8 +44,8 @@ def command(*, as_json: bool, network: bool) -> int:
 
 def _checks() -> Iterator[tuple[str, bool, str]]:
     yield "insidellms", True, f"{__version__}, Python {platform.python_version()}, {platform.system()}"
-    for extra, (module, about) in _EXTRAS.items():
-        ok = _importable(module)
+    for extra, (modules, about) in _EXTRAS.items():
+        ok = all(map(_importable, modules.split()))
         yield f"extra {extra}", ok, about if ok else f"{about}: pip install 'insidellms[{extra}]'"
     yield from _weights()
     for endpoint in _endpoints():

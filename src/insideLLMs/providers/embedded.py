@@ -1,23 +1,18 @@
 """A GGUF model run in this process by llama.cpp: no key, no network, no compiler."""
 
-import asyncio
 import functools
 import secrets
-import sys
-import weakref
 from collections.abc import Mapping, Sequence
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError, ServerError
-from insideLLMs.core.types import JsonValue, Request, Response, Usage
+from insideLLMs.core.types import JsonValue, Response, Usage
 from insideLLMs.providers import weights
 from insideLLMs.providers.arguments import check_numbers, read_stop
-from insideLLMs.providers.door import ProviderModel
-from insideLLMs.providers.seeds import own_seed
-from insideLLMs.providers.slots import Slots, Stop
+from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
+from insideLLMs.providers.slots import Stop
 
 RANGES = {
     "temperature": (0.0, 10.0),
@@ -31,7 +26,7 @@ RANGES = {
 RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "cache_prompt"})
 
 
-class EmbeddedModel(ProviderModel):
+class EmbeddedModel(InProcessModel):
     """A small model in this process: `smollm2`, or any GGUF file at `path`.
 
     It answers alike on one machine with one version of the runtime; both belong to its identity. `n_threads`
@@ -57,52 +52,23 @@ class EmbeddedModel(ProviderModel):
         n_parallel: int = 1,
         n_ctx: int = 2048,
     ) -> None:
-        super().__init__(model_name, model_name)
         parameters: dict[str, JsonValue] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         parameters["top_p"] = top_p
         check_numbers({**parameters, "n_threads": n_threads, "n_parallel": n_parallel, "n_ctx": n_ctx}, RANGES)
         parameters["stop"] = read_stop(stop)
+        super().__init__(model_name, parameters, origin={"path": path}, n_parallel=n_parallel)
         if path is None:
             weights.find(model_name)  # refuses an unknown name now rather than at the first call
-        self._parameters = {k: v for k, v in parameters.items() if v is not None}
         self._path = Path(path).expanduser() if path is not None else None
-        self._n_threads, self._n_parallel, self._n_ctx = n_threads, n_parallel, n_ctx
-        self._slots: Slots | None = None
-        self._server: Any = None  # xllamacpp has no types
-        self._loading = Lock()
-
-    def identity(self) -> Mapping[str, JsonValue]:
-        """Return the weights' digest, the runtime and its CPU features, and the parameters."""
-        return {
-            "type": "embedded",
-            "model_name": self.model_id,
-            "gguf_sha256": file_sha256(self._weights()),
-            "runtime": runtime(),
-            "parameters": dict(self._parameters),
-        }
+        self._n_threads, self._n_ctx = n_threads, n_ctx
 
     def check(self) -> None:
         """Raise ModelUnavailableError, naming the command that helps, if the extra or the weights are missing."""
-        require_runtime()
+        require_packages("embedded", "xllamacpp")
         self._weights()
 
-    async def respond(self, request: Request, *, repeat: int = 0) -> Response:
-        """Answer on a thread of the model's own. A call that is cancelled stops at its next token."""
-        if self._slots is None:
-            self.check()
-            self._slots = Slots(self._n_parallel, name=f"the embedded model {self.model_id}")
-            # a model that is dropped unclosed must not leave its threads behind
-            weakref.finalize(self, self._slots.dismiss)
-        work = functools.partial(self._complete, self._body(request, repeat))
-        return await asyncio.wrap_future(self._slots.submit(work))
-
-    async def aclose(self) -> None:
-        """Stop what is being answered and free the memory; a later call loads the model anew."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            await asyncio.to_thread(slots.close)
-        with self._loading:
-            self._server = None
+    def _look(self) -> Mapping[str, JsonValue]:
+        return {"gguf_sha256": file_sha256(self._weights()), "runtime": runtime()}
 
     def _weights(self) -> Path:
         if self._path is not None:
@@ -117,21 +83,20 @@ class EmbeddedModel(ProviderModel):
             )
         return found
 
-    def _body(self, request: Request, repeat: int) -> dict[str, JsonValue]:
-        body = {**self._parameters, **request.options}
-        taken = RESERVED & body.keys()
+    def _load(self) -> Any:
+        return load(self._weights(), self._n_threads, self._n_parallel, self._n_ctx)
+
+    def _complete(self, messages: list[dict[str, JsonValue]], options: dict[str, JsonValue], stop: Stop) -> Response:
+        taken = RESERVED & options.keys()
         if taken:
             raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="take the option out")
-        if isinstance(body.get("seed"), int):
-            body["seed"] = own_seed(body["seed"], repeat, request)
-        body["messages"] = [{"role": turn.role, "content": turn.text} for turn in request.messages]
-        body["stream"] = True  # a stream can be stopped: an abandoned call gives its slot back
-        body["stream_options"] = {"include_usage": True}
-        body["cache_prompt"] = False  # an answer must not depend on what was asked before it
-        return body
-
-    def _complete(self, body: dict[str, JsonValue], stop: Stop) -> Response:
-        """Run one completion (on a slot's thread)."""
+        body = {
+            **options,
+            "messages": messages,
+            "stream": True,  # a stream can be stopped: an abandoned call gives its slot back
+            "stream_options": {"include_usage": True},
+            "cache_prompt": False,  # an answer must not depend on what was asked before it
+        }
         chunks: list[Any] = []
 
         def take(chunk: Any) -> bool:
@@ -139,18 +104,12 @@ class EmbeddedModel(ProviderModel):
             return stop.is_set()
 
         try:
-            returned = self._load().handle_chat_completions(body, take)
+            returned = self._load_once().handle_chat_completions(body, take)
         except ValueError as error:
             raise RequestRefusedError(f"{self.model_id} refuses the request: {error}") from error
         except RuntimeError as error:
             raise ServerError(f"{self.model_id} failed: {error}") from error
         return assemble([*chunks, returned], self.model_id)
-
-    def _load(self) -> Any:
-        with self._loading:
-            if self._server is None:
-                self._server = load(self._weights(), self._n_threads, self._n_parallel, self._n_ctx)
-            return self._server
 
 
 def assemble(chunks: Sequence[Any], model_name: str) -> Response:
@@ -171,19 +130,10 @@ def assemble(chunks: Sequence[Any], model_name: str) -> Response:
     return Response(text="".join(text), finish_reason=reason, usage=usage, model=model_name)
 
 
-def require_runtime() -> None:
-    """Raise ModelUnavailableError, naming the command that helps, if llama.cpp is not installed."""
-    if util.find_spec("xllamacpp") is None:
-        raise ModelUnavailableError(
-            "the embedded model needs the package xllamacpp, which is not installed",
-            fix=f"{Path(sys.executable).name} -m pip install 'insidellms[embedded]'",
-        )
-
-
 @functools.cache
 def runtime() -> dict[str, str]:
     """Return the version of llama.cpp's package and the CPU features that it uses here."""
-    require_runtime()
+    require_packages("embedded", "xllamacpp")
     import xllamacpp  # noqa: PLC0415 - an optional extra
 
     features = [part.partition("=")[0].strip() for part in xllamacpp.get_system_info().partition(":")[2].split("|")]
@@ -213,14 +163,3 @@ def load(path: Path, n_threads: int, n_parallel: int, n_ctx: int) -> Any:
         raise ModelUnavailableError(
             f"{path} cannot be loaded: {error}", fix="check that it is a whole GGUF file, and that the memory suffices"
         ) from error
-
-
-def file_sha256(path: Path) -> str:
-    """Return the digest of a file; read anew only when it has changed."""
-    state = path.stat()
-    return _digest_once(path, state.st_size, state.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=8)
-def _digest_once(path: Path, _size: int, _changed: int) -> str:
-    return weights.digest(path)

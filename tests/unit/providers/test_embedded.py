@@ -211,8 +211,8 @@ def test_without_the_extra_the_command_that_installs_it_is_named() -> None:
 
 def test_no_two_requests_of_a_run_draw_the_same_luck() -> None:
     model = EmbeddedModel(temperature=0.8, seed=7)
-    bodies = [model._body(Request.of(prompt), repeat) for prompt in ("one", "two") for repeat in (0, 1)]
+    bodies = [model._options(Request.of(prompt), repeat) for prompt in ("one", "two") for repeat in (0, 1)]
     seeds = [body["seed"] for body in bodies]
     assert len(set(seeds)) == 4
-    assert seeds[0] == EmbeddedModel(temperature=0.8, seed=7)._body(Request.of("one"), 0)["seed"]
-    assert seeds[0] != EmbeddedModel(temperature=0.8, seed=8)._body(Request.of("one"), 0)["seed"]
+    assert seeds[0] == EmbeddedModel(temperature=0.8, seed=7)._options(Request.of("one"), 0)["seed"]
+    assert seeds[0] != EmbeddedModel(temperature=0.8, seed=8)._options(Request.of("one"), 0)["seed"]
