@@ -59,7 +59,7 @@ async def promises() -> None:
     assert_type(await run_probe_async(DummyModel(), LogicProbe(), ["a"], repeats=3), list[ProbeResult])
 
     sync = ProbeRunner(DummyModel(), MyPromptProbe())
-    config = RunConfig(concurrency=4, progress_callback=on_info, run_dir="runs/x")
+    config = RunConfig(concurrency=4, progress_callback=on_info, run_dir="runs/x", cache="read")
     assert_type(sync.run([Example(id="1", input="a")], config=config, resume=True), list[ProbeResult])
     assert_type(sync.run(["a"], config=config, return_experiment=True), ExperimentResult)
     assert_type(run_probe(DummyModel(), MyProbe(), ["a"], probe_options={"style": "x"}), list[ProbeResult])

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
@@ -31,10 +31,12 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     replay: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.cache not in get_args(CacheMode):
+            raise OptionError(f"cache is {self.cache!r}; it must be one of {', '.join(get_args(CacheMode))}")
         if self.replay is not None and (self.record is not None or self.cache != "off"):
-            raise OptionError("a replay asks nothing", fix="leave out --record and --cache")
+            raise OptionError("a replay asks nothing", fix="leave out record and cache")
         if self.record is not None and self.cache == "read":
-            raise OptionError("a recording asks everything anew", fix="use --cache off or refresh with --record")
+            raise OptionError("a recording asks everything anew", fix="with record, leave cache out, or let it refresh")
 
 
 @contextlib.contextmanager

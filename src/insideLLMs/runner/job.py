@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from insideLLMs.api.answers import open_answers
+from insideLLMs.api.budget import make_budget
 from insideLLMs.api.prepare import Parts, Prepared, prepare
-from insideLLMs.api.run import RunOptions, execute, free_run_dir, run_prepared
+from insideLLMs.api.run import RunOptions, Supply, execute, free_run_dir, run_prepared
 from insideLLMs.compare.summary import Summary, summarise
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.types import Experiment, JsonValue, Record, expand
@@ -57,7 +59,10 @@ class Done:
 async def run_job(job: Job, config: RunConfig) -> Done:
     """Run, and give back everything. Raises InsideLLMsError; a run directory can then be resumed."""
     started_at = _now()
-    prepared = await asyncio.to_thread(prepare, job.experiment, folder=job.folder, parts=job.parts)
+    asks_models = config.replay is None
+    prepared = await asyncio.to_thread(
+        prepare, job.experiment, folder=job.folder, parts=job.parts, asks_models=asks_models
+    )
     try:
         path = place_of(config, prepared) if config.is_stored else None
         lines, summary = await (
@@ -106,16 +111,22 @@ def _latest_before(free: Path, run_id: str) -> Path:
 
 async def _in_memory(job: Job, prepared: Prepared, config: RunConfig) -> tuple[Lines, Summary]:
     sink = MemorySink()
-    await execute(
-        prepared, sink, config.progress_callback, data_of=job.data_of, probe_options=dict(config.probe_options)
-    )
+    with open_answers(config.answers, is_resumed=False) as answers:
+        await execute(
+            prepared,
+            sink,
+            config.progress_callback,
+            data_of=job.data_of,
+            probe_options=dict(config.probe_options),
+            supply=Supply(answers=answers, budget=make_budget(prepared)),
+        )
     lines = lines_in_memory(sink)
     level = prepared.experiment.confidence_level
     return lines, summarise(lines.records, run_id=prepared.plan.run_id, confidence_level=level)
 
 
 async def _stored(job: Job, prepared: Prepared, config: RunConfig, path: Path) -> tuple[Lines, Summary]:
-    options = RunOptions(run_dir=path, resume=config.resume, overwrite=config.overwrite)
+    options = RunOptions(run_dir=path, resume=config.resume, overwrite=config.overwrite, answers=config.answers)
     try:
         run = await run_prepared(
             prepared,

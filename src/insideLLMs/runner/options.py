@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from insideLLMs.api.answers import AnswerOptions, CacheMode
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import ExecutionSpec
@@ -32,7 +33,9 @@ class RunConfig:
     Without `run_dir` and `run_root` nothing is stored. `run_dir` is the run directory itself; `run_root` holds
     run directories, of which `run_id` names one (without it, the name is made from model, probe and run).
     `resume` goes on with what is there: only what is missing or did not succeed is asked. `overwrite` replaces
-    it. `validate_output` checks each stored record again when it is read back. `probe_options` are passed to
+    it. `cache`, `record` and `replay` are those of the command line: "read" asks only what the response cache
+    lacks, "refresh" asks anew and stores it; `record` is a cassette to write, `replay` one that stands in for the
+    model. `validate_output` checks each stored record again when it is read back. `probe_options` are passed to
     a simple-contract probe's `run`, and are part of the run's identity.
 
     Raises OptionError, a ValueError, naming the value that cannot be.
@@ -51,6 +54,9 @@ class RunConfig:
     run_id: str | None = None
     overwrite: bool = False
     resume: bool = False
+    cache: CacheMode = "off"
+    record: Folder | None = None
+    replay: Folder | None = None
     validate_output: bool = False
     return_experiment: bool = False
     probe_options: Mapping[str, object] = field(default_factory=dict)
@@ -61,6 +67,7 @@ class RunConfig:
         for name in ("timeout", "requests_per_minute"):
             _check_positive(name, getattr(self, name))
         _check_place(self)
+        _ = self.answers  # raises for settings that contradict each other
         callback = self.progress_callback
         if callback is not None and (not callable(callback) or inspect.iscoroutinefunction(callback)):
             raise OptionError(
@@ -72,6 +79,11 @@ class RunConfig:
     def is_stored(self) -> bool:
         """Whether the run gets a run directory."""
         return self.run_dir is not None or self.run_root is not None or self.run_id is not None
+
+    @property
+    def answers(self) -> AnswerOptions:
+        """Where answers come from beside the model."""
+        return AnswerOptions(cache=self.cache, record=_path("record", self.record), replay=_path("replay", self.replay))
 
     def execution(self, base: ExecutionSpec) -> ExecutionSpec:
         """Return `base` with what is set here."""
@@ -105,6 +117,9 @@ class RunKeywords(TypedDict, total=False):
     run_id: str | None
     overwrite: bool
     resume: bool
+    cache: CacheMode
+    record: Folder | None
+    replay: Folder | None
     validate_output: bool
     probe_options: Mapping[str, object]
 
@@ -131,6 +146,12 @@ def _check_count(name: str, value: object) -> None:
 def _check_positive(name: str, value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
         raise OptionError(f"{name} is {value!r}; it must be a number above 0", fix="None leaves the default")
+
+
+def _path(name: str, value: object) -> Path | None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise OptionError(f"{name} is {value!r}; it must be the path of a file")
+    return None if value is None else Path(value)
 
 
 def _check_place(config: RunConfig) -> None:
