@@ -1,11 +1,13 @@
 """Cache and cassettes through the command: nothing is asked twice, and nothing is asked at all in a replay."""
 
 import json
+import shutil
 
 import pytest
 
 from support.command import canonical_bytes, insidellms, write_files
 from support.openai_server import OpenAIServer
+from support.tiny_model import build, needs_torch
 
 EXPERIMENT = """
 name: answers
@@ -165,3 +167,84 @@ def test_the_end_of_a_run_and_the_report_say_how_it_went(folder):
     assert "first byte" in shown
     assert "connect" in shown
     assert "whole answer" in shown
+
+
+LOCAL = """
+name: local
+models:
+  - {type: embedded, id: small, args: {max_tokens: 6}, system: Be brief.}
+  - {type: dummy, id: script, args: {canned_response: Paris}}
+probe: {type: contains, args: {any: [Paris]}}
+dataset: {examples: [{id: a, prompt: The capital of France?}, {id: b, prompt: The capital of Italy?}]}
+repeats: 2
+"""
+BLOCKER = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "xllamacpp"):
+            raise ImportError(f"{name} is not here")
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """The environment of a machine without weights and without what runs them."""
+    write_files(tmp_path, {"bare/sitecustomize.py": BLOCKER})
+    return {"INSIDELLMS_CACHE": str(tmp_path / "nothing"), "PYTHONPATH": str(tmp_path / "bare")}
+
+
+def test_a_replay_of_the_embedded_model_needs_neither_its_weights_nor_its_runtime(tmp_path, bare):
+    write_files(tmp_path, {"e.yaml": LOCAL})
+    done = insidellms("run", "e.yaml", "--run-dir", "one", "--record", "tape.jsonl", cwd=tmp_path)
+    assert done.code == 0, done.err
+    lines = (tmp_path / "tape.jsonl").read_text().splitlines()
+    assert len(lines) == 9
+    assert set(json.loads(lines[0])["facts"]) == {"gguf_sha256", "runtime"}
+    done = insidellms("run", "e.yaml", "--run-dir", "asked", cwd=tmp_path, env=bare)
+    assert (done.code, "xllamacpp" in done.err or "weights" in done.err) == (1, True)
+    done = insidellms("run", "e.yaml", "--run-dir", "two", "--replay", "tape.jsonl", cwd=tmp_path, env=bare)
+    assert done.code == 0, done.err
+    assert canonical_bytes(tmp_path / "one") == canonical_bytes(tmp_path / "two")
+
+
+def test_a_changed_parameter_of_a_local_model_is_not_answered_from_the_cassette(tmp_path, bare):
+    write_files(tmp_path, {"e.yaml": LOCAL, "warm.yaml": LOCAL.replace("6}", "6, temperature: 0.5}")})
+    insidellms("run", "e.yaml", "--run-dir", "one", "--record", "tape.jsonl", cwd=tmp_path)
+    done = insidellms("run", "warm.yaml", "--replay", "tape.jsonl", cwd=tmp_path, env=bare)
+    assert done.code == 1
+    assert "the cassette has no answer for example 'a' (model 'small'" in done.err
+
+
+def test_a_cassette_that_does_not_tell_of_the_machine_needs_the_weights(tmp_path, bare):
+    write_files(tmp_path, {"e.yaml": LOCAL})
+    insidellms("run", "e.yaml", "--run-dir", "one", "--record", "tape.jsonl", cwd=tmp_path)
+    answers = (tmp_path / "tape.jsonl").read_text().split("\n", 1)[1]
+    write_files(tmp_path, {"old.jsonl": answers})
+    done = insidellms("run", "e.yaml", "--run-dir", "two", "--replay", "old.jsonl", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert canonical_bytes(tmp_path / "one") == canonical_bytes(tmp_path / "two")
+    done = insidellms("run", "e.yaml", "--replay", "old.jsonl", cwd=tmp_path, env=bare)
+    assert done.code == 1
+    assert "the cassette does not tell with what it was recorded" in done.err
+    assert "record it anew with --record" in done.err
+    assert "insidellms model pull smollm2" in done.err
+
+
+@needs_torch
+def test_a_replay_of_transformers_needs_neither_folder_nor_library(tmp_path, bare):
+    build(tmp_path / "tiny")
+    args = "{model_name: tiny, path: tiny, max_tokens: 5, temperature: 0.8, logprobs: true}"
+    text = LOCAL.replace("embedded", "transformers").replace("{max_tokens: 6}", args)
+    write_files(tmp_path, {"e.yaml": text, "other.yaml": text.replace("path: tiny", "path: other")})
+    done = insidellms("run", "e.yaml", "--run-dir", "one", "--record", "tape.jsonl", cwd=tmp_path)
+    assert done.code == 0, done.err
+    shutil.rmtree(tmp_path / "tiny")
+    done = insidellms("run", "e.yaml", "--run-dir", "two", "--replay", "tape.jsonl", cwd=tmp_path, env=bare)
+    assert done.code == 0, done.err
+    assert canonical_bytes(tmp_path / "one") == canonical_bytes(tmp_path / "two")
+    done = insidellms("run", "other.yaml", "--replay", "tape.jsonl", cwd=tmp_path)
+    assert done.code == 1
+    assert "there is no model in other" in done.err
+    assert "record it anew" in done.err

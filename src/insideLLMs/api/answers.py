@@ -2,15 +2,17 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
 from insideLLMs.core.errors import OptionError
-from insideLLMs.core.types import Exchange, Response
+from insideLLMs.core.protocols import LocalModel
+from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.execute.answers import AnswerStore
+from insideLLMs.execute.engine import Member
 
 if TYPE_CHECKING:
     from insideLLMs.store.cache import AnswerCache
@@ -38,16 +40,26 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.record is not None and self.cache == "read":
             raise OptionError("a recording asks everything anew", fix="with record, leave cache out, or let it refresh")
 
+    def recorded(self) -> Mapping[str, Mapping[str, JsonValue]] | None:
+        """Return what the cassette of a replay tells of its models' machine; None where models are asked."""
+        if self.replay is None:
+            return None
+        from insideLLMs.store.cassette import read_facts  # noqa: PLC0415 - few runs replay
+
+        return read_facts(self.replay)
+
 
 @contextlib.contextmanager
-def open_answers(options: AnswerOptions, *, is_resumed: bool) -> Iterator[AnswerStore | None]:
-    """Open the store that `options` name; a recording becomes a cassette when the block ends well."""
+def open_answers(
+    options: AnswerOptions, members: Mapping[str, Member], *, is_resumed: bool
+) -> Iterator[AnswerStore | None]:
+    """Open the store that `options` name for a run; a recording becomes a cassette when the block ends well."""
     if options == AnswerOptions():
         yield None
         return
     # few runs use either, and sqlite3 takes 3 ms
     from insideLLMs.store.cache import AnswerCache, cache_path  # noqa: PLC0415
-    from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder  # noqa: PLC0415
+    from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder, ModelFacts  # noqa: PLC0415
 
     if options.replay is not None:
         yield CassettePlayer(options.replay)
@@ -59,7 +71,12 @@ def open_answers(options: AnswerOptions, *, is_resumed: bool) -> Iterator[Answer
             stack.callback(cache.close)
             stores.append(cache)
         if options.record is not None:
-            recorder = CassetteRecorder(options.record, is_resumed=is_resumed)
+            facts = [
+                ModelFacts(model=name, origin=member.model.origin(), facts=dict(member.model.facts()))
+                for name, member in members.items()
+                if isinstance(member.model, LocalModel)
+            ]
+            recorder = CassetteRecorder(options.record, facts, is_resumed=is_resumed)
             stack.callback(recorder.close)
             stores.append(recorder)
         yield stores[0] if len(stores) == 1 else _Both(stores)

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import msgspec
 
 from insideLLMs.config import expand_references
-from insideLLMs.core.errors import ConfigError, DatasetError, Problem
-from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.errors import ConfigError, DatasetError, ModelUnavailableError, Problem
+from insideLLMs.core.protocols import AsyncModel, LocalModel, Probe, PromptProbe
 from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.datasets import Dataset, open_dataset
@@ -83,10 +83,17 @@ class _FileSource(msgspec.Struct, frozen=True):
         )
 
 
-def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None, asks_models: bool = True) -> Prepared:
+def prepare(
+    experiment: Experiment,
+    *,
+    folder: Path,
+    parts: Parts | None = None,
+    recorded: Mapping[str, Mapping[str, JsonValue]] | None = None,
+) -> Prepared:
     """Make, read, hash, plan and check. Blocks while it reads datasets and starts models.
 
-    Where no model will be asked (a replay), none needs its key.
+    `recorded` is what a cassette tells of its models' machine: where it is given, no model will be asked, and none
+    needs its key or its weights.
 
     Raises ConfigError, PluginError, DatasetError, ModelError or NothingToDoError.
     """
@@ -97,7 +104,7 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None,
     for spec in experiment.models:
         model = as_async_model(parts.models[spec.id] if spec.id in parts.models else make_model(spec, folder), threads)
         members[spec.id] = Member(model=model, system=spec.system)
-        identities[spec.id] = {"type": public_type(spec), **model.identity(), **_code_digest(spec, folder)}
+        identities[spec.id] = {"type": public_type(spec), **_identity(model, recorded), **_code_digest(spec, folder)}
     probes = {
         spec.id: parts.probes[spec.id] if spec.id in parts.probes else make_probe(spec, folder)
         for spec in experiment.probes
@@ -118,7 +125,7 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None,
         model_identities=identities,
         probe_identities=probe_identities,
     )
-    if asks_models:
+    if recorded is None:
         _check_models(members)
     _check_examples(experiment, probes, datasets)
     return Prepared(
@@ -137,17 +144,40 @@ def prepare(experiment: Experiment, *, folder: Path, parts: Parts | None = None,
             )
             for spec in sorted(experiment.models, key=lambda spec: spec.id)
         ),
-        probe_specs=tuple(
-            MemberSpec(
-                id=spec.id,
-                type=public_type(spec),
-                identity=probe_identities[spec.id],
-                digest=plan.digests[f"probe:{spec.id}"],
-                datasets=tuple(sorted(spec.datasets)),
-            )
-            for spec in sorted(experiment.probes, key=lambda spec: spec.id)
-        ),
+        probe_specs=probe_specs(experiment, probe_identities, plan),
         threads=threads,
+    )
+
+
+def _identity(model: AsyncModel, recorded: Mapping[str, Mapping[str, JsonValue]] | None) -> Mapping[str, JsonValue]:
+    """Return what identifies a model; in a replay, a local model's on the machine that recorded it."""
+    if recorded is None or not isinstance(model, LocalModel):
+        return model.identity()
+    facts = recorded.get(model.origin())
+    if facts is not None:
+        model.assume(facts)
+    try:
+        return model.identity()
+    except ModelUnavailableError as error:
+        raise ModelUnavailableError(
+            f"{error.message}, and the cassette does not tell with what it was recorded",
+            fix=f"record it anew with --record; or, to replay it here: {error.fix}",
+        ) from error
+
+
+def probe_specs(
+    experiment: Experiment, identities: Mapping[str, dict[str, JsonValue]], plan: Plan
+) -> tuple[MemberSpec, ...]:
+    """Describe the probes for the manifest."""
+    return tuple(
+        MemberSpec(
+            id=spec.id,
+            type=public_type(spec),
+            identity=identities[spec.id],
+            digest=plan.digests[f"probe:{spec.id}"],
+            datasets=tuple(sorted(spec.datasets)),
+        )
+        for spec in sorted(experiment.probes, key=lambda spec: spec.id)
     )
 
 

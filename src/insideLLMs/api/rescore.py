@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.prepare import Prepared, make_probe, probe_identity, public_type
+from insideLLMs.api.prepare import Prepared, make_probe, probe_identity, probe_specs
 from insideLLMs.api.run import Run
 from insideLLMs.api.seal import seal_run
 from insideLLMs.core import canonical
@@ -29,7 +29,7 @@ from insideLLMs.core.types import (
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.trial import Scoring, score
-from insideLLMs.plan import Group, Plan, Selection, Trial, make_plan, record_of
+from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
 from insideLLMs.store.directory import CONFIG, RECORDS, RunDirectory, read_lines, read_manifest
 from insideLLMs.store.journal import Journal, decode_record
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
@@ -170,23 +170,8 @@ def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) ->
         probes=probes,
         datasets=datasets,
         model_specs=manifest.models,
-        probe_specs=_probe_specs(experiment, identities, plan),
+        probe_specs=probe_specs(experiment, identities, plan),
         threads=AbandonableThreads(),
-    )
-
-
-def _probe_specs(
-    experiment: Experiment, identities: Mapping[str, dict[str, JsonValue]], plan: Plan
-) -> tuple[MemberSpec, ...]:
-    return tuple(
-        MemberSpec(
-            id=spec.id,
-            type=public_type(spec),
-            identity=identities[spec.id],
-            digest=plan.digests[f"probe:{spec.id}"],
-            datasets=tuple(sorted(spec.datasets)),
-        )
-        for spec in sorted(experiment.probes, key=lambda spec: spec.id)
     )
 
 

@@ -77,8 +77,8 @@ async def arun(
     Raises InsideLLMsError; the run directory can then be resumed.
     """
     options = options or RunOptions()
-    asks_models = options.answers.replay is None
-    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts, asks_models=asks_models)
+    recorded = await asyncio.to_thread(options.answers.recorded)
+    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts, recorded=recorded)
     try:
         return await run_prepared(prepared, options, progress)
     finally:
@@ -114,7 +114,7 @@ async def run_prepared(
         )
         preloading = asyncio.create_task(_preload_sealing())
         try:
-            with open_answers(options.answers, is_resumed=options.resume) as answers:
+            with open_answers(options.answers, prepared.members, is_resumed=options.resume) as answers:
                 await execute(
                     prepared,
                     directory.journal,

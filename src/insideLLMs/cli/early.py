@@ -30,7 +30,7 @@ async def run_watched(experiment: Any, folder: Path, terms: Any, update: Any, op
     from insideLLMs.api.prepare import prepare  # noqa: PLC0415
 
     baselines = tuple(open_run(path) for path in options["baselines"])
-    prepared = prepare(experiment, folder=folder, asks_models=terms.answers.replay is None)
+    prepared = prepare(experiment, folder=folder)
     try:
         return await run_early(prepared, terms, update, baselines=baselines, say=_say)
     finally:

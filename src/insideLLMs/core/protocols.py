@@ -85,6 +85,26 @@ class AsyncModel(Protocol):
         ...
 
 
+@runtime_checkable
+class LocalModel(AsyncModel, Protocol):
+    """An AsyncModel whose identity holds facts of this machine, such as a digest of weights.
+
+    A cassette keeps them under `origin`, and a replay, perhaps on a machine without the weights, assumes them.
+    """
+
+    def origin(self) -> str:
+        """Identify what the user wrote to name the weights; nothing that only this machine can tell."""
+        ...
+
+    def facts(self) -> Mapping[str, JsonValue]:
+        """Return the facts. Raises ModelError where they cannot be found."""
+        ...
+
+    def assume(self, facts: Mapping[str, JsonValue]) -> None:
+        """Take these facts for this machine's from now on."""
+        ...
+
+
 class CallableModel(Protocol):
     """The model that a probe of the simple contract is handed: the run's model, with its limits and retries.
 

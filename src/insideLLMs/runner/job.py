@@ -59,10 +59,8 @@ class Done:
 async def run_job(job: Job, config: RunConfig) -> Done:
     """Run, and give back everything. Raises InsideLLMsError; a run directory can then be resumed."""
     started_at = _now()
-    asks_models = config.replay is None
-    prepared = await asyncio.to_thread(
-        prepare, job.experiment, folder=job.folder, parts=job.parts, asks_models=asks_models
-    )
+    recorded = await asyncio.to_thread(config.answers.recorded)
+    prepared = await asyncio.to_thread(prepare, job.experiment, folder=job.folder, parts=job.parts, recorded=recorded)
     try:
         path = place_of(config, prepared) if config.is_stored else None
         lines, summary = await (
@@ -111,7 +109,7 @@ def _latest_before(free: Path, run_id: str) -> Path:
 
 async def _in_memory(job: Job, prepared: Prepared, config: RunConfig) -> tuple[Lines, Summary]:
     sink = MemorySink()
-    with open_answers(config.answers, is_resumed=False) as answers:
+    with open_answers(config.answers, prepared.members, is_resumed=False) as answers:
         await execute(
             prepared,
             sink,

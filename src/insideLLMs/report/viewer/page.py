@@ -52,7 +52,9 @@ def page(
     index.finish()
     bodies.finish()
     parts = {"rows": index.rows, "index_starts": index.starts, "body_starts": bodies.starts}
-    yield script_element("head", orjson.dumps({**head, **parts, "format": FORMAT}), compressed=False)
+    yield script_element(
+        "head", orjson.dumps({**head, **parts, "format": FORMAT}, option=orjson.OPT_SORT_KEYS), compressed=False
+    )
     yield from index.pieces()
     yield f"<script>{program}</script>\n".encode()
     yield from bodies.pieces()
