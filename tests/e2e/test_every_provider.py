@@ -82,6 +82,14 @@ def test_a_bedrock_request_is_signed_where_there_is_no_api_key(tmp_path, server)
     assert "/eu-west-1/bedrock/aws4_request" in headers["Authorization"]
 
 
+def test_a_key_of_bedrocks_may_stand_in_another_variable(tmp_path, server):
+    args = {"model_name": "m:0", "base_url": server.url, "region": "eu-west-1", "api_key_env": "TEAM_KEY"}
+    write_files(tmp_path, {"e.json": json.dumps(experiment([{"type": "bedrock", "args": args}]))})
+    done = insidellms("run", "e.json", "--run-dir", "run", cwd=tmp_path, env={"TEAM_KEY": KEY})
+    assert done.code == 0, done.err
+    assert server.requests[-1][1]["Authorization"] == f"Bearer {KEY}"
+
+
 def test_any_json_endpoint_is_a_model_by_template_and_paths(tmp_path, server):
     args = {
         "base_url": f"{server.url}/answer",

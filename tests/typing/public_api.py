@@ -10,6 +10,7 @@ from insideLLMs import (
     ExperimentResult,
     LogicProbe,
     Model,
+    OpenAIModel,
     Probe,
     ProbeResult,
     ProbeRunner,
@@ -65,4 +66,7 @@ async def promises() -> None:
     assert_type(run_probe(DummyModel(), MyProbe(), ["a"], probe_options={"style": "x"}), list[ProbeResult])
     assert_type(run_experiment_from_config("experiment.yaml"), list[ProbeResult])
     assert_type(run_experiment_from_config({}, return_experiment=True), list[ExperimentResult])
+    OpenAIModel("m", temperature=0, stop=["."], base_url="http://localhost:8000/v1")
+    OpenAIModel("m", temprature=0)  # type: ignore[call-arg] # a promise, too: this is refused
+    OpenAIModel("m", seed="x")  # type: ignore[arg-type] # likewise
     sync.run(["a"], concurrency="many")  # type: ignore[call-overload] # a promise, too: this is refused

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.errors import AuthError, BadAnswerError, RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.arguments import Connection, Sampling, Tools, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.reading import add_counts, read_arguments, read_count, read_text
 from insideLLMs.providers.wishes import (
@@ -148,6 +149,15 @@ def _read_usage(usage: object) -> Usage | None:
     )
 
 
+class AnthropicArgs(Sampling, Tools, Connection, total=False):
+    """What the messages API takes."""
+
+    top_k: int | None
+    stop: str | Sequence[str] | None
+    thinking: Mapping[str, JsonValue] | None
+    response_format: Mapping[str, JsonValue] | None
+
+
 class AnthropicModel(ChatModel):
     """A model of Anthropic's; $ANTHROPIC_API_KEY.
 
@@ -158,43 +168,6 @@ class AnthropicModel(ChatModel):
     endpoint: ClassVar[Endpoint] = ANTHROPIC
     codec_type: ClassVar[type[ChatCodec]] = AnthropicCodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        max_tokens: int = 1024,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        thinking: Mapping[str, JsonValue] | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        parameters = {
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "top_p": top_p,
-            "top_k": top_k,
-            "stop": stop,
-            "thinking": thinking,
-            "response_format": response_format,
-            "tools": tools,
-            "tool_choice": tool_choice,
-        }
-        connection = Connection(
-            base_url=base_url,
-            api_key_env=api_key_env,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
-        super().__init__(model_name, parameters, connection)
+    @spelt_out(max_tokens=1024)
+    def __init__(self, model_name: str, **args: Unpack[AnthropicArgs]) -> None:
+        super().__init__(model_name, args)

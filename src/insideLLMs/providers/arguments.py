@@ -1,8 +1,92 @@
-"""Checks of the arguments that users write under a model's `args:`."""
+"""The arguments that users write under a model's `args:`: those that chat APIs share, and checks."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict, TypeVar, get_type_hints
 
 from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import JsonValue
+
+
+class Connection(TypedDict, total=False):
+    """How a model is reached. `extra` holds further fields of the request body, `headers` further headers."""
+
+    base_url: str | None
+    api_key_env: str | None
+    extra: Mapping[str, JsonValue] | None
+    headers: Mapping[str, str] | None
+    timeout_s: float
+    use_proxy_env: bool
+
+
+class Sampling(TypedDict, total=False):
+    """How an answer is drawn and how long it may be; what is None is not sent."""
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+
+
+class SeededSampling(Sampling, total=False):
+    """The same for APIs that can be told the draw, and the texts before which an answer stops."""
+
+    seed: int | None
+    stop: str | Sequence[str] | None
+
+
+class Tools(TypedDict, total=False):
+    """What the model may call; spelt as in OpenAI's chat completions."""
+
+    tools: Sequence[Mapping[str, JsonValue]] | None
+    tool_choice: str | Mapping[str, JsonValue] | None
+
+
+class Form(TypedDict, total=False):
+    """What an answer is to look like, and whether its tokens' log probabilities are wanted."""
+
+    response_format: Mapping[str, JsonValue] | None
+    logprobs: bool | None
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+DEFAULTS: Mapping[str, object] = {"timeout_s": 600.0, "use_proxy_env": False}
+
+
+def spelt_out(**defaults: object) -> Callable[[Init], Init]:
+    """Make a constructor that takes ``**args: Unpack[SomeTypedDict]`` one of declared keywords.
+
+    `inspect.signature` then names each keyword with its type and default; what is not declared is a TypeError that
+    names the nearest; and the keywords that are not given come as their defaults.
+    """
+
+    def decorate(init: Init) -> Init:
+        plain = inspect.signature(init)
+        others = [one for one in plain.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        hints = get_type_hints(plain.parameters["args"].annotation.__args__[0])
+        declared = dict(sorted(hints.items(), key=lambda hint: hint[0] in Connection.__annotations__))
+        values = {name: {**DEFAULTS, **defaults}.get(name) for name in declared}
+        keyword = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+        spelt = [keyword(name, annotation=kind, default=values[name]) for name, kind in declared.items()]
+        known = {one.name for one in others} | set(declared)
+
+        @functools.wraps(init)
+        def checked(self: object, *positional: object, **given: object) -> None:
+            for name in given:
+                if name not in known:
+                    raise TypeError(f"{type(self).__name__} takes no argument {name!r}{_near(name, known)}")
+            init(self, *positional, **{**values, **given})
+
+        checked.__signature__ = plain.replace(parameters=[*others, *spelt])  # type: ignore[attr-defined]  # its protocol
+        return checked  # type: ignore[return-value]  # the same to callers
+
+    return decorate
+
+
+def _near(name: str, known: set[str]) -> str:
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def check_numbers(arguments: Mapping[str, object], ranges: Mapping[str, tuple[float, float]]) -> None:

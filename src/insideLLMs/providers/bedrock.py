@@ -5,12 +5,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import util
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelNotFoundError, ModelUnavailableError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.arguments import Connection, Sampling, Tools, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, failure
 from insideLLMs.providers.http_model import is_loopback
 from insideLLMs.providers.reading import read_arguments, read_text, read_usage
@@ -134,6 +135,12 @@ def _write_part(part: TextPart | ImagePart) -> dict[str, JsonValue]:
     return {"image": {"format": media.partition("/")[2], "source": {"bytes": data}}}
 
 
+class BedrockArgs(Sampling, Tools, Connection, total=False):
+    """What converse takes."""
+
+    stop: str | Sequence[str] | None
+
+
 class BedrockModel(ChatModel):
     """A model on AWS Bedrock, by its id or the ARN of its inference profile.
 
@@ -144,41 +151,19 @@ class BedrockModel(ChatModel):
     endpoint: ClassVar[Endpoint] = BEDROCK
     codec_type: ClassVar[type[ChatCodec]] = BedrockCodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        region: str | None = None,
-        base_url: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
+    @spelt_out()
+    def __init__(self, model_name: str, *, region: str | None = None, **args: Unpack[BedrockArgs]) -> None:
         self.region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         if not self.region:
             raise ArgumentError("bedrock needs a region", fix="set region or AWS_REGION, e.g. us-east-1")
-        parameters = {
-            "temperature": temperature,
-            "top_p": top_p,
-            "max_tokens": max_tokens,
-            "stop": stop,
-            "tools": tools,
-            "tool_choice": tool_choice,
-        }
-        address = base_url or os.environ.get(BEDROCK.base_url_env) or BEDROCK.base_url.format(region=self.region)
-        connection = Connection(base_url=address, extra=extra, timeout_s=timeout_s, use_proxy_env=use_proxy_env)
-        super().__init__(model_name, parameters, connection)
+        address = args["base_url"] or os.environ.get(BEDROCK.base_url_env)
+        args["base_url"] = address or BEDROCK.base_url.format(region=self.region)
+        super().__init__(model_name, args)
         self._credentials: Any = None  # botocore has no types
 
     def check(self) -> None:
         """Raise AuthError without credentials, ModelUnavailableError without a key and without botocore."""
-        if not os.environ.get(BEDROCK.key_env):
+        if not os.environ.get(self._endpoint.key_env):
             self._find_credentials()
 
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
@@ -193,13 +178,13 @@ class BedrockModel(ChatModel):
 
     def _key(self) -> str:
         """Return the API key, or nothing where requests are signed."""
-        return ChatModel._key(self) if os.environ.get(BEDROCK.key_env) or is_loopback(self._base_url) else ""
+        return ChatModel._key(self) if os.environ.get(self._endpoint.key_env) or is_loopback(self._base_url) else ""
 
     def _find_credentials(self) -> None:
         if util.find_spec("botocore") is None:
             raise ModelUnavailableError(
                 "signing requests to bedrock needs the package botocore, which is not installed",
-                fix=f"pip install 'insidellms[bedrock]', or set {BEDROCK.key_env} to a Bedrock API key",
+                fix=f"pip install 'insidellms[bedrock]', or set {self._endpoint.key_env} to a Bedrock API key",
             )
         import botocore.session  # noqa: PLC0415 - an optional extra
 
@@ -207,7 +192,8 @@ class BedrockModel(ChatModel):
         if self._credentials is None:
             raise AuthError(
                 "bedrock needs credentials, and botocore finds none",
-                fix=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure`, or set {BEDROCK.key_env}",
+                fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure`, "
+                f"or set {self._endpoint.key_env}",
             )
 
     def _sign(self, url: str, call: HttpCall) -> Mapping[str, str]:

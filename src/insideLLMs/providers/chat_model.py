@@ -9,7 +9,7 @@ import orjson
 
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Request, Response
-from insideLLMs.providers.arguments import check_mapping, check_numbers, read_stop
+from insideLLMs.providers.arguments import Connection, check_mapping, check_numbers, read_stop
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
 from insideLLMs.providers.http_model import HttpModel
 from insideLLMs.providers.seeds import own_seed
@@ -105,40 +105,30 @@ class ChatCodec(ABC):
                 raise RequestRefusedError(f"{self.endpoint.provider} takes no {name}", fix=f"take {name} out")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """How a model is reached: what its constructor is given beside the parameters."""
-
-    base_url: str | None = None
-    api_key_env: str | None = None
-    extra: Mapping[str, JsonValue] | None = None
-    headers: Mapping[str, str] | None = None
-    timeout_s: float = 600.0
-    use_proxy_env: bool = False
-
-
 class ChatModel(HttpModel):
     """A model behind a chat API: `endpoint` says where, `codec_type` how it is spoken to."""
 
     endpoint: ClassVar[Endpoint]
     codec_type: ClassVar[type[ChatCodec]]
 
-    def __init__(self, model_name: str, parameters: Mapping[str, JsonValue], connection: Connection) -> None:
-        check_mapping("headers", connection.headers, texts=True)
-        check_numbers({**parameters, "timeout_s": connection.timeout_s}, RANGES)
+    def __init__(self, model_name: str, args: Mapping[str, Any]) -> None:  # the TypedDict of a subclass
+        """Sort the arguments into those of the connection and the parameters of requests."""
+        check_mapping("headers", args["headers"], texts=True)
+        check_numbers(args, RANGES)
+        parameters = {name: value for name, value in args.items() if name not in Connection.__annotations__}
         endpoint = replace(
             self.endpoint,
-            key_env=self.endpoint.key_env if connection.api_key_env is None else connection.api_key_env,
-            headers={**self.endpoint.headers, **(connection.headers or {})},
+            key_env=self.endpoint.key_env if args["api_key_env"] is None else args["api_key_env"],
+            headers={**self.endpoint.headers, **(args["headers"] or {})},
         )
         super().__init__(
             model_name,
             endpoint=endpoint,
             codec=self.codec_type(
-                model_name=model_name, fields=body_fields(parameters, connection.extra), endpoint=endpoint
+                model_name=model_name, fields=body_fields(parameters, args["extra"]), endpoint=endpoint
             ),
-            base_url=connection.base_url,
-            options=TransportOptions(total_s=connection.timeout_s, use_proxy_env=connection.use_proxy_env),
+            base_url=args["base_url"],
+            options=TransportOptions(total_s=args["timeout_s"], use_proxy_env=args["use_proxy_env"]),
         )
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.errors import ModelTimeoutError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Message, Response, TokenLogprob, Usage
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move
+from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Tools, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.openai import read_tool_calls, write_message
 from insideLLMs.providers.reading import read_count, read_list, read_logprobs, read_mapping, read_text
@@ -104,55 +105,20 @@ def _read_usage(usage: object) -> Usage | None:
     )
 
 
+class CohereArgs(SeededSampling, Tools, Form, Connection, total=False):
+    """What the v2 chat API takes."""
+
+    top_k: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+
+
 class CohereModel(ChatModel):
     """A model of Cohere's; $CO_API_KEY. `extra` may hold `safety_mode`, `documents`, `thinking`."""
 
     endpoint: ClassVar[Endpoint] = COHERE
     codec_type: ClassVar[type[ChatCodec]] = CohereCodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        max_tokens: int | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        presence_penalty: float | None = None,
-        frequency_penalty: float | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        logprobs: bool | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        parameters = {
-            "temperature": temperature,
-            "top_p": top_p,
-            "top_k": top_k,
-            "max_tokens": max_tokens,
-            "seed": seed,
-            "stop": stop,
-            "presence_penalty": presence_penalty,
-            "frequency_penalty": frequency_penalty,
-            "response_format": response_format,
-            "tools": tools,
-            "tool_choice": tool_choice,
-            "logprobs": logprobs,
-        }
-        connection = Connection(
-            base_url=base_url,
-            api_key_env=api_key_env,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
-        super().__init__(model_name, parameters, connection)
+    @spelt_out()
+    def __init__(self, model_name: str, **args: Unpack[CohereArgs]) -> None:
+        super().__init__(model_name, args)

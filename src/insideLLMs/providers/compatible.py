@@ -3,13 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, Message
+from insideLLMs.providers.arguments import spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, Options
 from insideLLMs.providers.codec import Endpoint
-from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
+from insideLLMs.providers.openai import OpenAIArgs, OpenAICodec, OpenAIModel
 
 
 class OpenRouterModel(OpenAIModel):
@@ -92,50 +93,11 @@ class AzureOpenAIModel(OpenAIModel):
         key_format="{key}",
     )
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_version: str | None = None,
-        api_key_env: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        max_completion_tokens: int | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        reasoning_effort: str | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        logprobs: bool | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        resource = base_url or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
-        super().__init__(
-            model_name,
-            base_url=azure_base(resource, str(model_name), api_version),
-            api_key_env=api_key_env,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            max_completion_tokens=max_completion_tokens,
-            seed=seed,
-            stop=stop,
-            reasoning_effort=reasoning_effort,
-            response_format=response_format,
-            tools=tools,
-            tool_choice=tool_choice,
-            logprobs=logprobs,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
+    @spelt_out()
+    def __init__(self, model_name: str, *, api_version: str | None = None, **args: Unpack[OpenAIArgs]) -> None:
+        resource = args["base_url"] or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
+        args["base_url"] = azure_base(resource, str(model_name), api_version)
+        super().__init__(model_name, **args)
 
 
 def azure_base(resource: str, deployment: str, api_version: str | None) -> str:

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
 import orjson
 
 from insideLLMs.core.errors import AuthError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Tools, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
 from insideLLMs.providers.reading import (
     add_counts,
@@ -203,6 +204,12 @@ def _read_usage(usage: object) -> Usage | None:
     )
 
 
+class GeminiArgs(SeededSampling, Tools, Form, Connection, total=False):
+    """What generateContent takes."""
+
+    top_k: int | None
+
+
 class GeminiModel(ChatModel):
     """A Gemini model; $GEMINI_API_KEY.
 
@@ -212,45 +219,6 @@ class GeminiModel(ChatModel):
     endpoint: ClassVar[Endpoint] = GEMINI
     codec_type: ClassVar[type[ChatCodec]] = GeminiCodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        max_tokens: int | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        logprobs: bool | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        parameters = {
-            "temperature": temperature,
-            "top_p": top_p,
-            "top_k": top_k,
-            "max_tokens": max_tokens,
-            "seed": seed,
-            "stop": stop,
-            "response_format": response_format,
-            "tools": tools,
-            "tool_choice": tool_choice,
-            "logprobs": logprobs,
-        }
-        connection = Connection(
-            base_url=base_url,
-            api_key_env=api_key_env,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
-        super().__init__(model_name, parameters, connection)
+    @spelt_out()
+    def __init__(self, model_name: str, **args: Unpack[GeminiArgs]) -> None:
+        super().__init__(model_name, args)

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move
+from insideLLMs.providers.arguments import Connection, Form, SeededSampling, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.openai import read_tool_calls
 from insideLLMs.providers.reading import read_logprobs, read_text, read_usage
@@ -81,6 +82,15 @@ def _write_message(message: Message, names: Mapping[str, str]) -> dict[str, Json
     return plain
 
 
+class OllamaArgs(SeededSampling, Form, Connection, total=False):
+    """What Ollama's chat takes; it offers no choice among tools."""
+
+    top_k: int | None
+    num_ctx: int | None
+    think: bool | str | None
+    tools: Sequence[Mapping[str, JsonValue]] | None
+
+
 class OllamaModel(ChatModel):
     """A model that Ollama serves, by default on this machine or at $OLLAMA_HOST.
 
@@ -90,50 +100,10 @@ class OllamaModel(ChatModel):
     endpoint: ClassVar[Endpoint] = OLLAMA
     codec_type: ClassVar[type[ChatCodec]] = OllamaCodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        top_k: int | None = None,
-        max_tokens: int | None = None,
-        num_ctx: int | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        think: bool | str | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        logprobs: bool | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        parameters = {
-            "temperature": temperature,
-            "top_p": top_p,
-            "top_k": top_k,
-            "max_tokens": max_tokens,
-            "num_ctx": num_ctx,
-            "seed": seed,
-            "stop": stop,
-            "think": think,
-            "response_format": response_format,
-            "tools": tools,
-            "logprobs": logprobs,
-        }
-        connection = Connection(
-            base_url=base_url or host_url(os.environ.get("OLLAMA_HOST", "")),
-            api_key_env=api_key_env,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
-        super().__init__(model_name, parameters, connection)
+    @spelt_out()
+    def __init__(self, model_name: str, **args: Unpack[OllamaArgs]) -> None:
+        address = args["base_url"] or host_url(os.environ.get("OLLAMA_HOST", ""))
+        super().__init__(model_name, {**args, "base_url": address})
 
 
 def host_url(host: str) -> str | None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import orjson
 
 from insideLLMs.core.errors import BadAnswerError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolCall, Usage
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, read_error
+from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Tools, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.reading import read_arguments, read_count, read_logprobs, read_text
 
@@ -59,6 +60,15 @@ class OpenAICodec(ChatCodec):
         return ChatCodec.read_failure(self, answer)
 
 
+class OpenAIArgs(SeededSampling, Tools, Form, Connection, total=False):
+    """What a chat completions API takes."""
+
+    max_completion_tokens: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    reasoning_effort: str | None
+
+
 class OpenAIModel(ChatModel):
     """A model behind a chat completions API; the key comes from the environment, and a local server needs none.
 
@@ -71,54 +81,9 @@ class OpenAIModel(ChatModel):
     endpoint: ClassVar[Endpoint] = OPENAI
     codec_type: ClassVar[type[ChatCodec]] = OpenAICodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        max_completion_tokens: int | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        presence_penalty: float | None = None,
-        frequency_penalty: float | None = None,
-        reasoning_effort: str | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        logprobs: bool | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        parameters = {
-            "temperature": temperature,
-            "top_p": top_p,
-            "max_tokens": max_tokens,
-            "max_completion_tokens": max_completion_tokens,
-            "seed": seed,
-            "stop": stop,
-            "presence_penalty": presence_penalty,
-            "frequency_penalty": frequency_penalty,
-            "reasoning_effort": reasoning_effort,
-            "response_format": response_format,
-            "tools": tools,
-            "tool_choice": tool_choice,
-            "logprobs": logprobs,
-        }
-        connection = Connection(
-            base_url=base_url,
-            api_key_env=api_key_env,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
-        super().__init__(model_name, parameters, connection)
+    @spelt_out()
+    def __init__(self, model_name: str, **args: Unpack[OpenAIArgs]) -> None:
+        super().__init__(model_name, args)
 
 
 def write_message(message: Message) -> dict[str, JsonValue]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import orjson
 
 from insideLLMs.core.errors import ServerError
 from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Connection, Options, merge, move, read_error
+from insideLLMs.providers.arguments import Connection, Form, Sampling, Tools, spelt_out
+from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
 from insideLLMs.providers.openai import OPENAI
 from insideLLMs.providers.reading import read_arguments, read_count, read_list, read_logprobs, read_mapping, read_text
@@ -171,50 +172,21 @@ def _read_usage(usage: object) -> Usage | None:
     )
 
 
+class ResponsesArgs(Sampling, Tools, Form, Connection, total=False):
+    """What the responses API takes."""
+
+    reasoning_effort: str | None
+
+
 class OpenAIResponsesModel(ChatModel):
     """A model behind OpenAI's responses API; $OPENAI_API_KEY. It has no seed and no stop texts."""
 
     endpoint: ClassVar[Endpoint] = OPENAI
     codec_type: ClassVar[type[ChatCodec]] = ResponsesCodec
 
-    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
-        self,
-        model_name: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        reasoning_effort: str | None = None,
-        response_format: Mapping[str, JsonValue] | None = None,
-        tools: Sequence[Mapping[str, JsonValue]] | None = None,
-        tool_choice: str | Mapping[str, JsonValue] | None = None,
-        logprobs: bool | None = None,
-        extra: Mapping[str, JsonValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 600.0,
-        use_proxy_env: bool = False,
-    ) -> None:
-        parameters = {
-            "temperature": temperature,
-            "top_p": top_p,
-            "max_tokens": max_tokens,
-            "reasoning_effort": reasoning_effort,
-            "response_format": response_format,
-            "tools": tools,
-            "tool_choice": tool_choice,
-            "logprobs": logprobs,
-        }
-        connection = Connection(
-            base_url=base_url,
-            api_key_env=api_key_env,
-            extra=extra,
-            headers=headers,
-            timeout_s=timeout_s,
-            use_proxy_env=use_proxy_env,
-        )
-        super().__init__(model_name, parameters, connection)
+    @spelt_out()
+    def __init__(self, model_name: str, **args: Unpack[ResponsesArgs]) -> None:
+        super().__init__(model_name, args)
 
     def identity(self) -> Mapping[str, JsonValue]:
         """Return what `HttpModel` does; the API asked is part of it."""

@@ -5,8 +5,11 @@ import inspect
 import pytest
 
 from insideLLMs.plugins import PROVIDERS, model_registry
+from insideLLMs.providers.chat_model import ChatModel
+from insideLLMs.providers.openai import OpenAIModel
 from support.documents import ROOT
 
+CHATS = [name for name in PROVIDERS if getattr(model_registry.get_factory(name), "codec_type", None)]
 DOCUMENT = (ROOT / "docs" / "providers.md").read_text()
 
 
@@ -34,3 +37,30 @@ def test_no_provider_takes_a_key_as_an_argument(name):
     names = inspect.signature(model_registry.get_factory(name)).parameters
     assert not {"api_key", "key", "token"} & set(names)
     assert all(each.kind is not each.VAR_KEYWORD for each in names.values()), "unknown arguments would pass unseen"
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_every_chat_api_can_be_reached_and_asked_in_the_same_words(name):
+    parameters = inspect.signature(model_registry.get_factory(name)).parameters
+    for argument in ("temperature", "top_p", "max_tokens", "tools", "base_url", "api_key_env", "extra", "headers"):
+        assert parameters[argument].annotation is not inspect.Parameter.empty, argument
+    assert parameters["timeout_s"].default == 600.0
+    assert [each.default for each in parameters.values()].count(inspect.Parameter.empty) == 1  # model_name
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_a_misspelt_argument_is_refused_from_python_too_and_the_nearest_is_named(name):
+    with pytest.raises(TypeError, match=r"takes no argument 'temprature'; did you mean 'temperature'\?"):
+        model_registry.get(name, model_name="m", temprature=0)
+    with pytest.raises(TypeError, match=r"takes no argument 'zzz'$"):
+        model_registry.get(name, model_name="m", zzz=0)
+
+
+def test_a_subclass_has_the_arguments_of_its_own_constructor():
+    class Fixed(OpenAIModel):
+        def __init__(self, temperature: float = 0.5) -> None:
+            super().__init__("fixed", temperature=temperature)
+
+    assert list(inspect.signature(Fixed).parameters) == ["temperature"]
+    assert Fixed(0.25).identity()["parameters"] == {"temperature": 0.25}
+    assert issubclass(Fixed, ChatModel)
