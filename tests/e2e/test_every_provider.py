@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from support import streams, wire
 from support.api_server import ApiServer
 from support.command import insidellms, records_of, write_files
 
@@ -22,6 +23,11 @@ PROVIDERS = {
     "ollama": ({}, "", "OLLAMA_API_KEY", "Authorization"),
     "openrouter": ({}, "/v1", "OPENROUTER_API_KEY", "Authorization"),
     "vllm": ({}, "/v1", "VLLM_API_KEY", "Authorization"),
+}
+BROKEN = {
+    "openai": list(streams.chat(wire.chat_completion("BROKEN OFF"))),
+    "anthropic": list(streams.messages(wire.anthropic("BROKEN OFF"))),
+    "openai_responses": list(streams.responses(wire.responses("BROKEN OFF"))),
 }
 KEY = "canary-1234567890"
 
@@ -63,6 +69,28 @@ def test_every_provider_answers_through_the_command_with_its_key_in_its_place(tm
     for name, (_, _, _, header) in PROVIDERS.items():
         asked = next(request for request in server.requests if f"You are {name}." in json.dumps(request[2]))
         assert asked[1].get(header, "").removeprefix("Bearer ") == KEY, (name, asked[1])
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "openai_responses"])
+def test_a_streamed_run_is_the_same_run_although_streams_break(tmp_path, name):
+    examples = [{"id": f"e{number}", "prompt": f"hello {number}"} for number in range(8)]
+    broken = [BROKEN[name][:place] for place in range(1, len(BROKEN[name]) - 1)]
+    with ApiServer(streams=broken) as server:
+        for folder, more in (("plain", {}), ("streamed", {"stream": True})):
+            args = {**more, "model_name": "m", "base_url": server.url + PROVIDERS[name][1]}
+            spec = {**experiment([{"type": name, "args": args}]), "dataset": {"examples": examples}}
+            write_files(tmp_path, {f"{folder}.json": json.dumps(spec)})
+            recording = ["--record", "tape.jsonl"] if folder == "plain" else []
+            done = insidellms("run", f"{folder}.json", "--run-dir", folder, *recording, cwd=tmp_path)
+            assert done.code == 0, done.err
+        assert len(server.requests) == 16 + len(broken)
+        assert insidellms("run", "streamed.json", "--replay", "tape.jsonl", cwd=tmp_path).code == 0
+        assert len(server.requests) == 16 + len(broken)
+    assert records_of(tmp_path / "plain") == records_of(tmp_path / "streamed")
+    lines = (tmp_path / "streamed" / "telemetry.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["first_chunk_ms"] >= json.loads(line)["first_byte_ms"] for line in lines)
+    assert "first chunk" in insidellms("report", "streamed", "--telemetry", cwd=tmp_path).out
+    assert "first chunk" not in insidellms("report", "plain", "--telemetry", cwd=tmp_path).out
 
 
 def test_a_bedrock_request_is_signed_where_there_is_no_api_key(tmp_path, server):

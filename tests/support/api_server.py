@@ -7,7 +7,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from support import wire
+from support import streams, wire
 
 SHAPES = {
     "/chat/completions": wire.chat_completion,
@@ -19,6 +19,9 @@ SHAPES = {
     "/converse": wire.bedrock,
     "/answer": lambda text: {"data": {"reply": text, "tokens": 7}},
 }
+
+
+STREAMS = {wire.chat_completion: streams.chat, wire.anthropic: streams.messages, wire.responses: streams.responses}
 
 
 def last_text(body):
@@ -41,10 +44,15 @@ def last_text(body):
 
 
 class ApiServer:
-    """`with ApiServer() as server:` listens at `server.url`; `requests` lists (path, headers, body)."""
+    """`with ApiServer() as server:` listens at `server.url`; `requests` lists (path, headers, body).
 
-    def __init__(self, *, status=200, failure=None):
+    Where a request asks for a stream, the answer is sent in events; `streams` may hold what is sent instead, as
+    lists of byte strings, one for each of the first requests: after it the connection is closed.
+    """
+
+    def __init__(self, *, status=200, failure=None, streams=()):
         self.requests = []
+        self.streams = list(streams)
         self.status = status
         self.failure = failure
         server = self
@@ -59,6 +67,8 @@ class ApiServer:
                 shape = next((shape for end, shape in SHAPES.items() if path.endswith(end)), None)
                 if server.failure is not None:
                     self.answer(server.status, server.failure)
+                elif body.get("stream") and shape in STREAMS:
+                    self.stream(shape, body)
                 else:
                     self.answer(200 if shape else 404, shape(last_text(body).upper()) if shape else {})
 
@@ -69,6 +79,17 @@ class ApiServer:
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+
+            def stream(self, shape, body):
+                sent = server.streams.pop(0) if server.streams else STREAMS[shape](shape(last_text(body).upper()))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                for piece in sent:
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                self.close_connection = True
 
             def log_message(self, *args):
                 pass

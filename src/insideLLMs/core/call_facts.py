@@ -10,13 +10,15 @@ import msgspec
 
 
 class CallFacts(msgspec.Struct):
-    """Times in seconds: until a new connection stood, and until the answer's first byte, both since the call began.
+    """Times in seconds since the call began: until a new connection stood, until the answer's first byte, and, of a
+    streamed answer, until its first event.
 
     `blocked_s` is how long the provider says that it takes no further calls, where its limit is used up.
     """
 
     connect_s: float | None = None
     first_byte_s: float | None = None
+    first_chunk_s: float | None = None
     blocked_s: float | None = None
 
 

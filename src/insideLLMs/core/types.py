@@ -208,9 +208,9 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The volatile facts of a Trial, from a monotonic clock.
 
     `latency_ms` is the answering attempt alone, of which `connect_ms` went into a new connection and
-    `first_byte_ms` passed until the answer began; `queued_ms` is the wait for a free slot, `retry_ms` failed
-    attempts and the waits between them; `started_at` is UTC, ISO 8601. `cached` answers were not asked for: they
-    have no attempts and no latency.
+    `first_byte_ms` passed until the answer began, and `first_chunk_ms` until a streamed one had an event;
+    `queued_ms` is the wait for a free slot, `retry_ms` failed attempts and the waits between them; `started_at` is
+    UTC, ISO 8601. `cached` answers were not asked for: they have no attempts and no latency.
     """
 
     started_at: str | None = None
@@ -219,6 +219,7 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     retry_ms: float | None = None
     connect_ms: float | None = None
     first_byte_ms: float | None = None
+    first_chunk_ms: float | None = None
     attempts: int = 0
     input_tokens: int | None = None
     output_tokens: int | None = None

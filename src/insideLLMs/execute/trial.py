@@ -99,6 +99,7 @@ class TrialClock:
             retry_ms=_milliseconds(attempts.retry_s),
             connect_ms=_milliseconds(attempts.facts.connect_s),
             first_byte_ms=_milliseconds(attempts.facts.first_byte_s),
+            first_chunk_ms=_milliseconds(attempts.facts.first_chunk_s),
             attempts=attempts.count,
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.errors import AuthError, BadAnswerError, RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Sampling, Tools, spelt_out
+from insideLLMs.providers.arguments import Connection, Sampling, Streaming, Tools, spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
-from insideLLMs.providers.codec import Endpoint, HttpAnswer
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
+from insideLLMs.providers.events import EventAssembler, MessageEvents
 from insideLLMs.providers.reading import add_counts, read_arguments, read_count, read_text
 from insideLLMs.providers.wishes import (
     inline_image,
@@ -36,6 +37,8 @@ FINISH_REASONS = {
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
 }
+ERROR_STATUSES = {"rate_limit_error": 429, "overloaded_error": 529, "timeout_error": 504}
+"""https://docs.claude.com/en/api/errors; whatever else breaks off an answer that had begun is theirs to mend."""
 _NAMES = {"stop": "stop_sequences"}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -43,6 +46,8 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnthropicCodec(ChatCodec):
     """The messages wire."""
+
+    events: ClassVar[type[EventAssembler] | None] = MessageEvents
 
     endpoint: Endpoint = ANTHROPIC
 
@@ -79,6 +84,9 @@ class AnthropicCodec(ChatCodec):
 
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
         """Read a message."""
+        if isinstance(body.get("error"), dict):  # in the midst of a stream, under status 200
+            message, code, _ = read_error(answer.body)
+            raise failure(answer, self.endpoint, message=message, code=code, status=ERROR_STATUSES.get(code, 500))
         if not isinstance(body.get("content"), list):
             raise self.unexpected(body, answer, "content")
         texts, thoughts, calls = [], [], []
@@ -149,7 +157,7 @@ def _read_usage(usage: object) -> Usage | None:
     )
 
 
-class AnthropicArgs(Sampling, Tools, Connection, total=False):
+class AnthropicArgs(Sampling, Tools, Streaming, Connection, total=False):
     """What the messages API takes."""
 
     top_k: int | None

@@ -50,8 +50,14 @@ class Form(TypedDict, total=False):
     logprobs: bool | None
 
 
+class Streaming(TypedDict, total=False):
+    """Whether answers are sent in pieces. It changes no answer and is no part of a model's identity."""
+
+    stream: bool
+
+
 Init = TypeVar("Init", bound=Callable[..., None])
-DEFAULTS: Mapping[str, object] = {"timeout_s": 600.0, "use_proxy_env": False}
+DEFAULTS: Mapping[str, object] = {"timeout_s": 600.0, "use_proxy_env": False, "stream": False}
 
 
 def spelt_out(**defaults: object) -> Callable[[Init], Init]:
@@ -113,6 +119,12 @@ def read_stop(stop: object) -> list[str] | None:
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) and text for text in texts):
         raise ArgumentError(f"stop is {stop!r}; it must be a text or a list of texts, none of them empty")
     return list(texts)
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ArgumentError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ArgumentError(f"{name} is {value!r}; it must be true or false")
 
 
 def check_mapping(name: str, value: object, *, texts: bool = False) -> None:

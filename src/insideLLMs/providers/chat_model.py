@@ -1,5 +1,6 @@
 """What the codecs of all chat APIs share: options over parameters, JSON both ways, errors; and their constructor."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +10,9 @@ import orjson
 
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Request, Response
-from insideLLMs.providers.arguments import Connection, check_mapping, check_numbers, read_stop
+from insideLLMs.providers.arguments import Connection, Streaming, check_flag, check_mapping, check_numbers, read_stop
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
+from insideLLMs.providers.events import EventAssembler
 from insideLLMs.providers.http_model import HttpModel
 from insideLLMs.providers.seeds import own_seed
 from insideLLMs.providers.transport import TransportOptions
@@ -18,7 +20,7 @@ from insideLLMs.providers.transport import TransportOptions
 RESERVED = {
     "model": "set model_name",
     "messages": "the probe makes the messages",
-    "stream": "answers are read whole",
+    "stream": "whether answers are streamed is an argument of the model, where its API is read so",
     "n": "use repeats",
 }
 """Body fields that are ours to fill in, and what to do instead of setting them."""
@@ -38,11 +40,20 @@ Options = dict[str, JsonValue]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCodec(ABC):
-    """A chat API's wire; `fields` are the user's parameters in our spelling, apart from model and messages."""
+    """A chat API's wire; `fields` are the user's parameters in our spelling, apart from model and messages.
+
+    With `stream`, `stream_fields` ask for an answer in events, which `events` puts together. Neither is a
+    parameter: how an answer travels does not shape it, and a streamed run compares with, and is replayed as, one
+    that was not.
+    """
+
+    events: ClassVar[type[EventAssembler] | None] = None
+    stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True}
 
     model_name: str
     fields: Mapping[str, JsonValue]
     endpoint: Endpoint
+    stream: bool = False
 
     def parameters(self) -> Mapping[str, JsonValue]:
         """Return the parameters and the names of extra headers (their values may be secret)."""
@@ -61,8 +72,13 @@ class ChatCodec(ABC):
         if isinstance(options.get("seed"), int):
             asked = "seed" in request.options  # a probe that asks for a seed gets that one
             options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
+        body = self.body(request.messages, options)
         try:
-            return HttpCall(path=self.path(), body=orjson.dumps(self.body(request.messages, options)))
+            if not self.stream or self.events is None:
+                return HttpCall(path=self.path(), body=orjson.dumps(body))
+            assembler = functools.partial(self.events, self.endpoint.provider)
+            streamed = orjson.dumps({**self.stream_fields, **body})
+            return HttpCall(path=self.path(), body=streamed, assembler=assembler)
         except TypeError as error:
             raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
 
@@ -115,7 +131,10 @@ class ChatModel(HttpModel):
         """Sort the arguments into those of the connection and the parameters of requests."""
         check_mapping("headers", args["headers"], texts=True)
         check_numbers(args, RANGES)
-        parameters = {name: value for name, value in args.items() if name not in Connection.__annotations__}
+        stream = args.get("stream", False)
+        check_flag("stream", stream)
+        ours = {**Connection.__annotations__, **Streaming.__annotations__}
+        parameters = {name: value for name, value in args.items() if name not in ours}
         endpoint = replace(
             self.endpoint,
             key_env=self.endpoint.key_env if args["api_key_env"] is None else args["api_key_env"],
@@ -125,7 +144,10 @@ class ChatModel(HttpModel):
             model_name,
             endpoint=endpoint,
             codec=self.codec_type(
-                model_name=model_name, fields=body_fields(parameters, args["extra"]), endpoint=endpoint
+                model_name=model_name,
+                fields=body_fields(parameters, args["extra"]),
+                endpoint=endpoint,
+                stream=stream,
             ),
             base_url=args["base_url"],
             options=TransportOptions(total_s=args["timeout_s"], use_proxy_env=args["use_proxy_env"]),

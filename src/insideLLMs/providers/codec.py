@@ -3,7 +3,7 @@
 A new provider writes a Codec and an Endpoint; connections, time limits, redaction and retries are not its business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -41,13 +41,29 @@ class Endpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Assembler(Protocol):
+    """Puts the events of a streamed answer together to the body of the plain one."""
+
+    def add(self, data: bytes) -> None:
+        """Take the next event. Raises BadAnswerError, which quotes nothing of it."""
+        ...
+
+    def body(self) -> bytes:
+        """Return the body. Raises BadAnswerError if the stream broke off."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCall:
-    """One POST: `path` is appended to the endpoint's base URL; `headers` are those of this call alone."""
+    """One POST: `path` is appended to the endpoint's base URL; `headers` are those of this call alone.
+
+    `assembler` makes what puts a streamed answer together, where one is asked for.
+    """
 
     path: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    assembler: Callable[[], Assembler] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

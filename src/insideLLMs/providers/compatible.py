@@ -53,7 +53,12 @@ class LlamaCppModel(OpenAIModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MistralCodec(OpenAICodec):
-    """Chat completions as Mistral has them: the seed is called `random_seed`, and `required` is `any`."""
+    """Chat completions as Mistral has them: the seed is called `random_seed`, and `required` is `any`.
+
+    Usage comes with every stream; to ask for it is an error.
+    """
+
+    stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True}
 
     def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
         """Write a body with Mistral's words."""

@@ -8,9 +8,10 @@ import orjson
 
 from insideLLMs.core.errors import BadAnswerError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Tools, spelt_out
+from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Streaming, Tools, spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
+from insideLLMs.providers.events import ChatEvents, EventAssembler
 from insideLLMs.providers.reading import read_arguments, read_count, read_logprobs, read_text
 
 OPENAI = Endpoint(
@@ -31,6 +32,9 @@ FINISH_REASONS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAICodec(ChatCodec):
     """The chat completions wire."""
+
+    events: ClassVar[type[EventAssembler] | None] = ChatEvents
+    stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True, "stream_options": {"include_usage": True}}
 
     endpoint: Endpoint = OPENAI
 
@@ -60,7 +64,7 @@ class OpenAICodec(ChatCodec):
         return ChatCodec.read_failure(self, answer)
 
 
-class OpenAIArgs(SeededSampling, Tools, Form, Connection, total=False):
+class OpenAIArgs(SeededSampling, Tools, Form, Streaming, Connection, total=False):
     """What a chat completions API takes."""
 
     max_completion_tokens: int | None

@@ -8,9 +8,10 @@ import orjson
 
 from insideLLMs.core.errors import ServerError
 from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Form, Sampling, Tools, spelt_out
+from insideLLMs.providers.arguments import Connection, Form, Sampling, Streaming, Tools, spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
+from insideLLMs.providers.events import EventAssembler, ResponseEvents
 from insideLLMs.providers.openai import OPENAI
 from insideLLMs.providers.reading import read_arguments, read_count, read_list, read_logprobs, read_mapping, read_text
 from insideLLMs.providers.wishes import JsonFormat, parts_of, read_choice, read_format, read_tools
@@ -22,6 +23,8 @@ _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponsesCodec(ChatCodec):
     """The responses wire; nothing is stored at the provider (`store: false`) unless `extra` says so."""
+
+    events: ClassVar[type[EventAssembler] | None] = ResponseEvents
 
     endpoint: Endpoint = OPENAI
 
@@ -172,7 +175,7 @@ def _read_usage(usage: object) -> Usage | None:
     )
 
 
-class ResponsesArgs(Sampling, Tools, Form, Connection, total=False):
+class ResponsesArgs(Sampling, Tools, Form, Streaming, Connection, total=False):
     """What the responses API takes."""
 
     reasoning_effort: str | None

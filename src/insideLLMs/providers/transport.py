@@ -24,7 +24,8 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
 )
 from insideLLMs.providers.certificates import read_late
-from insideLLMs.providers.codec import HttpAnswer, HttpCall, excerpt
+from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
+from insideLLMs.providers.events import EventData
 from insideLLMs.providers.rate_limits import blocked_s
 
 with read_late():  # an import like any other, but for 40 ms
@@ -32,6 +33,9 @@ with read_late():  # an import like any other, but for 40 ms
     from aiohttp import client_exceptions, hdrs
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_STREAM_FACTOR = 8
+"""A stream may be so many times as long as a body: its events repeat what a body says once."""
+EVENT_STREAM = "text/event-stream"
 SHORTEST_SECRET = 8
 """Shorter "keys" are placeholders such as "none"; blanking those out would damage ordinary text."""
 REDACTED = "[redacted]"
@@ -98,7 +102,10 @@ class Transport:
                     facts.blocked_s = blocked_s(response.headers, now=time.time())
                 if 300 <= response.status < 400:
                     raise self._redirected(response)
-                body = await self._read(response)
+                if call.assembler is not None and response.content_type == EVENT_STREAM:
+                    body = await self._assemble(response, call.assembler(), started)
+                else:
+                    body = await self._read(response)
                 return HttpAnswer(
                     status=response.status,
                     headers=response.headers,
@@ -164,6 +171,23 @@ class Transport:
             if size > limit:
                 raise self._too_long(response)
         return b"".join(pieces)
+
+    async def _assemble(self, response: aiohttp.ClientResponse, assembler: Assembler, started: float) -> bytes:
+        """Read events to the stream's end, and return the plain answer that they come to."""
+        facts, limit = current_call.get(), self._options.max_body_bytes
+        events, size, begun = EventData(), 0, False
+        while piece := await response.content.readany():
+            size += len(piece)
+            for data in events.feed(piece):
+                assembler.add(data)
+                if facts is not None and not begun:
+                    facts.first_chunk_s = time.monotonic() - started
+                begun = True
+            if size > limit * MAX_STREAM_FACTOR or events.pending_bytes > limit:
+                raise self._too_long(response)
+        for data in events.end():
+            assembler.add(data)
+        return assembler.body()
 
     def _too_long(self, response: aiohttp.ClientResponse) -> BadAnswerError:
         response.close()

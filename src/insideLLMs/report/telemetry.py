@@ -38,6 +38,7 @@ class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     queued: Spread | None
     connect: Spread | None
     first_byte: Spread | None
+    first_chunk: Spread | None
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
@@ -61,6 +62,7 @@ class _Line(msgspec.Struct, frozen=True):
     retry_ms: float | None = None
     connect_ms: float | None = None
     first_byte_ms: float | None = None
+    first_chunk_ms: float | None = None
     attempts: int = 0
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -68,7 +70,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Line).decode
-_TIMES = ("latency_ms", "queued_ms", "connect_ms", "first_byte_ms")
+_TIMES = ("latency_ms", "queued_ms", "connect_ms", "first_byte_ms", "first_chunk_ms")
 _FRESH_CONNECTION_MS = 0.05
 """Less than this is the look into the pool, not a connection."""
 
@@ -119,6 +121,7 @@ class _Tally:
             queued=_spread(self.times["queued_ms"]),
             connect=_spread(self.times["connect_ms"]),
             first_byte=_spread(self.times["first_byte_ms"]),
+            first_chunk=_spread(self.times["first_chunk_ms"]),
             cost_usd=self.cost_usd if self.asked else 0.0,
             **self.tokens,
         )
@@ -197,6 +200,7 @@ def _details(model: ModelTelemetry) -> list[str]:
         "queued": model.queued,
         "connect": model.connect,
         "first byte": model.first_byte,
+        "first chunk": model.first_chunk,
         "whole answer": model.latency,
     }
     return [
