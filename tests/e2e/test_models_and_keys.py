@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from insideLLMs.providers import weights
 from support.command import insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
 
@@ -92,3 +93,14 @@ def test_logs_are_json_lines_with_the_fields_that_a_query_needs(folder):
 def test_nothing_is_logged_unless_asked(folder):
     done = run(folder, "--quiet")
     assert done.err == ""
+
+
+def test_a_model_of_ones_own_is_looked_up_beside_the_experiment(tmp_path):
+    model = "{type: embedded, args: {model_name: mine, path: models/own.gguf, max_tokens: 2}}"
+    probe = "{type: contains, args: {any: [a]}}"
+    text = f"name: own\nmodel: {model}\nprobe: {probe}\ndataset: {{examples: [{{id: a, prompt: Hello}}]}}\n"
+    write_files(tmp_path, {"below/e.yaml": text, "below/models/README": ""})
+    (tmp_path / "below" / "models" / "own.gguf").symlink_to(weights.find("smollm2"))
+    done = insidellms("run", "below/e.yaml", "--run-dir", "run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert records_of(tmp_path / "run")[0]["response"]["model"] == "mine"

@@ -246,5 +246,5 @@ def test_a_replay_of_transformers_needs_neither_folder_nor_library(tmp_path, bar
     assert canonical_bytes(tmp_path / "one") == canonical_bytes(tmp_path / "two")
     done = insidellms("run", "other.yaml", "--replay", "tape.jsonl", cwd=tmp_path)
     assert done.code == 1
-    assert "there is no model in other" in done.err
+    assert f"there is no model in {tmp_path / 'other'}: there is no such folder" in done.err
     assert "record it anew" in done.err

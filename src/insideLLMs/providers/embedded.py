@@ -51,6 +51,7 @@ class EmbeddedModel(InProcessModel):
         n_threads: int = 1,
         n_parallel: int = 1,
         n_ctx: int = 2048,
+        experiment_folder: Path = Path(),
     ) -> None:
         parameters: dict[str, JsonValue] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         parameters["top_p"] = top_p
@@ -59,7 +60,7 @@ class EmbeddedModel(InProcessModel):
         super().__init__(model_name, parameters, origin={"path": path}, n_parallel=n_parallel)
         if path is None:
             weights.find(model_name)  # refuses an unknown name now rather than at the first call
-        self._path = Path(path).expanduser() if path is not None else None
+        self._path = experiment_folder / Path(path).expanduser() if path is not None else None
         self._n_threads, self._n_ctx = n_threads, n_ctx
 
     def check(self) -> None:

@@ -56,6 +56,7 @@ class TransformersModel(InProcessModel):
         logprobs: bool | None = None,
         dtype: str = "auto",
         device: str = "cpu",
+        experiment_folder: Path = Path(),
     ) -> None:
         parameters: dict[str, JsonValue] = {
             "temperature": temperature,
@@ -78,7 +79,7 @@ class TransformersModel(InProcessModel):
             {**parameters, "dtype": dtype},
             origin={"path": path, "revision": revision if not path else None},
         )
-        self._path = Path(path).expanduser() if path is not None else None
+        self._path = experiment_folder / Path(path).expanduser() if path is not None else None
         self._revision = revision
         self._dtype, self._device = dtype, device
 
