@@ -75,7 +75,7 @@ def cutter(data):
 
 
 def events_of(codec, pieces):
-    parser, assembler = EventData(), codec.events("stub")
+    parser, assembler = EventData(), codec.assembler()
     for piece in pieces:
         for event in parser.feed(piece):
             assembler.add(event)

@@ -9,7 +9,6 @@ from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextP
 from insideLLMs.providers.arguments import Connection, Sampling, Streaming, Tools, spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
-from insideLLMs.providers.events import EventAssembler, MessageEvents
 from insideLLMs.providers.reading import add_counts, read_arguments, read_count, read_text
 from insideLLMs.providers.wishes import (
     inline_image,
@@ -47,7 +46,7 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 class AnthropicCodec(ChatCodec):
     """The messages wire."""
 
-    events: ClassVar[type[EventAssembler] | None] = MessageEvents
+    events: ClassVar[str] = "MessageEvents"
 
     endpoint: Endpoint = ANTHROPIC
 

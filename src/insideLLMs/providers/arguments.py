@@ -1,6 +1,5 @@
 """The arguments that users write under a model's `args:`: those that chat APIs share, and checks."""
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,7 @@ from typing import TypedDict, TypeVar, get_type_hints
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.plugins import nearest
 
 
 class Connection(TypedDict, total=False):
@@ -81,18 +81,15 @@ def spelt_out(**defaults: object) -> Callable[[Init], Init]:
         def checked(self: object, *positional: object, **given: object) -> None:
             for name in given:
                 if name not in known:
-                    raise TypeError(f"{type(self).__name__} takes no argument {name!r}{_near(name, known)}")
+                    near = nearest(name, sorted(known))
+                    hint = f"; did you mean {near!r}?" if near else ""
+                    raise TypeError(f"{type(self).__name__} takes no argument {name!r}{hint}")
             init(self, *positional, **{**values, **given})
 
         checked.__signature__ = plain.replace(parameters=[*others, *spelt])  # type: ignore[attr-defined]  # its protocol
         return checked  # type: ignore[return-value]  # the same to callers
 
     return decorate
-
-
-def _near(name: str, known: set[str]) -> str:
-    found = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def check_numbers(arguments: Mapping[str, object], ranges: Mapping[str, tuple[float, float]]) -> None:

@@ -1,6 +1,5 @@
 """What the codecs of all chat APIs share: options over parameters, JSON both ways, errors; and their constructor."""
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +10,7 @@ import orjson
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Request, Response
 from insideLLMs.providers.arguments import Connection, Streaming, check_flag, check_mapping, check_numbers, read_stop
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
-from insideLLMs.providers.events import EventAssembler
+from insideLLMs.providers.codec import Assembler, Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
 from insideLLMs.providers.http_model import HttpModel
 from insideLLMs.providers.seeds import own_seed
 from insideLLMs.providers.transport import TransportOptions
@@ -47,7 +45,8 @@ class ChatCodec(ABC):
     that was not.
     """
 
-    events: ClassVar[type[EventAssembler] | None] = None
+    events: ClassVar[str] = ""
+    """The class of `providers.events` that reads this API's streams; empty where none does."""
     stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True}
 
     model_name: str
@@ -74,13 +73,19 @@ class ChatCodec(ABC):
             options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
         body = self.body(request.messages, options)
         try:
-            if not self.stream or self.events is None:
+            if not self.stream:
                 return HttpCall(path=self.path(), body=orjson.dumps(body))
-            assembler = functools.partial(self.events, self.endpoint.provider)
             streamed = orjson.dumps({**self.stream_fields, **body})
-            return HttpCall(path=self.path(), body=streamed, assembler=assembler)
+            return HttpCall(path=self.path(), body=streamed, assembler=self.assembler)
         except TypeError as error:
             raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
+
+    def assembler(self) -> Assembler:
+        """Make what puts a streamed answer together."""
+        from insideLLMs.providers import events  # noqa: PLC0415 - few runs stream
+
+        made: Assembler = getattr(events, self.events)(self.endpoint.provider)
+        return made
 
     def decode(self, answer: HttpAnswer) -> Response:
         """Read an answer. Raises the ModelError that fits; a filtered prompt is an answer, not a failure."""

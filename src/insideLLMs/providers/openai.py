@@ -11,7 +11,6 @@ from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolC
 from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Streaming, Tools, spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
-from insideLLMs.providers.events import ChatEvents, EventAssembler
 from insideLLMs.providers.reading import read_arguments, read_count, read_logprobs, read_text
 
 OPENAI = Endpoint(
@@ -33,7 +32,7 @@ FINISH_REASONS = {
 class OpenAICodec(ChatCodec):
     """The chat completions wire."""
 
-    events: ClassVar[type[EventAssembler] | None] = ChatEvents
+    events: ClassVar[str] = "ChatEvents"
     stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True, "stream_options": {"include_usage": True}}
 
     endpoint: Endpoint = OPENAI

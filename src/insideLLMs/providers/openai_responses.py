@@ -11,7 +11,6 @@ from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCa
 from insideLLMs.providers.arguments import Connection, Form, Sampling, Streaming, Tools, spelt_out
 from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
-from insideLLMs.providers.events import EventAssembler, ResponseEvents
 from insideLLMs.providers.openai import OPENAI
 from insideLLMs.providers.reading import read_arguments, read_count, read_list, read_logprobs, read_mapping, read_text
 from insideLLMs.providers.wishes import JsonFormat, parts_of, read_choice, read_format, read_tools
@@ -24,7 +23,7 @@ _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_
 class ResponsesCodec(ChatCodec):
     """The responses wire; nothing is stored at the provider (`store: false`) unless `extra` says so."""
 
-    events: ClassVar[type[EventAssembler] | None] = ResponseEvents
+    events: ClassVar[str] = "ResponseEvents"
 
     endpoint: Endpoint = OPENAI
 

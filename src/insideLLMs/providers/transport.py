@@ -25,7 +25,6 @@ from insideLLMs.core.errors import (
 )
 from insideLLMs.providers.certificates import read_late
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
-from insideLLMs.providers.events import EventData
 from insideLLMs.providers.rate_limits import blocked_s
 
 with read_late():  # an import like any other, but for 40 ms
@@ -174,6 +173,8 @@ class Transport:
 
     async def _assemble(self, response: aiohttp.ClientResponse, assembler: Assembler, started: float) -> bytes:
         """Read events to the stream's end, and return the plain answer that they come to."""
+        from insideLLMs.providers.events import EventData  # noqa: PLC0415 - few runs stream
+
         facts, limit = current_call.get(), self._options.max_body_bytes
         events, size, begun = EventData(), 0, False
         while piece := await response.content.readany():

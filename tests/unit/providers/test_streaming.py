@@ -71,7 +71,7 @@ ANSWERS = {
 
 
 def assemble(codec, events):
-    parser, assembler = EventData(), codec.events("stub")
+    parser, assembler = EventData(), codec.assembler()
     for piece in events:
         for data in parser.feed(piece):
             assembler.add(data)
@@ -221,7 +221,11 @@ def test_a_key_that_is_cut_in_two_by_the_stream_is_blanked_out():
 def test_neither_an_event_nor_a_stream_may_be_endless(sent):
     async def post(url):
         transport = Transport(url, headers={}, options=TransportOptions(max_body_bytes=1000))
-        call = HttpCall(path="/chat/completions", body=b'{"stream": true}', assembler=lambda: OpenAICodec.events("m"))
+        call = HttpCall(
+            path="/chat/completions",
+            body=b'{"stream": true}',
+            assembler=OpenAICodec(model_name="m", fields={}).assembler,
+        )
         try:
             await transport.post(call)
         finally:
@@ -232,7 +236,7 @@ def test_neither_an_event_nor_a_stream_may_be_endless(sent):
 
 
 def test_an_event_that_is_none_is_refused_without_a_quotation():
-    assembler = OpenAICodec.events("stub")
+    assembler = OpenAICodec(model_name="m", fields={}).assembler()
     for data in (SECRET.encode(), b"[1]", b"{"):
         with pytest.raises(BadAnswerError, match="is no JSON object") as caught:
             assembler.add(data)
@@ -251,5 +255,5 @@ def test_whether_to_stream_is_no_matter_of_a_request_and_is_true_or_false():
 def test_every_provider_whose_codec_reads_streams_offers_them():
     for name in PROVIDERS:
         factory = model_registry.get_factory(name)
-        reads = getattr(getattr(factory, "codec_type", None), "events", None)
+        reads = getattr(getattr(factory, "codec_type", None), "events", "")
         assert "stream" in factory.__init__.__signature__.parameters if reads else True, name
