@@ -26,7 +26,7 @@ check: $(BIN)/.dev
 # The browser tests need Chromium and the viewer's own tools; without them they are skipped, and in CI they fail.
 viewer-tools:
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null || echo 'no chromium: browser tests are skipped'
-	test -x viewer/node_modules/.bin/esbuild || (cd viewer && npm ci --silent) || echo 'no npm: viewer tests are skipped'
+	test viewer/node_modules/.package-lock.json -nt viewer/package-lock.json || (cd viewer && npm ci --silent) || echo 'no npm: viewer tests are skipped'
 
 # A build for CPUs alone, or none: the usual one brings gigabytes for graphics cards.
 torch: $(BIN)/.dev

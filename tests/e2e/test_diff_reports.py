@@ -39,6 +39,30 @@ def test_html_has_every_trial_and_the_exit_code_stays_the_gates(folder):
     assert (folder / "again.html").read_text() == page
 
 
+def uris(path):
+    results = json.loads(path.read_text())["runs"][0]["results"]
+    places = [result["locations"][0]["physicalLocation"] for result in results]
+    return {(place["artifactLocation"]["uri"], place["region"]["startLine"]) for place in places}
+
+
+def test_sarif_points_to_the_dataset_where_the_experiment_is_named(folder):
+    diff = ("diff", "before", "after", "--fail-on", "regressions", "--sarif", "out.sarif")
+    assert insidellms(*diff, cwd=folder).code == 3
+    assert uris(folder / "out.sarif") == {("after/records.jsonl", 1)}
+    assert insidellms(*diff, "--experiment", "after.json", cwd=folder).code == 3
+    assert uris(folder / "out.sarif") == {("after.json", 1)}  # its dataset is inline
+    rows = [{"id": f"q{number}", "question": f"Is {number} even?", "answer": "yes"} for number in range(3)]
+    named = {"model": "dummy", "probe": "logic", "dataset": {"name": "inline", "path": "data/q.jsonl"}}
+    dataset = json.loads((folder / "after" / "manifest.json").read_text())["datasets"][0]["name"]
+    named["dataset"]["name"] = dataset
+    write_files(folder, {"data/q.jsonl": rows, "named.json": json.dumps(named)})
+    assert insidellms(*diff, "--experiment", "named.json", cwd=folder).code == 3
+    assert uris(folder / "out.sarif") == {("named.json", 1), *(("data/q.jsonl", line) for line in (1, 2, 3))}
+    done = insidellms(*diff, "--experiment", "nowhere.json", cwd=folder)
+    assert done.code == 1
+    assert "nowhere.json" in done.err
+
+
 def test_a_page_that_cannot_be_written_is_an_error_with_a_remedy(folder):
     done = insidellms("diff", "before", "after", "--html", "nowhere/out.html", cwd=folder)
     assert done.code == 1

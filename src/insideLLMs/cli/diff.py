@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import click
 
+import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
@@ -103,6 +104,12 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side here.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report here.")
+@click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning here.")
+@click.option(
+    "--experiment",
+    type=click.Path(path_type=Path),
+    help="The experiment file, so that SARIF points to the lines of its datasets.",
+)
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment here.")
 @click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary.")
 @console.common_options
@@ -113,8 +120,8 @@ def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any
     diff BASE1 BASE2 BASE3 --candidate CAND. Trials are aligned by content, never by position. Exit code 0: the
     gate passed, 3: it failed, 4: inconclusive.
     """
-    judged = _judge(runs, options)
-    _write_reports(judged, options)
+    judged, candidate = _judge(runs, options)
+    _write_reports(judged, candidate, options)
     if options["github"]:
         _tell_github(judged)
     if as_json:
@@ -131,7 +138,7 @@ def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any
     return int(judged.verdict.exit_code)
 
 
-def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
+def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> tuple[Any, Path]:
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
     from insideLLMs.compare import CompareOptions  # noqa: PLC0415
@@ -158,8 +165,8 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> Any:
         flips=options["confirm"],
     )
     if options["confirm"] or options["retest"]:
-        return _ask_again(judged, baselines[-1], candidate, options)
-    return judged
+        judged = _ask_again(judged, baselines[-1], candidate, options)
+    return judged, candidate
 
 
 def _ask_again(judged: Any, baseline: Path, candidate: Path, options: dict[str, Any]) -> Any:
@@ -193,17 +200,19 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
-def _write_reports(judged: Any, options: dict[str, Any]) -> None:
+def _write_reports(judged: Any, candidate: Path, options: dict[str, Any]) -> None:
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415 - slow
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
+    sarif = b"" if options["sarif"] is None else _sarif(judged, candidate, options["experiment"])
     writers: dict[str, Callable[[BinaryIO], object]] = {
         "html": lambda out: write_diff_page(
             out, comparison=found, verdict=verdict, baseline=judged.baseline, candidate=judged.candidate
         ),
         "junit": lambda out: out.write(diff_junit(found, verdict).encode()),
+        "sarif": lambda out: out.write(sarif),
         "markdown": lambda out: out.write(diff_markdown(found, verdict).encode()),
     }
     for name, write in writers.items():
@@ -215,6 +224,15 @@ def _write_reports(judged: Any, options: dict[str, Any]) -> None:
                 write(out)
         except OSError as error:
             raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+
+
+def _sarif(judged: Any, candidate: Path, experiment: Path | None) -> bytes:
+    from insideLLMs.api.places import find_places  # noqa: PLC0415 - slow
+    from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
+
+    listed = (*judged.comparison.changes.listed, *judged.comparison.edited.listed)
+    places = find_places((change.trial for change in listed), candidate=candidate, experiment=experiment)
+    return diff_sarif(judged.comparison, judged.verdict, places, version=insideLLMs.__version__)
 
 
 def _tell_github(judged: Any) -> None:

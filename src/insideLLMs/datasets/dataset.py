@@ -6,7 +6,7 @@ nothing. Memory after the scan is four bytes a row.
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from insideLLMs.core.errors import DatasetError, Problem
 from insideLLMs.core.types import DatasetSpec, Example
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.datasets.rows import open_rows, place
-from insideLLMs.datasets.source import shown
+from insideLLMs.datasets.source import COMPRESSED, shown
 
 NOT_SELECTED = -1
 _MOST_PROBLEMS = 20
@@ -100,6 +100,32 @@ def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None) -> Datas
             fix="restore the file, or pin the new digest if the change is meant",
         )
     return Dataset(spec, scan.finish(sha256, max_examples), stamp)
+
+
+def find_lines(spec: DatasetSpec, ids: Collection[str]) -> dict[str, int]:
+    """Return at which lines of its file examples stand; nothing where the file has no lines to show.
+
+    Rows that are no examples are passed over. Raises DatasetError if the dataset cannot be read.
+    """
+    found: dict[str, int] = {}
+    if spec.path is None or Path(spec.path).suffix.lower() in COMPRESSED:
+        return found
+    reader = _reader(spec)
+    with open_rows(spec) as rows:
+        for line, row in rows.numbered if rows.has_lines else ():
+            name = _id_of(reader, row)
+            if name in ids:
+                found.setdefault(name, line)
+            if len(found) == len(ids):
+                break
+    return found
+
+
+def _id_of(reader: ExampleReader, row: object) -> str:
+    try:
+        return reader.example(row).id
+    except DatasetError:
+        return ""
 
 
 def _reader(spec: DatasetSpec) -> ExampleReader:

@@ -21,10 +21,11 @@ GIVEN_BY_NAME = ("stream", "path", "examples")
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """Rows with their line numbers (or positions from 1); `digest` reads on to the end."""
+    """Rows with their line numbers (or positions from 1, without `has_lines`); `digest` reads on to the end."""
 
     numbered: Iterator[tuple[int, object]]
     digest: Callable[[], str]
+    has_lines: bool = False
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def open_rows(spec: DatasetSpec) -> Iterator[Rows]:
         raise DatasetError(f"dataset {spec.name!r} has no path", fix=f"format {spec.format} reads a file: name it")
     path = Path(spec.path)
     with HashedFile(path) as file:
-        yield Rows(_read_file(path, spec, factory, {**args, "stream": file.stream}), file.digest)
+        yield Rows(_read_file(path, spec, factory, {**args, "stream": file.stream}), file.digest, has_lines=True)
 
 
 def place(spec: DatasetSpec, line: int) -> str:

@@ -1,0 +1,160 @@
+"""A comparison as SARIF 2.1.0, for code scanning: a rule per class of change, a result per example that is worse.
+
+The result of an example has the same fingerprint in every comparison, so that a finding stays one finding.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from urllib.parse import quote
+
+import orjson
+
+from insideLLMs.compare.comparison import Change, Comparison, TrialName
+from insideLLMs.compare.gate import Verdict, counted_classes
+from insideLLMs.core import canonical
+from insideLLMs.core.types import JsonValue
+from insideLLMs.report import wording
+from insideLLMs.report.safe_text import printable, shorten
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_TEXT_LIMIT = 1_000
+_RULES = {
+    "gate": "The gate did not pass",
+    "regressed": "An answer that passed fails now, or scores less",
+    "newly_failing": "A trial that was answered fails now",
+    "changed": "The answer is another one",
+    "edited": "The example itself was edited",
+    "errored": "The trial failed in both runs",
+    "skipped": "The trial was skipped",
+    "removed": "The trial is gone",
+    "new": "The trial is new",
+}
+_ALWAYS = {"regressed": "warning", "newly_failing": "warning", "errored": "note", "changed": "note"}
+_LINK = re.compile(r"\](?=\()")
+_BREAK = "\u200b"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, as a path from where the user is or an absolute one, and a line of it."""
+
+    file: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where examples stand, by dataset and example id, and where to point to for all others."""
+
+    otherwise: Place
+    known: Mapping[tuple[str, str], Place] = field(default_factory=dict)
+
+    def of(self, trial: TrialName) -> Place:
+        """Return where the example of a Trial stands."""
+        return self.known.get((trial.dataset, trial.example_id), self.otherwise)
+
+
+def diff_sarif(comparison: Comparison, verdict: Verdict, places: Places, *, version: str) -> bytes:
+    """Write SARIF: the gate if it did not pass, and the listed examples that are worse, the worst first.
+
+    There are as many results as the comparison lists changes, and their texts are cut, so that the file stays
+    within what GitHub takes. `version` is that of this library.
+    """
+    results = [*_gate(verdict, places.otherwise), *_results(comparison, verdict, places)]
+    used = [name for name in _RULES if any(result["ruleId"] == name for result in results)]
+    for result in results:
+        result["ruleIndex"] = used.index(result["ruleId"])
+    driver = {"name": "insideLLMs", "version": version, "rules": [_rule(name) for name in used]}
+    left = comparison.changes.total - len(comparison.changes.listed)
+    told = [{"level": "note", "message": {"text": f"{left:,} more changes are not listed"}}] if left else []
+    invocation = {"executionSuccessful": True, "exitCode": verdict.exit_code, "toolExecutionNotifications": told}
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [invocation],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    return orjson.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _rule(name: str) -> dict[str, JsonValue]:
+    return {
+        "id": name,
+        "shortDescription": {"text": _RULES[name]},
+        "fullDescription": {"text": f"{_RULES[name]}, compared with the baseline run."},
+        "properties": {"tags": ["model-behaviour"]},
+    }
+
+
+def _gate(verdict: Verdict, place: Place) -> Iterator[dict[str, JsonValue]]:
+    if verdict.state == "passed":
+        return
+    level = "error" if verdict.state == "failed" else "warning"
+    text = f"{wording.MARKS[verdict.state]} ({wording.policy(verdict)}). " + "\n".join(verdict.reasons)
+    yield _result("gate", level, text, place, ("gate",))
+
+
+def _results(comparison: Comparison, verdict: Verdict, places: Places) -> Iterator[dict[str, JsonValue]]:
+    """Yield a result per example: that of its worst Trial, which counts the others of its class."""
+    several = len(comparison.models) > 1
+    shown: dict[tuple[str, ...], dict[str, JsonValue]] = {}
+    for change in (*comparison.changes.listed, *comparison.edited.listed):
+        trial, counted = change.trial, change.kind in counted_classes(verdict, change.trial.probe)
+        if not counted and change.kind not in _ALWAYS:
+            continue
+        model = (trial.models.candidate or "",) if several else ()
+        behaviour = (trial.probe, trial.dataset, trial.example_id, *model)
+        if behaviour in shown:
+            if shown[behaviour]["ruleId"] == change.kind:
+                shown[behaviour]["occurrenceCount"] += 1
+            continue
+        level = "error" if counted else _ALWAYS[change.kind]
+        result = _result(change.kind, level, _told(change, several=several), places.of(trial), behaviour)
+        result["occurrenceCount"] = 1
+        result["properties"] = {"probe": printable(trial.probe), "example": printable(trial.example_id)}
+        if change.waived:
+            result["suppressions"] = [{"kind": "external", "justification": "waived in the pool of baselines"}]
+        shown[behaviour] = result
+    yield from shown.values()
+
+
+def _result(kind: str, level: str, text: str, place: Place, behaviour: tuple[str, ...]) -> dict[str, JsonValue]:
+    digest = canonical.identity("behaviour/1", list(behaviour))
+    return {
+        "ruleId": kind,
+        "level": level,
+        "message": {"text": _literal(text)},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(place.file)},
+                    "region": {"startLine": place.line},
+                }
+            }
+        ],
+        # GitHub reads the first alone, which otherwise it makes of the line's text
+        "partialFingerprints": {"primaryLocationLineHash": f"{digest[:16]}:1", "behaviour/v1": digest},
+    }
+
+
+def _told(change: Change, *, several: bool) -> str:
+    lines = (
+        f"{wording.trial(change.trial, several=several)} {wording.words(change.kind)}: {change.note}",
+        f"Prompt: {shorten(change.prompt, _TEXT_LIMIT)}",
+        f"Baseline: {shorten(wording.told(change.baseline), _TEXT_LIMIT)}",
+        f"Candidate: {shorten(wording.told(change.candidate), _TEXT_LIMIT)}",
+    )
+    return "\n".join(lines)
+
+
+def _literal(text: str) -> str:
+    """Spell text so that it is no link and has no placeholder (SARIF 2.1.0, 3.11.5 and 3.11.6)."""
+    plain = printable(text, keep_newlines=True).replace("{", "{{").replace("}", "}}")
+    return _LINK.sub(f"]{_BREAK}", plain)
+
+
+def _uri(file: str) -> str:
+    path = PurePath(file)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
