@@ -54,9 +54,63 @@ def test_the_list_begins_with_the_worst_and_hides_what_did_not_change(page, visi
 
 def test_the_map_has_a_square_per_example_and_opens_the_one_clicked(page, visit):
     tab = visit(page)
-    squares = tab.get_by_role("img", name=re.compile("^Map of 43 examples: 9 regressed"))
+    squares = tab.get_by_role("listbox", name=re.compile("^Map of 43 examples: 9 regressed"))
     squares.click(position={"x": 4, "y": 4})
     expect(tab.get_by_role("heading", level=1)).to_have_text("edited")
+
+
+def test_the_map_is_walked_by_keyboard_and_says_where_one_stands(page, visit):
+    tab = visit(page)
+    squares = tab.get_by_role("listbox")
+    here = squares.get_by_role("option")
+    expect(here).to_have_count(0)
+    tab.keyboard.press("n")
+    expect(squares).to_be_focused()
+    expect(here).to_have_text("extract / edited: edited")
+    expect(here).to_have_attribute("aria-posinset", "1")
+    expect(here).to_have_attribute("aria-setsize", "43")
+    expect(tab.locator(".maptip")).to_have_text("extract / edited: edited")
+    for key, name in (
+        ("ArrowRight", "extract / fresh: new"), ("n", "extract / json: regressed"), ("n", "logic / q00: regressed"),
+        ("n", "logic / q05: regressed"), ("p", "logic / q00: regressed"), ("End", "logic / q39: unchanged"),
+        ("ArrowRight", "logic / q39: unchanged"), ("ArrowUp", "logic / q39: unchanged"),
+        ("Home", "extract / edited: edited"),
+    ):  # fmt: skip
+        tab.keyboard.press(key)
+        expect(here).to_have_text(name)
+        assert squares.get_attribute("aria-activedescendant") == here.get_attribute("id")
+    tab.keyboard.press("n")
+    tab.keyboard.press("n")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("json")
+    tab.keyboard.press("Escape")
+    expect(squares).to_be_focused()
+    expect(here).to_have_text("extract / json: regressed")
+    tab.keyboard.press("Tab")
+    expect(here).to_have_count(0)
+
+
+def test_arrows_go_up_and_down_a_map_of_many_rows_and_keep_the_square_in_view(visit):
+    before = [record(f"q{number:04}") for number in range(4_000)]
+    tab = visit(diff_page(before, [record("q0000", passed=False), *before[1:]])[0])
+    squares = tab.get_by_role("listbox")
+    here = squares.get_by_role("option")
+    squares.focus()
+    tab.keyboard.press("ArrowDown")
+    across = int(here.get_attribute("aria-posinset")) - 1
+    assert across > 10
+    tab.keyboard.press("PageDown")
+    expect(here).to_have_attribute("aria-posinset", str(11 * across + 1))
+    tab.keyboard.press("ArrowUp")
+    expect(here).to_have_attribute("aria-posinset", str(10 * across + 1))
+    tab.keyboard.press("End")
+    expect(here).to_have_attribute("aria-posinset", "4000")
+    assert tab.evaluate(
+        """() => {
+        const box = (name) => document.querySelector(name).getBoundingClientRect();
+        const [a, b] = [box(".mapframe"), box(".mapcursor")];
+        return b.top >= a.top - 1 && b.bottom <= a.bottom + 1; }"""
+    )
 
 
 def test_the_transition_table_counts_examples_and_filters(page, visit):

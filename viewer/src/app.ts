@@ -19,7 +19,8 @@ export interface Subject {
   title(row: number): string;
   preview(row: number): string;
   example(row: number, body: Record<string, any>, href: (row: number) => string): Node[];
-  keys(): Key[];
+  keys(): Key[]; // of an example
+  listKeys(): Key[];
   themed(): void;
   noun: string;
   nothing: string; // what an empty list says where nothing was filtered
@@ -38,6 +39,7 @@ export class App {
   private shownQuery: string | null = null;
   private keys = new Map<string, number>();
   private scroll = 0;
+  private left: Element | null = null; // what had the focus when the list was left
   private open = -1;
   private bodies: Bodies;
 
@@ -135,7 +137,8 @@ export class App {
     if (changed || back >= 0) this.table.show(this.rows);
     if (back >= 0) {
       scrollTo({ top: this.scroll });
-      this.table.select(this.rows.indexOf(back));
+      if (this.isBesideTable(this.left)) this.left.focus({ preventScroll: true });
+      else this.table.select(this.rows.indexOf(back));
     }
     setKeys([
       { keys: ["j", "ArrowDown"], does: "next row", run: () => this.table.select(this.table.current + 1) },
@@ -155,9 +158,14 @@ export class App {
           this.bar.search.select();
         },
       },
+      ...this.subject.listKeys(),
       { keys: ["Escape"], does: "leave the search, clear it", typing: true, run: () => this.leaveSearch() },
       this.themeKey(),
     ]);
+  }
+
+  private isBesideTable(element: Element | null): element is HTMLElement {
+    return element instanceof HTMLElement && this.list.contains(element) && !this.table.element.contains(element);
   }
 
   private leaveSearch(): void {
@@ -201,7 +209,7 @@ export class App {
   }
 
   private enter(row: number, title: string): HTMLHeadingElement {
-    if (this.open < 0) this.scroll = scrollY;
+    if (this.open < 0) [this.scroll, this.left] = [scrollY, document.activeElement];
     this.open = row;
     document.title = `${title} · ${this.head.title}`;
     this.list.hidden = true;

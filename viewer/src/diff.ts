@@ -75,6 +75,13 @@ export class DiffSubject implements Subject {
     ];
   }
 
+  listKeys(): Key[] {
+    return [
+      { keys: ["n"], does: "next change on the map", run: () => this.map?.go(1) },
+      { keys: ["p"], does: "previous change on the map", run: () => this.map?.go(-1) },
+    ];
+  }
+
   private at(row: number, name: string): string {
     return String(this.head.dictionaries[name][this.index[name][row]] ?? "");
   }

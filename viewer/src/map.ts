@@ -1,4 +1,7 @@
 // One square per example, coloured by the worst that became of it; a picture of what the table lists.
+//
+// The squares are painted; for the keyboard and for those who listen they are a listbox, of which the square that one
+// stands on is the only option that exists.
 
 import { h } from "./dom";
 import { count, line, many, words } from "./text";
@@ -10,10 +13,14 @@ export interface Square {
 }
 
 const HEIGHT = 320;
+const PAGE = 10; // rows of squares
 
 export class ChangeMap {
   readonly element: HTMLElement;
-  private canvas = h("canvas", { role: "img" });
+  private canvas = h("canvas", { "aria-hidden": "true" });
+  private frame = h("div", { class: "mapframe", tabindex: "0", role: "listbox", keydown: (event: KeyboardEvent) => this.press(event) });
+  private cursor: HTMLElement | null = null;
+  private at = -1;
   private tip = h("p", { class: "said maptip" }, "\u00a0");
   private swatches: HTMLElement[];
   private size = 10;
@@ -37,18 +44,21 @@ export class ChangeMap {
     const said = kinds
       .flatMap((kind, place) => (found.get(place) ? [`${count(found.get(place) as number)} ${words(kind)}`] : []))
       .join(", ");
-    this.canvas.setAttribute("aria-label", `Map of ${many(squares.length, "example")}: ${said}`);
+    this.frame.setAttribute("aria-label", `Map of ${many(squares.length, "example")}: ${said}`);
+    this.frame.append(this.canvas);
+    this.frame.addEventListener("focus", () => this.stand(this.at));
+    this.frame.addEventListener("blur", () => this.leave());
     this.kinds = kinds;
     this.element = h(
       "div",
       { class: "map" },
       h("ul", { class: "legend", "aria-label": "Trials by class" }, ...legend, ...hidden),
-      h("div", { class: "mapframe", tabindex: "0", role: "group", "aria-label": "Map" }, this.canvas),
+      this.frame,
       this.tip,
     );
     this.canvas.addEventListener("mousemove", (event) => this.point(event));
     this.canvas.addEventListener("mouseleave", () => {
-      this.tip.textContent = "\u00a0";
+      this.tell(this.cursor ? this.squares[this.at] : undefined);
     });
     this.canvas.addEventListener("click", (event) => {
       const square = this.under(event);
@@ -80,6 +90,79 @@ export class ChangeMap {
       context.fillStyle = colours[square.kind];
       context.fillRect((place % this.across) * this.size, Math.floor(place / this.across) * this.size, side, side);
     });
+    if (this.cursor) this.stand(this.at);
+  }
+
+  // Moves to a square: it is framed, said, and scrolled to.
+  private stand(place: number): void {
+    if (!this.squares.length) return;
+    this.at = Math.max(0, Math.min(place, this.squares.length - 1));
+    const square = this.squares[this.at];
+    // A new element each time: who listens is told of an option that was not active before.
+    const option = h(
+      "div",
+      {
+        id: `square-${this.at}`,
+        class: "mapcursor",
+        role: "option",
+        "aria-selected": "true",
+        "aria-setsize": this.squares.length,
+        "aria-posinset": this.at + 1,
+      },
+      h("span", { class: "offscreen" }, this.title(square)),
+    );
+    option.style.left = `${(this.at % this.across) * this.size}px`;
+    option.style.top = `${Math.floor(this.at / this.across) * this.size}px`;
+    option.style.width = option.style.height = `${this.size}px`;
+    this.cursor?.remove();
+    this.cursor = option;
+    this.frame.append(option);
+    this.frame.setAttribute("aria-activedescendant", option.id);
+    option.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.tell(square);
+  }
+
+  private leave(): void {
+    this.cursor?.remove();
+    this.cursor = null;
+    this.frame.removeAttribute("aria-activedescendant");
+    this.tell(undefined);
+  }
+
+  private press(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const steps: Record<string, () => number> = {
+      ArrowRight: () => this.at + 1,
+      ArrowLeft: () => this.at - 1,
+      ArrowDown: () => (this.at + this.across < this.squares.length ? this.at + this.across : this.at),
+      ArrowUp: () => (this.at >= this.across ? this.at - this.across : this.at),
+      PageDown: () => this.at + PAGE * this.across,
+      PageUp: () => this.at - PAGE * this.across,
+      Home: () => 0,
+      End: () => this.squares.length - 1,
+    };
+    const opens = event.key === "Enter" || event.key === " ";
+    if (!opens && !(event.key in steps)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!opens) this.stand(steps[event.key]());
+    else if (this.squares.length) this.open(this.squares[this.at].first);
+  }
+
+  // Goes to the next square, that way (1 or -1), of a change.
+  go(way: number): void {
+    const place = this.change(way);
+    this.frame.focus({ preventScroll: true });
+    this.stand(place);
+  }
+
+  // The next square, that way, of an example that is not as it was; where there is none, this one.
+  private change(way: number): number {
+    const quiet = ["unchanged", "equivalent"].map((kind) => this.kinds.indexOf(kind));
+    for (let place = this.at + way; place >= 0 && place < this.squares.length; place += way) {
+      if (!quiet.includes(this.squares[place].kind)) return place;
+    }
+    return this.at;
   }
 
   private under(event: MouseEvent): Square | undefined {
@@ -89,7 +172,14 @@ export class ChangeMap {
   }
 
   private point(event: MouseEvent): void {
-    const square = this.under(event);
-    this.tip.textContent = square ? `${line(square.name)}: ${words(this.kinds[square.kind])}` : "\u00a0";
+    this.tell(this.under(event));
+  }
+
+  private title(square: Square): string {
+    return `${line(square.name)}: ${words(this.kinds[square.kind])}`;
+  }
+
+  private tell(square: Square | undefined): void {
+    this.tip.textContent = square ? this.title(square) : "\u00a0";
   }
 }

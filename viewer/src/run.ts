@@ -223,6 +223,10 @@ export class RunSubject implements Subject {
     return [];
   }
 
+  listKeys(): Key[] {
+    return [];
+  }
+
   themed(): void {
     // nothing here is painted
   }
