@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Response, Usage, expand
-from insideLLMs.report.viewer.run_page import write_run_page
+from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
 from support.viewer_pages import MANIFEST, run_page
 
@@ -148,26 +148,45 @@ def test_a_failure_shows_its_reason(page, visit):
     expect(tab.locator("article")).to_contain_text("boom")
 
 
-def test_latencies_are_plotted_and_sorted_where_the_page_has_them(visit):
-    records = [record(f"q{number}") for number in range(5)]
-    times = [
-        {
-            "probe": "logic",
-            "dataset": "d",
-            "example_id": f"q{n}",
-            "model": "m",
-            "repeat": 0,
-            "latency_ms": 100.0 * (n + 1),
-        }
-        for n in range(5)
+def timed(records, **facts):
+    """Return lines of telemetry for records: 100 ms, 200 ms and so on."""
+    names = ("probe", "dataset", "example_id", "model", "repeat")
+    told = ({name: getattr(item, name) for name in names} for item in records)
+    return [
+        json.dumps({**names, "latency_ms": 100.0 * place, "attempts": 1, **facts}).encode()
+        for place, names in enumerate(told, 1)
     ]
-    tab = visit(run_page(records, telemetry=[json.dumps({**time, "attempts": 1}).encode() for time in times]))
-    expect(tab.get_by_role("img", name="Latencies of m: 5 answers, median 300 ms")).to_be_visible()
-    column = tab.get_by_role("columnheader", name="Latency")
-    column.get_by_role("button").click()
-    column.get_by_role("button").click()
-    expect(rows(tab).first).to_contain_text("q4")
-    expect(rows(tab).first).to_contain_text("500 ms")
+
+
+def test_latency_tokens_and_cost_are_plotted_and_sorted_where_the_page_has_them(visit):
+    records = [
+        record(f"q{number}", response=Response(text="yes", usage=Usage(input_tokens=10, output_tokens=number)))
+        for number in range(5)
+    ]
+    priced = {"m": lambda usage: usage.output_tokens / 1000}
+    tab = visit(run_page(records, measured=Measured(telemetry=timed(records), prices=priced, price_source="table 7")))
+    for name in (
+        "Latency of m: 5 answers, median 300 ms, 95% within 500 ms, most 500 ms",
+        "Output tokens of m: 5 answers, median 2, 95% within 4, most 4, together 10",
+        "Cost of m: 5 answers, median $0.002, 95% within $0.004, most $0.004, together $0.01",
+    ):
+        expect(tab.get_by_role("img", name=name)).to_be_visible()
+    expect(tab.get_by_text("Prices: table 7.")).to_be_visible()
+    for title, first in (("Latency", "500 ms"), ("Cost", "$0.004")):
+        column = tab.get_by_role("columnheader", name=title, exact=True).last
+        column.get_by_role("button").click()
+        column.get_by_role("button").click()
+        expect(rows(tab).first).to_contain_text("q4")
+        expect(rows(tab).first).to_contain_text(first)
+    rows(tab).first.get_by_role("link").click()
+    expect(tab.locator("article .facts").first).to_contain_text("$0.004")
+
+
+def test_a_page_whose_prices_nobody_knows_says_so(visit):
+    records = [record("q")]
+    tab = visit(run_page(records, measured=Measured(telemetry=timed(records), prices={"m": None})))
+    expect(tab.get_by_text("Some prices are not known here")).to_be_visible()
+    expect(tab.get_by_role("columnheader", name="Cost")).to_have_count(0)
 
 
 def test_the_theme_goes_from_auto_to_light_to_dark_and_is_remembered(page, visit):

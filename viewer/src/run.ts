@@ -5,9 +5,9 @@ import type { Columns } from "./data";
 import { h } from "./dom";
 import { choices, type Filter } from "./filters";
 import type { Key } from "./keys";
-import { latencyTable, milliseconds } from "./latency";
 import * as parts from "./parts";
 import { runOverview } from "./runoverview";
+import { dollars, milliseconds, spreadTable, type Quantity } from "./spread";
 import { idWidth, type Column } from "./table";
 import { count, decimal, line, words } from "./text";
 import type { Answer, RunHead } from "./types";
@@ -26,14 +26,36 @@ export class RunSubject implements Subject {
 
   afterIndex(index: Columns): Node[] {
     this.index = index;
-    const latencies = new Map<string, number[]>();
-    (index.latency_ms ?? []).forEach((latency: number | null, row) => {
-      if (latency === null || this.at(row, "status") !== "success") return;
-      const model = this.at(row, "model");
-      if (!latencies.has(model)) latencies.set(model, []);
-      latencies.get(model)?.push(latency);
+    if (!index.latency_ms) return [];
+    const tokens = (value: number): string => count(Math.round(value));
+    const cost = this.quantity("Cost", "cost_usd", dollars, true);
+    const paid = [...cost.groups.values()].some((values) => values.some((value) => value));
+    const latency = this.quantity("Latency", "latency_ms", milliseconds, false);
+    const tables = [
+      latency,
+      this.quantity("Output tokens", "output_tokens", tokens, true),
+      this.quantity("Input tokens", "input_tokens", tokens, true),
+      ...(paid ? [cost] : []),
+    ].filter((quantity) => quantity.groups.size);
+    const told = [
+      paid ? `Prices: ${this.head.price_source ?? "unnamed"}.` : cost.groups.size ? "These models cost nothing." : "",
+      cost.groups.size < latency.groups.size ? "Some prices are not known here: the extra ‘prices’ brings a table." : "",
+    ];
+    const said = h("p", { class: "said" }, line(told.join(" ").trim()));
+    return tables.length ? [parts.section("Time, tokens and cost", ...tables.map(spreadTable), said)] : [];
+  }
+
+  // The answered trials that have the quantity, by model and probe.
+  private quantity(title: string, column: string, unit: (value: number) => string, summed: boolean): Quantity {
+    const groups = new Map<string, number[]>();
+    this.index[column].forEach((value: number | null, row) => {
+      if (value === null || this.at(row, "status") !== "success") return;
+      const name = this.head.dictionaries.probe.length > 1 ? `${this.at(row, "model")} · ${this.at(row, "probe")}` : this.at(row, "model");
+      const group = groups.get(name);
+      if (group) group.push(value);
+      else groups.set(name, [value]);
     });
-    return latencies.size ? [parts.section("Latency", latencyTable(latencies))] : [];
+    return { title, unit, summed, groups };
   }
 
   private at(row: number, name: string): string {
@@ -154,6 +176,18 @@ export class RunSubject implements Subject {
             },
           ]
         : []),
+      ...(this.index.cost_usd?.some((cost) => cost)
+        ? [
+            {
+              name: "cost",
+              title: "Cost",
+              width: "92px",
+              class: "number",
+              cell: (row: number) => this.cost(row) ?? "–",
+              sort: (row: number) => this.index.cost_usd[row] as number | null,
+            },
+          ]
+        : []),
     ];
   }
 
@@ -249,6 +283,7 @@ export class RunSubject implements Subject {
         ["Served by", served],
         ["Fingerprint", answer?.fingerprint],
         ["Latency", this.latency(row)],
+        ["Cost", this.cost(row)],
       ]),
       h(
         "div",
@@ -282,6 +317,11 @@ export class RunSubject implements Subject {
     const [latency, attempts] = [this.index.latency_ms?.[row], this.index.attempts?.[row]];
     if (latency === undefined || latency === null) return null;
     return milliseconds(latency) + (attempts > 1 ? `, ${attempts} attempts` : "");
+  }
+
+  private cost(row: number): string | null {
+    const cost = this.index.cost_usd?.[row];
+    return cost === undefined || cost === null ? null : dollars(cost);
   }
 
   private siblings(row: number, href: (row: number) => string): Node[] {

@@ -182,6 +182,7 @@ export interface RunHead extends Shared {
   manifest: Manifest;
   summary: Summary;
   score_names: string[];
+  price_source?: string | null; // where the page was made with telemetry
 }
 export interface DiffHead extends Shared {
   kind: "diff";

@@ -9,8 +9,9 @@ import msgspec
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.types import PriceSpec
 from insideLLMs.execute.budget import find_price
-from insideLLMs.report.telemetry import RunTelemetry, sum_up
+from insideLLMs.report.telemetry import Price, RunTelemetry, sum_up
 from insideLLMs.store.directory import TELEMETRY, read_lines, read_manifest
+from insideLLMs.store.manifest import Manifest
 
 
 def read_telemetry(run: Path, prices: Mapping[str, PriceSpec] | None = None) -> RunTelemetry:
@@ -18,14 +19,19 @@ def read_telemetry(run: Path, prices: Mapping[str, PriceSpec] | None = None) -> 
     manifest = read_manifest(run)
     if not (run / TELEMETRY).is_file():
         raise RunDirectoryError(f"{run / TELEMETRY} is missing", fix="the run was made with --no-telemetry")
-    priced = {model.id: find_price(model.identity, (prices or {}).get(model.id)) for model in manifest.models}
+    priced = prices_of(manifest, prices)
     try:
-        return sum_up(read_lines(run / TELEMETRY), priced, _source(given=bool(prices)))
+        return sum_up(read_lines(run / TELEMETRY), priced, price_source(given=bool(prices)))
     except msgspec.DecodeError as error:
         raise RunDirectoryError(f"{run / TELEMETRY} cannot be read: {error}", fix="was it edited?") from error
 
 
-def _source(*, given: bool) -> str | None:
+def prices_of(manifest: Manifest, prices: Mapping[str, PriceSpec] | None = None) -> dict[str, Price | None]:
+    """Return what an answer of each model costs, by model id; None where nobody knows."""
+    return {model.id: find_price(model.identity, (prices or {}).get(model.id)) for model in manifest.models}
+
+
+def price_source(*, given: bool = False) -> str | None:
     """Name the table of prices with its version: prices change, and with them what a run would have cost."""
     if util.find_spec("genai_prices") is None:
         return "execution.prices" if given else None

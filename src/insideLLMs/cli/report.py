@@ -16,9 +16,7 @@ from insideLLMs.store.manifest import Manifest
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write the page anew, here.")
-@click.option(
-    "--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, latencies on the page."
-)
+@click.option("--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, on the page.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @console.common_options
 def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, open_page: bool) -> int:
@@ -70,7 +68,14 @@ def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, An
                 manifest=msgspec.to_builtins(manifest),
                 summary=summary,
                 records=read_lines(run / RECORDS),
-                telemetry=read_lines(run / TELEMETRY) if telemetry else None,
+                measured=_measured(run, manifest) if telemetry else None,
             )
     except OSError as error:
         raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
+
+
+def _measured(run: Path, manifest: Manifest) -> Any:
+    from insideLLMs.api.telemetry import price_source, prices_of  # noqa: PLC0415 - slow
+    from insideLLMs.report.viewer.run_page import Measured  # noqa: PLC0415
+
+    return Measured(telemetry=read_lines(run / TELEMETRY), prices=prices_of(manifest), price_source=price_source())

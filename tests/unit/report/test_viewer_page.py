@@ -10,10 +10,10 @@ import pytest
 
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import Message, Response, ToolCall, expand
+from insideLLMs.core.types import Message, Response, ToolCall, Usage, expand
 from insideLLMs.report.viewer.chunks import script_element
 from insideLLMs.report.viewer.rows import PREVIEW_CHARACTERS, preview, preview_difference
-from insideLLMs.report.viewer.run_page import write_run_page
+from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
 from support.hostile_texts import HOSTILE
 from support.viewer_pages import MANIFEST, diff_page, read_page, run_page
@@ -146,6 +146,22 @@ def test_a_line_that_is_no_record_is_named(tmp_path):
         write_run_page(out, manifest=MANIFEST, summary=summary, records=[b'{"probe": 1}'])
 
 
+def test_only_what_was_asked_has_a_cost_and_only_where_a_price_is_known():
+    usage = Usage(input_tokens=10, output_tokens=5)
+    records = [record(name, response=Response(text="x", usage=usage)) for name in ("asked", "cached")]
+    records += [record("silent"), record("unpriced", model="other", response=Response(text="x", usage=usage))]
+    names = ("probe", "dataset", "example_id", "model", "repeat")
+    lines = [
+        json.dumps({**{name: getattr(item, name) for name in names}, "attempts": int(item.example_id != "cached")})
+        for item in records
+    ]
+    priced = {"m": lambda usage: usage.input_tokens * 0.5, "other": None}
+    measured = Measured(telemetry=(line.encode() for line in lines), prices=priced, price_source="a table")
+    data = read_page(run_page(records, measured=measured))
+    assert [row["cost_usd"] for row in data.rows] == [5.0, None, None, None]
+    assert data.head["price_source"] == "a table"
+
+
 def test_an_empty_run_makes_a_page():
     assert read_page(run_page([])).head["rows"] == 0
 
@@ -168,6 +184,6 @@ def test_a_preview_is_one_line_and_says_that_it_was_cut():
 def test_telemetry_is_joined_to_its_trials_and_may_have_gaps():
     names = [{"probe": "logic", "dataset": "d", "example_id": name, "model": "m", "repeat": 0} for name in "abc"]
     lines = [json.dumps({**name, "latency_ms": 12.5, "attempts": 2}).encode() for name in (names[0], names[2])]
-    data = read_page(run_page([record("a"), record("b"), record("c")], telemetry=lines))
+    data = read_page(run_page([record("a"), record("b"), record("c")], measured=Measured(telemetry=lines)))
     assert [row["latency_ms"] for row in data.rows] == [12.5, None, 12.5]
     assert [row["attempts"] for row in data.rows] == [2, None, 2]

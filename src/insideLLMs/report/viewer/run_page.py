@@ -2,26 +2,41 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from insideLLMs.core.types import Usage
 from insideLLMs.report import wording
+from insideLLMs.report.telemetry import Price
 from insideLLMs.report.viewer import rows
 from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
 from insideLLMs.report.viewer.page import page, table
 
-_TIMING = ("latency_ms", "attempts")
+_TIMING = ("latency_ms", "attempts", "cost_usd")
 _INDEX = (
     "probe", "dataset", "id", "model", "repeat", "status", "passed", "label", "scores",
     "finish", "input_tokens", "output_tokens", "prompt", "answer",
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a page shows beside the records: the lines of telemetry.jsonl, and what an answer of each model costs.
+
+    `price_source` names the table that the prices are from.
+    """
+
+    telemetry: Iterable[bytes]
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
+    price_source: str | None = None
+
+
 class _RunRows:
     """The table of a run, gathered record by record."""
 
-    def __init__(self, telemetry: Iterable[bytes] | None, plain_limit_bytes: int) -> None:
-        self._timings = None if telemetry is None else _Timings(telemetry)
-        columns = _INDEX if telemetry is None else (*_INDEX, *_TIMING)
+    def __init__(self, measured: Measured | None, plain_limit_bytes: int) -> None:
+        self._timings = None if measured is None else _Timings(measured)
+        columns = _INDEX if measured is None else (*_INDEX, *_TIMING)
         self.index = Chunks("index", columns, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", (*rows.BODY, *rows.ANSWER), plain_limit_bytes=plain_limit_bytes)
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
@@ -50,7 +65,7 @@ class _RunRows:
             rows.preview(rows.answer_text(record, response)),
         )
         if self._timings is not None:
-            values = (*values, *self._timings.of(record))
+            values = (*values, *self._timings.of(record, usage))
         self.index.add(rows.encode(values))
         self.bodies.add((*record.example_columns(), *record.answer_columns()))
 
@@ -62,20 +77,23 @@ class _RunRows:
 class _Timings:
     """Reads the telemetry beside the records: both are in one order, and a Trial may lack its line."""
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._lines = iter(lines)
+    def __init__(self, measured: Measured) -> None:
+        self._lines = iter(measured.telemetry)
+        self._prices = measured.prices
         self._next = self._read()
 
     def _read(self) -> rows.Timing | None:
         line = next(self._lines, None)
         return None if line is None else rows.read_timing(line)
 
-    def of(self, record: rows.ViewedRecord) -> tuple[float | None, int | None]:
+    def of(self, record: rows.ViewedRecord, usage: Usage | None) -> tuple[float | None, int | None, float | None]:
         timing = self._next
         if timing is None or not timing.is_of(record):
-            return None, None
+            return None, None, None
         self._next = self._read()
-        return timing.latency_ms, timing.attempts
+        price = self._prices.get(record.model)
+        cost = price(usage) if price and usage and timing.attempts else None  # a cached answer costs nothing again
+        return timing.latency_ms, timing.attempts, cost
 
 
 def write_run_page(
@@ -84,20 +102,22 @@ def write_run_page(
     manifest: Mapping[str, Any],
     summary: Mapping[str, Any],
     records: Iterable[bytes],
-    telemetry: Iterable[bytes] | None = None,
+    measured: Measured | None = None,
     plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
 ) -> None:
     """Write the page of a run; `manifest` and `summary` are the parsed files, `records` the lines of the third.
 
-    With `telemetry`, the lines of that file, latencies are shown; such a page is not the same each time.
+    With `measured`, latency and cost are shown; such a page is not the same each time.
     """
-    gathered = _RunRows(telemetry, plain_limit_bytes)
+    gathered = _RunRows(measured, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):
         for line in records:
             gathered.add(line)
         name = manifest.get("title") or manifest.get("name")
         title = f"Run {name}" if name else "Run"
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **gathered.head()}
+        if measured is not None:
+            head["price_source"] = measured.price_source
         plain = _plain(manifest, summary)
         out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
 
