@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from insideLLMs.core.types import Response, ToolCall
+from insideLLMs.core.types import Response, ToolCall, Usage
 from support.compared_runs import record
 from support.viewer_pages import diff_page
 
@@ -134,6 +134,43 @@ def test_neighbouring_words_that_changed_are_marked_as_one(visit):
     tab = visit(diff_page([before], [after])[0], "#/example/logic/d/e1/m/0")
     expect(tab.locator("article del:visible")).to_have_text(["red car"])
     expect(tab.locator("article ins:visible")).to_have_text(["blue bus"])
+
+
+def test_scores_and_tokens_are_searched_before_after_and_by_how_much_they_moved(visit):
+    def scored(name, score, tokens):
+        answer = Response(text=f"{name} {tokens}", usage=Usage(output_tokens=tokens))
+        return record(name, values={"f1": score}, response=answer)
+
+    before = [scored("fell", 0.9, 10), scored("rose", 0.2, 10), scored("same", 0.5, 10)]
+    after = [scored("fell", 0.4, 90), scored("rose", 0.3, 12), scored("same", 0.5, 10), scored("new", 0.1, 5)]
+    tab = visit(diff_page(before, after)[0], "#/?kind=all")
+    for query, names in (
+        ("f1.change<0", ["fell"]), ("f1.change>0", ["rose"]), ("f1.before>=.5", ["fell", "same"]),
+        ("f1<0.45", ["fell", "new", "rose"]), ("tokens.change>50", ["fell"]), ("tokens=10", ["same"]),
+    ):  # fmt: skip
+        tab.get_by_role("searchbox").fill(query)
+        expect(tab.locator("output")).to_have_text(f"{len(names)} of 4")
+        expect(rows(tab).locator(".id")).to_have_text(names)
+    tab.get_by_role("searchbox").fill("")
+    tab.get_by_text("Columns", exact=True).click()
+    tab.get_by_label("± f1", exact=True).check()
+    tab.keyboard.press("Escape")
+    header = tab.get_by_role("columnheader", name="± f1")
+    header.get_by_role("button").click()
+    expect(rows(tab).first).to_contain_text("−0.5")
+    expect(rows(tab).nth(1)).to_contain_text("0")
+
+
+def test_each_pair_of_models_has_its_effect(visit):
+    def runs(worse):
+        return [
+            record(f"q{n}", model=model, passed=n >= worse or model == "b") for n in range(9) for model in ("a", "b")
+        ]
+
+    tab = visit(diff_page(runs(0), runs(6), assessed=True)[0])
+    table = tab.get_by_role("group", name="Changes by probe")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("−66.7 pt [")
+    expect(table.get_by_role("row").nth(2)).to_contain_text("±0 pt")
 
 
 def test_a_comparison_without_a_change_says_where_the_rest_is(visit):

@@ -74,6 +74,55 @@ def test_the_search_finds_text_far_inside_an_answer(page, visit):
     expect(rows(tab).first).to_contain_text("q017")
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("tokens>90", "12 of 120"), ("tokens>90 tokens<=95", "6 of 120"), ("TOKENS>=91 needle-13", "2 of 120"),
+        ("correct=0", "40 of 120"), ("correct!=0", "78 of 120"), ("repeat=1 /needle-(17|18)$/", "2 of 120"),
+        ("tokens>1e9", "0 of 120"), ("latency<1", "0 of 120 · no measure is called latency; there are"),
+    ],
+)  # fmt: skip
+def test_conditions_on_measures_stand_in_the_search_beside_words(query, found, page, visit):
+    tab = visit(page)
+    tab.get_by_role("searchbox").fill(query)
+    begins = re.compile(f"^{re.escape(found)}")
+    expect(said(tab)).to_have_text(begins)
+    again = visit(page, tab.evaluate("location.hash"))
+    expect(again.get_by_role("searchbox")).to_have_value(query)
+    expect(said(again)).to_have_text(begins)
+
+
+def titles(tab):
+    return [title.strip() for title in tab.locator(".trials [role=columnheader]").all_inner_texts()]
+
+
+def test_columns_are_chosen_and_the_choice_is_a_link(page, visit):
+    tab = visit(page)
+    assert titles(tab) == ["Result", "Example", "Probe", "Rep.", "Prompt", "Answer", "Label", "Tokens"]
+    tab.get_by_text("Columns", exact=True).click()
+    tab.get_by_label("Prompt", exact=True).uncheck()
+    tab.get_by_label("Label", exact=True).uncheck()
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_label("Label", exact=True)).to_be_hidden()
+    shown = ["Result", "Example", "Probe", "Rep.", "Answer", "Tokens"]
+    assert titles(tab) == shown
+    again = visit(page, tab.evaluate("location.hash"))
+    assert titles(again) == shown
+
+
+def test_columns_give_way_where_there_is_no_room_for_them(visit):
+    many = {f"score{number:02}": number / 20 for number in range(20)}
+    records = [record(f"q{number}", model=model, values=many) for number in range(3) for model in ("a", "b")]
+    tab = visit(run_page(records, plain_limit_bytes=1000), viewport={"width": 800, "height": 700})
+    assert {"Result", "Example", "Model", "Answer"} <= set(titles(tab))
+    assert "score07" not in titles(tab)
+    edges = "[...document.querySelectorAll('.trials .cell')].map((cell) => cell.getBoundingClientRect().right)"
+    assert max(tab.evaluate(edges)) <= 800
+    tab.get_by_text("Columns", exact=True).click()
+    tab.get_by_label("score07", exact=True).check()
+    assert "score07" in titles(tab)
+
+
 def test_a_pattern_between_slashes_is_a_pattern_and_a_broken_one_says_so(page, visit):
     tab = visit(page)
     tab.get_by_role("searchbox").fill("/needle-(17|18)$/")

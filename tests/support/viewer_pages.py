@@ -7,7 +7,9 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from insideLLMs.compare import compare, judge
+from insideLLMs.compare import judge
+from insideLLMs.compare.basis import Basis
+from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.types import GateSpec, expand
 from insideLLMs.report.viewer.diff_page import write_diff_page
@@ -35,11 +37,12 @@ def run_page(records, *, manifest=MANIFEST, **options):
     return out.getvalue()
 
 
-def diff_page(before, after, *, fail_on="regressions", **options):
-    """Return the bytes of a comparison's page, and the comparison."""
+def diff_page(before, after, *, fail_on="regressions", assessed=False, **options):
+    """Return the bytes of a comparison's page, and the comparison; `assessed` adds the evidence of statistics."""
     baseline, candidate = view(before, "main"), view(after, "branch")
-    comparison = compare(baseline, candidate)
-    verdict = judge(comparison, GateSpec(fail_on=fail_on))
+    comparison, observed = compare_with([baseline], [candidate])
+    basis = Basis(observed=observed, baseline_runs=("main",), candidate_runs=("branch",))
+    verdict = judge(comparison, GateSpec(fail_on=fail_on), basis if assessed else None)
     out = io.BytesIO()
     write_diff_page(out, comparison=comparison, verdict=verdict, baseline=baseline, candidate=candidate, **options)
     return out.getvalue(), comparison

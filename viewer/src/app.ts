@@ -4,7 +4,9 @@ import { Bodies, readIndex, type Columns } from "./data";
 import { copy, h } from "./dom";
 import { FilterBar, type Filter } from "./filters";
 import { help, listen, setKeys, type Key } from "./keys";
+import type { Measures } from "./query";
 import { go, link, readRoute, withParameter } from "./route";
+import { columnChooser } from "./columns";
 import { order, VirtualTable, type Column } from "./table";
 import { line } from "./text";
 import { themeButton } from "./theme";
@@ -15,6 +17,7 @@ export interface Subject {
   afterIndex(index: Columns): Node[];
   columns(): Column[];
   filters(): Filter[];
+  measures(): Measures;
   key(row: number): (string | number)[];
   title(row: number): string;
   preview(row: number): string;
@@ -91,6 +94,7 @@ export class App {
       rows: this.head.rows,
       filters: this.subject.filters(),
       preview: (row) => this.subject.preview(row),
+      measures: this.subject.measures(),
       bodies: this.bodies,
       changed: () => {
         this.shownQuery = null;
@@ -103,7 +107,9 @@ export class App {
       href: this.href,
       sorted: () => readRoute().query.get("sort") ?? this.subject.sort,
       onSort: (name) => go(link(null, withParameter(readRoute().query, "sort", name)), true),
+      chosen: () => readRoute().query.get("columns"),
     });
+    this.bar.element.append(columnChooser(this.table, (names) => go(link(null, withParameter(readRoute().query, "columns", names)), true)));
     this.list.append(h("section", { class: "listing", "aria-label": this.subject.noun }, this.bar.element, this.table.element, this.none));
   }
 

@@ -11,9 +11,10 @@ import type { Key } from "./keys";
 import { ChangeMap, type Square } from "./map";
 import { moveName, moveTable, moveWords, readMoves, type Moves } from "./moves";
 import * as parts from "./parts";
+import type { Measures } from "./query";
 import { go, link } from "./route";
-import { idWidth, type Column } from "./table";
-import { arrows, count, line, words } from "./text";
+import { EXTRA, idWidth, type Column } from "./table";
+import { arrows, count, figure, line, words } from "./text";
 import type { DiffHead, ModelPair } from "./types";
 
 const QUIET = new Set(["unchanged", "equivalent", "errored", "skipped"]);
@@ -29,6 +30,8 @@ const TONES: Record<string, string> = {
   new: "note",
   removed: "note",
 };
+
+const CHANGE = ".change";
 
 export class DiffSubject implements Subject {
   noun = "Trials";
@@ -51,6 +54,8 @@ export class DiffSubject implements Subject {
   }
 
   afterIndex(index: Columns): Node[] {
+    // What the candidate has as the baseline has it is stored once.
+    index.scores_b = index.scores_b.map((scores, row) => (scores === true ? index.scores_a[row] : scores));
     this.index = index;
     this.moves = readMoves(index, this.head.rows, this.head.dictionaries.kind.indexOf("edited"));
     const squares: Square[] = [];
@@ -128,6 +133,7 @@ export class DiffSubject implements Subject {
               name: "probe",
               title: "Probe",
               width: "minmax(80px, .8fr)",
+              spare: 2,
               cell: (row: number) => line(this.at(row, "probe")),
               sort: (row: number) => this.at(row, "probe"),
             },
@@ -139,24 +145,87 @@ export class DiffSubject implements Subject {
               name: "models",
               title: "Models",
               width: "minmax(80px, 1fr)",
+              spare: 1,
               cell: (row: number) => line(this.models[this.index.models[row]]),
               sort: (row: number) => this.models[this.index.models[row]],
             },
           ]
         : []),
       ...(repeated
-        ? [{ name: "repeat", title: "Rep.", width: "48px", class: "number", cell: (row: number) => String(this.index.repeat[row]) }]
+        ? [
+            {
+              name: "repeat",
+              title: "Rep.",
+              width: "48px",
+              class: "number",
+              spare: 3,
+              cell: (row: number) => String(this.index.repeat[row]),
+            },
+          ]
         : []),
       {
         name: "note",
         title: "What differs",
         width: "minmax(110px, 1.2fr)",
+        spare: 4,
         cell: (row) => arrows(line(this.index.note[row])),
         sort: (row) => this.index.note[row] || null,
       },
       { name: "before", title: "Baseline", width: "minmax(120px, 2.4fr)", cell: (row) => line(this.index.a[row] ?? "") },
       { name: "after", title: "Candidate", width: "minmax(120px, 2.4fr)", cell: (row) => line(candidate(row)) },
+      ...this.grown(),
     ];
+  }
+
+  // By how much scores and tokens moved: columns that are there for the asking.
+  private grown(): Column[] {
+    return [...this.measures()].flatMap(([name, measure], place) => {
+      if (!name.endsWith(CHANGE)) return [];
+      const value = (row: number): number | null => measure(row) ?? null;
+      const cell = (row: number): string => {
+        const by = value(row);
+        return by === null ? "–" : by > 0 ? `+${figure(by)}` : figure(by).replace("-", "−");
+      };
+      return [
+        {
+          name,
+          title: `± ${words(name.slice(0, -CHANGE.length))}`,
+          width: "92px",
+          class: "number",
+          spare: EXTRA + place,
+          cell,
+          sort: value,
+        },
+      ];
+    });
+  }
+
+  // Of each score and of tokens: the candidate's, the baseline's (.before), and the difference (.change).
+  measures(): Measures {
+    const measures: Measures = new Map();
+    const add = (name: string, before: (row: number) => number | null | undefined, after: typeof before): void => {
+      measures.set(name, after);
+      measures.set(`${name}.before`, before);
+      measures.set(`${name}${CHANGE}`, (row) => {
+        const [old, now] = [before(row), after(row)];
+        return typeof old === "number" && typeof now === "number" ? now - old : null;
+      });
+    };
+    const { tokens_a, tokens_b, scores_a, scores_b } = this.index;
+    if (tokens_a.some((tokens) => tokens !== null))
+      add(
+        "tokens",
+        (row) => tokens_a[row],
+        (row) => tokens_b[row],
+      );
+    for (const name of this.head.score_names) {
+      add(
+        name.toLowerCase(),
+        (row) => scores_a[row]?.[name],
+        (row) => scores_b[row]?.[name],
+      );
+    }
+    return measures;
   }
 
   private kindBadge(row: number): HTMLElement {

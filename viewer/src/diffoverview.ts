@@ -133,7 +133,12 @@ export function probesPart(head: DiffHead): HTMLElement {
   };
   const filterLink = (probe: string): Node => h("a", { href: `#/?${new URLSearchParams({ probe })}` }, line(probe));
   const rows = comparison.probes.map((probe) =>
-    row(filterLink(probe.probe), pairName(probe.models), probe.tally, evidence.get(probe.probe)),
+    row(
+      filterLink(probe.probe),
+      pairName(probe.models),
+      probe.tally,
+      evidence.get(several ? `${probe.probe} · ${probe.models.candidate}` : probe.probe),
+    ),
   );
   if (comparison.probes.length !== 1) rows.push(row("all", "", comparison.overall, assessment?.overall));
   return h(

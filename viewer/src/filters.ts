@@ -3,6 +3,7 @@
 import type { Bodies } from "./data";
 import { copy, h } from "./dom";
 import { needleOf } from "./needle";
+import { readQuery, type Measures } from "./query";
 import { go, link, readRoute, withParameter } from "./route";
 import { count, words } from "./text";
 
@@ -23,6 +24,7 @@ export interface FilterOptions {
   rows: number;
   filters: Filter[];
   preview: (row: number) => string;
+  measures: Measures;
   bodies: Bodies;
   changed: () => void;
 }
@@ -50,7 +52,8 @@ export class FilterBar {
     this.search = h("input", {
       type: "search",
       id: "search",
-      placeholder: "Search all texts: words or /pattern/",
+      placeholder: `Search: words, /pattern/, ${[...options.measures.keys()][0]}>1`,
+      title: `Words, or a /pattern/; and conditions on ${[...options.measures.keys()].join(", ")}`,
       autocomplete: "off",
       spellcheck: "false",
       input: () => {
@@ -82,16 +85,19 @@ export class FilterBar {
       if (select.value !== value) select.value = value;
       return value || filter.always ? [{ filter, value }] : [];
     });
-    const needle = (query.get("q") ?? "").trim();
+    const asked = readQuery(query.get("q") ?? "", this.options.measures);
+    const needle = asked.text;
     if (document.activeElement !== this.search) this.search.value = query.get("q") ?? "";
     if (needle !== this.found.needle) this.look(needle);
     const kept: number[] = [];
     for (let row = 0; row < this.options.rows; row++) {
-      if (active.every(({ filter, value }) => filter.accepts(row, value)) && (!needle || this.found.rows.has(row))) kept.push(row);
+      const wanted = active.every(({ filter, value }) => filter.accepts(row, value)) && asked.tests.every((test) => test(row));
+      if (wanted && (!needle || this.found.rows.has(row))) kept.push(row);
     }
     const progress = this.found.share < 1 ? ` · searching ${Math.round(this.found.share * 100)}%` : "";
-    this.said.textContent = `${count(kept.length)} of ${count(this.options.rows)}${progress}${this.found.fault ? ` · ${this.found.fault}` : ""}`;
-    this.clear.hidden = ![...query.keys()].some((name) => name !== "sort");
+    const fault = this.found.fault ?? asked.fault;
+    this.said.textContent = `${count(kept.length)} of ${count(this.options.rows)}${progress}${fault ? ` · ${fault}` : ""}`;
+    this.clear.hidden = ![...query.keys()].some((name) => name !== "sort" && name !== "columns");
     return Int32Array.from(kept);
   }
 

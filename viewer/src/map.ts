@@ -13,6 +13,7 @@ export interface Square {
 }
 
 const HEIGHT = 320;
+const PADDING = 4; // as in diff.css: room for the frame of a square at the edge
 const PAGE = 10; // rows of squares
 
 export class ChangeMap {
@@ -70,7 +71,7 @@ export class ChangeMap {
   private kinds: string[];
 
   paint(): void {
-    const width = Math.floor(this.element.clientWidth) - 2;
+    const width = Math.floor(this.element.clientWidth) - 2 - 2 * PADDING;
     if (width <= 0) return;
     const room = width * HEIGHT;
     this.size = Math.max(4, Math.min(16, Math.floor(Math.sqrt(room / Math.max(this.squares.length, 1)))));

@@ -6,9 +6,10 @@ import { h } from "./dom";
 import { choices, type Filter } from "./filters";
 import type { Key } from "./keys";
 import * as parts from "./parts";
+import type { Measures } from "./query";
 import { runOverview } from "./runoverview";
-import { dollars, milliseconds, spreadTable, type Quantity } from "./spread";
-import { idWidth, type Column } from "./table";
+import { dollars, milliseconds, spreadPart } from "./spread";
+import { EXTRA, idWidth, type Column } from "./table";
 import { count, decimal, line, words } from "./text";
 import type { Answer, RunHead } from "./types";
 
@@ -26,36 +27,7 @@ export class RunSubject implements Subject {
 
   afterIndex(index: Columns): Node[] {
     this.index = index;
-    if (!index.latency_ms) return [];
-    const tokens = (value: number): string => count(Math.round(value));
-    const cost = this.quantity("Cost", "cost_usd", dollars, true);
-    const paid = [...cost.groups.values()].some((values) => values.some((value) => value));
-    const latency = this.quantity("Latency", "latency_ms", milliseconds, false);
-    const tables = [
-      latency,
-      this.quantity("Output tokens", "output_tokens", tokens, true),
-      this.quantity("Input tokens", "input_tokens", tokens, true),
-      ...(paid ? [cost] : []),
-    ].filter((quantity) => quantity.groups.size);
-    const told = [
-      paid ? `Prices: ${this.head.price_source ?? "unnamed"}.` : cost.groups.size ? "These models cost nothing." : "",
-      cost.groups.size < latency.groups.size ? "Some prices are not known here: the extra ‘prices’ brings a table." : "",
-    ];
-    const said = h("p", { class: "said" }, line(told.join(" ").trim()));
-    return tables.length ? [parts.section("Time, tokens and cost", ...tables.map(spreadTable), said)] : [];
-  }
-
-  // The answered trials that have the quantity, by model and probe.
-  private quantity(title: string, column: string, unit: (value: number) => string, summed: boolean): Quantity {
-    const groups = new Map<string, number[]>();
-    this.index[column].forEach((value: number | null, row) => {
-      if (value === null || this.at(row, "status") !== "success") return;
-      const name = this.head.dictionaries.probe.length > 1 ? `${this.at(row, "model")} · ${this.at(row, "probe")}` : this.at(row, "model");
-      const group = groups.get(name);
-      if (group) group.push(value);
-      else groups.set(name, [value]);
-    });
-    return { title, unit, summed, groups };
+    return spreadPart(this.head, index);
   }
 
   private at(row: number, name: string): string {
@@ -83,7 +55,7 @@ export class RunSubject implements Subject {
     const repeated = this.index.repeat.some((repeat) => repeat > 0);
     const labelled = this.index.label.some((label) => label !== null);
     const counted = this.index.output_tokens.some((value) => value !== null);
-    const plotted = scores.filter((name) => name !== "correct").slice(0, 2);
+    const telling = scores.filter((name) => name !== "correct");
     const text =
       (name: string) =>
       (row: number): string =>
@@ -106,6 +78,7 @@ export class RunSubject implements Subject {
               name: "probe",
               title: "Probe",
               width: "minmax(80px, .8fr)",
+              spare: 2,
               cell: (row: number) => line(this.at(row, "probe")),
               sort: (row: number) => this.at(row, "probe"),
             },
@@ -117,32 +90,44 @@ export class RunSubject implements Subject {
               name: "model",
               title: "Model",
               width: "minmax(80px, .8fr)",
+              spare: 1,
               cell: (row: number) => line(this.at(row, "model")),
               sort: (row: number) => this.at(row, "model"),
             },
           ]
         : []),
       ...(repeated
-        ? [{ name: "repeat", title: "Rep.", width: "48px", class: "number", cell: (row: number) => String(this.index.repeat[row]) }]
+        ? [
+            {
+              name: "repeat",
+              title: "Rep.",
+              width: "48px",
+              class: "number",
+              spare: 3,
+              cell: (row: number) => String(this.index.repeat[row]),
+            },
+          ]
         : []),
-      { name: "prompt", title: "Prompt", width: "minmax(120px, 2.4fr)", cell: text("prompt") },
-      { name: "answer", title: "Answer", width: "minmax(120px, 3fr)", cell: text("answer") },
+      { name: "prompt", title: "Prompt", width: "minmax(120px, 2.4fr)", spare: 6, cell: text("prompt") },
+      { name: "answer", title: "Answer", width: "minmax(160px, 3fr)", cell: text("answer") },
       ...(labelled
         ? [
             {
               name: "label",
               title: "Label",
               width: "minmax(60px, .6fr)",
+              spare: 9,
               cell: text("label"),
               sort: (row: number) => this.index.label[row] as string | null,
             },
           ]
         : []),
-      ...plotted.map((name): Column => ({
+      ...telling.map((name, place): Column => ({
         name: `score:${name}`,
         title: words(name),
         width: "92px",
         class: "number",
+        spare: (place > 1 ? EXTRA : 7) + place,
         cell: (row) => {
           const value = this.index.scores[row][name];
           return value === undefined ? "–" : decimal(value);
@@ -156,6 +141,7 @@ export class RunSubject implements Subject {
               title: "Tokens",
               width: "72px",
               class: "number",
+              spare: 5,
               cell: (row: number) => {
                 const value = this.index.output_tokens[row];
                 return value === null ? "–" : count(value);
@@ -171,6 +157,7 @@ export class RunSubject implements Subject {
               title: "Latency",
               width: "84px",
               class: "number",
+              spare: 4,
               cell: (row: number) => this.latency(row)?.split(",")[0] ?? "–",
               sort: (row: number) => this.index.latency_ms[row] as number | null,
             },
@@ -183,12 +170,27 @@ export class RunSubject implements Subject {
               title: "Cost",
               width: "92px",
               class: "number",
+              spare: 4,
               cell: (row: number) => this.cost(row) ?? "–",
               sort: (row: number) => this.index.cost_usd[row] as number | null,
             },
           ]
         : []),
     ];
+  }
+
+  measures(): Measures {
+    const measures: Measures = new Map();
+    const add = (name: string, column: string): void => {
+      if (this.index[column]?.some((value) => value !== null)) measures.set(name, (row) => this.index[column][row]);
+    };
+    add("tokens", "output_tokens");
+    add("input_tokens", "input_tokens");
+    add("latency", "latency_ms");
+    add("cost", "cost_usd");
+    add("repeat", "repeat");
+    for (const name of this.head.score_names) measures.set(name.toLowerCase(), (row) => this.index.scores[row][name]);
+    return measures;
   }
 
   filters(): Filter[] {
@@ -333,9 +335,10 @@ export class RunSubject implements Subject {
     for (let other = row - 1; other >= 0 && same(other); other--) rows.unshift(other);
     for (let other = row + 1; other < this.head.rows && same(other); other++) rows.push(other);
     if (rows.length < 2) return [];
+    const repeated = rows.some((other) => this.index.repeat[other] > 0);
     const lines = rows.map((other) => {
       const { word, tone } = this.verdict(other);
-      const name = `${line(this.at(other, "model"))}, repeat ${this.index.repeat[other]}`;
+      const name = line(this.at(other, "model")) + (repeated ? `, repeat ${this.index.repeat[other]}` : "");
       return h(
         "tr",
         other === row ? { class: "current", "aria-current": "true" } : {},
@@ -353,7 +356,15 @@ export class RunSubject implements Subject {
           h(
             "table",
             { class: "small" },
-            h("thead", {}, h("tr", {}, ...["Model and repeat", "Result", "Answer"].map((title) => h("th", { scope: "col" }, title)))),
+            h(
+              "thead",
+              {},
+              h(
+                "tr",
+                {},
+                ...[repeated ? "Model and repeat" : "Model", "Result", "Answer"].map((title) => h("th", { scope: "col" }, title)),
+              ),
+            ),
             h("tbody", {}, ...lines),
           ),
         ),

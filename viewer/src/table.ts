@@ -9,8 +9,13 @@ export interface Column {
   cell: (row: number) => Node | string;
   sort?: (row: number) => string | number | null;
   class?: string;
+  spare?: number; // may be hidden, and is where there is no room: the highest first; from EXTRA on unless asked for
 }
 
+export const EXTRA = 100;
+const GAP = 12.8;
+const NARROWEST = 48;
+const PHONE = 720; // as in media.css: up to here cells are laid out otherwise
 const OVERSCAN = 8;
 const PRINTED = 300;
 
@@ -20,6 +25,7 @@ export interface TableOptions {
   href: (row: number) => string;
   sorted: () => string;
   onSort: (name: string) => void;
+  chosen: () => string | null; // the columns that were chosen among those that may be hidden, by name
 }
 
 // Ids differ at their ends, so their column has room for nearly all of them.
@@ -31,6 +37,7 @@ export function idWidth(ids: string[]): string {
 export class VirtualTable {
   readonly element: HTMLElement;
   current = -1;
+  columns: Column[] = [];
   private rows: Int32Array | number[] = [];
   private body: HTMLElement;
   private shown = new Map<number, HTMLElement>();
@@ -38,9 +45,7 @@ export class VirtualTable {
 
   constructor(private options: TableOptions) {
     this.body = h("div", { role: "rowgroup", class: "body" });
-    this.element = h("div", { role: "table", class: "trials", "aria-label": options.label }, this.header(), this.body);
-    const template = options.columns.map((column) => column.width).join(" ");
-    this.element.style.setProperty("--columns", template);
+    this.element = h("div", { role: "table", class: "trials", "aria-label": options.label }, h("div"), this.body);
     addEventListener("scroll", () => this.schedule(), { passive: true });
     addEventListener("resize", () => this.refresh());
     addEventListener("beforeprint", () => this.render(0, Math.min(this.rows.length, PRINTED)));
@@ -55,6 +60,7 @@ export class VirtualTable {
   }
 
   refresh(): void {
+    this.arrange();
     this.element.firstElementChild?.replaceWith(this.header());
     this.shown.forEach((element) => element.remove());
     this.shown.clear();
@@ -74,6 +80,28 @@ export class VirtualTable {
     this.paint();
     this.shown.forEach((element, at) => element.classList.toggle("current", at === this.current));
     if (focus) this.shown.get(this.current)?.querySelector("a")?.focus({ preventScroll: true });
+  }
+
+  get optional(): Column[] {
+    return this.options.columns.filter((column) => column.spare !== undefined);
+  }
+
+  // Settles which columns are shown: those chosen, else as many as there is room for.
+  private arrange(): void {
+    const chosen = this.options.chosen()?.split(",");
+    const room = this.element.clientWidth - GAP;
+    const wide = (columns: Column[]): number =>
+      columns.reduce((sum, column) => sum + parseFloat(/[\d.]+px/.exec(column.width)?.[0] ?? "0") + GAP, 0);
+    let columns = this.options.columns.filter(({ name, spare }) => spare === undefined || (chosen ? chosen.includes(name) : spare < EXTRA));
+    while (!chosen && innerWidth > PHONE && wide(columns) > room) {
+      const least = columns.reduce<Column | null>((most, column) => ((column.spare ?? -1) > (most?.spare ?? -1) ? column : most), null);
+      if (!least) break;
+      columns = columns.filter((column) => column !== least);
+    }
+    const tight = wide(columns) > room;
+    const template = columns.map(({ width }) => (tight ? width.replace(/minmax\([\d.]+px/, `minmax(${NARROWEST}px`) : width));
+    this.element.style.setProperty("--columns", template.join(" "));
+    this.columns = columns;
   }
 
   private rowHeight(): number {
@@ -115,7 +143,7 @@ export class VirtualTable {
 
   private row(place: number): HTMLElement {
     const row = this.rows[place];
-    const cells = this.options.columns.map((column) => {
+    const cells = this.columns.map((column) => {
       const content = column.cell(row);
       const inner = column.name === "id" ? h("a", { href: this.options.href(row) }, content) : content;
       return h("div", { role: "cell", class: `cell ${column.class ?? column.name}` }, inner);
@@ -132,7 +160,7 @@ export class VirtualTable {
 
   private header(): HTMLElement {
     const sorted = this.options.sorted();
-    const cells = this.options.columns.map((column) => {
+    const cells = this.columns.map((column) => {
       const way = sorted === column.name ? "ascending" : sorted === `-${column.name}` ? "descending" : "none";
       const arrow = way === "none" ? "" : way === "ascending" ? " ▲" : " ▼";
       const sort = (): void => this.options.onSort(way === "ascending" ? `-${column.name}` : way === "descending" ? "" : column.name);

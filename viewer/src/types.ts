@@ -188,5 +188,6 @@ export interface DiffHead extends Shared {
   kind: "diff";
   comparison: Comparison;
   verdict: Verdict;
+  score_names: string[];
 }
 export type Head = RunHead | DiffHead;

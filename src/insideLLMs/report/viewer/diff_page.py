@@ -21,7 +21,7 @@ from insideLLMs.report.viewer.page import page, table
 
 _INDEX = (
     "probe", "dataset", "id", "models", "repeat", "kind", "level", "note",
-    "status_a", "status_b", "passed_a", "passed_b", "prompt", "a", "b",
+    "status_a", "status_b", "passed_a", "passed_b", "scores_a", "scores_b", "tokens_a", "tokens_b", "prompt", "a", "b",
 )  # fmt: skip
 _NULL = b"null"
 _NO_ANSWER = (_NULL,) * len(rows.ANSWER)
@@ -36,6 +36,7 @@ class _DiffRows:
         self.index = Chunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", columns, plain_limit_bytes=plain_limit_bytes)
         self._pairing = pairing
+        self._score_names: set[str] = set()
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "models", "status")}
         for kind in ("kind", "level"):
             self._dictionaries[kind] = Dictionary()
@@ -53,6 +54,9 @@ class _DiffRows:
         number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         models, level = model_pair(pair, self._pairing), finding.difference.level
         texts = _previews(before, after)
+        scores = [None if record is None else rows.scores_of(record) for record in (before, after)]
+        values_of = [None if side is None else side.values for side in scores]
+        self._score_names.update(*(values for values in values_of if values))
         values = (
             number["probe"](shown.probe),
             number["dataset"](shown.dataset),
@@ -64,8 +68,10 @@ class _DiffRows:
             finding.difference.note[:200],
             None if before is None else number["status"](before.status),
             None if after is None else number["status"](after.status),
-            _passed(before),
-            _passed(after),
+            *(None if side is None or side.passed is None else int(side.passed) for side in scores),
+            values_of[0],
+            True if values_of[0] == values_of[1] else values_of[1],
+            *(None if record is None else rows.output_tokens(record) for record in (before, after)),
             rows.prompt_preview(shown),
             texts[0],
             None if texts[0] == texts[1] else texts[1],
@@ -83,12 +89,8 @@ class _DiffRows:
         )
 
     def head(self) -> dict[str, Any]:
-        return {"dictionaries": {name: dictionary.values() for name, dictionary in self._dictionaries.items()}}
-
-
-def _passed(record: rows.ViewedRecord | None) -> int | None:
-    passed = None if record is None else rows.scores_of(record).passed
-    return None if passed is None else int(passed)
+        dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
+        return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
 
 
 def _previews(before: rows.ViewedRecord | None, after: rows.ViewedRecord | None) -> tuple[str | None, str | None]:

@@ -131,6 +131,12 @@ def scores_of(record: ViewedRecord) -> ShownScores:
     return _decode_scores(record.scores) or _NO_SCORES
 
 
+def output_tokens(record: ViewedRecord) -> int | None:
+    """Return how many tokens the answer has, where the provider counted them."""
+    usage = response_of(record).usage
+    return None if usage is None else usage.output_tokens
+
+
 def prompt_preview(record: ViewedRecord) -> str:
     """Return the beginning of the input; of a chat, that of its last user message."""
     given = _decode_input(record.example.input)
