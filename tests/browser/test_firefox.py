@@ -1,0 +1,95 @@
+"""The pages in another browser, where there is one: Firefox opens, filters, searches, walks, and fires nothing."""
+
+import json
+import shutil
+
+import pytest
+
+from support.compared_runs import record
+from support.firefox import Firefox
+from support.hostile_pages import LOOK, TEXTS, UNSEEN, hostile
+from support.viewer_pages import diff_page, run_page
+
+ENTER, ESCAPE = "\ue007", "\ue00c"
+
+
+@pytest.fixture(scope="module")
+def firefox():
+    found = shutil.which("firefox-esr") or shutil.which("firefox")
+    if found is None:
+        pytest.skip("firefox is missing: apt-get install firefox-esr")
+    browser = Firefox(found)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def visit(firefox, tmp_path):
+    """Open the bytes of a page from disk; at the end there was no error, no dialog and no request but the file."""
+
+    def open_page(page, hash=""):
+        file = tmp_path / "page.html"
+        file.write_bytes(page)
+        firefox.goto("about:blank")
+        firefox.goto(f"{file.as_uri()}{hash}")
+        firefox.wait("document.documentElement.dataset.ready")
+        return firefox
+
+    firefox.faults.clear()
+    yield open_page
+    assert not firefox.faults
+
+
+def said(tab, text):
+    tab.wait(f"document.querySelector('output').textContent === {json.dumps(text)}")
+
+
+def type_in(tab, text):
+    tab.press("/", *text)
+
+
+def test_a_run_is_filtered_searched_and_reached_by_a_deep_link(visit):
+    records = [
+        record(f"q{number}", passed=number % 2 == 0, text=f"{'word ' * 200} needle-{number}") for number in range(20)
+    ]
+    page = run_page(records, plain_limit_bytes=1000)  # compressed, so that this browser must unpack it
+    tab = visit(page)
+    said(tab, "20 of 20")
+    type_in(tab, "NEEDLE-7")
+    said(tab, "1 of 20")
+    tab = visit(page, "#/?result=fail")
+    said(tab, "10 of 20")
+    tab.press("j", "j", ENTER)
+    tab.wait("document.querySelector('article h1')?.textContent === 'q11'")
+    tab = visit(page, "#/example/logic/d/q7/m/0")
+    tab.wait("document.querySelector('article h1')?.textContent === 'q7'")
+    assert "needle-7" in tab.look("document.querySelector('article').innerText")
+
+
+def test_a_comparison_is_walked_by_keyboard_its_map_included(visit):
+    before = [record(f"q{number}") for number in range(9)]
+    after = [record(f"q{number}", passed=number not in {3, 5}, text="no") for number in range(9)]
+    tab = visit(diff_page(before, after)[0])
+    assert "Failed" in tab.look("document.querySelector('#verdict').textContent")
+    tab.press("n", "\ue014", "\ue014", "\ue014", ENTER)  # arrows to the right
+    tab.wait("document.querySelector('article h1')?.textContent === 'q3'")
+    marked = "[...document.querySelectorAll('article del')].filter((part) => part.checkVisibility())"
+    assert tab.look(f"{marked}.map((part) => part.textContent)") == ["yes"]
+    tab.press(ESCAPE)
+    tab.wait("document.activeElement.matches('.mapframe')")
+    assert tab.look("document.querySelector('.mapcursor').textContent") == "logic / q3: regressed"
+
+
+def test_no_text_does_anything(visit):
+    before = [hostile(text, number, answer=text) for number, text in enumerate(TEXTS)]
+    after = [hostile(text, number, answer=f"{text} and more") for number, text in enumerate(TEXTS)]
+    for page in (run_page(before), diff_page(before, after)[0]):
+        tab = visit(page)
+        tab.press(ENTER)
+        for place in range(1, len(TEXTS) + 1):
+            tab.wait(f"document.querySelector('nav .said')?.textContent.startsWith('{place} of ')")
+            seen = tab.look(f"({LOOK})()")
+            assert seen.get("fired") is None
+            assert seen["aliens"] == 0
+            assert not UNSEEN.search(seen["text"])
+            tab.press("j")
