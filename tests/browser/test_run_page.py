@@ -123,6 +123,18 @@ def test_columns_give_way_where_there_is_no_room_for_them(visit):
     assert "score07" in titles(tab)
 
 
+def test_a_printed_list_fits_the_paper(visit):
+    many = {f"score{number:02}": number / 20 for number in range(2)}
+    tab = visit(run_page([record(f"q{number}", model=model, values=many) for number in range(60) for model in "ab"]))
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 718, "height": 1000})
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    edges = "[...document.querySelectorAll('.trials .cell')].map((cell) => cell.getBoundingClientRect().right)"
+    assert len(tab.evaluate(edges)) > 4 * 120
+    assert max(tab.evaluate(edges)) <= 718
+    assert {"Result", "Example", "Model", "Answer"} <= set(titles(tab))
+
+
 def test_a_pattern_between_slashes_is_a_pattern_and_a_broken_one_says_so(page, visit):
     tab = visit(page)
     tab.get_by_role("searchbox").fill("/needle-(17|18)$/")

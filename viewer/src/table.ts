@@ -18,6 +18,7 @@ const NARROWEST = 48;
 const PHONE = 720; // as in media.css: up to here cells are laid out otherwise
 const OVERSCAN = 8;
 const PRINTED = 300;
+const PAPER = 680; // what the narrower of A4 and Letter leaves between usual margins
 
 export interface TableOptions {
   label: string;
@@ -48,7 +49,10 @@ export class VirtualTable {
     this.element = h("div", { role: "table", class: "trials", "aria-label": options.label }, h("div"), this.body);
     addEventListener("scroll", () => this.schedule(), { passive: true });
     addEventListener("resize", () => this.refresh());
-    addEventListener("beforeprint", () => this.render(0, Math.min(this.rows.length, PRINTED)));
+    addEventListener("beforeprint", () => {
+      this.draw(PAPER);
+      this.render(0, Math.min(this.rows.length, PRINTED));
+    });
     addEventListener("afterprint", () => this.refresh());
   }
 
@@ -60,12 +64,16 @@ export class VirtualTable {
   }
 
   refresh(): void {
-    this.arrange();
+    this.draw();
+    this.paint();
+  }
+
+  private draw(width?: number): void {
+    this.arrange(width);
     this.element.firstElementChild?.replaceWith(this.header());
     this.shown.forEach((element) => element.remove());
     this.shown.clear();
     this.body.style.height = `${this.rows.length * this.rowHeight()}px`;
-    this.paint();
   }
 
   // Moves to the row at `place` of the list, and puts the focus there.
@@ -87,13 +95,13 @@ export class VirtualTable {
   }
 
   // Settles which columns are shown: those chosen, else as many as there is room for.
-  private arrange(): void {
+  private arrange(width = this.element.clientWidth): void {
     const chosen = this.options.chosen()?.split(",");
-    const room = this.element.clientWidth - GAP;
+    const room = width - GAP;
     const wide = (columns: Column[]): number =>
       columns.reduce((sum, column) => sum + parseFloat(/[\d.]+px/.exec(column.width)?.[0] ?? "0") + GAP, 0);
     let columns = this.options.columns.filter(({ name, spare }) => spare === undefined || (chosen ? chosen.includes(name) : spare < EXTRA));
-    while (!chosen && innerWidth > PHONE && wide(columns) > room) {
+    while (!chosen && (innerWidth > PHONE || width === PAPER) && wide(columns) > room) {
       const least = columns.reduce<Column | null>((most, column) => ((column.spare ?? -1) > (most?.spare ?? -1) ? column : most), null);
       if (!least) break;
       columns = columns.filter((column) => column !== least);
