@@ -55,6 +55,15 @@ def test_parquet_export_is_a_typed_table_and_goes_to_a_file(folder):
     assert "give --output FILE" in piped.err
 
 
+def test_two_runs_are_exported_side_by_side(folder):
+    done = insidellms("export", "runs/one", "runs/one", cwd=folder)
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [row["class"] for row in rows] == ["unchanged", "unchanged"]
+    assert rows[0]["output_baseline"] == rows[0]["output_candidate"]
+    assert insidellms("export", "runs/one", "runs/one", "--format", "jsonl", cwd=folder).code == 2
+    assert insidellms("export", *["runs/one"] * 3, cwd=folder).code == 2
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_an_export_that_fails_leaves_what_stood_there(folder, form):
     shutil.copytree(folder / "runs" / "one", folder / f"damaged-{form}")
@@ -63,7 +72,7 @@ def test_an_export_that_fails_leaves_what_stood_there(folder, form):
     (folder / f"kept.{form}").write_text("as it was")
     done = insidellms("export", f"damaged-{form}", "--format", form, "-o", f"kept.{form}", cwd=folder)
     assert done.code == 1
-    assert "records.jsonl:3 is not a record" in done.err
+    assert "line 3 of records.jsonl is not a record" in done.err
     assert (folder / f"kept.{form}").read_text() == "as it was"
     assert not list(folder.glob(".kept*"))
 

@@ -1,24 +1,22 @@
-"""`insidellms export`: a run's records for other tools."""
+"""`insidellms export`: a run's records, or those of two runs compared, for other tools."""
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import click
-import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError
-from insideLLMs.core.types import Record
-from insideLLMs.store.directory import RECORDS, read_lines, read_manifest
-from insideLLMs.store.journal import decode_record
+from insideLLMs.cli.diff import parse_pairs
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 
 @click.command("export")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN | BASELINE CANDIDATE", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "form",
@@ -27,20 +25,25 @@ from insideLLMs.store.journal import decode_record
     show_default=True,
     help="What to write; parquet needs the extra of that name.",
 )
+@click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to this file.  [default: stdout]")
 @console.common_options
-def command(run: Path, *, form: str, output: Path | None) -> int:
-    """Write RUN's records as a table.
+def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output: Path | None) -> int:
+    """Write RUN's records as a table, or those of two runs side by side, with the class of each change.
 
     In CSV a cell that a spreadsheet would run as a formula gets a leading apostrophe. In Parquet columns have types
     and text stays as it is.
     """
+    if len(runs) > 2:
+        raise click.UsageError("Give a run, or a baseline and a candidate.")
+    if form == "jsonl" and len(runs) == 2:
+        raise click.UsageError("JSONL is one run's records as they are: choose csv or parquet for a comparison.")
     if output is None and form == "parquet" and not sys.stdout.seekable():
         raise click.UsageError("Parquet needs a file, not a terminal or a pipe: give --output FILE.")
-    read_manifest(run)
+    write = _writer(runs, form, parse_pairs(pairs))
     try:
         with _opened(output) as out:
-            _write(run, form, out)
+            write(out)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -64,23 +67,15 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
 
 
-def _write(run: Path, form: str, out: BinaryIO) -> None:
-    from insideLLMs.report.records_table import write_csv, write_parquet  # noqa: PLC0415 - slow
+def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:
+    from insideLLMs.api.compare import open_run  # noqa: PLC0415 - slow
+    from insideLLMs.compare import CompareOptions  # noqa: PLC0415
+    from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet  # noqa: PLC0415
 
-    def records() -> Iterator[Record]:
-        return _records(run)
-
+    views = [open_run(run) for run in runs]
     if form == "jsonl":
-        out.writelines(line + b"\n" for line in read_lines(run / RECORDS))
-    else:
-        (write_parquet if form == "parquet" else write_csv)(out, records)
-
-
-def _records(run: Path) -> Iterator[Record]:
-    for number, line in enumerate(read_lines(run / RECORDS), 1):
-        try:
-            yield decode_record(line)
-        except msgspec.DecodeError as error:
-            raise RunDirectoryError(
-                f"{run / RECORDS}:{number} is not a record: {error}", fix=f"see what is wrong: insidellms verify {run}"
-            ) from error
+        return lambda out: out.writelines(line + b"\n" for line in views[0].records())
+    table = (
+        run_table(views[0]) if len(views) == 1 else comparison_table(views[0], views[1], CompareOptions(pairs=pairs))
+    )
+    return partial(write_parquet if form == "parquet" else write_csv, table=table)

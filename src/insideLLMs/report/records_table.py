@@ -1,99 +1,178 @@
-"""A run's records as a table for other tools: one row a Trial, as CSV or as Parquet."""
+"""Runs and comparisons as tables for other tools: one row a Trial, as CSV or as Parquet."""
 
 import codecs
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from insideLLMs.core.errors import InsideLLMsError
+import msgspec
+
+from insideLLMs.compare.align import align
+from insideLLMs.compare.classify import classify
+from insideLLMs.compare.collect import CompareOptions
+from insideLLMs.compare.details import name_trial
+from insideLLMs.compare.pairing import pair_models
+from insideLLMs.compare.view import RunView
+from insideLLMs.core.errors import CompareError, InsideLLMsError
 from insideLLMs.core.types import Record
 
-Records = Callable[[], Iterable[Record]]
-"""Reads the records anew: once for the names of their scores, once for the rows."""
+Row = tuple[object, ...]
 
-_COLUMNS = {
-    "probe": "string", "dataset": "string", "example_id": "string", "model": "string", "repeat": "int64",
-    "status": "string", "passed": "bool", "label": "string", "input": "string", "expected": "list<string>",
-    "output": "string", "finish_reason": "string", "error": "string", "input_tokens": "int64", "output_tokens": "int64",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Columns by name with their types, in Arrow's words, and a fresh pass over the rows. None is no value."""
+
+    columns: Mapping[str, str]
+    rows: Callable[[], Iterator[Row]]
+
+
+_NAMES = {"probe": "string", "dataset": "string", "example_id": "string"}
+_EXAMPLE = {"input": "string", "expected": "list<string>"}
+_ANSWER = {
+    "status": "string", "passed": "bool", "label": "string", "output": "string", "finish_reason": "string",
+    "error": "string", "input_tokens": "int64", "output_tokens": "int64",
 }  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _GROUP_ROWS = 8192
 _GROUP_CHARACTERS = 4 * 1024 * 1024
 
 
-def score_names(records: Iterable[Record]) -> list[str]:
-    """Return the names of all scores, sorted: each is a column."""
-    names: set[str] = set()
-    for record in records:
-        names.update(record.scores.values if record.scores else ())
-    return sorted(names)
+def run_table(run: RunView) -> Table:
+    """Return a run's records. Reads them once for the names of their scores, and once for each pass."""
+    names = _score_names(run)
+
+    def rows() -> Iterator[Row]:
+        for record in _records(run):
+            key = (record.probe, record.dataset, record.example_id, record.model, record.repeat)
+            yield (*key, *_example(record), *_answer(record, names))
+
+    scores = {f"score_{name}": "double" for name in names}
+    return Table(columns={**_NAMES, "model": "string", "repeat": "int64", **_EXAMPLE, **_ANSWER, **scores}, rows=rows)
 
 
-def write_csv(out: BinaryIO, records: Records) -> None:
+def comparison_table(baseline: RunView, candidate: RunView, options: CompareOptions) -> Table:
+    """Return every Trial of either run, in order, with its class and what came of it on both sides.
+
+    The example is the candidate's where it has it. Raises CompareError as comparing does.
+    """
+    pairing = pair_models(baseline, candidate, options.pairs)
+    names = sorted({*_score_names(baseline), *_score_names(candidate)})
+
+    def rows() -> Iterator[Row]:
+        for pair in align(baseline, candidate, pairing):
+            finding = classify(pair.baseline, pair.candidate, options.score_tolerance)
+            trial, level = name_trial(pair, pairing), finding.difference.level
+            before = _record(pair.baseline_line, baseline) if pair.baseline_line else None
+            after = _record(pair.candidate_line, candidate) if pair.candidate_line else None
+            shown = after or before
+            assert shown is not None
+            yield (
+                *(trial.probe, trial.dataset, trial.example_id, trial.models.baseline, trial.models.candidate),
+                *(trial.repeat, finding.kind.value, level and level.value, finding.difference.note or None),
+                *_example(shown),
+                *_answer(before, names),
+                *_answer(after, names),
+            )
+
+    columns = {**_NAMES, "model_baseline": "string", "model_candidate": "string", "repeat": "int64"}
+    columns |= {"class": "string", "level": "string", "differs": "string", **_EXAMPLE}
+    answer = {**_ANSWER, **{f"score_{name}": "double" for name in names}}
+    for side in ("baseline", "candidate"):
+        columns |= {f"{name}_{side}": kind for name, kind in answer.items()}
+    return Table(columns=columns, rows=rows)
+
+
+def write_csv(out: BinaryIO, table: Table) -> None:
     """Write CSV; a cell that a spreadsheet would run as a formula gets a leading apostrophe."""
-    names = score_names(records())
     writer = csv.writer(codecs.getwriter("utf-8")(out), lineterminator="\n")
-    writer.writerow([*_COLUMNS, *(_harmless(f"score_{name}") for name in names)])
-    for record in records():
-        writer.writerow([_harmless(_plain(cell)) for cell in _cells(record)] + [*_scores(record, names)])
+    writer.writerow([_harmless(name) for name in table.columns])
+    writer.writerows([_harmless(_plain(cell)) for cell in row] for row in table.rows())
 
 
-def write_parquet(out: BinaryIO, records: Records) -> None:
+def write_parquet(out: BinaryIO, table: Table) -> None:
     """Write Parquet: typed columns, null where there is no value, in row groups of a few megabytes.
 
     Text stays as it is: a Parquet column has a type, so no reader takes text for a formula. One version of pyarrow
     writes the same bytes each time. Raises InsideLLMsError without the extra.
     """
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra, and slow
+        import pyarrow as arrow  # noqa: ICN001, PLC0415 - an extra, and slow; `pa` is no word of ours
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
         raise InsideLLMsError(
             "writing Parquet needs a library that is not installed", fix="pip install 'insidellms[parquet]'"
         ) from error
-    names = score_names(records())
-    types = {"list<string>": pa.list_(pa.string())}
-    fields = [(name, types.get(kind) or pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()]
-    schema = pa.schema([*fields, *((f"score_{name}", pa.float64()) for name in names)])
+    lists = {"list<string>": arrow.list_(arrow.string())}
+    kinds = {name: lists.get(kind) or arrow.type_for_alias(kind) for name, kind in table.columns.items()}
+    schema = arrow.schema(list(kinds.items()))
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
-        for rows in _groups(records(), names):
+        for rows in _groups(table.rows()):
             columns: Iterator[Any] = zip(*rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+            arrays = [arrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_batch(arrow.record_batch(arrays, schema=schema))
 
 
-def _groups(records: Iterable[Record], names: list[str]) -> Iterator[list[tuple[object, ...]]]:
-    rows: list[tuple[object, ...]] = []
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
     room = _GROUP_CHARACTERS
-    for record in records:
-        row = (*_cells(record), *_scores(record, names))
-        rows.append(row)
+    for row in rows:
+        group.append(row)
         room -= sum(len(cell) for cell in row if isinstance(cell, str))
-        if room <= 0 or len(rows) >= _GROUP_ROWS:
-            yield rows
-            rows, room = [], _GROUP_CHARACTERS
-    if rows:
-        yield rows
+        if room <= 0 or len(group) >= _GROUP_ROWS:
+            yield group
+            group, room = [], _GROUP_CHARACTERS
+    if group:
+        yield group
 
 
-def _cells(record: Record) -> Iterator[object]:
-    scores, response, failure = record.scores, record.response, record.failure
-    yield from (record.probe, record.dataset, record.example_id, record.model, record.repeat, record.status.value)
-    yield None if scores is None else scores.passed
-    yield None if scores is None else scores.label
+_decode = msgspec.json.Decoder(Record).decode
+
+
+def _records(run: RunView) -> Iterator[Record]:
+    return (_record(line, run, number) for number, line in enumerate(run.records(), 1))
+
+
+def _record(line: bytes, run: RunView, number: int | None = None) -> Record:
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        where = "a line" if number is None else f"line {number}"
+        raise CompareError(
+            f"run {run.label!r}: {where} of records.jsonl is not a record: {error}",
+            fix="check the files with `insidellms verify`, or run the experiment again",
+        ) from error
+
+
+def _score_names(run: RunView) -> list[str]:
+    names: set[str] = set()
+    for record in _records(run):
+        names.update(record.scores.values if record.scores else ())
+    return sorted(names)
+
+
+def _example(record: Record) -> Iterator[object]:
     yield record.example.text
     yield [str(value) for value in record.example.expected]
+
+
+def _answer(record: Record | None, names: list[str]) -> Iterator[object]:
+    if record is None:
+        yield from (None for _ in (*_ANSWER, *names))
+        return
+    scores, response, failure = record.scores, record.response, record.failure
+    yield record.status.value
+    yield None if scores is None else scores.passed
+    yield None if scores is None else scores.label
     yield None if response is None else response.text
     yield None if response is None else response.finish_reason
     yield None if failure is None else f"{failure.type}: {failure.message}"
     usage = None if response is None else response.usage
     yield None if usage is None else usage.input_tokens
     yield None if usage is None else usage.output_tokens
-
-
-def _scores(record: Record, names: list[str]) -> Iterator[float | None]:
-    values = record.scores.values if record.scores else {}
-    return (values.get(name) for name in names)
+    values = scores.values if scores else {}
+    yield from (values.get(name) for name in names)
 
 
 def _plain(cell: object) -> object:

@@ -7,10 +7,11 @@ import sys
 import pytest
 from pyarrow import parquet
 
+from insideLLMs.compare import CompareOptions
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Response, Usage
-from insideLLMs.report.records_table import write_csv, write_parquet
-from support.compared_runs import record
+from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet
+from support.compared_runs import record, view
 from support.hostile_texts import HOSTILE
 
 RECORDS = [
@@ -23,7 +24,7 @@ RECORDS = [
 
 def as_parquet(records):
     out = io.BytesIO()
-    write_parquet(out, lambda: records)
+    write_parquet(out, run_table(view(records)))
     return out.getvalue()
 
 
@@ -73,13 +74,31 @@ def test_a_run_without_records_is_a_table_without_rows():
 
 def test_csv_holds_the_same_values_and_no_formula():
     out = io.BytesIO()
-    write_csv(out, lambda: RECORDS)
+    write_csv(out, run_table(view(RECORDS)))
     rows = list(csv.DictReader(io.StringIO(out.getvalue().decode())))
     assert [row["passed"] for row in rows] == ["true", "", "", "false"]
     assert rows[0]["output"] == "'=1+1"
     assert rows[0]["output_tokens"] == "2"
     assert rows[3]["label"] == "'-1"
     assert rows[1]["score_f1"] == "0.5"
+
+
+def test_a_comparison_has_each_trial_once_with_both_sides_and_its_class():
+    before = [record("flip"), record("gone"), record("same", values={"f1": 0.5})]
+    after = [record("flip", passed=False, text="no"), record("new"), record("same", values={"f1": 0.5})]
+    out = io.BytesIO()
+    write_parquet(out, comparison_table(view(before), view(after), CompareOptions()))
+    rows = {row["example_id"]: row for row in read(out.getvalue()).read().to_pylist()}
+    assert {name: row["class"] for name, row in rows.items()} == {
+        "flip": "regressed", "gone": "removed", "new": "new", "same": "unchanged",
+    }  # fmt: skip
+    assert (rows["flip"]["passed_baseline"], rows["flip"]["passed_candidate"]) == (True, False)
+    assert (rows["flip"]["output_baseline"], rows["flip"]["output_candidate"]) == ("yes", "no")
+    assert rows["flip"]["differs"] == "pass -> fail"
+    assert rows["gone"]["status_candidate"] is None
+    assert rows["new"]["status_baseline"] is None
+    assert rows["same"]["score_f1_candidate"] == 0.5
+    assert rows["same"]["score_correct_baseline"] is None
 
 
 def test_parquet_without_the_extra_names_it(monkeypatch):
