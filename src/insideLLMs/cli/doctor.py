@@ -18,6 +18,7 @@ from insideLLMs.plugins import entry_points
 
 _EXTRAS = {
     "bedrock": ("botocore", "sign requests to AWS Bedrock"),
+    "datasets": ("datasets", "read sets of Hugging Face"),
     "embedded": ("xllamacpp", "run models in process"),
     "transformers": ("torch transformers", "run Hugging Face models in process"),
     "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),

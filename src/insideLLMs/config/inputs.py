@@ -148,7 +148,7 @@ class Datasets(msgspec.Struct):
         given = entry.text("path") or ""
         if references(given):
             self.findings.add(where, "may not refer to the environment", "paths are relative to the experiment file")
-        elif path.is_dir():
+        elif path.is_dir() and kind != "huggingface":
             self.findings.add(where, f"{given!r} is a folder; a dataset is one file", "name a file in it")
         elif not path.exists():
             self.findings.add(where, f"there is no file {given!r}", missing_fix(path))
