@@ -87,18 +87,20 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     async def call(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
         """Ask until an answer comes, the error is final, or attempts or budget run out; then raise ModelError."""
+        tried = 0
         while True:
             if not self.throttle.try_enter():
                 await attempts.wait_in(self.throttle)
             attempts.count += 1
+            tried += 1
             started = time.monotonic()
             try:
                 response = await self._watched(model, request, repeat, attempts)
             except ModelError as error:
-                if not error.retryable or attempts.count >= self.max_attempts or not self.budget.spend():
+                if not error.retryable or tried >= self.max_attempts or not self.budget.spend():
                     attempts.retry_s += time.monotonic() - started
                     raise
-                wait_s = self.wait_s(error, attempts.count)
+                wait_s = self.wait_s(error, tried)
                 if attempts.would_miss(wait_s):  # the Trial's time would be up before the provider takes it again
                     attempts.retry_s += time.monotonic() - started
                     raise

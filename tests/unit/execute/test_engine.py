@@ -376,3 +376,17 @@ def test_a_probe_in_place_and_one_on_a_thread_score_alike():
     here, _ = run_engine(ScriptedModel(lambda text, _: script[int(text)]), ["0", "1", "2"])
     there, _ = run_engine(ScriptedModel(lambda text, _: script[int(text)]), ["0", "1", "2"], probe=OnThread())
     assert [record.scores for record in here] == [record.scores for record in there]
+
+
+def test_each_of_many_calls_of_a_probe_has_attempts_of_its_own():
+    class Many(Probe):
+        async def run(self, model, data, **kwargs):
+            return [await model.agenerate(f"{data}{number}") for number in range(6)]
+
+    def flaky(text, attempt):
+        error = ServerError("down")
+        error.retry_after_s = 0.0
+        return error if attempt == 1 else "yes"
+
+    records, _ = run_engine(ScriptedModel(flaky), ["a"], probe=Many(), max_attempts=3)
+    assert [record.status for record in records] == ["success"]
