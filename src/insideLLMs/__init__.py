@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from insideLLMs.core.errors import UnknownPluginError as UnknownPluginError
     from insideLLMs.core.protocols import AsyncModel as AsyncModel
     from insideLLMs.core.protocols import CallableModel as CallableModel
+    from insideLLMs.core.protocols import JudgedProbe as JudgedProbe
     from insideLLMs.core.protocols import Model as Model
     from insideLLMs.core.protocols import ModelInfo as ModelInfo
     from insideLLMs.core.protocols import Probe as Probe
@@ -135,6 +136,7 @@ _MODULES = {
     "insideLLMs.core.protocols": (
         "AsyncModel",
         "CallableModel",
+        "JudgedProbe",
         "Model",
         "ModelInfo",
         "Probe",

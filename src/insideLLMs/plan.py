@@ -133,16 +133,23 @@ def make_plan(
     )
 
 
+def model_digest(identity: Mapping[str, JsonValue], system: str | None) -> str:
+    """Identify a model by what it says defines it, and its system prompt."""
+    return canonical.identity("model/1", {"identity": identity, "system": system})
+
+
+def judge_id(probe: str, name: str) -> str:
+    """Name a model that a probe asks to score, among the models of a run."""
+    return f"{probe}/{name}"
+
+
 def _digests(
     experiment: Experiment,
     model_identities: Mapping[str, Mapping[str, JsonValue]],
     probe_identities: Mapping[str, Mapping[str, JsonValue]],
 ) -> dict[str, str]:
     digests = {
-        f"model:{model.id}": canonical.identity(
-            "model/1", {"identity": model_identities[model.id], "system": model.system}
-        )
-        for model in experiment.models
+        f"model:{model.id}": model_digest(model_identities[model.id], model.system) for model in experiment.models
     }
     for probe in experiment.probes:
         digests[f"probe:{probe.id}"] = canonical.identity("probe/1", probe_identities[probe.id])

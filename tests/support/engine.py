@@ -15,7 +15,8 @@ from insideLLMs.core.types import (
     Scores,
 )
 from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.engine import Engine, Member, Work
+from insideLLMs.execute.engine import Engine, Work
+from insideLLMs.execute.lanes import Member
 from insideLLMs.execute.memory import MemorySink
 from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.threads import AbandonableThreads

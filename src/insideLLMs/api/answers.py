@@ -12,7 +12,7 @@ from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import LocalModel
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.execute.answers import AnswerStore
-from insideLLMs.execute.engine import Member
+from insideLLMs.execute.lanes import Member
 
 if TYPE_CHECKING:
     from insideLLMs.store.cache import AnswerCache

@@ -3,7 +3,7 @@
 import msgspec
 
 from insideLLMs.api.prepare import Prepared
-from insideLLMs.core.types import Telemetry
+from insideLLMs.core.types import Telemetry, Usage
 from insideLLMs.execute.budget import Budget
 from insideLLMs.store.journal import Journal, decode_record
 
@@ -13,7 +13,7 @@ def make_budget(prepared: Prepared) -> Budget | None:
     execution = prepared.experiment.execution
     if execution.max_tokens is None and execution.max_cost_usd is None:
         return None
-    return Budget(execution, {spec.id: spec.identity for spec in prepared.model_specs})
+    return Budget(execution, prepared.identities)
 
 
 def count_spent(budget: Budget | None, journal: Journal) -> Budget | None:
@@ -22,8 +22,12 @@ def count_spent(budget: Budget | None, journal: Journal) -> Budget | None:
         return budget
     for entry in journal.entries():
         record = decode_record(entry.record)
-        if record.response is not None and not msgspec.json.decode(entry.telemetry, type=Telemetry).cached:
+        telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
+        if record.response is not None and not telemetry.cached:
             budget.spend(record.model, record.response.usage)
+        for call in telemetry.judges:
+            if not call.cached:
+                budget.spend(call.model, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens))
     spent = budget.reached()
     if spent is not None:
         raise spent

@@ -102,7 +102,7 @@ async def run_early(
         part = _Part(directory.journal, _batches(prepared))
         looks: list[Look] = []
         try:
-            with open_answers(options.answers, prepared.members, is_resumed=options.resume) as answers:
+            with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
                 supply = Supply(answers=answers, budget=count_spent(make_budget(prepared), directory.journal))
                 for place in range(len(LOOKS)):
                     part.batch = place

@@ -1,12 +1,14 @@
 """What a run would ask and cost, before anything is paid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.types import JsonValue, PriceSpec, Request, Usage
+from insideLLMs.core.types import JsonValue, Request, Usage
 from insideLLMs.execute.adapt import with_system
 from insideLLMs.execute.budget import FREE, find_price
+from insideLLMs.plan import judge_id
 
 CHARACTERS_PER_TOKEN = 4
 """OpenAI's rule of thumb for English text (help.openai.com, "What are tokens and how to count them?")."""
@@ -29,8 +31,30 @@ class Estimate:
 
 
 def estimate(prepared: Prepared) -> list[Estimate]:
-    """Estimate each model's part, in the order of model ids; only requests are made, nothing is sent."""
-    return [_estimate(prepared, model) for model in prepared.plan.models]
+    """Estimate each model's part, in the order of model ids, then the judges'; nothing is sent."""
+    judged = [
+        _unknown(prepared, judge_id(probe, name), _trials_of(prepared, probe))
+        for probe, judges in sorted(prepared.judges.items())
+        for name in judges
+    ]
+    return [_estimate(prepared, model) for model in prepared.plan.models] + judged
+
+
+def _trials_of(prepared: Prepared, probe: str) -> int:
+    plan = prepared.plan
+    return sum(group.count for group in plan.groups if group.probe == probe) * len(plan.models) * plan.repeats
+
+
+def _unknown(prepared: Prepared, model: str, trials: int) -> Estimate:
+    """Estimate a judge's part: what it is asked depends on the answers."""
+    return Estimate(
+        model=model,
+        trials=trials,
+        calls=None,
+        input_tokens=None,
+        output_tokens=None,
+        cost_usd=_cost(prepared, model, None, None),
+    )
 
 
 def _estimate(prepared: Prepared, model: str) -> Estimate:
@@ -45,8 +69,7 @@ def _estimate(prepared: Prepared, model: str) -> Estimate:
             request = with_system(probe.request(example), prepared.members[model].system)
             calls += prepared.plan.repeats
             characters += prepared.plan.repeats * _length(request)
-    identity = next(spec.identity for spec in prepared.model_specs if spec.id == model)
-    limit = _limit(identity)
+    limit = _limit(prepared.identities[model])
     tokens = characters // CHARACTERS_PER_TOKEN if known else None
     output = calls * limit if known and limit is not None else None
     return Estimate(
@@ -55,7 +78,7 @@ def _estimate(prepared: Prepared, model: str) -> Estimate:
         calls=calls if known else None,
         input_tokens=tokens,
         output_tokens=output,
-        cost_usd=_cost(identity, (prepared.experiment.execution.prices or {}).get(model), tokens, output),
+        cost_usd=_cost(prepared, model, tokens, output),
     )
 
 
@@ -63,16 +86,15 @@ def _length(request: Request) -> int:
     return sum(len(message.text) for message in request.messages)
 
 
-def _limit(identity: dict[str, JsonValue]) -> int | None:
+def _limit(identity: Mapping[str, JsonValue]) -> int | None:
     parameters = {**identity, **(identity.get("parameters") or {})}
     limit = parameters.get("max_tokens") or parameters.get("max_completion_tokens")
     return limit if isinstance(limit, int) else None
 
 
-def _cost(
-    identity: dict[str, JsonValue], given: PriceSpec | None, input_tokens: int | None, output_tokens: int | None
-) -> float | None:
-    price = find_price(identity, given)
+def _cost(prepared: Prepared, model: str, input_tokens: int | None, output_tokens: int | None) -> float | None:
+    identity = prepared.identities[model]
+    price = find_price(identity, (prepared.experiment.execution.prices or {}).get(model))
     if price is None:
         return None
     if input_tokens is None or output_tokens is None:

@@ -3,9 +3,8 @@
 Whatever can be wrong is found here, before anything is spent.
 """
 
-import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Protocol
@@ -14,16 +13,16 @@ import msgspec
 
 from insideLLMs.config import expand_references
 from insideLLMs.core.errors import ConfigError, DatasetError, ModelUnavailableError, Problem
-from insideLLMs.core.protocols import AsyncModel, LocalModel, Probe, PromptProbe
+from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe, PromptProbe
 from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.engine import Member
+from insideLLMs.execute.lanes import Judges, Member
 from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.plan import Plan, Selection, describe, make_plan
+from insideLLMs.plan import Plan, Selection, describe, judge_id, make_plan, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
-from insideLLMs.store.manifest import DatasetFacts, MemberSpec
+from insideLLMs.store.manifest import DatasetFacts, MemberSpec, all_identities
 
 _MOST_PROBLEMS = 20
 
@@ -44,6 +43,14 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     datasets: Mapping[str, Source] = msgspec.field(default_factory=dict)
 
 
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Where models are made: beside which files, on which threads, and what a cassette tells of their machine."""
+
+    folder: Path
+    threads: AbandonableThreads
+    recorded: Mapping[str, Mapping[str, JsonValue]] | None = None
+
+
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run needs but a place to store it."""
 
@@ -55,15 +62,23 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     model_specs: tuple[MemberSpec, ...]
     probe_specs: tuple[MemberSpec, ...]
     threads: AbandonableThreads
+    judges: Judges = {}
+
+    @property
+    def identities(self) -> dict[str, Mapping[str, JsonValue]]:
+        """What says of each model what it is, the judges among them."""
+        return all_identities(self.model_specs, self.probe_specs)
+
+    @property
+    def asked(self) -> dict[str, Member]:
+        """All models that the run asks, the judges among them."""
+        judges = {judge_id(probe, name): one for probe, named in self.judges.items() for name, one in named.items()}
+        return {**self.members, **judges}
 
     async def aclose(self) -> None:
         """Give back the models' connections and memory."""
-        for member in self.members.values():
+        for member in self.asked.values():
             await member.model.aclose()
-        for probe in self.probes.values():
-            close = getattr(probe, "aclose", None)
-            if inspect.iscoroutinefunction(close):  # judges are models, too
-                await close()
         self.threads.close()
 
 
@@ -99,18 +114,22 @@ def prepare(
     """
     parts = parts or Parts()
     threads = AbandonableThreads()
+    site = Site(folder=folder, threads=threads, recorded=recorded)
     members: dict[str, Member] = {}
     identities: dict[str, dict[str, JsonValue]] = {}
     for spec in experiment.models:
-        model = as_async_model(parts.models[spec.id] if spec.id in parts.models else make_model(spec, folder), threads)
-        members[spec.id] = Member(model=model, system=spec.system)
-        identities[spec.id] = {"type": public_type(spec), **_identity(model, recorded), **_code_digest(spec, folder)}
+        members[spec.id], identities[spec.id] = _member(spec, parts.models.get(spec.id), site)
     probes = {
         spec.id: parts.probes[spec.id] if spec.id in parts.probes else make_probe(spec, folder)
         for spec in experiment.probes
     }
+    judges, judge_identities = make_judges(probes, site)
+    _check_names(members, judges)
     probe_identities = {
-        spec.id: probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes)
+        spec.id: {
+            **probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes),
+            **judge_identities[spec.id],
+        }
         for spec in experiment.probes
     }
     datasets: dict[str, Source] = {
@@ -126,7 +145,7 @@ def prepare(
         probe_identities=probe_identities,
     )
     if recorded is None:
-        _check_models(members)
+        check_models((*members.values(), *(one for named in judges.values() for one in named.values())))
     _check_examples(experiment, probes, datasets)
     return Prepared(
         experiment=experiment,
@@ -146,6 +165,7 @@ def prepare(
         ),
         probe_specs=probe_specs(experiment, probe_identities, plan),
         threads=threads,
+        judges=judges,
     )
 
 
@@ -179,6 +199,44 @@ def probe_specs(
         )
         for spec in sorted(experiment.probes, key=lambda spec: spec.id)
     )
+
+
+def _member(spec: ModelSpec, ready: Any, site: Site) -> tuple[Member, dict[str, JsonValue]]:
+    """Make a model of the run, or take the `ready` one; return with it what defines it."""
+    model = as_async_model(make_model(spec, site.folder) if ready is None else ready, site.threads)
+    identity = {"type": public_type(spec), **_identity(model, site.recorded), **_code_digest(spec, site.folder)}
+    return Member(model=model, system=spec.system, digest=model_digest(identity, spec.system)), identity
+
+
+def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[str, dict[str, JsonValue]]]:
+    """Make the models that probes ask to score; return with them what they add to each probe's identity."""
+    judges: dict[str, dict[str, Member]] = {}
+    identities: dict[str, dict[str, JsonValue]] = {name: {} for name in probes}
+    for probe_id, probe in probes.items():
+        if not isinstance(probe, JudgedProbe):
+            continue
+        with calling_user_code(f"{probe.name}.judge_models()"):
+            named = dict(probe.judge_models())
+        made = {name: _judge(name, one, site) for name, one in named.items()}
+        judges[probe_id] = {name: member for name, (member, _) in made.items()}
+        identities[probe_id] = {"judges": {name: identity for name, (_, identity) in made.items()}}
+    return judges, identities
+
+
+def _check_names(members: Mapping[str, Member], judges: Judges) -> None:
+    """Raise ConfigError where a model is called as a judge is: each has its own answers and costs."""
+    twice = [name for probe, named in judges.items() for one in named if (name := judge_id(probe, one)) in members]
+    if twice:
+        raise ConfigError(
+            [Problem("is also the name of a judge", field=f"model {name!r}") for name in twice],
+            fix="give the model another 'id'",
+        )
+
+
+def _judge(name: str, model: Any, site: Site) -> tuple[Member, dict[str, JsonValue]]:
+    if isinstance(model, ModelSpec):
+        return _member(model, None, site)
+    return _member(ModelSpec(type=type(model).__name__, id=name), model, site)
 
 
 def make_model(spec: ModelSpec, folder: Path) -> Any:
@@ -275,9 +333,9 @@ def _selection(source: Source, experiment: Experiment) -> Selection:
     return Selection(sha256=facts.sha256, count=facts.selected, rule=rule)
 
 
-def _check_models(members: Mapping[str, Member]) -> None:
+def check_models(members: Iterable[Member]) -> None:
     """Let each model say what it lacks (a key, its weights) before anything is spent."""
-    for member in members.values():
+    for member in members:
         check = getattr(member.model, "check", None)
         if callable(check):
             check()

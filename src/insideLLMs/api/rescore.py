@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.prepare import Prepared, make_probe, probe_identity, probe_specs
+from insideLLMs.api.prepare import Prepared, Site, check_models, make_judges, make_probe, probe_identity, probe_specs
 from insideLLMs.api.run import Run
 from insideLLMs.api.seal import seal_run
 from insideLLMs.core import canonical
@@ -17,6 +17,7 @@ from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.types import (
     DatasetSpec,
     Example,
+    ExecutionSpec,
     Experiment,
     JsonValue,
     ModelSpec,
@@ -27,8 +28,9 @@ from insideLLMs.core.types import (
     Telemetry,
 )
 from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.execute.lanes import Terms, open_lanes
 from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.execute.trial import Scoring, score
+from insideLLMs.execute.trial import FatalError, Scoring, score
 from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
 from insideLLMs.store.directory import CONFIG, RECORDS, RunDirectory, read_lines, read_manifest
 from insideLLMs.store.journal import Journal, decode_record
@@ -80,12 +82,14 @@ async def rescore(run: Path, options: RescoreOptions) -> Run:
         RunDirectory.open, options.to, run_id=plan.run_id, total=plan.total, overwrite=options.overwrite
     )
     with directory:
-        scoring = Scoring(threads=prepared.threads, timeout_s=options.timeout_s)
+        execution = prepared.experiment.execution
+        lanes = open_lanes({}, prepared.judges, Terms(execution=execution, trials=plan.total))
+        scoring = Scoring(threads=prepared.threads, timeout_s=execution.timeout_s, judges=lanes.judges)
         for group in plan.groups:
             await _score_group(group, prepared, run / RECORDS, of, (scoring, directory.journal))
         notes: dict[str, JsonValue] = {"rescored_from": manifest.run_id, "rescored_probe": of}
         sealed, summary = await asyncio.to_thread(seal_run, prepared, directory, notes)
-    prepared.threads.close()
+    await prepared.aclose()
     return Run(path=options.to, manifest=sealed, summary=summary)
 
 
@@ -120,7 +124,10 @@ async def _score_again(probe: PromptProbe, trial: Trial, record: Record, scoring
     request = record.request or record.example.request()
     if record.response is None:
         return Outcome(status=record.status, request=request, failure=record.failure, telemetry=telemetry)
-    return await score(probe, trial, (request, record.response), telemetry, scoring)
+    try:
+        return await score(probe, trial, (request, record.response), telemetry, scoring)
+    except FatalError as fatal:
+        raise fatal.error from fatal
 
 
 def _records(path: Path, probe: str, dataset: str) -> Iterator[Record]:
@@ -154,8 +161,15 @@ def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) ->
     facts = {each.name: each for each in manifest.datasets if each.name in source.datasets}
     datasets = {name: _Stored(each, run / RECORDS, of) for name, each in facts.items()}
     _check(probes, datasets)
+    threads = AbandonableThreads()
+    judges, judge_identities = make_judges(probes, Site(folder=options.folder, threads=threads))
+    check_models(one for named in judges.values() for one in named.values())
     identities = {
-        spec.id: probe_identity(spec, probes[spec.id], options.folder, ready=False) for spec in experiment.probes
+        spec.id: {
+            **probe_identity(spec, probes[spec.id], options.folder, ready=False),
+            **judge_identities[spec.id],
+        }
+        for spec in experiment.probes
     }
     plan = make_plan(
         experiment,
@@ -171,7 +185,8 @@ def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) ->
         datasets=datasets,
         model_specs=manifest.models,
         probe_specs=probe_specs(experiment, identities, plan),
-        threads=AbandonableThreads(),
+        threads=threads,
+        judges=judges,
     )
 
 
@@ -204,6 +219,7 @@ def _experiment(run: Path, manifest: Manifest, source: MemberSpec, options: Resc
         repeats=manifest.repeats,
         confidence_level=resolved.get("confidence_level", 0.95),
         title=resolved.get("title"),
+        execution=ExecutionSpec(timeout_s=options.timeout_s),
     )
 
 

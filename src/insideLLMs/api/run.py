@@ -114,7 +114,7 @@ async def run_prepared(
         )
         preloading = asyncio.create_task(_preload_sealing())
         try:
-            with open_answers(options.answers, prepared.members, is_resumed=options.resume) as answers:
+            with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
                 await execute(
                     prepared,
                     directory.journal,
@@ -166,6 +166,7 @@ async def execute(  # noqa: PLR0913 - each says another thing of the run
         probe_options=probe_options or {},
         answers=supply.answers if supply else None,
         budget=supply.budget if supply else make_budget(prepared),
+        judges=prepared.judges,
     )
     counts = Progress(progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
     engine = Engine(work, sink, counts, prepared.threads)

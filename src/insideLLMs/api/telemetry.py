@@ -11,7 +11,7 @@ from insideLLMs.core.types import PriceSpec
 from insideLLMs.execute.budget import find_price
 from insideLLMs.report.telemetry import Price, RunTelemetry, sum_up
 from insideLLMs.store.directory import TELEMETRY, read_lines, read_manifest
-from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.manifest import Manifest, all_identities
 
 
 def read_telemetry(run: Path, prices: Mapping[str, PriceSpec] | None = None) -> RunTelemetry:
@@ -28,7 +28,8 @@ def read_telemetry(run: Path, prices: Mapping[str, PriceSpec] | None = None) -> 
 
 def prices_of(manifest: Manifest, prices: Mapping[str, PriceSpec] | None = None) -> dict[str, Price | None]:
     """Return what an answer of each model costs, by model id; None where nobody knows."""
-    return {model.id: find_price(model.identity, (prices or {}).get(model.id)) for model in manifest.models}
+    identities = all_identities(manifest.models, manifest.probes)
+    return {name: find_price(identity, (prices or {}).get(name)) for name, identity in identities.items()}
 
 
 def price_source(*, given: bool = False) -> str | None:

@@ -4,7 +4,7 @@ A model is anything with `generate(prompt) -> str` (sync or async); a probe is a
 `run(model, data)` (sync or async), or a PromptProbe, whose two pure functions let the engine do the calling.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -228,6 +228,29 @@ class PromptProbe(Probe):
         example = Example(id="0", input=messages if isinstance(messages, str) else as_messages(messages))
         request = self.request(example)
         return model.chat([{"role": m.role, "content": m.text} for m in request.messages], **kwargs)
+
+
+Ask = Callable[[Request], Awaitable[Response]]
+"""How a probe asks one of its judges."""
+
+
+class JudgedProbe(PromptProbe):
+    """The fast contract for a scorer that asks models of its own: it names them, and the engine calls them.
+
+    Their calls share what holds for the run's own models: limits, retries, the budget, cache and cassette.
+    """
+
+    def judge_models(self) -> Mapping[str, Any]:
+        """Return the models by the names that `score_with` asks them by: a ModelSpec each, or a ready model."""
+        raise TypeError(f"{type(self).__name__} must define judge_models()")
+
+    async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> Scores:
+        """Score a response; `judges` has a function for each model, which answers a Request or raises ModelError."""
+        raise TypeError(f"{type(self).__name__} must define score_with(example, response, judges)")
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Refuse: only the engine can ask the judges."""
+        raise TypeError(f"{self.name} scores with judges: run it, or await score_with(example, response, judges)")
 
 
 def as_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:

@@ -204,8 +204,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     message: str
 
 
-class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The volatile facts of a Trial, from a monotonic clock.
+class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The volatile facts of asking a model once, retries included, from a monotonic clock.
 
     `latency_ms` is the answering attempt alone, of which `connect_ms` went into a new connection and
     `first_byte_ms` passed until the answer began, and `first_chunk_ms` until a streamed one had an event;
@@ -224,6 +224,19 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+
+
+class JudgeCall(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One question to a judge; `model` names it as ``PROBE/JUDGE``."""
+
+    model: str
+    status: ResultStatus
+
+
+class Telemetry(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The volatile facts of a Trial; `judges` has the questions that scoring it asked."""
+
+    judges: tuple[JudgeCall, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

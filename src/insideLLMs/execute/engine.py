@@ -7,7 +7,6 @@ before it is scored and before its worker asks again, so a killed process costs 
 
 import asyncio
 import contextlib
-import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
-from insideLLMs.core.protocols import AsyncModel, Probe, PromptProbe
+from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.types import (
     Example,
     ExecutionSpec,
@@ -30,19 +29,15 @@ from insideLLMs.core.types import (
     Telemetry,
     Usage,
 )
-from insideLLMs.execute.adapt import UserModel
 from insideLLMs.execute.answers import AnswerStore
 from insideLLMs.execute.budget import Budget
+from insideLLMs.execute.lanes import Judges, Member, Terms, open_lanes
 from insideLLMs.execute.progress import Progress
-from insideLLMs.execute.retry import RetryBudget, RetryPolicy
 from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.execute.throttle import Throttle
-from insideLLMs.execute.tracing import make_tracer
 from insideLLMs.execute.trial import Examination, FatalError, Lane, Scoring, TrialClock, ask, examine, score
 from insideLLMs.plan import Plan, Trial, record_of
 
 logger = logging.getLogger(__name__)
-MIN_RETRIES = 10
 SLOW_FLUSH_S = 0.02
 SYNC_EVERY_S = 0.5
 """The most that a power cut can lose; a killed process loses nothing that was flushed."""
@@ -79,13 +74,6 @@ class ExampleSource(Protocol):
     def examples(self) -> Iterator[tuple[int, Example]]: ...
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of the run: adapted, with its system prompt."""
-
-    model: AsyncModel
-    system: str | None = None
-
-
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the engine needs to know; `data_of` is what a simple-contract probe's `run` is given."""
 
@@ -98,6 +86,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     probe_options: Mapping[str, Any] = msgspec.field(default_factory=dict)
     answers: AnswerStore | None = None
     budget: Budget | None = None
+    judges: Judges = {}
 
 
 class Engine:
@@ -108,9 +97,15 @@ class Engine:
         self._sink = sink
         self._progress = progress
         self._threads = threads
-        self._scoring = Scoring(threads=threads, timeout_s=work.execution.timeout_s)
+        terms = Terms(
+            execution=work.execution,
+            trials=work.plan.total,
+            answers=work.answers,
+            spend=None if work.budget is None else self._spend,
+        )
+        self._lanes = open_lanes(work.models, work.judges, terms)
+        self._scoring = Scoring(threads=threads, timeout_s=work.execution.timeout_s, judges=self._lanes.judges)
         self._flusher = _Flusher(sink)
-        self._throttles = _throttles(work)
         self._error: InsideLLMsError | None = None
         self.stopping = False
 
@@ -121,41 +116,17 @@ class Engine:
 
     async def run(self) -> None:
         """Run what the sink does not have yet. Raises the error that stopped the run, if one did."""
-        retries = RetryBudget(max(MIN_RETRIES, int(self._work.execution.retry_budget * self._work.plan.total)))
         try:
             async with asyncio.TaskGroup() as group:
                 flushing = group.create_task(self._flusher.run())
                 async with asyncio.TaskGroup() as lanes:
-                    for name, member in self._work.models.items():
-                        lanes.create_task(self._start_lane(lanes, self._lane(name, member, retries)))
+                    for lane in self._lanes.models.values():
+                        lanes.create_task(self._start_lane(lanes, lane))
                 flushing.cancel()
         except* InsideLLMsError as caught:
             raise _first(caught) from None
         if self._error is not None:
             raise self._error
-
-    def _lane(self, name: str, member: Member, retries: RetryBudget) -> Lane:
-        execution = self._work.execution
-        policy = RetryPolicy(
-            max_attempts=execution.max_attempts,
-            attempt_timeout_s=execution.attempt_timeout_s,
-            budget=retries,
-            throttle=self._throttles[name],
-            tracer=make_tracer(member.model.identity()),
-        )
-        answers = self._work.answers
-        if answers is not None and isinstance(member.model, UserModel) and not answers.takes_user_code:
-            answers = None
-        return Lane(
-            id=name,
-            model=member.model,
-            system=member.system,
-            policy=policy,
-            timeout_s=execution.timeout_s,
-            digest=self._work.plan.digests[f"model:{name}"],
-            answers=answers,
-            spend=None if self._work.budget is None else functools.partial(self._spend, name),
-        )
 
     def _spend(self, model: str, usage: Usage | None) -> None:
         assert self._work.budget is not None
@@ -238,23 +209,6 @@ class Engine:
         self._progress.finished(outcome.status, model=trial.model, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
             self.stop(_stop_error(record))
-
-
-def _throttles(work: Work) -> dict[str, Throttle]:
-    """Return a throttle per model: one and the same for models of one provider account."""
-    accounts: dict[str, list[str]] = {}
-    for name, member in work.models.items():
-        account = getattr(member.model, "account", None)
-        accounts.setdefault(account() if callable(account) else f"model {name}", []).append(name)
-    throttles: dict[str, Throttle] = {}
-    for names in accounts.values():
-        shared = Throttle(
-            len(names) * work.execution.concurrency,
-            requests_per_minute=work.execution.requests_per_minute,
-            tokens_per_minute=work.execution.tokens_per_minute,
-        )
-        throttles.update(dict.fromkeys(names, shared))
-    return throttles
 
 
 def _stop_error(record: Record) -> ProbeExecutionError:

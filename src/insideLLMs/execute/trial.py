@@ -6,15 +6,26 @@ import functools
 import inspect
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, ModelError
-from insideLLMs.core.protocols import AsyncModel, Probe, PromptProbe
-from insideLLMs.core.types import Exchange, Failure, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
+from insideLLMs.core.protocols import Ask, AsyncModel, JudgedProbe, Probe, PromptProbe
+from insideLLMs.core.types import (
+    Exchange,
+    Failure,
+    JudgeCall,
+    Outcome,
+    Request,
+    Response,
+    ResultStatus,
+    Scores,
+    Telemetry,
+    Usage,
+)
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
 from insideLLMs.execute.answers import AnswerStore, request_key
@@ -134,25 +145,49 @@ async def ask(lane: Lane, probe: PromptProbe, trial: Trial, clock: TrialClock) -
 
 
 async def score(
-    probe: PromptProbe, trial: Trial, answer: tuple[Request, Response], telemetry: Telemetry, judge: "Scoring"
+    probe: PromptProbe, trial: Trial, answer: tuple[Request, Response], telemetry: Telemetry, scoring: "Scoring"
 ) -> Outcome:
     """Score an answer; a scorer that raises or hangs is an error on an answer that is kept."""
     request, response = answer
+    calls: list[JudgeCall] = []
     try:
-        scores = await judge.call(
-            functools.partial(probe.score, trial.example, response), f"{probe.name}.score()", probe
-        )
+        if isinstance(probe, JudgedProbe):
+            scores = await scoring.by_judges(probe, trial, response, calls)
+        else:
+            score = functools.partial(probe.score, trial.example, response)
+            scores = await scoring.call(score, f"{probe.name}.score()", probe)
         check_scores(scores, probe)
     except InsideLLMsError as error:
-        return _failed(error, "score", telemetry, request=request, response=response)
+        return _failed(error, "score", _with(telemetry, calls), request=request, response=response)
+    telemetry = _with(telemetry, calls)
     return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, scores=scores, telemetry=telemetry)
 
 
+def _with(telemetry: Telemetry, calls: list[JudgeCall]) -> Telemetry:
+    return msgspec.structs.replace(telemetry, judges=tuple(calls)) if calls else telemetry
+
+
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
-    """Where scorers run: ours in place, anybody else's on a thread that can be abandoned."""
+    """Where scorers run: ours in place, anybody else's on a thread that can be abandoned.
+
+    `judges` has, by probe, the lanes of the models that its scoring asks.
+    """
 
     threads: AbandonableThreads
     timeout_s: float | None
+    judges: Mapping[str, Mapping[str, Lane]] = {}
+
+    async def by_judges(self, probe: JudgedProbe, trial: Trial, response: Response, calls: list[JudgeCall]) -> Scores:
+        """Let a probe ask its judges, and note each call. Raises what they or the probe raise, as `call` does."""
+        with calling_user_code(f"{probe.name}.score_with()"):
+            try:
+                async with asyncio.timeout(self.timeout_s) as limit:
+                    asks = {name: _asker(lane, trial, limit, calls) for name, lane in self.judges[trial.probe].items()}
+                    return await probe.score_with(trial.example, response, asks)
+            except TimeoutError as error:
+                if isinstance(error, ModelError) or not limit.expired():
+                    raise
+                raise TimeoutError(f"the judges did not answer within {self.timeout_s:g} s") from error
 
     async def call(self, function: Callable[[], Any], what: str, probe: Probe) -> Any:
         """Call a scorer. Raises UserCodeError for what it raises and for one that does not return in time."""
@@ -165,6 +200,28 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
                     return await result if inspect.isawaitable(result) else result
             except TimeoutError as error:
                 raise TimeoutError(f"it did not return within {self.timeout_s:g} s") from error
+
+
+def _asker(lane: Lane, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> Ask:
+    """Return how a scorer asks one judge: on the lane's terms, within the Trial's time, and noted in `calls`."""
+
+    async def ask_judge(request: Request) -> Response:
+        clock = TrialClock()
+        clock.attempts.deadline = limit
+        status, usage = ResultStatus.ERROR, None
+        try:
+            response = await lane.answer(request, trial, clock.attempts)
+            status, usage = ResultStatus.SUCCESS, response.usage
+            return response
+        except ModelError as error:
+            status = ResultStatus(error.status)
+            raise
+        finally:
+            facts = msgspec.structs.asdict(clock.telemetry(usage))
+            del facts["judges"]
+            calls.append(JudgeCall(model=lane.id, status=status, **facts))
+
+    return ask_judge
 
 
 def check_scores(scores: object, probe: Probe) -> None:

@@ -24,6 +24,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     """One model's part. `asked` Trials led to calls, `cached` ones to none; `retries` are calls beyond the first.
 
+    Of a judge, named ``PROBE/JUDGE``, each question counts as a Trial does.
     `cost_usd` is what the calls that answered cost, None where no price is known.
     """
 
@@ -53,7 +54,7 @@ class RunTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     prices: str | None = None
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _Call(msgspec.Struct, frozen=True):
     model: str
     status: str
     started_at: str | None = None
@@ -67,6 +68,10 @@ class _Line(msgspec.Struct, frozen=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+
+
+class _Line(_Call, frozen=True):
+    judges: tuple[_Call, ...] = ()
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -88,7 +93,7 @@ class _Tally:
     cost_usd: float | None = 0.0
     times: "dict[str, array[float]]" = field(default_factory=lambda: {name: array("d") for name in _TIMES})
 
-    def add(self, line: _Line, price: Price | None) -> None:
+    def add(self, line: _Call, price: Price | None) -> None:
         self.trials += 1
         self.asked += line.attempts > 0
         self.cached += line.cached
@@ -101,7 +106,7 @@ class _Tally:
                     self.times[name].append(value)
             self._add_tokens(line, price)
 
-    def _add_tokens(self, line: _Line, price: Price | None) -> None:
+    def _add_tokens(self, line: _Call, price: Price | None) -> None:
         for name in self.tokens:
             self.tokens[name] += getattr(line, name) or 0
         usage = Usage(input_tokens=line.input_tokens or 0, output_tokens=line.output_tokens or 0)
@@ -135,10 +140,11 @@ def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: s
     for raw in lines:
         line = _decode(raw)
         trials += 1
-        tally = tallies.get(line.model)
-        if tally is None:
-            tally = tallies[line.model] = _Tally()
-        tally.add(line, prices.get(line.model))
+        for call in (line, *line.judges):
+            tally = tallies.get(call.model)
+            if tally is None:
+                tally = tallies[call.model] = _Tally()
+            tally.add(call, prices.get(call.model))
         if line.started_at is not None:
             start = dt.datetime.fromisoformat(line.started_at).timestamp()
             spent = (line.latency_ms or 0.0) + (line.retry_ms or 0.0) + (line.queued_ms or 0.0)

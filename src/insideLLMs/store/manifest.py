@@ -1,10 +1,12 @@
 """The manifest: what a run directory holds, and the digests that prove it."""
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from insideLLMs.core.types import JsonValue
+from insideLLMs.plan import judge_id
 
 
 class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +28,15 @@ class MemberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     digest: str
     system: str | None = None
     datasets: tuple[str, ...] = ()
+
+
+def all_identities(models: Iterable[MemberSpec], probes: Iterable[MemberSpec]) -> dict[str, Mapping[str, JsonValue]]:
+    """Return the identities of models by id, and of the probes' judges by their names among the run's models."""
+    found: dict[str, Mapping[str, JsonValue]] = {model.id: model.identity for model in models}
+    for probe in probes:
+        judges = probe.identity.get("judges")
+        found.update({judge_id(probe.id, name): one for name, one in (judges or {}).items()})
+    return found
 
 
 class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

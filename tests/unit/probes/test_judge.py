@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from insideLLMs.core.errors import ArgumentError, AuthError, ServerError
+from insideLLMs.core.errors import ArgumentError, ServerError
 from insideLLMs.core.types import Example, Response
 from insideLLMs.probes import judge as judging
 from insideLLMs.probes.judge import JudgeScoredProbe
@@ -35,7 +35,8 @@ class Judge:
 def scored(*judges, answer="An answer.", expected=(), fields=None, **arguments):
     probe = JudgeScoredProbe(judges=list(judges), rubric="Is it kind?", **arguments)
     example = Example(id="1", input="Question?", expected=expected, fields=fields or {})
-    return asyncio.run(probe.score(example, Response(text=answer)))
+    asks = {name: judge.respond for name, judge in probe.judge_models().items()}
+    return asyncio.run(probe.score_with(example, Response(text=answer), asks))
 
 
 @pytest.mark.parametrize(
@@ -100,12 +101,29 @@ def test_what_is_judged_stands_between_lines_that_it_cannot_know():
     assert fence in after
 
 
-def test_a_failing_judge_is_asked_again_where_that_makes_sense():
-    answers = [ServerError("down"), '{"score": 5}']
-    answers[0].retry_after_s = 0.0
-    assert scored(Judge(lambda prompt: answers.pop(0))).passed
-    with pytest.raises(AuthError):
-        scored(Judge(AuthError("no key")))
+def test_a_judge_that_fails_fails_the_trial_once_the_others_are_done():
+    slow = Judge('{"score": 5}')
+    with pytest.raises(ServerError):
+        scored(Judge(ServerError("down")), slow)
+    assert len(slow.prompts) == 1
+
+
+def test_an_empty_answer_fails_whatever_the_threshold():
+    assert scored(Judge("{}"), answer="", threshold=1, fields={"label": False}).values == {
+        "correct": 0.0, "score": 0.0, "agrees": 1.0,
+    }  # fmt: skip
+
+
+def test_judges_are_named_by_their_models_or_as_they_are_labelled():
+    one, two = {"type": "dummy"}, {"type": "embedded", "args": {"model_name": "smollm2"}}
+    probe = JudgeScoredProbe(judges=[one, two, {**two, "id": "again"}], rubric="x")
+    assert list(probe.judge_models()) == ["dummy", "embedded/smollm2", "again"]
+
+
+def test_scoring_by_hand_says_what_asks_the_judges():
+    probe = JudgeScoredProbe(judges=Judge("{}"), rubric="x")
+    with pytest.raises(TypeError, match="await score_with"):
+        probe.score(Example(id="1", input="?"), Response(text="x"))
 
 
 @pytest.mark.parametrize(
@@ -113,6 +131,8 @@ def test_a_failing_judge_is_asked_again_where_that_makes_sense():
     [
         {"judges": {"typ": "dummy"}},
         {"judges": []},
+        {"judges": [{"type": "dummy"}, {"type": "dummy"}]},
+        {"judges": "dummy"},
         {"judges": {"type": "dummy"}, "rubric": " "},
         {"judges": {"type": "dummy"}, "scale": [5, 1]},
         {"judges": {"type": "dummy"}, "mode": "duel"},
