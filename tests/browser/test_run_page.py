@@ -4,6 +4,7 @@ import io
 import json
 import re
 
+import msgspec
 import pytest
 from playwright.sync_api import expect
 
@@ -300,3 +301,20 @@ def test_a_hundred_thousand_examples_keep_few_elements_and_reach_the_end(visit):
     assert rows(tab).count() < 60
     tab.get_by_role("searchbox").fill("is 077777")
     expect(said(tab)).to_have_text("1 of 100,000")
+
+
+def test_a_judges_agreement_with_people_and_what_is_doubtful_of_it_are_shown(visit):
+    records = [record(f"q{number:02}", values={"agrees": float(number % 5 > 0)}) for number in range(60)]
+    judged = [
+        msgspec.structs.replace(one, scores=msgspec.structs.replace(one.scores, passed=number % 2 == 0))
+        for number, one in enumerate(records)
+    ]
+    tab = visit(run_page(judged))
+    table = tab.get_by_role("group", name="Results", exact=True)
+    expect(table).to_contain_text("judge against people: kappa")
+    expect(table.get_by_role("img", name=re.compile("people: sensitivity: .*95% interval"))).to_have_count(1)
+    expect(tab.get_by_text("take its verdicts as advice")).to_have_count(0)
+    doubtful = [
+        msgspec.structs.replace(one, scores=msgspec.structs.replace(one.scores, passed=True)) for one in records
+    ]
+    expect(visit(run_page(doubtful)).get_by_text("take its verdicts as advice")).to_be_visible()

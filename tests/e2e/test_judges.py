@@ -216,3 +216,19 @@ def test_a_dry_run_names_the_judges_and_that_their_part_cannot_be_known(tmp_path
     assert done.code == 0, done.err
     assert "judge/openai/grader: unknown calls" in done.out
     assert server.requests == 0
+
+
+def test_agreement_with_labels_is_reported_and_a_weak_judge_warned_of(tmp_path, server):
+    experiment(tmp_path, server)
+    done = run(tmp_path, "out")
+    (result,) = json.loads((tmp_path / "out" / "summary.json").read_text())["results"]
+    found = result["agreement"]
+    assert (found["n"], found["accuracy"]["value"], found["kappa"]["value"]) == (40, 0.75, 0.0)
+    assert (found["sensitivity"]["value"], found["specificity"]["value"]) == (1.0, 0.0)
+    for words in ("agrees with 75.0% of 40 labels", "kappa 0.00 is below 0.6", "only 40 examples with a label"):
+        assert words in " ".join(done.out.split())
+    assert run(tmp_path, "again").code == 0
+    assert "kappa 0.00 is below 0.6" in " ".join(insidellms("diff", "out", "again", cwd=tmp_path).out.split())
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "agrees with 75.0% of 40 labels" in page
+    assert "gate on none" in page

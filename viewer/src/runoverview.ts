@@ -37,7 +37,8 @@ export function runOverview(head: RunHead): Node[] {
       ...rows,
     ),
   );
-  return [facts, parts.section(models ? "Results per model and probe" : "Results per probe", table)];
+  const doubts = head.doubts?.length ? h("ul", { class: "first" }, ...head.doubts.map((doubt) => h("li", {}, line(doubt)))) : null;
+  return [facts, parts.section(models ? "Results per model and probe" : "Results per probe", doubts, table)];
 }
 
 function results(member: MemberSummary, level: string, models: boolean, href: string): HTMLElement[] {
@@ -50,6 +51,9 @@ function results(member: MemberSummary, level: string, models: boolean, href: st
     interval,
     false,
   ]);
+  const { accuracy, kappa, sensitivity, specificity } = member.agreement ?? {};
+  for (const [name, found] of Object.entries({ accuracy, kappa, sensitivity, specificity }))
+    if (found) lines.push([`judge against people: ${name}`, decimal(found.value), found, false]);
   if (member.scored || !lines.length) lines.unshift(["passed", rate(member.passed, member.scored), member.pass_rate, true]);
   const rows = lines.map(([name, value, interval, share], place) =>
     h(

@@ -52,6 +52,14 @@ export interface Failure {
   message: string;
 }
 
+export interface Agreement {
+  n: number;
+  accuracy: Interval;
+  kappa: Interval | null;
+  sensitivity: Interval | null;
+  specificity: Interval | null;
+  corrected_pass_rate: number | null;
+}
 export interface MemberSummary {
   model: string;
   probe: string;
@@ -63,6 +71,7 @@ export interface MemberSummary {
   pass_rate: Interval | null;
   scores: Record<string, Interval>;
   usage: Usage;
+  agreement?: Agreement;
 }
 export interface Summary {
   run_id: string;
@@ -180,6 +189,7 @@ interface Shared {
 export interface RunHead extends Shared {
   kind: "run";
   manifest: Manifest;
+  doubts?: string[];
   summary: Summary;
   score_names: string[];
   price_source?: string | null; // where the page was made with telemetry

@@ -14,9 +14,11 @@ from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.statistics.assess import Assessment
+from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
 from insideLLMs.core.types import GateSpec, JsonValue
-from insideLLMs.store.directory import CONFIG, RECORDS, read_lines, read_manifest
+from insideLLMs.report import wording
+from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, MemberSpec
 
 
@@ -118,7 +120,12 @@ def compare_runs(
         basis = replace(basis, quantities=measure_quantities(paths, new, comparison.models, spec))
     comparison = msgspec.structs.replace(
         comparison,
-        warnings=(*comparison.warnings, *_probes_that_differ(paths[-1], new[-1]), *_stopped_early(new[-1])),
+        warnings=(
+            *comparison.warnings,
+            *_probes_that_differ(paths[-1], new[-1]),
+            *_stopped_early(new[-1]),
+            *_doubts(new[-1]),
+        ),
     )
     return Judged(
         comparison=comparison,
@@ -198,6 +205,17 @@ def _probes_that_differ(baseline: Path, candidate: Path) -> tuple[str, ...]:
     if not moved:
         return ()
     return (f"set up differently in the two runs, so their scores may differ for that: {', '.join(moved)}",)
+
+
+def _doubts(path: Path) -> tuple[str, ...]:
+    """Say which probes' verdicts come from judges that agree too little with people."""
+    try:
+        summary = msgspec.to_builtins(msgspec.json.decode((path / SUMMARY).read_bytes(), type=Summary))
+    except (OSError, msgspec.MsgspecError) as error:
+        raise RunDirectoryError(
+            f"{path / SUMMARY} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {path}"
+        ) from error
+    return tuple(wording.doubts(summary))
 
 
 def _stopped_early(candidate: Path) -> tuple[str, ...]:

@@ -5,14 +5,18 @@ examples as the sample: the repeats of an example are averaged first, because th
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from insideLLMs.compare.statistics.distributions import t_quantile
 from insideLLMs.compare.statistics.intervals import wilson
+from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality, kappa_interval
 from insideLLMs.core.types import ResultStatus, Usage
 
+AGREES = "agrees"
+"""The score that says whether a verdict is that of the person who labelled the example."""
 SUMMARY_FORMAT = "insidellms/summary/1"
 
 
@@ -25,8 +29,27 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     n: int
 
 
+class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a judge's verdicts agree with the human `label` of the `n` examples that have one.
+
+    `sensitivity` is the share of what a person passes that the judge passes, `specificity` that of what a person
+    fails that it fails; `corrected_pass_rate` is the pass rate of all examples, less what the judge's errors make
+    of it. None where the labels, or the verdicts, are all one and the same.
+    """
+
+    n: int
+    accuracy: Interval
+    kappa: Interval | None
+    sensitivity: Interval | None
+    specificity: Interval | None
+    corrected_pass_rate: float | None
+
+
 class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model on one probe. `trials` = the sum of `statuses`; `scored` of them have a verdict, `passed` pass."""
+    """One model on one probe. `trials` = the sum of `statuses`; `scored` of them have a verdict, `passed` pass.
+
+    `agreement` is there where scores say whether the verdict `agrees` with a person's.
+    """
 
     model: str
     probe: str
@@ -38,6 +61,7 @@ class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pass_rate: Interval | None
     scores: dict[str, Interval]
     usage: Usage
+    agreement: Agreement | msgspec.UnsetType = msgspec.UNSET
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,8 +124,10 @@ class _Member(msgspec.Struct):
     scored: int = 0
     passed: int = 0
     verdicts: _Mean = msgspec.field(default_factory=_Mean)
-    scores: dict[str, _Mean] = msgspec.field(default_factory=dict)
-    usage: dict[str, int] = msgspec.field(default_factory=dict)
+    scores: dict[str, _Mean] = {}
+    usage: dict[str, int] = {}
+    verdict_pairs: list[Verdicts] = []
+    labelled: Counter[Verdicts] = msgspec.field(default_factory=Counter)
 
     def add(self, record: _Record) -> None:
         if (record.dataset, record.example_id) != self.example:
@@ -123,6 +149,8 @@ class _Member(msgspec.Struct):
             self.scored += 1
             self.passed += scores.passed
             self.verdicts.open.append(float(scores.passed))
+            if AGREES in scores.values:
+                self.verdict_pairs.append(_verdict_pair(passed=scores.passed, agrees=scores.values[AGREES] == 1.0))
         for name, value in scores.values.items():
             self.scores.setdefault(name, _Mean()).open.append(value)
 
@@ -130,6 +158,16 @@ class _Member(msgspec.Struct):
         self.verdicts.close()
         for mean in self.scores.values():
             mean.close()
+        if self.verdict_pairs:
+            self.labelled[Verdicts(*map(sum, zip(*self.verdict_pairs, strict=True)))] += 1
+            self.verdict_pairs.clear()
+
+
+def _verdict_pair(*, passed: bool, agrees: bool) -> Verdicts:
+    label = passed if agrees else not passed
+    return Verdicts(
+        both=label and passed, person=label and not passed, judge=passed and not label, neither=not (label or passed)
+    )
 
 
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
@@ -182,7 +220,41 @@ def _close(
             name: _t_interval(mean, level, ranges.get(name, (0.0, 1.0))) for name, mean in sorted(member.scores.items())
         },
         usage=Usage(**member.usage),
+        agreement=_agreement(member, level) if member.labelled else msgspec.UNSET,
     )
+
+
+def _agreement(member: _Member, level: float) -> Agreement:
+    labelled = member.labelled
+    quality = judge_quality(labelled)
+    limits = kappa_interval(labelled, level=level) or (None, None)
+    accuracy = _share(labelled, ("both", "neither"), ("person", "judge"), level)
+    assert accuracy is not None
+    return Agreement(
+        n=quality.n,
+        accuracy=accuracy,
+        kappa=None
+        if quality.kappa is None
+        else Interval(value=quality.kappa, low=limits[0], high=limits[1], n=quality.n),
+        sensitivity=_share(labelled, ("both",), ("person",), level),
+        specificity=_share(labelled, ("neither",), ("judge",), level),
+        corrected_pass_rate=quality.correct(member.verdicts.total / member.verdicts.n),
+    )
+
+
+def _share(labelled: Labelled, right: tuple[str, ...], wrong: tuple[str, ...], level: float) -> Interval | None:
+    """Return how often a verdict is right, over the examples that could have one of these; None if there are none."""
+    total, n = 0.0, 0
+    for verdicts, count in sorted(labelled.items()):
+        hits = sum(getattr(verdicts, name) for name in right)
+        misses = sum(getattr(verdicts, name) for name in wrong)
+        if hits + misses:
+            total += count * hits / (hits + misses)
+            n += count
+    if not n:
+        return None
+    low, high = wilson(total, n, level=level)
+    return Interval(value=total / n, low=low, high=high, n=n)
 
 
 def _rate(mean: _Mean, level: float) -> Interval:

@@ -63,7 +63,9 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
     closing = f"{wording.many(trials, 'trial')}, {summary['statuses'].get('success', 0):,} answered"
     if any(result["examples"] < result["trials"] for result in summary["results"]):
         closing += f"; intervals take the examples (up to {examples:,}) as the sample, not the repeats"
-    return _draw([table, _plain(""), *(_plain(line) for line in scores), _plain(closing)], width=width, color=color)
+    doubtful = [_styled(f"warning: {doubt}", _WARN) for doubt in wording.doubts(summary)]
+    lines = [*(_plain(line) for line in scores), *doubtful, _plain(closing)]
+    return _draw([table, _plain(""), *lines], width=width, color=color)
 
 
 def _score_lines(result: Mapping[str, Any], level: str) -> Iterable[str]:
@@ -74,6 +76,8 @@ def _score_lines(result: Mapping[str, Any], level: str) -> Iterable[str]:
         within = f", {level} interval {spread}" if spread != "–" else ""
         where = f"{result['probe']} · {result['model']}"
         yield f"{where}: {name} {score['value']:.4g} (n={score['n']:,}{within})"
+    if "agreement" in result:
+        yield f"{result['probe']} · {result['model']}: {wording.agreement(result['agreement'], level)}"
 
 
 def render_comparison(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from insideLLMs.compare.statistics.judges import MIN_KAPPA, MIN_LABELLED
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
@@ -99,3 +100,40 @@ def told(answer: Answer | None) -> str:
     if answer.status != "success":
         return f"({words(answer.status)}) {answer.failure or ''}".rstrip()
     return "\n".join(part for part in (answer.text, answer.tool_calls) if part) or "(empty answer)"
+
+
+def agreement(found: Mapping[str, Any], level: str) -> str:
+    """Write how a judge agrees with the people who labelled its examples."""
+    parts = [f"agrees with {found['accuracy']['value']:.1%} of {many(found['n'], 'label')}"]
+    for name in ("kappa", "sensitivity", "specificity"):
+        value = found[name]
+        spread = (
+            ""
+            if value is None or value["low"] is None
+            else f" ({level} interval {value['low']:.2f} to {value['high']:.2f})"
+        )
+        parts.append(f"{name} {'–' if value is None else format(value['value'], '.2f')}{spread}")
+    corrected = found["corrected_pass_rate"]
+    return ", ".join(parts) + ("" if corrected is None else f"; pass rate less its errors {corrected:.1%}")
+
+
+def doubts(summary: Mapping[str, Any]) -> list[str]:
+    """Say which of a summary's verdicts are advice rather than a measure, and why: its judge agrees too little."""
+    return [
+        f"{result['probe']} · {result['model']}: {doubt}"
+        for result in summary["results"]
+        if "agreement" in result
+        for doubt in _doubts(result["agreement"])
+    ]
+
+
+def _doubts(found: Mapping[str, Any]) -> list[str]:
+    kappa = found["kappa"]
+    told = []
+    if found["n"] < MIN_LABELLED:
+        told.append(f"only {many(found['n'], 'example')} with a label, at least {MIN_LABELLED} are needed to know it")
+    if kappa is None:
+        told.append("kappa cannot be had where all labels and verdicts are the same")
+    elif kappa["value"] < MIN_KAPPA:
+        told.append(f"kappa {kappa['value']:.2f} is below {MIN_KAPPA}: take its verdicts as advice, and gate on none")
+    return told

@@ -9,9 +9,10 @@ from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Scores, Usage
 
 
-def line(example, passed, *, repeat=0, status=ResultStatus.SUCCESS, score=None):
+def line(example, passed, *, repeat=0, status=ResultStatus.SUCCESS, score=None, agrees=None):
     answered = status is ResultStatus.SUCCESS
     values = {"correct": float(bool(passed))} if score is None else {"f1": score}
+    values |= {} if agrees is None else {"agrees": float(agrees)}
     return canonical.line(
         Record(
             probe="p",
@@ -72,3 +73,46 @@ def test_a_rate_of_none_or_all_reaches_its_limit_and_is_never_certain(passed, li
 def test_a_run_without_records_sums_to_nothing():
     summary = summarise([], run_id="r")
     assert (summary.trials, summary.results) == (0, ())
+
+
+def judged(both, person, judge, neither, *, repeats=1):
+    """Lines of a judge's verdicts: so many of each kind, in the order of Verdicts."""
+    kinds = [(True, True)] * both + [(False, False)] * person + [(True, False)] * judge + [(False, True)] * neither
+    return [
+        line(f"{number:03}", passed, repeat=repeat, agrees=agrees)
+        for number, (passed, agrees) in enumerate(kinds)
+        for repeat in range(repeats)
+    ]
+
+
+def test_a_judges_agreement_with_labels_is_summed_up():
+    (result,) = summarise(judged(40, 10, 5, 45), run_id="r").results
+    found = result.agreement
+    assert (found.n, found.accuracy.value) == (100, 0.85)
+    assert (found.sensitivity.value, found.sensitivity.n) == (0.8, 50)
+    assert (found.specificity.value, found.specificity.n) == (0.9, 50)
+    assert found.kappa.value == pytest.approx(0.7)
+    assert found.kappa.low < 0.7 < found.kappa.high
+    assert found.corrected_pass_rate == pytest.approx(0.5)
+    low, high = proportion_confint(40, 50, method="wilson")
+    assert (found.sensitivity.low, found.sensitivity.high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_agreement_takes_the_examples_as_the_sample():
+    once, thrice = (summarise(judged(20, 5, 5, 20, repeats=n), run_id="r").results[0].agreement for n in (1, 3))
+    assert once == thrice
+
+
+def test_what_has_no_labels_has_no_agreement_in_its_file():
+    assert b"agreement" not in canonical.pretty(summarise([line("1", passed=True)], run_id="r"))
+
+
+def test_only_labelled_examples_count_for_agreement_and_all_for_the_rate():
+    (result,) = summarise([*judged(10, 0, 0, 10), *(line(f"x{i}", passed=True) for i in range(5))], run_id="r").results
+    assert (result.agreement.n, result.scored) == (20, 25)
+    assert result.agreement.corrected_pass_rate == pytest.approx(0.6)
+
+
+def test_labels_of_one_kind_leave_out_what_they_cannot_tell():
+    found = summarise(judged(20, 0, 0, 0), run_id="r").results[0].agreement
+    assert (found.accuracy.value, found.kappa, found.specificity) == (1.0, None, None)

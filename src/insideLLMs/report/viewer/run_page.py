@@ -118,6 +118,8 @@ def write_run_page(
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **gathered.head()}
         if measured is not None:
             head["price_source"] = measured.price_source
+        if doubts := wording.doubts(summary):
+            head["doubts"] = doubts
         plain = _plain(manifest, summary)
         out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
 
@@ -129,6 +131,10 @@ def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     facts = [("run", str(manifest["run_id"])), ("trials", f"{told}; not answered: {wording.unanswered(statuses)}")]
     yield from table("The run", ("what", "value"), facts)
     yield from table("Results", ("model", "probe", "passed", f"{level} interval", "not answered"), _results(summary))
+    judged = [result for result in summary["results"] if "agreement" in result]
+    if judged:
+        agreements = ((one["model"], one["probe"], wording.agreement(one["agreement"], level)) for one in judged)
+        yield from table("Judges against people", ("model", "probe", "agreement"), agreements)
 
 
 def _results(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -3,7 +3,7 @@ import random
 import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from insideLLMs.compare.statistics.judges import JudgeQuality, judge_quality
+from insideLLMs.compare.statistics.judges import JudgeQuality, Verdicts, judge_quality, kappa_interval
 from insideLLMs.compare.statistics.text_drift import text_drift
 
 WORDS = ["the", "model", "answers", "in", "plain", "words", "then", "stops", "or", "goes", "on", "with", "more"]
@@ -40,24 +40,55 @@ def test_empty_answers_can_be_compared():
     assert text_drift([(["", ""], ["words", "words"])] * 8).p < 0.01
 
 
+def labelled(both, person, judge, neither):
+    """Examples of one trial each."""
+    return dict(zip((Verdicts(both=1), Verdicts(person=1), Verdicts(judge=1), Verdicts(neither=1)),
+                    (both, person, judge, neither), strict=True))  # fmt: skip
+
+
 def test_a_judge_is_measured_against_human_labels():
-    pairs = [(True, True)] * 40 + [(True, False)] * 10 + [(False, False)] * 45 + [(False, True)] * 5
-    found = judge_quality(pairs)
-    assert (found.sensitivity, found.specificity) == (0.8, 0.9)
+    found = judge_quality(labelled(40, 10, 5, 45))
+    assert (found.n, found.sensitivity, found.specificity) == (100, 0.8, 0.9)
     assert found.kappa == pytest.approx(cohens_kappa([[40, 10], [5, 45]], return_results=False))
-    assert found.is_reliable
     assert found.attenuation == pytest.approx(0.7)
     assert found.correct(0.45) == pytest.approx(0.5)
 
 
 def test_a_judge_no_better_than_chance_corrects_nothing():
-    found = judge_quality([(True, True), (True, False), (False, True), (False, False)] * 20)
-    assert not found.is_reliable
+    found = judge_quality(labelled(20, 20, 20, 20))
+    assert found.kappa == 0
     assert found.attenuation is None
     assert found.correct(0.5) is None
 
 
-def test_too_few_or_one_sided_labels_are_not_reliable():
-    assert judge_quality([]) == JudgeQuality(n=0, sensitivity=None, specificity=None, kappa=None)
-    assert judge_quality([(True, True)] * 60).specificity is None
-    assert not judge_quality([(True, True), (False, False)] * 20).is_reliable
+def test_one_sided_labels_measure_one_side():
+    assert judge_quality({}) == JudgeQuality(n=0, sensitivity=None, specificity=None, kappa=None)
+    assert judge_quality(labelled(60, 0, 0, 0)) == JudgeQuality(n=60, sensitivity=1.0, specificity=None, kappa=None)
+    assert kappa_interval(labelled(60, 0, 0, 0)) is None
+    assert kappa_interval(labelled(30, 0, 0, 30)) is None
+
+
+@pytest.mark.parametrize("table", [(40, 10, 5, 45), (80, 4, 6, 30), (30, 22, 18, 30)])
+def test_the_interval_of_kappa_is_near_the_asymptotic_one(table):
+    low, high = kappa_interval(labelled(*table))
+    oracle = cohens_kappa([[table[0], table[1]], [table[2], table[3]]])
+    assert (low, high) == pytest.approx((oracle.kappa_low, oracle.kappa_upp), abs=0.02)
+
+
+def test_repeats_of_an_example_do_not_narrow_the_interval():
+    once = labelled(40, 10, 5, 45)
+    five = {Verdicts(*(5 * part for part in one)): count for one, count in once.items()}
+    assert kappa_interval(five) == pytest.approx(kappa_interval(once))
+
+
+def test_the_interval_of_kappa_covers_the_truth_as_often_as_it_says():
+    source = random.Random(3)
+    kinds = [Verdicts(both=1), Verdicts(person=1), Verdicts(judge=1), Verdicts(neither=1)]
+    shares = (0.45, 0.1, 0.1, 0.35)
+    truth = Verdicts(45, 10, 10, 35).kappa
+    hits = 0
+    for _ in range(400):
+        drawn = source.choices(kinds, shares, k=60)
+        low, high = kappa_interval({kind: drawn.count(kind) for kind in kinds})
+        hits += low <= truth <= high
+    assert 0.92 <= hits / 400 <= 0.98
