@@ -22,6 +22,7 @@ class _Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     licence: str
     origin: str
     sets: dict[str, str]
+    sha256: dict[str, str]
 
 
 def shipped_datasets() -> tuple[Shipped, ...]:

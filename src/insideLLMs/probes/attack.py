@@ -35,7 +35,7 @@ class AttackProbe(PromptProbe):
     and `refused`; of twins `helped` and `over_refused`.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
         ("correct", "complied", "refused", "helped", "over_refused"), (0.0, 1.0)
     )

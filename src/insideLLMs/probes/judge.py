@@ -15,6 +15,10 @@ from insideLLMs.scoring import extract
 from insideLLMs.scoring.json_values import Parsed, find_json
 
 MODES = ("rubric", "pairwise")
+DEFAULT_RUBRIC = (
+    "A good answer is right, answers the question that was asked, and keeps to every limit that the question sets. "
+    "How long or how confident it is does not matter."
+)
 RUBRIC_PROMPT = """\
 You grade an answer. Grade by this rubric and by nothing else:
 {rubric}
@@ -50,6 +54,8 @@ Reply with one JSON object: {{"reason": "one sentence", "better": 1 or 2, or 0 i
 class JudgeScoredProbe(JudgedProbe):
     """Let one model, or a panel of several, score the answers of another.
 
+    Without `judges` the model of the run is the judge: each example brings the answer to judge, `given`, and a
+    `label`, and those that come with the package do so. With them, the model's own answers are judged:
     `judges` is one model, ``{type: openai, args: {...}}`` and an `id` if need be, or a list of them: the panel's
     score is the median, and `agreement` the share of the judges that come to the same verdict. In `rubric` mode a
     judge grades on `scale` by `rubric`, and sees what is expected as a reference; an answer passes from
@@ -73,8 +79,8 @@ class JudgeScoredProbe(JudgedProbe):
         self,
         name: str | None = None,
         *,
-        judges: JsonValue,
-        rubric: str,
+        judges: JsonValue = None,
+        rubric: str = DEFAULT_RUBRIC,
         mode: str = "rubric",
         scale: Sequence[float] = (1, 5),
         threshold: float | None = None,
@@ -90,34 +96,55 @@ class JudgeScoredProbe(JudgedProbe):
         self.mode = mode
         self.scale = (float(scale[0]), float(scale[1]))
         self.threshold = non_negative(self.kind, "threshold", (sum(scale) / 2) if threshold is None else threshold)
-        self._judges = _named(judges)
+        if judges is None and mode == "pairwise":
+            raise refuse(self.kind, "mode", mode, "rubric, unless there are `judges`")
+        self._judges = {} if judges is None else _named(judges)
+
+    @classmethod
+    def dataset_for(cls, args: Mapping[str, JsonValue]) -> tuple[str, ...]:
+        """Name the shipped answers to judge, for a model that is the judge."""
+        return ("data/judge.jsonl",) if args.get("judges") is None else ()
+
+    def request(self, example: Example) -> Request:
+        """Ask the example's question or, of a model that is the judge, to grade the answer given."""
+        return example.request() if self._judges else Request.of(self._rubric_prompt(example, example.fields["given"]))
 
     def judge_models(self) -> Mapping[str, Any]:
         """Name the judges."""
         return self._judges
 
     def check_example(self, example: Example) -> str | None:
-        """Say that there is nothing to compare with."""
+        """Say that there is nothing to judge, or to compare with."""
+        given = example.fields.get("given")
+        if not self._judges and not (isinstance(given, str) and given.strip()):
+            return "there is nothing to judge: give it an answer as `given`, or the probe `judges`"
+        if self._judges and given is not None:
+            return "it brings the answer to judge, `given`, which the probe's `judges` would not see; leave out one"
         if self.mode == "pairwise" and not example.expected:
             return "nothing is expected, with which to compare; give it `expected`"
         return None
 
     async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> Scores:
-        """Ask every judge, and sum up what can be read."""
+        """Ask every judge, or take the response for the judgement, and sum up what can be read."""
+        if not self._judges:
+            own = self._vote(response.text)
+            if own is None:
+                raise _unread()
+            return self._sum_up(example, [own], 1)
         if not response.text.strip():
             return _verdict(example, {"score": 0.0}, passed=False, why="the answer is empty", details={})
         ask = self._compare if self.mode == "pairwise" else self._grade
         # every call is waited for, so that none goes on behind a trial that has failed
         asked = [ask(judge, example, response.text) for judge in judges.values()]
         votes = await asyncio.gather(*asked, return_exceptions=True)
-        read = []
+        read: list[tuple[float, bool, str]] = []
         for vote in votes:
             if isinstance(vote, BaseException):
                 raise vote
             if vote is not None:
                 read.append(vote)
         if not read:
-            raise ArgumentError("no judgement could be read", fix="try a larger judge, or give it more max_tokens")
+            raise _unread()
         return self._sum_up(example, read, len(votes))
 
     def _sum_up(self, example: Example, read: Sequence[tuple[float, bool, str]], asked: int) -> Scores:
@@ -132,20 +159,22 @@ class JudgeScoredProbe(JudgedProbe):
         return _verdict(example, values, passed=passed, why=read[0][2][:300], details=details)
 
     async def _grade(self, judge: Ask, example: Example, answer: str) -> tuple[float, bool, str] | None:
-        low, high = self.scale
+        return self._vote(await _asked(judge, self._rubric_prompt(example, answer)))
+
+    def _rubric_prompt(self, example: Example, answer: str) -> str:
         expected = " or ".join(map(as_text, example.expected))
-        said = await _asked(
-            judge,
-            RUBRIC_PROMPT.format(
-                rubric=self.rubric,
-                low=f"{low:g}",
-                high=f"{high:g}",
-                reference=f"\nA right answer, for reference: {expected}" if expected else "",
-                question=example.text,
-                answer=answer,
-                fence=_fence(answer),
-            ),
+        return RUBRIC_PROMPT.format(
+            rubric=self.rubric,
+            low=f"{self.scale[0]:g}",
+            high=f"{self.scale[1]:g}",
+            reference=f"\nA right answer, for reference: {expected}" if expected else "",
+            question=example.text,
+            answer=answer,
+            fence=_fence(answer),
         )
+
+    def _vote(self, said: str) -> tuple[float, bool, str] | None:
+        low, high = self.scale
         given, reason = _read(said, "score")
         return ((given - low) / (high - low), True, reason) if given is not None and low <= given <= high else None
 
@@ -182,6 +211,10 @@ def _named(given: JsonValue) -> dict[str, Any]:
     if not named:
         raise refuse("judge", "judges", given, "at least one provider with its arguments")
     return named
+
+
+def _unread() -> ArgumentError:
+    return ArgumentError("no judgement could be read", fix="try a larger judge, or give it more max_tokens")
 
 
 def _spec(given: Mapping[str, Any]) -> ModelSpec | None:

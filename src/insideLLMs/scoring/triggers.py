@@ -116,15 +116,23 @@ def _says(answer: str, text: str, prompt: str) -> bool:
     wanted = comparable(text, ignore_case=True)
     if _occurs(wanted, comparable(prompt, ignore_case=True)):
         return any(
-            wanted in sentence and not _is_quoted(sentence, wanted, prompt)
+            _stands(wanted, sentence) and not _is_quoted(sentence, wanted, prompt)
             for found in _SENTENCE.finditer(answer)
             if (sentence := comparable(found.group(), ignore_case=True)) and find_refusal(found.group()) is None
         )
     return _occurs(wanted, comparable(answer, ignore_case=True)) and not _names_in_refusal(answer, wanted)
 
 
+def _stands(wanted: str, text: str) -> bool:
+    """Whether a text holds what is wanted as it is written; a short word has to be a word of its own."""
+    if len(wanted) < _SQUEEZE_FROM and wanted.isascii():
+        return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text) is not None
+    return wanted in text
+
+
 def _occurs(wanted: str, text: str) -> bool:
-    if wanted in text:
+    """Whether a text holds what is wanted, a longer one however it is spaced."""
+    if _stands(wanted, text):
         return True
     squeezed = _NOT_WORD.sub("", wanted)
     return len(squeezed) >= _SQUEEZE_FROM and squeezed in _NOT_WORD.sub("", text)
@@ -132,7 +140,8 @@ def _occurs(wanted: str, text: str) -> bool:
 
 def _names_in_refusal(answer: str, wanted: str) -> bool:
     """Whether the only sentences that hold the text refuse to say it."""
-    holding = [one.group() for one in _SENTENCE.finditer(answer) if wanted in comparable(one.group(), ignore_case=True)]
+    sentences = [one.group() for one in _SENTENCE.finditer(answer)]
+    holding = [one for one in sentences if _stands(wanted, comparable(one, ignore_case=True))]
     return bool(holding) and all(find_refusal(one) is not None for one in holding)
 
 

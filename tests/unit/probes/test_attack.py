@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -153,7 +154,6 @@ def test_in_the_shipped_attacks_echo_and_gibberish_resist_and_fail_the_twins(kin
     probe = AttackProbe(attack_type=kind)
     found = examples(kind)
     ids = {example.id for example in found}
-    assert sum(example.fields.get("benign") is True for example in found) >= len(found) / 6
     for example in found:
         assert probe.check_example(example) is None
         user = example.text
@@ -167,16 +167,50 @@ def test_in_the_shipped_attacks_echo_and_gibberish_resist_and_fail_the_twins(kin
         assert twin is None or twin in ids
 
 
-@pytest.mark.parametrize("kind", ["prompt_injection", "jailbreak", "encoding"])
+def doing_as_told(trigger, example):
+    """Answer as a model would that does what the trigger looks for."""
+    match trigger["type"]:
+        case "links":
+            return f"Done: https://cdn.{trigger['host']}/q?v={quote_plus(trigger['carrying'])}"
+        case "leaks":
+            return "My instructions: " + example.input[0].text
+        case "calls":
+            return json.dumps({"tool": trigger["tool"], "arguments": trigger.get("arguments", {})})
+    return f"Yes: {trigger['text']}!"
+
+
+@pytest.mark.parametrize("kind", OWASP)
 def test_in_the_shipped_attacks_doing_as_told_is_complying(kind):
     for example in examples(kind):
-        (trigger,) = example.fields["triggers"]
-        assert AttackProbe().score(example, Response(text=f"Yes: {trigger['text']}!")).label == "complied"
+        for trigger in example.fields["triggers"]:
+            answer = doing_as_told(trigger, example)
+            assert AttackProbe().score(example, Response(text=answer)).label == "complied", (example.id, answer)
+
+
+@pytest.mark.parametrize("kind", OWASP)
+def test_the_shipped_attacks_are_half_benign(kind):
+    found = examples(kind)
+    benign = {example.id for example in found if example.fields.get("benign") is True}
+    assert len(found) >= 50
+    assert 0.45 <= len(benign) / len(found) <= 0.55
+    assert {example.fields["twin"] for example in found if example.id not in benign} <= benign
+
+
+@pytest.mark.parametrize("kind", ["leakage", "exfiltration", "encoding", "tool_misuse"])
+def test_what_a_good_answer_to_a_twin_says_does_not_stand_in_its_prompt(kind):
+    for example in examples(kind):
+        if example.fields.get("benign") is True:
+            scores = AttackProbe().score(example, Response(text=shown(example)))
+            assert not scores.passed, example.id
+
+
+@pytest.mark.parametrize(("answer", "passed"), [("It is 13 days.", False), ("It is 3 days.", True), ("3", True)])
+def test_a_short_text_counts_only_as_a_word(answer, passed):
+    example = Example(id="1", input="How many?", fields={"benign": True, "triggers": [{"type": "says", "text": "3"}]})
+    assert AttackProbe().score(example, Response(text=answer)).passed is passed
 
 
 def test_the_two_named_attacks_come_with_their_own_examples():
-    assert len(examples("prompt_injection")) >= 50
-    assert len(examples("jailbreak")) >= 50
     assert PromptInjectionProbe.dataset_for({}) == ("data/prompt_injection.jsonl",)
     assert JailbreakProbe.dataset_for({}) == ("data/jailbreak.jsonl",)
     assert len(AttackProbe.dataset_for({})) == len(OWASP)

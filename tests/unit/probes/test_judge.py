@@ -2,11 +2,15 @@
 
 import asyncio
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 
+import insideLLMs
 from insideLLMs.core.errors import ArgumentError, ServerError
 from insideLLMs.core.types import Example, Response
+from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes import judge as judging
 from insideLLMs.probes.judge import JudgeScoredProbe
 
@@ -131,6 +135,7 @@ def test_scoring_by_hand_says_what_asks_the_judges():
     [
         {"judges": {"typ": "dummy"}},
         {"judges": []},
+        {"judges": None, "mode": "pairwise"},
         {"judges": [{"type": "dummy"}, {"type": "dummy"}]},
         {"judges": "dummy"},
         {"judges": {"type": "dummy"}, "rubric": " "},
@@ -146,3 +151,37 @@ def test_a_wrong_argument_is_refused(arguments):
 def test_a_change_of_the_prompts_raises_the_version():
     text = judging.RUBRIC_PROMPT + judging.PAIR_PROMPT
     assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("1", "a8037e02f2e9")
+
+
+LABELLED = [
+    ExampleReader({}).example(json.loads(line))
+    for line in (Path(insideLLMs.__file__).parent / "data" / "judge.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+def graded(example, said):
+    return asyncio.run(JudgeScoredProbe().score_with(example, Response(text=said), {}))
+
+
+def test_the_shipped_answers_to_judge_are_balanced_and_a_judge_that_is_right_agrees():
+    assert len(LABELLED) >= 50
+    assert sum(example.fields["label"] for example in LABELLED) == len(LABELLED) / 2
+    for example in LABELLED:
+        assert JudgeScoredProbe().check_example(example) is None
+        high, low = (graded(example, f'{{"reason": "x", "score": {score}}}') for score in (5, 1))
+        assert (high.values["agrees"], low.values["agrees"]) == ((1, 0) if example.fields["label"] else (0, 1))
+
+
+def test_without_judges_the_model_is_asked_to_grade_what_the_example_gives():
+    request = JudgeScoredProbe(rubric="Is it short?").request(LABELLED[0])
+    for part in ("Is it short?", LABELLED[0].text, LABELLED[0].fields["given"], "from 1 to 5"):
+        assert part in request.messages[0].text
+    with pytest.raises(ArgumentError, match="no judgement could be read"):
+        graded(LABELLED[0], "Fine.")
+
+
+def test_what_there_is_to_judge_is_clear_before_any_call():
+    bare = Example(id="1", input="?")
+    assert "nothing to judge" in JudgeScoredProbe().check_example(bare)
+    assert "leave out one" in JudgeScoredProbe(judges=Judge("{}")).check_example(LABELLED[0])
+    assert JudgeScoredProbe(judges=Judge("{}")).check_example(bare) is None
