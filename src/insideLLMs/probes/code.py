@@ -315,7 +315,7 @@ def _why_ended(done: Execution) -> tuple[str, str]:
         return "timeout", "the program used up its time"
     if done.ended is Ended.OUTPUT:
         return "output", "the program wrote too much"
-    if "MemoryError" in last:
+    if done.ended is Ended.MEMORY or "MemoryError" in last:
         return "memory", "the program used up its memory"
     if done.ended is Ended.KILLED:
         return "error", f"the program was killed by signal {-done.status}"

@@ -29,25 +29,29 @@ if TYPE_CHECKING:
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 1, 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 4, 24, 38, 22
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER = 1, 24, 38, 22, 36
 NOBODY = 65534
 REPORT = 3
 _SYS: dict[str, dict[str, int]] = {
-    "x86_64": {"pivot_root": 155, "mount_setattr": 442, "seccomp_arch": 0xC000003E},
-    "aarch64": {"pivot_root": 41, "mount_setattr": 442, "seccomp_arch": 0xC00000B7},
+    "x86_64": {"place": 0, "clone": 56, "seccomp_arch": 0xC000003E},
+    "aarch64": {"place": 1, "clone": 220, "seccomp_arch": 0xC00000B7},
 }
-# what a program has no business with: other processes, mounts, keys, tracing, kernel interfaces with a history
-_DENIED: dict[str, tuple[int, ...]] = {
-    "x86_64": (
-        57, 58, 101, 155, 161, 165, 166, 167, 168, 169, 175, 176, 246, 248, 249, 250, 272, 298, 303, 304, 308, 310,
-        311, 312, 313, 320, 321, 323, 425, 426, 427, 428, 429, 430, 431, 432, 433, 434, 438, 442,
-    ),
-    "aarch64": (
-        39, 40, 41, 51, 97, 104, 105, 106, 117, 217, 218, 219, 224, 225, 241, 264, 265, 268, 270, 271, 272, 273, 280,
-        282, 294, 425, 426, 427, 428, 429, 430, 431, 432, 433, 434, 438, 442,
-    ),
+# what a program has no business with: other processes, mounts, keys, tracing, kernel interfaces with a history, and
+# memory that no limit of a process counts (System V's, message queues, nameless files); -1 is a call that an
+# architecture does not have
+_DENIED = {
+    "add_key": (248, 217), "bpf": (321, 280), "chroot": (161, 51), "delete_module": (176, 106),
+    "finit_module": (313, 273), "fork": (57, -1), "fsconfig": (431, 431), "fsmount": (432, 432), "fsopen": (430, 430),
+    "fspick": (433, 433), "init_module": (175, 105), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425), "kcmp": (312, 272), "kexec_file_load": (320, 294), "kexec_load": (246, 104),
+    "keyctl": (250, 219), "memfd_create": (319, 279), "memfd_secret": (447, 447), "mount": (165, 40),
+    "mount_setattr": (442, 442), "move_mount": (429, 429), "mq_open": (240, 180), "msgget": (68, 186),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "open_tree": (428, 428),
+    "perf_event_open": (298, 241), "pidfd_getfd": (438, 438), "pidfd_open": (434, 434), "pivot_root": (155, 41),
+    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "ptrace": (101, 117), "reboot": (169, 142),
+    "request_key": (249, 218), "semget": (64, 190), "setns": (308, 268), "shmget": (29, 194), "swapoff": (168, 225),
+    "swapon": (167, 224), "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282), "vfork": (58, -1),
 }  # fmt: skip
-_CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE3 = 435
 _CLONE_THREAD = 0x10000
 _EPERM, _ENOSYS = 1, 38
@@ -63,6 +67,11 @@ def check(result: int, what: str) -> None:
     """Raise JailError with the system's reason if a call failed."""
     if result == -1:
         raise JailError(f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def number_of(name: str) -> int:
+    """Return the number of a system call on this machine."""
+    return _DENIED[name][_SYS[platform.machine()]["place"]]
 
 
 def enter_namespaces(*, root: bool) -> None:
@@ -95,7 +104,7 @@ def build_root(orders: Orders) -> None:
     os.mkdir(scratch)
     mount("tmpfs", scratch, "tmpfs", MS_NOSUID | MS_NODEV, f"size={orders['scratch_bytes']},nr_inodes=4096,mode=777")
     os.mkdir(f"{new}/old")
-    check(libc.syscall(_SYS[platform.machine()]["pivot_root"], new.encode(), f"{new}/old".encode()), "pivot_root")
+    check(libc.syscall(number_of("pivot_root"), new.encode(), f"{new}/old".encode()), "pivot_root")
     os.chdir("/")
     check(libc.umount2(b"/old", MNT_DETACH), "cannot leave the host's files")
     os.rmdir("/old")
@@ -112,7 +121,7 @@ def bind(source: str, target: str, *, writable: bool = False) -> None:
     mount(source, target, None, MS_BIND | MS_REC)
     if not writable:
         read_only = struct.pack("=QQQQ", 1 | 2, 0, 0, 0)  # read-only, no set-user-id
-        number = _SYS[platform.machine()]["mount_setattr"]
+        number = number_of("mount_setattr")
         check(
             libc.syscall(number, -100, target.encode(), 0x8000, read_only, len(read_only)), f"cannot protect {source}"
         )
@@ -161,14 +170,15 @@ def filter_system_calls() -> None:
         (give, 0, 0, kill),
         (jump_equal, 0, 1, _CLONE3),
         (give, 0, 0, refuse | _ENOSYS),  # so that the C library falls back to clone, whose flags can be seen
-        (jump_equal, 0, 4, _CLONE[machine]),
+        (jump_equal, 0, 4, _SYS[machine]["clone"]),
         (load, 0, 0, 16),
         (jump_set, 1, 0, _CLONE_THREAD),
         (give, 0, 0, refuse | _EPERM),
         (give, 0, 0, allow),
     ]
-    for number in _DENIED[machine]:
-        code += [(jump_equal, 0, 1, number), (give, 0, 0, refuse | _EPERM)]
+    for name in _DENIED:
+        if (number := number_of(name)) >= 0:
+            code += [(jump_equal, 0, 1, number), (give, 0, 0, refuse | _EPERM)]
     code.append((give, 0, 0, allow))
     packed = b"".join(struct.pack("=HBBI", *step) for step in code)
     buffer = ctypes.create_string_buffer(packed, len(packed))
@@ -198,8 +208,13 @@ def be_the_program(orders: Orders) -> None:
 
 
 def first_process(orders: Orders) -> None:
-    """As the first process of its namespace: start the program, gather what ends, report how the program did."""
+    """As the first process of its namespace: start the program, gather what ends, report how the program did.
+
+    Without a namespace, too, what the program leaves behind becomes its child, so that it can be found.
+    """
     die_with_parent()
+    if sys.platform == "linux":
+        check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "cannot gather processes that are left behind")
     if orders["isolated"]:
         build_root(orders)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -215,7 +230,23 @@ def first_process(orders: Orders) -> None:
         ended, status = os.wait()
         if ended == program:
             report({"status": os.waitstatus_to_exitcode(status)})
+            if not orders["isolated"]:
+                end_what_is_left()
             os._exit(0)
+
+
+def end_what_is_left() -> None:
+    """End the processes that the program leaves behind, which the kernel does where there is a namespace."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            for name in os.listdir("/proc") if sys.platform == "linux" else ():
+                with (
+                    contextlib.suppress(OSError),
+                    open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file,
+                ):
+                    if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
+                        os.kill(int(name), signal.SIGKILL)
+            os.waitpid(-1, 0)
 
 
 def report(what: dict[str, object]) -> None:

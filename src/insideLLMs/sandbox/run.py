@@ -17,11 +17,36 @@ from enum import StrEnum
 from pathlib import Path
 
 from insideLLMs.core.errors import SandboxError
+from insideLLMs.sandbox.processes import program_bytes, program_processes
 
 _JAIL = Path(__file__).with_name("jail.py")
 _NAME = "program.py"
 _CHUNK = 1 << 16
 _GRACE_S = 1.0
+_LOOK_EVERY_S = 0.05
+_PASSES = 2  # a process may start another one while the first pass goes on
+_SELF_TEST = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(call, *arguments):
+    return call(*arguments) == -1 and ctypes.get_errno() == 1
+def forked():
+    try:
+        return os.fork() or os._exit(0)
+    except PermissionError:
+        return -1
+tried = {
+    "fork": forked() == -1,
+    "unshare": refused(libc.unshare, 0x10000000),
+    "ptrace": refused(libc.ptrace, 0, 0, 0, 0),
+    "shmget": refused(libc.shmget, 0, 4096, 0o1600),
+    "memfd_create": refused(libc.memfd_create, b"x", 0),
+    "mount": refused(libc.mount, b"t", b"/scratch", b"tmpfs", 0, None),
+    "setns": refused(libc.setns, 0, 0),
+    "name_to_handle_at": refused(libc.name_to_handle_at, -100, b"/", None, None, 0),
+}
+print("in" if all(tried.values()) else "not refused: " + ", ".join(name for name in tried if not tried[name]))
+"""
 _AT_ONCE = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
 
@@ -36,11 +61,16 @@ class Ended(StrEnum):
     """By us, because its time was up."""
     OUTPUT = "output"
     """By us, because it wrote too much."""
+    MEMORY = "memory"
+    """By us, because its processes together used too much memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a program may use. `memory_bytes` is its address space; `wall_s` bounds the time that it may wait."""
+    """What a program may use; `wall_s` bounds the time that it may wait.
+
+    `memory_bytes` bounds the address space of each of its processes, and the memory of all together.
+    """
 
     cpu_s: int = 10
     wall_s: float = 30.0
@@ -98,20 +128,26 @@ class Sandbox:
 
 @functools.cache
 def isolation() -> Isolation:
-    """Find out, once, by running an empty program under each kind of isolation."""
+    """Find out, once, by running a program in isolation that tries a few of the things that it must not do.
+
+    The numbers of system calls are those of an architecture: where a table is wrong, this program shows it.
+    """
     if sys.platform != "linux":
         return Isolation(kind="none", why=f"{platform.system()} has no namespaces")
     if platform.machine() not in {"x86_64", "aarch64"}:
-        return Isolation(kind="none", why=f"the filter of system calls does not know {platform.machine()}")
+        return Isolation(kind="none", why=f"the filter of system calls does not know {platform.machine()!r}")
     root = os.geteuid() == 0
     found = Isolation(kind="namespaces", privileged=root)
     with tempfile.TemporaryDirectory(prefix="insidellms-sandbox-") as folder:
         try:
-            done = _execute(_orders(folder, "print('in')", Limits(), found), "", Limits())
+            done = _execute(_orders(folder, _SELF_TEST, Limits(), found), "", Limits())
         except SandboxError as error:
             return Isolation(kind="none", why=error.message)
     if done.stdout.strip() != "in":
-        return Isolation(kind="none", why=f"a program that should print a word did not: {done.stderr.strip()[-200:]}")
+        said = (done.stdout.strip() or done.stderr.strip())[-200:]
+        return Isolation(
+            kind="none", why=f"a program that tries what is forbidden was not stopped as it should: {said}"
+        )
     return found
 
 
@@ -194,8 +230,38 @@ def _execute(orders: dict[str, object], stdin: str, limits: Limits) -> Execution
 
 
 def _launcher(descriptor: int) -> str:
-    """Return the line that puts the pipe where the jail expects it and starts the jail."""
-    return f"import os, runpy; os.dup2({descriptor}, 3); runpy.run_path({str(_JAIL)!r}, run_name='__main__')"
+    """Return the line that puts the pipe where the jail expects it, and there alone, and starts the jail."""
+    move = "" if descriptor == 3 else f"os.dup2({descriptor}, 3); os.close({descriptor}); "
+    return f"import os, runpy; {move}runpy.run_path({str(_JAIL)!r}, run_name='__main__')"
+
+
+class _Watch:
+    """Looks at the clock, and now and then at the memory that a program and all it has started use together."""
+
+    def __init__(self, launcher: int, limits: Limits) -> None:
+        self._launcher = launcher
+        self._memory_bytes = limits.memory_bytes
+        self._deadline = time.monotonic() + limits.wall_s
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
+
+    @property
+    def wait_s(self) -> float:
+        """How long there is nothing to look at."""
+        return max(0.0, min(self._deadline, self._look_at) - time.monotonic())
+
+    def at_least(self, seconds: float) -> None:
+        """Put the deadline off, if it comes sooner."""
+        self._deadline = max(self._deadline, time.monotonic() + seconds)
+
+    def overrun(self) -> Ended | None:
+        """Return what has been used up, if anything has."""
+        now = time.monotonic()
+        if now >= self._deadline:
+            return Ended.TIMEOUT
+        if now < self._look_at:
+            return None
+        self._look_at = now + _LOOK_EVERY_S
+        return Ended.MEMORY if program_bytes(self._launcher) > self._memory_bytes else None
 
 
 def _attend(
@@ -206,7 +272,7 @@ def _attend(
     assert process.stdout is not None
     assert process.stderr is not None
     outputs = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
-    deadline = time.monotonic() + limits.wall_s
+    watch = _Watch(process.pid, limits)
     forced: Ended | None = None
     feeding = process.stdin.fileno()
     os.set_blocking(feeding, False)
@@ -216,10 +282,8 @@ def _attend(
         selector.register(feeding, selectors.EVENT_WRITE)
         waiting = len(outputs)
         while waiting and forced is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                forced = Ended.TIMEOUT
-            for key, _ in selector.select(max(0.0, left)):
+            forced = watch.overrun()
+            for key, _ in selector.select(watch.wait_s):
                 if key.fd == feeding:
                     stdin = _feed(feeding, stdin)
                     if not stdin:
@@ -234,7 +298,7 @@ def _attend(
                 if sum(map(len, outputs.values())) > limits.output_bytes:
                     forced = Ended.OUTPUT
     first, second = (bytes(text[: limits.output_bytes]) for text in outputs.values())
-    return forced or _wait(process, deadline), (first, second)
+    return forced or _wait(process, watch), (first, second)
 
 
 def _feed(descriptor: int, data: bytes) -> bytes:
@@ -247,17 +311,27 @@ def _feed(descriptor: int, data: bytes) -> bytes:
         return b""
 
 
-def _wait(process: "subprocess.Popen[bytes]", deadline: float) -> Ended | None:
+def _wait(process: "subprocess.Popen[bytes]", watch: _Watch) -> Ended | None:
     """Wait for a program that has closed its output but may not have ended."""
-    try:
-        process.wait(max(_GRACE_S, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return Ended.TIMEOUT
-    return None
+    watch.at_least(_GRACE_S)
+    while (forced := watch.overrun()) is None:
+        try:
+            process.wait(watch.wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+        return None
+    return forced
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the launcher and its group; the kernel ends everything else with the namespace's first process."""
+    """End the launcher and its group; the kernel ends everything else with the namespace's first process.
+
+    Without a namespace, what has left the group is ended one by one.
+    """
+    for _ in range(_PASSES):
+        for one in program_processes(process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,6 +1,9 @@
 """The sandbox: what programs come to, and that hostile ones are contained and the host is unharmed."""
 
 import os
+import platform
+import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -64,12 +67,47 @@ for n in range(1, 32):
         pass
 time.sleep(99)
 """
+SYSTEM_V = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+for _ in range(12):
+    block = libc.shmget(0, 100 << 20, 0o1600)
+    assert block >= 0
+    place = libc.shmat(block, None, 0)
+    ctypes.memset(place, 1, 100 << 20)
+    libc.shmdt(ctypes.c_void_p(place))
+"""
+EIGHT_CHILDREN = """
+import os, time
+for _ in range(8):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        keep = bytearray(b'x') * (200 << 20)
+        time.sleep(30)
+        os._exit(0)
+time.sleep(30)
+"""
+LEAVES_ONE_BEHIND = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    os.closerange(0, 3)
+    time.sleep(60)
+    os._exit(0)
+print('left')
+"""
 HOSTILE = {
     "fork bomb": "import os\nwhile True: os.fork()",
     "fork bomb of processes": "import subprocess, sys\nwhile True: subprocess.Popen([sys.executable])",
     "thread bomb": "from threading import Timer\nwhile True:\n  t = Timer(9, print); t.daemon = True; t.start()",
     "memory bomb": "x = [0]\nwhile True: x = x * 2",
     "memory map": "import mmap\nkeep = [mmap.mmap(-1, 1 << 26) for _ in range(99)]",
+    "memory of system V": SYSTEM_V,
+    "files without names": "import os\nkeep = [os.memfd_create('x') for _ in range(9)]",
+    "eight children of 200 MB": EIGHT_CHILDREN,
     "big file": "f = open('/scratch/x', 'wb')\nwhile True: f.write(b'x' * 65536); f.flush()",
     "many files": "for n in range(100000): open(f'/scratch/{n}', 'w').close()",
     "many descriptors": "keep = [open('/dev/null') for _ in range(9999)]",
@@ -148,6 +186,16 @@ def test_nothing_stays_behind(monkeypatch, tmp_path):
     assert str(tmp_path) not in found
 
 
+def test_a_program_cannot_report_in_the_place_of_the_jail():
+    done = run(
+        "import contextlib, os, sys\n"
+        "for n in range(3, 64):\n"
+        "    with contextlib.suppress(OSError): os.write(n, b'{\"status\": 0}\\n')\n"
+        "sys.exit(7)"
+    )
+    assert (done.ended, done.status) == (Ended.EXITED, 7)
+
+
 def test_programs_run_side_by_side():
     results = []
     threads = [threading.Thread(target=lambda n=n: results.append(run(f"print({n})").stdout)) for n in range(4)]
@@ -210,3 +258,53 @@ def test_where_there_is_no_isolation_nothing_runs_unless_it_is_accepted(monkeypa
     done = open_air.run("import os; print(1, sorted(os.environ)[0], os.getcwd() != '/')")
     assert done.stdout == "1 HOME True\n", done
     assert open_air.run("while True: pass").ended is Ended.KILLED
+
+
+def test_outside_of_isolation_all_processes_of_a_program_share_one_bound_of_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run_module = sys.modules["insideLLMs.sandbox.run"]
+    monkeypatch.setattr(run_module, "isolation", lambda: type(isolation())(kind="none", why="switched off"))
+    open_air = Sandbox(limits=Limits(cpu_s=20, wall_s=25, memory_bytes=512 << 20, threads=64), allow_unsandboxed=True)
+    assert open_air.run(EIGHT_CHILDREN).ended is Ended.MEMORY
+    assert open_air.run(LEAVES_ONE_BEHIND).stdout == "left\n"
+    left = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+    assert str(tmp_path) not in left
+    shared = "import os, time\nkeep = bytearray(b'x') * (200 << 20)\n"
+    shared += "for _ in range(5):\n    if os.fork() == 0:\n        time.sleep(0.5); os._exit(0)\n"
+    shared += "for _ in range(5): os.wait()\nprint('done')"
+    assert open_air.run(shared).stdout == "done\n"
+
+
+@pytest.mark.parametrize("machine", ["riscv64", "i686", "armv7l"])
+def test_an_architecture_that_the_filter_does_not_know_has_no_isolation(machine, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    found = isolation.__wrapped__()
+    assert (found.kind, found.why) == ("none", f"the filter of system calls does not know {machine!r}")
+
+
+def test_a_filter_with_the_numbers_of_another_architecture_is_found_out(monkeypatch, tmp_path):
+    run_module = sys.modules["insideLLMs.sandbox.run"]
+    jail = Path(run_module._JAIL).read_text()
+    wrong = jail.replace("(number := number_of(name))", '(number := _DENIED[name][1 - _SYS[machine]["place"]])')
+    assert wrong != jail
+    (tmp_path / "jail.py").write_text(wrong)
+    monkeypatch.setattr(run_module, "_JAIL", tmp_path / "jail.py")
+    found = isolation.__wrapped__()
+    assert found.kind == "none"
+    assert found.why
+
+
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+
+
+@pytest.mark.parametrize(("place", "machine"), list(enumerate(HEADERS)))
+def test_the_numbers_of_denied_calls_are_those_of_the_kernels_headers(place, machine):
+    if not HEADERS[machine].exists():
+        pytest.skip("the kernel's headers are not installed")
+    numbers = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", HEADERS[machine].read_text()))
+    denied = runpy.run_path(str(Path(insideLLMs.__file__).parent / "sandbox" / "jail.py"))["_DENIED"]
+    for name, found in denied.items():
+        assert found[place] == int(numbers.get(name, -1)), name
