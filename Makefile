@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 $(BIN)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[embedded,schema,zstd]'
+	$(BIN)/pip install --quiet --editable '.[embedded,schema,semantic,zstd]'
 	touch $@
 
 $(BIN)/.dev: $(BIN)/.base
@@ -36,6 +36,7 @@ torch: $(BIN)/.dev
 
 test: check viewer-tools torch
 	$(BIN)/insidellms model pull smollm2
+	$(BIN)/insidellms model pull wordllama
 	$(BIN)/pytest -n 2
 
 format: $(BIN)/.dev

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from insideLLMs.providers import weights
+from insideLLMs.local import weights
 from support.command import insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
 
@@ -100,7 +100,7 @@ def test_a_model_of_ones_own_is_looked_up_beside_the_experiment(tmp_path):
     probe = "{type: contains, args: {any: [a]}}"
     text = f"name: own\nmodel: {model}\nprobe: {probe}\ndataset: {{examples: [{{id: a, prompt: Hello}}]}}\n"
     write_files(tmp_path, {"below/e.yaml": text, "below/models/README": ""})
-    (tmp_path / "below" / "models" / "own.gguf").symlink_to(weights.find("smollm2"))
+    (tmp_path / "below" / "models" / "own.gguf").symlink_to(*weights.find("smollm2"))
     done = insidellms("run", "below/e.yaml", "--run-dir", "run", cwd=tmp_path)
     assert done.code == 0, done.err
     assert records_of(tmp_path / "run")[0]["response"]["model"] == "mine"

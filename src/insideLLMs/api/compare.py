@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import yaml
@@ -21,6 +22,9 @@ from insideLLMs.report import wording
 from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, MemberSpec
 
+if TYPE_CHECKING:  # it reads texts, which nobody else does
+    from insideLLMs.compare.meaning import Meaning
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -32,6 +36,7 @@ class Judged:
     basis: Basis
     baseline: RunView
     candidate: RunView
+    meaning: "Meaning | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,7 @@ def compare_runs(
         basis=basis,
         baseline=views[-1],
         candidate=news[-1],
+        meaning=options.meaning if options is not None else None,
     )
 
 

@@ -15,7 +15,7 @@ from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
 POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "non-inferior")
 _SETTINGS = (
     "alpha", "min_effect", "wanted_drop", "margin", "max_missing", "require_power", "errors_as", "run_level",
-    "independent_repeats", "level", "cluster",
+    "independent_repeats", "level", "cluster", "trust_semantic",
 )  # fmt: skip
 _Share = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -78,6 +78,12 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="QUANTITY=SHARE",
             help="Fail if it grew by more: latency_ms, input_tokens, output_tokens, characters, cost_usd; 0.1 is 10%.",
         ),
+        click.option(
+            "--trust-semantic",
+            is_flag=True,
+            default=None,
+            help="Let what --semantic finds equivalent pass as unchanged.",
+        ),
         click.option("--cluster", metavar="FIELD", help="Example field of items that share noise.  [default: cluster]"),
     )
     for option in reversed(options):
@@ -98,6 +104,11 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(path_type=Path),
     default=Path(),
     help="Where the experiment's own plug-ins lie, for --confirm and --retest.  [default: this folder]",
+)
+@click.option(
+    "--semantic",
+    metavar="COSINE|auto",
+    help="Let a local embedding model tell which texts say the same; auto: the baseline's own answers set the bar.",
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
@@ -152,7 +163,9 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> tuple[Any, Path]:
     judged = compare_runs(
         baselines,
         candidate,
-        options=CompareOptions(pairs=parse_pairs(options["pairs"]), waived=waived),
+        options=CompareOptions(
+            pairs=parse_pairs(options["pairs"]), waived=waived, meaning=_meaning(options["semantic"], baselines)
+        ),
         gate=GateOverrides(
             fail_on=options["fail_on"],
             tolerance=options["tolerance"],
@@ -167,6 +180,20 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> tuple[Any, Path]:
     if options["confirm"] or options["retest"]:
         judged = _ask_again(judged, baselines[-1], candidate, options)
     return judged, candidate
+
+
+def _meaning(asked: str | None, baselines: tuple[Path, ...]) -> Any:
+    if asked is None:
+        return None
+    from insideLLMs.api.semantic import load_meaning  # noqa: PLC0415 - numpy, which nobody else needs
+
+    try:
+        threshold = None if asked == "auto" else float(asked)
+    except ValueError as error:
+        raise ConfigError(
+            [Problem(f"--semantic {asked!r} is neither a cosine nor auto")], fix="e.g. --semantic 0.9"
+        ) from error
+    return load_meaning(threshold, baselines)
 
 
 def _ask_again(judged: Any, baseline: Path, candidate: Path, options: dict[str, Any]) -> Any:
@@ -209,7 +236,12 @@ def _write_reports(judged: Any, candidate: Path, options: dict[str, Any]) -> Non
     sarif = b"" if options["sarif"] is None else _sarif(judged, candidate, options["experiment"])
     writers: dict[str, Callable[[BinaryIO], object]] = {
         "html": lambda out: write_diff_page(
-            out, comparison=found, verdict=verdict, baseline=judged.baseline, candidate=judged.candidate
+            out,
+            comparison=found,
+            verdict=verdict,
+            baseline=judged.baseline,
+            candidate=judged.candidate,
+            meaning=judged.meaning,
         ),
         "junit": lambda out: out.write(diff_junit(found, verdict).encode()),
         "sarif": lambda out: out.write(sarif),

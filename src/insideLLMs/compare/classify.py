@@ -14,20 +14,25 @@ The first row that fits decides, so the counts of the classes add up to the Tria
     fixed          fail -> pass                                                                  regressed
     improved       neither side has a verdict; scores rose by more than the tolerance, none fell regressed
     changed        anything else of what the model did differs, see Level                        changed
-    equivalent     the answers differ, but not after normalisation, or not as JSON values        equivalent
+    equivalent     the answers differ, but not after normalisation, not as JSON values, or, if    equivalent
+                   that was asked for, not in what they mean to an embedding model
     unchanged      nothing of the above                                                          unchanged
 
 What a model did: how it ended, verdict, label, scores, text, value and tool calls. Which model or version
 served it, tokens, fingerprint and reasoning text never make a change; they are counted as served facts. A
 refusal, a filtered or a truncated answer is an answer: its verdict decides, its level is `status`. A verdict
-always outranks scores and text: no similarity, however high, hides a flip.
+always outranks scores and text, and a model is asked only about texts that no check holds apart: no similarity,
+however high, hides a flip.
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from insideLLMs.compare.levels import NONE, Difference, Level, compare_outcomes, score_moves
+from insideLLMs.compare.levels import NONE, Difference, Level, compare_outcomes, response_of, score_moves
 from insideLLMs.compare.view import Facts
+
+if TYPE_CHECKING:  # it reads texts, which nobody else does
+    from insideLLMs.compare.meaning import Meaning
 
 
 class ChangeClass(StrEnum):
@@ -58,8 +63,18 @@ class Finding(NamedTuple):
 UNCHANGED = Finding(ChangeClass.UNCHANGED)
 
 
-def classify(baseline: Facts | None, candidate: Facts | None, tolerance: float = 1e-9) -> Finding:
-    """Class one Trial of the outer join; scores that move by at most `tolerance` are the same."""
+def is_alike(finding: Finding) -> bool:
+    """Whether a Trial is equivalent only to an embedding model."""
+    return finding.kind is ChangeClass.EQUIVALENT and finding.difference.similarity is not None
+
+
+def classify(
+    baseline: Facts | None, candidate: Facts | None, tolerance: float = 1e-9, meaning: "Meaning | None" = None
+) -> Finding:
+    """Class one Trial of the outer join; scores that move by at most `tolerance` are the same.
+
+    `meaning` weighs texts that differ in nothing but their wording.
+    """
     if baseline is None:
         return Finding(ChangeClass.NEW)
     if candidate is None:
@@ -71,6 +86,8 @@ def classify(baseline: Facts | None, candidate: Facts | None, tolerance: float =
     difference = compare_outcomes(baseline, candidate, tolerance)
     if difference.level is None:
         return UNCHANGED
+    if meaning is not None and difference.level is Level.NORMALISED and not difference.same_meaning:
+        difference = meaning.weigh(response_of(baseline).text, response_of(candidate).text)
     return Finding(_classify_answers(baseline, candidate, difference, tolerance), difference)
 
 

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from insideLLMs.compare.align import Aligned, align, probes_told_apart_by_dataset
-from insideLLMs.compare.classify import ChangeClass, Finding, classify
+from insideLLMs.compare.classify import ChangeClass, Finding, classify, is_alike
 from insideLLMs.compare.comparison import (
     Change,
     Comparison,
@@ -26,8 +27,11 @@ from insideLLMs.compare.observations import Observations, Observed, Waived, Watc
 from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.pool import Pool
 from insideLLMs.compare.served import ServedFacts
-from insideLLMs.compare.tally import Counting
+from insideLLMs.compare.tally import Counting, MeaningCount
 from insideLLMs.compare.view import RunView
+
+if TYPE_CHECKING:  # it reads texts, which nobody else does
+    from insideLLMs.compare.meaning import Meaning
 
 Observe = Callable[[Aligned, Finding], None]
 _SEVERITY = {kind: place for place, kind in enumerate(ChangeClass)}
@@ -41,7 +45,8 @@ class CompareOptions:
 
     `pairs` maps baseline model ids to candidate ids. Scores within `score_tolerance` are the same. `listed`
     bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in characters.
-    `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate.
+    `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate. `meaning`
+    weighs texts that differ in their wording alone.
     """
 
     pairs: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +54,7 @@ class CompareOptions:
     listed: int = 1000
     text_limit: int = 20_000
     waived: frozenset[Waived] = frozenset()
+    meaning: "Meaning | None" = None
 
 
 def compare(
@@ -163,18 +169,22 @@ class _Ledger:
         self._new = _Names(options.listed)
         self._served = ServedFacts()
         self._waived: dict[Counting, Counter[str]] = {}
+        self._meanings = MeaningCount()
         self._place = 0
 
     def add(self, pair: Aligned) -> Finding:
         before, after = pair.baseline, pair.candidate
         self._place += 1
-        finding = classify(before, after, self._options.score_tolerance)
+        finding = classify(before, after, self._options.score_tolerance, self._options.meaning)
         counting = self._counting(pair)
         if before is after and before is not None and before.answered:
             counting.add_same(before)
             return finding
+        self._meanings.add(finding.difference)
         if is_waived(pair.key, self._options.waived):
             self._waived.setdefault(counting, Counter())[finding.kind.value] += 1
+        elif is_alike(finding):
+            counting.alike += 1
         counting.add(before, after, finding)
         if before is not None and after is not None and before.response != after.response:
             self._served.add(before, after)
@@ -227,7 +237,8 @@ class _Ledger:
             whole.include(counting)
             models = ModelPair(baseline=ours, candidate=theirs)
             waived = dict(sorted(self._waived.get(counting, Counter()).items()))
-            probes.append(ProbeTally(probe=probe, models=models, tally=counting.total(), waived=waived))
+            tally = counting.total()
+            probes.append(ProbeTally(probe=probe, models=models, tally=tally, waived=waived, alike=counting.alike))
         overall = whole.total()
         pairs = [ModelPair(baseline=ours, candidate=theirs) for ours, theirs in self._pairing.pairs]
         pairs += [ModelPair(baseline=model, candidate=None) for model in self._pairing.only_baseline]
@@ -246,6 +257,7 @@ class _Ledger:
             served=self._served.changes(_SERVED_LIMIT),
             usage=self._served.usage(),
             warnings=_warnings(overall, self._pairing, self._served),
+            semantic=self._meanings.facts(self._options.meaning),
         )
 
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from insideLLMs.core.types import EmbeddingModel
+
 
 class RunSide(msgspec.Struct, frozen=True, kw_only=True):
     """Which run stood on one side."""
@@ -65,12 +67,17 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
-    """The tally of one probe and one pair of models; `waived` says how many of each class the gate leaves out."""
+    """The tally of one probe and one pair of models; `waived` says how many of each class the gate leaves out.
+
+    `alike` are equivalent to an embedding model alone (without the waived): the gate takes them for changed unless
+    it is told to trust the model.
+    """
 
     probe: str
     models: ModelPair
     tally: Tally
     waived: dict[str, int] = {}
+    alike: int = 0
 
 
 class TrialName(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +110,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     `level` is the highest that differs, `note` says what in one line, `paths` are JSON paths that differ.
     `baseline_prompt` is given only where it differs from `prompt`. `waived` is whether the gate leaves it out.
+    `similarity` is the cosine of the two texts where an embedding model weighed them.
     """
 
     kind: str
@@ -116,6 +124,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     candidate: Answer | None
     paths: tuple[str, ...] = ()
     waived: bool = False
+    similarity: float | None = None
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,11 +160,27 @@ class UsageChange(msgspec.Struct, frozen=True, kw_only=True):
     candidate_output_tokens: int
 
 
+class SemanticFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How meanings were weighed: the model, the threshold and where it is from, and what became of the pairs.
+
+    Of `pairs` that differed in their wording alone, `equivalent` reached the threshold, `below` did not, and
+    `held_apart` names the checks that decided before the model was asked.
+    """
+
+    model: EmbeddingModel
+    threshold: float
+    threshold_from: str
+    pairs: int = 0
+    equivalent: int = 0
+    below: int = 0
+    held_apart: dict[str, int] = {}
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Baseline against candidate: what differs, and what does not, with counts that add up.
 
     `changes` holds what is neither unchanged, edited, new nor removed; those have lists of their own. `pool` names
-    the baseline's further runs, oldest first.
+    the baseline's further runs, oldest first. `semantic` says how meanings were weighed, None if nobody asked for it.
     """
 
     baseline: RunSide
@@ -172,3 +197,4 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     usage: UsageChange
     warnings: tuple[str, ...]
     pool: tuple[RunName, ...] = ()
+    semantic: SemanticFacts | None = None

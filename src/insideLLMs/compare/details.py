@@ -60,6 +60,7 @@ def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: i
         baseline=show_answer(before, text_limit) if before else None,
         candidate=show_answer(after, text_limit) if after else None,
         paths=tuple(cut(path, _NOTE_LIMIT)[0] for path in finding.difference.paths),
+        similarity=finding.difference.similarity,
     )
 
 

@@ -12,7 +12,7 @@ from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, Tally, TrialName
 from insideLLMs.compare.growth import GrowthRule, judge_growth
-from insideLLMs.compare.policies import Rule, Scope, State, apply, blamed_classes, resolve
+from insideLLMs.compare.policies import Rule, Scope, State, apply, blame_of, blamed_classes, resolve
 from insideLLMs.compare.states import Transitions, transitions
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.core.errors import CompareError, ExitCode
@@ -199,7 +199,7 @@ def _look_first(comparison: Comparison, rules: Sequence[Rule], basis: Basis | No
     trials = [
         change.trial
         for change in comparison.changes.listed
-        if not change.waived and change.kind in blamed.get(change.trial.probe, rest)
+        if not change.waived and blame_of(change) in blamed.get(change.trial.probe, rest)
     ]
     return tuple(sorted(trials, key=rank)[:_LOOK_FIRST])
 

@@ -26,6 +26,8 @@ class Level(StrEnum):
     """Pass or fail, or the label that was extracted from the answer."""
     SCORE = "score"
     """A score, by more than the tolerance."""
+    SEMANTIC = "semantic"
+    """The meaning of the text, where that was asked for: see `compare.meaning`."""
     STRUCTURED = "structured"
     """A JSON value, a tool call (ids aside), or whether the answer is JSON at all."""
     NORMALISED = "normalised"
@@ -38,13 +40,16 @@ class Difference(NamedTuple):
     """The highest level that differs (None: nothing does) with its evidence.
 
     `paths` are the JSON paths that differ, at most twenty. `same_meaning` is whether the texts are the same
-    after normalisation or as JSON values.
+    after normalisation, as JSON values, or, with a `similarity`, by an embedding model. `held_apart` names the
+    check that kept a model from being asked.
     """
 
     level: Level | None = None
     note: str = ""
     paths: tuple[str, ...] = ()
     same_meaning: bool = False
+    similarity: float | None = None
+    held_apart: str | None = None
 
 
 NONE = Difference()

@@ -22,7 +22,7 @@ import msgspec
 
 from insideLLMs.compare.basis import Basis
 from insideLLMs.compare.classify import ChangeClass
-from insideLLMs.compare.comparison import ProbeTally
+from insideLLMs.compare.comparison import Change, ProbeTally
 from insideLLMs.compare.states import transitions
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.churn import odd_one_out_of
@@ -34,6 +34,10 @@ CHURN_ALPHA = 0.01
 """Churn is asked in both directions and of every text, so it is held to a stricter level than a drop."""
 REGRESSIONS = (ChangeClass.REGRESSED, ChangeClass.NEWLY_FAILING)
 CHANGES = (*REGRESSIONS, ChangeClass.CHANGED, ChangeClass.IMPROVED, ChangeClass.FIXED, ChangeClass.RECOVERED)
+
+
+ALIKE = "equivalent by meaning"
+"""Trials that only an embedding model holds to be equivalent; they count as changed unless it is trusted."""
 
 
 class Churn(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +111,9 @@ def _count(scope: Scope, basis: Basis | None) -> Rule:
         moved = transitions(basis.observed.tally, basis.names_of(scope.names))
         if moved.repeats > 1:
             counts = {"hard_regressions": moved.hard_regressions, "newly_failing": counts["newly_failing"]}
+    alike = sum(probe.alike for probe in scope.probes)
+    if alike and scope.spec.fail_on == "changes" and not scope.spec.trust_semantic:
+        counts[ALIKE] = alike
     rule = Rule(
         scope=scope.name,
         fail_on=scope.spec.fail_on,
@@ -234,10 +241,16 @@ def resolve(spec: GateSpec, basis: Basis | None) -> FailOn:
     return "changes" if basis.same_experiment else "regressions"
 
 
+def blame_of(change: Change) -> str:
+    """Return what a change is held against a rule as: its class, or that only a model holds it to be equivalent."""
+    by_model = change.kind == ChangeClass.EQUIVALENT and change.similarity is not None
+    return ALIKE if by_model else change.kind
+
+
 def blamed_classes(rule: Rule) -> frozenset[str]:
     """Return the classes whose Trials a report shows as failures of this rule."""
     if rule.fail_on in _COUNTED:
-        return frozenset(kind.value for kind in _COUNTED[rule.fail_on])
+        return frozenset((*(kind.value for kind in _COUNTED[rule.fail_on]), *rule.counts.keys() & {ALIKE}))
     if rule.state != "failed":
         return frozenset()
     return frozenset(kind.value for kind in (CHANGES if rule.fail_on == "churn" else REGRESSIONS))

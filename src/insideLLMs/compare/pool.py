@@ -26,7 +26,7 @@ class Pool:
 
 class _Stream:
     def __init__(self, run: RunView, ranks: Mapping[str, int], named: frozenset[str]) -> None:
-        self._items = _items(run, ranks, named)
+        self._items = items_of(run, ranks, named)
         self._label = run.label
         self._key: ItemKey | None = None
         self._trials: tuple[Facts, ...] = ()
@@ -51,9 +51,10 @@ class _Stream:
             )
 
 
-def _items(
+def items_of(
     run: RunView, ranks: Mapping[str, int], named: frozenset[str]
 ) -> Iterator[tuple[ItemKey, tuple[Facts, ...]]]:
+    """Yield a run's items with their Trials, in order; models without a rank are left out."""
     read = (read_facts(line, run.label) for line in run.records())
     by_example = groupby(read, key=lambda facts: (facts.probe, facts.dataset, facts.example_id))
     for (probe, dataset, example_id), group in by_example:

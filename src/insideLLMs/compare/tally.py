@@ -1,12 +1,16 @@
 """Counting: Trials by class and level, and how each side came out."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.comparison import PairedCounts, SideCounts, Tally
-from insideLLMs.compare.levels import Level
+from insideLLMs.compare.comparison import PairedCounts, SemanticFacts, SideCounts, Tally
+from insideLLMs.compare.levels import Difference, Level
 from insideLLMs.compare.view import Facts
 from insideLLMs.core.types import ResultStatus
+
+if TYPE_CHECKING:  # it reads texts, which nobody else does
+    from insideLLMs.compare.meaning import Meaning
 
 Side = Counter[tuple[str, bool | None]]
 
@@ -14,9 +18,10 @@ Side = Counter[tuple[str, bool | None]]
 class Counting:
     """The running tally of one probe and one pair of models."""
 
-    __slots__ = ("baseline", "candidate", "kinds", "levels", "paired", "same")
+    __slots__ = ("alike", "baseline", "candidate", "kinds", "levels", "paired", "same")
 
     def __init__(self) -> None:
+        self.alike = 0
         self.kinds: Counter[ChangeClass] = Counter()
         self.levels: Counter[Level] = Counter()
         self.same: Side = Counter()
@@ -44,7 +49,8 @@ class Counting:
 
     def include(self, other: "Counting") -> None:
         """Add another tally's counts to this one's."""
-        for name in self.__slots__:
+        self.alike += other.alike
+        for name in self.__slots__[1:]:
             getattr(self, name).update(getattr(other, name))
 
     def total(self) -> Tally:
@@ -65,6 +71,35 @@ class Counting:
                 baseline_passed=paired[True, True] + paired[True, False],
                 candidate_passed=paired[True, True] + paired[False, True],
             ),
+        )
+
+
+class MeaningCount:
+    """Counts what became of the weighed pairs."""
+
+    def __init__(self) -> None:
+        self._pairs: Counter[str] = Counter()
+        self._held_apart: Counter[str] = Counter()
+
+    def add(self, difference: Difference) -> None:
+        """Count a pair, if it was weighed."""
+        if difference.held_apart is not None:
+            self._held_apart[difference.held_apart] += 1
+        elif difference.similarity is not None:
+            self._pairs["equivalent" if difference.same_meaning else "below"] += 1
+
+    def facts(self, meaning: "Meaning | None") -> SemanticFacts | None:
+        """Return the counts, with what was weighed by."""
+        if meaning is None:
+            return None
+        return SemanticFacts(
+            model=meaning.model,
+            threshold=meaning.threshold,
+            threshold_from=meaning.threshold_from,
+            pairs=self._pairs.total() + self._held_apart.total(),
+            equivalent=self._pairs["equivalent"],
+            below=self._pairs["below"],
+            held_apart=dict(sorted(self._held_apart.items())),
         )
 
 

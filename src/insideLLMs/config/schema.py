@@ -42,6 +42,7 @@ GATE_WORDS = {
     "cluster": "The example field that names those that share their noise.",
     "score_range": "The lowest and the highest score, where a probe declares none.",
     "max_growth": "The growth allowed per quantity; 0.1 is ten percent.",
+    "trust_semantic": "Whether what an embedding model holds to be equal in meaning passes as unchanged.",
     "probes": "Policies of single probes, by id.",
 }
 _WORDS: Mapping[str, Mapping[str, str]] = {

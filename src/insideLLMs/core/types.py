@@ -372,8 +372,8 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `tolerance` is how many changes or regressions are let through. `alpha` bounds the chance that an unchanged
     system fails. A drop below `min_effect` passes; `wanted_drop` is the one to plan for. `margin` belongs to
     non-inferior. `level` is how deep `churn` looks. `cluster` names the example field of items that share their
-    noise. `max_growth` bounds, per quantity, the growth that is allowed: 0.1 is ten percent. `probes` overrides
-    by probe id.
+    noise. `max_growth` bounds, per quantity, the growth that is allowed: 0.1 is ten percent. `trust_semantic` lets
+    texts pass as unchanged that an embedding model holds to be equal in meaning. `probes` overrides by probe id.
     """
 
     fail_on: FailOn = "auto"
@@ -391,6 +391,7 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cluster: str = "cluster"
     score_range: tuple[float, float] | None = None
     max_growth: dict[Quantity, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    trust_semantic: bool = False
     probes: dict[str, ProbeGateSpec] = {}
 
     def of_probe(self, probe: str) -> "GateSpec":
@@ -398,6 +399,19 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         own = self.probes.get(probe, ProbeGateSpec())
         said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
         return msgspec.structs.replace(self, probes={}, **said)
+
+
+class EmbeddingModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model tells how close texts are; a change of any of it makes similarities incomparable.
+
+    `version` is that of the package that the weights are of; `algorithm` names how they are put to use.
+    """
+
+    name: str
+    version: str
+    weights_sha256: str
+    tokenizer_sha256: str
+    algorithm: str
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

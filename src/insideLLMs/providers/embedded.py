@@ -9,7 +9,7 @@ from typing import Any
 
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Response, Usage
-from insideLLMs.providers import weights
+from insideLLMs.local import weights
 from insideLLMs.providers.arguments import check_numbers, read_stop
 from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
 from insideLLMs.providers.slots import Stop
@@ -59,7 +59,7 @@ class EmbeddedModel(InProcessModel):
         parameters["stop"] = read_stop(stop)
         super().__init__(model_name, parameters, origin={"path": path}, n_parallel=n_parallel)
         if path is None:
-            weights.find(model_name)  # refuses an unknown name now rather than at the first call
+            weights.find(model_name, "answers")  # refuses an unknown name now rather than at the first call
         self._path = experiment_folder / Path(path).expanduser() if path is not None else None
         self._n_threads, self._n_ctx = n_threads, n_ctx
 
@@ -76,13 +76,13 @@ class EmbeddedModel(InProcessModel):
             if not self._path.is_file():
                 raise ModelUnavailableError(f"there is no GGUF file at {self._path}", fix="correct `path:`")
             return self._path
-        found = weights.find(self.model_id)
+        found = weights.find(self.model_id, "answers")
         if found is None:
             raise ModelUnavailableError(
                 f"the weights of the embedded model {self.model_id!r} are not here",
                 fix=f"insidellms model pull {self.model_id}",
             )
-        return found
+        return found[0]
 
     def _load(self) -> Any:
         return load(self._weights(), self._n_threads, self._n_parallel, self._n_ctx)

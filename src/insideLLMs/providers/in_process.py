@@ -14,7 +14,7 @@ from typing import Any
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Request, Response
-from insideLLMs.providers import weights
+from insideLLMs.local import weights
 from insideLLMs.providers.door import ProviderModel
 from insideLLMs.providers.seeds import own_seed
 from insideLLMs.providers.slots import Slots, Stop

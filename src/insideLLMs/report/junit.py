@@ -5,6 +5,7 @@ import re
 
 from insideLLMs.compare.comparison import Answer, Change, Comparison, ProbeTally
 from insideLLMs.compare.gate import Verdict, counted_classes
+from insideLLMs.compare.policies import blame_of
 from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten
 
@@ -41,7 +42,7 @@ def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> Suite
         for change in (*comparison.changes.listed, *comparison.edited.listed)
         if change.trial.probe == probe.probe and change.trial.models == probe.models
     ]
-    failed = [change.kind in counted and not change.waived for change in changes]
+    failed = [blame_of(change) in counted and not change.waived for change in changes]
     cases = [_case(change, name, failed=red) for change, red in zip(changes, failed, strict=True)]
     rest = probe.tally.trials - len(changes)
     if rest:

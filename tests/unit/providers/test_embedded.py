@@ -13,7 +13,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError
 from insideLLMs.core.protocols import AsyncModel, Model
 from insideLLMs.core.types import Message, Request, Response, Usage
-from insideLLMs.providers import weights
+from insideLLMs.local import weights
 from insideLLMs.providers.embedded import EmbeddedModel, assemble
 
 CAPITALS = ["France", "Japan", "Norway", "Egypt"]
@@ -122,7 +122,7 @@ def test_it_may_be_used_again_after_it_was_closed() -> None:
 
 def test_identity_names_weights_runtime_and_cpu_features_but_not_the_number_of_threads(model: EmbeddedModel) -> None:
     identity = model.identity()
-    assert identity["gguf_sha256"] == weights.WEIGHTS["smollm2"].sha256
+    assert identity["gguf_sha256"] == weights.WEIGHTS["smollm2"].files[0].sha256
     assert set(identity["runtime"]) == {"xllamacpp", "features"}
     assert identity == EmbeddedModel(max_tokens=16, n_threads=2, n_parallel=3).identity()
     assert identity != EmbeddedModel(max_tokens=17).identity()
@@ -133,7 +133,7 @@ def test_a_gguf_of_ones_own_is_used_by_path_and_has_the_same_digest(model: Embed
     found = weights.find("smollm2")
     assert found is not None
     link = tmp_path / "own.gguf"
-    link.symlink_to(found)
+    link.symlink_to(found[0])
     own = EmbeddedModel("my-model", path=link, max_tokens=4)
     own.check()
     assert own.identity()["gguf_sha256"] == model.identity()["gguf_sha256"]

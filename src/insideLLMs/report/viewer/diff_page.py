@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -18,6 +18,9 @@ from insideLLMs.report import wording
 from insideLLMs.report.viewer import rows
 from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
 from insideLLMs.report.viewer.page import page, table
+
+if TYPE_CHECKING:  # it reads texts, which nobody else does
+    from insideLLMs.compare.meaning import Meaning
 
 _INDEX = (
     "probe", "dataset", "id", "models", "repeat", "kind", "level", "note",
@@ -109,11 +112,13 @@ def write_diff_page(
     verdict: Verdict,
     baseline: RunView,
     candidate: RunView,
+    meaning: "Meaning | None" = None,
     plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
 ) -> None:
     """Write the page of `comparison`, which was made of `baseline` and `candidate`.
 
-    Their records are read once more, as a comparison keeps only its worst changes. Raises CompareError as
+    Their records are read once more, as a comparison keeps only its worst changes, and weighed by the same
+    `meaning`. Raises CompareError as
     comparing does.
     """
     pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
@@ -121,7 +126,7 @@ def write_diff_page(
     gathered = _DiffRows(pairing, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):
         for pair in align(baseline, candidate, pairing):
-            gathered.add(pair, classify(pair.baseline, pair.candidate, comparison.score_tolerance))
+            gathered.add(pair, classify(pair.baseline, pair.candidate, comparison.score_tolerance, meaning))
         title = f"{comparison.baseline.label} → {comparison.candidate.label}"
         head = {
             "kind": "diff",

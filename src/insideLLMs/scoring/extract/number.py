@@ -11,7 +11,7 @@ from itertools import pairwise
 from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, own_words
 from insideLLMs.scoring.extract.number_words import MAGNITUDES, spelled
 from insideLLMs.scoring.extract.refusal import is_refusal
-from insideLLMs.scoring.text import readable
+from insideLLMs.scoring.text import readable, unify
 from insideLLMs.scoring.units import CURRENCIES, unit_named
 
 MAX_DIGITS = 400
@@ -136,6 +136,12 @@ def number(answer: str) -> Quantity | None:
 def parse_number(text: str) -> Quantity | None:
     """Return the number that `text` is, unit or currency included; None if it is anything more or else."""
     return _lone(_plain_math(readable(text)))
+
+
+def numbers_in(text: str) -> tuple[str, ...]:
+    """Return every number of a text in order, as exact values with their units; what is none as it stands."""
+    text = _plain_math(unify(text))
+    return tuple(str(token.quantity or text[token.start : token.end].strip()) for token in _tokens(text))
 
 
 def _plain_math(text: str) -> str:

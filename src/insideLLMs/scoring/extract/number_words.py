@@ -36,6 +36,9 @@ _OTHER_LANGUAGES = {
 }
 _WORD = re.compile(r"[^\W\d_]+")
 
+COUNTS = {**_OTHER_LANGUAGES, **_UNITS}
+"""What single words count: "three" is 3."""
+
 MAGNITUDES = {
     "k": 10**3, "thousand": 10**3, "mn": 10**6, "mio": 10**6, "million": 10**6, "millions": 10**6, "millionen": 10**6,
     "bn": 10**9, "billion": 10**9, "billions": 10**9, "trillion": 10**12, "lakh": 10**5, "crore": 10**7, "万": 10**4,

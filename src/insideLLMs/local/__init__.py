@@ -1,0 +1,1 @@
+"""Models that run in this process from cached weights; none of their packages' own code runs."""
