@@ -60,6 +60,7 @@ PROBES = {
     "constraint_compliance": "insideLLMs.probes.steps:ConstraintComplianceProbe",
     "contains": "insideLLMs.probes.contains:ContainsProbe",
     "edit_similarity": "insideLLMs.probes.likeness:EditSimilarityProbe",
+    "embedding_similarity": "insideLLMs.probes.embedding:EmbeddingSimilarityProbe",
     "equals": "insideLLMs.probes.exact:EqualsProbe",
     "f1": "insideLLMs.probes.likeness:F1Probe",
     "factuality": "insideLLMs.probes.factuality:FactualityProbe",

@@ -27,6 +27,7 @@ CHECKS = [
     ({"type": "f1"}, CAPITAL),
     ({"type": "rouge"}, CAPITAL),
     ({"type": "edit_similarity"}, CAPITAL),
+    ({"type": "embedding_similarity"}, CAPITAL),
     ({"type": "usage", "args": {"max_characters": 9}}, CAPITAL),
     ({"type": "json_schema", "args": {"schema": {"required": ["name"]}}}, JSON),
     ({"type": "json_path", "args": {"path": "$.name"}}, JSON),

@@ -31,6 +31,7 @@ CASES = {
     "f1": ({}, PARIS),
     "rouge": ({}, PARIS),
     "edit_similarity": ({}, PARIS),
+    "embedding_similarity": ({}, PARIS),
     "usage": ({"max_characters": 9}, PARIS),
     "json_path": ({"path": "$.a"}, PARIS),
     "json_schema": ({"schema": {"type": "object"}}, PARIS),
