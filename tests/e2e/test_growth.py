@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from support.command import insidellms, records_of
+from support.command import insidellms, records_of, write_files
+from support.openai_server import OpenAIServer
 from support.tables import imported, row
 
 
@@ -48,3 +49,40 @@ def test_growth_is_one_sided(runs):
     code, found = growth(runs, "slow", "fast", 0.0)
     assert code == 0
     assert found["ratio"] < 1
+
+
+PRICED = """
+model: {type: openai, id: m, args: {model_name: nobody-knows, base_url: URL, seed: 1}}
+probe: {type: usage, args: {max_characters: 1000}}
+dataset: {format: inline, examples: EXAMPLES}
+"""
+
+KEY = {"OPENAI_API_KEY": "k"}
+
+
+def priced(folder, server, name, output):
+    examples = json.dumps([{"id": f"e{n:02}", "question": f"Question {n}?"} for n in range(20)])
+    text = PRICED.replace("URL", server.base_url).replace("EXAMPLES", examples)
+    write_files(folder, {f"{name}.yaml": text})
+    prices = ["--set", f'execution.prices={{"m": {{"input": 1.0, "output": {output}}}}}'] if output else []
+    done = insidellms(
+        "run", f"{name}.yaml", "--run-dir", name, "--json", *prices, cwd=folder, env={"OPENAI_API_KEY": "k"}
+    )
+    assert done.code == 0, done.err
+    return done.json["telemetry"]["models"][0]["cost_usd"]
+
+
+def test_gated_cost_is_what_the_runs_own_telemetry_says(tmp_path):
+    with OpenAIServer() as server:
+        before, after = priced(tmp_path, server, "before", 1.0), priced(tmp_path, server, "after", 3.0)
+        priced(tmp_path, server, "unpriced", None)
+    done = insidellms("diff", "before", "after", "--max-growth", "cost_usd=0.1", "--json", cwd=tmp_path)
+    (found,) = done.json["verdict"]["growth"]
+    assert (done.code, found["state"], found["n"]) == (3, "failed", 20)
+    assert found["ratio"] == pytest.approx(after / before)
+    shown = insidellms("report", "before", "--telemetry", "--json", cwd=tmp_path).json
+    assert shown["models"][0]["cost_usd"] == pytest.approx(before)
+    assert shown["prices"].startswith("execution.prices")
+    done = insidellms("diff", "before", "unpriced", "--max-growth", "cost_usd=0.1", cwd=tmp_path)
+    assert done.code == 1
+    assert "the price of 'm' in unpriced is not known" in done.err

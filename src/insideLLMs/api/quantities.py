@@ -33,6 +33,7 @@ class _Record(msgspec.Struct, frozen=True):
 class _Line(msgspec.Struct, frozen=True):
     latency_ms: float | None = None
     attempts: int = 0
+    cost_usd: float | None = None
 
 
 _decode_record = msgspec.json.Decoder(_Record).decode
@@ -74,7 +75,7 @@ def _values(run: Path, quantity: str, models: Mapping[str, str]) -> Values:
     """Read one quantity of a run; answers that no call was made for have no latency."""
     values: Values = {}
     read = _reading(quantity, run)
-    for record, line in _trials(run, with_telemetry=quantity == "latency_ms"):
+    for record, line in _trials(run, with_telemetry=quantity in {"latency_ms", "cost_usd"}):
         if record.status == "success" and record.model in models:
             value = read(record, line)
             if value is not None:
@@ -112,25 +113,24 @@ def _tokens(record: _Record, name: str) -> float | None:
 
 
 def _priced(run: Path) -> Reading:
-    """Price each Trial's tokens by the table of the `prices` extra."""
-    try:
-        import genai_prices  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise CompareError(
-            "cost_usd needs a table of prices", fix="pip install 'insidellms[prices]', or bound the tokens instead"
-        ) from error
-    names = {model.id: str(model.identity.get("model_name", model.id)) for model in read_manifest(run).models}
+    """Price each Trial as the run did; its tokens by the table of the `prices` extra where it was given no prices."""
+    from insideLLMs.execute.budget import Price, find_price  # noqa: PLC0415 - brings what calls models
 
-    def read(record: _Record, _: _Line | None) -> float | None:
-        tokens_in, tokens_out = _tokens(record, "input_tokens"), _tokens(record, "output_tokens")
-        if tokens_in is None or tokens_out is None:
+    prices: dict[str, Price | None] = {
+        model.id: find_price(model.identity, None) for model in read_manifest(run).models
+    }
+
+    def read(record: _Record, line: _Line | None) -> float | None:
+        if line is not None and line.cost_usd is not None:
+            return line.cost_usd
+        usage, price = record.response.usage if record.response is not None else None, prices[record.model]
+        if usage is None or usage.input_tokens is None or usage.output_tokens is None:
             return None
-        usage = genai_prices.Usage(input_tokens=int(tokens_in), output_tokens=int(tokens_out))
-        try:
-            return float(genai_prices.calc_price(usage, model_ref=names[record.model]).total_price)
-        except LookupError as error:
+        if price is None:
             raise CompareError(
-                f"the price of {names[record.model]!r} is not known", fix="bound the tokens instead of cost_usd"
-            ) from error
+                f"cost_usd: the price of {record.model!r} in {run.name} is not known",
+                fix="pip install 'insidellms[prices]', run it with execution.prices, or bound the tokens instead",
+            )
+        return price(usage)
 
     return read

@@ -75,7 +75,7 @@ def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, An
 
 
 def _measured(run: Path, manifest: Manifest) -> Any:
-    from insideLLMs.api.telemetry import price_source, prices_of  # noqa: PLC0415 - slow
+    from insideLLMs.api.telemetry import price_table, prices_of  # noqa: PLC0415 - slow
     from insideLLMs.report.viewer.run_page import Measured  # noqa: PLC0415
 
-    return Measured(telemetry=read_lines(run / TELEMETRY), prices=prices_of(manifest), price_source=price_source())
+    return Measured(telemetry=read_lines(run / TELEMETRY), prices=prices_of(manifest), price_source=price_table())

@@ -195,7 +195,7 @@ def _telemetry(run: Any, execution: Any, *, as_text: bool) -> Any:
     from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
 
-    found = read_telemetry(run.path, execution.prices)
+    found = read_telemetry(run.path)
     return render(found) if as_text else msgspec.to_builtins(found)
 
 

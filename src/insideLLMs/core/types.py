@@ -210,7 +210,8 @@ class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `latency_ms` is the answering attempt alone, of which `connect_ms` went into a new connection and
     `first_byte_ms` passed until the answer began, and `first_chunk_ms` until a streamed one had an event;
     `queued_ms` is the wait for a free slot, `retry_ms` failed attempts and the waits between them; `started_at` is
-    UTC, ISO 8601. `cached` answers were not asked for: they have no attempts and no latency.
+    UTC, ISO 8601. `cached` answers were not asked for: they have no attempts and no latency. `cost_usd` is what the
+    answer costs at the prices that the run was given.
     """
 
     started_at: str | None = None
@@ -224,6 +225,7 @@ class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+    cost_usd: float | None = None
 
 
 class JudgeCall(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -50,7 +50,7 @@ class Budget:
 def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None) -> Price | None:
     """Return what an answer of a model costs: by the user's price, or by the `prices` extra; None if nobody knows."""
     if given is not None:
-        return lambda usage: _by_price(given, usage)
+        return lambda usage: cost_of(given, usage)
     if identity.get("type") in FREE:
         return lambda _: 0.0
     try:
@@ -73,7 +73,8 @@ def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None) -> Pr
     return price if price(Usage(input_tokens=1, output_tokens=1)) is not None else None
 
 
-def _by_price(price: PriceSpec, usage: Usage) -> float:
+def cost_of(price: PriceSpec, usage: Usage) -> float:
+    """Return what an answer costs, in dollars."""
     cached = usage.cached_tokens or 0
     fresh = max(0, (usage.input_tokens or 0) - cached)
     read = price.input if price.cached is None else price.cached

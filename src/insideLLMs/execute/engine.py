@@ -21,7 +21,9 @@ from insideLLMs.core.types import (
     Example,
     ExecutionSpec,
     Failure,
+    JudgeCall,
     Outcome,
+    PriceSpec,
     Record,
     Request,
     Response,
@@ -30,7 +32,7 @@ from insideLLMs.core.types import (
     Usage,
 )
 from insideLLMs.execute.answers import AnswerStore
-from insideLLMs.execute.budget import Budget
+from insideLLMs.execute.budget import Budget, cost_of
 from insideLLMs.execute.lanes import Judges, Member, Terms, open_lanes
 from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.threads import AbandonableThreads
@@ -190,7 +192,23 @@ class Engine:
         await self._flusher.written()
         return await score(probe, trial, answer, telemetry, self._scoring)
 
+    def _priced(self, model: str, outcome: Outcome) -> Outcome:
+        """Note what an answer costs, where the run says so; the table of prices can be asked at any later time."""
+        prices = self._work.execution.prices
+        if not prices:
+            return outcome
+        telemetry = outcome.telemetry
+        usage = outcome.response.usage if outcome.response is not None else None
+        if model in prices and usage is not None:
+            telemetry = msgspec.structs.replace(telemetry, cost_usd=cost_of(prices[model], usage))
+        if telemetry.judges:
+            telemetry = msgspec.structs.replace(
+                telemetry, judges=tuple(_priced_call(call, prices) for call in telemetry.judges)
+            )
+        return msgspec.structs.replace(outcome, telemetry=telemetry)
+
     async def _finish(self, trial: Trial, outcome: Outcome) -> None:
+        outcome = self._priced(trial.model, outcome)
         record = record_of(trial, outcome)
         try:
             line = canonical.line(record)
@@ -209,6 +227,14 @@ class Engine:
         self._progress.finished(outcome.status, model=trial.model, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
             self.stop(_stop_error(record))
+
+
+def _priced_call(call: JudgeCall, prices: Mapping[str, PriceSpec]) -> JudgeCall:
+    price = prices.get(call.model)
+    if price is None or call.input_tokens is None:
+        return call
+    usage = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
+    return msgspec.structs.replace(call, cost_usd=cost_of(price, usage))
 
 
 def _stop_error(record: Record) -> ProbeExecutionError:

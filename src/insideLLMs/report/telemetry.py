@@ -68,6 +68,7 @@ class _Call(msgspec.Struct, frozen=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+    cost_usd: float | None = None
 
 
 class _Line(_Call, frozen=True):
@@ -110,7 +111,9 @@ class _Tally:
         for name in self.tokens:
             self.tokens[name] += getattr(line, name) or 0
         usage = Usage(input_tokens=line.input_tokens or 0, output_tokens=line.output_tokens or 0)
-        cost = price(usage) if price else None
+        cost = line.cost_usd
+        if cost is None and price is not None:
+            cost = price(usage)
         self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
 
     def result(self, model: str) -> ModelTelemetry:
@@ -133,12 +136,17 @@ class _Tally:
 
 
 def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: str | None = None) -> RunTelemetry:
-    """Sum up the lines of `telemetry.jsonl`; `prices` by model id, `source` says where they come from."""
+    """Sum up the lines of `telemetry.jsonl`.
+
+    `prices` by model id, from `source`, hold where a line does not say itself what its answer cost.
+    """
     tallies: dict[str, _Tally] = {}
     first = last = None
     trials = 0
+    told = False
     for raw in lines:
         line = _decode(raw)
+        told = told or line.cost_usd is not None
         trials += 1
         for call in (line, *line.judges):
             tally = tallies.get(call.model)
@@ -155,7 +163,7 @@ def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: s
         seconds=seconds,
         trials_per_second=trials / seconds if seconds else None,
         models=tuple(tallies[name].result(name) for name in sorted(tallies)),
-        prices=source,
+        prices=", ".join(filter(None, ("execution.prices" if told else None, source))) or None,
     )
 
 

@@ -61,6 +61,7 @@ class Timing(msgspec.Struct, frozen=True, gc=False):
     repeat: int
     latency_ms: float | None = None
     attempts: int = 0
+    cost_usd: float | None = None
 
     def is_of(self, record: ViewedRecord) -> bool:
         """Whether it tells of this record's Trial."""

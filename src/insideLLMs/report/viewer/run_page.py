@@ -23,7 +23,7 @@ _INDEX = (
 class Measured:
     """What a page shows beside the records: the lines of telemetry.jsonl, and what an answer of each model costs.
 
-    `price_source` names the table that the prices are from.
+    `prices` hold where a line does not say itself what its answer cost; `price_source` names their table.
     """
 
     telemetry: Iterable[bytes]
@@ -69,6 +69,11 @@ class _RunRows:
         self.index.add(rows.encode(values))
         self.bodies.add((*record.example_columns(), *record.answer_columns()))
 
+    def price_source(self, measured: Measured) -> str | None:
+        """Say where the prices are from: what the run was given, the table, or both."""
+        given = self._timings.sources if self._timings is not None else {}
+        return ", ".join((*given, *filter(None, (measured.price_source,)))) or None
+
     def head(self) -> dict[str, Any]:
         dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
         return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
@@ -80,6 +85,7 @@ class _Timings:
     def __init__(self, measured: Measured) -> None:
         self._lines = iter(measured.telemetry)
         self._prices = measured.prices
+        self.sources: dict[str, None] = {}
         self._next = self._read()
 
     def _read(self) -> rows.Timing | None:
@@ -91,9 +97,13 @@ class _Timings:
         if timing is None or not timing.is_of(record):
             return None, None, None
         self._next = self._read()
+        if not timing.attempts or usage is None:  # a cached answer costs nothing again
+            return timing.latency_ms, timing.attempts, None
+        if timing.cost_usd is not None:
+            self.sources["execution.prices"] = None
+            return timing.latency_ms, timing.attempts, timing.cost_usd
         price = self._prices.get(record.model)
-        cost = price(usage) if price and usage and timing.attempts else None  # a cached answer costs nothing again
-        return timing.latency_ms, timing.attempts, cost
+        return timing.latency_ms, timing.attempts, price(usage) if price else None
 
 
 def write_run_page(
@@ -117,7 +127,7 @@ def write_run_page(
         title = f"Run {name}" if name else "Run"
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **gathered.head()}
         if measured is not None:
-            head["price_source"] = measured.price_source
+            head["price_source"] = gathered.price_source(measured)
         if doubts := wording.doubts(summary):
             head["doubts"] = doubts
         plain = _plain(manifest, summary)
