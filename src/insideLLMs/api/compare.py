@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import yaml
 
+from insideLLMs.api.judges import judges_of
 from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, judge
 from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
@@ -101,11 +102,13 @@ def compare_runs(
     gate: GateOverrides | None = None,
     noise: NoiseFloor | None = None,
     flips: bool = False,
+    labelled: Path | None = None,
 ) -> Judged:
     """Compare run directories under the candidate's policy, as overridden by `gate`.
 
     Of several runs of a side the last is shown Trial by Trial, and the statistics read all. `noise` is a stored
-    noise floor. `flips` keeps the items that fell, to ask them again. Raises RunDirectoryError or CompareError.
+    noise floor. `flips` keeps the items that fell, to ask them again. `labelled` is a run whose judges judged answers
+    that people labelled. Raises RunDirectoryError or CompareError.
     """
     gate = gate or GateOverrides()
     paths, new = _paths(baseline), _paths(candidate)
@@ -120,7 +123,7 @@ def compare_runs(
         flips=flips,
     )
     comparison, observed = compare_with(views, news, options, watch)
-    basis = _basis(paths, new, observed, noise)
+    basis = replace(_basis(paths, new, observed, noise), judges=judges_of((*paths, *new[:-1]), new[-1], labelled))
     if spec.max_growth:
         basis = replace(basis, quantities=measure_quantities(paths, new, comparison.models, spec))
     comparison = msgspec.structs.replace(

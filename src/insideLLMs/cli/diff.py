@@ -16,6 +16,7 @@ POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed
 _SETTINGS = (
     "alpha", "min_effect", "wanted_drop", "margin", "max_missing", "require_power", "errors_as", "run_level",
     "independent_repeats", "level", "cluster", "trust_semantic",
+    "accept_judge_change",
 )  # fmt: skip
 _Share = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -84,6 +85,9 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Let what --semantic finds equivalent pass as unchanged.",
         ),
+        click.option(
+            "--accept-judge-change", is_flag=True, default=None, help="Compare runs that different judges judged."
+        ),
         click.option("--cluster", metavar="FIELD", help="Example field of items that share noise.  [default: cluster]"),
     )
     for option in reversed(options):
@@ -96,6 +100,9 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--candidate", type=click.Path(path_type=Path), help="The candidate; all RUNS are then baselines.")
 @click.option("--pool", type=click.Path(path_type=Path), help="A folder of accepted baseline runs.")
 @click.option("--noise", type=click.Path(path_type=Path), help="A noise floor, as `insidellms noise --save` writes it.")
+@click.option(
+    "--labelled", type=click.Path(path_type=Path), help="A run whose judges judged answers that people labelled."
+)
 @gate_options
 @click.option("--confirm", is_flag=True, help="Ask the items that fell again, of both sides; needs both endpoints.")
 @click.option("--retest", is_flag=True, help="In doubt, decide by three fresh runs of each side.")
@@ -176,6 +183,7 @@ def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> tuple[Any, Path]:
         ),
         noise=noise,
         flips=options["confirm"],
+        labelled=options["labelled"],
     )
     if options["confirm"] or options["retest"]:
         judged = _ask_again(judged, baselines[-1], candidate, options)

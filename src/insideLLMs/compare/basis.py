@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from insideLLMs.compare.judging import Judge
 from insideLLMs.compare.observations import Observed
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
@@ -72,7 +73,7 @@ class Basis:
     """What the statistical policies read.
 
     `deterministic` is whether the models say that they answer alike every time; `same_experiment` whether both
-    sides ran the same experiment; `noise` a stored noise floor.
+    sides ran the same experiment; `noise` a stored noise floor; `judges` are the probes that models score.
     """
 
     observed: Observed
@@ -83,6 +84,7 @@ class Basis:
     deterministic: bool = False
     same_experiment: bool = False
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    judges: tuple[Judge, ...] = ()
 
     @property
     def floor(self) -> NoiseFloor | None:

@@ -12,6 +12,7 @@ from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, Tally, TrialName
 from insideLLMs.compare.growth import GrowthRule, judge_growth
+from insideLLMs.compare.judging import JudgeFinding, advisory, find
 from insideLLMs.compare.policies import Rule, Scope, State, apply, blame_of, blamed_classes, resolve
 from insideLLMs.compare.states import Transitions, transitions
 from insideLLMs.compare.statistics.assess import Assessment
@@ -21,13 +22,15 @@ from insideLLMs.core.types import GateSpec
 _LOOK_FIRST = 10
 _READS_TRIALS = {"changes", "regressions", "confirmed", "churn"}
 _STATISTICAL = {"significant", "non-inferior", "churn"}
+_READS_SCORES = _STATISTICAL | {"confirmed"}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Pass or fail, with the evidence: why, by which rules, and which examples to look at first.
 
     `policy` is as asked for, `resolved` what `auto` came to. `assessment` is over all probes, whatever the policy;
-    None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor.
+    None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor,
+    `judges` are the probes that models score.
     """
 
     state: State
@@ -42,6 +45,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     states: Transitions | None = None
     noise: NoiseFloor | None = None
     confirmed: Confirmed | None = None
+    judges: tuple[JudgeFinding, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -57,7 +61,7 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
             fix="judge with a Basis, made of what `compare_with` observed",
         )
     scopes = _scopes(comparison, spec, basis)
-    rules = tuple(apply(scope, basis) for scope in scopes)
+    rules = tuple(_doubted(apply(scope, basis), scope, basis) for scope in scopes)
     growth = judge_growth(basis.quantities, spec) if basis is not None else ()
     fatal = _nothing_answered(comparison.overall, scopes)
     doubts = _doubts(comparison, scopes, rules)
@@ -84,6 +88,7 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
         states=transitions(basis.observed.tally, tuple(basis.observed.probes)) if basis is not None else None,
         noise=basis.floor if basis is not None else None,
         confirmed=basis.confirmed if basis is not None else None,
+        judges=_judges(spec, basis),
         remarks=_remarks(basis),
     )
 
@@ -114,6 +119,8 @@ def _check_probes(comparison: Comparison, spec: GateSpec) -> None:
 def _scopes(comparison: Comparison, spec: GateSpec, basis: Basis | None) -> tuple[Scope, ...]:
     """Split the probes by rule. Several statistical rules share alpha, unless a probe has an alpha of its own."""
     own = {name: spec.of_probe(name) for name in sorted(spec.probes)}
+    for name in sorted(advisory(basis.judges)) if basis is not None else ():
+        own[name] = msgspec.structs.replace(spec.of_probe(name), fail_on="never")
     rest = tuple(probe for probe in comparison.probes if probe.probe not in own)
     scopes = [
         Scope(name=name, spec=rule, probes=tuple(probe for probe in comparison.probes if probe.probe == name))
@@ -139,7 +146,21 @@ def _scopes(comparison: Comparison, spec: GateSpec, basis: Basis | None) -> tupl
 
 
 def _has_own_alpha(spec: GateSpec, probe: str | None) -> bool:
-    return probe is not None and spec.probes[probe].alpha is not None
+    return probe in spec.probes and spec.probes[probe].alpha is not None
+
+
+def _doubted(rule: Rule, scope: Scope, basis: Basis | None) -> Rule:
+    """Let a rule conclude nothing where its runs were judged by different judges and nobody accepted that."""
+    if basis is None or scope.spec.fail_on not in _READS_SCORES or scope.spec.accept_judge_change:
+        return rule
+    changed = [judge for judge in basis.judges if judge.differs and judge.probe in scope.names]
+    if not changed:
+        return rule
+    told = tuple(
+        f"probe {judge.probe!r}: another judge judged one of the runs: {'; '.join(judge.differs)}" for judge in changed
+    )
+    way = "rescore both with one judge (insidellms rescore), or accept it: --accept-judge-change"
+    return msgspec.structs.replace(rule, state="inconclusive", reasons=(*told, way, *rule.reasons))
 
 
 def _nothing_answered(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
@@ -214,6 +235,19 @@ def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], basis
         return basis.assess({probe.probe for probe in comparison.probes}, spec)
     except CompareError:  # a score without a declared range: only a policy that reads it need stop
         return None
+
+
+def _judges(spec: GateSpec, basis: Basis | None) -> tuple[JudgeFinding, ...]:
+    if basis is None:
+        return ()
+    found = []
+    for judge in basis.judges:
+        try:
+            evidence = basis.assess({judge.probe}, spec).overall if judge.quality is not None else None
+        except CompareError:  # as above: only a policy that reads it need stop
+            evidence = None
+        found.append(find(judge, evidence, accepted=spec.of_probe(judge.probe).accept_judge_change))
+    return tuple(found)
 
 
 def _remarks(basis: Basis | None) -> tuple[str, ...]:

@@ -150,7 +150,8 @@ class _Member(msgspec.Struct):
             self.passed += scores.passed
             self.verdicts.open.append(float(scores.passed))
             if AGREES in scores.values:
-                self.verdict_pairs.append(_verdict_pair(passed=scores.passed, agrees=scores.values[AGREES] == 1.0))
+                label = scores.passed if scores.values[AGREES] == 1.0 else not scores.passed
+                self.verdict_pairs.append(Verdicts.of(label=label, passed=scores.passed))
         for name, value in scores.values.items():
             self.scores.setdefault(name, _Mean()).open.append(value)
 
@@ -159,15 +160,8 @@ class _Member(msgspec.Struct):
         for mean in self.scores.values():
             mean.close()
         if self.verdict_pairs:
-            self.labelled[Verdicts(*map(sum, zip(*self.verdict_pairs, strict=True)))] += 1
+            self.labelled[Verdicts.total(self.verdict_pairs)] += 1
             self.verdict_pairs.clear()
-
-
-def _verdict_pair(*, passed: bool, agrees: bool) -> Verdicts:
-    label = passed if agrees else not passed
-    return Verdicts(
-        both=label and passed, person=label and not passed, judge=passed and not label, neither=not (label or passed)
-    )
 
 
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]

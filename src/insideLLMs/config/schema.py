@@ -43,6 +43,7 @@ GATE_WORDS = {
     "score_range": "The lowest and the highest score, where a probe declares none.",
     "max_growth": "The growth allowed per quantity; 0.1 is ten percent.",
     "trust_semantic": "Whether what an embedding model holds to be equal in meaning passes as unchanged.",
+    "accept_judge_change": "Whether runs that different judges judged may be compared.",
     "probes": "Policies of single probes, by id.",
 }
 _WORDS: Mapping[str, Mapping[str, str]] = {

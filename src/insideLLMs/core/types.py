@@ -366,6 +366,7 @@ class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     level: TextLevel | None = None
     errors_as: Literal["missing", "fail"] | None = None
     score_range: tuple[float, float] | None = None
+    accept_judge_change: bool | None = None
 
 
 class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -375,7 +376,8 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     system fails. A drop below `min_effect` passes; `wanted_drop` is the one to plan for. `margin` belongs to
     non-inferior. `level` is how deep `churn` looks. `cluster` names the example field of items that share their
     noise. `max_growth` bounds, per quantity, the growth that is allowed: 0.1 is ten percent. `trust_semantic` lets
-    texts pass as unchanged that an embedding model holds to be equal in meaning. `probes` overrides by probe id.
+    texts pass as unchanged that an embedding model holds to be equal in meaning. `accept_judge_change` compares runs
+    that other judges judged all the same. `probes` overrides by probe id.
     """
 
     fail_on: FailOn = "auto"
@@ -394,6 +396,7 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     score_range: tuple[float, float] | None = None
     max_growth: dict[Quantity, Annotated[float, msgspec.Meta(ge=0)]] = {}
     trust_semantic: bool = False
+    accept_judge_change: bool = False
     probes: dict[str, ProbeGateSpec] = {}
 
     def of_probe(self, probe: str) -> "GateSpec":

@@ -58,6 +58,12 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     yield from _noise(verdict)
     yield from _states(verdict)
     yield from _confirmed(verdict)
+    yield from (f"{_where(judge.probe)}{judge.message}" for judge in verdict.judges if judge.message)
+    yield from (
+        f"note: {judge.probe}: another judge, accepted: {'; '.join(judge.differs)}"
+        for judge in verdict.judges
+        if judge.differs and judge.accepted
+    )
     yield from (f"note: {remark}" for remark in verdict.remarks)
 
 

@@ -1,7 +1,7 @@
 """Judges that err: how far a model's verdicts can be trusted, and what its errors do to rates and drops."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +19,21 @@ class Verdicts(NamedTuple):
     person: int = 0
     judge: int = 0
     neither: int = 0
+
+    @classmethod
+    def of(cls, *, label: bool, passed: bool) -> "Verdicts":
+        """Return the verdicts of one Trial: a person's `label`, and whether it `passed` with the judge."""
+        return cls(
+            both=label and passed,
+            person=label and not passed,
+            judge=passed and not label,
+            neither=not (label or passed),
+        )
+
+    @classmethod
+    def total(cls, several: Iterable["Verdicts"]) -> "Verdicts":
+        """Return the sum of `several`."""
+        return cls(*map(sum, zip(*several, strict=True)))
 
     def less(self, other: "Verdicts") -> "Verdicts":
         """Return these without the others."""
@@ -49,6 +64,11 @@ class JudgeQuality(msgspec.Struct, frozen=True, kw_only=True):
     sensitivity: float | None
     specificity: float | None
     kappa: float | None
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the judge may gate: enough labels, and a kappa of at least 0.6."""
+        return self.n >= MIN_LABELLED and self.kappa is not None and self.kappa >= MIN_KAPPA
 
     @property
     def attenuation(self) -> float | None:

@@ -1,0 +1,92 @@
+"""The judges of runs: whether they are the same in all, and how one did on answers that people labelled."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.compare.judging import Judge, differences
+from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
+from insideLLMs.core.errors import CompareError
+from insideLLMs.core.types import JsonValue
+from insideLLMs.store.directory import RECORDS, read_lines, read_manifest
+from insideLLMs.store.manifest import MemberSpec
+
+
+class _Scores(msgspec.Struct, frozen=True):
+    passed: bool | None = None
+
+
+class _Example(msgspec.Struct, frozen=True):
+    fields: dict[str, JsonValue] = {}
+
+
+class _Record(msgspec.Struct, frozen=True):
+    probe: str
+    dataset: str
+    example_id: str
+    example: _Example
+    scores: _Scores | None = None
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+
+
+def judges_of(runs: Sequence[Path], candidate: Path, labelled: Path | None) -> tuple[Judge, ...]:
+    """Return the judged probes of the candidate: in what other runs judged differently, and the judges' quality.
+
+    `labelled` is a run in which the same judges judged answers that have a `label`, a person's verdict. Raises
+    CompareError if it has other judges, or no labels.
+    """
+    ours = _judged(candidate)
+    others = [_judged(run) for run in runs]
+    found = []
+    for name, spec in sorted(ours.items()):
+        moved = (differences(other[name].identity, spec.identity) for other in others if name in other)
+        found.append(Judge(probe=name, differs=next(filter(None, moved), ())))
+    if labelled is None:
+        return tuple(found)
+    return tuple(_with_quality(found, ours, labelled))
+
+
+def _judged(run: Path) -> dict[str, MemberSpec]:
+    return {probe.id: probe for probe in read_manifest(run).probes if _is_judged(probe)}
+
+
+def _is_judged(probe: MemberSpec) -> bool:
+    """Whether models score the probe."""
+    return "judges" in probe.identity
+
+
+def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled: Path) -> Iterator[Judge]:
+    theirs = _judged(labelled)
+    labels = _labels(labelled)
+    shared = [judge.probe for judge in judges if judge.probe in theirs and labels.get(judge.probe)]
+    if not shared:
+        raise CompareError(
+            f"{labelled} has no probe of this comparison whose judge judged labelled answers",
+            fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`",
+        )
+    for judge in judges:
+        if judge.probe not in shared:
+            yield judge
+            continue
+        moved = differences(theirs[judge.probe].identity, ours[judge.probe].identity)
+        if moved:
+            raise CompareError(
+                f"{labelled}: another judge judged the labelled answers of {judge.probe!r}: {'; '.join(moved)}",
+                fix="run the labelled examples with the judge of the candidate",
+            )
+        yield msgspec.structs.replace(judge, quality=judge_quality(labels[judge.probe]))
+
+
+def _labels(run: Path) -> dict[str, Labelled]:
+    found: dict[str, dict[tuple[str, str], list[Verdicts]]] = {}
+    for line in read_lines(run / RECORDS):
+        record = _decode(line)
+        label = record.example.fields.get("label")
+        if isinstance(label, bool) and record.scores is not None and record.scores.passed is not None:
+            verdicts = found.setdefault(record.probe, {}).setdefault((record.dataset, record.example_id), [])
+            verdicts.append(Verdicts.of(label=label, passed=record.scores.passed))
+    return {probe: Counter(map(Verdicts.total, each.values())) for probe, each in found.items()}
