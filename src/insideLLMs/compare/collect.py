@@ -18,6 +18,7 @@ from insideLLMs.compare.comparison import (
     ProbeTally,
     RunName,
     RunSide,
+    SemanticFacts,
     Tally,
     TrialName,
 )
@@ -239,7 +240,7 @@ class _Ledger:
             waived = dict(sorted(self._waived.get(counting, Counter()).items()))
             tally = counting.total()
             probes.append(ProbeTally(probe=probe, models=models, tally=tally, waived=waived, alike=counting.alike))
-        overall = whole.total()
+        overall, semantic = whole.total(), self._meanings.facts(self._options.meaning)
         pairs = [ModelPair(baseline=ours, candidate=theirs) for ours, theirs in self._pairing.pairs]
         pairs += [ModelPair(baseline=model, candidate=None) for model in self._pairing.only_baseline]
         pairs += [ModelPair(baseline=None, candidate=model) for model in self._pairing.only_candidate]
@@ -256,8 +257,8 @@ class _Ledger:
             new=self._new.listing(),
             served=self._served.changes(_SERVED_LIMIT),
             usage=self._served.usage(),
-            warnings=_warnings(overall, self._pairing, self._served),
-            semantic=self._meanings.facts(self._options.meaning),
+            warnings=(*_warnings(overall, self._pairing, self._served), *_weighed(semantic)),
+            semantic=semantic,
         )
 
 
@@ -285,3 +286,17 @@ def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[st
     for field_name, trials in sorted(served.overflow.items()):
         found.append(f"served {field_name} took more values than are listed, in {trials:,} further trials")
     return tuple(found)
+
+
+def _weighed(found: SemanticFacts | None) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    told = f"of {found.pairs:,} pairs of texts that differ in wording alone, {found.equivalent:,} say the same to "
+    told += (
+        f"{found.model.name} {found.model.version} (cosine at least {found.threshold:.3f}, {found.threshold_from}), "
+    )
+    told += f"{found.below:,} do not"
+    checks = ", ".join(f"{count:,} {check}" for check, count in found.held_apart.items())
+    if checks:
+        told += f", {sum(found.held_apart.values()):,} were held apart before it was asked ({checks})"
+    return (told,)

@@ -89,7 +89,6 @@ def render_comparison(
     notes = [
         *(_served(change) for change in comparison.served),
         *_usage(comparison),
-        *_semantic(comparison),
         *comparison.warnings,
     ]
     if notes:
@@ -155,18 +154,6 @@ def _usage(comparison: Comparison) -> list[str]:
     tokens_in = f"in {usage.baseline_input_tokens:,} → {usage.candidate_input_tokens:,}"
     tokens_out = f"out {usage.baseline_output_tokens:,} → {usage.candidate_output_tokens:,}"
     return [f"tokens changed in {wording.many(usage.trials, 'trial')}: {tokens_in}, {tokens_out}"]
-
-
-def _semantic(comparison: Comparison) -> list[str]:
-    found = comparison.semantic
-    if found is None:
-        return []
-    held = sum(found.held_apart.values())
-    checks = ", ".join(f"{count:,} {check}" for check, count in found.held_apart.items())
-    told = f"of {wording.many(found.pairs, 'pair')} of texts that differ in wording alone, {found.equivalent:,} say the"
-    told += f" same to {found.model.name} {found.model.version} (cosine at least {found.threshold:.3f},"
-    told += f" {found.threshold_from}), {found.below:,} do not"
-    return [f"{told}, {held:,} were held apart before it was asked ({checks})" if held else told]
 
 
 def _change_title(number: int | None, change: Change, *, several: bool) -> Text:
