@@ -31,3 +31,11 @@ def imported(folder, name, rows):
     done = insidellms("import", f"{name}.csv", "--to", name, cwd=folder)
     assert done.code == 0, done.err
     return Path(folder) / name
+
+
+def imported_texts(folder, name, rows):
+    """Import (id, repeat, text) rows, all of which passed, as the run directory NAME."""
+    with (Path(folder) / f"{name}.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "repeat", "output", "passed"), *((*row, 1) for row in rows)])
+    done = insidellms("import", f"{name}.csv", "--to", name, cwd=folder)
+    assert done.code == 0, done.err

@@ -18,7 +18,7 @@ from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
-from insideLLMs.core.types import GateSpec, JsonValue
+from insideLLMs.core.types import DriftKernel, GateSpec, JsonValue
 from insideLLMs.report import wording
 from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, MemberSpec
@@ -120,6 +120,7 @@ def compare_runs(
         churn=spec.level,
         churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
         noise=LEVELS if len(paths) > 1 and noise is None else (),
+        drift=_kernel(spec),
         flips=flips,
     )
     comparison, observed = compare_with(views, news, options, watch)
@@ -162,6 +163,12 @@ def rejudge(judged: Judged, confirmed: Confirmed) -> Judged:
     """Judge again, now that items were asked anew."""
     basis = replace(judged.basis, confirmed=confirmed)
     return replace(judged, basis=basis, verdict=judge(judged.comparison, judged.policy, basis))
+
+
+def _kernel(spec: GateSpec) -> DriftKernel | None:
+    """Return the kernel of text drift, if it is asked for."""
+    asked = "drift" in {spec.fail_on, *(rule.fail_on for rule in spec.probes.values())}
+    return spec.drift or ("3-gram" if asked else None)
 
 
 def _paths(given: Path | Sequence[Path]) -> tuple[Path, ...]:

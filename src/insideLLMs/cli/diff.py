@@ -12,10 +12,10 @@ from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
 
-POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "non-inferior")
+POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "drift", "non-inferior")
 _SETTINGS = (
     "alpha", "min_effect", "wanted_drop", "margin", "max_missing", "require_power", "errors_as", "run_level",
-    "independent_repeats", "level", "cluster", "trust_semantic",
+    "independent_repeats", "level", "drift", "cluster", "trust_semantic",
     "accept_judge_change",
 )  # fmt: skip
 _Share = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -72,6 +72,11 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--level",
             type=click.Choice(["verdict", "structured", "normalised", "exact"]),
             help="How deep churn looks.  [default: normalised]",
+        ),
+        click.option(
+            "--drift",
+            type=click.Choice(["3-gram", "hamming"]),
+            help="Measure text drift, by this kernel; only the policy drift gates by it.",
         ),
         click.option(
             "--max-growth",

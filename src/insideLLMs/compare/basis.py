@@ -1,5 +1,6 @@
 """What a verdict may rest on beside the counts: scores by item, noise, confirmation, what runs say of themselves."""
 
+import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from insideLLMs.compare.statistics.items import Tally
 from insideLLMs.compare.statistics.noise import Agreement, agreement
 from insideLLMs.compare.statistics.quantities import Quantity
 from insideLLMs.compare.statistics.settings import Settings
+from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.types import GateSpec
 
 
@@ -90,6 +92,22 @@ class Basis:
     def floor(self) -> NoiseFloor | None:
         """The noise floor: as stored, else as seen among the baseline's own runs."""
         return self.noise or measure_noise(self.observed, self.baseline_runs)
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether the repeats of every item are alike to the byte although the models do not say that they would."""
+        seen = self.observed
+        return bool(seen.repeated) and seen.copied == seen.repeated and not self.deterministic
+
+    def drift_of(self, probes: Collection[str]) -> TextDrift | None:
+        """Return the text drift over the items of `probes`; None if it was not measured."""
+        parts = [self.observed.drift[name] for name in self.names_of(probes) if name in self.observed.drift]
+        if not parts:
+            return None
+        whole = copy.copy(parts[0])
+        for part in parts[1:]:
+            whole.include(part)
+        return whole.result()
 
     def names_of(self, probes: Collection[str]) -> tuple[str, ...]:
         """Return the names in the tally of `probes`."""

@@ -16,13 +16,14 @@ from insideLLMs.compare.judging import JudgeFinding, advisory, find
 from insideLLMs.compare.policies import Rule, Scope, State, apply, blame_of, blamed_classes, resolve
 from insideLLMs.compare.states import Transitions, transitions
 from insideLLMs.compare.statistics.assess import Assessment
+from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError, ExitCode
 from insideLLMs.core.types import GateSpec
 
 _LOOK_FIRST = 10
-_READS_TRIALS = {"changes", "regressions", "confirmed", "churn"}
-_STATISTICAL = {"significant", "non-inferior", "churn"}
-_READS_SCORES = _STATISTICAL | {"confirmed"}
+_READS_TRIALS = {"changes", "regressions", "confirmed", "churn", "drift"}
+_STATISTICAL = {"significant", "non-inferior", "churn", "drift"}
+_READS_SCORES = (_STATISTICAL | {"confirmed"}) - {"drift"}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `policy` is as asked for, `resolved` what `auto` came to. `assessment` is over all probes, whatever the policy;
     None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor,
-    `judges` are the probes that models score.
+    `judges` are the probes that models score, `drift` is the text drift over all probes, where it was measured.
     """
 
     state: State
@@ -46,6 +47,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     noise: NoiseFloor | None = None
     confirmed: Confirmed | None = None
     judges: tuple[JudgeFinding, ...] = ()
+    drift: TextDrift | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -89,6 +91,7 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
         noise=basis.floor if basis is not None else None,
         confirmed=basis.confirmed if basis is not None else None,
         judges=_judges(spec, basis),
+        drift=basis.drift_of({probe.probe for probe in comparison.probes}) if basis is not None else None,
         remarks=_remarks(basis),
     )
 
@@ -255,7 +258,7 @@ def _remarks(basis: Basis | None) -> tuple[str, ...]:
         return ()
     seen = basis.observed
     remarks = []
-    if seen.repeated and seen.copied == seen.repeated and not basis.deterministic:
+    if basis.has_copies:
         remarks.append(
             f"the repeats of all {seen.repeated:,} items are alike to the byte: a cache, a fixed seed or a greedy "
             "model; they count as one"

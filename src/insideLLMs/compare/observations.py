@@ -3,17 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 
 import msgspec
 
 from insideLLMs.compare.align import Aligned, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.labels import Label, label_of
+from insideLLMs.compare.levels import normalise, response_of
 from insideLLMs.compare.pool import ItemKey, Pool
 from insideLLMs.compare.statistics.items import RunValues, Tally
+from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.compare.view import Facts
 from insideLLMs.core import canonical
-from insideLLMs.core.types import JsonValue, TextLevel
+from insideLLMs.core.types import DriftKernel, JsonValue, TextLevel
 
 Pattern = tuple[tuple[int | None, ...], ...]
 """Per run, which of an item's repeats have equal labels: equal numbers stand for equal labels."""
@@ -58,7 +61,8 @@ class Watch:
 
     `churn` is the level at which runs are held against each other, `churn_of` the levels of single probes.
     `noise` are the levels at which the baseline's runs are compared with each other. Both take two or more
-    baseline runs. `flips` keeps the items that went from pass to fail. `waived` items are left out.
+    baseline runs. `drift` holds the texts of two or more answers a side against each other, by that kernel; `seed`
+    starts its draws. `flips` keeps the items that went from pass to fail. `waived` items are left out.
     """
 
     several_models: bool = False
@@ -66,6 +70,8 @@ class Watch:
     churn: TextLevel | None = None
     churn_of: Mapping[str, TextLevel] = field(default_factory=dict)
     noise: tuple[TextLevel, ...] = ()
+    drift: DriftKernel | None = None
+    seed: str = ""
     flips: bool = False
     waived: frozenset[Waived] = frozenset()
 
@@ -76,14 +82,15 @@ class Observed:
 
     `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
     of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
-    was the candidate. `repeated` items have two or more repeats in a run; in `copied` of them all were alike to
-    the byte.
+    was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
+    `copied` of them all were alike to the byte.
     """
 
     tally: Tally = field(default_factory=Tally)
     probes: dict[str, str] = field(default_factory=dict)
     odd: dict[str, tuple[int, int]] = field(default_factory=dict)
     noise: dict[TextLevel, Counter[Pattern]] = field(default_factory=dict)
+    drift: dict[str, DriftSums] = field(default_factory=dict)
     repeated: int = 0
     copied: int = 0
     flips: list[Flip] = field(default_factory=list)
@@ -164,6 +171,8 @@ class Observations:
             self._add_churn(name, facts.probe, runs, after)
             for level, counter in self._seen.noise.items():
                 counter[_pattern(runs, level)] += 1
+        if self._watch.drift is not None:
+            self._add_drift(name, self._watch.drift, runs, news)
         if self._watch.flips and values[-1][0] == 0.0 and before[-1][:1] == (1.0,):
             self._add_flip(name, runs[-1][0], facts)
 
@@ -190,6 +199,14 @@ class Observations:
         odd, times = self._seen.odd.get(name, (0, 0))
         self._seen.odd[name] = (odd + 1, times + (first == second))
 
+    def _add_drift(
+        self, name: str, kernel: DriftKernel, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]
+    ) -> None:
+        sums = self._seen.drift.get(name)
+        if sums is None:
+            sums = self._seen.drift[name] = DriftSums(kernel, f"{self._watch.seed}|{name}")
+        sums.add(repr(self._item), _texts(runs), _texts(news))
+
     def _add_flip(self, name: str, before: Facts, after: Facts) -> None:
         flip = Flip(
             probe=name,
@@ -203,6 +220,12 @@ class Observations:
 
 def _values(trials: Sequence[Facts]) -> tuple[float | None, ...]:
     return tuple(observed_value(facts) for facts in trials)
+
+
+def _texts(runs: Sequence[Sequence[Facts]]) -> list[str]:
+    """Return the normalised answers of an item, of each run its first repeat, then its second, and so on."""
+    turns = chain.from_iterable(zip_longest(*runs))
+    return [normalise(response_of(facts).text) for facts in turns if facts is not None and facts.answered]
 
 
 def _pattern(runs: Sequence[Sequence[Facts]], level: TextLevel) -> Pattern:

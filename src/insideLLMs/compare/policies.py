@@ -9,6 +9,7 @@
     significant  the run-label permutation test finds a drop, overall or in a probe, or an item is confirmed
     confirmed    an item that went from pass to fail is confirmed by asking again
     churn        the candidate differs from two baseline runs more than they differ from each other
+    drift        the texts of two or more answers a side come from another distribution than the baseline's
     non-inferior a drop as large as the margin cannot be ruled out
     auto         for models that answer alike every time, `changes` where the experiment is the same and
                  `regressions` where it was changed on purpose; `significant` for all others
@@ -26,6 +27,7 @@ from insideLLMs.compare.comparison import Change, ProbeTally
 from insideLLMs.compare.states import transitions
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.churn import odd_one_out_of
+from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import FailOn, GateSpec
 
@@ -54,7 +56,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """What the policy found in its scope: all probes without a rule of their own, or the one named.
 
     `counts` names each class that counts against a counting policy, of which `tolerance` are let through;
-    `assessment` and `churn` are the evidence of the statistical ones.
+    `assessment`, `churn` and `drift` are the evidence of the statistical ones.
     """
 
     scope: str | None
@@ -66,6 +68,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     assessment: Assessment | None = None
     churn: Churn | None = None
+    drift: TextDrift | None = None
 
     @property
     def counted(self) -> int:
@@ -205,6 +208,28 @@ def _churn(scope: Scope, basis: Basis | None) -> Rule:
     )
 
 
+def _drift(scope: Scope, basis: Basis | None) -> Rule:
+    assert basis is not None
+    found = basis.drift_of(scope.names)
+    rule = Rule(scope=scope.name, fail_on="drift", state="inconclusive", reasons=(), trials=scope.trials, drift=found)
+    if found is None or not found.n:
+        told = "drift needs two or more answers a side to an example, from repeats or from several runs"
+    elif basis.has_copies:
+        told = "drift needs answers that are drawn anew, and the repeats of every example are copies of each other"
+    else:
+        told = f"{tell_drift(found)} against {scope.spec.alpha:.3g}"
+        rule = msgspec.structs.replace(rule, state="failed" if found.p <= scope.spec.alpha else "passed")
+    return msgspec.structs.replace(rule, reasons=(scope.where + told,))
+
+
+def tell_drift(found: TextDrift) -> str:
+    """Say what the test of text drift found."""
+    return (
+        f"text drift over {found.n:,} examples, in {found.varied:,} of which answers vary: mean discrepancy "
+        f"{found.discrepancy:.3g} ({found.kernel}), p = {found.p:.2g}"
+    )
+
+
 POLICIES: Mapping[FailOn, Policy] = {
     "never": _count,
     "changes": _count,
@@ -212,6 +237,7 @@ POLICIES: Mapping[FailOn, Policy] = {
     "significant": _significant,
     "confirmed": _confirmed,
     "churn": _churn,
+    "drift": _drift,
     "non-inferior": _significant,
 }
 
@@ -253,4 +279,4 @@ def blamed_classes(rule: Rule) -> frozenset[str]:
         return frozenset((*(kind.value for kind in _COUNTED[rule.fail_on]), *rule.counts.keys() & {ALIKE}))
     if rule.state != "failed":
         return frozenset()
-    return frozenset(kind.value for kind in (CHANGES if rule.fail_on == "churn" else REGRESSIONS))
+    return frozenset(kind.value for kind in (CHANGES if rule.fail_on in {"churn", "drift"} else REGRESSIONS))

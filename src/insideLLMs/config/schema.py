@@ -39,6 +39,7 @@ GATE_WORDS = {
     "run_level": "Whether whole runs, not examples, are what varies.",
     "independent_repeats": "Whether repeats of an example vary as examples do.",
     "level": "How deep a text must differ for churn.",
+    "drift": "Measures text drift by this kernel; the policy drift takes 3-gram if none is named.",
     "cluster": "The example field that names those that share their noise.",
     "score_range": "The lowest and the highest score, where a probe declares none.",
     "max_growth": "The growth allowed per quantity; 0.1 is ten percent.",

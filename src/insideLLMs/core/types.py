@@ -347,7 +347,10 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     telemetry: bool = True
 
 
-FailOn = Literal["auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "non-inferior"]
+FailOn = Literal[
+    "auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "drift", "non-inferior"
+]
+DriftKernel = Literal["3-gram", "hamming"]
 TextLevel = Literal["verdict", "structured", "normalised", "exact"]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -374,7 +377,8 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `tolerance` is how many changes or regressions are let through. `alpha` bounds the chance that an unchanged
     system fails. A drop below `min_effect` passes; `wanted_drop` is the one to plan for. `margin` belongs to
-    non-inferior. `level` is how deep `churn` looks. `cluster` names the example field of items that share their
+    non-inferior. `level` is how deep `churn` looks. `drift` is the kernel of text drift, which is measured if a kernel
+    is named or the policy is `drift`. `cluster` names the example field of items that share their
     noise. `max_growth` bounds, per quantity, the growth that is allowed: 0.1 is ten percent. `trust_semantic` lets
     texts pass as unchanged that an embedding model holds to be equal in meaning. `accept_judge_change` compares runs
     that other judges judged all the same. `probes` overrides by probe id.
@@ -392,6 +396,7 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     run_level: bool = False
     independent_repeats: bool = False
     level: TextLevel = "normalised"
+    drift: DriftKernel | None = None
     cluster: str = "cluster"
     score_range: tuple[float, float] | None = None
     max_growth: dict[Quantity, Annotated[float, msgspec.Meta(ge=0)]] = {}

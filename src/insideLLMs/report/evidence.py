@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.policies import tell_drift
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.evidence import Evidence
 from insideLLMs.report import wording
@@ -58,6 +59,8 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     yield from _noise(verdict)
     yield from _states(verdict)
     yield from _confirmed(verdict)
+    if verdict.drift is not None and verdict.drift.n and verdict.resolved != "drift":
+        yield f"{tell_drift(verdict.drift)}; it informs and does not gate"
     yield from (f"{_where(judge.probe)}{judge.message}" for judge in verdict.judges if judge.message)
     yield from (
         f"note: {judge.probe}: another judge, accepted: {'; '.join(judge.differs)}"

@@ -1,10 +1,13 @@
 import random
+from collections import Counter
+from itertools import combinations
 
+import numpy as np
 import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from insideLLMs.compare.statistics.judges import JudgeQuality, Verdicts, judge_quality, kappa_interval
-from insideLLMs.compare.statistics.text_drift import text_drift
+from insideLLMs.compare.statistics.text_drift import DriftSums, text_drift
 
 WORDS = ["the", "model", "answers", "in", "plain", "words", "then", "stops", "or", "goes", "on", "with", "more"]
 
@@ -18,7 +21,7 @@ def test_answers_of_another_vocabulary_are_drift():
     found = text_drift([(answers(source, 3), answers(source, 3, ["entirely", "different"])) for _ in range(10)])
     assert found.n == 10
     assert found.discrepancy > 0.1
-    assert found.p < 0.001
+    assert found.p == 0.001
 
 
 def test_answers_of_one_distribution_alarm_at_the_nominal_rate():
@@ -29,6 +32,54 @@ def test_answers_of_one_distribution_alarm_at_the_nominal_rate():
 
 def test_identical_answers_are_no_drift():
     assert text_drift([(["yes", "yes"], ["yes", "yes"])] * 5).p == 1.0
+
+
+@pytest.mark.parametrize("kernel", ["3-gram", "hamming"])
+def test_p_is_that_of_random_relabellings_within_items(kernel):
+    """Recomputed from the definition, with numpy, for one item of 2 + 3 answers: every labelling is known."""
+    before, after = ["the cat sat", "a cat sat"], ["dogs run", "the dogs run", "dogs ran"]
+    answers = [*before, *after]
+    grams = [Counter(f"\x02{text}\x03"[at : at + 3] for at in range(len(text))) for text in answers]
+    names = sorted(set().union(*grams))
+    vectors = np.array([[gram[name] for name in names] for gram in grams], dtype=float)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    padded = [text.ljust(12, "\0") for text in answers]
+    places = [[np.mean([a == b for a, b in zip(one, two, strict=True)]) for two in padded] for one in padded]
+    closeness = {"3-gram": vectors @ vectors.T, "hamming": np.array(places)}[kernel]
+
+    def squared(chosen):
+        rest = [at for at in range(5) if at not in chosen]
+        inner = [np.mean([closeness[i, j] for i in part for j in part if i != j]) for part in (chosen, rest)]
+        return sum(inner) - 2 * closeness[np.ix_(chosen, rest)].mean()
+
+    truth = [squared(list(chosen)) for chosen in combinations(range(5), 3)]
+    share = np.mean([value >= squared([2, 3, 4]) - 1e-9 for value in truth])
+    found = text_drift([(before, after)], kernel=kernel)
+    assert found.discrepancy == pytest.approx(squared([2, 3, 4]), abs=1e-8)
+    assert found.p == pytest.approx(share, abs=0.05)
+
+
+def test_neither_the_order_of_items_nor_the_side_moves_p():
+    source = random.Random(3)
+    items = [(str(n), answers(source, 3), answers(source, 2)) for n in range(8)]
+    results = []
+    for order, swapped in ((1, False), (-1, False), (1, True)):
+        sums = DriftSums(seed="s")
+        for name, before, after in items[::order]:
+            sums.add(name, *((after, before) if swapped else (before, after)))
+        results.append(sums.result())
+    assert results[0] == results[1] == results[2]
+
+
+def test_sums_of_parts_are_those_of_the_whole():
+    source = random.Random(4)
+    items = [(str(n), answers(source, 2), answers(source, 2)) for n in range(9)]
+    whole, one, two = DriftSums(), DriftSums(), DriftSums()
+    for number, item in enumerate(items):
+        whole.add(*item)
+        (one if number % 2 else two).add(*item)
+    one.include(two)
+    assert one.result() == whole.result()
 
 
 def test_no_item_with_two_answers_a_side_is_no_evidence():
