@@ -115,7 +115,7 @@ def _confirmed(verdict: Verdict) -> Iterator[str]:
     names = ", ".join(f"{item.probe} / {item.example_id}" for item in found.items[:5]) or "none"
     more = f" and {len(found.items) - 5} more" if len(found.items) > 5 else ""
     asked = wording.many(found.calls, "fresh answer")
-    yield f"confirmation: {found.selected} items went from pass to fail; confirmed by {asked}: {names}{more}"
+    yield f"confirmation: {found.selected} items went from pass to fail; {asked} confirm {names}{more}"
 
 
 def p_value(p: float) -> str:
