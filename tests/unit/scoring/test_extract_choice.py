@@ -8,6 +8,12 @@ CAPITALS = Options.of(["London", "Paris", "Rome", "New York"])
 ANSWERS = [
     ("B", "B"),
     ("B.", "B"),
+    ("B.The salt dissolves", "B"),
+    ("B.B.The salt dissolves", "B"),
+    ("B. B.The salt dissolves", "B"),
+    ("B.C.The salt dissolves", None),
+    ("B.B.C.", None),
+    ("A.An article goes before it, so B", "A"),
     ("(B)", "B"),
     ("[B]", "B"),
     ("B)", "B"),

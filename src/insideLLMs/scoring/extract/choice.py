@@ -43,6 +43,8 @@ _RIGHT_AFTER = re.compile(
 )
 _SPLIT_OPTION = re.compile(r"^\s*[(\[]?(?P<label>[A-Za-z]|\d{1,2})[)\].:]\s+(?P<text>\S.*)$", re.DOTALL)
 
+_OPENING_LETTER = re.compile(r"^([A-Z])[.)](?: ?\1[.)])? ?(?=[A-Z][a-z])")
+"""A letter, perhaps said twice, that runs into the sentence after it: "C.The ...", "C.C.The ..."."""
 _LISTED_OPTION = re.compile(r"(?:^|[\s(\[])([A-Z])[).:\]]\s{1,3}(\S[^\n]{0,300}?)(?=\s{1,3}[(\[]?[A-Z][).:\]]\s|\n|$)")
 
 
@@ -111,7 +113,7 @@ def choice(answer: str, options: Options) -> str | None:
     is called right or is the only one named, by letter or by its words.
     """
     reader = _Reader(options)
-    text = own_words(readable(answer)).strip()
+    text = _OPENING_LETTER.sub(r"\1. ", own_words(readable(answer)).strip())
     for segment in declarations(text):
         picked = reader.leading(segment, declared=True)
         if picked is not None:
