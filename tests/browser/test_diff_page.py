@@ -151,7 +151,7 @@ def test_scores_and_tokens_are_searched_before_after_and_by_how_much_they_moved(
         tab.get_by_role("searchbox").fill(query)
         expect(tab.locator("output")).to_have_text(f"{len(names)} of 4")
         expect(rows(tab).locator(".id")).to_have_text(names)
-    tab.get_by_role("searchbox").fill("")
+    tab.get_by_role("searchbox").fill("")  # what was typed counts, though the focus moves on at once
     tab.get_by_text("Columns", exact=True).click()
     tab.get_by_label("± f1", exact=True).check()
     tab.keyboard.press("Escape")

@@ -19,8 +19,11 @@ def firefox():
     if found is None:
         pytest.skip("firefox is missing: apt-get install firefox-esr")
     browser = Firefox(found)
-    yield browser
-    browser.close()
+    try:
+        browser.connect()
+        yield browser
+    finally:
+        browser.close()
 
 
 @pytest.fixture

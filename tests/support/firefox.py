@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import tempfile
+import threading
 import time
 
 import aiohttp
@@ -19,16 +20,23 @@ class Firefox:
 
     def __init__(self, program):
         self._profile = tempfile.TemporaryDirectory(prefix="firefox")
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.new_event_loop()  # in a thread of its own: another browser's may run in this one
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
         command = [program, "--headless", "--no-remote", "--profile", self._profile.name, "--remote-debugging-port=0"]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        address = next(found[1] for line in self._process.stderr if (found := _LISTENING.search(line)))
         self._numbers = itertools.count(1)
+        self._client = None
         self.faults = []
+
+    def connect(self):
+        """Wait until it listens, and take its tab."""
+        address = next(found[1] for line in self._process.stderr if (found := _LISTENING.search(line)))
+        threading.Thread(target=self._process.stderr.read, daemon=True).start()  # a full pipe would hold it up
         self._run(self._connect(address))
 
     def _run(self, work):
-        return self._loop.run_until_complete(asyncio.wait_for(work, 60))
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _connect(self, address):
         self._client = aiohttp.ClientSession()
@@ -92,9 +100,14 @@ class Firefox:
 
     def close(self):
         """End it."""
-        with contextlib.suppress(AssertionError, TypeError, OSError):
-            self._run(self._send("browser.close", {}))
-        self._loop.run_until_complete(self._client.close())
+        if self._client is not None:
+            with contextlib.suppress(AssertionError, TypeError, OSError):
+                self._run(self._send("browser.close", {}))
+            self._run(self._client.close())
+        else:
+            self._process.kill()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
         self._loop.close()
         try:
             self._process.wait(20)

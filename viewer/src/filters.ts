@@ -58,7 +58,10 @@ export class FilterBar {
       spellcheck: "false",
       input: () => {
         clearTimeout(this.timer);
-        this.timer = setTimeout(() => set("q", this.search.value), 120);
+        this.timer = setTimeout(() => {
+          this.timer = 0;
+          set("q", this.search.value);
+        }, 120);
       },
     });
     this.said = h("output", { class: "said", for: "search" });
@@ -87,7 +90,8 @@ export class FilterBar {
     });
     const asked = readQuery(query.get("q") ?? "", this.options.measures);
     const needle = asked.text;
-    if (document.activeElement !== this.search) this.search.value = query.get("q") ?? "";
+    // What was typed a moment ago, and is not in the address yet, stays.
+    if (document.activeElement !== this.search && !this.timer) this.search.value = query.get("q") ?? "";
     if (needle !== this.found.needle) this.look(needle);
     const kept: number[] = [];
     for (let row = 0; row < this.options.rows; row++) {
