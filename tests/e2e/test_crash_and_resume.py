@@ -101,7 +101,11 @@ def test_two_writers_at_once_are_kept_apart(folder, server):
     before = len(server.prompts)
     process = start(folder, "--run-dir", "run")
     wait_for_requests(server, process, before + 20)
-    second = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=folder)
+    process.send_signal(signal.SIGSTOP)  # it must not end before the second one has looked
+    try:
+        second = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=folder)
+    finally:
+        process.send_signal(signal.SIGCONT)
     assert second.code == 1
     assert "another process" in second.err
     process.communicate(timeout=60)
