@@ -16,7 +16,7 @@ from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.view import RunView
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import rows
-from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
+from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 from insideLLMs.report.viewer.page import page, table
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
@@ -36,7 +36,7 @@ class _DiffRows:
     def __init__(self, pairing: Pairing, plain_limit_bytes: int) -> None:
         columns = [*rows.BODY, "input_a", *(f"{name}_a" for name in rows.ANSWER), "same"]
         columns += [f"{name}_b" for name in rows.ANSWER]
-        self.index = Chunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
+        self.index = ValueChunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", columns, plain_limit_bytes=plain_limit_bytes)
         self._pairing = pairing
         self._score_names: set[str] = set()
@@ -79,7 +79,7 @@ class _DiffRows:
             texts[0],
             None if texts[0] == texts[1] else texts[1],
         )
-        self.index.add(rows.encode(values))
+        self.index.add(values)
         edited = before is not None and before.example.input != shown.example.input
         self.bodies.add(
             (

@@ -1,9 +1,6 @@
 """A line of records.jsonl -> what the table shows of it, and the rest, undecoded, for the page of the example."""
 
-from collections.abc import Sequence
-
 import msgspec
-import orjson
 
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import Message, Usage
@@ -173,11 +170,3 @@ def preview_difference(before: str, after: str) -> tuple[str, str]:
     blank = before.rfind(" ", 0, place - _BEFORE_DIFFERENCE)
     start = blank + 1 if blank > 0 else place - _BEFORE_DIFFERENCE
     return preview(before, start), preview(after, start)
-
-
-def encode(values: Sequence[object]) -> list[bytes]:
-    """Return the JSON of each value.
-
-    Each is copied, because what orjson returns keeps the kilobyte that it was written in: 4,000 rows took 200 MB.
-    """
-    return [bytes(memoryview(orjson.dumps(value))) for value in values]

@@ -9,7 +9,7 @@ from insideLLMs.core.types import Usage
 from insideLLMs.report import wording
 from insideLLMs.report.telemetry import Price
 from insideLLMs.report.viewer import rows
-from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary
+from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 from insideLLMs.report.viewer.page import page, table
 
 _TIMING = ("latency_ms", "attempts", "cost_usd")
@@ -37,7 +37,7 @@ class _RunRows:
     def __init__(self, measured: Measured | None, plain_limit_bytes: int) -> None:
         self._timings = None if measured is None else _Timings(measured)
         columns = _INDEX if measured is None else (*_INDEX, *_TIMING)
-        self.index = Chunks("index", columns, plain_limit_bytes=plain_limit_bytes)
+        self.index = ValueChunks("index", columns, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", (*rows.BODY, *rows.ANSWER), plain_limit_bytes=plain_limit_bytes)
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
         self._score_names: dict[str, None] = {}
@@ -66,7 +66,7 @@ class _RunRows:
         )
         if self._timings is not None:
             values = (*values, *self._timings.of(record, usage))
-        self.index.add(rows.encode(values))
+        self.index.add(values)
         self.bodies.add((*record.example_columns(), *record.answer_columns()))
 
     def price_source(self, measured: Measured) -> str | None:
