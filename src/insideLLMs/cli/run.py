@@ -21,6 +21,15 @@ from insideLLMs.core.errors import (
     Problem,
 )
 
+_NOTHING_YET: Any = {
+    "results": [
+        {"probe": "–", "model": "–", "trials": 0, "examples": 0, "scored": 0, "passed": 0, "pass_rate": None}
+        | {"statuses": {}, "scores": {}, "usage": {}}
+    ],
+    "trials": 0,
+    "statuses": {},
+}
+
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Parse ``KEY=VALUE`` overrides; a value is JSON where it can be, else text. Raises ConfigError."""
@@ -147,8 +156,10 @@ def _preloading(update: Callable[[Any], None] | None) -> Callable[[Any], None]:
     """Import what draws the result once the first trial is back: while models think, the time costs nothing."""
 
     def load() -> None:
-        for name in ("rich.console", "rich.table", "insideLLMs.report.terminal"):
+        for name in ("insideLLMs.api.telemetry", "insideLLMs.report.telemetry"):
             importlib.import_module(name)
+        terminal = importlib.import_module("insideLLMs.report.terminal")
+        terminal.render_summary(_NOTHING_YET)  # the first drawing imports, too, and so does the first "–"
 
     def progress(info: Any) -> None:
         if info.current == info.resumed + 1:

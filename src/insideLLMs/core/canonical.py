@@ -99,11 +99,6 @@ def line(value: object) -> bytes:
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
-def reline(value: object) -> bytes:
-    """Return the stored form of a value that was read from lines, and so has one."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
 def pretty(value: object) -> bytes:
     """Return `line` laid out for people: two spaces of indent and a final newline."""
     plain = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value

@@ -3,10 +3,12 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import util
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
+
+import msgspec
 
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelNotFoundError, ModelUnavailableError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
@@ -173,7 +175,7 @@ class BedrockModel(ChatModel):
         if not self._key():
             if self._credentials is None:
                 await asyncio.to_thread(self._find_credentials)
-            call = replace(call, headers=self._sign(transport.url(call.path), call))
+            call = msgspec.structs.replace(call, headers=self._sign(transport.url(call.path), call))
         return self._codec.decode(await transport.post(call))
 
     def _key(self) -> str:

@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import msgspec
 import orjson
 
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
@@ -140,7 +141,7 @@ class ChatModel(HttpModel):
         check_flag("stream", stream)
         ours = {**Connection.__annotations__, **Streaming.__annotations__}
         parameters = {name: value for name, value in args.items() if name not in ours}
-        endpoint = replace(
+        endpoint = msgspec.structs.replace(
             self.endpoint,
             key_env=self.endpoint.key_env if args["api_key_env"] is None else args["api_key_env"],
             headers={**self.endpoint.headers, **(args["headers"] or {})},

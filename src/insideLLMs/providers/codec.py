@@ -4,9 +4,9 @@ A new provider writes a Codec and an Endpoint; connections, time limits, redacti
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 
 from insideLLMs.core.errors import (
@@ -24,8 +24,7 @@ from insideLLMs.core.types import JsonValue, Request, Response
 EXCERPT_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider listens and how it authenticates.
 
     `base_url_env` and `key_env` name environment variables; `key_format` makes the value of `key_header`.
@@ -38,7 +37,7 @@ class Endpoint:
     key_env: str = ""
     key_header: str = "Authorization"
     key_format: str = "Bearer {key}"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 class Assembler(Protocol):
@@ -53,8 +52,7 @@ class Assembler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpCall:
+class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     """One POST: `path` is appended to the endpoint's base URL; `headers` are those of this call alone.
 
     `assembler` makes what puts a streamed answer together, where one is asked for.
@@ -62,12 +60,11 @@ class HttpCall:
 
     path: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     assembler: Callable[[], Assembler] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came back, read to its end; `headers` look up names in any case. `retry_after_s` is the server's wish."""
 
     status: int

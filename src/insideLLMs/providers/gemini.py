@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
+import msgspec
 import orjson
 
 from insideLLMs.core.errors import AuthError
@@ -146,7 +147,7 @@ class GeminiCodec(ChatCodec):
                 http_status=answer.status,
             )
         if answer.retry_after_s is None:
-            answer = replace(answer, retry_after_s=_retry_delay_s(details))
+            answer = msgspec.structs.replace(answer, retry_after_s=_retry_delay_s(details))
         raise failure(answer, self.endpoint, message=message, code=word, status=status)
 
 

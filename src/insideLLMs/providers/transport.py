@@ -8,11 +8,11 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import msgspec
 from yarl import URL
 
 from insideLLMs.core.call_facts import current_call
@@ -40,15 +40,14 @@ SHORTEST_SECRET = 8
 REDACTED = "[redacted]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransportOptions:
+class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of one call: `connect_s` until connected, `total_s` until the last byte is read."""
 
     connect_s: float = 10.0
     total_s: float = 600.0
     max_body_bytes: int = MAX_BODY_BYTES
     use_proxy_env: bool = False
-    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = None
 
 
 class Transport:
@@ -64,14 +63,14 @@ class Transport:
         *,
         headers: Mapping[str, str],
         secrets: Sequence[str] = (),
-        options: TransportOptions = TransportOptions(),
+        options: TransportOptions | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
         self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
         self._secret_bytes = tuple(secret.encode() for secret in self._secrets)
-        self._options = options
-        self._timeout = aiohttp.ClientTimeout(total=options.total_s, connect=options.connect_s)
+        self._options = options or TransportOptions()
+        self._timeout = aiohttp.ClientTimeout(total=self._options.total_s, connect=self._options.connect_s)
         self._urls: dict[str, URL] = {}
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 

@@ -40,13 +40,15 @@ class _RunRows:
         self.index = ValueChunks("index", columns, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", (*rows.BODY, *rows.ANSWER), plain_limit_bytes=plain_limit_bytes)
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
+        self._number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         self._score_names: dict[str, None] = {}
 
     def add(self, line: bytes) -> None:
         record = rows.read(line)
         response, scores = rows.response_of(record), rows.scores_of(record)
-        number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
-        self._score_names.update(dict.fromkeys(scores.values))
+        number = self._number
+        for name in scores.values:
+            self._score_names[name] = None
         usage = response.usage
         values: tuple[object, ...] = (
             number["probe"](record.probe),
