@@ -5,7 +5,7 @@ import functools
 import hashlib
 import html
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
+from pathlib import Path
 
 import orjson
 
@@ -18,7 +18,7 @@ FORMAT = "insidellms/page/1"
 
 @functools.cache
 def _asset(name: str) -> str:
-    return resources.files("insideLLMs.report.viewer").joinpath(name).read_text("utf-8").strip()
+    return Path(__file__).with_name(name).read_text("utf-8").strip()
 
 
 def _digest(text: str) -> str:
