@@ -79,11 +79,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     tracer: CallTracer | None = None
     jitter: random.Random = msgspec.field(default_factory=random.Random)
 
-    def wait_s(self, error: ModelError, attempt: int) -> float:
-        """Return how long to wait after failed attempt number `attempt`, counted from 1."""
+    def wait_s(self, error: ModelError, attempt: int, *, spent_s: float = 0.0) -> float:
+        """Return how long to wait after failed attempt number `attempt`, counted from 1, which took `spent_s`.
+
+        A time-out has let the provider rest for as long as it took.
+        """
         cap = min(MAX_WAIT_S, BASE_WAIT_S * 2 ** (attempt - 1))
         drawn = self.jitter.uniform(0, cap)
-        return drawn if error.retry_after_s is None else error.retry_after_s + drawn * 0.1
+        if error.retry_after_s is not None:
+            return error.retry_after_s + drawn * 0.1
+        return max(0.0, drawn - spent_s) if isinstance(error, ModelTimeoutError) else drawn
 
     async def call(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
         """Ask until an answer comes, the error is final, or attempts or budget run out; then raise ModelError."""
@@ -100,7 +105,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
                 if not error.retryable or tried >= self.max_attempts or not self.budget.spend():
                     attempts.retry_s += time.monotonic() - started
                     raise
-                wait_s = self.wait_s(error, tried)
+                wait_s = self.wait_s(error, tried, spent_s=time.monotonic() - started)
                 if attempts.would_miss(wait_s):  # the Trial's time would be up before the provider takes it again
                     attempts.retry_s += time.monotonic() - started
                     raise
