@@ -1,11 +1,12 @@
 """Run an Experiment: prepare, execute, journal, seal."""
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,14 @@ from insideLLMs.store.directory import RunDirectory, State, state_of
 from insideLLMs.store.manifest import Manifest
 
 if TYPE_CHECKING:
+    from insideLLMs.api.seal import Sealer
     from insideLLMs.compare.summary import Summary
 
 logger = logging.getLogger(__name__)
 _FIRST_CALLS_S = 0.03
+_AHEAD_EVERY_S = 0.005
+_AHEAD_RECORDS = 16
+"""At most so many records at a time, which take less than a millisecond of the loop's."""
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,42 +111,77 @@ async def run_prepared(
         overwrite=options.overwrite,
         salvage=options.salvage,
     )
-    with directory:
+    with directory, contextlib.closing(_Ahead(prepared, directory)) as ahead:
         for warning in directory.journal.warnings:
             logger.warning("%s", warning)
         logger.info(
             "run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": directory.journal.resumed}
         )
-        preloading = asyncio.create_task(_preload_sealing())
         try:
             with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
-                await execute(
-                    prepared,
-                    directory.journal,
-                    progress,
-                    resumed=directory.journal.resumed,
-                    data_of=data_of,
-                    probe_options=probe_options,
-                    handle_signals=options.handle_signals,
-                    supply=Supply(
-                        answers=answers, budget=await asyncio.to_thread(count_spent, budget, directory.journal)
-                    ),
-                )
-            sealing = await preloading
+                supply = Supply(answers=answers, budget=await asyncio.to_thread(count_spent, budget, directory.journal))
+                async with ahead.while_running():
+                    await execute(
+                        prepared,
+                        directory.journal,
+                        progress,
+                        resumed=directory.journal.resumed,
+                        data_of=data_of,
+                        probe_options=probe_options,
+                        handle_signals=options.handle_signals,
+                        supply=supply,
+                    )
         except InsideLLMsError as error:
             error.run_dir = path
             raise
-        finally:
-            preloading.cancel()
-        manifest, summary = await asyncio.to_thread(sealing.seal_run, prepared, directory, dict(options.notes or {}))
+        manifest, summary = await asyncio.to_thread(ahead.seal, dict(options.notes or {}))
         logger.info("run sealed", extra={"run_id": plan.run_id})
     return Run(path=path, manifest=manifest, summary=summary, warnings=tuple(directory.journal.warnings))
 
 
-async def _preload_sealing() -> Any:
-    """Import what sealing needs while the models are thinking, once the first calls are out: it takes 0.1 s."""
-    await asyncio.sleep(_FIRST_CALLS_S)
-    return await asyncio.to_thread(importlib.import_module, "insideLLMs.api.seal")
+class _Ahead:
+    """Writes what is final while models think, so that little is left to do after the last answer.
+
+    What that needs takes 0.1 s to import, which is done once the first calls are out.
+    """
+
+    def __init__(self, prepared: Prepared, directory: RunDirectory) -> None:
+        self._prepared = prepared
+        self._directory = directory
+        self._sealer: Sealer | None = None
+
+    @contextlib.asynccontextmanager
+    async def while_running(self) -> AsyncIterator[None]:
+        """Write for as long as the block runs; an error of the writing is raised at its end."""
+        writing = asyncio.create_task(self._write())
+        try:
+            yield
+        finally:
+            writing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writing
+
+    def seal(self, notes: dict[str, JsonValue]) -> tuple[Manifest, "Summary"]:
+        """Write the rest and seal. Raises StorageError."""
+        return (self._sealer or _sealing().Sealer(self._prepared, self._directory)).finish(notes)
+
+    def close(self) -> None:
+        """Give back what is held."""
+        if self._sealer is not None:
+            self._sealer.close()
+
+    async def _write(self) -> None:
+        await asyncio.sleep(_FIRST_CALLS_S)
+        module = await asyncio.to_thread(_sealing)
+        self._sealer = module.Sealer(self._prepared, self._directory)
+        while self._sealer.write_ahead(_AHEAD_RECORDS):  # noqa: ASYNC110 - there is nothing to wait for but time
+            await asyncio.sleep(_AHEAD_EVERY_S)
+        self._sealer.close()
+        self._sealer = None
+
+
+def _sealing() -> Any:  # a module
+    return importlib.import_module("insideLLMs.api.seal")
 
 
 async def execute(  # noqa: PLR0913 - each says another thing of the run

@@ -167,6 +167,40 @@ class _Member(msgspec.Struct):
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
 
 
+class Summariser:
+    """Takes the lines of a `records.jsonl`, in its order, and sums them up."""
+
+    def __init__(self) -> None:
+        self._members: dict[tuple[str, str], _Member] = {}
+
+    def add(self, line: bytes) -> None:
+        """Take the next line."""
+        record = _decode(line)
+        member = self._members.get((record.probe, record.model))
+        if member is None:
+            member = self._members[record.probe, record.model] = _Member()
+        member.add(record)
+
+    def result(self, *, run_id: str, confidence_level: float = 0.95, ranges: Ranges | None = None) -> Summary:
+        """Return the summary of all lines; see `summarise`."""
+        members = self._members
+        statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
+        for member in members.values():
+            member.close()
+            for status, count in member.statuses.items():
+                statuses[status] += count
+        return Summary(
+            run_id=run_id,
+            trials=sum(statuses.values()),
+            statuses=statuses,
+            confidence_level=confidence_level,
+            results=tuple(
+                _close(probe, model, members[probe, model], confidence_level, (ranges or {}).get(probe, {}))
+                for probe, model in sorted(members)
+            ),
+        )
+
+
 def summarise(
     lines: Iterable[bytes], *, run_id: str, confidence_level: float = 0.95, ranges: Ranges | None = None
 ) -> Summary:
@@ -174,28 +208,10 @@ def summarise(
 
     `ranges` gives each probe's declared score ranges, 0 to 1 where it has none; no interval leaves them.
     """
-    members: dict[tuple[str, str], _Member] = {}
+    summariser = Summariser()
     for line in lines:
-        record = _decode(line)
-        member = members.get((record.probe, record.model))
-        if member is None:
-            member = members[record.probe, record.model] = _Member()
-        member.add(record)
-    statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
-    for member in members.values():
-        member.close()
-        for status, count in member.statuses.items():
-            statuses[status] += count
-    return Summary(
-        run_id=run_id,
-        trials=sum(statuses.values()),
-        statuses=statuses,
-        confidence_level=confidence_level,
-        results=tuple(
-            _close(probe, model, members[probe, model], confidence_level, (ranges or {}).get(probe, {}))
-            for probe, model in sorted(members)
-        ),
-    )
+        summariser.add(line)
+    return summariser.result(run_id=run_id, confidence_level=confidence_level, ranges=ranges)
 
 
 def _close(

@@ -6,9 +6,12 @@ journal means sealed.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
+import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -31,6 +34,8 @@ SUMMARY = "summary.json"
 CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
 OUR_FILES = (JOURNAL, RECORDS, TELEMETRY, MANIFEST, SUMMARY, CONFIG, REPORT)
+_ROOM_BYTES = 256 * 1024 * 1024
+"""Less free than this, and nothing is written ahead: an answer may need the room."""
 _MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
 
 FileWriter = Callable[[BinaryIO], None]
@@ -60,11 +65,15 @@ def state_of(path: Path) -> State:
 
 
 class Sealing(msgspec.Struct, frozen=True, kw_only=True):
-    """What sealing adds to the records: `render` makes the other canonical files once the records are written."""
+    """What sealing adds to the records: `render` makes the other canonical files once the records are written.
+
+    `take` is given each record's line, in their order, as it is written.
+    """
 
     manifest: Callable[[dict[str, int], str, Mapping[str, FileDigest]], Manifest]
     render: Callable[[Path], Mapping[str, FileWriter]]
     telemetry: bool = True
+    take: Callable[[bytes], None] | None = None
 
 
 class RunDirectory(msgspec.Struct):
@@ -73,6 +82,7 @@ class RunDirectory(msgspec.Struct):
     path: Path
     journal: Journal
     _lock_fd: int
+    _ahead: "_RecordsDraft | None" = None
 
     @classmethod
     def open(
@@ -113,9 +123,33 @@ class RunDirectory(msgspec.Struct):
 
     def __exit__(self, *_: object) -> None:
         try:
+            self.drop_ahead()
             self.journal.close()
         finally:
             os.close(self._lock_fd)
+
+    def write_ahead(self, sealing: Sealing, most: int) -> bool:
+        """Write records of Trials that are finished and have none unfinished before them, at most so many.
+
+        `seal`, with the same `sealing`, writes the rest. False where the disk is not for it: what was written is
+        dropped, `sealing` is spent, and all is left to `seal` with another one.
+        """
+        try:
+            if self._ahead is None:
+                self._ahead = _RecordsDraft(self.path, self.journal, sealing)
+            if shutil.disk_usage(self.path).free < _ROOM_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # the room is for answers
+            self._ahead.write(most)
+        except OSError:
+            self.drop_ahead()
+            return False
+        return True
+
+    def drop_ahead(self) -> None:
+        """Forget what was written ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.drop()
 
     def seal(self, sealing: Sealing) -> Manifest:
         """Write the canonical files from the journal, each under a temporary name first, then remove the journal.
@@ -132,7 +166,9 @@ class RunDirectory(msgspec.Struct):
             ) from error
 
     def _seal(self, sealing: Sealing) -> Manifest:
-        statuses, root = self._write_records(telemetry=sealing.telemetry)
+        records = self._ahead or _RecordsDraft(self.path, self.journal, sealing)
+        self._ahead = None
+        statuses, root = records.finish()
         drafts = [RECORDS] + ([TELEMETRY] if sealing.telemetry else [])
         for name, write in sealing.render(self.path / f"{RECORDS}.tmp").items():
             with _Draft(self.path / name) as file:
@@ -150,21 +186,6 @@ class RunDirectory(msgspec.Struct):
         (self.path / JOURNAL).unlink()
         _sync_folder(self.path)
         return manifest
-
-    def _write_records(self, *, telemetry: bool) -> tuple[dict[str, int], str]:
-        statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
-        tree = canonical.MerkleTree()
-        with _Draft(self.path / RECORDS) as records, _Draft(self.path / TELEMETRY) as facts:
-            for entry in self.journal.entries():
-                identity = _decode_identity(entry.record)
-                statuses[identity.status] += 1
-                tree.add(entry.record)
-                records.write(entry.record + b"\n")
-                if telemetry:
-                    facts.write(_telemetry_line(identity, entry.telemetry))
-        if not telemetry:
-            (self.path / f"{TELEMETRY}.tmp").unlink()
-        return statuses, tree.root()
 
 
 class _Identity(msgspec.Struct, frozen=True):
@@ -185,23 +206,72 @@ def _telemetry_line(identity: _Identity, telemetry: bytes) -> bytes:
     return named[:-1] + (b"," if len(telemetry) > 2 else b"") + telemetry[1:] + b"\n"
 
 
+class _RecordsDraft:
+    """records.jsonl and telemetry.jsonl under their temporary names, written in order, all at once or bit by bit."""
+
+    def __init__(self, path: Path, journal: Journal, sealing: Sealing) -> None:
+        self._path = path
+        self._journal = journal
+        self._sealing = sealing
+        self._next = 0
+        self._statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
+        self._tree = canonical.MerkleTree()
+        self._records = _Draft(path / RECORDS)
+        self._facts = _Draft(path / TELEMETRY) if sealing.telemetry else None
+
+    def write(self, most: int) -> None:
+        """Write what can be written by now, at most so many records."""
+        for entry in itertools.islice(self._journal.entries(self._next, gapless=True), most):
+            self._add(entry)
+
+    def finish(self) -> tuple[dict[str, int], str]:
+        """Write the rest, make it durable, and return the counts by status and the root of the records' tree."""
+        with self._records, self._facts or contextlib.nullcontext():
+            for entry in self._journal.entries(self._next):
+                self._add(entry)
+        return self._statuses, self._tree.root()
+
+    def drop(self) -> None:
+        """Remove what was written."""
+        for draft in filter(None, (self._records, self._facts)):
+            draft.drop()
+
+    def _add(self, entry: Entry) -> None:
+        identity = _decode_identity(entry.record)
+        self._statuses[identity.status] += 1
+        self._tree.add(entry.record)
+        self._records.file.write(entry.record + b"\n")
+        if self._facts is not None:
+            self._facts.file.write(_telemetry_line(identity, entry.telemetry))
+        if self._sealing.take is not None:
+            self._sealing.take(entry.record)
+        self._next = entry.index + 1
+
+
 class _Draft:
     """A file written under a temporary name and made durable when closed."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.with_name(f"{path.name}.tmp").open("wb")
+        self._path = path.with_name(f"{path.name}.tmp")
+        self.file: BinaryIO = self._path.open("wb")
 
     def __enter__(self) -> BinaryIO:
-        return self._file
+        return self.file
+
+    def drop(self) -> None:
+        """Close and remove it."""
+        with contextlib.suppress(OSError):  # a full disk refuses what the buffer holds
+            self.file.close()
+        self._path.unlink(missing_ok=True)
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
+                self.file.flush()
+                os.fsync(self.file.fileno())
         finally:
             with contextlib.suppress(OSError):  # a full disk has told so already; closing only tries the rest again
-                self._file.close()
+                self.file.close()
 
 
 def _digest(path: Path) -> FileDigest:

@@ -86,6 +86,7 @@ class Journal:
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
         self._end = 0
+        self._flushed = 0
         self._file: BinaryIO | None = None
         self._failure: OSError | None = None
 
@@ -118,7 +119,7 @@ class Journal:
             self.warnings.append(f"dropped a torn last line of {size - intact} bytes from the journal")
             self._file.truncate(intact)
         self._file.seek(intact)
-        self._end = intact
+        self._end = self._flushed = intact
 
     def _read_all(self, size: int, *, salvage: bool) -> int:
         position = 0
@@ -190,7 +191,7 @@ class Journal:
         """Write what was collected. Raises StorageError if the disk refuses, now or before."""
         self._check_disk()
         with self._lock:
-            data = b"".join(self._pending)
+            data, end = b"".join(self._pending), self._end
             self._pending.clear()
         if data:
             assert self._file is not None
@@ -200,6 +201,7 @@ class Journal:
             except OSError as error:
                 self._abandon(error)
                 raise _storage_error("write", self.path, error) from error
+            self._flushed = end
 
     def sync(self) -> None:
         """Make durable what was flushed; safe beside a flush on another thread. Raises StorageError."""
@@ -230,14 +232,20 @@ class Journal:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the finished Trials in the order of their numbers, whatever order they finished in."""
+    def entries(self, first: int = 0, *, gapless: bool = False) -> Iterator[Entry]:
+        """Yield the finished Trials from number `first` on, in the order of their numbers, not that of finishing.
+
+        Where they must be `gapless`, it ends before the first that is not finished or not flushed.
+        """
         with self.path.open("rb") as file:
-            for index, position in enumerate(self._records):
-                if position != _ABSENT:
+            for index in range(first, len(self._records)):
+                position = self._records[index]
+                if position != _ABSENT and position < self._flushed:
                     file.seek(position)
                     body = _decode_body(_decode_line(file.readline()).body)
                     yield Entry(index=index, record=bytes(body.record), telemetry=bytes(body.telemetry))
+                elif gapless:
+                    return
 
     def count_done(self) -> int:
         """Count the Trials that have a record."""

@@ -1,5 +1,8 @@
 """The run directory: whose it is, what state it is in, and sealing that survives a crash at any step."""
 
+import itertools
+from types import SimpleNamespace
+
 import pytest
 
 from insideLLMs.core import canonical
@@ -184,3 +187,49 @@ def test_verify_finds_what_was_tampered_with(tmp_path, damage, says):
     found = verify(tmp_path / "run")
     assert not found.ok
     assert says in "\n".join(found.problems)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_what_is_written_ahead_changes_no_byte(tmp_path, order):
+    write_run(tmp_path / "reference")
+    taken = []
+    terms = sealing(take=taken.append)
+    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
+        for index in order:
+            directory.journal.append_record(index, record(index), Telemetry(attempts=1))
+            assert directory.write_ahead(terms, 1)  # what is not flushed is not there yet
+            directory.journal.flush()
+            assert directory.write_ahead(terms, 2)
+        directory.seal(terms)
+    assert taken == [record(0), record(1), record(2)]
+    for name in ("records.jsonl", "telemetry.jsonl", "manifest.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
+
+
+def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, monkeypatch):
+    write_run(tmp_path / "reference")
+    room = iter([10**12, 0])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(room)))
+    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
+        for index in range(3):
+            directory.journal.append_record(index, record(index), Telemetry(attempts=1))
+        directory.journal.flush()
+        spent = sealing()
+        assert directory.write_ahead(spent, 1)
+        assert (tmp_path / "run" / "records.jsonl.tmp").exists()
+        assert not directory.write_ahead(spent, 1)
+        assert not list((tmp_path / "run").glob("*.tmp"))
+        directory.seal(sealing())
+    for name in ("records.jsonl", "telemetry.jsonl", "manifest.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
+
+
+def test_a_run_that_ends_early_leaves_nothing_that_was_written_ahead(tmp_path):
+    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
+        directory.journal.append_record(0, record(0), Telemetry(attempts=1))
+        directory.journal.flush()
+        assert directory.write_ahead(sealing(), 5)
+    assert state_of(tmp_path / "run") is State.UNFINISHED
+    assert not list((tmp_path / "run").glob("*.tmp"))
+    write_run(tmp_path / "run", order=(1, 2), resume=True)
+    assert verify(tmp_path / "run").ok

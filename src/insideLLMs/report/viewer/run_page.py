@@ -31,10 +31,11 @@ class Measured:
     price_source: str | None = None
 
 
-class _RunRows:
+class RunRows:
     """The table of a run, gathered record by record."""
 
-    def __init__(self, measured: Measured | None, plain_limit_bytes: int) -> None:
+    def __init__(self, measured: Measured | None = None, *, plain_limit_bytes: int = PLAIN_LIMIT_BYTES) -> None:
+        self._measured = measured
         self._timings = None if measured is None else _Timings(measured)
         columns = _INDEX if measured is None else (*_INDEX, *_TIMING)
         self.index = ValueChunks("index", columns, plain_limit_bytes=plain_limit_bytes)
@@ -44,6 +45,7 @@ class _RunRows:
         self._score_names: dict[str, None] = {}
 
     def add(self, line: bytes) -> None:
+        """Take the next line of records.jsonl."""
         record = rows.read(line)
         response, scores = rows.response_of(record), rows.scores_of(record)
         number = self._number
@@ -71,14 +73,30 @@ class _RunRows:
         self.index.add(values)
         self.bodies.add((*record.example_columns(), *record.answer_columns()))
 
-    def price_source(self, measured: Measured) -> str | None:
+    def write(self, out: BinaryIO, *, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        """Write the page of what was taken; nothing can be taken after that."""
+        name = manifest.get("title") or manifest.get("name")
+        title = f"Run {name}" if name else "Run"
+        head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **self._head()}
+        if doubts := wording.doubts(summary):
+            head["doubts"] = doubts
+        plain = _plain(manifest, summary)
+        out.writelines(page(title=title, head=head, plain=plain, index=self.index, bodies=self.bodies))
+
+    def close(self) -> None:
+        """Give the temporary files back."""
+        self.index.close()
+        self.bodies.close()
+
+    def _head(self) -> dict[str, Any]:
+        dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
+        head = {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
+        return head if self._measured is None else {**head, "price_source": self._price_source(self._measured)}
+
+    def _price_source(self, measured: Measured) -> str | None:
         """Say where the prices are from: what the run was given, the table, or both."""
         given = self._timings.sources if self._timings is not None else {}
         return ", ".join((*given, *filter(None, (measured.price_source,)))) or None
-
-    def head(self) -> dict[str, Any]:
-        dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
-        return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
 
 
 class _Timings:
@@ -121,19 +139,10 @@ def write_run_page(
 
     With `measured`, latency and cost are shown; such a page is not the same each time.
     """
-    gathered = _RunRows(measured, plain_limit_bytes)
-    with closing(gathered.index), closing(gathered.bodies):
+    with closing(RunRows(measured, plain_limit_bytes=plain_limit_bytes)) as gathered:
         for line in records:
             gathered.add(line)
-        name = manifest.get("title") or manifest.get("name")
-        title = f"Run {name}" if name else "Run"
-        head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **gathered.head()}
-        if measured is not None:
-            head["price_source"] = gathered.price_source(measured)
-        if doubts := wording.doubts(summary):
-            head["doubts"] = doubts
-        plain = _plain(manifest, summary)
-        out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
+        gathered.write(out, manifest=manifest, summary=summary)
 
 
 def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
