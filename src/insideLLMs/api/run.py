@@ -19,7 +19,7 @@ from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.types import Experiment, JsonValue, expand
 from insideLLMs.execute.answers import AnswerStore
 from insideLLMs.execute.budget import Budget
-from insideLLMs.execute.engine import Engine, Sink, Work
+from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink, Work
 from insideLLMs.execute.progress import Progress, ProgressCallback
 from insideLLMs.plan import Trial
 from insideLLMs.store.directory import RunDirectory, State, state_of
@@ -174,10 +174,17 @@ class _Ahead:
         await asyncio.sleep(_FIRST_CALLS_S)
         module = await asyncio.to_thread(_sealing)
         self._sealer = module.Sealer(self._prepared, self._directory)
-        while self._sealer.write_ahead(_AHEAD_RECORDS):  # noqa: ASYNC110 - there is nothing to wait for but time
+        is_quick = True
+        while is_quick:
+            started = time.monotonic()
+            if not self._sealer.write_ahead(_AHEAD_RECORDS):
+                logger.info("the disk has little room: all is written once all is answered")
+                self._sealer.close()
+                self._sealer = None
+                return
+            is_quick = time.monotonic() - started < SLOW_FLUSH_S
             await asyncio.sleep(_AHEAD_EVERY_S)
-        self._sealer.close()
-        self._sealer = None
+        logger.info("the disk is slow: the rest is written once all is answered")
 
 
 def _sealing() -> Any:  # a module

@@ -262,7 +262,8 @@ class _Draft:
         """Close and remove it."""
         with contextlib.suppress(OSError):  # a full disk refuses what the buffer holds
             self.file.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # sealing writes over what cannot be removed
+            self._path.unlink(missing_ok=True)
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
