@@ -43,7 +43,7 @@ def watch(process: subprocess.Popen[bytes], sealed: Path) -> list[tuple[int, int
     samples = []
     while process.poll() is None:
         found = sample(process.pid)
-        if found and not any(sealed.glob("*.tmp")):
+        if found and not (sealed / "summary.json.tmp").exists():
             samples.append(found)
         time.sleep(0.25)
     return samples
