@@ -1,4 +1,4 @@
-.PHONY: demo test check viewer-tools torch format clean
+.PHONY: announce browser check clean demo explore format test torch viewer-tools
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,10 +23,14 @@ check: $(BIN)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The browser tests need Chromium and the viewer's own tools; without them they are skipped, and in CI they fail.
+# Where npm is missing the tests of the viewer's build are skipped, and in CI they fail.
 viewer-tools:
-	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null || echo 'no chromium: browser tests are skipped'
-	test viewer/node_modules/.package-lock.json -nt viewer/package-lock.json || (cd viewer && npm ci --silent) || echo 'no npm: viewer tests are skipped'
+	test viewer/node_modules/.package-lock.json -nt viewer/package-lock.json || (cd viewer && npm ci --silent) || echo 'no npm: the viewer tests are skipped'
+
+# The only target that installs system packages: the browsers that open the pages in tests. Needs root.
+browser:
+	command -v chromium >/dev/null && command -v firefox-esr >/dev/null \
+		|| (apt-get update -qq && apt-get install -y -qq chromium firefox-esr) >/dev/null
 
 # A build for CPUs alone, or none: the usual one brings gigabytes for graphics cards.
 torch: $(BIN)/.dev
@@ -34,10 +38,20 @@ torch: $(BIN)/.dev
 		|| $(BIN)/pip install --quiet 'torch==2.13.0+cpu' 'transformers>=5' \
 		|| echo 'no CPU build of torch: the tests of the provider transformers are skipped'
 
-test: check viewer-tools torch
+announce:
+	@echo 'make test takes about 6 minutes on 2 cores.'
+	@command -v chromium >/dev/null || echo 'No chromium: its tests of the pages are skipped. To run them: make browser'
+	@command -v firefox-esr >/dev/null || echo 'No firefox-esr: its tests of the pages are skipped. To run them: make browser'
+
+# The same examples every time; `make explore` draws new ones.
+test: announce check viewer-tools torch
 	$(BIN)/insidellms model pull smollm2
 	$(BIN)/insidellms model pull wordllama
 	$(BIN)/pytest -n 2
+
+# Property tests with random examples, up to ten times as many; what fails is kept in .hypothesis/ and tried first next time.
+explore: $(BIN)/.dev
+	$(BIN)/pytest -n 2 --hypothesis-profile=explore -m hypothesis
 
 format: $(BIN)/.dev
 	$(BIN)/ruff format .

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, settings
 from support.openai_server import OpenAIServer
 
 # A busy machine is no fault of the code: no property fails because an example took long.
-settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", _CALM, derandomize=True, database=None)
+settings.register_profile("explore", _CALM, max_examples=1000)
 settings.load_profile("steady")
 
 

@@ -1,11 +1,12 @@
 """A real browser for the pages: Debian's Chromium, driven by Playwright, with its network watched."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from support.tools import missing
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 
@@ -20,9 +21,7 @@ def browser():
     """Chromium; where there is none the tests are skipped, but never in CI."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: apt-get install chromium")
-        pytest.skip("chromium is missing: apt-get install chromium")
+        missing("chromium is missing: make browser")
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield browser

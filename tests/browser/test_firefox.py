@@ -8,6 +8,7 @@ import pytest
 from support.compared_runs import record
 from support.firefox import Firefox
 from support.hostile_pages import LOOK, TEXTS, UNSEEN, hostile
+from support.tools import missing
 from support.viewer_pages import diff_page, run_page
 
 ENTER, ESCAPE = "\ue007", "\ue00c"
@@ -17,7 +18,7 @@ ENTER, ESCAPE = "\ue007", "\ue00c"
 def firefox():
     found = shutil.which("firefox-esr") or shutil.which("firefox")
     if found is None:
-        pytest.skip("firefox is missing: apt-get install firefox-esr")
+        missing("firefox is missing: make browser")
     browser = Firefox(found)
     try:
         browser.connect()

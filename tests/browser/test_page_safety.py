@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from insideLLMs.core.types import Message, Scores
 from support.compared_runs import record
 from support.hostile_pages import CANARY, LOOK, TEXTS, UNSEEN, hostile
+from support.tools import missing
 from support.viewer_pages import MANIFEST, diff_page, run_page
 
 AXE = Path(__file__).parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
@@ -60,7 +61,7 @@ def test_invisible_signs_are_spelt_out_and_marked(visit):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_violation(scheme, browser, tmp_path):
     if not AXE.exists():
-        pytest.skip("axe-core is missing: npm ci in viewer/")
+        missing("axe-core is missing: npm ci in viewer/")
     before = [record(f"q{number}", repeat=repeat) for number in range(9) for repeat in range(2)]
     after = [
         record(

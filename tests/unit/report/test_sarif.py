@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +13,7 @@ from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.report.sarif import Place, Places, diff_sarif
 from support.compared_runs import record, view
 from support.hostile_texts import HOSTILE
+from support.tools import missing
 
 SCHEMA = Path(__file__).parents[3] / "viewer/node_modules/@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json"
 PLACES = Places(otherwise=Place("runs/cand/records.jsonl"), known={("d", "e0"): Place("data/my questions.jsonl", 7)})
@@ -22,8 +22,7 @@ PLACES = Places(otherwise=Place("runs/cand/records.jsonl"), known={("d", "e0"): 
 @pytest.fixture(scope="module")
 def schema():
     if not SCHEMA.is_file():
-        missing = "the SARIF schema is missing: npm ci in viewer/"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        missing("the SARIF schema is missing: npm ci in viewer/")
     return json.loads(SCHEMA.read_text())
 
 
