@@ -15,7 +15,7 @@ from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - ide
 from insideLLMs.core.errors import NothingToDoError
 from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, Record, Request
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the meaning of a canonical file changes; part of every run id."""
 
 

@@ -22,7 +22,7 @@ from insideLLMs.execute.lanes import Judges, Member
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.plan import Plan, Selection, describe, judge_id, make_plan, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
-from insideLLMs.store.manifest import DatasetFacts, MemberSpec, all_identities
+from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, all_identities, stored_ranges
 
 _MOST_PROBLEMS = 20
 
@@ -163,7 +163,7 @@ def prepare(
             )
             for spec in sorted(experiment.models, key=lambda spec: spec.id)
         ),
-        probe_specs=probe_specs(experiment, probe_identities, plan),
+        probe_specs=probe_specs(experiment, probes, probe_identities, plan),
         threads=threads,
         judges=judges,
     )
@@ -186,9 +186,12 @@ def _identity(model: AsyncModel, recorded: Mapping[str, Mapping[str, JsonValue]]
 
 
 def probe_specs(
-    experiment: Experiment, identities: Mapping[str, dict[str, JsonValue]], plan: Plan
+    experiment: Experiment,
+    probes: Mapping[str, Probe],
+    identities: Mapping[str, dict[str, JsonValue]],
+    plan: Plan,
 ) -> tuple[MemberSpec, ...]:
-    """Describe the probes for the manifest."""
+    """Describe the probes for the manifest. Raises ConfigError for a score range that is none."""
     return tuple(
         MemberSpec(
             id=spec.id,
@@ -196,9 +199,20 @@ def probe_specs(
             identity=identities[spec.id],
             digest=plan.digests[f"probe:{spec.id}"],
             datasets=tuple(sorted(spec.datasets)),
+            score_ranges=_declared_ranges(spec, probes[spec.id]),
         )
         for spec in sorted(experiment.probes, key=lambda spec: spec.id)
     )
+
+
+def _declared_ranges(spec: Spec, probe: Probe) -> dict[str, tuple[Bound, Bound]]:
+    try:
+        return stored_ranges(probe.score_ranges)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            [Problem(f"score_ranges is {probe.score_ranges!r}", field=f"probe {spec.id!r}")],
+            fix='it must name two numbers for each score, e.g. score_ranges = {"stars": (0, 10)}',
+        ) from error
 
 
 def _member(spec: ModelSpec, ready: Any, site: Site) -> tuple[Member, dict[str, JsonValue]]:

@@ -184,7 +184,7 @@ def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) ->
         probes=probes,
         datasets=datasets,
         model_specs=manifest.models,
-        probe_specs=probe_specs(experiment, identities, plan),
+        probe_specs=probe_specs(experiment, probes, identities, plan),
         threads=threads,
         judges=judges,
     )

@@ -1,5 +1,6 @@
 """The manifest: what a run directory holds, and the digests that prove it."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -16,10 +17,15 @@ class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     size_bytes: int
 
 
+Bound = float | Literal["-inf", "inf"]
+"""One end of a score's range; JSON has no number for one that is open."""
+
+
 class MemberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model or probe of the run: its id, its type, what it says defines it, and the digest of that.
 
-    `system` is a model's system prompt, `datasets` what a probe ran over.
+    `system` is a model's system prompt, `datasets` what a probe ran over, `score_ranges` what it declares of each of
+    its scores.
     """
 
     id: str
@@ -28,6 +34,25 @@ class MemberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     digest: str
     system: str | None = None
     datasets: tuple[str, ...] = ()
+    score_ranges: dict[str, tuple[Bound, Bound]] = {}
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Return `score_ranges` as numbers, infinite where a range is open."""
+        return {name: (float(first), float(second)) for name, (first, second) in self.score_ranges.items()}
+
+
+def stored_ranges(ranges: Mapping[str, tuple[float, float]]) -> dict[str, tuple[Bound, Bound]]:
+    """Return declared score ranges as the manifest holds them. Raises ValueError or TypeError for what is no pair."""
+    return {name: (_bound(first), _bound(second)) for name, (first, second) in ranges.items()}
+
+
+def _bound(value: float) -> Bound:
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError("a bound is not a number")
+    if math.isinf(number):
+        return "inf" if number > 0 else "-inf"
+    return number
 
 
 def all_identities(models: Iterable[MemberSpec], probes: Iterable[MemberSpec]) -> dict[str, Mapping[str, JsonValue]]:
