@@ -12,7 +12,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import aiohttp
 import msgspec
+from aiohttp import client_exceptions, hdrs
 from yarl import URL
 
 from insideLLMs.core.call_facts import current_call
@@ -23,13 +25,8 @@ from insideLLMs.core.errors import (
     ModelTimeoutError,
     RequestRefusedError,
 )
-from insideLLMs.providers.certificates import read_late
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
 from insideLLMs.providers.rate_limits import blocked_s
-
-with read_late():  # an import like any other, but for 40 ms
-    import aiohttp
-    from aiohttp import client_exceptions, hdrs
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_STREAM_FACTOR = 8
