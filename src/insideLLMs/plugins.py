@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import DuplicatePluginError, InsideLLMsError, PluginError, UnknownPluginError
 from insideLLMs.core.user_code import calling_user_code
 
@@ -88,14 +89,6 @@ DATASETS = {
     "openai_evals": "insideLLMs.datasets.installed:read_openai_evals",
     "parquet": "insideLLMs.datasets.installed:read_parquet",
 }
-
-
-def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
-    """Return the known word that `word` was most likely meant to be, if any is near."""
-    import difflib  # noqa: PLC0415 - only for what is misspelt
-
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return matches[0] if matches else None
 
 
 class Registry:

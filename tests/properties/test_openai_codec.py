@@ -9,7 +9,7 @@ from insideLLMs.core.errors import ModelError
 from insideLLMs.core.types import Message, Request, Response
 from insideLLMs.providers.codec import HttpAnswer, excerpt
 from insideLLMs.providers.openai import OpenAICodec
-from insideLLMs.providers.seeds import own_seed
+from insideLLMs.providers.request_options import own_seed
 
 CODEC = OpenAICodec(model_name="m", fields={"seed": 1})
 JSON = st.recursive(

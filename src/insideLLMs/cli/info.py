@@ -8,6 +8,7 @@ import click
 
 import insideLLMs
 from insideLLMs.cli import console
+from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import expand
 from insideLLMs.store.directory import read_manifest
@@ -68,7 +69,7 @@ def _plugin_facts(name: str) -> list[dict[str, Any]]:
             facts[-1].update(_measured(factory))
     if not facts:
         names = sorted({known for registry in registries for known in registry.list()})
-        near = plugins.nearest(name, names)
+        near = nearest(name, names)
         hint = f"did you mean {near!r}?" if near else "see `insidellms list`"
         raise UnknownPluginError(f"{name!r} is neither a plug-in nor a run directory", fix=hint)
     return facts

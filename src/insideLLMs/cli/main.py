@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from insideLLMs.plugins import nearest  # noqa: PLC0415 - only for a misspelt command
+            from insideLLMs.core.arguments import nearest  # noqa: PLC0415 - only for a misspelt command
 
             near = nearest(args[0], list(COMMANDS))
             hint = f" Did you mean '{near}'?" if near else ""

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import msgspec
 
+from insideLLMs.core.arguments import nearest
 from insideLLMs.core.documents import Document, FieldPath, dotted
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.plugins import nearest
 
 
 class Findings(msgspec.Struct):

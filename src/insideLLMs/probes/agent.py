@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from insideLLMs.core.arguments import one_of, refuse
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import Probe, as_messages
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall
-from insideLLMs.probes.arguments import one_of, refuse
 from insideLLMs.probes.base import asked_text
 from insideLLMs.probes.factuality import mentions
 from insideLLMs.probes.template import as_text

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from insideLLMs.core.arguments import one_of
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
-from insideLLMs.probes.arguments import one_of
 from insideLLMs.scoring.refusal import find_refusal
 from insideLLMs.scoring.triggers import Trigger, fired, parse_triggers
 

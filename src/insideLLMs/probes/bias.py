@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from insideLLMs.core.arguments import non_negative, one_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, JsonValue, Scores
-from insideLLMs.probes.arguments import non_negative, one_of
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring import extract
 from insideLLMs.scoring.refusal import refuses

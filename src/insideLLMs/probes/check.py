@@ -4,9 +4,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
+from insideLLMs.core.arguments import refuse
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, Request, Response, Scores
-from insideLLMs.probes.arguments import refuse
 from insideLLMs.probes.template import Template
 
 READINGS = ("whole", "final")

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import orjson
 
+from insideLLMs.core.arguments import flag, non_negative, text_list
 from insideLLMs.core.types import Example, JsonValue, Request, Scores
-from insideLLMs.probes.arguments import flag, non_negative, text_list
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.template import as_text, ask

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import msgspec
 
+from insideLLMs.core.arguments import flag, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.arguments import flag, refuse, text_list
 from insideLLMs.probes.template import Template, as_text
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
 from insideLLMs.scoring.text import comparable

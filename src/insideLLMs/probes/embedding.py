@@ -3,9 +3,9 @@
 from threading import Lock
 from typing import ClassVar
 
+from insideLLMs.core.arguments import refuse
 from insideLLMs.core.types import Example
 from insideLLMs.local.embedding import embedding_model, load_embedder, require_embedder
-from insideLLMs.probes.arguments import refuse
 from insideLLMs.probes.likeness import LikenessProbe
 from insideLLMs.scoring.meaning import held_apart
 

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from insideLLMs.core.arguments import flag, non_negative, one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
-from insideLLMs.probes.arguments import flag, non_negative, one_of, refuse, text_list
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import extract

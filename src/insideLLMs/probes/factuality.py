@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from insideLLMs.core.arguments import non_negative, one_of, text_list
 from insideLLMs.core.types import Example, Scores
-from insideLLMs.probes.arguments import non_negative, one_of, text_list
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.template import as_text

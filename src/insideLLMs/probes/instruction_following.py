@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from insideLLMs.core.arguments import refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.arguments import refuse
 from insideLLMs.probes.template import Template
 from insideLLMs.scoring.constraints import Constraint, judge, parse_constraint
 

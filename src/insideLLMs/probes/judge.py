@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import Ask, JudgedProbe
 from insideLLMs.core.types import Example, JsonValue, ModelSpec, Request, Response, Scores
-from insideLLMs.probes.arguments import non_negative, one_of, refuse
 from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import extract
 from insideLLMs.scoring.json_values import Parsed, find_json

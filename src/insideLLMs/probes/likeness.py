@@ -3,8 +3,8 @@
 from abc import abstractmethod
 from typing import ClassVar
 
+from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.types import Example, Scores
-from insideLLMs.probes.arguments import non_negative, one_of, refuse
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import extract

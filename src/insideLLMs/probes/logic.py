@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
+from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.arguments import non_negative, one_of, refuse
 from insideLLMs.probes.template import Template, as_text, ask
 from insideLLMs.scoring import extract
 from insideLLMs.scoring.extract import Options

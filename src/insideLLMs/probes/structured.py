@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from insideLLMs.core import canonical
+from insideLLMs.core.arguments import refuse
 from insideLLMs.core.errors import ArgumentError, CanonicalError, PluginError
 from insideLLMs.core.types import Example, JsonValue, Scores
-from insideLLMs.probes.arguments import refuse
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.scoring.json_path import parse_path, select

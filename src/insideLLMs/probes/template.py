@@ -9,9 +9,9 @@ import re
 import msgspec
 import orjson
 
+from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import TemplateError
 from insideLLMs.core.types import Example, JsonValue, Message, Request
-from insideLLMs.plugins import nearest
 
 INPUT_NAMES = ("input", "prompt", "question")
 

@@ -6,11 +6,22 @@ from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.errors import AuthError, BadAnswerError, RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Sampling, Streaming, Tools, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
+from insideLLMs.providers.answer_fields import add_counts, read_arguments, read_count, read_text
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Options,
+    Sampling,
+    Streaming,
+    Tools,
+    merge,
+    move,
+    read_error,
+    spelt_out,
+)
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
-from insideLLMs.providers.reading import add_counts, read_arguments, read_count, read_text
-from insideLLMs.providers.wishes import (
+from insideLLMs.providers.request_options import (
     inline_image,
     join_turns,
     parts_of,

@@ -12,12 +12,29 @@ import msgspec
 
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelNotFoundError, ModelUnavailableError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
-from insideLLMs.providers.arguments import Connection, Sampling, Tools, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
+from insideLLMs.providers.answer_fields import read_arguments, read_text, read_usage
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Options,
+    Sampling,
+    Tools,
+    merge,
+    move,
+    read_error,
+    spelt_out,
+)
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, failure
 from insideLLMs.providers.http_model import is_loopback
-from insideLLMs.providers.reading import read_arguments, read_text, read_usage
-from insideLLMs.providers.wishes import join_turns, parts_of, read_choice, read_tools, required_inline, split_system
+from insideLLMs.providers.request_options import (
+    join_turns,
+    parts_of,
+    read_choice,
+    read_tools,
+    required_inline,
+    split_system,
+)
 
 BEDROCK = Endpoint(
     provider="bedrock",

@@ -1,19 +1,21 @@
 """What the codecs of all chat APIs share: options over parameters, JSON both ways, errors; and their constructor."""
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, TypeVar, get_type_hints
 
 import msgspec
 import orjson
 
+from insideLLMs.core.arguments import check_mapping, check_numbers, flag, nearest, stop_texts
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Request, Response
-from insideLLMs.providers.arguments import Connection, Streaming, check_flag, check_mapping, check_numbers, read_stop
 from insideLLMs.providers.codec import Assembler, Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
 from insideLLMs.providers.http_model import HttpModel
-from insideLLMs.providers.seeds import own_seed
+from insideLLMs.providers.request_options import own_seed
 from insideLLMs.providers.transport import TransportOptions
 
 RESERVED = {
@@ -127,6 +129,88 @@ class ChatCodec(ABC):
                 raise RequestRefusedError(f"{self.endpoint.provider} takes no {name}", fix=f"take {name} out")
 
 
+class Connection(TypedDict, total=False):
+    """How a model is reached. `extra` holds further fields of the request body, `headers` further headers."""
+
+    base_url: str | None
+    api_key_env: str | None
+    extra: Mapping[str, JsonValue] | None
+    headers: Mapping[str, str] | None
+    timeout_s: float
+    use_proxy_env: bool
+
+
+class Sampling(TypedDict, total=False):
+    """How an answer is drawn and how long it may be; what is None is not sent."""
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+
+
+class SeededSampling(Sampling, total=False):
+    """The same for APIs that can be told the draw, and the texts before which an answer stops."""
+
+    seed: int | None
+    stop: str | Sequence[str] | None
+
+
+class Tools(TypedDict, total=False):
+    """What the model may call; spelt as in OpenAI's chat completions."""
+
+    tools: Sequence[Mapping[str, JsonValue]] | None
+    tool_choice: str | Mapping[str, JsonValue] | None
+
+
+class Form(TypedDict, total=False):
+    """What an answer is to look like, and whether its tokens' log probabilities are wanted."""
+
+    response_format: Mapping[str, JsonValue] | None
+    logprobs: bool | None
+
+
+class Streaming(TypedDict, total=False):
+    """Whether answers are sent in pieces. It changes no answer and is no part of a model's identity."""
+
+    stream: bool
+
+
+Init = TypeVar("Init", bound=Callable[..., None])
+DEFAULTS: Mapping[str, object] = {"timeout_s": 600.0, "use_proxy_env": False, "stream": False}
+
+
+def spelt_out(**defaults: object) -> Callable[[Init], Init]:
+    """Make a constructor that takes ``**args: Unpack[SomeTypedDict]`` one of declared keywords.
+
+    `inspect.signature` then names each keyword with its type and default; what is not declared is a TypeError that
+    names the nearest; and the keywords that are not given come as their defaults.
+    """
+
+    def decorate(init: Init) -> Init:
+        plain = inspect.signature(init)
+        others = [one for one in plain.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        hints = get_type_hints(plain.parameters["args"].annotation.__args__[0])
+        declared = dict(sorted(hints.items(), key=lambda hint: hint[0] in Connection.__annotations__))
+        values = {name: {**DEFAULTS, **defaults}.get(name) for name in declared}
+        keyword = functools.partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+        spelt = [keyword(name, annotation=kind, default=values[name]) for name, kind in declared.items()]
+        known = {one.name for one in others} | set(declared)
+
+        @functools.wraps(init)
+        def checked(self: object, *positional: object, **given: object) -> None:
+            for name in given:
+                if name not in known:
+                    near = nearest(name, sorted(known))
+                    hint = f"; did you mean {near!r}?" if near else ""
+                    raise TypeError(f"{type(self).__name__} takes no argument {name!r}{hint}")
+            init(self, *positional, **{**values, **given})
+
+        checked.__signature__ = plain.replace(parameters=[*others, *spelt])  # type: ignore[attr-defined]  # its protocol
+        return checked  # type: ignore[return-value]  # the same to callers
+
+    return decorate
+
+
 class ChatModel(HttpModel):
     """A model behind a chat API: `endpoint` says where, `codec_type` how it is spoken to."""
 
@@ -138,7 +222,7 @@ class ChatModel(HttpModel):
         check_mapping("headers", args["headers"], texts=True)
         check_numbers(args, RANGES)
         stream = args.get("stream", False)
-        check_flag("stream", stream)
+        flag("", "stream", stream)
         ours = {**Connection.__annotations__, **Streaming.__annotations__}
         parameters = {name: value for name, value in args.items() if name not in ours}
         endpoint = msgspec.structs.replace(
@@ -166,7 +250,7 @@ def body_fields(parameters: Mapping[str, JsonValue], extra: Mapping[str, JsonVal
     check_mapping("response_format", parameters.get("response_format"))
     fields = {name: value for name, value in parameters.items() if value is not None}
     if "stop" in fields:
-        fields["stop"] = read_stop(fields["stop"])
+        fields["stop"] = stop_texts(fields["stop"])
     for name, value in (extra or {}).items():
         if name in RESERVED or name in fields:
             raise ArgumentError(f"extra sets {name!r}", fix=RESERVED.get(name, "set it once, as an argument"))

@@ -6,12 +6,22 @@ from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.errors import ModelTimeoutError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Message, Response, TokenLogprob, Usage
-from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Tools, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move
+from insideLLMs.providers.answer_fields import read_count, read_list, read_logprobs, read_mapping, read_text
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Form,
+    Options,
+    SeededSampling,
+    Tools,
+    merge,
+    move,
+    spelt_out,
+)
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.openai import read_tool_calls, write_message
-from insideLLMs.providers.reading import read_count, read_list, read_logprobs, read_mapping, read_text
-from insideLLMs.providers.wishes import read_choice, read_format
+from insideLLMs.providers.request_options import read_choice, read_format
 
 COHERE = Endpoint(
     provider="cohere",

@@ -7,8 +7,7 @@ from typing import ClassVar, Unpack
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, Message
-from insideLLMs.providers.arguments import spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, Options
+from insideLLMs.providers.chat_model import ChatCodec, Options, spelt_out
 from insideLLMs.providers.codec import Endpoint
 from insideLLMs.providers.openai import OpenAIArgs, OpenAICodec, OpenAIModel
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from insideLLMs.core.arguments import check_numbers
 from insideLLMs.core.errors import (
     ArgumentError,
     AuthError,
@@ -14,8 +15,7 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.types import JsonValue, Request, Response
-from insideLLMs.providers.arguments import check_numbers
-from insideLLMs.providers.door import ProviderModel
+from insideLLMs.providers.provider_model import ProviderModel
 
 FAILURES: dict[str, type[ModelError] | None] = {
     "error": ServerError,

@@ -7,12 +7,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from insideLLMs.core.arguments import check_numbers, stop_texts
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Response, Usage
 from insideLLMs.local import weights
-from insideLLMs.providers.arguments import check_numbers, read_stop
 from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
-from insideLLMs.providers.slots import Stop
+from insideLLMs.providers.native_threads import Stop
 
 RANGES = {
     "temperature": (0.0, 10.0),
@@ -56,7 +56,7 @@ class EmbeddedModel(InProcessModel):
         parameters: dict[str, JsonValue] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         parameters["top_p"] = top_p
         check_numbers({**parameters, "n_threads": n_threads, "n_parallel": n_parallel, "n_ctx": n_ctx}, RANGES)
-        parameters["stop"] = read_stop(stop)
+        parameters["stop"] = stop_texts(stop)
         super().__init__(model_name, parameters, origin={"path": path}, n_parallel=n_parallel)
         if path is None:
             weights.find(model_name, "answers")  # refuses an unknown name now rather than at the first call

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from insideLLMs.core.errors import BadAnswerError
-from insideLLMs.providers.reading import read_list, read_mapping
+from insideLLMs.providers.answer_fields import read_list, read_mapping
 
 _MARK = b"\xef\xbb\xbf"
 

@@ -11,10 +11,7 @@ import orjson
 
 from insideLLMs.core.errors import AuthError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Tools, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
-from insideLLMs.providers.reading import (
+from insideLLMs.providers.answer_fields import (
     add_counts,
     read_arguments,
     read_count,
@@ -23,7 +20,21 @@ from insideLLMs.providers.reading import (
     read_mapping,
     read_text,
 )
-from insideLLMs.providers.wishes import (
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Form,
+    Options,
+    SeededSampling,
+    Tools,
+    merge,
+    move,
+    read_error,
+    spelt_out,
+)
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
+from insideLLMs.providers.request_options import (
     inline_image,
     join_turns,
     parts_of,

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from insideLLMs.core.arguments import check_mapping, check_numbers
 from insideLLMs.core.errors import ArgumentError, BadAnswerError
 from insideLLMs.core.types import JsonValue, Message, Response, Usage, expand
-from insideLLMs.providers.arguments import check_mapping, check_numbers
+from insideLLMs.providers.answer_fields import read_count, read_text
 from insideLLMs.providers.chat_model import RANGES, ChatCodec, Options
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
 from insideLLMs.providers.http_model import HttpModel
-from insideLLMs.providers.reading import read_count, read_text
 from insideLLMs.providers.transport import TransportOptions
 
 READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")

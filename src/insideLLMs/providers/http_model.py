@@ -12,7 +12,7 @@ from insideLLMs.core.describe import secret_texts, without_secrets
 from insideLLMs.core.errors import ArgumentError, AuthError
 from insideLLMs.core.types import JsonValue, Request, Response
 from insideLLMs.providers.codec import Codec, Endpoint
-from insideLLMs.providers.door import ProviderModel
+from insideLLMs.providers.provider_model import ProviderModel
 from insideLLMs.providers.transport import Transport, TransportOptions, bare_url
 
 SECRET_WORDS = ("auth", "key", "token", "secret", "cookie", "password")

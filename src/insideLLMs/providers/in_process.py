@@ -15,9 +15,9 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Request, Response
 from insideLLMs.local import weights
-from insideLLMs.providers.door import ProviderModel
-from insideLLMs.providers.seeds import own_seed
-from insideLLMs.providers.slots import Slots, Stop
+from insideLLMs.providers.native_threads import NativeThreads, Stop
+from insideLLMs.providers.provider_model import ProviderModel
+from insideLLMs.providers.request_options import own_seed
 
 
 class InProcessModel(ProviderModel):
@@ -36,7 +36,7 @@ class InProcessModel(ProviderModel):
         self._origin = {name: None if value is None else str(value) for name, value in origin.items()}
         self._assumed: Mapping[str, JsonValue] | None = None
         self._n_parallel = n_parallel
-        self._slots: Slots | None = None
+        self._threads: NativeThreads | None = None
         self._loaded: Any = None  # neither runtime has types
         self._loading = Lock()
 
@@ -63,19 +63,19 @@ class InProcessModel(ProviderModel):
 
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
         """Answer on a thread of the model's own. A call that is cancelled stops at its next token."""
-        if self._slots is None:
+        if self._threads is None:
             self.check()
-            self._slots = Slots(self._n_parallel, name=f"the {self.provider} model {self.model_id}")
+            self._threads = NativeThreads(self._n_parallel, name=f"the {self.provider} model {self.model_id}")
             # a model that is dropped unclosed must not leave its threads behind
-            weakref.finalize(self, self._slots.dismiss)
+            weakref.finalize(self, self._threads.dismiss)
         work = functools.partial(self._complete, self._messages(request), self._options(request, repeat))
-        return await asyncio.wrap_future(self._slots.submit(work))
+        return await asyncio.wrap_future(self._threads.submit(work))
 
     async def aclose(self) -> None:
         """Stop what is being answered and free the memory; a later call loads the model anew."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            await asyncio.to_thread(slots.close)
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.close)
         with self._loading:
             self._loaded = None
 
@@ -107,7 +107,7 @@ class InProcessModel(ProviderModel):
 
     @abstractmethod
     def _complete(self, messages: list[dict[str, JsonValue]], options: dict[str, JsonValue], stop: Stop) -> Response:
-        """Answer, on a slot's thread."""
+        """Answer, on a thread of the model."""
 
 
 def require_packages(extra: str, *packages: str) -> None:

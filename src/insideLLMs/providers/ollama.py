@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response
-from insideLLMs.providers.arguments import Connection, Form, SeededSampling, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move
+from insideLLMs.providers.answer_fields import read_logprobs, read_text, read_usage
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Form,
+    Options,
+    SeededSampling,
+    merge,
+    move,
+    spelt_out,
+)
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.openai import read_tool_calls
-from insideLLMs.providers.reading import read_logprobs, read_text, read_usage
-from insideLLMs.providers.wishes import parts_of, read_format, required_inline
+from insideLLMs.providers.request_options import parts_of, read_format, required_inline
 
 OLLAMA = Endpoint(provider="ollama", base_url="http://localhost:11434", key_env="OLLAMA_API_KEY")
 _PORT = 11434

@@ -8,10 +8,20 @@ import orjson
 
 from insideLLMs.core.errors import BadAnswerError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Form, SeededSampling, Streaming, Tools, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, read_error
+from insideLLMs.providers.answer_fields import read_arguments, read_count, read_logprobs, read_text
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Form,
+    Options,
+    SeededSampling,
+    Streaming,
+    Tools,
+    read_error,
+    spelt_out,
+)
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
-from insideLLMs.providers.reading import read_arguments, read_count, read_logprobs, read_text
 
 OPENAI = Endpoint(
     provider="openai",

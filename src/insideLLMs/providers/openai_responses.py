@@ -8,12 +8,31 @@ import orjson
 
 from insideLLMs.core.errors import ServerError
 from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.arguments import Connection, Form, Sampling, Streaming, Tools, spelt_out
-from insideLLMs.providers.chat_model import ChatCodec, ChatModel, Options, merge, move, read_error
+from insideLLMs.providers.answer_fields import (
+    read_arguments,
+    read_count,
+    read_list,
+    read_logprobs,
+    read_mapping,
+    read_text,
+)
+from insideLLMs.providers.chat_model import (
+    ChatCodec,
+    ChatModel,
+    Connection,
+    Form,
+    Options,
+    Sampling,
+    Streaming,
+    Tools,
+    merge,
+    move,
+    read_error,
+    spelt_out,
+)
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
 from insideLLMs.providers.openai import OPENAI
-from insideLLMs.providers.reading import read_arguments, read_count, read_list, read_logprobs, read_mapping, read_text
-from insideLLMs.providers.wishes import JsonFormat, parts_of, read_choice, read_format, read_tools
+from insideLLMs.providers.request_options import JsonFormat, parts_of, read_choice, read_format, read_tools
 
 _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_p": "top_p"}

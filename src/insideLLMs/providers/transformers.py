@@ -10,12 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from insideLLMs.core.arguments import check_numbers, stop_texts
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Response, TokenLogprob, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
-from insideLLMs.providers.arguments import check_numbers, read_stop
 from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
-from insideLLMs.providers.slots import Stop
+from insideLLMs.providers.native_threads import Stop
 
 RANGES = {
     "temperature": (0.0, 10.0),
@@ -63,7 +63,7 @@ class TransformersModel(InProcessModel):
             "top_p": top_p,
             "max_tokens": max_tokens,
             "seed": seed,
-            "stop": read_stop(stop),
+            "stop": stop_texts(stop),
             "logprobs": logprobs or None,
         }
         check_numbers(parameters, RANGES)
@@ -111,11 +111,11 @@ class TransformersModel(InProcessModel):
         return load(self._folder(), self._dtype, self._device)
 
     def _complete(self, messages: list[dict[str, JsonValue]], options: dict[str, JsonValue], stop: Stop) -> Response:
-        wishes = read_wishes(options)
+        decoding = read_decoding(options)
         loaded = self._load_once()
-        prompt = loaded.encode(messages, wishes.max_tokens)
-        written = generate(loaded, prompt, wishes, stop)
-        text, reason = loaded.read(written, wishes)
+        prompt = loaded.encode(messages, decoding.max_tokens)
+        written = generate(loaded, prompt, decoding, stop)
+        text, reason = loaded.read(written, decoding)
         return Response(
             text=text,
             finish_reason=reason,
@@ -125,13 +125,13 @@ class TransformersModel(InProcessModel):
                 TokenLogprob(token=loaded.tokenizer.decode([token]), logprob=logprob)
                 for token, logprob in zip(written.tokens, written.logprobs, strict=True)
             )
-            if wishes.logprobs
+            if decoding.logprobs
             else (),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Decoding:
     """How one request is to be answered."""
 
     temperature: float
@@ -142,18 +142,18 @@ class Wishes:
     logprobs: bool
 
 
-def read_wishes(options: Mapping[str, JsonValue]) -> Wishes:
+def read_decoding(options: Mapping[str, JsonValue]) -> Decoding:
     """Read a request's options over the model's parameters. Raises RequestRefusedError for what does not exist."""
-    unknown = options.keys() - {*Wishes.__slots__, "dtype"}
+    unknown = options.keys() - {*Decoding.__slots__, "dtype"}
     if unknown:
         raise RequestRefusedError(f"transformers takes no {', '.join(sorted(unknown))}", fix="take the option out")
     try:
         check_numbers(options, RANGES)
-        stop = read_stop(options.get("stop"))
+        stop = stop_texts(options.get("stop"))
     except ArgumentError as error:
         raise RequestRefusedError(error.message, fix=error.fix) from error
     top_p = options.get("top_p")
-    return Wishes(
+    return Decoding(
         temperature=options.get("temperature") or 0.0,
         top_p=1.0 if top_p is None else top_p,
         max_tokens=options.get("max_tokens") or 64,
@@ -204,16 +204,16 @@ class Loaded:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=True)
         return text
 
-    def read(self, written: Written, wishes: Wishes) -> tuple[str, str]:
+    def read(self, written: Written, decoding: Decoding) -> tuple[str, str]:
         """Return the text up to a stop text, and why it ends."""
         text = self.text(written.tokens)
-        cut = min((place for stop in wishes.stop if (place := text.find(stop)) >= 0), default=None)
+        cut = min((place for stop in decoding.stop if (place := text.find(stop)) >= 0), default=None)
         if cut is not None:
             return text[:cut], "stop"
         return text, "stop" if written.tokens and written.tokens[-1] in self.ends else "length"
 
 
-def generate(loaded: Loaded, prompt: Any, wishes: Wishes, stop: Stop) -> Written:
+def generate(loaded: Loaded, prompt: Any, decoding: Decoding, stop: Stop) -> Written:
     """Draw the tokens of an answer. Raises ServerError if the library fails, as it does when memory runs out.
 
     Each token is drawn here, with a generator of this request's own: the library's draws come from one that all
@@ -222,11 +222,11 @@ def generate(loaded: Loaded, prompt: Any, wishes: Wishes, stop: Stop) -> Written
     import torch  # noqa: PLC0415 - an optional extra
 
     written = Written()
-    draws = torch.Generator().manual_seed(wishes.seed)
+    draws = torch.Generator().manual_seed(decoding.seed)
 
     def draw(_: Any, scores: Any) -> Any:
         logs = torch.log_softmax(scores[0].double().cpu(), dim=-1)
-        token = pick(logs, wishes, draws)
+        token = pick(logs, decoding, draws)
         written.tokens.append(token)
         written.logprobs.append(float(logs[token]))
         only = torch.full_like(scores, -float("inf"))
@@ -235,16 +235,16 @@ def generate(loaded: Loaded, prompt: Any, wishes: Wishes, stop: Stop) -> Written
 
     def is_over(tokens: Any, _: Any) -> Any:
         over = stop.is_set()
-        if wishes.stop and not over:
+        if decoding.stop and not over:
             text = loaded.text(written.tokens)
-            over = any(each in text for each in wishes.stop)
+            over = any(each in text for each in decoding.stop)
         return torch.full((tokens.shape[0],), over, dtype=torch.bool, device=tokens.device)
 
     try:
         with torch.inference_mode():
             loaded.model.generate(
                 **prompt,
-                max_new_tokens=wishes.max_tokens,
+                max_new_tokens=decoding.max_tokens,
                 logits_processor=[draw],
                 stopping_criteria=[is_over],
             )
@@ -253,15 +253,15 @@ def generate(loaded: Loaded, prompt: Any, wishes: Wishes, stop: Stop) -> Written
     return written
 
 
-def pick(logs: Any, wishes: Wishes, draws: Any) -> int:
+def pick(logs: Any, decoding: Decoding, draws: Any) -> int:
     """Draw a token by its log probability; at a temperature of 0, the likeliest."""
     import torch  # noqa: PLC0415 - an optional extra
 
-    if wishes.temperature == 0:
+    if decoding.temperature == 0:
         return int(torch.argmax(logs))
-    chances, order = torch.sort(torch.softmax(logs / wishes.temperature, dim=-1), descending=True, stable=True)
+    chances, order = torch.sort(torch.softmax(logs / decoding.temperature, dim=-1), descending=True, stable=True)
     before = torch.cumsum(chances, dim=-1) - chances
-    chances[1:][before[1:] >= wishes.top_p] = 0.0
+    chances[1:][before[1:] >= decoding.top_p] = 0.0
     return int(order[torch.multinomial(chances, 1, generator=draws)])
 
 

@@ -23,7 +23,7 @@ from insideLLMs.core.protocols import AsyncModel, Model
 from insideLLMs.core.types import Message, Request, Response, ToolCall, Usage
 from insideLLMs.providers.codec import HttpAnswer
 from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
-from insideLLMs.providers.seeds import own_seed
+from insideLLMs.providers.request_options import own_seed
 from support.openai_server import Fault, OpenAIServer
 
 KEY = "sk-canary-0123456789abcdef"

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.plugins import nearest
 from insideLLMs.scoring.constraints import layout, length, wording
 from insideLLMs.scoring.constraints.model import Constraint, Family
 

@@ -1,14 +1,15 @@
-"""What a user asks of every API in one spelling: tools, which of them to call, JSON output, images.
+"""What a user asks of every API in one spelling: tools, which of them to call, JSON output, images, a seed.
 
 The spelling is OpenAI's, as most people know it; each codec writes it in its API's own.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from insideLLMs.core.errors import RequestRefusedError
-from insideLLMs.core.types import ImagePart, JsonValue, Message, Role, TextPart
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Role, TextPart
 
 Choice = Literal["auto", "none", "required", "named"]
 
@@ -137,3 +138,13 @@ def required_inline(image: ImagePart, provider: str) -> tuple[str, str]:
             f"{provider} takes no link to an image", fix="give the image itself, as data:image/png;base64,..."
         )
     return inline
+
+
+def own_seed(seed: int, repeat: int, request: Request) -> int:
+    """Return 31 bits of SHA-256 over the seed, the repeat and the messages.
+
+    One seed for all requests would draw the same luck for every example of a run: runs with different seeds
+    then differ as wholes, and a comparison takes that for a change.
+    """
+    drawn = "\0".join((str(seed), str(repeat), *(f"{turn.role}:{turn.text}" for turn in request.messages)))
+    return int.from_bytes(hashlib.sha256(drawn.encode("utf-8", "replace")).digest()[:4]) >> 1

@@ -47,7 +47,7 @@ class _Job:
                 self.future.set_result(result)
 
 
-class Slots:
+class NativeThreads:
     """`count` daemon threads that work through what is submitted, first come, first served.
 
     The work calls code that is not ours; `name` says whose, should it raise something unheard of.
@@ -62,7 +62,7 @@ class Slots:
         ]
         for thread in self._threads:
             thread.start()
-        _open_slots.add(self)
+        _open.add(self)
 
     def submit(self, work: Callable[[Stop], T]) -> "Future[T]":
         """Queue `work`; cancelling the future tells it to stop."""
@@ -92,11 +92,11 @@ class Slots:
             self._live.discard(job)
 
 
-_open_slots: WeakSet[Slots] = WeakSet()
+_open: WeakSet[NativeThreads] = WeakSet()
 
 
 @atexit.register
 def close_all() -> None:
     """Stop all work before the interpreter goes: a native call that comes back after that would crash the process."""
-    for slots in list(_open_slots):
-        slots.close()
+    for threads in list(_open):
+        threads.close()
