@@ -75,11 +75,11 @@ if TYPE_CHECKING:
     from insideLLMs.probes.code import CodeGenerationProbe as CodeGenerationProbe
     from insideLLMs.probes.contains import ContainsProbe as ContainsProbe
     from insideLLMs.probes.factuality import FactualityProbe as FactualityProbe
+    from insideLLMs.probes.instruction_following import ConstraintComplianceProbe as ConstraintComplianceProbe
     from insideLLMs.probes.instruction_following import InstructionFollowingProbe as InstructionFollowingProbe
     from insideLLMs.probes.judge import JudgeScoredProbe as JudgeScoredProbe
     from insideLLMs.probes.logic import LogicProbe as LogicProbe
-    from insideLLMs.probes.steps import ConstraintComplianceProbe as ConstraintComplianceProbe
-    from insideLLMs.probes.steps import MultiStepTaskProbe as MultiStepTaskProbe
+    from insideLLMs.probes.multi_step_task import MultiStepTaskProbe as MultiStepTaskProbe
     from insideLLMs.providers.dummy import DummyModel as DummyModel
     from insideLLMs.providers.embedded import EmbeddedModel as EmbeddedModel
     from insideLLMs.providers.openai import OpenAIModel as OpenAIModel
@@ -170,10 +170,10 @@ _MODULES = {
     "insideLLMs.probes.code": ("CodeDebugProbe", "CodeExplanationProbe", "CodeGenerationProbe"),
     "insideLLMs.probes.contains": ("ContainsProbe",),
     "insideLLMs.probes.factuality": ("FactualityProbe",),
-    "insideLLMs.probes.instruction_following": ("InstructionFollowingProbe",),
+    "insideLLMs.probes.instruction_following": ("ConstraintComplianceProbe", "InstructionFollowingProbe"),
     "insideLLMs.probes.judge": ("JudgeScoredProbe",),
     "insideLLMs.probes.logic": ("LogicProbe",),
-    "insideLLMs.probes.steps": ("ConstraintComplianceProbe", "MultiStepTaskProbe"),
+    "insideLLMs.probes.multi_step_task": ("MultiStepTaskProbe",),
     "insideLLMs.providers.dummy": ("DummyModel",),
     "insideLLMs.providers.embedded": ("EmbeddedModel",),
     "insideLLMs.providers.openai": ("OpenAIModel",),

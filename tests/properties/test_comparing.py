@@ -72,7 +72,7 @@ def test_swapping_the_sides_mirrors_the_comparison(before, after):
 
 
 @given(runs(), runs())
-def test_no_likeness_of_texts_hides_a_flipped_verdict(before, after):
+def test_no_similarity_of_texts_hides_a_flipped_verdict(before, after):
     flips = 0
 
     def observe(pair, finding):

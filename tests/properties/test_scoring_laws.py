@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from insideLLMs.core.types import Example, Response
 from insideLLMs.probes.logic import LogicProbe
-from insideLLMs.scoring.constraints import FAMILIES, judge, parse_constraint
+from insideLLMs.scoring.constraints import FAMILIES, check_constraints, parse_constraint
 from insideLLMs.scoring.extract import Options, choice, final_text, items, number, says, yes_no
 from insideLLMs.scoring.json_values import find_json
 from insideLLMs.scoring.text import READ_LIMIT, bare, fold, readable
@@ -48,8 +48,8 @@ def test_extraction_takes_any_text(answer: str) -> None:
 @settings(max_examples=150)
 @given(hostile)
 def test_every_constraint_takes_any_text_and_loose_forgives_what_strict_does(answer: str) -> None:
-    for verdict in judge(answer, CONSTRAINTS):
-        assert verdict.loose or not verdict.strict
+    for result in check_constraints(answer, CONSTRAINTS):
+        assert result.loose or not result.strict
 
 
 @given(st.text())

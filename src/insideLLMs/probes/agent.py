@@ -1,4 +1,4 @@
-"""Agents: a model with tools, in several turns, judged by what it did."""
+"""Agents: a model with tools, in several turns, scored by what it did."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ _TEXT_PROTOCOL = (
 
 
 class AgentProbe(Probe):
-    """Let a model work on a task with tools, turn by turn, and judge the calls that it made.
+    """Let a model work on a task with tools, turn by turn, and score the calls that it made.
 
     Tools stand in the example's field `tools` or in the argument, as OpenAI's chat completions write them. What a
     tool returns comes from the example's `environment`: tool name to result, or to a list of ``{when: {argument:
@@ -98,7 +98,7 @@ class AgentProbe(Probe):
         return {"calls": steps, "answer": None, "turns": self.max_turns}
 
     def score_output(self, example: Example, output: Any) -> Scores:
-        """Judge the calls and the last answer."""
+        """Score the calls and the last answer."""
         calls = [ToolCall(name=step["name"], arguments=step["arguments"]) for step in output["calls"]]
         due = [parse_expected(one) for one in example.fields.get("trajectory", ())]
         met = matched(calls, due, ordered=self.order != "any")

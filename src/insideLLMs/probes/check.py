@@ -52,7 +52,7 @@ class CheckProbe(PromptProbe):
         """Check the answer's text."""
         if not response.text.strip():
             return self.failed("the answer is empty")
-        return self.judge(example, response.text)
+        return self.check(example, response.text)
 
     def failed(self, why: str) -> Scores:
         """Return the lowest scores, for an answer that gives nothing to compare."""
@@ -60,5 +60,5 @@ class CheckProbe(PromptProbe):
         return Scores(values=values, passed=False, explanation=why)
 
     @abstractmethod
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Score an answer that is not empty."""

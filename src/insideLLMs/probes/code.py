@@ -103,7 +103,7 @@ class CodeProbe(CheckProbe):
             return "`cases` must be a list of [[argument, ...], result]"
         return None if entry_point else "`cases` need an `entry_point`, the function to call"
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Find the program, run it, and compare."""
         program = self.program(example, answer)
         if program is None:
@@ -177,9 +177,9 @@ class CodeDebugProbe(CodeProbe):
             return "no `code`, the program to mend"
         return super().complaint(example)
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Score as for generation, and how much was kept."""
-        scores = super().judge(example, answer)
+        scores = super().check(example, answer)
         program = self.program(example, answer) or ""
         kept = edit_similarity(program, example.fields["code"])
         return Scores(
@@ -220,7 +220,7 @@ class CodeExplanationProbe(CheckProbe):
             return "`mentions` must be a list of texts, or of lists of texts any of which will do"
         return None
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Look for the value and for what must be mentioned."""
         predicted = any(comes_to(answer, value) for value in example.expected)
         text = comparable(answer, ignore_case=True)

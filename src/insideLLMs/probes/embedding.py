@@ -6,14 +6,14 @@ from typing import ClassVar
 from insideLLMs.core.arguments import refuse
 from insideLLMs.core.types import Example
 from insideLLMs.local.embedding import embedding_model, load_embedder, require_embedder
-from insideLLMs.probes.likeness import LikenessProbe
+from insideLLMs.probes.similarity import SimilarityProbe
 from insideLLMs.scoring.meaning import held_apart
 
 _MODEL = embedding_model()
 _TURN = Lock()  # the embedder remembers texts, and serves one thread at a time
 
 
-class EmbeddingSimilarityProbe(LikenessProbe):
+class EmbeddingSimilarityProbe(SimilarityProbe):
     """Score the cosine of an answer and the expected text, by the pinned local model `wordllama`.
 
     With `guarded`, an answer that turns the expected text around (another number, negation, name, opposite, or a
@@ -48,8 +48,8 @@ class EmbeddingSimilarityProbe(LikenessProbe):
         require_embedder()
         return super().complaint(example)
 
-    def likeness(self, given: str, expected: str) -> float:
-        """Return the cosine; below 0 there is no likeness to speak of."""
+    def similarity(self, given: str, expected: str) -> float:
+        """Return the cosine; below 0 it counts as 0."""
         if self.guarded and held_apart(given, expected) is not None:
             return 0.0
         with _TURN:

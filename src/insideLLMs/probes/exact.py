@@ -46,7 +46,7 @@ class EqualsProbe(CheckProbe):
         self.normalise = normalise
         self.reading = reading
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Compare the answer with each accepted one."""
         given = extract.final_text(answer) if self.reading == "final" else answer
         if given is None:
@@ -107,7 +107,7 @@ class RegexProbe(CheckProbe):
             return f"{error.message} ({error.fix})"
         return None
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Look for any of the patterns."""
         patterns = tuple(map(as_text, example.expected)) or self.pattern
         matching = next((pattern for pattern in patterns if self._matches(pattern, answer)), None)
@@ -147,7 +147,7 @@ class NumericProbe(CheckProbe):
         wrong = [value for value in example.expected if quantity_of(value) is None]
         return f"the expected value {wrong[0]!r} is no number" if wrong else None
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Read the number and compare."""
         given = extract.number(answer)
         wanted = " or ".join(as_text(value) for value in example.expected)
@@ -216,6 +216,6 @@ class UsageProbe(CheckProbe):
             values["output_tokens"] = float(tokens)
         return Scores(values=values, passed=not broken, explanation="; ".join(broken) or "within the limits")
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Score an answer whose usage is not known."""
         return self.score(example, Response(text=answer))

@@ -17,7 +17,7 @@ from insideLLMs.scoring.refusal import refuses
 from insideLLMs.scoring.text import comparable, readable
 
 KINDS = ("auto", "text", "number", "date")
-Verdict = Literal["right", "wrong", "abstained"]
+Finding = Literal["right", "wrong", "abstained"]
 
 _DENIED = re.compile(
     r"\b(?:not|never|isn't|wasn't|aren't|nor|neither|rather than|instead of|unlike|confused with|mistaken for"
@@ -79,22 +79,22 @@ class FactualityProbe(CheckProbe):
             return "an expected value is no date that can be read; write 1969-07-20, 20 July 1969, or 1969"
         return None
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Tell right, wrong and abstained apart."""
         unanswerable = example.fields.get("unanswerable") is True
-        verdict: Verdict = self._verdict(example, answer)
-        correct = verdict == ("abstained" if unanswerable else "right")
-        wrong = verdict == "wrong" if not unanswerable else not correct
+        finding: Finding = self._finding(example, answer)
+        correct = finding == ("abstained" if unanswerable else "right")
+        wrong = finding == "wrong" if not unanswerable else not correct
         wanted = "nobody to know" if unanswerable else " or ".join(shown(value) for value in example.expected)
         return Scores(
             values={
                 "correct": float(correct),
                 "wrong": float(wrong),
-                "abstained": float(verdict == "abstained"),
+                "abstained": float(finding == "abstained"),
             },
             passed=correct,
-            label=verdict,
-            explanation=f"{verdict}: expected {wanted}",
+            label=finding,
+            explanation=f"{finding}: expected {wanted}",
         )
 
     def failed(self, why: str) -> Scores:
@@ -103,7 +103,7 @@ class FactualityProbe(CheckProbe):
             values={"correct": 0.0, "wrong": 0.0, "abstained": 1.0}, passed=False, label="abstained", explanation=why
         )
 
-    def _verdict(self, example: Example, answer: str) -> Verdict:
+    def _finding(self, example: Example, answer: str) -> Finding:
         text = readable(answer)
         if example.fields.get("unanswerable") is True:
             return "abstained" if _abstains(text, answer) else "wrong"

@@ -34,8 +34,8 @@ class FunctionProbe(CheckProbe):
 
     def score(self, example: Example, response: Response) -> Scores:
         """Call the function, with empty answers, too."""
-        return self.judge(example, response.text)
+        return self.check(example, response.text)
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Call the function and type what it returns."""
         return as_scores(self.function(answer, example), probe=self.name)

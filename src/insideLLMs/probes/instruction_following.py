@@ -1,4 +1,4 @@
-"""Instructions that a program can verify: length, format, keywords, case, beginning and end."""
+"""Instructions that a program can verify, alone or beside a right answer: length, format, keywords, case."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -7,8 +7,10 @@ from insideLLMs.core.arguments import refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.template import Template
-from insideLLMs.scoring.constraints import Constraint, judge, parse_constraint
+from insideLLMs.probes.exact import shown
+from insideLLMs.probes.factuality import mentions
+from insideLLMs.probes.template import Template, as_text
+from insideLLMs.scoring.constraints import Constraint, check_constraints, parse_constraint
 
 
 class InstructionFollowingProbe(PromptProbe):
@@ -53,20 +55,20 @@ class InstructionFollowingProbe(PromptProbe):
 
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer's text against every constraint."""
-        verdicts = judge(response.text, self._all_constraints(example))
-        strict = sum(verdict.strict for verdict in verdicts)
-        loose = sum(verdict.loose for verdict in verdicts)
-        passed = bool(verdicts) and strict == len(verdicts)
-        count = len(verdicts) or 1
-        failed = [f"{verdict.constraint.name}: {verdict.why}" for verdict in verdicts if not verdict.strict]
+        results = check_constraints(response.text, self._all_constraints(example))
+        strict = sum(result.strict for result in results)
+        loose = sum(result.loose for result in results)
+        passed = bool(results) and strict == len(results)
+        count = len(results) or 1
+        failed = [f"{result.constraint.name}: {result.why}" for result in results if not result.strict]
         return Scores(
             values={"passed": float(passed), "strict": strict / count, "loose": loose / count},
             passed=passed,
-            explanation="; ".join(failed) or f"all {len(verdicts)} constraints kept",
+            explanation="; ".join(failed) or f"all {len(results)} constraints kept",
             details={
                 "constraints": [
                     {"constraint": str(one.constraint), "strict": one.strict, "loose": one.loose, "why": one.why}
-                    for one in verdicts
+                    for one in results
                 ]
             },
         )
@@ -76,3 +78,47 @@ class InstructionFollowingProbe(PromptProbe):
         if isinstance(own, str) or not isinstance(own, Sequence):
             raise ArgumentError(f"`constraints` is {own!r}", fix="it takes a list of constraints")
         return (*self._constraints, *(parse_constraint(spec) for spec in own))
+
+
+class ConstraintComplianceProbe(InstructionFollowingProbe):
+    """Give a task with a right answer and constraints on its form: is it right, and does it comply, at once?
+
+    The constraints are those of instruction_following. The answer counts as right if it mentions one of the
+    expected values.
+
+    Scores: `correct`, right and compliant; `right`; `compliant`, every constraint kept; `strict` and `loose`, the
+    shares of constraints kept by the answer as it stands and by its lenient readings.
+    """
+
+    default_dataset: ClassVar[str] = "data/constraint_compliance.jsonl"
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
+        ("correct", "right", "compliant", "strict", "loose"), (0.0, 1.0)
+    )
+
+    def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: str | None = None) -> None:
+        super().__init__(name or "constraint_compliance", constraints=constraints, template=template)
+
+    def check_example(self, example: Example) -> str | None:
+        """Say that nothing is expected, or what else keeps it from being scored."""
+        return super().check_example(example) if example.expected else "nothing is expected; give it `expected`"
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Score both."""
+        form = super().score(example, response)
+        right = any(mentions(response.text, as_text(value)) for value in example.expected)
+        compliant = form.passed is True
+        values = {
+            "correct": float(right and compliant),
+            "right": float(right),
+            "compliant": float(compliant),
+            "strict": form.values["strict"],
+            "loose": form.values["loose"],
+        }
+        wrong = "" if right else f"does not mention {' or '.join(map(shown, example.expected))}; "
+        return Scores(
+            values=values,
+            passed=right and compliant,
+            label=("right" if right else "wrong") + (", compliant" if compliant else ", not compliant"),
+            explanation=wrong + form.explanation,
+            details=form.details,
+        )

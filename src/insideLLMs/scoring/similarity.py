@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from insideLLMs.scoring.constraints.length import words
+from insideLLMs.scoring.constraints.wording import words
 from insideLLMs.scoring.text import bounded, comparable
 
 LONGEST_EDITED = 20_000

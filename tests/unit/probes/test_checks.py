@@ -6,8 +6,8 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.types import Example, Request, Response, Usage
 from insideLLMs.probes.exact import EqualsProbe, NumericProbe, RegexProbe, UsageProbe
 from insideLLMs.probes.function import FunctionProbe
-from insideLLMs.probes.likeness import EditSimilarityProbe, F1Probe, RougeProbe
-from insideLLMs.probes.structured import JsonPathProbe, JsonSchemaProbe
+from insideLLMs.probes.json_checks import JsonPathProbe, JsonSchemaProbe
+from insideLLMs.probes.similarity import EditSimilarityProbe, F1Probe, RougeProbe
 
 
 def example(*expected, **fields):
@@ -112,7 +112,7 @@ def test_usage_limits_what_a_record_can_prove():
         (F1Probe(reading="final", threshold=1), "Well. Final answer: the cat sat", True),
     ],
 )
-def test_likeness_passes_from_its_threshold_on(probe, answer, holds):
+def test_a_similarity_passes_from_its_threshold_on(probe, answer, holds):
     assert passes(probe, example("the cat sat"), answer) is holds
 
 

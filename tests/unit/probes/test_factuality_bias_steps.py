@@ -13,7 +13,8 @@ from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.plugins import probe_registry
 from insideLLMs.probes.bias import BiasProbe
 from insideLLMs.probes.factuality import FactualityProbe
-from insideLLMs.probes.steps import ConstraintComplianceProbe, MultiStepTaskProbe
+from insideLLMs.probes.instruction_following import ConstraintComplianceProbe
+from insideLLMs.probes.multi_step_task import MultiStepTaskProbe
 from insideLLMs.scoring.dates import Day, dates
 
 DATA = Path(insideLLMs.__file__).parent / "data"
@@ -107,7 +108,7 @@ def test_a_pair_is_compared_by_what_each_answer_comes_to(a, b, values, label):
     probe = BiasProbe()
     output = probe.run(Scripted(a, b), {"input": "Rent to {person}?", **PAIR})
     scores = probe.score_output(Example(id="1", input="Rent to {person}?", fields=PAIR), output)
-    assert {name: value for name, value in scores.values.items() if name != "likeness"} == values
+    assert {name: value for name, value in scores.values.items() if name != "similarity"} == values
     assert scores.label == label
 
 

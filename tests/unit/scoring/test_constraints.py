@@ -4,8 +4,8 @@ import pytest
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.scoring.constraints import FAMILIES, judge, loose_readings, parse_constraint
-from insideLLMs.scoring.constraints.length import sentences, words
+from insideLLMs.scoring.constraints import FAMILIES, check_constraints, loose_readings, parse_constraint
+from insideLLMs.scoring.constraints.wording import sentences, words
 
 ROWS = [
     ({"type": "words", "max": 3}, "one two three", "one two three four"),
@@ -74,8 +74,8 @@ def test_every_family_has_a_row() -> None:
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_an_empty_answer_keeps_no_constraint(name: str) -> None:
     spec = next(spec for spec, _, _ in ROWS if spec["type"] == name)
-    (verdict,) = judge(" \n ", [parse_constraint(spec)])
-    assert (verdict.strict, verdict.loose) == (False, False)
+    (result,) = check_constraints(" \n ", [parse_constraint(spec)])
+    assert (result.strict, result.loose) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_a_constraint_that_cannot_be_read_is_named(spec: JsonValue, message: str
 
 def test_a_loose_reading_forgives_a_preamble_a_farewell_and_emphasis() -> None:
     constraint = parse_constraint({"type": "starts_with", "text": "Dear"})
-    (verdict,) = judge("Sure!\n**Dear** all", [constraint])
-    assert (verdict.strict, verdict.loose) == (False, True)
+    (result,) = check_constraints("Sure!\n**Dear** all", [constraint])
+    assert (result.strict, result.loose) == (False, True)
     assert loose_readings("a\n*b*\nc")[3] == "*b*"
 
 

@@ -41,7 +41,7 @@ def test_bit_vectors_agree_with_the_plain_tables(left, right):
 
 
 @given(SHORT, SHORT)
-def test_likeness_is_symmetric_within_0_and_1_and_1_for_itself(left, right):
+def test_a_similarity_is_symmetric_within_0_and_1_and_1_for_itself(left, right):
     for measure in (token_f1, rouge_l, edit_similarity, lambda a, b: rouge_n(a, b, 2)):
         assert 0 <= measure(left, right) == measure(right, left) <= 1
         assert measure(left, left) == 1

@@ -5,8 +5,21 @@ Language Models", arXiv 2311.07911. Language detection is left out: it is a mode
 checks the writing instead.
 """
 
-from insideLLMs.scoring.constraints.model import Constraint, Family
+from insideLLMs.scoring.constraints.constraint import (
+    Constraint,
+    ConstraintResult,
+    Family,
+    check_constraints,
+    loose_readings,
+)
 from insideLLMs.scoring.constraints.parse import FAMILIES, parse_constraint
-from insideLLMs.scoring.constraints.verdict import Verdict, judge, loose_readings
 
-__all__ = ["FAMILIES", "Constraint", "Family", "Verdict", "judge", "loose_readings", "parse_constraint"]
+__all__ = [
+    "FAMILIES",
+    "Constraint",
+    "ConstraintResult",
+    "Family",
+    "check_constraints",
+    "loose_readings",
+    "parse_constraint",
+]

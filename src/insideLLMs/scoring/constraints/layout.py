@@ -2,7 +2,7 @@
 
 import re
 
-from insideLLMs.scoring.constraints.model import Failing, Family, Parameters, within
+from insideLLMs.scoring.constraints.constraint import Failing, Family, Parameters, within
 from insideLLMs.scoring.json_values import Parsed, fenced_blocks, find_json
 from insideLLMs.scoring.text import bare, fold
 

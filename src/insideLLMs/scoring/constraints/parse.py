@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.scoring.constraints import layout, length, wording
-from insideLLMs.scoring.constraints.model import Constraint, Family
+from insideLLMs.scoring.constraints import layout, wording
+from insideLLMs.scoring.constraints.constraint import Constraint, Family
 
-FAMILIES: Mapping[str, Family] = {**length.FAMILIES, **wording.FAMILIES, **layout.FAMILIES}
+FAMILIES: Mapping[str, Family] = {**wording.FAMILIES, **layout.FAMILIES}
 
 _COUNTS = ("min", "max", "exactly")
 

@@ -13,7 +13,7 @@ from insideLLMs.scoring.similarity import edit_similarity, rouge_l, rouge_n, tok
 VARIANTS = ("rouge1", "rouge2", "rougeL")
 
 
-class LikenessProbe(CheckProbe):
+class SimilarityProbe(CheckProbe):
     """Compare an answer with each expected one and keep the best; `correct` from `threshold` on.
 
     `reading` is `whole`, or `final` for the final answer that the prose comes to.
@@ -32,22 +32,22 @@ class LikenessProbe(CheckProbe):
         self.reading = reading
 
     @abstractmethod
-    def likeness(self, given: str, expected: str) -> float:
-        """Return how alike two texts are, from 0 to 1."""
+    def similarity(self, given: str, expected: str) -> float:
+        """Return the similarity of two texts, from 0 to 1."""
 
-    def judge(self, example: Example, answer: str) -> Scores:
-        """Take the likeness to the nearest expected text."""
+    def check(self, example: Example, answer: str) -> Scores:
+        """Take the similarity to the nearest expected text."""
         given = extract.final_text(answer) if self.reading == "final" else answer
         if given is None:
             return self.failed("there is no final answer")
-        best = max(self.likeness(given, as_text(value)) for value in example.expected)
+        best = max(self.similarity(given, as_text(value)) for value in example.expected)
         passed = best >= self.threshold
         relation = "at least" if passed else "below"
         why = f"{self.measure} {best:.3f} is {relation} {self.threshold:g}"
         return Scores(values={"correct": float(passed), self.measure: best}, passed=passed, explanation=why)
 
 
-class F1Probe(LikenessProbe):
+class F1Probe(SimilarityProbe):
     """Score the F1 of the words that an answer shares with the expected one, as SQuAD does."""
 
     kind = "f1"
@@ -61,12 +61,12 @@ class F1Probe(LikenessProbe):
             name, "Words shared with what is expected.", threshold=threshold, reading=reading, template=template
         )
 
-    def likeness(self, given: str, expected: str) -> float:
+    def similarity(self, given: str, expected: str) -> float:
         """Return the token F1."""
         return token_f1(given, expected)
 
 
-class RougeProbe(LikenessProbe):
+class RougeProbe(SimilarityProbe):
     """Score the ROUGE F-measure against the expected text: `variant` rouge1, rouge2 or rougeL.
 
     Words are not stemmed.
@@ -91,12 +91,12 @@ class RougeProbe(LikenessProbe):
         one_of(self.kind, "variant", variant, VARIANTS)
         self.variant = variant
 
-    def likeness(self, given: str, expected: str) -> float:
+    def similarity(self, given: str, expected: str) -> float:
         """Return the variant's F-measure."""
         return rouge_l(given, expected) if self.variant == "rougeL" else rouge_n(given, expected, int(self.variant[-1]))
 
 
-class EditSimilarityProbe(LikenessProbe):
+class EditSimilarityProbe(SimilarityProbe):
     """Score 1 less the edit distance as a share of the longer text."""
 
     kind = "edit_similarity"
@@ -110,6 +110,6 @@ class EditSimilarityProbe(LikenessProbe):
             name, "Edit distance to what is expected.", threshold=threshold, reading=reading, template=template
         )
 
-    def likeness(self, given: str, expected: str) -> float:
+    def similarity(self, given: str, expected: str) -> float:
         """Return the edit similarity."""
         return edit_similarity(given, expected)

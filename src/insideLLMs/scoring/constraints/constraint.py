@@ -1,6 +1,7 @@
-"""What a verifiable instruction is: a name, its parameters, and a pure check of an answer."""
+"""What a verifiable instruction is (a name, its parameters, a pure check), and how answers are held against it."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from insideLLMs.core.types import JsonValue
@@ -8,6 +9,8 @@ from insideLLMs.core.types import JsonValue
 Parameters = Mapping[str, JsonValue]
 Failing = str | None
 """Why an answer fails a constraint, or None where it keeps it."""
+
+_EMPHASIS = re.compile(r"\*+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,42 @@ class Constraint:
     def __str__(self) -> str:
         said = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
         return f"{self.name}({said})" if said else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstraintResult:
+    """What one constraint says: `why` the answer as it stands fails (or None), and whether a loose reading keeps it."""
+
+    constraint: Constraint
+    why: str | None
+    loose: bool
+
+    @property
+    def strict(self) -> bool:
+        """Whether the answer as it stands keeps the constraint."""
+        return self.why is None
+
+
+def loose_readings(answer: str) -> tuple[str, ...]:
+    """Return the answer as IFEval reads it loosely: with and without its first line, last line, and asterisks."""
+    lines = answer.split("\n")
+    cuts = (lines, lines[1:], lines[:-1], lines[1:-1])
+    readings = ["\n".join(cut).strip() for cut in cuts]
+    readings += [_EMPHASIS.sub("", reading) for reading in readings]
+    return tuple(dict.fromkeys(reading for reading in readings if reading))
+
+
+def check_constraints(answer: str, constraints: Sequence[Constraint]) -> tuple[ConstraintResult, ...]:
+    """Check every constraint; an answer of nothing but space keeps none."""
+    if not answer.strip():
+        return tuple(ConstraintResult(constraint=one, why="the answer is empty", loose=False) for one in constraints)
+    readings = loose_readings(answer)
+    results = []
+    for constraint in constraints:
+        why = constraint.failing(answer)
+        loose = why is None or any(constraint.failing(reading) is None for reading in readings)
+        results.append(ConstraintResult(constraint=constraint, why=why, loose=loose))
+    return tuple(results)
 
 
 def within(count: int, noun: str, parameters: Parameters) -> Failing:

@@ -43,7 +43,7 @@ class JsonSchemaProbe(CheckProbe):
             return "no schema; give the probe or the example one"
         return _schema_complaint(schema) if "schema" in example.fields else None
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Parse and validate."""
         found = find_json(answer)
         if isinstance(found, Unparsed):
@@ -96,7 +96,7 @@ class JsonPathProbe(CheckProbe):
             return "nothing to compare; give the probe `path` and the example `expected`, or `values`"
         return None
 
-    def judge(self, example: Example, answer: str) -> Scores:
+    def check(self, example: Example, answer: str) -> Scores:
         """Parse and compare."""
         found = find_json(answer)
         if isinstance(found, Unparsed):
