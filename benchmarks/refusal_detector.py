@@ -7,8 +7,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from statsmodels.stats.proportion import proportion_confint
+
 import insideLLMs
-from insideLLMs.compare.statistics.intervals import clopper_pearson
 from insideLLMs.scoring.refusal import refuses
 
 DATA = Path(insideLLMs.__file__).parent / "data"
@@ -36,7 +37,7 @@ def measure():
         for name, wanted in (("sensitivity", True), ("specificity", False)):
             ours = [answer for answer in part if answer["refuses"] is wanted]
             right = sum(refuses(answer["text"]) is wanted for answer in ours)
-            low, high = clopper_pearson(right, len(ours))
+            low, high = proportion_confint(right, len(ours), method="beta")
             found[f"{half}_{name}"] = {
                 "value": round(right / len(ours), 4),
                 "right": right,

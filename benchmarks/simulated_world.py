@@ -19,7 +19,7 @@ from insideLLMs.compare.statistics.confirmation import (
     judge_pass,
     second_pass_repeats,
 )
-from insideLLMs.compare.statistics.items import Tally
+from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.settings import Settings
 
 Chances = list[float]
@@ -101,7 +101,7 @@ Runs = Sequence[Sequence[tuple[float, ...]]]
 
 def compare(baseline: Runs, candidate: Runs, settings: Settings, *, per_probe: int = 0, cluster: int = 0) -> Assessment:
     """Assess runs; items go to probes of `per_probe` items, and to clusters of `cluster`, in order."""
-    tally = Tally()
+    tally = ItemCounts()
     for place, (before, after) in enumerate(
         zip(zip(*baseline, strict=True), zip(*candidate, strict=True), strict=True)
     ):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from insideLLMs.compare.statistics.assess import assess
-from insideLLMs.compare.statistics.items import Item, Tally
-from insideLLMs.compare.statistics.multiple import benjamini_hochberg, holm
+from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
+from insideLLMs.compare.statistics.items import Item, ItemCounts
 from insideLLMs.compare.statistics.settings import Settings
 
 verdict = st.sampled_from([0.0, 1.0])
@@ -113,7 +113,7 @@ def test_p_values_and_intervals_stay_within_their_bounds(items):
 @few
 @given(items_of(verdict) | items_of(graded))
 def test_counting_items_is_the_same_as_listing_them(items):
-    tally = Tally()
+    tally = ItemCounts()
     for item in items:
         tally.add_equal(item.probe, item.baseline, item.candidate, cluster=item.cluster)
     assert assess(tally, RUNS) == assess(items, RUNS)

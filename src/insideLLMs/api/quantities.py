@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.compare.comparison import ModelPair
-from insideLLMs.compare.statistics.quantities import Measured, Quantity, measure
+from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChange, measure
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import GateSpec, Usage
 from insideLLMs.store.directory import RECORDS, TELEMETRY, read_lines, read_manifest
@@ -44,7 +44,7 @@ Values = dict[Item, list[float]]
 
 def measure_quantities(
     baselines: Sequence[Path], candidates: Sequence[Path], models: Sequence[ModelPair], spec: GateSpec
-) -> dict[str, Quantity]:
+) -> dict[str, QuantityChange]:
     """Measure what `spec.max_growth` bounds. Holds a few numbers per item and run.
 
     Raises CompareError for prices that are not known.
@@ -57,7 +57,7 @@ def measure_quantities(
         after = [_values(run, name, theirs) for run in candidates]
         items = sorted({item for run in before for item in run} & {item for run in after for item in run})
         measured = (
-            Measured(
+            MeasuredItem(
                 baseline=tuple(_mean(run, item) for run in before), candidate=tuple(_mean(run, item) for run in after)
             )
             for item in items

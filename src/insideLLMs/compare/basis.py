@@ -10,9 +10,8 @@ from insideLLMs.compare.judging import Judge
 from insideLLMs.compare.observations import Observed
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
-from insideLLMs.compare.statistics.items import Tally
-from insideLLMs.compare.statistics.noise import Agreement, agreement
-from insideLLMs.compare.statistics.quantities import Quantity
+from insideLLMs.compare.statistics.noise import Disagreement, disagreement_of
+from insideLLMs.compare.statistics.quantities import QuantityChange
 from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.types import GateSpec
@@ -22,11 +21,11 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How much runs of an unchanged system differ, per level; `runs` are their ids, oldest first."""
 
     runs: tuple[str, ...]
-    levels: dict[str, Agreement]
+    levels: dict[str, Disagreement]
     format: str = "insidellms/noise/1"
 
     @property
-    def verdicts(self) -> Agreement | None:
+    def verdicts(self) -> Disagreement | None:
         """The noise of verdicts."""
         return self.levels.get("verdict")
 
@@ -85,7 +84,7 @@ class Basis:
     confirmed: Confirmed | None = None
     deterministic: bool = False
     same_experiment: bool = False
-    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    quantities: Mapping[str, QuantityChange] = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
 
     @property
@@ -116,7 +115,7 @@ class Basis:
     def assess(self, probes: Collection[str], spec: GateSpec) -> Assessment:
         """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
         names = self.names_of(probes)
-        return assess(_part(self.observed.tally, names), self._settings(names, spec))
+        return assess(self.observed.tally.select(names), self._settings(names, spec))
 
     def _settings(self, names: Collection[str], spec: GateSpec) -> Settings:
         ranges = {name: spec.score_range for name in names if spec.score_range is not None}
@@ -124,7 +123,7 @@ class Basis:
         ranges |= {name: own[probe] for name, probe in self.observed.probes.items() if probe in own and name in names}
         noise = self.noise.verdicts if self.noise is not None else None
         if noise is None and spec.independent_repeats:
-            noise = agreement((shape.baseline, count) for shape, count in self.observed.tally.counts.items())
+            noise = disagreement_of((shape.baseline, count) for shape, count in self.observed.tally.counts.items())
         return Settings(
             policy="non-inferior" if spec.fail_on == "non-inferior" else "significant",
             alpha=spec.alpha,
@@ -149,15 +148,9 @@ class Basis:
         return self.confirmed.p_of(names)
 
 
-def _part(tally: Tally, names: Collection[str]) -> Tally:
-    part = Tally()
-    part.counts = {shape: count for shape, count in tally.counts.items() if shape.probe in names}
-    return part
-
-
 def measure_noise(observed: Observed, runs: tuple[str, ...]) -> NoiseFloor | None:
     """Measure the noise floor among the runs that were watched; None with a single one."""
-    levels = {level: agreement(patterns.items()) for level, patterns in observed.noise.items()}
+    levels = {level: disagreement_of(patterns.items()) for level, patterns in observed.noise.items()}
     if len(runs) < 2 or not any(found.n for found in levels.values()):
         return None
     return NoiseFloor(runs=runs, levels={str(level): found for level, found in levels.items()})

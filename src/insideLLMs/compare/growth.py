@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from insideLLMs.compare.statistics.quantities import Growth, Quantity
+from insideLLMs.compare.statistics.quantities import Growth, QuantityChange
 from insideLLMs.core.types import GateSpec
 
 _TYPICAL = {"latency_ms"}
@@ -31,13 +31,13 @@ class GrowthRule(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def judge_growth(quantities: Mapping[str, Quantity], spec: GateSpec) -> tuple[GrowthRule, ...]:
+def judge_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec) -> tuple[GrowthRule, ...]:
     """Judge every quantity that the policy bounds; they share alpha."""
     bounds = sorted(spec.max_growth.items())
     return tuple(_judge(name, allowed, quantities.get(name), spec.alpha / len(bounds)) for name, allowed in bounds)
 
 
-def _judge(name: str, allowed: float, found: Quantity | None, alpha: float) -> GrowthRule:
+def _judge(name: str, allowed: float, found: QuantityChange | None, alpha: float) -> GrowthRule:
     by: Literal["total", "typical"] = "typical" if name in _TYPICAL else "total"
     growth: Growth | None = None if found is None else getattr(found, by)
     n = 0 if found is None else found.n

@@ -12,7 +12,7 @@ from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.labels import Label, label_of
 from insideLLMs.compare.levels import normalise, response_of
 from insideLLMs.compare.pool import ItemKey, Pool
-from insideLLMs.compare.statistics.items import RunValues, Tally
+from insideLLMs.compare.statistics.items import ItemCounts, RunValues
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.compare.view import Facts
 from insideLLMs.core import canonical
@@ -86,7 +86,7 @@ class Observed:
     `copied` of them all were alike to the byte.
     """
 
-    tally: Tally = field(default_factory=Tally)
+    tally: ItemCounts = field(default_factory=ItemCounts)
     probes: dict[str, str] = field(default_factory=dict)
     odd: dict[str, tuple[int, int]] = field(default_factory=dict)
     noise: dict[TextLevel, Counter[Pattern]] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class Observations:
             self._seen.tally.add_equal(name, before, after, count=count, cluster=cluster)
         return self._seen
 
-    def tally(self) -> Tally:
+    def tally(self) -> ItemCounts:
         """Return the items seen, for `statistics.assess`."""
         return self.observed().tally
 

@@ -26,7 +26,7 @@ from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Change, ProbeTally
 from insideLLMs.compare.states import transitions
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.churn import odd_one_out_of
+from insideLLMs.compare.statistics.noise import odd_one_out
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import FailOn, GateSpec
@@ -191,7 +191,7 @@ def _churn(scope: Scope, basis: Basis | None) -> Rule:
         told = "churn needs two baseline runs or more, to see how much unchanged runs differ"
         return msgspec.structs.replace(rule, reasons=(scope.where + told,))
     odd = [basis.observed.odd.get(name, (0, 0)) for name in basis.names_of(scope.names)]
-    test = odd_one_out_of(sum(n for n, _ in odd), sum(times for _, times in odd))
+    test = odd_one_out(sum(n for n, _ in odd), sum(times for _, times in odd))
     alpha = min(scope.spec.alpha, CHURN_ALPHA)
     told = (
         f"{scope.where}of {test.n_odd:,} items where one of three runs differs from the other two "

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from insideLLMs.compare.statistics.items import Tally
+from insideLLMs.compare.statistics.items import ItemCounts
 
 STATES = ("stable_pass", "flaky", "stable_fail")
 
@@ -27,7 +27,7 @@ class Transitions(msgspec.Struct, frozen=True, kw_only=True):
         return self.moves["stable_pass"]["stable_fail"]
 
 
-def transitions(tally: Tally, names: Collection[str]) -> Transitions:
+def transitions(tally: ItemCounts, names: Collection[str]) -> Transitions:
     """Count the items of the probes `names` by state before and after."""
     counts: Counter[tuple[str, str]] = Counter()
     repeats = 1

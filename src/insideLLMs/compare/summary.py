@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from insideLLMs.compare.statistics.distributions import t_quantile
-from insideLLMs.compare.statistics.intervals import wilson
+from insideLLMs.compare.statistics.distributions import t_quantile, wilson
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality, kappa_interval
 from insideLLMs.core.types import ResultStatus, Usage
 

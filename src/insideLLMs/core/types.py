@@ -355,7 +355,7 @@ TextLevel = Literal["verdict", "structured", "normalised", "exact"]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-Quantity = Literal["latency_ms", "input_tokens", "output_tokens", "characters", "cost_usd"]
+QuantityName = Literal["latency_ms", "input_tokens", "output_tokens", "characters", "cost_usd"]
 
 
 class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -399,7 +399,7 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drift: DriftKernel | None = None
     cluster: str = "cluster"
     score_range: tuple[float, float] | None = None
-    max_growth: dict[Quantity, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    max_growth: dict[QuantityName, Annotated[float, msgspec.Meta(ge=0)]] = {}
     trust_semantic: bool = False
     accept_judge_change: bool = False
     probes: dict[str, ProbeGateSpec] = {}

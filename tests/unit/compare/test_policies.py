@@ -5,8 +5,8 @@ import pytest
 from insideLLMs.compare import judge
 from insideLLMs.compare.basis import Basis, Confirmed, ConfirmedItem, NoiseFloor
 from insideLLMs.compare.collect import compare_with
-from insideLLMs.compare.statistics.noise import Agreement
-from insideLLMs.compare.statistics.quantities import Measured, measure
+from insideLLMs.compare.statistics.noise import Disagreement
+from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import GateSpec, ProbeGateSpec
 from support.compared_runs import record, view
@@ -121,7 +121,7 @@ def test_regressions_of_repeats_are_items_that_always_passed_and_always_fail():
 
 
 def test_regressions_are_shown_beside_what_noise_alone_lets_fall():
-    noise = NoiseFloor(runs=("a", "b"), levels={"verdict": Agreement(n=100, across=0.1)})
+    noise = NoiseFloor(runs=("a", "b"), levels={"verdict": Disagreement(n=100, across=0.1)})
     found = verdict(run(), run(2), GateSpec(fail_on="regressions"), noise=noise)
     assert "noise alone lets about 5.0 trials fall" in " ".join(found.reasons)
 
@@ -142,7 +142,7 @@ def test_scores_outside_0_to_1_need_a_range_only_where_they_are_read():
 def test_a_quantity_that_was_not_measured_is_inconclusive():
     spec = GateSpec(fail_on="never", max_growth={"latency_ms": 0.1})
     assert verdict(run(), run(), spec).state == "inconclusive"
-    grown = measure([Measured(baseline=(1.0 + i % 5,), candidate=(2.0 + i % 5,)) for i in range(50)], allowed=0.1)
+    grown = measure([MeasuredItem(baseline=(1.0 + i % 5,), candidate=(2.0 + i % 5,)) for i in range(50)], allowed=0.1)
     found = verdict(run(), run(), spec, quantities={"latency_ms": grown})
     assert found.state == "failed"
     assert found.growth[0].measured_by == "typical"

@@ -7,15 +7,30 @@ from typing import Literal
 
 import msgspec
 
-from insideLLMs.compare.statistics.evidence import Evidence, Missing, evidence_of, nothing_paired
-from insideLLMs.compare.statistics.gate_error import Branch, Plan, branches, p_gate, plan_questions
-from insideLLMs.compare.statistics.items import Item, Paired, Shape, Tally, missing_trials, pair
-from insideLLMs.compare.statistics.multiple import benjamini_hochberg, holm
-from insideLLMs.compare.statistics.noise import Agreement, RunDrift, agreement
-from insideLLMs.compare.statistics.noninferiority import NonInferiority, non_inferiority
+from insideLLMs.compare.statistics.decision import (
+    Branch,
+    Decision,
+    Note,
+    QuestionPlan,
+    branches,
+    decide,
+    notes_on,
+    p_gate,
+    plan_questions,
+)
+from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
+from insideLLMs.compare.statistics.evidence import (
+    Evidence,
+    Missing,
+    NonInferiority,
+    evidence_of,
+    non_inferiority,
+    nothing_paired,
+)
+from insideLLMs.compare.statistics.items import Item, ItemCounts, Paired, Shape, missing_trials, pair
+from insideLLMs.compare.statistics.noise import Disagreement, RunDrift, disagreement_of
 from insideLLMs.compare.statistics.sample import Sample, gather
 from insideLLMs.compare.statistics.settings import Settings
-from insideLLMs.compare.statistics.verdict import Decision, Note, decide, notes_on
 
 MAX_LISTED = 100
 RETEST_BELOW = 0.20
@@ -37,7 +52,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     overall: Evidence
     probes: tuple[Evidence, ...]
     notes: tuple[Note, ...]
-    noise: Agreement | None
+    noise: Disagreement | None
     drift: RunDrift | None
     non_inferiority: NonInferiority | None
 
@@ -60,13 +75,13 @@ class _Part:
     unpaired_ids: list[str] = field(default_factory=list)
 
 
-def assess(items: Iterable[Item] | Tally, settings: Settings | None = None) -> Assessment:
-    """Assess items, or a Tally of them.
+def assess(items: Iterable[Item] | ItemCounts, settings: Settings | None = None) -> Assessment:
+    """Assess items, or a ItemCounts of them.
 
     Raises CompareError for a duplicate id or for a score outside its range.
     """
     settings = settings or Settings()
-    tally = items if isinstance(items, Tally) else Tally(items)
+    tally = items if isinstance(items, ItemCounts) else ItemCounts(items)
     parts = _parts(tally, settings)
     whole = _join(parts)
     samples = {probe: gather(part.paired) for probe, part in parts.items()}
@@ -79,7 +94,7 @@ def assess(items: Iterable[Item] | Tally, settings: Settings | None = None) -> A
         {name: _evidence(name, part, samples[name], settings, plan, run_level) for name, part in parts.items()}, plan
     )
     found = branches(overall, probes, plan, settings)
-    noise = agreement((shape.baseline, count) for shape, count in tally.counts.items())
+    noise = disagreement_of((shape.baseline, count) for shape, count in tally.counts.items())
     shown = None
     if settings.policy == "non-inferior" and sample:
         shown = non_inferiority(sample.interval(0.9), settings.margin)
@@ -99,7 +114,7 @@ def assess(items: Iterable[Item] | Tally, settings: Settings | None = None) -> A
     )
 
 
-def _parts(tally: Tally, settings: Settings) -> dict[str, _Part]:
+def _parts(tally: ItemCounts, settings: Settings) -> dict[str, _Part]:
     parts: dict[str, _Part] = {name: _Part() for name in sorted({shape.probe for shape in tally.counts})}
     for shape, count in tally.counts.items():
         part = parts[shape.probe]
@@ -136,7 +151,7 @@ def _join(parts: Mapping[str, _Part]) -> _Part:
 
 
 def _evidence(
-    probe: str | None, part: _Part, sample: Sample | None, settings: Settings, plan: Plan, run_level: bool
+    probe: str | None, part: _Part, sample: Sample | None, settings: Settings, plan: QuestionPlan, run_level: bool
 ) -> Evidence:
     baseline, baseline_trials, candidate, candidate_trials = missing_trials(part.shapes)
     missing = Missing(
@@ -169,14 +184,14 @@ def _delta_if_failed(shapes: Mapping[Shape, int], settings: Settings) -> float |
     return math.fsum(differences) / n if n else None
 
 
-def _alpha(probe: str | None, plan: Plan, settings: Settings) -> float:
+def _alpha(probe: str | None, plan: QuestionPlan, settings: Settings) -> float:
     """Return the part of alpha that a question must reach at the least, to say what it could have seen."""
     of_a_probe = settings.shares.probes / max(1, len(plan.family))
     weight = plan.overall if probe in (None, plan.alone) else of_a_probe
     return settings.alpha * (weight or 1.0)
 
 
-def _corrected(found: dict[str, Evidence], plan: Plan) -> dict[str, Evidence]:
+def _corrected(found: dict[str, Evidence], plan: QuestionPlan) -> dict[str, Evidence]:
     """Add the corrected p-values: Holm's over the gate's family, q-values over the probes that vary."""
     varying = [name for name, evidence in found.items() if evidence.n_informative]
     q_values = dict(zip(varying, benjamini_hochberg([found[name].p_used for name in varying]), strict=True))

@@ -12,8 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from insideLLMs.compare.statistics.distributions import hypergeometric_pmf
-from insideLLMs.compare.statistics.multiple import holm
+from insideLLMs.compare.statistics.distributions import holm, hypergeometric_pmf
 
 ALPHA_ITEM = 0.01
 _DROP_AT = 2

@@ -1,12 +1,14 @@
-"""The distributions that the tests and intervals rest on, in the standard library's floats.
+"""Distributions, the intervals made of them, and corrections for asking several questions.
 
-Series and continued fractions are those of the NIST Digital Library of Mathematical Functions
-(https://dlmf.nist.gov, 8.7, 8.9 and 8.17). Relative errors stay below 1e-9 for parameters up to ten thousand.
+All in the standard library's floats. Series and continued fractions are those of the NIST Digital Library of
+Mathematical Functions (https://dlmf.nist.gov, 8.7, 8.9 and 8.17). Relative errors stay below 1e-9 for parameters up to
+ten thousand.
 """
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 _TINY = 1e-300
 _EPSILON = 1e-16
@@ -125,18 +127,11 @@ def t_quantile(probability: float, degrees: float) -> float:
     return _bisect(lambda t: t_cdf(t, degrees), probability, low=0.0)
 
 
-def beta_quantile(probability: float, a: float, b: float) -> float:
-    """Return the `x` with `beta_cdf(x, a, b) == probability`."""
-    _check_probability(probability)
-    return _bisect(lambda x: beta_cdf(x, a, b), probability, low=0.0, high=1.0)
-
-
-def _bisect(cdf: Callable[[float], float], probability: float, *, low: float, high: float | None = None) -> float:
+def _bisect(cdf: Callable[[float], float], probability: float, *, low: float) -> float:
     """Return where the rising `cdf` crosses `probability`, to the last bit that the cdf can tell."""
-    if high is None:
-        high = 1.0
-        while cdf(high) < probability:
-            low, high = high, high * 2.0
+    high = 1.0
+    while cdf(high) < probability:
+        low, high = high, high * 2.0
     while True:
         middle = (low + high) / 2.0
         if middle in (low, high):
@@ -199,3 +194,104 @@ def _spread(low: int, high: int, mode: int, ratio: Callable[[int], float]) -> li
     weights = [*reversed(down), *up]
     total = math.fsum(weights)
     return [weight / total for weight in weights]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """The number of items, and the sum and the sum of squares of their differences D."""
+
+    n: int
+    total: float
+    squares: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanInterval:
+    """A two-sided interval; `center` and `error` (the standard error) are what it was made from."""
+
+    low: float
+    high: float
+    center: float
+    error: float
+
+
+def plus_two(moments: Moments, *, trials_before: float, trials_after: float, level: float = 0.95) -> MeanInterval:
+    """Return the interval of the mean difference after adding the pseudo-items +e and -e.
+
+    e = sqrt((1/K_A + 1/K_B)/2), where K are the Trials (runs x repeats) per item of each side: N = n + 2,
+    m = sum(D)/N, v = sum(D^2)/N - m^2, m ± z sqrt(v/N), cut to [-1, 1]. For one verdict a side this is the
+    interval of Bonett and Price 2012 (doi:10.3102/1076998611411915). It has a width even where nothing varies.
+    """
+    size = moments.n + 2
+    pseudo = (1.0 / trials_before + 1.0 / trials_after) / 2.0
+    center = moments.total / size
+    variance = max(0.0, (moments.squares + 2.0 * pseudo) / size - center * center)
+    error = math.sqrt(variance / size)
+    return _around(center, error, normal_quantile(0.5 + level / 2.0))
+
+
+def cluster_error(clusters: list[tuple[int, float]]) -> tuple[float, float]:
+    """Return the mean difference and its standard error from each cluster's (items, sum of D).
+
+    se^2 = sum over clusters of (sum of (D - mean))^2 / n^2 * G/(G-1); at least two clusters.
+    """
+    n = sum(size for size, _ in clusters)
+    count = len(clusters)
+    mean = math.fsum(total for _, total in clusters) / n
+    square = math.fsum((total - size * mean) ** 2 for size, total in clusters)
+    return mean, math.sqrt(square * count / (count - 1)) / n
+
+
+def clustered(interval: MeanInterval, clusters: list[tuple[int, float]], *, level: float = 0.95) -> MeanInterval:
+    """Widen a plus-two interval for noise that clusters share: t with G-1 degrees, the larger standard error.
+
+    With a single cluster nothing is known of that noise, and the interval is all of [-1, 1].
+    """
+    if len(clusters) < 2:
+        return MeanInterval(low=-1.0, high=1.0, center=interval.center, error=math.inf)
+    error = max(interval.error, cluster_error(clusters)[1])
+    return _around(interval.center, error, t_quantile(0.5 + level / 2.0, len(clusters) - 1))
+
+
+def _around(center: float, error: float, quantile: float) -> MeanInterval:
+    half = quantile * error
+    return MeanInterval(low=max(-1.0, center - half), high=min(1.0, center + half), center=center, error=error)
+
+
+def wilson(successes: float, trials: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate (doi:10.1080/01621459.1927.10502953).
+
+    `successes` may be a sum of per-example means; the interval then takes the examples as the sample.
+    """
+    z = normal_quantile(0.5 + level / 2.0)
+    rate = successes / trials
+    spread = 1.0 + z * z / trials
+    center = (rate + z * z / (2.0 * trials)) / spread
+    half = z / spread * math.sqrt(rate * (1.0 - rate) / trials + z * z / (4.0 * trials * trials))
+    return 0.0 if rate <= 0.0 else max(0.0, center - half), 1.0 if rate >= 1.0 else min(1.0, center + half)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return Holm's adjusted p-values, in the order given: the chance of any false one is bounded."""
+    count = len(p_values)
+    adjusted = [0.0] * count
+    worst = 0.0
+    for rank, place in enumerate(_order(p_values)):
+        worst = max(worst, (count - rank) * p_values[place])
+        adjusted[place] = min(1.0, worst)
+    return tuple(adjusted)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return Benjamini and Hochberg's q-values, in the order given: the share of false ones is bounded."""
+    count = len(p_values)
+    adjusted = [0.0] * count
+    best = 1.0
+    for rank, place in reversed(list(enumerate(_order(p_values), start=1))):
+        best = min(best, count / rank * p_values[place])
+        adjusted[place] = best
+    return tuple(adjusted)
+
+
+def _order(p_values: Sequence[float]) -> list[int]:
+    return sorted(range(len(p_values)), key=lambda place: p_values[place])

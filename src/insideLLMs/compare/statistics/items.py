@@ -54,7 +54,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         return not (_has_score(self.baseline) and _has_score(self.candidate))
 
 
-class Tally:
+class ItemCounts:
     """Items counted by shape, so that the cost of an assessment follows the number of different items.
 
     `add` keeps the item's id to refuse a duplicate; `add_equal` counts items whose ids the caller knows to be
@@ -89,9 +89,9 @@ class Tally:
         self.counts[shape] = self.counts.get(shape, 0) + count
         return shape
 
-    def select(self, probes: Collection[str]) -> "Tally":
+    def select(self, probes: Collection[str]) -> "ItemCounts":
         """Return what was counted of some probes, for a rule that concerns them alone."""
-        part = Tally()
+        part = ItemCounts()
         part.counts = {shape: count for shape, count in self.counts.items() if shape.probe in probes}
         part.unpaired_ids = {probe: ids for probe, ids in self.unpaired_ids.items() if probe in probes}
         return part

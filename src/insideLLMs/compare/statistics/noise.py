@@ -8,17 +8,24 @@ degrees without drift.
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import msgspec
 
-from insideLLMs.compare.statistics.distributions import chi_square_cdf, normal_quantile, t_cdf
+from insideLLMs.compare.statistics.distributions import (
+    binomial_chance,
+    binomial_tail,
+    chi_square_cdf,
+    normal_quantile,
+    t_cdf,
+)
 
 Labels = Sequence[Sequence[Hashable]]
 """Per run, the labels of an item's repeats; None is a Trial without one."""
 
 
-class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
     """How often equal Trials differ at one level of comparison.
 
     `across` is the share of pairs from two runs that differ, `within` the same for two repeats of one run
@@ -51,7 +58,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         return self.correlation_high is not None and self.correlation_high < 0.1
 
 
-def agreement(items: Iterable[tuple[Labels, int]]) -> Agreement:
+def disagreement_of(items: Iterable[tuple[Labels, int]]) -> Disagreement:
     """Measure agreement over items, each with the number of items that look like it.
 
     The limit of rho is that of a ratio of means over items, from its linearised standard error.
@@ -60,20 +67,20 @@ def agreement(items: Iterable[tuple[Labels, int]]) -> Agreement:
     paired = [(across, count) for across, _, count in rows if across is not None]
     n = sum(count for _, count in paired)
     if not n:
-        return Agreement(n=0, across=0.0)
+        return Disagreement(n=0, across=0.0)
     mean = math.fsum(across * count for across, count in paired) / n
     both = [(across, within, count) for across, within, count in rows if across is not None and within is not None]
     if not both:
-        return Agreement(n=n, across=mean)
+        return Disagreement(n=n, across=mean)
     size = sum(count for _, _, count in both)
     total_across = math.fsum(across * count for across, _, count in both)
     total_within = math.fsum(within * count for _, within, count in both)
     if total_across == 0.0:
-        return Agreement(n=n, across=mean, within=total_within / size)
+        return Disagreement(n=n, across=mean, within=total_within / size)
     ratio = total_within / total_across
     error = math.sqrt(math.fsum((within - ratio * across) ** 2 * count for across, within, count in both))
     high = 1.0 - ratio + normal_quantile(0.95) * error / total_across
-    return Agreement(n=n, across=mean, within=total_within / size, correlation=1.0 - ratio, correlation_high=high)
+    return Disagreement(n=n, across=mean, within=total_within / size, correlation=1.0 - ratio, correlation_high=high)
 
 
 def _share_across(runs: Labels) -> float | None:
@@ -131,3 +138,26 @@ def run_level_p(baseline_means: Sequence[float], candidate_means: Sequence[float
 def _variance(values: Sequence[float]) -> float:
     mean = math.fsum(values) / len(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OddOneOut:
+    """Of `n_odd` items where one of three runs differs from the other two, the candidate is it in `candidate_odd`."""
+
+    n_odd: int
+    candidate_odd: int
+    p_mid: float
+    p_exact: float
+
+
+def odd_one_out(n_odd: int, candidate_odd: int) -> OddOneOut:
+    """Test for churn in either direction: does the candidate differ from two baseline runs more than they do?
+
+    Without a change each of the three runs is the odd one with chance 1/3: candidate_odd ~ Bin(n_odd, 1/3),
+    upper tail, mid-p.
+    """
+    if not n_odd:
+        return OddOneOut(n_odd=0, candidate_odd=0, p_mid=1.0, p_exact=1.0)
+    exact = binomial_tail(candidate_odd, n_odd, 1.0 / 3.0)
+    mid = exact - binomial_chance(candidate_odd, n_odd, 1.0 / 3.0) / 2.0
+    return OddOneOut(n_odd=n_odd, candidate_odd=candidate_odd, p_mid=mid, p_exact=exact)

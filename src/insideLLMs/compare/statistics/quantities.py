@@ -18,7 +18,7 @@ from insideLLMs.compare.statistics.permutation import Unit, permutation_test, un
 from insideLLMs.core.errors import CompareError
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class MeasuredItem(msgspec.Struct, frozen=True, kw_only=True):
     """One item's values (finite and at least 0), one per run of each side; a run's value is its repeats' mean.
 
     None is a run without a value. Leave latencies of cached answers out: they measure the cache.
@@ -41,7 +41,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     p_shrunk: float
 
 
-class Quantity(msgspec.Struct, frozen=True, kw_only=True):
+class QuantityChange(msgspec.Struct, frozen=True, kw_only=True):
     """How a quantity changed over `n` paired items.
 
     `typical` is over the `n_positive` items whose values are all above 0.
@@ -58,7 +58,9 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
 UNKNOWN = Growth(ratio=None, low=None, high=None, p_grown=1.0, p_shrunk=1.0)
 
 
-def measure(items: Iterable[Measured], *, allowed: float = 0.0, level: float = 0.95, seed: str = "") -> Quantity:
+def measure(
+    items: Iterable[MeasuredItem], *, allowed: float = 0.0, level: float = 0.95, seed: str = ""
+) -> QuantityChange:
     """Compare a quantity; `allowed` is the growth not counted as one (0.1: ten percent more).
 
     Raises CompareError for a value that is negative or not finite.
@@ -68,7 +70,7 @@ def measure(items: Iterable[Measured], *, allowed: float = 0.0, level: float = 0
     logs = [([math.log(x) for x in before], [math.log(x) for x in after]) for before, after in positive]
     before = [math.fsum(side) / len(side) for side, _ in pairs]
     after = [math.fsum(side) / len(side) for _, side in pairs]
-    return Quantity(
+    return QuantityChange(
         n=len(pairs),
         n_positive=len(positive),
         baseline_total=math.fsum(before),

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from insideLLMs.compare.statistics.intervals import Interval, Moments, cluster_error, clustered, plus_two
+from insideLLMs.compare.statistics.distributions import MeanInterval, Moments, cluster_error, clustered, plus_two
 from insideLLMs.compare.statistics.items import Paired
 from insideLLMs.compare.statistics.noise import RunDrift, run_drift, run_level_p
 from insideLLMs.compare.statistics.permutation import (
@@ -63,7 +63,7 @@ class Sample:
         """Return the least p_worse that these items could have led to."""
         return least_p(self.units)
 
-    def interval(self, level: float) -> Interval:
+    def interval(self, level: float) -> MeanInterval:
         """Return the interval of the mean change."""
         interval = plus_two(self.moments, trials_before=self.trials_before, trials_after=self.trials_after, level=level)
         return interval if self.clusters is None else clustered(interval, self.clusters, level=level)

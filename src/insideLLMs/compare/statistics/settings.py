@@ -4,11 +4,11 @@ from typing import Literal
 
 import msgspec
 
-from insideLLMs.compare.statistics.noise import Agreement
+from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.core.errors import CompareError
 
 
-class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AlphaShares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the gate's error rate is shared: the overall test, the tests per probe, item confirmation."""
 
     overall: float
@@ -16,8 +16,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     items: float = 0.0
 
 
-PLAIN = Weights(overall=0.5, probes=0.5)
-WITH_CONFIRMATION = Weights(overall=0.4, probes=0.4, items=0.2)
+PLAIN = AlphaShares(overall=0.5, probes=0.5)
+WITH_CONFIRMATION = AlphaShares(overall=0.4, probes=0.4, items=0.2)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,9 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     independent_repeats: bool = False
     missing_as_fail: bool = False
     confirmed_p: float | None = None
-    weights: Weights | None = None
+    weights: AlphaShares | None = None
     ranges: dict[str, tuple[float, float]] = {}
-    noise: Agreement | None = None
+    noise: Disagreement | None = None
     baseline_runs: tuple[str, ...] = ()
     candidate_runs: tuple[str, ...] = ()
 
@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             )
 
     @property
-    def shares(self) -> Weights:
+    def shares(self) -> AlphaShares:
         """The weights in force."""
         if self.weights is not None:
             return self.weights

@@ -12,7 +12,7 @@ first 1,000 characters. It is blunt at the budgets of a build server, and takes 
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -85,16 +85,6 @@ class DriftSums:
         discrepancy = self._observed / FINE / self.n if self.n else 0.0
         p = (1 + at_least) / (1 + DRAWS)
         return TextDrift(n=self.n, varied=self.varied, discrepancy=discrepancy, p=p, kernel=self._kernel)
-
-
-def text_drift(
-    items: Iterable[tuple[Sequence[str], Sequence[str]]], *, kernel: KernelName = "3-gram", seed: str = ""
-) -> TextDrift:
-    """Compare the normalised answers (baseline, candidate) of each item; fewer than two a side are skipped."""
-    sums = DriftSums(kernel, seed)
-    for number, (baseline, candidate) in enumerate(items):
-        sums.add(str(number), baseline, candidate)
-    return sums.result()
 
 
 def _gram_kernel(answers: Sequence[str]) -> Kernel:

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from insideLLMs.compare.statistics.assess import Assessment, assess
-from insideLLMs.compare.statistics.items import Item, Tally
-from insideLLMs.compare.statistics.noise import Agreement
-from insideLLMs.compare.statistics.power import minimum_detectable_drop
-from insideLLMs.compare.statistics.settings import Settings, Weights
+from insideLLMs.compare.statistics.evidence import minimum_detectable_drop
+from insideLLMs.compare.statistics.items import Item, ItemCounts
+from insideLLMs.compare.statistics.noise import Disagreement
+from insideLLMs.compare.statistics.settings import AlphaShares, Settings
 from insideLLMs.core.errors import CompareError
 
 
@@ -136,7 +136,7 @@ def test_a_drop_smaller_than_the_allowed_one_passes_and_says_so():
 
 
 def test_many_missing_scores_are_inconclusive_even_beside_a_drop():
-    tally = Tally()
+    tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((0.0,),), count=50)
     tally.add_equal("p", ((1.0,),), ((None,),), count=50)
     found = assess(tally)
@@ -146,7 +146,7 @@ def test_many_missing_scores_are_inconclusive_even_beside_a_drop():
 
 
 def test_missing_rates_that_differ_are_inconclusive():
-    tally = Tally()
+    tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((1.0,),), count=980)
     tally.add_equal("p", ((1.0,),), ((None,),), count=20)
     found = assess(tally)
@@ -155,7 +155,7 @@ def test_missing_rates_that_differ_are_inconclusive():
 
 
 def test_a_few_missing_scores_are_noted():
-    tally = Tally()
+    tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((1.0,),), count=980)
     tally.add_equal("p", ((None,),), ((None,),), count=20)
     found = assess(tally)
@@ -225,7 +225,7 @@ def test_a_single_baseline_run_is_warned_of_and_its_noise_is_an_upper_estimate()
 
 def test_a_noise_measurement_sets_what_could_be_seen():
     items = verdicts("p", 3, 3, 494)
-    quiet, loud = (assess(items, Settings(noise=Agreement(n=500, across=share))).overall for share in (0.01, 0.3))
+    quiet, loud = (assess(items, Settings(noise=Disagreement(n=500, across=share))).overall for share in (0.01, 0.3))
     assert quiet.detectable < loud.detectable
     assert not quiet.detectable_is_upper
 
@@ -241,7 +241,7 @@ def test_repeats_that_never_differ_are_said():
 def test_repeats_count_as_runs_only_when_they_are_known_to_be_independent():
     with pytest.raises(CompareError, match="independent_repeats needs a noise measurement"):
         Settings(independent_repeats=True)
-    known = Agreement(n=5000, across=0.1, within=0.1, correlation=0.0, correlation_high=0.05)
+    known = Disagreement(n=5000, across=0.1, within=0.1, correlation=0.0, correlation_high=0.05)
     items = [Item(probe="p", id=str(n), baseline=((1.0, 1.0, 1.0),), candidate=((0.0, 0.0, 1.0),)) for n in range(4)]
     found = assess(items, Settings(independent_repeats=True, noise=known)).overall
     assert (found.baseline_runs, found.candidate_runs, found.repeats) == (3.0, 3.0, 1.0)
@@ -257,7 +257,7 @@ def test_repeats_count_as_runs_only_when_they_are_known_to_be_independent():
         {"min_effect": -0.1},
         {"max_missing": 2.0},
         {"confirmed_p": 1.1},
-        {"weights": Weights(overall=0.9, probes=0.9)},
+        {"weights": AlphaShares(overall=0.9, probes=0.9)},
         {"ranges": {"p": (1.0, 1.0)}},
     ],
 )
@@ -268,7 +268,7 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(wrong):
 
 def test_a_branch_without_weight_never_fires():
     items = [*verdicts("a", 20, 0, 40), *verdicts("b", 20, 0, 40)]
-    found = assess(items, Settings(weights=Weights(overall=1.0, probes=0.0)))
+    found = assess(items, Settings(weights=AlphaShares(overall=1.0, probes=0.0)))
     assert [branch.probe for branch in found.branches if branch.fired] == [None]
 
 
@@ -279,7 +279,7 @@ def test_an_assessment_is_json_at_full_precision():
 
 
 def test_a_million_items_are_assessed_by_their_counts():
-    tally = Tally()
+    tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((1.0,),), count=990_000)
     tally.add_equal("p", ((1.0,),), ((0.0,),), count=5_200)
     tally.add_equal("p", ((0.0,),), ((1.0,),), count=4_800)

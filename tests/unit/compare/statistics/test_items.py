@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from insideLLMs.compare.statistics.assess import assess
-from insideLLMs.compare.statistics.items import Item, Tally
+from insideLLMs.compare.statistics.items import Item, ItemCounts
 from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.core.errors import CompareError
 
@@ -49,11 +49,11 @@ def test_missing_can_count_as_fail():
 
 def test_a_duplicate_id_is_refused():
     with pytest.raises(CompareError, match="item 'a' of probe 'p' occurs twice"):
-        Tally([item("a", ((1.0,),), ((1.0,),)), item("a", ((0.0,),), ((1.0,),))])
+        ItemCounts([item("a", ((1.0,),), ((1.0,),)), item("a", ((0.0,),), ((1.0,),))])
 
 
 def test_two_probes_may_share_an_id():
-    tally = Tally([item("a", ((1.0,),), ((1.0,),)), item("a", ((1.0,),), ((1.0,),), probe="q")])
+    tally = ItemCounts([item("a", ((1.0,),), ((1.0,),)), item("a", ((1.0,),), ((1.0,),), probe="q")])
     assert assess(tally).overall.n_paired == 2
 
 
@@ -102,7 +102,7 @@ def test_items_outside_every_cluster_stand_alone():
 
 
 def test_a_rule_can_be_read_against_some_probes_alone():
-    tally = Tally([item("a", ((1.0,),), ((0.0,),)), item("b", ((1.0,),), ((None,),), probe="q")])
+    tally = ItemCounts([item("a", ((1.0,),), ((0.0,),)), item("b", ((1.0,),), ((None,),), probe="q")])
     assert assess(tally.select({"p"})) == assess([item("a", ((1.0,),), ((0.0,),))])
     assert assess(tally.select({"q"})).overall.missing.unpaired_ids == ("q/b",)
 
@@ -122,7 +122,7 @@ def test_scores_on_no_grid_are_read_to_nine_decimals():
 
 
 def test_the_worst_case_weighs_equal_items_by_their_number():
-    tally = Tally()
+    tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((None,),), count=3)
     tally.add_equal("p", ((0.5,),), ((1.0,),), count=2)
     assert assess(tally).overall.missing.delta_if_failed == pytest.approx((-3 + 2 * 0.5) / 5)

@@ -3,9 +3,8 @@ import random
 import pytest
 
 from insideLLMs.compare.statistics.assess import assess
-from insideLLMs.compare.statistics.intervals import Interval, Moments, clustered, plus_two
-from insideLLMs.compare.statistics.items import Item
-from insideLLMs.compare.statistics.power import (
+from insideLLMs.compare.statistics.distributions import MeanInterval, Moments, clustered, plus_two
+from insideLLMs.compare.statistics.evidence import (
     detection_floor,
     items_needed,
     minimum_detectable_drop,
@@ -14,6 +13,7 @@ from insideLLMs.compare.statistics.power import (
     sensitivity,
     signed_points,
 )
+from insideLLMs.compare.statistics.items import Item
 
 
 def test_no_drop_is_detectable_with_too_few_items():
@@ -80,7 +80,7 @@ def test_clusters_widen_the_interval_and_never_narrow_it():
 
 
 def test_one_cluster_says_nothing_about_its_noise():
-    plain = Interval(low=-0.2, high=0.1, center=-0.05, error=0.08)
+    plain = MeanInterval(low=-0.2, high=0.1, center=-0.05, error=0.08)
     assert (clustered(plain, [(20, -1.0)]).low, clustered(plain, [(20, -1.0)]).high) == (-1.0, 1.0)
 
 

@@ -4,7 +4,7 @@ import random
 import pytest
 from scipy import stats
 
-from insideLLMs.compare.statistics.quantities import Measured, measure
+from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
 from insideLLMs.core.errors import CompareError
 
 
@@ -17,7 +17,7 @@ def pairs(source, n, factor, runs=1):
             return mean * source.lognormvariate(0, 0.2)
 
         made.append(
-            Measured(
+            MeasuredItem(
                 baseline=tuple(answer() for _ in range(runs)),
                 candidate=tuple(answer() * factor for _ in range(runs)),
             )
@@ -62,34 +62,34 @@ def test_intervals_of_the_total_cover_the_truth():
 
 
 def test_one_extreme_item_moves_the_total_and_not_the_typical_ratio():
-    items = [*pairs(random.Random(5), 99, 1.0), Measured(baseline=(100.0,), candidate=(100_000.0,))]
+    items = [*pairs(random.Random(5), 99, 1.0), MeasuredItem(baseline=(100.0,), candidate=(100_000.0,))]
     found = measure(items)
     assert found.total.ratio > 2
     assert found.typical.ratio == pytest.approx(1.0, abs=0.15)
 
 
 def test_several_runs_a_side_are_averaged():
-    found = measure([Measured(baseline=(10.0, 30.0, None), candidate=(40.0,))] * 3)
+    found = measure([MeasuredItem(baseline=(10.0, 30.0, None), candidate=(40.0,))] * 3)
     assert (found.baseline_total, found.candidate_total, found.total.ratio) == (60.0, 120.0, 2.0)
 
 
 def test_items_without_a_value_on_a_side_are_left_out():
-    found = measure([Measured(baseline=(None,), candidate=(3.0,)), Measured(baseline=(2.0,), candidate=(4.0,))])
+    found = measure([MeasuredItem(baseline=(None,), candidate=(3.0,)), MeasuredItem(baseline=(2.0,), candidate=(4.0,))])
     assert (found.n, found.total.ratio, found.total.low) == (1, 2.0, None)
 
 
 def test_zeros_count_in_the_total_alone():
-    found = measure([Measured(baseline=(0.0,), candidate=(5.0,)), Measured(baseline=(5.0,), candidate=(5.0,))])
+    found = measure([MeasuredItem(baseline=(0.0,), candidate=(5.0,)), MeasuredItem(baseline=(5.0,), candidate=(5.0,))])
     assert (found.n, found.n_positive, found.total.ratio, found.typical.ratio) == (2, 1, 2.0, 1.0)
 
 
 def test_nothing_measured_is_unknown():
     found = measure([])
     assert (found.n, found.total.ratio, found.typical.p_grown) == (0, None, 1.0)
-    assert measure([Measured(baseline=(0.0,), candidate=(0.0,))]).total.ratio is None
+    assert measure([MeasuredItem(baseline=(0.0,), candidate=(0.0,))]).total.ratio is None
 
 
 @pytest.mark.parametrize("wrong", [-1.0, math.inf, math.nan])
 def test_a_value_that_cannot_be_is_refused(wrong):
     with pytest.raises(CompareError, match="a measured value is"):
-        measure([Measured(baseline=(1.0,), candidate=(wrong,))])
+        measure([MeasuredItem(baseline=(1.0,), candidate=(wrong,))])

@@ -7,13 +7,20 @@ import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from insideLLMs.compare.statistics.judges import JudgeQuality, Verdicts, judge_quality, kappa_interval
-from insideLLMs.compare.statistics.text_drift import DriftSums, text_drift
+from insideLLMs.compare.statistics.text_drift import DriftSums
 
 WORDS = ["the", "model", "answers", "in", "plain", "words", "then", "stops", "or", "goes", "on", "with", "more"]
 
 
 def answers(source, count, words=WORDS):
     return [" ".join(source.choices(words, k=8)) for _ in range(count)]
+
+
+def text_drift(items, kernel="3-gram"):
+    sums = DriftSums(kernel)
+    for number, (baseline, candidate) in enumerate(items):
+        sums.add(str(number), baseline, candidate)
+    return sums.result()
 
 
 def test_answers_of_another_vocabulary_are_drift():
