@@ -95,11 +95,14 @@ def work_of(models, inputs, *, probe=None, repeats=1, threads=None, **execution)
     ), threads
 
 
-def run_engine(model, inputs, *, callback=None, sink=None, **options):
-    """Run `model` (or a dict of models) over `inputs`; return the records in order, and the sink."""
+def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, **options):
+    """Run `model` (or a dict of models) over `inputs`; return the records in order, and the sink.
+
+    `run` runs a coroutine: on a loop of its own, by default in real time.
+    """
     models = model if isinstance(model, dict) else {"m": model}
     work, threads = work_of(models, inputs, **options)
     sink = sink or MemorySink()
     progress = Progress(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
-    asyncio.run(Engine(work, sink, progress, threads).run())
+    run(Engine(work, sink, progress, threads).run())
     return [decode_record(line) for _, line, _ in sink.entries()], sink

@@ -6,9 +6,7 @@ before it is scored and before its worker asks again, so a killed process costs 
 """
 
 import asyncio
-import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -42,7 +40,7 @@ from insideLLMs.plan import Plan, Trial, record_of
 logger = logging.getLogger(__name__)
 SLOW_FLUSH_S = 0.02
 SYNC_EVERY_S = 0.5
-"""The most that a power cut can lose; a killed process loses nothing that was flushed."""
+"""A power cut loses at most the answers of this time; a killed process loses nothing that was flushed."""
 _YIELD_EVERY = 32
 
 
@@ -120,11 +118,15 @@ class Engine:
         """Run what the sink does not have yet. Raises the error that stopped the run, if one did."""
         try:
             async with asyncio.TaskGroup() as group:
-                flushing = group.create_task(self._flusher.run())
+                writing = [
+                    group.create_task(self._flusher.flush_on_demand()),
+                    group.create_task(self._flusher.sync_regularly()),
+                ]
                 async with asyncio.TaskGroup() as lanes:
                     for lane in self._lanes.models.values():
                         lanes.create_task(self._start_lane(lanes, lane))
-                flushing.cancel()
+                for task in writing:
+                    task.cancel()
         except* InsideLLMsError as caught:
             raise _first(caught) from None
         if self._error is not None:
@@ -269,35 +271,35 @@ class _Flusher:
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._is_quick = True
-        self._sync_at = time.monotonic() + SYNC_EVERY_S
 
     async def written(self) -> None:
         """Return once everything appended so far has been handed to the operating system. Raises StorageError."""
         if not self._sink.durable:
             return
+        loop = asyncio.get_running_loop()
         if self._is_quick:
-            started = time.monotonic()
+            started = loop.time()
             self._sink.flush()
-            self._is_quick = time.monotonic() - started < SLOW_FLUSH_S
+            self._is_quick = loop.time() - started < SLOW_FLUSH_S
             return
-        future = asyncio.get_running_loop().create_future()
+        future = loop.create_future()
         self._waiting.append(future)
         self._wanted.set()
         await future
 
-    async def run(self) -> None:
-        """Flush whenever somebody waits, and sync now and then, until cancelled. Raises StorageError."""
-        while self._sink.durable:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SYNC_EVERY_S):
-                    await self._wanted.wait()
+    async def flush_on_demand(self) -> None:
+        """Flush whenever somebody waits, until cancelled. Raises StorageError."""
+        while True:
+            await self._wanted.wait()
             self._wanted.clear()
             waiting, self._waiting = self._waiting, []
-            if waiting:
-                await asyncio.to_thread(self._sink.flush)
+            await asyncio.to_thread(self._sink.flush)
             for future in waiting:
                 if not future.done():
                     future.set_result(None)
-            if time.monotonic() >= self._sync_at:
-                await asyncio.to_thread(self._sink.sync)
-                self._sync_at = time.monotonic() + SYNC_EVERY_S
+
+    async def sync_regularly(self) -> None:
+        """Sync every SYNC_EVERY_S, until cancelled. Raises StorageError."""
+        while self._sink.durable:
+            await asyncio.sleep(SYNC_EVERY_S)
+            await asyncio.to_thread(self._sink.sync)

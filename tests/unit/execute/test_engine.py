@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -19,8 +18,11 @@ from insideLLMs.core.errors import (
 )
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Response, ResultStatus, Scores
+from insideLLMs.execute.engine import SLOW_FLUSH_S
 from insideLLMs.execute.memory import MemorySink
+from support import virtual_time
 from support.engine import ScriptedModel, YesProbe, run_engine
+from support.virtual_time import VirtualClock
 
 FAST = {"attempt_timeout_s": 0.2, "timeout_s": 5.0}
 
@@ -347,25 +349,62 @@ def test_what_is_not_a_model_is_refused():
         run_engine(object(), ["a"])
 
 
-def test_the_loop_is_never_blocked_for_long_by_the_journal(tmp_path):
-    """The journal's writes and syncs happen on another thread: a slow disk must not show as loop lag."""
+class Disk(MemorySink):
+    """A sink whose flush takes `flush_s` of the clock; notes when a record came and when all was synced."""
 
-    class SlowDisk(MemorySink):
-        durable = True
+    durable = True
 
-        def flush(self):
-            time.sleep(0.6)
+    def __init__(self, clock, flush_s=0.0):
+        super().__init__()
+        self.clock, self.flush_s = clock, flush_s
+        self.flushed_on_loop, self.came, self.synced = [], [], []
 
-    lags = []
+    def append_record(self, index, record, telemetry):
+        super().append_record(index, record, telemetry)
+        self.came.append(self.clock.now)
 
-    async def answer():
-        before = time.monotonic()
-        await asyncio.sleep(0.01)
-        lags.append(time.monotonic() - before - 0.01)
-        return "yes"
+    def flush(self):
+        self.flushed_on_loop.append(threading.current_thread() is threading.main_thread())
+        self.clock.now += self.flush_s
 
-    run_engine(ScriptedModel(lambda *_: answer()), [str(i) for i in range(12)], sink=SlowDisk(), concurrency=4)
-    assert sorted(lags)[len(lags) // 2] < 0.3
+    def sync(self):
+        self.synced.append(self.clock.now)
+
+
+async def answer_after(seconds):
+    await asyncio.sleep(seconds)
+    return "yes"
+
+
+def run_on(disk, count, **options):
+    model = ScriptedModel(lambda *_: answer_after(0.09))
+    run_engine(
+        model, [str(i) for i in range(count)], sink=disk, run=lambda main: virtual_time.run(main, disk.clock), **options
+    )
+
+
+def test_one_slow_write_holds_up_the_loop_and_the_next_ones_go_to_a_thread():
+    disk = Disk(VirtualClock(), flush_s=SLOW_FLUSH_S * 2)
+    run_on(disk, 12, concurrency=4)
+    assert disk.flushed_on_loop[0]
+    assert len(disk.flushed_on_loop) > 1
+    assert not any(disk.flushed_on_loop[1:])
+
+
+def test_quick_writes_stay_on_the_loop():
+    disk = Disk(VirtualClock())
+    run_on(disk, 12, concurrency=4)
+    assert disk.flushed_on_loop == [True] * 12
+
+
+@pytest.mark.parametrize("flush_s", [0.0, SLOW_FLUSH_S * 2])
+def test_a_power_cut_loses_at_most_half_a_second_of_answers(flush_s):
+    disk = Disk(VirtualClock(), flush_s)
+    run_on(disk, 60, concurrency=1)
+    ends_at = max(disk.came)
+    assert ends_at > 5
+    for came in disk.came:
+        assert any(came <= synced <= came + 0.5 + flush_s for synced in [*disk.synced, ends_at])
 
 
 def test_a_probe_in_place_and_one_on_a_thread_score_alike():
