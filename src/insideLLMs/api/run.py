@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
-import importlib
+import functools
 import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.budget import count_spent, make_budget
 from insideLLMs.api.prepare import Parts, Prepared, prepare
+from insideLLMs.api.seal import Sealer
+from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.types import Experiment, JsonValue, expand
 from insideLLMs.execute.answers import AnswerStore
@@ -25,12 +27,7 @@ from insideLLMs.plan import Trial
 from insideLLMs.store.directory import RunDirectory, State, state_of
 from insideLLMs.store.manifest import Manifest
 
-if TYPE_CHECKING:
-    from insideLLMs.api.seal import Sealer
-    from insideLLMs.compare.summary import Summary
-
 logger = logging.getLogger(__name__)
-_FIRST_CALLS_S = 0.03
 _AHEAD_EVERY_S = 0.005
 _AHEAD_RECORDS = 16
 """At most so many records at a time, which take less than a millisecond of the loop's."""
@@ -58,7 +55,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Path
     manifest: Manifest
-    summary: "Summary"
+    summary: Summary
     warnings: tuple[str, ...] = ()
 
 
@@ -111,7 +108,7 @@ async def run_prepared(
         overwrite=options.overwrite,
         salvage=options.salvage,
     )
-    with directory, contextlib.closing(_Ahead(prepared, directory)) as ahead:
+    with directory, contextlib.closing(WriteAhead(functools.partial(Sealer, prepared, directory))) as ahead:
         for warning in directory.journal.warnings:
             logger.warning("%s", warning)
         logger.info(
@@ -139,16 +136,15 @@ async def run_prepared(
     return Run(path=path, manifest=manifest, summary=summary, warnings=tuple(directory.journal.warnings))
 
 
-class _Ahead:
-    """Writes what is final while models think, so that little is left to do after the last answer.
+class WriteAhead:
+    """Seals a run, and writes what is final while models think, so that little is left after the last answer.
 
-    What that needs takes 0.1 s to import, which is done once the first calls are out.
+    Where the disk is slow or nearly full, all that is left is written at the end.
     """
 
-    def __init__(self, prepared: Prepared, directory: RunDirectory) -> None:
-        self._prepared = prepared
-        self._directory = directory
-        self._sealer: Sealer | None = None
+    def __init__(self, make_sealer: Callable[[], Sealer]) -> None:
+        self._make_sealer = make_sealer
+        self._sealer = make_sealer()
 
     @contextlib.asynccontextmanager
     async def while_running(self) -> AsyncIterator[None]:
@@ -161,34 +157,26 @@ class _Ahead:
         with contextlib.suppress(asyncio.CancelledError):
             await writing
 
-    def seal(self, notes: dict[str, JsonValue]) -> tuple[Manifest, "Summary"]:
+    def seal(self, notes: dict[str, JsonValue]) -> tuple[Manifest, Summary]:
         """Write the rest and seal. Raises StorageError."""
-        return (self._sealer or _sealing().Sealer(self._prepared, self._directory)).finish(notes)
+        return self._sealer.finish(notes)
 
     def close(self) -> None:
         """Give back what is held."""
-        if self._sealer is not None:
-            self._sealer.close()
+        self._sealer.close()
 
     async def _write(self) -> None:
-        await asyncio.sleep(_FIRST_CALLS_S)
-        module = await asyncio.to_thread(_sealing)
-        self._sealer = module.Sealer(self._prepared, self._directory)
-        is_quick = True
-        while is_quick:
-            started = time.monotonic()
+        now = asyncio.get_running_loop().time
+        started = now()
+        while now() - started < SLOW_FLUSH_S:
+            await asyncio.sleep(_AHEAD_EVERY_S)
+            started = now()
             if not self._sealer.write_ahead(_AHEAD_RECORDS):
                 logger.info("the disk has little room: all is written once all is answered")
                 self._sealer.close()
-                self._sealer = None
+                self._sealer = self._make_sealer()
                 return
-            is_quick = time.monotonic() - started < SLOW_FLUSH_S
-            await asyncio.sleep(_AHEAD_EVERY_S)
         logger.info("the disk is slow: the rest is written once all is answered")
-
-
-def _sealing() -> Any:  # a module
-    return importlib.import_module("insideLLMs.api.seal")
 
 
 async def execute(  # noqa: PLR0913 - each says another thing of the run

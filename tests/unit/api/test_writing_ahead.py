@@ -1,13 +1,15 @@
 """What is written while a run goes on: only while the disk is quick and has room, and never at the run's cost."""
 
 import asyncio
-import time
-from types import SimpleNamespace
 
 import pytest
 
-from insideLLMs.api import run as api_run
+from insideLLMs.api.run import WriteAhead
 from insideLLMs.execute.engine import SLOW_FLUSH_S
+from support import virtual_time
+from support.virtual_time import VirtualClock
+
+CLOCK = VirtualClock()
 
 
 class Sealer:
@@ -22,7 +24,7 @@ class Sealer:
         self.writes += 1
         if self.error is not None:
             raise self.error
-        time.sleep(self.takes_s)
+        CLOCK.now += self.takes_s
         return self.writes <= self.room
 
     def close(self) -> None:
@@ -33,44 +35,41 @@ class Sealer:
         return "manifest", "summary"
 
 
-def run_with(monkeypatch, *sealers, until=lambda: False):
-    """Run until the first sealer satisfies `until` (or the writing ends by itself), then seal."""
-    made = iter(sealers)
-    monkeypatch.setattr(api_run, "_sealing", lambda: SimpleNamespace(Sealer=lambda *_: next(made)))
+def run_with(*sealers, for_s=1.0):
+    """Run for some seconds of the clock, then seal."""
+    ahead = WriteAhead(iter(sealers).__next__)
 
     async def run():
-        ahead = api_run._Ahead(None, None)
         async with ahead.while_running():
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            while not until() and not all(task.done() for task in others):  # noqa: ASYNC110 - a watcher
-                await asyncio.sleep(0.001)
+            await asyncio.sleep(for_s)
         return ahead.seal({})
 
-    return asyncio.run(run())
+    return virtual_time.run(run(), CLOCK)
 
 
-def test_the_sealer_that_wrote_ahead_writes_the_rest(monkeypatch):
+def test_the_sealer_that_wrote_ahead_writes_the_rest():
     sealer = Sealer()
-    assert run_with(monkeypatch, sealer, until=lambda: sealer.writes >= 5) == ("manifest", "summary")
+    assert run_with(sealer) == ("manifest", "summary")
+    assert sealer.writes > 5
     assert sealer.finished
 
 
-def test_a_slow_disk_is_written_to_once_and_holds_up_the_loop_no_more(monkeypatch):
+def test_a_slow_disk_is_written_to_once_and_holds_up_the_loop_no_more():
     sealer = Sealer(takes_s=SLOW_FLUSH_S * 1.5)
-    run_with(monkeypatch, sealer)
+    run_with(sealer)
     assert sealer.writes == 1
     assert sealer.finished
 
 
-def test_without_room_all_is_left_to_another_sealer(monkeypatch):
+def test_without_room_all_is_left_to_another_sealer():
     first, second = Sealer(room=2), Sealer()
-    run_with(monkeypatch, first, second)
+    run_with(first, second)
     assert (first.writes, first.closed, first.finished) == (3, True, False)
     assert (second.writes, second.finished) == (0, True)
 
 
-def test_a_bug_of_the_writing_is_raised_and_nothing_is_sealed(monkeypatch):
+def test_a_bug_of_the_writing_is_raised_and_nothing_is_sealed():
     sealer = Sealer(error=ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        run_with(monkeypatch, sealer)
+        run_with(sealer)
     assert not sealer.finished
