@@ -4,6 +4,7 @@ The names below load their modules when first asked for, so that importing the p
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,113 +96,29 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "insideLLMs.core.errors": (
-        "ArgumentError",
-        "AuthError",
-        "BadAnswerError",
-        "CanonicalError",
-        "CompareError",
-        "ConfigError",
-        "ConnectionFailedError",
-        "DatasetError",
-        "DuplicatePluginError",
-        "ExitCode",
-        "InsideLLMsError",
-        "InterruptedRunError",
-        "JournalError",
-        "LockedError",
-        "ModelError",
-        "ModelNotFoundError",
-        "ModelTimeoutError",
-        "ModelUnavailableError",
-        "NothingToDoError",
-        "OptionError",
-        "PlanMismatchError",
-        "PluginError",
-        "ProbeExecutionError",
-        "RateLimitError",
-        "RequestRefusedError",
-        "RunDirectoryError",
-        "ServerError",
-        "StorageError",
-        "SandboxError",
-        "CassetteMissError",
-        "CassetteError",
-        "BudgetSpentError",
-        "TemplateError",
-        "TrialTimeoutError",
-        "UnknownPluginError",
-    ),
-    "insideLLMs.core.protocols": (
-        "AsyncModel",
-        "CallableModel",
-        "JudgedProbe",
-        "Model",
-        "ModelInfo",
-        "Probe",
-        "ProbeScore",
-        "PromptProbe",
-    ),
-    "insideLLMs.core.types": (
-        "Example",
-        "Message",
-        "Record",
-        "Request",
-        "Response",
-        "ResultStatus",
-        "Scores",
-        "ToolCall",
-        "Usage",
-    ),
-    "insideLLMs.execute.progress": ("ProgressInfo",),
-    "insideLLMs.plugins": (
-        "dataset_registry",
-        "model_registry",
-        "probe_registry",
-    ),
-    "insideLLMs.probes.base": (
-        "ComparativeProbe",
-        "ScoredProbe",
-    ),
-    "insideLLMs.probes.agent": ("AgentProbe",),
-    "insideLLMs.probes.attack": ("AttackProbe", "JailbreakProbe", "PromptInjectionProbe"),
-    "insideLLMs.probes.bias": ("BiasProbe",),
-    "insideLLMs.probes.code": ("CodeDebugProbe", "CodeExplanationProbe", "CodeGenerationProbe"),
-    "insideLLMs.probes.contains": ("ContainsProbe",),
-    "insideLLMs.probes.factuality": ("FactualityProbe",),
-    "insideLLMs.probes.instruction_following": ("ConstraintComplianceProbe", "InstructionFollowingProbe"),
-    "insideLLMs.probes.judge": ("JudgeScoredProbe",),
-    "insideLLMs.probes.logic": ("LogicProbe",),
-    "insideLLMs.probes.multi_step_task": ("MultiStepTaskProbe",),
-    "insideLLMs.providers.dummy": ("DummyModel",),
-    "insideLLMs.providers.embedded": ("EmbeddedModel",),
-    "insideLLMs.providers.openai": ("OpenAIModel",),
-    "insideLLMs.runner": (
-        "AsyncProbeRunner",
-        "ExperimentResult",
-        "ProbeResult",
-        "ProbeRunner",
-        "RunConfig",
-        "compare_runs",
-        "run_experiment_from_config",
-        "run_probe",
-        "run_probe_async",
-    ),
-}
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - the table's names are text
+
+def _read_homes() -> dict[str, str]:
+    """Read from the imports above where each public name lives: one list serves type checkers and the program."""
+    import ast  # noqa: PLC0415 - only once a public name is asked for
+
+    source = Path(__file__).read_text(encoding="utf-8")
+    imports = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom))
+    return {alias.asname: str(node.module) for node in imports for alias in node.names if alias.asname}
 
 
 def __getattr__(name: str) -> object:
     """Load a public name from its module."""
-    if name not in _HOMES:
+    homes = _read_homes()
+    if name == "__all__":
+        value: object = ["__version__", *sorted(homes)]
+    elif name in homes:
+        value = getattr(import_module(homes[name]), name)
+    else:
         raise AttributeError(f"module 'insideLLMs' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     """List the public names."""
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_read_homes()})
