@@ -9,7 +9,6 @@ import pytest
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelTimeoutError, RateLimitError, ServerError
-from insideLLMs.core.protocols import AsyncModel, Model
 from insideLLMs.core.types import Request
 from insideLLMs.providers.dummy import DummyModel
 
@@ -25,8 +24,6 @@ def test_without_a_script_it_says_that_it_is_a_dummy() -> None:
     assert "dummy" in model.generate("hi")
     assert model.ask(Request.of("hi")).model == "dummy"
     assert model.info().provider == "dummy"
-    assert isinstance(model, AsyncModel)
-    assert isinstance(model, Model)
 
 
 def test_a_canned_response_answers_everything() -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError
-from insideLLMs.core.protocols import AsyncModel, Model
 from insideLLMs.core.types import Message, Request, Response, Usage
 from insideLLMs.local import weights
 from insideLLMs.providers.embedded import EmbeddedModel, assemble
@@ -104,8 +103,6 @@ def test_requests_that_do_not_fit_are_refused_by_the_model(model: EmbeddedModel)
 
 
 def test_it_is_a_plain_model_too(model: EmbeddedModel) -> None:
-    assert isinstance(model, AsyncModel)
-    assert isinstance(model, Model)
     assert model.generate("Say hello.", max_tokens=4) == model.chat(
         [{"role": "user", "content": "Say hello."}], max_tokens=4
     )

@@ -10,7 +10,6 @@ import pytest
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError
-from insideLLMs.core.protocols import AsyncModel, Model
 from insideLLMs.core.types import ImagePart, Message, Request
 from insideLLMs.providers.transformers import TransformersModel
 from support.tiny_model import CONTEXT, build, needs_torch
@@ -43,8 +42,6 @@ def test_it_answers_alike_every_time_with_usage_and_finish_reason(model, folder)
     assert first == second == TransformersModel("tiny", path=folder, max_tokens=12).ask(Request.of("hello"))
     assert (first.usage.input_tokens, first.usage.output_tokens) == (4, 12)
     assert (first.finish_reason, first.model) == ("length", "tiny")
-    assert isinstance(model, AsyncModel)
-    assert isinstance(model, Model)
 
 
 @needs_torch
