@@ -19,21 +19,32 @@ def named(event):
     return f"event: {event['type']}\n".encode() + data(event)
 
 
-def chat(body, cut=halves):
-    """Stream a chat completion: role, texts and calls in pieces, finish reason, usage, end."""
-    choice = body["choices"][0]
-    facts = {name: value for name, value in body.items() if name not in {"choices", "usage"}}
+def pieces(value, cut):
+    """Cut a field into pieces: a text by `cut`, a list into lists of one, a mapping field by field."""
+    if isinstance(value, str):
+        return cut(value)
+    if isinstance(value, list):
+        return [[item] for item in value]
+    if isinstance(value, dict):
+        return [{name: piece} for name, item in value.items() for piece in pieces(item, cut)]
+    return [value]
 
-    def chunk(delta, reason=None, logprobs=None):
-        part = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+
+def chat(body, cut=halves):
+    """Stream a chat completion: role, texts and calls in pieces, finish reason, usage and what else stands, end."""
+    choice = body["choices"][0]
+    last = {name: value for name, value in body.items() if isinstance(value, dict)}
+    facts = {name: value for name, value in body.items() if name not in {"choices", "usage", *last}}
+
+    def chunk(delta, reason=None, logprobs=None, more=()):
+        part = {**dict(more), "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         return data({**facts, "object": "chat.completion.chunk", "choices": [part], "usage": None})
 
     message = choice["message"]
     yield b": a comment\n\n"
     yield chunk({"role": "assistant", "content": "" if isinstance(message.get("content"), str) else None})
-    for name in ("reasoning_content", "reasoning", "refusal", "content"):
-        for piece in cut(message.get(name) or "") if isinstance(message.get(name), str | None) else message[name]:
-            yield chunk({name: [piece] if isinstance(piece, dict) else piece})
+    for name in sorted(message.keys() - {"role", "tool_calls"}):
+        yield from (chunk({name: piece}) for piece in pieces(message[name], cut))
     for token in (choice.get("logprobs") or {}).get("content") or []:
         yield chunk({}, logprobs={"content": [token]})
     for index, call in enumerate(message.get("tool_calls") or []):
@@ -42,15 +53,17 @@ def chat(body, cut=halves):
         yield chunk({"tool_calls": [opened]})
         for piece in cut(function["arguments"]):
             yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield chunk({}, reason=choice["finish_reason"])
-    yield data({**facts, "choices": [], "usage": body.get("usage")})
+    more = {name: value for name, value in choice.items() if name not in {"message", "logprobs", "finish_reason"}}
+    yield chunk({}, reason=choice["finish_reason"], more=more)
+    yield data({**facts, "choices": [], "usage": body.get("usage"), **last})
     yield b"data: [DONE]\n\n"
 
 
 def messages(body, cut=halves):
     """Stream a message of Anthropic's."""
     counts = body["usage"]
-    start = {**body, "content": [], "stop_reason": None, "usage": {**counts, "output_tokens": 1}}
+    start = {name: value for name, value in body.items() if not isinstance(value, dict)}
+    start |= {"content": [], "stop_reason": None, "usage": {**counts, "output_tokens": 1}}
     yield named({"type": "message_start", "message": start})
     yield named({"type": "ping"})
     for index, block in enumerate(body["content"]):
@@ -66,7 +79,9 @@ def messages(body, cut=halves):
             yield named({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: piece}})
         yield named({"type": "content_block_stop", "index": index})
     stop = {"stop_reason": body["stop_reason"], "stop_sequence": None}
-    yield named({"type": "message_delta", "delta": stop, "usage": {"output_tokens": counts["output_tokens"]}})
+    late = {name: value for name, value in body.items() if isinstance(value, dict) and name != "usage"}
+    end = {"type": "message_delta", "delta": stop, "usage": {"output_tokens": counts["output_tokens"]}, **late}
+    yield named(end)
     yield named({"type": "message_stop"})
 
 

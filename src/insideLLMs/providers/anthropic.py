@@ -21,6 +21,7 @@ from insideLLMs.providers.chat_model import (
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
+from insideLLMs.providers.events import EventAssembler, MessageEvents
 from insideLLMs.providers.request_options import (
     inline_image,
     join_turns,
@@ -57,7 +58,7 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 class AnthropicCodec(ChatCodec):
     """The messages wire."""
 
-    events: ClassVar[str] = "MessageEvents"
+    events: ClassVar[type[EventAssembler]] = MessageEvents
 
     endpoint: Endpoint = ANTHROPIC
 

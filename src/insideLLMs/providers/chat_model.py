@@ -13,7 +13,8 @@ import orjson
 from insideLLMs.core.arguments import check_mapping, check_numbers, flag, nearest, stop_texts
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Request, Response
-from insideLLMs.providers.codec import Assembler, Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
+from insideLLMs.providers.events import EventAssembler
 from insideLLMs.providers.http_model import HttpModel
 from insideLLMs.providers.request_options import own_seed
 from insideLLMs.providers.transport import TransportOptions
@@ -48,8 +49,8 @@ class ChatCodec(ABC):
     that was not.
     """
 
-    events: ClassVar[str] = ""
-    """The class of `providers.events` that reads this API's streams; empty where none does."""
+    events: ClassVar[type[EventAssembler] | None] = None
+    """What reads this API's streams; None where nothing does."""
     stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True}
 
     model_name: str
@@ -83,12 +84,10 @@ class ChatCodec(ABC):
         except TypeError as error:
             raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
 
-    def assembler(self) -> Assembler:
+    def assembler(self) -> EventAssembler:
         """Make what puts a streamed answer together."""
-        from insideLLMs.providers import events  # noqa: PLC0415 - few runs stream
-
-        made: Assembler = getattr(events, self.events)(self.endpoint.provider)
-        return made
+        assert self.events is not None, "only an API whose streams are read offers `stream`"
+        return self.events(self.endpoint.provider)
 
     def decode(self, answer: HttpAnswer) -> Response:
         """Read an answer. Raises the ModelError that fits; a filtered prompt is an answer, not a failure."""

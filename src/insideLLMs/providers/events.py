@@ -81,7 +81,10 @@ class EventAssembler(ABC):
         """Return the plain answer. Raises BadAnswerError for a stream that broke off; an error sent is an answer."""
         if self._error is None and not self.is_whole():
             raise BadAnswerError(f"the stream from {self.provider} breaks off before the answer's end")
-        return orjson.dumps(self.answer() if self._error is None else self._error)
+        try:
+            return orjson.dumps(self.answer() if self._error is None else self._error)
+        except TypeError as error:  # what orjson reads it writes again, unless it nests deeper than 254 levels
+            raise BadAnswerError(f"the stream from {self.provider} nests too deep") from error
 
     def finish(self) -> None:  # noqa: B027 - most APIs tell the end by an event of its own
         """Note that the stream says that it is done."""
@@ -99,48 +102,60 @@ class EventAssembler(ABC):
         """Return what the API would have answered without streaming."""
 
 
+_LEVELS = 4
+"""So deep are mappings of several events joined; below that the latest counts as it stands."""
+
+
+def update(held: dict[str, Any], news: Mapping[str, Any], levels: int = _LEVELS) -> None:
+    """Take facts that are sent whole each time: the latest counts, and null says nothing."""
+    for name, value in news.items():
+        known = held.get(name)
+        if levels and isinstance(known, dict) and isinstance(value, dict):
+            update(known, value, levels - 1)
+        elif value is not None:
+            held[name] = dict(value) if isinstance(value, dict) else value
+
+
 class ChatEvents(EventAssembler):
     """Chunks of chat completions: the end is a finish reason and then ``[DONE]``.
 
-    https://platform.openai.com/docs/api-reference/chat-streaming
+    Whatever stands beside the choices, in a choice or in its delta gets to its place in the plain answer, known or
+    not. https://platform.openai.com/docs/api-reference/chat-streaming
     """
-
-    _TEXTS = ("refusal", "reasoning_content", "reasoning")
-    _FACTS = ("model", "system_fingerprint", "provider", "usage")
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
         self._facts: dict[str, Any] = {}
-        self._content: list[Any] = []
-        self._texts: dict[str, list[str]] = {}
+        self._choice: dict[str, Any] = {}
+        self._pieces: dict[str, list[Any]] = {}
         self._calls: dict[int, _Call] = {}
         self._logprobs: list[Any] = []
-        self._reason: Any = None
         self._done = False
 
     def finish(self) -> None:
         self._done = True
 
     def is_whole(self) -> bool:
-        return self._done and self._reason is not None
+        return self._done and bool(self._choice.get("finish_reason"))
 
     def take(self, event: dict[str, Any]) -> None:
-        for name in self._FACTS:
-            if event.get(name):
-                self._facts[name] = event[name]
+        update(self._facts, {name: value for name, value in event.items() if name != "choices"})
         for choice in read_list(event.get("choices")):
             if isinstance(choice, dict) and not choice.get("index"):
-                self._take_delta(read_mapping(choice.get("delta")))
-                self._logprobs.extend(read_list(read_mapping(choice.get("logprobs")).get("content")))
-                self._reason = choice.get("finish_reason") or self._reason
+                self._take_choice(choice)
 
-    def _take_delta(self, delta: dict[str, Any]) -> None:
-        content = delta.get("content")
-        self._content.extend(content if isinstance(content, list) else [content] if isinstance(content, str) else [])
-        for name in self._TEXTS:
-            if isinstance(delta.get(name), str):
-                self._texts.setdefault(name, []).append(delta[name])
-        for call in read_list(delta.get("tool_calls")):
+    def _take_choice(self, choice: dict[str, Any]) -> None:
+        facts = {name: value for name, value in choice.items() if name not in {"delta", "logprobs"}}
+        update(self._choice, {**facts, "finish_reason": facts.get("finish_reason") or None})
+        self._logprobs.extend(read_list(read_mapping(choice.get("logprobs")).get("content")))
+        for name, piece in read_mapping(choice.get("delta")).items():
+            if name == "tool_calls":
+                self._take_calls(piece)
+            elif piece is not None:
+                self._pieces.setdefault(name, []).append(piece)
+
+    def _take_calls(self, calls: object) -> None:
+        for call in read_list(calls):
             if isinstance(call, dict):
                 # some servers number no calls: then one with an id is another call
                 number = call.get("index")
@@ -148,20 +163,29 @@ class ChatEvents(EventAssembler):
                 self._calls.setdefault(number if isinstance(number, int) else following, _Call()).take(call)
 
     def answer(self) -> Mapping[str, Any]:
-        content: Any = self._content
-        if all(isinstance(piece, str) for piece in content):
-            content = "".join(content) if content else None
-        else:
-            content = [{"type": "text", "text": piece} if isinstance(piece, str) else piece for piece in content]
-        message = {
-            "role": "assistant",
-            "content": content,
-            **{name: "".join(pieces) for name, pieces in self._texts.items()},
-            "tool_calls": [self._calls[number].whole() for number in sorted(self._calls)] or None,
-        }
+        message = {name: _joined(name, pieces) for name, pieces in self._pieces.items()}
+        calls = [self._calls[number].whole() for number in sorted(self._calls)] or None
         logprobs = {"content": self._logprobs} if self._logprobs else None
-        choice = {"index": 0, "message": message, "finish_reason": self._reason, "logprobs": logprobs}
+        choice = {**self._choice, "message": {**message, "tool_calls": calls}, "logprobs": logprobs}
         return {**self._facts, "choices": [choice]}
+
+
+_WHOLE = frozenset({"role", "id", "type", "name", "index", "status", "format"})
+"""Texts of a delta that are sent whole, and may be sent again; every other text comes in pieces."""
+
+
+def _joined(name: str, pieces: list[Any], levels: int = _LEVELS) -> Any:
+    """Join the pieces of the field `name`: texts and lists in their order, mappings field by field, else the last."""
+    if levels and all(isinstance(piece, dict) for piece in pieces):
+        keys = dict.fromkeys(key for piece in pieces for key in piece)
+        held = {key: [piece[key] for piece in pieces if piece.get(key) is not None] for key in keys}
+        return {key: _joined(key, values, levels - 1) if values else None for key, values in held.items()}
+    if all(isinstance(piece, str) for piece in pieces):
+        return pieces[-1] if name in _WHOLE else "".join(pieces)
+    if all(isinstance(piece, str | list) for piece in pieces):
+        parts = (piece if isinstance(piece, list) else [{"type": "text", "text": piece}] for piece in pieces)
+        return [part for several in parts for part in several]
+    return pieces[-1]
 
 
 class _Call:
@@ -188,7 +212,9 @@ class _Call:
         return {"id": self._id, "type": "function", "function": {"name": self._name, "arguments": arguments}}
 
 
-_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+def _field(name: str) -> str:
+    """Return the field of a block that a delta's field adds to."""
+    return {"partial_json": "input", "citation": "citations"}.get(name, name)
 
 
 class MessageEvents(EventAssembler):
@@ -201,7 +227,7 @@ class MessageEvents(EventAssembler):
         super().__init__(provider)
         self._message: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._pieces: dict[int, dict[str, list[str]]] = {}
+        self._pieces: dict[int, dict[str, list[Any]]] = {}
         self._stopped = False
 
     def is_whole(self) -> bool:
@@ -210,17 +236,16 @@ class MessageEvents(EventAssembler):
     def take(self, event: dict[str, Any]) -> None:
         match event:
             case {"type": "message_start", "message": dict(message)}:
-                self._message = {**message, "usage": dict(read_mapping(message.get("usage")))}
+                self._message = {}
+                update(self._message, message)
             case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
                 self._blocks[index] = block
             case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)}:
-                field = _DELTAS.get(str(delta.get("type")), "")
-                if isinstance(delta.get(field), str):
-                    self._pieces.setdefault(index, {}).setdefault(field, []).append(delta[field])
+                for name, piece in delta.items():
+                    if name != "type" and piece is not None:
+                        self._pieces.setdefault(index, {}).setdefault(_field(name), []).append(piece)
             case {"type": "message_delta", "delta": dict(delta), **rest} if self._message:
-                self._message.update(delta)
-                counts = read_mapping(rest.get("usage"))  # they are of the whole message so far
-                self._message["usage"].update({name: count for name, count in counts.items() if count is not None})
+                update(self._message, {**delta, **rest})  # counts are of the whole message so far
             case {"type": "message_stop"}:
                 self._stopped = True
 
@@ -230,12 +255,11 @@ class MessageEvents(EventAssembler):
     def _block(self, index: int) -> dict[str, Any]:
         block = dict(self._blocks[index])
         for field, pieces in self._pieces.get(index, {}).items():
-            text = "".join(pieces)
-            if field == "partial_json":
-                block["input"] = text
-            else:
+            if all(isinstance(piece, str) for piece in pieces):
                 held = block.get(field)
-                block[field] = f"{held if isinstance(held, str) else ''}{text}"
+                block[field] = "".join([held if isinstance(held, str) else "", *pieces])
+            else:
+                block[field] = [*read_list(block.get(field)), *pieces]
         return block
 
 

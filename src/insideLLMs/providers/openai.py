@@ -22,6 +22,7 @@ from insideLLMs.providers.chat_model import (
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
+from insideLLMs.providers.events import ChatEvents, EventAssembler
 
 OPENAI = Endpoint(
     provider="openai",
@@ -42,7 +43,7 @@ FINISH_REASONS = {
 class OpenAICodec(ChatCodec):
     """The chat completions wire."""
 
-    events: ClassVar[str] = "ChatEvents"
+    events: ClassVar[type[EventAssembler]] = ChatEvents
     stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True, "stream_options": {"include_usage": True}}
 
     endpoint: Endpoint = OPENAI

@@ -31,6 +31,7 @@ from insideLLMs.providers.chat_model import (
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
+from insideLLMs.providers.events import EventAssembler, ResponseEvents
 from insideLLMs.providers.openai import OPENAI
 from insideLLMs.providers.request_options import JsonFormat, parts_of, read_choice, read_format, read_tools
 
@@ -42,7 +43,7 @@ _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_
 class ResponsesCodec(ChatCodec):
     """The responses wire; nothing is stored at the provider (`store: false`) unless `extra` says so."""
 
-    events: ClassVar[str] = "ResponseEvents"
+    events: ClassVar[type[EventAssembler]] = ResponseEvents
 
     endpoint: Endpoint = OPENAI
 

@@ -26,6 +26,7 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
 )
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
+from insideLLMs.providers.events import EventData
 from insideLLMs.providers.rate_limits import blocked_s
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -169,8 +170,6 @@ class Transport:
 
     async def _assemble(self, response: aiohttp.ClientResponse, assembler: Assembler, started: float) -> bytes:
         """Read events to the stream's end, and return the plain answer that they come to."""
-        from insideLLMs.providers.events import EventData  # noqa: PLC0415 - few runs stream
-
         facts, limit = current_call.get(), self._options.max_body_bytes
         events, size, begun = EventData(), 0, False
         while piece := await response.content.readany():

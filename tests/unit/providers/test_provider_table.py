@@ -4,10 +4,14 @@ import inspect
 
 import pytest
 
+from insideLLMs.core.errors import AuthError
 from insideLLMs.core.protocols import Model
+from insideLLMs.core.types import Request
 from insideLLMs.plugins import PROVIDERS, model_registry
 from insideLLMs.providers.chat_model import ChatModel
+from insideLLMs.providers.codec import Endpoint
 from insideLLMs.providers.openai import OpenAIModel
+from support.api_server import ApiServer
 from support.documents import ROOT
 
 CHATS = [name for name in PROVIDERS if getattr(model_registry.get_factory(name), "codec_type", None)]
@@ -65,3 +69,29 @@ def test_a_subclass_has_the_arguments_of_its_own_constructor():
     assert list(inspect.signature(Fixed).parameters) == ["temperature"]
     assert Fixed(0.25).identity()["parameters"] == {"temperature": 0.25}
     assert issubclass(Fixed, ChatModel)
+
+
+def test_another_provider_of_chat_completions_is_one_row_of_where_it_listens(monkeypatch):
+    class GroqLikeModel(OpenAIModel):
+        """A model of another provider; $GROQ_LIKE_API_KEY."""
+
+        endpoint = Endpoint(provider="groq_like", base_url="https://groq.example/v1", key_env="GROQ_LIKE_API_KEY")
+
+    model = GroqLikeModel("m", temperature=0)
+    assert model.identity() == {
+        "type": "groq_like",
+        "model_name": "m",
+        "base_url": "https://groq.example/v1",
+        "parameters": {"temperature": 0},
+    }
+    with pytest.raises(AuthError, match="groq_like needs a key, and the environment variable GROQ_LIKE_API_KEY"):
+        model.check()
+    monkeypatch.setenv("GROQ_LIKE_API_KEY", "key-for-tests")
+    with ApiServer() as server:
+        answers = [
+            GroqLikeModel("m", base_url=f"{server.url}/v1", stream=stream).ask(Request.of("hello"))
+            for stream in (False, True)
+        ]
+    assert answers[0] == answers[1]
+    assert answers[0].usage is not None
+    assert [headers["Authorization"] for _, headers, _ in server.requests] == ["Bearer key-for-tests"] * 2

@@ -1,10 +1,13 @@
 """Streamed answers: put together they are what the plain answer is; a stream that breaks off is none."""
 
 import asyncio
+import inspect
 import json
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from insideLLMs.core.call_facts import CallFacts, current_call
 from insideLLMs.core.errors import (
@@ -20,7 +23,7 @@ from insideLLMs.plugins import PROVIDERS, model_registry
 from insideLLMs.providers.anthropic import AnthropicCodec, AnthropicModel
 from insideLLMs.providers.codec import HttpAnswer, HttpCall
 from insideLLMs.providers.compatible import MistralModel
-from insideLLMs.providers.events import EventData
+from insideLLMs.providers.events import ChatEvents, EventData, MessageEvents, ResponseEvents
 from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
 from insideLLMs.providers.openai_responses import OpenAIResponsesModel, ResponsesCodec
 from insideLLMs.providers.transport import Transport, TransportOptions
@@ -252,8 +255,67 @@ def test_whether_to_stream_is_no_matter_of_a_request_and_is_true_or_false():
         OpenAIModel("m", extra={"stream": True})
 
 
-def test_every_provider_whose_codec_reads_streams_offers_them():
-    for name in PROVIDERS:
-        factory = model_registry.get_factory(name)
-        reads = getattr(getattr(factory, "codec_type", None), "events", "")
-        assert "stream" in factory.__init__.__signature__.parameters if reads else True, name
+STREAMING = {
+    name: factory
+    for name in PROVIDERS
+    if "stream" in inspect.signature(factory := model_registry.get_factory(name)).parameters
+}
+CUTS = {ChatEvents: streams.chat, MessageEvents: streams.messages, ResponseEvents: streams.responses}
+
+
+def test_every_provider_that_streams_is_held_to_the_law():
+    assert {"openai", "anthropic", "openai_responses", "mistral", "openrouter", "vllm"} <= set(STREAMING)
+    assert {factory.codec_type.events for factory in STREAMING.values()} == set(CUTS)
+
+
+facts = st.recursive(
+    st.none() | st.integers(0, 10**9) | st.text("abc ", min_size=1),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["usage", "x", "tokens"]), inner),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("name", STREAMING)
+@given(at_top=facts, in_choice=facts, in_message=facts)
+def test_a_streamed_answer_has_every_field_of_the_plain_one_wherever_it_stands(name, at_top, in_choice, in_message):
+    events = STREAMING[name].codec_type.events
+    body = {**wire.EXCHANGES.get(name, wire.EXCHANGES["openai"])[1]("Oslo"), "x_vendor": at_top}
+    if events is ChatEvents:
+        body["choices"][0]["x_vendor"] = in_choice
+        body["choices"][0]["message"]["x_vendor"] = in_message
+    assembler = events(name)
+    for piece in EventData().feed(b"".join(CUTS[events](body))):
+        assembler.add(piece)
+    streamed = orjson.loads(assembler.body())
+    assert without_nothing(body).items() <= without_nothing({**streamed, "object": body.get("object")}).items()
+
+
+def without_nothing(value):
+    """Leave out what is null or empty, which a stream need not tell, as text that can be compared."""
+    if isinstance(value, dict):
+        kept = {name: without_nothing(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item not in (None, {}, [], "")}
+    return [without_nothing(item) for item in value] if isinstance(value, list) else value
+
+
+def test_usage_that_stands_elsewhere_is_counted_when_streamed_as_when_plain():
+    class ElsewhereCodec(OpenAICodec):
+        def read(self, body, answer):
+            return OpenAICodec.read(self, {**body, "usage": body["x_groq"]["usage"]}, answer)
+
+    body = completion()
+    body["x_groq"] = {"id": "req_1", "usage": body.pop("usage")}
+    codec = ElsewhereCodec(model_name="m", fields={})
+    plain = codec.decode(HttpAnswer(status=200, headers={}, body=orjson.dumps(body)))
+    assert plain.usage.input_tokens == 19
+    first = streams.data({"x_groq": {"id": "req_1"}, "choices": []})
+    assert assemble(codec, [first, *streams.chat(body)]) == plain
+
+
+def test_a_stream_that_nests_too_deep_is_a_bad_answer():
+    deep = b'{"choices": [{"delta": {"x": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}}]}"
+    assembler = ChatEvents("openai")
+    for data in (deep, deep, b'{"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]}', b"[DONE]"):
+        assembler.add(data)
+    with pytest.raises(BadAnswerError, match="nests too deep"):
+        assembler.body()
