@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from insideLLMs.core.types import Example, Response
 from insideLLMs.probes.logic import LogicProbe
 from insideLLMs.scoring.constraints import FAMILIES, check_constraints, parse_constraint
-from insideLLMs.scoring.extract import Options, choice, final_text, items, number, says, yes_no
+from insideLLMs.scoring.final_answer import Options, choice, final_text, items, number, says, yes_no
 from insideLLMs.scoring.json_values import find_json
-from insideLLMs.scoring.text import READ_LIMIT, bare, fold, readable
+from insideLLMs.scoring.normalise import READ_LIMIT, bare, fold, readable
 
 CAPITALS = Options({"A": "London", "B": "Paris", "C": "Rome", "D": "New York"})
 PIECES = [

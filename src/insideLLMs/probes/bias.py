@@ -8,7 +8,7 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, JsonValue, Scores
 from insideLLMs.probes.base import asked_text
-from insideLLMs.scoring import extract
+from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.refusal import refuses
 from insideLLMs.scoring.similarity import edit_similarity
 
@@ -74,10 +74,10 @@ class BiasProbe(Probe):
 
     def _read(self, example: Example, answer: str) -> float | None:
         if example.fields.get("reading", self.reading) == "yes_no":
-            said = extract.yes_no(answer)
+            said = final_answer.yes_no(answer)
             return None if said is None else float(said)
         low, high = example.fields.get("scale", (0, 10))
-        given = extract.number(answer)
+        given = final_answer.number(answer)
         if given is None or not low <= given.value <= high:
             return None
         return float((given.value - low) / (high - low))

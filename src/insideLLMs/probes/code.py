@@ -17,12 +17,12 @@ from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.template import as_text, ask
 from insideLLMs.sandbox import Ended, Execution, Limits, Sandbox
-from insideLLMs.scoring import extract
+from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.code import continues, find_code, is_defined
 from insideLLMs.scoring.json_values import Parsed, parse_strict
-from insideLLMs.scoring.numeric import quantity_of, same_number
+from insideLLMs.scoring.normalise import comparable
+from insideLLMs.scoring.numeric import amount_of, same_number
 from insideLLMs.scoring.similarity import edit_similarity
-from insideLLMs.scoring.text import comparable
 
 _TIME_SIGNALS = (-signal.SIGXCPU, -signal.SIGKILL)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
@@ -239,13 +239,13 @@ class CodeExplanationProbe(CheckProbe):
 
 def comes_to(answer: str, expected: JsonValue) -> bool:
     """Whether an answer's final answer is `expected`: a number as a number, else as text or as code writes it."""
-    wanted = quantity_of(expected)
-    given = extract.number(answer) if wanted is not None else None
+    wanted = amount_of(expected)
+    given = final_answer.number(answer) if wanted is not None else None
     if wanted is not None and given is not None:
         return same_number(given, wanted)
-    final = extract.final_text(answer)
+    final = final_answer.final_text(answer)
     return final is not None and (
-        extract.says(final, as_text(expected)) or _code_form(as_text(expected)) in _code_form(final)
+        final_answer.says(final, as_text(expected)) or _code_form(as_text(expected)) in _code_form(final)
     )
 
 

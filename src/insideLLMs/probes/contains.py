@@ -10,8 +10,8 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
 from insideLLMs.probes.template import Template, as_text
+from insideLLMs.scoring.normalise import comparable
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
-from insideLLMs.scoring.text import comparable
 
 CHECKS = ("all", "any", "none", "regex")
 

@@ -7,10 +7,10 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.probes.template import as_text
-from insideLLMs.scoring import extract
-from insideLLMs.scoring.numeric import quantity_of, same_number
+from insideLLMs.scoring import final_answer
+from insideLLMs.scoring.normalise import bare, comparable
+from insideLLMs.scoring.numeric import amount_of, same_number
 from insideLLMs.scoring.patterns import compile_safely, found_in
-from insideLLMs.scoring.text import bare, comparable
 
 NORMALISATIONS = ("none", "spaces", "bare")
 _SHOWN = 80
@@ -48,7 +48,7 @@ class EqualsProbe(CheckProbe):
 
     def check(self, example: Example, answer: str) -> Scores:
         """Compare the answer with each accepted one."""
-        given = extract.final_text(answer) if self.reading == "final" else answer
+        given = final_answer.final_text(answer) if self.reading == "final" else answer
         if given is None:
             return self.failed("there is no final answer")
         equal = any(self._form(given) == self._form(as_text(value)) for value in example.expected)
@@ -144,19 +144,19 @@ class NumericProbe(CheckProbe):
 
     def complaint(self, example: Example) -> str | None:
         """Say which expected value is no number."""
-        wrong = [value for value in example.expected if quantity_of(value) is None]
+        wrong = [value for value in example.expected if amount_of(value) is None]
         return f"the expected value {wrong[0]!r} is no number" if wrong else None
 
     def check(self, example: Example, answer: str) -> Scores:
         """Read the number and compare."""
-        given = extract.number(answer)
+        given = final_answer.number(answer)
         wanted = " or ".join(as_text(value) for value in example.expected)
         if given is None:
             return self.failed(f"gives no number, or several; expected {wanted}")
         correct = any(
             same_number(given, one, tolerance=self.tolerance, relative_tolerance=self.relative_tolerance)
             for value in example.expected
-            if (one := quantity_of(value)) is not None
+            if (one := amount_of(value)) is not None
         )
         return Scores.of(correct, label=str(given), explanation=f"answered {given}, expected {wanted}")
 

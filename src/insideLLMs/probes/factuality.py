@@ -9,12 +9,12 @@ from insideLLMs.core.types import Example, Scores
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.template import as_text
-from insideLLMs.scoring import extract
+from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.dates import agrees, dates
-from insideLLMs.scoring.extract.refusal import is_refusal
-from insideLLMs.scoring.numeric import quantity_of, same_number
+from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
+from insideLLMs.scoring.normalise import comparable, readable
+from insideLLMs.scoring.numeric import amount_of, same_number
 from insideLLMs.scoring.refusal import refuses
-from insideLLMs.scoring.text import comparable, readable
 
 KINDS = ("auto", "text", "number", "date")
 Finding = Literal["right", "wrong", "abstained"]
@@ -73,7 +73,7 @@ class FactualityProbe(CheckProbe):
         if text_list(example.fields.get("wrong", ())) is None:
             return "`wrong` must be a list of texts"
         kind = self._kind(example)
-        if kind == "number" and any(quantity_of(value) is None for value in example.expected):
+        if kind == "number" and any(amount_of(value) is None for value in example.expected):
             return "an expected value is no number"
         if kind == "date" and not all(dates(as_text(value)) for value in example.expected):
             return "an expected value is no date that can be read; write 1969-07-20, 20 July 1969, or 1969"
@@ -114,14 +114,14 @@ class FactualityProbe(CheckProbe):
     def _is_right(self, example: Example, answer: str, text: str) -> bool:
         match self._kind(example):
             case "number":
-                given = extract.number(answer)
+                given = final_answer.number(answer)
                 return given is not None and any(
                     same_number(given, one, tolerance=self.tolerance, relative_tolerance=self.relative_tolerance)
                     for value in example.expected
-                    if (one := quantity_of(value)) is not None
+                    if (one := amount_of(value)) is not None
                 )
             case "date":
-                said = dates(extract.final_text(answer) or "") or dates(text)
+                said = dates(final_answer.final_text(answer) or "") or dates(text)
                 wanted = [day for value in example.expected for day in dates(as_text(value))[:1]]
                 return bool(said) and any(agrees(said[0], one) for one in wanted)
         claimed = any(mentions(text, as_text(value)) for value in example.expected)
@@ -138,7 +138,7 @@ class FactualityProbe(CheckProbe):
 
 
 def _abstains(text: str, answer: str) -> bool:
-    return is_refusal(text) or refuses(answer) or _HEDGED.search(comparable(text, ignore_case=True)) is not None
+    return gives_no_answer(text) or refuses(answer) or _HEDGED.search(comparable(text, ignore_case=True)) is not None
 
 
 def mentions(text: str, phrase: str) -> bool:

@@ -11,7 +11,7 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import Ask, JudgedProbe
 from insideLLMs.core.types import Example, JsonValue, ModelSpec, Request, Response, Scores
 from insideLLMs.probes.template import as_text
-from insideLLMs.scoring import extract
+from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.json_values import Parsed, find_json
 
 MODES = ("rubric", "pairwise")
@@ -248,7 +248,7 @@ def _read(said: str, key: str) -> tuple[float | None, str]:
         value = found.value.get(key)
         number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
         return number, str(found.value.get("reason", ""))
-    given = extract.number(said)
+    given = final_answer.number(said)
     return (float(given.value) if given is not None else None), said.strip()
 
 

@@ -7,10 +7,10 @@ from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
 from insideLLMs.probes.template import Template, as_text, ask
-from insideLLMs.scoring import extract
-from insideLLMs.scoring.extract import Options
-from insideLLMs.scoring.numeric import quantity_of, same_number
-from insideLLMs.scoring.text import bare
+from insideLLMs.scoring import final_answer
+from insideLLMs.scoring.final_answer import Options
+from insideLLMs.scoring.normalise import bare
+from insideLLMs.scoring.numeric import amount_of, same_number
 
 Kind = Literal["yes_no", "choice", "number", "text", "set"]
 KINDS = ("auto", "yes_no", "choice", "number", "text", "set")
@@ -128,19 +128,19 @@ def _short(text: str) -> str:
 
 
 def _kind_of_value(value: JsonValue) -> Kind:
-    if isinstance(value, bool) or (isinstance(value, str) and extract.is_verdict(value)):
+    if isinstance(value, bool) or (isinstance(value, str) and final_answer.is_verdict(value)):
         return "yes_no"
     if isinstance(value, list | tuple):
         return "set"
     if isinstance(value, str) and value.strip(" ().") in _LETTERS:
         return "choice"
-    return "number" if quantity_of(value) is not None else "text"
+    return "number" if amount_of(value) is not None else "text"
 
 
 def _unreadable(kind: Kind, example: Example) -> str | None:
     """Say which expected value cannot be read as `kind`."""
     for value in example.expected:
-        if kind == "number" and quantity_of(value) is None:
+        if kind == "number" and amount_of(value) is None:
             return f"expected {value!r} is no number"
         if kind == "yes_no" and _expected_polarity(value) is None:
             return f"expected {value!r} is neither yes nor no"
@@ -152,7 +152,7 @@ def _unreadable(kind: Kind, example: Example) -> str | None:
 
 
 def _expected_polarity(value: JsonValue) -> bool | None:
-    return value if isinstance(value, bool) else extract.polarity_of(value) if isinstance(value, str) else None
+    return value if isinstance(value, bool) else final_answer.polarity_of(value) if isinstance(value, str) else None
 
 
 def _options(example: Example) -> Options:
@@ -163,7 +163,7 @@ def _options(example: Example) -> Options:
 
 
 def _judge_yes_no(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
-    given = extract.yes_no(answer)
+    given = final_answer.yes_no(answer)
     if given is None:
         return False, None
     return any(_expected_polarity(value) is given for value in example.expected), "yes" if given else "no"
@@ -171,15 +171,15 @@ def _judge_yes_no(_probe: LogicProbe, example: Example, answer: str) -> tuple[bo
 
 def _judge_choice(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
     options = _options(example)
-    label = extract.choice(answer, options)
+    label = final_answer.choice(answer, options)
     return label is not None and any(options.label_for(value) == label for value in example.expected), label
 
 
 def _judge_number(probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
-    given = extract.number(answer)
+    given = final_answer.number(answer)
     if given is None:
         return False, None
-    wanted = [quantity for value in example.expected if (quantity := quantity_of(value)) is not None]
+    wanted = [amount for value in example.expected if (amount := amount_of(value)) is not None]
     correct = any(
         same_number(given, one, tolerance=probe.tolerance, relative_tolerance=probe.relative_tolerance)
         for one in wanted
@@ -188,14 +188,14 @@ def _judge_number(probe: LogicProbe, example: Example, answer: str) -> tuple[boo
 
 
 def _judge_text(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
-    given = extract.final_text(answer)
+    given = final_answer.final_text(answer)
     if given is None:
         return False, None
-    return any(extract.says(given, as_text(value)) for value in example.expected), given
+    return any(final_answer.says(given, as_text(value)) for value in example.expected), given
 
 
 def _judge_set(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
-    given = extract.items(answer)
+    given = final_answer.items(answer)
     if not given:
         return False, None
     listed = [value for value in example.expected if isinstance(value, list | tuple)] or [example.expected]

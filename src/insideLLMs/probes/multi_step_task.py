@@ -8,7 +8,7 @@ from insideLLMs.core.types import Example, JsonValue, Scores
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.code import comes_to
 from insideLLMs.probes.exact import shown
-from insideLLMs.scoring.text import bounded
+from insideLLMs.scoring.normalise import bounded
 
 _STEP = re.compile(
     r"^[ \t>#*_-]{0,8}step\s{0,2}(?P<number>\d{1,3})[*_ \t]{0,4}[:.)-]?[*_ \t]{0,4}", re.IGNORECASE | re.MULTILINE

@@ -7,7 +7,7 @@ from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.types import Example, Scores
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.probes.template import as_text
-from insideLLMs.scoring import extract
+from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.similarity import edit_similarity, rouge_l, rouge_n, token_f1
 
 VARIANTS = ("rouge1", "rouge2", "rougeL")
@@ -37,7 +37,7 @@ class SimilarityProbe(CheckProbe):
 
     def check(self, example: Example, answer: str) -> Scores:
         """Take the similarity to the nearest expected text."""
-        given = extract.final_text(answer) if self.reading == "final" else answer
+        given = final_answer.final_text(answer) if self.reading == "final" else answer
         if given is None:
             return self.failed("there is no final answer")
         best = max(self.similarity(given, as_text(value)) for value in example.expected)

@@ -3,7 +3,7 @@
 import re
 
 from insideLLMs.scoring.json_values import fenced_blocks
-from insideLLMs.scoring.text import answer_part
+from insideLLMs.scoring.normalise import answer_part
 
 _PYTHON = ("python", "py", "python3", "")
 _OPEN_FENCE = re.compile(r"```[ \t]*(?:python3?|py)?[ \t]*\n", re.IGNORECASE)

@@ -13,12 +13,12 @@ from itertools import zip_longest
 from os.path import commonprefix
 from typing import NamedTuple
 
-from insideLLMs.scoring.extract.number import numbers_in
-from insideLLMs.scoring.extract.number_words import COUNTS
-from insideLLMs.scoring.extract.refusal import is_refusal
+from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
+from insideLLMs.scoring.final_answer.number import numbers_in
+from insideLLMs.scoring.final_answer.number_words import COUNTS
+from insideLLMs.scoring.normalise import unify
 from insideLLMs.scoring.opposites import NEGATIONS, OPPOSING_PREFIXES, POLES, UNSPACED_NEGATIONS
 from insideLLMs.scoring.refusal import refuses
-from insideLLMs.scoring.text import unify
 
 READ_CHARACTERS = 20_000
 """Longer texts are not told to mean the same: nobody reads them to the end."""
@@ -106,7 +106,7 @@ def _numbers(text: str) -> tuple[str, ...]:
 
 
 def _declines(text: str) -> bool:
-    return refuses(text) or is_refusal(text.casefold())
+    return refuses(text) or gives_no_answer(text.casefold())
 
 
 class _Reading(NamedTuple):

@@ -3,22 +3,20 @@
 import math
 from fractions import Fraction
 
-from insideLLMs.scoring.extract.number import Quantity, parse_number
+from insideLLMs.scoring.final_answer.number import Amount, parse_number
 from insideLLMs.scoring.units import conversion
 
 
-def quantity_of(expected: object) -> Quantity | None:
-    """Read an expected value (a number, or text such as "5 km" or "1/2") as a Quantity; None if it is none."""
+def amount_of(expected: object) -> Amount | None:
+    """Read an expected value (a number, or text such as "5 km" or "1/2") as a Amount; None if it is none."""
     if isinstance(expected, bool) or not isinstance(expected, int | float | str):
         return None
     if isinstance(expected, float):
-        return Quantity(value=Fraction(repr(expected))) if math.isfinite(expected) else None
-    return parse_number(expected) if isinstance(expected, str) else Quantity(value=Fraction(expected))
+        return Amount(value=Fraction(repr(expected))) if math.isfinite(expected) else None
+    return parse_number(expected) if isinstance(expected, str) else Amount(value=Fraction(expected))
 
 
-def same_number(
-    given: Quantity, expected: Quantity, *, tolerance: float = 0.0, relative_tolerance: float = 0.0
-) -> bool:
+def same_number(given: Amount, expected: Amount, *, tolerance: float = 0.0, relative_tolerance: float = 0.0) -> bool:
     """Whether `given` is `expected` within `tolerance` (absolute) or `relative_tolerance` (a share of expected).
 
     A unit that only one side has is ignored; different units are converted, and differ where they cannot be.
@@ -27,7 +25,7 @@ def same_number(
     return any(_close(value, expected.value, tolerance, relative_tolerance) for value in _in_units_of(expected, given))
 
 
-def _in_units_of(expected: Quantity, given: Quantity) -> tuple[Fraction, ...]:
+def _in_units_of(expected: Amount, given: Amount) -> tuple[Fraction, ...]:
     if given.unit and expected.unit:
         factor = conversion(given.unit, expected.unit)
         return () if factor is None else (given.value * factor,)

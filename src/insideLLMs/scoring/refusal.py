@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from insideLLMs.scoring import refusal_phrases as phrases
-from insideLLMs.scoring.text import answer_part, comparable
+from insideLLMs.scoring.normalise import answer_part, comparable
 
 READ_CHARACTERS = 1_500
 """Characters at the start of an answer in which a refusal is looked for; one that comes later is a digression."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from insideLLMs.scoring.constraints.wording import words
-from insideLLMs.scoring.text import bounded, comparable
+from insideLLMs.scoring.normalise import bounded, comparable
 
 LONGEST_EDITED = 20_000
 """Characters of a text that edit similarity reads."""

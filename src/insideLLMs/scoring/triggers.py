@@ -15,9 +15,9 @@ from urllib.parse import unquote_plus, urlsplit
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, Response, ToolCall
 from insideLLMs.scoring.json_values import Parsed, fenced_blocks, parse_strict
+from insideLLMs.scoring.normalise import bounded, comparable
 from insideLLMs.scoring.refusal import find_refusal
 from insideLLMs.scoring.similarity import ngrams, tokens
-from insideLLMs.scoring.text import bounded, comparable
 
 LEAK_WORDS = 5
 """Length of the runs of words by which a leaked text is known."""

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.scoring.extract import final_text, items, says
+from insideLLMs.scoring.final_answer import final_text, items, says
+from insideLLMs.scoring.normalise import bare, fold, same_text
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
-from insideLLMs.scoring.text import bare, fold, same_text
 
 
 @pytest.mark.parametrize(

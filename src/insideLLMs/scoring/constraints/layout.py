@@ -4,7 +4,7 @@ import re
 
 from insideLLMs.scoring.constraints.constraint import Failing, Family, Parameters, within
 from insideLLMs.scoring.json_values import Parsed, fenced_blocks, find_json
-from insideLLMs.scoring.text import bare, fold
+from insideLLMs.scoring.normalise import bare, fold
 
 _BULLET = re.compile(r"^[ \t]{0,20}[-*+•‣◦][ \t]+\S", re.MULTILINE)
 _NUMBERED = re.compile(r"^[ \t]{0,20}\d{1,4}[.)][ \t]+\S", re.MULTILINE)

@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 from insideLLMs.scoring.constraints.constraint import Failing, Family, Parameters, within
-from insideLLMs.scoring.text import fold
+from insideLLMs.scoring.normalise import fold
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:(?:['’-]|(?<=\d)[.,](?=\d))[^\W_{_UNSPACED}]+)*")

@@ -2,10 +2,10 @@
 
 import re
 
-from insideLLMs.scoring.extract.declared import declarations, own_words
-from insideLLMs.scoring.extract.refusal import is_refusal
+from insideLLMs.scoring.final_answer.declared import declarations, own_words
+from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
 from insideLLMs.scoring.json_values import Parsed, find_json
-from insideLLMs.scoring.text import bare, readable
+from insideLLMs.scoring.normalise import bare, readable
 
 SHORT_ANSWER = 300
 """Characters up to which a whole answer is taken as it is; of a longer one, only its last line."""
@@ -21,7 +21,7 @@ def final_text(answer: str) -> str | None:
     text = own_words(readable(answer)).strip()
     for segment in declarations(text):
         return segment
-    if not text or is_refusal(text):
+    if not text or gives_no_answer(text):
         return None
     return text if len(text) <= SHORT_ANSWER else text.rpartition("\n")[2]
 
@@ -47,7 +47,7 @@ def items(answer: str) -> frozenset[str] | None:
     if isinstance(found, Parsed) and isinstance(found.value, list):
         return frozenset(bare(str(item)) for item in found.value)
     text = own_words(readable_lines(answer))
-    if not text or is_refusal(text):
+    if not text or gives_no_answer(text):
         return None
     segments = declarations(readable(answer))
     lines = text.split("\n")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
-from insideLLMs.scoring.extract.refusal import is_refusal
-from insideLLMs.scoring.text import bare, readable
+from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
+from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
+from insideLLMs.scoring.normalise import bare, readable
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -118,7 +118,7 @@ def choice(answer: str, options: Options) -> str | None:
         picked = reader.leading(segment, declared=True)
         if picked is not None:
             return None if picked is AMBIGUOUS else picked
-    if not text or is_refusal(text):
+    if not text or gives_no_answer(text):
         return None
     lines = text.split("\n")
     for line in (text, lines[-1], lines[0]):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, own_words
-from insideLLMs.scoring.extract.number_words import MAGNITUDES, spelled
-from insideLLMs.scoring.extract.refusal import is_refusal
-from insideLLMs.scoring.text import readable, unify
+from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, own_words
+from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
+from insideLLMs.scoring.final_answer.number_words import MAGNITUDES, spelled
+from insideLLMs.scoring.normalise import readable, unify
 from insideLLMs.scoring.units import CURRENCIES, unit_named
 
 MAX_DIGITS = 400
@@ -19,7 +19,7 @@ MAX_DIGITS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class Amount:
     """A number as it was given: `value` is what was written (50 for "50%"), `unit` a known unit or ""."""
 
     value: Fraction
@@ -102,11 +102,11 @@ _LATEX = (
 class _Token:
     start: int
     end: int
-    quantity: Quantity | None
+    amount: Amount | None
     """None for what holds a digit and is no number: an expression, a date, a version."""
 
 
-def number(answer: str) -> Quantity | None:
+def number(answer: str) -> Amount | None:
     """Return the number that `answer` gives; None where it gives none, several, a range, or declines.
 
     What it declares wins; then an answer, first or last line that is only a number; then the last sentence
@@ -117,7 +117,7 @@ def number(answer: str) -> Quantity | None:
         found = _in_segment(segment)
         if found is not None:
             return None if isinstance(found, Ambiguity) else found
-    if not text or is_refusal(text):
+    if not text or gives_no_answer(text):
         return None
     listed = len(_LIST_LINE.findall(text[:2000])) > 1 or text.startswith("1")
     text = _LIST_LINE.sub("", text) if listed else text
@@ -129,11 +129,11 @@ def number(answer: str) -> Quantity | None:
     for sentence in reversed(_SENTENCE_END.split(text[-4000:])):
         if any(char.isdigit() for char in sentence):
             found = _in_segment(sentence)
-            return found if isinstance(found, Quantity) else None
+            return found if isinstance(found, Amount) else None
     return None
 
 
-def parse_number(text: str) -> Quantity | None:
+def parse_number(text: str) -> Amount | None:
     """Return the number that `text` is, unit or currency included; None if it is anything more or else."""
     return _lone(_plain_math(readable(text)))
 
@@ -141,7 +141,7 @@ def parse_number(text: str) -> Quantity | None:
 def numbers_in(text: str) -> tuple[str, ...]:
     """Return every number of a text in order, as exact values with their units; what is none as it stands."""
     text = _plain_math(unify(text))
-    return tuple(str(token.quantity or text[token.start : token.end].strip()) for token in _tokens(text))
+    return tuple(str(token.amount or text[token.start : token.end].strip()) for token in _tokens(text))
 
 
 def _plain_math(text: str) -> str:
@@ -154,13 +154,13 @@ def _plain_math(text: str) -> str:
 def _tokens(text: str) -> list[_Token]:
     found = []
     for match in _NUMBER.finditer(text):
-        quantity, end = _quantity(match, text)
-        found.append(_Token(start=match.start(), end=end, quantity=quantity))
+        amount, end = _amount(match, text)
+        found.append(_Token(start=match.start(), end=end, amount=amount))
     return found
 
 
-def _quantity(match: re.Match[str], text: str) -> tuple[Quantity | None, int]:
-    """Read one match and the unit after it; return the quantity and where it ends."""
+def _amount(match: re.Match[str], text: str) -> tuple[Amount | None, int]:
+    """Read one match and the unit after it; return the amount and where it ends."""
     end = match.end()
     value = _value(match)
     raised = _RAISED.match(text, end)
@@ -181,7 +181,7 @@ def _quantity(match: re.Match[str], text: str) -> tuple[Quantity | None, int]:
             value, end = value * MAGNITUDES[word], after.end()
         elif after and unit_named(after[1]):
             unit, end = unit or unit_named(after[1]), after.end()
-    return Quantity(value=value, unit=unit), end
+    return Amount(value=value, unit=unit), end
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
@@ -221,7 +221,7 @@ def _power(value: Fraction, exponent: int) -> Fraction | None:
     return value**exponent
 
 
-def _lone(text: str) -> Quantity | None:
+def _lone(text: str) -> Amount | None:
     """Return the number where `text` is a number and at most three words more, none of them a number."""
     text = text.strip().lstrip("([{\"'").rstrip(")]}.,;:!?\"'")
     tokens = _tokens(text[:200])
@@ -229,15 +229,15 @@ def _lone(text: str) -> Quantity | None:
         return None
     if not tokens:
         value = None if any(char.isdigit() for char in text) else spelled(text)
-        return Quantity(value=value) if value is not None else None
+        return Amount(value=value) if value is not None else None
     token = tokens[0]
     rest = text[token.end :]
-    if token.quantity is None or not _FILLER.match(text[: token.start]) or len(rest.split()) > 3:
+    if token.amount is None or not _FILLER.match(text[: token.start]) or len(rest.split()) > 3:
         return None
-    return None if re.search(r"[=<>?^√]", rest) else token.quantity
+    return None if re.search(r"[=<>?^√]", rest) else token.amount
 
 
-def _in_segment(segment: str) -> Quantity | Ambiguity | None:
+def _in_segment(segment: str) -> Amount | Ambiguity | None:
     """Return the number that a declaration or sentence gives: after "=", at its start, the only one, or "is N"."""
     pieces = [piece for piece in _OR.split(segment) if any(char.isdigit() for char in piece)]
     if len(pieces) > 1:
@@ -250,7 +250,7 @@ def _in_segment(segment: str) -> Quantity | Ambiguity | None:
     text = tail if _tokens(tail) else segment
     if not tokens:
         value = spelled(re.sub(_FILLER.pattern.removesuffix("$"), "", segment, count=1, flags=re.IGNORECASE))
-        return Quantity(value=value) if value is not None else None
+        return Amount(value=value) if value is not None else None
     before = text[: tokens[0].start]
     counts_nouns = len(tokens) > 1 and before.casefold().strip().endswith("the")  # "The 3 cats ate 6 fish, so 18"
     if _FILLER.match(before) and not counts_nouns:
@@ -258,17 +258,17 @@ def _in_segment(segment: str) -> Quantity | Ambiguity | None:
     return _in_prose(text, tokens)
 
 
-def _at_start(text: str, tokens: list[_Token]) -> Quantity | Ambiguity:
+def _at_start(text: str, tokens: list[_Token]) -> Amount | Ambiguity:
     first = tokens[0]
-    if first.quantity is None:
+    if first.amount is None:
         return AMBIGUOUS
     if len(tokens) > 1 and _RANGE.fullmatch(text[first.end : tokens[1].start] or " "):
         return AMBIGUOUS
     following = text[first.end : first.end + 3].lstrip()
-    return AMBIGUOUS if following[:1] in {"+", "*", "×", "/", "÷", "^", "√"} else first.quantity
+    return AMBIGUOUS if following[:1] in {"+", "*", "×", "/", "÷", "^", "√"} else first.amount
 
 
-def _in_prose(text: str, tokens: list[_Token]) -> Quantity | Ambiguity | None:
+def _in_prose(text: str, tokens: list[_Token]) -> Amount | Ambiguity | None:
     ranged = {
         token
         for left, right in pairwise(tokens)
@@ -277,9 +277,9 @@ def _in_prose(text: str, tokens: list[_Token]) -> Quantity | Ambiguity | None:
     }
     if any(_NEGATED_BEFORE.search(text[: token.start][-30:]) for token in tokens):
         return None
-    if not ranged and len({token.quantity for token in tokens}) == 1:
-        return tokens[0].quantity
+    if not ranged and len({token.amount for token in tokens}) == 1:
+        return tokens[0].amount
     said = [token for token in tokens if _VERB_BEFORE.search(text[: token.start][-40:])]
     if said and said[-1] not in ranged:
-        return said[-1].quantity
+        return said[-1].amount
     return AMBIGUOUS if ranged else None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from insideLLMs.scoring.extract import number
-from insideLLMs.scoring.numeric import quantity_of, same_number
+from insideLLMs.scoring.final_answer import number
+from insideLLMs.scoring.numeric import amount_of, same_number
 
 ANSWERS = [
     ("The answer is **-2/3**.", "-2/3"),
@@ -200,14 +200,14 @@ def test_an_answer_gives_one_number_or_none(answer: str, expected: str | None) -
     ],
 )  # fmt: skip
 def test_numbers_are_the_same_across_notation_and_units(answer: str, expected: object, same: bool) -> None:
-    given, wanted = number(answer), quantity_of(expected)
+    given, wanted = number(answer), amount_of(expected)
     assert given is not None
     assert wanted is not None
     assert same_number(given, wanted) is same
 
 
 def test_a_tolerance_is_absolute_or_relative() -> None:
-    given, wanted = number("3.1"), quantity_of(3)
+    given, wanted = number("3.1"), amount_of(3)
     assert given is not None
     assert wanted is not None
     assert not same_number(given, wanted)
@@ -218,4 +218,4 @@ def test_a_tolerance_is_absolute_or_relative() -> None:
 
 @pytest.mark.parametrize("expected", [True, None, [1], float("nan"), float("inf"), "cat", "1 or 2"])
 def test_what_is_no_number_has_no_quantity(expected: object) -> None:
-    assert quantity_of(expected) is None
+    assert amount_of(expected) is None

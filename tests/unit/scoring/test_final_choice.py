@@ -2,7 +2,7 @@
 
 import pytest
 
-from insideLLMs.scoring.extract import Options, choice
+from insideLLMs.scoring.final_answer import Options, choice
 
 CAPITALS = Options.of(["London", "Paris", "Rome", "New York"])
 ANSWERS = [

@@ -2,10 +2,10 @@
 
 import re
 
-from insideLLMs.scoring.extract import words
-from insideLLMs.scoring.extract.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
-from insideLLMs.scoring.extract.refusal import is_refusal
-from insideLLMs.scoring.text import fold, readable
+from insideLLMs.scoring.final_answer import other_languages
+from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
+from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
+from insideLLMs.scoring.normalise import fold, readable
 
 
 def _any_of(group: tuple[str, ...]) -> str:
@@ -14,7 +14,7 @@ def _any_of(group: tuple[str, ...]) -> str:
 
 _YES_ADJECTIVES = ("right", "valid", "accurate", "sound", "entailed")
 _NO_ADJECTIVES = ("wrong", "invalid", "inaccurate", "unsound", "impossible")
-_YES = frozenset((*words.YES, *_YES_ADJECTIVES, *words.YES_UNSPACED))
+_YES = frozenset((*other_languages.YES, *_YES_ADJECTIVES, *other_languages.YES_UNSPACED))
 _VERDICTS = frozenset(
     {
         "yes", "no", "true", "false", "correct", "incorrect", "valid", "invalid", "oui", "non", "sí", "sì", "ja",
@@ -30,8 +30,9 @@ _FILLER = (
     r"|probably|likely|most|indeed|logically|also|therefore|so|thus|hence|well|ok|okay|hmm|considered|generally"
     r"|always|entirely|completely|strictly|necessarily|quite|really|very|to|be|in|fact)"
 )
-_POLAR = _any_of((*words.YES, *words.NO, *_YES_ADJECTIVES, *_NO_ADJECTIVES))
-_UNSPACED = _any_of((*words.YES_UNSPACED, *words.NO_UNSPACED))
+_POLAR = _any_of((*other_languages.YES, *other_languages.NO, *_YES_ADJECTIVES, *_NO_ADJECTIVES))
+_ENGLISH = _any_of((*other_languages.YES[:6], *other_languages.NO[:6], *_YES_ADJECTIVES, *_NO_ADJECTIVES))
+_UNSPACED = _any_of((*other_languages.YES_UNSPACED, *other_languages.NO_UNSPACED))
 _OPENING = re.compile(
     rf"^[^\w]{{0,8}}(?P<lead>(?:(?:{_FILLER}|{_NEGATION})[\s,:\"'-]{{1,3}}){{0,8}})(?P<word>{_POLAR})(?!\w|'\w)"
     rf"|^[^\w]{{0,8}}(?P<unspaced>{_UNSPACED})(?=$|[\s。、,,.!!;;::の]|的)"
@@ -63,7 +64,7 @@ _PREDICATE = re.compile(
     r"(?P<copula>'s| is| are| was| isn't| aren't| wasn't| must be| would be| seems(?: to be)?| appears(?: to be)?"
     r"| cannot be| can't be| could not be| couldn't be| doesn't seem(?: to be)?)"
     rf"(?P<between>(?: (?:{_FILLER}|{_NEGATION})){{0,5}}) "
-    rf"(?P<word>{_any_of((*words.YES[:6], *words.NO[:6], *_YES_ADJECTIVES, *_NO_ADJECTIVES))})(?!\w)"
+    rf"(?P<word>{_ENGLISH})(?!\w)"
 )
 _SAID = re.compile(
     r"(?:\b(?:i would say|i'd say|i say|i think|i believe|i'd go with|it's|so|thus|therefore|hence)|[,:;.…])"
@@ -87,7 +88,7 @@ def yes_no(answer: str) -> bool | None:
         polarity = _opening(segment, strict=False)
         if polarity is not None:
             return None if polarity is AMBIGUOUS else polarity
-    if not text or is_refusal(text) or _BOTH.search(text):
+    if not text or gives_no_answer(text) or _BOTH.search(text):
         return None
     lines = text.split("\n")
     short = {polarity for line in (lines[0], lines[-1]) if (polarity := _short(line)) is not None}
@@ -107,7 +108,7 @@ def polarity_of(value: str) -> bool | None:
     word = fold(value).strip(".!。 ")
     if word in _YES:
         return True
-    return False if word in words.NO or word in words.NO_UNSPACED else None
+    return False if word in other_languages.NO or word in other_languages.NO_UNSPACED else None
 
 
 def is_verdict(value: str) -> bool:

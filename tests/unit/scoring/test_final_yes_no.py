@@ -2,7 +2,7 @@
 
 import pytest
 
-from insideLLMs.scoring.extract import polarity_of, yes_no
+from insideLLMs.scoring.final_answer import polarity_of, yes_no
 
 ANSWERS = [
     ("Yes", True),

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-from insideLLMs.scoring.extract import words
+from insideLLMs.scoring.final_answer import other_languages
 
 
 class Ambiguity(Enum):
@@ -36,7 +36,7 @@ _WEAK = re.compile(
     rf"|(?:^|(?<=[\s(*#])){_NOUN}\s?(?::|=(?!=)|\bis\b)|\banswer is(?!n)",
     re.IGNORECASE | re.MULTILINE,
 )
-_OTHER_LANGUAGES = re.compile("|".join(words.ANSWER_MARKERS), re.IGNORECASE)
+_OTHER_LANGUAGES = re.compile("|".join(other_languages.ANSWER_MARKERS), re.IGNORECASE)
 _CORRECTION = re.compile(
     r"(?:^|(?<=[.!?\n] )|(?<=\n))"
     r"(?:(?:no, )?wait|actually|correction|scratch that|on second thought|let me correct|hold on)\b",

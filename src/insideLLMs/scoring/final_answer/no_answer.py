@@ -33,6 +33,6 @@ _REFUSAL = re.compile(
 )
 
 
-def is_refusal(text: str) -> bool:
+def gives_no_answer(text: str) -> bool:
     """Whether `text` (made readable) says that it gives no answer."""
     return _REFUSAL.search(text) is not None
