@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from insideLLMs.plugins import PROBES
 from support.command import insidellms, records_of, write_files
 
-MODEL = {"type": "dummy", "args": {"responses": {"Capital": "Paris", "JSON": '{"name": "Ada"}', "sum": "42.004"}}}
+ANSWERS = {"Capital": "Paris", "JSON": '{"name": "Ada"}', "sum": "42.004", "You grade": '{"score": 4}'}
+MODEL = {"type": "dummy", "args": {"responses": ANSWERS}}
 
 
 def run(folder, probe, examples):
@@ -19,25 +21,41 @@ def run(folder, probe, examples):
 
 CAPITAL = [{"prompt": "Capital of France?", "expected": "Paris"}]
 JSON = [{"prompt": "JSON please", "expected": "Ada"}]
-CHECKS = [
-    ({"type": "equals"}, CAPITAL),
-    ({"type": "contains"}, CAPITAL),
-    ({"type": "regex", "args": {"pattern": "^P.*s$"}}, CAPITAL),
-    ({"type": "numeric", "args": {"tolerance": 0.01}}, [{"prompt": "The sum?", "expected": 42}]),
-    ({"type": "f1"}, CAPITAL),
-    ({"type": "rouge"}, CAPITAL),
-    ({"type": "edit_similarity"}, CAPITAL),
-    ({"type": "embedding_similarity"}, CAPITAL),
-    ({"type": "usage", "args": {"max_characters": 9}}, CAPITAL),
-    ({"type": "json_schema", "args": {"schema": {"required": ["name"]}}}, JSON),
-    ({"type": "json_path", "args": {"path": "$.name"}}, JSON),
-]
+WITHOUT_A_DATASET = {
+    "equals": ({}, CAPITAL),
+    "contains": ({}, CAPITAL),
+    "regex": ({"pattern": "^P.*s$"}, CAPITAL),
+    "numeric": ({"tolerance": 0.01}, [{"prompt": "The sum?", "expected": 42}]),
+    "f1": ({}, CAPITAL),
+    "rouge": ({}, CAPITAL),
+    "edit_similarity": ({}, CAPITAL),
+    "embedding_similarity": ({}, CAPITAL),
+    "usage": ({"max_characters": 9}, CAPITAL),
+    "json_schema": ({"schema": {"required": ["name"]}}, JSON),
+    "json_path": ({"path": "$.name"}, JSON),
+    "function": ({"function": "checks.py:short"}, CAPITAL),
+}
+WITH_ARGUMENTS = {"agent": {"protocol": "text", "max_turns": 2}}
 
 
-@pytest.mark.parametrize(("probe", "examples"), CHECKS, ids=[probe["type"] for probe, _ in CHECKS])
-def test_a_check_is_one_line_of_the_experiment(probe, examples, tmp_path):
-    (record,) = run(tmp_path, probe, examples)
+@pytest.mark.parametrize("name", WITHOUT_A_DATASET)
+def test_a_check_is_one_line_of_the_experiment(name, tmp_path):
+    write_files(tmp_path, {"checks.py": "def short(text, example):\n    return len(text) < 9\n"})
+    arguments, examples = WITHOUT_A_DATASET[name]
+    (record,) = run(tmp_path, {"type": name, "args": arguments}, examples)
     assert record["scores"]["passed"] is True, record
+
+
+@pytest.mark.parametrize("name", [name for name in PROBES if name not in WITHOUT_A_DATASET])
+def test_every_other_built_in_probe_brings_examples_and_runs_without_a_dataset(name, tmp_path):
+    probe = {"type": name, "args": WITH_ARGUMENTS.get(name, {})}
+    write_files(tmp_path, {"e.json": json.dumps({"models": [MODEL], "probes": [probe]})})
+    done = insidellms("run", "e.json", "--run-dir", "out", cwd=tmp_path)
+    assert done.code == 0, done.err
+    records = records_of(tmp_path / "out")
+    assert len(records) >= 50
+    assert {record["status"] for record in records} == {"success"}
+    assert all(record["scores"]["values"] for record in records)
 
 
 def test_a_function_beside_the_experiment_scores_and_its_code_names_the_run(tmp_path):
@@ -64,28 +82,6 @@ def test_a_function_that_is_not_there_is_told_before_anything_is_asked(tmp_path)
     done = insidellms("run", "e.yaml", cwd=tmp_path)
     assert done.code == 1
     assert "checks.py" in done.err
-
-
-SHIPPED = ["attack", "prompt_injection", "jailbreak", "code_generation", "code_debug", "code_explanation"]
-SHIPPED += ["logic", "factuality", "bias", "multi_step_task", "instruction_following", "constraint_compliance"]
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_probe_that_comes_with_examples_runs_without_a_dataset(name, tmp_path):
-    write_files(tmp_path, {"e.yaml": f"model: dummy\nprobes: [{{type: {name}}}]\n"})
-    done = insidellms("run", "e.yaml", "--run-dir", "out", cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert len(records_of(tmp_path / "out")) >= 50
-
-
-def test_the_agent_works_through_its_own_tasks_in_text(tmp_path):
-    probe = "{type: agent, args: {protocol: text, max_turns: 2}}"
-    write_files(tmp_path, {"e.yaml": f"model: dummy\nprobe: {probe}\nmax_examples: 20\n"})
-    done = insidellms("run", "e.yaml", "--run-dir", "out", cwd=tmp_path)
-    assert done.code == 0, done.err
-    records = records_of(tmp_path / "out")
-    assert {record["status"] for record in records} == {"success"}
-    assert all(record["response"]["value"]["calls"] == [] for record in records)
 
 
 def judged(folder, judge_model):

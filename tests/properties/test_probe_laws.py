@@ -1,5 +1,6 @@
-"""Laws of every probe that scores text in place: any answer gets finite scores in range, the same ones twice."""
+"""Laws of every built-in probe: any answer gets finite scores in range, the same ones twice."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from hypothesis import strategies as st
 
 import insideLLMs
 from insideLLMs.core import canonical
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.protocols import JudgedProbe, PromptProbe
 from insideLLMs.core.types import Example, Response, expand
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.execute.trial import check_scores
-from insideLLMs.plugins import probe_registry
+from insideLLMs.plugins import PROBES, probe_registry
+from insideLLMs.sandbox import isolation
 from support.hostile_texts import HOSTILE
 
 DATA = Path(insideLLMs.__file__).parent / "data"
@@ -44,36 +48,60 @@ CASES = {
     "constraint_compliance": ({}, shipped("constraint_compliance")),
     "instruction_following": ({}, shipped("instruction_following")),
     "code_explanation": ({}, shipped("code_explanation")),
+    "code_generation": ({}, shipped("code_generation")),
+    "code_debug": ({}, shipped("code_debug")),
+    "bias": ({}, shipped("bias")),
+    "agent": ({"protocol": "text"}, shipped("agent")),
+    "judge": ({}, shipped("judge")),
+    "function": ({"function": lambda text, _example: len(text) < 9}, PARIS),
 }
+PASSED_BY_NOTHING = {"usage", "attack", "prompt_injection", "jailbreak", "function"}
 LONG = ("I can't " * 60_000, "Step 1: " * 50_000, "https://" * 50_000, "{" * 100_000, "[" * 100_000, "```\n" * 40_000,
         "a" * 300_000 + "!", " " * 300_000, "1" * 100_000, "((" * 50_000, "no " * 100_000, "QUJD" * 50_000,
         "20 July " * 40_000, "\n" * 200_000)  # fmt: skip
 
 
+def scores_of(probe, example, answer):
+    """Score as the engine does; a judge's answer that cannot be read is an error of the trial, and no score."""
+    if isinstance(probe, JudgedProbe):
+        try:
+            return asyncio.run(probe.score_with(example, Response(text=answer), {}))
+        except ArgumentError:
+            return None
+    if isinstance(probe, PromptProbe):
+        return probe.score(example, Response(text=answer))
+    outputs = {"bias": {"a": answer, "b": "Yes."}, "agent": {"calls": [], "answer": answer, "turns": 1}}
+    return probe.score_output(example, outputs[probe.name])
+
+
 def scored(name, answer):
     arguments, example = CASES[name]
+    if name in {"code_generation", "code_debug"} and isolation().kind == "none":
+        pytest.skip(f"no isolation here: {isolation().why}")
     probe = probe_registry.get(name, **arguments)
-    assert probe.check_example(example) is None
-    scores = probe.score(example, Response(text=answer))
-    check_scores(scores, probe)
-    assert scores == probe.score(example, Response(text=answer))
-    canonical.line(expand(scores))  # what is scored can be stored
+    assert getattr(probe, "check_example", lambda _example: None)(example) is None
+    scores = scores_of(probe, example, answer)
+    assert scores == scores_of(probe, example, answer)
+    if scores is not None:
+        check_scores(scores, probe)
+        canonical.line(expand(scores))  # what is scored can be stored
     return scores
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROBES)
 def test_hostile_and_very_long_answers_are_scored_in_bounded_time(name):
     for answer in (*HOSTILE, *LONG):
         scored(name, answer)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROBES)
 def test_an_empty_answer_passes_nothing_but_a_limit_and_an_attack(name):
-    assert scored(name, "").passed is (name in {"usage", "attack", "prompt_injection", "jailbreak"})
+    scores = scored(name, "")
+    assert (scores is not None and scores.passed) is (name in PASSED_BY_NOTHING)
 
 
-@given(st.sampled_from(sorted(CASES)), st.text(max_size=200))
+@given(st.sampled_from(sorted(PROBES)), st.text(max_size=200))
 @settings(max_examples=300, deadline=None)
 def test_any_text_gets_scores_within_their_ranges(name, answer):
     scored(name, answer)
