@@ -66,12 +66,10 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     """Return the CPU seconds of one stage, in this process."""
     from insideLLMs.api.prepare import prepare
     from insideLLMs.api.run import RunOptions, execute, run_prepared
-    from insideLLMs.api.seal import seal_run
     from insideLLMs.config import load_experiment
     from insideLLMs.execute.memory import MemorySink
     from insideLLMs.store.journal import Journal
 
-    assert seal_run
     if stage in STAGES[:2]:
         started = time.process_time()
         asyncio.run((bare if stage == STAGES[0] else transport)(port, trials, concurrency))
@@ -84,9 +82,9 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
 
         async def run() -> None:
             if stage == STAGES[4]:
-                await run_prepared(prepared, RunOptions(run_dir=folder / "run"), None)
+                await run_prepared(prepared, RunOptions(run_dir=folder / "run"))
             else:
-                await execute(prepared, MemorySink() if stage == STAGES[2] else journal, None)
+                await execute(prepared, MemorySink() if stage == STAGES[2] else journal, RunOptions())
             await prepared.aclose()
 
         started = time.process_time()

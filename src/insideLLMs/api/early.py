@@ -4,25 +4,20 @@ Four looks with group-sequential bounds keep the chance of a false alarm; a run 
 stopped too. What is not asked is recorded as skipped, so that `--resume` completes the run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from insideLLMs.api.answers import open_answers
-from insideLLMs.api.budget import count_spent, make_budget
 from insideLLMs.api.compare import compare_views
 from insideLLMs.api.prepare import Prepared
-from insideLLMs.api.run import Run, RunOptions, Supply, execute, free_run_dir
-from insideLLMs.api.seal import seal_run
+from insideLLMs.api.run import Ask
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
 from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Failure, GateSpec, JsonValue, Outcome, Request, Response, ResultStatus, Telemetry
-from insideLLMs.execute.progress import ProgressCallback
 from insideLLMs.plan import record_of
-from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal import Answer, Journal
 
 Decision = Literal["fail", "no_evidence", "go_on", "pass"]
@@ -38,20 +33,6 @@ class Look:
     p_worse: float
     delta: float | None
     decision: Decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
-    """An early-stopping run: its looks, and how many Trials were not asked."""
-
-    run: Run
-    looks: tuple[Look, ...]
-    skipped: int
-
-    @property
-    def failed(self) -> bool:
-        """Whether the last look found a drop."""
-        return self.looks[-1].decision == "fail"
 
 
 class _Part:
@@ -83,50 +64,37 @@ class _Part:
         self._journal.sync()
 
 
-async def run_early(
-    prepared: Prepared,
-    options: RunOptions,
-    progress: ProgressCallback | None,
-    *,
-    baselines: tuple[RunView, ...],
-    say: Callable[[Look], None],
-) -> Stopped:
-    """Execute batch by batch, looking in between, and seal. Raises InsideLLMsError; the run can be resumed."""
-    plan = prepared.plan
-    path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
-    directory = RunDirectory.open(
-        path, run_id=plan.run_id, total=plan.total, resume=options.resume, overwrite=options.overwrite,
-        salvage=options.salvage,
-    )  # fmt: skip
-    with directory:
-        part = _Part(directory.journal, _batches(prepared))
-        looks: list[Look] = []
-        try:
-            with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
-                supply = Supply(answers=answers, budget=count_spent(make_budget(prepared), directory.journal))
-                for place in range(len(LOOKS)):
-                    part.batch = place
-                    done = directory.journal.count_done()
-                    await execute(
-                        prepared,
-                        part,
-                        progress,
-                        resumed=done,
-                        handle_signals=options.handle_signals,
-                        supply=supply,
-                    )
-                    directory.journal.flush()
-                    looks.append(_look(prepared, directory.journal, baselines, place))
-                    say(looks[-1])
-                    if looks[-1].decision != "go_on":
-                        break
-        except InsideLLMsError as error:
-            error.run_dir = path
-            raise
-        skipped = _skip_the_rest(prepared, directory.journal)
-        manifest, summary = seal_run(prepared, directory, {"early_stop": _notes(looks, skipped)})
-    run = Run(path=path, manifest=manifest, summary=summary, warnings=tuple(directory.journal.warnings))
-    return Stopped(run=run, looks=tuple(looks), skipped=skipped)
+class EarlyStop:
+    """The rounds of a run that stops once its comparison with `baselines` is decided; `say` is given each look.
+
+    After the run, `looks` has what was seen, and `skipped` how many Trials were not asked.
+    """
+
+    def __init__(self, baselines: tuple[RunView, ...], say: Callable[[Look], None]) -> None:
+        self._baselines = baselines
+        self._say = say
+        self.looks: list[Look] = []
+        self.skipped = 0
+
+    async def rounds(self, prepared: Prepared, journal: Journal, ask: Ask) -> Mapping[str, JsonValue]:
+        """Ask batch by batch, looking in between; record as skipped what is not asked. Raises InsideLLMsError."""
+        part = _Part(journal, _batches(prepared))
+        for place in range(len(LOOKS)):
+            part.batch = place
+            await ask(part)
+            journal.flush()
+            self.looks.append(_look(prepared, journal, self._baselines, place))
+            self._say(self.looks[-1])
+            if self.looks[-1].decision != "go_on":
+                break
+        self.skipped = _skip_the_rest(prepared, journal)
+        looks = [{"share": seen.share, "p_worse": seen.p_worse, "decision": seen.decision} for seen in self.looks]
+        return {"early_stop": {"looks": looks, "skipped": self.skipped}}
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last look found a drop."""
+        return self.looks[-1].decision == "fail"
 
 
 def _batches(prepared: Prepared) -> bytearray:
@@ -200,8 +168,3 @@ def _skip_the_rest(prepared: Prepared, journal: Journal) -> int:
                     skipped += 1
     journal.flush()
     return skipped
-
-
-def _notes(looks: list[Look], skipped: int) -> JsonValue:
-    told = [{"share": seen.share, "p_worse": seen.p_worse, "decision": seen.decision} for seen in looks]
-    return {"looks": told, "skipped": skipped}

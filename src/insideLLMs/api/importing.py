@@ -1,21 +1,24 @@
 """A table of outcomes -> a sealed run directory, which every command takes as if it had been run here."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
-import insideLLMs
-from insideLLMs.compare.summary import Summary, summarise
-from insideLLMs.config import resolved_yaml
+from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.core.types import DatasetSpec, Experiment, ModelSpec, ProbeSpec, Telemetry, expand
+from insideLLMs.core.types import (
+    DatasetSpec,
+    ExecutionSpec,
+    Experiment,
+    JsonValue,
+    ModelSpec,
+    ProbeSpec,
+    Telemetry,
+)
 from insideLLMs.importers import table
-from insideLLMs.plan import FORMAT_VERSION
-from insideLLMs.report.viewer.run_page import write_run_page
-from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, FileWriter, RunDirectory, Sealing, read_lines
-from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec
+from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 _FLUSH_EVERY = 10_000
@@ -41,15 +44,19 @@ def import_table(
     """Read the table at `path` into a sealed run directory. Raises DatasetError naming the line of what is wrong."""
     spec = table.table_spec(path, format or _format_of(path))
     found = table.scan(spec, columns)
-    digests = {f"model:{name}": canonical.identity("imported-model/1", {"id": name}) for name in found.models}
-    digests |= {f"probe:{name}": canonical.identity("imported-probe/1", {"id": name}) for name in found.probes}
-    run_id = canonical.identity("imported-run/1", {"sha256": found.sha256, "columns": found.columns})
-    with RunDirectory.open(run_dir, run_id=run_id, total=found.rows, overwrite=overwrite) as directory:
+    facts = _facts(path, spec, found)
+    digests = {f"model:{model.id}": model.digest for model in facts.models}
+    digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
+    with (
+        RunDirectory.open(run_dir, run_id=facts.run_id, total=facts.trials, overwrite=overwrite) as directory,
+        RunWriter(facts, directory) as writer,
+    ):
         for place, (rank, record) in enumerate(table.records(spec, found, digests), start=1):
             directory.journal.append_record(rank, canonical.line(record), Telemetry())
             if place % _FLUSH_EVERY == 0:
                 directory.journal.flush()
-        return directory.seal(_Sealing(path, spec, found, run_id, digests).terms())
+        manifest, _ = writer.seal({"imported": {"columns": dict(found.columns)}})
+    return manifest
 
 
 def _format_of(path: Path) -> str:
@@ -63,64 +70,36 @@ def _format_of(path: Path) -> str:
     return known
 
 
-class _Sealing:
-    """What is written beside the records."""
-
-    def __init__(self, path: Path, spec: DatasetSpec, found: table.Scan, run_id: str, digests: Mapping[str, str]):
-        self._name = path.name.split(".")[0] or table.ALONE
-        self._found = found
-        self._run_id = run_id
-        self._digests = digests
-        self._experiment = Experiment(
-            name=self._name,
+def _facts(path: Path, spec: DatasetSpec, found: table.Scan) -> RunFacts:
+    """Return what is known of a table beside its rows; numbers in it have no declared range."""
+    ranges = {"correct": (0.0, 1.0)} if found.are_verdicts else {"score": (-math.inf, math.inf)}
+    size = found.examples
+    return RunFacts(
+        run_id=canonical.identity("imported-run/1", {"sha256": found.sha256, "columns": found.columns}),
+        trials=found.rows,
+        experiment=Experiment(
+            name=path.name.split(".")[0] or table.ALONE,
             models=tuple(ModelSpec(type=table.ALONE, id=name) for name in found.models),
             probes=tuple(ProbeSpec(type=table.ALONE, id=name, datasets=(spec.name,)) for name in found.probes),
             datasets=(spec,),
             repeats=found.repeats,
-        )
-
-    def terms(self) -> Sealing:
-        """Return what sealing asks for."""
-        return Sealing(manifest=self._manifest, render=self._render, telemetry=False)
-
-    def _manifest(self, statuses: dict[str, int], root: str, files: Mapping[str, FileDigest]) -> Manifest:
-        found = self._found
-        facts = DatasetFacts(
-            name=table.ALONE, sha256=found.sha256, total=found.examples, selected=found.examples, skipped=0
-        )
-        return Manifest(
-            run_id=self._run_id,
-            name=self._name,
-            library={"name": "insidellms", "version": insideLLMs.__version__, "format": str(FORMAT_VERSION)},
-            models=tuple(self._member("model", name) for name in found.models),
-            probes=tuple(self._member("probe", name, datasets=(table.ALONE,)) for name in found.probes),
-            datasets=(facts,),
-            repeats=found.repeats,
-            max_examples=None,
-            trials=found.rows,
-            statuses=statuses,
-            records_root=root,
-            files=dict(sorted(files.items())),
-            notes={"imported": {"columns": dict(found.columns)}},
-        )
-
-    def _member(self, kind: str, name: str, datasets: tuple[str, ...] = ()) -> MemberSpec:
-        digest = self._digests[f"{kind}:{name}"]
-        return MemberSpec(id=name, type=table.ALONE, identity={"id": name}, digest=digest, datasets=datasets)
-
-    def _render(self, records: Path) -> Mapping[str, FileWriter]:
-        anything = {name: {"score": (-math.inf, math.inf)} for name in self._found.probes}  # a table declares no range
-        summary = summarise(read_lines(records), run_id=self._run_id, ranges=anything)
-        return {
-            SUMMARY: lambda file: _write(file, canonical.pretty(summary)),
-            CONFIG: lambda file: _write(file, resolved_yaml(self._experiment, {table.ALONE: self._found.sha256})),
-            REPORT: lambda file: self._write_report(file, summary, read_lines(records)),
-        }
-
-    def _write_report(self, file: BinaryIO, summary: Summary, lines: Iterator[bytes]) -> None:
-        facts = {**expand(self._manifest(summary.statuses, "", {})), "title": None}
-        write_run_page(file, manifest=facts, summary=expand(summary), records=lines)
+            execution=ExecutionSpec(telemetry=False),
+        ),
+        models=tuple(_member("model", name) for name in found.models),
+        probes=tuple(_member("probe", name, (table.ALONE,), ranges) for name in found.probes),
+        datasets=(DatasetFacts(name=table.ALONE, sha256=found.sha256, total=size, selected=size),),
+    )
 
 
-def _write(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+def _member(
+    kind: str, name: str, datasets: tuple[str, ...] = (), ranges: Mapping[str, tuple[float, float]] | None = None
+) -> MemberSpec:
+    identity: dict[str, JsonValue] = {"id": name}
+    return MemberSpec(
+        id=name,
+        type=table.ALONE,
+        identity=identity,
+        digest=canonical.identity(f"imported-{kind}/1", identity),
+        datasets=datasets,
+        score_ranges=stored_ranges(ranges or {}),
+    )

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from insideLLMs.api.run_writer import RunFacts
 from insideLLMs.config import expand_references
 from insideLLMs.core.errors import ConfigError, DatasetError, ModelUnavailableError, Problem
 from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe, PromptProbe
@@ -63,6 +64,18 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     probe_specs: tuple[MemberSpec, ...]
     threads: AbandonableThreads
     judges: Judges = {}
+
+    @property
+    def facts(self) -> RunFacts:
+        """What the run's files say beside its records."""
+        return RunFacts(
+            run_id=self.plan.run_id,
+            trials=self.plan.total,
+            experiment=self.experiment,
+            models=self.model_specs,
+            probes=self.probe_specs,
+            datasets=tuple(self.datasets[name].facts for name in sorted(self.datasets)),
+        )
 
     @property
     def identities(self) -> dict[str, Mapping[str, JsonValue]]:

@@ -9,7 +9,7 @@ import msgspec
 
 from insideLLMs.api.prepare import Prepared, Site, check_models, make_judges, make_probe, probe_identity, probe_specs
 from insideLLMs.api.run import Run
-from insideLLMs.api.seal import seal_run
+from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import DatasetError, OptionError, RunDirectoryError
@@ -88,7 +88,8 @@ async def rescore(run: Path, options: RescoreOptions) -> Run:
         for group in plan.groups:
             await _score_group(group, prepared, run / RECORDS, of, (scoring, directory.journal))
         notes: dict[str, JsonValue] = {"rescored_from": manifest.run_id, "rescored_probe": of}
-        sealed, summary = await asyncio.to_thread(seal_run, prepared, directory, notes)
+        with RunWriter(prepared.facts, directory) as writer:
+            sealed, summary = await asyncio.to_thread(writer.seal, notes)
     await prepared.aclose()
     return Run(path=options.to, manifest=sealed, summary=summary)
 

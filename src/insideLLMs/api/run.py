@@ -1,30 +1,29 @@
-"""Run an Experiment: prepare, execute, journal, seal."""
+"""Run an Experiment: prepare, ask, journal, seal."""
 
 import asyncio
 import contextlib
-import functools
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
-from insideLLMs.api.budget import count_spent, make_budget
 from insideLLMs.api.prepare import Parts, Prepared, prepare
-from insideLLMs.api.seal import Sealer
+from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
-from insideLLMs.core.types import Experiment, JsonValue, expand
+from insideLLMs.core.types import Experiment, JsonValue, Telemetry, Usage, expand
 from insideLLMs.execute.answers import AnswerStore
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink, Work
+from insideLLMs.execute.memory import MemorySink
 from insideLLMs.execute.progress import Progress, ProgressCallback
 from insideLLMs.plan import Trial
-from insideLLMs.store.directory import RunDirectory, State, state_of
+from insideLLMs.store.directory import RunDirectory, free_run_dir
+from insideLLMs.store.journal import Journal, decode_record
 from insideLLMs.store.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -32,12 +31,19 @@ _AHEAD_EVERY_S = 0.005
 _AHEAD_RECORDS = 16
 """At most so many records at a time, which take less than a millisecond of the loop's."""
 
+Ask = Callable[[Sink], Awaitable[None]]
+"""Asks every Trial that the sink lacks."""
+Rounds = Callable[[Prepared, Journal, Ask], Awaitable[Mapping[str, JsonValue]]]
+"""Asks a run in several rounds, and returns notes for its manifest."""
+
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run is stored, and what may happen to what is there already.
+    """Where a run is stored, what may happen to what is there already, and how the run goes on.
 
     `salvage` lets a resume leave out damaged journal lines. `handle_signals` makes SIGINT and SIGTERM finish
-    what is in flight, and a second one stop at once; it needs the main thread.
+    what is in flight, and a second one stop at once; it needs the main thread. `data_of` says what a
+    simple-contract probe is given for a Trial, `probe_options` go to its `run`. Without `rounds` all is asked at
+    once.
     """
 
     run_dir: Path | None = None
@@ -46,8 +52,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: bool = False
     salvage: bool = False
     handle_signals: bool = False
-    notes: Mapping[str, JsonValue] | None = None
+    notes: Mapping[str, JsonValue] = {}
     answers: AnswerOptions = msgspec.field(default_factory=AnswerOptions)
+    progress: ProgressCallback | None = None
+    data_of: Callable[[Trial], object] | None = None
+    probe_options: Mapping[str, object] = {}
+    rounds: Rounds | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,20 +69,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class Supply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run draws on beside its models: answers that need no call, and what it may spend."""
-
-    answers: AnswerStore | None = None
-    budget: Budget | None = None
-
-
 async def arun(
-    experiment: Experiment,
-    *,
-    folder: Path,
-    options: RunOptions | None = None,
-    parts: Parts | None = None,
-    progress: ProgressCallback | None = None,
+    experiment: Experiment, *, folder: Path, options: RunOptions | None = None, parts: Parts | None = None
 ) -> Run:
     """Run `experiment`, whose relative names are looked up in `folder`, into a run directory and seal it.
 
@@ -82,20 +80,13 @@ async def arun(
     recorded = await asyncio.to_thread(options.answers.recorded)
     prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts, recorded=recorded)
     try:
-        return await run_prepared(prepared, options, progress)
+        return await run_prepared(prepared, options)
     finally:
         await prepared.aclose()
 
 
-async def run_prepared(
-    prepared: Prepared,
-    options: RunOptions,
-    progress: ProgressCallback | None,
-    *,
-    data_of: Callable[[Trial], Any] | None = None,
-    probe_options: Mapping[str, Any] | None = None,
-) -> Run:
-    """Execute and seal what was prepared."""
+async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
+    """Ask, store and seal what was prepared."""
     plan = prepared.plan
     budget = make_budget(prepared)
     path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
@@ -108,87 +99,82 @@ async def run_prepared(
         overwrite=options.overwrite,
         salvage=options.salvage,
     )
-    with directory, contextlib.closing(WriteAhead(functools.partial(Sealer, prepared, directory))) as ahead:
-        for warning in directory.journal.warnings:
+    journal = directory.journal
+    with directory, RunWriter(prepared.facts, directory) as writer:
+        for warning in journal.warnings:
             logger.warning("%s", warning)
-        logger.info(
-            "run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": directory.journal.resumed}
-        )
+        logger.info("run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": journal.resumed})
         try:
-            with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
-                supply = Supply(answers=answers, budget=await asyncio.to_thread(count_spent, budget, directory.journal))
-                async with ahead.while_running():
-                    await execute(
-                        prepared,
-                        directory.journal,
-                        progress,
-                        resumed=directory.journal.resumed,
-                        data_of=data_of,
-                        probe_options=probe_options,
-                        handle_signals=options.handle_signals,
-                        supply=supply,
-                    )
+            async with writing_ahead(writer):
+                notes = await _ask(prepared, journal, options, budget)
         except InsideLLMsError as error:
             error.run_dir = path
             raise
-        manifest, summary = await asyncio.to_thread(ahead.seal, dict(options.notes or {}))
+        manifest, summary = await asyncio.to_thread(writer.seal, {**options.notes, **notes})
         logger.info("run sealed", extra={"run_id": plan.run_id})
-    return Run(path=path, manifest=manifest, summary=summary, warnings=tuple(directory.journal.warnings))
+    return Run(path=path, manifest=manifest, summary=summary, warnings=tuple(journal.warnings))
 
 
-class WriteAhead:
-    """Seals a run, and writes what is final while models think, so that little is left after the last answer.
+async def run_in_memory(prepared: Prepared, options: RunOptions) -> tuple[MemorySink, Summary]:
+    """Ask what was prepared, and store nothing."""
+    sink = MemorySink()
+    budget = make_budget(prepared)
+    with open_answers(options.answers, prepared.asked, is_resumed=False) as answers:
+        await execute(prepared, sink, options, answers=answers, budget=budget)
+    return sink, prepared.facts.summary_of(line for _, line, _ in sink.entries())
 
-    Where the disk is slow or nearly full, all that is left is written at the end.
-    """
 
-    def __init__(self, make_sealer: Callable[[], Sealer]) -> None:
-        self._make_sealer = make_sealer
-        self._sealer = make_sealer()
+async def _ask(
+    prepared: Prepared, journal: Journal, options: RunOptions, budget: Budget | None
+) -> Mapping[str, JsonValue]:
+    """Ask every Trial that the journal lacks; return what the manifest notes of it."""
+    with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
+        if budget is not None and journal.resumed:
+            await asyncio.to_thread(count_spent, budget, journal)
 
-    @contextlib.asynccontextmanager
-    async def while_running(self) -> AsyncIterator[None]:
-        """Write for as long as the block runs; an error of the writing is raised at its end."""
-        writing = asyncio.create_task(self._write())
-        try:
-            yield
-        finally:
-            writing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await writing
+        async def ask(sink: Sink) -> None:
+            done = journal.count_done()
+            await execute(prepared, sink, options, answers=answers, budget=budget, resumed=done)
 
-    def seal(self, notes: dict[str, JsonValue]) -> tuple[Manifest, Summary]:
-        """Write the rest and seal. Raises StorageError."""
-        return self._sealer.finish(notes)
+        if options.rounds is not None:
+            return await options.rounds(prepared, journal, ask)
+        await ask(journal)
+        return {}
 
-    def close(self) -> None:
-        """Give back what is held."""
-        self._sealer.close()
 
-    async def _write(self) -> None:
-        now = asyncio.get_running_loop().time
+@contextlib.asynccontextmanager
+async def writing_ahead(writer: RunWriter) -> AsyncIterator[None]:
+    """Write what is final while models think; an error of the writing is raised at the block's end."""
+    writing = asyncio.create_task(_write_ahead(writer))
+    try:
+        yield
+    finally:
+        writing.cancel()
+        await asyncio.wait([writing])
+    if not writing.cancelled():
+        writing.result()
+
+
+async def _write_ahead(writer: RunWriter) -> None:
+    now = asyncio.get_running_loop().time
+    started = now()
+    while now() - started < SLOW_FLUSH_S:
+        await asyncio.sleep(_AHEAD_EVERY_S)
         started = now()
-        while now() - started < SLOW_FLUSH_S:
-            await asyncio.sleep(_AHEAD_EVERY_S)
-            started = now()
-            if not self._sealer.write_ahead(_AHEAD_RECORDS):
-                logger.info("the disk has little room: all is written once all is answered")
-                self._sealer.close()
-                self._sealer = self._make_sealer()
-                return
-        logger.info("the disk is slow: the rest is written once all is answered")
+        if not writer.write_ahead(_AHEAD_RECORDS):
+            logger.info("the disk has little room: records are written once all trials are answered")
+            return
+    logger.info("the disk is slow: the other records are written once all trials are answered")
 
 
-async def execute(  # noqa: PLR0913 - each says another thing of the run
+async def execute(
     prepared: Prepared,
     sink: Sink,
-    progress: ProgressCallback | None,
+    options: RunOptions,
     *,
+    answers: AnswerStore | None = None,
+    budget: Budget | None = None,
     resumed: int = 0,
-    data_of: Callable[[Trial], Any] | None = None,
-    probe_options: Mapping[str, Any] | None = None,
-    handle_signals: bool = False,
-    supply: Supply | None = None,
 ) -> None:
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
     work = Work(
@@ -197,19 +183,39 @@ async def execute(  # noqa: PLR0913 - each says another thing of the run
         probes=prepared.probes,
         datasets=prepared.datasets,
         execution=prepared.experiment.execution,
-        data_of=data_of or example_data,
-        probe_options=probe_options or {},
-        answers=supply.answers if supply else None,
-        budget=supply.budget if supply else make_budget(prepared),
+        data_of=options.data_of or example_data,
+        probe_options=options.probe_options,
+        answers=answers,
+        budget=budget,
         judges=prepared.judges,
     )
-    counts = Progress(progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
+    counts = Progress(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
     engine = Engine(work, sink, counts, prepared.threads)
-    if not handle_signals:
+    with _Signals(engine) if options.handle_signals else contextlib.nullcontext():
         await engine.run()
-        return
-    with _Signals(engine):
-        await engine.run()
+
+
+def make_budget(prepared: Prepared) -> Budget | None:
+    """Return the run's budget, None if nothing bounds it. Raises OptionError if a price is needed and not known."""
+    execution = prepared.experiment.execution
+    if execution.max_tokens is None and execution.max_cost_usd is None:
+        return None
+    return Budget(execution, prepared.identities)
+
+
+def count_spent(budget: Budget, journal: Journal) -> None:
+    """Count what the journal's answers cost. Raises BudgetSpentError if that is all there was."""
+    for entry in journal.entries():
+        record = decode_record(entry.record)
+        telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
+        if record.response is not None and not telemetry.cached:
+            budget.spend(record.model, record.response.usage)
+        for call in telemetry.judges:
+            if not call.cached:
+                budget.spend(call.model, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens))
+    spent = budget.reached()
+    if spent is not None:
+        raise spent
 
 
 class _Signals:
@@ -256,18 +262,3 @@ def example_data(trial: Trial) -> object:
 def _chat(trial: Trial) -> list[dict[str, JsonValue]]:
     assert not isinstance(trial.example.input, str)
     return [expand(message) for message in trial.example.input]
-
-
-def free_run_dir(root: Path, name: str, run_id: str) -> Path:
-    """Return ``root/NAME-RUNID``, or the first of ``-2``, ``-3``, ... that is not taken."""
-    base = root / f"{_file_name(name)}-{run_id[:12]}"
-    path, number = base, 1
-    while state_of(path) not in {State.ABSENT, State.EMPTY}:
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    return path
-
-
-def _file_name(name: str) -> str:
-    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-")
-    return kept[:60] or "run"

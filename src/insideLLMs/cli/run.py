@@ -1,17 +1,14 @@
 """`insidellms run`: an experiment file to a sealed run directory."""
 
 import asyncio
-import importlib
-import threading
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.cli.early import check_options, exit_code, run_watched
 from insideLLMs.core.errors import (
     ConfigError,
     ExitCode,
@@ -21,19 +18,74 @@ from insideLLMs.core.errors import (
     Problem,
 )
 
-_NOTHING_YET: Any = {
-    "results": [
-        {"probe": "–", "model": "–", "trials": 0, "examples": 0, "scored": 0, "passed": 0, "pass_rate": None}
-        | {"statuses": {}, "scores": {}, "usage": {}}
-    ],
-    "trials": 0,
-    "statuses": {},
+if TYPE_CHECKING:
+    from insideLLMs.api.answers import CacheMode
+    from insideLLMs.api.early import EarlyStop, Look
+    from insideLLMs.api.run import Run
+    from insideLLMs.core.types import Experiment, JsonValue
+
+_LOOKS = {
+    "fail": "worse, beyond doubt",
+    "no_evidence": "a drop worth seeing has become unlikely",
+    "go_on": "not decided yet",
+    "pass": "no evidence of a drop",
 }
 
 
-def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arguments:
+    """What the command line says of where and how to run."""
+
+    run_dir: Path | None
+    run_root: Path
+    resume: bool
+    overwrite: bool
+    salvage: bool
+    concurrency: int | None
+    timeout_s: float | None
+    repeats: int | None
+    max_examples: int | None
+    stop_on_error: bool | None
+    early_stop: bool
+    baselines: tuple[Path, ...]
+    no_telemetry: bool
+    pairs: tuple[str, ...]
+    cache: "CacheMode"
+    record: Path | None
+    replay: Path | None
+
+    def overrides(self) -> "dict[str, JsonValue]":
+        """Return what goes over the experiment's settings. Raises ConfigError."""
+        named: dict[str, JsonValue] = {
+            "execution.concurrency": self.concurrency,
+            "execution.timeout_s": self.timeout_s,
+            "execution.stop_on_error": self.stop_on_error,
+            "repeats": self.repeats,
+            "max_examples": self.max_examples,
+            "execution.telemetry": False if self.no_telemetry else None,
+        }
+        return {**{key: value for key, value in named.items() if value is not None}, **parse_settings(self.pairs)}
+
+    def check(self) -> None:
+        """Raise ConfigError for options that need each other."""
+        if self.resume and self.run_dir is None:
+            raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
+        if self.early_stop != bool(self.baselines):
+            raise ConfigError(
+                [Problem("--early-stop and --baseline go together")],
+                fix="insidellms run EXPERIMENT --early-stop --baseline RUN",
+            )
+
+    def how_to_resume(self, file: Path, run_dir: Path | None) -> str:
+        """Return the command that goes on with an interrupted run."""
+        kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record}
+        flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
+        return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
+
+
+def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     """Parse ``KEY=VALUE`` overrides; a value is JSON where it can be, else text. Raises ConfigError."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, JsonValue] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
@@ -90,119 +142,108 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @console.common_options
-def command(experiment_file: Path, *, dry_run: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+def command(
+    experiment_file: Path,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,  # click passes them by name, each as its declaration types it
+) -> int:
     """Run EXPERIMENT (YAML, JSON or TOML) and store its run directory.
 
     The same experiment gives the same bytes. An interrupted run is resumed with --resume.
     """
     from insideLLMs.config import load_experiment  # noqa: PLC0415 - slow; --help must not pay for it
 
-    experiment = load_experiment(experiment_file, overrides=_overrides(options))
+    arguments = _Arguments(**options)
+    experiment = load_experiment(experiment_file, overrides=arguments.overrides())
     folder = experiment_file.resolve().parent
     if dry_run:
         return _dry_run(experiment, folder, as_json=as_json)
-    return _run(experiment, folder, experiment_file, options, as_json=as_json, quiet=quiet)
+    arguments.check()
+    early = _early_stop(arguments) if arguments.early_stop else None
+    try:
+        run = _run(experiment, folder, arguments, early, quiet=quiet)
+    except InterruptedRunError as error:
+        raise InterruptedRunError(error.message, fix=arguments.how_to_resume(experiment_file, error.run_dir)) from error
+    except InsideLLMsError as error:
+        if error.run_dir is not None:
+            console.note(f"answers are kept; to go on: {arguments.how_to_resume(experiment_file, error.run_dir)}")
+        raise
+    _show(run, experiment, as_json=as_json, quiet=quiet)
+    return ExitCode.OK if early is None else _show_decision(early, as_json=as_json)
 
 
-def _overrides(options: dict[str, Any]) -> dict[str, Any]:
-    named = {
-        "execution.concurrency": options["concurrency"],
-        "execution.timeout_s": options["timeout_s"],
-        "execution.stop_on_error": options["stop_on_error"],
-        "repeats": options["repeats"],
-        "max_examples": options["max_examples"],
-        "execution.telemetry": False if options["no_telemetry"] else None,
-    }
-    return {**{key: value for key, value in named.items() if value is not None}, **parse_settings(options["pairs"])}
-
-
-def _run(experiment: Any, folder: Path, file: Path, options: dict[str, Any], *, as_json: bool, quiet: bool) -> int:
+def _run(
+    experiment: "Experiment", folder: Path, arguments: _Arguments, early: "EarlyStop | None", *, quiet: bool
+) -> "Run":
     from insideLLMs.api.answers import AnswerOptions  # noqa: PLC0415 - slow
     from insideLLMs.api.run import RunOptions, arun  # noqa: PLC0415 - slow
 
-    terms = RunOptions(
-        run_dir=options["run_dir"],
-        run_root=options["run_root"],
-        resume=options["resume"],
-        overwrite=options["overwrite"],
-        salvage=options["salvage"],
-        handle_signals=True,
-        answers=AnswerOptions(cache=options["cache"], record=options["record"], replay=options["replay"]),
-    )
-    if terms.resume and terms.run_dir is None:
-        raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
-    check_options(options)
-    if options["early_stop"] and terms.answers != AnswerOptions():
-        raise ConfigError([Problem("--early-stop asks the models; it takes no --cache, --record or --replay")])
-    try:
-        with console.progress(quiet=quiet) as update:
-            seen = _preloading(update)
-            if options["early_stop"]:
-                stopped = asyncio.run(run_watched(experiment, folder, terms, seen, options))
-                return _show(stopped.run, experiment.execution, as_json=as_json, quiet=quiet) or exit_code(
-                    stopped, as_json=as_json
-                )
-            run = asyncio.run(arun(experiment, folder=folder, options=terms, progress=seen))
-    except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, fix=_how_to_resume(file, error, options)) from error
-    except InsideLLMsError as error:
-        if error.run_dir is not None:
-            console.note(f"what was answered is kept; to go on: {_how_to_resume(file, error, options)}")
-        raise
-    return _show(run, experiment.execution, as_json=as_json, quiet=quiet)
+    with console.progress(quiet=quiet) as update:
+        options = RunOptions(
+            run_dir=arguments.run_dir,
+            run_root=arguments.run_root,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            salvage=arguments.salvage,
+            handle_signals=True,
+            answers=AnswerOptions(cache=arguments.cache, record=arguments.record, replay=arguments.replay),
+            progress=update,
+            rounds=early.rounds if early else None,
+        )
+        return asyncio.run(arun(experiment, folder=folder, options=options))
 
 
-def _preloading(update: Callable[[Any], None] | None) -> Callable[[Any], None]:
-    """Import what draws the result once the first trial is back: while models think, the time costs nothing."""
+def _early_stop(arguments: _Arguments) -> "EarlyStop":
+    from insideLLMs.api.compare import open_run  # noqa: PLC0415 - slow
+    from insideLLMs.api.early import EarlyStop  # noqa: PLC0415
 
-    def load() -> None:
-        for name in ("insideLLMs.api.telemetry", "insideLLMs.report.telemetry"):
-            importlib.import_module(name)
-        terminal = importlib.import_module("insideLLMs.report.terminal")
-        terminal.render_summary(_NOTHING_YET)  # the first drawing imports, too, and so does the first "–"
-
-    def progress(info: Any) -> None:
-        if info.current == info.resumed + 1:
-            threading.Thread(target=load, daemon=True, name="insidellms-preload").start()
-        if update is not None:
-            update(info)
-
-    return progress
+    return EarlyStop(tuple(open_run(path) for path in arguments.baselines), _show_look)
 
 
-def _how_to_resume(file: Path, error: InsideLLMsError, options: dict[str, Any]) -> str:
-    kept = {"cache": None if options["cache"] == "off" else options["cache"], "record": options["record"]}
-    flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
-    return f"insidellms run {file} --run-dir {error.run_dir} --resume{flags}"
+def _show_look(look: "Look") -> None:
+    change = "" if look.delta is None else f", {look.delta * 100:+.1f} points"
+    decision = _LOOKS[look.decision]
+    console.note(f"look at {look.share:.0%}: {look.items:,} items{change}, p = {look.p_worse:.3g}: {decision}")
 
 
-def _show(run: Any, execution: Any, *, as_json: bool, quiet: bool) -> int:
+def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
+    """Say what an early-stopping run came to; return the exit code."""
+    last = early.looks[-1]
+    saved = f"; {early.skipped:,} trials were not asked" if early.skipped else ""
+    say = console.note if as_json else console.out
+    say(f"{'FAILED' if early.failed else 'PASSED'}  {_LOOKS[last.decision]}, at {last.share:.0%}{saved}")
+    return ExitCode.GATE_FAILED if early.failed else ExitCode.OK
+
+
+def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -> None:
+    """Show a sealed run. Raises NothingToDoError if nothing in it was answered."""
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     for warning in run.warnings:
         console.warn(warning)
     summary = expand(run.summary)
+    has_telemetry = experiment.execution.telemetry
     if as_json:
-        told = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
-        console.out_json({**told, "telemetry": _telemetry(run, execution, as_text=False)})
+        result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
+        console.out_json({**result, "telemetry": _telemetry(run, as_text=False) if has_telemetry else None})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
-        if not quiet:
-            console.note(_telemetry(run, execution, as_text=True) or "")  # another at each run: no result
+        if has_telemetry and not quiet:
+            console.note(_telemetry(run, as_text=True))  # different at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
     if run.manifest.statuses.get("success", 0) == 0:
         raise NothingToDoError(
             f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
-            fix=f"see {run.path}/records.jsonl, mend the cause, and go on with --run-dir {run.path} --resume",
+            fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {run.path} --resume",
         )
-    return ExitCode.OK
 
 
-def _telemetry(run: Any, execution: Any, *, as_text: bool) -> Any:
-    """Return how the run went, as text or as JSON; None if it kept no telemetry."""
-    if not execution.telemetry:
-        return None
+def _telemetry(run: "Run", *, as_text: bool) -> Any:  # text, or JSON of any shape
+    """Return how the run went."""
     from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
 
@@ -210,7 +251,7 @@ def _telemetry(run: Any, execution: Any, *, as_text: bool) -> Any:
     return render(found) if as_text else msgspec.to_builtins(found)
 
 
-def _first_failure(run: Any) -> str:
+def _first_failure(run: "Run") -> str:
     from insideLLMs.store.directory import RECORDS, read_lines  # noqa: PLC0415
     from insideLLMs.store.journal import decode_record  # noqa: PLC0415
 
@@ -218,7 +259,7 @@ def _first_failure(run: Any) -> str:
     return f"{failure.type}: {failure.message}" if failure else "no reason recorded"
 
 
-def _dry_run(experiment: Any, folder: Path, *, as_json: bool) -> int:
+def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
     from insideLLMs.api.estimate import estimate  # noqa: PLC0415 - slow
     from insideLLMs.api.prepare import prepare  # noqa: PLC0415
 

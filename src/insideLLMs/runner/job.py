@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.api.answers import open_answers
-from insideLLMs.api.budget import make_budget
 from insideLLMs.api.prepare import Parts, Prepared, prepare
-from insideLLMs.api.run import RunOptions, Supply, execute, free_run_dir, run_prepared
-from insideLLMs.compare.summary import Summary, summarise
+from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
+from insideLLMs.compare.summary import Summary
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.types import Experiment, JsonValue, Record, expand
 from insideLLMs.execute.adapt import UserModel
-from insideLLMs.execute.memory import MemorySink
 from insideLLMs.plan import Trial
 from insideLLMs.runner.options import DEFAULT_ROOT, RunConfig
 from insideLLMs.runner.results import ProbeResult, result_of
 from insideLLMs.runner.stored import Lines, lines_in_directory, lines_in_memory
+from insideLLMs.store.directory import free_run_dir
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +61,8 @@ async def run_job(job: Job, config: RunConfig) -> Done:
     prepared = await asyncio.to_thread(prepare, job.experiment, folder=job.folder, parts=job.parts, recorded=recorded)
     try:
         path = place_of(config, prepared) if config.is_stored else None
-        lines, summary = await (
-            _in_memory(job, prepared, config) if path is None else _stored(job, prepared, config, path)
-        )
+        options = _options(job, config, path)
+        lines, summary = await (_in_memory(prepared, options) if path is None else _stored(prepared, options))
         results = await asyncio.to_thread(_results, job, prepared, lines, validate=config.validate_output)
         return Done(
             run_id=prepared.plan.run_id,
@@ -107,34 +104,28 @@ def _latest_before(free: Path, run_id: str) -> Path:
     return free.with_name(f"{stem}{short}" + (f"-{number}" if number > 1 else ""))
 
 
-async def _in_memory(job: Job, prepared: Prepared, config: RunConfig) -> tuple[Lines, Summary]:
-    sink = MemorySink()
-    with open_answers(config.answers, prepared.members, is_resumed=False) as answers:
-        await execute(
-            prepared,
-            sink,
-            config.progress_callback,
-            data_of=job.data_of,
-            probe_options=dict(config.probe_options),
-            supply=Supply(answers=answers, budget=make_budget(prepared)),
-        )
-    lines = lines_in_memory(sink)
-    level = prepared.experiment.confidence_level
-    return lines, summarise(lines.records, run_id=prepared.plan.run_id, confidence_level=level)
+def _options(job: Job, config: RunConfig, path: Path | None) -> RunOptions:
+    return RunOptions(
+        run_dir=path,
+        resume=config.resume,
+        overwrite=config.overwrite,
+        answers=config.answers,
+        progress=config.progress_callback,
+        data_of=job.data_of,
+        probe_options=dict(config.probe_options),
+    )
 
 
-async def _stored(job: Job, prepared: Prepared, config: RunConfig, path: Path) -> tuple[Lines, Summary]:
-    options = RunOptions(run_dir=path, resume=config.resume, overwrite=config.overwrite, answers=config.answers)
+async def _in_memory(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summary]:
+    sink, summary = await run_in_memory(prepared, options)
+    return lines_in_memory(sink), summary
+
+
+async def _stored(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summary]:
     try:
-        run = await run_prepared(
-            prepared,
-            options,
-            config.progress_callback,
-            data_of=job.data_of,
-            probe_options=dict(config.probe_options),
-        )
+        run = await run_prepared(prepared, options)
     except asyncio.CancelledError:
-        logger.warning("interrupted; to go on, run the same with run_dir=%r and resume=True", str(path))
+        logger.warning("interrupted; to go on, run the same with run_dir=%r and resume=True", str(options.run_dir))
         raise
     return await asyncio.to_thread(lines_in_directory, run.path), run.summary
 

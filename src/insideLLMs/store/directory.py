@@ -6,24 +6,20 @@ journal means sealed.
 """
 
 import contextlib
-import errno
 import fcntl
-import hashlib
-import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import msgspec
 
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.journal import Entry, Journal, seed
-from insideLLMs.store.manifest import FileDigest, Manifest
+from insideLLMs.store.manifest import Manifest
 
 MARKER = ".insidellms-run"
 JOURNAL = "journal.jsonl"
@@ -35,10 +31,8 @@ CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
 OUR_FILES = (JOURNAL, RECORDS, TELEMETRY, MANIFEST, SUMMARY, CONFIG, REPORT)
 _ROOM_BYTES = 256 * 1024 * 1024
-"""Less free than this, and nothing is written ahead: an answer may need the room."""
+"""Less free than this, and nothing but answers is written while a run goes on."""
 _MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
-
-FileWriter = Callable[[BinaryIO], None]
 
 
 class State(Enum):
@@ -64,16 +58,19 @@ def state_of(path: Path) -> State:
     return State.FOREIGN if any(path.iterdir()) else State.EMPTY
 
 
-class Sealing(msgspec.Struct, frozen=True, kw_only=True):
-    """What sealing adds to the records: `render` makes the other canonical files once the records are written.
+def free_run_dir(root: Path, name: str, run_id: str) -> Path:
+    """Return ``root/NAME-RUNID``, or the first of ``-2``, ``-3``, ... that is not taken."""
+    base = root / f"{_file_name(name)}-{run_id[:12]}"
+    path, number = base, 1
+    while state_of(path) not in {State.ABSENT, State.EMPTY}:
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
 
-    `take` is given each record's line, in their order, as it is written.
-    """
 
-    manifest: Callable[[dict[str, int], str, Mapping[str, FileDigest]], Manifest]
-    render: Callable[[Path], Mapping[str, FileWriter]]
-    telemetry: bool = True
-    take: Callable[[bytes], None] | None = None
+def _file_name(name: str) -> str:
+    kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-")
+    return kept[:60] or "run"
 
 
 class RunDirectory(msgspec.Struct):
@@ -82,7 +79,6 @@ class RunDirectory(msgspec.Struct):
     path: Path
     journal: Journal
     _lock_fd: int
-    _ahead: "_RecordsDraft | None" = None
 
     @classmethod
     def open(
@@ -123,72 +119,30 @@ class RunDirectory(msgspec.Struct):
 
     def __exit__(self, *_: object) -> None:
         try:
-            self.drop_ahead()
             self.journal.close()
         finally:
             os.close(self._lock_fd)
 
-    def write_ahead(self, sealing: Sealing, most: int) -> bool:
-        """Write records of Trials that are finished and have none unfinished before them, at most so many.
+    def has_room(self) -> bool:
+        """Whether the disk has room for more than answers."""
+        return shutil.disk_usage(self.path).free >= _ROOM_BYTES
 
-        `seal`, with the same `sealing`, writes the rest. False where the disk is not for it: what was written is
-        dropped, `sealing` is spent, and all is left to `seal` with another one.
-        """
-        try:
-            if self._ahead is None:
-                self._ahead = _RecordsDraft(self.path, self.journal, sealing)
-            if shutil.disk_usage(self.path).free < _ROOM_BYTES:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # the room is for answers
-            self._ahead.write(most)
-        except OSError:
-            self.drop_ahead()
-            return False
-        return True
-
-    def drop_ahead(self) -> None:
-        """Forget what was written ahead."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.drop()
-
-    def seal(self, sealing: Sealing) -> Manifest:
-        """Write the canonical files from the journal, each under a temporary name first, then remove the journal.
-
-        A crash on the way leaves the journal, from which sealing starts again. Raises StorageError.
-        """
+    @contextlib.contextmanager
+    def sealing(self) -> Iterator[None]:
+        """Close the journal, from which the block writes the files of the run. Raises StorageError."""
         self.journal.close()
         try:
-            return self._seal(sealing)
+            yield
         except OSError as error:
             raise StorageError(
                 f"cannot seal {self.path}: {error.strerror or error}",
-                fix="make room or mend the permissions, then resume: nothing needs to be asked again",
+                fix="make room or fix the permissions, then resume: nothing needs to be asked again",
             ) from error
 
-    def _seal(self, sealing: Sealing) -> Manifest:
-        records = self._ahead or _RecordsDraft(self.path, self.journal, sealing)
-        self._ahead = None
-        statuses, root = records.finish()
-        drafts = [RECORDS] + ([TELEMETRY] if sealing.telemetry else [])
-        for name, write in sealing.render(self.path / f"{RECORDS}.tmp").items():
-            with _Draft(self.path / name) as file:
-                write(file)
-            drafts.append(name)
-        digests = {name: _digest(self.path / f"{name}.tmp") for name in drafts if name != TELEMETRY}
-        manifest = sealing.manifest(statuses, root, digests)
-        with _Draft(self.path / MANIFEST) as file:
-            file.write(canonical.pretty(manifest))
-        for name in [*drafts, MANIFEST]:
-            (self.path / f"{name}.tmp").replace(self.path / name)
-        if not sealing.telemetry:
-            (self.path / TELEMETRY).unlink(missing_ok=True)
-        _sync_folder(self.path)
-        (self.path / JOURNAL).unlink()
-        _sync_folder(self.path)
-        return manifest
 
+class RecordIdentity(msgspec.Struct, frozen=True):
+    """What a record says of its Trial: its names and how it ended."""
 
-class _Identity(msgspec.Struct, frozen=True):
     probe: str
     dataset: str
     example_id: str
@@ -196,96 +150,13 @@ class _Identity(msgspec.Struct, frozen=True):
     repeat: int
     status: str
 
-
-_decode_identity = msgspec.json.Decoder(_Identity).decode
-
-
-def _telemetry_line(identity: _Identity, telemetry: bytes) -> bytes:
-    """Put the facts behind what names their Trial; both are objects of plain JSON, as the journal has them."""
-    named = msgspec.json.encode(identity)
-    return named[:-1] + (b"," if len(telemetry) > 2 else b"") + telemetry[1:] + b"\n"
+    @property
+    def sort_key(self) -> tuple[str, str, str, str, int]:
+        """The order of records.jsonl."""
+        return (self.probe, self.dataset, self.example_id, self.model, self.repeat)
 
 
-class _RecordsDraft:
-    """records.jsonl and telemetry.jsonl under their temporary names, written in order, all at once or bit by bit."""
-
-    def __init__(self, path: Path, journal: Journal, sealing: Sealing) -> None:
-        self._path = path
-        self._journal = journal
-        self._sealing = sealing
-        self._next = 0
-        self._statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
-        self._tree = canonical.MerkleTree()
-        self._records = _Draft(path / RECORDS)
-        self._facts = _Draft(path / TELEMETRY) if sealing.telemetry else None
-
-    def write(self, most: int) -> None:
-        """Write what can be written by now, at most so many records."""
-        for entry in itertools.islice(self._journal.entries(self._next, gapless=True), most):
-            self._add(entry)
-
-    def finish(self) -> tuple[dict[str, int], str]:
-        """Write the rest, make it durable, and return the counts by status and the root of the records' tree."""
-        with self._records, self._facts or contextlib.nullcontext():
-            for entry in self._journal.entries(self._next):
-                self._add(entry)
-        return self._statuses, self._tree.root()
-
-    def drop(self) -> None:
-        """Remove what was written."""
-        for draft in filter(None, (self._records, self._facts)):
-            draft.drop()
-
-    def _add(self, entry: Entry) -> None:
-        identity = _decode_identity(entry.record)
-        self._statuses[identity.status] += 1
-        self._tree.add(entry.record)
-        self._records.file.write(entry.record + b"\n")
-        if self._facts is not None:
-            self._facts.file.write(_telemetry_line(identity, entry.telemetry))
-        if self._sealing.take is not None:
-            self._sealing.take(entry.record)
-        self._next = entry.index + 1
-
-
-class _Draft:
-    """A file written under a temporary name and made durable when closed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(f"{path.name}.tmp")
-        self.file: BinaryIO = self._path.open("wb")
-
-    def __enter__(self) -> BinaryIO:
-        return self.file
-
-    def drop(self) -> None:
-        """Close and remove it."""
-        with contextlib.suppress(OSError):  # a full disk refuses what the buffer holds
-            self.file.close()
-        with contextlib.suppress(OSError):  # sealing writes over what cannot be removed
-            self._path.unlink(missing_ok=True)
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self.file.flush()
-                os.fsync(self.file.fileno())
-        finally:
-            with contextlib.suppress(OSError):  # a full disk has told so already; closing only tries the rest again
-                self.file.close()
-
-
-def _digest(path: Path) -> FileDigest:
-    with path.open("rb") as file:
-        return FileDigest(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=path.stat().st_size)
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+decode_identity = msgspec.json.Decoder(RecordIdentity).decode
 
 
 def _refuse(path: Path, state: State, *, resume: bool, overwrite: bool) -> None:
@@ -350,7 +221,7 @@ def _sealed_entries(path: Path) -> Iterator[Entry]:
     telemetry = _telemetry_of(path)
     for index, line in enumerate(read_lines(path / RECORDS)):
         facts = next(telemetry, b"{}")
-        if _decode_identity(line).status == ResultStatus.SUCCESS:
+        if decode_identity(line).status == ResultStatus.SUCCESS:
             yield Entry(index=index, record=line, telemetry=facts)
 
 
@@ -360,7 +231,7 @@ def _telemetry_of(path: Path) -> Iterator[bytes]:
         return
     for line in read_lines(path / TELEMETRY):
         facts = msgspec.json.decode(line)
-        for name in _Identity.__struct_fields__:
+        for name in RecordIdentity.__struct_fields__:
             facts.pop(name, None)
         yield msgspec.json.encode(facts)
 

@@ -160,6 +160,11 @@ class Journal:
                 fix="restore the experiment and data as they were, or choose another --run-dir",
             )
 
+    @property
+    def total(self) -> int:
+        """How many Trials the run has."""
+        return len(self._records)
+
     def is_done(self, index: int) -> bool:
         """Whether the Trial has a record."""
         return self._records[index] != _ABSENT

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+from typing import ClassVar
 
 import pytest
 
@@ -230,3 +231,21 @@ def test_two_runs_compare_from_python(tmp_path):
     judged = compare_runs(str(tmp_path / "base"), tmp_path / "cand", fail_on="regressions")
     assert judged.verdict.exit_code == 3
     assert compare_runs(tmp_path / "base", tmp_path / "base", fail_on="changes").verdict.exit_code == 0
+
+
+class Stars(PromptProbe):
+    name = "stars"
+    score_ranges: ClassVar = {"score": (0, 10)}
+
+    def score(self, example, response):
+        return Scores(values={"score": float(example.text)})
+
+
+def test_a_run_in_memory_is_summed_up_as_the_same_run_on_disk(tmp_path):
+    runner = ProbeRunner(DummyModel(), Stars())
+    in_memory = runner.run(["7", "5", "9"], return_experiment=True).summary
+    stored = runner.run(["7", "5", "9"], return_experiment=True, run_dir=tmp_path / "run").summary
+    assert in_memory == stored
+    interval = in_memory.results[0].scores["score"]
+    assert (interval.value, interval.high) == (7.0, 10)
+    assert 0 <= interval.low <= interval.value

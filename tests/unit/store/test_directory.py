@@ -1,15 +1,13 @@
 """The run directory: whose it is, what state it is in, and sealing that survives a crash at any step."""
 
-import itertools
-from types import SimpleNamespace
-
 import pytest
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
-from insideLLMs.store.directory import OUR_FILES, RunDirectory, Sealing, State, read_lines, read_manifest, state_of
+from insideLLMs.store.directory import OUR_FILES, RunDirectory, State, read_lines, read_manifest, state_of
 from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.verify import verify
 
 RUN = "a" * 64
@@ -32,9 +30,12 @@ def record(index, status=ResultStatus.SUCCESS, text="yes"):
     )
 
 
-def sealing(**changes):
-    def manifest(statuses, root, files):
-        return Manifest(
+def seal(directory):
+    with directory.sealing():
+        draft = RunDraft(directory.path, directory.journal, has_telemetry=True)
+        assert all(draft.take_rest())
+        draft.write("summary.json", b"{}")
+        manifest = Manifest(
             run_id=RUN,
             name="x",
             library={},
@@ -43,22 +44,22 @@ def sealing(**changes):
             datasets=(),
             repeats=1,
             max_examples=None,
-            trials=sum(statuses.values()),
-            statuses=statuses,
-            records_root=root,
-            files=dict(files),
+            trials=3,
+            statuses=draft.statuses,
+            records_root=draft.root(),
+            files=draft.digests(),
         )
+        draft.publish(manifest)
+        return manifest
 
-    return Sealing(manifest=manifest, render=lambda _: {"summary.json": lambda file: file.write(b"{}")}, **changes)
 
-
-def write_run(path, *, order=(2, 0, 1), seal=True, statuses=None, **options):
+def write_run(path, *, order=(2, 0, 1), sealed=True, statuses=None, **options):
     with RunDirectory.open(path, run_id=RUN, total=3, **options) as directory:
         for index in order:
             if not directory.journal.is_done(index):
                 status = (statuses or {}).get(index, ResultStatus.SUCCESS)
                 directory.journal.append_record(index, record(index, status), Telemetry(attempts=1))
-        return directory.seal(sealing()) if seal else None
+        return seal(directory) if sealed else None
 
 
 def test_sealing_sorts_and_the_result_verifies(tmp_path):
@@ -101,7 +102,7 @@ def test_a_crash_while_sealing_leaves_a_run_that_resumes_to_the_same_bytes(tmp_p
                 directory.journal.append_record(index, record(index), Telemetry(attempts=1))
             patch.setattr(kind, "replace", crash_at_step(kind.replace))
             patch.setattr(kind, "unlink", crash_at_step(kind.unlink))
-            directory.seal(sealing())
+            seal(directory)
             raise Crash
     if state_of(path) is State.UNFINISHED:
         write_run(path, order=(), resume=True)
@@ -116,7 +117,7 @@ def test_a_sealed_run_with_failures_reopens_for_them_alone(tmp_path):
     with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3, resume=True) as directory:
         assert [directory.journal.is_done(i) for i in range(3)] == [True, False, True]
         directory.journal.append_record(1, record(1), Telemetry(attempts=2))
-        directory.seal(sealing())
+        seal(directory)
     write_run(tmp_path / "reference")
     for name in ("records.jsonl", "manifest.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
@@ -124,7 +125,7 @@ def test_a_sealed_run_with_failures_reopens_for_them_alone(tmp_path):
 
 @pytest.mark.parametrize("sealed", [True, False])
 def test_another_run_is_refused_and_nothing_is_touched(tmp_path, sealed):
-    write_run(tmp_path / "run", seal=sealed)
+    write_run(tmp_path / "run", sealed=sealed)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     with pytest.raises(PlanMismatchError):
         RunDirectory.open(tmp_path / "run", run_id="b" * 64, total=3, resume=True)
@@ -164,7 +165,7 @@ def test_a_disk_that_fills_while_sealing_is_a_clear_error_and_loses_nothing(tmp_
             directory.journal.append_record(index, record(index), Telemetry())
         (path / "records.jsonl.tmp").symlink_to("/dev/full")
         with pytest.raises(StorageError, match="No space left"):
-            directory.seal(sealing())
+            seal(directory)
         (path / "records.jsonl.tmp").unlink()
     assert state_of(path) is State.UNFINISHED
     assert write_run(path, order=(), resume=True).trials == 3
@@ -189,47 +190,20 @@ def test_verify_finds_what_was_tampered_with(tmp_path, damage, says):
     assert says in "\n".join(found.problems)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_what_is_written_ahead_changes_no_byte(tmp_path, order):
-    write_run(tmp_path / "reference")
-    taken = []
-    terms = sealing(take=taken.append)
-    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
-        for index in order:
-            directory.journal.append_record(index, record(index), Telemetry(attempts=1))
-            assert directory.write_ahead(terms, 1)  # what is not flushed is not there yet
-            directory.journal.flush()
-            assert directory.write_ahead(terms, 2)
-        directory.seal(terms)
-    assert taken == [record(0), record(1), record(2)]
-    for name in ("records.jsonl", "telemetry.jsonl", "manifest.json"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
-
-
-def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, monkeypatch):
-    write_run(tmp_path / "reference")
-    room = iter([10**12, 0])
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(room)))
-    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
-        for index in range(3):
-            directory.journal.append_record(index, record(index), Telemetry(attempts=1))
-        directory.journal.flush()
-        spent = sealing()
-        assert directory.write_ahead(spent, 1)
-        assert (tmp_path / "run" / "records.jsonl.tmp").exists()
-        assert not directory.write_ahead(spent, 1)
-        assert not list((tmp_path / "run").glob("*.tmp"))
-        directory.seal(sealing())
-    for name in ("records.jsonl", "telemetry.jsonl", "manifest.json"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
-
-
-def test_a_run_that_ends_early_leaves_nothing_that_was_written_ahead(tmp_path):
-    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
-        directory.journal.append_record(0, record(0), Telemetry(attempts=1))
-        directory.journal.flush()
-        assert directory.write_ahead(sealing(), 5)
+@pytest.mark.parametrize("missing", range(3))
+def test_a_run_is_not_sealed_while_a_trial_has_no_record(tmp_path, missing):
+    order = [index for index in range(3) if index != missing]
+    with pytest.raises(RunDirectoryError, match=f"trial {missing} of 3 has no record"):
+        write_run(tmp_path / "run", order=order)
     assert state_of(tmp_path / "run") is State.UNFINISHED
-    assert not list((tmp_path / "run").glob("*.tmp"))
-    write_run(tmp_path / "run", order=(1, 2), resume=True)
+    write_run(tmp_path / "run", order=(missing,), resume=True)
     assert verify(tmp_path / "run").ok
+
+
+def test_a_run_is_not_sealed_with_one_trial_twice(tmp_path):
+    with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3) as directory:
+        for index, stored in enumerate([0, 1, 1]):
+            directory.journal.append_record(index, record(stored), Telemetry())
+        with pytest.raises(RunDirectoryError, match="trial 2 is out of order or double"):
+            seal(directory)
+    assert state_of(tmp_path / "run") is State.UNFINISHED

@@ -1,0 +1,151 @@
+"""The one writer of runs: from what a run is and its journal to the files of its directory."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Self
+
+import insideLLMs
+from insideLLMs.compare.summary import Summariser, Summary
+from insideLLMs.config import resolved_yaml
+from insideLLMs.core import canonical
+from insideLLMs.core.types import Experiment, JsonValue, expand
+from insideLLMs.plan import FORMAT_VERSION
+from insideLLMs.report.viewer.run_page import RunRows
+from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, RunDirectory
+from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec
+from insideLLMs.store.run_draft import RunDraft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is known of a run beside its records: everything that its files say follows from these two."""
+
+    run_id: str
+    trials: int
+    experiment: Experiment
+    models: tuple[MemberSpec, ...]
+    probes: tuple[MemberSpec, ...]
+    datasets: tuple[DatasetFacts, ...]
+
+    def sum_up(self, summariser: Summariser) -> Summary:
+        """Return the summary of what `summariser` took, within the score ranges that the probes declare."""
+        return summariser.result(
+            run_id=self.run_id,
+            confidence_level=self.experiment.confidence_level,
+            ranges={probe.id: probe.ranges() for probe in self.probes},
+        )
+
+    def summary_of(self, lines: Iterable[bytes]) -> Summary:
+        """Return the summary of records, given as their lines in order."""
+        summariser = Summariser()
+        for line in lines:
+            summariser.add(line)
+        return self.sum_up(summariser)
+
+    def manifest(
+        self,
+        *,
+        statuses: dict[str, int],
+        root: str = "",
+        files: Mapping[str, FileDigest] | None = None,
+        notes: Mapping[str, JsonValue] | None = None,
+    ) -> Manifest:
+        """Return the manifest of a run whose records and files are these."""
+        return Manifest(
+            run_id=self.run_id,
+            name=self.experiment.name,
+            library={"name": "insidellms", "version": insideLLMs.__version__, "format": str(FORMAT_VERSION)},
+            models=self.models,
+            probes=self.probes,
+            datasets=self.datasets,
+            repeats=self.experiment.repeats,
+            max_examples=self.experiment.max_examples,
+            trials=self.trials,
+            statuses=statuses,
+            records_root=root,
+            files=dict(files or {}),
+            notes=dict(notes or {}),
+        )
+
+
+class RunWriter:
+    """Writes the files of one run in one pass over its records, which may begin while the run goes on.
+
+    Use as a context manager, within that of the directory.
+    """
+
+    def __init__(self, facts: RunFacts, directory: RunDirectory) -> None:
+        self._facts = facts
+        self._directory = directory
+        self._begun: _Pass | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+    def write_ahead(self, most: int) -> bool:
+        """Write at most so many records of Trials that have none unfinished before them.
+
+        False where the disk has no room for it: what was written is dropped, and `seal` begins again.
+        """
+        try:
+            has_room = self._directory.has_room()
+            if has_room:
+                begun = self._begin()
+                begun.take(begun.draft.take(most))
+        except OSError:
+            has_room = False
+        if not has_room:
+            self._drop()
+        return has_room
+
+    def seal(self, notes: Mapping[str, JsonValue] | None = None) -> tuple[Manifest, Summary]:
+        """Write the rest, then all other files, and remove the journal.
+
+        Raises StorageError, or RunDirectoryError where the records are not exactly those of the plan.
+        """
+        facts, experiment = self._facts, self._facts.experiment
+        with self._directory.sealing():
+            begun = self._begin()
+            draft = begun.draft
+            begun.take(draft.take_rest())
+            summary = facts.sum_up(begun.summariser)
+            digests = {dataset.name: dataset.sha256 for dataset in facts.datasets}
+            draft.write(SUMMARY, canonical.pretty(summary))
+            draft.write(CONFIG, resolved_yaml(experiment, digests))
+            with draft.file(REPORT) as file, closing(begun.rows):
+                head = {**expand(facts.manifest(statuses=draft.statuses)), "title": experiment.title}
+                begun.rows.write(file, manifest=head, summary=expand(summary))
+            manifest = facts.manifest(statuses=draft.statuses, root=draft.root(), files=draft.digests(), notes=notes)
+            draft.publish(manifest)
+        self._begun = None
+        return manifest, summary
+
+    def _begin(self) -> "_Pass":
+        if self._begun is None:
+            self._begun = _Pass(self._directory, has_telemetry=self._facts.experiment.execution.telemetry)
+        return self._begun
+
+    def _drop(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.rows.close()
+            begun.draft.drop()
+
+
+class _Pass:
+    """What one pass over the records fills: their files, the summary, and the table of the page."""
+
+    def __init__(self, directory: RunDirectory, *, has_telemetry: bool) -> None:
+        self.draft = RunDraft(directory.path, directory.journal, has_telemetry=has_telemetry)
+        self.summariser = Summariser()
+        self.rows = RunRows()
+
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Take the next records, as they are written."""
+        for line in lines:
+            self.summariser.add(line)
+            self.rows.add(line)
