@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from insideLLMs.api.prepare import Prepared
+from insideLLMs.core.prices import find_price
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import JsonValue, Request, Usage
 from insideLLMs.execute.adapt import with_system
-from insideLLMs.execute.budget import FREE, find_price
 from insideLLMs.plan import judge_id
 
 CHARACTERS_PER_TOKEN = 4
@@ -93,10 +93,5 @@ def _limit(identity: Mapping[str, JsonValue]) -> int | None:
 
 
 def _cost(prepared: Prepared, model: str, input_tokens: int | None, output_tokens: int | None) -> float | None:
-    identity = prepared.identities[model]
-    price = find_price(identity, (prepared.experiment.execution.prices or {}).get(model))
-    if price is None:
-        return None
-    if input_tokens is None or output_tokens is None:
-        return price(Usage()) if identity.get("type") in FREE else None
-    return price(Usage(input_tokens=input_tokens, output_tokens=output_tokens))
+    price = find_price(prepared.identities[model], (prepared.experiment.execution.prices or {}).get(model))
+    return None if price is None else price(Usage(input_tokens=input_tokens, output_tokens=output_tokens))

@@ -9,6 +9,7 @@ import msgspec
 from insideLLMs.compare.comparison import ModelPair
 from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChange, measure
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.prices import cost_of, find_price
 from insideLLMs.core.types import GateSpec, Usage
 from insideLLMs.store.directory import RECORDS, TELEMETRY, read_lines, read_manifest
 
@@ -114,23 +115,16 @@ def _tokens(record: _Record, name: str) -> float | None:
 
 def _priced(run: Path) -> Reading:
     """Price each Trial as the run did; its tokens by the table of the `prices` extra where it was given no prices."""
-    from insideLLMs.execute.budget import Price, find_price  # noqa: PLC0415 - brings what calls models
-
-    prices: dict[str, Price | None] = {
-        model.id: find_price(model.identity, None) for model in read_manifest(run).models
-    }
+    prices = {model.id: find_price(model.identity) for model in read_manifest(run).models}
 
     def read(record: _Record, line: _Line | None) -> float | None:
-        if line is not None and line.cost_usd is not None:
-            return line.cost_usd
-        usage, price = record.response.usage if record.response is not None else None, prices[record.model]
-        if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-            return None
-        if price is None:
+        usage = record.response.usage if record.response is not None else None
+        price, noted = prices[record.model], None if line is None else line.cost_usd
+        if noted is None and price is None:
             raise CompareError(
                 f"cost_usd: the price of {record.model!r} in {run.name} is not known",
                 fix="pip install 'insidellms[prices]', run it with execution.prices, or bound the tokens instead",
             )
-        return price(usage)
+        return cost_of(noted, usage or Usage(), price)
 
     return read

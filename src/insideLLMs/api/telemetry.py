@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.execute.budget import find_price
-from insideLLMs.report.telemetry import Price, RunTelemetry, sum_up
+from insideLLMs.core.prices import Price, find_price
+from insideLLMs.report.telemetry import RunTelemetry, sum_up
 from insideLLMs.store.directory import TELEMETRY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, all_identities
 
@@ -26,7 +26,7 @@ def read_telemetry(run: Path) -> RunTelemetry:
 def prices_of(manifest: Manifest) -> dict[str, Price | None]:
     """Return what an answer of each model costs by the table, by model id; None where nobody knows."""
     identities = all_identities(manifest.models, manifest.probes)
-    return {name: find_price(identity, None) for name, identity in identities.items()}
+    return {name: find_price(identity) for name, identity in identities.items()}
 
 
 def price_table() -> str | None:

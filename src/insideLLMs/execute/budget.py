@@ -1,14 +1,10 @@
 """What a run may spend, in tokens and in dollars; reaching it stops the run cleanly, to be resumed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from insideLLMs.core.errors import BudgetSpentError, OptionError
-from insideLLMs.core.types import ExecutionSpec, JsonValue, PriceSpec, Usage
-
-Price = Callable[[Usage], float | None]
-_MILLION = 1_000_000
-FREE = ("embedded", "dummy", "callable", "ollama", "llama_cpp", "vllm")
-"""Providers that send no bill."""
+from insideLLMs.core.prices import Price, find_price
+from insideLLMs.core.types import ExecutionSpec, JsonValue, Usage
 
 
 class Budget:
@@ -45,40 +41,6 @@ class Budget:
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
             )
         return None
-
-
-def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None) -> Price | None:
-    """Return what an answer of a model costs: by the user's price, or by the `prices` extra; None if nobody knows."""
-    if given is not None:
-        return lambda usage: cost_of(given, usage)
-    if identity.get("type") in FREE:
-        return lambda _: 0.0
-    try:
-        import genai_prices  # noqa: PLC0415 - an optional extra
-    except ImportError:
-        return None
-    name = str(identity.get("model_name", ""))
-
-    def price(usage: Usage) -> float | None:
-        counted = genai_prices.Usage(
-            input_tokens=usage.input_tokens or 0,
-            output_tokens=usage.output_tokens or 0,
-            cache_read_tokens=usage.cached_tokens or 0,
-        )
-        try:
-            return float(genai_prices.calc_price(counted, model_ref=name).total_price)
-        except LookupError:
-            return None
-
-    return price if price(Usage(input_tokens=1, output_tokens=1)) is not None else None
-
-
-def cost_of(price: PriceSpec, usage: Usage) -> float:
-    """Return what an answer costs, in dollars."""
-    cached = usage.cached_tokens or 0
-    fresh = max(0, (usage.input_tokens or 0) - cached)
-    read = price.input if price.cached is None else price.cached
-    return (fresh * price.input + cached * read + (usage.output_tokens or 0) * price.output) / _MILLION
 
 
 def _price(name: str, identities: Mapping[str, Mapping[str, JsonValue]], execution: ExecutionSpec) -> Price:

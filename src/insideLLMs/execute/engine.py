@@ -8,18 +8,19 @@ before it is scored and before its worker asks again, so a killed process costs 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
+from insideLLMs.core.prices import price_at
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.types import (
+    CallTelemetry,
     Example,
     ExecutionSpec,
     Failure,
-    JudgeCall,
     Outcome,
     PriceSpec,
     Record,
@@ -30,7 +31,7 @@ from insideLLMs.core.types import (
     Usage,
 )
 from insideLLMs.execute.answers import AnswerStore
-from insideLLMs.execute.budget import Budget, cost_of
+from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.lanes import Judges, Member, Terms, open_lanes
 from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.threads import AbandonableThreads
@@ -42,6 +43,7 @@ SLOW_FLUSH_S = 0.02
 SYNC_EVERY_S = 0.5
 """A power cut loses at most the answers of this time; a killed process loses nothing that was flushed."""
 _YIELD_EVERY = 32
+Call = TypeVar("Call", bound=CallTelemetry)
 
 
 class StoredAnswer(Protocol):
@@ -195,19 +197,19 @@ class Engine:
         return await score(probe, trial, answer, telemetry, self._scoring)
 
     def _priced(self, model: str, outcome: Outcome) -> Outcome:
-        """Note what an answer costs, where the run says so; the table of prices can be asked at any later time."""
+        """Note what the answers cost where the run has prices; the table of prices can be asked at any later time."""
         prices = self._work.execution.prices
         if not prices:
             return outcome
-        telemetry = outcome.telemetry
         usage = outcome.response.usage if outcome.response is not None else None
-        if model in prices and usage is not None:
-            telemetry = msgspec.structs.replace(telemetry, cost_usd=cost_of(prices[model], usage))
-        if telemetry.judges:
-            telemetry = msgspec.structs.replace(
-                telemetry, judges=tuple(_priced_call(call, prices) for call in telemetry.judges)
+        telemetry = _note_cost(outcome.telemetry, usage, prices.get(model))
+        judges = tuple(
+            _note_cost(
+                call, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens), prices.get(call.model)
             )
-        return msgspec.structs.replace(outcome, telemetry=telemetry)
+            for call in telemetry.judges
+        )
+        return msgspec.structs.replace(outcome, telemetry=msgspec.structs.replace(telemetry, judges=judges))
 
     async def _finish(self, trial: Trial, outcome: Outcome) -> None:
         outcome = self._priced(trial.model, outcome)
@@ -231,12 +233,10 @@ class Engine:
             self.stop(_stop_error(record))
 
 
-def _priced_call(call: JudgeCall, prices: Mapping[str, PriceSpec]) -> JudgeCall:
-    price = prices.get(call.model)
-    if price is None or call.input_tokens is None:
+def _note_cost(call: Call, usage: Usage | None, price: PriceSpec | None) -> Call:
+    if usage is None or price is None:
         return call
-    usage = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
-    return msgspec.structs.replace(call, cost_usd=cost_of(price, usage))
+    return msgspec.structs.replace(call, cost_usd=price_at(price)(usage))
 
 
 def _stop_error(record: Record) -> ProbeExecutionError:

@@ -2,14 +2,13 @@
 
 import datetime as dt
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.types import Usage
-
-Price = Callable[[Usage], float | None]
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +109,10 @@ class _Tally:
     def _add_tokens(self, line: _Call, price: Price | None) -> None:
         for name in self.tokens:
             self.tokens[name] += getattr(line, name) or 0
-        usage = Usage(input_tokens=line.input_tokens or 0, output_tokens=line.output_tokens or 0)
-        cost = line.cost_usd
-        if cost is None and price is not None:
-            cost = price(usage)
+        usage = Usage(input_tokens=line.input_tokens, output_tokens=line.output_tokens)
+        if line.status != "success" and usage == Usage():  # nothing came, so nothing was paid
+            return
+        cost = cost_of(line.cost_usd, usage, price)
         self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
 
     def result(self, model: str) -> ModelTelemetry:

@@ -5,9 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.types import Usage
 from insideLLMs.report import wording
-from insideLLMs.report.telemetry import Price
 from insideLLMs.report.viewer import rows
 from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 from insideLLMs.report.viewer.page import page, table
@@ -121,9 +121,8 @@ class _Timings:
             return timing.latency_ms, timing.attempts, None
         if timing.cost_usd is not None:
             self.sources["execution.prices"] = None
-            return timing.latency_ms, timing.attempts, timing.cost_usd
-        price = self._prices.get(record.model)
-        return timing.latency_ms, timing.attempts, price(usage) if price else None
+        cost_usd = cost_of(timing.cost_usd, usage, self._prices.get(record.model))
+        return timing.latency_ms, timing.attempts, cost_usd
 
 
 def write_run_page(

@@ -1,0 +1,63 @@
+"""What an answer costs, in dollars: as the run noted it, by the user's price, or by the table of the `prices` extra."""
+
+from collections.abc import Callable, Mapping
+
+from insideLLMs.core.types import JsonValue, PriceSpec, Usage
+
+Price = Callable[[Usage], float | None]
+"""Gives the cost of an answer by its usage; None where its tokens are not known: unknown is not free."""
+_FREE = ("embedded", "dummy", "callable", "ollama", "llama_cpp", "vllm")
+"""Providers that send no bill."""
+_MILLION = 1_000_000
+
+
+def cost_of(noted_usd: float | None, usage: Usage, price: Price | None) -> float | None:
+    """Return what an answer cost: as noted when it came, else by its tokens; None where that is not known."""
+    if noted_usd is not None or price is None:
+        return noted_usd
+    return price(usage)
+
+
+def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None = None) -> Price | None:
+    """Return a model's price: the `given` one, or that of the table; None where nobody knows it."""
+    if given is not None:
+        return price_at(given)
+    if identity.get("type") in _FREE:
+        return lambda _: 0.0
+    return _table_price(str(identity.get("model_name", "")))
+
+
+def price_at(spec: PriceSpec) -> Price:
+    """Return the price that a user gave."""
+    cached_price = spec.input if spec.cached is None else spec.cached
+
+    def price(usage: Usage) -> float | None:
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        cached = usage.cached_tokens or 0
+        fresh = max(0, usage.input_tokens - cached)
+        return (fresh * spec.input + cached * cached_price + usage.output_tokens * spec.output) / _MILLION
+
+    return price
+
+
+def _table_price(model_name: str) -> Price | None:
+    try:
+        import genai_prices  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return None
+
+    def price(usage: Usage) -> float | None:
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        counted = genai_prices.Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cached_tokens or 0,
+        )
+        try:
+            return float(genai_prices.calc_price(counted, model_ref=model_name).total_price)
+        except LookupError:
+            return None
+
+    return price if price(Usage(input_tokens=1, output_tokens=1)) is not None else None
