@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import yaml
@@ -15,6 +14,7 @@ from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
+from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
@@ -23,13 +23,12 @@ from insideLLMs.report import wording
 from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, MemberSpec
 
-if TYPE_CHECKING:  # it reads texts, which nobody else does
-    from insideLLMs.compare.meaning import Meaning
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A comparison, the policy it was judged by, the gate's verdict, what that rests on, and the two runs shown."""
+    """A comparison, how it was made, the policy it was judged by, the gate's verdict, what that rests on, and the two
+    runs shown.
+    """
 
     comparison: Comparison
     policy: GateSpec
@@ -37,7 +36,7 @@ class Judged:
     basis: Basis
     baseline: RunView
     candidate: RunView
-    meaning: "Meaning | None" = None
+    options: CompareOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,15 @@ def open_run(path: Path) -> RunView:
         models=tuple(model.id for model in manifest.models),
         datasets={probe.id: probe.datasets for probe in manifest.probes},
         records=records,
+        score_ranges=_score_ranges(manifest),
     )
+
+
+def _score_ranges(manifest: Manifest) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return what the probes declare; nothing where the run does not say it: an import, or an old format."""
+    if "imported" in manifest.notes or int(manifest.library["format"]) < 2:
+        return {}
+    return {probe.id: probe.ranges() for probe in manifest.probes}
 
 
 def gate_of(path: Path) -> GateSpec:
@@ -115,6 +122,7 @@ def compare_runs(
     _check_distinct(paths)
     views, news = [open_run(path) for path in paths], [open_run(path) for path in new]
     spec = gate.apply(gate.policy or gate_of(new[-1]))
+    options = replace(options or CompareOptions(), ranges=ranges_in_force((*views, *news), spec))
     watch = Watch(
         cluster=spec.cluster,
         churn=spec.level,
@@ -143,13 +151,14 @@ def compare_runs(
         basis=basis,
         baseline=views[-1],
         candidate=news[-1],
-        meaning=options.meaning if options is not None else None,
+        options=options,
     )
 
 
 def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSpec) -> Assessment:
     """Assess a run that may be unfinished against baselines, over all their common items."""
-    _, observed = compare_with(baselines, (candidate,), watch=Watch(cluster=spec.cluster))
+    options = CompareOptions(ranges=ranges_in_force((*baselines, candidate), spec))
+    _, observed = compare_with(baselines, (candidate,), options, Watch(cluster=spec.cluster))
     basis = Basis(
         observed=observed,
         baseline_runs=tuple(run.run_id for run in baselines),

@@ -148,7 +148,10 @@ def _assess(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...]
     def records() -> Iterator[bytes]:
         return (entry.record for entry in journal.entries())
 
-    candidate = RunView(run_id=plan.run_id, label="this run", models=plan.models, datasets=datasets, records=records)
+    candidate = RunView(
+        run_id=plan.run_id, label="this run", models=plan.models, datasets=datasets, records=records,
+        score_ranges={spec.id: spec.ranges() for spec in prepared.probe_specs},
+    )  # fmt: skip
     spec: GateSpec = prepared.experiment.gate
     return compare_views(baselines, candidate, spec)
 

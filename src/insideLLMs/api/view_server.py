@@ -134,6 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
                 verdict=judged.verdict,
                 baseline=judged.baseline,
                 candidate=judged.candidate,
+                options=judged.options,
             )
         except InsideLLMsError as error:
             self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")

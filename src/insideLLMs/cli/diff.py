@@ -254,7 +254,7 @@ def _write_reports(judged: Any, candidate: Path, options: dict[str, Any]) -> Non
             verdict=verdict,
             baseline=judged.baseline,
             candidate=judged.candidate,
-            meaning=judged.meaning,
+            options=judged.options,
         ),
         "junit": lambda out: out.write(diff_junit(found, verdict).encode()),
         "sarif": lambda out: out.write(sarif),

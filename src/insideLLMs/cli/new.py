@@ -18,7 +18,7 @@ class {cls}(PromptProbe):
     """Check that an answer names what is expected, in few words."""
 
     version = "1"  # raise it whenever old scores stop being comparable
-    score_ranges = {{"correct": (0, 1), "words": (0, 10_000)}}
+    score_ranges = {{"correct": (0, 1), "words": (10_000, 0)}}  # (worst, best) of each score
 
     def __init__(self, max_words: int = 20) -> None:
         super().__init__("{name}")

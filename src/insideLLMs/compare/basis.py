@@ -14,6 +14,7 @@ from insideLLMs.compare.statistics.noise import Disagreement, disagreement_of
 from insideLLMs.compare.statistics.quantities import QuantityChange
 from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.compare.statistics.text_drift import TextDrift
+from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import GateSpec
 
 
@@ -115,12 +116,18 @@ class Basis:
     def assess(self, probes: Collection[str], spec: GateSpec) -> Assessment:
         """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
         names = self.names_of(probes)
+        self._check_ranges(names)
         return assess(self.observed.tally.select(names), self._settings(names, spec))
 
+    def _check_ranges(self, names: Collection[str]) -> None:
+        for name in sorted(self.observed.outside.keys() & set(names)):
+            raise CompareError(
+                self.observed.outside[name],
+                fix=f"say what its worst and its best score are: gate.probes.{self.observed.probes[name]}.score_range, "
+                "e.g. [0, 10]",
+            )
+
     def _settings(self, names: Collection[str], spec: GateSpec) -> Settings:
-        ranges = {name: spec.score_range for name in names if spec.score_range is not None}
-        own = {probe: over.score_range for probe, over in spec.probes.items() if over.score_range is not None}
-        ranges |= {name: own[probe] for name, probe in self.observed.probes.items() if probe in own and name in names}
         noise = self.noise.verdicts if self.noise is not None else None
         if noise is None and spec.independent_repeats:
             noise = disagreement_of((shape.baseline, count) for shape, count in self.observed.tally.counts.items())
@@ -136,7 +143,6 @@ class Basis:
             independent_repeats=spec.independent_repeats,
             missing_as_fail=spec.errors_as == "fail",
             confirmed_p=self._confirmed_p(names),
-            ranges=ranges,
             noise=noise if noise is not None and noise.n else None,
             baseline_runs=self.baseline_runs,
             candidate_runs=self.candidate_runs,

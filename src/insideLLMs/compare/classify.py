@@ -10,9 +10,11 @@ The first row that fits decides, so the counts of the classes add up to the Tria
     errored        both failed (error, timeout, rate_limited)                                    errored
     newly_failing  the baseline answered, the candidate failed                                   recovered
     recovered      the baseline failed, the candidate answered (whatever its verdict)            newly_failing
-    regressed      pass -> fail; or, where neither side has a verdict, scores fell and none rose fixed, improved
+    regressed      pass -> fail; or, where neither side has a verdict, scores got worse and    fixed, improved
+                   none better
     fixed          fail -> pass                                                                  regressed
-    improved       neither side has a verdict; scores rose by more than the tolerance, none fell regressed
+    improved       neither side has a verdict; scores got better by more than the tolerance,   regressed
+                   none worse: towards the best of their range, see `score_ranges`
     changed        anything else of what the model did differs, see Level                        changed
     equivalent     the answers differ, but not after normalisation, not as JSON values, or, if    equivalent
                    that was asked for, not in what they mean to an embedding model
@@ -25,10 +27,12 @@ always outranks scores and text, and a model is asked only about texts that no c
 however high, hides a flip.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from insideLLMs.compare.levels import NONE, Difference, Level, compare_outcomes, response_of, score_moves
+from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.compare.view import Facts
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
@@ -69,11 +73,15 @@ def is_alike(finding: Finding) -> bool:
 
 
 def classify(
-    baseline: Facts | None, candidate: Facts | None, tolerance: float = 1e-9, meaning: "Meaning | None" = None
+    baseline: Facts | None,
+    candidate: Facts | None,
+    tolerance: float = 1e-9,
+    meaning: "Meaning | None" = None,
+    ranges: ScoreRanges = DEFAULT_RANGES,
 ) -> Finding:
     """Class one Trial of the outer join; scores that move by at most `tolerance` are the same.
 
-    `meaning` weighs texts that differ in nothing but their wording.
+    `meaning` weighs texts that differ in nothing but their wording; `ranges` say which way a score is better.
     """
     if baseline is None:
         return Finding(ChangeClass.NEW)
@@ -88,7 +96,10 @@ def classify(
         return UNCHANGED
     if meaning is not None and difference.level is Level.NORMALISED and not difference.same_meaning:
         difference = meaning.weigh(response_of(baseline).text, response_of(candidate).text)
-    return Finding(_classify_answers(baseline, candidate, difference, tolerance), difference)
+    kind = _classify_verdicts(baseline, candidate)
+    if kind is None and baseline.passed is None and candidate.passed is None:
+        kind = _classify_scores(ranges.gains(baseline, candidate, score_moves(baseline, candidate, tolerance)))
+    return Finding(kind or (ChangeClass.EQUIVALENT if difference.same_meaning else ChangeClass.CHANGED), difference)
 
 
 def _classify_failures(baseline: Facts, candidate: Facts) -> Finding:
@@ -101,14 +112,14 @@ def _classify_failures(baseline: Facts, candidate: Facts) -> Finding:
     return Finding(ChangeClass.RECOVERED if candidate.answered else ChangeClass.ERRORED, difference)
 
 
-def _classify_answers(baseline: Facts, candidate: Facts, difference: Difference, tolerance: float) -> ChangeClass:
+def _classify_verdicts(baseline: Facts, candidate: Facts) -> ChangeClass | None:
     before, after = baseline.passed, candidate.passed
-    if before is not None and after is not None and before != after:
-        return ChangeClass.FIXED if after else ChangeClass.REGRESSED
-    if before is None and after is None:
-        moves = score_moves(baseline, candidate, tolerance).values()
-        if moves and max(moves) < 0:
-            return ChangeClass.REGRESSED
-        if moves and min(moves) > 0:
-            return ChangeClass.IMPROVED
-    return ChangeClass.EQUIVALENT if difference.same_meaning else ChangeClass.CHANGED
+    if before is None or after is None or before == after:
+        return None
+    return ChangeClass.FIXED if after else ChangeClass.REGRESSED
+
+
+def _classify_scores(gains: Mapping[str, float]) -> ChangeClass | None:
+    if gains and max(gains.values()) < 0:
+        return ChangeClass.REGRESSED
+    return ChangeClass.IMPROVED if gains and min(gains.values()) > 0 else None

@@ -1,7 +1,7 @@
 """Compare two runs: one streaming pass that classes, counts and keeps the worst."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,10 @@ from insideLLMs.compare.levels import Level, score_moves
 from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
 from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.pool import Pool
+from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force
 from insideLLMs.compare.served import ServedFacts
 from insideLLMs.compare.tally import Counting, MeaningCount
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.view import Facts, RunView
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
     from insideLLMs.compare.meaning import Meaning
@@ -47,7 +48,7 @@ class CompareOptions:
     `pairs` maps baseline model ids to candidate ids. Scores within `score_tolerance` are the same. `listed`
     bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in characters.
     `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate. `meaning`
-    weighs texts that differ in their wording alone.
+    weighs texts that differ in their wording alone. `ranges` say which way a score is better, None as the runs declare.
     """
 
     pairs: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +57,15 @@ class CompareOptions:
     text_limit: int = 20_000
     waived: frozenset[Waived] = frozenset()
     meaning: "Meaning | None" = None
+    ranges: ScoreRanges | None = None
+
+    def for_runs(self, runs: Iterable[RunView]) -> "CompareOptions":
+        """Return the options with the ranges that `runs` declare, unless ranges are given."""
+        return self if self.ranges is not None else replace(self, ranges=ranges_in_force(runs))
+
+    def classify(self, baseline: Facts | None, candidate: Facts | None) -> Finding:
+        """Class one Trial of the outer join."""
+        return classify(baseline, candidate, self.score_tolerance, self.meaning, self.ranges or DEFAULT_RANGES)
 
 
 def compare(
@@ -71,7 +81,7 @@ def compare(
     `observe` is called with every Trial of the outer join, in order, so that statistics can be made in the same
     pass. Raises CompareError for models that cannot be paired and for records that are unsorted or broken.
     """
-    options = options or CompareOptions()
+    options = (options or CompareOptions()).for_runs((baseline, candidate))
     pairing = pair_models(baseline, candidate, options.pairs)
     ledger = _Ledger(options, pairing)
     for pair in align(baseline, candidate, pairing, named=named):
@@ -88,15 +98,21 @@ def compare_with(
     watch: Watch | None = None,
 ) -> tuple[Comparison, Observed]:
     """Compare the last run of each side Trial by Trial, and observe all of them."""
-    options = options or CompareOptions()
+    options = (options or CompareOptions()).for_runs((*baselines, *candidates))
     newest, candidate, others = baselines[-1], candidates[-1], baselines[:-1]
     named = probes_told_apart_by_dataset(*baselines, *candidates)
     pairing = pair_models(newest, candidate, options.pairs)
     pool = Pool(others, _ranks(others, candidate, pairing, options.pairs), named)
     more = Pool(candidates[:-1], [pairing.candidate_ranks for _ in candidates[:-1]], named)
     seed = "|".join(sorted(",".join(run.run_id for run in side) for side in (baselines, candidates)))
-    told = replace(watch or Watch(), seed=seed, several_models=len(pairing.pairs) > 1, waived=options.waived)
-    observations = Observations(told, pool, more)
+    watch = replace(
+        watch or Watch(),
+        seed=seed,
+        several_models=len(pairing.pairs) > 1,
+        waived=options.waived,
+        ranges=options.ranges or DEFAULT_RANGES,
+    )
+    observations = Observations(watch, pool, more)
     comparison = compare(newest, candidate, options, observations, named=named)
     names = tuple(RunName(run_id=run.run_id, label=run.label) for run in others)
     return msgspec.structs.replace(comparison, pool=names), observations.observed()
@@ -163,6 +179,7 @@ class _Ledger:
 
     def __init__(self, options: CompareOptions, pairing: Pairing) -> None:
         self._options = options
+        self._ranges = options.ranges or DEFAULT_RANGES
         self._pairing = pairing
         self._countings: dict[tuple[str, str | None, str | None], Counting] = {}
         self._changes = _Worst(options.listed)
@@ -177,7 +194,7 @@ class _Ledger:
     def add(self, pair: Aligned) -> Finding:
         before, after = pair.baseline, pair.candidate
         self._place += 1
-        finding = classify(before, after, self._options.score_tolerance, self._options.meaning)
+        finding = self._options.classify(before, after)
         counting = self._counting(pair)
         if before is after and before is not None and before.answered:
             counting.add_same(before)
@@ -228,7 +245,8 @@ class _Ledger:
         level = finding.difference.level
         loss = 0.0
         if level in {Level.VERDICT, Level.SCORE, Level.STATUS} and pair.baseline and pair.candidate:
-            loss = min(score_moves(pair.baseline, pair.candidate, 0.0).values(), default=0.0)
+            moves = score_moves(pair.baseline, pair.candidate, 0.0)
+            loss = min(self._ranges.gains(pair.baseline, pair.candidate, moves).values(), default=0.0)
         return (_SEVERITY[finding.kind], _DEPTH[level] if level else len(_DEPTH), loss, self._place)
 
     def close(self, baseline: RunView, candidate: RunView) -> Comparison:

@@ -23,6 +23,7 @@ from insideLLMs.core.types import GateSpec
 _LOOK_FIRST = 10
 _READS_TRIALS = {"changes", "regressions", "confirmed", "churn", "drift"}
 _STATISTICAL = {"significant", "non-inferior", "churn", "drift"}
+_READS_NO_SCORES = {"never", "changes", "drift"}
 _READS_SCORES = (_STATISTICAL | {"confirmed"}) - {"drift"}
 
 
@@ -153,8 +154,19 @@ def _has_own_alpha(spec: GateSpec, probe: str | None) -> bool:
 
 
 def _doubted(rule: Rule, scope: Scope, basis: Basis | None) -> Rule:
-    """Let a rule conclude nothing where its runs were judged by different judges and nobody accepted that."""
-    if basis is None or scope.spec.fail_on not in _READS_SCORES or scope.spec.accept_judge_change:
+    """Let a rule conclude nothing where its runs' scores have different ranges, or come from different judges."""
+    if basis is None:
+        return rule
+    unlike = [name for name in basis.names_of(scope.names) if name in basis.observed.unlike]
+    if unlike and scope.spec.fail_on not in _READS_NO_SCORES:
+        told = tuple(
+            f"the runs declare different ranges of a score of {basis.observed.probes[name]!r}: "
+            f"{basis.observed.unlike[name]}; run both with one version of the probe, or set the range: "
+            f"gate.probes.{basis.observed.probes[name]}.score_range"
+            for name in unlike
+        )
+        return msgspec.structs.replace(rule, state="inconclusive", reasons=(*told, *rule.reasons))
+    if scope.spec.fail_on not in _READS_SCORES or scope.spec.accept_judge_change:
         return rule
     changed = [judge for judge in basis.judges if judge.differs and judge.probe in scope.names]
     if not changed:

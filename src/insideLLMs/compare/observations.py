@@ -12,6 +12,7 @@ from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.labels import Label, label_of
 from insideLLMs.compare.levels import normalise, response_of
 from insideLLMs.compare.pool import ItemKey, Pool
+from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.compare.statistics.items import ItemCounts, RunValues
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.compare.view import Facts
@@ -29,19 +30,6 @@ Waived = tuple[str | None, str]
 def is_waived(key: Key, waived: frozenset[Waived]) -> bool:
     """Whether a Trial is kept out of the gate."""
     return bool(waived) and ((None, key[2]) in waived or (key[0], key[2]) in waived)
-
-
-def observed_value(facts: Facts) -> float | None:
-    """Return what a Trial counts as: its verdict as 1 or 0, else its one score, or of several the one named `score`.
-
-    None is a Trial that was not answered, or whose scores do not say which of them counts.
-    """
-    if facts.scores is None or not facts.answered:
-        return None
-    if facts.scores.passed is not None:
-        return float(facts.scores.passed)
-    values = facts.scores.values
-    return next(iter(values.values())) if len(values) == 1 else values.get("score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +50,8 @@ class Watch:
     `churn` is the level at which runs are held against each other, `churn_of` the levels of single probes.
     `noise` are the levels at which the baseline's runs are compared with each other. Both take two or more
     baseline runs. `drift` holds the texts of two or more answers a side against each other, by that kernel; `seed`
-    starts its draws. `flips` keeps the items that went from pass to fail. `waived` items are left out.
+    starts its draws. `flips` keeps the items that went from pass to fail. `waived` items are left out. `ranges` say
+    what a score counts as.
     """
 
     several_models: bool = False
@@ -74,6 +63,7 @@ class Watch:
     seed: str = ""
     flips: bool = False
     waived: frozenset[Waived] = frozenset()
+    ranges: ScoreRanges = DEFAULT_RANGES
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +73,8 @@ class Observed:
     `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
     of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
     was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
-    `copied` of them all were alike to the byte.
+    `copied` of them all were alike to the byte. `unlike` says, by that name, which ranges of scores that count
+    contradict each other, `outside` which score lies outside its range.
     """
 
     tally: ItemCounts = field(default_factory=ItemCounts)
@@ -93,6 +84,8 @@ class Observed:
     drift: dict[str, DriftSums] = field(default_factory=dict)
     repeated: int = 0
     copied: int = 0
+    unlike: dict[str, str] = field(default_factory=dict)
+    outside: dict[str, str] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
 
 
@@ -137,10 +130,6 @@ class Observations:
             self._seen.tally.add_equal(name, before, after, count=count, cluster=cluster)
         return self._seen
 
-    def tally(self) -> ItemCounts:
-        """Return the items seen, for `statistics.assess`."""
-        return self.observed().tally
-
     def _close(self) -> None:
         before, after = self._before, self._after
         if self._pool is None and self._more is None:
@@ -163,7 +152,9 @@ class Observations:
 
     def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]) -> None:
         name, after = self._name_of(facts), news[-1]
-        before, values = tuple(_values(run) for run in runs), tuple(_values(run) for run in news)
+        before, values = (tuple(self._values(name, run) for run in side) for side in (runs, news))
+        if self._watch.ranges.unlike:
+            self._add_contradictions(name, after)
         self._counts[name, before, values, self._cluster()] += 1
         if len(after) > 1:
             self._add_repeats(after)
@@ -176,6 +167,13 @@ class Observations:
         if self._watch.flips and values[-1][0] == 0.0 and before[-1][:1] == (1.0,):
             self._add_flip(name, runs[-1][0], facts)
 
+    def _values(self, name: str, trials: Sequence[Facts]) -> tuple[float | None, ...]:
+        values = tuple(map(self._watch.ranges.quality, trials))
+        for facts, value in zip(trials, values, strict=True):
+            if value is not None and not 0.0 <= value <= 1.0:
+                self._seen.outside.setdefault(name, self._watch.ranges.tell_outside(facts))
+        return values
+
     def _name_of(self, facts: Facts) -> str:
         name = f"{facts.probe} · {facts.model}" if self._watch.several_models else facts.probe
         if name not in self._seen.probes:
@@ -184,6 +182,12 @@ class Observations:
 
     def _cluster(self) -> str | None:
         return _cluster_of(self._line, self._watch.cluster) if self._mark in self._line else None
+
+    def _add_contradictions(self, name: str, trials: Sequence[Facts]) -> None:
+        for facts in trials:
+            found = self._watch.ranges.contradiction(facts)
+            if found is not None:
+                self._seen.unlike[name] = found
 
     def _add_repeats(self, trials: Sequence[Facts]) -> None:
         self._seen.repeated += 1
@@ -216,10 +220,6 @@ class Observations:
             candidate_model=after.model,
         )
         self._seen.flips.append(flip)
-
-
-def _values(trials: Sequence[Facts]) -> tuple[float | None, ...]:
-    return tuple(observed_value(facts) for facts in trials)
 
 
 def _texts(runs: Sequence[Sequence[Facts]]) -> list[str]:

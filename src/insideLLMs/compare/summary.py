@@ -205,7 +205,7 @@ def summarise(
 ) -> Summary:
     """Summarise the lines of a `records.jsonl`, which must be in its order.
 
-    `ranges` gives each probe's declared score ranges, 0 to 1 where it has none; no interval leaves them.
+    `ranges` gives each probe's declared score ranges, 0 to 1 where it has none; no interval goes beyond them.
     """
     summariser = Summariser()
     for line in lines:
@@ -279,4 +279,4 @@ def _t_interval(mean: _Mean, level: float, limits: tuple[float, float]) -> Inter
     if variance <= 0.0:
         return Interval(value=value, low=None, high=None, n=n)
     half = t_quantile((1 + level) / 2, n - 1) * math.sqrt(variance / n)
-    return Interval(value=value, low=max(limits[0], value - half), high=min(limits[1], value + half), n=n)
+    return Interval(value=value, low=max(min(limits), value - half), high=min(max(limits), value + half), n=n)

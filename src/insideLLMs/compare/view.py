@@ -1,7 +1,7 @@
 """What is compared: a run as lines of `records.jsonl`, and the few facts of each line that alignment needs."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,7 +16,8 @@ class RunView:
 
     `records` starts a fresh pass over the lines of `records.jsonl`, in its order and without newlines. `models`
     are the ids of all models of the run, `datasets` the dataset names of each probe. `label` is what people
-    call the run (its folder's name, say).
+    call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its scores;
+    a probe that is not named there may have declared anything.
     """
 
     run_id: str
@@ -24,6 +25,7 @@ class RunView:
     models: tuple[str, ...]
     datasets: Mapping[str, tuple[str, ...]]
     records: Callable[[], Iterator[bytes]]
+    score_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
     @property
     def probes(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ GATE_WORDS = {
     "level": "How deep a text must differ for churn.",
     "drift": "Measures text drift by this kernel; the policy drift takes 3-gram if none is named.",
     "cluster": "The example field that names those that share their noise.",
-    "score_range": "The lowest and the highest score, where a probe declares none.",
+    "score_range": "The worst and the best score that are not verdicts; overrides what a probe declares.",
     "max_growth": "The growth allowed per quantity; 0.1 is ten percent.",
     "trust_semantic": "Whether what an embedding model holds to be equal in meaning passes as unchanged.",
     "accept_judge_change": "Whether runs that different judges judged may be compared.",

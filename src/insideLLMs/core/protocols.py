@@ -142,7 +142,8 @@ class Probe:
 
     `data` is the example's input, or the whole example as a mapping where it has more than an input. What
     `run` returns is the output: text, or any JSON value. Override `score_output` to score it.
-    `score_ranges` declares the range of each score; one outside it is an error. Raise `version` whenever a
+    `score_ranges` declares the (worst, best) of each score: ``{"distance": (100, 0)}`` is better when lower. A score
+    without a range goes from 0 to 1; one outside its range is an error. Raise `version` whenever a
     change makes old scores incomparable: it is part of the run's identity.
     """
 

@@ -229,11 +229,11 @@ def check_scores(scores: object, probe: Probe) -> None:
     if not isinstance(scores, Scores):
         raise InsideLLMsError(f"{probe.name}.score() returned {type(scores).__name__}; it must return Scores")
     for name, value in scores.values.items():
-        low, high = probe.score_ranges.get(name, (0.0, 1.0))
+        low, high = sorted(probe.score_ranges.get(name, (0.0, 1.0)))
         if not low <= value <= high:
             raise InsideLLMsError(
                 f"score {name!r} is {value}, outside its range {low:g} to {high:g}",
-                fix=f"declare score_ranges = {{{name!r}: (low, high)}} in {type(probe).__name__}",
+                fix=f"declare score_ranges = {{{name!r}: (worst, best)}} in {type(probe).__name__}",
             )
 
 

@@ -36,9 +36,10 @@ class AttackProbe(PromptProbe):
     """
 
     version: ClassVar[str] = "2"
-    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
-        ("correct", "complied", "refused", "helped", "over_refused"), (0.0, 1.0)
-    )
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **dict.fromkeys(("correct", "refused", "helped"), (0.0, 1.0)),
+        **dict.fromkeys(("complied", "over_refused"), (1.0, 0.0)),
+    }
     scores_in_place: ClassVar[bool] = True
     measurement: ClassVar[str] = "data/refusal_detector.json"
     kind: ClassVar[str] = "attack"

@@ -1,5 +1,6 @@
 """The base of the plain checks: ask the example's input or a template, hold the answer against what is expected."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -55,8 +56,8 @@ class CheckProbe(PromptProbe):
         return self.check(example, response.text)
 
     def failed(self, why: str) -> Scores:
-        """Return the lowest scores, for an answer that gives nothing to compare."""
-        values = {name: low for name, (low, _) in self.score_ranges.items()}
+        """Return the worst scores, for an answer that gives nothing to compare; none where the worst has no end."""
+        values = {name: worst for name, (worst, _) in self.score_ranges.items() if math.isfinite(worst)}
         return Scores(values=values, passed=False, explanation=why)
 
     @abstractmethod

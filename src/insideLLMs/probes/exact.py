@@ -171,7 +171,7 @@ class UsageProbe(CheckProbe):
 
     kind = "usage"
     needs_expected = False
-    score_ranges: ClassVar = {"correct": (0, 1), "characters": (0, 2**53), "output_tokens": (0, 2**53)}
+    score_ranges: ClassVar = {"correct": (0, 1), "characters": (2**53, 0), "output_tokens": (2**53, 0)}
 
     def __init__(
         self,

@@ -45,9 +45,11 @@ class FactualityProbe(CheckProbe):
     kind = "factuality"
     default_dataset: ClassVar[str] = "data/factuality.jsonl"
     needs_expected: ClassVar[bool] = False
-    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
-        ("correct", "wrong", "abstained"), (0.0, 1.0)
-    )
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "correct": (0, 1),
+        "wrong": (1, 0),
+        "abstained": (1, 0),
+    }
 
     def __init__(
         self,

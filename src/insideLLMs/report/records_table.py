@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 import msgspec
 
 from insideLLMs.compare.align import align
-from insideLLMs.compare.classify import classify
 from insideLLMs.compare.collect import CompareOptions
 from insideLLMs.compare.details import name_trial
 from insideLLMs.compare.pairing import pair_models
@@ -57,12 +56,13 @@ def comparison_table(baseline: RunView, candidate: RunView, options: CompareOpti
 
     The example is the candidate's where it has it. Raises CompareError as comparing does.
     """
+    options = options.for_runs((baseline, candidate))
     pairing = pair_models(baseline, candidate, options.pairs)
     names = sorted({*_score_names(baseline), *_score_names(candidate)})
 
     def rows() -> Iterator[Row]:
         for pair in align(baseline, candidate, pairing):
-            finding = classify(pair.baseline, pair.candidate, options.score_tolerance)
+            finding = options.classify(pair.baseline, pair.candidate)
             trial, level = name_trial(pair, pairing), finding.difference.level
             before = _record(pair.baseline_line, baseline) if pair.baseline_line else None
             after = _record(pair.candidate_line, candidate) if pair.candidate_line else None

@@ -10,7 +10,8 @@ def shapes(before, after, **options):
     observations = Observations(Watch(**options))
     compare(view(before), view(after), observe=observations)
     return {
-        (shape.probe, shape.baseline, shape.candidate): count for shape, count in observations.tally().counts.items()
+        (shape.probe, shape.baseline, shape.candidate): count
+        for shape, count in observations.observed().tally.counts.items()
     }
 
 
@@ -61,6 +62,6 @@ def test_an_assessment_of_the_observations_sees_the_drop():
     before = [record(f"e{n:03}") for n in range(200)]
     after = [record(f"e{n:03}", passed=n >= 30) for n in range(200)]
     compare(view(before), view(after), observe=observations)
-    assessment = assess(observations.tally())
+    assessment = assess(observations.observed().tally)
     assert assessment.verdict == "failed"
     assert round(assessment.overall.delta, 6) == -0.15

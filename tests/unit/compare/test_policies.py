@@ -1,12 +1,17 @@
 """What each policy fails on, what auto comes to, and how rules share the error rate."""
 
+import math
+
 import pytest
 
 from insideLLMs.compare import judge
 from insideLLMs.compare.basis import Basis, Confirmed, ConfirmedItem, NoiseFloor
-from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.collect import CompareOptions, compare_with
+from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force, share
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
+from insideLLMs.compare.view import read_facts
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import GateSpec, ProbeGateSpec
 from support.compared_runs import record, view
@@ -20,7 +25,8 @@ def run(failing=0, n=100, *, probes=("logic",), **given):
 
 
 def verdict(baseline, candidate, spec, **basis):
-    comparison, observed = compare_with([baseline], [candidate])
+    options = CompareOptions(ranges=ranges_in_force([baseline, candidate], spec))
+    comparison, observed = compare_with([baseline], [candidate], options)
     return judge(comparison, spec, Basis(observed=observed, baseline_runs=("a",), candidate_runs=("x",), **basis))
 
 
@@ -131,7 +137,7 @@ def test_scores_outside_0_to_1_need_a_range_only_where_they_are_read():
         return view([record(f"e{i:02}", values={"score": float(points + i % 3)}) for i in range(50)])
 
     before, after = scored(7), scored(5)
-    with pytest.raises(CompareError, match="outside 0 to 1"):
+    with pytest.raises(CompareError, match="outside its range 0 to 1"):
         verdict(before, after, GateSpec(fail_on="significant"))
     assert verdict(before, after, GateSpec(fail_on="never")).assessment is None
     found = verdict(before, after, GateSpec(fail_on="significant", score_range=(0, 10)))
@@ -158,3 +164,19 @@ def test_the_examples_to_look_at_first_are_those_of_the_probe_that_failed():
     confirmed = Confirmed(selected=2, items=(item(probe="a"),))
     found = verdict(mixed(0, 0), mixed(30, 2), GateSpec(fail_on="significant"), confirmed=confirmed)
     assert (found.look_first[0].probe, found.look_first[0].example_id) == ("a", "e000")
+
+
+def test_a_range_of_the_gate_concerns_scores_and_no_verdicts():
+    found = verdict(run(), run(20), GateSpec(fail_on="significant", score_range=(10, 0)))
+    assert found.state == "failed"
+    assert found.assessment.overall.delta == pytest.approx(-0.2)
+
+
+def test_a_score_that_is_better_when_lower_has_its_best_value_as_the_best_quality():
+    ranges = ScoreRanges(declared={"logic": {"distance": (100, 0), "open": (math.inf, 0)}})
+    near, far = (read_facts(canonical.line(record(values={"distance": at})), "run") for at in (10.0, 60.0))
+    assert (ranges.quality(near), ranges.quality(far)) == (0.9, 0.4)
+    assert ranges.gains(near, far, {"distance": 50.0}) == {"distance": -50.0}
+    qualities = [share(at, (math.inf, 0)) for at in (0.0, 1.0, 1e6)]
+    assert qualities == sorted(qualities, reverse=True)
+    assert qualities[0] == 1.0

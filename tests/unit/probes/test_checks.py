@@ -1,5 +1,7 @@
 """The plain checks: equals, regex, numeric, usage, f1, rouge, edit similarity, JSON schema and path, functions."""
 
+from typing import ClassVar
+
 import pytest
 
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
@@ -18,7 +20,7 @@ def passes(probe, given, answer):
     assert probe.check_example(given) is None
     scores = probe.score(given, Response(text=answer))
     for name, value in scores.values.items():
-        low, high = probe.score_ranges.get(name, (0, 1))
+        low, high = sorted(probe.score_ranges.get(name, (0, 1)))
         assert low <= value <= high
     assert scores.passed is bool(scores.values["correct"])
     return scores.passed
@@ -218,3 +220,10 @@ def test_a_wrong_argument_is_refused_when_the_probe_is_made(make):
 def test_a_template_makes_the_prompt():
     probe = EqualsProbe(template="{question} In {language}.")
     assert probe.request(example("x", language="French")) == Request.of("Question? In French.")
+
+
+def test_an_empty_answer_gets_the_worst_score_of_each_range():
+    class Distance(EqualsProbe):
+        score_ranges: ClassVar = {"correct": (0, 1), "distance": (100, 0)}
+
+    assert Distance().score(example("Paris"), Response(text=" ")).values == {"correct": 0, "distance": 100}

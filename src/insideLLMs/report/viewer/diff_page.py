@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
 from insideLLMs.compare.align import Aligned, align
-from insideLLMs.compare.classify import ChangeClass, Finding, classify
+from insideLLMs.compare.classify import ChangeClass, Finding
+from insideLLMs.compare.collect import CompareOptions
 from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.details import model_pair
 from insideLLMs.compare.gate import Verdict
@@ -18,9 +19,6 @@ from insideLLMs.report import wording
 from insideLLMs.report.viewer import rows
 from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 from insideLLMs.report.viewer.page import page, table
-
-if TYPE_CHECKING:  # it reads texts, which nobody else does
-    from insideLLMs.compare.meaning import Meaning
 
 _INDEX = (
     "probe", "dataset", "id", "models", "repeat", "kind", "level", "note",
@@ -112,21 +110,21 @@ def write_diff_page(
     verdict: Verdict,
     baseline: RunView,
     candidate: RunView,
-    meaning: "Meaning | None" = None,
+    options: CompareOptions | None = None,
     plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
 ) -> None:
     """Write the page of `comparison`, which was made of `baseline` and `candidate`.
 
-    Their records are read once more, as a comparison keeps only its worst changes, and weighed by the same
-    `meaning`. Raises CompareError as
-    comparing does.
+    Their records are read once more, as a comparison keeps only its worst changes, and classed by the same
+    `options`. Raises CompareError as comparing does.
     """
     pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
     pairing = pair_models(baseline, candidate, pairs)
+    options = (options or CompareOptions()).for_runs((baseline, candidate))
     gathered = _DiffRows(pairing, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):
         for pair in align(baseline, candidate, pairing):
-            gathered.add(pair, classify(pair.baseline, pair.candidate, comparison.score_tolerance, meaning))
+            gathered.add(pair, options.classify(pair.baseline, pair.candidate))
         title = f"{comparison.baseline.label} → {comparison.candidate.label}"
         head = {
             "kind": "diff",
