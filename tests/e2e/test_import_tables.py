@@ -70,6 +70,62 @@ def test_a_column_or_role_that_there_is_not_is_an_error(tmp_path):
     assert (done.code, "the roles are id, input" in done.err) == (1, True)
 
 
+CHAT = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize("asked", ["hi", CHAT])
+def test_an_example_is_read_as_a_run_of_the_same_rows_reads_it(tmp_path, asked):
+    row = {"id": "a", "input": asked, "expected": "yo"}
+    write_files(
+        tmp_path,
+        {
+            "rows.jsonl": [row],
+            "table.jsonl": [{**row, "output": "yo", "score": 1, "probe": "equals", "model": "m"}],
+            "e.yaml": "model: {type: dummy, id: m, args: {responses: {hi: yo}}}\nprobe: {type: equals}\n"
+            "dataset: {path: rows.jsonl}\n",
+        },
+    )
+    assert insidellms("import", "table.jsonl", "--to", "imported", cwd=tmp_path).code == 0
+    assert insidellms("run", "e.yaml", "--run-dir", "native", cwd=tmp_path).code == 0
+    (imported,), (native,) = records_of(tmp_path / "imported"), records_of(tmp_path / "native")
+    assert imported["example"] == native["example"]
+    assert "1 unchanged" in insidellms("diff", "imported", "native", "--fail-on", "changes", cwd=tmp_path).out
+
+
+def test_a_chat_that_cannot_be_read_is_refused_with_its_line(tmp_path):
+    write_files(tmp_path, {"t.jsonl": [{"id": "a", "input": [{"role": "boss", "content": "hi"}], "score": 1}]})
+    done = insidellms("import", "t.jsonl", "--to", "run", cwd=tmp_path)
+    assert (done.code, "t.jsonl:1: message 1 has the role 'boss'" in done.err) == (1, True)
+
+
+def test_an_input_that_is_neither_text_nor_chat_is_kept_as_json_and_a_missing_one_as_nothing(tmp_path):
+    rows = [{"id": "a", "input": {"city": "Rome"}, "score": 1}, {"id": "b", "expected": "x", "score": 0}]
+    write_files(tmp_path, {"t.jsonl": rows})
+    assert insidellms("import", "t.jsonl", "--to", "run", cwd=tmp_path).code == 0
+    examples = [each["example"] for each in records_of(tmp_path / "run")]
+    assert [(each["input"], each.get("expected")) for each in examples] == [('{"city":"Rome"}', None), ("", ["x"])]
+
+
+def test_a_failure_has_the_text_that_the_table_gives(tmp_path):
+    answered = {"id": "a", "score": 1}
+    rows = [{"id": "b", "score": None, "error": "HTTP 500"}], [{"id": "b", "score": None, "why": "slow"}]
+    write_files(tmp_path, {"one.jsonl": [answered, *rows[0]], "two.jsonl": [answered, *rows[1]]})
+    insidellms("import", "one.jsonl", "--to", "one", cwd=tmp_path)
+    insidellms("import", "two.jsonl", "--to", "two", "--map", "error=why", cwd=tmp_path)
+    found = [records_of(tmp_path / name)[1]["failure"]["message"] for name in ("one", "two")]
+    assert found == ["HTTP 500", "slow"]
+
+
+def test_every_format_and_suffix_of_a_dataset_can_be_imported(tmp_path):
+    write_files(tmp_path, {"t.tsv": "id\tscore\na\t1\n", "t.data": '{"id": "a", "score": 1}\n', "t.what": ""})
+    assert insidellms("import", "t.tsv", "--to", "tabs", cwd=tmp_path).code == 0
+    assert insidellms("import", "t.data", "--format", "jsonl", "--to", "lines", cwd=tmp_path).code == 0
+    unknown = insidellms("import", "t.what", "--to", "x", cwd=tmp_path)
+    assert (unknown.code, "the suffix of t.what tells no format" in unknown.err) == (1, True)
+    misspelt = insidellms("import", "t.what", "--format", "jsonlines", "--to", "x", cwd=tmp_path)
+    assert (misspelt.code, "jsonl" in misspelt.err, (tmp_path / "x").exists()) == (1, True, False)
+
+
 def test_an_existing_run_is_not_replaced_unasked(tmp_path):
     write_files(tmp_path, {"t.csv": "id,score\na,1\n"})
     assert insidellms("import", "t.csv", "--to", "run", cwd=tmp_path).code == 0

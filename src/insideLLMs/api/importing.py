@@ -20,7 +20,6 @@ from insideLLMs.importers import table
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 
-FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 _FLUSH_EVERY = 10_000
 
 
@@ -29,10 +28,10 @@ def parse_map(text: str | None) -> dict[str, str]:
     parsed: dict[str, str] = {}
     for pair in (text or "").split(",") if text else ():
         role, separator, column = (part.strip() for part in pair.partition("="))
-        if not separator or not column or role not in table.ROLES:
+        if not separator or not column or role not in table.USUAL:
             raise ConfigError(
                 [Problem(f"--map has {pair!r}, which is not ROLE=COLUMN")],
-                fix=f"the roles are {', '.join(table.ROLES)}; e.g. --map id=case,score=ok",
+                fix=f"the roles are {', '.join(table.USUAL)}; e.g. --map id=case,score=ok",
             )
         parsed[role] = column
     return parsed
@@ -41,8 +40,12 @@ def parse_map(text: str | None) -> dict[str, str]:
 def import_table(
     path: Path, run_dir: Path, *, columns: Mapping[str, str], format: str | None = None, overwrite: bool = False
 ) -> Manifest:
-    """Read the table at `path` into a sealed run directory. Raises DatasetError naming the line of what is wrong."""
-    spec = table.table_spec(path, format or _format_of(path))
+    """Read the table at `path` into a sealed run directory.
+
+    `format` is that of a dataset, by default what the suffix tells. Raises DatasetError naming the line of what is
+    wrong, or ConfigError.
+    """
+    spec = table.table_spec(path, format)
     found = table.scan(spec, columns)
     facts = _facts(path, spec, found)
     digests = {f"model:{model.id}": model.digest for model in facts.models}
@@ -57,17 +60,6 @@ def import_table(
                 directory.journal.flush()
         manifest, _ = writer.seal({"imported": {"columns": dict(found.columns)}})
     return manifest
-
-
-def _format_of(path: Path) -> str:
-    suffixes = [suffix for suffix in path.suffixes if suffix not in {".gz", ".zst"}]
-    known = FORMATS.get(suffixes[-1].lower()) if suffixes else None
-    if known is None:
-        raise ConfigError(
-            [Problem(f"the format of {path.name} cannot be told from its name")],
-            fix=f"say --format, one of {', '.join(sorted(set(FORMATS.values())))}",
-        )
-    return known
 
 
 def _facts(path: Path, spec: DatasetSpec, found: table.Scan) -> RunFacts:

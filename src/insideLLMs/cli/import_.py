@@ -15,9 +15,9 @@ from insideLLMs.core.errors import ExitCode
     "--map",
     "columns",
     metavar="ROLE=COLUMN,...",
-    help="Which column is which: id, input, output, score, expected, repeat, probe, model, cluster, status.",
+    help="Which column is which: id, input, output, score, expected, repeat, probe, model, cluster, status, error.",
 )
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "json", "yaml"]), help="[default: by the suffix]")
+@click.option("--format", "form", help="A dataset format (see `insidellms list datasets`).  [default: by the suffix]")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
@@ -27,7 +27,8 @@ def command(
     """Turn TABLE, one row per trial, into a sealed run directory that diff, report and export take.
 
     Scores are verdicts where every one is 0 or 1, true or false, pass or fail; else numbers. A row without output
-    and score is a trial that failed. Columns that are not mapped, and not called as their role, are left out.
+    and score is a trial that failed, for the reason in its error. Columns that are not mapped, and not called as
+    their role, are left out.
     """
     from insideLLMs.api.importing import import_table, parse_map  # noqa: PLC0415 - slow
 

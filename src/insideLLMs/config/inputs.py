@@ -13,19 +13,8 @@ from insideLLMs.config.secrets import references
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.types import DatasetSpec, JsonValue
 from insideLLMs.datasets.rows import GIVEN_BY_NAME
-from insideLLMs.datasets.source import COMPRESSED, missing_fix
+from insideLLMs.datasets.source import SUFFIXES, bare_path, format_of, missing_fix, usual_args
 from insideLLMs.plugins import Factory, dataset_registry
-
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".parquet": "parquet",
-}
 
 
 class Datasets(msgspec.Struct):
@@ -171,16 +160,11 @@ def _format(entry: Entry, path: str | None, *, inline: bool) -> str | None:
     given = entry.text("format") or entry.text("type")
     if given is not None or inline:
         return given or "inline"
-    return SUFFIXES.get(_bare_path(path).suffix.lower()) if path else None
-
-
-def _bare_path(path: str) -> Path:
-    bare = Path(path)
-    return bare.with_suffix("") if bare.suffix.lower() in COMPRESSED else bare
+    return format_of(path) if path else None
 
 
 def _default_name(path: str | None, kind: str) -> str:
-    return (_bare_path(path).stem if path else None) or short_type(kind) or kind
+    return (bare_path(path).stem if path else None) or short_type(kind) or kind
 
 
 def _field_names(entry: Entry) -> dict[str, str]:
@@ -191,9 +175,8 @@ def _field_names(entry: Entry) -> dict[str, str]:
 
 
 def _args(entry: Entry, path: str | None) -> dict[str, JsonValue]:
-    if path and _bare_path(path).suffix.lower() == ".tsv" and _format(entry, path, inline=False) == "csv":
-        return {"delimiter": "\t", **entry.args}
-    return entry.args
+    kind = _format(entry, path, inline=False)
+    return {**usual_args(path, kind), **entry.args} if path and kind else entry.args
 
 
 def _is_sound(entry: Entry) -> bool:

@@ -17,10 +17,39 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.types import JsonValue
 
 COMPRESSED = (".gz", ".zst")
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".parquet": "parquet",
+}
+"""The format that a file's name tells, with or without the suffix of a compression behind it."""
 _BLOCK_BYTES = 1 << 18
 _ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+
+
+def bare_path(path: str | Path) -> Path:
+    """Return `path` without the suffix of its compression."""
+    bare = Path(path)
+    return bare.with_suffix("") if bare.suffix.lower() in COMPRESSED else bare
+
+
+def format_of(path: str | Path) -> str | None:
+    """Return the format that the file's suffix tells, if one does."""
+    return SUFFIXES.get(bare_path(path).suffix.lower())
+
+
+def usual_args(path: str | Path, format: str) -> dict[str, JsonValue]:
+    """Return the arguments with which a file of this name is read, unless others are given."""
+    is_tabbed = format == "csv" and bare_path(path).suffix.lower() == ".tsv"
+    return {"delimiter": "\t"} if is_tabbed else {}
 
 
 class _Hashing(io.RawIOBase):

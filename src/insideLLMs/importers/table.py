@@ -9,29 +9,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CanonicalError, DatasetError
+from insideLLMs.core.errors import CanonicalError, ConfigError, DatasetError, Problem
 from insideLLMs.core.types import DatasetSpec, Example, Failure, JsonValue, Record, Response, ResultStatus, Scores
-from insideLLMs.datasets.examples import BadRow
+from insideLLMs.datasets.examples import EXPECTED_KEYS, ID_KEYS, BadRow, ExampleReader
 from insideLLMs.datasets.rows import open_rows, place
+from insideLLMs.datasets.source import SUFFIXES, format_of, usual_args
 from insideLLMs.plan import trial_key
 
-ROLES = ("id", "input", "output", "score", "expected", "repeat", "probe", "model", "cluster", "status")
 USUAL = {
-    "id": ("id", "example_id"),
-    "input": ("input", "prompt", "question"),
+    "id": ID_KEYS,
+    "input": ("input", "prompt", "question", "messages"),
     "output": ("output", "response", "completion"),
     "score": ("passed", "score", "correct"),
-    "expected": ("expected", "answer"),
-    **{role: (role,) for role in ("repeat", "probe", "model", "cluster", "status")},
+    "expected": EXPECTED_KEYS,
+    **{role: (role,) for role in ("repeat", "probe", "model", "cluster", "status", "error")},
 }
-"""The columns that are taken for a role which is not mapped; the first that the table has."""
+"""Each role, and the columns that are taken for it where it is not mapped: the first that the table has."""
 ALONE = "imported"
 """The probe, model and dataset of a table that does not name them."""
 _VERDICTS = {
     "1": True, "true": True, "yes": True, "pass": True, "passed": True, "correct": True,
     "0": False, "false": False, "no": False, "fail": False, "failed": False, "incorrect": False, "wrong": False,
 }  # fmt: skip
+_READER = ExampleReader({})
+_NO_ANSWER = "the table has no answer"
+_NO_INPUT = "-"
 _MOST_PROBLEMS = 20
 _FIX = 'say which column is which, e.g. --map "id=case,input=prompt,output=reply,score=ok"'
 
@@ -59,9 +64,15 @@ class Scan:
         return len(self.ranks)
 
 
-def table_spec(path: Path, format: str) -> DatasetSpec:
-    """Name the table as a source of rows."""
-    return DatasetSpec(name=ALONE, format=format, path=str(path.resolve()))
+def table_spec(path: Path, format: str | None) -> DatasetSpec:
+    """Name the table as a source of rows. Raises ConfigError where nothing tells its format."""
+    known = format or format_of(path)
+    if known is None:
+        raise ConfigError(
+            [Problem(f"the suffix of {path.name} tells no format")],
+            fix=f"add --format, one of {', '.join(dict.fromkeys(SUFFIXES.values()))}",
+        )
+    return DatasetSpec(name=ALONE, format=known, path=str(path.resolve()), args=usual_args(path, known))
 
 
 def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
@@ -71,10 +82,12 @@ def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
     lines = array("q")
     problems: list[str] = []
     members: tuple[set[str], set[str]] = set(), set()
+    seen: dict[str, object] = {}
     with open_rows(spec) as rows:
         for number, row in rows.numbered:
-            if not found.columns and isinstance(row, dict):
-                found.columns = choose_columns(row, wanted)
+            if isinstance(row, dict) and not seen.keys() >= row.keys():
+                seen |= row
+                found.columns = choose_columns(seen, {**wanted, **found.columns})
             try:
                 cells = Cells(row, found.columns)
                 keys.append("\0".join((cells.probe, ALONE, cells.id, cells.model, f"{cells.repeat:09}")))
@@ -88,6 +101,7 @@ def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
                 if len(problems) >= _MOST_PROBLEMS:
                     break
         found.sha256 = "" if problems else rows.digest()
+    _check_wanted(wanted, seen)
     found.probes, found.models = (tuple(sorted(names)) for names in members)
     problems += _order(found, keys, lines, spec)
     if problems:
@@ -117,13 +131,8 @@ def _order(found: Scan, keys: list[str], lines: "array[int]", spec: DatasetSpec)
 
 
 def choose_columns(row: Mapping[str, object], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Decide which column has which role. Raises DatasetError for a column that there is not."""
+    """Decide which column has which role. Raises DatasetError where none is known for the id or the score."""
     chosen = dict(wanted)
-    for role, column in wanted.items():
-        if column not in row:
-            raise DatasetError(
-                f"there is no column {column!r} (for {role}); there are {', '.join(map(repr, row))}", fix=_FIX
-            )
     for role, names in USUAL.items():
         known = next((name for name in names if name in row and name not in chosen.values()), None)
         if role not in chosen and known is not None:
@@ -134,10 +143,20 @@ def choose_columns(row: Mapping[str, object], wanted: Mapping[str, str]) -> dict
     return chosen
 
 
+def _check_wanted(wanted: Mapping[str, str], seen: Mapping[str, object]) -> None:
+    for role, column in wanted.items() if seen else ():
+        if column not in seen:
+            raise DatasetError(
+                f"there is no column {column!r} (for {role}); there are {', '.join(map(repr, seen))}", fix=_FIX
+            )
+
+
 class Cells:
     """One row by role. Raises DatasetError for a cell that its role does not take."""
 
-    __slots__ = ("_columns", "_row", "id", "model", "number", "probe", "raw_score", "repeat", "verdict")
+    __slots__ = (
+        "_columns", "_row", "example", "id", "model", "number", "probe", "raw_score", "repeat", "status", "verdict",
+    )  # fmt: skip
 
     def __init__(self, row: object, columns: Mapping[str, str]) -> None:
         if isinstance(row, BadRow):
@@ -161,6 +180,8 @@ class Cells:
         self.raw_score = None if self.cell("score") in (None, "") else self.cell("score")
         self.verdict = _VERDICTS.get(_plain(self.raw_score))
         self.number = self._number()
+        self.example = self._example()
+        self.status = self._status()
 
     def cell(self, role: str) -> JsonValue:
         """Return the row's cell for a role; None where the table has no such column."""
@@ -197,33 +218,39 @@ class Cells:
             )
         return number
 
-    def example(self) -> Example:
-        """Return the input with what belongs to it."""
-        expected = self.cell("expected")
-        accepted = tuple(expected) if isinstance(expected, list) else () if expected in (None, "") else (expected,)
-        cluster = self.cell("cluster")
-        return Example(
-            id=self.id,
-            input=self._text("input"),
-            expected=accepted,
-            fields={} if cluster in (None, "") else {"cluster": cluster},
-        )
+    def _example(self) -> Example:
+        """Return the input with what belongs to it, as a dataset's row of these columns would be read."""
+        has_input = self.cell("input") not in (None, "")
+        row = {
+            "id": self.id,
+            "input": self._input() if has_input else _NO_INPUT,
+            "expected": self.cell("expected"),
+            "cluster": self.cell("cluster"),
+        }
+        example = _READER.example({role: value for role, value in row.items() if value not in (None, "")})
+        return example if has_input else msgspec.structs.replace(example, input="")
 
-    def status(self) -> ResultStatus:
+    def _input(self) -> JsonValue:
+        """Return text or a chat; anything else that a harness stores as its input is kept as JSON text."""
+        value = self.cell("input")
+        is_chat = isinstance(value, list) and all(isinstance(turn, dict) and "role" in turn for turn in value)
+        return value if is_chat else self._text("input")
+
+    def _status(self) -> ResultStatus:
         """Return how the Trial ended: as the table says, else answered if it has an output or a score."""
-        told = self._text("status")
-        if told:
+        stated = self._text("status")
+        if stated:
             try:
-                return ResultStatus(told)
+                return ResultStatus(stated)
             except ValueError as error:
                 known = ", ".join(status.value for status in ResultStatus)
-                raise DatasetError(f"status {told!r} is none of {known}") from error
+                raise DatasetError(f"status {stated!r} is none of {known}") from error
         answered = self.raw_score is not None or self.cell("output") not in (None, "")
         return ResultStatus.SUCCESS if answered else ResultStatus.ERROR
 
     def record(self, *, are_verdicts: bool, digests: Mapping[str, str]) -> Record:
         """Make the Record; `digests` identify each model (``model:ID``) and probe (``probe:ID``)."""
-        example, status = self.example(), self.status()
+        example, status = self.example, self.status
         digest = example.digest()
         answered = status is ResultStatus.SUCCESS
         scores = None
@@ -243,7 +270,9 @@ class Cells:
             status=status,
             response=Response(text=self._text("output")) if answered else None,
             scores=scores,
-            failure=Failure(stage="model", type="Imported", message="the table has no answer") if failed else None,
+            failure=Failure(stage="model", type="Imported", message=self._text("error") or _NO_ANSWER)
+            if failed
+            else None,
         )
 
 
