@@ -8,16 +8,21 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import click
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report.safe_text import printable
 
-ISSUES_URL = "https://github.com/dr-gareth-roberts/insideLLMs/issues"
+if TYPE_CHECKING:
+    from insideLLMs.execute.progress import ProgressInfo
+
+Command = TypeVar("Command", bound=Callable[..., object])
 _EXTRA_FIELDS = ("run_id", "model", "probe", "example_id", "trials", "resumed")
 _PLAIN_EVERY_S = 5.0
+_TRACKER_LABELS = ("issues", "bug tracker", "tracker")
+"""Names for the address of a tracker in package metadata (packaging.python.org, "Well-known Project URLs")."""
 
 
 class _Settings:
@@ -62,7 +67,21 @@ def bug(problem: BaseException) -> None:
         traceback.print_exception(problem)
     else:
         note("Run it again with --verbose for the traceback.")
-    note(f"This is a bug in insideLLMs. Please report it, with the --verbose output: {ISSUES_URL}")
+    note(f"This is a bug in insideLLMs. {_where_to_report()}")
+
+
+def _where_to_report() -> str:
+    """Name the tracker that the installed package names: it may be somebody's own copy."""
+    from importlib import metadata  # noqa: PLC0415 - 10 ms, and only for a bug
+
+    try:
+        named = metadata.metadata("insidellms").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        named = []
+    addresses = {label.strip().lower(): url.strip() for label, _, url in (text.partition(",") for text in named)}
+    known = (addresses[label] for label in _TRACKER_LABELS if label in addresses)
+    address = next(known, None)
+    return f"Please report it: {address}" if address else "Please report it where you got insideLLMs from."
 
 
 def abandon_stdout() -> None:
@@ -70,7 +89,7 @@ def abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def is_terminal(stream: Any = None) -> bool:
+def is_terminal(stream: TextIO | None = None) -> bool:
     """Whether a person watches the stream (stderr by default)."""
     return bool((stream or sys.stderr).isatty())
 
@@ -106,10 +125,10 @@ def configure(*, verbose: bool, log_level: str, log_format: str) -> None:
     root.propagate = False
 
 
-def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def common_options(function: Command) -> Command:
     """Add the options that every command has."""
 
-    def apply(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    def apply(ctx: click.Context, param: click.Parameter, value: bool | str) -> bool | str:
         ctx.meta[f"insidellms.{param.name}"] = value
         configure(
             verbose=bool(ctx.meta.get("insidellms.verbose")),
@@ -147,7 +166,7 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def progress(*, quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+def progress(*, quiet: bool) -> "Iterator[Callable[[ProgressInfo], None] | None]":
     """Show progress: a bar on a terminal, else a plain line every few seconds; nothing if `quiet`."""
     if quiet:
         yield None
@@ -164,7 +183,7 @@ class _PlainProgress:
     def __init__(self) -> None:
         self._next_s = _PLAIN_EVERY_S
 
-    def __call__(self, info: Any) -> None:
+    def __call__(self, info: "ProgressInfo") -> None:
         if info.elapsed_s >= self._next_s or info.current == info.total:
             self._next_s = info.elapsed_s + _PLAIN_EVERY_S
             eta = f", {info.eta_s:.0f} s to go" if info.eta_s and info.current < info.total else ""
@@ -172,7 +191,7 @@ class _PlainProgress:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Any], None]]:
+def _bar() -> "Iterator[Callable[[ProgressInfo], None]]":
     from rich import progress as bars  # noqa: PLC0415 - slow; only where a bar is drawn
     from rich.console import Console  # noqa: PLC0415
 
@@ -187,7 +206,7 @@ def _bar() -> Iterator[Callable[[Any], None]]:
     with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("trials", total=None, rate="", failed="")
 
-        def update(info: Any) -> None:
+        def update(info: "ProgressInfo") -> None:
             failed = f"{info.failed} failed" if info.failed else ""
             rate = f"{info.rate:.1f}/s" if info.rate else ""
             shown.update(task, completed=info.current, total=info.total, rate=rate, failed=failed)

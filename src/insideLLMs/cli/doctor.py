@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from importlib import util
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,9 @@ from insideLLMs import __version__
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.plugins import entry_points
+
+if TYPE_CHECKING:
+    from insideLLMs.providers.codec import Endpoint
 
 _EXTRAS = {
     "bedrock": ("botocore", "sign requests to AWS Bedrock"),
@@ -58,7 +61,7 @@ def _checks() -> Iterator[tuple[str, bool, str]]:
             yield f"plug-in {entry.name}", True, entry.value
 
 
-def _endpoints() -> list[Any]:
+def _endpoints() -> "list[Endpoint]":
     """Return where the built-in providers listen that need a key, each once."""
     from insideLLMs.plugins import PROVIDERS, model_registry  # noqa: PLC0415 - loads every provider
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -10,7 +9,7 @@ import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
-from insideLLMs.core.types import expand
+from insideLLMs.core.types import JsonValue, expand
 from insideLLMs.store.directory import read_manifest
 
 
@@ -29,7 +28,7 @@ def command(name: str, *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _told(fact: dict[str, Any]) -> str:
+def _told(fact: dict[str, JsonValue]) -> str:
     if "arguments" in fact:
         arguments = "".join(f"\n  {argument}" for argument in fact["arguments"]) or " none"
         told = f"{fact['kind']} {fact['name']}, from {fact['origin']}\n\n{fact['doc']}\n\narguments:{arguments}"
@@ -40,20 +39,20 @@ def _told(fact: dict[str, Any]) -> str:
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)).rstrip()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: JsonValue) -> JsonValue:
     """Turn tuples into lists, which is what YAML knows."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _measured(factory: Any) -> dict[str, Any]:
+def _measured(factory: object) -> dict[str, JsonValue]:
     """Read how well a scorer was measured to do, where the class names a file of the package that says so."""
     name = getattr(factory, "measurement", None)
     return {"measured": json.loads((Path(insideLLMs.__file__).parent / name).read_bytes())} if name else {}
 
 
-def _plugin_facts(name: str) -> list[dict[str, Any]]:
+def _plugin_facts(name: str) -> list[dict[str, JsonValue]]:
     import inspect  # noqa: PLC0415 - slow, and only here
 
     from insideLLMs import plugins  # noqa: PLC0415 - discovers installed packages

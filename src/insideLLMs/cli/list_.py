@@ -1,13 +1,12 @@
 """`insidellms list`: what there is to use, and the runs of a folder."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
-from insideLLMs.core.types import expand
+from insideLLMs.core.types import JsonValue, expand
 from insideLLMs.store.directory import State, read_manifest, state_of
 
 KINDS = ("providers", "probes", "datasets", "runs")
@@ -39,7 +38,7 @@ def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _plugins(kind: str) -> list[dict[str, Any]]:
+def _plugins(kind: str) -> list[dict[str, JsonValue]]:
     from insideLLMs import plugins  # noqa: PLC0415 - discovers installed packages
 
     registry = {
@@ -51,7 +50,7 @@ def _plugins(kind: str) -> list[dict[str, Any]]:
     return [*_shipped(), *rows] if kind == "datasets" else rows
 
 
-def _shipped() -> list[dict[str, Any]]:
+def _shipped() -> list[dict[str, JsonValue]]:
     from insideLLMs.datasets.shipped import shipped_datasets  # noqa: PLC0415 - reads files
 
     return [
@@ -63,7 +62,7 @@ def _shipped() -> list[dict[str, Any]]:
     ]
 
 
-def _runs(root: Path) -> list[dict[str, Any]]:
+def _runs(root: Path) -> list[dict[str, JsonValue]]:
     rows = []
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         state = state_of(path) if path.is_dir() else State.FOREIGN

@@ -1,13 +1,17 @@
 """`insidellms noise`: how much runs of an unchanged system differ."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
 from insideLLMs.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.basis import NoiseFloor
+    from insideLLMs.compare.statistics.noise import Disagreement
 
 
 @click.command("noise")
@@ -40,13 +44,13 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_
     return ExitCode.OK
 
 
-def _told(share: Any) -> str:
+def _told(share: "Disagreement") -> str:
     within = "" if share.within is None else f"; within a run {share.within:.2%}"
     alike = "" if share.correlation is None else f", repeats of a run correlate by {share.correlation:.2f}"
     return f"{share.across:.2%} across runs, {share.n:,} items{within}{alike}"
 
 
-def _say_more(found: Any) -> None:
+def _say_more(found: "NoiseFloor") -> None:
     verdicts = found.levels.get("verdict")
     if found.is_identical:
         console.out("The runs are alike to the byte.")

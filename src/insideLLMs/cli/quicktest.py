@@ -2,13 +2,16 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.run import parse_settings
 from insideLLMs.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from insideLLMs.core.types import ModelSpec, Response
 
 
 @click.command("quicktest")
@@ -39,7 +42,7 @@ def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str |
     return ExitCode.OK
 
 
-async def _ask(spec: Any, prompt: str) -> Any:
+async def _ask(spec: "ModelSpec", prompt: str) -> "Response":
     from insideLLMs.api.prepare import make_model  # noqa: PLC0415 - slow
     from insideLLMs.core.types import Request  # noqa: PLC0415
     from insideLLMs.execute.adapt import as_async_model, with_system  # noqa: PLC0415

@@ -1,15 +1,19 @@
 """`insidellms report`: look at a finished run."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError
+from insideLLMs.core.types import JsonValue
 from insideLLMs.store.directory import RECORDS, REPORT, SUMMARY, TELEMETRY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    from insideLLMs.report.viewer.run_page import Measured
 
 
 @click.command("report")
@@ -56,7 +60,7 @@ def _show_telemetry(run: Path, *, as_json: bool) -> None:
         console.out(render(found, detailed=True))
 
 
-def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, Any], *, telemetry: bool) -> None:
+def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, JsonValue], *, telemetry: bool) -> None:
     from insideLLMs.report.viewer.run_page import write_run_page  # noqa: PLC0415 - slow
 
     if telemetry and not (run / TELEMETRY).is_file():
@@ -74,7 +78,7 @@ def _write_page(run: Path, html: Path, manifest: Manifest, summary: dict[str, An
         raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
 
 
-def _measured(run: Path, manifest: Manifest) -> Any:
+def _measured(run: Path, manifest: Manifest) -> "Measured":
     from insideLLMs.api.telemetry import price_table, prices_of  # noqa: PLC0415 - slow
     from insideLLMs.report.viewer.run_page import Measured  # noqa: PLC0415
 

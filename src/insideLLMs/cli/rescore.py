@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -27,16 +26,16 @@ from insideLLMs.core.types import Spec, expand
 @click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def command(run: Path, *, probes: tuple[str, ...], as_json: bool, **options: Any) -> int:
+def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, overwrite: bool, as_json: bool) -> int:
     """Score the stored answers of RUN with other probes, into a run directory of their own."""
     from insideLLMs.api.rescore import RescoreOptions, rescore  # noqa: PLC0415 - slow
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     terms = RescoreOptions(
         probes=tuple(parse_probe(text) for text in probes),
-        to=options["to"],
-        of=options["of"],
-        overwrite=options["overwrite"],
+        to=to,
+        of=of,
+        overwrite=overwrite,
         folder=Path.cwd(),
     )
     result = asyncio.run(rescore(run, terms))

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any  # see `command`
 
 import click
 import msgspec
@@ -220,35 +220,28 @@ def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
 
 def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -> None:
     """Show a sealed run. Raises NothingToDoError if nothing in it was answered."""
+    from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report.telemetry import render  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     for warning in run.warnings:
         console.warn(warning)
     summary = expand(run.summary)
-    has_telemetry = experiment.execution.telemetry
+    telemetry = read_telemetry(run.path) if experiment.execution.telemetry else None
     if as_json:
         result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
-        console.out_json({**result, "telemetry": _telemetry(run, as_text=False) if has_telemetry else None})
+        console.out_json({**result, "telemetry": msgspec.to_builtins(telemetry)})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
-        if has_telemetry and not quiet:
-            console.note(_telemetry(run, as_text=True))  # different at each run: no result
+        if telemetry is not None and not quiet:
+            console.note(render(telemetry))  # different at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
     if run.manifest.statuses.get("success", 0) == 0:
         raise NothingToDoError(
             f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
             fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {run.path} --resume",
         )
-
-
-def _telemetry(run: "Run", *, as_text: bool) -> Any:  # text, or JSON of any shape
-    """Return how the run went."""
-    from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
-    from insideLLMs.report.telemetry import render  # noqa: PLC0415
-
-    found = read_telemetry(run.path)
-    return render(found) if as_text else msgspec.to_builtins(found)
 
 
 def _first_failure(run: "Run") -> str:
