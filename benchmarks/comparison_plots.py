@@ -12,8 +12,6 @@ from pathlib import Path
 
 from simulated_world import ITEMS, answer_run, compare, diffuse, suite
 
-from insideLLMs.compare.statistics.settings import Settings
-
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 DROPS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10)
 COLOURS = ("#1b6ca8", "#c05621", "#2f855a", "#805ad5")
@@ -35,7 +33,7 @@ def drop_trial(n: int, drop: float, *, runs: int = 1, repeats: int = 1) -> Calla
         chances = suite("hot", n, source)
         baseline = [answer_run(chances, repeats, source) for _ in range(runs)]
         candidate = [answer_run(diffuse(drop)(chances, source), repeats, source)]
-        return compare(baseline, candidate, Settings()).verdict == "failed"
+        return compare(baseline, candidate).verdict == "failed"
 
     return trial
 
@@ -49,7 +47,7 @@ def naive_trial(source: random.Random) -> tuple[bool, bool, bool]:
     """Compare two unchanged runs of 8 probes by three gates: any score lower by 2 points, any p < .05, ours."""
     chances = suite("hot", 8 * ITEMS, source)
     before, after = answer_run(chances, 1, source), answer_run(chances, 1, source)
-    found = compare([before], [after], Settings(), per_probe=ITEMS)
+    found = compare([before], [after], per_probe=ITEMS)
     lower = any((probe.delta or 0.0) <= -0.02 for probe in found.probes)
     raw = min(found.overall.p_worse, *(probe.p_worse for probe in found.probes)) < 0.05
     return lower, raw, found.verdict == "failed"

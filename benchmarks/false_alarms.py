@@ -20,7 +20,7 @@ from simulated_world import CHANGES, ITEMS, Lab, answer_run, compare, logit_shif
 
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
-from insideLLMs.compare.statistics.settings import Settings
+from insideLLMs.compare.statistics.evidence import Background
 
 ALPHA = 0.05
 PROBES = 8
@@ -64,8 +64,8 @@ def _gate_trial(kind: str, runs: int, source: random.Random) -> tuple[bool, bool
     baseline = [answer_run(chances, 1, source) for _ in range(runs)]
     candidate = [answer_run(chances, 1, source)]
     p = Lab(chances, chances, source).confirm(baseline[-1], candidate[0])
-    plain = compare(baseline, candidate, Settings(), per_probe=ITEMS)
-    asked = compare(baseline, candidate, Settings(confirmed_p=p), per_probe=ITEMS)
+    plain = compare(baseline, candidate, per_probe=ITEMS)
+    asked = compare(baseline, candidate, background=Background(confirmed_p=p), per_probe=ITEMS)
     return plain.verdict == "failed", asked.verdict == "failed"
 
 
@@ -105,14 +105,14 @@ def _gates_trial(kind: str, runs: int, name: str, source: random.Random) -> tupl
     candidate = [answer_run(after, 1, source)]
     lab = Lab(before, after, source)
     p_item = lab.confirm(baseline[-1], candidate[0])
-    plain = compare(baseline, candidate, Settings(), per_probe=ITEMS)
-    asked = compare(baseline, candidate, Settings(confirmed_p=p_item), per_probe=ITEMS)
+    plain = compare(baseline, candidate, per_probe=ITEMS)
+    asked = compare(baseline, candidate, background=Background(confirmed_p=p_item), per_probe=ITEMS)
     raw = [plain.overall.p_worse, *(probe.p_worse for probe in plain.probes)]
     confirmed = any(branch.kind == "item" and branch.fired for branch in asked.branches)
     again = False
     if not confirmed and plain.p_gate <= 0.20:
         fresh = [[answer_run(chances, 1, source) for _ in range(3)] for chances in (before, after)]
-        again = compare(fresh[0], fresh[1], Settings(), per_probe=ITEMS).verdict == "failed"
+        again = compare(fresh[0], fresh[1], per_probe=ITEMS).verdict == "failed"
     fails = (
         min(raw) <= ALPHA,
         raw[0] <= ALPHA,
@@ -137,7 +137,7 @@ def _test_trial(
     after = CHANGES[change](before, source)
     baseline = [answer_run(before, repeats, source, copies=copies) for _ in range(runs[0])]
     candidate = [answer_run(after, repeats, source, copies=copies) for _ in range(runs[1])]
-    return compare(baseline, candidate, Settings()).overall.p_worse <= ALPHA
+    return compare(baseline, candidate).overall.p_worse <= ALPHA
 
 
 def run_label_test(scale: float) -> Iterator[str]:
@@ -220,7 +220,7 @@ def shared_noise(scale: float) -> Iterator[str]:
 def _drift_trial(runs: int, source: random.Random) -> Assessment:
     chances = suite("hot", 500, source)
     answered = [answer_run(logit_shift(chances, [source.gauss(0, 0.2)] * 500), 1, source) for _ in range(runs + 1)]
-    return compare(answered[:-1], answered[-1:], Settings())
+    return compare(answered[:-1], answered[-1:])
 
 
 def _cluster_trial(source: random.Random) -> tuple[bool, bool]:
@@ -229,8 +229,8 @@ def _cluster_trial(source: random.Random) -> tuple[bool, bool]:
     for _ in range(2):
         shifts = [source.gauss(0, 1) for _ in range(25)]
         answered.append(answer_run(logit_shift(chances, [shifts[place // 20] for place in range(500)]), 1, source))
-    plain = compare(answered[:1], answered[1:], Settings())
-    clustered = compare(answered[:1], answered[1:], Settings(), cluster=20)
+    plain = compare(answered[:1], answered[1:])
+    clustered = compare(answered[:1], answered[1:], cluster=20)
     return plain.overall.p_worse <= ALPHA, clustered.overall.p_worse <= ALPHA
 
 
@@ -285,7 +285,7 @@ def _early_trial(name: str, source: random.Random) -> tuple[bool, float]:
     drift = drift_of(0.05, n=500, noise=0.13)
     for place, share in enumerate(LOOKS):
         seen = order[: round(share * len(order))]
-        found = compare([[answered[0][n] for n in seen]], [[answered[1][n] for n in seen]], Settings())
+        found = compare([[answered[0][n] for n in seen]], [[answered[1][n] for n in seen]])
         finding = look(place, found.overall.p_worse, drift=drift, alpha=ALPHA)
         if finding != "go_on":
             return finding == "fail", share

@@ -19,8 +19,8 @@ from insideLLMs.compare.statistics.confirmation import (
     judge_pass,
     second_pass_repeats,
 )
+from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.items import ItemCounts
-from insideLLMs.compare.statistics.settings import Settings
 
 Chances = list[float]
 ITEMS = 60
@@ -99,7 +99,9 @@ def answer_run(
 Runs = Sequence[Sequence[tuple[float, ...]]]
 
 
-def compare(baseline: Runs, candidate: Runs, settings: Settings, *, per_probe: int = 0, cluster: int = 0) -> Assessment:
+def compare(
+    baseline: Runs, candidate: Runs, *, background: Background | None = None, per_probe: int = 0, cluster: int = 0
+) -> Assessment:
     """Assess runs; items go to probes of `per_probe` items, and to clusters of `cluster`, in order."""
     tally = ItemCounts()
     for place, (before, after) in enumerate(
@@ -107,7 +109,7 @@ def compare(baseline: Runs, candidate: Runs, settings: Settings, *, per_probe: i
     ):
         probe = f"probe {place // per_probe}" if per_probe else "probe"
         tally.add_equal(probe, before, after, cluster=str(place // cluster) if cluster else None)
-    return assess(tally, settings)
+    return assess(tally, background=background)
 
 
 class Lab:

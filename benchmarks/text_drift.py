@@ -26,7 +26,8 @@ from insideLLMs.compare.basis import Basis
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.observations import Watch
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Example, GateSpec, Record, Response, ResultStatus, Scores
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import Example, Record, Response, ResultStatus, Scores
 
 WORDS = 30
 MODULES = (argparse, collections, inspect, json, logging, pathlib, random, unittest)

@@ -23,7 +23,8 @@ import msgspec
 from insideLLMs.compare import RunView, compare, judge
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Example, Failure, GateSpec, Record, Response, ResultStatus, Scores, Usage, expand
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores, Usage, expand
 from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.run_page import write_run_page
 

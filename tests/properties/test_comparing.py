@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from insideLLMs.compare import CompareOptions, compare, judge
 from insideLLMs.compare.json_paths import differing_paths
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view
 
 MIRRORED = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from insideLLMs.compare import judge
 from insideLLMs.compare.basis import Basis
 from insideLLMs.compare.collect import compare_with
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view
 
 verdicts = st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=25)

@@ -10,8 +10,8 @@ from scipy import stats
 
 from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
+from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.items import Item, ItemCounts
-from insideLLMs.compare.statistics.settings import Settings
 
 verdict = st.sampled_from([0.0, 1.0])
 graded = st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 0.7, 1.0])
@@ -46,7 +46,7 @@ def items_of(score, *, max_runs=3, clusters=False):
 
 
 any_items = items_of(verdict) | items_of(graded) | items_of(fine) | items_of(missing) | items_of(verdict, clusters=True)
-RUNS = Settings(baseline_runs=("run-a",), candidate_runs=("run-b",))
+RUNS = Background(baseline_runs=("run-a",), candidate_runs=("run-b",))
 few = settings(max_examples=60, deadline=None)
 
 
@@ -55,14 +55,14 @@ few = settings(max_examples=60, deadline=None)
 def test_the_order_of_items_does_not_matter(items, source):
     shuffled = list(items)
     source.shuffle(shuffled)
-    assert assess(shuffled, RUNS) == assess(items, RUNS)
+    assert assess(shuffled, background=RUNS) == assess(items, background=RUNS)
 
 
 @few
 @given(any_items)
 def test_the_names_of_items_do_not_matter(items):
     renamed = [msgspec.structs.replace(item, id=f"another {item.id}") for item in items]
-    one, other = assess(items, RUNS), assess(renamed, RUNS)
+    one, other = assess(items, background=RUNS), assess(renamed, background=RUNS)
     assert (other.verdict, other.p_gate, other.overall.delta) == (one.verdict, one.p_gate, one.overall.delta)
     assert [probe.p_worse for probe in other.probes] == [probe.p_worse for probe in one.probes]
 
@@ -71,8 +71,8 @@ def test_the_names_of_items_do_not_matter(items):
 @given(any_items)
 def test_swapping_the_sides_mirrors_everything(items):
     swapped = [msgspec.structs.replace(item, baseline=item.candidate, candidate=item.baseline) for item in items]
-    back = Settings(baseline_runs=RUNS.candidate_runs, candidate_runs=RUNS.baseline_runs)
-    one, other = assess(items, RUNS), assess(swapped, back)
+    back = Background(baseline_runs=RUNS.candidate_runs, candidate_runs=RUNS.baseline_runs)
+    one, other = assess(items, background=RUNS), assess(swapped, background=back)
     for here, there in zip((one.overall, *one.probes), (other.overall, *other.probes), strict=True):
         assert there.p_worse == pytest.approx(here.p_better, abs=1e-12)
         assert there.p_better == pytest.approx(here.p_worse, abs=1e-12)
@@ -91,7 +91,7 @@ def test_adding_unchanged_items_leaves_the_test_alone_and_shrinks_the_effect(ite
         Item(probe="p", id=f"same {n}", baseline=((1.0,) * runs[2],) * runs[0], candidate=((1.0,) * runs[2],) * runs[1])
         for n in range(extra)
     ]
-    one, other = assess(items, RUNS).overall, assess([*items, *same], RUNS).overall
+    one, other = assess(items, background=RUNS).overall, assess([*items, *same], background=RUNS).overall
     assert (other.p_worse, other.p_better, other.n_informative) == (one.p_worse, one.p_better, one.n_informative)
     assert other.delta == pytest.approx(one.delta * one.n_paired / (one.n_paired + extra), abs=1e-12)
 
@@ -99,7 +99,7 @@ def test_adding_unchanged_items_leaves_the_test_alone_and_shrinks_the_effect(ite
 @few
 @given(any_items)
 def test_p_values_and_intervals_stay_within_their_bounds(items):
-    found = assess(items, RUNS)
+    found = assess(items, background=RUNS)
     for evidence in (found.overall, *found.probes):
         assert 0.0 <= evidence.p_worse <= 1.0
         assert evidence.p_worse <= evidence.p_exact + 1e-12
@@ -116,7 +116,7 @@ def test_counting_items_is_the_same_as_listing_them(items):
     tally = ItemCounts()
     for item in items:
         tally.add_equal(item.probe, item.baseline, item.candidate, cluster=item.cluster)
-    assert assess(tally, RUNS) == assess(items, RUNS)
+    assert assess(tally, background=RUNS) == assess(items, background=RUNS)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.randoms())

@@ -11,7 +11,8 @@ from insideLLMs.compare import judge
 from insideLLMs.compare.basis import Basis
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.summary import summarise
-from insideLLMs.core.types import GateSpec, expand
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import expand
 from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.run_page import write_run_page
 from support.compared_runs import view

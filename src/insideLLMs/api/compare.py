@@ -18,7 +18,8 @@ from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
-from insideLLMs.core.types import DriftKernel, GateSpec, JsonValue
+from insideLLMs.core.gate_spec import DriftKernel, GateSpec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.report import wording
 from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, MemberSpec

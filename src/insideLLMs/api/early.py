@@ -16,7 +16,8 @@ from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, sche
 from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.core.types import Failure, GateSpec, JsonValue, Outcome, Request, Response, ResultStatus, Telemetry
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import Failure, JsonValue, Outcome, Request, Response, ResultStatus, Telemetry
 from insideLLMs.plan import record_of
 from insideLLMs.store.journal import Answer, Journal
 

@@ -9,8 +9,9 @@ import msgspec
 from insideLLMs.compare.comparison import ModelPair
 from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChange, measure
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.prices import cost_of, find_price
-from insideLLMs.core.types import GateSpec, Usage
+from insideLLMs.core.types import Usage
 from insideLLMs.store.directory import RECORDS, TELEMETRY, read_lines, read_manifest
 
 Item = tuple[str, str, str, str]

@@ -10,12 +10,12 @@ from insideLLMs.compare.judging import Judge
 from insideLLMs.compare.observations import Observed
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
+from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.noise import Disagreement, disagreement_of
 from insideLLMs.compare.statistics.quantities import QuantityChange
-from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 
 
 class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,7 +117,7 @@ class Basis:
         """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
         names = self.names_of(probes)
         self._check_ranges(names)
-        return assess(self.observed.tally.select(names), self._settings(names, spec))
+        return assess(self.observed.tally.select(names), spec, self._background(names, spec))
 
     def _check_ranges(self, names: Collection[str]) -> None:
         for name in sorted(self.observed.outside.keys() & set(names)):
@@ -127,21 +127,11 @@ class Basis:
                 "e.g. [0, 10]",
             )
 
-    def _settings(self, names: Collection[str], spec: GateSpec) -> Settings:
+    def _background(self, names: Collection[str], spec: GateSpec) -> Background:
         noise = self.noise.verdicts if self.noise is not None else None
         if noise is None and spec.independent_repeats:
             noise = disagreement_of((shape.baseline, count) for shape, count in self.observed.tally.counts.items())
-        return Settings(
-            policy="non-inferior" if spec.fail_on == "non-inferior" else "significant",
-            alpha=spec.alpha,
-            min_effect=spec.min_effect,
-            wanted_drop=spec.wanted_drop,
-            margin=spec.margin,
-            max_missing=spec.max_missing,
-            require_power=spec.require_power,
-            run_level=spec.run_level,
-            independent_repeats=spec.independent_repeats,
-            missing_as_fail=spec.errors_as == "fail",
+        return Background(
             confirmed_p=self._confirmed_p(names),
             noise=noise if noise is not None and noise.n else None,
             baseline_runs=self.baseline_runs,

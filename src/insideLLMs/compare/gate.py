@@ -18,7 +18,7 @@ from insideLLMs.compare.states import Transitions, transitions
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError, ExitCode
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 
 _LOOK_FIRST = 10
 _READS_TRIALS = {"changes", "regressions", "confirmed", "churn", "drift"}

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from insideLLMs.compare.statistics.quantities import Growth, QuantityChange
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 
 _TYPICAL = {"latency_ms"}
 """Judged by the typical item, as a few slow answers say little of a server; all others by the total, as a bill is."""

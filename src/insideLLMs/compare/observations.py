@@ -17,7 +17,8 @@ from insideLLMs.compare.statistics.items import ItemCounts, RunValues
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.compare.view import Facts
 from insideLLMs.core import canonical
-from insideLLMs.core.types import DriftKernel, JsonValue, TextLevel
+from insideLLMs.core.gate_spec import DriftKernel, TextLevel
+from insideLLMs.core.types import JsonValue
 
 Pattern = tuple[tuple[int | None, ...], ...]
 """Per run, which of an item's repeats have equal labels: equal numbers stand for equal labels."""

@@ -29,7 +29,7 @@ from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.noise import odd_one_out
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import FailOn, GateSpec
+from insideLLMs.core.gate_spec import FailOn, GateSpec
 
 State = Literal["passed", "failed", "inconclusive"]
 CHURN_ALPHA = 0.01

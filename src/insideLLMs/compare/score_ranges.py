@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from insideLLMs.compare.view import Facts, RunView
-from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 
 Range = tuple[float, float]
 USUAL: Range = (0.0, 1.0)
@@ -110,7 +109,7 @@ def _squashed(distance: float) -> float:
 
 
 def ranges_in_force(runs: Iterable[RunView], spec: GateSpec | None = None) -> ScoreRanges:
-    """Return the ranges of a comparison of `runs` under a policy. Raises CompareError for a setting that is none."""
+    """Return the ranges of a comparison of `runs` under a policy."""
     runs = tuple(runs)
     probes = sorted({probe for run in runs for probe in run.datasets})
     declared: dict[str, dict[str, Range]] = {}
@@ -127,18 +126,8 @@ def ranges_in_force(runs: Iterable[RunView], spec: GateSpec | None = None) -> Sc
 
 
 def _set_by_gate(spec: GateSpec, probes: Iterable[str]) -> dict[str, Range]:
-    found = {}
-    for probe in probes:
-        score_range = spec.of_probe(probe).score_range
-        if score_range is None:
-            continue
-        if score_range[0] == score_range[1] or not all(map(math.isfinite, score_range)):
-            raise CompareError(
-                f"the gate's score_range of probe {probe!r} is {list(score_range)}",
-                fix="give two different numbers, the worst score first: score_range: [0, 10]",
-            )
-        found[probe] = score_range
-    return found
+    found = {probe: spec.of_probe(probe).score_range for probe in probes}
+    return {probe: score_range for probe, score_range in found.items() if score_range is not None}
 
 
 def _words(score_range: Range) -> str:

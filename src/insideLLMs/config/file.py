@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from insideLLMs.core.types import ExecutionSpec, GateSpec, JsonValue, ProbeGateSpec, Share
+from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec, Share
+from insideLLMs.core.types import ExecutionSpec, JsonValue
 
 _DEPRECATED = {"deprecated": True}
 Args = Annotated[

@@ -26,7 +26,8 @@ from insideLLMs.config.shape import check_shape
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import Document, FieldPath, Format, read_document
 from insideLLMs.core.errors import CanonicalError
-from insideLLMs.core.types import ExecutionSpec, Experiment, GateSpec, JsonValue, ProbeSpec
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import ExecutionSpec, Experiment, JsonValue, ProbeSpec
 from insideLLMs.datasets.source import near_files, shown
 from insideLLMs.plugins import Factory, Registry, model_registry, probe_registry
 
@@ -228,3 +229,8 @@ def _check_gate(raw: Mapping[str, JsonValue], probes: list[tuple[Entry, tuple[st
     for name in policies if isinstance(policies, Mapping) else ():
         if name not in known:
             findings.add(("gate", "probes", name), f"there is no probe {name!r}", suggestion(str(name), known))
+    rules = policies.items() if isinstance(policies, Mapping) else ()
+    for path, rule in ((("gate",), gate), *((("gate", "probes", name), rule) for name, rule in rules)):
+        scores = rule.get("score_range") if isinstance(rule, Mapping) else None
+        if isinstance(scores, list) and len(scores) == 2 and scores[0] == scores[1]:
+            findings.add((*path, "score_range"), "the worst and the best score must differ")

@@ -6,10 +6,15 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.gate_spec import GateSpec
 
+Amount = Annotated[float, Meta(ge=0)]
+Above = Annotated[float, Meta(gt=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
 JsonValue = Any  # a JSON value; msgspec has no recursive type, and canonical.check() holds the domain
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -317,98 +322,37 @@ class ProbeSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PriceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a model costs, in dollars per million tokens; `cached` is for input that the provider had cached."""
+    """What a model costs, in dollars per million tokens."""
 
-    input: Annotated[float, msgspec.Meta(ge=0)]
-    output: Annotated[float, msgspec.Meta(ge=0)]
-    cached: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    input: Annotated[Amount, Meta(description="Dollars per million tokens of input.")]
+    output: Annotated[Amount, Meta(description="Dollars per million tokens of output.")]
+    cached: Annotated[
+        Amount | None, Meta(description="Dollars per million tokens of input that the provider had cached.")
+    ] = None
 
 
 class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to run; none of it changes what is asked, so none of it is part of the run's identity.
+    """How to run; none of it changes what is asked, so none of it is part of the run's identity."""
 
-    `concurrency` counts Trials in flight per model. `timeout_s` bounds a Trial, retries included;
-    `attempt_timeout_s` bounds one call. `retry_budget` bounds retries in the run as a share of its Trials.
-    Rates per minute hold for all models of one provider account together. `max_tokens` and `max_cost_usd` stop
-    the run once its answers have used that much; `prices` by model id take the place of the price table.
-    """
-
-    concurrency: Annotated[int, msgspec.Meta(ge=1)] = 16
-    timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = 300.0
-    attempt_timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = 60.0
-    max_attempts: Annotated[int, msgspec.Meta(ge=1)] = 6
-    retry_budget: Annotated[float, msgspec.Meta(ge=0)] = 2.0
-    requests_per_minute: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    tokens_per_minute: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    max_cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    prices: dict[str, PriceSpec] | None = None
-    stop_on_error: bool = False
-    telemetry: bool = True
-
-
-FailOn = Literal[
-    "auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "drift", "non-inferior"
-]
-DriftKernel = Literal["3-gram", "hamming"]
-TextLevel = Literal["verdict", "structured", "normalised", "exact"]
-Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-QuantityName = Literal["latency_ms", "input_tokens", "output_tokens", "characters", "cost_usd"]
-
-
-class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The gate's settings for one probe; None leaves the gate's own word."""
-
-    fail_on: FailOn | None = None
-    tolerance: Count | None = None
-    alpha: Share | None = None
-    min_effect: Part | None = None
-    margin: Share | None = None
-    level: TextLevel | None = None
-    errors_as: Literal["missing", "fail"] | None = None
-    score_range: tuple[float, float] | None = None
-    accept_judge_change: bool | None = None
-
-
-class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The gate's Policy. Effects, drops and margins are differences of rates: 0.05 is five points.
-
-    `tolerance` is how many changes or regressions are let through. `alpha` bounds the chance that an unchanged
-    system fails. A drop below `min_effect` passes; `wanted_drop` is the one to plan for. `margin` belongs to
-    non-inferior. `level` is how deep `churn` looks. `drift` is the kernel of text drift, which is measured if a kernel
-    is named or the policy is `drift`. `cluster` names the example field of items that share their
-    noise. `max_growth` bounds, per quantity, the growth that is allowed: 0.1 is ten percent. `trust_semantic` lets
-    texts pass as unchanged that an embedding model holds to be equal in meaning. `accept_judge_change` compares runs
-    that other judges judged all the same. `probes` overrides by probe id.
-    """
-
-    fail_on: FailOn = "auto"
-    tolerance: Count = 0
-    alpha: Share = 0.05
-    min_effect: Part = 0.0
-    wanted_drop: Share = 0.05
-    margin: Share = 0.05
-    max_missing: Part = 0.05
-    require_power: bool = False
-    errors_as: Literal["missing", "fail"] = "missing"
-    run_level: bool = False
-    independent_repeats: bool = False
-    level: TextLevel = "normalised"
-    drift: DriftKernel | None = None
-    cluster: str = "cluster"
-    score_range: tuple[float, float] | None = None
-    max_growth: dict[QuantityName, Annotated[float, msgspec.Meta(ge=0)]] = {}
-    trust_semantic: bool = False
-    accept_judge_change: bool = False
-    probes: dict[str, ProbeGateSpec] = {}
-
-    def of_probe(self, probe: str) -> "GateSpec":
-        """Return the settings that hold for a probe."""
-        own = self.probes.get(probe, ProbeGateSpec())
-        said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
-        return msgspec.structs.replace(self, probes={}, **said)
+    concurrency: Annotated[AtLeastOne, Meta(description="Trials in flight per model.")] = 16
+    timeout_s: Annotated[Above | None, Meta(description="Bounds a Trial in seconds, retries included.")] = 300.0
+    attempt_timeout_s: Annotated[Above | None, Meta(description="Bounds one call in seconds.")] = 60.0
+    max_attempts: Annotated[AtLeastOne, Meta(description="Calls for one answer, the first included.")] = 6
+    retry_budget: Annotated[Amount, Meta(description="Bounds retries in the run, as a share of its Trials.")] = 2.0
+    requests_per_minute: Annotated[
+        Above | None, Meta(description="A limit for all models of one provider account.")
+    ] = None
+    tokens_per_minute: Annotated[
+        Above | None, Meta(description="A limit for all models of one provider account, input and output.")
+    ] = None
+    max_tokens: Annotated[AtLeastOne | None, Meta(description="Stops the run once its answers used so many.")] = None
+    max_cost_usd: Annotated[Above | None, Meta(description="Stops the run once it cost so much.")] = None
+    prices: Annotated[
+        dict[str, PriceSpec] | None,
+        Meta(description="Prices by model id, in place of the `prices` extra's table."),
+    ] = None
+    stop_on_error: Annotated[bool, Meta(description="Stop at the first Trial that fails.")] = False
+    telemetry: Annotated[bool, Meta(description="Write telemetry.jsonl: latency, attempts, queueing.")] = True
 
 
 class EmbeddingModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ import pytest
 
 from insideLLMs.compare import compare, judge
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import GateSpec, ProbeGateSpec
+from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
 from support.compared_runs import record, view
 
 GOOD = [record(f"e{n:02}") for n in range(20)]

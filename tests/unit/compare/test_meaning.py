@@ -8,7 +8,8 @@ from insideLLMs.compare.classify import classify, is_alike
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
 from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
-from insideLLMs.core.types import EmbeddingModel, GateSpec
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import EmbeddingModel
 from insideLLMs.report.junit import diff_junit
 from insideLLMs.report.terminal import render_comparison
 from support.compared_runs import record, view

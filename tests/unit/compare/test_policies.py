@@ -13,7 +13,7 @@ from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
 from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import GateSpec, ProbeGateSpec
+from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
 from support.compared_runs import record, view
 
 

@@ -7,7 +7,7 @@ from insideLLMs.compare.basis import Basis, measure_noise
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.observations import Watch
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view
 
 

@@ -264,6 +264,11 @@ BAD = [
     (GOOD + "confidence_level: .nan\n", "e.yaml:4:1: confidence_level: must be finite, but is nan"),
     (GOOD + "execution: {timeout_s: .inf}\n", "e.yaml:4:13: execution.timeout_s: must be finite, but is inf"),
     (GOOD + "gate: {score_range: [0]}\n", "e.yaml:4:8: gate.score_range: must have 2 items"),
+    (GOOD + "gate: {score_range: [1, 1]}\n", "e.yaml:4:8: gate.score_range: the worst and the best score must differ"),
+    (
+        GOOD + "gate: {probes: {asked: {score_range: [1, 1.0]}}}\n",
+        "e.yaml:4:25: gate.probes.asked.score_range: the wor",
+    ),
     (GOOD + "gate: {score_range: [0, x]}\n", "e.yaml:4:25: gate.score_range[1]: must be a number, but is 'x'"),
     (
         GOOD + "gate: {max_growth: {latency: 1}}\n",

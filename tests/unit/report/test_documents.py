@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from insideLLMs.compare import compare, judge
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.report.json_document import DiffDocument, diff_document, diff_schema
 from insideLLMs.report.junit import diff_junit
 from insideLLMs.report.markdown import diff_markdown, escape

@@ -3,7 +3,7 @@
 import pytest
 
 from insideLLMs.compare import compare, judge
-from insideLLMs.core.types import GateSpec
+from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.report.github import annotations
 from support.compared_runs import record, view
 from support.hostile_texts import HOSTILE

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 
 from insideLLMs.compare import CompareOptions, compare, judge
-from insideLLMs.core.types import DatasetSpec, GateSpec
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.report.sarif import Place, Places, diff_sarif
 from support.compared_runs import record, view

@@ -6,7 +6,8 @@ import pytest
 
 from insideLLMs.compare import compare, judge
 from insideLLMs.compare.summary import summarise
-from insideLLMs.core.types import GateSpec, Response, expand
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import Response, expand
 from insideLLMs.report.terminal import render_comparison, render_summary
 from support.compared_runs import record, view
 from support.hostile_texts import HOSTILE

@@ -8,6 +8,9 @@ from typing import Literal
 import msgspec
 
 from insideLLMs.compare.statistics.decision import (
+    PLAIN,
+    WITH_CONFIRMATION,
+    AlphaShares,
     Branch,
     Decision,
     Note,
@@ -20,9 +23,11 @@ from insideLLMs.compare.statistics.decision import (
 )
 from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
 from insideLLMs.compare.statistics.evidence import (
+    Background,
     Evidence,
     Missing,
     NonInferiority,
+    Question,
     evidence_of,
     non_inferiority,
     nothing_paired,
@@ -30,7 +35,7 @@ from insideLLMs.compare.statistics.evidence import (
 from insideLLMs.compare.statistics.items import Item, ItemCounts, Paired, Shape, missing_trials, pair
 from insideLLMs.compare.statistics.noise import Disagreement, RunDrift, disagreement_of
 from insideLLMs.compare.statistics.sample import Sample, gather
-from insideLLMs.compare.statistics.settings import Settings
+from insideLLMs.core.gate_spec import GateSpec
 
 MAX_LISTED = 100
 RETEST_BELOW = 0.20
@@ -75,68 +80,79 @@ class _Part:
     unpaired_ids: list[str] = field(default_factory=list)
 
 
-def assess(items: Iterable[Item] | ItemCounts, settings: Settings | None = None) -> Assessment:
-    """Assess items, or a ItemCounts of them.
+def assess(
+    items: Iterable[Item] | ItemCounts, spec: GateSpec | None = None, background: Background | None = None
+) -> Assessment:
+    """Assess items, counted or not.
 
-    Raises CompareError for a duplicate id or for a score outside its range.
+    Raises CompareError for a duplicate id, for a score outside its range, or for repeats that may not count as runs.
     """
-    settings = settings or Settings()
+    spec, background = spec or GateSpec(), background or Background()
+    if spec.independent_repeats:
+        background.check_repeats()
+    shares = PLAIN if background.confirmed_p is None else WITH_CONFIRMATION
     tally = items if isinstance(items, ItemCounts) else ItemCounts(items)
-    parts = _parts(tally, settings)
+    parts = _parts(tally, spec)
     whole = _join(parts)
     samples = {probe: gather(part.paired) for probe, part in parts.items()}
     sample = gather(whole.paired)
     drift = sample.drift() if sample else None
-    run_level = settings.run_level or (drift is not None and drift.is_seen)
-    plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, settings)
-    overall = _evidence(None, whole, sample, settings, plan, run_level)
-    probes = _corrected(
-        {name: _evidence(name, part, samples[name], settings, plan, run_level) for name, part in parts.items()}, plan
-    )
-    found = branches(overall, probes, plan, settings)
+    run_level = spec.run_level or (drift is not None and drift.is_seen)
+    plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, spec.alpha, shares)
+
+    def evidence(probe: str | None, part: _Part, sample: Sample | None) -> Evidence:
+        missing = _missing(part, spec)
+        if sample is None:
+            return nothing_paired(probe, missing)
+        alpha = spec.alpha * _weight(probe, plan, shares)
+        question = Question(probe=probe, alpha=alpha, run_level=run_level, wanted_drop=spec.wanted_drop)
+        return evidence_of(sample, question, missing, background)
+
+    overall = evidence(None, whole, sample)
+    probes = _corrected({name: evidence(name, part, samples[name]) for name, part in parts.items()}, plan)
+    found = branches(overall, probes, plan, spec, background.confirmed_p)
     noise = disagreement_of((shape.baseline, count) for shape, count in tally.counts.items())
     shown = None
-    if settings.policy == "non-inferior" and sample:
-        shown = non_inferiority(sample.interval(0.9), settings.margin)
-    decision: Decision = decide(overall, found, shown, settings)
+    if spec.fail_on == "non-inferior" and sample:
+        shown = non_inferiority(sample.interval(0.9), spec.margin)
+    decision: Decision = decide(overall, found, shown, spec)
     return Assessment(
         verdict=decision.verdict,
         reasons=decision.reasons,
         p_gate=p_gate(found),
-        alpha=settings.alpha,
+        alpha=spec.alpha,
         branches=found,
         overall=overall,
         probes=tuple(probes.values()),
-        notes=notes_on(overall, tuple(probes.values()), noise, drift, settings),
+        notes=notes_on(overall, tuple(probes.values()), noise, drift, background),
         noise=noise if noise.n else None,
         drift=drift,
         non_inferiority=shown,
     )
 
 
-def _parts(tally: ItemCounts, settings: Settings) -> dict[str, _Part]:
+def _parts(tally: ItemCounts, spec: GateSpec) -> dict[str, _Part]:
     parts: dict[str, _Part] = {name: _Part() for name in sorted({shape.probe for shape in tally.counts})}
     for shape, count in tally.counts.items():
         part = parts[shape.probe]
         part.shapes[shape] = count
-        paired = _pair(shape, count, settings)
+        paired = _pair(shape, count, spec)
         if paired is None:
             part.unpaired_items += count
         else:
             part.paired.append(paired)
-    if not settings.missing_as_fail:
+    if spec.errors_as == "missing":
         for name, ids in tally.unpaired_ids.items():
             parts[name].unpaired_ids = ids
     return parts
 
 
-def _pair(shape: Shape, count: int, settings: Settings) -> Paired | None:
+def _pair(shape: Shape, count: int, spec: GateSpec) -> Paired | None:
     return pair(
         shape,
         count,
-        score_range=settings.ranges.get(shape.probe),
-        missing_as_fail=settings.missing_as_fail,
-        independent=settings.independent_repeats,
+        missing_as_fail=spec.errors_as == "fail",
+        independent=spec.independent_repeats,
     )
 
 
@@ -150,45 +166,37 @@ def _join(parts: Mapping[str, _Part]) -> _Part:
     return whole
 
 
-def _evidence(
-    probe: str | None, part: _Part, sample: Sample | None, settings: Settings, plan: QuestionPlan, run_level: bool
-) -> Evidence:
+def _missing(part: _Part, spec: GateSpec) -> Missing:
     baseline, baseline_trials, candidate, candidate_trials = missing_trials(part.shapes)
-    missing = Missing(
+    return Missing(
         baseline=baseline,
         baseline_trials=baseline_trials,
         candidate=candidate,
         candidate_trials=candidate_trials,
         unpaired_items=part.unpaired_items,
         unpaired_ids=tuple(sorted(part.unpaired_ids)[:MAX_LISTED]),
-        delta_if_failed=_delta_if_failed(part.shapes, settings) if candidate else None,
+        delta_if_failed=_delta_if_failed(part.shapes, spec) if candidate else None,
     )
-    if sample is None:
-        return nothing_paired(probe, missing, part.unpaired_items, settings.level)
-    alpha = _alpha(probe, plan, settings)
-    return evidence_of(sample, probe=probe, missing=missing, settings=settings, alpha=alpha, run_level=run_level)
 
 
-def _delta_if_failed(shapes: Mapping[Shape, int], settings: Settings) -> float | None:
+def _delta_if_failed(shapes: Mapping[Shape, int], spec: GateSpec) -> float | None:
     """Return the mean change with the worst score in place of every missing candidate score."""
     n, differences = 0, []
     for shape, count in shapes.items():
-        worst = settings.ranges.get(shape.probe, (0.0, 1.0))[0]
         candidate = tuple(
-            tuple(worst if score is None or math.isnan(score) else score for score in run) for run in shape.candidate
+            tuple(0.0 if score is None or math.isnan(score) else score for score in run) for run in shape.candidate
         )
-        paired = _pair(msgspec.structs.replace(shape, candidate=candidate or ((worst,),)), count, settings)
+        paired = _pair(msgspec.structs.replace(shape, candidate=candidate or ((0.0,),)), count, spec)
         if paired is not None:
             n += count
             differences.append(paired.difference * count)
     return math.fsum(differences) / n if n else None
 
 
-def _alpha(probe: str | None, plan: QuestionPlan, settings: Settings) -> float:
-    """Return the part of alpha that a question must reach at the least, to say what it could have seen."""
-    of_a_probe = settings.shares.probes / max(1, len(plan.family))
-    weight = plan.overall if probe in (None, plan.alone) else of_a_probe
-    return settings.alpha * (weight or 1.0)
+def _weight(probe: str | None, plan: QuestionPlan, shares: AlphaShares) -> float:
+    """Return the share of alpha that a question must reach at the least, to say what it could have seen."""
+    of_a_probe = shares.probes / max(1, len(plan.family))
+    return (plan.overall if probe in (None, plan.alone) else of_a_probe) or 1.0
 
 
 def _corrected(found: dict[str, Evidence], plan: QuestionPlan) -> dict[str, Evidence]:

@@ -10,15 +10,27 @@ alone, not on which run is the candidate, so that the error rate holds (Tarone 1
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from insideLLMs.compare.statistics.confirmation import fisher_two_sided
 from insideLLMs.compare.statistics.distributions import holm
-from insideLLMs.compare.statistics.evidence import Evidence, NonInferiority, points
+from insideLLMs.compare.statistics.evidence import Background, Evidence, NonInferiority, points
 from insideLLMs.compare.statistics.noise import Disagreement, RunDrift
-from insideLLMs.compare.statistics.settings import Settings
+from insideLLMs.core.gate_spec import GateSpec
+
+
+class AlphaShares(NamedTuple):
+    """How the gate's error rate is shared: the overall test, the tests per probe, item confirmation."""
+
+    overall: float
+    probes: float
+    items: float = 0.0
+
+
+PLAIN = AlphaShares(overall=0.5, probes=0.5)
+WITH_CONFIRMATION = AlphaShares(overall=0.4, probes=0.4, items=0.2)
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,49 +62,48 @@ class QuestionPlan(msgspec.Struct, frozen=True, kw_only=True):
     alone: str | None = None
 
 
-def plan_questions(least: Mapping[str, float], settings: Settings) -> QuestionPlan:
+def plan_questions(least: Mapping[str, float], alpha: float, shares: AlphaShares) -> QuestionPlan:
     """Plan the questions from the least p that each probe could have led to."""
-    shares = settings.shares
     both = shares.overall + shares.probes
     varying = [probe for probe, p in least.items() if p < 1.0]
     if len(varying) <= 1:
         alone = varying[0] if varying and len(least) > 1 else None
         return QuestionPlan(overall=both, probes=0.0, items=shares.items, alone=alone)
-    family = tuple(probe for probe in varying if least[probe] <= settings.alpha * shares.probes)
+    family = tuple(probe for probe in varying if least[probe] <= alpha * shares.probes)
     if not family:
         return QuestionPlan(overall=both, probes=0.0, items=shares.items)
     return QuestionPlan(overall=shares.overall, probes=shares.probes, items=shares.items, family=family)
 
 
 def branches(
-    overall: Evidence, probes: Mapping[str, Evidence], plan: QuestionPlan, settings: Settings
+    overall: Evidence, probes: Mapping[str, Evidence], plan: QuestionPlan, spec: GateSpec, confirmed_p: float | None
 ) -> tuple[Branch, ...]:
     """Return every branch of the gate, those that fired first, then by what they contribute to p_gate."""
     if plan.alone is None:
-        found = [_branch("overall", overall, overall.p_used, plan.overall, settings)]
+        found = [_branch("overall", overall, overall.p_used, plan.overall, spec)]
     else:
         alone = probes[plan.alone]
-        found = [_branch("probe", alone, alone.p_used, plan.overall, settings)]
+        found = [_branch("probe", alone, alone.p_used, plan.overall, spec)]
     for name, p in zip(plan.family, holm([probes[name].p_used for name in plan.family]), strict=True):
-        found.append(_branch("probe", probes[name], p, plan.probes, settings))
-    if settings.confirmed_p is not None:
-        found.append(_branch("item", None, settings.confirmed_p, plan.items, settings))
+        found.append(_branch("probe", probes[name], p, plan.probes, spec))
+    if confirmed_p is not None:
+        found.append(_branch("item", None, confirmed_p, plan.items, spec))
     return tuple(sorted(found, key=lambda branch: (not branch.fired, branch.p_weighted)))
 
 
 def _branch(
-    kind: Literal["overall", "probe", "item"], evidence: Evidence | None, p: float, weight: float, settings: Settings
+    kind: Literal["overall", "probe", "item"], evidence: Evidence | None, p: float, weight: float, spec: GateSpec
 ) -> Branch:
     delta = evidence.delta if evidence else None
-    is_large = evidence is None or (delta is not None and delta <= -settings.min_effect)
+    is_large = evidence is None or (delta is not None and delta <= -spec.min_effect)
     return Branch(
         kind=kind,
         probe=evidence.probe if evidence else None,
         p=p,
-        share=settings.alpha * weight,
+        share=spec.alpha * weight,
         p_weighted=min(1.0, p / weight) if weight > 0.0 else 1.0,
         delta=delta,
-        fired=weight > 0.0 and p <= settings.alpha * weight and is_large,
+        fired=weight > 0.0 and p <= spec.alpha * weight and is_large,
     )
 
 
@@ -122,10 +133,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
-def decide(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | None, settings: Settings) -> Decision:
+def decide(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | None, spec: GateSpec) -> Decision:
     """Decide: first whether the evidence allows it, then by the policy."""
     fired = tuple(_reason(branch) for branch in found if branch.fired)
-    obstacles = _obstacles(overall, settings)
+    obstacles = _obstacles(overall, spec)
     if obstacles:
         return Decision(verdict="inconclusive", reasons=(*obstacles, *fired))
     if shown is not None:
@@ -134,23 +145,23 @@ def decide(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | N
         return Decision(verdict="failed", reasons=fired)
     if not overall.n_informative:
         return Decision(verdict="identical", reasons=(overall.message,))
-    return Decision(verdict="passed", reasons=(_no_evidence(found, settings), overall.message))
+    return Decision(verdict="passed", reasons=(_no_evidence(found, spec), overall.message))
 
 
-def _obstacles(overall: Evidence, settings: Settings) -> tuple[str, ...]:
+def _obstacles(overall: Evidence, spec: GateSpec) -> tuple[str, ...]:
     if not overall.n_paired:
         return (overall.message,)
-    obstacles = [] if settings.missing_as_fail else _gaps(overall, settings)
-    if settings.run_level and overall.p_run is None:
+    obstacles = [] if spec.errors_as == "fail" else _gaps(overall, spec)
+    if spec.run_level and overall.p_run is None:
         obstacles.append("A run-level test needs at least two baseline runs that have all their items.")
-    wanted = settings.min_effect or settings.wanted_drop
-    if settings.require_power and (overall.detectable is None or overall.detectable > wanted):
+    wanted = spec.min_effect or spec.wanted_drop
+    if spec.require_power and (overall.detectable is None or overall.detectable > wanted):
         need = f"; about {overall.items_needed} items would" if overall.items_needed else ""
         obstacles.append(f"A drop of {points(wanted)} points could not have been seen reliably{need}.")
     return tuple(obstacles)
 
 
-def _gaps(overall: Evidence, settings: Settings) -> list[str]:
+def _gaps(overall: Evidence, spec: GateSpec) -> list[str]:
     """Say where Trials without a score could hide or feign a change."""
     obstacles = []
     missing = overall.missing
@@ -158,10 +169,10 @@ def _gaps(overall: Evidence, settings: Settings) -> list[str]:
         ("baseline", missing.baseline, missing.baseline_trials),
         ("candidate", missing.candidate, missing.candidate_trials),
     ):
-        if count > settings.max_missing * trials:
+        if count > spec.max_missing * trials:
             obstacles.append(
                 f"{count} of {trials} {side} trials have no score; "
-                f"more than {settings.max_missing:.0%} missing can hide or feign a change."
+                f"more than {spec.max_missing:.0%} missing can hide or feign a change."
             )
     p = fisher_two_sided(missing.baseline, missing.baseline_trials, missing.candidate, missing.candidate_trials)
     if p < MISSING_ALPHA:
@@ -181,15 +192,15 @@ def _reason(branch: Branch) -> str:
     return f"{where} got worse by {points(-(branch.delta or 0.0))} points ({against}{how})."
 
 
-def _no_evidence(found: Sequence[Branch], settings: Settings) -> str:
+def _no_evidence(found: Sequence[Branch], spec: GateSpec) -> str:
     least = min(found, key=lambda branch: branch.p_weighted)
-    if least.p_weighted <= settings.alpha:
-        return f"A drop is real but smaller than the {points(settings.min_effect)} points that are allowed."
-    return f"No evidence of a drop: gate p = {least.p_weighted:.2g}, above {settings.alpha:g}."
+    if least.p_weighted <= spec.alpha:
+        return f"A drop is real but smaller than the {points(spec.min_effect)} points that are allowed."
+    return f"No evidence of a drop: gate p = {least.p_weighted:.2g}, above {spec.alpha:g}."
 
 
 def notes_on(
-    overall: Evidence, probes: Sequence[Evidence], noise: Disagreement, drift: RunDrift | None, settings: Settings
+    overall: Evidence, probes: Sequence[Evidence], noise: Disagreement, drift: RunDrift | None, background: Background
 ) -> tuple[Note, ...]:
     """Return what a reader should know beside the numbers."""
     notes = [
@@ -216,7 +227,7 @@ def notes_on(
             f"Whole baseline runs drift (their means vary {drift.ratio:.1f} times as much as chance, p = {drift.p:.2g})"
         )
         notes.append(Note(code="run_drift", text=f"{text}; the candidate is also held against the spread of runs."))
-    if noise.has_pseudo_repeats or (settings.noise is not None and settings.noise.has_pseudo_repeats):
+    if noise.has_pseudo_repeats or (background.noise is not None and background.noise.has_pseudo_repeats):
         text = "Repeats of one run never differ although runs do: a cache or a fixed seed. They add no evidence."
         notes.append(Note(code="pseudo_repeats", text=text))
     if overall.missing.baseline or overall.missing.candidate:

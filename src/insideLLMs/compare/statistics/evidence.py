@@ -1,14 +1,45 @@
 """Evidence: what a comparison found for one probe, or for all, in numbers and in words, and what it could have seen."""
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from insideLLMs.compare.statistics.distributions import MeanInterval, chi_square_quantile, normal_quantile
+from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.permutation import Method
 from insideLLMs.compare.statistics.sample import Sample
-from insideLLMs.compare.statistics.settings import Settings
+from insideLLMs.core.errors import CompareError
+
+CONFIDENCE = 0.95
+POWER = 0.8
+
+
+class Background(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a comparison beside its scores and the gate's settings.
+
+    `noise` is an A/A measurement of verdicts. `confirmed_p` is the p of item confirmation, None where it was not made.
+    The ids of the runs seed the Monte Carlo draws.
+    """
+
+    noise: Disagreement | None = None
+    confirmed_p: float | None = None
+    baseline_runs: tuple[str, ...] = ()
+    candidate_runs: tuple[str, ...] = ()
+
+    def seed(self, probe: str) -> str:
+        """Name the Monte Carlo draws of a probe; the same for both directions of a comparison."""
+        sides = sorted(",".join(runs) for runs in (self.baseline_runs, self.candidate_runs))
+        return "|".join((*sides, probe))
+
+    def check_repeats(self) -> None:
+        """Raise CompareError unless the noise shows that repeats may count as runs."""
+        if self.noise is None or not self.noise.allows_independent_repeats:
+            raise CompareError(
+                "independent_repeats needs a noise measurement that shows repeats of a run to be independent "
+                "(upper 95% limit of their correlation below 0.1)",
+                fix="measure the noise with two or more baseline runs of two or more repeats, or leave the setting off",
+            )
 
 
 def minimum_detectable_drop(
@@ -142,7 +173,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     n_items: int
     missing: Missing
     message: str
-    level: float
+    level: float = CONFIDENCE
     n_paired: int = 0
     n_informative: int = 0
     n_worse: int = 0
@@ -170,31 +201,40 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     items_needed: int | None = None
 
 
-def nothing_paired(probe: str | None, missing: Missing, n_items: int, level: float) -> Evidence:
+def nothing_paired(probe: str | None, missing: Missing) -> Evidence:
     """Return the evidence where no item has a score on both sides."""
     message = "Nothing to compare: no item has a score on both sides."
-    return Evidence(probe=probe, n_items=n_items, missing=missing, message=message, level=level)
+    return Evidence(probe=probe, n_items=missing.unpaired_items, missing=missing, message=message)
 
 
-def evidence_of(
-    sample: Sample, *, probe: str | None, missing: Missing, settings: Settings, alpha: float, run_level: bool
-) -> Evidence:
-    """Test a sample; `alpha` is this question's share, `run_level` holds the candidate against whole runs too."""
-    test = sample.test(settings.seed(probe or ""))
-    interval = sample.interval(settings.level)
-    noise, is_upper = _noise(sample, settings)
+class Question(NamedTuple):
+    """What is asked of a sample: all probes where `probe` is None.
+
+    `alpha` is the question's share of the gate's; `run_level` compares the candidate with whole runs too.
+    """
+
+    probe: str | None
+    alpha: float
+    run_level: bool
+    wanted_drop: float
+
+
+def evidence_of(sample: Sample, question: Question, missing: Missing, background: Background) -> Evidence:
+    """Test a sample."""
+    test = sample.test(background.seed(question.probe or ""))
+    interval = sample.interval(CONFIDENCE)
+    noise, is_upper = _noise(sample, background.noise)
     detectable = minimum_detectable_drop(
-        sample.n, noise * sample.design_effect(), repeats=sample.repeats, alpha=alpha, power=settings.power
+        sample.n, noise * sample.design_effect(), repeats=sample.repeats, alpha=question.alpha, power=POWER
     )
     p_run = sample.run_p()
     return Evidence(
-        probe=probe,
+        probe=question.probe,
         n_items=sample.n + missing.unpaired_items,
         missing=missing,
-        message=_message(sample, interval.low, interval.high, settings)
+        message=_message(sample, interval.low, interval.high)
         + " "
-        + sensitivity(detectable, power=settings.power, is_upper=is_upper),
-        level=settings.level,
+        + sensitivity(detectable, power=POWER, is_upper=is_upper),
         n_paired=sample.n,
         n_informative=test.n_informative,
         n_worse=sample.n_worse,
@@ -214,19 +254,19 @@ def evidence_of(
         p_two=test.p_two,
         p_exact=test.p_exact,
         p_run=p_run,
-        p_used=max(test.p_worse, p_run) if run_level and p_run is not None else test.p_worse,
+        p_used=max(test.p_worse, p_run) if question.run_level and p_run is not None else test.p_worse,
         detectable=detectable,
         detectable_is_upper=is_upper,
-        items_needed=None if detectable is None else items_needed(sample.n, detectable, settings.wanted_drop),
+        items_needed=None if detectable is None else items_needed(sample.n, detectable, question.wanted_drop),
     )
 
 
-def _noise(sample: Sample, settings: Settings) -> tuple[float, bool]:
+def _noise(sample: Sample, measured: Disagreement | None) -> tuple[float, bool]:
     """Return the no-change variance of D, and whether it had to be taken from this comparison's own changes."""
-    if settings.noise is not None:
-        correlation = settings.noise.correlation
+    if measured is not None:
+        correlation = measured.correlation
         return noise_of_mean(
-            settings.noise.across,
+            measured.across,
             correlation=1.0 if correlation is None else min(1.0, max(0.0, correlation)),
             repeats=sample.repeats,
             baseline_runs=sample.baseline_runs,
@@ -237,8 +277,8 @@ def _noise(sample: Sample, settings: Settings) -> tuple[float, bool]:
     return sample.moments.squares / sample.n, True
 
 
-def _message(sample: Sample, low: float, high: float, settings: Settings) -> str:
-    limits = f"{settings.level:.0%} interval {signed_points(low)} to {signed_points(high)}"
+def _message(sample: Sample, low: float, high: float) -> str:
+    limits = f"{CONFIDENCE:.0%} interval {signed_points(low)} to {signed_points(high)}"
     if not (sample.n_worse or sample.n_better):
         return f"None of {sample.n} items changed ({limits} points)."
     if sample.delta == 0.0:

@@ -29,7 +29,7 @@ _GRIDS = (*range(1, 101), 1000)
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """What was observed of one example under one probe, on both sides.
 
-    Scores rise with quality and lie in [0, 1], or in the range that the settings declare for the probe.
+    Scores rise with quality and lie in [0, 1].
     None (or NaN) is a Trial without a score. Items of one `cluster` share their noise (a template, a document).
     """
 
@@ -132,16 +132,14 @@ class Paired:
         return None not in self.baseline and None not in self.candidate
 
 
-def pair(
-    shape: Shape, count: int, *, score_range: tuple[float, float] | None, missing_as_fail: bool, independent: bool
-) -> Paired | None:
-    """Balance and rescale the values of a shape; None if one side has nothing to compare.
+def pair(shape: Shape, count: int, *, missing_as_fail: bool, independent: bool) -> Paired | None:
+    """Balance the values of a shape; None if one side has nothing to compare.
 
-    With `independent`, every repeat counts as a run of its own. Raises CompareError for a score outside its range.
+    With `independent`, every repeat counts as a run of its own. Raises CompareError for a score outside 0 to 1.
     """
-    rescale = functools.partial(_rescale, probe=shape.probe, score_range=score_range, missing_as_fail=missing_as_fail)
-    baseline = [[rescale(score) for score in run] for run in shape.baseline]
-    candidate = [[rescale(score) for score in run] for run in shape.candidate]
+    fraction = functools.partial(_fraction, probe=shape.probe, missing_as_fail=missing_as_fail)
+    baseline = [[fraction(score) for score in run] for run in shape.baseline]
+    candidate = [[fraction(score) for score in run] for run in shape.candidate]
     if independent:
         baseline = [[score] for run in baseline for score in run]
         candidate = [[score] for run in candidate for score in run]
@@ -177,18 +175,13 @@ def _run_value(run: list[Grid], repeats: int, grid: int) -> int | None:
     return sum(round(top * grid / bottom) for top, bottom in run[:repeats])
 
 
-def _rescale(
-    score: float | None, *, probe: str, score_range: tuple[float, float] | None, missing_as_fail: bool
-) -> Grid | None:
+def _fraction(score: float | None, *, probe: str, missing_as_fail: bool) -> Grid | None:
     if score is None or math.isnan(score):
         return (0, 1) if missing_as_fail else None
-    if score_range is not None:
-        low, high = score_range
-        score = (score - low) / (high - low)
     if not 0.0 <= score <= 1.0:
         raise CompareError(
-            f"probe {probe!r} has a score of {score!r}, outside 0 to 1" + (" after rescaling" if score_range else ""),
-            fix=f"declare the range of its scores, e.g. ranges: {{{probe}: [0, 10]}}",
+            f"probe {probe!r} has a score of {score!r}, outside 0 to 1",
+            fix=f"say what its worst and its best score are: gate.probes.{probe}.score_range, e.g. [0, 10]",
         )
     return _on_grid(score)
 

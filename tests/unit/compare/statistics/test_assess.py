@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from insideLLMs.compare.statistics.assess import Assessment, assess
-from insideLLMs.compare.statistics.evidence import minimum_detectable_drop
+from insideLLMs.compare.statistics.evidence import Background, minimum_detectable_drop
 from insideLLMs.compare.statistics.items import Item, ItemCounts
 from insideLLMs.compare.statistics.noise import Disagreement
-from insideLLMs.compare.statistics.settings import AlphaShares, Settings
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.gate_spec import GateSpec
 
 
 def verdicts(probe, down, up, same):
@@ -111,8 +111,8 @@ def test_what_could_fail_does_not_depend_on_which_side_is_the_candidate():
 
 
 def test_confirmed_items_fail_the_gate_alone():
-    settings = Settings(confirmed_p=0.004)
-    found = assess([*verdicts("a", 6, 6, 48), *verdicts("b", 6, 6, 48)], settings)
+    items = [*verdicts("a", 6, 6, 48), *verdicts("b", 6, 6, 48)]
+    found = assess(items, background=Background(confirmed_p=0.004))
     assert (found.verdict, found.p_gate) == ("failed", pytest.approx(0.02))
     assert "confirmed by asking again" in found.reasons[0]
     assert {branch.kind: round(branch.share, 4) for branch in found.branches} == {
@@ -124,13 +124,13 @@ def test_confirmed_items_fail_the_gate_alone():
 
 def test_nothing_confirmed_leaves_the_other_branches_their_smaller_share():
     items = verdicts("a", 4, 0, 56)
-    assert assess(items, Settings(confirmed_p=1.0)).p_gate == pytest.approx(0.03125 / 0.8)
+    assert assess(items, background=Background(confirmed_p=1.0)).p_gate == pytest.approx(0.03125 / 0.8)
 
 
 def test_a_drop_smaller_than_the_allowed_one_passes_and_says_so():
     items = verdicts("p", 10, 0, 990)
     assert assess(items).verdict == "failed"
-    found = assess(items, Settings(min_effect=0.02))
+    found = assess(items, GateSpec(min_effect=0.02))
     assert found.verdict == "passed"
     assert "smaller than the 2.0 points" in found.reasons[0]
 
@@ -166,7 +166,7 @@ def test_a_few_missing_scores_are_noted():
 def test_power_can_be_required():
     items = verdicts("p", 3, 3, 54)
     assert assess(items).verdict == "passed"
-    found = assess(items, Settings(require_power=True, wanted_drop=0.02))
+    found = assess(items, GateSpec(require_power=True, wanted_drop=0.02))
     assert found.verdict == "inconclusive"
     assert "could not have been seen reliably" in found.reasons[0]
 
@@ -204,9 +204,9 @@ def test_runs_that_do_not_drift_are_tested_item_by_item():
 
 def test_the_run_level_test_can_be_demanded():
     items = runs_of(random.Random(2), 500, 3, [0, 0, 0, 0])
-    found = assess(items, Settings(run_level=True)).overall
+    found = assess(items, GateSpec(run_level=True)).overall
     assert found.p_used == max(found.p_worse, found.p_run)
-    assert assess(verdicts("p", 1, 1, 50), Settings(run_level=True)).verdict == "inconclusive"
+    assert assess(verdicts("p", 1, 1, 50), GateSpec(run_level=True)).verdict == "inconclusive"
 
 
 def test_several_baseline_runs_measure_the_noise_themselves():
@@ -225,7 +225,8 @@ def test_a_single_baseline_run_is_warned_of_and_its_noise_is_an_upper_estimate()
 
 def test_a_noise_measurement_sets_what_could_be_seen():
     items = verdicts("p", 3, 3, 494)
-    quiet, loud = (assess(items, Settings(noise=Disagreement(n=500, across=share))).overall for share in (0.01, 0.3))
+    floors = (Background(noise=Disagreement(n=500, across=share)) for share in (0.01, 0.3))
+    quiet, loud = (assess(items, background=floor).overall for floor in floors)
     assert quiet.detectable < loud.detectable
     assert not quiet.detectable_is_upper
 
@@ -240,10 +241,10 @@ def test_repeats_that_never_differ_are_said():
 
 def test_repeats_count_as_runs_only_when_they_are_known_to_be_independent():
     with pytest.raises(CompareError, match="independent_repeats needs a noise measurement"):
-        Settings(independent_repeats=True)
+        assess([], GateSpec(independent_repeats=True))
     known = Disagreement(n=5000, across=0.1, within=0.1, correlation=0.0, correlation_high=0.05)
     items = [Item(probe="p", id=str(n), baseline=((1.0, 1.0, 1.0),), candidate=((0.0, 0.0, 1.0),)) for n in range(4)]
-    found = assess(items, Settings(independent_repeats=True, noise=known)).overall
+    found = assess(items, GateSpec(independent_repeats=True), Background(noise=known)).overall
     assert (found.baseline_runs, found.candidate_runs, found.repeats) == (3.0, 3.0, 1.0)
 
 
@@ -252,24 +253,17 @@ def test_repeats_count_as_runs_only_when_they_are_known_to_be_independent():
     [
         {"alpha": 0.0},
         {"alpha": 1.5},
-        {"level": 1.0},
         {"margin": 0.0},
         {"min_effect": -0.1},
         {"max_missing": 2.0},
-        {"confirmed_p": 1.1},
-        {"weights": AlphaShares(overall=0.9, probes=0.9)},
-        {"ranges": {"p": (1.0, 1.0)}},
+        {"score_range": (1.0, 1.0)},
+        {"score_range": (0.0, float("inf"))},
+        {"probes": {"p": {"score_range": (1.0, 1.0)}}},
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(wrong):
-    with pytest.raises(CompareError, match=next(iter(wrong))):
-        Settings(**wrong)
-
-
-def test_a_branch_without_weight_never_fires():
-    items = [*verdicts("a", 20, 0, 40), *verdicts("b", 20, 0, 40)]
-    found = assess(items, Settings(weights=AlphaShares(overall=1.0, probes=0.0)))
-    assert [branch.probe for branch in found.branches if branch.fired] == [None]
+    with pytest.raises(msgspec.ValidationError, match=next(iter(wrong))):
+        msgspec.convert(wrong, GateSpec)
 
 
 def test_an_assessment_is_json_at_full_precision():

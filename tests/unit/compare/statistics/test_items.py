@@ -5,8 +5,8 @@ import pytest
 
 from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.items import Item, ItemCounts
-from insideLLMs.compare.statistics.settings import Settings
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.gate_spec import GateSpec
 
 
 def item(name, baseline, candidate, probe="p", cluster=None):
@@ -43,7 +43,7 @@ def test_a_score_that_is_not_a_number_is_missing():
 
 
 def test_missing_can_count_as_fail():
-    found = assess([item("a", ((1.0,),), ((None,),))], Settings(missing_as_fail=True)).overall
+    found = assess([item("a", ((1.0,),), ((None,),))], GateSpec(errors_as="fail")).overall
     assert (found.n_paired, found.delta, found.missing.unpaired_ids) == (1, -1.0, ())
 
 
@@ -60,17 +60,7 @@ def test_two_probes_may_share_an_id():
 def test_a_score_outside_its_range_is_refused_with_the_remedy():
     with pytest.raises(CompareError, match=r"score of 7.0, outside 0 to 1") as caught:
         assess([item("a", ((7.0,),), ((5.0,),))])
-    assert "ranges: {p: [0, 10]}" in str(caught.value)
-
-
-def test_a_declared_range_rescales():
-    found = assess([item("a", ((7.0,),), ((5.0,),))], Settings(ranges={"p": (0.0, 10.0)})).overall
-    assert (found.baseline_mean, found.candidate_mean) == (0.7, 0.5)
-
-
-def test_a_range_from_worst_to_best_may_fall():
-    found = assess([item("a", ((1.0,),), ((4.0,),))], Settings(ranges={"p": (10.0, 0.0)})).overall
-    assert found.delta == pytest.approx(-0.3)
+    assert "gate.probes.p.score_range" in str(caught.value)
 
 
 def test_thirds_and_tenths_are_read_as_the_fractions_they_are():

@@ -3,8 +3,8 @@
 import msgspec
 
 from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.items import Item
-from insideLLMs.compare.statistics.settings import Settings
 
 ROWS = [
     (0.0, (0.0, 0.512621544927062)),
@@ -34,7 +34,7 @@ def test_one_direction_is_not_enumerated_while_the_other_is_drawn():
         for number, (before, after) in enumerate(ROWS)
     ]
     back = [msgspec.structs.replace(item, baseline=item.candidate, candidate=item.baseline) for item in items]
-    there = assess(items, Settings(baseline_runs=("a",), candidate_runs=("b",))).overall
-    mirrored = assess(back, Settings(baseline_runs=("b",), candidate_runs=("a",))).overall
+    there = assess(items, background=Background(baseline_runs=("a",), candidate_runs=("b",))).overall
+    mirrored = assess(back, background=Background(baseline_runs=("b",), candidate_runs=("a",))).overall
     assert there.method == mirrored.method
     assert (there.p_worse, there.p_better) == (mirrored.p_better, mirrored.p_worse)

@@ -1,0 +1,107 @@
+"""The gate's settings, each with its type, bounds, default and meaning: the only place that defines them.
+
+The JSON schema, the options of `diff` and the tables of the documentation are made from these fields, and the
+statistics read them as they are.
+"""
+
+import math
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+FailOn = Literal[
+    "auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "drift", "non-inferior"
+]
+ErrorsAs = Literal["missing", "fail"]
+DriftKernel = Literal["3-gram", "hamming"]
+TextLevel = Literal["verdict", "structured", "normalised", "exact"]
+QuantityName = Literal["latency_ms", "input_tokens", "output_tokens", "characters", "cost_usd"]
+ScoreRange = tuple[float, float]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Part = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Rise = Annotated[float, Meta(ge=0)]
+
+
+class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The gate's settings for one probe, with the meaning they have in GateSpec; None keeps the gate's own value."""
+
+    fail_on: FailOn | None = None
+    tolerance: Count | None = None
+    alpha: Share | None = None
+    min_effect: Part | None = None
+    margin: Share | None = None
+    level: TextLevel | None = None
+    errors_as: ErrorsAs | None = None
+    score_range: ScoreRange | None = None
+    accept_judge_change: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self.score_range)
+
+
+class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The gate's settings. Effects, drops and margins are differences of rates: 0.05 is five points."""
+
+    fail_on: Annotated[FailOn, Meta(description="The policy: what fails the gate.")] = "auto"
+    tolerance: Annotated[
+        Count, Meta(description="How many changes, regressions or confirmed examples are let through.")
+    ] = 0
+    alpha: Annotated[
+        Share, Meta(description="The chance that an unchanged system fails; `churn` uses at most 0.01.")
+    ] = 0.05
+    min_effect: Annotated[
+        Part, Meta(description="A drop fails only if it is measured as at least this large; 0.02 is two points.")
+    ] = 0.0
+    wanted_drop: Annotated[
+        Share, Meta(description="The drop to plan for: `require_power` and early stopping aim at it.")
+    ] = 0.05
+    margin: Annotated[Share, Meta(description="For `non-inferior`: the drop to rule out.")] = 0.05
+    max_missing: Annotated[Part, Meta(description="The share of trials that may lack a score.")] = 0.05
+    require_power: Annotated[
+        bool, Meta(description="Inconclusive if the comparison is too small to detect `wanted_drop`.")
+    ] = False
+    errors_as: Annotated[ErrorsAs, Meta(description="What a trial without an answer counts as.")] = "missing"
+    run_level: Annotated[
+        bool,
+        Meta(description="Also compare the candidate with the spread of whole runs; needs two baseline runs."),
+    ] = False
+    independent_repeats: Annotated[
+        bool,
+        Meta(description="Count repeats as runs; refused unless a noise floor shows that they are independent."),
+    ] = False
+    level: Annotated[TextLevel, Meta(description="How deep `churn` compares texts.")] = "normalised"
+    drift: Annotated[
+        DriftKernel | None,
+        Meta(description="Measure text drift by this kernel; the policy `drift` uses `3-gram` if none is set."),
+    ] = None
+    cluster: Annotated[
+        str, Meta(description="The field of an example that names its cluster: examples that share their noise.")
+    ] = "cluster"
+    score_range: Annotated[
+        ScoreRange | None,
+        Meta(description="`[worst, best]` of scores that are not verdicts; overrides what the probe declares."),
+    ] = None
+    max_growth: Annotated[
+        dict[QuantityName, Rise], Meta(description="The growth allowed per quantity; 0.1 is ten percent.")
+    ] = {}
+    trust_semantic: Annotated[
+        bool, Meta(description="Let texts pass as unchanged that only `--semantic` finds equivalent.")
+    ] = False
+    accept_judge_change: Annotated[bool, Meta(description="Compare runs that different judges scored.")] = False
+    probes: Annotated[dict[str, ProbeGateSpec], Meta(description="Settings of single probes, by id.")] = {}
+
+    def __post_init__(self) -> None:
+        _check_range(self.score_range)
+
+    def of_probe(self, probe: str) -> "GateSpec":
+        """Return the settings that hold for a probe."""
+        own = self.probes.get(probe, ProbeGateSpec())
+        said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
+        return msgspec.structs.replace(self, probes={}, **said)
+
+
+def _check_range(score_range: ScoreRange | None) -> None:
+    if score_range is not None and (score_range[0] == score_range[1] or not all(map(math.isfinite, score_range))):
+        raise ValueError(f"score_range is {list(score_range)}; give [worst, best], two different numbers")
