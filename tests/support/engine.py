@@ -15,11 +15,11 @@ from insideLLMs.core.types import (
     Scores,
 )
 from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.engine import Engine, Work
-from insideLLMs.execute.lanes import Member
+from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.memory import MemorySink
 from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.execute.work import EngineOptions, ReadyModel, Work
 from insideLLMs.plan import Selection, make_plan
 from insideLLMs.store.journal import decode_record
 
@@ -87,12 +87,12 @@ def work_of(models, inputs, *, probe=None, repeats=1, threads=None, **execution)
     threads = threads or AbandonableThreads()
     return Work(
         plan=plan,
-        models={name: Member(model=as_async_model(model, threads)) for name, model in models.items()},
+        models={name: ReadyModel(model=as_async_model(model, threads)) for name, model in models.items()},
         probes={"probe": probe or YesProbe()},
         datasets={"d": Inputs(*inputs)},
         execution=experiment.execution,
-        data_of=lambda trial: trial.example.input,
-    ), threads
+        threads=threads,
+    )
 
 
 def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, **options):
@@ -101,8 +101,8 @@ def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, **op
     `run` runs a coroutine: on a loop of its own, by default in real time.
     """
     models = model if isinstance(model, dict) else {"m": model}
-    work, threads = work_of(models, inputs, **options)
+    work = work_of(models, inputs, **options)
     sink = sink or MemorySink()
     progress = Progress(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
-    run(Engine(work, sink, progress, threads).run())
+    run(Engine(work, sink, progress, EngineOptions()).run())
     return [decode_record(line) for _, line, _ in sink.entries()], sink

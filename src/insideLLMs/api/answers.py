@@ -11,8 +11,7 @@ import msgspec
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import LocalModel
 from insideLLMs.core.types import Exchange, JsonValue, Response
-from insideLLMs.execute.answers import AnswerStore
-from insideLLMs.execute.lanes import Member
+from insideLLMs.execute.work import AnswerStore, ReadyModel
 
 if TYPE_CHECKING:
     from insideLLMs.store.cache import AnswerCache
@@ -51,7 +50,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def open_answers(
-    options: AnswerOptions, members: Mapping[str, Member], *, is_resumed: bool
+    options: AnswerOptions, models: Mapping[str, ReadyModel], *, is_resumed: bool
 ) -> Iterator[AnswerStore | None]:
     """Open the store that `options` name for a run; a recording becomes a cassette when the block ends well."""
     if options == AnswerOptions():
@@ -72,9 +71,9 @@ def open_answers(
             stores.append(cache)
         if options.record is not None:
             facts = [
-                ModelFacts(model=name, origin=member.model.origin(), facts=dict(member.model.facts()))
-                for name, member in members.items()
-                if isinstance(member.model, LocalModel)
+                ModelFacts(model=name, origin=ready.model.origin(), facts=dict(ready.model.facts()))
+                for name, ready in models.items()
+                if isinstance(ready.model, LocalModel)
             ]
             recorder = CassetteRecorder(options.record, facts, is_resumed=is_resumed)
             stack.callback(recorder.close)

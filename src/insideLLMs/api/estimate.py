@@ -66,7 +66,7 @@ def _estimate(prepared: Prepared, model: str) -> Estimate:
             known = False
             continue
         for _, example in prepared.datasets[group.dataset].examples():
-            request = with_system(probe.request(example), prepared.members[model].system)
+            request = with_system(probe.request(example), prepared.models[model].system)
             calls += prepared.plan.repeats
             characters += prepared.plan.repeats * _length(request)
     limit = _limit(prepared.identities[model])

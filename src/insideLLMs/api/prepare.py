@@ -19,8 +19,8 @@ from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spe
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.lanes import Judges, Member
 from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.execute.work import Judges, ReadyModel, Work
 from insideLLMs.plan import Plan, Selection, describe, judge_id, make_plan, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
 from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, all_identities, stored_ranges
@@ -52,18 +52,13 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     recorded: Mapping[str, Mapping[str, JsonValue]] | None = None
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+class Prepared(Work, frozen=True, kw_only=True):
     """Everything a run needs but a place to store it."""
 
     experiment: Experiment
-    plan: Plan
-    members: Mapping[str, Member]
-    probes: Mapping[str, Probe]
     datasets: Mapping[str, Source]
     model_specs: tuple[MemberSpec, ...]
     probe_specs: tuple[MemberSpec, ...]
-    threads: AbandonableThreads
-    judges: Judges = {}
 
     @property
     def facts(self) -> RunFacts:
@@ -82,16 +77,10 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         """What says of each model what it is, the judges among them."""
         return all_identities(self.model_specs, self.probe_specs)
 
-    @property
-    def asked(self) -> dict[str, Member]:
-        """All models that the run asks, the judges among them."""
-        judges = {judge_id(probe, name): one for probe, named in self.judges.items() for name, one in named.items()}
-        return {**self.members, **judges}
-
     async def aclose(self) -> None:
         """Give back the models' connections and memory."""
-        for member in self.asked.values():
-            await member.model.aclose()
+        for one in self.asked.values():
+            await one.model.aclose()
         self.threads.close()
 
 
@@ -128,16 +117,16 @@ def prepare(
     parts = parts or Parts()
     threads = AbandonableThreads()
     site = Site(folder=folder, threads=threads, recorded=recorded)
-    members: dict[str, Member] = {}
+    models: dict[str, ReadyModel] = {}
     identities: dict[str, dict[str, JsonValue]] = {}
     for spec in experiment.models:
-        members[spec.id], identities[spec.id] = _member(spec, parts.models.get(spec.id), site)
+        models[spec.id], identities[spec.id] = _ready_model(spec, parts.models.get(spec.id), site)
     probes = {
         spec.id: parts.probes[spec.id] if spec.id in parts.probes else make_probe(spec, folder)
         for spec in experiment.probes
     }
     judges, judge_identities = make_judges(probes, site)
-    _check_names(members, judges)
+    _check_names(models, judges)
     probe_identities = {
         spec.id: {
             **probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes),
@@ -158,12 +147,13 @@ def prepare(
         probe_identities=probe_identities,
     )
     if recorded is None:
-        check_models((*members.values(), *(one for named in judges.values() for one in named.values())))
+        check_models((*models.values(), *(one for named in judges.values() for one in named.values())))
     _check_examples(experiment, probes, datasets)
     return Prepared(
         experiment=experiment,
         plan=plan,
-        members=members,
+        models=models,
+        execution=experiment.execution,
         probes=probes,
         datasets=datasets,
         model_specs=tuple(
@@ -228,16 +218,16 @@ def _declared_ranges(spec: Spec, probe: Probe) -> dict[str, tuple[Bound, Bound]]
         ) from error
 
 
-def _member(spec: ModelSpec, ready: Any, site: Site) -> tuple[Member, dict[str, JsonValue]]:
+def _ready_model(spec: ModelSpec, ready: Any, site: Site) -> tuple[ReadyModel, dict[str, JsonValue]]:
     """Make a model of the run, or take the `ready` one; return with it what defines it."""
     model = as_async_model(make_model(spec, site.folder) if ready is None else ready, site.threads)
     identity = {"type": public_type(spec), **_identity(model, site.recorded), **_code_digest(spec, site.folder)}
-    return Member(model=model, system=spec.system, digest=model_digest(identity, spec.system)), identity
+    return ReadyModel(model=model, system=spec.system, digest=model_digest(identity, spec.system)), identity
 
 
 def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[str, dict[str, JsonValue]]]:
     """Make the models that probes ask to score; return with them what they add to each probe's identity."""
-    judges: dict[str, dict[str, Member]] = {}
+    judges: dict[str, dict[str, ReadyModel]] = {}
     identities: dict[str, dict[str, JsonValue]] = {name: {} for name in probes}
     for probe_id, probe in probes.items():
         if not isinstance(probe, JudgedProbe):
@@ -245,14 +235,14 @@ def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[s
         with calling_user_code(f"{probe.name}.judge_models()"):
             named = dict(probe.judge_models())
         made = {name: _judge(name, one, site) for name, one in named.items()}
-        judges[probe_id] = {name: member for name, (member, _) in made.items()}
+        judges[probe_id] = {name: ready for name, (ready, _) in made.items()}
         identities[probe_id] = {"judges": {name: identity for name, (_, identity) in made.items()}}
     return judges, identities
 
 
-def _check_names(members: Mapping[str, Member], judges: Judges) -> None:
+def _check_names(models: Mapping[str, ReadyModel], judges: Judges) -> None:
     """Raise ConfigError where a model is called as a judge is: each has its own answers and costs."""
-    twice = [name for probe, named in judges.items() for one in named if (name := judge_id(probe, one)) in members]
+    twice = [name for probe, named in judges.items() for one in named if (name := judge_id(probe, one)) in models]
     if twice:
         raise ConfigError(
             [Problem("is also the name of a judge", field=f"model {name!r}") for name in twice],
@@ -260,10 +250,10 @@ def _check_names(members: Mapping[str, Member], judges: Judges) -> None:
         )
 
 
-def _judge(name: str, model: Any, site: Site) -> tuple[Member, dict[str, JsonValue]]:
+def _judge(name: str, model: Any, site: Site) -> tuple[ReadyModel, dict[str, JsonValue]]:
     if isinstance(model, ModelSpec):
-        return _member(model, None, site)
-    return _member(ModelSpec(type=type(model).__name__, id=name), model, site)
+        return _ready_model(model, None, site)
+    return _ready_model(ModelSpec(type=type(model).__name__, id=name), model, site)
 
 
 def make_model(spec: ModelSpec, folder: Path) -> Any:
@@ -360,10 +350,10 @@ def _selection(source: Source, experiment: Experiment) -> Selection:
     return Selection(sha256=facts.sha256, count=facts.selected, rule=rule)
 
 
-def check_models(members: Iterable[Member]) -> None:
+def check_models(models: Iterable[ReadyModel]) -> None:
     """Let each model say what it lacks (a key, its weights) before anything is spent."""
-    for member in members:
-        check = getattr(member.model, "check", None)
+    for ready in models:
+        check = getattr(ready.model, "check", None)
         if callable(check):
             check()
 

@@ -28,9 +28,9 @@ from insideLLMs.core.types import (
     Telemetry,
 )
 from insideLLMs.core.user_code import calling_user_code
-from insideLLMs.execute.lanes import Terms, open_lanes
+from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.execute.trial import FatalError, Scoring, score
+from insideLLMs.execute.trial import FatalError, ProbeCalls, score
 from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
 from insideLLMs.store.directory import CONFIG, RECORDS, RunDirectory, read_lines, read_manifest
 from insideLLMs.store.journal import Journal, decode_record
@@ -82,11 +82,9 @@ async def rescore(run: Path, options: RescoreOptions) -> Run:
         RunDirectory.open, options.to, run_id=plan.run_id, total=plan.total, overwrite=options.overwrite
     )
     with directory:
-        execution = prepared.experiment.execution
-        lanes = open_lanes({}, prepared.judges, Terms(execution=execution, trials=plan.total))
-        scoring = Scoring(threads=prepared.threads, timeout_s=execution.timeout_s, judges=lanes.judges)
+        calls = ProbeCalls(work=prepared, models=make_asked_models(prepared))
         for group in plan.groups:
-            await _score_group(group, prepared, run / RECORDS, of, (scoring, directory.journal))
+            await _score_group(group, prepared, run / RECORDS, of, (calls, directory.journal))
         notes: dict[str, JsonValue] = {"rescored_from": manifest.run_id, "rescored_probe": of}
         with RunWriter(prepared.facts, directory) as writer:
             sealed, summary = await asyncio.to_thread(writer.seal, notes)
@@ -95,9 +93,9 @@ async def rescore(run: Path, options: RescoreOptions) -> Run:
 
 
 async def _score_group(
-    group: Group, prepared: Prepared, records: Path, of: str, means: tuple[Scoring, Journal]
+    group: Group, prepared: Prepared, records: Path, of: str, means: tuple[ProbeCalls, Journal]
 ) -> None:
-    scoring, journal = means
+    calls, journal = means
     probe = prepared.probes[group.probe]
     assert isinstance(probe, PromptProbe)
     rank, previous, index = -1, None, 0
@@ -106,7 +104,7 @@ async def _score_group(
             rank, previous = rank + 1, record.example_id
         index = prepared.plan.index_of(group, rank, record.model, record.repeat)
         trial = prepared.plan.trial(group, index, record.example, record.example_digest)
-        outcome = await _score_again(probe, trial, record, scoring)
+        outcome = await _score_again(probe, trial, record, calls)
         journal.append_record(index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
         if number % _FLUSH_EVERY == 0:
             journal.flush()
@@ -114,7 +112,7 @@ async def _score_group(
     journal.flush()
 
 
-async def _score_again(probe: PromptProbe, trial: Trial, record: Record, scoring: Scoring) -> Outcome:
+async def _score_again(probe: PromptProbe, trial: Trial, record: Record, calls: ProbeCalls) -> Outcome:
     """Score a stored answer; a Trial that had none stays what it was."""
     usage = record.response.usage if record.response else None
     telemetry = Telemetry(
@@ -126,7 +124,7 @@ async def _score_again(probe: PromptProbe, trial: Trial, record: Record, scoring
     if record.response is None:
         return Outcome(status=record.status, request=request, failure=record.failure, telemetry=telemetry)
     try:
-        return await score(probe, trial, (request, record.response), telemetry, scoring)
+        return await score(probe, trial, (request, record.response), telemetry, calls)
     except FatalError as fatal:
         raise fatal.error from fatal
 
@@ -181,7 +179,8 @@ def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) ->
     return Prepared(
         experiment=experiment,
         plan=plan,
-        members={},
+        models={},
+        execution=experiment.execution,
         probes=probes,
         datasets=datasets,
         model_specs=manifest.models,

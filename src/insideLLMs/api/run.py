@@ -16,11 +16,11 @@ from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.types import Experiment, JsonValue, Telemetry, Usage, expand
-from insideLLMs.execute.answers import AnswerStore
 from insideLLMs.execute.budget import Budget
-from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink, Work
+from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.memory import MemorySink
 from insideLLMs.execute.progress import Progress, ProgressCallback
+from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Trial
 from insideLLMs.store.directory import RunDirectory, free_run_dir
 from insideLLMs.store.journal import Journal, decode_record
@@ -177,20 +177,14 @@ async def execute(
     resumed: int = 0,
 ) -> None:
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
-    work = Work(
-        plan=prepared.plan,
-        models=prepared.members,
-        probes=prepared.probes,
-        datasets=prepared.datasets,
-        execution=prepared.experiment.execution,
-        data_of=options.data_of or example_data,
-        probe_options=options.probe_options,
+    counts = Progress(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
+    means = EngineOptions(
         answers=answers,
         budget=budget,
-        judges=prepared.judges,
+        data_of=options.data_of or example_data,
+        probe_options=options.probe_options,
     )
-    counts = Progress(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
-    engine = Engine(work, sink, counts, prepared.threads)
+    engine = Engine(prepared, sink, counts, means)
     with _Signals(engine) if options.handle_signals else contextlib.nullcontext():
         await engine.run()
 

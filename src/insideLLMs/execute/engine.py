@@ -1,25 +1,23 @@
 """The engine: every Trial of a plan, bounded in flight, each Outcome handed to the sink as it finishes.
 
-Each model has a lane with its own workers, so a slow model holds up no other. Workers pull Trials from a
+Each model has its own workers, so a slow model holds up no other. Workers pull Trials from a
 generator: the window in flight is bounded, and memory does not grow with the plan. An answer is on disk
 before it is scored and before its worker asks again, so a killed process costs at most the calls in flight.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
 from insideLLMs.core.prices import price_at
-from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import (
     CallTelemetry,
-    Example,
-    ExecutionSpec,
     Failure,
     Outcome,
     PriceSpec,
@@ -30,13 +28,11 @@ from insideLLMs.core.types import (
     Telemetry,
     Usage,
 )
-from insideLLMs.execute.answers import AnswerStore
-from insideLLMs.execute.budget import Budget
-from insideLLMs.execute.lanes import Judges, Member, Terms, open_lanes
+from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import Progress
-from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.execute.trial import Examination, FatalError, Lane, Scoring, TrialClock, ask, examine, score
-from insideLLMs.plan import Plan, Trial, record_of
+from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
+from insideLLMs.execute.work import EngineOptions, Work
+from insideLLMs.plan import Trial, record_of
 
 logger = logging.getLogger(__name__)
 SLOW_FLUSH_S = 0.02
@@ -70,43 +66,16 @@ class Sink(Protocol):
     def sync(self) -> None: ...
 
 
-class ExampleSource(Protocol):
-    """A dataset: its selected examples with their ranks by id, in any order, the same at every call."""
-
-    def examples(self) -> Iterator[tuple[int, Example]]: ...
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the engine needs to know; `data_of` is what a simple-contract probe's `run` is given."""
-
-    plan: Plan
-    models: Mapping[str, Member]
-    probes: Mapping[str, Probe]
-    datasets: Mapping[str, ExampleSource]
-    execution: ExecutionSpec
-    data_of: Callable[[Trial], Any]
-    probe_options: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    answers: AnswerStore | None = None
-    budget: Budget | None = None
-    judges: Judges = {}
-
-
 class Engine:
     """Runs a Work once. `stop` lets what is in flight finish; cancelling the task stops at once."""
 
-    def __init__(self, work: Work, sink: Sink, progress: Progress, threads: AbandonableThreads) -> None:
+    def __init__(self, work: Work, sink: Sink, progress: Progress, options: EngineOptions) -> None:
         self._work = work
         self._sink = sink
         self._progress = progress
-        self._threads = threads
-        terms = Terms(
-            execution=work.execution,
-            trials=work.plan.total,
-            answers=work.answers,
-            spend=None if work.budget is None else self._spend,
-        )
-        self._lanes = open_lanes(work.models, work.judges, terms)
-        self._scoring = Scoring(threads=threads, timeout_s=work.execution.timeout_s, judges=self._lanes.judges)
+        self._budget = options.budget
+        self._models = make_asked_models(work, options.answers, None if self._budget is None else self._spend)
+        self._probe_calls = ProbeCalls(work=work, models=self._models, options=options)
         self._flusher = _Flusher(sink)
         self._error: InsideLLMsError | None = None
         self.stopping = False
@@ -124,9 +93,9 @@ class Engine:
                     group.create_task(self._flusher.flush_on_demand()),
                     group.create_task(self._flusher.sync_regularly()),
                 ]
-                async with asyncio.TaskGroup() as lanes:
-                    for lane in self._lanes.models.values():
-                        lanes.create_task(self._start_lane(lanes, lane))
+                async with asyncio.TaskGroup() as workers:
+                    for name in self._work.models:
+                        workers.create_task(self._start_workers(workers, self._models[name]))
                 for task in writing:
                     task.cancel()
         except* InsideLLMsError as caught:
@@ -135,19 +104,19 @@ class Engine:
             raise self._error
 
     def _spend(self, model: str, usage: Usage | None) -> None:
-        assert self._work.budget is not None
-        reached = self._work.budget.spend(model, usage)
+        assert self._budget is not None
+        reached = self._budget.spend(model, usage)
         if reached is not None and not self.stopping:
             self.stop(reached)
 
-    async def _start_lane(self, lanes: asyncio.TaskGroup, lane: Lane) -> None:
+    async def _start_workers(self, workers: asyncio.TaskGroup, asked: AskedModel) -> None:
         """Start a model's workers one turn of the loop apart.
 
         So the first call is out before the last connection is opened, and answers come spread out, not at once.
         """
-        trials = self._trials(lane.id)
+        trials = self._trials(asked.id)
         for _ in range(min(self._work.execution.concurrency, self._work.plan.total)):
-            lanes.create_task(self._work_off(lane, trials))
+            workers.create_task(self._work_off(asked, trials))
             await asyncio.sleep(0)
 
     def _trials(self, model: str) -> Iterator[Trial]:
@@ -162,30 +131,27 @@ class Engine:
                         digest = digest or example.digest()
                         yield plan.trial(group, index, example, digest)
 
-    async def _work_off(self, lane: Lane, trials: Iterator[Trial]) -> None:
+    async def _work_off(self, asked: AskedModel, trials: Iterator[Trial]) -> None:
         for worked, trial in enumerate(trials, start=1):
             if self.stopping:
                 return
             if worked % _YIELD_EVERY == 0:  # an instant model and a quick disk would never let the loop turn
                 await asyncio.sleep(0)
             try:
-                outcome = await self._outcome(lane, trial, TrialClock())
+                outcome = await self._outcome(asked, trial, TrialClock())
             except FatalError as fatal:
                 self.stop(fatal.error)
                 return
             await self._finish(trial, outcome)
 
-    async def _outcome(self, lane: Lane, trial: Trial, clock: TrialClock) -> Outcome:
+    async def _outcome(self, asked: AskedModel, trial: Trial, clock: TrialClock) -> Outcome:
         probe = self._work.probes[trial.probe]
         if not isinstance(probe, PromptProbe):
-            run = Examination(
-                threads=self._threads, scoring=self._scoring, clock=clock, options=dict(self._work.probe_options)
-            )
-            return await examine(lane, probe, trial, self._work.data_of(trial), run)
+            return await examine(asked, probe, trial, clock, self._probe_calls)
         stored = self._sink.pending_answer(trial.index)
         if stored is not None:
-            return await score(probe, trial, (stored.request, stored.response), stored.telemetry, self._scoring)
-        answer = await ask(lane, probe, trial, clock)
+            return await score(probe, trial, (stored.request, stored.response), stored.telemetry, self._probe_calls)
+        answer = await ask(asked, probe, trial, clock)
         if isinstance(answer, Outcome):
             return answer
         telemetry = clock.telemetry(answer[1].usage)
@@ -194,7 +160,7 @@ class Engine:
         except CanonicalError as error:
             return _unstorable(error, telemetry)
         await self._flusher.written()
-        return await score(probe, trial, answer, telemetry, self._scoring)
+        return await score(probe, trial, answer, telemetry, self._probe_calls)
 
     def _priced(self, model: str, outcome: Outcome) -> Outcome:
         """Note what the answers cost where the run has prices; the table of prices can be asked at any later time."""

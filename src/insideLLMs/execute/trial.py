@@ -12,10 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, ModelError
-from insideLLMs.core.protocols import Ask, AsyncModel, JudgedProbe, Probe, PromptProbe
+from insideLLMs.core.errors import InsideLLMsError, ModelError
+from insideLLMs.core.protocols import Ask, JudgedProbe, Probe, PromptProbe
 from insideLLMs.core.types import (
-    Exchange,
     Failure,
     JudgeCall,
     Outcome,
@@ -27,11 +26,11 @@ from insideLLMs.core.types import (
     Usage,
 )
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
-from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
-from insideLLMs.execute.answers import AnswerStore, request_key
-from insideLLMs.execute.retry import Attempts, RetryPolicy
-from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.plan import Trial
+from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async
+from insideLLMs.execute.asked_models import AskedModel
+from insideLLMs.execute.retry import Attempts
+from insideLLMs.execute.work import EngineOptions, Work
+from insideLLMs.plan import Trial, judge_id
 
 Stage = Literal["request", "model", "probe", "score", "plan"]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
@@ -44,51 +43,6 @@ class FatalError(Exception):
     def __init__(self, error: ModelError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-class Lane(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of the run and the terms on which it is asked."""
-
-    id: str
-    model: AsyncModel
-    system: str | None
-    policy: RetryPolicy
-    timeout_s: float | None
-    digest: str = ""
-    answers: AnswerStore | None = None
-    spend: Callable[[Usage | None], None] | None = None
-
-    async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
-        """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
-        sent = with_system(request, self.system)
-        key = ""
-        if self.answers is not None:
-            key = request_key(self.digest, sent, trial.repeat)
-            found = self.answers.find(key, self.digest)
-            if found is not None:
-                attempts.cached = True
-                return found
-            if self.answers.closed:
-                raise CassetteMissError(
-                    f"the cassette has no answer for example {trial.example.id!r} (model {self.id!r}, "
-                    f"probe {trial.probe!r}, repeat {trial.repeat})",
-                    fix="record it anew with --record: the model, its parameters, the prompt or the dataset changed",
-                )
-        response = await self.policy.call(self.model, sent, trial.repeat, attempts)
-        if self.spend is not None:
-            self.spend(response.usage)
-        if self.answers is not None:
-            self.answers.keep(
-                Exchange(
-                    key=key,
-                    model=self.id,
-                    model_digest=self.digest,
-                    repeat=trial.repeat,
-                    request=sent,
-                    response=response,
-                )
-            )
-        return response
 
 
 class TrialClock:
@@ -122,7 +76,9 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-async def ask(lane: Lane, probe: PromptProbe, trial: Trial, clock: TrialClock) -> tuple[Request, Response] | Outcome:
+async def ask(
+    asked: AskedModel, probe: PromptProbe, trial: Trial, clock: TrialClock
+) -> tuple[Request, Response] | Outcome:
     """Get the answer of a PromptProbe's Trial, or the Outcome that there is none.
 
     Raises FatalError where every later call would fail alike.
@@ -133,29 +89,29 @@ async def ask(lane: Lane, probe: PromptProbe, trial: Trial, clock: TrialClock) -
         with calling_user_code(f"{probe.name}.request()"):
             request = probe.request(trial.example)
         stage = "model"
-        async with asyncio.timeout(lane.timeout_s) as limit:
+        async with asyncio.timeout(asked.timeout_s) as limit:
             clock.attempts.deadline = limit
-            return request, await lane.answer(request, trial, clock.attempts)
+            return request, await asked.answer(request, trial, clock.attempts)
     except TimeoutError as error:
         if not isinstance(error, ModelError) and limit.expired():
-            return _timed_out(lane, clock.telemetry(), request)
+            return _timed_out(asked, clock.telemetry(), request)
         return _failed(error, stage, clock.telemetry(), request=request)
     except InsideLLMsError as error:
         return _failed(error, stage, clock.telemetry(), request=request)
 
 
 async def score(
-    probe: PromptProbe, trial: Trial, answer: tuple[Request, Response], telemetry: Telemetry, scoring: "Scoring"
+    probe: PromptProbe, trial: Trial, answer: tuple[Request, Response], telemetry: Telemetry, probe_calls: "ProbeCalls"
 ) -> Outcome:
     """Score an answer; a scorer that raises or hangs is an error on an answer that is kept."""
     request, response = answer
     calls: list[JudgeCall] = []
     try:
         if isinstance(probe, JudgedProbe):
-            scores = await scoring.by_judges(probe, trial, response, calls)
+            scores = await probe_calls.by_judges(probe, trial, response, calls)
         else:
             score = functools.partial(probe.score, trial.example, response)
-            scores = await scoring.call(score, f"{probe.name}.score()", probe)
+            scores = await probe_calls.call(score, f"{probe.name}.score()", probe)
         check_scores(scores, probe)
     except InsideLLMsError as error:
         return _failed(error, "score", _with(telemetry, calls), request=request, response=response)
@@ -167,22 +123,28 @@ def _with(telemetry: Telemetry, calls: list[JudgeCall]) -> Telemetry:
     return msgspec.structs.replace(telemetry, judges=tuple(calls)) if calls else telemetry
 
 
-class Scoring(msgspec.Struct, frozen=True, kw_only=True):
-    """Where scorers run: ours in place, anybody else's on a thread that can be abandoned.
+class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
+    """How the code of probes is called: ours in place, anybody else's on a thread that can be abandoned.
 
-    `judges` has, by probe, the lanes of the models that its scoring asks.
+    `models` holds the judges that scoring asks, by `judge_id`.
     """
 
-    threads: AbandonableThreads
-    timeout_s: float | None
-    judges: Mapping[str, Mapping[str, Lane]] = {}
+    work: Work
+    models: Mapping[str, AskedModel]
+    options: EngineOptions = EngineOptions()
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long scoring may take."""
+        return self.work.execution.timeout_s
 
     async def by_judges(self, probe: JudgedProbe, trial: Trial, response: Response, calls: list[JudgeCall]) -> Scores:
         """Let a probe ask its judges, and note each call. Raises what they or the probe raise, as `call` does."""
         with calling_user_code(f"{probe.name}.score_with()"):
             try:
                 async with asyncio.timeout(self.timeout_s) as limit:
-                    asks = {name: _asker(lane, trial, limit, calls) for name, lane in self.judges[trial.probe].items()}
+                    judges = {name: self.models[judge_id(trial.probe, name)] for name in self.work.judges[trial.probe]}
+                    asks = {name: _asker(judge, trial, limit, calls) for name, judge in judges.items()}
                     return await probe.score_with(trial.example, response, asks)
             except TimeoutError as error:
                 if isinstance(error, ModelError) or not limit.expired():
@@ -196,13 +158,13 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
                 return function()
             try:
                 async with asyncio.timeout(self.timeout_s):
-                    result = await self.threads.run(function)
+                    result = await self.work.threads.run(function)
                     return await result if inspect.isawaitable(result) else result
             except TimeoutError as error:
                 raise TimeoutError(f"it did not return within {self.timeout_s:g} s") from error
 
 
-def _asker(lane: Lane, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> Ask:
+def _asker(judge: AskedModel, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> Ask:
     """Return how a scorer asks one judge: on the lane's terms, within the Trial's time, and noted in `calls`."""
 
     async def ask_judge(request: Request) -> Response:
@@ -210,7 +172,7 @@ def _asker(lane: Lane, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCa
         clock.attempts.deadline = limit
         status, usage = ResultStatus.ERROR, None
         try:
-            response = await lane.answer(request, trial, clock.attempts)
+            response = await judge.answer(request, trial, clock.attempts)
             status, usage = ResultStatus.SUCCESS, response.usage
             return response
         except ModelError as error:
@@ -219,7 +181,7 @@ def _asker(lane: Lane, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCa
         finally:
             facts = msgspec.structs.asdict(clock.telemetry(usage))
             del facts["judges"]
-            calls.append(JudgeCall(model=lane.id, status=status, **facts))
+            calls.append(JudgeCall(model=judge.id, status=status, **facts))
 
     return ask_judge
 
@@ -237,63 +199,53 @@ def check_scores(scores: object, probe: Probe) -> None:
             )
 
 
-async def examine(lane: Lane, probe: Probe, trial: Trial, data: object, run: "Examination") -> Outcome:
+async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClock, calls: ProbeCalls) -> Outcome:
     """Run a probe of the simple contract: it does the calling."""
-    door = ModelDoor(_user_object(lane), run.asker(lane, trial), asyncio.get_running_loop())
-    threaded = isinstance(lane.model, UserModel) and lane.model.runs_in_thread
-    model = _user_object(lane) if threaded else door
+
+    async def answer(request: Request) -> Response:
+        return await asked.answer(request, trial, clock.attempts)
+
+    door = ModelDoor(_user_object(asked), answer, asyncio.get_running_loop())
+    data = calls.options.data_of(trial)
+    threaded = isinstance(asked.model, UserModel) and asked.model.runs_in_thread
+    model = _user_object(asked) if threaded else door
     try:
-        async with asyncio.timeout(lane.timeout_s) as limit:
-            run.clock.attempts.deadline = limit
+        async with asyncio.timeout(asked.timeout_s) as limit:
+            clock.attempts.deadline = limit
             with calling_user_code(f"{probe.name}.run()"):
                 if not _accepts(probe, data):
                     failure = Failure(stage="probe", type="InvalidInput", message=f"{probe.name} declined this input")
-                    return Outcome(status=ResultStatus.SKIPPED, failure=failure, telemetry=run.clock.telemetry())
-                response = _as_output(await _run_probe(probe, model, data, run), door)
+                    return Outcome(status=ResultStatus.SKIPPED, failure=failure, telemetry=clock.telemetry())
+                response = _as_output(await _run_probe(probe, model, data, calls), door)
     except TimeoutError as error:
         if limit.expired():
-            return _timed_out(lane, run.clock.telemetry(whole=True), None)
-        return _failed(error, "probe", run.clock.telemetry(whole=True))
+            return _timed_out(asked, clock.telemetry(whole=True), None)
+        return _failed(error, "probe", clock.telemetry(whole=True))
     except InsideLLMsError as error:
-        return _failed(error, "probe", run.clock.telemetry(whole=True))
+        return _failed(error, "probe", clock.telemetry(whole=True))
     finally:
         door.close()
-    return await _score_output(probe, trial, response, run)
+    return await _score_output(probe, trial, response, clock.telemetry(response.usage, whole=True), calls)
 
 
-class Examination(msgspec.Struct, frozen=True, kw_only=True):
-    """What a simple-contract Trial needs besides its probe: threads, scoring, its clock, options for `run`."""
-
-    threads: AbandonableThreads
-    scoring: Scoring
-    clock: TrialClock
-    options: dict[str, Any]
-
-    def asker(self, lane: Lane, trial: Trial) -> Callable[[Request], Any]:
-        """Return how the probe's calls reach the model."""
-
-        async def call(request: Request) -> Response:
-            return await lane.answer(request, trial, self.clock.attempts)
-
-        return call
-
-
-async def _run_probe(probe: Probe, model: object, data: object, run: Examination) -> object:
+async def _run_probe(probe: Probe, model: object, data: object, calls: ProbeCalls) -> object:
+    options = calls.options.probe_options
     if is_async(probe.run):
-        return await probe.run(model, data, **run.options)
-    result = await run.threads.run(functools.partial(probe.run, model, data, **run.options))
+        return await probe.run(model, data, **options)
+    result = await calls.work.threads.run(functools.partial(probe.run, model, data, **options))
     return await result if inspect.isawaitable(result) else result
 
 
-async def _score_output(probe: Probe, trial: Trial, response: Response, run: Examination) -> Outcome:
-    telemetry = run.clock.telemetry(response.usage, whole=True)
+async def _score_output(
+    probe: Probe, trial: Trial, response: Response, telemetry: Telemetry, calls: ProbeCalls
+) -> Outcome:
     hook = getattr(probe, "score_output", None)
     output = response.text if response.value is None else response.value
     try:
         scores = None
         if hook is not None:
             call = functools.partial(hook, trial.example, output)
-            scores = await run.scoring.call(call, f"{probe.name}.score_output()", probe)
+            scores = await calls.call(call, f"{probe.name}.score_output()", probe)
         if scores is not None:
             check_scores(scores, probe)
     except InsideLLMsError as error:
@@ -301,8 +253,8 @@ async def _score_output(probe: Probe, trial: Trial, response: Response, run: Exa
     return Outcome(status=ResultStatus.SUCCESS, response=response, scores=scores, telemetry=telemetry)
 
 
-def _user_object(lane: Lane) -> object:
-    return lane.model.model if isinstance(lane.model, UserModel) else lane.model
+def _user_object(asked: AskedModel) -> object:
+    return asked.model.model if isinstance(asked.model, UserModel) else asked.model
 
 
 def _accepts(probe: Probe, data: object) -> bool:
@@ -319,8 +271,8 @@ def _as_output(output: object, door: ModelDoor) -> Response:
     return Response(value=output, usage=door.usage)
 
 
-def _timed_out(lane: Lane, telemetry: Telemetry, request: Request | None) -> Outcome:
-    failure = Failure(stage="model", type="Timeout", message=f"no answer within {lane.timeout_s:g} s")
+def _timed_out(asked: AskedModel, telemetry: Telemetry, request: Request | None) -> Outcome:
+    failure = Failure(stage="model", type="Timeout", message=f"no answer within {asked.timeout_s:g} s")
     return Outcome(status=ResultStatus.TIMEOUT, request=request, failure=failure, telemetry=telemetry)
 
 

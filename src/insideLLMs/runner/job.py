@@ -69,7 +69,7 @@ async def run_job(job: Job, config: RunConfig) -> Done:
             run_dir=path,
             results=results,
             summary=summary,
-            models={name: user_model(member.model) for name, member in prepared.members.items()},
+            models={name: user_model(ready.model) for name, ready in prepared.models.items()},
             probes=prepared.probes,
             started_at=started_at,
             ended_at=_now(),

@@ -9,7 +9,7 @@ import pytest
 
 from insideLLMs.core.errors import StorageError
 from insideLLMs.core.types import Exchange, Request, Response, Usage
-from insideLLMs.execute.answers import request_key
+from insideLLMs.execute.work import request_key
 from insideLLMs.store.cache import AnswerCache, cache_path, prune, read_stats
 
 

@@ -1,0 +1,120 @@
+"""How each model of a run is asked, its judges among them.
+
+All share one budget of retries and one store of answers, and those of one provider account one throttle.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from insideLLMs.core.errors import CassetteMissError
+from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response, Usage
+from insideLLMs.execute.adapt import UserModel, with_system
+from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
+from insideLLMs.execute.throttle import Throttle
+from insideLLMs.execute.tracing import make_tracer
+from insideLLMs.execute.work import AnswerStore, ReadyModel, Work, request_key
+from insideLLMs.plan import Trial
+
+MIN_RETRIES = 10
+Spend = Callable[[str, Usage | None], None]
+"""Counts an answer of a model against the run's budget."""
+
+
+class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the run and the terms on which it is asked; `timeout_s` bounds a Trial."""
+
+    id: str
+    model: AsyncModel
+    system: str | None
+    policy: RetryPolicy
+    timeout_s: float | None
+    digest: str = ""
+    answers: AnswerStore | None = None
+    spend: Callable[[Usage | None], None] | None = None
+
+    async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
+        """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
+        sent = with_system(request, self.system)
+        key = ""
+        if self.answers is not None:
+            key = request_key(self.digest, sent, trial.repeat)
+            found = self.answers.find(key, self.digest)
+            if found is not None:
+                attempts.cached = True
+                return found
+            if self.answers.closed:
+                raise self._not_recorded(trial)
+        response = await self.policy.call(self.model, sent, trial.repeat, attempts)
+        if self.spend is not None:
+            self.spend(response.usage)
+        if self.answers is not None:
+            self.answers.keep(
+                Exchange(
+                    key=key,
+                    model=self.id,
+                    model_digest=self.digest,
+                    repeat=trial.repeat,
+                    request=sent,
+                    response=response,
+                )
+            )
+        return response
+
+    def _not_recorded(self, trial: Trial) -> CassetteMissError:
+        return CassetteMissError(
+            f"the cassette has no answer for example {trial.example.id!r} (model {self.id!r}, "
+            f"probe {trial.probe!r}, repeat {trial.repeat})",
+            fix="record it again with --record: the model, its parameters, the prompt or the dataset changed",
+        )
+
+
+def make_asked_models(
+    work: Work, answers: AnswerStore | None = None, spend: Spend | None = None
+) -> dict[str, AskedModel]:
+    """Return the models of `work` by id, the judges by `judge_id`. They belong to one event loop."""
+    execution = work.execution
+    throttles = _throttles(work.asked, execution)
+    retries = RetryBudget(max(MIN_RETRIES, int(execution.retry_budget * work.plan.total)))
+    return {
+        name: AskedModel(
+            id=name,
+            model=ready.model,
+            system=ready.system,
+            policy=RetryPolicy(
+                max_attempts=execution.max_attempts,
+                attempt_timeout_s=execution.attempt_timeout_s,
+                budget=retries,
+                throttle=throttles[name],
+                tracer=make_tracer(ready.model.identity()),
+            ),
+            timeout_s=execution.timeout_s,
+            digest=ready.digest,
+            answers=answers if answers is None or answers.takes_user_code or not _is_users(ready) else None,
+            spend=None if spend is None else functools.partial(spend, name),
+        )
+        for name, ready in work.asked.items()
+    }
+
+
+def _is_users(ready: ReadyModel) -> bool:
+    return isinstance(ready.model, UserModel)
+
+
+def _throttles(models: Mapping[str, ReadyModel], execution: ExecutionSpec) -> dict[str, Throttle]:
+    """Return a throttle per model: one and the same for models of one provider account."""
+    accounts: dict[str, list[str]] = {}
+    for name, ready in models.items():
+        account = getattr(ready.model, "account", None)
+        accounts.setdefault(account() if callable(account) else f"model {name}", []).append(name)
+    throttles: dict[str, Throttle] = {}
+    for names in accounts.values():
+        shared = Throttle(
+            len(names) * execution.concurrency,
+            requests_per_minute=execution.requests_per_minute,
+            tokens_per_minute=execution.tokens_per_minute,
+        )
+        throttles.update(dict.fromkeys(names, shared))
+    return throttles

@@ -1,0 +1,81 @@
+"""What a run asks and scores, and what it may draw on meanwhile."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from insideLLMs.core import canonical
+from insideLLMs.core.protocols import AsyncModel, Probe
+from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response, expand
+from insideLLMs.execute.budget import Budget
+from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.plan import Plan, Trial, judge_id
+
+
+class ReadyModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the run: adapted, with its system prompt and the digest of both."""
+
+    model: AsyncModel
+    system: str | None = None
+    digest: str = ""
+
+
+Judges = Mapping[str, Mapping[str, ReadyModel]]
+"""The models that probes ask to score: by probe, then by the names that the probe has for them."""
+
+
+class ExampleSource(Protocol):
+    """A dataset: its selected examples with their ranks by id, in any order, the same at every call."""
+
+    def examples(self) -> Iterator[tuple[int, Example]]: ...
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """The Trials of a plan, and the objects that its names stand for; `threads` are where users' code runs."""
+
+    plan: Plan
+    models: Mapping[str, ReadyModel]
+    probes: Mapping[str, Probe]
+    datasets: Mapping[str, ExampleSource]
+    judges: Judges = {}
+    execution: ExecutionSpec
+    threads: AbandonableThreads
+
+    @property
+    def asked(self) -> dict[str, ReadyModel]:
+        """All models that the run asks, the judges among them."""
+        judges = {judge_id(probe, name): one for probe, named in self.judges.items() for name, one in named.items()}
+        return {**self.models, **judges}
+
+
+class AnswerStore(Protocol):
+    """Where answers are found and kept; both must be quick.
+
+    A `closed` one stands in for the models: what it lacks is not asked for. `takes_user_code` tells whether it
+    may hold answers of users' own models, whose behaviour no identity covers wholly.
+    """
+
+    closed: bool
+    takes_user_code: bool
+
+    def find(self, key: str, model_digest: str) -> Response | None: ...
+    def keep(self, exchange: Exchange) -> None: ...
+
+
+def request_key(model_digest: str, request: Request, repeat: int) -> str:
+    """Identify a request by content: the model with its parameters, all that is sent, and the repeat."""
+    return canonical.identity("request/1", {"model": model_digest, "repeat": repeat, "request": expand(request)})
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run draws on beside its models.
+
+    `data_of` says what a probe of the simple contract is given for a Trial (by default the example's input);
+    `probe_options` go to its `run`.
+    """
+
+    answers: AnswerStore | None = None
+    budget: Budget | None = None
+    data_of: Callable[[Trial], object] = lambda trial: trial.example.input
+    probe_options: Mapping[str, Any] = {}  # users' own keywords
