@@ -1,12 +1,11 @@
 """How every provider is used by hand from Python: generate and chat, sync or async, over its one `respond`."""
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable, Mapping
-from threading import Thread
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from insideLLMs.core.protocols import Model, ModelInfo, as_messages
+from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.types import JsonValue, Request, Response
 
 T = TypeVar("T")
@@ -70,20 +69,3 @@ class ProviderModel(Model):
 
     async def _release(self) -> None:
         """Give back what belongs to the loop that is about to end."""
-
-
-def run_blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; where a loop is already running (a notebook), on a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, daemon=True, name="insidellms-ask")
-    thread.start()
-    try:
-        return asyncio.run_coroutine_threadsafe(work, loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

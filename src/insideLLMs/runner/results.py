@@ -8,7 +8,7 @@ from typing import Any
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
 from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
-from insideLLMs.runner.options import RunConfig
+from insideLLMs.runner.run_config import RunConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ import pytest
 from insideLLMs.core.errors import InsideLLMsError, OptionError
 from insideLLMs.core.types import ExecutionSpec
 from insideLLMs.runner import ProbeRunner, RunConfig
-from insideLLMs.runner.options import RunKeywords, derive
+from insideLLMs.runner.run_config import RunKeywords, derive
 from support.users_code import Ask, Echo, Matches
 
 BAD = [
@@ -61,13 +61,13 @@ def test_a_coroutine_function_is_no_progress_callback():
 
 
 def test_a_keyword_wins_over_the_config_and_the_rest_of_the_config_stays():
-    derived = derive(RunConfig(concurrency=2, repeats=3), {"concurrency": 7}, Ask())
+    derived = derive({"config": RunConfig(concurrency=2, repeats=3), "concurrency": 7}, Ask())
     assert (derived.concurrency, derived.repeats) == (7, 3)
 
 
 def test_the_keywords_are_the_fields_of_the_config():
     fields = {field.name for field in dataclasses.fields(RunConfig)}
-    assert set(RunKeywords.__annotations__) == fields - {"return_experiment"}
+    assert set(RunKeywords.__annotations__) == fields - {"return_experiment"} | {"config"}
 
 
 def test_batch_workers_is_another_name_for_concurrency():

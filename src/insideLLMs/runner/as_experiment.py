@@ -13,15 +13,15 @@ from insideLLMs.core.types import DatasetSpec, Example, ExecutionSpec, Experimen
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.execute.adapt import model_name
 from insideLLMs.plan import Trial
-from insideLLMs.runner.job import Done
-from insideLLMs.runner.options import RunConfig
 from insideLLMs.runner.prompts import NAME, Prompts
 from insideLLMs.runner.results import ExperimentResult, ProbeResult
+from insideLLMs.runner.run_config import RunConfig
+from insideLLMs.runner.run_to_results import Done
 
 logger = logging.getLogger(__name__)
 
 
-class FunctionModel:
+class PromptFunction:
     """A function of the prompt, sync or async, as a model; a probe finds its `generate`."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -36,7 +36,7 @@ class FunctionModel:
 def as_model(model: Any) -> Any:
     """Return `model` as the engine takes it."""
     has_methods = any(callable(getattr(model, name, None)) for name in ("respond", "generate", "agenerate"))
-    return model if has_methods or not callable(model) else FunctionModel(model)
+    return model if has_methods or not callable(model) else PromptFunction(model)
 
 
 class SimpleProbe:

@@ -1,22 +1,28 @@
-"""ProbeRunner and AsyncProbeRunner: one model, one probe; prompts in, results in input order out."""
+"""Runs from Python: one model and one probe over prompts, or an experiment file; results come in input order."""
 
 import asyncio
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
+import msgspec
+
 from insideLLMs.api.run import example_data
+from insideLLMs.config import load_experiment, parse_experiment
 from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.run_blocking import run_blocking
+from insideLLMs.core.types import Experiment, JsonValue
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.threads import AbandonableThreads
-from insideLLMs.runner.blocking import run_blocking
-from insideLLMs.runner.job import Job, run_job
-from insideLLMs.runner.options import RunConfig, RunKeywords, derive
+from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResult
-from insideLLMs.runner.subject import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
+from insideLLMs.runner.run_config import RunConfig, RunKeywords, derive
+from insideLLMs.runner.run_to_results import Job, run_job
 
 Results = list[ProbeResult] | ExperimentResult
+Source = str | os.PathLike[str] | Mapping[str, JsonValue]
 
 
 class AsyncProbeRunner:
@@ -38,7 +44,6 @@ class AsyncProbeRunner:
         prompts: Iterable[Prompt],
         *,
         return_experiment: Literal[True],
-        config: RunConfig | None = None,
         **keywords: Unpack[RunKeywords],
     ) -> ExperimentResult: ...
     @overload
@@ -47,15 +52,11 @@ class AsyncProbeRunner:
         prompts: Iterable[Prompt],
         *,
         return_experiment: Literal[False] | None = None,
-        config: RunConfig | None = None,
         **keywords: Unpack[RunKeywords],
     ) -> list[ProbeResult]: ...
     async def run(
         self,
         prompts: Iterable[Prompt],
-        *,
-        return_experiment: bool | None = None,
-        config: RunConfig | None = None,
         **keywords: Any,  # RunKeywords, and what the probe's own run() takes
     ) -> Results:
         """Run every prompt; the settings are those of RunConfig, where a keyword wins over `config`.
@@ -63,7 +64,7 @@ class AsyncProbeRunner:
         Raises OptionError (a ValueError) before anything is spent; under `stop_on_error` ProbeExecutionError, or
         TrialTimeoutError, which is a TimeoutError too. Otherwise a failure is a result with its status.
         """
-        return await _run(self.model, self.probe, prompts, settings(self.probe, config, return_experiment, keywords))
+        return await _run(self.model, self.probe, prompts, derive(keywords, self.probe))
 
 
 class ProbeRunner:
@@ -83,7 +84,6 @@ class ProbeRunner:
         prompts: Iterable[Prompt],
         *,
         return_experiment: Literal[True],
-        config: RunConfig | None = None,
         **keywords: Unpack[RunKeywords],
     ) -> ExperimentResult: ...
     @overload
@@ -92,19 +92,15 @@ class ProbeRunner:
         prompts: Iterable[Prompt],
         *,
         return_experiment: Literal[False] | None = None,
-        config: RunConfig | None = None,
         **keywords: Unpack[RunKeywords],
     ) -> list[ProbeResult]: ...
     def run(
         self,
         prompts: Iterable[Prompt],
-        *,
-        return_experiment: bool | None = None,
-        config: RunConfig | None = None,
         **keywords: Any,  # RunKeywords, and what the probe's own run() takes
     ) -> Results:
         """Do what `AsyncProbeRunner.run` does, and wait for it."""
-        wanted = settings(self.probe, config, return_experiment, keywords)
+        wanted = derive(keywords, self.probe)
         return run_blocking(_run(self.model, self.probe, prompts, wanted))
 
 
@@ -120,13 +116,60 @@ async def run_probe_async(
     return await AsyncProbeRunner(model, probe).run(prompts, **keywords)
 
 
-def settings(
-    probe: Any, config: RunConfig | None, return_experiment: bool | None, keywords: dict[str, Any]
-) -> RunConfig:
-    """Join a config and keywords; see `derive`."""
-    if return_experiment is not None:
-        keywords = {**keywords, "return_experiment": return_experiment}
-    return derive(config, keywords, probe)
+@overload
+def run_experiment_from_config(
+    source: Source,
+    *,
+    return_experiment: Literal[True],
+    **keywords: Unpack[RunKeywords],
+) -> list[ExperimentResult]: ...
+@overload
+def run_experiment_from_config(
+    source: Source,
+    *,
+    return_experiment: Literal[False] | None = None,
+    **keywords: Unpack[RunKeywords],
+) -> list[ProbeResult]: ...
+def run_experiment_from_config(
+    source: Source,
+    **keywords: Any,  # RunKeywords; anything else is refused
+) -> list[ProbeResult] | list[ExperimentResult]:
+    """Run an experiment file, or a mapping of the same shape (its paths relative to the working folder).
+
+    Returns all results, by model and probe in the order of the file, then in input order; or, with
+    `return_experiment`, one ExperimentResult for each model and probe. What is set here wins over the file.
+    Without `run_dir` and `run_root` nothing is stored.
+    """
+    wanted = derive(keywords, None)
+    experiment, folder = _load(source)
+    return run_blocking(_run_experiment(_with_config(experiment, wanted), folder, wanted))
+
+
+def _load(source: Source) -> tuple[Experiment, Path]:
+    if isinstance(source, Mapping):
+        return parse_experiment(source, folder=Path.cwd()), Path.cwd()
+    path = Path(source)
+    return load_experiment(path), path.resolve().parent
+
+
+def _with_config(experiment: Experiment, config: RunConfig) -> Experiment:
+    return msgspec.structs.replace(
+        experiment,
+        execution=config.execution(experiment.execution),
+        repeats=config.repeats or experiment.repeats,
+    )
+
+
+async def _run_experiment(
+    experiment: Experiment, folder: Path, config: RunConfig
+) -> list[ProbeResult] | list[ExperimentResult]:
+    done = await run_job(Job(experiment=experiment, folder=folder), config)
+    if not config.return_experiment:
+        return [result for results in done.results.values() for result in results]
+    return [
+        experiment_result(done.models[model], done.probes[probe], results, done, config, experiment.name)
+        for (model, probe), results in done.results.items()
+    ]
 
 
 async def _run(model: Any, probe: Any, given: Iterable[Prompt], config: RunConfig) -> Results:

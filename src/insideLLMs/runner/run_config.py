@@ -102,8 +102,9 @@ class RunConfig:
 
 
 class RunKeywords(TypedDict, total=False):
-    """The fields of RunConfig as keywords; `return_experiment`, which decides the type of the result, is apart."""
+    """A RunConfig and its fields as keywords; `return_experiment`, which decides the type of the result, is apart."""
 
+    config: RunConfig | None
     concurrency: int | None
     batch_workers: int | None
     timeout: float | None
@@ -124,15 +125,18 @@ class RunKeywords(TypedDict, total=False):
     probe_options: Mapping[str, object]
 
 
-def derive(config: RunConfig | None, keywords: Mapping[str, Any], probe: object) -> RunConfig:
-    """Return `config` with `keywords` on top: a keyword wins. Keywords that are no setting go to the probe's `run`.
+def derive(keywords: Mapping[str, Any], probe: object) -> RunConfig:
+    """Return the RunConfig that `keywords` name under "config", with the others on top of it.
 
-    Raises TypeError for a keyword that the probe does not take, or that looks like a misspelt setting.
+    What is no setting goes to the probe's `run`. Raises TypeError for a keyword that the probe does not take, or
+    that looks like a misspelt setting.
     """
     names = {one.name for one in fields(RunConfig)}
-    settings = {name: value for name, value in keywords.items() if name in names}
-    others = {name: value for name, value in keywords.items() if name not in names}
-    derived = replace(config or RunConfig(), **settings)
+    given = {name: value for name, value in keywords.items() if (name, value) != ("return_experiment", None)}
+    config = given.pop("config", None) or RunConfig()
+    settings = {name: value for name, value in given.items() if name in names}
+    others = {name: value for name, value in given.items() if name not in names}
+    derived = replace(config, **settings)
     _check_probe_options(others, probe, misspelt=sorted(names))
     _check_probe_options(derived.probe_options, probe)
     return replace(derived, probe_options={**derived.probe_options, **others}) if others else derived

@@ -8,8 +8,8 @@ import textwrap
 
 import pytest
 
+from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.runner import ProbeRunner
-from insideLLMs.runner.blocking import run_blocking
 from support.users_code import Ask, Echo
 
 PROGRAM = """
