@@ -10,10 +10,15 @@ PROBES_OWN = frozenset(ProbeGateSpec.__struct_fields__)
 
 
 def meaning(field):
-    """Return the field's own sentence, and the values that it takes where they are words."""
-    text = " ".join(meta.description for meta in field.type.__metadata__ if meta.description)
+    """Return the field's sentence, and the values that it takes where they are words."""
+    text = sentence(field)
     values = ", ".join(f"`{value}`" for value in words_of(field.type))
     return f"{text} One of {values}." if values else text
+
+
+def sentence(field):
+    """Return the field's own sentence."""
+    return next(meta.description for meta in field.type.__metadata__ if meta.description)
 
 
 def words_of(kind):

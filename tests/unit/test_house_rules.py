@@ -15,7 +15,6 @@ MAY_CATCH_ALL = {
     "core/run_blocking.py": "hands what the run raised on a thread to the caller who waits for it",
     "store/directory.py": "gives the lock back and raises again",
 }
-NOT_TYPED_YET = {"diff.py"}
 LONGEST_FUNCTION = 70
 LONGEST_MODULE = 500
 
@@ -64,4 +63,4 @@ def test_the_command_line_types_its_values_or_says_why_not(path):
         for line in path.read_text(encoding="utf-8").splitlines()
         if re.search(r"\bAny\b", line) and not line.startswith("from typing import") and "  # " not in line
     ]
-    assert path.name in NOT_TYPED_YET or not untyped
+    assert not untyped

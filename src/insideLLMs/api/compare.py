@@ -19,7 +19,6 @@ from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
-from insideLLMs.core.types import JsonValue
 from insideLLMs.report import wording
 from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, MemberSpec
@@ -44,18 +43,15 @@ class Judged:
 class GateOverrides:
     """What the command line says of the gate; None leaves the experiment's own word.
 
-    `settings` are further fields of GateSpec, by name; `policy` stands in for the experiment's.
+    `settings` are fields of GateSpec, by name; `policy` stands in for the experiment's.
     """
 
     policy: GateSpec | None = None
-    fail_on: str | None = None
-    tolerance: int | None = None
-    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def apply(self, spec: GateSpec) -> GateSpec:
         """Return `spec` with what was said here. Raises ConfigError for a value that a setting does not take."""
-        said = {"fail_on": self.fail_on, "tolerance": self.tolerance, **self.settings}
-        changes = {name: value for name, value in said.items() if value is not None}
+        changes = {name: value for name, value in self.settings.items() if value is not None}
         try:
             return msgspec.convert({**msgspec.to_builtins(spec), **changes}, GateSpec)
         except msgspec.ValidationError as error:

@@ -30,7 +30,7 @@ def retest(
             say(f"retest: {side}, run {number} of {RUNS}")
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
         fresh[side] = asker.run_dirs
-    gate = GateOverrides(policy=judged.policy, fail_on="significant")
+    gate = GateOverrides(policy=judged.policy, settings={"fail_on": "significant"})
     pairs = {pair.baseline: pair.candidate for pair in judged.comparison.models if pair.baseline and pair.candidate}
     options = CompareOptions(pairs=pairs)
     found = compare_runs(fresh["baseline"], fresh["candidate"], options=options, gate=gate)

@@ -7,8 +7,8 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -123,6 +123,25 @@ def configure(*, verbose: bool, log_level: str, log_format: str) -> None:
     root.handlers = [handler]
     root.setLevel(("debug" if verbose else log_level).upper())
     root.propagate = False
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` shows options under headings: those that `groups` names, then all others."""
+
+    groups: Mapping[str, Sequence[str]]
+
+    def __init__(self, *args: Any, groups: Mapping[str, Sequence[str]], **kwargs: Any) -> None:  # click's own
+        super().__init__(*args, **kwargs)
+        self.groups = groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        options = (param for param in self.get_params(ctx) if isinstance(param, click.Option))
+        rows = {option.name: row for option in options if (row := option.get_help_record(ctx))}
+        for title, names in self.groups.items():
+            with formatter.section(title):
+                formatter.write_dl([rows.pop(name) for name in names])
+        with formatter.section("Logging and help"):
+            formatter.write_dl(list(rows.values()))
 
 
 def common_options(function: Command) -> Command:

@@ -2,23 +2,60 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO  # Any: see `command`
 
 import click
 
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
+from insideLLMs.cli.gate_options import GateWords, gate_options
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
 
-POLICIES = ("auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "drift", "non-inferior")
-_SETTINGS = (
-    "alpha", "min_effect", "wanted_drop", "margin", "max_missing", "require_power", "errors_as", "run_level",
-    "independent_repeats", "level", "drift", "cluster", "trust_semantic",
-    "accept_judge_change",
-)  # fmt: skip
-_Share = click.FloatRange(0, 1, min_open=True, max_open=True)
+if TYPE_CHECKING:
+    from insideLLMs.api.compare import Judged
+    from insideLLMs.compare.meaning import Meaning
+    from insideLLMs.compare.observations import Waived
+
+GROUPS = {
+    "Options": ("candidate", "pool", "fail_on", "limit", "as_json", "html", "junit", "markdown"),
+    "More reports": ("sarif", "experiment", "github"),
+    "What fails the gate": ("tolerance", "alpha", "min_effect", "margin", "max_growth", "level", "drift"),
+    "When the gate is inconclusive": (
+        "max_missing",
+        "errors_as",
+        "wanted_drop",
+        "require_power",
+        "accept_judge_change",
+    ),
+    "What varies between runs": ("run_level", "independent_repeats", "cluster", "noise"),
+    "New answers of both models": ("confirm", "retest", "folder"),
+    "What is compared": ("pairs", "semantic", "trust_semantic", "labelled"),
+}
+"""The options in the order of `--help`: the eight that most people need, then the others by what they are about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arguments:
+    """What the command line says beside the gate's settings."""
+
+    candidate: Path | None
+    pool: Path | None
+    noise: Path | None
+    labelled: Path | None
+    confirm: bool
+    retest: bool
+    folder: Path
+    semantic: str | None
+    pairs: tuple[str, ...]
+    html: Path | None
+    junit: Path | None
+    sarif: Path | None
+    experiment: Path | None
+    markdown: Path | None
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -32,75 +69,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     return parsed
 
 
-def parse_growth(pairs: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``QUANTITY=SHARE``. Raises ConfigError."""
-    parsed: dict[str, float] = {}
-    for pair in pairs:
-        name, _, share = pair.partition("=")
-        try:
-            parsed[name] = float(share)
-        except ValueError as error:
-            raise ConfigError(
-                [Problem(f"--max-growth {pair!r} is not QUANTITY=SHARE")], fix="e.g. --max-growth latency_ms=0.2"
-            ) from error
-    return parsed
-
-
-def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that override the experiment's gate."""
-    options = (
-        click.option(
-            "--fail-on",
-            type=click.Choice(POLICIES),
-            help="What fails the gate.  [default: the candidate's experiment says, else auto]",
-        ),
-        click.option(
-            "--tolerance", type=click.IntRange(min=0), help="How many changes or regressions are let through."
-        ),
-        click.option("--alpha", type=_Share, help="Chance that an unchanged system fails.  [default: 0.05]"),
-        click.option("--min-effect", type=click.FloatRange(0, 1), help="A drop below this passes; 0.02 is 2 points."),
-        click.option("--wanted-drop", type=_Share, help="The drop to plan for.  [default: 0.05]"),
-        click.option("--margin", type=_Share, help="For non-inferior: the drop to rule out.  [default: 0.05]"),
-        click.option("--max-missing", type=click.FloatRange(0, 1), help="Share of trials without a score allowed."),
-        click.option("--require-power", is_flag=True, default=None, help="Inconclusive if it could not see the drop."),
-        click.option("--errors-as", type=click.Choice(["missing", "fail"]), help="What an unanswered trial counts as."),
-        click.option("--run-level", is_flag=True, default=None, help="Hold the candidate against whole runs too."),
-        click.option(
-            "--independent-repeats", is_flag=True, default=None, help="Count repeats as runs; needs a noise floor."
-        ),
-        click.option(
-            "--level",
-            type=click.Choice(["verdict", "structured", "normalised", "exact"]),
-            help="How deep churn looks.  [default: normalised]",
-        ),
-        click.option(
-            "--drift",
-            type=click.Choice(["3-gram", "hamming"]),
-            help="Measure text drift, by this kernel; only the policy drift gates by it.",
-        ),
-        click.option(
-            "--max-growth",
-            multiple=True,
-            metavar="QUANTITY=SHARE",
-            help="Fail if it grew by more: latency_ms, input_tokens, output_tokens, characters, cost_usd; 0.1 is 10%.",
-        ),
-        click.option(
-            "--trust-semantic",
-            is_flag=True,
-            default=None,
-            help="Let what --semantic finds equivalent pass as unchanged.",
-        ),
-        click.option(
-            "--accept-judge-change", is_flag=True, default=None, help="Compare runs that different judges judged."
-        ),
-        click.option("--cluster", metavar="FIELD", help="Example field of items that share noise.  [default: cluster]"),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-@click.command("diff")
+@click.command("diff", cls=console.GroupedCommand, groups=GROUPS)
 @click.argument("runs", metavar="BASELINE... CANDIDATE", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--candidate", type=click.Path(path_type=Path), help="The candidate; all RUNS are then baselines.")
 @click.option("--pool", type=click.Path(path_type=Path), help="A folder of accepted baseline runs.")
@@ -136,16 +105,27 @@ def gate_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment here.")
 @click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary.")
 @console.common_options
-def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any) -> int:
-    """Compare BASELINE with CANDIDATE, trial by trial, and judge the difference.
+def command(
+    runs: tuple[Path, ...],
+    *,
+    gate: GateWords,
+    as_json: bool,
+    limit: int,
+    github: bool,
+    **options: Any,  # click passes them by name, each as its declaration types it
+) -> int:
+    """Compare BASELINE with CANDIDATE, trial by trial, and decide on the difference.
 
     Several baselines (oldest first, the last is shown trial by trial) tell noise from change better than one:
-    diff BASE1 BASE2 BASE3 --candidate CAND. Trials are aligned by content, never by position. Exit code 0: the
-    gate passed, 3: it failed, 4: inconclusive.
+    diff BASE1 BASE2 BASE3 --candidate CAND. Trials are aligned by content, never by position. The gate's settings are
+    those of the candidate's experiment, unless an option overrides them. Exit code 0: the gate passed, 3: it failed,
+    4: inconclusive.
     """
-    judged, candidate = _judge(runs, options)
-    _write_reports(judged, candidate, options)
-    if options["github"]:
+    arguments = _Arguments(**options)
+    baselines, candidate = _sides(runs, arguments.candidate, pooled=arguments.pool is not None)
+    judged = _judge(baselines, candidate, arguments, gate)
+    _write_reports(judged, candidate, arguments)
+    if github:
         _tell_github(judged)
     if as_json:
         from insideLLMs.report.json_document import diff_document  # noqa: PLC0415 - slow
@@ -161,41 +141,33 @@ def command(runs: tuple[Path, ...], *, as_json: bool, limit: int, **options: Any
     return int(judged.verdict.exit_code)
 
 
-def _judge(runs: tuple[Path, ...], options: dict[str, Any]) -> tuple[Any, Path]:
+def _judge(baselines: tuple[Path, ...], candidate: Path, arguments: _Arguments, gate: GateWords) -> "Judged":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
     from insideLLMs.compare import CompareOptions  # noqa: PLC0415
 
-    baselines, candidate = _sides(runs, options["candidate"], pooled=options["pool"] is not None)
-    noise = read_noise(options["noise"]) if options["noise"] is not None else None
-    waived: frozenset[Any] = frozenset()
-    if options["pool"] is not None:
-        pool = open_pool(options["pool"], today=today())
+    noise = read_noise(arguments.noise) if arguments.noise is not None else None
+    waived: frozenset[Waived] = frozenset()
+    if arguments.pool is not None:
+        pool = open_pool(arguments.pool, today=today())
         baselines, noise, waived = (*pool.runs, *baselines), noise or pool.noise, pool.waived
     judged = compare_runs(
         baselines,
         candidate,
         options=CompareOptions(
-            pairs=parse_pairs(options["pairs"]), waived=waived, meaning=_meaning(options["semantic"], baselines)
+            pairs=parse_pairs(arguments.pairs), waived=waived, meaning=_meaning(arguments.semantic, baselines)
         ),
-        gate=GateOverrides(
-            fail_on=options["fail_on"],
-            tolerance=options["tolerance"],
-            settings={
-                **{name: options[name] for name in _SETTINGS},
-                "max_growth": parse_growth(options["max_growth"]) or None,
-            },
-        ),
+        gate=GateOverrides(settings=gate),
         noise=noise,
-        flips=options["confirm"],
-        labelled=options["labelled"],
+        flips=arguments.confirm,
+        labelled=arguments.labelled,
     )
-    if options["confirm"] or options["retest"]:
-        judged = _ask_again(judged, baselines[-1], candidate, options)
-    return judged, candidate
+    if arguments.confirm or arguments.retest:
+        judged = _ask_again(judged, baselines[-1], candidate, arguments)
+    return judged
 
 
-def _meaning(asked: str | None, baselines: tuple[Path, ...]) -> Any:
+def _meaning(asked: str | None, baselines: tuple[Path, ...]) -> "Meaning | None":
     if asked is None:
         return None
     from insideLLMs.api.semantic import load_meaning  # noqa: PLC0415 - numpy, which nobody else needs
@@ -209,23 +181,23 @@ def _meaning(asked: str | None, baselines: tuple[Path, ...]) -> Any:
     return load_meaning(threshold, baselines)
 
 
-def _ask_again(judged: Any, baseline: Path, candidate: Path, options: dict[str, Any]) -> Any:
+def _ask_again(judged: "Judged", baseline: Path, candidate: Path, arguments: _Arguments) -> "Judged":
     """Confirm the items that fell, and retest where that leaves a doubt."""
     from insideLLMs.api.compare import rejudge  # noqa: PLC0415 - slow
     from insideLLMs.api.confirming import Sides, confirm_items  # noqa: PLC0415
     from insideLLMs.api.retesting import retest  # noqa: PLC0415
 
-    if options["confirm"]:
+    if arguments.confirm:
         into = candidate.with_name(f"{candidate.resolve().name}.confirm")
-        sides = Sides(baseline=baseline, candidate=candidate, folder=options["folder"].resolve(), into=into)
+        sides = Sides(baseline=baseline, candidate=candidate, folder=arguments.folder.resolve(), into=into)
         seen = judged.basis.observed
         judged = rejudge(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
     found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
     is_settled = confirmed is not None and bool(confirmed.items)  # by fresh answers already
-    if options["retest"] and found is not None and found.wants_retest and not is_settled:
+    if arguments.retest and found is not None and found.wants_retest and not is_settled:
         into = candidate.with_name(f"{candidate.resolve().name}.retest")
         console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")
-        folder = options["folder"].resolve()
+        folder = arguments.folder.resolve()
         judged = retest(judged, baseline, candidate, folder=folder, into=into, say=console.note)
     return judged
 
@@ -240,28 +212,21 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
-def _write_reports(judged: Any, candidate: Path, options: dict[str, Any]) -> None:
+def _write_reports(judged: "Judged", candidate: Path, arguments: _Arguments) -> None:
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415 - slow
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
-    sarif = b"" if options["sarif"] is None else _sarif(judged, candidate, options["experiment"])
-    writers: dict[str, Callable[[BinaryIO], object]] = {
-        "html": lambda out: write_diff_page(
-            out,
-            comparison=found,
-            verdict=verdict,
-            baseline=judged.baseline,
-            candidate=judged.candidate,
-            options=judged.options,
-        ),
-        "junit": lambda out: out.write(diff_junit(found, verdict).encode()),
-        "sarif": lambda out: out.write(sarif),
-        "markdown": lambda out: out.write(diff_markdown(found, verdict).encode()),
-    }
-    for name, write in writers.items():
-        path = options[name]
+    sarif = b"" if arguments.sarif is None else _sarif(judged, candidate, arguments.experiment)
+    page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=judged.baseline)
+    writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
+        (arguments.html, partial(page, candidate=judged.candidate, options=judged.options)),
+        (arguments.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
+        (arguments.sarif, lambda out: out.write(sarif)),
+        (arguments.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),
+    )
+    for path, write in writers:
         if path is None:
             continue
         try:
@@ -271,7 +236,7 @@ def _write_reports(judged: Any, candidate: Path, options: dict[str, Any]) -> Non
             raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
 
 
-def _sarif(judged: Any, candidate: Path, experiment: Path | None) -> bytes:
+def _sarif(judged: "Judged", candidate: Path, experiment: Path | None) -> bytes:
     from insideLLMs.api.places import find_places  # noqa: PLC0415 - slow
     from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
 
@@ -280,7 +245,7 @@ def _sarif(judged: Any, candidate: Path, experiment: Path | None) -> bytes:
     return diff_sarif(judged.comparison, judged.verdict, places, version=insideLLMs.__version__)
 
 
-def _tell_github(judged: Any) -> None:
+def _tell_github(judged: "Judged") -> None:
     from insideLLMs.report.github import annotations  # noqa: PLC0415 - slow
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
 

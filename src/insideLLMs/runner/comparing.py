@@ -25,6 +25,6 @@ def compare_runs(
     The policy is the one in the candidate's experiment; `fail_on` and `tolerance` override it. Raises
     RunDirectoryError or CompareError.
     """
-    gate = GateOverrides(fail_on=fail_on, tolerance=tolerance)
+    gate = GateOverrides(settings={"fail_on": fail_on, "tolerance": tolerance})
     folders = (baseline,) if isinstance(baseline, str | os.PathLike) else baseline
     return compare_directories([Path(folder) for folder in folders], Path(candidate), options=options, gate=gate)

@@ -215,3 +215,12 @@ def test_lines_are_read_lazily_and_once():
     run = RunView(run_id="r", label="r", models=("m",), datasets={"logic": ("d",)}, records=records)
     compare(run, run)
     assert len(started) == 2
+
+
+def test_fifty_changes_of_what_served_are_listed_the_most_frequent_first():
+    """A fingerprint may be new in every answer."""
+    before = [record(f"e{i:03}", response=Response(text="yes", fingerprint="old")) for i in range(61)]
+    after = [record(f"e{i:03}", response=Response(text="yes", fingerprint=f"new {min(i, 59)}")) for i in range(61)]
+    served = compare(view(before), view(after)).served
+    assert len(served) == 50
+    assert (served[0].candidate, served[0].trials) == ("new 59", 2)

@@ -7,6 +7,7 @@ import pytest
 from insideLLMs.compare import judge
 from insideLLMs.compare.basis import Basis, Confirmed, ConfirmedItem, NoiseFloor
 from insideLLMs.compare.collect import CompareOptions, compare_with
+from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force, share
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
@@ -130,6 +131,18 @@ def test_regressions_are_shown_beside_what_noise_alone_lets_fall():
     noise = NoiseFloor(runs=("a", "b"), levels={"verdict": Disagreement(n=100, across=0.1)})
     found = verdict(run(), run(2), GateSpec(fail_on="regressions"), noise=noise)
     assert "noise alone lets about 5.0 trials fall" in " ".join(found.reasons)
+
+
+@pytest.mark.parametrize(("odd", "state"), [(27, "passed"), (30, "failed")])
+def test_churn_is_held_to_one_percent_whatever_the_gates_alpha(odd, state):
+    """Of 60 items where one of three runs differs, 27 are the candidate's with a chance of 4%, 30 with one of 0.4%."""
+    first = view([record(f"e{i:03}", text="other" if i >= odd else "same") for i in range(60)], "first")
+    second = view([record(f"e{i:03}", text="same") for i in range(60)], "second")
+    candidate = view([record(f"e{i:03}", text="other" if i < odd else "same") for i in range(60)], "candidate")
+    comparison, observed = compare_with([first, second], [candidate], watch=Watch(churn="normalised"))
+    basis = Basis(observed=observed, baseline_runs=("first", "second"), candidate_runs=("candidate",))
+    found = judge(comparison, GateSpec(fail_on="churn", alpha=0.05), basis)
+    assert (found.state, found.rules[0].churn.n_odd, found.rules[0].churn.alpha) == (state, 60, 0.01)
 
 
 def test_scores_outside_0_to_1_need_a_range_only_where_they_are_read():

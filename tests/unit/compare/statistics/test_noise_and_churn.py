@@ -102,3 +102,9 @@ def test_odd_one_out_is_a_binomial_test():
     found = odd_one_out(200, 90)
     assert found.p_exact == pytest.approx(stats.binomtest(90, 200, 1 / 3, alternative="greater").pvalue, abs=1e-12)
     assert odd_one_out(0, 0).p_mid == 1.0
+
+
+@pytest.mark.parametrize(("high", "independent"), [(None, False), (0.099, True), (0.1, False), (0.5, False)])
+def test_repeats_count_as_independent_only_below_a_correlation_of_a_tenth(high, independent):
+    found = Disagreement(n=1000, across=0.1, within=0.1, correlation=0.0, correlation_high=high)
+    assert found.allows_independent_repeats is independent
