@@ -1,4 +1,4 @@
-"""Plug-ins by name: built-ins and a stranger's classes take the same road, and load when first asked for.
+"""Plug-ins by name: built-ins and other people's classes are loaded the same way, when first used.
 
 A name stands for ``module:attribute``. Names come from the built-in tables below, from entry points of one
 group per family (``insidellms.providers``, ``insidellms.probes``, ``insidellms.datasets``), from code

@@ -1,8 +1,8 @@
 """How close two texts are in meaning, by the sum of their tokens' vectors: small, quick, and the same everywhere.
 
 The vectors are WordLlama's (l2_supercat, 256 numbers a token). A sum of vectors knows no word order and hardly a
-negation: "approved" and "not approved" are nearly one text to it. Whoever reads a similarity holds the texts against
-`insideLLMs.scoring.meaning` first.
+negation: "approved" and "not approved" are nearly one text to it. Check the texts with
+`insideLLMs.scoring.meaning` before you trust a similarity.
 
 Half-precision vectors are summed in double precision, which is exact: no order of the summands, machine or library
 moves a digit; the cosine is rounded to six decimals, far above what is left of rounding errors.
@@ -44,7 +44,7 @@ def embedding_model() -> EmbeddingModel:
 
 
 class Embedder:
-    """Embeds texts and tells their cosine. Not for several threads at once."""
+    """Embeds texts and computes their cosine. Not thread-safe."""
 
     def __init__(self, vectors: "np.ndarray", tokens: Tokens) -> None:
         self._vectors = vectors
@@ -70,7 +70,7 @@ class Embedder:
 
 @cache
 def load_embedder() -> Embedder:
-    """Load the pinned model. Raises ModelUnavailableError, naming the command that helps, if it is not here whole."""
+    """Load the pinned model. Raises ModelUnavailableError, naming the command that helps, if it is not installed."""
     require_embedder()
     vectors_path, tokenizer_path = weights.find(MODEL, "embeddings") or ()
     for file, path in zip(weights.WEIGHTS[MODEL].files, (vectors_path, tokenizer_path), strict=True):
@@ -85,12 +85,12 @@ def require_embedder() -> None:
     """Raise ModelUnavailableError, naming the command that helps, if numpy or the weights are missing."""
     if util.find_spec("numpy") is None:
         raise ModelUnavailableError(
-            "to compare meanings takes the package numpy, which is not installed",
+            "semantic comparison needs the package numpy, which is not installed",
             fix=f"{Path(sys.executable).name} -m pip install 'insidellms[semantic]'",
         )
     if weights.find(MODEL, "embeddings") is None:
         raise ModelUnavailableError(
-            f"the weights of the embedding model {MODEL!r} are not here", fix=f"insidellms model pull {MODEL}"
+            f"the weights of the embedding model {MODEL!r} are not installed", fix=f"insidellms model pull {MODEL}"
         )
 
 

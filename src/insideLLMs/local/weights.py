@@ -40,7 +40,7 @@ class WeightFile:
         return f"{stem}-{self.sha256[:12]}.{suffix}"
 
     def find(self) -> Path | None:
-        """Return the cached file, or None if it is not there or not whole."""
+        """Return the cached file, or None if it is missing or incomplete."""
         path = cache_dir() / self.cached_name
         try:
             return path if path.stat().st_size == self.size_bytes else None
@@ -116,7 +116,7 @@ def cache_dir() -> Path:
 
 
 def find(name: str, use: Use | None = None) -> tuple[Path, ...] | None:
-    """Return the cached files, or None if one is missing or not whole.
+    """Return the cached files, or None if one is missing or incomplete.
 
     Raises ArgumentError for a name that is unknown, or not for `use`.
     """
@@ -145,7 +145,7 @@ def pull(name: str, *, progress: Progress | None = None) -> tuple[Path, ...]:
                         path.replace(folder / path.name)
     except OSError as error:
         raise StorageError(
-            f"the weights of {name!r} cannot be kept in {folder}: {error.strerror or error}",
+            f"the weights of {name!r} cannot be stored in {folder}: {error.strerror or error}",
             fix="free some space there, or set INSIDELLMS_CACHE to a folder that can be written",
         ) from error
     return tuple(folder / file.cached_name for file in weights.files)

@@ -49,7 +49,7 @@ FINISH_REASONS = {
     "tool_use": "tool_calls",
 }
 ERROR_STATUSES = {"rate_limit_error": 429, "overloaded_error": 529, "timeout_error": 504}
-"""https://docs.claude.com/en/api/errors; whatever else breaks off an answer that had begun is theirs to mend."""
+"""https://docs.claude.com/en/api/errors; any other error in the middle of an answer is the provider's."""
 _NAMES = {"stop": "stop_sequences"}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -123,7 +123,7 @@ class AnthropicCodec(ChatCodec):
         )
 
     def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that fits; an account without credit is told by its words alone."""
+        """Raise the ModelError that fits; only the message says that an account has no credit."""
         message, _, _ = read_error(answer.body)
         if answer.status == 400 and "credit balance is too low" in message:
             raise AuthError(

@@ -148,7 +148,7 @@ class Sampling(TypedDict, total=False):
 
 
 class SeededSampling(Sampling, total=False):
-    """The same for APIs that can be told the draw, and the texts before which an answer stops."""
+    """The same for APIs that take a seed and texts that end an answer."""
 
     seed: int | None
     stop: str | Sequence[str] | None

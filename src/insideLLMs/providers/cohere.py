@@ -104,7 +104,7 @@ def _read_logprobs(chunks: object) -> tuple[TokenLogprob, ...]:
 
 
 def _read_usage(usage: object) -> Usage | None:
-    """Read the tokens that the model saw and wrote, or where they are not told, those that are billed."""
+    """Read the tokens that the model saw and wrote, or where these are missing, those that are billed."""
     if not isinstance(usage, dict):
         return None
     counts = read_mapping(usage.get("tokens") or usage.get("billed_units"))

@@ -13,7 +13,7 @@ from insideLLMs.providers.openai import OpenAIArgs, OpenAICodec, OpenAIModel
 
 
 class OpenRouterModel(OpenAIModel):
-    """A model that OpenRouter passes on to whoever serves it; $OPENROUTER_API_KEY.
+    """A model that OpenRouter routes to one of its providers; $OPENROUTER_API_KEY.
 
     The fingerprint of an answer names who served it, unless that server sent one of its own.
     """

@@ -1,4 +1,4 @@
-"""A model that is none: instant, deterministic, scripted; for tests, docs and dry tries of a set-up."""
+"""A scripted stand-in for a model: instant and deterministic; for tests, docs and trying out a set-up."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ RANGES = {"delay_s": (0.0, 86_400.0), "drift": (0.0, 1.0), "flaky": (0.0, 1.0), 
 
 
 class DummyModel(ProviderModel):
-    """A stand-in that answers from a script, at once and always alike.
+    """A stand-in that answers from a script, at once and deterministically.
 
     `responses` is a list (an answer is picked by the hash of the prompt) or maps prompts, or parts of them,
     to answers; the longest part that fits counts. Other prompts get `canned_response`, or a text that says
@@ -117,7 +117,7 @@ class DummyModel(ProviderModel):
 
 
 def alter(text: str) -> str:
-    """Make another answer out of an answer, always the same: words backwards, and said to be altered."""
+    """Make another answer out of an answer, always the same: words reversed and marked as altered."""
     return " ".join(["(altered)", *reversed(text.split())])
 
 
@@ -139,7 +139,7 @@ def check_script(canned_response: object, responses: object, failures: Mapping[s
 def _error(failure: str) -> ModelError:
     kind = FAILURES[failure]
     assert kind is not None
-    return kind(f"the dummy model was told to fail here ({failure})")
+    return kind(f"the dummy model was scripted to fail here ({failure})")
 
 
 def _longest_first(script: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -154,6 +154,6 @@ def _find(script: tuple[tuple[str, str], ...], prompt: str) -> str | None:
 
 
 def _share(purpose: str, seed: int, text: str) -> float:
-    """Map a text to a number from 0 to 1 (exclusive), evenly and for ever alike."""
+    """Map a text to a number from 0 to 1 (exclusive), evenly and always the same."""
     digest = hashlib.blake2b(f"{purpose}\n{seed}\n{text}".encode("utf-8", "replace"), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53

@@ -29,8 +29,8 @@ RESERVED = frozenset({"model", "messages", "stream", "stream_options", "n", "cac
 class EmbeddedModel(InProcessModel):
     """A small model in this process: `smollm2`, or any GGUF file at `path`.
 
-    It answers alike on one machine with one version of the runtime; both belong to its identity. `n_threads`
-    work on each token, `n_parallel` requests are answered side by side, each with room for `n_ctx` tokens;
+    Its answers are deterministic on one machine with one version of the runtime; both belong to its identity.
+    `n_threads` work on each token, `n_parallel` requests are answered side by side, each with room for `n_ctx` tokens;
     none of the three changes an answer. With a temperature above 0, each request draws with a seed of its own,
     made of `seed`, the repeat and the messages: one seed for all would draw the same luck for every example of a
     run, and no comparison could tell that from a change.
@@ -156,7 +156,7 @@ def load(path: Path, n_threads: int, n_parallel: int, n_ctx: int) -> Any:
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
     parameters.ui = False
-    # llama.cpp's server listens on a port of this machine, which nobody is to use: this key is told to no one
+    # llama.cpp's server listens on a port of this machine, which nobody may use: nobody learns this key
     parameters.api_keys = [secrets.token_hex(16)]
     try:
         return xllamacpp.Server(parameters)

@@ -1,4 +1,4 @@
-"""A stream of server-sent events -> the one plain answer that it tells in pieces.
+"""A stream of server-sent events -> the one plain answer that it holds in pieces.
 
 The pieces are put together before anything is read: a streamed answer is read by the code that reads a whole one,
 and secrets are blanked out of it where they were cut in two. Each API has an Assembler of its own; none of them

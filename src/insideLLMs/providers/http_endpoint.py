@@ -77,9 +77,9 @@ class TemplateCodec(ChatCodec):
         reads = self.fields["reads"]
         text = JsonPath(reads["text"]).find(body)
         if not isinstance(text, str):
-            told = "nothing" if text is _MISSING else f"{type(text).__name__}"
+            kind = "nothing" if text is _MISSING else f"{type(text).__name__}"
             raise BadAnswerError(
-                f"{self.endpoint.provider} answered with {told} at {reads['text']}; it sent the fields "
+                f"{self.endpoint.provider} answered with {kind} at {reads['text']}; it sent the fields "
                 f"{excerpt(', '.join(sorted(body))) or 'none'}",
                 http_status=answer.status,
             )

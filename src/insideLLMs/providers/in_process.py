@@ -72,7 +72,7 @@ class InProcessModel(ProviderModel):
         return await asyncio.wrap_future(self._threads.submit(work))
 
     async def aclose(self) -> None:
-        """Stop what is being answered and free the memory; a later call loads the model anew."""
+        """Stop what is being answered and free the memory; a later call loads the model again."""
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.close)
@@ -121,7 +121,7 @@ def require_packages(extra: str, *packages: str) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the digest of a file; read anew only when it has changed."""
+    """Return the digest of a file; read again only when it has changed."""
     state = path.stat()
     return _digest_once(path, state.st_size, state.st_mtime_ns)
 

@@ -92,10 +92,10 @@ class TransformersModel(InProcessModel):
         require_packages("transformers", *PACKAGES)
         folder = self._folder()
         files = sorted({file for pattern in FILES for file in folder.glob(pattern) if file.is_file()})
-        told = "".join(f"{file.relative_to(folder).as_posix()}\0{file_sha256(file)}\n" for file in files)
+        listing = "".join(f"{file.relative_to(folder).as_posix()}\0{file_sha256(file)}\n" for file in files)
         # what follows a plus says for which device torch was built
         versions = {name: metadata.version(name).partition("+")[0] for name in PACKAGES}
-        return {"files_sha256": hashlib.sha256(told.encode()).hexdigest(), "runtime": versions}
+        return {"files_sha256": hashlib.sha256(listing.encode()).hexdigest(), "runtime": versions}
 
     def _folder(self) -> Path:
         folder = self._path or fetch(self.model_id, str(self._revision))
@@ -332,9 +332,9 @@ def _loading(what: Path | str) -> Iterator[None]:
         with calling_user_code(str(what)):
             yield
     except UserCodeError as error:
-        told = " ".join(str(error.cause).split())[:300] or error.type_name
+        reason = " ".join(str(error.cause).split())[:300] or error.type_name
         raise ModelUnavailableError(
-            f"{what} cannot be loaded: {told}",
+            f"{what} cannot be loaded: {reason}",
             fix="check that it is a whole causal language model in a format that transformers reads, "
             "that the memory suffices, and, for a model of the hub, the network and the commit",
         ) from error

@@ -241,7 +241,7 @@ def _reason(error: Exception) -> str:
 
 
 def translation(error: Exception) -> tuple[type[ModelError], str, str | None]:
-    """Return our class for an exception of aiohttp, ssl or the socket, what to call it, and how to mend it."""
+    """Return our class for an exception of aiohttp, ssl or the socket, what to call it, and how to fix it."""
     return next((ours for theirs, ours in TRANSLATIONS if isinstance(error, theirs)), UNSENDABLE)
 
 

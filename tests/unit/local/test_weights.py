@@ -121,7 +121,7 @@ def test_a_cache_that_cannot_be_written_is_named(registry: Path, monkeypatch: py
     blocked = registry / "a-file"
     blocked.write_text("in the way")
     monkeypatch.setenv("INSIDELLMS_CACHE", str(blocked))
-    with pytest.raises(StorageError, match="cannot be kept in") as caught:
+    with pytest.raises(StorageError, match="cannot be stored in") as caught:
         pull("tiny")
     assert "INSIDELLMS_CACHE" in str(caught.value)
 

@@ -57,7 +57,7 @@ def test_listed_responses_are_spread_by_prompt_and_stay_put() -> None:
 def test_scripted_failures_strike_only_their_prompts(failure: str, error: type[Exception]) -> None:
     model = DummyModel(failures={"bad": failure}, canned_response="fine")
     assert answer(model, "good") == "fine"
-    with pytest.raises(error, match="told to fail"):
+    with pytest.raises(error, match="scripted to fail"):
         answer(model, "a bad one")
 
 
