@@ -1,6 +1,5 @@
 """Laws of every built-in probe: any answer gets finite scores in range, the same ones twice."""
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from insideLLMs.core.types import Example, Response, expand
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.execute.trial import check_scores
 from insideLLMs.plugins import PROBES, probe_registry
+from insideLLMs.providers.provider_model import run_blocking
 from insideLLMs.sandbox import isolation
 from support.hostile_texts import HOSTILE
 
@@ -65,7 +65,7 @@ def scores_of(probe, example, answer):
     """Score as the engine does; a judge's answer that cannot be read is an error of the trial, and no score."""
     if isinstance(probe, JudgedProbe):
         try:
-            return asyncio.run(probe.score_with(example, Response(text=answer), {}))
+            return run_blocking(probe.score_with(example, Response(text=answer), {}))
         except ArgumentError:
             return None
     if isinstance(probe, PromptProbe):
