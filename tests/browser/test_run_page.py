@@ -1,7 +1,6 @@
 """The page of a run, in a real browser: look, filter, search, sort, walk by keyboard, follow links."""
 
 import io
-import json
 import re
 
 import msgspec
@@ -10,6 +9,7 @@ from playwright.sync_api import expect
 
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
+from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.types import Response, Usage, expand
 from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
@@ -215,7 +215,7 @@ def timed(records, **facts):
     names = ("probe", "dataset", "example_id", "model", "repeat")
     told = ({name: getattr(item, name) for name in names} for item in records)
     return [
-        json.dumps({**names, "latency_ms": 100.0 * place, "attempts": 1, **facts}).encode()
+        TelemetryLine(**names, **{"status": "success", "latency_ms": 100.0 * place, "attempts": 1, **facts})
         for place, names in enumerate(told, 1)
     ]
 

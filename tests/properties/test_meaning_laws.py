@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from insideLLMs.compare.classify import ChangeClass, classify
 from insideLLMs.compare.meaning import Meaning
-from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
+from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.types import EmbeddingModel, Response, Scores, ToolCall
 from insideLLMs.scoring.meaning import held_apart
 from support.compared_runs import record
@@ -40,7 +40,7 @@ def judged(text, passed):
 
 
 def kind(before, after):
-    facts = [read_facts(canonical.line(made), "run") for made in (before, after)]
+    facts = [read_record(canonical.line(made), Facts) for made in (before, after)]
     return classify(*facts, meaning=SURE).kind
 
 

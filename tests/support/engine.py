@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
     DatasetSpec,
     Example,
@@ -11,6 +12,7 @@ from insideLLMs.core.types import (
     Experiment,
     ModelSpec,
     ProbeSpec,
+    Record,
     Response,
     Scores,
 )
@@ -21,7 +23,6 @@ from insideLLMs.execute.progress import Progress
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.work import EngineOptions, ReadyModel, Work
 from insideLLMs.plan import Selection, make_plan
-from insideLLMs.store.journal import decode_record
 
 
 class Inputs:
@@ -105,4 +106,4 @@ def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, **op
     sink = sink or MemorySink()
     progress = Progress(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
     run(Engine(work, sink, progress, EngineOptions()).run())
-    return [decode_record(line) for _, line, _ in sink.entries()], sink
+    return [read_record(line, Record) for _, line, _ in sink.entries()], sink

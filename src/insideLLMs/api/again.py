@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import RunDirectoryError, UnknownPluginError
+from insideLLMs.core.errors import UnknownPluginError
 from insideLLMs.core.types import DatasetSpec, Example, Experiment, JsonValue, ModelSpec, ProbeSpec, Record
 from insideLLMs.plugins import model_registry
-from insideLLMs.store.directory import CONFIG, RECORDS, read_lines
-from insideLLMs.store.journal import decode_record
 from insideLLMs.store.manifest import DatasetFacts
+from insideLLMs.store.sealed_run import SealedRun
 
 Place = tuple[str, str, str]
 """Where an example stands: probe, dataset, example id."""
@@ -63,8 +61,8 @@ class _Chosen:
 class Asker:
     """Asks one run's models again. `folder` is where names in its experiment are looked up, `into` where rounds go."""
 
-    def __init__(self, run: Path, *, folder: Path, into: Path, examples: Mapping[Place, Example]) -> None:
-        self._experiment = experiment_of(run)
+    def __init__(self, run: SealedRun, *, folder: Path, into: Path, examples: Mapping[Place, Example]) -> None:
+        self._experiment = run.experiment
         self._folder = folder
         self._into = into
         self._examples = examples
@@ -79,7 +77,7 @@ class Asker:
         run: Run = asyncio.run(arun(experiment, folder=self._folder, options=options, parts=parts))
         self.run_dirs.append(run.path)
         self.calls += run.manifest.trials
-        return [decode_record(line) for line in read_lines(run.path / RECORDS)]
+        return list(SealedRun.open(run.path).records(Record))
 
     def _narrowed(self, round_: Round) -> tuple[Experiment, Parts]:
         wanted: dict[str, dict[str, list[Example]]] = {}
@@ -117,22 +115,10 @@ def reseeded(model: ModelSpec, label: str) -> ModelSpec:
     return msgspec.structs.replace(model, args=args)
 
 
-def experiment_of(run: Path) -> Experiment:
-    """Return the experiment that a run directory was made of. Raises RunDirectoryError."""
-    try:
-        resolved = yaml.load((run / CONFIG).read_bytes(), Loader=yaml.CSafeLoader)
-        return msgspec.convert(resolved, Experiment)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise RunDirectoryError(
-            f"{run / CONFIG} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {run}"
-        ) from error
-
-
-def examples_of(run: Path, places: frozenset[Place] | None) -> dict[Place, Example]:
+def examples_of(run: SealedRun, places: frozenset[Place] | None) -> dict[Place, Example]:
     """Return the examples of a run at `places`, or all of them."""
     found: dict[Place, Example] = {}
-    for line in read_lines(run / RECORDS):
-        record = decode_record(line)
+    for record in run.records(Record):
         place = (record.probe, record.dataset, record.example_id)
         if places is None or place in places:
             found[place] = record.example

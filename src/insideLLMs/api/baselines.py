@@ -6,22 +6,22 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.compare import open_run
 from insideLLMs.compare.basis import NoiseFloor, measure_noise
 from insideLLMs.compare.collect import compare_with
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Waived, Watch
+from insideLLMs.compare.view import view_of
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
-from insideLLMs.store.directory import read_manifest
 from insideLLMs.store.pool import NOISE, read_pool
+from insideLLMs.store.sealed_run import SealedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPool:
-    """A pool that has runs: its run directories, oldest first, its noise floor if measured, and today's waivers."""
+    """A pool that has runs: its runs, oldest first, its noise floor if measured, and today's waivers."""
 
-    runs: tuple[Path, ...]
+    runs: tuple[SealedRun, ...]
     noise: NoiseFloor | None
     waived: frozenset[Waived]
 
@@ -35,16 +35,16 @@ def open_pool(path: Path, *, today: str) -> OpenPool:
         )
     noise = read_noise(path / NOISE) if (path / NOISE).is_file() else None
     waived = frozenset((entry.probe, entry.example_id or "") for entry in pool.waivers(today))
-    return OpenPool(runs=pool.runs, noise=noise, waived=waived)
+    return OpenPool(runs=tuple(map(SealedRun.open, pool.runs)), noise=noise, waived=waived)
 
 
-def noise_of(runs: Sequence[Path]) -> NoiseFloor:
+def noise_of(runs: Sequence[SealedRun]) -> NoiseFloor:
     """Measure how much runs of an unchanged system differ. Raises CompareError for fewer than two."""
     if len(runs) < 2:
         raise CompareError("a noise floor takes two runs or more", fix="run the same experiment again")
-    views = [open_run(path) for path in runs]
+    views = [view_of(run) for run in runs]
     _, observed = compare_with(views, views[-1:], watch=Watch(noise=LEVELS))
-    found = measure_noise(observed, tuple(read_manifest(path).records_root for path in runs))
+    found = measure_noise(observed, tuple(run.manifest.records_root for run in runs))
     if found is None:
         raise CompareError("the runs have no answered trial in common", fix="give runs of one experiment")
     return found

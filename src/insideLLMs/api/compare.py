@@ -1,11 +1,10 @@
 """Compare run directories and judge the result."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from insideLLMs.api.judges import judges_of
 from insideLLMs.api.quantities import measure_quantities
@@ -16,12 +15,12 @@ from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.summary import Summary
-from insideLLMs.core.errors import CompareError, ConfigError, Problem, RunDirectoryError
+from insideLLMs.compare.view import view_of
+from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.report import wording
-from insideLLMs.store.directory import CONFIG, RECORDS, SUMMARY, read_lines, read_manifest
-from insideLLMs.store.manifest import Manifest, MemberSpec
+from insideLLMs.store.manifest import MemberSpec
+from insideLLMs.store.sealed_run import SealedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +33,8 @@ class Judged:
     policy: GateSpec
     verdict: Verdict
     basis: Basis
-    baseline: RunView
-    candidate: RunView
+    baseline: SealedRun
+    candidate: SealedRun
     options: CompareOptions
 
 
@@ -60,85 +59,47 @@ class GateOverrides:
             ) from error
 
 
-def open_run(path: Path) -> RunView:
-    """Read a sealed run directory as one side of a comparison. Raises RunDirectoryError if it is not one."""
-    manifest = read_manifest(path)
-    if not (path / RECORDS).is_file():
-        raise RunDirectoryError(f"{path / RECORDS} is missing", fix=f"see what is wrong: insidellms verify {path}")
-
-    def records() -> Iterator[bytes]:
-        return read_lines(path / RECORDS)
-
-    return RunView(
-        run_id=manifest.run_id,
-        label=path.name or str(path.resolve().name),
-        models=tuple(model.id for model in manifest.models),
-        datasets={probe.id: probe.datasets for probe in manifest.probes},
-        records=records,
-        score_ranges=_score_ranges(manifest),
-    )
-
-
-def _score_ranges(manifest: Manifest) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return what the probes declare; nothing where the run does not say it: an import, or an old format."""
-    if "imported" in manifest.notes or int(manifest.library["format"]) < 2:
-        return {}
-    return {probe.id: probe.ranges() for probe in manifest.probes}
-
-
-def gate_of(path: Path) -> GateSpec:
-    """Return the gate's policy that the run's own experiment states. Raises RunDirectoryError if it is no run."""
-    read_manifest(path)
-    try:
-        resolved = yaml.load((path / CONFIG).read_bytes(), Loader=yaml.CSafeLoader)
-        return msgspec.convert((resolved or {}).get("gate") or {}, GateSpec)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise RunDirectoryError(
-            f"{path / CONFIG} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {path}"
-        ) from error
-
-
 def compare_runs(
-    baseline: Path | Sequence[Path],
-    candidate: Path | Sequence[Path],
+    baseline: Sequence[SealedRun],
+    candidate: Sequence[SealedRun],
     *,
     options: CompareOptions | None = None,
     gate: GateOverrides | None = None,
     noise: NoiseFloor | None = None,
     flips: bool = False,
-    labelled: Path | None = None,
+    labelled: SealedRun | None = None,
 ) -> Judged:
-    """Compare run directories under the candidate's policy, as overridden by `gate`.
+    """Compare runs, oldest first, under the candidate's policy, as overridden by `gate`.
 
     Of several runs of a side the last is shown Trial by Trial, and the statistics read all. `noise` is a stored
     noise floor. `flips` keeps the items that fell, to ask them again. `labelled` is a run whose judges judged answers
     that people labelled. Raises RunDirectoryError or CompareError.
     """
     gate = gate or GateOverrides()
-    paths, new = _paths(baseline), _paths(candidate)
-    _check_distinct(paths)
-    views, news = [open_run(path) for path in paths], [open_run(path) for path in new]
-    spec = gate.apply(gate.policy or gate_of(new[-1]))
+    _check_distinct(baseline)
+    views, news = [view_of(run) for run in baseline], [view_of(run) for run in candidate]
+    spec = gate.apply(gate.policy or candidate[-1].gate)
     options = replace(options or CompareOptions(), ranges=ranges_in_force((*views, *news), spec))
     watch = Watch(
         cluster=spec.cluster,
         churn=spec.level,
         churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
-        noise=LEVELS if len(paths) > 1 and noise is None else (),
+        noise=LEVELS if len(baseline) > 1 and noise is None else (),
         drift=_kernel(spec),
         flips=flips,
     )
     comparison, observed = compare_with(views, news, options, watch)
-    basis = replace(_basis(paths, new, observed, noise), judges=judges_of((*paths, *new[:-1]), new[-1], labelled))
+    judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], labelled)
+    basis = replace(_basis(baseline, candidate, observed, noise), judges=judges)
     if spec.max_growth:
-        basis = replace(basis, quantities=measure_quantities(paths, new, comparison.models, spec))
+        basis = replace(basis, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
     comparison = msgspec.structs.replace(
         comparison,
         warnings=(
             *comparison.warnings,
-            *_probes_that_differ(paths[-1], new[-1]),
-            *_stopped_early(new[-1]),
-            *_doubts(new[-1]),
+            *_probes_that_differ(baseline[-1], candidate[-1]),
+            *_stopped_early(candidate[-1]),
+            *wording.doubts(msgspec.to_builtins(candidate[-1].summary)),
         ),
     )
     return Judged(
@@ -146,8 +107,8 @@ def compare_runs(
         policy=spec,
         verdict=judge(comparison, spec, basis),
         basis=basis,
-        baseline=views[-1],
-        candidate=news[-1],
+        baseline=baseline[-1],
+        candidate=candidate[-1],
         options=options,
     )
 
@@ -177,25 +138,24 @@ def _kernel(spec: GateSpec) -> DriftKernel | None:
     return spec.drift or ("3-gram" if asked else None)
 
 
-def _paths(given: Path | Sequence[Path]) -> tuple[Path, ...]:
-    return (given,) if isinstance(given, Path) else tuple(given)
-
-
-def _check_distinct(paths: Sequence[Path]) -> None:
-    if not paths:
+def _check_distinct(runs: Sequence[SealedRun]) -> None:
+    if not runs:
         raise CompareError("there is no baseline to compare with", fix="name a run directory, or a pool that has one")
     seen: set[Path] = set()
-    for path in paths:
-        if path.resolve() in seen:
+    for run in runs:
+        path = run.path.resolve()
+        if path in seen:
             raise CompareError(
-                f"the baseline names {path} twice; a run counts once", fix="name each run directory only once"
+                f"the baseline names {run.path} twice; a run counts once", fix="name each run directory only once"
             )
-        seen.add(path.resolve())
+        seen.add(path)
 
 
-def _basis(paths: Sequence[Path], new: Sequence[Path], observed: Observed, noise: NoiseFloor | None) -> Basis:
+def _basis(
+    baseline: Sequence[SealedRun], candidate: Sequence[SealedRun], observed: Observed, noise: NoiseFloor | None
+) -> Basis:
     """Name runs by the digest of their records: several runs of one experiment share its id."""
-    before, after = [read_manifest(path) for path in paths], [read_manifest(path) for path in new]
+    before, after = [run.manifest for run in baseline], [run.manifest for run in candidate]
     basis = Basis(
         observed=observed,
         baseline_runs=tuple(manifest.records_root for manifest in before),
@@ -220,31 +180,16 @@ def is_greedy(model: MemberSpec) -> bool:
     return parameters.get("temperature") == 0
 
 
-def _probes_that_differ(baseline: Path, candidate: Path) -> tuple[str, ...]:
+def _probes_that_differ(baseline: SealedRun, candidate: SealedRun) -> tuple[str, ...]:
     """Say which probes were set up differently: their scores may mean something else."""
-    before, after = (_probes(read_manifest(path)) for path in (baseline, candidate))
+    before, after = ({probe.id: probe.digest for probe in run.manifest.probes} for run in (baseline, candidate))
     moved = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
     if not moved:
         return ()
     return (f"set up differently in the two runs, so their scores may differ for that: {', '.join(moved)}",)
 
 
-def _doubts(path: Path) -> tuple[str, ...]:
-    """Say which probes' verdicts come from judges that agree too little with people."""
-    try:
-        summary = msgspec.to_builtins(msgspec.json.decode((path / SUMMARY).read_bytes(), type=Summary))
-    except (OSError, msgspec.MsgspecError) as error:
-        raise RunDirectoryError(
-            f"{path / SUMMARY} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {path}"
-        ) from error
-    return tuple(wording.doubts(summary))
-
-
-def _stopped_early(candidate: Path) -> tuple[str, ...]:
-    if "early_stop" not in read_manifest(candidate).notes:
+def _stopped_early(candidate: SealedRun) -> tuple[str, ...]:
+    if "early_stop" not in candidate.manifest.notes:
         return ()
     return ("the candidate stopped early, so trials are missing; complete it: insidellms run ... --resume",)
-
-
-def _probes(manifest: Manifest) -> dict[str, str]:
-    return {probe.id: probe.digest for probe in manifest.probes}

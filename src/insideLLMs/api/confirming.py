@@ -19,7 +19,7 @@ from insideLLMs.compare.statistics.confirmation import (
 )
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Record
-from insideLLMs.store.directory import read_manifest
+from insideLLMs.store.sealed_run import SealedRun
 
 _TRIES_BEFORE_DROPPING = 2
 """How often every item is asked before those that passed each time are left alone."""
@@ -34,8 +34,8 @@ Tallies = dict[str, tuple[int, int]]
 class Sides:
     """The two runs, the flipped items, and where rounds go."""
 
-    baseline: Path
-    candidate: Path
+    baseline: SealedRun
+    candidate: SealedRun
     folder: Path
     into: Path
 
@@ -65,7 +65,7 @@ class _Confirming:
             "baseline": Asker(sides.baseline, folder=sides.folder, into=sides.into, examples=examples),
             "candidate": Asker(sides.candidate, folder=sides.folder, into=sides.into, examples=examples),
         }
-        models = (*read_manifest(sides.baseline).models, *read_manifest(sides.candidate).models)
+        models = (*sides.baseline.manifest.models, *sides.candidate.manifest.models)
         self._may_repeat = all(is_scripted(model) or is_greedy(model) for model in models)
         self._texts: dict[str, set[str]] = {}
 

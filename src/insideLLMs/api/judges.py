@@ -2,38 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
 from insideLLMs.compare.judging import Judge, differences
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import JsonValue
-from insideLLMs.store.directory import RECORDS, read_lines, read_manifest
+from insideLLMs.core.record_views import LabelledRecord
 from insideLLMs.store.manifest import MemberSpec
+from insideLLMs.store.sealed_run import SealedRun
 
 
-class _Scores(msgspec.Struct, frozen=True):
-    passed: bool | None = None
-
-
-class _Example(msgspec.Struct, frozen=True):
-    fields: dict[str, JsonValue] = {}
-
-
-class _Record(msgspec.Struct, frozen=True):
-    probe: str
-    dataset: str
-    example_id: str
-    example: _Example
-    scores: _Scores | None = None
-
-
-_decode = msgspec.json.Decoder(_Record).decode
-
-
-def judges_of(runs: Sequence[Path], candidate: Path, labelled: Path | None) -> tuple[Judge, ...]:
+def judges_of(runs: Sequence[SealedRun], candidate: SealedRun, labelled: SealedRun | None) -> tuple[Judge, ...]:
     """Return the judged probes of the candidate: in what other runs judged differently, and the judges' quality.
 
     `labelled` is a run in which the same judges judged answers that have a `label`, a person's verdict. Raises
@@ -50,8 +30,8 @@ def judges_of(runs: Sequence[Path], candidate: Path, labelled: Path | None) -> t
     return tuple(_with_quality(found, ours, labelled))
 
 
-def _judged(run: Path) -> dict[str, MemberSpec]:
-    return {probe.id: probe for probe in read_manifest(run).probes if _is_judged(probe)}
+def _judged(run: SealedRun) -> dict[str, MemberSpec]:
+    return {probe.id: probe for probe in run.manifest.probes if _is_judged(probe)}
 
 
 def _is_judged(probe: MemberSpec) -> bool:
@@ -59,13 +39,13 @@ def _is_judged(probe: MemberSpec) -> bool:
     return "judges" in probe.identity
 
 
-def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled: Path) -> Iterator[Judge]:
+def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled: SealedRun) -> Iterator[Judge]:
     theirs = _judged(labelled)
     labels = _labels(labelled)
     shared = [judge.probe for judge in judges if judge.probe in theirs and labels.get(judge.probe)]
     if not shared:
         raise CompareError(
-            f"{labelled} has no probe of this comparison whose judge judged labelled answers",
+            f"{labelled.path} has no probe of this comparison whose judge judged labelled answers",
             fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`",
         )
     for judge in judges:
@@ -75,16 +55,15 @@ def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled
         moved = differences(theirs[judge.probe].identity, ours[judge.probe].identity)
         if moved:
             raise CompareError(
-                f"{labelled}: another judge judged the labelled answers of {judge.probe!r}: {'; '.join(moved)}",
+                f"{labelled.path}: another judge judged the labelled answers of {judge.probe!r}: {'; '.join(moved)}",
                 fix="run the labelled examples with the judge of the candidate",
             )
         yield msgspec.structs.replace(judge, quality=judge_quality(labels[judge.probe]))
 
 
-def _labels(run: Path) -> dict[str, Labelled]:
+def _labels(run: SealedRun) -> dict[str, Labelled]:
     found: dict[str, dict[tuple[str, str], list[Verdicts]]] = {}
-    for line in read_lines(run / RECORDS):
-        record = _decode(line)
+    for record in run.records(LabelledRecord):
         label = record.example.fields.get("label")
         if isinstance(label, bool) and record.scores is not None and record.scores.passed is not None:
             verdicts = found.setdefault(record.probe, {}).setdefault((record.dataset, record.example_id), [])

@@ -8,7 +8,7 @@ from insideLLMs.config.load import load_experiment
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.datasets.source import shown
 from insideLLMs.report.sarif import Place, Places
-from insideLLMs.store.directory import RECORDS
+from insideLLMs.store.sealed_run import RECORDS
 
 
 def find_places(trials: Iterable[TrialName], *, candidate: Path, experiment: Path | None) -> Places:

@@ -1,51 +1,27 @@
 """What runs cost, how long they took and how much they said: one value per item and run, for a paired comparison."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-
-import msgspec
+from collections.abc import Callable, Mapping, Sequence
 
 from insideLLMs.compare.comparison import ModelPair
 from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChange, measure
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.prices import cost_of, find_price
+from insideLLMs.core.record_views import MeasuredRecord, TelemetryLine
 from insideLLMs.core.types import Usage
-from insideLLMs.store.directory import RECORDS, TELEMETRY, read_lines, read_manifest
+from insideLLMs.store.sealed_run import SealedRun
 
 Item = tuple[str, str, str, str]
 """Probe, example id, example digest, and the candidate's model id."""
 
 
-class _Response(msgspec.Struct, frozen=True):
-    text: str = ""
-    usage: Usage | None = None
-
-
-class _Record(msgspec.Struct, frozen=True):
-    probe: str
-    example_id: str
-    example_digest: str
-    model: str
-    status: str
-    response: _Response | None = None
-
-
-class _Line(msgspec.Struct, frozen=True):
-    latency_ms: float | None = None
-    attempts: int = 0
-    cost_usd: float | None = None
-
-
-_decode_record = msgspec.json.Decoder(_Record).decode
-_decode_line = msgspec.json.Decoder(_Line).decode
-Reading = Callable[[_Record, _Line | None], float | None]
+Reading = Callable[[MeasuredRecord, TelemetryLine | None], float | None]
 Values = dict[Item, list[float]]
 
 
 def measure_quantities(
-    baselines: Sequence[Path], candidates: Sequence[Path], models: Sequence[ModelPair], spec: GateSpec
+    baselines: Sequence[SealedRun], candidates: Sequence[SealedRun], models: Sequence[ModelPair], spec: GateSpec
 ) -> dict[str, QuantityChange]:
     """Measure what `spec.max_growth` bounds. Holds a few numbers per item and run.
 
@@ -73,11 +49,16 @@ def _mean(run: Values, item: Item) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _values(run: Path, quantity: str, models: Mapping[str, str]) -> Values:
+def _values(run: SealedRun, quantity: str, models: Mapping[str, str]) -> Values:
     """Read one quantity of a run; answers that no call was made for have no latency."""
     values: Values = {}
     read = _reading(quantity, run)
-    for record, line in _trials(run, with_telemetry=quantity in {"latency_ms", "cost_usd"}):
+    trials = (
+        run.measured_records(MeasuredRecord)
+        if quantity in {"latency_ms", "cost_usd"}
+        else ((record, None) for record in run.records(MeasuredRecord))
+    )
+    for record, line in trials:
         if record.status == "success" and record.model in models:
             value = read(record, line)
             if value is not None:
@@ -86,15 +67,7 @@ def _values(run: Path, quantity: str, models: Mapping[str, str]) -> Values:
     return values
 
 
-def _trials(run: Path, *, with_telemetry: bool) -> Iterator[tuple[_Record, _Line | None]]:
-    records = (_decode_record(line) for line in read_lines(run / RECORDS))
-    if not (with_telemetry and (run / TELEMETRY).is_file()):
-        yield from ((record, None) for record in records)
-        return
-    yield from zip(records, (_decode_line(line) for line in read_lines(run / TELEMETRY)), strict=True)
-
-
-def _reading(quantity: str, run: Path) -> Reading:
+def _reading(quantity: str, run: SealedRun) -> Reading:
     match quantity:
         case "latency_ms":
             return lambda _, line: line.latency_ms if line is not None and line.attempts else None
@@ -108,22 +81,22 @@ def _reading(quantity: str, run: Path) -> Reading:
             return _priced(run)
 
 
-def _tokens(record: _Record, name: str) -> float | None:
+def _tokens(record: MeasuredRecord, name: str) -> float | None:
     usage = record.response.usage if record.response is not None else None
     count = getattr(usage, name) if usage is not None else None
     return None if count is None else float(count)
 
 
-def _priced(run: Path) -> Reading:
+def _priced(run: SealedRun) -> Reading:
     """Price each Trial as the run did; its tokens by the table of the `prices` extra where it was given no prices."""
-    prices = {model.id: find_price(model.identity) for model in read_manifest(run).models}
+    prices = {model.id: find_price(model.identity) for model in run.manifest.models}
 
-    def read(record: _Record, line: _Line | None) -> float | None:
+    def read(record: MeasuredRecord, line: TelemetryLine | None) -> float | None:
         usage = record.response.usage if record.response is not None else None
         price, noted = prices[record.model], None if line is None else line.cost_usd
         if noted is None and price is None:
             raise CompareError(
-                f"cost_usd: the price of {record.model!r} in {run.name} is not known",
+                f"cost_usd: the price of {record.model!r} in {run.label} is not known",
                 fix="pip install 'insidellms[prices]', run it with execution.prices, or bound the tokens instead",
             )
         return cost_of(noted, usage or Usage(), price)

@@ -5,17 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from insideLLMs.api.prepare import Prepared, Site, check_models, make_judges, make_probe, probe_identity, probe_specs
 from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
-from insideLLMs.core.documents import read_document
-from insideLLMs.core.errors import DatasetError, OptionError, RunDirectoryError
+from insideLLMs.core.errors import DatasetError, OptionError
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.types import (
-    DatasetSpec,
     Example,
     ExecutionSpec,
     Experiment,
@@ -32,9 +28,10 @@ from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
 from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
-from insideLLMs.store.directory import CONFIG, RECORDS, RunDirectory, read_lines, read_manifest
-from insideLLMs.store.journal import Journal, decode_record
+from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
+from insideLLMs.store.sealed_run import SealedRun
 
 _FLUSH_EVERY = 256
 _MOST_PROBLEMS = 20
@@ -60,23 +57,23 @@ class _Stored:
     """A dataset as a finished run has it: its facts, and the examples in its records."""
 
     facts: DatasetFacts
-    records: Path
+    run: SealedRun
     probe: str
 
     def examples(self) -> Iterator[tuple[int, Example]]:
         """Yield each example once, with its rank by id."""
         rank, previous = -1, None
-        for record in _records(self.records, self.probe, self.facts.name):
+        for record in _records(self.run, self.probe, self.facts.name):
             if record.example_id != previous:
                 rank, previous = rank + 1, record.example_id
                 yield rank, record.example
 
 
-async def rescore(run: Path, options: RescoreOptions) -> Run:
+async def rescore(run: SealedRun, options: RescoreOptions) -> Run:
     """Score `run` anew. Raises InsideLLMsError; nothing of `run` is changed."""
-    manifest = read_manifest(run)
+    manifest = run.manifest
     of = _chosen(manifest, options.of)
-    prepared = await asyncio.to_thread(_prepare, run, manifest, of, options)
+    prepared = await asyncio.to_thread(_prepare, run, of, options)
     plan = prepared.plan
     directory = await asyncio.to_thread(
         RunDirectory.open, options.to, run_id=plan.run_id, total=plan.total, overwrite=options.overwrite
@@ -84,7 +81,7 @@ async def rescore(run: Path, options: RescoreOptions) -> Run:
     with directory:
         calls = ProbeCalls(work=prepared, models=make_asked_models(prepared))
         for group in plan.groups:
-            await _score_group(group, prepared, run / RECORDS, of, (calls, directory.journal))
+            await _score_group(group, prepared, run, of, (calls, directory.journal))
         notes: dict[str, JsonValue] = {"rescored_from": manifest.run_id, "rescored_probe": of}
         with RunWriter(prepared.facts, directory) as writer:
             sealed, summary = await asyncio.to_thread(writer.seal, notes)
@@ -93,13 +90,13 @@ async def rescore(run: Path, options: RescoreOptions) -> Run:
 
 
 async def _score_group(
-    group: Group, prepared: Prepared, records: Path, of: str, means: tuple[ProbeCalls, Journal]
+    group: Group, prepared: Prepared, run: SealedRun, of: str, means: tuple[ProbeCalls, Journal]
 ) -> None:
     calls, journal = means
     probe = prepared.probes[group.probe]
     assert isinstance(probe, PromptProbe)
     rank, previous, index = -1, None, 0
-    for number, record in enumerate(_records(records, of, group.dataset), 1):
+    for number, record in enumerate(_records(run, of, group.dataset), 1):
         if record.example_id != previous:
             rank, previous = rank + 1, record.example_id
         index = prepared.plan.index_of(group, rank, record.model, record.repeat)
@@ -129,17 +126,9 @@ async def _score_again(probe: PromptProbe, trial: Trial, record: Record, calls: 
         raise fatal.error from fatal
 
 
-def _records(path: Path, probe: str, dataset: str) -> Iterator[Record]:
+def _records(run: SealedRun, probe: str, dataset: str) -> Iterator[Record]:
     """Yield the records of one probe over one dataset, in their order."""
-    for line in read_lines(path):
-        try:
-            record = decode_record(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise RunDirectoryError(
-                f"a line of {path} is not a record: {error}", fix=f"insidellms verify {path.parent}"
-            ) from error
-        if (record.probe, record.dataset) == (probe, dataset):
-            yield record
+    return (record for record in run.records(Record) if (record.probe, record.dataset) == (probe, dataset))
 
 
 def _chosen(manifest: Manifest, of: str | None) -> str:
@@ -153,12 +142,13 @@ def _chosen(manifest: Manifest, of: str | None) -> str:
     return of
 
 
-def _prepare(run: Path, manifest: Manifest, of: str, options: RescoreOptions) -> Prepared:
+def _prepare(run: SealedRun, of: str, options: RescoreOptions) -> Prepared:
+    manifest = run.manifest
     source = next(probe for probe in manifest.probes if probe.id == of)
-    experiment = _experiment(run, manifest, source, options)
+    experiment = _experiment(run, source, options)
     probes = {spec.id: make_probe(spec, options.folder) for spec in experiment.probes}
     facts = {each.name: each for each in manifest.datasets if each.name in source.datasets}
-    datasets = {name: _Stored(each, run / RECORDS, of) for name, each in facts.items()}
+    datasets = {name: _Stored(each, run, of) for name, each in facts.items()}
     _check(probes, datasets)
     threads = AbandonableThreads()
     judges, judge_identities = make_judges(probes, Site(folder=options.folder, threads=threads))
@@ -197,14 +187,11 @@ def _selection(facts: DatasetFacts, manifest: Manifest) -> Selection:
     )
 
 
-def _experiment(run: Path, manifest: Manifest, source: MemberSpec, options: RescoreOptions) -> Experiment:
+def _experiment(run: SealedRun, source: MemberSpec, options: RescoreOptions) -> Experiment:
     """Return the run's experiment with other probes; what only its resolved file tells is taken from there."""
-    try:
-        resolved = read_document((run / CONFIG).read_bytes(), "yaml").value
-    except OSError as error:
-        raise RunDirectoryError(f"{run / CONFIG} cannot be read: {error.strerror}") from error
-    args = {model.get("id"): model.get("args", {}) for model in resolved["models"]}
-    given = {each["name"]: each for each in resolved["datasets"]}
+    manifest, resolved = run.manifest, run.experiment
+    args = {model.id: model.args for model in resolved.models}
+    given = {each.name: each for each in resolved.datasets}
     return Experiment(
         name=manifest.name,
         models=tuple(
@@ -214,11 +201,11 @@ def _experiment(run: Path, manifest: Manifest, source: MemberSpec, options: Resc
         probes=tuple(
             ProbeSpec(type=spec.type, id=spec.id, args=spec.args, datasets=source.datasets) for spec in options.probes
         ),
-        datasets=tuple(msgspec.convert(given[name], DatasetSpec) for name in source.datasets),
+        datasets=tuple(given[name] for name in source.datasets),
         max_examples=manifest.max_examples,
         repeats=manifest.repeats,
-        confidence_level=resolved.get("confidence_level", 0.95),
-        title=resolved.get("title"),
+        confidence_level=resolved.confidence_level,
+        title=resolved.title,
         execution=ExecutionSpec(timeout_s=options.timeout_s),
     )
 

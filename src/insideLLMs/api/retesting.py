@@ -9,27 +9,27 @@ import msgspec
 from insideLLMs.api.again import Asker, Round, examples_of
 from insideLLMs.api.compare import GateOverrides, Judged, compare_runs
 from insideLLMs.compare import CompareOptions
+from insideLLMs.store.sealed_run import SealedRun
 
 RUNS = 3
 """How many fresh runs of each side a retest makes."""
 
 
-def retest(
-    judged: Judged, baseline: Path, candidate: Path, *, folder: Path, into: Path, say: Callable[[str], None]
-) -> Judged:
+def retest(judged: Judged, *, folder: Path, into: Path, say: Callable[[str], None]) -> Judged:
     """Run both sides afresh over the examples that both have, and judge these runs by themselves.
 
     Raises InsideLLMsError if a side cannot be asked again.
     """
+    baseline, candidate = judged.baseline, judged.candidate
     theirs = examples_of(candidate, None)
     examples = {place: found for place, found in examples_of(baseline, None).items() if theirs.get(place) == found}
-    fresh: dict[str, list[Path]] = {}
+    fresh: dict[str, list[SealedRun]] = {}
     for side, run in (("baseline", baseline), ("candidate", candidate)):
         asker = Asker(run, folder=folder, into=into, examples=examples)
         for number in range(1, RUNS + 1):
             say(f"retest: {side}, run {number} of {RUNS}")
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
-        fresh[side] = asker.run_dirs
+        fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
     gate = GateOverrides(policy=judged.policy, settings={"fail_on": "significant"})
     pairs = {pair.baseline: pair.candidate for pair in judged.comparison.models if pair.baseline and pair.candidate}
     options = CompareOptions(pairs=pairs)

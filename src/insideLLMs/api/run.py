@@ -13,9 +13,10 @@ import msgspec
 from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run_writer import RunWriter
-from insideLLMs.compare.summary import Summary
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
-from insideLLMs.core.types import Experiment, JsonValue, Telemetry, Usage, expand
+from insideLLMs.core.record_views import read_record
+from insideLLMs.core.summary import Summary
+from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.memory import MemorySink
@@ -23,7 +24,7 @@ from insideLLMs.execute.progress import Progress, ProgressCallback
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Trial
 from insideLLMs.store.directory import RunDirectory, free_run_dir
-from insideLLMs.store.journal import Journal, decode_record
+from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
 
 logger = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ def make_budget(prepared: Prepared) -> Budget | None:
 def count_spent(budget: Budget, journal: Journal) -> None:
     """Count what the journal's answers cost. Raises BudgetSpentError if that is all there was."""
     for entry in journal.entries():
-        record = decode_record(entry.record)
+        record = read_record(entry.record, Record)
         telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
         if record.response is not None and not telemetry.cached:
             budget.spend(record.model, record.response.usage)

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Self
 
 import insideLLMs
-from insideLLMs.compare.summary import Summariser, Summary
+from insideLLMs.compare.summary import Summariser
 from insideLLMs.config import resolved_yaml
 from insideLLMs.core import canonical
+from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import Experiment, JsonValue, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
-from insideLLMs.store.directory import CONFIG, REPORT, SUMMARY, RunDirectory
+from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec
 from insideLLMs.store.run_draft import RunDraft
+from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,23 +4,13 @@ from typing import Any
 
 import msgspec
 
-from insideLLMs.compare.summary import Summary
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Record, Telemetry
+from insideLLMs.core.record_views import TelemetryLine
+from insideLLMs.core.summary import Summary
+from insideLLMs.core.types import Record
 from insideLLMs.store.manifest import Manifest
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of `telemetry.jsonl`: the volatile facts of the Trial that it names."""
-
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
-    status: str
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -1,22 +1,22 @@
 """The semantic level of a comparison: the pinned embedding model, and who sets the threshold."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from insideLLMs.api.compare import open_run
 from insideLLMs.compare import RunView
 from insideLLMs.compare.align import probes_told_apart_by_dataset
 from insideLLMs.compare.levels import response_of
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
 from insideLLMs.compare.pool import Pool, items_of
+from insideLLMs.compare.view import view_of
 from insideLLMs.core.errors import CompareError
 from insideLLMs.local.embedding import embedding_model, load_embedder
+from insideLLMs.store.sealed_run import SealedRun
 
 _ANSWERS = 6
 """Answers of one item beyond this are not read for the threshold: one item must not outweigh the others."""
 
 
-def load_meaning(threshold: float | None, baselines: Sequence[Path]) -> Meaning:
+def load_meaning(threshold: float | None, baselines: Sequence[SealedRun]) -> Meaning:
     """Load the embedding model; without a threshold the baseline's own answers set it.
 
     Raises ModelUnavailableError if the model is not here, CompareError for a threshold that there cannot be.
@@ -26,7 +26,7 @@ def load_meaning(threshold: float | None, baselines: Sequence[Path]) -> Meaning:
     if threshold is None:
         cosines = [
             cosine
-            for answers in _own_answers([open_run(path) for path in baselines])
+            for answers in _own_answers([view_of(run) for run in baselines])
             for cosine in own_similarities(answers[:_ANSWERS], similarity)
         ]
         threshold = lowest_own_similarity(cosines)

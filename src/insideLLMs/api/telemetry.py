@@ -1,26 +1,16 @@
 """How a finished run went: its telemetry summed up, priced by the table of the `prices` extra."""
 
 from importlib import util
-from pathlib import Path
 
-import msgspec
-
-from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.prices import Price, find_price
 from insideLLMs.report.telemetry import RunTelemetry, sum_up
-from insideLLMs.store.directory import TELEMETRY, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest, all_identities
+from insideLLMs.store.sealed_run import SealedRun
 
 
-def read_telemetry(run: Path) -> RunTelemetry:
+def read_telemetry(run: SealedRun) -> RunTelemetry:
     """Sum up a run's telemetry, at the prices that it was given, else by the table. Raises RunDirectoryError."""
-    manifest = read_manifest(run)
-    if not (run / TELEMETRY).is_file():
-        raise RunDirectoryError(f"{run / TELEMETRY} is missing", fix="the run was made with --no-telemetry")
-    try:
-        return sum_up(read_lines(run / TELEMETRY), prices_of(manifest), price_table())
-    except msgspec.DecodeError as error:
-        raise RunDirectoryError(f"{run / TELEMETRY} cannot be read: {error}", fix="was it edited?") from error
+    return sum_up(run.telemetry(), prices_of(run.manifest), price_table())
 
 
 def prices_of(manifest: Manifest) -> dict[str, Price | None]:

@@ -11,11 +11,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from insideLLMs.api.compare import compare_runs
+from insideLLMs.compare.view import view_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.folder_page import RunEntry, folder_page, message_page
-from insideLLMs.store.directory import MARKER, REPORT, SUMMARY, State, read_manifest, state_of
 from insideLLMs.store.progress import JournalWatch
+from insideLLMs.store.sealed_run import MARKER, REPORT, SealedRun, State, state_of
 
 LOOPBACK = "127.0.0.1"
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -39,21 +40,20 @@ class RunFolder:
         for name in self.names():
             try:
                 entries.append(self._entry(name))
-            except (InsideLLMsError, OSError, msgspec.DecodeError):
+            except (InsideLLMsError, OSError):
                 continue
         return entries
 
     def _entry(self, name: str) -> RunEntry:
         path = self.root / name
         if state_of(path) is State.SEALED:
-            manifest = read_manifest(path)
-            summary = msgspec.json.decode((path / SUMMARY).read_bytes())
+            run = SealedRun.open(path)
             return RunEntry(
                 name=name,
-                run_id=manifest.run_id,
-                trials=manifest.trials,
-                statuses=manifest.statuses,
-                results=summary["results"],
+                run_id=run.manifest.run_id,
+                trials=run.manifest.trials,
+                statuses=run.manifest.statuses,
+                results=msgspec.to_builtins(run.summary.results),
             )
         found = self._watches.setdefault(name, JournalWatch(path)).look()
         return RunEntry(name=name, run_id=found.run_id, trials=found.trials, statuses=found.statuses, is_done=False)
@@ -124,16 +124,16 @@ class _Handler(BaseHTTPRequestHandler):
         if not known.issuperset(names):
             self._say(HTTPStatus.NOT_FOUND, "Name two runs of this folder as baseline and candidate.")
             return
-        baseline, candidate = (self.server.folder.root / name for name in names)
         page = io.BytesIO()
         try:
-            judged = compare_runs(baseline, candidate)
+            baseline, candidate = (SealedRun.open(self.server.folder.root / name) for name in names)
+            judged = compare_runs([baseline], [candidate])
             write_diff_page(
                 page,
                 comparison=judged.comparison,
                 verdict=judged.verdict,
-                baseline=judged.baseline,
-                candidate=judged.candidate,
+                baseline=view_of(baseline),
+                candidate=view_of(candidate),
                 options=judged.options,
             )
         except InsideLLMsError as error:

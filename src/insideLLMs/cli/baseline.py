@@ -3,11 +3,15 @@
 import datetime as dt
 import getpass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from insideLLMs.store.sealed_run import SealedRun
 
 _pool = click.option(
     "--pool", type=click.Path(path_type=Path), default=Path("baselines"), show_default=True, help="The pool's folder."
@@ -42,7 +46,7 @@ def accept(
     pool's runs stay as they are.
     """
     from insideLLMs.store import pool as pools  # noqa: PLC0415 - slow
-    from insideLLMs.store.directory import read_manifest  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     who = by or getpass.getuser()
     if not examples:
@@ -52,11 +56,11 @@ def accept(
         console.out(f"accepted {run} as {target}")
         return ExitCode.OK
     last = _day(until)
-    manifest = read_manifest(run)
-    _check_examples(run, examples, probe)
+    sealed = SealedRun.open(run)
+    _check_examples(sealed, examples, probe)
     for example in examples:
         entry = pools.LedgerEntry(
-            action="waive", on=today(), by=who, why=why, run=run.name, run_id=manifest.run_id, probe=probe,
+            action="waive", on=today(), by=who, why=why, run=run.name, run_id=sealed.manifest.run_id, probe=probe,
             example_id=example, until=last,
         )  # fmt: skip
         pools.append(pool, entry)
@@ -64,19 +68,17 @@ def accept(
     return ExitCode.OK
 
 
-def _check_examples(run: Path, examples: tuple[str, ...], probe: str | None) -> None:
-    from insideLLMs.compare.view import read_facts  # noqa: PLC0415 - slow
-    from insideLLMs.core.errors import CompareError  # noqa: PLC0415
-    from insideLLMs.store.directory import RECORDS, read_lines  # noqa: PLC0415
+def _check_examples(run: "SealedRun", examples: tuple[str, ...], probe: str | None) -> None:
+    from insideLLMs.core.errors import CompareError  # noqa: PLC0415 - slow
+    from insideLLMs.core.record_views import RecordIdentity  # noqa: PLC0415
 
     wanted = set(examples)
-    for line in read_lines(run / RECORDS):
-        facts = read_facts(line, run.name)
-        if probe is None or facts.probe == probe:
-            wanted.discard(facts.example_id)
+    for record in run.records(RecordIdentity):
+        if probe is None or record.probe == probe:
+            wanted.discard(record.example_id)
     if wanted:
         raise CompareError(
-            f"{run} has no example {min(wanted)!r}{'' if probe is None else f' in probe {probe!r}'}",
+            f"{run.path} has no example {min(wanted)!r}{'' if probe is None else f' in probe {probe!r}'}",
             fix="name an example as `insidellms diff` does",
         )
 

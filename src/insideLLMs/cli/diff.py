@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from insideLLMs.api.compare import Judged
     from insideLLMs.compare.meaning import Meaning
     from insideLLMs.compare.observations import Waived
+    from insideLLMs.store.sealed_run import SealedRun
 
 GROUPS = {
     "Options": ("candidate", "pool", "fail_on", "limit", "as_json", "html", "junit", "markdown"),
@@ -122,9 +123,8 @@ def command(
     4: inconclusive.
     """
     arguments = _Arguments(**options)
-    baselines, candidate = _sides(runs, arguments.candidate, pooled=arguments.pool is not None)
-    judged = _judge(baselines, candidate, arguments, gate)
-    _write_reports(judged, candidate, arguments)
+    judged = _judge(runs, arguments, gate)
+    _write_reports(judged, arguments)
     if github:
         _tell_github(judged)
     if as_json:
@@ -141,11 +141,14 @@ def command(
     return int(judged.verdict.exit_code)
 
 
-def _judge(baselines: tuple[Path, ...], candidate: Path, arguments: _Arguments, gate: GateWords) -> "Judged":
+def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "Judged":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
     from insideLLMs.compare import CompareOptions  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
+    ours, theirs = _sides(runs, arguments.candidate, pooled=arguments.pool is not None)
+    baselines = tuple(map(SealedRun.open, ours))
     noise = read_noise(arguments.noise) if arguments.noise is not None else None
     waived: frozenset[Waived] = frozenset()
     if arguments.pool is not None:
@@ -153,21 +156,21 @@ def _judge(baselines: tuple[Path, ...], candidate: Path, arguments: _Arguments, 
         baselines, noise, waived = (*pool.runs, *baselines), noise or pool.noise, pool.waived
     judged = compare_runs(
         baselines,
-        candidate,
+        [SealedRun.open(theirs)],
         options=CompareOptions(
             pairs=parse_pairs(arguments.pairs), waived=waived, meaning=_meaning(arguments.semantic, baselines)
         ),
         gate=GateOverrides(settings=gate),
         noise=noise,
         flips=arguments.confirm,
-        labelled=arguments.labelled,
+        labelled=None if arguments.labelled is None else SealedRun.open(arguments.labelled),
     )
     if arguments.confirm or arguments.retest:
-        judged = _ask_again(judged, baselines[-1], candidate, arguments)
+        judged = _ask_again(judged, arguments)
     return judged
 
 
-def _meaning(asked: str | None, baselines: tuple[Path, ...]) -> "Meaning | None":
+def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning | None":
     if asked is None:
         return None
     from insideLLMs.api.semantic import load_meaning  # noqa: PLC0415 - numpy, which nobody else needs
@@ -181,15 +184,16 @@ def _meaning(asked: str | None, baselines: tuple[Path, ...]) -> "Meaning | None"
     return load_meaning(threshold, baselines)
 
 
-def _ask_again(judged: "Judged", baseline: Path, candidate: Path, arguments: _Arguments) -> "Judged":
+def _ask_again(judged: "Judged", arguments: _Arguments) -> "Judged":
     """Confirm the items that fell, and retest where that leaves a doubt."""
     from insideLLMs.api.compare import rejudge  # noqa: PLC0415 - slow
     from insideLLMs.api.confirming import Sides, confirm_items  # noqa: PLC0415
     from insideLLMs.api.retesting import retest  # noqa: PLC0415
 
+    candidate, folder = judged.candidate.path, arguments.folder.resolve()
     if arguments.confirm:
         into = candidate.with_name(f"{candidate.resolve().name}.confirm")
-        sides = Sides(baseline=baseline, candidate=candidate, folder=arguments.folder.resolve(), into=into)
+        sides = Sides(baseline=judged.baseline, candidate=judged.candidate, folder=folder, into=into)
         seen = judged.basis.observed
         judged = rejudge(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
     found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
@@ -197,8 +201,7 @@ def _ask_again(judged: "Judged", baseline: Path, candidate: Path, arguments: _Ar
     if arguments.retest and found is not None and found.wants_retest and not is_settled:
         into = candidate.with_name(f"{candidate.resolve().name}.retest")
         console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")
-        folder = arguments.folder.resolve()
-        judged = retest(judged, baseline, candidate, folder=folder, into=into, say=console.note)
+        judged = retest(judged, folder=folder, into=into, say=console.note)
     return judged
 
 
@@ -212,16 +215,17 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
-def _write_reports(judged: "Judged", candidate: Path, arguments: _Arguments) -> None:
-    from insideLLMs.report.junit import diff_junit  # noqa: PLC0415 - slow
+def _write_reports(judged: "Judged", arguments: _Arguments) -> None:
+    from insideLLMs.compare.view import view_of  # noqa: PLC0415 - slow
+    from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
-    sarif = b"" if arguments.sarif is None else _sarif(judged, candidate, arguments.experiment)
-    page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=judged.baseline)
+    sarif = b"" if arguments.sarif is None else _sarif(judged, arguments.experiment)
+    page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=view_of(judged.baseline))
     writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
-        (arguments.html, partial(page, candidate=judged.candidate, options=judged.options)),
+        (arguments.html, partial(page, candidate=view_of(judged.candidate), options=judged.options)),
         (arguments.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
         (arguments.sarif, lambda out: out.write(sarif)),
         (arguments.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),
@@ -236,12 +240,12 @@ def _write_reports(judged: "Judged", candidate: Path, arguments: _Arguments) -> 
             raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
 
 
-def _sarif(judged: "Judged", candidate: Path, experiment: Path | None) -> bytes:
+def _sarif(judged: "Judged", experiment: Path | None) -> bytes:
     from insideLLMs.api.places import find_places  # noqa: PLC0415 - slow
     from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
 
     listed = (*judged.comparison.changes.listed, *judged.comparison.edited.listed)
-    places = find_places((change.trial for change in listed), candidate=candidate, experiment=experiment)
+    places = find_places((change.trial for change in listed), candidate=judged.candidate.path, experiment=experiment)
     return diff_sarif(judged.comparison, judged.verdict, places, version=insideLLMs.__version__)
 
 

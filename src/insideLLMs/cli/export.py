@@ -68,17 +68,19 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
 
 
 def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:
-    from insideLLMs.api.compare import gate_of, open_run  # noqa: PLC0415 - slow
-    from insideLLMs.compare import CompareOptions  # noqa: PLC0415
+    from insideLLMs.compare import CompareOptions  # noqa: PLC0415 - slow
     from insideLLMs.compare.score_ranges import ranges_in_force  # noqa: PLC0415
+    from insideLLMs.compare.view import view_of  # noqa: PLC0415
     from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    views = [open_run(run) for run in runs]
+    sealed = [SealedRun.open(run) for run in runs]
+    views = [view_of(run) for run in sealed]
     if form == "jsonl":
         return lambda out: out.writelines(line + b"\n" for line in views[0].records())
     if len(views) == 1:
         table = run_table(views[0])
     else:
-        options = CompareOptions(pairs=pairs, ranges=ranges_in_force(views, gate_of(runs[1])))
+        options = CompareOptions(pairs=pairs, ranges=ranges_in_force(views, sealed[1].gate))
         table = comparison_table(views[0], views[1], options)
     return partial(write_parquet if form == "parquet" else write_csv, table=table)

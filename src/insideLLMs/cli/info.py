@@ -10,7 +10,7 @@ from insideLLMs.cli import console
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import JsonValue, expand
-from insideLLMs.store.directory import read_manifest
+from insideLLMs.store.sealed_run import SealedRun
 
 
 @click.command("info")
@@ -19,7 +19,7 @@ from insideLLMs.store.directory import read_manifest
 @console.common_options
 def command(name: str, *, as_json: bool) -> int:
     """Describe a provider, probe or dataset format with its arguments, or a run directory."""
-    facts = [_plain(expand(read_manifest(Path(name))))] if Path(name).is_dir() else _plugin_facts(name)
+    facts = [_plain(expand(SealedRun.open(Path(name)).manifest))] if Path(name).is_dir() else _plugin_facts(name)
     if as_json:
         console.out_json(facts if len(facts) > 1 else facts[0])
         return ExitCode.OK

@@ -7,7 +7,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.types import JsonValue, expand
-from insideLLMs.store.directory import State, read_manifest, state_of
+from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 KINDS = ("providers", "probes", "datasets", "runs")
 
@@ -67,7 +67,7 @@ def _runs(root: Path) -> list[dict[str, JsonValue]]:
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         state = state_of(path) if path.is_dir() else State.FOREIGN
         if state is State.SEALED:
-            manifest = read_manifest(path)
+            manifest = SealedRun.open(path).manifest
             done = manifest.statuses.get("success", 0)
             rows.append({"name": str(path), "about": f"{manifest.run_id[:12]}  {done}/{manifest.trials} answered"})
         elif state is State.UNFINISHED:

@@ -28,8 +28,10 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_
     from insideLLMs.api.baselines import noise_of, open_pool, write_noise  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import NOISE  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    found = noise_of((*(open_pool(pool, today=today()).runs if pool is not None else ()), *runs))
+    pooled = open_pool(pool, today=today()).runs if pool is not None else ()
+    found = noise_of((*pooled, *map(SealedRun.open, runs)))
     for path in (save, pool / NOISE if pool is not None else None):
         if path is not None:
             write_noise(path, found)

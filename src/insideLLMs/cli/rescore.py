@@ -30,6 +30,7 @@ def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, ove
     """Score the stored answers of RUN with other probes, into a run directory of their own."""
     from insideLLMs.api.rescore import RescoreOptions, rescore  # noqa: PLC0415 - slow
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     terms = RescoreOptions(
         probes=tuple(parse_probe(text) for text in probes),
@@ -38,7 +39,7 @@ def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, ove
         overwrite=overwrite,
         folder=Path.cwd(),
     )
-    result = asyncio.run(rescore(run, terms))
+    result = asyncio.run(rescore(SealedRun.open(run), terms))
     if as_json:
         console.out_json(
             {"run_dir": str(result.path), "run_id": result.manifest.run_id, "summary": expand(result.summary)}

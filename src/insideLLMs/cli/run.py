@@ -197,10 +197,11 @@ def _run(
 
 
 def _early_stop(arguments: _Arguments) -> "EarlyStop":
-    from insideLLMs.api.compare import open_run  # noqa: PLC0415 - slow
-    from insideLLMs.api.early import EarlyStop  # noqa: PLC0415
+    from insideLLMs.api.early import EarlyStop  # noqa: PLC0415 - slow
+    from insideLLMs.compare.view import view_of  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    return EarlyStop(tuple(open_run(path) for path in arguments.baselines), _show_look)
+    return EarlyStop(tuple(view_of(SealedRun.open(path)) for path in arguments.baselines), _show_look)
 
 
 def _show_look(look: "Look") -> None:
@@ -224,11 +225,12 @@ def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     for warning in run.warnings:
         console.warn(warning)
     summary = expand(run.summary)
-    telemetry = read_telemetry(run.path) if experiment.execution.telemetry else None
+    telemetry = read_telemetry(SealedRun(run.path, run.manifest)) if experiment.execution.telemetry else None
     if as_json:
         result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
         console.out_json({**result, "telemetry": msgspec.to_builtins(telemetry)})
@@ -245,10 +247,10 @@ def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -
 
 
 def _first_failure(run: "Run") -> str:
-    from insideLLMs.store.directory import RECORDS, read_lines  # noqa: PLC0415
-    from insideLLMs.store.journal import decode_record  # noqa: PLC0415
+    from insideLLMs.core.types import Record  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    failure = decode_record(next(read_lines(run.path / RECORDS))).failure
+    failure = next(SealedRun.open(run.path).records(Record)).failure
     return f"{failure.type}: {failure.message}" if failure else "no reason recorded"
 
 

@@ -6,8 +6,8 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError
-from insideLLMs.store.directory import SUMMARY, read_manifest
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.store.sealed_run import SealedRun
 
 
 @click.command("trend")
@@ -20,7 +20,7 @@ def command(runs: tuple[Path, ...], *, as_json: bool, html: Path | None) -> int:
     from insideLLMs.compare.trend import trend  # noqa: PLC0415 - slow
     from insideLLMs.report.trend import trend_page, trend_text  # noqa: PLC0415
 
-    found = trend((path.name or str(path), _summary(path)) for path in runs)
+    found = trend((run.label, msgspec.to_builtins(run.summary)) for run in map(SealedRun.open, runs))
     if html is not None:
         try:
             html.write_bytes(trend_page(found))
@@ -31,14 +31,3 @@ def command(runs: tuple[Path, ...], *, as_json: bool, html: Path | None) -> int:
     else:
         console.out(trend_text(found, width=console.width()))
     return ExitCode.OK
-
-
-def _summary(path: Path) -> dict[str, object]:
-    read_manifest(path)
-    try:
-        summary: dict[str, object] = msgspec.json.decode((path / SUMMARY).read_bytes(), type=dict[str, object])
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunDirectoryError(
-            f"{path / SUMMARY} cannot be read: {error}", fix=f"see what is wrong: insidellms verify {path}"
-        ) from error
-    return summary

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from insideLLMs.compare.comparison import Change, Comparison
     from insideLLMs.compare.gate import Verdict, judge
     from insideLLMs.compare.levels import Level
-    from insideLLMs.compare.view import Facts, RunView
+    from insideLLMs.compare.view import RunView
 
 _HOMES = {
     "Aligned": "align",
@@ -21,7 +21,6 @@ _HOMES = {
     "ChangeClass": "classify",
     "CompareOptions": "collect",
     "Comparison": "comparison",
-    "Facts": "view",
     "Finding": "classify",
     "Level": "levels",
     "RunView": "view",
@@ -43,7 +42,6 @@ __all__ = [
     "ChangeClass",
     "CompareOptions",
     "Comparison",
-    "Facts",
     "Finding",
     "Level",
     "RunView",

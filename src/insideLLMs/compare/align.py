@@ -9,8 +9,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from insideLLMs.compare.pairing import Pairing
-from insideLLMs.compare.view import Facts, RunView, read_facts
+from insideLLMs.compare.view import RunView
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.record_views import Facts, read_record
 
 Key = tuple[str, str, str, int, int]
 
@@ -46,10 +47,11 @@ def align(
 class _Side:
     """A cursor over one run: the current line, and its facts and key once they are needed."""
 
-    __slots__ = ("_label", "_lines", "_named", "_ranks", "facts", "key", "line")
+    __slots__ = ("_label", "_lines", "_named", "_ranks", "_where", "facts", "key", "line")
 
     def __init__(self, view: RunView, ranks: Mapping[str, int], named: frozenset[str], *, sort: bool = False) -> None:
         self._label = view.label
+        self._where = f"run {view.label!r}: a line of records.jsonl"
         self._ranks = ranks
         self._named = named
         self._lines = self._resorted(view.records()) if sort else view.records()
@@ -63,7 +65,7 @@ class _Side:
 
     def read(self) -> None:
         if self.line is not None and self.facts is None:
-            self.facts = read_facts(self.line, self._label)
+            self.facts = read_record(self.line, Facts, where=self._where)
             self.key = self.key_of(self.facts)
 
     def key_of(self, facts: Facts) -> Key:
@@ -79,7 +81,7 @@ class _Side:
 
     def _resorted(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Put each example's records in the order of the ranks; only one example is held at a time."""
-        read = ((self.key_of(read_facts(line, self._label)), line) for line in lines)
+        read = ((self.key_of(read_record(line, Facts, where=self._where)), line) for line in lines)
         for _, group in groupby(read, key=lambda item: item[0][:3]):
             yield from (line for _, line in sorted(group))
 

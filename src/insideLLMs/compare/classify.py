@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from insideLLMs.compare.levels import NONE, Difference, Level, compare_outcomes, response_of, score_moves
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
-from insideLLMs.compare.view import Facts
+from insideLLMs.core.record_views import Facts
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
     from insideLLMs.compare.meaning import Meaning

@@ -30,7 +30,8 @@ from insideLLMs.compare.pool import Pool
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force
 from insideLLMs.compare.served import ServedFacts
 from insideLLMs.compare.tally import Counting, MeaningCount
-from insideLLMs.compare.view import Facts, RunView
+from insideLLMs.compare.view import RunView
+from insideLLMs.core.record_views import Facts
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
     from insideLLMs.compare.meaning import Meaning

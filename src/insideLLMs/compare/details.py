@@ -1,16 +1,13 @@
 """The full story of one changed Trial, read from its two lines."""
 
-import msgspec
-
 from insideLLMs.compare.align import Aligned
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import Answer, Change, ModelPair, TrialName
 from insideLLMs.compare.pairing import Pairing
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CompareError
+from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Example, Record, Response, ToolCall
 
-_decode = msgspec.json.Decoder(Record).decode
 CUT = " […] "
 _NOTE_LIMIT = 500
 
@@ -72,19 +69,8 @@ def cut(text: str, limit: int) -> tuple[str, int]:
     return f"{text[:head]}{CUT}{text[len(text) - tail :]}", len(text) - head - tail
 
 
-def read_record(line: bytes) -> Record:
-    """Read a whole line of records.jsonl. Raises CompareError if it is no record."""
-    try:
-        return _decode(line)
-    except msgspec.DecodeError as error:
-        raise CompareError(
-            f"a line of records.jsonl is not a record: {error}: {line[:80]!r}",
-            fix="check the files with `insidellms verify`, or run the experiment again",
-        ) from error
-
-
 def _read_side(line: bytes) -> Record | None:
-    return read_record(line) if line else None
+    return read_record(line, Record) if line else None
 
 
 def show_prompt(example: Example) -> str:

@@ -6,9 +6,9 @@ import orjson
 
 from insideLLMs.compare.json_paths import parse_answer
 from insideLLMs.compare.levels import normalise, response_of
-from insideLLMs.compare.view import Facts
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import TextLevel
+from insideLLMs.core.record_views import Facts
 from insideLLMs.core.types import JsonValue
 
 LEVELS: tuple[TextLevel, ...] = ("verdict", "structured", "normalised", "exact")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from insideLLMs.compare.json_paths import differing_paths, parse_answer
-from insideLLMs.compare.view import Facts, ScoreFacts
+from insideLLMs.core.record_views import Facts, ScoreFacts
 from insideLLMs.core.types import JsonValue, Response, ToolCall
 
 _BLANKS = re.compile(r"(?<=\S)[ \t]+")

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
-import msgspec
-
 from insideLLMs.compare.align import Aligned, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.labels import Label, label_of
@@ -15,10 +13,9 @@ from insideLLMs.compare.pool import ItemKey, Pool
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.compare.statistics.items import ItemCounts, RunValues
 from insideLLMs.compare.statistics.text_drift import DriftSums
-from insideLLMs.compare.view import Facts
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import DriftKernel, TextLevel
-from insideLLMs.core.types import JsonValue
+from insideLLMs.core.record_views import Facts, LabelledRecord, read_record
 
 Pattern = tuple[tuple[int | None, ...], ...]
 """Per run, which of an item's repeats have equal labels: equal numbers stand for equal labels."""
@@ -238,20 +235,9 @@ def _pattern(runs: Sequence[Sequence[Facts]], level: TextLevel) -> Pattern:
     return tuple(found)
 
 
-class _Fields(msgspec.Struct, frozen=True):
-    fields: dict[str, JsonValue] = {}
-
-
-class _Line(msgspec.Struct, frozen=True):
-    example: _Fields
-
-
-_decode = msgspec.json.Decoder(_Line).decode
-
-
 def _cluster_of(line: bytes, name: str) -> str | None:
     """Return the cluster that the example names; text as it is, any other value in its canonical spelling."""
-    value = _decode(line).example.fields.get(name)
+    value = read_record(line, LabelledRecord).example.fields.get(name)
     if value is None or isinstance(value, str):
         return value
     return canonical.line(value).decode()

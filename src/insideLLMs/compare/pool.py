@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from insideLLMs.compare.view import Facts, RunView, read_facts
+from insideLLMs.compare.view import RunView
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.record_views import Facts, read_record
 
 ItemKey = tuple[str, str, str, int]
 """What the Trials of one item share: probe, dataset (empty where its name does not count), example id, models' rank."""
@@ -55,7 +56,8 @@ def items_of(
     run: RunView, ranks: Mapping[str, int], named: frozenset[str]
 ) -> Iterator[tuple[ItemKey, tuple[Facts, ...]]]:
     """Yield a run's items with their Trials, in order; models without a rank are left out."""
-    read = (read_facts(line, run.label) for line in run.records())
+    where = f"run {run.label!r}: a line of records.jsonl"
+    read = (read_record(line, Facts, where=where) for line in run.records())
     by_example = groupby(read, key=lambda facts: (facts.probe, facts.dataset, facts.example_id))
     for (probe, dataset, example_id), group in by_example:
         trials: dict[int, list[Facts]] = {}

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from insideLLMs.compare.view import Facts, RunView
+from insideLLMs.compare.view import RunView
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.record_views import Facts
 
 Range = tuple[float, float]
 USUAL: Range = (0.0, 1.0)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from insideLLMs.compare.comparison import ServedChange, UsageChange
 from insideLLMs.compare.levels import response_of
-from insideLLMs.compare.view import Facts
+from insideLLMs.core.record_views import Facts
 from insideLLMs.core.types import Usage
 
 Field = Literal["model", "fingerprint", "finish_reason"]

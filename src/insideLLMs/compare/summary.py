@@ -12,88 +12,12 @@ import msgspec
 
 from insideLLMs.compare.statistics.distributions import t_quantile, wilson
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality, kappa_interval
+from insideLLMs.core.record_views import SummedRecord, SummedScores, read_record
+from insideLLMs.core.summary import Agreement, Interval, MemberSummary, Summary
 from insideLLMs.core.types import ResultStatus, Usage
 
 AGREES = "agrees"
 """The score that says whether a verdict is that of the person who labelled the example."""
-SUMMARY_FORMAT = "insidellms/summary/1"
-
-
-class Interval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mean over `n` examples with its confidence interval; `low` and `high` are None where none can be had."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-
-
-class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a judge's verdicts agree with the human `label` of the `n` examples that have one.
-
-    `sensitivity` is the share of what a person passes that the judge passes, `specificity` that of what a person
-    fails that it fails; `corrected_pass_rate` is the pass rate of all examples, less what the judge's errors make
-    of it. None where the labels, or the verdicts, are all one and the same.
-    """
-
-    n: int
-    accuracy: Interval
-    kappa: Interval | None
-    sensitivity: Interval | None
-    specificity: Interval | None
-    corrected_pass_rate: float | None
-
-
-class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model on one probe. `trials` = the sum of `statuses`; `scored` of them have a verdict, `passed` pass.
-
-    `agreement` is there where scores say whether the verdict `agrees` with a person's.
-    """
-
-    model: str
-    probe: str
-    trials: int
-    examples: int
-    statuses: dict[str, int]
-    scored: int
-    passed: int
-    pass_rate: Interval | None
-    scores: dict[str, Interval]
-    usage: Usage
-    agreement: Agreement | msgspec.UnsetType = msgspec.UNSET
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`summary.json`."""
-
-    run_id: str
-    trials: int
-    statuses: dict[str, int]
-    confidence_level: float
-    results: tuple[MemberSummary, ...]
-    format: str = SUMMARY_FORMAT
-
-
-class _Scores(msgspec.Struct, frozen=True):
-    values: dict[str, float]
-    passed: bool | None = None
-
-
-class _Response(msgspec.Struct, frozen=True):
-    usage: Usage | None = None
-
-
-class _Record(msgspec.Struct, frozen=True):
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    status: str
-    scores: _Scores | None = None
-    response: _Response | None = None
-
-
-_decode = msgspec.json.Decoder(_Record).decode
 
 
 class _Mean(msgspec.Struct):
@@ -128,7 +52,7 @@ class _Member(msgspec.Struct):
     verdict_pairs: list[Verdicts] = []
     labelled: Counter[Verdicts] = msgspec.field(default_factory=Counter)
 
-    def add(self, record: _Record) -> None:
+    def add(self, record: SummedRecord) -> None:
         if (record.dataset, record.example_id) != self.example:
             self.close()
             self.example = (record.dataset, record.example_id)
@@ -143,7 +67,7 @@ class _Member(msgspec.Struct):
                 if tokens is not None:
                     self.usage[name] = self.usage.get(name, 0) + tokens
 
-    def _add_scores(self, scores: _Scores) -> None:
+    def _add_scores(self, scores: SummedScores) -> None:
         if scores.passed is not None:
             self.scored += 1
             self.passed += scores.passed
@@ -174,7 +98,7 @@ class Summariser:
 
     def add(self, line: bytes) -> None:
         """Take the next line."""
-        record = _decode(line)
+        record = read_record(line, SummedRecord)
         member = self._members.get((record.probe, record.model))
         if member is None:
             member = self._members[record.probe, record.model] = _Member()

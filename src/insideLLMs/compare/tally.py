@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import PairedCounts, SemanticFacts, SideCounts, Tally
 from insideLLMs.compare.levels import Difference, Level
-from insideLLMs.compare.view import Facts
+from insideLLMs.core.record_views import Facts
 from insideLLMs.core.types import ResultStatus
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from insideLLMs.compare.summary import Interval
+from insideLLMs.core.summary import Interval
 
 PASSED = "passed"
 

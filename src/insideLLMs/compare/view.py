@@ -1,13 +1,10 @@
-"""What is compared: a run as lines of `records.jsonl`, and the few facts of each line that alignment needs."""
+"""What is compared: a run as lines of `records.jsonl`, with what its manifest says of their models and datasets."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
-from insideLLMs.core.errors import CompareError
-
-NO_RESPONSE = msgspec.Raw(b"null")
+from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.sealed_run import SealedRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,52 +30,21 @@ class RunView:
         return tuple(sorted(self.datasets))
 
 
-class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The part of a record's scores that is compared; explanation and details are not."""
-
-    values: dict[str, float] = {}
-    passed: bool | None = None
-    label: str | None = None
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The part of a record that places it and says how it ended; `response` stays undecoded until it differs."""
-
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
-    example_digest: str
-    status: str
-    scores: ScoreFacts | None = None
-    response: msgspec.Raw = NO_RESPONSE
-
-    @property
-    def answered(self) -> bool:
-        """Whether the model answered and the answer was scored."""
-        return self.status == "success"
-
-    @property
-    def failed(self) -> bool:
-        """Whether there should be an answer and is none."""
-        return self.status not in {"success", "skipped"}
-
-    @property
-    def passed(self) -> bool | None:
-        """The verdict; None where there is none."""
-        return self.scores.passed if self.scores is not None else None
+def view_of(run: SealedRun) -> RunView:
+    """Return a sealed run as one side of a comparison."""
+    manifest = run.manifest
+    return RunView(
+        run_id=manifest.run_id,
+        label=run.label,
+        models=tuple(model.id for model in manifest.models),
+        datasets={probe.id: probe.datasets for probe in manifest.probes},
+        records=run.lines,
+        score_ranges=_score_ranges(manifest),
+    )
 
 
-_decode = msgspec.json.Decoder(Facts).decode
-
-
-def read_facts(line: bytes, label: str) -> Facts:
-    """Read the facts of one line. Raises CompareError naming the run if it is no record."""
-    try:
-        return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CompareError(
-            f"run {label!r}: a line of records.jsonl is not a record: {error}: {line[:80]!r}",
-            fix="check the files with `insidellms verify`, or run the experiment again",
-        ) from error
+def _score_ranges(manifest: Manifest) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return what the probes declare; nothing where the run does not say it: an import, or an old format."""
+    if "imported" in manifest.notes or int(manifest.library["format"]) < 2:
+        return {}
+    return {probe.id: probe.ranges() for probe in manifest.probes}

@@ -1,4 +1,4 @@
-"""`config.resolved.yaml`: the effective experiment, with every default written out."""
+"""`config.resolved.yaml`: the effective experiment, with every default written out; and back."""
 
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -6,6 +6,8 @@ from pathlib import PurePath
 import msgspec
 
 from insideLLMs.config.yaml_text import write_yaml
+from insideLLMs.core.documents import read_document
+from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import DatasetSpec, Experiment, JsonValue, Spec
 
 
@@ -29,6 +31,17 @@ def resolved_yaml(experiment: Experiment, dataset_digests: Mapping[str, str]) ->
             "gate": msgspec.to_builtins(experiment.gate),
         }
     )
+
+
+def read_resolved(data: bytes) -> Experiment:
+    """Read what `resolved_yaml` wrote; environment references stay references. Raises ConfigError."""
+    document = read_document(data, "yaml")
+    if document.problems:
+        raise ConfigError(document.problems)
+    try:
+        return msgspec.convert(document.value, Experiment)
+    except msgspec.ValidationError as error:
+        raise ConfigError([Problem(str(error))]) from error
 
 
 def _spec(spec: Spec) -> dict[str, JsonValue]:

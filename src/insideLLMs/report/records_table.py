@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import msgspec
-
 from insideLLMs.compare.align import align
 from insideLLMs.compare.collect import CompareOptions
 from insideLLMs.compare.details import name_trial
 from insideLLMs.compare.pairing import pair_models
 from insideLLMs.compare.view import RunView
-from insideLLMs.core.errors import CompareError, InsideLLMsError
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Record
 
 Row = tuple[object, ...]
@@ -127,22 +126,13 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield group
 
 
-_decode = msgspec.json.Decoder(Record).decode
-
-
 def _records(run: RunView) -> Iterator[Record]:
     return (_record(line, run, number) for number, line in enumerate(run.records(), 1))
 
 
 def _record(line: bytes, run: RunView, number: int | None = None) -> Record:
-    try:
-        return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        where = "a line" if number is None else f"line {number}"
-        raise CompareError(
-            f"run {run.label!r}: {where} of records.jsonl is not a record: {error}",
-            fix="check the files with `insidellms verify`, or run the experiment again",
-        ) from error
+    where = "a line" if number is None else f"line {number}"
+    return read_record(line, Record, where=f"run {run.label!r}: {where} of records.jsonl")
 
 
 def _score_names(run: RunView) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from insideLLMs.core.prices import Price, cost_of
-from insideLLMs.core.types import Usage
+from insideLLMs.core.record_views import TelemetryLine
+from insideLLMs.core.types import JudgeCall, Usage
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,28 +54,6 @@ class RunTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     prices: str | None = None
 
 
-class _Call(msgspec.Struct, frozen=True):
-    model: str
-    status: str
-    started_at: str | None = None
-    latency_ms: float | None = None
-    queued_ms: float | None = None
-    retry_ms: float | None = None
-    connect_ms: float | None = None
-    first_byte_ms: float | None = None
-    first_chunk_ms: float | None = None
-    attempts: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached: bool = False
-    cost_usd: float | None = None
-
-
-class _Line(_Call, frozen=True):
-    judges: tuple[_Call, ...] = ()
-
-
-_decode = msgspec.json.Decoder(_Line).decode
 _TIMES = ("latency_ms", "queued_ms", "connect_ms", "first_byte_ms", "first_chunk_ms")
 _FRESH_CONNECTION_MS = 0.05
 """Less than this is the look into the pool, not a connection."""
@@ -93,7 +72,7 @@ class _Tally:
     cost_usd: float | None = 0.0
     times: "dict[str, array[float]]" = field(default_factory=lambda: {name: array("d") for name in _TIMES})
 
-    def add(self, line: _Call, price: Price | None) -> None:
+    def add(self, line: TelemetryLine | JudgeCall, price: Price | None) -> None:
         self.trials += 1
         self.asked += line.attempts > 0
         self.cached += line.cached
@@ -106,7 +85,7 @@ class _Tally:
                     self.times[name].append(value)
             self._add_tokens(line, price)
 
-    def _add_tokens(self, line: _Call, price: Price | None) -> None:
+    def _add_tokens(self, line: TelemetryLine | JudgeCall, price: Price | None) -> None:
         for name in self.tokens:
             self.tokens[name] += getattr(line, name) or 0
         usage = Usage(input_tokens=line.input_tokens, output_tokens=line.output_tokens)
@@ -134,7 +113,9 @@ class _Tally:
         )
 
 
-def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: str | None = None) -> RunTelemetry:
+def sum_up(
+    lines: Iterable[TelemetryLine], prices: Mapping[str, Price | None], source: str | None = None
+) -> RunTelemetry:
     """Sum up the lines of `telemetry.jsonl`.
 
     `prices` by model id, from `source`, hold where a line does not say itself what its answer cost.
@@ -143,11 +124,11 @@ def sum_up(lines: Iterable[bytes], prices: Mapping[str, Price | None], source: s
     first = last = None
     trials = 0
     told = False
-    for raw in lines:
-        line = _decode(raw)
+    for line in lines:
         told = told or line.cost_usd is not None
         trials += 1
-        for call in (line, *line.judges):
+        calls: tuple[TelemetryLine | JudgeCall, ...] = (line, *line.judges)
+        for call in calls:
             tally = tallies.get(call.model)
             if tally is None:
                 tally = tallies[call.model] = _Tally()

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from insideLLMs.api.compare import GateOverrides, Judged
-from insideLLMs.api.compare import compare_runs as compare_directories
+from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.compare import CompareOptions
+from insideLLMs.store.sealed_run import SealedRun
 
 Folder = str | os.PathLike[str]
 
@@ -27,4 +28,5 @@ def compare_runs(
     """
     gate = GateOverrides(settings={"fail_on": fail_on, "tolerance": tolerance})
     folders = (baseline,) if isinstance(baseline, str | os.PathLike) else baseline
-    return compare_directories([Path(folder) for folder in folders], Path(candidate), options=options, gate=gate)
+    runs = [SealedRun.open(Path(folder)) for folder in folders]
+    return compare_sealed(runs, [SealedRun.open(Path(candidate))], options=options, gate=gate)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.compare.summary import Summary
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
+from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
 from insideLLMs.runner.run_config import RunConfig
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
-from insideLLMs.compare.summary import Summary
 from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import Experiment, JsonValue, Record, expand
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial

@@ -1,18 +1,16 @@
 """Records and their telemetry as a finished run left them, by the number of their Trial."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 
-import msgspec
-
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
-from insideLLMs.core.types import JsonValue, Record, Telemetry
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.record_views import read_record
+from insideLLMs.core.types import Record, Telemetry
 from insideLLMs.execute.memory import MemorySink
-from insideLLMs.store.directory import RECORDS, TELEMETRY, read_lines
-from insideLLMs.store.journal import decode_record
+from insideLLMs.store.sealed_run import SealedRun
 
 Finished = tuple[Record, Telemetry]
 
@@ -38,27 +36,18 @@ def lines_in_memory(sink: MemorySink) -> Lines:
 
 def lines_in_directory(path: Path) -> Lines:
     """Read a sealed run; without telemetry.jsonl its telemetry is blank. Raises RunDirectoryError."""
-    records = tuple(read_lines(path / RECORDS))
-    stored = read_lines(path / TELEMETRY) if (path / TELEMETRY).exists() else iter(())
-    facts: Iterator[Telemetry] = chain((_telemetry(line) for line in stored), repeat(Telemetry()))
+    run = SealedRun.open(path)
+    records = tuple(run.lines())
+    stored = (line.facts for line in run.telemetry()) if run.has_telemetry else iter(())
+    facts: Iterator[Telemetry] = chain(stored, repeat(Telemetry()))
     return Lines(records, tuple(next(facts) for _ in records))
 
 
-def _telemetry(line: bytes) -> Telemetry:
-    """Read a line of telemetry.jsonl, which names its Trial besides."""
-    facts: Mapping[str, JsonValue] = msgspec.json.decode(line)
-    names = Telemetry.__struct_fields__
-    return msgspec.convert({name: facts[name] for name in names if name in facts}, Telemetry)
-
-
 def _decode(number: int, line: bytes, *, validate: bool) -> Record:
-    try:
-        record = decode_record(line)
-        if validate and canonical.line(record) != line:
-            raise InsideLLMsError("it is not in canonical form")
-    except (msgspec.MsgspecError, InsideLLMsError) as error:
+    record = read_record(line, Record, where=f"record {number}")
+    if validate and canonical.line(record) != line:
         raise RunDirectoryError(
-            f"record {number} is not valid: {error}",
+            f"record {number} is not in canonical form",
             fix="was the run directory edited? Run `insidellms validate` on it",
-        ) from error
+        )
     return record

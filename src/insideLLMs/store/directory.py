@@ -10,52 +10,27 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
+from insideLLMs.core.record_views import RecordIdentity, read_record
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.journal import Entry, Journal, seed
-from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.sealed_run import (
+    JOURNAL,
+    MARKER,
+    OUR_FILES,
+    SealedRun,
+    State,
+    state_of,
+)
 
-MARKER = ".insidellms-run"
-JOURNAL = "journal.jsonl"
-RECORDS = "records.jsonl"
-TELEMETRY = "telemetry.jsonl"
-MANIFEST = "manifest.json"
-SUMMARY = "summary.json"
-CONFIG = "config.resolved.yaml"
-REPORT = "report.html"
-OUR_FILES = (JOURNAL, RECORDS, TELEMETRY, MANIFEST, SUMMARY, CONFIG, REPORT)
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
 _MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
-
-
-class State(Enum):
-    """What a folder is, seen as a run directory."""
-
-    ABSENT = "absent"
-    EMPTY = "empty"
-    UNFINISHED = "unfinished"
-    SEALED = "sealed"
-    FOREIGN = "foreign"
-
-
-def state_of(path: Path) -> State:
-    """Tell what `path` is. Raises RunDirectoryError if it is a file."""
-    if not path.exists():
-        return State.ABSENT
-    if not path.is_dir():
-        raise RunDirectoryError(f"{path} is a file, not a run directory", fix="give a folder")
-    if (path / MARKER).is_file():
-        if (path / JOURNAL).exists():
-            return State.UNFINISHED
-        return State.SEALED if (path / MANIFEST).exists() else State.EMPTY
-    return State.FOREIGN if any(path.iterdir()) else State.EMPTY
 
 
 def free_run_dir(root: Path, name: str, run_id: str) -> Path:
@@ -140,25 +115,6 @@ class RunDirectory(msgspec.Struct):
             ) from error
 
 
-class RecordIdentity(msgspec.Struct, frozen=True):
-    """What a record says of its Trial: its names and how it ended."""
-
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
-    status: str
-
-    @property
-    def sort_key(self) -> tuple[str, str, str, str, int]:
-        """The order of records.jsonl."""
-        return (self.probe, self.dataset, self.example_id, self.model, self.repeat)
-
-
-decode_identity = msgspec.json.Decoder(RecordIdentity).decode
-
-
 def _refuse(path: Path, state: State, *, resume: bool, overwrite: bool) -> None:
     if state is State.FOREIGN:
         raise RunDirectoryError(
@@ -207,58 +163,20 @@ def _remove_our_files(path: Path) -> None:
 
 def _reopen(path: Path, *, run_id: str, total: int) -> None:
     """Turn a sealed run back into a journal of its successes."""
-    manifest = read_manifest(path)
-    if manifest.run_id != run_id:
+    sealed = SealedRun.open(path)
+    found = sealed.manifest.run_id
+    if found != run_id:
         raise PlanMismatchError(
-            f"{path} holds run {manifest.run_id[:12]}, but this experiment is run {run_id[:12]}: "
+            f"{path} holds run {found[:12]}, but this experiment is run {run_id[:12]}: "
             "its models, probes, parameters, repeats or datasets differ",
             fix="restore the experiment and data as they were, or choose another --run-dir",
         )
-    seed(path / JOURNAL, run_id=run_id, total=total, entries=_sealed_entries(path))
+    seed(path / JOURNAL, run_id=run_id, total=total, entries=_sealed_entries(sealed))
 
 
-def _sealed_entries(path: Path) -> Iterator[Entry]:
-    telemetry = _telemetry_of(path)
-    for index, line in enumerate(read_lines(path / RECORDS)):
-        facts = next(telemetry, b"{}")
-        if decode_identity(line).status == ResultStatus.SUCCESS:
-            yield Entry(index=index, record=line, telemetry=facts)
-
-
-def _telemetry_of(path: Path) -> Iterator[bytes]:
-    """Yield the telemetry of each record without what the record itself says."""
-    if not (path / TELEMETRY).exists():
-        return
-    for line in read_lines(path / TELEMETRY):
-        facts = msgspec.json.decode(line)
-        for name in RecordIdentity.__struct_fields__:
-            facts.pop(name, None)
-        yield msgspec.json.encode(facts)
-
-
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file without their newlines. Raises RunDirectoryError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                yield line.rstrip(b"\n")
-    except OSError as error:
-        raise RunDirectoryError(f"cannot read {path}: {error.strerror}") from error
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read the manifest of a sealed run. Raises RunDirectoryError saying what `path` is instead."""
-    state = state_of(path)
-    if state is State.UNFINISHED:
-        raise RunDirectoryError(
-            f"{path} holds an unfinished run", fix="finish it first: insidellms run EXPERIMENT --run-dir ... --resume"
-        )
-    if state is not State.SEALED:
-        told = "does not exist" if state is State.ABSENT else "is not a run directory"
-        raise RunDirectoryError(f"{path} {told}", fix="give the folder that `insidellms run` printed")
-    try:
-        return msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunDirectoryError(
-            f"{path / MANIFEST} cannot be read: {error}", fix="was it edited, or written by a newer version?"
-        ) from error
+def _sealed_entries(run: SealedRun) -> Iterator[Entry]:
+    telemetry = run.telemetry() if run.has_telemetry else iter(())
+    for index, line in enumerate(run.lines()):
+        facts = next(telemetry, None)
+        if read_record(line, RecordIdentity).status == ResultStatus.SUCCESS:
+            yield Entry(index=index, record=line, telemetry=msgspec.json.encode(facts.facts) if facts else b"{}")

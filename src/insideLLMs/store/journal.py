@@ -19,7 +19,8 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
-from insideLLMs.core.types import Record, Request, Response, ResultStatus, Telemetry
+from insideLLMs.core.record_views import RecordStatus
+from insideLLMs.core.types import Request, Response, ResultStatus, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +51,10 @@ class _Line(msgspec.Struct, frozen=True):
     body: msgspec.Raw
 
 
-class _RecordStatus(msgspec.Struct, frozen=True):
-    status: ResultStatus
-
-
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_answer = msgspec.json.Decoder(Answer).decode
-_decode_status = msgspec.json.Decoder(_RecordStatus).decode
+_decode_status = msgspec.json.Decoder(RecordStatus).decode
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +144,7 @@ class Journal:
             raise JournalError(f"{self.path}, line {number}: trial {body.index} is not part of this run")
         elif bytes(body.answer):
             self._answers[body.index] = position
-        elif bytes(body.record) and _decode_status(body.record).status is ResultStatus.SUCCESS:
+        elif bytes(body.record) and _decode_status(body.record).status == ResultStatus.SUCCESS:
             self.resumed += self._records[body.index] == _ABSENT
             self._records[body.index] = position
 
@@ -308,8 +305,3 @@ def seed(path: Path, *, run_id: str, total: int, entries: Iterator[Entry]) -> No
         draft.replace(path)
     except OSError as error:
         raise _storage_error("write", path, error) from error
-
-
-def decode_record(line: bytes) -> Record:
-    """Decode one line of `records.jsonl`. Raises msgspec.ValidationError for what is none."""
-    return msgspec.json.decode(line, type=Record)

@@ -13,7 +13,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
-from insideLLMs.store.directory import MARKER, OUR_FILES, State, read_manifest, state_of
+from insideLLMs.store.sealed_run import MARKER, OUR_FILES, SealedRun, State, state_of
 from insideLLMs.store.verify import verify
 
 LEDGER = "ledger.jsonl"
@@ -81,7 +81,7 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
 
 def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     """Copy a sealed, intact run into the pool and note it. Raises RunDirectoryError for one that is not intact."""
-    manifest = read_manifest(run)
+    manifest = SealedRun.open(run).manifest
     problems = verify(run).problems
     if problems:
         raise RunDirectoryError(

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.store.directory import JOURNAL
+from insideLLMs.core.record_views import RecordStatus
+from insideLLMs.store.sealed_run import JOURNAL
 
 _PIECE_BYTES = 8 * 1024 * 1024
 
@@ -31,14 +32,10 @@ class _Header(msgspec.Struct, frozen=True):
     trials: int
 
 
-class _Status(msgspec.Struct, frozen=True):
-    status: str
-
-
 class _Body(msgspec.Struct, frozen=True):
     index: int = -1
     header: _Header | None = None
-    record: _Status | None = None
+    record: RecordStatus | None = None
 
 
 class _Line(msgspec.Struct, frozen=True):

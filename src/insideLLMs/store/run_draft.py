@@ -12,10 +12,11 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.record_views import RecordIdentity, read_record
 from insideLLMs.core.types import ResultStatus
-from insideLLMs.store.directory import JOURNAL, MANIFEST, RECORDS, TELEMETRY, RecordIdentity, decode_identity
 from insideLLMs.store.journal import Entry, Journal
 from insideLLMs.store.manifest import FileDigest, Manifest
+from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, RECORDS, TELEMETRY
 
 
 class RunDraft:
@@ -96,7 +97,7 @@ class RunDraft:
 
     def _add(self, entry: Entry) -> bytes:
         self._expect(entry.index)
-        identity = decode_identity(entry.record)
+        identity = read_record(entry.record, RecordIdentity)
         if self._last and identity.sort_key <= self._last:
             raise RunDirectoryError(f"{self._path}: the record of trial {entry.index} is out of order or double")
         self._last = identity.sort_key

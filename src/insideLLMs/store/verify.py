@@ -8,8 +8,8 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Record, ResultStatus
-from insideLLMs.store.directory import RECORDS, read_lines, read_manifest
 from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.sealed_run import RECORDS, SealedRun, read_lines
 
 _MOST_PROBLEMS = 20
 _decode = msgspec.json.Decoder(Record).decode
@@ -37,7 +37,7 @@ class Verification:
 
 def verify(path: Path) -> Verification:
     """Check a sealed run directory. Raises RunDirectoryError if it is not one."""
-    manifest = read_manifest(path)
+    manifest = SealedRun.open(path).manifest
     found = Verification(run_id=manifest.run_id)
     _check_files(path, manifest, found)
     if (path / RECORDS).is_file():

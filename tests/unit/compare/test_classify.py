@@ -3,14 +3,14 @@
 import pytest
 
 from insideLLMs.compare.classify import classify
-from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
+from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.types import Response, ToolCall, Usage
 from support.compared_runs import record
 
 
 def facts(made):
-    return read_facts(canonical.line(made), "run") if made is not None else None
+    return read_record(canonical.line(made), Facts) if made is not None else None
 
 
 def found(before, after, tolerance=1e-9):

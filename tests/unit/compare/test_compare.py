@@ -6,7 +6,7 @@ import pytest
 
 from insideLLMs.compare import CompareOptions, RunView, compare
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CompareError
+from insideLLMs.core.errors import CompareError, RunDirectoryError
 from insideLLMs.core.types import Response, Usage
 from support.compared_runs import record, view
 
@@ -179,7 +179,7 @@ def _lines(run, change):
 def test_records_that_no_run_sealed_are_refused(change, message):
     run = view([record(f"e{n}") for n in range(3)])
     for pair in ((_lines(run, change), run), (run, _lines(run, change)), (_lines(run, change), _lines(run, change))):
-        with pytest.raises(CompareError, match=message):
+        with pytest.raises((CompareError, RunDirectoryError), match=message):
             compare(*pair)
 
 

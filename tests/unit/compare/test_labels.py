@@ -3,14 +3,14 @@
 import pytest
 
 from insideLLMs.compare.labels import LEVELS, label_of
-from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
+from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.types import Response, ToolCall
 from support.compared_runs import record
 
 
 def label(level, **given):
-    return label_of(read_facts(canonical.line(record(**given)), "run"), level)
+    return label_of(read_record(canonical.line(record(**given)), Facts), level)
 
 
 @pytest.mark.parametrize(

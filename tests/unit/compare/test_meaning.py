@@ -6,9 +6,9 @@ import pytest
 from insideLLMs.compare import CompareOptions, compare, judge
 from insideLLMs.compare.classify import classify, is_alike
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
-from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.types import EmbeddingModel
 from insideLLMs.report.junit import diff_junit
 from insideLLMs.report.terminal import render_comparison
@@ -115,4 +115,4 @@ def test_is_alike_means_the_model_alone():
 
 
 def classify_facts(text):
-    return read_facts(canonical.line(record(text=text)), "run")
+    return read_record(canonical.line(record(text=text)), Facts)

@@ -11,10 +11,10 @@ from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force, share
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
-from insideLLMs.compare.view import read_facts
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
+from insideLLMs.core.record_views import Facts, read_record
 from support.compared_runs import record, view
 
 
@@ -187,7 +187,7 @@ def test_a_range_of_the_gate_concerns_scores_and_no_verdicts():
 
 def test_a_score_that_is_better_when_lower_has_its_best_value_as_the_best_quality():
     ranges = ScoreRanges(declared={"logic": {"distance": (100, 0), "open": (math.inf, 0)}})
-    near, far = (read_facts(canonical.line(record(values={"distance": at})), "run") for at in (10.0, 60.0))
+    near, far = (read_record(canonical.line(record(values={"distance": at})), Facts) for at in (10.0, 60.0))
     assert (ranges.quality(near), ranges.quality(far)) == (0.9, 0.4)
     assert ranges.gains(near, far, {"distance": 50.0}) == {"distance": -50.0}
     qualities = [share(at, (math.inf, 0)) for at in (0.0, 1.0, 1e6)]

@@ -1,16 +1,13 @@
 """How a run went, from its telemetry: quantiles over answers alone, and every count."""
 
-import json
-
 import pytest
 
+from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.report.telemetry import render, sum_up
 
 
 def line(model="m", status="success", **facts):
-    return json.dumps(
-        {"model": model, "status": status, "probe": "p", "dataset": "d", "example_id": "e", "repeat": 0, **facts}
-    ).encode()
+    return TelemetryLine(model=model, status=status, probe="p", dataset="d", example_id="e", repeat=0, **facts)
 
 
 def asked(latency_ms, **facts):

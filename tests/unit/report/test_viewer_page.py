@@ -2,14 +2,14 @@
 
 import base64
 import hashlib
-import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
 from insideLLMs.compare.summary import summarise
-from insideLLMs.core.errors import CompareError
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.types import Message, Response, ToolCall, Usage, expand
 from insideLLMs.report.viewer.chunks import script_element
 from insideLLMs.report.viewer.rows import PREVIEW_CHARACTERS, preview, preview_difference
@@ -142,7 +142,10 @@ def test_every_trial_of_both_runs_is_in_the_page_of_a_comparison():
 
 def test_a_line_that_is_no_record_is_named(tmp_path):
     summary = expand(summarise([], run_id="ab" * 32))
-    with pytest.raises(CompareError, match=r"not a record.*'\{\"probe\": 1\}'"), (tmp_path / "page").open("wb") as out:
+    with (
+        pytest.raises(RunDirectoryError, match=r"not a record.*'\{\"probe\": 1\}'"),
+        (tmp_path / "page").open("wb") as out,
+    ):
         write_run_page(out, manifest=MANIFEST, summary=summary, records=[b'{"probe": 1}'])
 
 
@@ -152,11 +155,15 @@ def test_only_what_was_asked_has_a_cost_and_only_where_a_price_is_known():
     records += [record("silent"), record("unpriced", model="other", response=Response(text="x", usage=usage))]
     names = ("probe", "dataset", "example_id", "model", "repeat")
     lines = [
-        json.dumps({**{name: getattr(item, name) for name in names}, "attempts": int(item.example_id != "cached")})
+        TelemetryLine(
+            **{name: getattr(item, name) for name in names},
+            status="success",
+            attempts=int(item.example_id != "cached"),
+        )
         for item in records
     ]
     priced = {"m": lambda usage: usage.input_tokens * 0.5, "other": None}
-    measured = Measured(telemetry=(line.encode() for line in lines), prices=priced, price_source="a table")
+    measured = Measured(telemetry=lines, prices=priced, price_source="a table")
     data = read_page(run_page(records, measured=measured))
     assert [row["cost_usd"] for row in data.rows] == [5.0, None, None, None]
     assert data.head["price_source"] == "a table"
@@ -182,8 +189,8 @@ def test_a_preview_is_one_line_and_says_that_it_was_cut():
 
 
 def test_telemetry_is_joined_to_its_trials_and_may_have_gaps():
-    names = [{"probe": "logic", "dataset": "d", "example_id": name, "model": "m", "repeat": 0} for name in "abc"]
-    lines = [json.dumps({**name, "latency_ms": 12.5, "attempts": 2}).encode() for name in (names[0], names[2])]
+    named = {"probe": "logic", "dataset": "d", "model": "m", "repeat": 0, "status": "success"}
+    lines = [TelemetryLine(**named, example_id=name, latency_ms=12.5, attempts=2) for name in "ac"]
     data = read_page(run_page([record("a"), record("b"), record("c")], measured=Measured(telemetry=lines)))
     assert [row["latency_ms"] for row in data.rows] == [12.5, None, 12.5]
     assert [row["attempts"] for row in data.rows] == [2, None, 2]

@@ -25,19 +25,9 @@ def test_without_telemetry_the_facts_are_blank(run_dir):
     assert lines_in_directory(run_dir).decode(validate=True)[0][1].latency_ms is None
 
 
-def test_a_record_with_an_unknown_field_is_refused_by_its_number(run_dir):
+@pytest.mark.parametrize("edit", [(b'"dataset"', b'"datasett"'), (b",", b", ")])
+def test_a_record_that_was_edited_after_sealing_is_refused(run_dir, edit):
     lines = (run_dir / "records.jsonl").read_bytes().splitlines()
-    (run_dir / "records.jsonl").write_bytes(
-        b"\n".join([lines[0], lines[1].replace(b'"dataset"', b'"datasett"')]) + b"\n"
-    )
-    with pytest.raises(RunDirectoryError, match="record 2 is not valid"):
-        lines_in_directory(run_dir).decode(validate=False)
-
-
-def test_a_record_in_another_spelling_is_refused_on_validation_only(run_dir):
-    lines = (run_dir / "records.jsonl").read_bytes().splitlines()
-    (run_dir / "records.jsonl").write_bytes(b"\n".join([lines[0].replace(b",", b", ", 1), lines[1]]) + b"\n")
-    read = lines_in_directory(run_dir)
-    assert len(read.decode(validate=False)) == 2
-    with pytest.raises(RunDirectoryError, match="record 1 is not valid: it is not in canonical form"):
-        read.decode(validate=True)
+    (run_dir / "records.jsonl").write_bytes(b"\n".join([lines[0], lines[1].replace(*edit, 1)]) + b"\n")
+    with pytest.raises(RunDirectoryError, match="not the file that was sealed"):
+        lines_in_directory(run_dir)

@@ -5,9 +5,10 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
-from insideLLMs.store.directory import OUR_FILES, RunDirectory, State, read_lines, read_manifest, state_of
+from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
+from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of
 from insideLLMs.store.verify import verify
 
 RUN = "a" * 64
@@ -113,7 +114,7 @@ def test_a_crash_while_sealing_leaves_a_run_that_resumes_to_the_same_bytes(tmp_p
 
 def test_a_sealed_run_with_failures_reopens_for_them_alone(tmp_path):
     write_run(tmp_path / "run", statuses={1: ResultStatus.TIMEOUT})
-    assert read_manifest(tmp_path / "run").statuses["timeout"] == 1
+    assert SealedRun.open(tmp_path / "run").manifest.statuses["timeout"] == 1
     with RunDirectory.open(tmp_path / "run", run_id=RUN, total=3, resume=True) as directory:
         assert [directory.journal.is_done(i) for i in range(3)] == [True, False, True]
         directory.journal.append_record(1, record(1), Telemetry(attempts=2))

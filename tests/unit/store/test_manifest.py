@@ -10,7 +10,7 @@ from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Scores
 from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import run_probe
-from insideLLMs.store.directory import read_manifest
+from insideLLMs.store.sealed_run import SealedRun
 
 
 class Ranged(PromptProbe):
@@ -29,7 +29,7 @@ def run_with(ranges, path):
 
 @pytest.mark.parametrize("declared", [(0, 100), (100, 0), (0, math.inf), (-math.inf, math.inf)])
 def test_a_declared_score_range_reaches_the_manifest_as_it_was_declared(declared, tmp_path):
-    (probe,) = read_manifest(run_with({"distance": declared}, tmp_path / "run")).probes
+    (probe,) = SealedRun.open(run_with({"distance": declared}, tmp_path / "run")).manifest.probes
     assert probe.ranges() == {"distance": declared}
 
 
@@ -52,4 +52,4 @@ def test_a_manifest_from_before_score_ranges_is_still_read(tmp_path):
     for member in [*manifest["probes"], *manifest["models"]]:
         del member["score_ranges"]
     (run / "manifest.json").write_text(json.dumps(manifest))
-    assert read_manifest(run).probes[0].ranges() == {}
+    assert SealedRun.open(run).manifest.probes[0].ranges() == {}

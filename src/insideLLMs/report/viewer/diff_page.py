@@ -15,6 +15,7 @@ from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.levels import Level
 from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.view import RunView
+from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import rows
 from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
@@ -47,8 +48,8 @@ class _DiffRows:
             self._dictionaries["level"].number(level.value)
 
     def add(self, pair: Aligned, finding: Finding) -> None:
-        before = rows.read(pair.baseline_line) if pair.baseline_line else None
-        after = rows.read(pair.candidate_line) if pair.candidate_line else None
+        before = read_record(pair.baseline_line, ViewedRecord) if pair.baseline_line else None
+        after = read_record(pair.candidate_line, ViewedRecord) if pair.candidate_line else None
         shown = after or before
         assert shown is not None
         same = pair.baseline_line == pair.candidate_line
@@ -81,11 +82,11 @@ class _DiffRows:
         edited = before is not None and before.example.input != shown.example.input
         self.bodies.add(
             (
-                *shown.example_columns(),
+                *rows.example_columns(shown),
                 bytes(before.example.input) if before is not None and edited else _NULL,
-                *(before.answer_columns() if before is not None else _NO_ANSWER),
+                *(rows.answer_columns(before) if before is not None else _NO_ANSWER),
                 b"true" if same else b"false",
-                *(after.answer_columns() if after is not None and not same else _NO_ANSWER),
+                *(rows.answer_columns(after) if after is not None and not same else _NO_ANSWER),
             )
         )
 
@@ -94,7 +95,7 @@ class _DiffRows:
         return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
 
 
-def _previews(before: rows.ViewedRecord | None, after: rows.ViewedRecord | None) -> tuple[str | None, str | None]:
+def _previews(before: ViewedRecord | None, after: ViewedRecord | None) -> tuple[str | None, str | None]:
     told = [
         None if record is None else rows.answer_text(record, rows.response_of(record)) for record in (before, after)
     ]

@@ -2,15 +2,13 @@
 
 import msgspec
 
-from insideLLMs.core.errors import CompareError
-from insideLLMs.core.types import Message, Usage
+from insideLLMs.core.record_views import ScoreFacts, ViewedFailure, ViewedRecord, ViewedResponse
+from insideLLMs.core.types import Message
 
 PREVIEW_CHARACTERS = 72
 _COMPARED_CHARACTERS = 20_000
 _BEFORE_DIFFERENCE = 20
 _ABSENT = msgspec.Raw(b"null")
-_NO_LIST = msgspec.Raw(b"[]")
-_NO_OBJECT = msgspec.Raw(b"{}")
 
 BODY = ("input", "expected", "fields")
 """The columns of an example."""
@@ -18,113 +16,30 @@ ANSWER = ("request", "response", "scores", "failure")
 """The columns of what came of it."""
 
 
-class _Example(msgspec.Struct, frozen=True, gc=False):
-    input: msgspec.Raw
-    expected: msgspec.Raw = _NO_LIST
-    fields: msgspec.Raw = _NO_OBJECT
-
-
-class ViewedRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record whose long parts stay as they are stored."""
-
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
-    status: str
-    example: _Example
-    request: msgspec.Raw = _ABSENT
-    response: msgspec.Raw = _ABSENT
-    scores: msgspec.Raw = _ABSENT
-    failure: msgspec.Raw = _ABSENT
-
-    def example_columns(self) -> tuple[bytes, ...]:
-        """Return the JSON of the columns in BODY."""
-        return (bytes(self.example.input), bytes(self.example.expected), bytes(self.example.fields))
-
-    def answer_columns(self) -> tuple[bytes, ...]:
-        """Return the JSON of the columns in ANSWER."""
-        return (bytes(self.request), bytes(self.response), bytes(self.scores), bytes(self.failure))
-
-
-class Timing(msgspec.Struct, frozen=True, gc=False):
-    """A line of telemetry.jsonl, as far as it is shown."""
-
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
-    latency_ms: float | None = None
-    attempts: int = 0
-    cost_usd: float | None = None
-
-    def is_of(self, record: ViewedRecord) -> bool:
-        """Whether it tells of this record's Trial."""
-        mine = (self.probe, self.dataset, self.example_id, self.model, self.repeat)
-        return mine == (record.probe, record.dataset, record.example_id, record.model, record.repeat)
-
-
-class ShownResponse(msgspec.Struct, frozen=True, gc=False):
-    """The part of a response that the table shows."""
-
-    text: str = ""
-    finish_reason: str | None = None
-    usage: Usage | None = None
-    value: msgspec.Raw = _ABSENT
-
-
-class ShownScores(msgspec.Struct, frozen=True, gc=False):
-    """The part of the scores that the table shows."""
-
-    values: dict[str, float] = {}
-    passed: bool | None = None
-    label: str | None = None
-
-
-class _ShownFailure(msgspec.Struct, frozen=True, gc=False):
-    type: str = ""
-    message: str = ""
-
-
-_decode = msgspec.json.Decoder(ViewedRecord).decode
-_decode_timing = msgspec.json.Decoder(Timing).decode
 _decode_input = msgspec.json.Decoder(str | tuple[Message, ...]).decode
-_decode_response = msgspec.json.Decoder(ShownResponse | None).decode
-_decode_scores = msgspec.json.Decoder(ShownScores | None).decode
-_decode_failure = msgspec.json.Decoder(_ShownFailure | None).decode
-_NO_RESPONSE = ShownResponse()
-_NO_SCORES = ShownScores()
+_decode_response = msgspec.json.Decoder(ViewedResponse | None).decode
+_decode_scores = msgspec.json.Decoder(ScoreFacts | None).decode
+_decode_failure = msgspec.json.Decoder(ViewedFailure | None).decode
+_NO_RESPONSE = ViewedResponse()
+_NO_SCORES = ScoreFacts()
 
 
-def read(line: bytes) -> ViewedRecord:
-    """Read a line of records.jsonl. Raises CompareError if it is no record."""
-    try:
-        return _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CompareError(
-            f"a line of records.jsonl is not a record: {error}: {line[:80]!r}",
-            fix="check the files with `insidellms verify`, or run the experiment again",
-        ) from error
+def example_columns(record: ViewedRecord) -> tuple[bytes, ...]:
+    """Return the JSON of the columns in BODY."""
+    return (bytes(record.example.input), bytes(record.example.expected), bytes(record.example.fields))
 
 
-def read_timing(line: bytes) -> Timing:
-    """Read a line of telemetry.jsonl. Raises CompareError if it is none."""
-    try:
-        return _decode_timing(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CompareError(
-            f"a line of telemetry.jsonl cannot be read: {error}: {line[:80]!r}", fix="leave --telemetry out"
-        ) from error
+def answer_columns(record: ViewedRecord) -> tuple[bytes, ...]:
+    """Return the JSON of the columns in ANSWER."""
+    return (bytes(record.request), bytes(record.response), bytes(record.scores), bytes(record.failure))
 
 
-def response_of(record: ViewedRecord) -> ShownResponse:
+def response_of(record: ViewedRecord) -> ViewedResponse:
     """Return the response, an empty one where there is none."""
     return _decode_response(record.response) or _NO_RESPONSE
 
 
-def scores_of(record: ViewedRecord) -> ShownScores:
+def scores_of(record: ViewedRecord) -> ScoreFacts:
     """Return the scores, empty where there are none."""
     return _decode_scores(record.scores) or _NO_SCORES
 
@@ -143,7 +58,7 @@ def prompt_preview(record: ViewedRecord) -> str:
     return preview(given)
 
 
-def answer_text(record: ViewedRecord, response: ShownResponse) -> str:
+def answer_text(record: ViewedRecord, response: ViewedResponse) -> str:
     """Return the answer, or why there is none."""
     if response.text:
         return response.text

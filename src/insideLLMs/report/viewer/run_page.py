@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from insideLLMs.core.prices import Price, cost_of
+from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
 from insideLLMs.core.types import Usage
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import rows
@@ -26,7 +27,7 @@ class Measured:
     `prices` hold where a line does not say itself what its answer cost; `price_source` names their table.
     """
 
-    telemetry: Iterable[bytes]
+    telemetry: Iterable[TelemetryLine]
     prices: Mapping[str, Price | None] = field(default_factory=dict)
     price_source: str | None = None
 
@@ -46,7 +47,7 @@ class RunRows:
 
     def add(self, line: bytes) -> None:
         """Take the next line of records.jsonl."""
-        record = rows.read(line)
+        record = read_record(line, ViewedRecord)
         response, scores = rows.response_of(record), rows.scores_of(record)
         number = self._number
         for name in scores.values:
@@ -71,7 +72,7 @@ class RunRows:
         if self._timings is not None:
             values = (*values, *self._timings.of(record, usage))
         self.index.add(values)
-        self.bodies.add((*record.example_columns(), *record.answer_columns()))
+        self.bodies.add((*rows.example_columns(record), *rows.answer_columns(record)))
 
     def write(self, out: BinaryIO, *, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         """Write the page of what was taken; nothing can be taken after that."""
@@ -106,17 +107,13 @@ class _Timings:
         self._lines = iter(measured.telemetry)
         self._prices = measured.prices
         self.sources: dict[str, None] = {}
-        self._next = self._read()
+        self._next = next(self._lines, None)
 
-    def _read(self) -> rows.Timing | None:
-        line = next(self._lines, None)
-        return None if line is None else rows.read_timing(line)
-
-    def of(self, record: rows.ViewedRecord, usage: Usage | None) -> tuple[float | None, int | None, float | None]:
+    def of(self, record: ViewedRecord, usage: Usage | None) -> tuple[float | None, int | None, float | None]:
         timing = self._next
-        if timing is None or not timing.is_of(record):
+        if timing is None or not is_same_trial(timing, record):
             return None, None, None
-        self._next = self._read()
+        self._next = next(self._lines, None)
         if not timing.attempts or usage is None:  # a cached answer costs nothing again
             return timing.latency_ms, timing.attempts, None
         if timing.cost_usd is not None:

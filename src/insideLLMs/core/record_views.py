@@ -1,0 +1,240 @@
+"""Parts of stored lines: a reader decodes only what it needs of `records.jsonl` and `telemetry.jsonl`.
+
+A field has the name that it has in Record, Scores and so on; a test holds every view against them. What stays Raw is
+decoded where it is needed, if at all.
+"""
+
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.types import JsonValue, Telemetry, Usage
+
+NO_RESPONSE = msgspec.Raw(b"null")
+_ABSENT = msgspec.Raw(b"null")
+_NO_LIST = msgspec.Raw(b"[]")
+_NO_OBJECT = msgspec.Raw(b"{}")
+Stored = TypeVar("Stored")
+
+
+class OfTrial(Protocol):
+    """A stored line that names its Trial."""
+
+    @property
+    def probe(self) -> str: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def example_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def repeat(self) -> int: ...
+
+
+def is_same_trial(one: OfTrial, other: OfTrial) -> bool:
+    """Whether two stored lines are of one Trial."""
+    return (one.probe, one.dataset, one.example_id, one.model, one.repeat) == (
+        other.probe, other.dataset, other.example_id, other.model, other.repeat,
+    )  # fmt: skip
+
+
+class RecordStatus(msgspec.Struct, frozen=True):
+    """How a Trial ended, and nothing else."""
+
+    status: str
+
+
+class RecordIdentity(msgspec.Struct, frozen=True):
+    """What a record says of its Trial: its names and how it ended."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    status: str
+
+    @property
+    def sort_key(self) -> tuple[str, str, str, str, int]:
+        """The order of records.jsonl."""
+        return (self.probe, self.dataset, self.example_id, self.model, self.repeat)
+
+
+class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The part of a record's scores that is compared; explanation and details are not."""
+
+    values: dict[str, float] = {}
+    passed: bool | None = None
+    label: str | None = None
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a comparison reads: what places a record, and how it ended; `response` stays undecoded until it differs."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    example_digest: str
+    status: str
+    scores: ScoreFacts | None = None
+    response: msgspec.Raw = NO_RESPONSE
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model answered and the answer was scored."""
+        return self.status == "success"
+
+    @property
+    def failed(self) -> bool:
+        """Whether there should be an answer and is none."""
+        return self.status not in {"success", "skipped"}
+
+    @property
+    def passed(self) -> bool | None:
+        """The verdict; None where there is none."""
+        return self.scores.passed if self.scores is not None else None
+
+
+class SummedScores(msgspec.Struct, frozen=True):
+    """The part of the scores that a summary counts."""
+
+    values: dict[str, float]
+    passed: bool | None = None
+
+
+class SummedResponse(msgspec.Struct, frozen=True):
+    """The part of a response that a summary counts."""
+
+    usage: Usage | None = None
+
+
+class SummedRecord(msgspec.Struct, frozen=True):
+    """What a summary reads."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    status: str
+    scores: SummedScores | None = None
+    response: SummedResponse | None = None
+
+
+class ExampleFields(msgspec.Struct, frozen=True):
+    """What an example came with beside its input."""
+
+    fields: dict[str, JsonValue] = {}
+
+
+class ScoreVerdict(msgspec.Struct, frozen=True):
+    """The verdict among the scores."""
+
+    passed: bool | None = None
+
+
+class LabelledRecord(msgspec.Struct, frozen=True):
+    """An example's own fields (a person's label, a cluster), and the verdict on its answer."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    example: ExampleFields
+    scores: ScoreVerdict | None = None
+
+
+class MeasuredResponse(msgspec.Struct, frozen=True):
+    """The part of a response that has a length and a price."""
+
+    text: str = ""
+    usage: Usage | None = None
+
+
+class MeasuredRecord(msgspec.Struct, frozen=True):
+    """What quantities are measured by."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    example_digest: str
+    model: str
+    repeat: int
+    status: str
+    response: MeasuredResponse | None = None
+
+
+class ViewedExample(msgspec.Struct, frozen=True, gc=False):
+    """An example whose parts stay as they are stored."""
+
+    input: msgspec.Raw
+    expected: msgspec.Raw = _NO_LIST
+    fields: msgspec.Raw = _NO_OBJECT
+
+
+class ViewedRecord(msgspec.Struct, frozen=True, gc=False):
+    """What a page shows; long parts stay as they are stored."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    status: str
+    example: ViewedExample
+    request: msgspec.Raw = _ABSENT
+    response: msgspec.Raw = _ABSENT
+    scores: msgspec.Raw = _ABSENT
+    failure: msgspec.Raw = _ABSENT
+
+
+class ViewedResponse(msgspec.Struct, frozen=True, gc=False):
+    """The part of a response that a page's table shows."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    value: msgspec.Raw = _ABSENT
+
+
+class ViewedFailure(msgspec.Struct, frozen=True, gc=False):
+    """The part of a failure that a page's table shows."""
+
+    type: str = ""
+    message: str = ""
+
+
+class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of `telemetry.jsonl`: the volatile facts of the Trial that it names."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
+    status: str
+
+    @property
+    def facts(self) -> Telemetry:
+        """The facts without the names."""
+        return Telemetry(**{name: getattr(self, name) for name in Telemetry.__struct_fields__})
+
+
+@cache
+def _decoder(kind: Any) -> Any:  # a class, and a decoder of it; a cache cannot say that
+    return msgspec.json.Decoder(kind)
+
+
+def read_record(line: bytes, kind: type[Stored], *, where: str = "a line of records.jsonl") -> Stored:
+    """Read one stored line as `kind`: Record, or one of these views. Raises RunDirectoryError saying `where`."""
+    try:
+        read: Stored = _decoder(kind).decode(line)  # type: ignore[arg-type] # a class can be hashed
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunDirectoryError(
+            f"{where} is not a record: {error}: {line[:80]!r}",
+            fix="check the run with `insidellms verify`, or run the experiment again",
+        ) from error
+    return read

@@ -1,0 +1,205 @@
+"""A sealed run, opened once: every reader of a run directory goes through it.
+
+What it hands out is what was sealed: each canonical file is held against its digest in the manifest, and the records
+against their number too, so that a copy that was cut or edited can never lead to a verdict.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn, Self, TypeVar
+
+import msgspec
+
+from insideLLMs.core.errors import ConfigError, RunDirectoryError
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.record_views import OfTrial, TelemetryLine, is_same_trial, read_record
+from insideLLMs.core.summary import Summary
+from insideLLMs.core.types import Experiment
+from insideLLMs.store.manifest import FileDigest, Manifest
+
+MARKER = ".insidellms-run"
+JOURNAL = "journal.jsonl"
+RECORDS = "records.jsonl"
+TELEMETRY = "telemetry.jsonl"
+MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
+CONFIG = "config.resolved.yaml"
+REPORT = "report.html"
+OUR_FILES = (JOURNAL, RECORDS, TELEMETRY, MANIFEST, SUMMARY, CONFIG, REPORT)
+_BLOCK_BYTES = 256 * 1024
+Stored = TypeVar("Stored")
+Named = TypeVar("Named", bound=OfTrial)
+
+
+class State(Enum):
+    """What a folder is, seen as a run directory."""
+
+    ABSENT = "absent"
+    EMPTY = "empty"
+    UNFINISHED = "unfinished"
+    SEALED = "sealed"
+    FOREIGN = "foreign"
+
+
+def state_of(path: Path) -> State:
+    """Tell what `path` is. Raises RunDirectoryError if it is a file."""
+    if not path.exists():
+        return State.ABSENT
+    if not path.is_dir():
+        raise RunDirectoryError(f"{path} is a file, not a run directory", fix="give a folder")
+    if (path / MARKER).is_file():
+        if (path / JOURNAL).exists():
+            return State.UNFINISHED
+        return State.SEALED if (path / MANIFEST).exists() else State.EMPTY
+    return State.FOREIGN if any(path.iterdir()) else State.EMPTY
+
+
+class SealedRun:
+    """A run directory with its manifest; the other files are read when asked for."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the manifest of a sealed run. Raises RunDirectoryError saying what `path` is instead."""
+        state = state_of(path)
+        if state is State.UNFINISHED:
+            raise RunDirectoryError(
+                f"{path} holds an unfinished run",
+                fix="finish it first: insidellms run EXPERIMENT --run-dir ... --resume",
+            )
+        if state is not State.SEALED:
+            problem = "does not exist" if state is State.ABSENT else "is not a run directory"
+            raise RunDirectoryError(f"{path} {problem}", fix="give the folder that `insidellms run` printed")
+        try:
+            return cls(path, msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest))
+        except (OSError, msgspec.DecodeError) as error:
+            raise RunDirectoryError(
+                f"{path / MANIFEST} cannot be read: {error}", fix="was it edited, or written by a newer version?"
+            ) from error
+
+    @property
+    def label(self) -> str:
+        """What people call the run: its folder's name."""
+        return self.path.name or self.path.resolve().name
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment that the run was made of. Raises RunDirectoryError."""
+        from insideLLMs.config.resolved import read_resolved  # noqa: PLC0415 - YAML takes 20 ms
+
+        try:
+            return read_resolved(self.read_file(CONFIG))
+        except ConfigError as error:
+            problems = "; ".join(str(problem) for problem in error.problems)
+            raise _unreadable(self.path / CONFIG, problems) from error
+
+    @cached_property
+    def summary(self) -> Summary:
+        """How the run came out. Raises RunDirectoryError."""
+        try:
+            return msgspec.json.decode(self.read_file(SUMMARY), type=Summary)
+        except msgspec.DecodeError as error:
+            raise _unreadable(self.path / SUMMARY, error) from error
+
+    @property
+    def gate(self) -> GateSpec:
+        """The gate's settings that the experiment states."""
+        return self.experiment.gate
+
+    def records(self, as_: type[Stored]) -> Iterator[Stored]:
+        """Yield every record as `as_`: Record, or one of its views. Raises RunDirectoryError as `lines` does."""
+        for number, line in enumerate(self.lines(), start=1):
+            yield read_record(line, as_, where=f"{self.path / RECORDS}, line {number}")
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of `records.jsonl`, without newlines.
+
+        Raises RunDirectoryError at the end if these are not the records that were sealed.
+        """
+        digest, count = hashlib.sha256(), 0
+        for lines in _blocks(self.path / RECORDS):
+            digest.update(b"".join(lines))
+            count += len(lines)
+            for line in lines:
+                yield line.rstrip(b"\n")
+        if count != self.manifest.trials:
+            self._refuse(f"{self.path / RECORDS} has {count:,} of the {self.manifest.trials:,} records of the run")
+        self._check(RECORDS, digest.hexdigest())
+
+    @property
+    def has_telemetry(self) -> bool:
+        """Whether the run kept its telemetry."""
+        return (self.path / TELEMETRY).is_file()
+
+    def telemetry(self) -> Iterator[TelemetryLine]:
+        """Yield the lines of `telemetry.jsonl`, which no digest covers. Raises RunDirectoryError."""
+        if not self.has_telemetry:
+            raise RunDirectoryError(
+                f"{self.path / TELEMETRY} is missing", fix="the run was made with --no-telemetry; leave --telemetry out"
+            )
+        for number, line in enumerate(read_lines(self.path / TELEMETRY), start=1):
+            yield read_record(line, TelemetryLine, where=f"{self.path / TELEMETRY}, line {number}")
+
+    def measured_records(self, as_: type[Named]) -> Iterator[tuple[Named, TelemetryLine | None]]:
+        """Yield every record with its line of telemetry, None where the run kept none.
+
+        Raises RunDirectoryError, also where the two files are not of the same Trials.
+        """
+        lines = self.telemetry() if self.has_telemetry else None
+        for record in self.records(as_):
+            line = next(lines, None) if lines is not None else None
+            if lines is not None and (line is None or not is_same_trial(line, record)):
+                self._refuse(
+                    f"{self.path / TELEMETRY} does not follow {RECORDS}: it lacks example {record.example_id!r} "
+                    f"of probe {record.probe!r}, repeat {record.repeat}"
+                )
+            yield record, line
+
+    def read_file(self, name: str) -> bytes:
+        """Return a small canonical file. Raises RunDirectoryError if it is not the one that was sealed."""
+        try:
+            data = (self.path / name).read_bytes()
+        except OSError as error:
+            raise _unreadable(self.path / name, error.strerror) from error
+        self._check(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _check(self, name: str, sha256: str) -> None:
+        sealed: FileDigest | None = self.manifest.files.get(name)
+        if sealed is None or sealed.sha256 != sha256:
+            self._refuse(f"{self.path / name} is not the file that was sealed: its sha256 differs from the manifest's")
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise RunDirectoryError(
+            problem,
+            fix=f"restore the run from where it was copied, or run the experiment again; "
+            f"`insidellms verify {self.path}` lists what changed",
+        )
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file without their newlines. Raises RunDirectoryError if it cannot be read."""
+    for lines in _blocks(path):
+        for line in lines:
+            yield line.rstrip(b"\n")
+
+
+def _blocks(path: Path) -> Iterator[list[bytes]]:
+    try:
+        with path.open("rb") as file:
+            while lines := file.readlines(_BLOCK_BYTES):
+                yield lines
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+
+
+def _unreadable(path: Path, reason: object) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} cannot be read: {reason}", fix=f"see what is wrong: insidellms verify {path.parent}"
+    )
