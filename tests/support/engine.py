@@ -19,7 +19,7 @@ from insideLLMs.core.types import (
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.memory import MemorySink
-from insideLLMs.execute.progress import Progress
+from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.work import EngineOptions, ReadyModel, Work
 from insideLLMs.plan import Selection, make_plan
@@ -104,6 +104,6 @@ def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, **op
     models = model if isinstance(model, dict) else {"m": model}
     work = work_of(models, inputs, **options)
     sink = sink or MemorySink()
-    progress = Progress(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
+    progress = ProgressCounter(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
     run(Engine(work, sink, progress, EngineOptions()).run())
     return [read_record(line, Record) for _, line, _ in sink.entries()], sink

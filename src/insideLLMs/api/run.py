@@ -20,7 +20,7 @@ from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usag
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.memory import MemorySink
-from insideLLMs.execute.progress import Progress, ProgressCallback
+from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Trial
 from insideLLMs.store.directory import RunDirectory, free_run_dir
@@ -178,7 +178,7 @@ async def execute(
     resumed: int = 0,
 ) -> None:
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
-    counts = Progress(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
+    counts = ProgressCounter(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
     means = EngineOptions(
         answers=answers,
         budget=budget,

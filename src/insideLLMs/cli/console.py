@@ -52,7 +52,7 @@ def warn(text: str) -> None:
 
 
 def error(problem: InsideLLMsError) -> None:
-    """Say what is wrong and how to mend it."""
+    """Say what is wrong and how to fix it."""
     click.echo(click.style("error: ", fg="red", bold=True) + printable(problem.message, keep_newlines=True), err=True)
     if problem.fix:
         click.echo(click.style("  fix: ", fg="green") + printable(problem.fix, keep_newlines=True), err=True)

@@ -22,10 +22,10 @@ COMMANDS = {
     "noise": ("noise", "Measure how much unchanged runs differ."),
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
     "import": ("import_", "Turn a table of outcomes into a run."),
-    "trend": ("trend", "Show how measures went over several runs."),
+    "trend": ("trend", "Show how measures changed over several runs."),
     "view": ("view", "Show a folder of runs in the browser, live."),
-    "rescore": ("rescore", "Score the stored answers of a run anew."),
-    "report": ("report", "Show a run, or write its page anew."),
+    "rescore": ("rescore", "Re-score the stored answers of a run."),
+    "report": ("report", "Show a run, or regenerate its HTML report."),
     "validate": ("validate", "Check an experiment file or a run directory."),
     "verify": ("verify", "Check every digest of a run directory."),
     "init": ("init", "Write a small experiment to start from."),
@@ -37,7 +37,7 @@ COMMANDS = {
     "export": ("export", "Write a run's records as CSV or JSONL."),
     "schema": ("schema", "Print a JSON Schema of a file that insideLLMs reads or writes."),
     "model": ("model", "Fetch and list embedded models."),
-    "cache": ("cache", "Look at the response cache, or clear it out."),
+    "cache": ("cache", "Show or prune the response cache."),
     "completion": ("completion", "Print the shell's completion script."),
 }
 _YOUNG_OBJECTS = 50_000
@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """git diff and pytest for the behaviour of language models.
 
-    Exit codes: 0 done and gate passed; 1 error, the message says how to mend it; 2 wrong usage or a bug;
+    Exit codes: 0 done and gate passed; 1 error, the message says how to fix it; 2 wrong usage or a bug;
     3 the gate failed; 4 the comparison is inconclusive; 130 interrupted.
     """
 

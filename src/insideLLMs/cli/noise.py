@@ -55,7 +55,7 @@ def _told(share: "Disagreement") -> str:
 def _say_more(found: "NoiseFloor") -> None:
     verdicts = found.levels.get("verdict")
     if found.is_identical:
-        console.out("The runs are alike to the byte.")
+        console.out("The runs are byte-identical.")
     elif verdicts is not None and verdicts.n:
         fallen = verdicts.expected_regressions(1000)
         console.out(f"Of 1,000 trials about {fallen:.1f} go from pass to fail by noise alone.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write the page anew, here.")
+@click.option("--html", type=click.Path(path_type=Path), help="Regenerate the page, here.")
 @click.option("--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, on the page.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @console.common_options

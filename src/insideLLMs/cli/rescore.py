@@ -1,4 +1,4 @@
-"""`insidellms rescore`: score the stored answers of a run anew; nothing is asked."""
+"""`insidellms rescore`: re-score the stored answers of a run; nothing is asked."""
 
 import asyncio
 from pathlib import Path

@@ -134,7 +134,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     type=click.Choice(["off", "read", "refresh"]),
     default="off",
     show_default=True,
-    help="Take answers from the response cache, or ask anew and refresh it.",
+    help="Take answers from the response cache, or ask again and refresh it.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
 @click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; ask nothing.")

@@ -2,7 +2,7 @@
 
 ::
 
-    InsideLLMsError                 expected: the message says what, where and how to mend it (exit 1)
+    InsideLLMsError                 expected: the message says what, where and how to fix it (exit 1)
     ├── ConfigError                 an experiment file or an option; carries every Problem at once
     ├── OptionError                 an argument of a Python call (also ValueError)
     ├── DatasetError                a dataset that cannot be read, hashed or selected from
@@ -51,7 +51,7 @@ class ExitCode(IntEnum):
     OK = 0
     """Done, and the gate (if any) passed."""
     ERROR = 1
-    """An expected error; the message says how to mend it."""
+    """An expected error; the message says how to fix it."""
     UNEXPECTED = 2
     """Wrong usage of the command line, or a bug in insideLLMs."""
     GATE_FAILED = 3
@@ -65,7 +65,7 @@ class ExitCode(IntEnum):
 class InsideLLMsError(Exception):
     """An expected error.
 
-    `message` says what is wrong and where; `fix` says how to mend it; `run_dir` is the run directory that
+    `message` says what is wrong and where; `fix` says how to fix it; `run_dir` is the run directory that
     keeps what was done until then, if there is one.
     """
 
@@ -189,7 +189,7 @@ class ModelError(InsideLLMsError):
     """One failed call to a model.
 
     `status` is the Outcome it leads to, `retryable` whether another attempt makes sense, `fatal` whether
-    the run should stop because every later call would fail alike.
+    the run should stop because every later call would fail too.
     """
 
     status: ClassVar[str] = "error"
@@ -270,8 +270,8 @@ class ModelUnavailableError(ModelError):
 
 
 class ProbeExecutionError(InsideLLMsError):
-    """A Trial failed and the run was told to stop on errors."""
+    """A Trial failed and the run stops on errors."""
 
 
 class TrialTimeoutError(ProbeExecutionError, TimeoutError):
-    """A Trial timed out and the run was told to stop on errors."""
+    """A Trial timed out and the run stops on errors."""

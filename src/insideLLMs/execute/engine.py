@@ -29,7 +29,7 @@ from insideLLMs.core.types import (
     Usage,
 )
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
-from insideLLMs.execute.progress import Progress
+from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, record_of
@@ -69,7 +69,7 @@ class Sink(Protocol):
 class Engine:
     """Runs a Work once. `stop` lets what is in flight finish; cancelling the task stops at once."""
 
-    def __init__(self, work: Work, sink: Sink, progress: Progress, options: EngineOptions) -> None:
+    def __init__(self, work: Work, sink: Sink, progress: ProgressCounter, options: EngineOptions) -> None:
         self._work = work
         self._sink = sink
         self._progress = progress

@@ -47,7 +47,7 @@ class ProgressInfo(msgspec.Struct, frozen=True, kw_only=True):
         return 100 * self.current / self.total if self.total else 100.0
 
 
-class Progress:
+class ProgressCounter:
     """Counts finished Trials and tells the callback, one call a Trial, in order."""
 
     def __init__(

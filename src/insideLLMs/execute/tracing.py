@@ -1,4 +1,4 @@
-"""Spans and metrics of calls under OpenTelemetry's GenAI conventions, for whoever has set OpenTelemetry up.
+"""Spans and metrics of calls under OpenTelemetry's GenAI conventions, where OpenTelemetry is set up.
 
 Nothing is imported and nothing recorded unless the process has loaded OpenTelemetry before the run, as
 ``opentelemetry-instrument insidellms run ...`` does. Neither prompts nor answers are recorded. Names are those of

@@ -81,7 +81,7 @@ async def ask(
 ) -> tuple[Request, Response] | Outcome:
     """Get the answer of a PromptProbe's Trial, or the Outcome that there is none.
 
-    Raises FatalError where every later call would fail alike.
+    Raises FatalError where every later call would fail too.
     """
     request: Request | None = None
     stage: Stage = "request"

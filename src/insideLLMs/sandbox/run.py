@@ -220,11 +220,11 @@ def _execute(orders: dict[str, object], stdin: str, limits: Limits) -> Execution
     finally:
         _kill(process)
     with os.fdopen(report, "rb") as reports:
-        told = [json.loads(line) for line in reports.read(_CHUNK).splitlines()]
+        reported = [json.loads(line) for line in reports.read(_CHUNK).splitlines()]
     stdout, stderr = (text.decode("utf-8", "replace") for text in outputs)
-    if errors := [one["error"] for one in told if "error" in one]:
+    if errors := [one["error"] for one in reported if "error" in one]:
         raise SandboxError(f"the sandbox could not lock itself in: {errors[0]}", fix="see docs/probes.md, The sandbox")
-    status = next((one["status"] for one in told if "status" in one), -signal.SIGKILL)
+    status = next((one["status"] for one in reported if "status" in one), -signal.SIGKILL)
     ended = forced or (Ended.EXITED if status >= 0 else Ended.KILLED)
     return Execution(ended=ended, status=status, stdout=stdout, stderr=stderr)
 
