@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
 from insideLLMs.compare.statistics.evidence import Background
-from insideLLMs.compare.statistics.items import Item, ItemCounts
+from insideLLMs.compare.statistics.items import ItemCounts
+from support.items import Item, assess
 
 verdict = st.sampled_from([0.0, 1.0])
 graded = st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 0.7, 1.0])

@@ -1,7 +1,7 @@
 """From observations to an Assessment: is it real, how large, what could have been seen, and may it pass?"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,12 +32,11 @@ from insideLLMs.compare.statistics.evidence import (
     non_inferiority,
     nothing_paired,
 )
-from insideLLMs.compare.statistics.items import Item, ItemCounts, Paired, Shape, missing_trials, pair
+from insideLLMs.compare.statistics.items import ItemCounts, Paired, Shape, missing_trials, pair
 from insideLLMs.compare.statistics.noise import Disagreement, RunDrift, disagreement_of
 from insideLLMs.compare.statistics.sample import Sample, gather
 from insideLLMs.core.gate_spec import GateSpec
 
-MAX_LISTED = 100
 RETEST_BELOW = 0.20
 
 
@@ -77,21 +76,14 @@ class _Part:
     shapes: dict[Shape, int] = field(default_factory=dict)
     paired: list[Paired] = field(default_factory=list)
     unpaired_items: int = 0
-    unpaired_ids: list[str] = field(default_factory=list)
 
 
-def assess(
-    items: Iterable[Item] | ItemCounts, spec: GateSpec | None = None, background: Background | None = None
-) -> Assessment:
-    """Assess items, counted or not.
-
-    Raises CompareError for a duplicate id, for a score outside its range, or for repeats that may not count as runs.
-    """
+def assess(tally: ItemCounts, spec: GateSpec | None = None, background: Background | None = None) -> Assessment:
+    """Assess items. Raises CompareError for a score outside 0 to 1, or for repeats that may not count as runs."""
     spec, background = spec or GateSpec(), background or Background()
     if spec.independent_repeats:
         background.check_repeats()
     shares = PLAIN if background.confirmed_p is None else WITH_CONFIRMATION
-    tally = items if isinstance(items, ItemCounts) else ItemCounts(items)
     parts = _parts(tally, spec)
     whole = _join(parts)
     samples = {probe: gather(part.paired) for probe, part in parts.items()}
@@ -141,9 +133,6 @@ def _parts(tally: ItemCounts, spec: GateSpec) -> dict[str, _Part]:
             part.unpaired_items += count
         else:
             part.paired.append(paired)
-    if spec.errors_as == "missing":
-        for name, ids in tally.unpaired_ids.items():
-            parts[name].unpaired_ids = ids
     return parts
 
 
@@ -158,11 +147,10 @@ def _pair(shape: Shape, count: int, spec: GateSpec) -> Paired | None:
 
 def _join(parts: Mapping[str, _Part]) -> _Part:
     whole = _Part()
-    for name, part in parts.items():
+    for part in parts.values():
         whole.shapes.update(part.shapes)
         whole.paired += part.paired
         whole.unpaired_items += part.unpaired_items
-        whole.unpaired_ids += [f"{name}/{item}" for item in part.unpaired_ids]
     return whole
 
 
@@ -174,7 +162,6 @@ def _missing(part: _Part, spec: GateSpec) -> Missing:
         candidate=candidate,
         candidate_trials=candidate_trials,
         unpaired_items=part.unpaired_items,
-        unpaired_ids=tuple(sorted(part.unpaired_ids)[:MAX_LISTED]),
         delta_if_failed=_delta_if_failed(part.shapes, spec) if candidate else None,
     )
 

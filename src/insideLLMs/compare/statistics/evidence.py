@@ -144,8 +144,7 @@ def non_inferiority(interval: MeanInterval, margin: float) -> NonInferiority:
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
     """Trials without a score, of all Trials of each side, and the items that had to be left out for it.
 
-    `unpaired_ids` lists the first 100 of `unpaired_items`. `delta_if_failed` is the mean change if every
-    missing candidate score were the worst one; None where none is missing.
+    `delta_if_failed` is the mean change if every missing candidate score were the worst one, None if none is missing.
     """
 
     baseline: int = 0
@@ -153,7 +152,6 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
     candidate: int = 0
     candidate_trials: int = 0
     unpaired_items: int = 0
-    unpaired_ids: tuple[str, ...] = ()
     delta_if_failed: float | None = None
 
 

@@ -10,7 +10,7 @@ fraction with a denominator up to 100 (or 1000) is that fraction, any other is r
 
 import functools
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -26,74 +26,36 @@ FINE = 10**9
 _GRIDS = (*range(1, 101), 1000)
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What was observed of one example under one probe, on both sides.
-
-    Scores rise with quality and lie in [0, 1].
-    None (or NaN) is a Trial without a score. Items of one `cluster` share their noise (a template, a document).
-    """
-
-    probe: str
-    id: str
-    baseline: RunValues
-    candidate: RunValues
-    cluster: str | None = None
-
-
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the statistics read of an item; equal items have equal shapes."""
+    """What was observed of an example under a probe, on both sides; items that look alike have one shape.
+
+    Scores rise with quality and lie in [0, 1]. None (or NaN) is a Trial without a score. Items of one `cluster` share
+    their noise (a template, a document).
+    """
 
     probe: str
     cluster: str | None
     baseline: RunValues
     candidate: RunValues
 
-    @property
-    def is_unpaired(self) -> bool:
-        """Whether a side has no score at all."""
-        return not (_has_score(self.baseline) and _has_score(self.candidate))
-
 
 class ItemCounts:
-    """Items counted by shape, so that the cost of an assessment follows the number of different items.
+    """Items counted by shape, so that memory and the cost of an assessment follow the number of different items."""
 
-    `add` keeps the item's id to refuse a duplicate; `add_equal` counts items whose ids the caller knows to be
-    unique, in constant memory.
-    """
-
-    def __init__(self, items: Iterable[Item] = ()) -> None:
+    def __init__(self) -> None:
         self.counts: dict[Shape, int] = {}
-        self.unpaired_ids: dict[str, list[str]] = {}
-        self._seen: dict[str, set[str]] = {}
-        for item in items:
-            self.add(item)
-
-    def add(self, item: Item) -> None:
-        """Count one item. Raises CompareError if its id was counted before under the same probe."""
-        seen = self._seen.setdefault(item.probe, set())
-        if item.id in seen:
-            raise CompareError(
-                f"item {item.id!r} of probe {item.probe!r} occurs twice",
-                fix="give every example of a dataset its own id",
-            )
-        seen.add(item.id)
-        shape = self.add_equal(item.probe, item.baseline, item.candidate, cluster=item.cluster)
-        if shape.is_unpaired:
-            self.unpaired_ids.setdefault(item.probe, []).append(item.id)
 
     def add_equal(
         self, probe: str, baseline: RunValues, candidate: RunValues, *, count: int = 1, cluster: str | None = None
-    ) -> Shape:
-        """Count `count` items that look alike; return their shape."""
+    ) -> None:
+        """Count `count` items that look alike."""
         shape = Shape(probe=probe, cluster=cluster, baseline=baseline, candidate=candidate)
         self.counts[shape] = self.counts.get(shape, 0) + count
-        return shape
 
     def select(self, probes: Collection[str]) -> "ItemCounts":
         """Return what was counted of some probes, for a rule that concerns them alone."""
         part = ItemCounts()
         part.counts = {shape: count for shape, count in self.counts.items() if shape.probe in probes}
-        part.unpaired_ids = {probe: ids for probe, ids in self.unpaired_ids.items() if probe in probes}
         return part
 
 
@@ -159,10 +121,6 @@ def pair(shape: Shape, count: int, *, missing_as_fail: bool, independent: bool) 
         baseline=tuple(_run_value(run, repeats, grid) for run in before),
         candidate=tuple(_run_value(run, repeats, grid) for run in after),
     )
-
-
-def _has_score(runs: RunValues) -> bool:
-    return any(score is not None and score == score for run in runs for score in run)  # noqa: PLR0124 - NaN differs from itself
 
 
 Grid = tuple[int, int]

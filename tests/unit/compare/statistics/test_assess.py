@@ -3,12 +3,13 @@ import random
 import msgspec
 import pytest
 
-from insideLLMs.compare.statistics.assess import Assessment, assess
+from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.evidence import Background, minimum_detectable_drop
-from insideLLMs.compare.statistics.items import Item, ItemCounts
+from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
+from support.items import Item, assess
 
 
 def verdicts(probe, down, up, same):

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.evidence import Background
-from insideLLMs.compare.statistics.items import Item
+from support.items import Item, assess
 
 ROWS = [
     (0.0, (0.0, 0.512621544927062)),

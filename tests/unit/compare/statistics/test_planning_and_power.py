@@ -2,7 +2,6 @@ import random
 
 import pytest
 
-from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.distributions import MeanInterval, Moments, clustered, plus_two
 from insideLLMs.compare.statistics.evidence import (
     detection_floor,
@@ -13,7 +12,7 @@ from insideLLMs.compare.statistics.evidence import (
     sensitivity,
     signed_points,
 )
-from insideLLMs.compare.statistics.items import Item
+from support.items import Item, assess
 
 
 def test_no_drop_is_detectable_with_too_few_items():

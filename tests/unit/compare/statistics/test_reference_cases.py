@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 
-from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.confirmation import Answers, choose_repeats, fisher_worse
 from insideLLMs.compare.statistics.distributions import (
     Moments,
@@ -16,9 +15,10 @@ from insideLLMs.compare.statistics.distributions import (
     wilson,
 )
 from insideLLMs.compare.statistics.evidence import detection_floor, minimum_detectable_drop, non_inferiority
-from insideLLMs.compare.statistics.items import Item, ItemCounts
+from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.noise import odd_one_out
 from insideLLMs.core.gate_spec import GateSpec
+from support.items import Item, assess
 
 PLACES = 1e-9
 
