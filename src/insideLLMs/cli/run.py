@@ -20,7 +20,7 @@ from insideLLMs.core.errors import (
 
 if TYPE_CHECKING:
     from insideLLMs.api.answers import CacheMode
-    from insideLLMs.api.early import EarlyStop, Look
+    from insideLLMs.api.early_stop import EarlyStop, Look
     from insideLLMs.api.run import Run
     from insideLLMs.core.types import Experiment, JsonValue
 
@@ -197,7 +197,7 @@ def _run(
 
 
 def _early_stop(arguments: _Arguments) -> "EarlyStop":
-    from insideLLMs.api.early import EarlyStop  # noqa: PLC0415 - slow
+    from insideLLMs.api.early_stop import EarlyStop  # noqa: PLC0415 - slow
     from insideLLMs.compare.view import view_of  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
