@@ -71,22 +71,26 @@ class _Stored:
 
 async def rescore(run: SealedRun, options: RescoreOptions) -> Run:
     """Score `run` anew. Raises InsideLLMsError; nothing of `run` is changed."""
-    manifest = run.manifest
-    of = _chosen(manifest, options.of)
+    of = _chosen(run.manifest, options.of)
     prepared = await asyncio.to_thread(_prepare, run, of, options)
+    try:
+        return await _score_all(run, of, prepared, options)
+    finally:
+        await prepared.aclose()
+
+
+async def _score_all(run: SealedRun, of: str, prepared: Prepared, options: RescoreOptions) -> Run:
     plan = prepared.plan
     directory = await asyncio.to_thread(
         RunDirectory.open, options.to, run_id=plan.run_id, total=plan.total, overwrite=options.overwrite
     )
-    with directory:
+    with directory, RunWriter(prepared.facts, directory) as writer:
         calls = ProbeCalls(work=prepared, models=make_asked_models(prepared))
         for group in plan.groups:
             await _score_group(group, prepared, run, of, (calls, directory.journal))
-        notes: dict[str, JsonValue] = {"rescored_from": manifest.run_id, "rescored_probe": of}
-        with RunWriter(prepared.facts, directory) as writer:
-            sealed, summary = await asyncio.to_thread(writer.seal, notes)
-    await prepared.aclose()
-    return Run(path=options.to, manifest=sealed, summary=summary)
+        notes: dict[str, JsonValue] = {"rescored_from": run.manifest.run_id, "rescored_probe": of}
+        manifest, summary = await asyncio.to_thread(writer.seal, notes)
+    return Run(path=options.to, manifest=manifest, summary=summary)
 
 
 async def _score_group(

@@ -15,9 +15,8 @@ from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import Experiment, JsonValue, Record, expand
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
-from insideLLMs.runner.results import ProbeResult, result_of
+from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of
 from insideLLMs.runner.run_config import DEFAULT_ROOT, RunConfig
-from insideLLMs.runner.stored import Lines, lines_in_directory, lines_in_memory
 from insideLLMs.store.directory import free_run_dir
 
 logger = logging.getLogger(__name__)

@@ -1,14 +1,17 @@
-"""Runs from Python: one model and one probe over prompts, or an experiment file; results come in input order."""
+"""The Python calls: run a probe or an experiment file, results in input order; compare runs."""
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
 import msgspec
 
+from insideLLMs.api.compare import GateOverrides, Judged
+from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.api.run import example_data
+from insideLLMs.compare import CompareOptions
 from insideLLMs.config import load_experiment, parse_experiment
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
@@ -18,8 +21,9 @@ from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResult
-from insideLLMs.runner.run_config import RunConfig, RunKeywords, derive
+from insideLLMs.runner.run_config import Folder, RunConfig, RunKeywords, derive
 from insideLLMs.runner.run_to_results import Job, run_job
+from insideLLMs.store.sealed_run import SealedRun
 
 Results = list[ProbeResult] | ExperimentResult
 Source = str | os.PathLike[str] | Mapping[str, JsonValue]
@@ -189,3 +193,23 @@ async def _run(model: Any, probe: Any, given: Iterable[Prompt], config: RunConfi
     if not config.return_experiment:
         return list(results)
     return await asyncio.to_thread(experiment_result, model, probe, results, done, config, experiment.name)
+
+
+def compare_runs(
+    baseline: Folder | Sequence[Folder],
+    candidate: Folder,
+    *,
+    fail_on: str | None = None,
+    tolerance: int | None = None,
+    options: CompareOptions | None = None,
+) -> Judged:
+    """Compare two sealed run directories: what changed, and the gate's verdict.
+
+    Of several baseline runs, oldest first, the last is shown trial by trial and the statistics read all.
+    The policy is the one in the candidate's experiment; `fail_on` and `tolerance` override it. Raises
+    RunDirectoryError or CompareError.
+    """
+    gate = GateOverrides(settings={"fail_on": fail_on, "tolerance": tolerance})
+    folders = (baseline,) if isinstance(baseline, str | os.PathLike) else baseline
+    runs = [SealedRun.open(Path(folder)) for folder in folders]
+    return compare_sealed(runs, [SealedRun.open(Path(candidate))], options=options, gate=gate)

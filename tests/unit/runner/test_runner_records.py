@@ -4,7 +4,7 @@ import pytest
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.runner import run_probe
-from insideLLMs.runner.stored import lines_in_directory
+from insideLLMs.runner.results import lines_in_directory
 from support.users_code import Ask, Echo
 
 
