@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from insideLLMs.core import canonical
-from insideLLMs.report.json_document import DiffDocument
+from insideLLMs.report.json_documents import DiffDocument
 from support.command import insidellms
 from support.tables import flips, imported, row
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from insideLLMs.api.schemas import schema, schema_bytes
 from insideLLMs.cli.schema import NAMES
+from insideLLMs.report.json_documents import schema, schema_bytes
 from support import gate_tables
 from support.documents import ROOT, UPDATE, blocks
 

@@ -1,26 +1,34 @@
-"""Compare run directories and judge the result."""
+"""Compare sealed runs and decide: what differs, on what the verdict rests, and where its examples are."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from insideLLMs.api.judges import judges_of
 from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, judge
 from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.comparison import TrialName
+from insideLLMs.compare.judging import Judge, differences
 from insideLLMs.compare.labels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
+from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
 from insideLLMs.compare.view import view_of
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
+from insideLLMs.core.record_views import LabelledRecord
 from insideLLMs.report import wording
 from insideLLMs.store.manifest import MemberSpec
-from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.sealed_run import RECORDS, SealedRun
+
+if TYPE_CHECKING:
+    from insideLLMs.report.sarif import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,3 +201,86 @@ def _stopped_early(candidate: SealedRun) -> tuple[str, ...]:
     if "early_stop" not in candidate.manifest.notes:
         return ()
     return ("the candidate stopped early, so trials are missing; complete it: insidellms run ... --resume",)
+
+
+def judges_of(runs: Sequence[SealedRun], candidate: SealedRun, labelled: SealedRun | None) -> tuple[Judge, ...]:
+    """Return the judged probes of the candidate: in what other runs judged differently, and the judges' quality.
+
+    `labelled` is a run in which the same judges judged answers that have a `label`, a person's verdict. Raises
+    CompareError if it has other judges, or no labels.
+    """
+    ours = _judged(candidate)
+    others = [_judged(run) for run in runs]
+    found = []
+    for name, spec in sorted(ours.items()):
+        moved = (differences(other[name].identity, spec.identity) for other in others if name in other)
+        found.append(Judge(probe=name, differs=next(filter(None, moved), ())))
+    if labelled is None:
+        return tuple(found)
+    return tuple(_with_quality(found, ours, labelled))
+
+
+def _judged(run: SealedRun) -> dict[str, MemberSpec]:
+    return {probe.id: probe for probe in run.manifest.probes if _is_judged(probe)}
+
+
+def _is_judged(probe: MemberSpec) -> bool:
+    """Whether models score the probe."""
+    return "judges" in probe.identity
+
+
+def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled: SealedRun) -> Iterator[Judge]:
+    theirs = _judged(labelled)
+    labels = _labels(labelled)
+    shared = [judge.probe for judge in judges if judge.probe in theirs and labels.get(judge.probe)]
+    if not shared:
+        raise CompareError(
+            f"{labelled.path} has no probe of this comparison whose judge judged labelled answers",
+            fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`",
+        )
+    for one in judges:
+        if one.probe not in shared:
+            yield one
+            continue
+        moved = differences(theirs[one.probe].identity, ours[one.probe].identity)
+        if moved:
+            raise CompareError(
+                f"{labelled.path}: another judge judged the labelled answers of {one.probe!r}: {'; '.join(moved)}",
+                fix="run the labelled examples with the judge of the candidate",
+            )
+        yield msgspec.structs.replace(one, quality=judge_quality(labels[one.probe]))
+
+
+def _labels(run: SealedRun) -> dict[str, Labelled]:
+    found: dict[str, dict[tuple[str, str], list[Verdicts]]] = {}
+    for record in run.records(LabelledRecord):
+        label = record.example.fields.get("label")
+        if isinstance(label, bool) and record.scores is not None and record.scores.passed is not None:
+            verdicts = found.setdefault(record.probe, {}).setdefault((record.dataset, record.example_id), [])
+            verdicts.append(Verdicts.of(label=label, passed=record.scores.passed))
+    return {probe: Counter(map(Verdicts.total, each.values())) for probe, each in found.items()}
+
+
+def find_places(trials: Iterable[TrialName], *, candidate: Path, experiment: Path | None) -> "Places":
+    """Find the examples of `trials` in the datasets of the experiment file, as they are now.
+
+    What is not in a file stands in the experiment file; where none is named, in the candidate's records. Raises
+    ConfigError or DatasetError if one of them cannot be read.
+    """
+    from insideLLMs.config.load import load_experiment  # noqa: PLC0415 - only SARIF needs them
+    from insideLLMs.datasets.dataset import find_lines  # noqa: PLC0415
+    from insideLLMs.datasets.source import shown  # noqa: PLC0415
+    from insideLLMs.report.sarif import Place, Places  # noqa: PLC0415
+
+    if experiment is None:
+        return Places(otherwise=Place(shown(candidate / RECORDS)))
+    wanted: dict[str, set[str]] = {}
+    for trial in trials:
+        wanted.setdefault(trial.dataset, set()).add(trial.example_id)
+    known: dict[tuple[str, str], Place] = {}
+    for spec in load_experiment(experiment).datasets:
+        ids = wanted.get(spec.name, set())
+        if spec.path is not None and ids:
+            lines, file = find_lines(spec, ids), shown(Path(spec.path))
+            known.update(((spec.name, name), Place(file, lines.get(name, 1))) for name in ids)
+    return Places(known=known, otherwise=Place(shown(experiment)))

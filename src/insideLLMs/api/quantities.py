@@ -1,15 +1,18 @@
-"""What runs cost, how long they took and how much they said: one value per item and run, for a paired comparison."""
+"""What runs cost, how long they took and how much they said: of one run in all, and of several item by item."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib import util
 
 from insideLLMs.compare.comparison import ModelPair
 from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChange, measure
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.prices import cost_of, find_price
+from insideLLMs.core.prices import Price, cost_of, find_price
 from insideLLMs.core.record_views import MeasuredRecord, TelemetryLine
 from insideLLMs.core.types import Usage
+from insideLLMs.report.telemetry import RunTelemetry, sum_up
+from insideLLMs.store.manifest import Manifest, all_identities
 from insideLLMs.store.sealed_run import SealedRun
 
 Item = tuple[str, str, str, str]
@@ -102,3 +105,23 @@ def _priced(run: SealedRun) -> Reading:
         return cost_of(noted, usage or Usage(), price)
 
     return read
+
+
+def read_telemetry(run: SealedRun) -> RunTelemetry:
+    """Sum up a run's telemetry, at the prices that it was given, else by the table. Raises RunDirectoryError."""
+    return sum_up(run.telemetry(), prices_of(run.manifest), price_table())
+
+
+def prices_of(manifest: Manifest) -> dict[str, Price | None]:
+    """Return what an answer of each model costs by the table, by model id; None where nobody knows."""
+    identities = all_identities(manifest.models, manifest.probes)
+    return {name: find_price(identity) for name, identity in identities.items()}
+
+
+def price_table() -> str | None:
+    """Name the table of prices with its version: prices change, and with them what a run would have cost."""
+    if util.find_spec("genai_prices") is None:
+        return None
+    from importlib import metadata  # noqa: PLC0415 - 10 ms
+
+    return f"genai-prices {metadata.version('genai-prices')}"

@@ -128,7 +128,7 @@ def command(
     if github:
         _tell_github(judged)
     if as_json:
-        from insideLLMs.report.json_document import diff_document  # noqa: PLC0415 - slow
+        from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415 - slow
 
         console.out(diff_document(judged.comparison, judged.verdict).decode().rstrip())
     else:
@@ -187,8 +187,11 @@ def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning 
 def _ask_again(judged: "Judged", arguments: _Arguments) -> "Judged":
     """Confirm the items that fell, and retest where that leaves a doubt."""
     from insideLLMs.api.compare import rejudge  # noqa: PLC0415 - slow
-    from insideLLMs.api.confirming import Sides, confirm_items  # noqa: PLC0415
-    from insideLLMs.api.retesting import retest  # noqa: PLC0415
+    from insideLLMs.api.fresh_answers import (  # noqa: PLC0415
+        Sides,
+        confirm_items,
+        retest,
+    )
 
     candidate, folder = judged.candidate.path, arguments.folder.resolve()
     if arguments.confirm:
@@ -241,7 +244,7 @@ def _write_reports(judged: "Judged", arguments: _Arguments) -> None:
 
 
 def _sarif(judged: "Judged", experiment: Path | None) -> bytes:
-    from insideLLMs.api.places import find_places  # noqa: PLC0415 - slow
+    from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
     from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
 
     listed = (*judged.comparison.changes.listed, *judged.comparison.edited.listed)

@@ -50,7 +50,7 @@ _QUESTIONS = """\
 @console.common_options
 def command(folder: Path, *, provider: str) -> int:
     """Write experiment.yaml, its dataset and its schema into FOLDER; nothing that exists is overwritten."""
-    from insideLLMs.api.schemas import schema_bytes  # noqa: PLC0415 - slow
+    from insideLLMs.report.json_documents import schema_bytes  # noqa: PLC0415 - slow
 
     text = _EXPERIMENT.format(
         name="experiment.yaml",

@@ -43,7 +43,7 @@ def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, ope
 
 
 def _show_telemetry(run: SealedRun, *, as_json: bool) -> None:
-    from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
+    from insideLLMs.api.quantities import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
 
     found = read_telemetry(run)
@@ -70,7 +70,7 @@ def _write_page(run: SealedRun, html: Path, *, telemetry: bool) -> None:
 
 
 def _measured(run: SealedRun) -> "Measured":
-    from insideLLMs.api.telemetry import price_table, prices_of  # noqa: PLC0415 - slow
+    from insideLLMs.api.quantities import price_table, prices_of  # noqa: PLC0415 - slow
     from insideLLMs.report.viewer.run_page import Measured  # noqa: PLC0415
 
     return Measured(telemetry=run.telemetry(), prices=prices_of(run.manifest), price_source=price_table())

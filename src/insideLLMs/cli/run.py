@@ -221,7 +221,7 @@ def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
 
 def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -> None:
     """Show a sealed run. Raises NothingToDoError if nothing in it was answered."""
-    from insideLLMs.api.telemetry import read_telemetry  # noqa: PLC0415 - slow
+    from insideLLMs.api.quantities import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415

@@ -13,7 +13,7 @@ NAMES = ("experiment", "record", "manifest", "summary", "telemetry", "comparison
 @console.common_options
 def command(name: str) -> int:
     """Print the JSON Schema of the experiment file, or of one of the files of a run."""
-    from insideLLMs.api.schemas import schema  # noqa: PLC0415 - slow
+    from insideLLMs.report.json_documents import schema  # noqa: PLC0415 - slow
 
     console.out_json(schema(name))
     return ExitCode.OK

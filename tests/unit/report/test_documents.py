@@ -9,7 +9,7 @@ import pytest
 
 from insideLLMs.compare import compare, judge
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.report.json_document import DiffDocument, diff_document, diff_schema
+from insideLLMs.report.json_documents import DiffDocument, diff_document, schema
 from insideLLMs.report.junit import diff_junit
 from insideLLMs.report.markdown import diff_markdown, escape
 from support.compared_runs import record, view
@@ -45,9 +45,9 @@ def test_the_json_document_is_read_back_by_its_types_and_is_the_same_each_time()
 
 
 def test_the_schema_names_every_field_of_the_document():
-    schema, document = diff_schema(), json.loads(diff_document(*small()))
-    assert set(schema["$defs"]["Comparison"]["required"]) <= set(document["comparison"])
-    assert set(document["comparison"]) == set(schema["$defs"]["Comparison"]["properties"])
+    described, document = schema("comparison"), json.loads(diff_document(*small()))
+    assert set(described["$defs"]["Comparison"]["required"]) <= set(document["comparison"])
+    assert set(document["comparison"]) == set(described["$defs"]["Comparison"]["properties"])
 
 
 def test_markdown_has_the_verdict_the_table_and_the_changes():
