@@ -92,6 +92,21 @@ def test_an_example_is_read_as_a_run_of_the_same_rows_reads_it(tmp_path, asked):
     assert "1 unchanged" in insidellms("diff", "imported", "native", "--fail-on", "changes", cwd=tmp_path).out
 
 
+@pytest.mark.parametrize("asked", ["hi", CHAT])
+def test_a_table_that_is_imported_and_run_compares_with_itself(tmp_path, asked):
+    row = {"id": "a", "input": asked, "expected": "yo", "output": "yo", "score": 1, "probe": "equals", "model": "m"}
+    experiment = "model: {type: dummy, id: m, args: {responses: {hi: yo}}}\nprobe: {type: equals}\n"
+    write_files(tmp_path, {"t.jsonl": [row], "e.yaml": experiment + "dataset: {path: t.jsonl}\n"})
+    assert insidellms("import", "t.jsonl", "--to", "imported", cwd=tmp_path).code == 0
+    assert insidellms("run", "e.yaml", "--run-dir", "native", cwd=tmp_path).code == 0
+    done = insidellms("diff", "imported", "native", "--fail-on", "changes", "--html", "d.html", cwd=tmp_path)
+    assert (done.code, "1 unchanged" in done.out) == (0, True), done.out
+    edited = [{**row, "expected": "no", "score": 0}]
+    write_files(tmp_path, {"edited.jsonl": edited})
+    assert insidellms("import", "edited.jsonl", "--to", "edited", cwd=tmp_path).code == 0
+    assert "1 edited" in insidellms("diff", "edited", "native", cwd=tmp_path).out
+
+
 def test_a_chat_that_cannot_be_read_is_refused_with_its_line(tmp_path):
     write_files(tmp_path, {"t.jsonl": [{"id": "a", "input": [{"role": "boss", "content": "hi"}], "score": 1}]})
     done = insidellms("import", "t.jsonl", "--to", "run", cwd=tmp_path)

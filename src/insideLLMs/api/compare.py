@@ -19,7 +19,7 @@ from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
-from insideLLMs.compare.view import view_of
+from insideLLMs.compare.view import views_of
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.core.record_views import LabelledRecord
@@ -85,7 +85,8 @@ def compare_runs(
     """
     gate = gate or GateOverrides()
     _check_distinct(baseline)
-    views, news = [view_of(run) for run in baseline], [view_of(run) for run in candidate]
+    sides = views_of((*baseline, *candidate))
+    views, news = sides[: len(baseline)], sides[len(baseline) :]
     spec = gate.apply(gate.policy or candidate[-1].gate)
     options = replace(options or CompareOptions(), ranges=ranges_in_force((*views, *news), spec))
     watch = Watch(

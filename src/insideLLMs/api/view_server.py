@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from insideLLMs.api.compare import compare_runs
-from insideLLMs.compare.view import view_of
+from insideLLMs.compare.view import views_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.folder_page import RunEntry, folder_page, message_page
@@ -128,12 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             baseline, candidate = (SealedRun.open(self.server.folder.root / name) for name in names)
             judged = compare_runs([baseline], [candidate])
+            before, after = views_of((baseline, candidate))
             write_diff_page(
                 page,
                 comparison=judged.comparison,
                 verdict=judged.verdict,
-                baseline=view_of(baseline),
-                candidate=view_of(candidate),
+                baseline=before,
+                candidate=after,
                 options=judged.options,
             )
         except InsideLLMsError as error:

@@ -219,16 +219,17 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
 
 
 def _write_reports(judged: "Judged", arguments: _Arguments) -> None:
-    from insideLLMs.compare.view import view_of  # noqa: PLC0415 - slow
+    from insideLLMs.compare.view import views_of  # noqa: PLC0415 - slow
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
     sarif = b"" if arguments.sarif is None else _sarif(judged, arguments.experiment)
-    page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=view_of(judged.baseline))
+    before, after = views_of((judged.baseline, judged.candidate))
+    page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
     writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
-        (arguments.html, partial(page, candidate=view_of(judged.candidate), options=judged.options)),
+        (arguments.html, partial(page, candidate=after, options=judged.options)),
         (arguments.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
         (arguments.sarif, lambda out: out.write(sarif)),
         (arguments.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),

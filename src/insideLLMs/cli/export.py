@@ -70,12 +70,12 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
 def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:
     from insideLLMs.compare import CompareOptions  # noqa: PLC0415 - slow
     from insideLLMs.compare.score_ranges import ranges_in_force  # noqa: PLC0415
-    from insideLLMs.compare.view import view_of  # noqa: PLC0415
+    from insideLLMs.compare.view import views_of  # noqa: PLC0415
     from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     sealed = [SealedRun.open(run) for run in runs]
-    views = [view_of(run) for run in sealed]
+    views = views_of(sealed)
     if form == "jsonl":
         return lambda out: out.writelines(line + b"\n" for line in views[0].records())
     if len(views) == 1:
