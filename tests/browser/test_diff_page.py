@@ -3,10 +3,11 @@
 import json
 import re
 
+import msgspec
 import pytest
 from playwright.sync_api import expect
 
-from insideLLMs.core.types import Response, ToolCall, Usage
+from insideLLMs.core.types import Message, Request, Response, ToolCall, Usage
 from support.compared_runs import record
 from support.viewer_pages import diff_page
 
@@ -204,6 +205,26 @@ def test_an_edited_prompt_and_a_lone_trial_are_shown_for_what_they_are(page, vis
     expect(tab.get_by_role("group", name="Prompt of the baseline").locator("del")).to_have_text(["old"])
     lone = visit(page, "#/example/extract/d/fresh/m/0")
     expect(lone.locator("article")).to_contain_text("no such trial")
+
+
+def asked(item, system, text=None):
+    """Return a record whose model was sent a system prompt, and `text` in place of its input."""
+    messages = (Message(role="system", content=system), Message(role="user", content=text or item.example.text))
+    return msgspec.structs.replace(item, request=Request(messages=messages))
+
+
+def test_a_changed_system_prompt_and_template_are_marked_word_by_word(visit):
+    before = [asked(record("q"), "Be kind.", "Say: hello"), asked(record("same"), "Be kind.")]
+    after = [asked(record("q", text="no"), "Be brief.", "Tell: hello"), asked(record("same", text="no"), "Be kind.")]
+    page = diff_page(before, after)[0]
+    tab = visit(page, "#/example/logic/d/q/m/0")
+    expect(tab.get_by_role("group", name="Prompt of the baseline").locator("del")).to_have_text(["kind", "Say"])
+    expect(tab.get_by_role("group", name="Prompt of the candidate").locator("ins")).to_have_text(["brief", "Tell"])
+    tab.get_by_text("Input of the example").click()
+    expect(tab.get_by_role("group", name="Input of the example")).to_have_text("question q")
+    same = visit(page, "#/example/logic/d/same/m/0")
+    expect(same.get_by_role("group", name="system message")).to_have_text("Be kind.")
+    expect(same.get_by_role("group", name="Prompt of the baseline")).to_have_count(0)
 
 
 def test_j_and_k_go_to_the_next_and_the_previous_change(page, visit):

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
-from insideLLMs.core.types import Response, Usage, expand
+from insideLLMs.core.types import Message, Request, Response, Usage, expand
 from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
 from support.viewer_pages import MANIFEST, run_page
@@ -184,6 +184,21 @@ def test_the_keyboard_walks_opens_and_returns(page, visit):
     expect(tab.get_by_role("dialog", name="Keys")).to_be_visible()
     tab.keyboard.press("Escape")
     expect(tab.get_by_role("dialog")).to_be_hidden()
+
+
+def test_an_example_shows_the_messages_that_were_sent(visit):
+    chat = (Message(role="system", content="Be kind."), Message(role="user", content="Say: hello"))
+    item = msgspec.structs.replace(record("q"), request=Request(messages=chat))
+    tab = visit(run_page([item]), "#/example/logic/d/q/m/0")
+    expect(tab.get_by_role("group", name="system message")).to_have_text("Be kind.")
+    expect(tab.get_by_role("group", name="user message")).to_have_text("Say: hello")
+
+
+def test_a_record_of_the_first_format_shows_the_system_prompt_of_its_manifest(visit):
+    manifest = {**MANIFEST, "models": [{"id": "m", "system": "Be kind."}]}
+    tab = visit(run_page([record("q")], manifest=manifest), "#/example/logic/d/q/m/0")
+    expect(tab.get_by_role("group", name="system message")).to_have_text("Be kind.")
+    expect(tab.get_by_role("group", name="user message")).to_have_text("question q")
 
 
 def test_a_deep_link_opens_an_example_with_all_there_is_to_know(page, visit):

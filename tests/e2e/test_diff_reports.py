@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.command import insidellms, write_files
+from support.command import insidellms, records_of, write_files
 
 
 def experiment(answer):
@@ -91,3 +91,13 @@ def test_a_run_has_its_page_written_anew_with_latencies_if_asked(folder):
     assert '"latency_ms"' not in (folder / "plain.html").read_text().rpartition("<script>")[0]
     assert '"latency_ms"' in (folder / "timed.html").read_text().rpartition("<script>")[0]
     assert "p50" in insidellms("report", "before", "--telemetry", cwd=folder).out
+
+
+def test_records_hold_the_messages_as_sent_only_where_they_are_not_the_input_itself(tmp_path):
+    plain = "model: {type: dummy}\nprobe: {type: equals}\ndataset: {examples: [{id: a, prompt: Q, expected: x}]}\n"
+    write_files(tmp_path, {"plain.yaml": plain, "told.yaml": plain.replace("dummy", "dummy, system: Be kind.")})
+    for name in ("plain", "told"):
+        assert insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path).code == 0
+    assert records_of(tmp_path / "plain")[0]["request"] is None
+    sent = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Q"}]
+    assert records_of(tmp_path / "told")[0]["request"] == {"messages": sent}

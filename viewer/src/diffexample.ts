@@ -4,7 +4,7 @@ import { diffTexts } from "./difftext";
 import { h } from "./dom";
 import * as parts from "./parts";
 import { decimal, line, pretty, shown } from "./text";
-import type { Answer, Scores } from "./types";
+import type { Answer, RequestSent, Scores } from "./types";
 
 let inline = false; // how answers are shown; kept from one example to the next
 
@@ -12,28 +12,54 @@ export function answerOf(body: Record<string, any>, side: "a" | "b"): Answer | n
   return body[`response_${body.same ? "a" : side}`] as Answer | null;
 }
 
+function requestOf(body: Record<string, any>, side: "a" | "b"): RequestSent | null {
+  return body[`request_${body.same ? "a" : side}`] as RequestSent | null;
+}
+
+function hasSide(body: Record<string, any>, side: "a" | "b"): boolean {
+  return body.same || Boolean(body[`response_${side}`] ?? body[`failure_${side}`]);
+}
+
+// What each side was sent, marked word by word where that differs: a changed template or system prompt shows here.
 export function promptPart(body: Record<string, any>): HTMLElement {
+  const inputs = { a: body.input_a ?? body.input, b: body.input };
+  const [before, after] = (["a", "b"] as const).map((side) => parts.sent(requestOf(body, side), inputs[side]));
+  const [left, right] = [parts.inputText(before), parts.inputText(after)];
   const edited = body.input_a !== null;
-  if (!edited)
+  const rest = [
+    body.expected?.length ? h("h3", {}, "Expected") : null,
+    parts.expectedPart(body.expected),
+    parts.details("Other fields", body.fields),
+  ];
+  const [ours, theirs] = [requestOf(body, "a"), requestOf(body, "b")];
+  if (left === right || !hasSide(body, "a") || !hasSide(body, "b")) {
+    const side = hasSide(body, "b") ? "b" : "a";
     return parts.section(
       "Prompt",
-      parts.input(body.input),
-      parts.requestPart(body.request_a),
-      body.expected?.length ? h("h3", {}, "Expected") : null,
-      parts.expectedPart(body.expected),
-      parts.details("Other fields", body.fields),
+      parts.input(side === "b" ? after : before),
+      parts.examplePart(requestOf(body, side), inputs[side]),
+      ...optionsParts(ours, theirs),
+      ...rest,
     );
-  const found = diffTexts(parts.inputText(body.input_a), parts.inputText(body.input));
+  }
+  const found = diffTexts(left, right);
   return parts.section(
-    "Prompt, edited",
+    edited ? "Prompt, edited" : "Prompt, sent differently",
     h(
       "div",
       { class: "columns" },
       parts.block("Prompt of the baseline", found.before),
       parts.block("Prompt of the candidate", found.after),
     ),
-    parts.expectedPart(body.expected),
+    edited ? null : parts.examplePart(theirs ?? ours, body.input),
+    ...optionsParts(ours, theirs),
+    ...rest,
   );
+}
+
+function optionsParts(ours: RequestSent | null, theirs: RequestSent | null): (HTMLElement | null)[] {
+  if (pretty(ours?.options ?? {}) === pretty(theirs?.options ?? {})) return [parts.optionsPart(theirs)];
+  return [parts.optionsPart(ours, "the baseline's request"), parts.optionsPart(theirs, "the candidate's request")];
 }
 
 export function answersPart(body: Record<string, any>, sides: ({ word: string; tone: string } | null)[]): Node[] {

@@ -2,7 +2,7 @@
 
 import { copy, h } from "./dom";
 import { count, figure, line, parseJson, pretty, shown, words } from "./text";
-import type { Answer, Failure, Json, Message, RequestSent, Scores, ToolCall, Usage } from "./types";
+import type { Answer, ContentPart, Failure, Json, Message, RequestSent, Scores, ToolCall, Usage } from "./types";
 
 export function section(title: string, ...content: (Node | null | false)[]): HTMLElement {
   const id = `s-${title.toLowerCase().replace(/\W+/g, "-")}`;
@@ -55,7 +55,7 @@ export function chat(messages: Message[]): HTMLElement {
         "li",
         { class: `turn ${message.role}` },
         h("span", { class: "role" }, message.role + (message.tool_call_id ? ` · ${line(message.tool_call_id)}` : "")),
-        message.content ? textBlock(`${message.role} message`, message.content) : null,
+        message.content ? textBlock(`${message.role} message`, contentText(message.content)) : null,
         message.tool_calls?.length ? calls(message.tool_calls) : null,
       ),
     ),
@@ -67,21 +67,38 @@ export function input(given: string | Message[], label = "Prompt"): HTMLElement 
   return chat(given);
 }
 
-export function inputText(given: string | Message[] | null): string {
-  if (typeof given === "string") return given;
-  return (given ?? []).map((message) => `${message.role}: ${message.content ?? ""}`).join("\n\n");
+function contentText(content: string | ContentPart[] | undefined): string {
+  if (typeof content === "string" || !content) return content ?? "";
+  return content.map((part) => part.text ?? `[image ${(part.url ?? "").slice(0, 100)}]`).join("\n");
 }
 
-export function requestPart(sent: RequestSent | null): HTMLElement | null {
-  if (!sent) return null;
-  const options = sent.options && Object.keys(sent.options).length ? sent.options : null;
-  return h(
-    "details",
-    {},
-    h("summary", {}, `Request as sent (${count(sent.messages.length)} message${sent.messages.length === 1 ? "" : "s"})`),
-    chat(sent.messages),
-    options && jsonBlock("Options of the request", options),
-  );
+export function inputText(given: string | Message[] | null): string {
+  if (typeof given === "string") return given;
+  const called = (message: Message): string => (message.tool_calls?.length ? `\n${pretty(message.tool_calls)}` : "");
+  return (given ?? []).map((message) => `${message.role}: ${contentText(message.content)}${called(message)}`).join("\n\n");
+}
+
+// What a model was sent: the request of the record, which has none where the input was sent as it stands.
+// Records of format 1 lack the model's system prompt, which the manifest has.
+export function sent(request: RequestSent | null, input: string | Message[], system?: string | null): string | Message[] {
+  const messages = request?.messages ?? input;
+  if (!system || (typeof messages !== "string" && messages.some((message) => message.role === "system"))) return onlyText(messages);
+  return [{ role: "system", content: system }, ...(typeof messages === "string" ? [{ role: "user", content: messages }] : messages)];
+}
+
+// A single message of the user reads best as the text that it is.
+function onlyText(messages: string | Message[]): string | Message[] {
+  const [first, second] = typeof messages === "string" ? [] : messages;
+  return first?.role === "user" && !second && typeof first.content === "string" ? first.content : messages;
+}
+
+export function optionsPart(request: RequestSent | null, of = "the request"): HTMLElement | null {
+  return details(`Options of ${of}`, request?.options);
+}
+
+export function examplePart(request: RequestSent | null, given: string | Message[]): HTMLElement | null {
+  if (!request || inputText(sent(request, given)) === inputText(given)) return null;
+  return h("details", {}, h("summary", {}, "Input of the example"), input(given, "Input of the example"));
 }
 
 export function answerText(answer: Answer | null): string {

@@ -270,8 +270,9 @@ export class RunSubject implements Subject {
   example(row: number, body: Record<string, any>, href: (row: number) => string): Node[] {
     const { word, tone } = this.verdict(row);
     const answer = body.response as Answer | null;
-    const prompt = parts.inputText(body.input);
     const model = this.head.manifest.models.find((member) => member.id === this.at(row, "model"));
+    const messages = parts.sent(body.request, body.input, model?.system);
+    const prompt = parts.inputText(messages);
     const served = answer?.model && answer.model !== this.at(row, "model") ? answer.model : null;
     return [
       h("p", { class: "headline" }, parts.badge(word, tone)),
@@ -292,11 +293,9 @@ export class RunSubject implements Subject {
         { class: "columns" },
         parts.section(
           "Prompt",
-          model?.system
-            ? h("details", {}, h("summary", {}, "System prompt of the model"), parts.textBlock("System prompt", model.system))
-            : null,
-          parts.input(body.input),
-          parts.requestPart(body.request),
+          parts.input(messages),
+          parts.optionsPart(body.request),
+          parts.examplePart(body.request, body.input),
           body.expected?.length ? h("h3", {}, "Expected") : null,
           parts.expectedPart(body.expected),
           parts.details("Other fields", body.fields),

@@ -19,9 +19,14 @@ export interface ToolCall {
   arguments?: Json;
   id?: string;
 }
+export interface ContentPart {
+  type: "text" | "image";
+  text?: string;
+  url?: string;
+}
 export interface Message {
   role: string;
-  content?: string;
+  content?: string | ContentPart[];
   tool_calls?: ToolCall[];
   tool_call_id?: string;
 }

@@ -260,8 +260,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The canonical, stored form of an Outcome: one line of `records.jsonl`.
 
-    `key` identifies the Trial by content, `example_digest` the example's content. `request` is None where the
-    probe asked the example's input as it stands.
+    `key` identifies the Trial by content, `example_digest` the example's content. `request` is what
+    was sent, system prompt and filled template included; None where that is the example's input as it stands.
     """
 
     probe: str

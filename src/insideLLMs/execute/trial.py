@@ -26,7 +26,7 @@ from insideLLMs.core.types import (
     Usage,
 )
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
-from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async
+from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
 from insideLLMs.execute.asked_models import AskedModel
 from insideLLMs.execute.retry import Attempts
 from insideLLMs.execute.work import EngineOptions, Work
@@ -87,7 +87,7 @@ async def ask(
     stage: Stage = "request"
     try:
         with calling_user_code(f"{probe.name}.request()"):
-            request = probe.request(trial.example)
+            request = with_system(probe.request(trial.example), asked.system)
         stage = "model"
         async with asyncio.timeout(asked.timeout_s) as limit:
             clock.attempts.deadline = limit
