@@ -47,6 +47,14 @@ def test_a_regression_fails_the_gate_and_names_the_examples(runs, candidate):
     assert "FAILED" in done.out.upper()
 
 
+def test_quiet_prints_the_verdict_and_nothing_else(runs):
+    done = insidellms("diff", "base", "worse", "--quiet", cwd=runs)
+    assert done.code == 3
+    assert done.out.splitlines()[0] == "FAILED  gate: regressions (exit code 3)"
+    assert "look first at: logic / e00" in done.out
+    assert "evidence" not in done.out
+
+
 def test_both_ways_round_mirror_each_other(runs):
     there = insidellms("diff", "base", "worse", "--json", cwd=runs).json["comparison"]["overall"]
     back = insidellms("diff", "worse", "base", "--json", "--fail-on", "regressions", cwd=runs)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "Options": ("candidate", "pool", "fail_on", "limit", "as_json", "html", "junit", "markdown"),
-    "More reports": ("sarif", "experiment", "github"),
+    "More reports": ("quiet", "sarif", "experiment", "github"),
     "What fails the gate": ("tolerance", "alpha", "min_effect", "margin", "max_growth", "level", "drift"),
     "When the gate is inconclusive": (
         "max_missing",
@@ -94,6 +94,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
+@click.option("--quiet", is_flag=True, help="Print the verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side here.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report here.")
@@ -111,6 +112,7 @@ def command(
     *,
     gate: GateWords,
     as_json: bool,
+    quiet: bool,
     limit: int,
     github: bool,
     **options: Any,  # click passes them by name, each as its declaration types it
@@ -132,12 +134,13 @@ def command(
 
         console.out(diff_document(judged.comparison, judged.verdict).decode().rstrip())
     else:
-        from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415 - slow
+        from insideLLMs.report.terminal import render_comparison, render_verdict  # noqa: PLC0415 - slow
 
-        shown = render_comparison(
-            judged.comparison, judged.verdict, width=console.width(), color=console.colours(), limit=limit
-        )
-        console.out(shown)
+        width, color = console.width(), console.colours()
+        if quiet:
+            console.out(render_verdict(judged.verdict, width=width, color=color))
+        else:
+            console.out(render_comparison(judged.comparison, judged.verdict, width=width, color=color, limit=limit))
     return int(judged.verdict.exit_code)
 
 

@@ -107,6 +107,11 @@ def render_comparison(
     return _draw(parts, width=width, color=color)
 
 
+def render_verdict(verdict: Verdict, *, width: int = 80, color: bool = False) -> str:
+    """Show the verdict alone: the policy, its reasons, and the examples to look at first."""
+    return _draw(_verdict(verdict), width=width, color=color)
+
+
 def _header(comparison: Comparison) -> Table:
     grid = _grid()
     grid.add_row("baseline", _side(comparison.baseline))
