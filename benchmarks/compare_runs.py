@@ -14,8 +14,8 @@ from pathlib import Path
 import orjson
 
 from insideLLMs.compare import RunView
-from insideLLMs.compare.collect import compare_with
-from insideLLMs.compare.labels import LEVELS
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.statistics.assess import assess
 

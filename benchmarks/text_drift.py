@@ -21,9 +21,9 @@ import sys
 import time
 import unittest
 
-from insideLLMs.compare import RunView, judge
-from insideLLMs.compare.basis import Basis
-from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare import RunView, decide
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.observations import Watch
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
@@ -111,8 +111,8 @@ def alarm(model: Counts, change: str, items: int, repeats: int, kernel: str, num
     before = run(f"a{number}", plain, (starts, repeats), 0.6, source)
     candidate = run(f"b{number}", after, (moved, repeats), temperature, source)
     comparison, observed = compare_with((before,), (candidate,), watch=Watch(drift=kernel))
-    basis = Basis(observed=observed, baseline_runs=("a",), candidate_runs=("b",))
-    return judge(comparison, GateSpec(fail_on="drift"), basis).state == "failed"
+    evidence = GateEvidence(observed=observed, baseline_runs=("a",), candidate_runs=("b",))
+    return decide(comparison, GateSpec(fail_on="drift"), evidence).state == "failed"
 
 
 def main() -> int:

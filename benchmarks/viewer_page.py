@@ -20,7 +20,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from insideLLMs.compare import RunView, compare, judge
+from insideLLMs.compare import RunView, compare, decide
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
@@ -114,7 +115,7 @@ def write_diff(records: Path, out: BinaryIO) -> None:
         for name, path in (("main", records), ("branch", changed))
     )
     comparison = compare(before, after)
-    verdict = judge(comparison, GateSpec(fail_on="regressions"))
+    verdict = decide(comparison, GateSpec(fail_on="regressions"), GateEvidence())
     write_diff_page(out, comparison=comparison, verdict=verdict, baseline=before, candidate=after)
 
 

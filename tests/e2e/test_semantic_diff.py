@@ -98,5 +98,5 @@ def test_a_plain_diff_loads_neither_numpy_nor_what_reads_texts(runs):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=runs)
     loaded = set(done.stdout.partition("loaded ")[2].split())
-    assert "insideLLMs.compare.collect" in loaded
+    assert "insideLLMs.compare.comparing" in loaded
     assert not loaded & {"numpy", "insideLLMs.scoring.meaning", "insideLLMs.local.embedding", "asyncio", "aiohttp"}

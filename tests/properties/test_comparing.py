@@ -3,8 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insideLLMs.compare import CompareOptions, compare, judge
-from insideLLMs.compare.json_paths import differing_paths
+from insideLLMs.compare import CompareOptions, compare, decide
+from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.levels import differing_paths
 from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view
 
@@ -101,7 +102,7 @@ def test_bounding_the_lists_changes_no_count_and_keeps_the_head(before, after, l
 @given(runs(), runs(), st.sampled_from(["never", "changes", "regressions"]))
 def test_only_a_comparison_with_aligned_trials_can_pass(before, after, fail_on):
     comparison = compare(before, after)
-    verdict = judge(comparison, GateSpec(fail_on=fail_on))
+    verdict = decide(comparison, GateSpec(fail_on=fail_on), GateEvidence())
     assert verdict.exit_code == {"passed": 0, "failed": 3, "inconclusive": 4}[verdict.state]
     if not comparison.overall.aligned:
         assert verdict.state == "inconclusive"

@@ -5,9 +5,9 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insideLLMs.compare import judge
-from insideLLMs.compare.basis import Basis
-from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare import decide
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view
 
@@ -22,8 +22,8 @@ def run(label, column, *, extra=0, prefix="e"):
 def judged(baselines, candidate, **spec):
     comparison, observed = compare_with(baselines, [candidate])
     names = tuple(baseline.label for baseline in baselines)
-    basis = Basis(observed=observed, baseline_runs=names, candidate_runs=(candidate.label,))
-    return judge(comparison, GateSpec(fail_on="significant", **spec), basis)
+    evidence = GateEvidence(observed=observed, baseline_runs=names, candidate_runs=(candidate.label,))
+    return decide(comparison, GateSpec(fail_on="significant", **spec), evidence)
 
 
 def columns(rows):

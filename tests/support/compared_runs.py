@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from insideLLMs.compare import RunView
+from insideLLMs.compare import RunView, decide
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores
 
@@ -46,3 +48,10 @@ def view(records: Iterable[Record], label="run", **given) -> RunView:
         datasets=given.get("datasets", {probe: tuple(sorted(names)) for probe, names in datasets.items()}),
         records=lambda: iter(lines),
     )
+
+
+def decided(baseline: RunView, candidate: RunView, spec, options=None, **evidence):
+    """Compare two runs and decide by a policy; return the comparison and the verdict."""
+    comparison, observed = compare_with([baseline], [candidate], options)
+    found = GateEvidence(observed=observed, baseline_runs=("a",), candidate_runs=("x",), **evidence)
+    return comparison, decide(comparison, spec, found)

@@ -7,9 +7,9 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from insideLLMs.compare import judge
-from insideLLMs.compare.basis import Basis
-from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare import decide
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import expand
@@ -42,8 +42,8 @@ def diff_page(before, after, *, fail_on="regressions", assessed=False, **options
     """Return the bytes of a comparison's page, and the comparison; `assessed` adds the evidence of statistics."""
     baseline, candidate = view(before, "main"), view(after, "branch")
     comparison, observed = compare_with([baseline], [candidate])
-    basis = Basis(observed=observed, baseline_runs=("main",), candidate_runs=("branch",))
-    verdict = judge(comparison, GateSpec(fail_on=fail_on), basis if assessed else None)
+    evidence = GateEvidence(observed=observed, baseline_runs=("main",), candidate_runs=("branch",))
+    verdict = decide(comparison, GateSpec(fail_on=fail_on), evidence if assessed else GateEvidence())
     out = io.BytesIO()
     write_diff_page(out, comparison=comparison, verdict=verdict, baseline=baseline, candidate=candidate, **options)
     return out.getvalue(), comparison

@@ -2,9 +2,13 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from insideLLMs.core.gate_spec import FailOn
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "insideLLMs"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -64,3 +68,36 @@ def test_the_command_line_types_its_values_or_says_why_not(path):
         if re.search(r"\bAny\b", line) and not line.startswith("from typing import") and "  # " not in line
     ]
     assert not untyped
+
+
+POLICY_NAMES = {name for name in get_args(FailOn) if name != "auto"}
+KNOW_POLICIES = {"compare/policies.py", "core/gate_spec.py"}
+
+
+def names_a_policy(node):
+    """Whether code asks for a policy by its name: a comparison with one, or a setting of one."""
+    if isinstance(node, ast.keyword):
+        return node.arg == "fail_on" and isinstance(node.value, ast.Constant) and node.value.value in POLICY_NAMES
+    if isinstance(node, ast.Set | ast.Tuple | ast.List):
+        return sum(isinstance(one, ast.Constant) and one.value in POLICY_NAMES for one in node.elts) > 1
+    if not isinstance(node, ast.Compare):
+        return False
+    asked = re.search(r"fail_on|policy|resolved", ast.unparse(node))
+    return asked and any(isinstance(part, ast.Constant) and part.value in POLICY_NAMES for part in ast.walk(node))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_policy_is_described_by_its_value_alone(path):
+    name = str(path.relative_to(PACKAGE))
+    found = [node for node in ast.walk(tree(path)) if names_a_policy(node)]
+    assert name in KNOW_POLICIES or not found, f"{name}: {[ast.unparse(node) for node in found]}"
+
+
+def test_the_name_of_a_public_class_is_used_once():
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.compare.basis import NoiseFloor, measure_noise
-from insideLLMs.compare.collect import compare_with
-from insideLLMs.compare.labels import LEVELS
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate_evidence import NoiseFloor, measure_noise
+from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Waived, Watch
 from insideLLMs.compare.view import view_of
 from insideLLMs.core import canonical

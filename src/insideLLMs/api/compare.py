@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.api.quantities import measure_quantities
-from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, judge
-from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
-from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, decide
+from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.comparison import TrialName
-from insideLLMs.compare.judging import Judge, differences
-from insideLLMs.compare.labels import LEVELS
+from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
+from insideLLMs.compare.levels import LEVELS
+from insideLLMs.compare.llm_judges import Judge, differences
 from insideLLMs.compare.observations import Observed, Watch
+from insideLLMs.compare.policies import SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class DecidedComparison:
     """A comparison, how it was made, the policy it was judged by, the gate's verdict, what that rests on, and the two
     runs shown.
     """
@@ -40,7 +41,7 @@ class Judged:
     comparison: Comparison
     policy: GateSpec
     verdict: Verdict
-    basis: Basis
+    evidence: GateEvidence
     baseline: SealedRun
     candidate: SealedRun
     options: CompareOptions
@@ -76,7 +77,7 @@ def compare_runs(
     noise: NoiseFloor | None = None,
     flips: bool = False,
     labelled: SealedRun | None = None,
-) -> Judged:
+) -> DecidedComparison:
     """Compare runs, oldest first, under the candidate's policy, as overridden by `gate`.
 
     Of several runs of a side the last is shown Trial by Trial, and the statistics read all. `noise` is a stored
@@ -99,9 +100,9 @@ def compare_runs(
     )
     comparison, observed = compare_with(views, news, options, watch)
     judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], labelled)
-    basis = replace(_basis(baseline, candidate, observed, noise), judges=judges)
+    evidence = replace(_evidence(baseline, candidate, observed, noise), judges=judges)
     if spec.max_growth:
-        basis = replace(basis, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
+        evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
     comparison = msgspec.structs.replace(
         comparison,
         warnings=(
@@ -111,11 +112,11 @@ def compare_runs(
             *wording.doubts(msgspec.to_builtins(candidate[-1].summary)),
         ),
     )
-    return Judged(
+    return DecidedComparison(
         comparison=comparison,
         policy=spec,
-        verdict=judge(comparison, spec, basis),
-        basis=basis,
+        verdict=decide(comparison, spec, evidence),
+        evidence=evidence,
         baseline=baseline[-1],
         candidate=candidate[-1],
         options=options,
@@ -126,25 +127,24 @@ def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSp
     """Assess a run that may be unfinished against baselines, over all their common items."""
     options = CompareOptions(ranges=ranges_in_force((*baselines, candidate), spec))
     _, observed = compare_with(baselines, (candidate,), options, Watch(cluster=spec.cluster))
-    basis = Basis(
+    evidence = GateEvidence(
         observed=observed,
         baseline_runs=tuple(run.run_id for run in baselines),
         candidate_runs=(candidate.run_id,),
     )
-    significant = msgspec.structs.replace(spec, fail_on="significant")
-    return basis.assess(set(observed.probes.values()), significant)
+    significant = msgspec.structs.replace(spec, fail_on=SIGNIFICANT.name)
+    return evidence.assess(set(observed.probes.values()), significant)
 
 
-def rejudge(judged: Judged, confirmed: Confirmed) -> Judged:
+def decide_again(judged: DecidedComparison, confirmed: Confirmed) -> DecidedComparison:
     """Judge again, now that items were asked anew."""
-    basis = replace(judged.basis, confirmed=confirmed)
-    return replace(judged, basis=basis, verdict=judge(judged.comparison, judged.policy, basis))
+    evidence = replace(judged.evidence, confirmed=confirmed)
+    return replace(judged, evidence=evidence, verdict=decide(judged.comparison, judged.policy, evidence))
 
 
 def _kernel(spec: GateSpec) -> DriftKernel | None:
     """Return the kernel of text drift, if it is asked for."""
-    asked = "drift" in {spec.fail_on, *(rule.fail_on for rule in spec.probes.values())}
-    return spec.drift or ("3-gram" if asked else None)
+    return spec.drift or ("3-gram" if reads_text_drift(spec) else None)
 
 
 def _check_distinct(runs: Sequence[SealedRun]) -> None:
@@ -160,21 +160,21 @@ def _check_distinct(runs: Sequence[SealedRun]) -> None:
         seen.add(path)
 
 
-def _basis(
+def _evidence(
     baseline: Sequence[SealedRun], candidate: Sequence[SealedRun], observed: Observed, noise: NoiseFloor | None
-) -> Basis:
+) -> GateEvidence:
     """Name runs by the digest of their records: several runs of one experiment share its id."""
     before, after = [run.manifest for run in baseline], [run.manifest for run in candidate]
-    basis = Basis(
+    evidence = GateEvidence(
         observed=observed,
         baseline_runs=tuple(manifest.records_root for manifest in before),
         candidate_runs=tuple(manifest.records_root for manifest in after),
         noise=noise,
         same_experiment=before[-1].run_id == after[-1].run_id,
     )
-    proven = basis.floor is not None and basis.floor.is_identical
+    proven = evidence.floor is not None and evidence.floor.is_identical
     models = [model for manifest in (*before, *after) for model in manifest.models]
-    return replace(basis, deterministic=all(is_scripted(model) or (proven and is_greedy(model)) for model in models))
+    return replace(evidence, deterministic=all(is_scripted(model) or (proven and is_greedy(model)) for model in models))
 
 
 def is_scripted(model: MemberSpec) -> bool:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.compare import GateOverrides, Judged, compare_runs, is_greedy, is_scripted
+from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.compare import CompareOptions
-from insideLLMs.compare.basis import Confirmed, ConfirmedItem
+from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem
 from insideLLMs.compare.observations import Flip
+from insideLLMs.compare.policies import SIGNIFICANT
 from insideLLMs.compare.statistics.confirmation import (
     Answers,
     confirm,
@@ -295,7 +296,7 @@ RUNS = 3
 """How many fresh runs of each side a retest makes."""
 
 
-def retest(judged: Judged, *, folder: Path, into: Path, say: Callable[[str], None]) -> Judged:
+def retest(judged: DecidedComparison, *, folder: Path, into: Path, say: Callable[[str], None]) -> DecidedComparison:
     """Run both sides afresh over the examples that both have, and judge these runs by themselves.
 
     Raises InsideLLMsError if a side cannot be asked again.
@@ -310,7 +311,7 @@ def retest(judged: Judged, *, folder: Path, into: Path, say: Callable[[str], Non
             say(f"retest: {side}, run {number} of {RUNS}")
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
         fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
-    gate = GateOverrides(policy=judged.policy, settings={"fail_on": "significant"})
+    gate = GateOverrides(policy=judged.policy, settings={"fail_on": SIGNIFICANT.name})
     pairs = {pair.baseline: pair.candidate for pair in judged.comparison.models if pair.baseline and pair.candidate}
     options = CompareOptions(pairs=pairs)
     found = compare_runs(fresh["baseline"], fresh["candidate"], options=options, gate=gate)

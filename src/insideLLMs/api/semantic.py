@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from insideLLMs.compare import RunView
-from insideLLMs.compare.align import probes_told_apart_by_dataset
+from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
 from insideLLMs.compare.levels import response_of
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
-from insideLLMs.compare.pool import Pool, items_of
 from insideLLMs.compare.view import view_of
 from insideLLMs.core.errors import CompareError
 from insideLLMs.local.embedding import embedding_model, load_embedder
@@ -46,7 +45,7 @@ def _own_answers(runs: Sequence[RunView]) -> Iterator[list[str]]:
     """Yield, for each item of the newest run, the texts of its answers of one verdict, over all runs and repeats."""
     newest, named = runs[-1], probes_told_apart_by_dataset(*runs)
     ranks = {model: place for place, model in enumerate(newest.models)}
-    pool = Pool(runs[:-1], [ranks for _ in runs[:-1]], named)
+    pool = FurtherRuns(runs[:-1], [ranks for _ in runs[:-1]], named)
     for key, trials in items_of(newest, ranks, named):
         first = trials[0]
         kin = [*trials, *(facts for run in pool.take(key) for facts in run)]

@@ -16,7 +16,7 @@ from insideLLMs.cli.gate_options import GateWords, gate_options
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
 
 if TYPE_CHECKING:
-    from insideLLMs.api.compare import Judged
+    from insideLLMs.api.compare import DecidedComparison
     from insideLLMs.compare.meaning import Meaning
     from insideLLMs.compare.observations import Waived
     from insideLLMs.store.sealed_run import SealedRun
@@ -144,7 +144,7 @@ def command(
     return int(judged.verdict.exit_code)
 
 
-def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "Judged":
+def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
     from insideLLMs.compare import CompareOptions  # noqa: PLC0415
@@ -187,9 +187,9 @@ def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning 
     return load_meaning(threshold, baselines)
 
 
-def _ask_again(judged: "Judged", arguments: _Arguments) -> "Judged":
+def _ask_again(judged: "DecidedComparison", arguments: _Arguments) -> "DecidedComparison":
     """Confirm the items that fell, and retest where that leaves a doubt."""
-    from insideLLMs.api.compare import rejudge  # noqa: PLC0415 - slow
+    from insideLLMs.api.compare import decide_again  # noqa: PLC0415 - slow
     from insideLLMs.api.fresh_answers import (  # noqa: PLC0415
         Sides,
         confirm_items,
@@ -200,8 +200,8 @@ def _ask_again(judged: "Judged", arguments: _Arguments) -> "Judged":
     if arguments.confirm:
         into = candidate.with_name(f"{candidate.resolve().name}.confirm")
         sides = Sides(baseline=judged.baseline, candidate=judged.candidate, folder=folder, into=into)
-        seen = judged.basis.observed
-        judged = rejudge(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
+        seen = judged.evidence.observed
+        judged = decide_again(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
     found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
     is_settled = confirmed is not None and bool(confirmed.items)  # by fresh answers already
     if arguments.retest and found is not None and found.wants_retest and not is_settled:
@@ -221,7 +221,7 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
-def _write_reports(judged: "Judged", arguments: _Arguments) -> None:
+def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
     from insideLLMs.compare.view import views_of  # noqa: PLC0415 - slow
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
@@ -247,7 +247,7 @@ def _write_reports(judged: "Judged", arguments: _Arguments) -> None:
             raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
 
 
-def _sarif(judged: "Judged", experiment: Path | None) -> bytes:
+def _sarif(judged: "DecidedComparison", experiment: Path | None) -> bytes:
     from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
     from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
 
@@ -256,7 +256,7 @@ def _sarif(judged: "Judged", experiment: Path | None) -> bytes:
     return diff_sarif(judged.comparison, judged.verdict, places, version=insideLLMs.__version__)
 
 
-def _tell_github(judged: "Judged") -> None:
+def _tell_github(judged: "DecidedComparison") -> None:
     from insideLLMs.report.github import annotations  # noqa: PLC0415 - slow
     from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
 

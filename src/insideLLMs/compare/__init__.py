@@ -1,4 +1,4 @@
-"""Baseline against candidate: align, classify, count, and judge. Pure; no event loop, no network, no disk.
+"""Baseline against candidate: align, classify, count, and decide. Pure; no event loop, no network, no disk.
 
 What this exports loads when first asked for: a run needs the summary, not the whole comparison.
 """
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from insideLLMs.compare.align import Aligned
     from insideLLMs.compare.classify import ChangeClass, Finding
-    from insideLLMs.compare.collect import CompareOptions, compare
+    from insideLLMs.compare.comparing import CompareOptions, compare
     from insideLLMs.compare.comparison import Change, Comparison
-    from insideLLMs.compare.gate import Verdict, judge
+    from insideLLMs.compare.gate import Verdict, decide
     from insideLLMs.compare.levels import Level
     from insideLLMs.compare.view import RunView
 
@@ -19,14 +19,14 @@ _HOMES = {
     "Aligned": "align",
     "Change": "comparison",
     "ChangeClass": "classify",
-    "CompareOptions": "collect",
+    "CompareOptions": "comparing",
     "Comparison": "comparison",
     "Finding": "classify",
     "Level": "levels",
     "RunView": "view",
     "Verdict": "gate",
-    "compare": "collect",
-    "judge": "gate",
+    "compare": "comparing",
+    "decide": "gate",
 }
 
 
@@ -47,5 +47,5 @@ __all__ = [
     "RunView",
     "Verdict",
     "compare",
-    "judge",
+    "decide",
 ]

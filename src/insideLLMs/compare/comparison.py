@@ -90,7 +90,7 @@ class TrialName(msgspec.Struct, frozen=True, kw_only=True):
     repeat: int
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class ShownAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One side of a Trial as it is shown; long texts are cut, and `cut_characters` says how much is missing."""
 
     status: str
@@ -120,8 +120,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str
     baseline_prompt: str | None
     expected: tuple[str, ...]
-    baseline: Answer | None
-    candidate: Answer | None
+    baseline: ShownAnswer | None
+    candidate: ShownAnswer | None
     paths: tuple[str, ...] = ()
     waived: bool = False
     similarity: float | None = None

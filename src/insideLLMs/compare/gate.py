@@ -8,23 +8,28 @@ from collections.abc import Sequence
 
 import msgspec
 
-from insideLLMs.compare.basis import Basis, Confirmed, NoiseFloor
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, Tally, TrialName
-from insideLLMs.compare.growth import GrowthRule, judge_growth
-from insideLLMs.compare.judging import JudgeFinding, advisory, find
-from insideLLMs.compare.policies import Rule, Scope, State, apply, blame_of, blamed_classes, resolve
-from insideLLMs.compare.states import Transitions, transitions
+from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
+from insideLLMs.compare.llm_judges import JudgeFinding, advisory, find
+from insideLLMs.compare.policies import (
+    NEVER,
+    GrowthRule,
+    Rule,
+    Scope,
+    State,
+    blame_of,
+    blamed_classes,
+    decide_growth,
+    policy_of,
+    resolve,
+)
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError, ExitCode
 from insideLLMs.core.gate_spec import GateSpec
 
 _LOOK_FIRST = 10
-_READS_TRIALS = {"changes", "regressions", "confirmed", "churn", "drift"}
-_STATISTICAL = {"significant", "non-inferior", "churn", "drift"}
-_READS_NO_SCORES = {"never", "changes", "drift"}
-_READS_SCORES = (_STATISTICAL | {"confirmed"}) - {"drift"}
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,20 +57,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
 
 
-def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) -> Verdict:
-    """Judge a comparison by a policy; the statistical policies read `basis`.
-
-    Raises CompareError for a policy or a probe that there is not.
-    """
+def decide(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Verdict:
+    """Decide on a comparison. Raises CompareError for a policy or a probe that there is not."""
     _check_probes(comparison, spec)
-    if basis is None and spec.fail_on == "auto":
-        raise CompareError(
-            "the gate's policy 'auto' reads scores by item, and was given counts alone",
-            fix="judge with a Basis, made of what `compare_with` observed",
-        )
-    scopes = _scopes(comparison, spec, basis)
-    rules = tuple(_doubted(apply(scope, basis), scope, basis) for scope in scopes)
-    growth = judge_growth(basis.quantities, spec) if basis is not None else ()
+    scopes = _scopes(comparison, spec, evidence)
+    rules = tuple(_doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence) for scope in scopes)
+    growth = decide_growth(evidence.quantities, spec)
     fatal = _nothing_answered(comparison.overall, scopes)
     doubts = _doubts(comparison, scopes, rules)
     broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
@@ -81,24 +78,24 @@ def judge(comparison: Comparison, spec: GateSpec, basis: Basis | None = None) ->
     return Verdict(
         state=state,
         policy=spec.fail_on,
-        resolved=resolve(spec, basis),
+        resolved=resolve(spec, evidence),
         exit_code=int(code),
         reasons=(*reasons, *_listed(comparison)),
         rules=rules,
         growth=growth,
-        look_first=_look_first(comparison, rules, basis),
-        assessment=_assess(comparison, spec, rules, basis),
-        states=transitions(basis.observed.tally, tuple(basis.observed.probes)) if basis is not None else None,
-        noise=basis.floor if basis is not None else None,
-        confirmed=basis.confirmed if basis is not None else None,
-        judges=_judges(spec, basis),
-        drift=basis.drift_of({probe.probe for probe in comparison.probes}) if basis is not None else None,
-        remarks=_remarks(basis),
+        look_first=_look_first(comparison, rules, evidence),
+        assessment=_assess(comparison, spec, rules, evidence),
+        states=evidence.transitions(tuple(evidence.observed.probes)),
+        noise=evidence.floor,
+        confirmed=evidence.confirmed,
+        judges=_judges(spec, evidence),
+        drift=evidence.drift_of({probe.probe for probe in comparison.probes}),
+        remarks=_remarks(evidence),
     )
 
 
 def rule_of(verdict: Verdict, probe: str) -> Rule | None:
-    """Return the rule that judges a probe."""
+    """Return the rule that decides on a probe."""
     own = (rule for rule in verdict.rules if rule.scope == probe)
     rest = (rule for rule in verdict.rules if rule.scope is None)
     return next(own, None) or next(rest, None)
@@ -120,11 +117,11 @@ def _check_probes(comparison: Comparison, spec: GateSpec) -> None:
             )
 
 
-def _scopes(comparison: Comparison, spec: GateSpec, basis: Basis | None) -> tuple[Scope, ...]:
+def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> tuple[Scope, ...]:
     """Split the probes by rule. Several statistical rules share alpha, unless a probe has an alpha of its own."""
     own = {name: spec.of_probe(name) for name in sorted(spec.probes)}
-    for name in sorted(advisory(basis.judges)) if basis is not None else ():
-        own[name] = msgspec.structs.replace(spec.of_probe(name), fail_on="never")
+    for name in sorted(advisory(evidence.judges)):
+        own[name] = msgspec.structs.replace(spec.of_probe(name), fail_on=NEVER.name)
     rest = tuple(probe for probe in comparison.probes if probe.probe not in own)
     scopes = [
         Scope(name=name, spec=rule, probes=tuple(probe for probe in comparison.probes if probe.probe == name))
@@ -132,20 +129,18 @@ def _scopes(comparison: Comparison, spec: GateSpec, basis: Basis | None) -> tupl
     ]
     if rest or not own:
         scopes.insert(0, Scope(name=None, spec=msgspec.structs.replace(spec, probes={}), probes=rest))
-    resolved = [msgspec.structs.replace(scope.spec, fail_on=resolve(scope.spec, basis)) for scope in scopes]
-    sharing = sum(
-        rule.fail_on in _STATISTICAL and not _has_own_alpha(spec, scope.name)
+    resolved = [msgspec.structs.replace(scope.spec, fail_on=resolve(scope.spec, evidence)) for scope in scopes]
+    shares = [
+        policy_of(rule).is_statistical and not _has_own_alpha(spec, scope.name)
         for rule, scope in zip(resolved, scopes, strict=True)
-    )
+    ]
     return tuple(
         Scope(
             name=scope.name,
-            spec=rule
-            if _has_own_alpha(spec, scope.name) or rule.fail_on not in _STATISTICAL
-            else msgspec.structs.replace(rule, alpha=rule.alpha / sharing),
+            spec=msgspec.structs.replace(rule, alpha=rule.alpha / sum(shares)) if is_sharing else rule,
             probes=scope.probes,
         )
-        for rule, scope in zip(resolved, scopes, strict=True)
+        for rule, scope, is_sharing in zip(resolved, scopes, shares, strict=True)
     )
 
 
@@ -153,50 +148,57 @@ def _has_own_alpha(spec: GateSpec, probe: str | None) -> bool:
     return probe in spec.probes and spec.probes[probe].alpha is not None
 
 
-def _doubted(rule: Rule, scope: Scope, basis: Basis | None) -> Rule:
+def _doubted(rule: Rule, scope: Scope, evidence: GateEvidence) -> Rule:
     """Let a rule conclude nothing where its runs' scores have different ranges, or come from different judges."""
-    if basis is None:
-        return rule
-    unlike = [name for name in basis.names_of(scope.names) if name in basis.observed.unlike]
-    if unlike and scope.spec.fail_on not in _READS_NO_SCORES:
-        told = tuple(
-            f"the runs declare different ranges of a score of {basis.observed.probes[name]!r}: "
-            f"{basis.observed.unlike[name]}; run both with one version of the probe, or set the range: "
-            f"gate.probes.{basis.observed.probes[name]}.score_range"
-            for name in unlike
-        )
-        return msgspec.structs.replace(rule, state="inconclusive", reasons=(*told, *rule.reasons))
-    if scope.spec.fail_on not in _READS_SCORES or scope.spec.accept_judge_change:
-        return rule
-    changed = [judge for judge in basis.judges if judge.differs and judge.probe in scope.names]
-    if not changed:
-        return rule
-    told = tuple(
-        f"probe {judge.probe!r}: another judge judged one of the runs: {'; '.join(judge.differs)}" for judge in changed
-    )
-    way = "rescore both with one judge (insidellms rescore), or accept it: --accept-judge-change"
-    return msgspec.structs.replace(rule, state="inconclusive", reasons=(*told, way, *rule.reasons))
+    reads = policy_of(scope.spec).reads
+    doubts = _unlike_ranges(scope, evidence) if "directions" in reads else []
+    doubts += _unlike_judges(scope, evidence) if "scores" in reads else []
+    return msgspec.structs.replace(rule, state="inconclusive", reasons=(*doubts, *rule.reasons)) if doubts else rule
+
+
+def _unlike_ranges(scope: Scope, evidence: GateEvidence) -> list[str]:
+    seen = evidence.observed
+    return [
+        f"the runs declare different ranges of a score of {seen.probes[name]!r}: {seen.unlike[name]}; run both with "
+        f"one version of the probe, or set the range: gate.probes.{seen.probes[name]}.score_range"
+        for name in evidence.names_of(scope.names)
+        if name in seen.unlike
+    ]
+
+
+def _unlike_judges(scope: Scope, evidence: GateEvidence) -> list[str]:
+    if scope.spec.accept_judge_change:
+        return []
+    found = [
+        f"probe {judge.probe!r}: another judge scored one of the runs: {'; '.join(judge.differs)}"
+        for judge in evidence.judges
+        if judge.differs and judge.probe in scope.names
+    ]
+    way = "rescore both with one judge (`insidellms rescore`), or accept it: `--accept-judge-change`"
+    return [*found, way] if found else []
 
 
 def _nothing_answered(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
     side = overall.candidate
-    if side.trials and not side.statuses["success"] and any(scope.spec.fail_on != "never" for scope in scopes):
+    if side.trials and not side.statuses["success"] and any(policy_of(scope.spec).reads for scope in scopes):
         return [f"the candidate answered none of its {side.trials:,} trials"]
     return []
 
 
 def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rule]) -> list[str]:
     if not comparison.overall.aligned:
-        return ["nothing to judge: the two runs have no trial in common"]
+        return ["nothing to compare: the two runs have no trial in common"]
     doubts = [reason for rule in rules if rule.state == "inconclusive" for reason in rule.reasons]
-    for scope in scopes:
-        if scope.spec.fail_on not in _READS_TRIALS:
+    for scope, rule in zip(scopes, rules, strict=True):
+        if (
+            not policy_of(scope.spec).reads or rule.assessment is not None
+        ):  # an assessment counts what is missing itself
             continue
         missing = scope.count(ChangeClass.ERRORED) + scope.count(ChangeClass.SKIPPED)
         usable = scope.trials - scope.count(ChangeClass.EDITED)
         if usable <= 0:
             doubts.append(
-                f"{scope.where}nothing to judge: no trial of the baseline can be compared with its counterpart"
+                f"{scope.where}nothing to compare: no trial of the baseline can be compared with its counterpart"
             )
         elif missing > scope.spec.max_missing * usable:
             doubts.append(
@@ -218,11 +220,11 @@ def _listed(comparison: Comparison) -> list[str]:
     return [f"listed, not counted: {', '.join(listed)}"] if listed else []
 
 
-def _look_first(comparison: Comparison, rules: Sequence[Rule], basis: Basis | None) -> tuple[TrialName, ...]:
+def _look_first(comparison: Comparison, rules: Sequence[Rule], evidence: GateEvidence) -> tuple[TrialName, ...]:
     """Name the Trials to look at first: confirmed items, then by how surely their probe got worse."""
     blamed = {rule.scope: blamed_classes(rule) for rule in rules}
     rest = blamed.get(None, frozenset())
-    confirmed = {(item.probe, item.example_id) for item in (basis.confirmed.items if basis and basis.confirmed else ())}
+    confirmed = {(item.probe, item.example_id) for item in (evidence.confirmed.items if evidence.confirmed else ())}
     tested = [found for rule in rules if rule.assessment for found in rule.assessment.probes]
     chances = {found.probe: found.p_used for found in tested}
 
@@ -240,41 +242,35 @@ def _look_first(comparison: Comparison, rules: Sequence[Rule], basis: Basis | No
     return tuple(sorted(trials, key=rank)[:_LOOK_FIRST])
 
 
-def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], basis: Basis | None) -> Assessment | None:
+def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], evidence: GateEvidence) -> Assessment | None:
     """Return the rule's own assessment where it is over everything, else one made for the report."""
-    if basis is None:
-        return None
     if len(rules) == 1 and rules[0].scope is None and rules[0].assessment is not None:
         return rules[0].assessment
     try:
-        return basis.assess({probe.probe for probe in comparison.probes}, spec)
+        return evidence.assess({probe.probe for probe in comparison.probes}, spec)
     except CompareError:  # a score without a declared range: only a policy that reads it need stop
         return None
 
 
-def _judges(spec: GateSpec, basis: Basis | None) -> tuple[JudgeFinding, ...]:
-    if basis is None:
-        return ()
+def _judges(spec: GateSpec, evidence: GateEvidence) -> tuple[JudgeFinding, ...]:
     found = []
-    for judge in basis.judges:
+    for judge in evidence.judges:
         try:
-            evidence = basis.assess({judge.probe}, spec).overall if judge.quality is not None else None
+            seen = evidence.assess({judge.probe}, spec).overall if judge.quality is not None else None
         except CompareError:  # as above: only a policy that reads it need stop
-            evidence = None
-        found.append(find(judge, evidence, accepted=spec.of_probe(judge.probe).accept_judge_change))
+            seen = None
+        found.append(find(judge, seen, accepted=spec.of_probe(judge.probe).accept_judge_change))
     return tuple(found)
 
 
-def _remarks(basis: Basis | None) -> tuple[str, ...]:
-    if basis is None:
-        return ()
-    seen = basis.observed
+def _remarks(evidence: GateEvidence) -> tuple[str, ...]:
+    seen = evidence.observed
     remarks = []
-    if basis.has_copies:
+    if evidence.has_copies:
         remarks.append(
-            f"the repeats of all {seen.repeated:,} items are alike to the byte: a cache, a fixed seed or a greedy "
+            f"the repeats of all {seen.repeated:,} items are byte-identical: a cache, a fixed seed or a greedy "
             "model; they count as one"
         )
-    if basis.floor is not None and basis.floor.is_identical:
-        remarks.append(f"{len(basis.floor.runs)} runs of the baseline are alike to the byte")
+    if evidence.floor is not None and evidence.floor.is_identical:
+        remarks.append(f"{len(evidence.floor.runs)} runs of the baseline are byte-identical")
     return tuple(remarks)

@@ -1,20 +1,31 @@
-"""How deep a change goes: the highest rung of a fixed ladder on which two answers differ."""
+"""How deep a change goes: the highest rung of a fixed ladder on which two answers differ.
 
+The other way round, the label of an answer at one depth: two answers are the same there if their labels are equal.
+"""
+
+import math
 import re
 import unicodedata
+from collections.abc import Hashable
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
+import orjson
 
-from insideLLMs.compare.json_paths import differing_paths, parse_answer
+from insideLLMs.core import canonical
+from insideLLMs.core.gate_spec import TextLevel
 from insideLLMs.core.record_views import Facts, ScoreFacts
 from insideLLMs.core.types import JsonValue, Response, ToolCall
 
+RELATIVE_TOLERANCE = 1e-9
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BLANKS = re.compile(r"(?<=\S)[ \t]+")
 _FINISH_STATUS = {"refusal": "refusal", "content_filter": "content_filter", "length": "truncated"}
 _decode_response = msgspec.json.Decoder(Response | None).decode
 _NOTHING = ScoreFacts()
+LEVELS: tuple[TextLevel, ...] = ("verdict", "structured", "normalised", "exact")
+Label = Hashable
 
 
 class Level(StrEnum):
@@ -154,3 +165,109 @@ def _compare_texts(ours: Response, theirs: Response) -> Difference:
 
 def _verdict(passed: bool | None) -> str:
     return "no verdict" if passed is None else "pass" if passed else "fail"
+
+
+def label_of(facts: Facts, level: TextLevel) -> Label | None:
+    """Return the label of a Trial; None where it was not answered.
+
+    Verdict: pass or fail with what was extracted. Structured: the JSON value, or the normalised text where it is
+    none. Normalised: the text aside from blanks and Unicode form. Exact: the text. Below the verdict a called tool,
+    a value and how the answer ended (refused, cut off) are part of the label too.
+    """
+    if not facts.answered:
+        return None
+    scores = facts.scores
+    verdict = None if scores is None else (scores.passed, scores.label, _marks(facts))
+    if level == "verdict":
+        return verdict
+    response = response_of(facts)
+    calls = tuple((call.name, canonical.line(call.arguments)) for call in response.tool_calls)
+    value = None if response.value is None else canonical.line(response.value)
+    return (response.finish_reason, calls, value, _text_label(response.text, level))
+
+
+def _marks(facts: Facts) -> tuple[tuple[str, float], ...]:
+    """Return the scores where there is no verdict to go by."""
+    if facts.scores is None or facts.scores.passed is not None:
+        return ()
+    return tuple(sorted(facts.scores.values.items()))
+
+
+def _text_label(text: str, level: TextLevel) -> tuple[str, bytes | str]:
+    if level == "exact":
+        return "text", text
+    parsed: JsonValue | None = parse_answer(text) if level == "structured" else None
+    if parsed is not None:
+        return "json", orjson.dumps(_equal_numbers(parsed), option=orjson.OPT_SORT_KEYS)
+    return "text", normalise(text)
+
+
+def _equal_numbers(value: JsonValue) -> JsonValue:
+    """Spell 1 and 1.0 alike."""
+    if isinstance(value, dict):
+        return {name: _equal_numbers(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_equal_numbers(inner) for inner in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def parse_answer(text: str) -> JsonValue | None:
+    """Return the JSON object or array that the text is, bare or in one code fence; None if it is none.
+
+    Prose around it, and bare numbers, strings and literals, make it prose: nothing said is left uncompared.
+    """
+    body = text.strip()
+    if body.startswith("```") and body.endswith("```"):
+        body = body[3:-3].partition("\n")[2].strip()
+    if body[:1] not in {"{", "["}:
+        return None
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def differing_paths(baseline: JsonValue, candidate: JsonValue, *, limit: int = 20) -> tuple[str, ...]:
+    """Return the paths at which two JSON values differ, in document order with sorted keys, at most `limit`.
+
+    1 equals 1.0, and floats are equal within a relative 1e-9. Empty if and only if the values are equal.
+    """
+    found: list[str] = []
+    pending: list[tuple[str, JsonValue, JsonValue]] = [("$", baseline, candidate)]
+    while pending and len(found) < limit:
+        path, left, right = pending.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            keys = sorted({*left, *right}, reverse=True)
+            pending.extend((path + _step(key), left.get(key, _ABSENT), right.get(key, _ABSENT)) for key in keys)
+        elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
+            longest = max(len(left), len(right))
+            pending.extend((f"{path}[{at}]", _at(left, at), _at(right, at)) for at in reversed(range(longest)))
+        elif not _equal(left, right):
+            found.append(path)
+    return tuple(found)
+
+
+class _Absent:
+    """Stands for a key or element that one side does not have; equal to nothing."""
+
+
+_ABSENT = _Absent()
+
+
+def _at(values: list[JsonValue] | tuple[JsonValue, ...], index: int) -> JsonValue:
+    return values[index] if index < len(values) else _ABSENT
+
+
+def _step(key: str) -> str:
+    return f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{orjson.dumps(key).decode()}]"
+
+
+def _equal(left: JsonValue, right: JsonValue) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, float) or isinstance(right, float):
+        both = isinstance(left, int | float) and isinstance(right, int | float)
+        return both and (left == right or math.isclose(left, right, rel_tol=RELATIVE_TOLERANCE))
+    return type(left) is type(right) and bool(left == right)

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
-from insideLLMs.compare.align import Aligned, Key
+from insideLLMs.compare.align import Aligned, FurtherRuns, ItemKey, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.labels import Label, label_of
-from insideLLMs.compare.levels import normalise, response_of
-from insideLLMs.compare.pool import ItemKey, Pool
+from insideLLMs.compare.levels import Label, label_of, normalise, response_of
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.compare.statistics.items import ItemCounts, RunValues
 from insideLLMs.compare.statistics.text_drift import DriftSums
@@ -95,7 +93,9 @@ class Observations:
     ``probe · model``.
     """
 
-    def __init__(self, watch: Watch | None = None, pool: Pool | None = None, more: Pool | None = None) -> None:
+    def __init__(
+        self, watch: Watch | None = None, pool: FurtherRuns | None = None, more: FurtherRuns | None = None
+    ) -> None:
         self._watch = watch or Watch()
         self._pool = pool if pool is not None and len(pool) else None
         self._more = more if more is not None and len(more) else None

@@ -1,32 +1,32 @@
-"""The gate's policies: each reads one part of a comparison and says whether that part may pass, and why.
+"""The gate's policies: each is a value that says what it reads, what it blames, and how it decides.
 
 ::
 
     never        nothing fails
     changes      more Trials changed than are tolerated
     regressions  more Trials went from pass to fail, or to no answer, than are tolerated; with repeats, more
-                 items that passed every time and now fail every time
+                 items of which every repeat is worse than every repeat was before
     significant  the run-label permutation test finds a drop, overall or in a probe, or an item is confirmed
     confirmed    an item that went from pass to fail is confirmed by asking again
     churn        the candidate differs from two baseline runs more than they differ from each other
     drift        the texts of two or more answers a side come from another distribution than the baseline's
     non-inferior a drop as large as the margin cannot be ruled out
-    auto         for models that answer alike every time, `changes` where the experiment is the same and
-                 `regressions` where it was changed on purpose; `significant` for all others
+    auto         for deterministic models, `changes` where the experiment is the same and `regressions` where it
+                 was changed on purpose; `significant` for all others
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from insideLLMs.compare.basis import Basis
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Change, ProbeTally
-from insideLLMs.compare.states import transitions
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.noise import odd_one_out
+from insideLLMs.compare.statistics.quantities import Growth, QuantityChange
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import FailOn, GateSpec
@@ -104,53 +104,77 @@ class Scope:
         return sum(probe.tally.classes[kind] - probe.waived.get(kind.value, 0) for probe in self.probes)
 
 
-Policy = Callable[[Scope, Basis | None], Rule]
-_COUNTED: Mapping[FailOn, Sequence[ChangeClass]] = {"never": (), "changes": CHANGES, "regressions": REGRESSIONS}
+Source = Literal["answers", "directions", "scores", "text drift"]
 
 
-def _count(scope: Scope, basis: Basis | None) -> Rule:
-    counts = {kind.value: scope.count(kind) for kind in _COUNTED[scope.spec.fail_on]}
-    if scope.spec.fail_on == "regressions" and basis is not None:
-        moved = transitions(basis.observed.tally, basis.names_of(scope.names))
-        if moved.repeats > 1:
-            counts = {"hard_regressions": moved.hard_regressions, "newly_failing": counts["newly_failing"]}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A way to decide.
+
+    What it `reads` must be there and comparable, else the gate is inconclusive: answers on both sides, and of scores
+    one range to tell better from worse (`directions`), for their values one judge as well. Statistical policies share
+    alpha. `blames` are the classes whose Trials a report shows as its
+    failures.
+    """
+
+    name: FailOn
+    reads: frozenset[Source]
+    is_statistical: bool
+    blames: tuple[ChangeClass, ...]
+    decide: Callable[[Scope, GateEvidence], Rule]
+
+
+def _never(scope: Scope, evidence: GateEvidence) -> Rule:
+    del evidence  # the signature is every policy's
+    rule = _count(scope, {})
+    told = f"{scope.where}the policy is never to fail; {rule.trials:,} trials were compared"
+    return msgspec.structs.replace(rule, reasons=(told,))
+
+
+def _changes(scope: Scope, evidence: GateEvidence) -> Rule:
+    del evidence  # as above
+    counts = {kind.value: scope.count(kind) for kind in CHANGES}
     alike = sum(probe.alike for probe in scope.probes)
-    if alike and scope.spec.fail_on == "changes" and not scope.spec.trust_semantic:
-        counts[ALIKE] = alike
-    rule = Rule(
+    return _count(scope, counts | {ALIKE: alike} if alike and not scope.spec.trust_semantic else counts)
+
+
+def _regressions(scope: Scope, evidence: GateEvidence) -> Rule:
+    counts = {kind.value: scope.count(kind) for kind in REGRESSIONS}
+    moved = evidence.transitions(evidence.names_of(scope.names))
+    if moved.repeats > 1:
+        counts = {"hard_regressions": moved.hard_regressions, "newly_failing": counts["newly_failing"]}
+    rule = _count(scope, counts)
+    noise = evidence.floor.verdicts if evidence.floor is not None else None
+    if noise is None or not noise.n:
+        return rule
+    told = f"{scope.where}noise alone lets about {noise.expected_regressions(rule.trials):.1f} trials fall"
+    return msgspec.structs.replace(rule, reasons=(*rule.reasons, told))
+
+
+def _count(scope: Scope, counts: dict[str, int]) -> Rule:
+    counted, tolerated = sum(counts.values()), scope.spec.tolerance
+    parts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
+    told = f"{counted:,} of {scope.trials:,} trials count as {scope.spec.fail_on}" + (f" ({parts})" if parts else "")
+    return Rule(
         scope=scope.name,
         fail_on=scope.spec.fail_on,
-        state="passed",
-        reasons=(),
+        state="failed" if counted > tolerated else "passed",
+        reasons=(f"{scope.where}{told}; {tolerated:,} tolerated",),
         trials=scope.trials,
-        tolerance=scope.spec.tolerance,
+        tolerance=tolerated,
         counts=counts,
     )
-    state: State = "failed" if rule.counted > rule.tolerance else "passed"
-    return msgspec.structs.replace(rule, state=state, reasons=(*_explain(scope, rule), *_expected(scope, rule, basis)))
 
 
-def _explain(scope: Scope, rule: Rule) -> tuple[str, ...]:
-    if not rule.counts:
-        return (f"{scope.where}the policy is never to fail; {rule.trials:,} trials were compared",)
-    parts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in rule.counts.items() if count)
-    sums = f" ({parts})" if parts else ""
-    told = f"{rule.counted:,} of {rule.trials:,} trials count as {rule.fail_on}{sums}; {rule.tolerance:,} tolerated"
-    return (scope.where + told,)
+def _significant(scope: Scope, evidence: GateEvidence) -> Rule:
+    return _assessed(scope, evidence.assess(scope.names, scope.spec))
 
 
-def _expected(scope: Scope, rule: Rule, basis: Basis | None) -> tuple[str, ...]:
-    """Say how many regressions an unchanged system would show, where that is known."""
-    floor = basis.floor if basis is not None and rule.fail_on == "regressions" else None
-    noise = floor.verdicts if floor is not None else None
-    if noise is None or not noise.n:
-        return ()
-    return (f"{scope.where}noise alone lets about {noise.expected_regressions(rule.trials):.1f} trials fall",)
+def _non_inferior(scope: Scope, evidence: GateEvidence) -> Rule:
+    return _assessed(scope, evidence.assess(scope.names, scope.spec, margin=scope.spec.margin))
 
 
-def _significant(scope: Scope, basis: Basis | None) -> Rule:
-    assert basis is not None
-    found = basis.assess(scope.names, scope.spec)
+def _assessed(scope: Scope, found: Assessment) -> Rule:
     states: dict[str, State] = {"failed": "failed", "inconclusive": "inconclusive"}
     return Rule(
         scope=scope.name,
@@ -162,10 +186,9 @@ def _significant(scope: Scope, basis: Basis | None) -> Rule:
     )
 
 
-def _confirmed(scope: Scope, basis: Basis | None) -> Rule:
-    assert basis is not None
-    names = basis.names_of(scope.names)
-    found = basis.confirmed
+def _confirmed(scope: Scope, evidence: GateEvidence) -> Rule:
+    names = evidence.names_of(scope.names)
+    found = evidence.confirmed
     if found is None:
         state: State = "inconclusive"
         reasons = ["nothing was asked again; add --confirm, which asks the items that went from pass to fail anew"]
@@ -184,13 +207,12 @@ def _confirmed(scope: Scope, basis: Basis | None) -> Rule:
     return Rule(scope=scope.name, fail_on=scope.spec.fail_on, state=state, reasons=told, trials=scope.trials)
 
 
-def _churn(scope: Scope, basis: Basis | None) -> Rule:
-    assert basis is not None
+def _churn(scope: Scope, evidence: GateEvidence) -> Rule:
     rule = Rule(scope=scope.name, fail_on="churn", state="inconclusive", reasons=(), trials=scope.trials)
-    if len(basis.baseline_runs) < 2:
+    if len(evidence.baseline_runs) < 2:
         told = "churn needs two baseline runs or more, to see how much unchanged runs differ"
         return msgspec.structs.replace(rule, reasons=(scope.where + told,))
-    odd = [basis.observed.odd.get(name, (0, 0)) for name in basis.names_of(scope.names)]
+    odd = [evidence.observed.odd.get(name, (0, 0)) for name in evidence.names_of(scope.names)]
     test = odd_one_out(sum(n for n, _ in odd), sum(times for _, times in odd))
     alpha = min(scope.spec.alpha, CHURN_ALPHA)
     told = (
@@ -208,13 +230,12 @@ def _churn(scope: Scope, basis: Basis | None) -> Rule:
     )
 
 
-def _drift(scope: Scope, basis: Basis | None) -> Rule:
-    assert basis is not None
-    found = basis.drift_of(scope.names)
+def _drift(scope: Scope, evidence: GateEvidence) -> Rule:
+    found = evidence.drift_of(scope.names)
     rule = Rule(scope=scope.name, fail_on="drift", state="inconclusive", reasons=(), trials=scope.trials, drift=found)
     if found is None or not found.n:
         told = "drift needs two or more answers a side to an example, from repeats or from several runs"
-    elif basis.has_copies:
+    elif evidence.has_copies:
         told = "drift needs answers that are drawn anew, and the repeats of every example are copies of each other"
     else:
         told = f"{tell_drift(found)} against {scope.spec.alpha:.3g}"
@@ -230,41 +251,52 @@ def tell_drift(found: TextDrift) -> str:
     )
 
 
-POLICIES: Mapping[FailOn, Policy] = {
-    "never": _count,
-    "changes": _count,
-    "regressions": _count,
-    "significant": _significant,
-    "confirmed": _confirmed,
-    "churn": _churn,
-    "drift": _drift,
-    "non-inferior": _significant,
+_ANSWERS: frozenset[Source] = frozenset({"answers"})
+_DIRECTIONS: frozenset[Source] = frozenset({"answers", "directions"})
+_SCORES: frozenset[Source] = frozenset({"answers", "directions", "scores"})
+_DRIFT: frozenset[Source] = frozenset({"answers", "text drift"})
+NEVER = Policy(name="never", reads=frozenset(), is_statistical=False, blames=(), decide=_never)
+SIGNIFICANT = Policy(name="significant", reads=_SCORES, is_statistical=True, blames=REGRESSIONS, decide=_significant)
+POLICIES: Mapping[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        NEVER,
+        Policy(name="changes", reads=_ANSWERS, is_statistical=False, blames=CHANGES, decide=_changes),
+        Policy(name="regressions", reads=_DIRECTIONS, is_statistical=False, blames=REGRESSIONS, decide=_regressions),
+        SIGNIFICANT,
+        Policy(name="confirmed", reads=_SCORES, is_statistical=False, blames=REGRESSIONS, decide=_confirmed),
+        Policy(name="churn", reads=_SCORES, is_statistical=True, blames=CHANGES, decide=_churn),
+        Policy(name="drift", reads=_DRIFT, is_statistical=True, blames=CHANGES, decide=_drift),
+        Policy(name="non-inferior", reads=_SCORES, is_statistical=True, blames=REGRESSIONS, decide=_non_inferior),
+    )
 }
+"""All there are: nothing else knows their names."""
 
 
-def apply(scope: Scope, basis: Basis | None) -> Rule:
-    """Apply the scope's policy. Raises CompareError for one that there is not, or that lacks what it reads."""
-    policy = POLICIES.get(scope.spec.fail_on)
+def reads_text_drift(spec: GateSpec) -> bool:
+    """Whether a policy in force for any probe reads the text drift."""
+    names = {spec.fail_on, *(own.fail_on for own in spec.probes.values())}
+    return any("text drift" in policy.reads for name, policy in POLICIES.items() if name in names)
+
+
+def policy_of(spec: GateSpec) -> Policy:
+    """Return the policy that settings name, `auto` aside. Raises CompareError for one that there is not."""
+    policy = POLICIES.get(spec.fail_on)
     if policy is None:
         raise CompareError(
-            f"the gate's policy {scope.spec.fail_on!r} is unknown",
+            f"the gate's policy {spec.fail_on!r} is unknown",
             fix=f"fail_on is one of auto, {', '.join(sorted(POLICIES))}",
         )
-    if basis is None and policy is not _count:
-        raise CompareError(
-            f"the gate's policy {scope.spec.fail_on!r} reads scores by item, and was given counts alone",
-            fix="judge with a Basis, made of what `compare_with` observed",
-        )
-    return policy(scope, basis)
+    return policy
 
 
-def resolve(spec: GateSpec, basis: Basis | None) -> FailOn:
+def resolve(spec: GateSpec, evidence: GateEvidence) -> FailOn:
     """Return the policy in force: `auto` becomes what fits the models."""
     if spec.fail_on != "auto":
         return spec.fail_on
-    if basis is None or not basis.deterministic:
+    if not evidence.deterministic:
         return "significant"
-    return "changes" if basis.same_experiment else "regressions"
+    return "changes" if evidence.same_experiment else "regressions"
 
 
 def blame_of(change: Change) -> str:
@@ -275,8 +307,62 @@ def blame_of(change: Change) -> str:
 
 def blamed_classes(rule: Rule) -> frozenset[str]:
     """Return the classes whose Trials a report shows as failures of this rule."""
-    if rule.fail_on in _COUNTED:
-        return frozenset((*(kind.value for kind in _COUNTED[rule.fail_on]), *rule.counts.keys() & {ALIKE}))
-    if rule.state != "failed":
+    if not rule.counts and rule.state != "failed":
         return frozenset()
-    return frozenset(kind.value for kind in (CHANGES if rule.fail_on in {"churn", "drift"} else REGRESSIONS))
+    kinds = frozenset(kind.value for kind in POLICIES[rule.fail_on].blames)
+    return kinds | (rule.counts.keys() & {ALIKE})
+
+
+_TYPICAL = {"latency_ms"}
+"""Measured by the typical item, as a few slow answers say little of a server; all others by the total, as a bill is."""
+
+
+class GrowthRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one quantity: the ratio of candidate to baseline with its interval, and whether it grew too much.
+
+    `p` is the one-sided chance of such a growth where the true one is just what is allowed.
+    """
+
+    quantity: str
+    allowed: float
+    measured_by: Literal["total", "typical"]
+    n: int
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p: float
+    alpha: float
+    state: Literal["passed", "failed", "inconclusive"]
+    reason: str
+
+
+def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec) -> tuple[GrowthRule, ...]:
+    """Decide on every quantity that has a bound; they share alpha."""
+    bounds = sorted(spec.max_growth.items())
+    return tuple(
+        _decide_growth(name, allowed, quantities.get(name), spec.alpha / len(bounds)) for name, allowed in bounds
+    )
+
+
+def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alpha: float) -> GrowthRule:
+    by: Literal["total", "typical"] = "typical" if name in _TYPICAL else "total"
+    growth: Growth | None = None if found is None else getattr(found, by)
+    n = 0 if found is None else found.n
+    if growth is None or growth.ratio is None:
+        return GrowthRule(
+            quantity=name, allowed=allowed, measured_by=by, n=n, ratio=None, low=None, high=None, p=1.0, alpha=alpha,
+            state="inconclusive", reason=f"{name}: nothing was measured on both sides",
+        )  # fmt: skip
+    failed = growth.p_grown <= alpha
+    interval = (
+        "" if growth.low is None or growth.high is None else f", 95% interval {growth.low:.3g} to {growth.high:.3g}"
+    )
+    verdict = "grew by more than" if failed else "is not shown to have grown by more than"
+    reason = (
+        f"{name} {verdict} the {allowed:.0%} allowed: {by} ratio {growth.ratio:.3g}{interval} "
+        f"(p = {growth.p_grown:.2g} against {alpha:.2g}, {n:,} items)"
+    )
+    return GrowthRule(
+        quantity=name, allowed=allowed, measured_by=by, n=n, ratio=growth.ratio, low=growth.low, high=growth.high,
+        p=growth.p_grown, alpha=alpha, state="failed" if failed else "passed", reason=reason,
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.config.findings import Findings
-from insideLLMs.config.members import Entry, check_args, check_secrets, entries, find_factory, short_type
+from insideLLMs.config.members import ConfigEntry, check_args, check_secrets, entries, find_factory, short_type
 from insideLLMs.config.secrets import references
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.types import DatasetSpec, JsonValue
@@ -36,7 +36,7 @@ class Datasets(msgspec.Struct):
             names = [self._add(entry, alone=True) for entry in entries(raw, "dataset", bare="path")]
             self._declared = tuple(name for name in names if name)
 
-    def of_probe(self, entry: Entry, factory: Factory | None) -> tuple[str, ...]:
+    def of_probe(self, entry: ConfigEntry, factory: Factory | None) -> tuple[str, ...]:
         """Return the names of a probe's datasets: its own, or those beside the probes, or what it comes with."""
         own = list(entries(entry.value, "dataset", bare="path", within=entry.path))
         names: list[str | None]
@@ -55,12 +55,12 @@ class Datasets(msgspec.Struct):
             if name not in self._used:
                 self.findings.add(path, f"dataset {name!r} is used by no probe", "remove it, or name it in a probe")
 
-    def _named(self, entry: Entry) -> str | None:
+    def _named(self, entry: ConfigEntry) -> str | None:
         """Return the name of a declared dataset that the entry only refers to."""
         only = entry.text("path") if set(entry.value) == {"path"} else None
         return only if only in self.specs else None
 
-    def _shipped(self, entry: Entry, factory: Factory | None) -> list[str | None]:
+    def _shipped(self, entry: ConfigEntry, factory: Factory | None) -> list[str | None]:
         """Take in what a probe's class comes with: its `default_dataset`, or what its `dataset_for(args)` names."""
         choose = getattr(factory, "dataset_for", None)
         default = getattr(factory, "default_dataset", None)
@@ -68,12 +68,12 @@ class Datasets(msgspec.Struct):
         module = sys.modules.get(getattr(factory, "__module__", "").partition(".")[0])
         if paths and module is not None and module.__file__:
             folder = Path(module.__file__).parent
-            return [self._add(Entry(entry.path, {"path": str(folder / path)})) for path in paths]
+            return [self._add(ConfigEntry(entry.path, {"path": str(folder / path)})) for path in paths]
         if factory is not None:
             self.findings.add(entry.path, "has no dataset", "add 'dataset: {path: ...}' here or beside the probes")
         return []
 
-    def _add(self, entry: Entry, *, alone: bool = False) -> str | None:
+    def _add(self, entry: ConfigEntry, *, alone: bool = False) -> str | None:
         """Take in a dataset and return its name; one that must stand `alone` may not be given twice."""
         spec = self._spec(entry)
         if spec is None:
@@ -86,7 +86,7 @@ class Datasets(msgspec.Struct):
         self._paths.setdefault(spec.name, entry.path)
         return spec.name
 
-    def _spec(self, entry: Entry) -> DatasetSpec | None:
+    def _spec(self, entry: ConfigEntry) -> DatasetSpec | None:
         rows = [key for key in ("examples", "items") if entry.value.get(key) is not None]
         path = entry.text("path")
         if len(rows) + (path is not None) > 1:
@@ -96,7 +96,7 @@ class Datasets(msgspec.Struct):
         if kind is None:
             self._report_format(entry, path)
             return None
-        named = Entry(entry.path, {**entry.value, "format": kind})
+        named = ConfigEntry(entry.path, {**entry.value, "format": kind})
         factory = find_factory(named, "format", dataset_registry, self.folder, self.findings)
         check_args(named, factory, self.findings, given=GIVEN_BY_NAME)
         check_secrets(named, self.environ, self.findings)
@@ -116,7 +116,7 @@ class Datasets(msgspec.Struct):
             args=_args(entry, path),
         )
 
-    def _report_format(self, entry: Entry, path: str | None) -> None:
+    def _report_format(self, entry: ConfigEntry, path: str | None) -> None:
         if path is None:
             self.findings.add(entry.path, "has neither a path nor examples", "add 'path:' or 'examples:'")
         else:
@@ -126,7 +126,7 @@ class Datasets(msgspec.Struct):
                 where, f"the suffix of {path!r} tells no format", f"add 'format:'; known suffixes: {known}"
             )
 
-    def _check_source(self, entry: Entry, kind: str, path: Path | None) -> None:
+    def _check_source(self, entry: ConfigEntry, kind: str, path: Path | None) -> None:
         if path is None:
             if kind in {"jsonl", "json", "csv", "yaml"}:
                 self.findings.add(entry.path, f"has no path, which format {kind} needs", "add 'path:'")
@@ -142,7 +142,7 @@ class Datasets(msgspec.Struct):
         elif not path.exists():
             self.findings.add(where, f"there is no file {given!r}", missing_fix(path))
 
-    def _path_of(self, entry: Entry) -> FieldPath:
+    def _path_of(self, entry: ConfigEntry) -> FieldPath:
         """Return where the path stands, for an entry that may be bare text."""
         with_key = (*entry.path, "path")
         return with_key if with_key in self.findings.document.places else entry.path
@@ -155,7 +155,7 @@ class Datasets(msgspec.Struct):
         return f"{self._absolute(source)}:{attribute}" if colon and source.endswith(".py") else kind
 
 
-def _format(entry: Entry, path: str | None, *, inline: bool) -> str | None:
+def _format(entry: ConfigEntry, path: str | None, *, inline: bool) -> str | None:
     """Return the format: as given, or after the file's suffix."""
     given = entry.text("format") or entry.text("type")
     if given is not None or inline:
@@ -167,19 +167,19 @@ def _default_name(path: str | None, kind: str) -> str:
     return (bare_path(path).stem if path else None) or short_type(kind) or kind
 
 
-def _field_names(entry: Entry) -> dict[str, str]:
+def _field_names(entry: ConfigEntry) -> dict[str, str]:
     given = entry.value.get("field_names")
     names = {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
     column = entry.text("input_field")
     return {**names, "input": column} if column else names
 
 
-def _args(entry: Entry, path: str | None) -> dict[str, JsonValue]:
+def _args(entry: ConfigEntry, path: str | None) -> dict[str, JsonValue]:
     kind = _format(entry, path, inline=False)
     return {**usual_args(path, kind), **entry.args} if path and kind else entry.args
 
 
-def _is_sound(entry: Entry) -> bool:
+def _is_sound(entry: ConfigEntry) -> bool:
     """Whether what the spec is made of has its type; what has not was reported with the file's shape."""
     sha256, field_names = entry.value.get("sha256"), entry.value.get("field_names", {})
     return (sha256 is None or isinstance(sha256, str)) and isinstance(field_names, Mapping)

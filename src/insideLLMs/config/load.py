@@ -11,7 +11,7 @@ from insideLLMs.config.file import BARE
 from insideLLMs.config.findings import Findings, suggestion
 from insideLLMs.config.inputs import Datasets
 from insideLLMs.config.members import (
-    Entry,
+    ConfigEntry,
     check_args,
     check_ids,
     check_number,
@@ -190,7 +190,7 @@ def _check_values(value: JsonValue, path: FieldPath, findings: Findings) -> None
             findings.add(path, error.message, "write it as text" if "type" in error.message else None)
 
 
-def _check_models(raw: Mapping[str, JsonValue], source: _Source) -> list[Entry]:
+def _check_models(raw: Mapping[str, JsonValue], source: _Source) -> list[ConfigEntry]:
     check_number(raw, "model", source.findings)
     models = list(entries(raw, "model", bare="type"))
     check_ids([(entry, model_id(entry)) for entry in models], "model", source.findings)
@@ -202,11 +202,11 @@ def _check_models(raw: Mapping[str, JsonValue], source: _Source) -> list[Entry]:
 
 def _check_probes(
     raw: Mapping[str, JsonValue], source: _Source, datasets: Datasets
-) -> list[tuple[Entry, tuple[str, ...]]]:
+) -> list[tuple[ConfigEntry, tuple[str, ...]]]:
     check_number(raw, "probe", source.findings)
     probes = list(entries(raw, "probe", bare="type"))
     check_ids([(entry, probe_id(entry)) for entry in probes], "probe", source.findings)
-    joined: list[tuple[Entry, tuple[str, ...]]] = []
+    joined: list[tuple[ConfigEntry, tuple[str, ...]]] = []
     for entry in probes:
         factory = _check_member(entry, probe_registry, source)
         check_secrets(entry, source.environ, source.findings, strict=False)
@@ -214,7 +214,7 @@ def _check_probes(
     return joined
 
 
-def _check_member(entry: Entry, registry: Registry, source: _Source) -> Factory | None:
+def _check_member(entry: ConfigEntry, registry: Registry, source: _Source) -> Factory | None:
     factory = find_factory(entry, "type", registry, source.folder, source.findings)
     name = entry.text("type") or ""
     preset = () if factory is None or ":" in name else tuple(registry.info(name)["defaults"])
@@ -222,7 +222,9 @@ def _check_member(entry: Entry, registry: Registry, source: _Source) -> Factory 
     return factory
 
 
-def _check_gate(raw: Mapping[str, JsonValue], probes: list[tuple[Entry, tuple[str, ...]]], findings: Findings) -> None:
+def _check_gate(
+    raw: Mapping[str, JsonValue], probes: list[tuple[ConfigEntry, tuple[str, ...]]], findings: Findings
+) -> None:
     gate = raw.get("gate")
     policies = gate.get("probes") if isinstance(gate, Mapping) else None
     known = [name for entry, _ in probes if (name := probe_id(entry))]

@@ -16,7 +16,7 @@ from insideLLMs.plugins import Factory, Registry, load_reference
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ConfigEntry(msgspec.Struct, frozen=True):
     """One item of a list of the file, or the only one: where it stands and what it says."""
 
     path: FieldPath
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
         return dict(value) if isinstance(value, Mapping) else {}
 
 
-def entries(raw: Mapping[str, JsonValue], noun: str, *, bare: str, within: FieldPath = ()) -> Iterator[Entry]:
+def entries(raw: Mapping[str, JsonValue], noun: str, *, bare: str, within: FieldPath = ()) -> Iterator[ConfigEntry]:
     """Yield what stands under `noun` and its plural; text stands for an entry that has only the key `bare`."""
     found: list[tuple[FieldPath, JsonValue]] = [((*within, noun), raw[noun])] if noun in raw else []
     several = raw.get(f"{noun}s")
@@ -42,9 +42,9 @@ def entries(raw: Mapping[str, JsonValue], noun: str, *, bare: str, within: Field
         found.extend(((*within, f"{noun}s", position), item) for position, item in enumerate(several))
     for path, item in found:
         if isinstance(item, str):
-            yield Entry(path, {bare: item})
+            yield ConfigEntry(path, {bare: item})
         elif isinstance(item, Mapping):
-            yield Entry(path, item)
+            yield ConfigEntry(path, item)
 
 
 def check_number(raw: Mapping[str, JsonValue], noun: str, findings: Findings) -> None:
@@ -55,14 +55,14 @@ def check_number(raw: Mapping[str, JsonValue], noun: str, findings: Findings) ->
         findings.add((), f"has no {noun}", f"add '{noun}s:' with at least one entry")
 
 
-def model_id(entry: Entry) -> str | None:
+def model_id(entry: ConfigEntry) -> str | None:
     """Return the label of a model: its id, or ``type/model_name``, or its type."""
     name = entry.args.get("model_name")
     kind = short_type(entry.text("type"))
     return entry.text("id") or (f"{kind}/{name}" if kind and isinstance(name, str) and name else kind)
 
 
-def probe_id(entry: Entry) -> str | None:
+def probe_id(entry: ConfigEntry) -> str | None:
     """Return the label of a probe: its id or its type."""
     return entry.text("id") or short_type(entry.text("type"))
 
@@ -72,7 +72,7 @@ def short_type(kind: str | None) -> str | None:
     return kind.rpartition(":")[2] if kind else None
 
 
-def model_spec(entry: Entry) -> ModelSpec:
+def model_spec(entry: ConfigEntry) -> ModelSpec:
     """Make the Spec of a checked entry."""
     return ModelSpec(
         type=str(entry.value["type"]),
@@ -82,9 +82,9 @@ def model_spec(entry: Entry) -> ModelSpec:
     )
 
 
-def check_ids(named: list[tuple[Entry, str | None]], noun: str, findings: Findings) -> None:
+def check_ids(named: list[tuple[ConfigEntry, str | None]], noun: str, findings: Findings) -> None:
     """Report labels that two entries share."""
-    first: dict[str, Entry] = {}
+    first: dict[str, ConfigEntry] = {}
     for entry, name in named:
         if name is None:
             continue
@@ -95,7 +95,7 @@ def check_ids(named: list[tuple[Entry, str | None]], noun: str, findings: Findin
         first.setdefault(name, entry)
 
 
-def find_factory(entry: Entry, key: str, registry: Registry, folder: Path, findings: Findings) -> Factory | None:
+def find_factory(entry: ConfigEntry, key: str, registry: Registry, folder: Path, findings: Findings) -> Factory | None:
     """Return the plug-in that the entry names under `key`; report one that is unknown or does not load."""
     name = entry.text(key)
     if name is None:
@@ -117,7 +117,7 @@ def find_factory(entry: Entry, key: str, registry: Registry, folder: Path, findi
 
 
 def check_args(
-    entry: Entry,
+    entry: ConfigEntry,
     factory: Factory | None,
     findings: Findings,
     *,
@@ -144,11 +144,11 @@ def check_args(
             findings.add(entry.path, f"lacks the argument {name!r}", f"add 'args: {{{name}: ...}}'")
 
 
-def _not_taken(entry: Entry, key: str) -> str:
+def _not_taken(entry: ConfigEntry, key: str) -> str:
     return f"{entry.text('type') or entry.text('format') or 'the plug-in'!r} takes no argument {key!r}"
 
 
-def check_secrets(entry: Entry, environ: Mapping[str, str], findings: Findings, *, strict: bool = True) -> None:
+def check_secrets(entry: ConfigEntry, environ: Mapping[str, str], findings: Findings, *, strict: bool = True) -> None:
     """Report secrets in args, without showing them, and references that cannot be kept.
 
     Where not `strict`, only names that end in `key` count: a probe's `secret` may be the word it asks for.
@@ -165,7 +165,7 @@ def check_secrets(entry: Entry, environ: Mapping[str, str], findings: Findings, 
                     findings.add(path, undefined(name), f"export {name}=...")
 
 
-def _where_secrets_go(entry: Entry) -> str:
+def _where_secrets_go(entry: ConfigEntry) -> str:
     kind = entry.text("type") or "the provider"
     variable = entry.args.get("api_key_env")
     named = variable if isinstance(variable, str) else f"{kind.upper()}_API_KEY" if kind.isidentifier() else "its key"

@@ -59,7 +59,7 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     yield from _noise(verdict)
     yield from _states(verdict)
     yield from _confirmed(verdict)
-    if verdict.drift is not None and verdict.drift.n and verdict.resolved != "drift":
+    if verdict.drift is not None and verdict.drift.n and not any(rule.drift for rule in verdict.rules):
         yield f"{tell_drift(verdict.drift)}; it informs and does not gate"
     yield from (f"{_where(judge.probe)}{judge.message}" for judge in verdict.judges if judge.message)
     yield from (

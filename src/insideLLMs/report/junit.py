@@ -3,7 +3,7 @@
 import html
 import re
 
-from insideLLMs.compare.comparison import Answer, Change, Comparison, ProbeTally
+from insideLLMs.compare.comparison import Change, Comparison, ProbeTally, ShownAnswer
 from insideLLMs.compare.gate import Verdict, counted_classes
 from insideLLMs.compare.policies import blame_of
 from insideLLMs.report import wording
@@ -83,7 +83,7 @@ def _wrap(name: str, lines: list[str], tests: int, failures: int) -> str:
     return "\n".join((start, *lines, "  </testsuite>"))
 
 
-def _told(answer: Answer | None) -> str:
+def _told(answer: ShownAnswer | None) -> str:
     return shorten(wording.told(answer), _TEXT_LIMIT)
 
 

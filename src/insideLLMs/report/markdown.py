@@ -96,7 +96,7 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
         yield f"|{' --- |' * len(evidence.COLUMNS)}"
         rows = list(evidence.evidence_rows(found))
         shown = rows if len(rows) <= _ROWS else [*rows[:_ROWS], rows[-1]]
-        yield from (f"| {' | '.join((escape(row[0], 80), *row[1:]))} |" for row in shown)
+        yield from (f"| {' | '.join((*(escape(cell, 80) for cell in row),))} |" for row in shown)
         yield ""
     yield from (f"- {escape(line, 500)}" for line in evidence.evidence_lines(verdict))
     yield ""

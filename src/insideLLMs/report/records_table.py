@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from insideLLMs.compare.align import align
-from insideLLMs.compare.collect import CompareOptions
-from insideLLMs.compare.details import name_trial
-from insideLLMs.compare.pairing import pair_models
+from insideLLMs.compare.align import align, pair_models
+from insideLLMs.compare.changes import name_trial
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.view import RunView
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.record_views import read_record

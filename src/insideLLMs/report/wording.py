@@ -9,7 +9,7 @@ from insideLLMs.compare.statistics.judges import MIN_KAPPA, MIN_LABELLED
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
-    from insideLLMs.compare.comparison import Answer, ModelPair, ProbeTally, Tally, TrialName
+    from insideLLMs.compare.comparison import ModelPair, ProbeTally, ShownAnswer, Tally, TrialName
     from insideLLMs.compare.gate import Verdict
 
 FAILURES = ("error", "timeout", "rate_limited", "skipped")
@@ -93,7 +93,7 @@ def policy(verdict: Verdict) -> str:
     return verdict.policy if verdict.policy == verdict.resolved else f"{verdict.policy} = {verdict.resolved}"
 
 
-def told(answer: Answer | None) -> str:
+def told(answer: ShownAnswer | None) -> str:
     """Write what came of a Trial: the answer with its tool calls, or in parentheses why there is none. Not escaped."""
     if answer is None:
         return "(no such trial)"

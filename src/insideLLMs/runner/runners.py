@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 import msgspec
 
-from insideLLMs.api.compare import GateOverrides, Judged
+from insideLLMs.api.compare import DecidedComparison, GateOverrides
 from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.api.run import example_data
 from insideLLMs.compare import CompareOptions
@@ -202,7 +202,7 @@ def compare_runs(
     fail_on: str | None = None,
     tolerance: int | None = None,
     options: CompareOptions | None = None,
-) -> Judged:
+) -> DecidedComparison:
     """Compare two sealed run directories: what changed, and the gate's verdict.
 
     Of several baseline runs, oldest first, the last is shown trial by trial and the statistics read all.

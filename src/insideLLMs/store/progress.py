@@ -14,7 +14,7 @@ _PIECE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RunProgress:
     """`statuses` counts the finished Trials, of `trials` in all."""
 
     run_id: str
@@ -61,7 +61,7 @@ class JournalWatch:
         self._statuses: Counter[str] = Counter()
         self._seen: set[int] = set()
 
-    def look(self) -> Progress:
+    def look(self) -> RunProgress:
         """Return how far the run is now. Raises RunDirectoryError if there is no journal (any more)."""
         try:
             with self._path.open("rb") as file:
@@ -75,7 +75,7 @@ class JournalWatch:
                 f"cannot read {self._path}: {error.strerror}", fix="the run may just be done"
             ) from error
         statuses = dict(sorted(self._statuses.items()))
-        return Progress(run_id=self._header.run_id, trials=self._header.trials, statuses=statuses)
+        return RunProgress(run_id=self._header.run_id, trials=self._header.trials, statuses=statuses)
 
     def _read(self, lines: list[bytes]) -> None:
         for line in lines:

@@ -2,16 +2,15 @@
 
 import pytest
 
-from insideLLMs.compare import compare, judge
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
-from support.compared_runs import record, view
+from support.compared_runs import decided, record, view
 
 GOOD = [record(f"e{n:02}") for n in range(20)]
 
 
 def verdict(before, after, **spec):
-    return judge(compare(view(before), view(after)), GateSpec(**spec))
+    return decided(view(before), view(after), GateSpec(**spec))[1]
 
 
 def with_change(count, **change):

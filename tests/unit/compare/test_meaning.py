@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from insideLLMs.compare import CompareOptions, compare, judge
+from insideLLMs.compare import CompareOptions, compare, decide
 from insideLLMs.compare.classify import classify, is_alike
+from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
@@ -75,12 +76,12 @@ def test_equal_texts_are_not_weighed():
 
 def test_the_gate_takes_equivalent_by_model_for_changed_unless_it_trusts_the_model():
     found = compared(REWORDED)
-    verdict = judge(found, GateSpec(fail_on="changes"))
+    verdict = decide(found, GateSpec(fail_on="changes"), GateEvidence())
     assert verdict.state == "failed"
     assert "3 equivalent by meaning" in verdict.reasons[0]
     assert diff_junit(found, verdict).count("<failure") == 4
     assert len(verdict.look_first) == 3
-    trusting = judge(found, GateSpec(fail_on="changes", trust_semantic=True))
+    trusting = decide(found, GateSpec(fail_on="changes", trust_semantic=True), GateEvidence())
     assert trusting.state == "passed"
     assert diff_junit(found, trusting).count("<failure") == 0
 
@@ -88,14 +89,16 @@ def test_the_gate_takes_equivalent_by_model_for_changed_unless_it_trusts_the_mod
 def test_a_waived_trial_is_not_counted_for_it():
     found = compared(REWORDED, waived=frozenset({(None, "e0")}))
     assert found.probes[0].alike == 2
-    assert judge(found, GateSpec(fail_on="changes", tolerance=2)).state == "passed"
+    assert decide(found, GateSpec(fail_on="changes", tolerance=2), GateEvidence()).state == "passed"
 
 
 def test_no_other_policy_reads_it():
     with_it, without = compared(REWORDED), compare(run(PLAIN), run(REWORDED))
     for policy in ("regressions", "never"):
         spec = GateSpec(fail_on=policy)
-        assert msgspec.structs.asdict(judge(with_it, spec)) == msgspec.structs.asdict(judge(without, spec))
+        assert msgspec.structs.asdict(decide(with_it, spec, GateEvidence())) == msgspec.structs.asdict(
+            decide(without, spec, GateEvidence())
+        )
 
 
 @pytest.mark.parametrize(("count", "expected"), [(MIN_PAIRS - 1, None), (MIN_PAIRS, 0.0), (200, 0.005)])

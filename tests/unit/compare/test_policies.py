@@ -1,21 +1,23 @@
 """What each policy fails on, what auto comes to, and how rules share the error rate."""
 
 import math
+from typing import get_args
 
 import pytest
 
-from insideLLMs.compare import judge
-from insideLLMs.compare.basis import Basis, Confirmed, ConfirmedItem, NoiseFloor
-from insideLLMs.compare.collect import CompareOptions, compare_with
+from insideLLMs.compare import decide
+from insideLLMs.compare.comparing import CompareOptions, compare_with
+from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem, GateEvidence, NoiseFloor
 from insideLLMs.compare.observations import Watch
+from insideLLMs.compare.policies import POLICIES, Policy, Rule
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force, share
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
+from insideLLMs.core.gate_spec import FailOn, GateSpec, ProbeGateSpec
 from insideLLMs.core.record_views import Facts, read_record
-from support.compared_runs import record, view
+from support.compared_runs import decided, record, view
 
 
 def run(failing=0, n=100, *, probes=("logic",), **given):
@@ -25,10 +27,9 @@ def run(failing=0, n=100, *, probes=("logic",), **given):
     )
 
 
-def verdict(baseline, candidate, spec, **basis):
+def verdict(baseline, candidate, spec, **evidence):
     options = CompareOptions(ranges=ranges_in_force([baseline, candidate], spec))
-    comparison, observed = compare_with([baseline], [candidate], options)
-    return judge(comparison, spec, Basis(observed=observed, baseline_runs=("a",), candidate_runs=("x",), **basis))
+    return decided(baseline, candidate, spec, options, **evidence)[1]
 
 
 @pytest.mark.parametrize(("failing", "state"), [(0, "passed"), (3, "passed"), (20, "failed")])
@@ -50,13 +51,6 @@ def test_significant_fails_on_a_drop_that_chance_does_not_explain(failing, state
 def test_auto_follows_the_models_and_whether_the_experiment_was_changed(deterministic, same, resolved):
     found = verdict(run(), run(), GateSpec(), deterministic=deterministic, same_experiment=same)
     assert (found.policy, found.resolved) == ("auto", resolved)
-
-
-def test_auto_and_the_statistical_policies_need_scores_by_item():
-    comparison, _ = compare_with([run()], [run()])
-    for fail_on in ("auto", "significant", "churn"):
-        with pytest.raises(CompareError, match="reads scores by item"):
-            judge(comparison, GateSpec(fail_on=fail_on))
 
 
 def test_a_drop_below_the_least_effect_passes():
@@ -140,8 +134,8 @@ def test_churn_is_held_to_one_percent_whatever_the_gates_alpha(odd, state):
     second = view([record(f"e{i:03}", text="same") for i in range(60)], "second")
     candidate = view([record(f"e{i:03}", text="other" if i < odd else "same") for i in range(60)], "candidate")
     comparison, observed = compare_with([first, second], [candidate], watch=Watch(churn="normalised"))
-    basis = Basis(observed=observed, baseline_runs=("first", "second"), candidate_runs=("candidate",))
-    found = judge(comparison, GateSpec(fail_on="churn", alpha=0.05), basis)
+    evidence = GateEvidence(observed=observed, baseline_runs=("first", "second"), candidate_runs=("candidate",))
+    found = decide(comparison, GateSpec(fail_on="churn", alpha=0.05), evidence)
     assert (found.state, found.rules[0].churn.n_odd, found.rules[0].churn.alpha) == (state, 60, 0.01)
 
 
@@ -193,3 +187,27 @@ def test_a_score_that_is_better_when_lower_has_its_best_value_as_the_best_qualit
     qualities = [share(at, (math.inf, 0)) for at in (0.0, 1.0, 1e6)]
     assert qualities == sorted(qualities, reverse=True)
     assert qualities[0] == 1.0
+
+
+def test_the_policies_are_those_that_a_setting_may_name():
+    assert {*POLICIES, "auto"} == set(get_args(FailOn))
+    assert all(name == policy.name for name, policy in POLICIES.items())
+
+
+def test_a_new_policy_cannot_skip_the_check_on_unanswered_trials(monkeypatch):
+    def pass_always(scope, evidence):
+        return Rule(scope=scope.name, fail_on="churn", state="passed", reasons=(), trials=scope.trials)
+
+    new = Policy(name="churn", reads=frozenset({"answers"}), is_statistical=False, blames=(), decide=pass_always)
+    monkeypatch.setitem(POLICIES, "churn", new)
+    silent = view([record(f"e{n}", status="error" if n < 8 else "success") for n in range(10)])
+    assert verdict(silent, silent, GateSpec(fail_on="churn")).state == "inconclusive"
+
+
+@pytest.mark.parametrize(("after", "state"), [((60.0, 70.0), "failed"), ((10.0, 70.0), "passed")])
+def test_regressions_of_graded_scores_with_repeats_are_those_of_which_every_repeat_fell(after, state):
+    def scored(values):
+        return view([record(repeat=n, values={"distance": value}) for n, value in enumerate(values)])
+
+    before, worse = scored((10.0, 20.0)), scored(after)
+    assert verdict(before, worse, GateSpec(fail_on="regressions", score_range=(100, 0))).state == state

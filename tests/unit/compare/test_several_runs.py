@@ -3,8 +3,8 @@
 import pytest
 
 from insideLLMs.compare import CompareOptions
-from insideLLMs.compare.basis import Basis, measure_noise
-from insideLLMs.compare.collect import compare_with
+from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate_evidence import GateEvidence, measure_noise
 from insideLLMs.compare.observations import Watch
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
@@ -85,6 +85,6 @@ def test_the_order_of_baseline_runs_changes_no_figure():
     def evidence(order):
         runs = [run(str(place), passes[place]) for place in order]
         _, observed = compare_with(runs, [candidate])
-        return Basis(observed=observed, baseline_runs=("0", "1", "2")).assess({"logic"}, GateSpec()).overall
+        return GateEvidence(observed=observed, baseline_runs=("0", "1", "2")).assess({"logic"}, GateSpec()).overall
 
     assert evidence((0, 1, 2)) == evidence((2, 0, 1))

@@ -7,20 +7,18 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from insideLLMs.compare import compare, judge
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.report.json_documents import DiffDocument, diff_document, schema
 from insideLLMs.report.junit import diff_junit
 from insideLLMs.report.markdown import diff_markdown, escape
-from support.compared_runs import record, view
+from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 
 SPEC = GateSpec(fail_on="regressions")
 
 
 def compared(before, after):
-    comparison = compare(view(before, "base"), view(after, "cand"))
-    return comparison, judge(comparison, SPEC)
+    return decided(view(before, "base"), view(after, "cand"), SPEC)
 
 
 def hostile():

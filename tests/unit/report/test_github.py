@@ -2,16 +2,15 @@
 
 import pytest
 
-from insideLLMs.compare import compare, judge
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.report.github import annotations
-from support.compared_runs import record, view
+from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 
 
 def commands(before, after, **options):
-    comparison = compare(view(before, "main"), view(after, "branch"))
-    return list(annotations(comparison, judge(comparison, GateSpec(fail_on="regressions")), **options))
+    found = decided(view(before, "main"), view(after, "branch"), GateSpec(fail_on="regressions"))
+    return list(annotations(*found, **options))
 
 
 def test_a_failed_gate_is_an_error_and_names_what_to_look_at():

@@ -7,12 +7,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from insideLLMs.compare import CompareOptions, compare, judge
+from insideLLMs.compare import CompareOptions
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.report.sarif import Place, Places, diff_sarif
-from support.compared_runs import record, view
+from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 from support.tools import missing
 
@@ -28,8 +28,8 @@ def schema():
 
 
 def sarif(before, after, spec="regressions", *, options=None):
-    comparison = compare(view(before, "base"), view(after, "cand"), options)
-    return diff_sarif(comparison, judge(comparison, GateSpec(fail_on=spec)), PLACES, version="1")
+    found = decided(view(before, "base"), view(after, "cand"), GateSpec(fail_on=spec), options)
+    return diff_sarif(*found, PLACES, version="1")
 
 
 def run_of(document):

@@ -4,12 +4,11 @@ import re
 
 import pytest
 
-from insideLLMs.compare import compare, judge
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import Response, expand
 from insideLLMs.report.terminal import render_comparison, render_summary
-from support.compared_runs import record, view
+from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 
 BEFORE = [record(f"e{n}", text="It is Paris, I think.") for n in range(10)]
@@ -17,8 +16,8 @@ AFTER = [record(f"e{n}", text=f"It is {'Lyon' if n < 3 else 'Paris'}, I think.",
 
 
 def drawn(before, after, **options):
-    comparison = compare(view(before, "base"), view(after, "cand"))
-    return render_comparison(comparison, judge(comparison, GateSpec(fail_on="regressions")), **options)
+    found = decided(view(before, "base"), view(after, "cand"), GateSpec(fail_on="regressions"))
+    return render_comparison(*found, **options)
 
 
 def test_a_comparison_shows_runs_rates_changes_and_the_verdict_last():

@@ -78,8 +78,17 @@ class _Part:
     unpaired_items: int = 0
 
 
-def assess(tally: ItemCounts, spec: GateSpec | None = None, background: Background | None = None) -> Assessment:
-    """Assess items. Raises CompareError for a score outside 0 to 1, or for repeats that may not count as runs."""
+def assess(
+    tally: ItemCounts,
+    spec: GateSpec | None = None,
+    background: Background | None = None,
+    *,
+    margin: float | None = None,
+) -> Assessment:
+    """Assess items; with a `margin` the question is whether a drop of that size can be ruled out.
+
+    Raises CompareError for a score outside 0 to 1, or for repeats that may not count as runs.
+    """
     spec, background = spec or GateSpec(), background or Background()
     if spec.independent_repeats:
         background.check_repeats()
@@ -105,8 +114,8 @@ def assess(tally: ItemCounts, spec: GateSpec | None = None, background: Backgrou
     found = branches(overall, probes, plan, spec, background.confirmed_p)
     noise = disagreement_of((shape.baseline, count) for shape, count in tally.counts.items())
     shown = None
-    if spec.fail_on == "non-inferior" and sample:
-        shown = non_inferiority(sample.interval(0.9), spec.margin)
+    if margin is not None and sample:
+        shown = non_inferiority(sample.interval(0.9), margin)
     decision: Decision = decide(overall, found, shown, spec)
     return Assessment(
         verdict=decision.verdict,

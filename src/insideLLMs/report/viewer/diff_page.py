@@ -6,14 +6,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from insideLLMs.compare.align import Aligned, align
+from insideLLMs.compare.align import Aligned, Pairing, align, pair_models
+from insideLLMs.compare.changes import model_pair
 from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.collect import CompareOptions
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.comparison import Comparison
-from insideLLMs.compare.details import model_pair
 from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.levels import Level
-from insideLLMs.compare.pairing import Pairing, pair_models
 from insideLLMs.compare.view import RunView
 from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.report import wording

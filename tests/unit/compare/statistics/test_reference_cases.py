@@ -17,7 +17,6 @@ from insideLLMs.compare.statistics.distributions import (
 from insideLLMs.compare.statistics.evidence import detection_floor, minimum_detectable_drop, non_inferiority
 from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.noise import odd_one_out
-from insideLLMs.core.gate_spec import GateSpec
 from support.items import Item, assess
 
 PLACES = 1e-9
@@ -194,8 +193,8 @@ def test_non_inferiority_as_a_policy():
     tally = ItemCounts()
     for count, before, after in ((6, 1.0, 0.0), (4, 0.0, 1.0), (190, 1.0, 1.0)):
         tally.add_equal("p", ((before,),), ((after,),), count=count)
-    assert assess(tally, GateSpec(fail_on="non-inferior", margin=0.05)).verdict == "passed"
-    assert assess(tally, GateSpec(fail_on="non-inferior", margin=0.03)).verdict == "failed"
+    assert assess(tally, margin=0.05).verdict == "passed"
+    assert assess(tally, margin=0.03).verdict == "failed"
 
 
 def test_intervals_of_rates():

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from insideLLMs.compare.align import Aligned, align, probes_told_apart_by_dataset
+from insideLLMs.compare.align import Aligned, FurtherRuns, Pairing, align, pair_models, probes_told_apart_by_dataset
+from insideLLMs.compare.changes import describe, model_pair, name_trial
 from insideLLMs.compare.classify import ChangeClass, Finding, classify, is_alike
 from insideLLMs.compare.comparison import (
     Change,
@@ -22,14 +23,10 @@ from insideLLMs.compare.comparison import (
     Tally,
     TrialName,
 )
-from insideLLMs.compare.details import describe, model_pair, name_trial
+from insideLLMs.compare.counting import Counting, MeaningCount, ServedFacts
 from insideLLMs.compare.levels import Level, score_moves
 from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
-from insideLLMs.compare.pairing import Pairing, pair_models
-from insideLLMs.compare.pool import Pool
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force
-from insideLLMs.compare.served import ServedFacts
-from insideLLMs.compare.tally import Counting, MeaningCount
 from insideLLMs.compare.view import RunView
 from insideLLMs.core.record_views import Facts
 
@@ -103,8 +100,8 @@ def compare_with(
     newest, candidate, others = baselines[-1], candidates[-1], baselines[:-1]
     named = probes_told_apart_by_dataset(*baselines, *candidates)
     pairing = pair_models(newest, candidate, options.pairs)
-    pool = Pool(others, _ranks(others, candidate, pairing, options.pairs), named)
-    more = Pool(candidates[:-1], [pairing.candidate_ranks for _ in candidates[:-1]], named)
+    pool = FurtherRuns(others, _ranks(others, candidate, pairing, options.pairs), named)
+    more = FurtherRuns(candidates[:-1], [pairing.candidate_ranks for _ in candidates[:-1]], named)
     seed = "|".join(sorted(",".join(run.run_id for run in side) for side in (baselines, candidates)))
     watch = replace(
         watch or Watch(),

@@ -1,16 +1,19 @@
-"""What a verdict may rest on beside the counts: scores by item, noise, confirmation, what runs say of themselves."""
+"""What a verdict rests on beside the counts of classes: scores by item, noise, confirmation, facts of the runs."""
 
 import copy
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import msgspec
 
-from insideLLMs.compare.judging import Judge
+from insideLLMs.compare.llm_judges import Judge
 from insideLLMs.compare.observations import Observed
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
 from insideLLMs.compare.statistics.evidence import Background
+from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.noise import Disagreement, disagreement_of
 from insideLLMs.compare.statistics.quantities import QuantityChange
 from insideLLMs.compare.statistics.text_drift import TextDrift
@@ -70,15 +73,37 @@ class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
         return min((item.p for item in self.items if item.probe in names), default=1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
+STATES = ("stable_pass", "flaky", "stable_fail")
+
+
+class Transitions(msgspec.Struct, frozen=True, kw_only=True):
+    """Items by state in the newest baseline run and in the candidate; every pair of states is named.
+
+    Only items with a verdict in every repeat of both sides have a state. `repeats` is the most that an item had
+    on a side: with one repeat nothing can be flaky. `falls` are items with other scores, all of which are now worse
+    than all that there were before.
+    """
+
+    items: int
+    repeats: int
+    moves: dict[str, dict[str, int]]
+    falls: int = 0
+
+    @property
+    def hard_regressions(self) -> int:
+        """Items that passed every time and now fail every time, or whose scores fell as clearly."""
+        return self.moves["stable_pass"]["stable_fail"] + self.falls
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateEvidence:
     """What the statistical policies read.
 
     `deterministic` is whether the models say that they answer alike every time; `same_experiment` whether both
     sides ran the same experiment; `noise` a stored noise floor; `judges` are the probes that models score.
     """
 
-    observed: Observed
+    observed: Observed = field(default_factory=Observed)
     baseline_runs: tuple[str, ...] = ()
     candidate_runs: tuple[str, ...] = ()
     noise: NoiseFloor | None = None
@@ -88,7 +113,7 @@ class Basis:
     quantities: Mapping[str, QuantityChange] = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
 
-    @property
+    @cached_property  # slots would leave no room for it
     def floor(self) -> NoiseFloor | None:
         """The noise floor: as stored, else as seen among the baseline's own runs."""
         return self.noise or measure_noise(self.observed, self.baseline_runs)
@@ -113,11 +138,15 @@ class Basis:
         """Return the names in the tally of `probes`."""
         return tuple(name for name, probe in self.observed.probes.items() if probe in probes)
 
-    def assess(self, probes: Collection[str], spec: GateSpec) -> Assessment:
+    def transitions(self, names: Collection[str]) -> Transitions:
+        """Count items by how they stood and stand, of the probes with these names in the tally."""
+        return transitions(self.observed.tally, names)
+
+    def assess(self, probes: Collection[str], spec: GateSpec, *, margin: float | None = None) -> Assessment:
         """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
         names = self.names_of(probes)
         self._check_ranges(names)
-        return assess(self.observed.tally.select(names), spec, self._background(names, spec))
+        return assess(self.observed.tally.select(names), spec, self._background(names, spec), margin=margin)
 
     def _check_ranges(self, names: Collection[str]) -> None:
         for name in sorted(self.observed.outside.keys() & set(names)):
@@ -150,3 +179,35 @@ def measure_noise(observed: Observed, runs: tuple[str, ...]) -> NoiseFloor | Non
     if len(runs) < 2 or not any(found.n for found in levels.values()):
         return None
     return NoiseFloor(runs=runs, levels={str(level): found for level, found in levels.items()})
+
+
+def transitions(tally: ItemCounts, names: Collection[str]) -> Transitions:
+    """Count the items of the probes `names` by state before and after."""
+    counts: Counter[tuple[str, str]] = Counter()
+    repeats, falls = 1, 0
+    for shape, count in tally.counts.items():
+        if shape.probe not in names:
+            continue
+        first, second = shape.baseline[-1], shape.candidate[-1]
+        repeats = max(repeats, len(first), len(second))
+        before, after = _state(first), _state(second)
+        if before is not None and after is not None:
+            counts[before, after] += count
+        else:
+            falls += count * _fell(first, second)
+    moves = {before: {after: counts[before, after] for after in STATES} for before in STATES}
+    return Transitions(items=sum(counts.values()), repeats=repeats, moves=moves, falls=falls)
+
+
+def _state(scores: tuple[float | None, ...]) -> str | None:
+    if not scores or not set(scores) <= {0.0, 1.0}:
+        return None
+    passes = sum(score == 1.0 for score in scores)
+    return "stable_fail" if not passes else "stable_pass" if passes == len(scores) else "flaky"
+
+
+def _fell(before: tuple[float | None, ...], after: tuple[float | None, ...]) -> bool:
+    """Whether every score after is worse than every one before; never where one is missing."""
+    first, second = ([score for score in scores if score is not None] for scores in (before, after))
+    whole = len(first) == len(before) and len(second) == len(after)
+    return bool(whole and first and second) and max(second) < min(first)

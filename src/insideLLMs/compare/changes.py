@@ -1,9 +1,8 @@
 """The full story of one changed Trial, read from its two lines."""
 
-from insideLLMs.compare.align import Aligned
+from insideLLMs.compare.align import Aligned, Pairing
 from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.comparison import Answer, Change, ModelPair, TrialName
-from insideLLMs.compare.pairing import Pairing
+from insideLLMs.compare.comparison import Change, ModelPair, ShownAnswer, TrialName
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Example, Record, Response, ToolCall
@@ -82,12 +81,12 @@ def show_prompt(example: Example) -> str:
     return "\n\n".join(f"{message.role}: {message.text}" for message in example.input)
 
 
-def show_answer(record: Record, text_limit: int) -> Answer:
+def show_answer(record: Record, text_limit: int) -> ShownAnswer:
     """Return what came of a Trial as it is shown; texts keep `text_limit` characters: both ends."""
     response, scores, failure = record.response or Response(), record.scores, record.failure
     whole = response.text if response.text or response.value is None else show_value(response.value)
     text, missing = cut(whole, text_limit)
-    return Answer(
+    return ShownAnswer(
         status=record.status.value,
         text=text,
         cut_characters=missing,
