@@ -1,20 +1,26 @@
-"""Baseline pools and noise floors, as files."""
+"""What baselines tell: pools and noise floors as files, and how close in meaning a baseline's own answers are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from insideLLMs.compare import RunView
+from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate_evidence import NoiseFloor, measure_noise
-from insideLLMs.compare.levels import LEVELS
+from insideLLMs.compare.levels import LEVELS, response_of
 from insideLLMs.compare.observations import Waived, Watch
 from insideLLMs.compare.view import view_of
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool
 from insideLLMs.store.sealed_run import SealedRun
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.meaning import Meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +72,51 @@ def read_noise(path: Path) -> NoiseFloor:
         raise CompareError(
             f"{path} is not a noise floor: {error}", fix="measure one: insidellms noise RUN1 RUN2 --save FILE"
         ) from error
+
+
+_ANSWERS = 6
+"""Answers of one item beyond this are not read for the threshold: one item must not outweigh the others."""
+
+
+def load_meaning(threshold: float | None, baselines: Sequence[SealedRun]) -> "Meaning":
+    """Load the embedding model; without a threshold the baseline's own answers set it.
+
+    Raises ModelUnavailableError if the model is not here, CompareError for a threshold that there cannot be.
+    """
+    from insideLLMs.compare import meaning  # noqa: PLC0415 - only this reads texts
+    from insideLLMs.local.embedding import embedding_model, load_embedder  # noqa: PLC0415 - and needs numpy
+
+    similarity = load_embedder().similarity
+    told = "given"
+    if threshold is None:
+        cosines = [
+            cosine
+            for answers in _own_answers([view_of(run) for run in baselines])
+            for cosine in meaning.own_similarities(answers[:_ANSWERS], similarity)
+        ]
+        threshold = meaning.lowest_own_similarity(cosines)
+        if threshold is None:
+            raise CompareError(
+                f"the baseline has {len(cosines)} pairs of answers that differ in their wording alone; a threshold "
+                f"takes {meaning.MIN_PAIRS}",
+                fix="give one: --semantic 0.9, or make the baseline with more runs or repeats",
+            )
+        told = f"1st percentile of {len(cosines):,} pairs of the baseline's own answers"
+    elif not 0.0 < threshold <= 1.0:
+        raise CompareError(f"the semantic threshold is {threshold!r}", fix="give a cosine above 0 and at most 1")
+    return meaning.Meaning(model=embedding_model(), similarity=similarity, threshold=threshold, threshold_from=told)
+
+
+def _own_answers(runs: Sequence[RunView]) -> Iterator[list[str]]:
+    """Yield, for each item of the newest run, the texts of its answers of one verdict, over all runs and repeats."""
+    newest, named = runs[-1], probes_told_apart_by_dataset(*runs)
+    ranks = {model: place for place, model in enumerate(newest.models)}
+    pool = FurtherRuns(runs[:-1], [ranks for _ in runs[:-1]], named)
+    for key, trials in items_of(newest, ranks, named):
+        first = trials[0]
+        kin = [*trials, *(facts for run in pool.take(key) for facts in run)]
+        yield [
+            response_of(facts).text
+            for facts in kin
+            if facts.answered and facts.scores == first.scores and facts.example_digest == first.example_digest
+        ]

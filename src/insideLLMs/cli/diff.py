@@ -176,7 +176,7 @@ def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "D
 def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning | None":
     if asked is None:
         return None
-    from insideLLMs.api.semantic import load_meaning  # noqa: PLC0415 - numpy, which nobody else needs
+    from insideLLMs.api.baselines import load_meaning  # noqa: PLC0415 - slow
 
     try:
         threshold = None if asked == "auto" else float(asked)
@@ -224,7 +224,7 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
 def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
     from insideLLMs.compare.view import views_of  # noqa: PLC0415 - slow
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
-    from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
+    from insideLLMs.report.pull_request import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
@@ -257,8 +257,7 @@ def _sarif(judged: "DecidedComparison", experiment: Path | None) -> bytes:
 
 
 def _tell_github(judged: "DecidedComparison") -> None:
-    from insideLLMs.report.github import annotations  # noqa: PLC0415 - slow
-    from insideLLMs.report.markdown import diff_markdown  # noqa: PLC0415
+    from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415 - slow
 
     for line in annotations(judged.comparison, judged.verdict):
         console.note(line)

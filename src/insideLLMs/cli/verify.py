@@ -6,7 +6,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
-from insideLLMs.store.verify import verify
+from insideLLMs.store.sealed_run import verify
 
 
 @click.command("verify")

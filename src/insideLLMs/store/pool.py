@@ -13,8 +13,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
-from insideLLMs.store.sealed_run import MARKER, OUR_FILES, SealedRun, State, state_of
-from insideLLMs.store.verify import verify
+from insideLLMs.store.sealed_run import MARKER, OUR_FILES, SealedRun, State, state_of, verify
 
 LEDGER = "ledger.jsonl"
 NOISE = "noise.json"

@@ -1,11 +1,13 @@
 """A sealed run, opened once: every reader of a run directory goes through it.
 
 What it hands out is what was sealed: each canonical file is held against its digest in the manifest, and the records
-against their number too, so that a copy that was cut or edited can never lead to a verdict.
+against their number too, so that a copy that was cut or edited can never lead to a verdict. `verify` checks everything
+and says what is wrong.
 """
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +15,12 @@ from typing import NoReturn, Self, TypeVar
 
 import msgspec
 
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import OfTrial, TelemetryLine, is_same_trial, read_record
 from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import Experiment
+from insideLLMs.core.types import Experiment, Record, ResultStatus
 from insideLLMs.store.manifest import FileDigest, Manifest
 
 MARKER = ".insidellms-run"
@@ -30,6 +33,7 @@ CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
 OUR_FILES = (JOURNAL, RECORDS, TELEMETRY, MANIFEST, SUMMARY, CONFIG, REPORT)
 _BLOCK_BYTES = 256 * 1024
+_MOST_PROBLEMS = 20
 Stored = TypeVar("Stored")
 Named = TypeVar("Named", bound=OfTrial)
 
@@ -203,3 +207,69 @@ def _unreadable(path: Path, reason: object) -> RunDirectoryError:
     return RunDirectoryError(
         f"{path} cannot be read: {reason}", fix=f"see what is wrong: insidellms verify {path.parent}"
     )
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was checked and what is wrong; `problems` has at most 20 of them."""
+
+    run_id: str
+    records: int = 0
+    files: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def complain(self, problem: str) -> None:
+        """Note a problem."""
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def verify(path: Path) -> Verification:
+    """Check a sealed run directory. Raises RunDirectoryError if it is not one."""
+    manifest = SealedRun.open(path).manifest
+    found = Verification(run_id=manifest.run_id)
+    _check_files(path, manifest, found)
+    if (path / RECORDS).is_file():
+        _check_records(path / RECORDS, manifest, found)
+    return found
+
+
+def _check_files(path: Path, manifest: Manifest, found: Verification) -> None:
+    for name, expected in manifest.files.items():
+        found.files += 1
+        if Path(name).name != name or not (path / name).is_file():
+            found.complain(f"{name} is missing")
+            continue
+        with (path / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != expected.sha256:
+            found.complain(f"{name} has sha256 {digest[:12]}..., the manifest says {expected.sha256[:12]}...")
+
+
+def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
+    statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
+    tree = canonical.MerkleTree()
+    previous: tuple[str, str, str, str, int] | None = None
+    for number, line in enumerate(read_lines(path), start=1):
+        found.records += 1
+        tree.add(line)
+        try:
+            record = read_record(line, Record, where=f"{path.name}, line {number}")
+        except RunDirectoryError as error:
+            found.complain(error.message)
+            continue
+        statuses[record.status] += 1
+        if previous is not None and record.sort_key <= previous:
+            found.complain(f"{path.name}, line {number}: out of order or double")
+        previous = record.sort_key
+        if canonical.line(record) != line:
+            found.complain(f"{path.name}, line {number}: not in canonical form")
+    if statuses != manifest.statuses or found.records != manifest.trials:
+        found.complain(f"{path.name} holds {found.records} records {statuses}, the manifest says {manifest.statuses}")
+    if tree.root() != manifest.records_root:
+        found.complain(f"{path.name} does not have the manifest's Merkle root")

@@ -12,8 +12,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Experiment, Record, Response, ResultStatus, Telemetry
 from insideLLMs.execute.engine import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
-from insideLLMs.store.sealed_run import State, state_of
-from insideLLMs.store.verify import verify
+from insideLLMs.store.sealed_run import State, state_of, verify
 from support import virtual_time
 from support.virtual_time import VirtualClock
 

@@ -10,7 +10,7 @@ import pytest
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.report.json_documents import DiffDocument, diff_document, schema
 from insideLLMs.report.junit import diff_junit
-from insideLLMs.report.markdown import diff_markdown, escape
+from insideLLMs.report.pull_request import diff_markdown, escape
 from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 

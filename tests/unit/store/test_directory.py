@@ -8,8 +8,7 @@ from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telem
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
-from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of
-from insideLLMs.store.verify import verify
+from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of, verify
 
 RUN = "a" * 64
 

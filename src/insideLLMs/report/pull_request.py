@@ -1,7 +1,8 @@
-"""A comparison as Markdown for a pull-request comment: bounded in size, and nothing in it is live.
+"""A comparison on a pull request: a comment in Markdown, bounded in size, in which nothing is live; and annotations.
 
 A model's text cannot make a link, an image, a mention, a heading or HTML: inline text is escaped sign by sign,
-and longer text stands in a code fence that is longer than any run of backticks in it.
+and longer text stands in a code fence that is longer than any run of backticks in it. Annotations are workflow
+commands of GitHub Actions, which show in the run.
 """
 
 import html
@@ -125,3 +126,33 @@ def _change(change: Change, *, several: bool) -> Iterator[str]:
 def _html(text: str) -> str:
     """Make text safe inside an HTML block, where Markdown's signs mean nothing but GitHub's references do."""
     return html.escape(_REFERENCE.sub(rf"\1{_BREAK}", shorten(printable(text), _INLINE_LIMIT)))
+
+
+_MOST_ANNOTATIONS = 10
+"""GitHub shows ten annotations of a kind in a step."""
+_ANNOTATION_LIMIT = 600
+_KINDS = {"passed": "notice", "failed": "error", "inconclusive": "warning"}
+
+
+def annotations(comparison: Comparison, verdict: Verdict, *, limit: int = _MOST_ANNOTATIONS) -> Iterator[str]:
+    """Yield one command for the verdict, then one for each Trial to look at first, `limit` in all."""
+    title = f"insideLLMs: {wording.MARKS[verdict.state].lower()}"
+    yield _command(_KINDS[verdict.state], title, " ".join(f"{reason.rstrip('.')}." for reason in verdict.reasons))
+    if verdict.state == "passed":
+        return
+    told = {change.trial: change for change in comparison.changes.listed}
+    several = len(comparison.models) > 1
+    for name in verdict.look_first[: max(0, limit - 1)]:
+        change = told.get(name)
+        kind, note = (wording.words(change.kind), change.note) if change else ("look at", "")
+        yield _command("warning", f"{kind}: {wording.trial(name, several=several)}", note or kind)
+
+
+def _command(kind: str, title: str, text: str) -> str:
+    """Spell a command; a text can neither end it nor start another one."""
+    safe_title = _percent(shorten(printable(title), 200)).replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={safe_title}::{_percent(shorten(printable(text), _ANNOTATION_LIMIT))}"
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
