@@ -75,7 +75,7 @@ def test_repeats_that_never_differ_are_called_out(tmp_path):
         imported(tmp_path, f"run{seed}", rows)
     assert "cache or a fixed seed" in insidellms("noise", "run1", "run2", cwd=tmp_path).err
     diff = insidellms("diff", "run1", "run2", cwd=tmp_path)
-    assert "alike to the byte" in " ".join(diff.out.split())
+    assert "byte-identical" in " ".join(diff.out.split())
 
 
 def test_a_pool_is_filled_listed_used_and_pruned(runs, tmp_path):

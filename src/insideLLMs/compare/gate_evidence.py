@@ -35,7 +35,7 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def is_identical(self) -> bool:
-        """Whether the runs were alike to the byte."""
+        """Whether the runs were byte-identical."""
         exact = self.levels.get("exact")
         return exact is not None and exact.n > 0 and exact.is_identical
 
@@ -120,7 +120,7 @@ class GateEvidence:
 
     @property
     def has_copies(self) -> bool:
-        """Whether the repeats of every item are alike to the byte although the models do not say that they would."""
+        """Whether the repeats of every item are byte-identical although the models do not say that they would."""
         seen = self.observed
         return bool(seen.repeated) and seen.copied == seen.repeated and not self.deterministic
 

@@ -69,7 +69,7 @@ class Observed:
     `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
     of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
     was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
-    `copied` of them all were alike to the byte. `unlike` says, by that name, which ranges of scores that count
+    `copied` of them all were byte-identical. `unlike` says, by that name, which ranges of scores that count
     contradict each other, `outside` which score lies outside its range.
     """
 
