@@ -65,7 +65,7 @@ PROBES = {
     "equals": "insideLLMs.probes.exact:EqualsProbe",
     "f1": "insideLLMs.probes.similarity:F1Probe",
     "factuality": "insideLLMs.probes.factuality:FactualityProbe",
-    "function": "insideLLMs.probes.function:FunctionProbe",
+    "function": "insideLLMs.probes.check:FunctionProbe",
     "jailbreak": "insideLLMs.probes.attack:JailbreakProbe",
     "json_path": "insideLLMs.probes.json_checks:JsonPathProbe",
     "json_schema": "insideLLMs.probes.json_checks:JsonSchemaProbe",

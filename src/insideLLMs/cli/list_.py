@@ -51,7 +51,7 @@ def _plugins(kind: str) -> list[dict[str, JsonValue]]:
 
 
 def _shipped() -> list[dict[str, JsonValue]]:
-    from insideLLMs.datasets.shipped import shipped_datasets  # noqa: PLC0415 - reads files
+    from insideLLMs.datasets.installed import shipped_datasets  # noqa: PLC0415 - reads files
 
     return [
         {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.config.findings import Findings
 from insideLLMs.config.members import ConfigEntry, check_args, check_secrets, entries, find_factory, short_type
 from insideLLMs.config.secrets import references
+from insideLLMs.config.shape import Findings
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.types import DatasetSpec, JsonValue
 from insideLLMs.datasets.rows import GIVEN_BY_NAME

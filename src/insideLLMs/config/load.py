@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.config.file import BARE
-from insideLLMs.config.findings import Findings, suggestion
 from insideLLMs.config.inputs import Datasets
 from insideLLMs.config.members import (
     ConfigEntry,
@@ -22,7 +21,7 @@ from insideLLMs.config.members import (
     model_spec,
     probe_id,
 )
-from insideLLMs.config.shape import check_shape
+from insideLLMs.config.shape import Findings, check_shape, suggestion
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import Document, FieldPath, Format, read_document
 from insideLLMs.core.errors import CanonicalError

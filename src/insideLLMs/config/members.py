@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.config.findings import Findings, suggestion
 from insideLLMs.config.secrets import holds_secret, is_reference, is_secret_key, leaves, references, undefined
+from insideLLMs.config.shape import Findings, suggestion
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import PluginError
 from insideLLMs.core.types import JsonValue, ModelSpec

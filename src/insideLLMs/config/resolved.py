@@ -1,11 +1,12 @@
-"""`config.resolved.yaml`: the effective experiment, with every default written out; and back."""
+"""`config.resolved.yaml`: the effective experiment, all defaults written out, as YAML of the same bytes always."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 import msgspec
 
-from insideLLMs.config.yaml_text import write_yaml
+from insideLLMs.core import canonical
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import DatasetSpec, Experiment, JsonValue, Spec
@@ -69,3 +70,109 @@ def _file_name_only(kind: str) -> str:
     """Take the folder off a reference such as ``/somewhere/my_probe.py:MyProbe``."""
     source, colon, attribute = kind.rpartition(":")
     return f"{PurePath(source).name}:{attribute}" if colon and source.endswith(".py") else kind
+
+
+_WORD = r"[A-Za-z_][A-Za-z0-9_./@+-]*"
+_PLAIN = re.compile(rf"{_WORD}(?: {_WORD})*")
+_NOT_TEXT = frozenset({"null", "true", "false", "y", "n", "yes", "no", "on", "off"})  # to some reader or other
+_LONGEST_PLAIN = 120
+_LONGEST_KEY = 900  # readers look ahead no further than 1,024 for the colon
+# ranges of our own, as what counts as printable grows with every version of Unicode; the gaps are spaces, marks
+# that steer the writing direction, surrogates and private use
+_SHOWN = (
+    (0x20, 0x7E),
+    (0xA1, 0xAC),
+    (0xAE, 0x61B),
+    (0x61D, 0x167F),
+    (0x1681, 0x180D),
+    (0x180F, 0x1FFF),
+    (0x2010, 0x2027),
+    (0x2030, 0x205E),
+    (0x2070, 0x2FFF),
+    (0x3001, 0xD7FF),
+    (0xF900, 0xFDFF),
+    (0xFE10, 0xFEFE),
+    (0xFF00, 0xFFEF),
+    (0x10000, 0x1CFFF),
+    (0x1D000, 0x1D172),
+    (0x1D17B, 0x1FFFD),
+    (0x20000, 0x3FFFD),
+)
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def write_yaml(value: Mapping[str, JsonValue]) -> bytes:
+    """Return `value` as a YAML document, keys in the order given. Raises CanonicalError for what is no JSON."""
+    canonical.check(value)
+    return "".join(f"{line}\n" for line in _block(value)).encode()
+
+
+def _block(value: JsonValue) -> Iterator[str]:
+    """Yield the lines of a mapping, list or text as a block of its own."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            name = _text(key)
+            if len(name) > _LONGEST_KEY:
+                yield f"? {name}"
+                name = ""
+            yield from _attached(f"{name}:", item)
+    elif isinstance(value, list | tuple) and value:
+        for item in value:
+            first, *others = _block(item)
+            yield f"- {first}"
+            yield from _indented(others)
+    elif isinstance(value, str) and _is_block_text(value):
+        yield "|" if value.endswith("\n") else "|-"
+        yield from _indented(value.removesuffix("\n").split("\n"))
+    else:
+        yield _scalar(value)
+
+
+def _attached(head: str, value: JsonValue) -> Iterator[str]:
+    """Yield `value` as it stands behind a key."""
+    if isinstance(value, Mapping | list | tuple) and value:
+        yield head
+        yield from _indented(_block(value))
+    else:
+        first, *others = _block(value)
+        yield f"{head} {first}"
+        yield from others
+
+
+def _indented(lines: list[str] | Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield f"  {line}" if line else ""
+
+
+def _scalar(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, Mapping):
+        return "{}"
+    return "[]" if isinstance(value, list | tuple) else repr(value)
+
+
+def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT and len(text) <= _LONGEST_PLAIN:
+        return text
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _is_block_text(text: str) -> bool:
+    lines = text.removesuffix("\n").split("\n")
+    return len(lines) > 1 and bool(lines[-1]) and lines[0][:1] not in {"", " "} and all(map(_is_printable, lines))
+
+
+def _is_printable(line: str) -> bool:
+    return all(_escaped(letter) == letter or letter in '"\\' for letter in line) and not line.endswith(" ")
+
+
+def _escaped(letter: str) -> str:
+    if letter in _ESCAPES:
+        return _ESCAPES[letter]
+    number = ord(letter)
+    if any(first <= number <= last for first, last in _SHOWN):
+        return letter
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

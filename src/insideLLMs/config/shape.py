@@ -3,15 +3,17 @@
 import math
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from insideLLMs.config.file import ExperimentFile, known_keys, spelt_out
-from insideLLMs.config.findings import Findings, suggestion
 from insideLLMs.config.secrets import is_secret_key
-from insideLLMs.core.documents import FieldPath
+from insideLLMs.core.arguments import nearest
+from insideLLMs.core.documents import Document, FieldPath, dotted
+from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import JsonValue
 
 _LONGEST_VALUE = 60
@@ -30,6 +32,54 @@ _BOUNDS = {
     "lt": "less than {:g}",
     "le": "at most {:g}",
 }
+
+
+class Findings(msgspec.Struct):
+    """The problems found so far. `overridden` are paths that the file did not give: they have no line."""
+
+    document: Document
+    file: str | None = None
+    overridden: Collection[FieldPath] = ()
+    problems: list[Problem] = msgspec.field(default_factory=list)
+
+    def add(self, path: FieldPath, message: str, hint: str | None = None) -> None:
+        """Note that what stands at `path` is wrong."""
+        place = self.place(path)
+        self.problems.append(
+            Problem(
+                message,
+                field=dotted(path),
+                file=None if self._is_overridden(path) else self.file,
+                line=place[0] if place else None,
+                column=place[1] if place else None,
+                hint=hint,
+            )
+        )
+
+    def adopt(self, problems: Collection[Problem]) -> None:
+        """Take over what reading the text found."""
+        self.problems.extend(replace(problem, file=self.file) for problem in problems)
+
+    def place(self, path: FieldPath) -> tuple[int, int] | None:
+        """Return line and column of `path`, or None if the file does not say it."""
+        if not self.document.places or self._is_overridden(path):
+            return None
+        return self.document.place(path)
+
+    def _is_overridden(self, path: FieldPath) -> bool:
+        return any(path[: len(given)] == given for given in self.overridden)
+
+    def raise_any(self) -> None:
+        """Raise ConfigError with all problems in the order of the file, if there are any."""
+        if self.problems:
+            unique = dict.fromkeys(self.problems)
+            raise ConfigError(sorted(unique, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Hint at the nearest known word, or at all of them."""
+    near = nearest(word, list(known))
+    return f"did you mean {near!r}?" if near else f"known: {', '.join(known)}" if known else "none are known"
 
 
 def check_shape(raw: JsonValue, findings: Findings) -> None:

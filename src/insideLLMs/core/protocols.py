@@ -5,6 +5,7 @@ A model is anything with `generate(prompt) -> str` (sync or async); a probe is a
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -257,3 +258,19 @@ class JudgedProbe(PromptProbe):
 def as_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Type a chat given as mappings; raises msgspec.ValidationError for what is none."""
     return tuple(msgspec.convert(message, Message) for message in messages)
+
+
+class CallFacts(msgspec.Struct):
+    """Times in seconds since the call began: until a new connection stood, until the answer's first byte, and, of a
+    streamed answer, until its first event.
+
+    `blocked_s` is how long the provider says that it takes no further calls, where its limit is used up.
+    """
+
+    connect_s: float | None = None
+    first_byte_s: float | None = None
+    first_chunk_s: float | None = None
+    blocked_s: float | None = None
+
+
+current_call: ContextVar[CallFacts | None] = ContextVar("current_call", default=None)

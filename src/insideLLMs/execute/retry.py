@@ -10,9 +10,8 @@ import time
 
 import msgspec
 
-from insideLLMs.core.call_facts import CallFacts, current_call
 from insideLLMs.core.errors import ModelError, ModelTimeoutError, RateLimitError
-from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.protocols import AsyncModel, CallFacts, current_call
 from insideLLMs.core.types import Request, Response, Usage
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import CallTracer

@@ -1,13 +1,15 @@
-"""The base of the plain checks: ask the example's input or a template, hold the answer against what is expected."""
+"""The base of the plain checks, which compare the answer with what is expected, and the check by your own function."""
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from insideLLMs.core.arguments import refuse
+from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, Request, Response, Scores
+from insideLLMs.probes.base import as_scores
 from insideLLMs.probes.template import Template
 
 READINGS = ("whole", "final")
@@ -63,3 +65,35 @@ class CheckProbe(PromptProbe):
     @abstractmethod
     def check(self, example: Example, answer: str) -> Scores:
         """Score an answer that is not empty."""
+
+
+class FunctionProbe(CheckProbe):
+    """Score answers with a function: ``checks.py:is_polite`` beside the experiment file, or ``package.module:name``.
+
+    It is called as ``function(text, example)``: the answer's text and the Example, whose `input`, `expected` and
+    `fields` it may read. It returns a bool, a number, or a mapping such as ``{"correct": True, "tone": 0.8}``.
+    A file's digest is part of the run's identity. Scores other than from 0 to 1 need a probe class of your own.
+    """
+
+    kind = "function"
+    needs_expected = False
+    scores_in_place: ClassVar[bool] = False  # it is the user's code
+    references: ClassVar[tuple[str, ...]] = ("function",)
+
+    def __init__(
+        self, name: str | None = None, *, function: Callable[[str, Example], Any], template: str | None = None
+    ) -> None:
+        super().__init__(name, "Whatever the function checks.", template)
+        if not callable(function):
+            raise ArgumentError(
+                f"probe function: function is {function!r}", fix="name one, e.g. checks.py:is_polite, or pass one"
+            )
+        self.function = function
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Call the function, with empty answers, too."""
+        return self.check(example, response.text)
+
+    def check(self, example: Example, answer: str) -> Scores:
+        """Call the function and type what it returns."""
+        return as_scores(self.function(answer, example), probe=self.name)

@@ -17,7 +17,6 @@ import msgspec
 from aiohttp import client_exceptions, hdrs
 from yarl import URL
 
-from insideLLMs.core.call_facts import current_call
 from insideLLMs.core.errors import (
     BadAnswerError,
     ConnectionFailedError,
@@ -25,6 +24,7 @@ from insideLLMs.core.errors import (
     ModelTimeoutError,
     RequestRefusedError,
 )
+from insideLLMs.core.protocols import current_call
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
 from insideLLMs.providers.events import EventData
 from insideLLMs.providers.rate_limits import blocked_s

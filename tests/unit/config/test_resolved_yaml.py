@@ -3,7 +3,7 @@
 import pytest
 
 from insideLLMs.config import load_experiment, resolved_yaml
-from insideLLMs.config.yaml_text import write_yaml
+from insideLLMs.config.resolved import write_yaml
 from insideLLMs.core.documents import read_document
 
 FILE = """\

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from insideLLMs.datasets.shipped import FOLDER, shipped_datasets
+from insideLLMs.datasets.installed import FOLDER, shipped_datasets
 from support.documents import UPDATE
 
 VARIED = (

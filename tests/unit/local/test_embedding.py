@@ -9,8 +9,7 @@ import pytest
 
 from insideLLMs.core.errors import ModelUnavailableError
 from insideLLMs.local import embedding, weights
-from insideLLMs.local.embedding import Embedder, embedding_model, load_embedder
-from insideLLMs.local.tokens import Tokens
+from insideLLMs.local.embedding import Embedder, Tokens, embedding_model, load_embedder
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.types import Example, Request, Response, Usage
+from insideLLMs.probes.check import FunctionProbe
 from insideLLMs.probes.exact import EqualsProbe, NumericProbe, RegexProbe, UsageProbe
-from insideLLMs.probes.function import FunctionProbe
 from insideLLMs.probes.json_checks import JsonPathProbe, JsonSchemaProbe
 from insideLLMs.probes.similarity import EditSimilarityProbe, F1Probe, RougeProbe
 

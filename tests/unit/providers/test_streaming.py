@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insideLLMs.core.call_facts import CallFacts, current_call
 from insideLLMs.core.errors import (
     ArgumentError,
     BadAnswerError,
@@ -18,6 +17,7 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
     ServerError,
 )
+from insideLLMs.core.protocols import CallFacts, current_call
 from insideLLMs.core.types import Request
 from insideLLMs.plugins import PROVIDERS, model_registry
 from insideLLMs.providers.anthropic import AnthropicCodec, AnthropicModel
