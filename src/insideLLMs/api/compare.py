@@ -165,16 +165,16 @@ def _evidence(
 ) -> GateEvidence:
     """Name runs by the digest of their records: several runs of one experiment share its id."""
     before, after = [run.manifest for run in baseline], [run.manifest for run in candidate]
-    evidence = GateEvidence(
+    models = [model for manifest in (*before, *after) for model in manifest.models]
+    return GateEvidence(
         observed=observed,
         baseline_runs=tuple(manifest.records_root for manifest in before),
         candidate_runs=tuple(manifest.records_root for manifest in after),
         noise=noise,
+        scripted=all(map(is_scripted, models)),
+        greedy=all(is_scripted(model) or is_greedy(model) for model in models),
         same_experiment=before[-1].run_id == after[-1].run_id,
     )
-    proven = evidence.floor is not None and evidence.floor.is_identical
-    models = [model for manifest in (*before, *after) for model in manifest.models]
-    return replace(evidence, deterministic=all(is_scripted(model) or (proven and is_greedy(model)) for model in models))
 
 
 def is_scripted(model: MemberSpec) -> bool:

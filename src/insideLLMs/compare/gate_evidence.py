@@ -99,8 +99,9 @@ class Transitions(msgspec.Struct, frozen=True, kw_only=True):
 class GateEvidence:
     """What the statistical policies read.
 
-    `deterministic` is whether the models say that they answer alike every time; `same_experiment` whether both
-    sides ran the same experiment; `noise` a stored noise floor; `judges` are the probes that models score.
+    `scripted` is whether all models answer from a script, `greedy` whether none is asked to sample;
+    `same_experiment` is whether both sides ran the same experiment; `noise` a stored noise floor; `judges` are the
+    probes that models score.
     """
 
     observed: Observed = field(default_factory=Observed)
@@ -108,7 +109,8 @@ class GateEvidence:
     candidate_runs: tuple[str, ...] = ()
     noise: NoiseFloor | None = None
     confirmed: Confirmed | None = None
-    deterministic: bool = False
+    scripted: bool = False
+    greedy: bool = False
     same_experiment: bool = False
     quantities: Mapping[str, QuantityChange] = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
@@ -117,6 +119,11 @@ class GateEvidence:
     def floor(self) -> NoiseFloor | None:
         """The noise floor: as stored, else as seen among the baseline's own runs."""
         return self.noise or measure_noise(self.observed, self.baseline_runs)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the models answer the same every time: by a script, or as the noise floor has shown."""
+        return self.scripted or (self.greedy and self.floor is not None and self.floor.is_identical)
 
     @property
     def has_copies(self) -> bool:

@@ -49,7 +49,7 @@ def test_significant_fails_on_a_drop_that_chance_does_not_explain(failing, state
     ],
 )
 def test_auto_follows_the_models_and_whether_the_experiment_was_changed(deterministic, same, resolved):
-    found = verdict(run(), run(), GateSpec(), deterministic=deterministic, same_experiment=same)
+    found = verdict(run(), run(), GateSpec(), scripted=deterministic, same_experiment=same)
     assert (found.policy, found.resolved) == ("auto", resolved)
 
 

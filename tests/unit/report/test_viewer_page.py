@@ -11,9 +11,8 @@ from insideLLMs.compare.summary import summarise
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.types import Message, Response, ToolCall, Usage, expand
-from insideLLMs.report.viewer.chunks import script_element
-from insideLLMs.report.viewer.rows import PREVIEW_CHARACTERS, preview, preview_difference
 from insideLLMs.report.viewer.run_page import Measured, write_run_page
+from insideLLMs.report.viewer.tables import PREVIEW_CHARACTERS, preview, preview_difference, script_element
 from support.compared_runs import record
 from support.hostile_texts import HOSTILE
 from support.viewer_pages import MANIFEST, diff_page, read_page, run_page

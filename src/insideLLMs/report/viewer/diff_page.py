@@ -16,24 +16,24 @@ from insideLLMs.compare.levels import Level
 from insideLLMs.compare.view import RunView
 from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.report import wording
-from insideLLMs.report.viewer import rows
-from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
+from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
+from insideLLMs.report.viewer.tables import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 
 _INDEX = (
     "probe", "dataset", "id", "models", "repeat", "kind", "level", "note",
     "status_a", "status_b", "passed_a", "passed_b", "scores_a", "scores_b", "tokens_a", "tokens_b", "prompt", "a", "b",
 )  # fmt: skip
 _NULL = b"null"
-_NO_ANSWER = (_NULL,) * len(rows.ANSWER)
+_NO_ANSWER = (_NULL,) * len(tables.ANSWER)
 
 
 class _DiffRows:
     """The table of a comparison, gathered Trial by Trial; `b` is null where it is as `a`."""
 
     def __init__(self, pairing: Pairing, plain_limit_bytes: int) -> None:
-        columns = [*rows.BODY, "input_a", *(f"{name}_a" for name in rows.ANSWER), "same"]
-        columns += [f"{name}_b" for name in rows.ANSWER]
+        columns = [*tables.BODY, "input_a", *(f"{name}_a" for name in tables.ANSWER), "same"]
+        columns += [f"{name}_b" for name in tables.ANSWER]
         self.index = ValueChunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", columns, plain_limit_bytes=plain_limit_bytes)
         self._pairing = pairing
@@ -55,7 +55,7 @@ class _DiffRows:
         number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         models, level = model_pair(pair, self._pairing), finding.difference.level
         texts = _previews(before, after)
-        scores = [None if record is None else rows.scores_of(record) for record in (before, after)]
+        scores = [None if record is None else tables.scores_of(record) for record in (before, after)]
         values_of = [None if side is None else side.values for side in scores]
         self._score_names.update(*(values for values in values_of if values))
         values = (
@@ -72,8 +72,8 @@ class _DiffRows:
             *(None if side is None or side.passed is None else int(side.passed) for side in scores),
             values_of[0],
             True if values_of[0] == values_of[1] else values_of[1],
-            *(None if record is None else rows.output_tokens(record) for record in (before, after)),
-            rows.prompt_preview(shown),
+            *(None if record is None else tables.output_tokens(record) for record in (before, after)),
+            tables.prompt_preview(shown),
             texts[0],
             None if texts[0] == texts[1] else texts[1],
         )
@@ -81,11 +81,11 @@ class _DiffRows:
         edited = before is not None and before.example.input != shown.example.input
         self.bodies.add(
             (
-                *rows.example_columns(shown),
+                *tables.example_columns(shown),
                 bytes(before.example.input) if before is not None and edited else _NULL,
-                *(rows.answer_columns(before) if before is not None else _NO_ANSWER),
+                *(tables.answer_columns(before) if before is not None else _NO_ANSWER),
                 b"true" if same else b"false",
-                *(rows.answer_columns(after) if after is not None and not same else _NO_ANSWER),
+                *(tables.answer_columns(after) if after is not None and not same else _NO_ANSWER),
             )
         )
 
@@ -96,11 +96,11 @@ class _DiffRows:
 
 def _previews(before: ViewedRecord | None, after: ViewedRecord | None) -> tuple[str | None, str | None]:
     told = [
-        None if record is None else rows.answer_text(record, rows.response_of(record)) for record in (before, after)
+        None if record is None else tables.answer_text(record, tables.response_of(record)) for record in (before, after)
     ]
     if told[0] is None or told[1] is None:
-        return tuple(None if text is None else rows.preview(text) for text in told)  # type: ignore[return-value] # two
-    return rows.preview_difference(told[0], told[1])
+        return tuple(None if text is None else tables.preview(text) for text in told)  # type: ignore[return-value] # two
+    return tables.preview_difference(told[0], told[1])
 
 
 def write_diff_page(

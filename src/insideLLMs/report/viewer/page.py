@@ -11,7 +11,7 @@ import orjson
 
 from insideLLMs.core.types import JsonValue
 from insideLLMs.report.safe_text import printable
-from insideLLMs.report.viewer.chunks import Chunks, script_element
+from insideLLMs.report.viewer.tables import Chunks, script_element
 
 FORMAT = "insidellms/page/1"
 

@@ -9,9 +9,9 @@ from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
 from insideLLMs.core.types import Usage
 from insideLLMs.report import wording
-from insideLLMs.report.viewer import rows
-from insideLLMs.report.viewer.chunks import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
+from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
+from insideLLMs.report.viewer.tables import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 
 _TIMING = ("latency_ms", "attempts", "cost_usd")
 _INDEX = (
@@ -40,7 +40,7 @@ class RunRows:
         self._timings = None if measured is None else _Timings(measured)
         columns = _INDEX if measured is None else (*_INDEX, *_TIMING)
         self.index = ValueChunks("index", columns, plain_limit_bytes=plain_limit_bytes)
-        self.bodies = Chunks("body", (*rows.BODY, *rows.ANSWER), plain_limit_bytes=plain_limit_bytes)
+        self.bodies = Chunks("body", (*tables.BODY, *tables.ANSWER), plain_limit_bytes=plain_limit_bytes)
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
         self._number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         self._score_names: dict[str, None] = {}
@@ -48,7 +48,7 @@ class RunRows:
     def add(self, line: bytes) -> None:
         """Take the next line of records.jsonl."""
         record = read_record(line, ViewedRecord)
-        response, scores = rows.response_of(record), rows.scores_of(record)
+        response, scores = tables.response_of(record), tables.scores_of(record)
         number = self._number
         for name in scores.values:
             self._score_names[name] = None
@@ -66,13 +66,13 @@ class RunRows:
             number["finish"](response.finish_reason),
             usage.input_tokens if usage else None,
             usage.output_tokens if usage else None,
-            rows.prompt_preview(record),
-            rows.preview(rows.answer_text(record, response)),
+            tables.prompt_preview(record),
+            tables.preview(tables.answer_text(record, response)),
         )
         if self._timings is not None:
             values = (*values, *self._timings.of(record, usage))
         self.index.add(values)
-        self.bodies.add((*rows.example_columns(record), *rows.answer_columns(record)))
+        self.bodies.add((*tables.example_columns(record), *tables.answer_columns(record)))
 
     def write(self, out: BinaryIO, *, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         """Write the page of what was taken; nothing can be taken after that."""
