@@ -61,7 +61,7 @@ PROBES = {
     "constraint_compliance": "insideLLMs.probes.instruction_following:ConstraintComplianceProbe",
     "contains": "insideLLMs.probes.contains:ContainsProbe",
     "edit_similarity": "insideLLMs.probes.similarity:EditSimilarityProbe",
-    "embedding_similarity": "insideLLMs.probes.embedding:EmbeddingSimilarityProbe",
+    "embedding_similarity": "insideLLMs.probes.similarity:EmbeddingSimilarityProbe",
     "equals": "insideLLMs.probes.exact:EqualsProbe",
     "f1": "insideLLMs.probes.similarity:F1Probe",
     "factuality": "insideLLMs.probes.factuality:FactualityProbe",

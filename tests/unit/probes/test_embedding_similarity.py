@@ -5,7 +5,7 @@ import pytest
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError
 from insideLLMs.core.types import Example, Response
 from insideLLMs.local import weights
-from insideLLMs.probes.embedding import EmbeddingSimilarityProbe
+from insideLLMs.probes.similarity import EmbeddingSimilarityProbe
 
 SAFE = "The drug is safe for children."
 COST = "The ticket costs 20 euros in total."
