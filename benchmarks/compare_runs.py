@@ -13,11 +13,11 @@ from pathlib import Path
 
 import orjson
 
-from insideLLMs.compare import RunView
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.compare.view import RunView
 
 
 def write_records(path: Path, count: int, *, changed_every: int) -> None:

@@ -20,9 +20,11 @@ from typing import BinaryIO
 
 import msgspec
 
-from insideLLMs.compare import RunView, compare, decide
+from insideLLMs.compare.comparing import compare
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.summary import summarise
+from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores, Usage, expand

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insideLLMs.compare import CompareOptions, compare, decide
+from insideLLMs.compare.comparing import CompareOptions, compare
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.levels import differing_paths
 from insideLLMs.core.gate_spec import GateSpec

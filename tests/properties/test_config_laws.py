@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from insideLLMs.config import load_experiment, parse_experiment, resolved_yaml
-from insideLLMs.config.resolved import write_yaml
+from insideLLMs.config.load import load_experiment, parse_experiment
+from insideLLMs.config.resolved import resolved_yaml, write_yaml
 from insideLLMs.core.canonical import MAX_INTEGER
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import ConfigError

@@ -5,8 +5,8 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insideLLMs.compare import decide
 from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from insideLLMs.compare import RunView, decide
 from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores
 

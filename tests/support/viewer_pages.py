@@ -7,8 +7,8 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from insideLLMs.compare import decide
 from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec

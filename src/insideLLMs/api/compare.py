@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.api.quantities import measure_quantities
-from insideLLMs.compare import CompareOptions, Comparison, RunView, Verdict, decide
-from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.comparison import TrialName
+from insideLLMs.compare.comparing import CompareOptions, compare_with
+from insideLLMs.compare.comparison import Comparison, TrialName
+from insideLLMs.compare.gate import Verdict, decide
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.llm_judges import Judge, differences
@@ -20,7 +20,7 @@ from insideLLMs.compare.policies import SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
-from insideLLMs.compare.view import views_of
+from insideLLMs.compare.view import RunView, views_of
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.core.record_views import LabelledRecord

@@ -17,7 +17,7 @@ import msgspec
 from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
-from insideLLMs.compare import CompareOptions
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem
 from insideLLMs.compare.observations import Flip
 from insideLLMs.compare.policies import SIGNIFICANT

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from insideLLMs.api.run_writer import RunFacts
-from insideLLMs.config import expand_references
+from insideLLMs.config.secrets import expand_references
 from insideLLMs.core.errors import ConfigError, DatasetError, ModelUnavailableError, Problem
 from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe, PromptProbe
 from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec

@@ -7,7 +7,7 @@ from typing import Self
 
 import insideLLMs
 from insideLLMs.compare.summary import Summariser
-from insideLLMs.config import resolved_yaml
+from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import Experiment, JsonValue, expand

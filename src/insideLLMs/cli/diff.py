@@ -147,7 +147,7 @@ def command(
 def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
-    from insideLLMs.compare import CompareOptions  # noqa: PLC0415
+    from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     ours, theirs = _sides(runs, arguments.candidate, pooled=arguments.pool is not None)

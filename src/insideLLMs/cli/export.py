@@ -68,7 +68,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
 
 
 def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:
-    from insideLLMs.compare import CompareOptions  # noqa: PLC0415 - slow
+    from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415 - slow
     from insideLLMs.compare.score_ranges import ranges_in_force  # noqa: PLC0415
     from insideLLMs.compare.view import views_of  # noqa: PLC0415
     from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet  # noqa: PLC0415

@@ -154,7 +154,7 @@ def command(
 
     The same experiment gives the same bytes. An interrupted run is resumed with --resume.
     """
-    from insideLLMs.config import load_experiment  # noqa: PLC0415 - slow; --help must not pay for it
+    from insideLLMs.config.load import load_experiment  # noqa: PLC0415 - slow; --help must not pay for it
 
     arguments = _Arguments(**options)
     experiment = load_experiment(experiment_file, overrides=arguments.overrides())

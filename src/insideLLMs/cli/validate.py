@@ -19,7 +19,7 @@ def command(target: Path, *, as_json: bool) -> int:
     if target.is_dir():
         return check_run(target, as_json=as_json)
     from insideLLMs.api.prepare import prepare  # noqa: PLC0415 - slow
-    from insideLLMs.config import load_experiment  # noqa: PLC0415
+    from insideLLMs.config.load import load_experiment  # noqa: PLC0415
 
     prepared = prepare(load_experiment(target), folder=target.resolve().parent)
     asyncio.run(prepared.aclose())

@@ -11,8 +11,8 @@ import msgspec
 from insideLLMs.api.compare import DecidedComparison, GateOverrides
 from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.api.run import example_data
-from insideLLMs.compare import CompareOptions
-from insideLLMs.config import load_experiment, parse_experiment
+from insideLLMs.compare.comparing import CompareOptions
+from insideLLMs.config.load import load_experiment, parse_experiment
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.types import Experiment, JsonValue

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from insideLLMs.compare import CompareOptions, RunView, compare
+from insideLLMs.compare.comparing import CompareOptions, compare
+from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError
 from insideLLMs.core.types import Response, Usage

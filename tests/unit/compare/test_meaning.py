@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from insideLLMs.compare import CompareOptions, compare, decide
 from insideLLMs.compare.classify import classify, is_alike
+from insideLLMs.compare.comparing import CompareOptions, compare
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
 from insideLLMs.core import canonical

@@ -1,6 +1,6 @@
 """What the statistics are fed follows from the aligned Trials alone."""
 
-from insideLLMs.compare import compare
+from insideLLMs.compare.comparing import compare
 from insideLLMs.compare.observations import Observations, Watch
 from insideLLMs.compare.statistics.assess import assess
 from support.compared_runs import record, view

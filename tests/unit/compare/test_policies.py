@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
-from insideLLMs.compare import decide
 from insideLLMs.compare.comparing import CompareOptions, compare_with
+from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem, GateEvidence, NoiseFloor
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.policies import POLICIES, Policy, Rule

@@ -2,8 +2,7 @@
 
 import pytest
 
-from insideLLMs.compare import CompareOptions
-from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.gate_evidence import GateEvidence, measure_noise
 from insideLLMs.compare.observations import Watch
 from insideLLMs.core.errors import CompareError

@@ -2,8 +2,7 @@
 
 import pytest
 
-from insideLLMs.config import expand_references
-from insideLLMs.config.secrets import is_secret_key
+from insideLLMs.config.secrets import expand_references, is_secret_key
 from insideLLMs.core.errors import ConfigError
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from insideLLMs.config import load_experiment, resolved_yaml
-from insideLLMs.config.resolved import write_yaml
+from insideLLMs.config.load import load_experiment
+from insideLLMs.config.resolved import resolved_yaml, write_yaml
 from insideLLMs.core.documents import read_document
 
 FILE = """\

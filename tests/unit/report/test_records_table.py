@@ -7,7 +7,7 @@ import sys
 import pytest
 from pyarrow import parquet
 
-from insideLLMs.compare import CompareOptions
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Response, Usage
 from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from insideLLMs.compare import CompareOptions
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines
