@@ -66,8 +66,8 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     """Return the CPU seconds of one stage, in this process."""
     from insideLLMs.api.prepare import prepare
     from insideLLMs.api.run import RunOptions, execute, run_prepared
+    from insideLLMs.api.run_writer import MemorySink
     from insideLLMs.config.load import load_experiment
-    from insideLLMs.execute.memory import MemorySink
     from insideLLMs.store.journal import Journal
 
     if stage in STAGES[:2]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
@@ -18,7 +19,6 @@ from insideLLMs.core.types import (
 )
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.engine import Engine
-from insideLLMs.execute.memory import MemorySink
 from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.work import EngineOptions, ReadyModel, Work

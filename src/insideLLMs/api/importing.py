@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from insideLLMs import importers
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, Problem
@@ -16,7 +17,6 @@ from insideLLMs.core.types import (
     ProbeSpec,
     Telemetry,
 )
-from insideLLMs.importers import table
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 
@@ -28,10 +28,10 @@ def parse_map(text: str | None) -> dict[str, str]:
     parsed: dict[str, str] = {}
     for pair in (text or "").split(",") if text else ():
         role, separator, column = (part.strip() for part in pair.partition("="))
-        if not separator or not column or role not in table.USUAL:
+        if not separator or not column or role not in importers.USUAL:
             raise ConfigError(
                 [Problem(f"--map has {pair!r}, which is not ROLE=COLUMN")],
-                fix=f"the roles are {', '.join(table.USUAL)}; e.g. --map id=case,score=ok",
+                fix=f"the roles are {', '.join(importers.USUAL)}; e.g. --map id=case,score=ok",
             )
         parsed[role] = column
     return parsed
@@ -45,8 +45,8 @@ def import_table(
     `format` is that of a dataset, by default what the suffix tells. Raises DatasetError naming the line of what is
     wrong, or ConfigError.
     """
-    spec = table.table_spec(path, format)
-    found = table.scan(spec, columns)
+    spec = importers.table_spec(path, format)
+    found = importers.scan(spec, columns)
     facts = _facts(path, spec, found)
     digests = {f"model:{model.id}": model.digest for model in facts.models}
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
@@ -54,7 +54,7 @@ def import_table(
         RunDirectory.open(run_dir, run_id=facts.run_id, total=facts.trials, overwrite=overwrite) as directory,
         RunWriter(facts, directory) as writer,
     ):
-        for place, (rank, record) in enumerate(table.records(spec, found, digests), start=1):
+        for place, (rank, record) in enumerate(importers.records(spec, found, digests), start=1):
             directory.journal.append_record(rank, canonical.line(record), Telemetry())
             if place % _FLUSH_EVERY == 0:
                 directory.journal.flush()
@@ -62,7 +62,7 @@ def import_table(
     return manifest
 
 
-def _facts(path: Path, spec: DatasetSpec, found: table.Scan) -> RunFacts:
+def _facts(path: Path, spec: DatasetSpec, found: importers.Scan) -> RunFacts:
     """Return what is known of a table beside its rows; numbers in it have no declared range."""
     ranges = {"correct": (0.0, 1.0)} if found.are_verdicts else {"score": (-math.inf, math.inf)}
     size = found.examples
@@ -70,16 +70,16 @@ def _facts(path: Path, spec: DatasetSpec, found: table.Scan) -> RunFacts:
         run_id=canonical.identity("imported-run/1", {"sha256": found.sha256, "columns": found.columns}),
         trials=found.rows,
         experiment=Experiment(
-            name=path.name.split(".")[0] or table.ALONE,
-            models=tuple(ModelSpec(type=table.ALONE, id=name) for name in found.models),
-            probes=tuple(ProbeSpec(type=table.ALONE, id=name, datasets=(spec.name,)) for name in found.probes),
+            name=path.name.split(".")[0] or importers.ALONE,
+            models=tuple(ModelSpec(type=importers.ALONE, id=name) for name in found.models),
+            probes=tuple(ProbeSpec(type=importers.ALONE, id=name, datasets=(spec.name,)) for name in found.probes),
             datasets=(spec,),
             repeats=found.repeats,
             execution=ExecutionSpec(telemetry=False),
         ),
         models=tuple(_member("model", name) for name in found.models),
-        probes=tuple(_member("probe", name, (table.ALONE,), ranges) for name in found.probes),
-        datasets=(DatasetFacts(name=table.ALONE, sha256=found.sha256, total=size, selected=size),),
+        probes=tuple(_member("probe", name, (importers.ALONE,), ranges) for name in found.probes),
+        datasets=(DatasetFacts(name=importers.ALONE, sha256=found.sha256, total=size, selected=size),),
     )
 
 
@@ -89,7 +89,7 @@ def _member(
     identity: dict[str, JsonValue] = {"id": name}
     return MemberSpec(
         id=name,
-        type=table.ALONE,
+        type=importers.ALONE,
         identity=identity,
         digest=canonical.identity(f"imported-{kind}/1", identity),
         datasets=datasets,

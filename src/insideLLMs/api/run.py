@@ -12,14 +12,13 @@ import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.prepare import Parts, Prepared, prepare
-from insideLLMs.api.run_writer import RunWriter
+from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
-from insideLLMs.execute.memory import MemorySink
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Trial

@@ -1,6 +1,6 @@
 """The one writer of runs: from what a run is and its journal to the files of its directory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
@@ -10,7 +10,7 @@ from insideLLMs.compare.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, expand
+from insideLLMs.core.types import Experiment, JsonValue, Request, Response, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.store.directory import RunDirectory
@@ -151,3 +151,38 @@ class _Pass:
         for line in lines:
             self.summariser.add(line)
             self.rows.add(line)
+
+
+class MemorySink:
+    """Keeps every record's line and telemetry by Trial number."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._finished: dict[int, tuple[bytes, Telemetry]] = {}
+
+    def is_done(self, index: int) -> bool:
+        """Whether the Trial has a record."""
+        return index in self._finished
+
+    def pending_answer(self, index: int) -> None:  # noqa: ARG002 - the sink's contract
+        """Nothing outlives the process here."""
+        return
+
+    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
+        """Keep nothing: the record follows."""
+
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        """Keep a finished Trial."""
+        self._finished[index] = (record, telemetry)
+
+    def flush(self) -> None:
+        """There is nothing to write."""
+
+    def sync(self) -> None:
+        """There is nothing to keep."""
+
+    def entries(self) -> Iterator[tuple[int, bytes, Telemetry]]:
+        """Yield number, record line and telemetry in the order of the numbers."""
+        for index in sorted(self._finished):
+            yield index, *self._finished[index]

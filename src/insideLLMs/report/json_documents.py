@@ -32,7 +32,7 @@ def diff_document(comparison: Comparison, verdict: Verdict | None = None) -> byt
 def schema(name: str) -> dict[str, Any]:  # Any: a JSON Schema
     """Return the schema of `name`: experiment, record, manifest, summary, telemetry or comparison."""
     if name == "experiment":
-        from insideLLMs.config.schema import experiment_schema  # noqa: PLC0415 - each name loads its own alone
+        from insideLLMs.config.file import experiment_schema  # noqa: PLC0415 - each name loads its own alone
 
         return experiment_schema()
     types: dict[str, tuple[str, Any]] = {  # Any: each another class

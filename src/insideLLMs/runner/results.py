@@ -6,13 +6,13 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.summary import Summary
 from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
-from insideLLMs.execute.memory import MemorySink
 from insideLLMs.runner.run_config import RunConfig
 from insideLLMs.store.sealed_run import SealedRun
 

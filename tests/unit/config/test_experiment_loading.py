@@ -5,8 +5,8 @@ import json
 import msgspec
 import pytest
 
+from insideLLMs.config.file import experiment_schema
 from insideLLMs.config.load import load_experiment, parse_experiment
-from insideLLMs.config.schema import experiment_schema
 from insideLLMs.core.errors import ConfigError
 from insideLLMs.core.types import (
     DatasetSpec,

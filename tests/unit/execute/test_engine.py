@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.core.errors import (
     AuthError,
     InsideLLMsError,
@@ -19,7 +20,6 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Response, ResultStatus, Scores
 from insideLLMs.execute.engine import SLOW_FLUSH_S
-from insideLLMs.execute.memory import MemorySink
 from support import virtual_time
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import VirtualClock

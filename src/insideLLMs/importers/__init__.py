@@ -1,1 +1,0 @@
-"""Other tools' tables of outcomes -> Records."""
