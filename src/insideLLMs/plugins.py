@@ -211,11 +211,11 @@ def load_target(target: str, *, what: str) -> Factory:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise PluginError(
-            f"{what} stands for {target!r}, which cannot be loaded: {error}",
+            f"{what} refers to {target!r}, which cannot be loaded: {error}",
             fix="check the spelling, and that the package is installed in this environment",
         ) from error
     if not callable(found):
-        raise PluginError(f"{what} stands for {target!r}, which is not a class or function")
+        raise PluginError(f"{what} refers to {target!r}, which is not a class or function")
     return found
 
 

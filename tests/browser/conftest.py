@@ -16,9 +16,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium; where there is none the tests are skipped, but never in CI."""
+    """Chromium; where there is none the tests are skipped, but never in CI.
+
+    It ends with its module: Playwright keeps an event loop running in the test's thread, where no other may run.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         missing("chromium is missing: make browser")

@@ -162,7 +162,7 @@ def test_a_refused_connection_is_a_clear_error(good):
 
 def test_a_bug_exits_with_two_and_asks_for_a_report(good):
     write_files(
-        good, {"bug.py": "from insideLLMs.store import directory\ndirectory.RECORDS = None\ndef make(): return len\n"}
+        good, {"bug.py": "from insideLLMs.store import run_draft\nrun_draft.RECORDS = None\ndef make(): return len\n"}
     )
     write_files(good, {"e.yaml": GOOD.replace("dummy", "'bug.py:make'")})
     done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=good)

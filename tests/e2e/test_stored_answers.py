@@ -131,8 +131,8 @@ def test_a_miss_names_the_example_and_how_to_mend_it(folder):
     ("args", "says"),
     [
         (("--replay", "none.jsonl"), "--record none.jsonl"),
-        (("--replay", "e.yaml"), "line 1 is no recorded answer"),
-        (("--replay", "x", "--record", "y"), "a replay asks nothing"),
+        (("--replay", "e.yaml"), "line 1 is not a recorded answer"),
+        (("--replay", "x", "--record", "y"), "`replay` cannot be combined with `record` or `cache`"),
         (("--cache", "read", "--record", "y"), "asks everything anew"),
     ],
 )

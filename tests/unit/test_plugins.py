@@ -61,7 +61,7 @@ def test_unregistering_forgets(registry):
 
 
 def test_a_target_that_cannot_be_loaded_is_told(registry):
-    with pytest.raises(PluginError, match="'broken' stands for 'pathlib:Nothing'"):
+    with pytest.raises(PluginError, match="'broken' refers to 'pathlib:Nothing'"):
         registry.get("broken")
 
 

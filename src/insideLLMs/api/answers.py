@@ -35,9 +35,11 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.cache not in get_args(CacheMode):
             raise OptionError(f"cache is {self.cache!r}; it must be one of {', '.join(get_args(CacheMode))}")
         if self.replay is not None and (self.record is not None or self.cache != "off"):
-            raise OptionError("a replay asks nothing", fix="leave out record and cache")
+            raise OptionError("`replay` cannot be combined with `record` or `cache`", fix="drop `record` and `cache`")
         if self.record is not None and self.cache == "read":
-            raise OptionError("a recording asks everything anew", fix="with record, leave cache out, or let it refresh")
+            raise OptionError(
+                "`record` cannot be combined with `cache=read`", fix="drop `cache`, or use `cache=refresh`"
+            )
 
     def recorded(self) -> Mapping[str, Mapping[str, JsonValue]] | None:
         """Return what the cassette of a replay tells of its models' machine; None where models are asked."""

@@ -128,9 +128,7 @@ def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSp
     options = CompareOptions(ranges=ranges_in_force((*baselines, candidate), spec))
     _, observed = compare_with(baselines, (candidate,), options, Watch(cluster=spec.cluster))
     evidence = GateEvidence(
-        observed=observed,
-        baseline_runs=tuple(run.run_id for run in baselines),
-        candidate_runs=(candidate.run_id,),
+        observed=observed, baseline_runs=tuple(run.run_id for run in baselines), candidate_runs=(candidate.run_id,)
     )
     significant = msgspec.structs.replace(spec, fail_on=SIGNIFICANT.name)
     return evidence.assess(set(observed.probes.values()), significant)
@@ -195,7 +193,9 @@ def _probes_that_differ(baseline: SealedRun, candidate: SealedRun) -> tuple[str,
     moved = sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
     if not moved:
         return ()
-    return (f"set up differently in the two runs, so their scores may differ for that: {', '.join(moved)}",)
+    return (
+        f"these probes are set up differently in the two runs, which may explain different scores: {', '.join(moved)}",
+    )
 
 
 def _stopped_early(candidate: SealedRun) -> tuple[str, ...]:

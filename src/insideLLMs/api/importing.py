@@ -8,15 +8,7 @@ from insideLLMs import importers
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.core.types import (
-    DatasetSpec,
-    ExecutionSpec,
-    Experiment,
-    JsonValue,
-    ModelSpec,
-    ProbeSpec,
-    Telemetry,
-)
+from insideLLMs.core.types import DatasetSpec, ExecutionSpec, Experiment, JsonValue, ModelSpec, ProbeSpec, Telemetry
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 

@@ -183,16 +183,13 @@ def _identity(model: AsyncModel, recorded: Mapping[str, Mapping[str, JsonValue]]
         return model.identity()
     except ModelUnavailableError as error:
         raise ModelUnavailableError(
-            f"{error.message}, and the cassette does not tell with what it was recorded",
-            fix=f"record it anew with --record; or, to replay it here: {error.fix}",
+            f"{error.message}, and the cassette does not say which weights it was recorded with",
+            fix=f"record it again with --record; or, to replay it here: {error.fix}",
         ) from error
 
 
 def probe_specs(
-    experiment: Experiment,
-    probes: Mapping[str, Probe],
-    identities: Mapping[str, dict[str, JsonValue]],
-    plan: Plan,
+    experiment: Experiment, probes: Mapping[str, Probe], identities: Mapping[str, dict[str, JsonValue]], plan: Plan
 ) -> tuple[MemberSpec, ...]:
     """Describe the probes for the manifest. Raises ConfigError for a score range that is none."""
     return tuple(
@@ -376,5 +373,5 @@ def _check_examples(experiment: Experiment, probes: Mapping[str, Probe], dataset
     if problems:
         raise DatasetError(
             "some examples cannot be scored:\n" + "\n".join(problems),
-            fix="mend the examples or the probe's args; nothing has been asked yet",
+            fix="fix the examples or the probe's args; no call has been made yet",
         )

@@ -100,7 +100,7 @@ def _priced(run: SealedRun) -> Reading:
         if noted is None and price is None:
             raise CompareError(
                 f"cost_usd: the price of {record.model!r} in {run.label} is not known",
-                fix="pip install 'insidellms[prices]', run it with execution.prices, or bound the tokens instead",
+                fix="pip install 'insidellms[prices]', run it with execution.prices, or limit the tokens instead",
             )
         return cost_of(noted, usage or Usage(), price)
 

@@ -158,10 +158,7 @@ def _prepare(run: SealedRun, of: str, options: RescoreOptions) -> Prepared:
     judges, judge_identities = make_judges(probes, Site(folder=options.folder, threads=threads))
     check_models(one for named in judges.values() for one in named.values())
     identities = {
-        spec.id: {
-            **probe_identity(spec, probes[spec.id], options.folder, ready=False),
-            **judge_identities[spec.id],
-        }
+        spec.id: {**probe_identity(spec, probes[spec.id], options.folder, ready=False), **judge_identities[spec.id]}
         for spec in experiment.probes
     }
     plan = make_plan(

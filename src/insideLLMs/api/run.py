@@ -15,8 +15,7 @@ from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
 from insideLLMs.core.record_views import read_record
-from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usage, expand
+from insideLLMs.core.types import Experiment, JsonValue, Record, Summary, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
@@ -179,10 +178,7 @@ async def execute(
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
     counts = ProgressCounter(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
     means = EngineOptions(
-        answers=answers,
-        budget=budget,
-        data_of=options.data_of or example_data,
-        probe_options=options.probe_options,
+        answers=answers, budget=budget, data_of=options.data_of or example_data, probe_options=options.probe_options
     )
     engine = Engine(prepared, sink, counts, means)
     with _Signals(engine) if options.handle_signals else contextlib.nullcontext():

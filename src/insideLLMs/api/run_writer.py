@@ -9,8 +9,7 @@ import insideLLMs
 from insideLLMs.compare.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
-from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, Request, Response, Telemetry, expand
+from insideLLMs.core.types import Experiment, JsonValue, Request, Response, Summary, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.store.directory import RunDirectory

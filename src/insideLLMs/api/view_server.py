@@ -80,7 +80,7 @@ class RunFolder:
 
 
 class ViewServer(ThreadingHTTPServer):
-    """Serves a RunFolder to this machine alone; port 0 takes a free one."""
+    """Serves a RunFolder to this machine alone; port 0 chooses a free one."""
 
     daemon_threads = True
 
@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
         if (self.headers.get("Host") or "").rpartition(":")[0] not in _HOSTS:
-            self._say(HTTPStatus.FORBIDDEN, "This server answers to 127.0.0.1 and localhost alone.")
+            self._say(HTTPStatus.FORBIDDEN, "This server answers only to 127.0.0.1 and localhost.")
             return
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}

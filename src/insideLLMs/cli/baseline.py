@@ -31,10 +31,10 @@ def command() -> None:
 @command.command("accept")
 @click.argument("run", type=click.Path(path_type=Path))
 @_pool
-@click.option("--by", help="Who accepts it.  [default: the user's login name]")
-@click.option("--why", required=True, help="Why: what a reviewer will read later.")
+@click.option("--by", help="Who accepts the run.  [default: the user's login name]")
+@click.option("--why", required=True, help="The reason, for later reviewers.")
 @click.option("--example", "examples", multiple=True, metavar="ID", help="Waive this example only; may be repeated.")
-@click.option("--probe", help="With --example: waive it in this probe alone.")
+@click.option("--probe", help="With --example: waive it only in this probe.")
 @click.option("--until", metavar="DATE", help="With --example: the last day it is waived, as 2027-01-31.")
 @console.common_options
 def accept(

@@ -36,8 +36,8 @@ def stats(*, as_json: bool) -> int:
 
 
 @command.command("prune")
-@click.option("--older-than", "days", type=click.FloatRange(min=0), help="Remove answers older than so many days.")
-@click.option("--model", help="Remove answers of this model only, by the label that stats shows.")
+@click.option("--older-than", "days", type=click.FloatRange(min=0), help="Remove answers older than this many days.")
+@click.option("--model", help="Remove answers of this model only, by its label in `cache stats`.")
 @click.option("--all", "everything", is_flag=True, help="Remove all answers.")
 @console.common_options
 def prune_(*, days: float | None, model: str | None, everything: bool) -> int:

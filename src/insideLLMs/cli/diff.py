@@ -1,19 +1,21 @@
 """`insidellms diff`: what changed between two runs, is it real, and may it merge?"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO  # Any: see `command`
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args, get_origin
 
 import click
+from msgspec import Meta
+from msgspec.structs import FieldInfo, fields
 
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
-from insideLLMs.cli.gate_options import GateWords, gate_options
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
+from insideLLMs.core.gate_spec import GateSpec
 
 if TYPE_CHECKING:
     from insideLLMs.api.compare import DecidedComparison
@@ -59,6 +61,77 @@ class _Arguments:
     markdown: Path | None
 
 
+FILE_ONLY = frozenset({"score_range", "probes"})
+"""Settings with no option: they belong to single probes."""
+
+GateWords = Mapping[str, object]
+"""Settings by name; None where the command line leaves the experiment's own value."""
+
+
+def gate_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add an option for each setting; the function gets them as one argument, `gate`."""
+    settings = [field for field in fields(GateSpec) if field.name not in FILE_ONLY]
+
+    def gathered(*args: object, **options: object) -> int:
+        gate = {field.name: options.pop(field.name) for field in settings}
+        gate["max_growth"] = _growth(gate["max_growth"])
+        return function(*args, gate=gate, **options)
+
+    gathered.__doc__ = function.__doc__
+    command: Callable[..., int] = gathered
+    command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined] # click's own place
+    for field in reversed(settings):
+        command = click.option(f"--{field.name.replace('_', '-')}", **_declared(field))(command)
+    return command
+
+
+def _declared(field: FieldInfo) -> dict[str, Any]:  # the keywords of click.option have no common type
+    kind, *metas = get_args(field.type)
+    words, said = _words_of(kind), next(meta.description for meta in metas if meta.description)
+    if get_origin(kind) is dict:
+        return {"multiple": True, "metavar": "QUANTITY=SHARE", "help": f"{said} Of {', '.join(words)}."}
+    if kind is bool:
+        return {"is_flag": True, "default": None, "help": said}
+    shown = "" if field.default in (None, "", 0) else f"  [default: {field.default}]"
+    return {"type": click.Choice(words) if words else _number(kind, metas), "help": f"{said}{shown}"}
+
+
+def _words_of(kind: Any) -> tuple[str, ...]:  # a type of any form
+    """Return the words that a type allows: those of a Literal, or of the Literal inside it."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return next((found for part in get_args(kind) if (found := _words_of(part))), ())
+
+
+def _number(kind: type, metas: list[Meta]) -> click.IntRange | click.FloatRange | type:
+    if kind not in (int, float):
+        return kind
+    bounds = next(meta for meta in metas if meta.ge is not None or meta.gt is not None)
+    if kind is int:
+        return click.IntRange(min=None if bounds.ge is None else int(bounds.ge))
+    return click.FloatRange(
+        min=bounds.ge if bounds.gt is None else bounds.gt,
+        max=bounds.le if bounds.lt is None else bounds.lt,
+        min_open=bounds.gt is not None,
+        max_open=bounds.lt is not None,
+    )
+
+
+def _growth(pairs: object) -> dict[str, float] | None:
+    """Parse ``QUANTITY=SHARE``. Raises ConfigError."""
+    assert isinstance(pairs, tuple)
+    parsed: dict[str, float] = {}
+    for pair in pairs:
+        name, _, share = pair.partition("=")
+        try:
+            parsed[name] = float(share)
+        except ValueError as error:
+            raise ConfigError(
+                [Problem(f"--max-growth {pair!r} is not QUANTITY=SHARE")], fix="e.g. --max-growth latency_ms=0.2"
+            ) from error
+    return parsed or None
+
+
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     """Parse ``BASELINE=CANDIDATE`` model ids. Raises ConfigError."""
     parsed: dict[str, str] = {}
@@ -79,32 +152,32 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     "--labelled", type=click.Path(path_type=Path), help="A run whose judges judged answers that people labelled."
 )
 @gate_options
-@click.option("--confirm", is_flag=True, help="Ask the items that fell again, of both sides; needs both endpoints.")
-@click.option("--retest", is_flag=True, help="In doubt, decide by three fresh runs of each side.")
+@click.option("--confirm", is_flag=True, help="Re-run the items that got worse, on both sides; needs both endpoints.")
+@click.option("--retest", is_flag=True, help="If in doubt, decide by three fresh runs of each side.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Where the experiment's own plug-ins lie, for --confirm and --retest.  [default: this folder]",
+    help="Folder of the experiment's own plug-ins, for --confirm and --retest.  [default: this folder]",
 )
 @click.option(
     "--semantic",
     metavar="COSINE|auto",
-    help="Let a local embedding model tell which texts say the same; auto: the baseline's own answers set the bar.",
+    help="Find rewordings with a local embedding model; auto takes the threshold from the baseline's own answers.",
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--quiet", is_flag=True, help="Print the verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side here.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report here.")
-@click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning here.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report.")
+@click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning.")
 @click.option(
     "--experiment",
     type=click.Path(path_type=Path),
-    help="The experiment file, so that SARIF points to the lines of its datasets.",
+    help="The experiment file; SARIF then points to the lines of its datasets.",
 )
-@click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment here.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment.")
 @click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary.")
 @console.common_options
 def command(
@@ -151,6 +224,7 @@ def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "D
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     ours, theirs = _sides(runs, arguments.candidate, pooled=arguments.pool is not None)
+    pairs = parse_pairs(arguments.pairs)
     baselines = tuple(map(SealedRun.open, ours))
     noise = read_noise(arguments.noise) if arguments.noise is not None else None
     waived: frozenset[Waived] = frozenset()
@@ -160,9 +234,7 @@ def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "D
     judged = compare_runs(
         baselines,
         [SealedRun.open(theirs)],
-        options=CompareOptions(
-            pairs=parse_pairs(arguments.pairs), waived=waived, meaning=_meaning(arguments.semantic, baselines)
-        ),
+        options=CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines)),
         gate=GateOverrides(settings=gate),
         noise=noise,
         flips=arguments.confirm,
@@ -190,11 +262,7 @@ def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning 
 def _ask_again(judged: "DecidedComparison", arguments: _Arguments) -> "DecidedComparison":
     """Confirm the items that fell, and retest where that leaves a doubt."""
     from insideLLMs.api.compare import decide_again  # noqa: PLC0415 - slow
-    from insideLLMs.api.fresh_answers import (  # noqa: PLC0415
-        Sides,
-        confirm_items,
-        retest,
-    )
+    from insideLLMs.api.fresh_answers import Sides, confirm_items, retest  # noqa: PLC0415
 
     candidate, folder = judged.candidate.path, arguments.folder.resolve()
     if arguments.confirm:
@@ -217,7 +285,7 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     if candidate is None and (len(runs) == 2 or (pooled and len(runs) == 1)):
         return runs[:-1], runs[-1]
     if len(runs) > 2:
-        raise click.UsageError("Which of these is the candidate? Say --candidate RUN; all others are baselines.")
+        raise click.UsageError("Which of these is the candidate? Add --candidate RUN; all others are baselines.")
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 

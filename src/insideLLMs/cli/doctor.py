@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 _EXTRAS = {
     "bedrock": ("botocore", "sign requests to AWS Bedrock"),
-    "datasets": ("datasets", "read sets of Hugging Face"),
+    "datasets": ("datasets", "read Hugging Face datasets"),
     "embedded": ("xllamacpp", "run models in process"),
     "transformers": ("torch transformers", "run Hugging Face models in process"),
     "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),
-    "semantic": ("numpy", "tell whether texts mean the same"),
+    "semantic": ("numpy", "compare the meaning of texts"),
 }
 _NETWORK_S = 5.0
 
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--network", is_flag=True, help="See whether the providers whose keys are set can be reached.")
+@click.option("--network", is_flag=True, help="Also check whether providers with a key can be reached.")
 @console.common_options
 def command(*, as_json: bool, network: bool) -> int:
     """Check this installation: version, extras, weights, plug-ins, keys."""

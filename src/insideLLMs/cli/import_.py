@@ -10,7 +10,7 @@ from insideLLMs.core.errors import ExitCode
 
 @click.command("import")
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("--to", "run_dir", required=True, type=click.Path(path_type=Path), help="The run directory to make.")
+@click.option("--to", "run_dir", required=True, type=click.Path(path_type=Path), help="The new run directory.")
 @click.option(
     "--map",
     "columns",

@@ -70,5 +70,5 @@ def _plugin_facts(name: str) -> list[dict[str, JsonValue]]:
         names = sorted({known for registry in registries for known in registry.list()})
         near = nearest(name, names)
         hint = f"did you mean {near!r}?" if near else "see `insidellms list`"
-        raise UnknownPluginError(f"{name!r} is neither a plug-in nor a run directory", fix=hint)
+        raise UnknownPluginError(f"{name!r} is not a plug-in or a run directory", fix=hint)
     return facts

@@ -54,10 +54,7 @@ def _shipped() -> list[dict[str, JsonValue]]:
     from insideLLMs.datasets.installed import shipped_datasets  # noqa: PLC0415 - reads files
 
     return [
-        {
-            **expand(one),
-            "about": f"{one.examples:>3} examples, {one.licence}, sha256 {one.sha256[:12]}: {one.about}",
-        }
+        {**expand(one), "about": f"{one.examples:>3} examples, {one.licence}, sha256 {one.sha256[:12]}: {one.about}"}
         for one in shipped_datasets()
     ]
 
@@ -71,5 +68,5 @@ def _runs(root: Path) -> list[dict[str, JsonValue]]:
             done = manifest.statuses.get("success", 0)
             rows.append({"name": str(path), "about": f"{manifest.run_id[:12]}  {done}/{manifest.trials} answered"})
         elif state is State.UNFINISHED:
-            rows.append({"name": str(path), "about": "unfinished; go on with --resume"})
+            rows.append({"name": str(path), "about": "unfinished; continue with --resume"})
     return rows

@@ -8,7 +8,7 @@ from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 _PROBE = '''\
-"""The probe {name}: replace this line by what it examines."""
+"""The probe {name}: replace this line: say what it tests."""
 
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, Request, Response, Scores

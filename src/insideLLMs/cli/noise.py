@@ -38,7 +38,7 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_
     if as_json:
         console.out_json(expand(found))
         return ExitCode.OK
-    console.out(f"{len(found.runs)} runs of an unchanged system; of all pairs of trials, so many differ:")
+    console.out(f"{len(found.runs)} runs of an unchanged system; share of all pairs of trials that differ:")
     for level, share in found.levels.items():
         if share.n:
             console.out(f"  {level:<11} {_told(share)}")

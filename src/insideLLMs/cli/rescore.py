@@ -33,11 +33,7 @@ def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, ove
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     terms = RescoreOptions(
-        probes=tuple(parse_probe(text) for text in probes),
-        to=to,
-        of=of,
-        overwrite=overwrite,
-        folder=Path.cwd(),
+        probes=tuple(parse_probe(text) for text in probes), to=to, of=of, overwrite=overwrite, folder=Path.cwd()
     )
     result = asyncio.run(rescore(SealedRun.open(run), terms))
     if as_json:

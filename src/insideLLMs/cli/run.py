@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOOKS = {
     "fail": "worse, beyond doubt",
-    "no_evidence": "a drop worth seeing has become unlikely",
+    "no_evidence": "a relevant drop has become unlikely",
     "go_on": "not decided yet",
     "pass": "no evidence of a drop",
 }
@@ -69,7 +69,7 @@ class _Arguments:
     def check(self) -> None:
         """Raise ConfigError for options that need each other."""
         if self.resume and self.run_dir is None:
-            raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to go on with")
+            raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to continue")
         if self.early_stop != bool(self.baselines):
             raise ConfigError(
                 [Problem("--early-stop and --baseline go together")],
@@ -108,16 +108,16 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     help="Where run directories are made.",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the run in --run-dir: only what is missing or failed is asked."
+    "--resume", is_flag=True, help="Continue the run in --run-dir: call the model only for missing or failed trials."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run in --run-dir.")
-@click.option("--salvage", is_flag=True, help="With --resume: leave damaged journal lines out.")
+@click.option("--salvage", is_flag=True, help="With --resume: skip damaged journal lines.")
 @click.option("--concurrency", type=int, help="Trials in flight per model.")
-@click.option("--timeout", "timeout_s", type=float, help="Seconds a trial may take, retries included.")
+@click.option("--timeout", "timeout_s", type=float, help="Time limit of a trial in seconds, including retries.")
 @click.option("--repeats", type=int, help="How often each example is asked.")
 @click.option("--max-examples", type=int, help="Run a deterministic subset of this size.")
 @click.option("--stop-on-error", is_flag=True, default=None, help="Stop at the first trial that fails.")
-@click.option("--early-stop", is_flag=True, help="Stop asking once the comparison with --baseline is decided.")
+@click.option("--early-stop", is_flag=True, help="Stop as soon as the comparison with --baseline is decided.")
 @click.option(
     "--baseline",
     "baselines",
@@ -137,8 +137,8 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     help="Take answers from the response cache, or ask again and refresh it.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
-@click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; ask nothing.")
-@click.option("--dry-run", is_flag=True, help="Say what would be asked, and at what cost; ask nothing.")
+@click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; make no calls.")
+@click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @console.common_options
@@ -265,7 +265,7 @@ def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
         rows_json = [{name: getattr(row, name) for name in row.__slots__} for row in rows]
         console.out_json({"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json})
         return ExitCode.OK
-    console.out(f"run {prepared.plan.run_id[:12]}: {prepared.plan.total} trials, nothing asked yet")
+    console.out(f"run {prepared.plan.run_id[:12]}: {prepared.plan.total} trials, no calls made yet")
     for row in rows:
         cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"

@@ -13,7 +13,7 @@ from insideLLMs.store.sealed_run import SealedRun
 @click.command("trend")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the trend as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with a chart of each measure here.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with a chart of each measure.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, as_json: bool, html: Path | None) -> int:
     """Show how pass rates and scores went over RUNs, in the order given (oldest first, say)."""

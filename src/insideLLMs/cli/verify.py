@@ -32,10 +32,10 @@ def check_run(run: Path, *, as_json: bool) -> int:
             }
         )
     elif found.ok:
-        console.out(f"{run}: {found.records} records and {found.files} files are as the manifest says")
+        console.out(f"{run}: {found.records} records and {found.files} files match the manifest")
     if not found.ok:
         raise RunDirectoryError(
-            f"{run} is not what its manifest says:\n" + "\n".join(f"  {problem}" for problem in found.problems),
-            fix="restore it from where it came from, or run the experiment again",
+            f"{run} does not match its manifest:\n" + "\n".join(f"  {problem}" for problem in found.problems),
+            fix="restore the original, or run the experiment again",
         )
     return ExitCode.OK

@@ -288,8 +288,8 @@ def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[st
     if not overall.aligned:
         found.append("the two runs have no trial in common: neither probe and example id nor repeat match")
     for kind, words in (
-        ("removed", "in the baseline alone, without a counterpart in the candidate"),
-        ("new", "in the candidate alone, without a counterpart in the baseline"),
+        ("removed", "only in the baseline, without a counterpart in the candidate"),
+        ("new", "only in the candidate, without a counterpart in the baseline"),
         ("edited", "another example under the same id; kept out of the comparison"),
         ("skipped", "skipped on at least one side"),
         ("errored", "failed on both sides"),
@@ -301,19 +301,19 @@ def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[st
         if models:
             found.append(f"models of the {side} without a counterpart: {', '.join(models)}")
     for field_name, trials in sorted(served.overflow.items()):
-        found.append(f"served {field_name} took more values than are listed, in {trials:,} further trials")
+        found.append(f"served {field_name} had more values than are listed, in {trials:,} further trials")
     return tuple(found)
 
 
 def _weighed(found: SemanticFacts | None) -> tuple[str, ...]:
     if found is None:
         return ()
-    told = f"of {found.pairs:,} pairs of texts that differ in wording alone, {found.equivalent:,} say the same to "
+    told = f"of {found.pairs:,} pairs of texts that differ only in wording, {found.equivalent:,} mean the same to "
     told += (
         f"{found.model.name} {found.model.version} (cosine at least {found.threshold:.3f}, {found.threshold_from}), "
     )
     told += f"{found.below:,} do not"
     checks = ", ".join(f"{count:,} {check}" for check, count in found.held_apart.items())
     if checks:
-        told += f", {sum(found.held_apart.values()):,} were held apart before it was asked ({checks})"
+        told += f", {sum(found.held_apart.values()):,} were vetoed before the model was asked ({checks})"
     return (told,)

@@ -4,14 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.comparison import (
-    PairedCounts,
-    SemanticFacts,
-    ServedChange,
-    SideCounts,
-    Tally,
-    UsageChange,
-)
+from insideLLMs.compare.comparison import PairedCounts, SemanticFacts, ServedChange, SideCounts, Tally, UsageChange
 from insideLLMs.compare.levels import Difference, Level, response_of
 from insideLLMs.core.record_views import Facts
 from insideLLMs.core.types import ResultStatus, Usage

@@ -113,7 +113,7 @@ def _check_probes(comparison: Comparison, spec: GateSpec) -> None:
         if name not in known:
             raise CompareError(
                 f"the gate has a rule for the probe {name!r}, which neither run has",
-                fix=f"name one of {', '.join(known) or 'none'}, or take the rule out",
+                fix=f"name one of {', '.join(known) or 'none'}, or remove the rule",
             )
 
 

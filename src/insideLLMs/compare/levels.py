@@ -159,7 +159,7 @@ def _compare_texts(ours: Response, theirs: Response) -> Difference:
     if normalise(ours.text) == normalise(theirs.text):
         return Difference(Level.EXACT, "blanks or Unicode form only", same_meaning=True)
     if left is not None:
-        return Difference(Level.NORMALISED, "same JSON value, spelt otherwise", same_meaning=True)
+        return Difference(Level.NORMALISED, "same JSON value, written differently", same_meaning=True)
     return Difference(Level.NORMALISED, "text differs")
 
 

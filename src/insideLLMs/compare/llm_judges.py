@@ -81,9 +81,11 @@ def _message(judge: Judge, found: JudgeFinding | None) -> str:
         f"{name} {'–' if value is None else f'{value:.2f}'}" for name, value in shares
     )
     if judge.is_advisory:
-        told += f"; kappa is below {MIN_KAPPA}, so this probe informs and does not gate"
+        told += f"; kappa is below {MIN_KAPPA}, so this probe is information only"
     if found is not None and found.baseline_rate is not None and found.candidate_rate is not None:
-        told += f"; behind the judged rates stand {found.baseline_rate:.1%} and {found.candidate_rate:.1%}"
+        told += (
+            f"; corrected for the judge's errors the rates are {found.baseline_rate:.1%} and {found.candidate_rate:.1%}"
+        )
     if found is not None and found.detectable is not None:
         told += f"; a true drop of {found.detectable * 100:.1f} points could be seen"
     return told

@@ -147,7 +147,7 @@ def _regressions(scope: Scope, evidence: GateEvidence) -> Rule:
     noise = evidence.floor.verdicts if evidence.floor is not None else None
     if noise is None or not noise.n:
         return rule
-    told = f"{scope.where}noise alone lets about {noise.expected_regressions(rule.trials):.1f} trials fall"
+    told = f"{scope.where}by noise alone about {noise.expected_regressions(rule.trials):.1f} trials fall"
     return msgspec.structs.replace(rule, reasons=(*rule.reasons, told))
 
 
@@ -191,7 +191,7 @@ def _confirmed(scope: Scope, evidence: GateEvidence) -> Rule:
     found = evidence.confirmed
     if found is None:
         state: State = "inconclusive"
-        reasons = ["nothing was asked again; add --confirm, which asks the items that went from pass to fail anew"]
+        reasons = ["nothing was re-run; add --confirm, which re-runs the items that went from pass to fail"]
     elif found.unavailable:
         state, reasons = "inconclusive", [f"items could not be confirmed: {found.unavailable}"]
     else:
@@ -234,9 +234,9 @@ def _drift(scope: Scope, evidence: GateEvidence) -> Rule:
     found = evidence.drift_of(scope.names)
     rule = Rule(scope=scope.name, fail_on="drift", state="inconclusive", reasons=(), trials=scope.trials, drift=found)
     if found is None or not found.n:
-        told = "drift needs two or more answers a side to an example, from repeats or from several runs"
+        told = "drift needs two or more answers per side to an example, from repeats or from several runs"
     elif evidence.has_copies:
-        told = "drift needs answers that are drawn anew, and the repeats of every example are copies of each other"
+        told = "drift needs independent answers, but the repeats of every example are copies of each other"
     else:
         told = f"{tell_drift(found)} against {scope.spec.alpha:.3g}"
         rule = msgspec.structs.replace(rule, state="failed" if found.p <= scope.spec.alpha else "passed")

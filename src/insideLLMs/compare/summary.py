@@ -13,8 +13,7 @@ import msgspec
 from insideLLMs.compare.statistics.distributions import t_quantile, wilson
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality, kappa_interval
 from insideLLMs.core.record_views import SummedRecord, SummedScores, read_record
-from insideLLMs.core.summary import Agreement, Interval, MemberSummary, Summary
-from insideLLMs.core.types import ResultStatus, Usage
+from insideLLMs.core.types import Agreement, Interval, MemberSummary, ResultStatus, Summary, Usage
 
 AGREES = "agrees"
 """The score that says whether a verdict is that of the person who labelled the example."""

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from insideLLMs.core.summary import Interval
+from insideLLMs.core.types import Interval
 
 PASSED = "passed"
 

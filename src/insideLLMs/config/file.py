@@ -20,7 +20,7 @@ Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00
 NonEmpty = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1)]
 Rows = list[dict[str, Any]]
-TypeName = Annotated[NonEmpty, Meta(description="A plug-in's name, or `file.py:Name`, or `module:Name`.")]
+TypeName = Annotated[NonEmpty, Meta(description="A plug-in name, or `file.py:Name`, or `module:Name`.")]
 
 
 class _Entry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -33,9 +33,7 @@ class ModelEntry(_Entry):
     type: TypeName
     id: Annotated[Identifier | None, Meta(description="What records call it; by default `type/model_name`.")] = None
     args: Args = {}
-    system: Annotated[
-        str | None, Meta(description="Put before every request that has no system message of its own.")
-    ] = None
+    system: Annotated[str | None, Meta(description="The system message of every request that has none.")] = None
 
 
 class DatasetEntry(_Entry):
@@ -47,11 +45,9 @@ class DatasetEntry(_Entry):
     )
     type: Annotated[NonEmpty | None, Meta(description="The same as `format`.")] = None
     name: Annotated[
-        Identifier | None, Meta(description="What records call it; by default the file's name, no suffix.")
+        Identifier | None, Meta(description="What records call it; by default the file's name without suffix.")
     ] = None
-    examples: Annotated[Rows | None, Meta(description="Examples written here, each as a row of a file would be.")] = (
-        None
-    )
+    examples: Annotated[Rows | None, Meta(description="Examples written inline, each like a row of a file.")] = None
     items: Annotated[
         Rows | None, Meta(description="The earlier name of `examples`.", extra_json_schema=_DEPRECATED)
     ] = None
@@ -60,11 +56,10 @@ class DatasetEntry(_Entry):
         Meta(description="Which column holds the id, the input, what is expected, if not the usual one."),
     ] = {}
     input_field: Annotated[
-        str | None,
-        Meta(description="The earlier name of `field_names: {input: }`.", extra_json_schema=_DEPRECATED),
+        str | None, Meta(description="The earlier name of `field_names: {input: }`.", extra_json_schema=_DEPRECATED)
     ] = None
     on_error: Annotated[
-        Literal["stop", "skip"], Meta(description="What a bad row leads to; skipped ones are counted.")
+        Literal["stop", "skip"], Meta(description="What to do with a bad row; skipped rows are counted.")
     ] = "stop"
     sha256: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None, Meta(description="Pins the file's bytes.")
@@ -108,7 +103,7 @@ class ExperimentFile(_Entry):
     repeats: Annotated[Positive, Meta(description="How often each model answers each example.")] = 1
     execution: Annotated[ExecutionSpec, Meta(description="How to run.")] = ExecutionSpec()
     gate: Annotated[GateSpec, Meta(description="The gate's policy.")] = GateSpec()
-    confidence_level: Annotated[Share, Meta(description="Of every interval that is reported.")] = 0.95
+    confidence_level: Annotated[Share, Meta(description="The confidence level of every reported interval.")] = 0.95
     concurrency: Annotated[
         Positive | None, Meta(description="Now `execution: {concurrency: }`.", extra_json_schema=_DEPRECATED)
     ] = None
@@ -118,12 +113,12 @@ class ExperimentFile(_Entry):
     output_dir: Annotated[
         str | None, Meta(description="Not used; see `run --run-dir`.", extra_json_schema=_DEPRECATED)
     ] = None
-    async_: Annotated[bool | None, Meta(description="Not used; runs always are.", extra_json_schema=_DEPRECATED)] = (
-        msgspec.field(default=None, name="async")
-    )
-    use_async: Annotated[bool | None, Meta(description="Not used; runs always are.", extra_json_schema=_DEPRECATED)] = (
-        None
-    )
+    async_: Annotated[
+        bool | None, Meta(description="Not used; runs are always asynchronous.", extra_json_schema=_DEPRECATED)
+    ] = msgspec.field(default=None, name="async")
+    use_async: Annotated[
+        bool | None, Meta(description="Not used; runs are always asynchronous.", extra_json_schema=_DEPRECATED)
+    ] = None
 
 
 BARE = {"model": "type", "models": "type", "probe": "type", "probes": "type", "dataset": "path", "datasets": "path"}

@@ -31,7 +31,9 @@ class Datasets(msgspec.Struct):
     def declare(self, raw: Mapping[str, JsonValue]) -> None:
         """Take in the datasets that stand beside the probes."""
         if "dataset" in raw and "datasets" in raw:
-            self.findings.add(("dataset",), "stands beside 'datasets'", "write all of them as a list under the latter")
+            self.findings.add(
+                ("dataset",), "stands beside 'datasets'", "write all of them as one list under the plural key"
+            )
         if "dataset" in raw or "datasets" in raw:
             names = [self._add(entry, alone=True) for entry in entries(raw, "dataset", bare="path")]
             self._declared = tuple(name for name in names if name)
@@ -123,7 +125,7 @@ class Datasets(msgspec.Struct):
             known = ", ".join(SUFFIXES)
             where = (*entry.path, "path") if "path" in entry.value else entry.path
             self.findings.add(
-                where, f"the suffix of {path!r} tells no format", f"add 'format:'; known suffixes: {known}"
+                where, f"the suffix of {path!r} is not a known format", f"add 'format:'; known suffixes: {known}"
             )
 
     def _check_source(self, entry: ConfigEntry, kind: str, path: Path | None) -> None:

@@ -34,10 +34,7 @@ _FORMATS: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".json": "json",
 
 
 def load_experiment(
-    path: Path,
-    *,
-    overrides: Mapping[str, JsonValue] | None = None,
-    environ: Mapping[str, str] | None = None,
+    path: Path, *, overrides: Mapping[str, JsonValue] | None = None, environ: Mapping[str, str] | None = None
 ) -> Experiment:
     """Load an experiment file (YAML, JSON or TOML, by its suffix).
 
@@ -107,7 +104,7 @@ def _overridden(raw: JsonValue, overrides: Mapping[str, JsonValue], findings: Fi
         given.append(path)
         findings.overridden = tuple(given)
         if not _replace(changed, path, value):
-            findings.add(path, "this override leads nowhere", "name list items by number from 0: models.0.args.seed")
+            findings.add(path, "there is no such setting", "name list items by number from 0: models.0.args.seed")
     return changed
 
 

@@ -50,7 +50,7 @@ def entries(raw: Mapping[str, JsonValue], noun: str, *, bare: str, within: Field
 def check_number(raw: Mapping[str, JsonValue], noun: str, findings: Findings) -> None:
     """Report `noun` beside its plural, and neither."""
     if noun in raw and f"{noun}s" in raw:
-        findings.add((noun,), f"stands beside '{noun}s'", "write all of them as a list under the latter")
+        findings.add((noun,), f"stands beside '{noun}s'", "write all of them as one list under the plural key")
     elif noun not in raw and f"{noun}s" not in raw:
         findings.add((), f"has no {noun}", f"add '{noun}s:' with at least one entry")
 
@@ -75,10 +75,7 @@ def short_type(kind: str | None) -> str | None:
 def model_spec(entry: ConfigEntry) -> ModelSpec:
     """Make the Spec of a checked entry."""
     return ModelSpec(
-        type=str(entry.value["type"]),
-        id=str(model_id(entry)),
-        args=entry.args,
-        system=entry.text("system"),
+        type=str(entry.value["type"]), id=str(model_id(entry)), args=entry.args, system=entry.text("system")
     )
 
 

@@ -26,12 +26,7 @@ _NAMES: dict[Any, str] = {
     list: "a list",
 }
 _ACCEPTED: dict[type, tuple[type, ...]] = {dict: (Mapping,), float: (int, float)}
-_BOUNDS = {
-    "gt": "more than {:g}",
-    "ge": "at least {:g}",
-    "lt": "less than {:g}",
-    "le": "at most {:g}",
-}
+_BOUNDS = {"gt": "more than {:g}", "ge": "at least {:g}", "lt": "less than {:g}", "le": "at most {:g}"}
 
 
 class Findings(msgspec.Struct):
@@ -148,7 +143,7 @@ class _Check:
         for key, item in value.items():
             if not isinstance(key, str) or (keys and key not in keys):
                 hint = f"must be {_either(keys)}" if keys else None
-                self._findings.add((*path, str(key)), "is no key that is known here", hint)
+                self._findings.add((*path, str(key)), "is not a known key here", hint)
             else:
                 self.value(item, parts[1], (*path, key))
 

@@ -64,12 +64,10 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = False
     errors_as: Annotated[ErrorsAs, Meta(description="What a trial without an answer counts as.")] = "missing"
     run_level: Annotated[
-        bool,
-        Meta(description="Also compare the candidate with the spread of whole runs; needs two baseline runs."),
+        bool, Meta(description="Also compare the candidate with the spread of whole runs; needs two baseline runs.")
     ] = False
     independent_repeats: Annotated[
-        bool,
-        Meta(description="Count repeats as runs; refused unless a noise floor shows that they are independent."),
+        bool, Meta(description="Count repeats as runs; refused unless a noise floor shows that they are independent.")
     ] = False
     level: Annotated[TextLevel, Meta(description="How deep `churn` compares texts.")] = "normalised"
     drift: Annotated[

@@ -335,21 +335,22 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How to run; none of it changes what is asked, so none of it is part of the run's identity."""
 
     concurrency: Annotated[AtLeastOne, Meta(description="Trials in flight per model.")] = 16
-    timeout_s: Annotated[Above | None, Meta(description="Bounds a Trial in seconds, retries included.")] = 300.0
-    attempt_timeout_s: Annotated[Above | None, Meta(description="Bounds one call in seconds.")] = 60.0
-    max_attempts: Annotated[AtLeastOne, Meta(description="Calls for one answer, the first included.")] = 6
-    retry_budget: Annotated[Amount, Meta(description="Bounds retries in the run, as a share of its Trials.")] = 2.0
+    timeout_s: Annotated[Above | None, Meta(description="Time limit of a Trial in seconds, including retries.")] = 300.0
+    attempt_timeout_s: Annotated[Above | None, Meta(description="Time limit of one call in seconds.")] = 60.0
+    max_attempts: Annotated[AtLeastOne, Meta(description="Calls per answer, including the first.")] = 6
+    retry_budget: Annotated[Amount, Meta(description="Limit on retries in the run, as a share of its Trials.")] = 2.0
     requests_per_minute: Annotated[
         Above | None, Meta(description="A limit for all models of one provider account.")
     ] = None
     tokens_per_minute: Annotated[
         Above | None, Meta(description="A limit for all models of one provider account, input and output.")
     ] = None
-    max_tokens: Annotated[AtLeastOne | None, Meta(description="Stops the run once its answers used so many.")] = None
-    max_cost_usd: Annotated[Above | None, Meta(description="Stops the run once it cost so much.")] = None
+    max_tokens: Annotated[
+        AtLeastOne | None, Meta(description="Stops the run when its answers have used this many tokens.")
+    ] = None
+    max_cost_usd: Annotated[Above | None, Meta(description="Stops the run when it has cost this much.")] = None
     prices: Annotated[
-        dict[str, PriceSpec] | None,
-        Meta(description="Prices by model id, in place of the `prices` extra's table."),
+        dict[str, PriceSpec] | None, Meta(description="Prices by model id, in place of the `prices` extra's table.")
     ] = None
     stop_on_error: Annotated[bool, Meta(description="Stop at the first Trial that fails.")] = False
     telemetry: Annotated[bool, Meta(description="Write telemetry.jsonl: latency, attempts, queueing.")] = True
@@ -387,3 +388,61 @@ def expand(value: Mapping[str, object] | msgspec.Struct) -> dict[str, JsonValue]
     """Return a Struct or mapping as plain JSON values."""
     plain: dict[str, JsonValue] = msgspec.to_builtins(value)
     return plain
+
+
+SUMMARY_FORMAT = "insidellms/summary/1"
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mean over `n` examples with its confidence interval; `low` and `high` are None where none can be had."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a judge's verdicts agree with the human `label` of the `n` examples that have one.
+
+    `sensitivity` is the share of what a person passes that the judge passes, `specificity` that of what a person
+    fails that it fails; `corrected_pass_rate` is the pass rate of all examples, less what the judge's errors make
+    of it. None where the labels, or the verdicts, are all one and the same.
+    """
+
+    n: int
+    accuracy: Interval
+    kappa: Interval | None
+    sensitivity: Interval | None
+    specificity: Interval | None
+    corrected_pass_rate: float | None
+
+
+class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model on one probe. `trials` = the sum of `statuses`; `scored` of them have a verdict, `passed` pass.
+
+    `agreement` is there where scores say whether the verdict `agrees` with a person's.
+    """
+
+    model: str
+    probe: str
+    trials: int
+    examples: int
+    statuses: dict[str, int]
+    scored: int
+    passed: int
+    pass_rate: Interval | None
+    scores: dict[str, Interval]
+    usage: Usage
+    agreement: Agreement | msgspec.UnsetType = msgspec.UNSET
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`summary.json`."""
+
+    run_id: str
+    trials: int
+    statuses: dict[str, int]
+    confidence_level: float
+    results: tuple[MemberSummary, ...]
+    format: str = SUMMARY_FORMAT

@@ -78,7 +78,7 @@ class Dataset:
         return DatasetError(
             f"dataset {self.spec.name!r} changed while it was in use"
             + (f": {shown(Path(self.spec.path))}" if self.spec.path else ""),
-            fix="leave it alone during a run, and start again",
+            fix="do not change it during a run; start again",
         )
 
 
@@ -97,7 +97,7 @@ def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None) -> Datas
     if spec.sha256 is not None and spec.sha256.lower() != sha256:
         raise DatasetError(
             f"dataset {spec.name!r} is not the pinned one: its sha256 is {sha256}, pinned is {spec.sha256}",
-            fix="restore the file, or pin the new digest if the change is meant",
+            fix="restore the file, or pin the new digest if the change is intended",
         )
     return Dataset(spec, scan.finish(sha256, max_examples), stamp)
 
@@ -231,7 +231,7 @@ class _Scan:
             raise DatasetError(
                 f"{self._bad_count} bad row{'s' if self._bad_count > 1 else ''} in dataset {name!r}:\n{shown_lines}"
                 + (f"\n  and {more} more" if more else ""),
-                fix="mend them, or set 'on_error: skip' in the dataset to leave bad rows out and count them",
+                fix="fix them, or set 'on_error: skip' in the dataset to leave bad rows out and count them",
             )
         if not self._keys:
             what = f"all {len(self._lines)} rows are bad, e.g. {self._bad[0]}" if self._bad else "it is empty"

@@ -176,7 +176,7 @@ def _read_tool_calls(calls: object, where: str) -> tuple[ToolCall, ...]:
     if calls is None:
         return ()
     if not isinstance(calls, list):
-        raise DatasetError(f"{where} has tool_calls that are {_kind(calls)}; a list is due")
+        raise DatasetError(f"{where} has tool_calls that are {_kind(calls)}; it must be a list")
     try:
         return tuple(_read_tool_call(call) for call in calls)
     except msgspec.MsgspecError as error:

@@ -36,7 +36,7 @@ def read_huggingface(
         import datasets  # noqa: PLC0415 - an extra, and slow
     except ImportError as error:
         raise DatasetError(
-            "reading sets of Hugging Face needs a library that is not installed",
+            "reading Hugging Face datasets needs a library that is not installed",
             fix="pip install 'insidellms[datasets]'",
         ) from error
     try:
@@ -53,7 +53,7 @@ def read_huggingface(
         yield from map(dict, rows)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:  # what the library and pyarrow raise
         raise DatasetError(
-            f"{where} cannot be read as a set of Hugging Face: {error}",
+            f"{where} cannot be read as a Hugging Face dataset: {error}",
             fix="check name, revision, config, split and the connection" if name else "check the folder, and config",
         ) from error
 
@@ -62,18 +62,18 @@ def _check(path: str | None, name: str | None, revision: str | None) -> None:
     """Raise DatasetError unless the arguments name one set, whose bytes cannot move."""
     if (path is None) == (name is None):
         raise DatasetError(
-            "a set of Hugging Face is named once", fix="give `name` in args for one of the Hub, or `path` for a folder"
+            "name the Hugging Face dataset once", fix="give `name` in args for one of the Hub, or `path` for a folder"
         )
     if name is None:
         if revision is not None:
-            raise DatasetError("a local folder has no revision", fix="leave it out, or name a set of the Hub")
+            raise DatasetError("a local folder has no revision", fix="leave it out, or name a dataset of the Hub")
         return
     if Path(name).exists():  # the library would silently prefer it
         raise DatasetError(
             f"{name!r} is also a folder here", fix=f"for the folder write `path: {name}` beside `format`"
         )
     if revision is None or not _COMMIT.fullmatch(revision):
-        given = "has no revision" if revision is None else f"has the revision {revision!r}, which can move"
+        given = "has no revision" if revision is None else f"has the revision {revision!r}, which is not a commit"
         raise DatasetError(
             f"the set {name!r} {given}",
             fix="pin the 40 hex digits of a commit, from its page on the Hub under 'Files and versions'",
@@ -91,6 +91,6 @@ def _split(found: Any, split: str | None, where: str) -> Any:
         known = ", ".join(sorted(map(str, found)))
         raise DatasetError(
             f"{where} has several splits" if split is None else f"{where} has no split {split!r}",
-            fix=f"set `split` in args; there are {known}",
+            fix=f"set `split` in args; it has {known}",
         )
     return found[split]

@@ -76,7 +76,7 @@ def read_bfcl(category: str = "simple_python") -> Iterator[Row]:
     for row in _lines(found[-1]):
         turns = row["question"]
         if len(turns) != 1:
-            raise DatasetError(f"category {category!r} has several turns", fix="choose one of single turns")
+            raise DatasetError(f"category {category!r} has several turns", fix="choose a single-turn category")
         calls = [(name, allowed) for call in due[row["id"]] for name, allowed in call.items()]
         yield {
             "id": row["id"],
@@ -100,7 +100,9 @@ def read_parquet(path: str) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=1000):
                 yield from batch.to_pylist()
     except (OSError, ValueError) as error:  # what pyarrow raises derives from these two
-        raise DatasetError(f"{Path(path).name} is no readable Parquet file: {error}", fix="check the file") from error
+        raise DatasetError(
+            f"{Path(path).name} is not a readable Parquet file: {error}", fix="check the file"
+        ) from error
 
 
 def _package(name: str, how: str) -> Path:
@@ -114,13 +116,13 @@ def _package(name: str, how: str) -> Path:
 def _evals_samples(registry: Path, name: str) -> str:
     path = registry / "evals" / f"{name}.yaml"
     if not path.is_file():
-        raise DatasetError(f"evals has no set {name!r}", fix=f"see the names of the files in {registry / 'evals'}")
+        raise DatasetError(f"evals has no dataset {name!r}", fix=f"see the names of the files in {registry / 'evals'}")
     entries: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     chosen = entries.get(name) if isinstance(entries, Mapping) else None
     target = entries.get(chosen.get("id"), {}) if isinstance(chosen, Mapping) else {}
     samples = target.get("args", {}).get("samples_jsonl")
     if not isinstance(samples, str):
-        raise DatasetError(f"the set {name!r} of evals is not made of samples alone")
+        raise DatasetError(f"the set {name!r} of evals contains more than samples")
     return samples
 
 

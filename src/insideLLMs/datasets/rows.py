@@ -96,7 +96,7 @@ class _Hashing:
                 self._sha256.update(canonical.line(plain) + b"\n")
             except CanonicalError as error:
                 raise DatasetError(
-                    f"{place(self._spec, number)}: {error.message}; what has no canonical form cannot be hashed",
+                    f"{place(self._spec, number)}: {error.message}; a value without a canonical form cannot be hashed",
                     fix="yield mappings of plain JSON values",
                 ) from error
             yield number, plain

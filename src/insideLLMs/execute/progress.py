@@ -77,7 +77,7 @@ class ProgressCounter:
                     self._callback(self._info(model, probe))
         except InsideLLMsError:
             if not self._warned:
-                logger.warning("the progress callback raised; the run goes on", exc_info=True)
+                logger.warning("the progress callback raised an error; the run continues", exc_info=True)
                 self._warned = True
 
     def _info(self, model: str, probe: str) -> ProgressInfo:

@@ -64,7 +64,7 @@ class AbandonableThreads:
         """Run `call` on a thread; when the awaiting task is cancelled, leave the thread to its fate."""
         if self.abandoned >= MAX_ABANDONED:
             raise InsideLLMsError(
-                f"{self.abandoned} calls hang in their threads and never returned",
+                f"{self.abandoned} calls hang in their threads and did not return",
                 fix="give your model or probe a timeout of its own, then resume the run",
             )
         job = _Job(call, asyncio.get_running_loop())

@@ -83,7 +83,7 @@ class Throttle:
             self.limit = max(1.0, self.limit / 2)
             self._rejected_share = 0.0
             self._changed_at = now
-            logger.info("calls are turned down for their rate; at most %d in flight from now on", int(self.limit))
+            logger.info("calls are rejected for their rate (429); at most %d in flight from now on", int(self.limit))
         elif not rejected and self.limit < self.most:
             self.limit = min(float(self.most), self.limit + _CREEP / self.limit)
 

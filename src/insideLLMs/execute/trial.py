@@ -14,17 +14,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, ModelError
 from insideLLMs.core.protocols import Ask, JudgedProbe, Probe, PromptProbe
-from insideLLMs.core.types import (
-    Failure,
-    JudgeCall,
-    Outcome,
-    Request,
-    Response,
-    ResultStatus,
-    Scores,
-    Telemetry,
-    Usage,
-)
+from insideLLMs.core.types import Failure, JudgeCall, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
 from insideLLMs.execute.asked_models import AskedModel

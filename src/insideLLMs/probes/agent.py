@@ -107,7 +107,7 @@ class AgentProbe(Probe):
         broken = [why for one in contracts if (why := broken_contract(one, calls))]
         answer = output["answer"]
         said = not example.expected or any(mentions(answer or "", as_text(value)) for value in example.expected)
-        wrong = [] if share == 1 else [f"{met} of {len(due)} calls are as due, {len(calls)} were made"]
+        wrong = [] if share == 1 else [f"{met} of {len(due)} calls are as expected, {len(calls)} were made"]
         wrong += broken
         wrong += [] if said else ["the answer does not mention what is expected"]
         wrong += [] if answer is not None else [f"no answer after {output['turns']} turns"]
@@ -122,7 +122,7 @@ class AgentProbe(Probe):
             },
             passed=not wrong,
             label=" > ".join(call.name for call in calls) or "no calls",
-            explanation="; ".join(wrong) or "the calls and the answer are as due",
+            explanation="; ".join(wrong) or "the calls and the answer are as expected",
         )
 
     def _opening(self, fields: Mapping[str, JsonValue], tools: Sequence[Mapping[str, JsonValue]]) -> list[Message]:
@@ -142,7 +142,7 @@ class AgentProbe(Probe):
             return response
         if self.protocol == "native":
             raise InsideLLMsError(
-                "this model gives text alone, without tool calls", fix="set protocol: text, or use a provider"
+                "this model gives only text, no tool calls", fix="set protocol: text, or use a provider"
             )
         return Response(text=str(model.chat([{"role": one.role, "content": one.text} for one in messages], **options)))
 

@@ -64,7 +64,7 @@ class AttackProbe(PromptProbe):
         if not triggers:
             return 'no triggers; give it some, e.g. `triggers: [{"type": "says", "text": "..."}]`'
         if any(one.type == "leaks" and not one.text for one in triggers) and not _system(example):
-            return "`leaks` has nothing to guard: give the example a system message, or the trigger a `text`"
+            return "`leaks` guards nothing: give the example a system message, or the trigger a `text`"
         return None
 
     def score(self, example: Example, response: Response) -> Scores:

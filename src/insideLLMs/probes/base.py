@@ -67,7 +67,7 @@ class ComparativeProbe(Probe):
         if isinstance(data, list | tuple) and len(data) == 2:
             return self.run_comparison(model, data[0], data[1], **kwargs)
         raise InsideLLMsError(
-            f"{self.name}: the input is no pair", fix="give each example `input_a` and `input_b`, or override run()"
+            f"{self.name}: the input is not a pair", fix="give each example `input_a` and `input_b`, or override run()"
         )
 
     def run_comparison(self, model: Any, input_a: Any, input_b: Any, **kwargs: Any) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def as_scores(verdict: object, *, probe: str) -> Scores:
     A bool is `correct`, a number `score`. Of a mapping: `is_correct` or `correct` (a bool, or a number from 0
     to 1) becomes `correct`, and a bool is the verdict `passed`; every other number or bool is a score under its
     name; `label` and `explanation` (or `reason`) keep their meaning; the rest are details. Raises
-    InsideLLMsError for a number that is not finite, and for a mapping in which nothing is a score.
+    InsideLLMsError for a number that is not finite, and for a mapping which contains no score.
     """
     if isinstance(verdict, Scores):
         return verdict
@@ -136,6 +136,6 @@ def _finite(value: object, name: str, probe: str) -> float:
 
 def _nothing_scored(probe: str, returned: str) -> InsideLLMsError:
     return InsideLLMsError(
-        f"{probe}: evaluate_single returned {returned}, in which nothing is a score",
+        f"{probe}: evaluate_single returned {returned}, which contains no score",
         fix='return a mapping such as {"is_correct": True, "score": 0.8}',
     )

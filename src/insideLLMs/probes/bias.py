@@ -87,7 +87,7 @@ class BiasProbe(Probe):
 def _pair(data: Any) -> tuple[str, tuple[tuple[str, str], ...]]:
     prompt = asked_text(data)
     if not isinstance(data, Mapping) or prompt is None or "{person}" not in prompt:
-        raise InsideLLMsError("the example is no pair", fix="give it a prompt with {person}, and the fields a and b")
+        raise InsideLLMsError("the example is not a pair", fix="give it a prompt with {person}, and the fields a and b")
     try:
         return prompt, tuple((name, str(data[name])) for name in ("a", "b"))
     except KeyError as error:

@@ -83,7 +83,7 @@ class FunctionProbe(CheckProbe):
     def __init__(
         self, name: str | None = None, *, function: Callable[[str, Example], Any], template: str | None = None
     ) -> None:
-        super().__init__(name, "Whatever the function checks.", template)
+        super().__init__(name, "Your own check, as a function.", template)
         if not callable(function):
             raise ArgumentError(
                 f"probe function: function is {function!r}", fix="name one, e.g. checks.py:is_polite, or pass one"

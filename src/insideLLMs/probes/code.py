@@ -107,7 +107,7 @@ class CodeProbe(CheckProbe):
         """Find the program, run it, and compare."""
         program = self.program(example, answer)
         if program is None:
-            scores = self.failed("there is no program in the answer")
+            scores = self.failed("the answer contains no program")
             return Scores(values=scores.values, passed=False, label="no_code", explanation=scores.explanation)
         result = self._test(example, program)
         passed = result.held == result.count
@@ -163,7 +163,7 @@ class CodeDebugProbe(CodeProbe):
     """
 
     kind = "code_debug"
-    about = "Programs that are mended."
+    about = "Programs to fix."
     default_dataset: ClassVar[str] = "data/code_debug.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {**CodeProbe.score_ranges, "kept": (0, 1)}
 
@@ -174,7 +174,7 @@ class CodeDebugProbe(CodeProbe):
     def complaint(self, example: Example) -> str | None:
         """Say that there is no program to mend."""
         if not isinstance(example.fields.get("code"), str):
-            return "no `code`, the program to mend"
+            return "no `code`, the program to fix"
         return super().complaint(example)
 
     def check(self, example: Example, answer: str) -> Scores:
@@ -206,7 +206,7 @@ class CodeExplanationProbe(CheckProbe):
     )
 
     def __init__(self, name: str | None = None, *, template: str | None = None) -> None:
-        super().__init__(name, "What a program does, as far as that can be checked.", template)
+        super().__init__(name, "What a program does, as far as it can be checked.", template)
 
     def request(self, example: Example) -> Request:
         """Show the program below the question, or where the template says."""
@@ -233,7 +233,7 @@ class CodeExplanationProbe(CheckProbe):
         return Scores(
             values={"correct": float(passed), "predicted": float(predicted), "mentioned": mentioned},
             passed=passed,
-            explanation="; ".join(said) or "the value is right, and all is mentioned",
+            explanation="; ".join(said) or "the value is right, and every term is mentioned",
         )
 
 
@@ -312,11 +312,11 @@ def _why_ended(done: Execution) -> tuple[str, str]:
     """Label a program that did not come to the end of its tests, without words that vary from run to run."""
     last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
     if done.ended is Ended.TIMEOUT or (done.ended is Ended.KILLED and done.status in _TIME_SIGNALS):
-        return "timeout", "the program used up its time"
+        return "timeout", "the program ran out of time"
     if done.ended is Ended.OUTPUT:
-        return "output", "the program wrote too much"
+        return "output", "the program wrote too much output"
     if done.ended is Ended.MEMORY or "MemoryError" in last:
-        return "memory", "the program used up its memory"
+        return "memory", "the program ran out of memory"
     if done.ended is Ended.KILLED:
         return "error", f"the program was killed by signal {-done.status}"
     if done.status == 0:

@@ -93,7 +93,7 @@ class ContainsProbe(PromptProbe):
         held = sum(check.held for check in checks)
         correct = bool(checks) and held == len(checks)
         failed = "; ".join(check.why for check in checks if not check.held)
-        searched = ", of which the ends were searched" if len(answer) > 2 * SEARCH_LIMIT and self.regex else ""
+        searched = ", only its beginning and end were searched" if len(answer) > 2 * SEARCH_LIMIT and self.regex else ""
         return Scores(
             values={"correct": float(correct), "held": held / len(checks) if checks else 0.0},
             passed=correct,

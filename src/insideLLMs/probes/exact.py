@@ -33,12 +33,7 @@ class EqualsProbe(CheckProbe):
     kind = "equals"
 
     def __init__(
-        self,
-        name: str | None = None,
-        *,
-        normalise: str = "bare",
-        reading: str = "whole",
-        template: str | None = None,
+        self, name: str | None = None, *, normalise: str = "bare", reading: str = "whole", template: str | None = None
     ) -> None:
         super().__init__(name, "Whether the answer is what is expected.", template)
         one_of(self.kind, "normalise", normalise, NORMALISATIONS)
@@ -143,9 +138,9 @@ class NumericProbe(CheckProbe):
         self.relative_tolerance = non_negative(self.kind, "relative_tolerance", relative_tolerance)
 
     def complaint(self, example: Example) -> str | None:
-        """Say which expected value is no number."""
+        """Say which expected value is not a number."""
         wrong = [value for value in example.expected if amount_of(value) is None]
-        return f"the expected value {wrong[0]!r} is no number" if wrong else None
+        return f"the expected value {wrong[0]!r} is not a number" if wrong else None
 
     def check(self, example: Example, answer: str) -> Scores:
         """Read the number and compare."""

@@ -76,9 +76,9 @@ class FactualityProbe(CheckProbe):
             return "`wrong` must be a list of texts"
         kind = self._kind(example)
         if kind == "number" and any(amount_of(value) is None for value in example.expected):
-            return "an expected value is no number"
+            return "an expected value is not a number"
         if kind == "date" and not all(dates(as_text(value)) for value in example.expected):
-            return "an expected value is no date that can be read; write 1969-07-20, 20 July 1969, or 1969"
+            return "an expected value is not a readable date; write 1969-07-20, 20 July 1969, or 1969"
         return None
 
     def check(self, example: Example, answer: str) -> Scores:
@@ -89,11 +89,7 @@ class FactualityProbe(CheckProbe):
         wrong = finding == "wrong" if not unanswerable else not correct
         wanted = "nobody to know" if unanswerable else " or ".join(shown(value) for value in example.expected)
         return Scores(
-            values={
-                "correct": float(correct),
-                "wrong": float(wrong),
-                "abstained": float(finding == "abstained"),
-            },
+            values={"correct": float(correct), "wrong": float(wrong), "abstained": float(finding == "abstained")},
             passed=correct,
             label=finding,
             explanation=f"{finding}: expected {wanted}",

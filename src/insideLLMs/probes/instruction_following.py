@@ -19,7 +19,7 @@ class InstructionFollowingProbe(PromptProbe):
     A constraint is ``{"type": "words", "max": 50}`` or a bare name such as ``no_comma``. The families follow
     IFEval (arXiv 2311.07911).
 
-    Scores: `strict` and `loose`, the shares of constraints kept by the answer as it stands, and by a reading
+    Scores: `strict` and `loose`, the shares of constraints satisfied by the answer as it stands, and by a reading
     without its first line, its last line or its asterisks; `passed` is 1 if every one is kept strictly.
     """
 
@@ -64,7 +64,7 @@ class InstructionFollowingProbe(PromptProbe):
         return Scores(
             values={"passed": float(passed), "strict": strict / count, "loose": loose / count},
             passed=passed,
-            explanation="; ".join(failed) or f"all {len(results)} constraints kept",
+            explanation="; ".join(failed) or f"all {len(results)} constraints satisfied",
             details={
                 "constraints": [
                     {"constraint": str(one.constraint), "strict": one.strict, "loose": one.loose, "why": one.why}
@@ -87,7 +87,7 @@ class ConstraintComplianceProbe(InstructionFollowingProbe):
     expected values.
 
     Scores: `correct`, right and compliant; `right`; `compliant`, every constraint kept; `strict` and `loose`, the
-    shares of constraints kept by the answer as it stands and by its lenient readings.
+    shares of constraints satisfied by the answer as it stands and by its lenient readings.
     """
 
     default_dataset: ClassVar[str] = "data/constraint_compliance.jsonl"

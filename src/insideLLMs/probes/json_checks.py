@@ -49,7 +49,7 @@ class JsonSchemaProbe(CheckProbe):
         if isinstance(found, Unparsed):
             return self.failed(f"is not JSON: {found.why}")
         faults = _faults(found.value, example.fields.get("schema", self.schema))
-        return Scores.of(not faults, explanation="; ".join(faults) or "the schema accepts it", is_json=1.0)
+        return Scores.of(not faults, explanation="; ".join(faults) or "it matches the schema", is_json=1.0)
 
 
 class JsonPathProbe(CheckProbe):
@@ -104,7 +104,7 @@ class JsonPathProbe(CheckProbe):
         try:
             canonical.check(found.value)
         except CanonicalError as error:
-            return self.failed(f"holds what no JSON may: {error.message}")
+            return self.failed(f"contains what JSON does not allow: {error.message}")
         checks = list(self._checks(example, found.value))
         failed = [why for why in checks if why]
         held = 1 - len(failed) / len(checks)

@@ -117,11 +117,11 @@ class JudgeScoredProbe(JudgedProbe):
         """Say that there is nothing to judge, or to compare with."""
         given = example.fields.get("given")
         if not self._judges and not (isinstance(given, str) and given.strip()):
-            return "there is nothing to judge: give it an answer as `given`, or the probe `judges`"
+            return "nothing to judge: give the example an answer as `given`, or the probe `judges`"
         if self._judges and given is not None:
             return "it brings the answer to judge, `given`, which the probe's `judges` would not see; leave out one"
         if self.mode == "pairwise" and not example.expected:
-            return "nothing is expected, with which to compare; give it `expected`"
+            return "nothing to compare with; give the example `expected`"
         return None
 
     async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> Scores:
@@ -214,7 +214,7 @@ def _named(given: JsonValue) -> dict[str, Any]:
 
 
 def _unread() -> ArgumentError:
-    return ArgumentError("no judgement could be read", fix="try a larger judge, or give it more max_tokens")
+    return ArgumentError("the judgement could not be read", fix="try a larger judge, or give it more max_tokens")
 
 
 def _spec(given: Mapping[str, Any]) -> ModelSpec | None:

@@ -141,7 +141,7 @@ def _unreadable(kind: Kind, example: Example) -> str | None:
     """Say which expected value cannot be read as `kind`."""
     for value in example.expected:
         if kind == "number" and amount_of(value) is None:
-            return f"expected {value!r} is no number"
+            return f"expected {value!r} is not a number"
         if kind == "yes_no" and _expected_polarity(value) is None:
             return f"expected {value!r} is neither yes nor no"
         if kind == "choice" and _options(example).label_for(value) is None:

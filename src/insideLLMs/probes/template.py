@@ -60,7 +60,7 @@ class Template(msgspec.Struct, frozen=True):
         problem = self.missing(example, **extra)
         if problem:
             raise TemplateError(
-                f"example {example.id!r}: {problem}", fix="mend the template, or give the example that field"
+                f"example {example.id!r}: {problem}", fix="fix the template, or give the example that field"
             )
         values: dict[str, JsonValue] = {**dict.fromkeys(INPUT_NAMES, example.text), **example.fields, **extra}
 

@@ -233,10 +233,7 @@ class ChatModel(HttpModel):
             model_name,
             endpoint=endpoint,
             codec=self.codec_type(
-                model_name=model_name,
-                fields=body_fields(parameters, args["extra"]),
-                endpoint=endpoint,
-                stream=stream,
+                model_name=model_name, fields=body_fields(parameters, args["extra"]), endpoint=endpoint, stream=stream
             ),
             base_url=args["base_url"],
             options=TransportOptions(total_s=args["timeout_s"], use_proxy_env=args["use_proxy_env"]),

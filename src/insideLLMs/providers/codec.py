@@ -110,7 +110,7 @@ def json_object(answer: HttpAnswer, provider: str) -> dict[str, Any]:
         ) from error
     if not isinstance(value, dict):
         raise BadAnswerError(
-            f"{provider} answered with a JSON {type(value).__name__} where an object was due: {excerpt(answer.body)!r}",
+            f"{provider} answered with a JSON {type(value).__name__} instead of an object: {excerpt(answer.body)!r}",
             http_status=answer.status,
         )
     return value
@@ -145,7 +145,7 @@ STATUS_ERRORS: dict[int, type[ModelError]] = {
 FIXES: dict[type[ModelError], str] = {
     AuthError: "check the key in {key_env}",
     ModelNotFoundError: "check model_name and base_url, and that this key may use the model",
-    RequestRefusedError: "change the model's args or the input: as it stands, the provider refuses this request",
+    RequestRefusedError: "change the model's args or the input: the provider refuses this request",
 }
 
 

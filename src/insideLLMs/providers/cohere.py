@@ -24,10 +24,7 @@ from insideLLMs.providers.openai import read_tool_calls, write_message
 from insideLLMs.providers.request_options import read_choice, read_format
 
 COHERE = Endpoint(
-    provider="cohere",
-    base_url="https://api.cohere.com/v2",
-    base_url_env="CO_API_URL",
-    key_env="CO_API_KEY",
+    provider="cohere", base_url="https://api.cohere.com/v2", base_url_env="CO_API_URL", key_env="CO_API_KEY"
 )
 FINISH_REASONS = {
     "COMPLETE": "stop",
@@ -60,7 +57,7 @@ class CohereCodec(ChatCodec):
         if "tool_choice" in options:
             choice = read_choice(options.pop("tool_choice"))
             if choice.kind == "named":
-                raise RequestRefusedError("cohere takes no choice of one tool", fix="offer only that tool")
+                raise RequestRefusedError("cohere cannot be made to choose one tool", fix="offer only that tool")
             if choice.kind in _CHOICES:
                 body["tool_choice"] = _CHOICES[choice.kind]
         wanted = read_format(options.pop("response_format")) if "response_format" in options else None
@@ -78,7 +75,7 @@ class CohereCodec(ChatCodec):
         if reason == "ERROR":
             raise ServerError("cohere could not finish the answer", http_status=answer.status)
         if reason == "TIMEOUT":
-            raise ModelTimeoutError("cohere ran out of its own time", http_status=answer.status)
+            raise ModelTimeoutError("cohere timed out internally", http_status=answer.status)
         parts = [part for part in read_list(message.get("content")) if isinstance(part, dict)]
         thoughts = [read_text(part.get("thinking")) or "" for part in parts if part.get("type") == "thinking"]
         plan = read_text(message.get("tool_plan"))

@@ -6,14 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from insideLLMs.core.arguments import check_numbers
-from insideLLMs.core.errors import (
-    ArgumentError,
-    AuthError,
-    ModelError,
-    ModelTimeoutError,
-    RateLimitError,
-    ServerError,
-)
+from insideLLMs.core.errors import ArgumentError, AuthError, ModelError, ModelTimeoutError, RateLimitError, ServerError
 from insideLLMs.core.types import JsonValue, Request, Response
 from insideLLMs.providers.provider_model import ProviderModel
 

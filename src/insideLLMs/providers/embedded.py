@@ -79,7 +79,7 @@ class EmbeddedModel(InProcessModel):
         found = weights.find(self.model_id, "answers")
         if found is None:
             raise ModelUnavailableError(
-                f"the weights of the embedded model {self.model_id!r} are not here",
+                f"the weights of the embedded model {self.model_id!r} are not on this machine",
                 fix=f"insidellms model pull {self.model_id}",
             )
         return found[0]
@@ -162,5 +162,6 @@ def load(path: Path, n_threads: int, n_parallel: int, n_ctx: int) -> Any:
         return xllamacpp.Server(parameters)
     except (RuntimeError, ValueError) as error:
         raise ModelUnavailableError(
-            f"{path} cannot be loaded: {error}", fix="check that it is a whole GGUF file, and that the memory suffices"
+            f"{path} cannot be loaded: {error}",
+            fix="check that it is a whole GGUF file, and that there is enough memory",
         ) from error

@@ -71,7 +71,7 @@ class EventAssembler(ABC):
         except orjson.JSONDecodeError:
             event = None
         if not isinstance(event, dict):
-            raise BadAnswerError(f"{self.provider} sent an event of {len(data)} bytes that is no JSON object")
+            raise BadAnswerError(f"{self.provider} sent an event of {len(data)} bytes that is not a JSON object")
         if event.get("error") or event.get("type") == "error":
             self._error = event if event.get("error") else {"error": event}
         else:
@@ -80,7 +80,7 @@ class EventAssembler(ABC):
     def body(self) -> bytes:
         """Return the plain answer. Raises BadAnswerError for a stream that broke off; an error sent is an answer."""
         if self._error is None and not self.is_whole():
-            raise BadAnswerError(f"the stream from {self.provider} breaks off before the answer's end")
+            raise BadAnswerError(f"the stream from {self.provider} ends before the answer does")
         try:
             return orjson.dumps(self.answer() if self._error is None else self._error)
         except TypeError as error:  # what orjson reads it writes again, unless it nests deeper than 254 levels
@@ -278,10 +278,7 @@ class ResponseEvents(EventAssembler):
 
     def take(self, event: dict[str, Any]) -> None:
         match event:
-            case {
-                "type": "response.completed" | "response.incomplete" | "response.failed",
-                "response": dict(response),
-            }:
+            case {"type": "response.completed" | "response.incomplete" | "response.failed", "response": dict(response)}:
                 self._response = response
 
     def answer(self) -> Mapping[str, Any]:

@@ -33,7 +33,7 @@ class JsonPath:
         rest = rest if rest.startswith((".", "[")) or not rest else f".{rest}"
         found = list(_STEP.finditer(rest))
         if not text or "".join(step.group() for step in found) != rest:
-            raise ArgumentError(f"{self.text!r} is no path", fix="write names and numbers: $.choices[0].text")
+            raise ArgumentError(f"{self.text!r} is not a path", fix="write names and numbers: $.choices[0].text")
         steps = tuple(int(step[2]) if step[2] else step[1] or step[3] or step[4] or "" for step in found)
         object.__setattr__(self, "steps", steps)
 

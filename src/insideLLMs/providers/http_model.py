@@ -101,8 +101,8 @@ class HttpModel(ProviderModel):
             )
         if not (key.isascii() and key.isprintable()):
             raise AuthError(
-                f"the key in {name} holds characters that no key has (line breaks, control or non-ASCII characters)",
-                fix=f"set {name} to the key alone",
+                f"the key in {name} contains characters that no key has (line breaks, control or non-ASCII characters)",
+                fix=f"set {name} to the key and nothing else",
             )
         return key
 

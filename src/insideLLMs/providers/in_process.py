@@ -88,7 +88,9 @@ class InProcessModel(ProviderModel):
     def _messages(self, request: Request) -> list[dict[str, JsonValue]]:
         for turn in request.messages:
             if not isinstance(turn.content, str) and any(isinstance(part, ImagePart) for part in turn.content):
-                raise RequestRefusedError(f"{self.provider} takes no images", fix="choose another model for them")
+                raise RequestRefusedError(
+                    f"{self.provider} does not accept images", fix="choose another model for images"
+                )
         return [{"role": turn.role, "content": turn.text} for turn in request.messages]
 
     def _options(self, request: Request, repeat: int) -> dict[str, JsonValue]:

@@ -25,10 +25,7 @@ from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.events import ChatEvents, EventAssembler
 
 OPENAI = Endpoint(
-    provider="openai",
-    base_url="https://api.openai.com/v1",
-    base_url_env="OPENAI_BASE_URL",
-    key_env="OPENAI_API_KEY",
+    provider="openai", base_url="https://api.openai.com/v1", base_url_env="OPENAI_BASE_URL", key_env="OPENAI_API_KEY"
 )
 FINISH_REASONS = {
     "function_call": "tool_calls",

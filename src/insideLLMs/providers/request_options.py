@@ -87,7 +87,7 @@ def read_format(wanted: JsonValue) -> JsonFormat | None:
             return JsonFormat(schema=schema, name=str(rest.get("name") or "answer"))
         case _:
             raise RequestRefusedError(
-                "response_format is none that is known",
+                "response_format is not a known one",
                 fix='write {"type": "json_schema", "json_schema": {"name": ..., "schema": {...}}}',
             )
 
@@ -135,7 +135,7 @@ def required_inline(image: ImagePart, provider: str) -> tuple[str, str]:
     inline = inline_image(image)
     if inline is None:
         raise RequestRefusedError(
-            f"{provider} takes no link to an image", fix="give the image itself, as data:image/png;base64,..."
+            f"{provider} does not accept links to images", fix="give the image itself, as data:image/png;base64,..."
         )
     return inline
 

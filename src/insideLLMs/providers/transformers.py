@@ -17,12 +17,7 @@ from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
 from insideLLMs.providers.native_threads import Stop
 
-RANGES = {
-    "temperature": (0.0, 10.0),
-    "top_p": (0.0, 1.0),
-    "max_tokens": (1, 10**6),
-    "seed": (0, 2**31),
-}
+RANGES = {"temperature": (0.0, 10.0), "top_p": (0.0, 1.0), "max_tokens": (1, 10**6), "seed": (0, 2**31)}
 PACKAGES = ("torch", "transformers")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "additional_chat_templates/*.jinja")
@@ -71,7 +66,7 @@ class TransformersModel(InProcessModel):
             raise ArgumentError(f"dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}")
         if path is None and not _COMMIT.fullmatch(str(revision)):
             raise ArgumentError(
-                f"{model_name!r} is to come from the hub, and revision is {revision!r}",
+                f"{model_name!r} comes from the hub, but revision is {revision!r}",
                 fix="give `revision:` as the 40 hex digits of a commit, or `path:` to a folder",
             )
         super().__init__(
@@ -243,10 +238,7 @@ def generate(loaded: Loaded, prompt: Any, decoding: Decoding, stop: Stop) -> Wri
     try:
         with torch.inference_mode():
             loaded.model.generate(
-                **prompt,
-                max_new_tokens=decoding.max_tokens,
-                logits_processor=[draw],
-                stopping_criteria=[is_over],
+                **prompt, max_new_tokens=decoding.max_tokens, logits_processor=[draw], stopping_criteria=[is_over]
             )
     except RuntimeError as error:
         raise ServerError(f"the model failed: {error}") from error
@@ -306,7 +298,7 @@ def read_tokenizer(folder: Path) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if not tokenizer.chat_template:
         raise ModelUnavailableError(
-            f"the tokenizer in {folder} has no chat template, so there is no telling how a chat is written",
+            f"the tokenizer in {folder} has no chat template, so chats cannot be rendered",
             fix="use a model that was trained on chats, or put the right chat_template.jinja into the folder",
         )
     return tokenizer
@@ -336,5 +328,5 @@ def _loading(what: Path | str) -> Iterator[None]:
         raise ModelUnavailableError(
             f"{what} cannot be loaded: {reason}",
             fix="check that it is a whole causal language model in a format that transformers reads, "
-            "that the memory suffices, and, for a model of the hub, the network and the commit",
+            "that there is enough memory, and, for a model of the hub, the network and the commit",
         ) from error

@@ -269,10 +269,10 @@ TRANSLATIONS: tuple[tuple[Errors, tuple[type[ModelError], str, str | None]], ...
         (aiohttp.ClientConnectionError, UploadAbortedError, OSError),
         (ConnectionFailedError, "the connection broke", None),
     ),
-    ((aiohttp.ClientPayloadError,), (BadAnswerError, "the answer breaks off", None)),
+    ((aiohttp.ClientPayloadError,), (BadAnswerError, "the answer ends early", None)),
     (
         (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError),
-        (BadAnswerError, "the answer is not proper HTTP", None),
+        (BadAnswerError, "the answer is not valid HTTP", None),
     ),
 )
 """Foreign exceptions and what they become; the first row that fits counts, so narrow ones stand before wide ones."""

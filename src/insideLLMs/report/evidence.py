@@ -10,7 +10,7 @@ from insideLLMs.report import wording
 
 COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "could see")
 _TESTS = {
-    "none": "nothing varied, so there was nothing to test",
+    "none": "nothing varied, so there is nothing to test",
     "exact": "exact",
     "enumerated": "exact",
     "normal": "normal approximation",
@@ -60,7 +60,7 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     yield from _states(verdict)
     yield from _confirmed(verdict)
     if verdict.drift is not None and verdict.drift.n and not any(rule.drift for rule in verdict.rules):
-        yield f"{tell_drift(verdict.drift)}; it informs and does not gate"
+        yield f"{tell_drift(verdict.drift)}; information only, it does not gate"
     yield from (f"{_where(judge.probe)}{judge.message}" for judge in verdict.judges if judge.message)
     yield from (
         f"note: {judge.probe}: another judge, accepted: {'; '.join(judge.differs)}"
@@ -90,7 +90,7 @@ def _noise(verdict: Verdict) -> Iterator[str]:
     shares = ", ".join(
         f"{name} {found.across:.1%}" for name, found in floor.levels.items() if found.n and name != "structured"
     )
-    yield f"noise: between {len(floor.runs)} unchanged runs differ, of all pairs of trials: {shares}"
+    yield f"noise between {len(floor.runs)} unchanged runs, share of trial pairs that differ: {shares}"
 
 
 def _states(verdict: Verdict) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _confirmed(verdict: Verdict) -> Iterator[str]:
     if found is None:
         return
     if found.unavailable:
-        yield f"confirmation: not made: {found.unavailable}"
+        yield f"confirmation: not done: {found.unavailable}"
         return
     names = ", ".join(f"{item.probe} / {item.example_id}" for item in found.items[:5]) or "none"
     more = f" and {len(found.items) - 5} more" if len(found.items) > 5 else ""

@@ -24,7 +24,7 @@ _RULES = {
     "gate": "The gate did not pass",
     "regressed": "An answer that passed fails now, or scores less",
     "newly_failing": "A trial that was answered fails now",
-    "changed": "The answer is another one",
+    "changed": "The answer is different",
     "edited": "The example itself was edited",
     "errored": "The trial failed in both runs",
     "skipped": "The trial was skipped",
@@ -127,12 +127,7 @@ def _result(kind: str, level: str, text: str, place: Place, behaviour: tuple[str
         "level": level,
         "message": {"text": _literal(text)},
         "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": _uri(place.file)},
-                    "region": {"startLine": place.line},
-                }
-            }
+            {"physicalLocation": {"artifactLocation": {"uri": _uri(place.file)}, "region": {"startLine": place.line}}}
         ],
         # GitHub reads the first alone, which otherwise it makes of the line's text
         "partialFingerprints": {"primaryLocationLineHash": f"{digest[:16]}:1", "behaviour/v1": digest},

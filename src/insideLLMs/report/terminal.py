@@ -86,11 +86,7 @@ def render_comparison(
     """Show a comparison: which runs, a table per probe, the worst `limit` changes with word diffs, the verdict."""
     several = len(comparison.models) > 1
     parts: list[RenderableType] = [_header(comparison), _plain(""), _probe_table(comparison, several=several)]
-    notes = [
-        *(_served(change) for change in comparison.served),
-        *_usage(comparison),
-        *comparison.warnings,
-    ]
+    notes = [*(_served(change) for change in comparison.served), *_usage(comparison), *comparison.warnings]
     if notes:
         parts += [_plain(""), *(_styled(f"note: {note}", _WARN) for note in notes)]
     shown = comparison.changes.listed[: max(0, limit)]

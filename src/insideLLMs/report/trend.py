@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from insideLLMs.compare.trend import Trend, TrendLine
-from insideLLMs.core.summary import Interval
+from insideLLMs.core.types import Interval
 from insideLLMs.report.safe_text import printable, shorten
 from insideLLMs.report.viewer.page import escape, plain_page
 

@@ -114,7 +114,7 @@ def agreement(found: Mapping[str, Any], level: str) -> str:
         )
         parts.append(f"{name} {'–' if value is None else format(value['value'], '.2f')}{spread}")
     corrected = found["corrected_pass_rate"]
-    return ", ".join(parts) + ("" if corrected is None else f"; pass rate less its errors {corrected:.1%}")
+    return ", ".join(parts) + ("" if corrected is None else f"; pass rate corrected for its errors {corrected:.1%}")
 
 
 def doubts(summary: Mapping[str, Any]) -> list[str]:
@@ -131,9 +131,11 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
     kappa = found["kappa"]
     told = []
     if found["n"] < MIN_LABELLED:
-        told.append(f"only {many(found['n'], 'example')} with a label, at least {MIN_LABELLED} are needed to know it")
+        told.append(f"only {many(found['n'], 'example')} with a label; at least {MIN_LABELLED} are needed")
     if kappa is None:
-        told.append("kappa cannot be had where all labels and verdicts are the same")
+        told.append("kappa is undefined when all labels and verdicts agree")
     elif kappa["value"] < MIN_KAPPA:
-        told.append(f"kappa {kappa['value']:.2f} is below {MIN_KAPPA}: take its verdicts as advice, and gate on none")
+        told.append(
+            f"kappa {kappa['value']:.2f} is below {MIN_KAPPA}: treat its verdicts as advice, and do not gate on them"
+        )
     return told

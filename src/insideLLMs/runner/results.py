@@ -11,8 +11,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
 from insideLLMs.core.record_views import read_record
-from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
+from insideLLMs.core.types import JsonValue, Record, ResultStatus, Summary, Telemetry, expand
 from insideLLMs.runner.run_config import RunConfig
 from insideLLMs.store.sealed_run import SealedRun
 

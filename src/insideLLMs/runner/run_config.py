@@ -160,7 +160,7 @@ def _path(name: str, value: object) -> Path | None:
 
 def _check_place(config: RunConfig) -> None:
     if config.run_dir is not None and (config.run_root is not None or config.run_id is not None):
-        raise OptionError("run_dir is given together with run_root or run_id", fix="run_dir alone says it all")
+        raise OptionError("run_dir is given together with run_root or run_id", fix="give run_dir only")
     if config.run_id is not None and not _is_plain_name(config.run_id):
         raise OptionError(f"run_id is {config.run_id!r}; it names a folder in run_root, so it must be a plain name")
     if config.resume and config.overwrite:
@@ -185,8 +185,8 @@ def _check_probe_options(options: Mapping[str, object], probe: object, *, misspe
             continue
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise TypeError(
-            f"{name!r} is no setting of a run, and the probe's run() has no such argument; {hint}"
-            f"What is meant for a run() with **kwargs can be given as probe_options={{{name!r}: ...}}"
+            f"{name!r} is not a setting of a run, and the probe's run() has no such argument; {hint}"
+            f"Arguments for a run() with **kwargs can be given as probe_options={{{name!r}: ...}}"
         )
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
 from insideLLMs.core.protocols import AsyncModel
-from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, Record, expand
+from insideLLMs.core.types import Experiment, JsonValue, Record, Summary, expand
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
 from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of
@@ -124,7 +123,7 @@ async def _stored(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summa
     try:
         run = await run_prepared(prepared, options)
     except asyncio.CancelledError:
-        logger.warning("interrupted; to go on, run the same with run_dir=%r and resume=True", str(options.run_dir))
+        logger.warning("interrupted; to continue, run the same with run_dir=%r and resume=True", str(options.run_dir))
         raise
     return await asyncio.to_thread(lines_in_directory, run.path), run.summary
 

@@ -44,11 +44,7 @@ class AsyncProbeRunner:
 
     @overload
     async def run(
-        self,
-        prompts: Iterable[Prompt],
-        *,
-        return_experiment: Literal[True],
-        **keywords: Unpack[RunKeywords],
+        self, prompts: Iterable[Prompt], *, return_experiment: Literal[True], **keywords: Unpack[RunKeywords]
     ) -> ExperimentResult: ...
     @overload
     async def run(
@@ -84,11 +80,7 @@ class ProbeRunner:
 
     @overload
     def run(
-        self,
-        prompts: Iterable[Prompt],
-        *,
-        return_experiment: Literal[True],
-        **keywords: Unpack[RunKeywords],
+        self, prompts: Iterable[Prompt], *, return_experiment: Literal[True], **keywords: Unpack[RunKeywords]
     ) -> ExperimentResult: ...
     @overload
     def run(
@@ -122,17 +114,11 @@ async def run_probe_async(
 
 @overload
 def run_experiment_from_config(
-    source: Source,
-    *,
-    return_experiment: Literal[True],
-    **keywords: Unpack[RunKeywords],
+    source: Source, *, return_experiment: Literal[True], **keywords: Unpack[RunKeywords]
 ) -> list[ExperimentResult]: ...
 @overload
 def run_experiment_from_config(
-    source: Source,
-    *,
-    return_experiment: Literal[False] | None = None,
-    **keywords: Unpack[RunKeywords],
+    source: Source, *, return_experiment: Literal[False] | None = None, **keywords: Unpack[RunKeywords]
 ) -> list[ProbeResult]: ...
 def run_experiment_from_config(
     source: Source,
@@ -158,9 +144,7 @@ def _load(source: Source) -> tuple[Experiment, Path]:
 
 def _with_config(experiment: Experiment, config: RunConfig) -> Experiment:
     return msgspec.structs.replace(
-        experiment,
-        execution=config.execution(experiment.execution),
-        repeats=config.repeats or experiment.repeats,
+        experiment, execution=config.execution(experiment.execution), repeats=config.repeats or experiment.repeats
     )
 
 

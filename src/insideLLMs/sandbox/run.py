@@ -144,9 +144,7 @@ def isolation() -> Isolation:
             return Isolation(kind="none", why=error.message)
     if done.stdout.strip() != "in":
         said = (done.stdout.strip() or done.stderr.strip())[-200:]
-        return Isolation(
-            kind="none", why=f"a program that tries what is forbidden was not stopped as it should: {said}"
-        )
+        return Isolation(kind="none", why=f"a test program was not stopped from doing what is forbidden: {said}")
     return found
 
 
@@ -222,7 +220,7 @@ def _execute(orders: dict[str, object], stdin: str, limits: Limits) -> Execution
         reported = [json.loads(line) for line in reports.read(_CHUNK).splitlines()]
     stdout, stderr = (text.decode("utf-8", "replace") for text in outputs)
     if errors := [one["error"] for one in reported if "error" in one]:
-        raise SandboxError(f"the sandbox could not lock itself in: {errors[0]}", fix="see docs/probes.md, The sandbox")
+        raise SandboxError(f"the sandbox could not isolate itself: {errors[0]}", fix="see docs/probes.md, The sandbox")
     status = next((one["status"] for one in reported if "status" in one), -signal.SIGKILL)
     ended = forced or (Ended.EXITED if status >= 0 else Ended.KILLED)
     return Execution(ended=ended, status=status, stdout=stdout, stderr=stderr)

@@ -26,10 +26,10 @@ def compile_safely(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern, re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
     except (re.error, OverflowError, RecursionError) as error:
-        raise ArgumentError(f"regex {pattern!r} is not valid: {error}", fix="mend the regular expression") from error
+        raise ArgumentError(f"regex {pattern!r} is not valid: {error}", fix="fix the regular expression") from error
     if _runs_away(pattern):
         raise ArgumentError(
-            f"regex {pattern!r} repeats a repetition, which can take for ever on some answers",
+            f"regex {pattern!r} repeats a repetition, which can take forever on some answers",
             fix="make the inner one atomic, (?>...), or the outer one possessive, (...)++, or write it flat",
         )
     return compiled

@@ -116,7 +116,7 @@ class AnswerCache:
     def _give_up(self, error: Exception) -> None:
         if not self._failed:
             self._failed = True
-            logger.warning("the cache %s is not used any further: %s", self.path, error)
+            logger.warning("the cache %s is no longer used: %s", self.path, error)
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,5 +217,5 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 def _unusable(path: Path, error: Exception) -> StorageError:
     told = error.strerror if isinstance(error, OSError) and error.strerror else error
     return StorageError(
-        f"the cache {path} cannot be used: {told}", fix="run with --cache off, remove the file, or mend the disk"
+        f"the cache {path} cannot be used: {told}", fix="run with --cache off, remove the file, or fix the disk"
     )

@@ -135,7 +135,8 @@ def read_cassette(path: Path, *, torn_end: bool = False) -> Iterator[tuple[Excha
                 yield _read(path, number, line), line.rstrip(b"\n")
     except OSError as error:
         raise CassetteError(
-            f"the cassette {path} cannot be read: {error.strerror}", fix=f"make one: insidellms run ... --record {path}"
+            f"the cassette {path} cannot be read: {error.strerror}",
+            fix=f"record one: insidellms run ... --record {path}",
         ) from error
 
 
@@ -144,7 +145,7 @@ def _read(path: Path, number: int, line: bytes) -> Exchange | ModelFacts:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             return decode(line)
     raise CassetteError(
-        f"{path}, line {number} is no recorded answer", fix="was it edited? restore it, or record it anew"
+        f"{path}, line {number} is not a recorded answer", fix="was it edited? restore it, or record it again"
     )
 
 

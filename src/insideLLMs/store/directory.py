@@ -19,14 +19,7 @@ from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryE
 from insideLLMs.core.record_views import RecordIdentity, read_record
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.journal import Entry, Journal, seed
-from insideLLMs.store.sealed_run import (
-    JOURNAL,
-    MARKER,
-    OUR_FILES,
-    SealedRun,
-    State,
-    state_of,
-)
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -118,7 +111,7 @@ class RunDirectory(msgspec.Struct):
 def _refuse(path: Path, state: State, *, resume: bool, overwrite: bool) -> None:
     if state is State.FOREIGN:
         raise RunDirectoryError(
-            f"{path} is not empty and is not a run directory; nothing there was touched",
+            f"{path} is not empty and is not a run directory; nothing was changed",
             fix="choose another --run-dir, or an empty folder",
         )
     if resume or overwrite or state in {State.ABSENT, State.EMPTY}:
@@ -126,7 +119,7 @@ def _refuse(path: Path, state: State, *, resume: bool, overwrite: bool) -> None:
     told = "a finished run" if state is State.SEALED else "an unfinished run"
     raise RunDirectoryError(
         f"{path} already holds {told}",
-        fix="add --resume to go on with it, --overwrite to replace it, or choose another --run-dir",
+        fix="add --resume to continue it, --overwrite to replace it, or choose another --run-dir",
     )
 
 

@@ -130,7 +130,7 @@ class Journal:
                 elif number == 1 or not salvage:
                     raise JournalError(
                         f"{self.path}, line {number}: the line is damaged, and it is not the last one",
-                        fix="resume with --salvage to leave damaged lines out (their trials are asked again)",
+                        fix="resume with --salvage to leave damaged lines out (their trials are run again)",
                     )
                 else:
                     self.warnings.append(f"left out damaged line {number} of the journal")
@@ -287,7 +287,7 @@ def _verify(line: bytes) -> _Body | None:
 def _storage_error(verb: str, path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"cannot {verb} {path}: {error.strerror or error}",
-        fix="check the disk's free space and the folder's permissions; what was journalled can be resumed",
+        fix="check the disk's free space and the folder's permissions; the journalled answers can be resumed",
     )
 
 

@@ -74,7 +74,7 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
             yield decode(line)
         except msgspec.DecodeError as error:
             raise RunDirectoryError(
-                f"{path}, line {number}: not an entry of a ledger: {error}", fix="take the line out, or mend it"
+                f"{path}, line {number}: not an entry of a ledger: {error}", fix="remove the line, or fix it"
             ) from error
 
 
@@ -89,7 +89,7 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     known = read_pool(pool) if pool.exists() else None
     for other in known.runs if known else ():
         if other.resolve() == run.resolve():
-            raise RunDirectoryError(f"{run} is already in the pool", fix="accept a run from outside the pool")
+            raise RunDirectoryError(f"{run} is already in the pool", fix="accept a run outside the pool")
     target = _free_name(pool, run.resolve().name)
     try:
         target.mkdir(parents=True)
@@ -126,7 +126,7 @@ def prune(pool: Pool, *, keep: int, on: str) -> tuple[Path, ...]:
             run.rmdir()
         except OSError as error:
             raise StorageError(
-                f"cannot remove {run}: {error.strerror}", fix="it may hold files that are not ours; move them"
+                f"cannot remove {run}: {error.strerror}", fix="it may contain other files; move them"
             ) from error
         append(pool.path, LedgerEntry(action="prune", on=on, run=run.name))
     return gone

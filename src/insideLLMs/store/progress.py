@@ -72,7 +72,7 @@ class JournalWatch:
                     self._read(lines)
         except OSError as error:
             raise RunDirectoryError(
-                f"cannot read {self._path}: {error.strerror}", fix="the run may just be done"
+                f"cannot read {self._path}: {error.strerror}", fix="the run may have just finished"
             ) from error
         statuses = dict(sorted(self._statuses.items()))
         return RunProgress(run_id=self._header.run_id, trials=self._header.trials, statuses=statuses)

@@ -19,8 +19,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import OfTrial, TelemetryLine, is_same_trial, read_record
-from insideLLMs.core.summary import Summary
-from insideLLMs.core.types import Experiment, Record, ResultStatus
+from insideLLMs.core.types import Experiment, Record, ResultStatus, Summary
 from insideLLMs.store.manifest import FileDigest, Manifest
 
 MARKER = ".insidellms-run"

@@ -42,7 +42,7 @@ def test_a_close_text_is_equivalent_and_the_comparison_says_by_what():
     assert found.semantic.model == MODEL
     assert found.changes.listed[0].similarity == 0.95
     assert found.changes.listed[0].note == "text differs, meaning does not: cosine 0.950, at least 0.900"
-    assert "3 say the same to fake 1" in " ".join(render_comparison(found).split())
+    assert "3 mean the same to fake 1" in " ".join(render_comparison(found).split())
 
 
 def test_a_far_text_is_a_semantic_change():

@@ -124,7 +124,7 @@ def test_regressions_of_repeats_are_items_that_always_passed_and_always_fail():
 def test_regressions_are_shown_beside_what_noise_alone_lets_fall():
     noise = NoiseFloor(runs=("a", "b"), levels={"verdict": Disagreement(n=100, across=0.1)})
     found = verdict(run(), run(2), GateSpec(fail_on="regressions"), noise=noise)
-    assert "noise alone lets about 5.0 trials fall" in " ".join(found.reasons)
+    assert "by noise alone about 5.0 trials fall" in " ".join(found.reasons)
 
 
 @pytest.mark.parametrize(("odd", "state"), [(27, "passed"), (30, "failed")])

@@ -206,7 +206,7 @@ def test_overrides_replace_values_by_dotted_key(folder):
 def test_a_bad_override_is_named_without_a_line(folder):
     overrides = {"repeats": 0, "models.7.id": "x", "execution.concurency": 3}
     assert problems(folder, GOOD, overrides=overrides) == [
-        "models[7].id: this override leads nowhere (name list items by number from 0: models.0.args.seed)",
+        "models[7].id: there is no such setting (name list items by number from 0: models.0.args.seed)",
         "repeats: must be at least 1, but is 0",
         "execution.concurency: unknown key (did you mean 'concurrency'?)",
     ]
@@ -273,7 +273,7 @@ BAD = [
     (GOOD + "gate: {score_range: [0, x]}\n", "e.yaml:4:25: gate.score_range[1]: must be a number, but is 'x'"),
     (
         GOOD + "gate: {max_growth: {latency: 1}}\n",
-        "gate.max_growth.latency: is no key that is known here (must be 'late",
+        "gate.max_growth.latency: is not a known key here (must be 'late",
     ),
     (GOOD + "execution: {concurrency: 0}\n", "e.yaml:4:13: execution.concurrency: must be at least 1, but is 0"),
     (GOOD + "execution:\n  timeout_s: 0\n", "e.yaml:5:3: execution.timeout_s: must be more than 0, but is 0"),
@@ -291,7 +291,10 @@ BAD = [
     ),
     (GOOD + "repeat: 3\n", "e.yaml:4:1: repeat: unknown key (did you mean 'repeats'?)"),
     (GOOD + "repeats: 1\nrepeats: 2\n", "e.yaml:5:1: repeats: is given twice; first at line 4 (keep one of them)"),
-    (GOOD + "models: [scripted]\n", "e.yaml:1:1: model: stands beside 'models' (write all of them as a list under the"),
+    (
+        GOOD + "models: [scripted]\n",
+        "e.yaml:1:1: model: stands beside 'models' (write all of them as one list under the",
+    ),
     (PROBE + DATA, "e.yaml:1:1: has no model (add 'models:' with at least one entry)"),
     (MODEL + DATA, "e.yaml:1:1: has no probe (add 'probes:' with at least one entry)"),
     ("models: []\n" + PROBE + DATA, "e.yaml:1:1: models: must not be empty"),
@@ -349,9 +352,12 @@ BAD = [
     ),
     (MODEL + PROBE, "e.yaml:2:1: probe: has no dataset (add 'dataset: {path: ...}' here or beside the probes)"),
     (MODEL + PROBE + "dataset: r.jsonl\n", "e.yaml:3:1: dataset: there is no file 'r.jsonl' (did you mean q.jsonl?)"),
-    (MODEL + PROBE + "dataset: {path: .}\n", "e.yaml:3:11: dataset.path: the suffix of '.' tells no format"),
+    (MODEL + PROBE + "dataset: {path: .}\n", "e.yaml:3:11: dataset.path: the suffix of '.' is not a known format"),
     (MODEL + PROBE + "dataset: {path: ., format: csv}\n", "e.yaml:3:11: dataset.path: '.' is a folder"),
-    (MODEL + PROBE + "dataset: {path: q.txt}\n", "e.yaml:3:11: dataset.path: the suffix of 'q.txt' tells no format"),
+    (
+        MODEL + PROBE + "dataset: {path: q.txt}\n",
+        "e.yaml:3:11: dataset.path: the suffix of 'q.txt' is not a known format",
+    ),
     (MODEL + PROBE + "dataset: {path: '${D}/q.csv'}\n", "e.yaml:3:11: dataset.path: may not refer to the environment"),
     (
         MODEL + PROBE + "dataset: {path: q.jsonl, format: jsnl}\n",
@@ -362,7 +368,10 @@ BAD = [
     (MODEL + PROBE + "dataset: {examples: []}\n", "e.yaml:3:1: dataset: has no examples"),
     (MODEL + PROBE + "dataset: {path: q.jsonl, examples: [{prompt: x}]}\n", "dataset: has both a path and examples"),
     (MODEL + PROBE + "dataset: {path: q.jsonl, sha256: abc}\n", "e.yaml:3:26: dataset.sha256: must match"),
-    (MODEL + PROBE + "dataset: {path: q.jsonl, field_names: {imput: x}}\n", "dataset.field_names.imput: is no key"),
+    (
+        MODEL + PROBE + "dataset: {path: q.jsonl, field_names: {imput: x}}\n",
+        "dataset.field_names.imput: is not a known key",
+    ),
     (MODEL + PROBE + "dataset: {path: q.jsonl, args: {delimiter: x}}\n", "'jsonl' takes no argument 'delimiter'"),
     (
         MODEL + PROBE + "datasets: [q.jsonl, {path: q.jsonl, on_error: skip}]\n",

@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_read_is_told_by_its_name(datasets, tmp_path, fi
     ("args", "words"),
     [
         ({"name": "some/set"}, "has no revision"),
-        ({"name": "some/set", "revision": "main"}, "'main', which can move"),
+        ({"name": "some/set", "revision": "main"}, "'main', which is not a commit"),
         ({"name": "some/set", "revision": COMMIT[:7]}, "can move"),
         ({}, "named once"),
         ({"name": "some/set", "path": "folder", "revision": COMMIT}, "named once"),
@@ -151,5 +151,5 @@ def test_a_hub_that_cannot_be_reached_stops_the_run_in_words(datasets, tmp_path)
     write_files(tmp_path, {"experiment.json": experiment(args={"name": "some/set", "revision": COMMIT})})
     done = insidellms("run", "experiment.json", cwd=tmp_path, env={"HF_HUB_OFFLINE": "1"})
     assert done.code == 1
-    assert "'some/set' cannot be read as a set of Hugging Face" in done.err
+    assert "'some/set' cannot be read as a Hugging Face dataset" in done.err
     assert "Traceback" not in done.err

@@ -64,10 +64,10 @@ def test_the_model_works_with_tools_until_it_answers():
     [
         ([calls(REFUND), calls(FIND), Response(text="damaged")], "refund was called without find before it"),
         ([calls(FIND, MAIL, REFUND), Response(text="damaged")], "mail was called"),
-        ([calls(FIND), Response(text="damaged")], "1 of 2 calls are as due"),
+        ([calls(FIND), Response(text="damaged")], "1 of 2 calls are as expected"),
         ([calls(FIND, REFUND), Response(text="fine")], "does not mention"),
-        ([Response(text="I can't do that.")], "0 of 2 calls are as due"),
-        ([Response(text="")], "0 of 2 calls are as due"),
+        ([Response(text="I can't do that.")], "0 of 2 calls are as expected"),
+        ([Response(text="")], "0 of 2 calls are as expected"),
         ([calls(FIND)] * 8, "no answer after 8 turns"),
         ([calls(ToolCall(name="find", arguments={"id": "7"})), Response(text="x")], "0 of 2"),
     ],

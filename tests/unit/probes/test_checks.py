@@ -124,8 +124,8 @@ SCHEMA = {"type": "object", "required": ["name"], "properties": {"name": {"type"
 @pytest.mark.parametrize(
     ("answer", "holds", "says"),
     [
-        ('{"name": "Ada"}', True, "accepts"),
-        ('Here:\n```json\n{"name": "Ada"}\n```', True, "accepts"),
+        ('{"name": "Ada"}', True, "matches the schema"),
+        ('Here:\n```json\n{"name": "Ada"}\n```', True, "matches the schema"),
         ('{"name": ""}', False, "$.name"),
         ("{}", False, "'name' is a required property"),
         ('{"name": "Ada", "name": ""}', False, "occurs twice"),
@@ -185,7 +185,7 @@ def test_a_function_scores_in_its_own_way():
     [
         (EqualsProbe(), example(), "nothing is expected"),
         (NumericProbe(), example("five"), None),
-        (NumericProbe(), example("blue"), "is no number"),
+        (NumericProbe(), example("blue"), "is not a number"),
         (RegexProbe(), example(), "no pattern"),
         (RegexProbe(), example("("), "not valid"),
         (JsonSchemaProbe(), example(), "no schema"),

@@ -129,7 +129,7 @@ def test_a_pair_runs_from_python():
 
 
 def test_what_is_no_pair_is_told():
-    with pytest.raises(InsideLLMsError, match="no pair"):
+    with pytest.raises(InsideLLMsError, match="not a pair"):
         BiasProbe().run(Scripted("", ""), {"input": "Rent?", **PAIR})
     with pytest.raises(InsideLLMsError, match="'b'"):
         BiasProbe().run(Scripted("", ""), {"input": "{person}?", "a": "x"})

@@ -59,7 +59,7 @@ def test_a_grade_becomes_a_share_of_the_scale(said, share):
 
 @pytest.mark.parametrize("said", ["", "great!", '{"score": 9}', '{"score": "5"}', '{"score": true}', "1 or 5"])
 def test_a_judgement_that_cannot_be_read_is_no_score(said):
-    with pytest.raises(ArgumentError, match="no judgement could be read"):
+    with pytest.raises(ArgumentError, match="the judgement could not be read"):
         scored(Judge(said))
 
 
@@ -176,7 +176,7 @@ def test_without_judges_the_model_is_asked_to_grade_what_the_example_gives():
     request = JudgeScoredProbe(rubric="Is it short?").request(LABELLED[0])
     for part in ("Is it short?", LABELLED[0].text, LABELLED[0].fields["given"], "from 1 to 5"):
         assert part in request.messages[0].text
-    with pytest.raises(ArgumentError, match="no judgement could be read"):
+    with pytest.raises(ArgumentError, match="the judgement could not be read"):
         graded(LABELLED[0], "Fine.")
 
 

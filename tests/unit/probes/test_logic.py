@@ -92,7 +92,7 @@ def test_options_that_the_question_does_not_show_are_put_below_it() -> None:
         (LogicProbe(), example("Rome", choices=["London", "Paris"]), "none of the options"),
         (LogicProbe(), example("A", choices="AB"), "`choices` must be"),
         (LogicProbe(), example("a", ["b"]), "several kinds"),
-        (LogicProbe(kind="number"), example("cat"), "no number"),
+        (LogicProbe(kind="number"), example("cat"), "not a number"),
         (LogicProbe(kind="yes_no"), example("maybe"), "neither yes nor no"),
         (LogicProbe(), example("..."), "empty"),
         (LogicProbe(template="{contxt}"), example(1, context="x"), "did you mean {context}"),

@@ -70,7 +70,7 @@ def test_a_comparative_probe_asks_both_variants() -> None:
     result = ComparativeProbe("bias").run(Echo("e"), {"input_a": "he", "input_b": "she"})
     assert result["comparison"] == {"length_diff": -1, "response_identical": False}
     assert ComparativeProbe("bias").run(Echo("e"), ["a", "a"])["comparison"]["response_identical"] is True
-    with pytest.raises(InsideLLMsError, match="no pair"):
+    with pytest.raises(InsideLLMsError, match="not a pair"):
         ComparativeProbe("bias").run(Echo("e"), "one")
 
 

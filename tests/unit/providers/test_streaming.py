@@ -241,7 +241,7 @@ def test_neither_an_event_nor_a_stream_may_be_endless(sent):
 def test_an_event_that_is_none_is_refused_without_a_quotation():
     assembler = OpenAICodec(model_name="m", fields={}).assembler()
     for data in (SECRET.encode(), b"[1]", b"{"):
-        with pytest.raises(BadAnswerError, match="is no JSON object") as caught:
+        with pytest.raises(BadAnswerError, match="is not a JSON object") as caught:
             assembler.add(data)
         assert SECRET not in str(caught.value)
 

@@ -162,7 +162,7 @@ def test_requests_that_cannot_be_answered_are_refused_by_name(model):
     with pytest.raises(RequestRefusedError, match="the chat template refuses the messages: no tools here"):
         model.chat([{"role": "tool", "content": "4"}])
     image = Message(role="user", content=(ImagePart(url="https://example.com/a.png"),))
-    with pytest.raises(RequestRefusedError, match="takes no images"):
+    with pytest.raises(RequestRefusedError, match="does not accept images"):
         model.ask(Request.of([image]))
 
 

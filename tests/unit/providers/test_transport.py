@@ -61,7 +61,7 @@ def test_an_answer_comes_back_whole_with_status_and_headers(openai_server: OpenA
     ("kind", "error", "words"),
     [
         ("reset", ConnectionFailedError, "the connection broke"),
-        ("short", BadAnswerError, "breaks off"),
+        ("short", BadAnswerError, "ends early"),
         ("huge", BadAnswerError, "longer than 16777216 bytes"),
         ("redirect", BadAnswerError, "redirects (307) to http://elsewhere.example/v1/chat"),
     ],

@@ -260,7 +260,7 @@ def test_gemini_and_ollama_have_images_in_places_of_their_own():
 @pytest.mark.parametrize("name", ["ollama", "bedrock"])
 def test_a_linked_image_is_refused_where_the_api_takes_none(name):
     linked = Request.of([Message(role="user", content=(ImagePart(url="https://example.com/a.png"),))])
-    with pytest.raises(RequestRefusedError, match="no link to an image"):
+    with pytest.raises(RequestRefusedError, match="does not accept links to images"):
         sent(name, linked)
 
 

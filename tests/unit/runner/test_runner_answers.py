@@ -14,9 +14,9 @@ BAD = [
     ({"cache": None}, "cache is None"),
     ({"record": 3}, "record is 3"),
     ({"replay": b"tape"}, "replay is b'tape'"),
-    ({"replay": "a.jsonl", "record": "b.jsonl"}, "a replay asks nothing"),
-    ({"replay": "a.jsonl", "cache": "read"}, "a replay asks nothing"),
-    ({"cache": "read", "record": "b.jsonl"}, "asks everything anew"),
+    ({"replay": "a.jsonl", "record": "b.jsonl"}, "`replay` cannot be combined with `record` or `cache`"),
+    ({"replay": "a.jsonl", "cache": "read"}, "`replay` cannot be combined with `record` or `cache`"),
+    ({"cache": "read", "record": "b.jsonl"}, "cannot be combined with `cache=read`"),
 ]
 
 

@@ -96,7 +96,7 @@ def test_other_keywords_reach_the_probe():
     [
         (Ask(), "concurency", "did you mean 'concurrency'"),
         (Ask(), "time_out", "did you mean 'timeout'"),
-        (Matches(), "anything", "'anything' is no setting of a run"),
+        (Matches(), "anything", "'anything' is not a setting of a run"),
     ],
 )
 def test_a_misspelt_keyword_is_a_type_error_that_names_the_nearest(probe, keyword, said):

@@ -133,7 +133,7 @@ def test_a_cache_that_breaks_under_way_is_left_alone_with_a_warning(path, caplog
     assert cache.find("k", "d1") is None
     cache.keep(exchange(1))
     cache.close()
-    assert caplog.text.count("not used any further") == 1
+    assert caplog.text.count("no longer used") == 1
 
 
 WRITER = """

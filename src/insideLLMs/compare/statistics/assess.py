@@ -146,12 +146,7 @@ def _parts(tally: ItemCounts, spec: GateSpec) -> dict[str, _Part]:
 
 
 def _pair(shape: Shape, count: int, spec: GateSpec) -> Paired | None:
-    return pair(
-        shape,
-        count,
-        missing_as_fail=spec.errors_as == "fail",
-        independent=spec.independent_repeats,
-    )
+    return pair(shape, count, missing_as_fail=spec.errors_as == "fail", independent=spec.independent_repeats)
 
 
 def _join(parts: Mapping[str, _Part]) -> _Part:

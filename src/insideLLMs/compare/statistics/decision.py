@@ -157,7 +157,7 @@ def _obstacles(overall: Evidence, spec: GateSpec) -> tuple[str, ...]:
     wanted = spec.min_effect or spec.wanted_drop
     if spec.require_power and (overall.detectable is None or overall.detectable > wanted):
         need = f"; about {overall.items_needed} items would" if overall.items_needed else ""
-        obstacles.append(f"A drop of {points(wanted)} points could not have been seen reliably{need}.")
+        obstacles.append(f"This comparison cannot reliably detect a drop of {points(wanted)} points{need}.")
     return tuple(obstacles)
 
 
@@ -172,7 +172,7 @@ def _gaps(overall: Evidence, spec: GateSpec) -> list[str]:
         if count > spec.max_missing * trials:
             obstacles.append(
                 f"{count} of {trials} {side} trials have no score; "
-                f"more than {spec.max_missing:.0%} missing can hide or feign a change."
+                f"more than {spec.max_missing:.0%} missing can hide or fake a change."
             )
     p = fisher_two_sided(missing.baseline, missing.baseline_trials, missing.candidate, missing.candidate_trials)
     if p < MISSING_ALPHA:
@@ -206,7 +206,7 @@ def notes_on(
     notes = [
         Note(
             code="few_items",
-            text=f"Only {evidence.n_paired} items: large changes alone can be seen.",
+            text=f"Only {evidence.n_paired} items: only large changes can be detected.",
             probe=evidence.probe,
         )
         for evidence in probes
@@ -223,9 +223,7 @@ def notes_on(
             )
         )
     if drift is not None and drift.is_seen:
-        text = (
-            f"Whole baseline runs drift (their means vary {drift.ratio:.1f} times as much as chance, p = {drift.p:.2g})"
-        )
+        text = f"Whole baseline runs move together (means vary {drift.ratio:.1f} times chance, p = {drift.p:.2g})"
         notes.append(Note(code="run_drift", text=f"{text}; the candidate is also held against the spread of runs."))
     if noise.has_pseudo_repeats or (background.noise is not None and background.noise.has_pseudo_repeats):
         text = "Repeats of one run never differ although runs do: a cache or a fixed seed. They add no evidence."
@@ -233,5 +231,5 @@ def notes_on(
     if overall.missing.baseline or overall.missing.candidate:
         left_out = overall.missing.unpaired_items
         text = f"{overall.missing.baseline} baseline and {overall.missing.candidate} candidate trials have no score"
-        notes.append(Note(code="missing", text=f"{text}; {left_out} items are left out for it."))
+        notes.append(Note(code="missing", text=f"{text}; {left_out} items are left out because of it."))
     return tuple(notes)

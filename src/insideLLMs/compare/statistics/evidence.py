@@ -38,7 +38,7 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
             raise CompareError(
                 "independent_repeats needs a noise measurement that shows repeats of a run to be independent "
                 "(upper 95% limit of their correlation below 0.1)",
-                fix="measure the noise with two or more baseline runs of two or more repeats, or leave the setting off",
+                fix="measure the noise with two or more baseline runs of two or more repeats, or remove the setting",
             )
 
 
@@ -108,7 +108,7 @@ def signed_points(value: float) -> str:
 def sensitivity(detectable: float | None, *, power: float, is_upper: bool) -> str:
     """Say in words what the comparison could have seen; `is_upper` marks noise that was not measured apart."""
     if detectable is None:
-        return "This comparison could not have seen any drop reliably: it has too few items."
+        return "Too few examples: this comparison cannot reliably detect any drop."
     about = "about " if is_upper else ""
     return (
         f"This comparison could see a drop of {about}{points(detectable)} points or more "

@@ -109,8 +109,7 @@ def _hamming_kernel(answers: Sequence[str]) -> Kernel:
     longest = max(1, *(min(len(answer), _HAMMING_CHARACTERS) for answer in answers))
     padded = {answer: answer[:_HAMMING_CHARACTERS].ljust(longest, "\x00") for answer in answers}
     return _square(
-        answers,
-        lambda one, two: sum(a == b for a, b in zip(padded[one], padded[two], strict=True)) / longest,
+        answers, lambda one, two: sum(a == b for a, b in zip(padded[one], padded[two], strict=True)) / longest
     )
 
 

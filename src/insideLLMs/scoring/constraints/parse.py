@@ -41,7 +41,7 @@ def parse_constraint(spec: JsonValue) -> Constraint:
     if family.counts and not any(key in parameters for key in _COUNTS):
         raise ArgumentError(f"constraint {name!r} has no limit", fix="give it min, max or exactly")
     if parameters.get("min", 0) > parameters.get("max", float("inf")):
-        raise ArgumentError(f"constraint {name!r} has min above max", fix="no answer could keep it; swap them")
+        raise ArgumentError(f"constraint {name!r} has min above max", fix="no answer can satisfy it; swap them")
     return Constraint(name=name, parameters=parameters, family=family)
 
 

@@ -1,6 +1,6 @@
 """Which number an answer gives: separators, fractions, percent, units, words, LaTeX; exact, never rounded.
 
-A range, two candidates, or an expression that was not worked out ("2√3", "5x") is no number.
+A range, two candidates, or an expression that was not worked out ("2√3", "5x") is not a number.
 """
 
 import re
@@ -103,7 +103,7 @@ class _Token:
     start: int
     end: int
     amount: Amount | None
-    """None for what holds a digit and is no number: an expression, a date, a version."""
+    """None for what holds a digit and is not a number: an expression, a date, a version."""
 
 
 def number(answer: str) -> Amount | None:

@@ -62,7 +62,7 @@ def test_words_for_what_could_have_been_seen():
         "This comparison could see a drop of 4.7 points or more (80% power); smaller ones pass."
     )
     assert "about 4.7" in sensitivity(0.0466, power=0.8, is_upper=True)
-    assert "too few items" in sensitivity(None, power=0.8, is_upper=True)
+    assert "Too few examples" in sensitivity(None, power=0.8, is_upper=True)
 
 
 def test_small_rates_keep_two_digits():
