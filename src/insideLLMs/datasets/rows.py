@@ -2,8 +2,8 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,18 @@ def open_rows(spec: DatasetSpec) -> Iterator[Rows]:
     if "stream" not in parameters:
         given: dict[str, JsonValue] = {"examples": spec.examples, "path": spec.path}
         args.update((name, value) for name, value in given.items() if name in parameters)
-        hashing = _Hashing(spec, _read(spec, factory, args))
-        yield Rows(hashing.numbered, hashing.digest)
+        with closing(_read(spec, factory, args)) as rows:
+            hashing = _Hashing(spec, rows)
+            yield Rows(hashing.numbered, hashing.digest)
         return
     if spec.path is None:
         raise DatasetError(f"dataset {spec.name!r} has no path", fix=f"format {spec.format} reads a file: name it")
     path = Path(spec.path)
-    with HashedFile(path) as file:
-        yield Rows(_read_file(path, spec, factory, {**args, "stream": file.stream}), file.digest, has_lines=True)
+    with (
+        HashedFile(path) as file,
+        closing(_read_file(path, spec, factory, {**args, "stream": file.stream})) as rows,  # before the file is
+    ):
+        yield Rows(rows, file.digest, has_lines=True)
 
 
 def place(spec: DatasetSpec, line: int) -> str:
@@ -60,12 +64,12 @@ def _factory(spec: DatasetSpec) -> tuple[Factory, dict[str, JsonValue]]:
     return dataset_registry.get_factory(spec.format), {**dataset_registry.info(spec.format)["defaults"], **spec.args}
 
 
-def _read(spec: DatasetSpec, factory: Factory, args: Mapping[str, JsonValue]) -> Iterator[Any]:
+def _read(spec: DatasetSpec, factory: Factory, args: Mapping[str, JsonValue]) -> Generator[Any]:
     with calling_user_code(f"reading dataset {spec.name!r}"):
         yield from factory(**args)
 
 
-def _read_file(path: Path, spec: DatasetSpec, factory: Factory, args: Mapping[str, JsonValue]) -> Iterator[Any]:
+def _read_file(path: Path, spec: DatasetSpec, factory: Factory, args: Mapping[str, JsonValue]) -> Generator[Any]:
     """Read, naming the file in what goes wrong with the whole of it."""
     try:
         with calling_user_code(f"reading dataset {spec.name!r}"), translated(path):
