@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.report.safe_text import printable
+from insideLLMs.report.safe_text import json_without_commands, printable, without_commands
 
 if TYPE_CHECKING:
     from insideLLMs.execute.progress import ProgressInfo
@@ -33,41 +33,61 @@ class _Settings:
 
 def out(text: str = "") -> None:
     """Print a result."""
-    click.echo(text)
+    _print(text)
 
 
 def out_json(value: object) -> None:
     """Print a result as JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+    out_document(json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def out_document(text: str) -> None:
+    """Print JSON that is written already."""
+    click.echo(json_without_commands(text))
 
 
 def note(text: str) -> None:
     """Say something that is not the result."""
-    click.echo(text, err=True)
+    _print(text, err=True)
+
+
+def ci_command(line: str) -> None:
+    """Print a command to the CI runner."""
+    click.echo(line, err=True)
 
 
 def warn(text: str) -> None:
     """Say something that the user should not miss."""
-    click.echo(click.style("warning: ", fg="yellow") + printable(text), err=True)
+    _print(click.style("warning: ", fg="yellow") + printable(text), err=True)
 
 
 def error(problem: InsideLLMsError) -> None:
     """Say what is wrong and how to fix it."""
-    click.echo(click.style("error: ", fg="red", bold=True) + printable(problem.message, keep_newlines=True), err=True)
+    _print(click.style("error: ", fg="red", bold=True) + printable(problem.message, keep_newlines=True), err=True)
     if problem.fix:
-        click.echo(click.style("  fix: ", fg="green") + printable(problem.fix, keep_newlines=True), err=True)
+        _print(click.style("  fix: ", fg="green") + printable(problem.fix, keep_newlines=True), err=True)
     if _Settings.verbose:
-        traceback.print_exception(problem)
+        _print_traceback(problem)
 
 
 def bug(problem: BaseException) -> None:
     """Say that this is our fault, and how to report it."""
-    click.echo(f"internal error: {type(problem).__name__}: {printable(str(problem))}", err=True)
+    _print(f"internal error: {type(problem).__name__}: {printable(str(problem))}", err=True)
     if _Settings.verbose:
-        traceback.print_exception(problem)
+        _print_traceback(problem)
     else:
         note("Run it again with --verbose for the traceback.")
     note(f"This is a bug in insideLLMs. {_where_to_report()}")
+
+
+def _print_traceback(problem: BaseException) -> None:
+    _print(printable("".join(traceback.format_exception(problem)).rstrip(), keep_newlines=True), err=True)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """Print text; where no person watches, a CI runner may, and must not obey what a model wrote."""
+    watched = is_terminal(sys.stderr if err else sys.stdout)
+    click.echo(text if watched else without_commands(text), err=err)
 
 
 def _where_to_report() -> str:
@@ -101,7 +121,7 @@ class _JsonFormatter(logging.Formatter):
         fields = {name: getattr(record, name) for name in _EXTRA_FIELDS if hasattr(record, name)}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(
+        line = json.dumps(
             {
                 "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
                 "level": record.levelname.lower(),
@@ -111,13 +131,21 @@ class _JsonFormatter(logging.Formatter):
             },
             ensure_ascii=False,
         )
+        return json_without_commands(line)
+
+
+class _TextFormatter(logging.Formatter):
+    """A line a message; a traceback follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_commands(printable(super().format(record), keep_newlines=True))
 
 
 def configure(*, verbose: bool, log_level: str, log_format: str) -> None:
     """Apply the common options to this process."""
     _Settings.verbose = verbose
     handler = logging.StreamHandler()
-    formatter = _JsonFormatter() if log_format == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    formatter = _JsonFormatter() if log_format == "json" else _TextFormatter("%(levelname)s %(name)s: %(message)s")
     handler.setFormatter(formatter)
     root = logging.getLogger("insideLLMs")
     root.handlers = [handler]

@@ -205,7 +205,7 @@ def command(
     if as_json:
         from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415 - slow
 
-        console.out(diff_document(judged.comparison, judged.verdict).decode().rstrip())
+        console.out_document(diff_document(judged.comparison, judged.verdict).decode().rstrip())
     else:
         from insideLLMs.report.terminal import render_comparison, render_verdict  # noqa: PLC0415 - slow
 
@@ -328,7 +328,7 @@ def _tell_github(judged: "DecidedComparison") -> None:
     from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415 - slow
 
     for line in annotations(judged.comparison, judged.verdict):
-        console.note(line)
+        console.ci_command(line)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary:
         return

@@ -2,17 +2,19 @@
 
 import contextlib
 import os
+import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.diff import parse_pairs
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.report.safe_text import json_without_commands, without_commands
 
 
 @click.command("export")
@@ -42,7 +44,7 @@ def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output
         raise click.UsageError("Parquet needs a file, not a terminal or a pipe: give --output FILE.")
     write = _writer(runs, form, parse_pairs(pairs))
     try:
-        with _opened(output) as out:
+        with _opened(output, form) as out:
             write(out)
     except BrokenPipeError:
         raise
@@ -51,12 +53,32 @@ def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output
     return ExitCode.OK
 
 
+class _Log:
+    """A stdout that a CI runner may read: commands in what a model wrote are broken, in JSON without changing it."""
+
+    def __init__(self, out: BinaryIO, form: str) -> None:
+        self._out = out
+        self._change = json_without_commands if form == "jsonl" else without_commands
+
+    def write(self, data: bytes) -> int:
+        return self._out.write(self._change(data.decode()).encode())
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self.write(line)
+
+
 @contextlib.contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
+def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
     """Open what is written to; a file stands there once it is whole."""
-    if output is None or (output.exists() and not output.is_file()):
-        with contextlib.ExitStack() as stack:
-            yield sys.stdout.buffer if output is None else stack.enter_context(output.open("wb"))
+    if output is None:
+        is_file = stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+        log = cast("BinaryIO", _Log(sys.stdout.buffer, form))  # it is only written to
+        yield sys.stdout.buffer if is_file or form == "parquet" else log
+        return
+    if output.exists() and not output.is_file():
+        with output.open("wb") as out:
+            yield out
         return
     draft = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:

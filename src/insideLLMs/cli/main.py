@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -114,7 +115,9 @@ def _run(argv: Sequence[str] | None) -> int:
 def _say(error: BaseException) -> ExitCode:
     match error:
         case click.ClickException():
-            error.show()
+            said = io.StringIO()
+            error.show(said)
+            console.note(said.getvalue().rstrip())
             return ExitCode.UNEXPECTED
         case InsideLLMsError():
             console.error(error)

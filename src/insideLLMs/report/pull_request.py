@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from insideLLMs.compare.comparison import Change, Comparison
 from insideLLMs.compare.gate import Verdict
 from insideLLMs.report import evidence, wording
-from insideLLMs.report.safe_text import printable, shorten
+from insideLLMs.report.safe_text import printable, shorten, without_commands
 from insideLLMs.report.word_diff import word_diff
 
 SIZE_LIMIT = 60_000
@@ -150,8 +150,9 @@ def annotations(comparison: Comparison, verdict: Verdict, *, limit: int = _MOST_
 
 def _command(kind: str, title: str, text: str) -> str:
     """Spell a command; a text can neither end it nor start another one."""
-    safe_title = _percent(shorten(printable(title), 200)).replace(":", "%3A").replace(",", "%2C")
-    return f"::{kind} title={safe_title}::{_percent(shorten(printable(text), _ANNOTATION_LIMIT))}"
+    safe_title, safe_text = (without_commands(printable(given)) for given in (title, text))
+    named = _percent(shorten(safe_title, 200)).replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={named}::{_percent(shorten(safe_text, _ANNOTATION_LIMIT))}"
 
 
 def _percent(text: str) -> str:

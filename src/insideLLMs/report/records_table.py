@@ -1,6 +1,5 @@
 """Runs and comparisons as tables for other tools: one row a Trial, as CSV or as Parquet."""
 
-import codecs
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ _ANSWER = {
     "status": "string", "passed": "bool", "label": "string", "output": "string", "finish_reason": "string",
     "error": "string", "input_tokens": "int64", "output_tokens": "int64",
 }  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _GROUP_ROWS = 8192
 _GROUP_CHARACTERS = 4 * 1024 * 1024
 
@@ -84,9 +83,19 @@ def comparison_table(baseline: RunView, candidate: RunView, options: CompareOpti
 
 def write_csv(out: BinaryIO, table: Table) -> None:
     """Write CSV; a cell that a spreadsheet would run as a formula gets a leading apostrophe."""
-    writer = csv.writer(codecs.getwriter("utf-8")(out), lineterminator="\n")
+    writer = csv.writer(_Lines(out), lineterminator="\r\n")
     writer.writerow([_harmless(name) for name in table.columns])
     writer.writerows([_harmless(_plain(cell)) for cell in row] for row in table.rows())
+
+
+class _Lines:
+    """Rows as the csv module ends them, ended as ours: it quotes a bare carriage return only where that ends rows."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def write(self, row: str) -> int:
+        return self._out.write(row.removesuffix("\r\n").encode() + b"\n")
 
 
 def write_parquet(out: BinaryIO, table: Table) -> None:

@@ -1,7 +1,15 @@
-"""Make text that came from a model harmless to look at: control and direction characters become visible escapes."""
+"""Make text that came from a model harmless: to look at, and to the CI runner that reads our output as its own log."""
+
+import re
 
 _KEPT = frozenset("\u200c\u200d\u00a0\u202f\u3000")  # joiners that scripts and emoji need, and blanks that are blanks
 _LINE_BREAKS = ("\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
+
+_HASH_COMMAND = re.compile(r"##(?=[\w-]*\[)")
+"""Azure Pipelines (``##vso[``, ``##[``), TeamCity and older GitHub runners obey these anywhere in a line."""
+_FOLD = re.compile(r"\b(travis_fold|section_start|section_end):")
+_COLON_COMMAND = re.compile(r"((?:^|(?<=[\n\r\v\f\x85\u2028\u2029]))[^\S\n]*):(?=:)")
+"""GitHub Actions obey ``::`` at the start of a line."""
 
 
 def printable(text: str, *, keep_newlines: bool = False) -> str:
@@ -21,6 +29,18 @@ def printable(text: str, *, keep_newlines: bool = False) -> str:
     return "".join(
         character if character.isprintable() or character in kept else _escape(character) for character in text
     )
+
+
+def without_commands(text: str) -> str:
+    """Break what a CI runner would obey, with a blank: invisible characters do not count where runners compare."""
+    text = _HASH_COMMAND.sub("# #", text)
+    return _COLON_COMMAND.sub(r"\1: ", _FOLD.sub(r"\1 :", text))
+
+
+def json_without_commands(text: str) -> str:
+    """Spell JSON so that no CI runner obeys its texts; the values stay the same."""
+    text = _HASH_COMMAND.sub(r"\\u0023#", text)
+    return _FOLD.sub(r"\1\\u003a", text)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -7,12 +7,11 @@ as git writes word diffs. Nothing that a model wrote reaches the terminal unesca
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from insideLLMs.report import wording
-from insideLLMs.report.safe_text import printable, shorten
+from insideLLMs.report.safe_text import printable, shorten, without_commands
 from insideLLMs.report.word_diff import Segment, word_diff
 
 if TYPE_CHECKING:  # the summary of a run is drawn without what compares
@@ -266,17 +265,13 @@ def _grid() -> Table:
     return grid
 
 
-_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
-"""What GitHub Actions would take for a workflow command in a log: a model must not be able to give one."""
-
-
 def _draw(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
     """Draw to text, ignoring the environment, so that the same values give the same text everywhere."""
     out = io.StringIO()
     console = _console(out, width=width, color=color)
     for part in parts:
         console.print(part)
-    lines = _COMMAND.sub(r"\1: :", out.getvalue()).splitlines()
+    lines = without_commands(out.getvalue()).splitlines()
     return "\n".join(line if color else line.rstrip() for line in lines)
 
 
