@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class AnswerCache:
             return None
         try:
             row = self._connection.execute(_FIND, (key,)).fetchone()
-            return None if row is None or row[0] != model_digest else _decode(row[1])
+            return None if row is None or row[0] != model_digest else _unpack(row[1], self.path)
         except (sqlite3.Error, msgspec.DecodeError) as error:
             self._give_up(error)
             return None
@@ -105,7 +106,7 @@ class AnswerCache:
 
     def _write(self, connection: sqlite3.Connection, batch: list[Exchange]) -> None:
         now = time.time()
-        rows = [(each.key, each.model_digest, each.model, now, msgspec.json.encode(each.response)) for each in batch]
+        rows = [(each.key, each.model_digest, each.model, now, _pack(each.response)) for each in batch]
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(_KEEP, rows)
@@ -117,6 +118,21 @@ class AnswerCache:
         if not self._failed:
             self._failed = True
             logger.warning("the cache %s is no longer used: %s", self.path, error)
+
+
+def _pack(response: Response) -> bytes:
+    """Spell an answer behind its CRC-32."""
+    data = msgspec.json.encode(response)
+    return b"%08x" % zlib.crc32(data) + data
+
+
+def _unpack(stored: bytes, path: Path) -> Response | None:
+    """Read an answer; None for one that was altered, which is then asked again. Earlier ones have no checksum."""
+    data = stored if stored.startswith(b"{") else stored[8:]
+    if data is not stored and stored[:8] != b"%08x" % zlib.crc32(data):
+        logger.warning("an answer in the cache %s is damaged: it is asked again", path)
+        return None
+    return _decode(data)
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):

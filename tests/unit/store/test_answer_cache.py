@@ -1,5 +1,6 @@
 """The response cache: what goes in comes out, for that very model; many processes share one file."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -161,3 +162,36 @@ def test_the_folder_can_be_chosen():
     assert cache_path({"INSIDELLMS_CACHE": "/x"}).parts[-2:] == ("x", "answers.sqlite")
     assert cache_path({"XDG_CACHE_HOME": "/x"}).parts[-3:] == ("x", "insidellms", "answers.sqlite")
     assert cache_path(os.environ).name == "answers.sqlite"
+
+
+@pytest.mark.parametrize(
+    "altered", ["replace(response, 'answer', 'ANSWER')", "substr(response, 1, 20)", "'00000000{}'"]
+)
+def test_an_altered_answer_is_not_served_and_the_next_one_replaces_it(path, altered, caplog):
+    fill(path, exchange(1), exchange(2))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE answers SET response = CAST({altered} AS BLOB) WHERE key = ?", (exchange(1).key,))
+    cache = AnswerCache(path)
+    try:
+        assert cache.find(exchange(1).key, "d1") is None
+        assert "damaged" in caplog.text
+        assert cache.find(exchange(2).key, "d1") == exchange(2).response
+    finally:
+        cache.close()
+    fill(path, exchange(1))
+    cache = AnswerCache(path)
+    try:
+        assert cache.find(exchange(1).key, "d1") == exchange(1).response
+    finally:
+        cache.close()
+
+
+def test_an_answer_of_a_cache_from_before_checksums_is_still_found(path):
+    fill(path, exchange(1))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE answers SET response = substr(response, 9)")
+    cache = AnswerCache(path)
+    try:
+        assert cache.find(exchange(1).key, "d1") == exchange(1).response
+    finally:
+        cache.close()
