@@ -3,6 +3,7 @@
 The ledger is a file of JSON lines that only grows, so that a team can keep the folder in git or an artefact store.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
-from insideLLMs.store.sealed_run import MARKER, OUR_FILES, SealedRun, State, state_of, verify
+from insideLLMs.store.sealed_run import (
+    MARKER,
+    OUR_FILES,
+    SealedRun,
+    State,
+    is_regular,
+    open_regular,
+    read_lines,
+    state_of,
+    verify,
+)
 
 LEDGER = "ledger.jsonl"
 NOISE = "noise.json"
@@ -60,7 +71,8 @@ def read_pool(path: Path) -> Pool:
         )
     ledger = tuple(_read_ledger(path / LEDGER))
     order = {entry.run: place for place, entry in enumerate(ledger, start=1) if entry.action == "accept"}
-    found = [folder for folder in path.iterdir() if folder.is_dir() and state_of(folder) is State.SEALED]
+    folders = [folder for folder in path.iterdir() if _is_folder(folder) and not folder.name.startswith(".")]
+    found = [folder for folder in folders if state_of(folder) is State.SEALED]
     runs = sorted(found, key=lambda folder: (order.get(folder.name, 0), folder.name))
     return Pool(path=path, runs=tuple(runs), ledger=ledger)
 
@@ -69,7 +81,7 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
     if not path.exists():
         return
     decode = msgspec.json.Decoder(LedgerEntry).decode
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         try:
             yield decode(line)
         except msgspec.DecodeError as error:
@@ -90,20 +102,54 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     for other in known.runs if known else ():
         if other.resolve() == run.resolve():
             raise RunDirectoryError(f"{run} is already in the pool", fix="accept a run outside the pool")
-    target = _free_name(pool, run.resolve().name)
-    try:
-        target.mkdir(parents=True)
-        for name in (*OUR_FILES, MARKER):
-            if (run / name).is_file():
-                shutil.copyfile(run / name, target / name)
-    except OSError as error:
-        raise StorageError(f"cannot copy {run} to {target}: {error.strerror}", fix="check the pool's folder") from error
+    target = _unlisted(known, run) or _copy(run, pool)
     entry = LedgerEntry(
         action="accept", on=on, by=by, why=why, run=target.name, run_id=manifest.run_id,
         records_root=manifest.records_root,
     )  # fmt: skip
     append(pool, entry)
     return target
+
+
+def _unlisted(known: Pool | None, run: Path) -> Path | None:
+    """Return the copy of this run that a killed `accept` left without its line in the ledger."""
+    listed = {entry.run for entry in known.ledger} if known else set()
+    manifest = SealedRun.open(run).manifest
+    found = (path for path in (known.runs if known else ()) if path.name not in listed)
+    return next((path for path in found if SealedRun.open(path).manifest == manifest), None)
+
+
+def _copy(run: Path, pool: Path) -> Path:
+    """Copy a run under a name that no reader looks at, and give it its own once it is whole."""
+    name = run.resolve().name
+    draft = pool / f".{name}.partial"
+    try:
+        _remove(draft)  # of an `accept` that was killed
+        draft.mkdir(parents=True)
+        for file in (*OUR_FILES, MARKER):
+            if is_regular(run / file):
+                with open_regular(run / file) as source, (draft / file).open("xb") as copy:
+                    shutil.copyfileobj(source, copy)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+        target = _free_name(pool, name)
+        return draft.rename(target)
+    except OSError as error:
+        raise StorageError(
+            f"cannot copy {run} into {pool}: {error.strerror}", fix="check the pool's folder, and accept the run again"
+        ) from error
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of ours, if it is there; other files in it stay, and keep it."""
+    if _is_folder(folder):
+        for name in (*OUR_FILES, MARKER):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def append(pool: Path, entry: LedgerEntry) -> None:
@@ -121,9 +167,7 @@ def prune(pool: Pool, *, keep: int, on: str) -> tuple[Path, ...]:
     gone = pool.runs[: max(0, len(pool.runs) - keep)]
     for run in gone:
         try:
-            for name in (*OUR_FILES, MARKER):
-                (run / name).unlink(missing_ok=True)
-            run.rmdir()
+            _remove(run)
         except OSError as error:
             raise StorageError(
                 f"cannot remove {run}: {error.strerror}", fix="it may contain other files; move them"

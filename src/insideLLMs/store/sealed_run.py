@@ -5,7 +5,11 @@ against their number too, so that a copy that was cut or edited can never lead t
 and says what is wrong.
 """
 
+import errno
 import hashlib
+import io
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -53,7 +57,7 @@ def state_of(path: Path) -> State:
         return State.ABSENT
     if not path.is_dir():
         raise RunDirectoryError(f"{path} is a file, not a run directory", fix="give a folder")
-    if (path / MARKER).is_file():
+    if is_regular(path / MARKER):
         if (path / JOURNAL).exists():
             return State.UNFINISHED
         return State.SEALED if (path / MANIFEST).exists() else State.EMPTY
@@ -80,7 +84,7 @@ class SealedRun:
             problem = "does not exist" if state is State.ABSENT else "is not a run directory"
             raise RunDirectoryError(f"{path} {problem}", fix="give the folder that `insidellms run` printed")
         try:
-            return cls(path, msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest))
+            return cls(path, msgspec.json.decode(_read(path / MANIFEST), type=Manifest))
         except (OSError, msgspec.DecodeError) as error:
             raise RunDirectoryError(
                 f"{path / MANIFEST} cannot be read: {error}", fix="was it edited, or written by a newer version?"
@@ -138,7 +142,7 @@ class SealedRun:
     @property
     def has_telemetry(self) -> bool:
         """Whether the run kept its telemetry."""
-        return (self.path / TELEMETRY).is_file()
+        return is_regular(self.path / TELEMETRY)
 
     def telemetry(self) -> Iterator[TelemetryLine]:
         """Yield the lines of `telemetry.jsonl`, which no digest covers. Raises RunDirectoryError."""
@@ -167,7 +171,7 @@ class SealedRun:
     def read_file(self, name: str) -> bytes:
         """Return a small canonical file. Raises RunDirectoryError if it is not the one that was sealed."""
         try:
-            data = (self.path / name).read_bytes()
+            data = _read(self.path / name)
         except OSError as error:
             raise _unreadable(self.path / name, error.strerror) from error
         self._check(name, hashlib.sha256(data).hexdigest())
@@ -195,11 +199,36 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
 def _blocks(path: Path) -> Iterator[list[bytes]]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while lines := file.readlines(_BLOCK_BYTES):
                 yield lines
     except OSError as error:
         raise _unreadable(path, error.strerror) from error
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file of a run directory to read it: a link or a pipe in one that somebody else made leads elsewhere.
+
+    Raises OSError.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(fd, "rb")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether there is a file, and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _unreadable(path: Path, reason: object) -> RunDirectoryError:
@@ -233,7 +262,7 @@ def verify(path: Path) -> Verification:
     manifest = SealedRun.open(path).manifest
     found = Verification(run_id=manifest.run_id)
     _check_files(path, manifest, found)
-    if (path / RECORDS).is_file():
+    if is_regular(path / RECORDS):
         _check_records(path / RECORDS, manifest, found)
     return found
 
@@ -241,10 +270,10 @@ def verify(path: Path) -> Verification:
 def _check_files(path: Path, manifest: Manifest, found: Verification) -> None:
     for name, expected in manifest.files.items():
         found.files += 1
-        if Path(name).name != name or not (path / name).is_file():
+        if Path(name).name != name or not is_regular(path / name):
             found.complain(f"{name} is missing")
             continue
-        with (path / name).open("rb") as file:
+        with open_regular(path / name) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != expected.sha256:
             found.complain(f"{name} has sha256 {digest[:12]}..., the manifest says {expected.sha256[:12]}...")
