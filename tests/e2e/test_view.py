@@ -1,6 +1,7 @@
 """A folder of runs in the browser: the list, a report, a comparison, live progress; and nobody else gets in."""
 
 import json
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -82,7 +83,9 @@ def test_two_runs_are_compared_on_the_spot(server):
 
 
 def test_an_unfinished_run_has_no_report_and_no_comparison(server):
-    assert fetch(server, "runs/going/")[0] == 404
+    status, page = fetch(server, "runs/going/")
+    assert status == 409
+    assert "unfinished" in page
     status, page = fetch(server, "diff?baseline=second&candidate=going")
     assert status == 409
     assert "unfinished" in page
@@ -96,6 +99,67 @@ def test_nothing_else_is_served(server, path):
     status, page = fetch(server, path)
     assert status == 404
     assert "secret" not in page.replace("secret.txt", "")
+
+
+def foreign_run(folder, name):
+    """Copy a run as somebody else may hand it over."""
+    shutil.copytree(folder / "second", folder / name)
+    return folder / name
+
+
+@pytest.fixture
+def foreign(folder):
+    yield (path := foreign_run(folder, "foreign"))
+    shutil.rmtree(path)
+
+
+def test_a_page_is_made_of_the_records_and_a_foreign_one_is_never_served(server, foreign):
+    own = (foreign / "report.html").read_text()
+    (foreign / "report.html").write_text("<script>fetch('/runs/second/')</script>")
+    status, page = fetch(server, "runs/foreign/")
+    assert (status, page) == (200, own)
+
+
+def test_records_that_were_edited_make_no_page(server, foreign):
+    with (foreign / "records.jsonl").open("ab") as out:
+        out.write(b"{}\n")
+    status, page = fetch(server, "runs/foreign/")
+    assert status == 409
+    assert "records.jsonl" in page
+
+
+@pytest.mark.parametrize(
+    "name", ["records.jsonl", "manifest.json", "config.resolved.yaml", "summary.json", "report.html"]
+)
+def test_a_link_in_a_run_is_not_followed(server, folder, foreign, name):
+    (foreign / name).unlink()
+    (foreign / name).symlink_to(folder.parent / "secret.txt")
+    _, page = fetch(server, "runs/foreign/")
+    assert ">secret<" not in page
+    assert "\nsecret" not in page
+
+
+def test_a_folder_that_is_a_link_is_no_run(server, folder, tmp_path):
+    shutil.copytree(folder / "second", tmp_path / "elsewhere")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    try:
+        assert "runs/link" not in fetch(server)[1]
+        assert fetch(server, "runs/link/")[0] == 404
+    finally:
+        (folder / "link").unlink()
+
+
+@pytest.mark.parametrize("path", ["", "runs/second/", "diff?baseline=second&candidate=first+%26+run", "nowhere"])
+def test_every_page_has_its_policy_as_a_header_and_pages_of_runs_have_no_origin(server, path):
+    try:
+        with urllib.request.urlopen(server.url + path, timeout=30) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+    except urllib.error.HTTPError as error:
+        with error:
+            policy = error.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "frame-ancestors 'none'" in policy
+    assert ("sandbox allow-scripts" in policy) == path.startswith(("runs", "diff"))
 
 
 def test_a_foreign_host_name_is_refused(server):

@@ -1,13 +1,12 @@
 """A folder of runs, served on loopback: reports, comparisons, and the progress of runs that are being made."""
 
 import io
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 import msgspec
@@ -17,9 +16,10 @@ from insideLLMs.compare.view import views_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report import wording
 from insideLLMs.report.viewer.diff_page import write_diff_page
-from insideLLMs.report.viewer.page import escape, plain_page
+from insideLLMs.report.viewer.page import content_policy, escape, plain_page
+from insideLLMs.report.viewer.run_page import write_sealed_page
 from insideLLMs.store.progress import JournalWatch
-from insideLLMs.store.sealed_run import MARKER, REPORT, SealedRun, State, state_of
+from insideLLMs.store.sealed_run import MARKER, SealedRun, State, is_regular, state_of
 
 LOOPBACK = "127.0.0.1"
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -52,7 +52,8 @@ class RunFolder:
     def names(self) -> Iterator[str]:
         """Yield the names of the runs, newest last as far as names tell."""
         if self.root.is_dir():
-            yield from sorted(path.name for path in self.root.iterdir() if (path / MARKER).is_file())
+            found = (path for path in self.root.iterdir() if not path.is_symlink() and is_regular(path / MARKER))
+            yield from sorted(path.name for path in found)
 
     def entries(self) -> list[RunEntry]:
         """Return what there is to say of each run; one that changes under our eyes or is damaged is left out."""
@@ -124,19 +125,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, folder_page(str(folder.root), folder.entries(), baseline=known))
 
     def _report(self, name: str) -> None:
-        # Only names that the folder's own listing has: nothing of the address becomes a path.
+        # Only names that the folder's own listing has: nothing of the address becomes a path. The page is made of the
+        # records, here and now: the run may be somebody else's, and its report.html anything.
         if name not in set(self.server.folder.names()):
             self._say(HTTPStatus.NOT_FOUND, f"There is no run {name!r}.")
             return
-        try:
-            file = (self.server.folder.root / name / REPORT).open("rb")
-        except OSError:
-            self._say(HTTPStatus.NOT_FOUND, f"The run {name!r} has no page yet.")
-            return
-        with file:
-            self._head(HTTPStatus.OK, file.seek(0, 2))
-            file.seek(0)
-            shutil.copyfileobj(file, self.wfile)
+        run_path = self.server.folder.root / name
+        self._send_page(lambda out: write_sealed_page(out, SealedRun.open(run_path)))
 
     def _diff(self, query: dict[str, str]) -> None:
         names = [query.get("baseline", ""), query.get("candidate", "")]
@@ -144,36 +139,28 @@ class _Handler(BaseHTTPRequestHandler):
         if not known.issuperset(names):
             self._say(HTTPStatus.NOT_FOUND, "Name two runs of this folder as baseline and candidate.")
             return
+        paths = [self.server.folder.root / name for name in names]
+        self._send_page(lambda out: _write_diff(out, *map(SealedRun.open, paths)))
+
+    def _send_page(self, write: Callable[[BinaryIO], None]) -> None:
+        """Send a page with what runs hold, in a sandbox: it is of no origin, so that it can read nothing else here."""
         page = io.BytesIO()
         try:
-            baseline, candidate = (SealedRun.open(self.server.folder.root / name) for name in names)
-            judged = compare_runs([baseline], [candidate])
-            before, after = views_of((baseline, candidate))
-            write_diff_page(
-                page,
-                comparison=judged.comparison,
-                verdict=judged.verdict,
-                baseline=before,
-                candidate=after,
-                options=judged.options,
-            )
+            write(page)
         except InsideLLMsError as error:
             self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
             return
-        self._send(HTTPStatus.OK, page.getvalue())
+        self._send(HTTPStatus.OK, page.getvalue(), sandbox="; sandbox allow-scripts")
 
     def _say(self, status: HTTPStatus, *lines: str) -> None:
         self._send(status, message_page(status.phrase, *lines))
 
-    def _send(self, status: HTTPStatus, page: bytes) -> None:
-        self._head(status, len(page))
-        self.wfile.write(page)
-
-    def _head(self, status: HTTPStatus, size_bytes: int) -> None:
+    def _send(self, status: HTTPStatus, page: bytes, *, sandbox: str = "") -> None:
         self.send_response(status)
         for name, value in (
             ("Content-Type", "text/html; charset=utf-8"),
-            ("Content-Length", str(size_bytes)),
+            ("Content-Length", str(len(page))),
+            ("Content-Security-Policy", f"{content_policy()}; frame-ancestors 'none'{sandbox}"),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
@@ -182,9 +169,23 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(page)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: what people look at is nobody's business."""
+
+
+def _write_diff(out: BinaryIO, baseline: SealedRun, candidate: SealedRun) -> None:
+    found = compare_runs([baseline], [candidate])
+    before, after = views_of((baseline, candidate))
+    write_diff_page(
+        out,
+        comparison=found.comparison,
+        verdict=found.verdict,
+        baseline=before,
+        candidate=after,
+        options=found.options,
+    )
 
 
 REFRESH_S = 2

@@ -54,17 +54,11 @@ def _show_telemetry(run: SealedRun, *, as_json: bool) -> None:
 
 
 def _write_page(run: SealedRun, html: Path, *, telemetry: bool) -> None:
-    from insideLLMs.report.viewer.run_page import write_run_page  # noqa: PLC0415 - slow
+    from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415 - slow
 
     try:
         with html.open("wb") as out:
-            write_run_page(
-                out,
-                manifest=msgspec.to_builtins(run.manifest),
-                summary=msgspec.to_builtins(run.summary),
-                records=run.lines(),
-                measured=_measured(run) if telemetry else None,
-            )
+            write_sealed_page(out, run, _measured(run) if telemetry else None)
     except OSError as error:
         raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
 

@@ -8,7 +8,7 @@ import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.record_views import RecordStatus
-from insideLLMs.store.sealed_run import JOURNAL
+from insideLLMs.store.sealed_run import JOURNAL, open_regular
 
 _PIECE_BYTES = 8 * 1024 * 1024
 
@@ -64,7 +64,7 @@ class JournalWatch:
     def look(self) -> RunProgress:
         """Return how far the run is now. Raises RunDirectoryError if there is no journal (any more)."""
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 if file.seek(0, 2) < self._position:
                     self._forget()
                 file.seek(self._position)

@@ -25,6 +25,16 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+@functools.cache
+def content_policy() -> str:
+    """Return the Content-Security-Policy of our pages: only our program runs, and nothing is loaded or sent."""
+    style, program = _digest(_asset("viewer.css")), _digest(_asset("viewer.js"))
+    return (
+        f"default-src 'none'; script-src 'sha256-{program}'; style-src 'sha256-{style}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
 def page(
     *, title: str, head: Mapping[str, JsonValue], plain: Iterable[str], index: Chunks, bodies: Chunks
 ) -> Iterator[bytes]:
@@ -33,11 +43,7 @@ def page(
     `head` is what the program reads first, `plain` the HTML that stands there without it. The program stands
     before the bodies, so that it starts while the browser still reads them.
     """
-    style, program = _asset("viewer.css"), _asset("viewer.js")
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{_digest(program)}'; style-src 'sha256-{_digest(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    style, program, policy = _asset("viewer.css"), _asset("viewer.js"), content_policy()
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'

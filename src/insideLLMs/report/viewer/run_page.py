@@ -5,13 +5,16 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+import msgspec
+
 from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
-from insideLLMs.core.types import Usage
+from insideLLMs.core.types import Usage, expand
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
 from insideLLMs.report.viewer.tables import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
+from insideLLMs.store.sealed_run import SealedRun
 
 _TIMING = ("latency_ms", "attempts", "cost_usd")
 _INDEX = (
@@ -139,6 +142,16 @@ def write_run_page(
         for line in records:
             gathered.add(line)
         gathered.write(out, manifest=manifest, summary=summary)
+
+
+def write_sealed_page(out: BinaryIO, run: SealedRun, measured: Measured | None = None) -> None:
+    """Write the page of a sealed run from its records: without `measured`, the same bytes that sealing wrote.
+
+    Raises RunDirectoryError for a run that is not what was sealed.
+    """
+    sealed = msgspec.structs.replace(run.manifest, records_root="", files={}, notes={})  # as sealing knows it by then
+    head = {**expand(sealed), "title": run.experiment.title}
+    write_run_page(out, manifest=head, summary=expand(run.summary), records=run.lines(), measured=measured)
 
 
 def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
