@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
 
 def test_two_broken_items_are_too_few_for_the_overall_test_and_are_confirmed(runs):
     assert insidellms("diff", "base", "broken", cwd=runs).code == 0
-    done = insidellms("diff", "base", "broken", "--confirm", "--json", cwd=runs)
+    done = insidellms("diff", "base", "broken", "--confirm", "--experiment", "base.yaml", "--json", cwd=runs)
     assert done.code == 3, done.out
     confirmed = done.json["verdict"]["confirmed"]
     assert {"e03", "e07"} <= {item["example_id"] for item in confirmed["items"]}
@@ -44,13 +44,15 @@ def test_two_broken_items_are_too_few_for_the_overall_test_and_are_confirmed(run
 
 def test_noise_is_not_confirmed(runs):
     for policy in ("auto", "confirmed"):
-        done = insidellms("diff", "base", "same", "--confirm", "--fail-on", policy, cwd=runs)
+        done = insidellms(
+            "diff", "base", "same", "--confirm", "--experiment", "base.yaml", "--fail-on", policy, cwd=runs
+        )
         assert done.code == 0, done.out
     assert "confirmation:" in done.out
 
 
 def test_fresh_answers_are_kept_beside_the_candidate_with_other_seeds(runs):
-    insidellms("diff", "base", "broken", "--confirm", cwd=runs)
+    insidellms("diff", "base", "broken", "--confirm", "--experiment", "base.yaml", cwd=runs)
     rounds = sorted(path.name for path in (runs / "broken.confirm").iterdir())
     assert rounds == ["1-candidate", "2-candidate", "3-baseline", "4-candidate", "5-baseline"]
     first = records_of(runs / "broken.confirm/1-candidate")
@@ -67,23 +69,21 @@ def test_fresh_answers_are_kept_beside_the_candidate_with_other_seeds(runs):
 
 def test_a_retest_decides_by_fresh_runs_alone(runs):
     run(runs, "bad", answer="no", flaky=0.4, seed=5)
-    done = insidellms("diff", "base", "bad", "--retest", "--json", cwd=runs)
+    done = insidellms("diff", "base", "bad", "--retest", "--experiment", "base.yaml", "--json", cwd=runs)
     assert done.code == 3
     assessment = done.json["verdict"]["assessment"]
     assert (assessment["overall"]["baseline_runs"], assessment["overall"]["candidate_runs"]) == (3, 3)
     assert "fresh runs of both sides decide" in done.err
-    calm = insidellms("diff", "base", "same", "--retest", cwd=runs)
+    calm = insidellms("diff", "base", "same", "--retest", "--experiment", "base.yaml", cwd=runs)
     assert calm.code == 0
 
 
-def test_a_side_that_cannot_be_asked_is_said_and_confirms_nothing(runs, tmp_path):
-    config = runs / "base" / "config.resolved.yaml"
-    kept = config.read_bytes()
-    config.write_bytes(kept.replace(b"type: dummy", b"type: nonesuch"))
-    try:
-        done = insidellms("diff", "base", "broken", "--confirm", cwd=runs)
-        only = insidellms("diff", "base", "broken", "--confirm", "--fail-on", "confirmed", cwd=runs)
-    finally:
-        config.write_bytes(kept)
-    assert "confirmation: not made" in done.out
+def test_a_side_that_cannot_be_asked_is_said_and_confirms_nothing(tmp_path):
+    run(tmp_path, "base", seed=1)
+    run(tmp_path, "broken", answer="no", seed=3)
+    (tmp_path / "broken.confirm").write_text("a file where the rounds are to go")
+    confirm = ("diff", "base", "broken", "--confirm", "--experiment", "base.yaml")
+    done = insidellms(*confirm, cwd=tmp_path)
+    only = insidellms(*confirm, "--fail-on", "confirmed", cwd=tmp_path)
+    assert "confirmation: not done" in done.out
     assert (done.code, only.code) == (0, 4)

@@ -17,6 +17,7 @@ import msgspec
 from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
+from insideLLMs.api.trusted_runs import TrustedExperiment
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem
 from insideLLMs.compare.observations import Flip
@@ -74,11 +75,11 @@ class _Chosen:
 
 
 class Asker:
-    """Asks one run's models again. `folder` is where names in its experiment are looked up, `into` where rounds go."""
+    """Asks one run's models again; `into` is where rounds go."""
 
-    def __init__(self, run: SealedRun, *, folder: Path, into: Path, examples: Mapping[Place, Example]) -> None:
-        self._experiment = run.experiment
-        self._folder = folder
+    def __init__(self, trusted: TrustedExperiment, *, into: Path, examples: Mapping[Place, Example]) -> None:
+        self._experiment = trusted.experiment
+        self._folder = trusted.folder
         self._into = into
         self._examples = examples
         self.run_dirs: list[Path] = []
@@ -151,11 +152,10 @@ Tallies = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """The two runs, the flipped items, and where rounds go."""
+    """What may be asked of both sides, and where rounds go."""
 
-    baseline: SealedRun
-    candidate: SealedRun
-    folder: Path
+    baseline: TrustedExperiment
+    candidate: TrustedExperiment
     into: Path
 
 
@@ -179,12 +179,12 @@ class _Confirming:
             name: (probes[flip.probe], flip.dataset, flip.example_id) for name, flip in self._flips.items()
         }
         self._say = say
-        examples = examples_of(sides.candidate, frozenset(self._places.values()))
+        examples = examples_of(sides.candidate.run, frozenset(self._places.values()))
         self._askers = {
-            "baseline": Asker(sides.baseline, folder=sides.folder, into=sides.into, examples=examples),
-            "candidate": Asker(sides.candidate, folder=sides.folder, into=sides.into, examples=examples),
+            "baseline": Asker(sides.baseline, into=sides.into, examples=examples),
+            "candidate": Asker(sides.candidate, into=sides.into, examples=examples),
         }
-        models = (*sides.baseline.manifest.models, *sides.candidate.manifest.models)
+        models = (*sides.baseline.run.manifest.models, *sides.candidate.run.manifest.models)
         self._may_repeat = all(is_scripted(model) or is_greedy(model) for model in models)
         self._texts: dict[str, set[str]] = {}
 
@@ -296,7 +296,7 @@ RUNS = 3
 """How many fresh runs of each side a retest makes."""
 
 
-def retest(judged: DecidedComparison, *, folder: Path, into: Path, say: Callable[[str], None]) -> DecidedComparison:
+def retest(judged: DecidedComparison, sides: Sides, say: Say) -> DecidedComparison:
     """Run both sides afresh over the examples that both have, and judge these runs by themselves.
 
     Raises InsideLLMsError if a side cannot be asked again.
@@ -305,8 +305,8 @@ def retest(judged: DecidedComparison, *, folder: Path, into: Path, say: Callable
     theirs = examples_of(candidate, None)
     examples = {place: found for place, found in examples_of(baseline, None).items() if theirs.get(place) == found}
     fresh: dict[str, list[SealedRun]] = {}
-    for side, run in (("baseline", baseline), ("candidate", candidate)):
-        asker = Asker(run, folder=folder, into=into, examples=examples)
+    for side, trusted in (("baseline", sides.baseline), ("candidate", sides.candidate)):
+        asker = Asker(trusted, into=sides.into, examples=examples)
         for number in range(1, RUNS + 1):
             say(f"retest: {side}, run {number} of {RUNS}")
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))

@@ -14,11 +14,12 @@ from msgspec.structs import FieldInfo, fields
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
-from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
+from insideLLMs.core.errors import ConfigError, InsideLLMsError, OptionError, Problem
 from insideLLMs.core.gate_spec import GateSpec
 
 if TYPE_CHECKING:
     from insideLLMs.api.compare import DecidedComparison
+    from insideLLMs.api.trusted_runs import TrustedExperiment
     from insideLLMs.compare.meaning import Meaning
     from insideLLMs.compare.observations import Waived
     from insideLLMs.store.sealed_run import SealedRun
@@ -35,7 +36,7 @@ GROUPS = {
         "accept_judge_change",
     ),
     "What varies between runs": ("run_level", "independent_repeats", "cluster", "noise"),
-    "New answers of both models": ("confirm", "retest", "folder"),
+    "New answers of both models": ("confirm", "retest", "folder", "trust_run"),
     "What is compared": ("pairs", "semantic", "trust_semantic", "labelled"),
 }
 """The options in the order of `--help`: the eight that most people need, then the others by what they are about."""
@@ -51,13 +52,14 @@ class _Arguments:
     labelled: Path | None
     confirm: bool
     retest: bool
-    folder: Path
+    folder: Path | None
+    trust_run: bool
     semantic: str | None
     pairs: tuple[str, ...]
     html: Path | None
     junit: Path | None
     sarif: Path | None
-    experiment: Path | None
+    experiment: tuple[Path, ...]
     markdown: Path | None
 
 
@@ -157,8 +159,12 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    default=Path(),
-    help="Folder of the experiment's own plug-ins, for --confirm and --retest.  [default: this folder]",
+    help="Folder of the experiment's own plug-ins, for --confirm and --retest.  [default: beside the experiment]",
+)
+@click.option(
+    "--trust-run",
+    is_flag=True,
+    help="Let --confirm and --retest call and run what both runs name, and say what that is.",
 )
 @click.option(
     "--semantic",
@@ -174,8 +180,10 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning.")
 @click.option(
     "--experiment",
+    multiple=True,
     type=click.Path(path_type=Path),
-    help="The experiment file; SARIF then points to the lines of its datasets.",
+    help="Your experiment file: --confirm and --retest ask only what it names (give both where the sides differ); "
+    "SARIF points to its datasets.",
 )
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment.")
 @click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary.")
@@ -231,18 +239,38 @@ def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "D
     if arguments.pool is not None:
         pool = open_pool(arguments.pool, today=today())
         baselines, noise, waived = (*pool.runs, *baselines), noise or pool.noise, pool.waived
+    candidate = SealedRun.open(theirs)
+    asked = _asked((baselines[-1:], candidate), arguments) if arguments.confirm or arguments.retest else None
     judged = compare_runs(
         baselines,
-        [SealedRun.open(theirs)],
+        [candidate],
         options=CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines)),
         gate=GateOverrides(settings=gate),
         noise=noise,
         flips=arguments.confirm,
         labelled=None if arguments.labelled is None else SealedRun.open(arguments.labelled),
     )
-    if arguments.confirm or arguments.retest:
-        judged = _ask_again(judged, arguments)
-    return judged
+    return judged if asked is None else _ask_again(judged, asked, arguments)
+
+
+def _asked(
+    runs: "tuple[tuple[SealedRun, ...], SealedRun]", arguments: _Arguments
+) -> "tuple[TrustedExperiment, TrustedExperiment]":
+    """Return what may be asked of the newest baseline and the candidate. Raises OptionError."""
+    from insideLLMs.api.trusted_runs import as_stored, named_by_user  # noqa: PLC0415 - slow
+
+    if not (arguments.experiment or arguments.trust_run):
+        raise OptionError(
+            "--confirm and --retest ask models again, and stored runs may be somebody else's",
+            fix="name your experiment: --experiment FILE; or add --trust-run if you trust both runs",
+        )
+    folder = arguments.folder
+    sides = (*runs[0], runs[1])
+    if arguments.trust_run:
+        asked = [as_stored(run, folder, console.note) for run in sides]
+    else:
+        asked = [named_by_user(run, arguments.experiment, folder) for run in sides]
+    return asked[0], asked[-1]
 
 
 def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning | None":
@@ -259,15 +287,17 @@ def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning 
     return load_meaning(threshold, baselines)
 
 
-def _ask_again(judged: "DecidedComparison", arguments: _Arguments) -> "DecidedComparison":
+def _ask_again(
+    judged: "DecidedComparison", asked: "tuple[TrustedExperiment, TrustedExperiment]", arguments: _Arguments
+) -> "DecidedComparison":
     """Confirm the items that fell, and retest where that leaves a doubt."""
     from insideLLMs.api.compare import decide_again  # noqa: PLC0415 - slow
     from insideLLMs.api.fresh_answers import Sides, confirm_items, retest  # noqa: PLC0415
 
-    candidate, folder = judged.candidate.path, arguments.folder.resolve()
+    candidate = judged.candidate.path
     if arguments.confirm:
         into = candidate.with_name(f"{candidate.resolve().name}.confirm")
-        sides = Sides(baseline=judged.baseline, candidate=judged.candidate, folder=folder, into=into)
+        sides = Sides(baseline=asked[0], candidate=asked[1], into=into)
         seen = judged.evidence.observed
         judged = decide_again(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
     found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
@@ -275,7 +305,7 @@ def _ask_again(judged: "DecidedComparison", arguments: _Arguments) -> "DecidedCo
     if arguments.retest and found is not None and found.wants_retest and not is_settled:
         into = candidate.with_name(f"{candidate.resolve().name}.retest")
         console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")
-        judged = retest(judged, folder=folder, into=into, say=console.note)
+        judged = retest(judged, Sides(baseline=asked[0], candidate=asked[1], into=into), console.note)
     return judged
 
 
@@ -296,7 +326,9 @@ def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = judged.comparison, judged.verdict
-    sarif = b"" if arguments.sarif is None else _sarif(judged, arguments.experiment)
+    sarif = (
+        b"" if arguments.sarif is None else _sarif(judged, arguments.experiment[-1] if arguments.experiment else None)
+    )
     before, after = views_of((judged.baseline, judged.candidate))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
     writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
