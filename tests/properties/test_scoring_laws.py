@@ -1,5 +1,7 @@
 """Laws of scoring: it never raises, it is bounded in time, and chance earns nothing."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,3 +96,28 @@ def test_a_hostile_megabyte_is_read_at_its_ends(piece: str) -> None:
     answer = piece * (1_000_000 // len(piece))
     assert len(readable(answer)) <= 2 * READ_LIMIT + 1
     yes_no(answer), number(answer), choice(answer, CAPITALS), final_text(answer), items(answer)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "The answer is 12. ",
+        "If it were 12, it would be 13, but ",
+        '"the answer is 5" ',
+        "people think ",
+        "x=1, ",
+        "#### 1\n",
+    ],
+)
+@pytest.mark.parametrize("read", [yes_no, number, lambda answer: choice(answer, CAPITALS), final_text, items])
+def test_four_times_the_answer_takes_about_four_times_as_long(piece, read):
+    def least(length):
+        return min(_processor_time(read, piece * (length // len(piece)) + str(repeat)) for repeat in range(2))
+
+    assert least(20_000) < 10 * least(5_000) + 0.02  # quadratic work takes sixteen times as long
+
+
+def _processor_time(read, answer):
+    start = time.process_time()
+    read(answer)
+    return time.process_time() - start

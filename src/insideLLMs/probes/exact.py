@@ -9,7 +9,7 @@ from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.normalise import bare, comparable
-from insideLLMs.scoring.numeric import amount_of, same_number
+from insideLLMs.scoring.numeric import amount_of, same_number, separator_doubt
 from insideLLMs.scoring.patterns import compile_safely, found_in
 
 NORMALISATIONS = ("none", "spaces", "bare")
@@ -31,6 +31,7 @@ class EqualsProbe(CheckProbe):
     """
 
     kind = "equals"
+    version = "2"
 
     def __init__(
         self, name: str | None = None, *, normalise: str = "bare", reading: str = "whole", template: str | None = None
@@ -46,7 +47,8 @@ class EqualsProbe(CheckProbe):
         given = final_answer.final_text(answer) if self.reading == "final" else answer
         if given is None:
             return self.failed("there is no final answer")
-        equal = any(self._form(given) == self._form(as_text(value)) for value in example.expected)
+        said = final_answer.phrases(given, example.text) if self.reading == "final" else (given,)
+        equal = any(self._form(one) == self._form(as_text(value)) for one in said for value in example.expected)
         wanted = " or ".join(shown(value) for value in example.expected)
         why = f"is {wanted}" if equal else f"answered {shown(given)}, expected {wanted}"
         return Scores.of(equal, label=given if self.reading == "final" else None, explanation=why)
@@ -124,6 +126,7 @@ class NumericProbe(CheckProbe):
     """
 
     kind = "numeric"
+    version = "2"
 
     def __init__(
         self,
@@ -153,7 +156,8 @@ class NumericProbe(CheckProbe):
             for value in example.expected
             if (one := amount_of(value)) is not None
         )
-        return Scores.of(correct, label=str(given), explanation=f"answered {given}, expected {wanted}")
+        doubt = "" if correct else separator_doubt(answer, example.expected)
+        return Scores.of(correct, label=str(given), explanation=f"answered {given}, expected {wanted}{doubt}")
 
 
 class UsageProbe(CheckProbe):

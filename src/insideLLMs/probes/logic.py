@@ -10,7 +10,7 @@ from insideLLMs.probes.template import Template, as_text, ask
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.final_answer import Options
 from insideLLMs.scoring.normalise import bare
-from insideLLMs.scoring.numeric import amount_of, same_number
+from insideLLMs.scoring.numeric import amount_of, same_number, separator_doubt
 
 Kind = Literal["yes_no", "choice", "number", "text", "set"]
 KINDS = ("auto", "yes_no", "choice", "number", "text", "set")
@@ -29,7 +29,7 @@ class LogicProbe(PromptProbe):
     Scores: `correct`, and `answered`, which is 0 for an empty, refusing or ambiguous answer.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "answered": (0, 1)}
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/logic.jsonl"
@@ -88,6 +88,7 @@ class LogicProbe(PromptProbe):
         else:
             expected = " or ".join(as_text(value) for value in example.expected)
             explanation = f"answered {_short(label)}, expected {_short(expected)}"
+            explanation += separator_doubt(response.text, example.expected) if kind == "number" and not correct else ""
         return Scores(
             values={"correct": float(correct), "answered": float(label is not None)},
             passed=correct,
@@ -191,7 +192,7 @@ def _judge_text(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool
     given = final_answer.final_text(answer)
     if given is None:
         return False, None
-    return any(final_answer.says(given, as_text(value)) for value in example.expected), given
+    return any(final_answer.says(given, as_text(value), example.text) for value in example.expected), given
 
 
 def _judge_set(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:

@@ -27,6 +27,7 @@ class MultiStepTaskProbe(CheckProbe):
     """
 
     kind = "multi_step_task"
+    version = "2"
     default_dataset: ClassVar[str] = "data/multi_step_task.jsonl"
     needs_expected: ClassVar[bool] = False
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(

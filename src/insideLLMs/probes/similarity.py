@@ -43,7 +43,8 @@ class SimilarityProbe(CheckProbe):
         given = final_answer.final_text(answer) if self.reading == "final" else answer
         if given is None:
             return self.failed("there is no final answer")
-        best = max(self.similarity(given, as_text(value)) for value in example.expected)
+        said = final_answer.phrases(given, example.text) if self.reading == "final" else (given,)
+        best = max(self.similarity(one, as_text(value)) for one in said for value in example.expected)
         passed = best >= self.threshold
         relation = "at least" if passed else "below"
         why = f"{self.measure} {best:.3f} is {relation} {self.threshold:g}"
@@ -54,6 +55,7 @@ class F1Probe(SimilarityProbe):
     """Score the F1 of the words that an answer shares with the expected one, as SQuAD does."""
 
     kind = "f1"
+    version = "2"
     measure = "f1"
     score_ranges: ClassVar = {"correct": (0, 1), "f1": (0, 1)}
 
@@ -76,6 +78,7 @@ class RougeProbe(SimilarityProbe):
     """
 
     kind = "rouge"
+    version = "2"
     measure = "rouge"
     score_ranges: ClassVar = {"correct": (0, 1), "rouge": (0, 1)}
 
@@ -103,6 +106,7 @@ class EditSimilarityProbe(SimilarityProbe):
     """Score 1 less the edit distance as a share of the longer text."""
 
     kind = "edit_similarity"
+    version = "2"
     measure = "similarity"
     score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
 
@@ -132,7 +136,7 @@ class EmbeddingSimilarityProbe(SimilarityProbe):
     kind = "embedding_similarity"
     measure = "similarity"
     version: ClassVar[str] = (
-        f"1 {_MODEL.name} {_MODEL.version} {_MODEL.weights_sha256} {_MODEL.tokenizer_sha256} {_MODEL.algorithm}"
+        f"2 {_MODEL.name} {_MODEL.version} {_MODEL.weights_sha256} {_MODEL.tokenizer_sha256} {_MODEL.algorithm}"
     )
     score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
 

@@ -96,7 +96,7 @@ READ_CHARACTERS = 20_000
 """Longer texts are not told to mean the same: nobody reads them to the end."""
 
 _LITERAL = re.compile(
-    r"```.*?(?:```|$)|`[^`\n]+`|\"[^\"\n]+\"|https?://\S+|[\w.+-]+@[\w-]+\.\w+|(?<!\w)[@#/~$\\][\w/.-]+|\w+(?:[_.]\w+)+"
+    r"```.*?(?:```|$)|`[^`\n]+`|\"[^\"\n]+\"|https?://\S+|[\w.+-]+@[\w-]+\.\w+|(?<!\w)(?:[@#/~\\]|\$(?!\d))[\w/.-]+|\w+(?:[_.]\w+)+"
     r"|[<>=+*^|&%{}\[\]]+",
     re.DOTALL,
 )

@@ -25,9 +25,9 @@ _LATEX_WRAPPER = re.compile(
     r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mathsf|operatorname|emph|bf|rm)\s?\{([^{}]{0,200})\}"
 )
 _LATEX_NOISE = re.compile(
-    r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,;:! ]|\$(?=[A-Za-z\\])|(?<=[A-Za-z}])\$"
+    r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,;:! ]|\$(?=[A-Za-z\\])|(?<=[A-Za-z}])\$(?!\d)"
 )
-_INLINE_MATH = re.compile(r"\$(?=\S)([^$\n]{1,200})(?<=\S)\$(?!\d)")
+_INLINE_MATH = re.compile(r"(?<!\\)\$(?=\S)((?:\\\$|[^$\n]){1,200})(?<=[^\s\\])\$(?!\d)")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>|<!--[^<>]{0,300}-->")
 _ANSWER_TAG = re.compile(r"<\s?(?:final[_ -]?)?answer\s?>(?:([^<>]{0,2000})<\s?/)?", re.IGNORECASE)
 _LINE_PREFIX = re.compile(r"^[ >]+", re.MULTILINE)

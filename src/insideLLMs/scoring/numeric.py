@@ -1,10 +1,16 @@
 """When two numbers count as equal: exactly, within tolerances, and across units, percent and currency."""
 
 import math
+import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from insideLLMs.scoring.final_answer.number import Amount, parse_number
+from insideLLMs.scoring.normalise import unify
 from insideLLMs.scoring.units import conversion
+
+_DOUBTFUL = re.compile(r"(?<![\d.,])\d{1,3}[.,]\d{3}(?![.,]?\d)")
+"""One separator before three digits: it groups thousands in one country, and begins decimals in another."""
 
 
 def amount_of(expected: object) -> Amount | None:
@@ -23,6 +29,17 @@ def same_number(given: Amount, expected: Amount, *, tolerance: float = 0.0, rela
     "50%" is 0.5, and also 50 unless the expected number lies between -1 and 1.
     """
     return any(_close(value, expected.value, tolerance, relative_tolerance) for value in _in_units_of(expected, given))
+
+
+def separator_doubt(answer: str, expected: Sequence[object]) -> str:
+    """Say that a separator may have been misread, where that makes a number 1,000 times too large or too small."""
+    written = _DOUBTFUL.search(unify(answer))
+    if written is None:
+        return ""
+    values = {Fraction(written[0].replace(",", ".")), Fraction(re.sub("[.,]", "", written[0]))}
+    if not any(amount.value in values for value in expected if (amount := amount_of(value)) is not None):
+        return ""
+    return f"; {written[0]} is ambiguous: its separator may group thousands or begin decimals"
 
 
 def _in_units_of(expected: Amount, given: Amount) -> tuple[Fraction, ...]:

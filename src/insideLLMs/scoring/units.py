@@ -42,7 +42,10 @@ _TABLE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "fahrenheit": (("1", "°f"),),
     "kelvin": (("1", "°k kelvin"),),
     "angle": (("1", "° degree degrees"),),
-    "percent": (("1", "% percent percents pct prozent porcentaje pourcent процент процента процентов"), ("1/10", "‰")),
+    "percent": (
+        ("1", "% percent percents percentage pct prozent porcentaje pourcent процент процента процентов"),
+        ("1/10", "‰"),
+    ),
     "USD": (("1", "$ usd us$ dollar dollars"), ("1/100", "cent cents")),
     "EUR": (("1", "€ eur euro euros"),),
     "GBP": (("1", "£ gbp"),),

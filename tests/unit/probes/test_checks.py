@@ -47,6 +47,9 @@ def passes(probe, given, answer):
         ({"normalise": "none"}, ["a"], "a ", False),
         ({"reading": "final"}, ["Paris"], "Hmm. The answer is: Paris", True),
         ({"reading": "final"}, ["Paris"], "I don't know.", False),
+        ({"reading": "final"}, ["Paris"], "It's Paris.", True),
+        ({"reading": "final"}, ["Paris"], "The capital is Paris. It lies on the Seine.", True),
+        ({"reading": "final"}, ["Paris"], "The capital is Lyon, not Paris.", False),
     ],
 )
 def test_equals(arguments, expected, answer, holds):
@@ -89,6 +92,20 @@ def test_numeric(arguments, expected, answer, holds):
     assert passes(NumericProbe(**arguments), example(*expected), answer) is holds
 
 
+@pytest.mark.parametrize(
+    ("expected", "answer", "says"),
+    [
+        (1250, "The answer is 1.250.", "; 1.250 is ambiguous: its separator may group thousands or begin decimals"),
+        (1.25, "1,250 kg", "; 1,250 is ambiguous: its separator may group thousands or begin decimals"),
+        (7, "The answer is 1.250.", ""),
+    ],
+)
+def test_a_number_that_a_separator_puts_a_thousand_times_off_is_called_ambiguous(expected, answer, says):
+    scores = NumericProbe().score(example(expected), Response(text=answer))
+    assert scores.passed is False
+    assert scores.explanation.partition(f"expected {expected}")[2] == says
+
+
 def test_usage_limits_what_a_record_can_prove():
     probe = UsageProbe(max_output_tokens=10, max_characters=5)
     fits = probe.score(example(), Response(text="1234", usage=Usage(output_tokens=3)))
@@ -112,6 +129,7 @@ def test_usage_limits_what_a_record_can_prove():
         (EditSimilarityProbe(), "the cat sa", True),
         (EditSimilarityProbe(), "cats everywhere", False),
         (F1Probe(reading="final", threshold=1), "Well. Final answer: the cat sat", True),
+        (F1Probe(reading="final", threshold=1), "It was: the cat sat. Would you like to hear more?", True),
     ],
 )
 def test_a_similarity_passes_from_its_threshold_on(probe, answer, holds):

@@ -1,7 +1,7 @@
 """Final answers: what an answer, as prose, comes to; None where it comes to nothing."""
 
 from insideLLMs.scoring.final_answer.choice import Options, choice
-from insideLLMs.scoring.final_answer.free_text import final_text, items, says
+from insideLLMs.scoring.final_answer.free_text import final_text, items, phrases, says
 from insideLLMs.scoring.final_answer.number import Amount, number, parse_number
 from insideLLMs.scoring.final_answer.yes_no import is_verdict, polarity_of, yes_no
 
@@ -14,7 +14,7 @@ __all__ = [
     "items",
     "number",
     "parse_number",
-    "polarity_of",
-    "says",
+    "phrases",
+    "polarity_of", "says",
     "yes_no",
 ]  # fmt: skip

@@ -4,16 +4,18 @@ The article is never the letter A, and an answer that names several options with
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
-from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
-from insideLLMs.scoring.normalise import bare, readable
+from insideLLMs.scoring.final_answer.claims import sentences, views
+from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed
+from insideLLMs.scoring.normalise import bare
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_CONTINUES_LETTER = r"(?:because|since|as|due|for|is|was|which|and|or|followed|would|will|seems|fits|with|so|but)\b"
+_CONTINUES_LETTER = (
+    r"(?:because|though|although|since|as|due|for|is|was|which|and|or|followed|would|will|seems|fits|with|so|but)\b"
+)
 _AND = (
     r"(?:\s?(?:,|/|&|;|\+)\s?(?:and |or )?|,? ?\b(?:and|or|und|oder|y|o|et|ou|e|en|of|и|или)\b ?"
     r"|\s?(?:和|或|と|또는)\s?)"
@@ -21,8 +23,11 @@ _AND = (
 _NOUN = r"(?:option|choice|letter|alternative|answer|opción|opcion|choix|antwort|opção|opzione|optie|вариант)"
 _BEFORE_LETTER = r"(?:is|the|most likely|probably|clearly|definitely|correct|la|le|el|il|die|der|das|o)"
 _PICKS = (
-    r"\b(?:it's|is|must be|would be|that's|so|thus|therefore|hence|(?:i|we)(?:'d|'ll| would| will)? "
-    r"(?:go with|pick|choose|select|say|vote for|take)|going with)[ :,]{1,2}"
+    r"\b(?:it's|is|must be|should be|would be|might be|could only be|that's|(?:that )?leav(?:es|ing)"
+    r"|by elimination|only|so|thus|therefore|hence|maybe|perhaps|probably|possibly"
+    r"|(?:i|we)(?:'d|'ll| would| will)? (?:go with|pick|choose|select|say|vote for|take|think|believe|guess|suspect"
+    r"|lean towards?)|(?:going with|leaning towards?)|(?:(?<=[.!:\n] )|(?<=\n)|^)(?:pick|choose|select|go with|take))"
+    r"(?: (?:actually|probably|likely|most likely|definitely|simply|clearly|indeed|rather|really))?[ :,]{1,2}"
 )
 _NEGATED = re.compile(
     r"(?:\bnot|n't|\bnever|\bneither|\bnor|\brather than|\binstead of|\bunlike|\bexcept|\bexclud\w{0,4}"
@@ -31,14 +36,17 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _WRONG_AFTER = re.compile(
+    r"^[)\].]{0,2}\s?[:–-]?\s?(?:wrong|incorrect|false|no\b|[✗✘❌×])|"
     r"^[)\].:\"]{0,2}(?: (?!because|since|as\b|and\b|but\b|so\b)[\w'-]{1,20}){0,4}? "
     r"(?:(?:is|are|was|seems|would be|can be|must be)(?: clearly| definitely| also| simply)? "
     r"(?:not|wrong|incorrect|false|invalid|ruled out|eliminated|out)|isn't|cannot|can't|doesn't|does not|won't)\b",
     re.IGNORECASE,
 )
 _RIGHT_AFTER = re.compile(
+    r"^[)\].]{0,2}\s?[:–-]?\s?(?:right|correct|true|yes\b|[✓✔✅])|"
     r"^[)\].:,\"]{0,2}[^.\n,;]{0,60}? (?:is|must be|would be|seems) (?:the |clearly |definitely |indeed |most )*"
-    r"(?:correct|right|true|best|answer|valid|accurate)\b|^[)\].:,\"]{0,2} (?:fits|works) best\b",
+    r"(?:likely )?(?:correct|right|true|best|answer|valid|accurate|likely|option|choice)\b"
+    r"|^[)\].:,\"]{0,2} (?:fits|works) best\b",
     re.IGNORECASE,
 )
 _SPLIT_OPTION = re.compile(r"^\s*[(\[]?(?P<label>[A-Za-z]|\d{1,2})[)\].:]\s+(?P<text>\S.*)$", re.DOTALL)
@@ -113,20 +121,8 @@ def choice(answer: str, options: Options) -> str | None:
     is called right or is the only one named, by letter or by its words.
     """
     reader = _Reader(options)
-    text = _OPENING_LETTER.sub(r"\1. ", own_words(readable(answer)).strip())
-    for segment in declarations(text):
-        picked = reader.leading(segment, declared=True)
-        if picked is not None:
-            return None if picked is AMBIGUOUS else picked
-    if not text or gives_no_answer(text):
-        return None
-    lines = text.split("\n")
-    for line in (text, lines[-1], lines[0]):
-        lone = reader.lone(line)
-        if lone is not None:
-            return lone
-    for find in (reader.opening_line, reader.named_right, reader.verb_pick, reader.only_mention, reader.only_words):
-        picked = find(text)
+    for view in views(answer):
+        picked = reader.read(_OPENING_LETTER.sub(r"\1. ", view.text), plainly=view.declined or view.corrects)
         if picked is not None:
             return None if picked is AMBIGUOUS else picked
     return None
@@ -141,11 +137,11 @@ class _Reader:
         label = "(?:" + "|".join(re.escape(one) for one in sorted(options.texts, key=len, reverse=True)) + ")"
         edge = r"(?![A-Za-z0-9À-ɏ+#]|['.,-][A-Za-z0-9])"
         self._lone = re.compile(
-            rf"^\W{{0,6}}(?:{_NOUN} )?[(\[\"]{{0,2}}({label}){edge}[)\].:,!\"]{{0,3}}$", re.IGNORECASE
+            rf"^\W{{0,6}}(?:{_NOUN} )?[(\[\"]{{0,2}}({label}){edge}[)\].:,!?\"]{{0,3}}$", re.IGNORECASE
         )
         self._leading = re.compile(
             rf"^[\s:\"'=-]{{0,4}}(?:{_BEFORE_LETTER}\s){{0,3}}"
-            rf"(?P<noun>{_NOUN}\s)?(?P<open>[(\[\"']?)(?P<label>{label}){edge}(?P<close>[)\]\"'.:]?)",
+            rf"(?P<noun>{_NOUN}\s)?(?P<open>[(\[\"']?)(?P<label>{label}){edge}(?P<close>[)\]\"'.:。]?)",
             re.IGNORECASE,
         )
         self._second = re.compile(
@@ -157,11 +153,28 @@ class _Reader:
             re.IGNORECASE,
         )
         self._subject = re.compile(
-            rf"(?<![\w'.-])[(\[]?({label}){edge}(?=[)\]]?(?: is| must| would| seems| fits| works)\b)"
+            rf"(?<![\w'.-])[(\[]?({label}){edge}(?=[)\]]?(?:(?: is| must| would| seems| fits| works)\b"
+            rf"|[.)]?(?:\s?[:–-])? ?[✓✔✅✗✘❌rcw]))"
         )
         self._pick = re.compile(
             rf"(?i:{_PICKS})(?i:{_NOUN}\s)?[(\[\"]?({label}){edge}(?=\s?(?:[)\].,;:!\"\n]|$|{_CONTINUES_LETTER}))"
         )
+
+    def read(self, text: str, *, plainly: bool) -> str | Ambiguity | None:
+        """Return the label that a text picks; `plainly`: not by merely naming it."""
+        for segment in declarations(text):
+            picked = self.leading(segment, declared=True)
+            if picked is not None:
+                return picked
+        lines = text.split("\n")
+        *before, last = sentences(lines[-1]) or [""]
+        for line in (text, lines[-1], lines[0], "" if before and self.lone(before[-1]) else last):
+            lone = self.lone(line)
+            if lone is not None:
+                return lone
+        finders: list[Callable[[str], str | Ambiguity | None]] = [self.opening_line, self.named_right, self.verb_pick]
+        finders += [] if plainly else [self.only_mention, self.only_words]
+        return next((picked for find in finders if (picked := find(text)) is not None), None)
 
     def _label(self, found: str | None) -> str | None:
         return self.labels.get(found.casefold()) if found else None
@@ -194,7 +207,7 @@ class _Reader:
     def _is_label(self, found: re.Match[str], segment: str) -> bool:
         """Tell a letter from the article, the pronoun and from words that merely begin with it."""
         raw, rest = found["label"], segment[found.end() :]
-        if found["noun"] or found["close"] or found["open"] or not rest.strip(" .,;:!?"):
+        if found["noun"] or found["close"] or found["open"] or not rest.strip(" .,;:!?。、"):
             return True
         if len(raw) == 1 and raw.isalpha() and raw.islower():
             return False

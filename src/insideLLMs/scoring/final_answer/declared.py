@@ -1,7 +1,6 @@
 r"""Where an answer declares what it answers: ``\boxed{}``, "final answer:", "the answer is", "####".
 
-The later of two equal declarations holds; a strong one ("final answer", a box) beats a weak one ("the answer
-is") unless the text corrects itself in between ("Wait, ...").
+The later of two equal declarations holds; a strong one ("final answer", a box) beats a weak one ("the answer is").
 """
 
 import re
@@ -22,31 +21,51 @@ AMBIGUOUS = Ambiguity.AMBIGUOUS
 
 _BOX = re.compile(r"\\f?box(?:ed)?\s?\{")
 _HASHES = re.compile(r"^#{4} ?(?=\S)", re.MULTILINE)
-_JSON_ANSWER = re.compile(r'"(?:final_?)?answer"\s?:\s?("[^"\n]{0,500}"|[^,}\n]{1,200})', re.IGNORECASE)
-_LINK = r"(?:\s?(?:is|are|was|would be|must be|should be|equals|=|:|-|\u2013|\u2014|\u2192))"
+VALUE_HEADING = re.compile(
+    r"#{4} ?(?:[$€£¥₹(\[-]{0,3}\d[\d.,/ ]{0,40}[)\]]?(?: ?[%$€£¥₹°]| [^\W\d_]{1,12})?|[(\[]?[A-Za-z][)\]]?"
+    r"|(?:yes|no|true|false))[.!]?",
+    re.IGNORECASE,
+)
+"""A line that GSM8K writes its answer on; any other heading is a title."""
+_JSON_ANSWER = re.compile(
+    r"[\"'](?:(?:final|correct|selected|chosen)[_ -]?)?(?:answer|choice|option|label|letter|result|verdict)[\"']\s?:\s?"
+    r"(\"[^\"\n]{0,500}\"|'[^'\n]{0,500}'|[^,}\n]{1,200})",
+    re.IGNORECASE,
+)
+_BE = (
+    r"(?:is(?!n)(?: likely| most likely| probably| simply| therefore| thus| clearly| definitely| in fact)?|was|would be"
+    r"|must be|should be|has to be|(?:can|could|may|might) (?:only )?be|will be|seems to be|appears to be|seems"
+    r"|comes (?:out )?to"
+    r"|turns out to be|works out (?:to|as)(?: be)?|equals)"
+)
+_LINK = rf"(?:\s?(?:{_BE}|are|=|:|-|\u2013|\u2014|\u2192|\u21d2|\u27a1))"
 _STRONG = re.compile(
     r"\bfinal (?:answer|result|verdict|solution|choice)\b(?:\s?\((?:yes|no|a|b)[^()\n]{0,30}\))?"
     rf"{_LINK}{{0,3}}(?!\w*n't)",
     re.IGNORECASE,
 )
-_NOUN = r"(?:answer|ans|option|choice|solution|result|verdict|conclusion|response)"
+_NOUN = r"(?:answer|ans|option|choice|solution|result|verdict|conclusion|response|guess|pick|estimate|bet)"
 _WEAK = re.compile(
-    rf"\b(?:(?:the|my|our|correct|right|best|proper) ){{1,3}}{_NOUN}(?: choice| option| here)?"
-    r"(?: (?:to|for|of) [^.:\n]{0,60}?)?(?: is(?!n)| would be| must be| should be| =|:){1,2}"
-    rf"|(?:^|(?<=[\s(*#])){_NOUN}\s?(?::|=(?!=)|\bis\b)|\banswer is(?!n)",
+    rf"\b(?:(?:the|my|our|correct|right|best|proper|final) ){{1,3}}{_NOUN}(?: choice| option| here)?"
+    rf"(?: (?:to|for|of) [^.:\n]{{0,60}}?)?(?: {_BE}| =|:){{1,2}}"
+    rf"|^(?:selected|correct|chosen|total)\s?:|(?:^|(?<=[\s(*#])){_NOUN}\s?(?::|=(?!=)|\bis\b)|\banswer(?: is(?!n)"
+    rf"|'s\b)|\b(?:makes?|leaves?|gives?)(?: us)? (?:the|my|our) (?:final |correct )?answer\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_OTHER_LANGUAGES = re.compile("|".join(other_languages.ANSWER_MARKERS), re.IGNORECASE)
-_CORRECTION = re.compile(
-    r"(?:^|(?<=[.!?\n] )|(?<=\n))"
-    r"(?:(?:no, )?wait|actually|correction|scratch that|on second thought|let me correct|hold on)\b",
-    re.IGNORECASE,
+_TITLE = re.compile(
+    r"^(?:#{1,6} ?)?(?:(?:the|my|final|correct) ){0,2}(?:answer|result|verdict|antwort|respuesta|réponse|risposta"
+    r"|resposta"
+    r"|ответ)[:.]?(?=\n)",
+    re.IGNORECASE | re.MULTILINE,
 )
+_WOULD = re.compile(r"\b(?:would|might|could|may) ", re.IGNORECASE)
+_OTHER_LANGUAGES = re.compile("|".join(other_languages.ANSWER_MARKERS), re.IGNORECASE)
 _SPOKEN_BY_OTHERS = re.compile(
-    r"\b(?:if|whether|unless|suppose|supposing|assuming|assume"
+    r"\b(?:if(?! i (?:had to|must|were to))|whether|unless|suppose|supposing|assuming|assume"
     r"|(?:some|others|many|people|one|you|they|he|she|students?|someone|anyone)\b[^.\n]{0,20}?"
     r"\b(?:say|think|believe|argue|claim|assume|guess|suppose)(?:s|ed)?)\b[^.\n]{0,25}$"
-    r"|\b(?:wrong|incorrect|worst|common|previous|tempting|not|isn't|what|why|how|where)(?: (?:the|my|an?))? ?$",
+    r"|\b(?:wrong|incorrect|worst|common|previous|tempting|not|isn't|what|why|how|where)(?: (?:the|my|an?))? ?$"
+    r"|\b(?:claim|idea|notion|view|belief|suggestion|assumption)s? that ?$",
     re.IGNORECASE,
 )
 _NEXT_QUESTION = re.compile(r"\n(?:question|q)\s?\d{0,3}\s?:", re.IGNORECASE)
@@ -72,11 +91,12 @@ def declarations(text: str) -> tuple[str, ...]:
 
     Each is the rest of its line, or the next line where the marker ends its own.
     """
-    found = sorted([*_boxed(text), *_marked(text)], reverse=True)
-    corrections = [match.start() for match in _CORRECTION.finditer(text)]
-    if corrections:
-        found = [one for one in found if one.position > corrections[-1]] or found
-    return tuple(one.segment for one in found)
+    return tuple(one.segment for one in sorted([*_boxed(text), *_marked(text)], reverse=True))
+
+
+def declares(text: str) -> bool:
+    """Whether `text` declares an answer."""
+    return any(pattern.search(f"{text}\n") for pattern in (_BOX, _STRONG, _TITLE, _WEAK, _OTHER_LANGUAGES))
 
 
 def _boxed(text: str) -> list[_Declaration]:
@@ -103,17 +123,30 @@ def _braced(text: str, start: int) -> tuple[str, int]:
 
 def _marked(text: str) -> list[_Declaration]:
     found = []
-    for strength, pattern in ((3, _HASHES), (3, _STRONG), (2, _WEAK), (2, _OTHER_LANGUAGES)):
+    for strength, pattern in ((3, _HASHES), (3, _STRONG), (2, _TITLE), (2, _WEAK), (2, _OTHER_LANGUAGES)):
         for match in deque(pattern.finditer(text), maxlen=_MOST):
+            if pattern is _HASHES and not _is_value(text, match.start()):
+                continue  # a heading
             segment = _rest(text, match.end())
             before = text[max(0, match.start() - 60) : match.start()]
             if segment and not segment.endswith("?") and not is_supposed(before):
-                found.append(_Declaration(strength, match.start(), segment))
+                found.append(_Declaration(strength - bool(_WOULD.search(match[0])), match.start(), segment))
     as_json = (
         _Declaration(3, match.start(), match.group(1).strip(_EDGE))
         for match in deque(_JSON_ANSWER.finditer(text), maxlen=_MOST)
     )
     return [*found, *as_json]
+
+
+def _is_value(text: str, start: int) -> bool:
+    """Whether a heading is no title: it is nothing but a value, or nothing follows it."""
+    line, _, following = text[start : start + 500].partition("\n")
+    if not following.strip():
+        return True
+    number = line.strip("# .")
+    beside = rf"^#{{4}} ?(?:{int(number) - 1}|{int(number) + 1})\.?$" if number in {"1", "2", "3", "4", "5"} else "(?!)"
+    is_count = re.search(beside, text, re.MULTILINE) is not None
+    return not is_count and VALUE_HEADING.fullmatch(line) is not None
 
 
 def is_supposed(before: str) -> bool:

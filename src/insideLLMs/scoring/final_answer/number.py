@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, own_words
-from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
-from insideLLMs.scoring.final_answer.number_words import MAGNITUDES, spelled
+from insideLLMs.scoring.final_answer.claims import sentences, views
+from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations
+from insideLLMs.scoring.final_answer.number_words import LETTERS, MAGNITUDES, spelled, spelled_in
 from insideLLMs.scoring.normalise import readable, unify
 from insideLLMs.scoring.units import CURRENCIES, unit_named
 
@@ -48,7 +48,7 @@ _PLAIN = (
     r"|\d++(?:\.\d++)?|\.\d++)"
 )
 _SIGN = r"(?:(?<![\w)\]}])[-−+]\s?|\b(?:minus|negative|moins|menos|meno)\s)"
-_CURRENCY = r"(?:[$€£¥₹₽₩₺]|\b(?:USD|EUR|GBP|JPY|CHF|INR|Rs\.?|US\$)\s?)"
+_CURRENCY = r"(?:[$€£¥₹₽₩₺]\s?|\b(?:USD|EUR|GBP|JPY|CHF|INR|Rs\.?|US\$)\s?)"
 _NUMBER = re.compile(
     rf"(?P<sign>{_SIGN})?(?:(?P<currency>{_CURRENCY})(?P<inner>-)?)?(?<![A-Za-z0-9√^_\\.])"
     rf"(?:(?P<whole>\d{{1,9}}) (?P<top>\d{{1,9}})/(?P<bottom>\d{{1,9}})(?![\d/])"
@@ -59,11 +59,13 @@ _NUMBER = re.compile(
 _SYMBOLIC = re.compile(r"\s?[*·×]?\s?(?:[√πθ∞]|sqrt)|(?:[xyznieab]|ln|log|sin|cos)(?![A-Za-z])|[:/]\d|\.\d|\s?\*\*")
 _RAISED = re.compile(r"\^(-?\d{1,3})(?!\d)")
 _AFTER = re.compile(r"\s?(%|‰|°\s?[CFK]?(?![A-Za-z])|[^\W\d_]+\.?(?:\s?(?:/|per)\s?[A-Za-z]+)?(?:\^[23])?|[€£¥$₹₽₩₺])")
+_BOTH_SIGNS = re.compile(r"(?:±|\+/-?|\bplus or minus) ?$", re.IGNORECASE)
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|ère|º|ª)\b", re.IGNORECASE)
 _RANGE = re.compile(
     r"\s?(?:[-–—~±,;&+*×÷]|\+/-|\.\.\.?|to|through|and|und|bis|y|et|e|и|至|到|and also|plus|times|minus)\s?",
     re.IGNORECASE,
 )
+_OPERATOR = re.compile(r"^ (?:plus|minus|times|divided by|multiplied by|over|and) $|[+*×÷]", re.IGNORECASE)
 _OR = re.compile(r"\s(?:or|oder|ou|o|или)\s|或", re.IGNORECASE)
 _FILLER = re.compile(
     r"[^\w\d.√-]*(?:(?:about|approximately|approx\.?|roughly|around|exactly|is|are|was|a total of|the|total|equals?"
@@ -71,21 +73,67 @@ _FILLER = re.compile(
     r"[^\w\d.√-]*$",
     re.IGNORECASE,
 )
+_CONCLUSION = re.compile(r"\b(?:so|therefore|thus|hence)\b(?! (?:far|many|much)\b)", re.IGNORECASE)
 _EQUALS = re.compile(r"[=≈≅]|\\approx|\bequals\b")
+_IN_ALL = re.compile(r"(?: [^\W\d_]+){0,3}? (?:in total|altogether|in all|left|remain\w*)\b", re.IGNORECASE)
+_LABELLED = re.compile(
+    r"\b(?:step|part|case|question|problem|option|method|figure|fig\.|table|chapter|section|page|example|exercise"
+    r"|equation"
+    r"|eq\.|point|item|rule|note|no\.|nr\.|number|schritt|paso|étape|passo|шаг) ?[#(]?$",
+    re.IGNORECASE,
+)
+"""What makes a number a name: "Step 2"."""
+_REMARK = re.compile(
+    r"\W{0,3}(?:this|that|which|it|they|these|so that)(?:'s|\b)[^\n]{0,60}\b(?:less|more|fewer|higher|lower"
+    r"|cheaper|than"
+    r"|compared|increase|decrease|discount|saving|as (?:many|much)|equivalent|corresponds)\b"
+    r"|\W{0,3}(?:for (?:example|instance)|note|also,|in addition|furthermore|explanation)\b",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    r", which (?:is|was|means|makes)[^.\n]{0,60}\b(?:less|more|fewer|higher|lower|cheaper|than|as (?:many"
+    r"|much))\b[^.\n]{0,60}",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r" (?:[a-z]+ ){0,2}?(?:people|men|women|children|[a-z]{2,}(?:s|ers|ants|ents)|dollars?|euros?|pounds?|€|yen|won)\b"
+)
+_MOLAR = re.compile(r" ?(?:solution|[A-Z][a-z]?(?:[A-Z]|\d)|acid)")
+_LONG = re.compile(
+    r" (?:long|wide|high|tall|deep|away|thick|apart|above|below|of|from|per|radius|rods?|walls?|poles?)\b"
+)
+_HOT = re.compile(r"\b(?:temperature|kelvin|boil|melt|freez|heat|hot|cold|warm|cool|absolute)", re.IGNORECASE)
+_GROUPED_BY_POINT = re.compile(
+    r"(?<![\d.,])(\d{1,3})\.(\d{3})(?![\d.,]\d|\d)(?=\s?(?:€|eur\b|euros?\b|kr\b|pesos?\b|reais\b|r\$|tl\b|lira\b|zł|"
+    r"dollars?\b|dólares\b|[^\W\d_]{2,}(?:en|er|as|os|es|ne|ni|ti|nen|men|gente|leute|personas|menschen)\b))",
+    re.IGNORECASE,
+)
+_POINT_GROUPS = re.compile(
+    r"\b(?:ist|sind|das|und|kostet|kosten|beträgt|antwort|insgesamt|es|el|los|las|hay|respuesta|cuesta|cuestan|son"
+    r"|il|gli"
+    r"|ci|risposta|costa|costano|resposta|custa|são|é|há|het|een|zijn|antwoord|kost|svaret|koster|cevap|jawaban"
+    r"|adalah)\b"
+    r"|€|\beuro\b",
+    re.IGNORECASE,
+)
+_ENGLISH = re.compile(r"\b(?:the|are|of|answer|costs?|has|have|there|it)\b", re.IGNORECASE)
 _VERB_BEFORE = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals|has|have|had|gets?|got|makes?|leaves?|leaving|gives?|giving|total(?:s|ing)?"
-    r"|totals? of|costs?|takes?|needs?|pays?|earns?|becomes|remain(?:s|ing)?|so|thus|therefore)"
+    r"|totals? of|costs?|needs?|pays?|paid|earn(?:s|ed)?|spen[dt]s?|saved?|sold|received|becomes|left with"
+    r"|that is,|i\.e\.,?"
+    r"|(?:takes?|took)(?: (?:him|her|them|us|me|you))?|remain(?:s|ing)?|so|thus|therefore)"
     r"(?: (?:about|only|exactly|a total of|approximately))? )$",
     re.IGNORECASE,
 )
 _NEGATED_BEFORE = re.compile(r"(?:\bnot|n't|\bnever)(?: (?:be|equal|to))* ?\S{0,2}$", re.IGNORECASE)
-_LIST_LINE = re.compile(r"^\s?(\d{1,3})[.)]\s+(?=\S)", re.MULTILINE)
+_LIST_LINE = re.compile(r"^\s?(?:(\d{1,3})[.)]|[-•])\s+(?=\S)", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?。](?=\s|$)|\n")
 _LATEX = (
     (re.compile(r"(?<=\d)\s?\\[dtc]?frac"), r" \\frac"),
     (re.compile(r"\\[dtc]?frac\s?\{\s?(-?[\d.]{1,60})\s?\}\s?\{\s?([\d.]{1,60})\s?\}"), r"\1/\2"),
     (re.compile(r"\\[dtc]?frac(\d)(\d)"), r"\1/\2"),
     (re.compile(r"\\times"), "×"),
+    (re.compile(r"\\(?:pm|mp)(?![A-Za-z])"), "±"),
     (re.compile(r"\\cdot"), "·"),
     (re.compile(r"\\sqrt\s?\{([^{}]{0,60})\}"), r"√\1"),
     (re.compile(r"\\sqrt"), "√"),
@@ -103,7 +151,8 @@ class _Token:
     start: int
     end: int
     amount: Amount | None
-    """None for what holds a digit and is not a number: an expression, a date, a version."""
+    """None for what holds a digit and is not a number: an expression, a date, a version, a value of either sign."""
+    is_word: bool = False
 
 
 def number(answer: str) -> Amount | None:
@@ -112,25 +161,51 @@ def number(answer: str) -> Amount | None:
     What it declares wins; then an answer, first or last line that is only a number; then the last sentence
     that has one.
     """
-    text = _plain_math(own_words(readable(answer))).strip()
-    for segment in declarations(text):
-        found = _in_segment(segment)
+    for view in views(answer):
+        found = _read(_plain_math(view.text).strip(), plainly=view.declined)
         if found is not None:
             return None if isinstance(found, Ambiguity) else found
-    if not text or gives_no_answer(text):
-        return None
+    return None
+
+
+def _read(text: str, *, plainly: bool) -> Amount | Ambiguity | None:
+    """Return the number that a text gives; `plainly`: not by merely naming it."""
+    for segment in declarations(text):
+        numbered = (one for one in _SENTENCE_END.split(segment) if any(char.isdigit() for char in one))
+        found = _in_segment(next(numbered, segment))
+        if found is not None:
+            return found
     listed = len(_LIST_LINE.findall(text[:2000])) > 1 or text.startswith("1")
     text = _LIST_LINE.sub("", text) if listed else text
     lines = text.split("\n")
-    for line in (text, lines[0], lines[-1], _SENTENCE_END.split(text, maxsplit=1)[0]):
+    for line in (
+        text,
+        "" if listed and len(lines) > 1 else lines[0],
+        lines[-1],
+        _SENTENCE_END.split(text, maxsplit=1)[0],
+    ):
         lone = _lone(line)
         if lone is not None:
             return lone
     for sentence in reversed(_SENTENCE_END.split(text[-4000:])):
-        if any(char.isdigit() for char in sentence):
-            found = _in_segment(sentence)
-            return found if isinstance(found, Amount) else None
-    return None
+        named = [token for token in _tokens(sentence) if not _is_label(sentence, token)] or _words(sentence)
+        if not named or _REMARK.match(sentence) or (plainly and not _is_plain(sentence, named)):
+            continue
+        found = _in_segment(sentence)
+        if found is not None or not named[0].is_word:
+            return found or AMBIGUOUS
+    words = _words(text[:200])
+    if words and not plainly and len(sentences(text)) == 1 and _FILLER.match(text[: words[0].start]):
+        return words[0].amount
+    return None if plainly else _in_segment(text[-4000:])
+
+
+def _is_plain(sentence: str, tokens: list[_Token]) -> bool:
+    return bool(_EQUALS.search(sentence)) or any(_is_said(sentence, token) for token in tokens)
+
+
+def _is_label(text: str, token: _Token) -> bool:
+    return _LABELLED.search(text, max(0, token.start - 12), token.start) is not None
 
 
 def parse_number(text: str) -> Amount | None:
@@ -148,6 +223,8 @@ def _plain_math(text: str) -> str:
     if "\\" in text or "{" in text:
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
+    if _POINT_GROUPS.search(text) and not _ENGLISH.search(text):
+        text = _GROUPED_BY_POINT.sub(r"\1\2", text)
     return text
 
 
@@ -159,6 +236,19 @@ def _tokens(text: str) -> list[_Token]:
     return found
 
 
+def _words(text: str) -> list[_Token]:
+    """Return the numbers that are written out in a text."""
+    return [
+        _Token(start=start, end=end, amount=Amount(value=value, unit=_unit(text, end)), is_word=True)
+        for start, end, value in spelled_in(text)
+    ]
+
+
+def _unit(text: str, start: int) -> str:
+    after = _AFTER.match(text, start)
+    return unit_named(after[1]) if after else ""
+
+
 def _amount(match: re.Match[str], text: str) -> tuple[Amount | None, int]:
     """Read one match and the unit after it; return the amount and where it ends."""
     end = match.end()
@@ -166,7 +256,11 @@ def _amount(match: re.Match[str], text: str) -> tuple[Amount | None, int]:
     raised = _RAISED.match(text, end)
     if raised and value is not None and not match["under"]:
         value, end = _power(value, int(raised[1])), raised.end()
-    if value is None or _SYMBOLIC.match(text, end):
+    if (
+        value is None
+        or _SYMBOLIC.match(text, end)
+        or _BOTH_SIGNS.search(text, max(0, match.start() - 14), match.start())
+    ):
         return None, end
     if match["sign"] and match["sign"].strip() != "+":
         value = -value
@@ -175,13 +269,39 @@ def _amount(match: re.Match[str], text: str) -> tuple[Amount | None, int]:
     ordinal = _ORDINAL.match(text, end)
     end = ordinal.end() if ordinal else end
     for _ in range(2):  # a magnitude, then a unit: "5 million dollars"
+        factor, behind = _magnitude(text, end, is_money=bool(unit))
         after = _AFTER.match(text, end)
-        word = after[1].casefold().rstrip(".") if after else ""
-        if after and word in MAGNITUDES and not (word == "k" and after[0] != "k"):
-            value, end = value * MAGNITUDES[word], after.end()
+        if factor > 1:
+            value, end = value * factor, behind
         elif after and unit_named(after[1]):
             unit, end = unit or unit_named(after[1]), after.end()
     return Amount(value=value, unit=unit), end
+
+
+def _magnitude(text: str, start: int, *, is_money: bool) -> tuple[int, int]:
+    """Return what the word or letter at `start` multiplies a number by (1: nothing), and where it ends."""
+    after = _AFTER.match(text, start)
+    word = after[1].rstrip(".") if after else ""
+    if after is None or not word:
+        return 1, start
+    if len(word) == 1 and word.casefold() in LETTERS:
+        is_one = _multiplies(word, text, after, is_money=is_money)
+        return LETTERS[word.casefold()] if is_one else 1, after.end()
+    factor = MAGNITUDES.get(word.casefold(), 1)
+    if factor == 1 and word[0] in MAGNITUDES and not word[0].isascii():  # scripts without spaces: 5万人
+        return MAGNITUDES[word[0]], after.start(1) + 1
+    return factor, after.end()
+
+
+def _multiplies(letter: str, text: str, found: re.Match[str], *, is_money: bool) -> bool:
+    """Whether a letter behind a number is thousand, million, ... and no unit: 5M people, but 5 m and 300 K."""
+    behind = text[found.end() : found.end() + 40]
+    is_attached = found[0][0] == letter
+    if is_money or _COUNTED.match(behind):
+        return letter.isupper() or is_money or (is_attached and not _LONG.match(behind))
+    if letter == "M":
+        return not _MOLAR.match(behind)
+    return is_attached and (letter == "k" or (letter == "K" and not _HOT.search(text)))
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
@@ -228,8 +348,12 @@ def _lone(text: str) -> Amount | None:
     if len(text) > 200 or len(tokens) > 1:
         return None
     if not tokens:
-        value = None if any(char.isdigit() for char in text) else spelled(text)
-        return Amount(value=value) if value is not None else None
+        tokens = [] if any(char.isdigit() for char in text) else _words(text)
+        value = spelled(text) if len(tokens) < 2 and not any(char.isdigit() for char in text) else None
+        if value is not None and not (tokens and tokens[0].amount and tokens[0].amount.value == value):
+            return Amount(value=value)
+    if len(tokens) != 1:
+        return None
     token = tokens[0]
     rest = text[token.end :]
     if token.amount is None or not _FILLER.match(text[: token.start]) or len(rest.split()) > 3:
@@ -245,10 +369,15 @@ def _in_segment(segment: str) -> Amount | Ambiguity | None:
         return given.pop() if len(given) == 1 else AMBIGUOUS
     if re.match(r"\W*(?:not|never|neither)\b", segment, re.IGNORECASE):
         return None
+    concluded = _CONCLUSION.split(segment)[-1]
+    segment = _ASIDE.sub("", concluded if _tokens(concluded) else segment)
     tail = _EQUALS.split(segment)[-1]
     tokens = _tokens(tail) or _tokens(segment)
     text = tail if _tokens(tail) else segment
     if not tokens:
+        words = _words(segment)
+        if words:
+            return _in_prose(segment, words)
         value = spelled(re.sub(_FILLER.pattern.removesuffix("$"), "", segment, count=1, flags=re.IGNORECASE))
         return Amount(value=value) if value is not None else None
     before = text[: tokens[0].start]
@@ -262,24 +391,39 @@ def _at_start(text: str, tokens: list[_Token]) -> Amount | Ambiguity:
     first = tokens[0]
     if first.amount is None:
         return AMBIGUOUS
+    following = text[first.end : first.end + 3].lstrip()
+    if len(tokens) > 1 and _OPERATOR.search(text[first.end : tokens[1].start]):
+        said = [token for token in tokens[1:] if _VERB_BEFORE.search(text[: token.start][-40:])]
+        return said[-1].amount or AMBIGUOUS if said else AMBIGUOUS
     if len(tokens) > 1 and _RANGE.fullmatch(text[first.end : tokens[1].start] or " "):
         return AMBIGUOUS
-    following = text[first.end : first.end + 3].lstrip()
     return AMBIGUOUS if following[:1] in {"+", "*", "×", "/", "÷", "^", "√"} else first.amount
 
 
 def _in_prose(text: str, tokens: list[_Token]) -> Amount | Ambiguity | None:
+    tokens = [token for token in tokens if not _is_label(text, token)] or tokens
     ranged = {
         token
         for left, right in pairwise(tokens)
-        if _RANGE.fullmatch(text[left.end : right.start])
+        if _RANGE.fullmatch(gap := text[left.end : right.start])
+        and (gap.strip() != "," or _unit_of(left) == _unit_of(right))
         for token in (left, right)
     }
     if any(_NEGATED_BEFORE.search(text[: token.start][-30:]) for token in tokens):
         return None
+    for found in (tokens, _words(text)):
+        said = [token for token in found if _is_said(text, token)]
+        if said and said[-1] not in ranged:
+            return said[-1].amount
     if not ranged and len({token.amount for token in tokens}) == 1:
         return tokens[0].amount
-    said = [token for token in tokens if _VERB_BEFORE.search(text[: token.start][-40:])]
-    if said and said[-1] not in ranged:
-        return said[-1].amount
     return AMBIGUOUS if ranged else None
+
+
+def _unit_of(token: _Token) -> str:
+    return token.amount.unit if token.amount else ""
+
+
+def _is_said(text: str, token: _Token) -> bool:
+    """Whether a sentence says that something comes to this number: "is 5", "5 in total"."""
+    return bool(_VERB_BEFORE.search(text[: token.start][-40:]) or _IN_ALL.match(text, token.end))

@@ -34,20 +34,92 @@ _OTHER_LANGUAGES = {
     )
     for value, word in enumerate(table.split())
 }
+_DIGITS = "一二三四五六七八九"
+_CHINESE_VALUES = {
+    **{digit: value for value, digit in enumerate(_DIGITS, 1)},
+    **{
+        f"{_DIGITS[tens - 1] if tens > 1 else ''}十{_DIGITS[ones - 1] if ones else ''}": 10 * tens + ones
+        for tens in range(1, 10)
+        for ones in range(10)
+    },
+}
+_CHINESE = re.compile(rf"([{_DIGITS}]?十[{_DIGITS}]?|[{_DIGITS}])(?=[。.]?$|[个個只本天年元岁次条张块人つ])")
+_MINUS = frozenset({"minus", "negative"})
+_ANY = "|".join((*_UNITS, *_SCALES, *_MULTIPLIERS))
+_SPELLED = re.compile(
+    rf"\b(?:(?:minus|negative) )?(?:(?:a|an) (?:hundred|thousand|million|billion|dozen|half|third|quarter)"
+    rf"|(?:{_ANY})\b)"
+    rf"(?:(?:-| and | )(?:{_ANY}|a half|{'|'.join(_PARTS)})s?\b)*\b",
+    re.IGNORECASE,
+)
+_FOREIGN = re.compile(
+    r"\b(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|deux|trois|quatre|cinq|huit|neuf|onze|douze|zwei"
+    r"|drei|vier"
+    r"|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|dois|três|quatro|sete|oito|nove|dez|doze|два|три|четыре|пять"
+    r"|шесть|семь"
+    r"|восемь|девять|десять|одиннадцать|двенадцать)\b",
+    re.IGNORECASE,
+)
+_ENGLISH = re.compile(r"\b(?:the|are|is|of|answer|has|have|there|and|it)\b", re.IGNORECASE)
+_ONE_AFTER = re.compile(r"'s| (?:another|of|can|could|may|might|must|should|would|has|who|that|way|day)\b")
+_PRONOUN = re.compile(
+    r"(?:^|[.:,;] ?|\b(?:the|this|that|no|any|each|every|which|another|other|some|last|first|next|hard|right|wrong"
+    r"|the only"
+    r"|by|of|and|a|an|good|tough|easy|tricky)) ?$",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W\d_]+")
 
 COUNTS = {**_OTHER_LANGUAGES, **_UNITS}
 """What single words count: "three" is 3."""
 
 MAGNITUDES = {
-    "k": 10**3, "thousand": 10**3, "mn": 10**6, "mio": 10**6, "million": 10**6, "millions": 10**6, "millionen": 10**6,
-    "bn": 10**9, "billion": 10**9, "billions": 10**9, "trillion": 10**12, "lakh": 10**5, "crore": 10**7, "万": 10**4,
-    "亿": 10**8, "dozen": 12, "hundred": 100,
+    word: value
+    for value, words in (
+        (12, "dozen"),
+        (100, "hundred 百 백"),
+        (10**3, "k thousand thousands tausend mil mille mila тыс тысяч тысячи тысяча 千 천"),
+        (10**4, "万 萬 만"),
+        (10**5, "lakh lakhs lac"),
+        (10**6, "mn mio mln million millions millionen millones millón milhões milhão milioni миллион миллионов млн"),
+        (10**7, "crore crores"),
+        (10**8, "亿 億 억"),
+        (10**9, "bn bln mrd mld billion billions milliard milliards milliarden miliardi миллиард миллиардов млрд"),
+        (10**12, "tn trn trillion trillions billionen"),
+    )
+    for word in words.split()
 }  # fmt: skip
+LETTERS = {"k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+"""What a single letter behind a number multiplies it by, where it is no unit."""
+
+
+def spelled_in(text: str) -> list[tuple[int, int, Fraction]]:
+    """Return where numbers are written out in a text, and which; "one" only where it counts something."""
+    found = []
+    if not _ENGLISH.search(text):
+        found = [
+            (match.start(), match.end(), Fraction(_OTHER_LANGUAGES[match.group().casefold()]))
+            for match in _FOREIGN.finditer(text)
+        ]
+    for match in _SPELLED.finditer(text):
+        words = _WORD.findall(match.group().casefold())
+        value, used = _english(words[1:] if words[0] in _MINUS else words)
+        if used and not (words == ["one"] and _is_pronoun(text, match)):
+            found.append((match.start(), match.end(), -value if words[0] in _MINUS else value))
+    return found
+
+
+def _is_pronoun(text: str, found: re.Match[str]) -> bool:
+    return bool(
+        _ONE_AFTER.match(text, found.end()) or _PRONOUN.search(text[max(0, found.start() - 20) : found.start()])
+    )
 
 
 def spelled(text: str) -> Fraction | None:
     """Return the number that opens `text`, where at most three words follow it; None where no word is a number."""
+    chinese = _CHINESE.match(text.strip())
+    if chinese:
+        return Fraction(_CHINESE_VALUES[chinese[1]])
     words = _WORD.findall(text.casefold()[:200])
     negative = words[:1] in (["minus"], ["negative"])
     words = words[1:] if negative else words

@@ -1,11 +1,12 @@
 """Whether an answer says yes or no, with negation: "not correct", "No, it isn't", "that is not false"."""
 
 import re
+from collections.abc import Iterator
 
 from insideLLMs.scoring.final_answer import other_languages
-from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed, own_words
-from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
-from insideLLMs.scoring.normalise import fold, readable
+from insideLLMs.scoring.final_answer.claims import sentences, views
+from insideLLMs.scoring.final_answer.declared import AMBIGUOUS, Ambiguity, declarations, is_supposed
+from insideLLMs.scoring.normalise import fold
 
 
 def _any_of(group: tuple[str, ...]) -> str:
@@ -28,7 +29,8 @@ _NEGATION = r"(?:not|never|hardly|scarcely|far from|anything but|isn't|ain't|doe
 _FILLER = (
     r"(?:a|an|that|it|it's|its|is|this|the|statement|claim|definitely|clearly|certainly|absolutely|actually|simply"
     r"|probably|likely|most|indeed|logically|also|therefore|so|thus|hence|well|ok|okay|hmm|considered|generally"
-    r"|always|entirely|completely|strictly|necessarily|quite|really|very|to|be|in|fact)"
+    r"|always|resounding|definite|clear|simple|firm|plain|emphatic|strong|entirely|completely|strictly|necessarily"
+    r"|quite|really|very|to|be|in|fact)"
 )
 _POLAR = _any_of((*other_languages.YES, *other_languages.NO, *_YES_ADJECTIVES, *_NO_ADJECTIVES))
 _ENGLISH = _any_of((*other_languages.YES[:6], *other_languages.NO[:6], *_YES_ADJECTIVES, *_NO_ADJECTIVES))
@@ -46,14 +48,19 @@ _OTHER_NAMED = re.compile(rf"\s?(?:/|,? ?\bor\b|,? ?\band\b|,? ?\bbut also\b)\s?
 _DENIAL = re.compile(
     r"^\W{0,4}(?:(?:no|absolutely|certainly|definitely|of course|probably|clearly)\W{1,2})?not"
     r"(?: (?:necessarily|really|quite|always|exactly|entirely|at all|possible|likely|in this case))?\s?(?:$|[.,;:!\n])"
-    r"|^\W{0,4}never\s?(?:$|[.!])"
+    r"|^\W{0,4}never\s?(?:$|[.!])|^\W{0,4}(?:i (?:do not|don't) think so|i (?:think|believe|guess|suppose"
+    r"|'m afraid) not)\b"
 )
 _ELLIPSIS = re.compile(
-    r"^\W{0,4}(?:it|they|he|she|this|that|you|we|there|i) (?P<verb>does|do|is|are|can|will|would|has|have|did|was|were"
+    r"^\W{0,4}(?:indeed,? )?(?:it|they|he|she|this|that|you|we|there|i) (?P<verb>does|do|is|are|can|will|would|has"
+    r"|have|did|was|were"
     r"|should)(?P<not>n't| not)?\s?[.!]?$"
     r"|^\W{0,4}(?:it|they|he|she|that|you|we|there|i) (?P<never>cannot|can't|won't)[.!]?$"
 )
-_ASSENT = re.compile(r"^\W{0,4}(?:certainly|absolutely|definitely|indeed|of course|sure|exactly|precisely)\W{0,4}$")
+_ASSENT = re.compile(
+    r"^\W{0,4}(?:i (?:think|believe|guess|suppose|would say|'d say) so|certainly|absolutely|definitely|indeed"
+    r"|of course|sure|exactly|precisely)\W{0,4}$"
+)
 _NOTHING_MORE = re.compile(r"\W{0,8}$")
 _SUBJECT = (
     r"(?:it|this|that|statement|claim|conclusion|argument|assertion|premise|inference|sentence|equation|proposition"
@@ -66,14 +73,21 @@ _PREDICATE = re.compile(
     rf"(?P<between>(?: (?:{_FILLER}|{_NEGATION})){{0,5}}) "
     rf"(?P<word>{_ENGLISH})(?!\w)"
 )
+_FOLLOWS = re.compile(
+    rf"\b{_SUBJECT}(?: [a-z]{{1,15}}){{0,2}}? (?:(?P<not>(?:does|do|did)(?:n't| not)|cannot|can't|need not"
+    rf"|never)(?: \w+ly)? )?"
+    r"(?:follows?|holds?(?: up)?)\b(?! if\b)"
+)
 _SAID = re.compile(
-    r"(?:\b(?:i would say|i'd say|i say|i think|i believe|i'd go with|it's|so|thus|therefore|hence)|[,:;.…])"
+    r"(?:\b(?:i would say|i'd say|i say|i think|i believe|i'd go with|i lean towards|leaning towards|my guess is"
+    r"|maybe|probably|it's|so|thus|therefore|hence)|[,:;.…])"
     r" (?P<word>yes|no)\s?(?=[.,;!]|$|\n)"
 )
 _NEGATIVE = re.compile(rf"\b{_NEGATION}|n't\b|\bnot\b|\bcannot\b")
 _DISBELIEF = re.compile(r"\b(?:don't|do not|doubt|not) (?:think|believe|the case|agree)?[^.\n]{0,30}$")
 _HEDGED = re.compile(
-    r"\b(?:if|whether|assum\w{0,6}|suppose|say|says|claims?|check|verify|determine|would)\b[^.\n]{0,60}$"
+    r"\b(?:if|whether|assum\w{0,6}|suppose|say|says|can(?:no|')t conclude|claims?|check|verify|determine"
+    r"|would)\b[^.\n]{0,60}$"
 )
 _CONCLUDES = re.compile(r"\b(?:therefore|thus|hence|so|in conclusion|consequently|in summary|overall)\b[^.\n]{0,80}$")
 
@@ -83,24 +97,34 @@ def yes_no(answer: str) -> bool | None:
 
     What it declares wins, then a last line of one word, then how it opens, then what it says of the statement.
     """
-    text = own_words(_ECHO.sub(" ", readable(answer).casefold())).strip()
+    for view in views(answer):
+        polarity = _read(_ECHO.sub(" ", view.text.casefold()).strip())
+        if polarity is not None:
+            return None if polarity is AMBIGUOUS else polarity
+    return None
+
+
+def _read(text: str) -> bool | Ambiguity | None:
     for segment in declarations(text):
         polarity = _opening(segment, strict=False)
         if polarity is not None:
-            return None if polarity is AMBIGUOUS else polarity
-    if not text or gives_no_answer(text) or _BOTH.search(text):
-        return None
-    lines = text.split("\n")
-    short = {polarity for line in (lines[0], lines[-1]) if (polarity := _short(line)) is not None}
-    if short:
-        return short.pop() if len(short) == 1 else None
-    polarity = _opening(text, strict=True)
-    if polarity is not None:
-        return None if polarity is AMBIGUOUS else polarity
-    said = {found["word"] == "yes" for found in _SAID.finditer(text) if not is_supposed(text[: found.start()][-60:])}
-    if said:
-        return said.pop() if len(said) == 1 else None
+            return polarity
+    if not text or _BOTH.search(text):
+        return AMBIGUOUS if text else None
+    for said in _said(text):
+        if said:
+            return said.pop() if len(said) == 1 else AMBIGUOUS
     return _predicated(text)
+
+
+def _said(text: str) -> Iterator[set[bool | Ambiguity]]:
+    """Yield what a text says outright: in its first and last line, as it opens, in a sentence, after "so"."""
+    lines = text.split("\n")
+    yield {polarity for line in (lines[0], lines[-1]) if (polarity := _short(line)) is not None}
+    openings = (text, *filter(_is_word, sentences(text)))
+    for opening in (openings[:1], openings[1:]):
+        yield {read for one in opening if (read := _opening(one, strict=True)) is not None}
+    yield {found["word"] == "yes" for found in _SAID.finditer(text) if not is_supposed(text[: found.start()][-60:])}
 
 
 def polarity_of(value: str) -> bool | None:
@@ -148,9 +172,19 @@ def _short(line: str) -> bool | None:
     return False if _DENIAL.match(line) and len(line) < 40 else None
 
 
+def _is_word(sentence: str) -> bool:
+    """Whether a sentence is nothing but a verdict, or begins with one: "Yes." or "Yes, it is."."""
+    opening = _OPENING.match(sentence)
+    return opening is not None and bool(_NOTHING_MORE.match(sentence, opening.end()) or sentence[opening.end()] == ",")
+
+
 def _predicated(text: str) -> bool | None:
     """Read what the text says of the statement; where it says both, only a conclusion decides."""
-    found: list[tuple[bool, bool]] = []
+    found = [
+        (match["not"] is None, True)
+        for match in _FOLLOWS.finditer(text)
+        if not _HEDGED.search(text[: match.start()][-100:])
+    ]
     for match in _PREDICATE.finditer(text):
         before = text[max(0, match.start() - 100) : match.start()]
         if _HEDGED.search(before) and not _DISBELIEF.search(before):
