@@ -86,3 +86,24 @@ def test_gated_cost_is_what_the_runs_own_telemetry_says(tmp_path):
     done = insidellms("diff", "before", "unpriced", "--max-growth", "cost_usd=0.1", cwd=tmp_path)
     assert done.code == 1
     assert "the price of 'm' in unpriced is not known" in done.err
+
+
+def test_a_busy_hour_that_baselines_show_as_well_is_no_growth(tmp_path):
+    for name, load in (("calm", 1.0), ("busy", 1.35), ("busier", 1.5)):
+        with_latency(tmp_path, name, lambda n, load=load: load * (100 + 7 * (n % 11)))
+    alone = insidellms("diff", "calm", "busier", "--max-growth", "latency_ms=0.2", cwd=tmp_path)
+    assert alone.code == 3
+    assert "one baseline run cannot tell growth from a busy hour" in " ".join(alone.out.split())
+    args = ("diff", "calm", "busy", "--candidate", "busier", "--max-growth", "latency_ms=0.2", "--json")
+    both = insidellms(*args, cwd=tmp_path)
+    assert both.code == 0, both.out
+    assert both.json["verdict"]["growth"][0]["p"] > 0.05
+
+
+def test_growth_and_the_test_of_a_drop_share_alpha(runs):
+    args = ("diff", "fast", "slow", "--fail-on", "significant", "--max-growth", "latency_ms=0.2", "--json")
+    verdict = insidellms(*args, cwd=runs).json["verdict"]
+    assert verdict["growth"][0]["alpha"] == 0.025
+    assert verdict["assessment"]["alpha"] == 0.025
+    args = ("diff", "fast", "slow", "--fail-on", "regressions", "--max-growth", "latency_ms=0.2", "--json")
+    assert insidellms(*args, cwd=runs).json["verdict"]["growth"][0]["alpha"] == 0.05

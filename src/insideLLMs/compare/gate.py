@@ -5,6 +5,7 @@ answered, is inconclusive and never green, and a candidate that answered nothing
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -62,7 +63,7 @@ def decide(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Ve
     _check_probes(comparison, spec)
     scopes = _scopes(comparison, spec, evidence)
     rules = tuple(_doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence) for scope in scopes)
-    growth = decide_growth(evidence.quantities, spec)
+    growth = decide_growth(evidence.quantities, spec, parties=_parties(spec, scopes))
     fatal = _nothing_answered(comparison.overall, scopes)
     doubts = _doubts(comparison, scopes, rules)
     broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
@@ -118,7 +119,7 @@ def _check_probes(comparison: Comparison, spec: GateSpec) -> None:
 
 
 def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> tuple[Scope, ...]:
-    """Split the probes by rule. Several statistical rules share alpha, unless a probe has an alpha of its own."""
+    """Split the probes by rule. Statistical rules and bounds of growth share alpha, but not a probe's own alpha."""
     own = {name: spec.of_probe(name) for name in sorted(spec.probes)}
     for name in sorted(advisory(evidence.judges)):
         own[name] = msgspec.structs.replace(spec.of_probe(name), fail_on=NEVER.name)
@@ -130,18 +131,23 @@ def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> t
     if rest or not own:
         scopes.insert(0, Scope(name=None, spec=msgspec.structs.replace(spec, probes={}), probes=rest))
     resolved = [msgspec.structs.replace(scope.spec, fail_on=resolve(scope.spec, evidence)) for scope in scopes]
-    shares = [
-        policy_of(rule).is_statistical and not _has_own_alpha(spec, scope.name)
-        for rule, scope in zip(resolved, scopes, strict=True)
-    ]
+    scopes = [replace(scope, spec=rule) for scope, rule in zip(scopes, resolved, strict=True)]
+    parties = _parties(spec, scopes)
     return tuple(
-        Scope(
-            name=scope.name,
-            spec=msgspec.structs.replace(rule, alpha=rule.alpha / sum(shares)) if is_sharing else rule,
-            probes=scope.probes,
-        )
-        for rule, scope, is_sharing in zip(resolved, scopes, shares, strict=True)
+        replace(scope, spec=msgspec.structs.replace(scope.spec, alpha=scope.spec.alpha / parties))
+        if _shares_alpha(spec, scope)
+        else scope
+        for scope in scopes
     )
+
+
+def _parties(spec: GateSpec, scopes: Sequence[Scope]) -> int:
+    """Return how many share alpha: the statistical rules without an alpha of their own, and all bounds of growth."""
+    return sum(_shares_alpha(spec, scope) for scope in scopes) + bool(spec.max_growth)
+
+
+def _shares_alpha(spec: GateSpec, scope: Scope) -> bool:
+    return policy_of(scope.spec).is_statistical and not _has_own_alpha(spec, scope.name)
 
 
 def _has_own_alpha(spec: GateSpec, probe: str | None) -> bool:

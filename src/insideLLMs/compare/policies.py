@@ -336,12 +336,11 @@ class GrowthRule(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec) -> tuple[GrowthRule, ...]:
-    """Decide on every quantity that has a bound; they share alpha."""
+def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec, *, parties: int) -> tuple[GrowthRule, ...]:
+    """Decide on every quantity that has a bound; together they are one of the `parties` that share alpha."""
     bounds = sorted(spec.max_growth.items())
-    return tuple(
-        _decide_growth(name, allowed, quantities.get(name), spec.alpha / len(bounds)) for name, allowed in bounds
-    )
+    alpha = spec.alpha / max(1, parties * len(bounds))
+    return tuple(_decide_growth(name, allowed, quantities.get(name), alpha) for name, allowed in bounds)
 
 
 def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alpha: float) -> GrowthRule:
@@ -362,6 +361,8 @@ def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alph
         f"{name} {verdict} the {allowed:.0%} allowed: {by} ratio {growth.ratio:.3g}{interval} "
         f"(p = {growth.p_grown:.2g} against {alpha:.2g}, {n:,} items)"
     )
+    if name in _TYPICAL and growth.p_run is None:
+        reason += "; one baseline run cannot tell growth from a busy hour: two or more can, or --retest"
     return GrowthRule(
         quantity=name, allowed=allowed, measured_by=by, n=n, ratio=growth.ratio, low=growth.low, high=growth.high,
         p=growth.p_grown, alpha=alpha, state="failed" if failed else "passed", reason=reason,

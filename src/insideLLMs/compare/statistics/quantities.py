@@ -3,7 +3,9 @@
 Two questions about growth. *Total*: sum of the candidate's means over sum of the baseline's, what a bill shows;
 its interval is that of a ratio estimator, on the log scale (Cochran, Sampling Techniques, 1977, ch. 6).
 *Typical*: the geometric mean of the items' ratios, which a few extreme items do not move. Each is tested with the
-run-label permutation test, the baseline's values first raised by the growth that is allowed.
+run-label permutation test, the baseline's values first raised by the growth that is allowed. Whole runs differ, too (a
+busy hour): with two or more baseline runs, a typical growth must also exceed what the spread of their means predicts
+for one more run. A prior moderates their variance, as few runs tell little (Smyth, 2004, doi:10.2202/1544-6115.1027).
 """
 
 import math
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from insideLLMs.compare.statistics.distributions import t_quantile
+from insideLLMs.compare.statistics.distributions import t_cdf, t_quantile
 from insideLLMs.compare.statistics.items import FINE
 from insideLLMs.compare.statistics.permutation import Unit, permutation_test, unit_of_item
 from insideLLMs.core.errors import CompareError
@@ -31,7 +33,8 @@ class MeasuredItem(msgspec.Struct, frozen=True, kw_only=True):
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
     """A ratio of candidate to baseline with its interval; None where it cannot be told.
 
-    `p_grown` is the one-sided p that it is above the allowed growth, `p_shrunk` that it is below it.
+    `p_grown` is the one-sided p that it is above the allowed growth, `p_shrunk` that it is below it. `p_run` is that of
+    whole runs, which `p_grown` is not below; None where they were not compared.
     """
 
     ratio: float | None
@@ -39,6 +42,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     p_grown: float
     p_shrunk: float
+    p_run: float | None = None
 
 
 class QuantityChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,8 @@ class QuantityChange(msgspec.Struct, frozen=True, kw_only=True):
     typical: Growth
 
 
+PRIOR_SPREAD, PRIOR_DEGREES = 0.1, 2
+"""Before runs are seen: the standard deviation of their log means (10 percent), and how many runs that is worth."""
 UNKNOWN = Growth(ratio=None, low=None, high=None, p_grown=1.0, p_shrunk=1.0)
 
 
@@ -65,8 +71,10 @@ def measure(
 
     Raises CompareError for a value that is negative or not finite.
     """
-    pairs = [pair for item in items if all(pair := (_known(item.baseline), _known(item.candidate)))]
-    positive = [pair for pair in pairs if min(min(before_after) for before_after in pair) > 0.0]
+    known = [(item, pair) for item in items if all(pair := (_known(item.baseline), _known(item.candidate)))]
+    pairs = [pair for _, pair in known]
+    positive_items = [item for item, pair in known if min(map(min, pair)) > 0.0]
+    positive = [pair for pair in pairs if min(map(min, pair)) > 0.0]
     logs = [([math.log(x) for x in before], [math.log(x) for x in after]) for before, after in positive]
     before = [math.fsum(side) / len(side) for side, _ in pairs]
     after = [math.fsum(side) / len(side) for _, side in pairs]
@@ -76,7 +84,7 @@ def measure(
         baseline_total=math.fsum(before),
         candidate_total=math.fsum(after),
         total=_total(pairs, before, after, allowed=allowed, level=level, seed=seed),
-        typical=_typical(logs, allowed=allowed, level=level, seed=seed),
+        typical=_held_against_runs(_typical(logs, allowed=allowed, level=level, seed=seed), positive_items, allowed),
     )
 
 
@@ -125,6 +133,27 @@ def _typical(logs: Pairs, *, allowed: float, level: float, seed: str) -> Growth:
         return Growth(ratio=math.exp(mean), low=None, high=None, p_grown=p_grown, p_shrunk=p_shrunk)
     square = math.fsum((change - mean) ** 2 for change in changes) / (n - 1)
     return _growth(mean, t_quantile(0.5 + level / 2.0, n - 1) * math.sqrt(square / n), p_grown, p_shrunk)
+
+
+def _held_against_runs(growth: Growth, items: Sequence[MeasuredItem], allowed: float) -> Growth:
+    """Let a growth be no surer than the means of whole runs allow, over the items that every run has."""
+    whole = [item for item in items if None not in item.baseline and None not in item.candidate]
+    if not whole or len(whole[0].baseline) < 2:
+        return growth
+    before = _run_means([item.baseline for item in whole])
+    after = _run_means([item.candidate for item in whole])
+    n, center = len(before), math.fsum(before) / len(before)
+    rise = math.fsum(after) / len(after) - center - math.log1p(allowed)
+    degrees = PRIOR_DEGREES + n - 1
+    squares = PRIOR_DEGREES * PRIOR_SPREAD**2 + math.fsum((mean - center) ** 2 for mean in before)
+    spread = math.sqrt(squares / degrees * (1.0 / n + 1.0 / len(after)))
+    p_run = 1.0 - t_cdf(rise / spread, degrees)
+    return msgspec.structs.replace(growth, p_grown=max(growth.p_grown, p_run), p_run=p_run)
+
+
+def _run_means(rows: Sequence[tuple[float | None, ...]]) -> list[float]:
+    """Return the mean logarithm of each run; the rows are the items."""
+    return [math.fsum(math.log(x) for x in run if x is not None) / len(rows) for run in zip(*rows, strict=True)]
 
 
 def _growth(center: float, half: float, p_grown: float, p_shrunk: float) -> Growth:
