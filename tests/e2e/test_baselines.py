@@ -178,3 +178,92 @@ def test_growth_beyond_what_is_allowed_fails_the_gate_with_its_interval(tmp_path
     assert insidellms("diff", "short", "long", "--max-growth", "characters=1", cwd=tmp_path).code == 0
     assert insidellms("diff", "short", "long", "--max-growth", "latency_ms=1", cwd=tmp_path).code == 4
     assert insidellms("diff", "short", "long", "--max-growth", "weight=1", cwd=tmp_path).code == 1
+
+
+def release(folder, name, good, *, seed=None, system="", flaky=0):
+    """Run an experiment whose model answers the first `good` of 60 questions well."""
+    answers = ", ".join(f'"item i{n:02}?": {"good" if n < good else "bad"}' for n in range(60))
+    sampling = f", seed: {seed}, flaky: {flaky}" if seed is not None else ""
+    text = f"""\
+name: pooled
+model: {{type: dummy, id: m, {f"system: {system}, " if system else ""}args: {{responses: {{{answers}}}{sampling}}}}}
+probe: {{type: contains}}
+dataset: {{path: q.jsonl}}
+gate: {{fail_on: significant}}
+"""
+    rows = [{"id": f"i{n:02}", "question": f"item i{n:02}?", "answer": "good"} for n in range(60)]
+    write_files(folder, {f"{name}.yaml": text, "q.jsonl": rows})
+    done = insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=folder)
+    assert done.code == 0, done.err
+
+
+def accept(folder, *names):
+    return [insidellms("baseline", "accept", name, "--pool", "pool", "--why", name, cwd=folder) for name in names]
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("releases")
+    for name, good in (("v1", 36), ("v2", 57), ("cand", 45)):
+        release(folder, name, good)
+    folder.joinpath("accepted").write_text("".join(done.out for done in accept(folder, "v1", "v2")))
+    return folder
+
+
+def test_only_runs_of_the_newest_release_in_a_pool_are_repeats(releases):
+    alone = insidellms("diff", "v2", "cand", "--json", cwd=releases)
+    pooled = insidellms("diff", "--pool", "pool", "cand", "--json", cwd=releases)
+    assert (alone.code, pooled.code) == (3, 3)
+    assert pooled.json["comparison"]["pool"] == []
+    assert "left out of the pool: v1, of another system: model 'm'" in pooled.json["comparison"]["warnings"][0]
+
+
+def test_accepting_another_system_begins_a_new_generation(releases):
+    first, second = (releases / "accepted").read_text().split("accepted v2")
+    assert "generation" not in first
+    assert "a new generation begins" in second
+    assert "parameters.responses" in second
+
+
+def test_two_releases_are_no_noise_floor_and_no_repeats(releases):
+    for args in (("noise", "--pool", "pool"), ("noise", "v1", "v2"), ("diff", "v1", "v2", "--candidate", "cand")):
+        done = insidellms(*args, cwd=releases)
+        assert done.code == 1, args
+        assert "model 'm': parameters.responses" in done.err, args
+
+
+def test_a_changed_prompt_is_another_system_and_a_changed_seed_is_not(tmp_path):
+    for seed in (1, 2):
+        release(tmp_path, f"old{seed}", 60, seed=seed, flaky=0.1)
+        release(tmp_path, f"new{seed}", 60, seed=seed, flaky=0.1, system="Be brief.")
+    accepted = accept(tmp_path, "old1", "old2", "new1", "new2")
+    assert ["generation" in done.out for done in accepted] == [False, False, True, False]
+    assert "system not set -> 'Be brief.'" in accepted[2].out
+    noise = insidellms("noise", "--pool", "pool", "--json", cwd=tmp_path)
+    assert len(noise.json["runs"]) == 2
+    diff = insidellms("diff", "--pool", "pool", "new2", "--json", cwd=tmp_path).json
+    assert [run["label"] for run in diff["comparison"]["pool"]] == ["new1"]
+
+
+def test_a_noise_floor_of_an_older_generation_is_not_used(tmp_path):
+    for seed in (1, 2):
+        release(tmp_path, f"old{seed}", 60, seed=seed, flaky=0.1)
+    accept(tmp_path, "old1", "old2")
+    assert insidellms("noise", "--pool", "pool", cwd=tmp_path).code == 0
+    release(tmp_path, "new", 57)
+    accept(tmp_path, "new")
+    diff = insidellms("diff", "--pool", "pool", "new", "--json", cwd=tmp_path).json
+    assert diff["verdict"]["noise"] is None
+    assert "noise floor" in diff["comparison"]["warnings"][2]
+
+
+def test_every_report_begins_with_what_was_changed_in_the_experiment(releases, tmp_path):
+    reports = [f"--{name}={tmp_path / name}" for name in ("junit", "markdown", "sarif", "html")]
+    done = insidellms("diff", "v2", "cand", *reports, cwd=releases)
+    told = "changed    model 'm': parameters.responses.item i45? 'good' -> 'bad'"
+    assert done.out.splitlines()[2].startswith(told), done.out
+    for name in ("junit", "markdown", "sarif", "html"):
+        assert "parameters" in (tmp_path / name).read_text(), name
+    same = insidellms("diff", "v2", "v2", "--json", cwd=releases)
+    assert same.json["comparison"]["experiment_changes"] == []
+    assert "changed    nothing in the experiment" in insidellms("diff", "v2", "v2", cwd=releases).out

@@ -87,3 +87,25 @@ def test_a_side_that_cannot_be_asked_is_said_and_confirms_nothing(tmp_path):
     only = insidellms(*confirm, "--fail-on", "confirmed", cwd=tmp_path)
     assert "confirmation: not done" in done.out
     assert (done.code, only.code) == (0, 4)
+
+
+def test_a_retest_keeps_the_policy_and_the_waivers(tmp_path):
+    gate = "gate: {fail_on: non-inferior, margin: 0.05}\n"
+    rows = [{"id": f"e{i:02}", "question": f"{'hard' if i < 7 else 'good'} {i}?", "answer": "yes"} for i in range(40)]
+    for name, answer in (("base", "yes"), ("cand", "no")):
+        text = EXPERIMENT.replace("ANSWER", answer).replace("FLAKY", "0").replace("SEED", "1") + gate
+        write_files(tmp_path, {f"{name}.yaml": text, "data.jsonl": rows})
+        assert insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path).code == 0
+    accept = ("baseline", "accept", "--pool", "pool", "--why", "known")
+    assert insidellms(*accept, "base", cwd=tmp_path).code == 0
+    waived = [f"--example=e0{i}" for i in range(4)]
+    assert insidellms(*accept, "cand", *waived, cwd=tmp_path).code == 0
+    first = insidellms("diff", "--pool", "pool", "cand", "--json", cwd=tmp_path)
+    assert first.json["verdict"]["assessment"]["overall"]["n_worse"] == 3
+    retested = insidellms("diff", "--pool", "pool", "cand", "--retest", "--json", cwd=tmp_path)
+    verdict = retested.json["verdict"]
+    assert "decided by 3 fresh runs" in " ".join(verdict["remarks"])
+    assert verdict["resolved"] == "non-inferior"
+    assert verdict["assessment"]["overall"]["n_worse"] == 3
+    assert any("waived" in reason for reason in verdict["reasons"])
+    assert retested.code == first.code == 3

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from insideLLMs.api.compare import check_repeats
 from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
 from insideLLMs.compare.comparing import compare_with
+from insideLLMs.compare.experiment_changes import system_changes
 from insideLLMs.compare.gate_evidence import NoiseFloor, measure_noise
 from insideLLMs.compare.levels import LEVELS, response_of
 from insideLLMs.compare.observations import Waived, Watch
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPool:
-    """A pool that has runs: its runs, oldest first, its noise floor if measured, and today's waivers."""
+    """A pool that has runs: those of its newest generation, oldest first, its noise floor and today's waivers.
+
+    `left_out` says which older runs are of another system, and so no repeats of the newest one.
+    """
 
     runs: tuple[SealedRun, ...]
+    left_out: tuple[str, ...]
     noise: NoiseFloor | None
     waived: frozenset[Waived]
 
@@ -38,15 +44,32 @@ def open_pool(path: Path, *, today: str) -> OpenPool:
         raise RunDirectoryError(
             f"{path} holds no run", fix=f"accept a first one: insidellms baseline accept RUN --pool {path}"
         )
+    runs = tuple(map(SealedRun.open, pool.runs))
+    others = {run: changes for run in runs if (changes := system_changes(run.manifest, runs[-1].manifest))}
+    left_out = [f"left out of the pool: {run.label}, of another system: {'; '.join(others[run])}" for run in others]
     noise = read_noise(path / NOISE) if (path / NOISE).is_file() else None
+    if noise is not None and not {run.manifest.records_root for run in others}.isdisjoint(noise.runs):
+        left_out.append(f"the noise floor in {path / NOISE} is of another system; measure it again: insidellms noise")
+        noise = None
     waived = frozenset((entry.probe, entry.example_id or "") for entry in pool.waivers(today))
-    return OpenPool(runs=tuple(map(SealedRun.open, pool.runs)), noise=noise, waived=waived)
+    kept = tuple(run for run in runs if run not in others)
+    return OpenPool(runs=kept, left_out=tuple(left_out), noise=noise, waived=waived)
 
 
-def noise_of(runs: Sequence[SealedRun]) -> NoiseFloor:
-    """Measure how much runs of an unchanged system differ. Raises CompareError for fewer than two."""
+def new_generation(pool: Path, run: SealedRun) -> tuple[str, ...]:
+    """Say in what `run` is of another system than the newest run of the pool; nothing if it is a repeat of it."""
+    known = read_pool(pool).runs if pool.exists() else ()
+    return system_changes(SealedRun.open(known[-1]).manifest, run.manifest) if known else ()
+
+
+def noise_of(runs: Sequence[SealedRun], left_out: Sequence[str] = ()) -> NoiseFloor:
+    """Measure how much runs of an unchanged system differ. Raises CompareError for fewer than two, or for several."""
     if len(runs) < 2:
-        raise CompareError("a noise floor takes two runs or more", fix="run the same experiment again")
+        raise CompareError(
+            "; ".join(("a noise floor takes two runs or more of one system", *left_out)),
+            fix="run the same experiment again",
+        )
+    check_repeats(runs)
     views = [view_of(run) for run in runs]
     _, observed = compare_with(views, views[-1:], watch=Watch(noise=LEVELS))
     found = measure_noise(observed, tuple(run.manifest.records_root for run in runs))

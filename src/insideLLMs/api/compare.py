@@ -11,6 +11,7 @@ import msgspec
 from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison, TrialName
+from insideLLMs.compare.experiment_changes import experiment_changes, system_changes
 from insideLLMs.compare.gate import Verdict, decide
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
 from insideLLMs.compare.levels import LEVELS
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedComparison:
-    """A comparison, how it was made, the policy it was judged by, the gate's verdict, what that rests on, and the two
-    runs shown.
-    """
+    """A comparison, its setup, the policy in force, the gate's verdict, what that rests on, and the two runs shown."""
 
     comparison: Comparison
     policy: GateSpec
@@ -44,7 +43,7 @@ class DecidedComparison:
     evidence: GateEvidence
     baseline: SealedRun
     candidate: SealedRun
-    options: CompareOptions
+    setup: "ComparisonSetup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,44 +67,59 @@ class GateOverrides:
             ) from error
 
 
-def compare_runs(
-    baseline: Sequence[SealedRun],
-    candidate: Sequence[SealedRun],
-    *,
-    options: CompareOptions | None = None,
-    gate: GateOverrides | None = None,
-    noise: NoiseFloor | None = None,
-    flips: bool = False,
-    labelled: SealedRun | None = None,
-) -> DecidedComparison:
-    """Compare runs, oldest first, under the candidate's policy, as overridden by `gate`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonSetup:
+    """How to compare and decide; the same for the first comparison, a confirmation and a retest.
 
-    Of several runs of a side the last is shown Trial by Trial, and the statistics read all. `noise` is a stored
-    noise floor. `flips` keeps the items that fell, to ask them again. `labelled` is a run whose judges judged answers
-    that people labelled. Raises RunDirectoryError or CompareError.
+    `gate` overrides the candidate's policy. `noise` is a stored noise floor. `labelled` is a run whose judges scored
+    answers that people labelled. `flips` keeps the items that fell, to ask them again; `confirmed` is what came of it.
+    `warnings` are shown with those of the comparison.
     """
-    gate = gate or GateOverrides()
+
+    options: CompareOptions = field(default_factory=CompareOptions)
+    gate: GateOverrides = field(default_factory=GateOverrides)
+    noise: NoiseFloor | None = None
+    labelled: SealedRun | None = None
+    flips: bool = False
+    confirmed: Confirmed | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def compare_runs(
+    baseline: Sequence[SealedRun], candidate: Sequence[SealedRun], setup: ComparisonSetup | None = None
+) -> DecidedComparison:
+    """Compare runs, oldest first, under the candidate's policy.
+
+    Of several runs of a side the last is shown Trial by Trial, and the statistics read all. Raises RunDirectoryError,
+    or CompareError, also for baseline runs that are no repeats of each other.
+    """
+    setup = setup or ComparisonSetup()
     _check_distinct(baseline)
+    check_repeats(baseline)
     sides = views_of((*baseline, *candidate))
     views, news = sides[: len(baseline)], sides[len(baseline) :]
-    spec = gate.apply(gate.policy or candidate[-1].gate)
-    options = replace(options or CompareOptions(), ranges=ranges_in_force((*views, *news), spec))
+    spec = setup.gate.apply(setup.gate.policy or candidate[-1].gate)
+    options = replace(setup.options, ranges=ranges_in_force((*views, *news), spec))
     watch = Watch(
         cluster=spec.cluster,
         churn=spec.level,
         churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
-        noise=LEVELS if len(baseline) > 1 and noise is None else (),
+        noise=LEVELS if len(baseline) > 1 and setup.noise is None else (),
         drift=_kernel(spec),
-        flips=flips,
+        flips=setup.flips,
     )
     comparison, observed = compare_with(views, news, options, watch)
-    judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], labelled)
-    evidence = replace(_evidence(baseline, candidate, observed, noise), judges=judges)
+    judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], setup.labelled)
+    evidence = _evidence(baseline, candidate, observed, setup.noise)
+    evidence = replace(evidence, judges=judges, confirmed=setup.confirmed)
     if spec.max_growth:
         evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
+    pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
     comparison = msgspec.structs.replace(
         comparison,
+        experiment_changes=experiment_changes(baseline[-1].manifest, candidate[-1].manifest, pairs),
         warnings=(
+            *setup.warnings,
             *comparison.warnings,
             *_probes_that_differ(baseline[-1], candidate[-1]),
             *_stopped_early(candidate[-1]),
@@ -119,7 +133,7 @@ def compare_runs(
         evidence=evidence,
         baseline=baseline[-1],
         candidate=candidate[-1],
-        options=options,
+        setup=replace(setup, options=options),
     )
 
 
@@ -134,10 +148,11 @@ def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSp
     return evidence.assess(set(observed.probes.values()), significant)
 
 
-def decide_again(judged: DecidedComparison, confirmed: Confirmed) -> DecidedComparison:
-    """Judge again, now that items were asked anew."""
-    evidence = replace(judged.evidence, confirmed=confirmed)
-    return replace(judged, evidence=evidence, verdict=decide(judged.comparison, judged.policy, evidence))
+def decide_again(found: DecidedComparison, confirmed: Confirmed) -> DecidedComparison:
+    """Decide again, now that items were asked again."""
+    evidence = replace(found.evidence, confirmed=confirmed)
+    verdict = decide(found.comparison, found.policy, evidence)
+    return replace(found, evidence=evidence, verdict=verdict, setup=replace(found.setup, confirmed=confirmed))
 
 
 def _kernel(spec: GateSpec) -> DriftKernel | None:
@@ -156,6 +171,17 @@ def _check_distinct(runs: Sequence[SealedRun]) -> None:
                 f"the baseline names {run.path} twice; a run counts once", fix="name each run directory only once"
             )
         seen.add(path)
+
+
+def check_repeats(runs: Sequence[SealedRun]) -> None:
+    """Raise CompareError unless the runs are of one system, so that they may count as repeats of each other."""
+    for run in runs[:-1]:
+        changes = system_changes(run.manifest, runs[-1].manifest)
+        if changes:
+            raise CompareError(
+                f"{run.path} and {runs[-1].path} are no repeats of each other: {'; '.join(changes)}",
+                fix="give runs of one experiment; to see what a change did, compare two runs with each other",
+            )
 
 
 def _evidence(

@@ -18,10 +18,8 @@ from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_run
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.api.trusted_runs import TrustedExperiment
-from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem
 from insideLLMs.compare.observations import Flip
-from insideLLMs.compare.policies import SIGNIFICANT
 from insideLLMs.compare.statistics.confirmation import (
     Answers,
     confirm,
@@ -297,7 +295,8 @@ RUNS = 3
 
 
 def retest(judged: DecidedComparison, sides: Sides, say: Say) -> DecidedComparison:
-    """Run both sides afresh over the examples that both have, and judge these runs by themselves.
+    """Run both sides again over the examples that both have, and decide by these runs alone, under the same setup.
+
 
     Raises InsideLLMsError if a side cannot be asked again.
     """
@@ -311,10 +310,8 @@ def retest(judged: DecidedComparison, sides: Sides, say: Say) -> DecidedComparis
             say(f"retest: {side}, run {number} of {RUNS}")
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
         fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
-    gate = GateOverrides(policy=judged.policy, settings={"fail_on": SIGNIFICANT.name})
-    pairs = {pair.baseline: pair.candidate for pair in judged.comparison.models if pair.baseline and pair.candidate}
-    options = CompareOptions(pairs=pairs)
-    found = compare_runs(fresh["baseline"], fresh["candidate"], options=options, gate=gate)
+    gate = GateOverrides(policy=judged.policy, settings={"fail_on": judged.verdict.resolved})
+    found = compare_runs(fresh["baseline"], fresh["candidate"], replace(judged.setup, gate=gate))
     first = judged.verdict.assessment
     told = f"decided by {RUNS} fresh runs of each side alone"
     if first is not None:

@@ -184,7 +184,7 @@ def _write_diff(out: BinaryIO, baseline: SealedRun, candidate: SealedRun) -> Non
         verdict=found.verdict,
         baseline=before,
         candidate=after,
-        options=found.options,
+        options=found.setup.options,
     )
 
 

@@ -45,15 +45,22 @@ def accept(
     With --example only these examples of RUN are accepted: until the waiver ends, the gate leaves them out, and the
     pool's runs stay as they are.
     """
-    from insideLLMs.store import pool as pools  # noqa: PLC0415 - slow
+    from insideLLMs.api.baselines import new_generation  # noqa: PLC0415 - slow
+    from insideLLMs.store import pool as pools  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     who = by or getpass.getuser()
     if not examples:
         if until or probe:
             raise ConfigError([Problem("--until and --probe go with --example")], fix="name the examples to waive")
+        changes = new_generation(pool, SealedRun.open(run))
         target = pools.accept(pool, run, on=today(), by=who, why=why)
         console.out(f"accepted {run} as {target}")
+        if changes:
+            console.out(f"a new generation begins, as this is another system: {'; '.join(changes)}")
+            console.note(
+                "older runs of the pool are no repeats of it; accept more runs of it to tell noise from change"
+            )
         return ExitCode.OK
     last = _day(until)
     sealed = SealedRun.open(run)

@@ -227,7 +227,7 @@ def command(
 
 def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
-    from insideLLMs.api.compare import GateOverrides, compare_runs  # noqa: PLC0415
+    from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
@@ -236,20 +236,23 @@ def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "D
     baselines = tuple(map(SealedRun.open, ours))
     noise = read_noise(arguments.noise) if arguments.noise is not None else None
     waived: frozenset[Waived] = frozenset()
+    left_out: tuple[str, ...] = ()
     if arguments.pool is not None:
         pool = open_pool(arguments.pool, today=today())
-        baselines, noise, waived = (*pool.runs, *baselines), noise or pool.noise, pool.waived
+        baselines, noise = (*pool.runs, *baselines), noise or pool.noise
+        waived, left_out = pool.waived, pool.left_out
     candidate = SealedRun.open(theirs)
     asked = _asked((baselines[-1:], candidate), arguments) if arguments.confirm or arguments.retest else None
-    judged = compare_runs(
-        baselines,
-        [candidate],
-        options=CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines)),
+    options = CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines))
+    setup = ComparisonSetup(
+        options=options,
         gate=GateOverrides(settings=gate),
         noise=noise,
-        flips=arguments.confirm,
         labelled=None if arguments.labelled is None else SealedRun.open(arguments.labelled),
+        flips=arguments.confirm,
+        warnings=left_out,
     )
+    judged = compare_runs(baselines, [candidate], setup)
     return judged if asked is None else _ask_again(judged, asked, arguments)
 
 
@@ -332,7 +335,7 @@ def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
     before, after = views_of((judged.baseline, judged.candidate))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
     writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
-        (arguments.html, partial(page, candidate=after, options=judged.options)),
+        (arguments.html, partial(page, candidate=after, options=judged.setup.options)),
         (arguments.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
         (arguments.sarif, lambda out: out.write(sarif)),
         (arguments.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),

@@ -30,8 +30,11 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_
     from insideLLMs.store.pool import NOISE  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    pooled = open_pool(pool, today=today()).runs if pool is not None else ()
-    found = noise_of((*pooled, *map(SealedRun.open, runs)))
+    pooled = open_pool(pool, today=today()) if pool is not None else None
+    left_out = pooled.left_out if pooled is not None else ()
+    found = noise_of((*(pooled.runs if pooled is not None else ()), *map(SealedRun.open, runs)), left_out)
+    for warning in left_out:
+        console.warn(warning)
     for path in (save, pool / NOISE if pool is not None else None):
         if path is not None:
             write_noise(path, found)

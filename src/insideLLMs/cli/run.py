@@ -197,11 +197,14 @@ def _run(
 
 
 def _early_stop(arguments: _Arguments) -> "EarlyStop":
-    from insideLLMs.api.early_stop import EarlyStop  # noqa: PLC0415 - slow
+    from insideLLMs.api.compare import check_repeats  # noqa: PLC0415 - slow
+    from insideLLMs.api.early_stop import EarlyStop  # noqa: PLC0415
     from insideLLMs.compare.view import view_of  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    return EarlyStop(tuple(view_of(SealedRun.open(path)) for path in arguments.baselines), _show_look)
+    baselines = tuple(SealedRun.open(path) for path in arguments.baselines)
+    check_repeats(baselines)
+    return EarlyStop(tuple(map(view_of, baselines)), _show_look)
 
 
 def _show_look(look: "Look") -> None:

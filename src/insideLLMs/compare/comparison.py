@@ -181,6 +181,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     `changes` holds what is neither unchanged, edited, new nor removed; those have lists of their own. `pool` names
     the baseline's further runs, oldest first. `semantic` says how meanings were weighed, None if nobody asked for it.
+    `experiment_changes` says what the two experiments differ in, None where no experiments were given.
     """
 
     baseline: RunSide
@@ -198,3 +199,4 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     pool: tuple[RunName, ...] = ()
     semantic: SemanticFacts | None = None
+    experiment_changes: tuple[str, ...] | None = None

@@ -20,7 +20,8 @@ def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
     Trials that did not change are one case per suite that says how many they are; a last suite holds the gate's
     verdict, so that a gate that fails or cannot decide is red even where no single Trial is to blame.
     """
-    suites = [_suite(comparison, probe, verdict) for probe in comparison.probes]
+    suites = [_experiment_suite(comparison)] if comparison.experiment_changes is not None else []
+    suites += [_suite(comparison, probe, verdict) for probe in comparison.probes]
     suites.append(_gate_suite(verdict))
     failures = sum(failed for _, _, failed in suites)
     tests = sum(count for _, count, _ in suites)
@@ -67,6 +68,12 @@ def _case(change: Change, suite: str, *, failed: bool) -> str:
     if change.kind == "skipped":
         return f"{start}><skipped message={message}/></testcase>"
     return f"{start}><system-out>{_text(f'{change.kind}: {change.note}')}</system-out></testcase>"
+
+
+def _experiment_suite(comparison: Comparison) -> Suite:
+    told = _attribute("\n".join(wording.experiment(comparison)))
+    properties = f'    <properties><property name="changed" value={told}/></properties>'
+    return _wrap("experiment", [properties], 0, 0), 0, 0
 
 
 def _gate_suite(verdict: Verdict) -> Suite:

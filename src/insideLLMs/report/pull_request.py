@@ -67,6 +67,8 @@ def _head(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     state = f"{_MARKS[verdict.state]} insideLLMs: {wording.MARKS[verdict.state].lower()}"
     yield f"## {state} (gate: {escape(wording.policy(verdict))})"
     yield ""
+    yield from (f"- changed: {escape(line, 300)}" for line in wording.experiment(comparison)[:20])
+    yield ""
     yield from (f"- {escape(reason, 500)}" for reason in verdict.reasons)
     yield ""
     sides = (("baseline", comparison.baseline), ("candidate", comparison.candidate))

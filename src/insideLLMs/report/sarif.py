@@ -73,6 +73,7 @@ def diff_sarif(comparison: Comparison, verdict: Verdict, places: Places, *, vers
     run = {
         "tool": {"driver": driver},
         "invocations": [invocation],
+        "properties": {"changed": [printable(line) for line in wording.experiment(comparison)]},
         "columnKind": "unicodeCodePoints",
         "results": results,
     }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the summary of a run is drawn without what compares
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
+_CHANGE_LIMIT = 300
 _LOOK_FIRST = 5
 _BAD, _GOOD, _WARN, _DIM = "bold red", "green", "yellow", "dim"
 _STYLES = {
@@ -116,6 +117,8 @@ def _header(comparison: Comparison) -> Table:
     renamed = [pair for pair in comparison.models if pair.baseline != pair.candidate]
     if renamed:
         grid.add_row("models", _plain(", ".join(wording.pair(pair) for pair in renamed)))
+    for number, line in enumerate(wording.experiment(comparison)):
+        grid.add_row("" if number else "changed", _plain(shorten(line, _CHANGE_LIMIT)))
     return grid
 
 

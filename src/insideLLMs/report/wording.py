@@ -9,7 +9,7 @@ from insideLLMs.compare.statistics.judges import MIN_KAPPA, MIN_LABELLED
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
-    from insideLLMs.compare.comparison import ModelPair, ProbeTally, ShownAnswer, Tally, TrialName
+    from insideLLMs.compare.comparison import Comparison, ModelPair, ProbeTally, ShownAnswer, Tally, TrialName
     from insideLLMs.compare.gate import Verdict
 
 FAILURES = ("error", "timeout", "rate_limited", "skipped")
@@ -91,6 +91,13 @@ def trial(name: TrialName, *, several: bool = False) -> str:
 def policy(verdict: Verdict) -> str:
     """Name the policy, and what `auto` came to."""
     return verdict.policy if verdict.policy == verdict.resolved else f"{verdict.policy} = {verdict.resolved}"
+
+
+def experiment(comparison: Comparison) -> tuple[str, ...]:
+    """Say what was changed in the experiment, a line each; nothing where no experiments were given. Not escaped."""
+    if comparison.experiment_changes is None:
+        return ()
+    return comparison.experiment_changes or ("nothing in the experiment",)
 
 
 def told(answer: ShownAnswer | None) -> str:

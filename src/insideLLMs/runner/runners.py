@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack, overload
 
 import msgspec
 
-from insideLLMs.api.compare import DecidedComparison, GateOverrides
+from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, GateOverrides
 from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.api.run import example_data
 from insideLLMs.compare.comparing import CompareOptions
@@ -196,4 +196,5 @@ def compare_runs(
     gate = GateOverrides(settings={"fail_on": fail_on, "tolerance": tolerance})
     folders = (baseline,) if isinstance(baseline, str | os.PathLike) else baseline
     runs = [SealedRun.open(Path(folder)) for folder in folders]
-    return compare_sealed(runs, [SealedRun.open(Path(candidate))], options=options, gate=gate)
+    setup = ComparisonSetup(options=options or CompareOptions(), gate=gate)
+    return compare_sealed(runs, [SealedRun.open(Path(candidate))], setup)

@@ -142,10 +142,14 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(comparison)
     for name in ("changes", "edited", "removed", "new"):
         plain[name] = {"total": plain[name]["total"]}
+    changed = [f"Changed in the experiment: {line}" for line in wording.experiment(comparison)]
+    plain["warnings"] = [*changed, *plain["warnings"]]
     return plain
 
 
 def _plain(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+    changed = ((line,) for line in wording.experiment(comparison))
+    yield from table("Changed in the experiment", ("change",), changed)
     yield from table(f"Verdict: {wording.MARKS[verdict.state]}", ("reason",), ((reason,) for reason in verdict.reasons))
     several = len(comparison.models) > 1
     results = (
