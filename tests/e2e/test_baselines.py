@@ -267,3 +267,21 @@ def test_every_report_begins_with_what_was_changed_in_the_experiment(releases, t
     same = insidellms("diff", "v2", "v2", "--json", cwd=releases)
     assert same.json["comparison"]["experiment_changes"] == []
     assert "changed    nothing in the experiment" in insidellms("diff", "v2", "v2", cwd=releases).out
+
+
+def test_a_table_without_outputs_says_nothing_of_copied_repeats(tmp_path):
+    for name, failing in (("before", ()), ("after", (1,))):
+        rows = [f"e{n},{k},{int(k not in failing)}\n" for n in range(20) for k in range(3)]
+        write_files(tmp_path, {f"{name}.csv": "".join(("id,repeat,passed\n", *rows))})
+        assert insidellms("import", f"{name}.csv", "--to", name, cwd=tmp_path).code == 0
+    remarks = insidellms("diff", "before", "after", "--json", cwd=tmp_path).json["verdict"]["remarks"]
+    assert not any("byte-identical" in remark for remark in remarks)
+
+
+def test_repeats_that_only_one_run_has_are_said_not_to_count(tmp_path):
+    for name, repeats in (("one", 1), ("five", 5)):
+        rows = [row(f"e{n}", int(k == 0), repeat=k, output=f"{k}") for n in range(44) for k in range(repeats)]
+        imported(tmp_path, name, rows)
+    done = insidellms("diff", "one", "five", "--fail-on", "significant", "--json", cwd=tmp_path)
+    told = "44 items have more repeats in one run than in another (such as 1 and 5): only the first repeat is compared"
+    assert told in done.json["verdict"]["remarks"]

@@ -3,6 +3,7 @@
 import pytest
 
 from support.command import insidellms, records_of, write_files
+from support.openai_server import OpenAIServer
 
 EXPERIMENT = """
 name: asked
@@ -54,7 +55,7 @@ def test_noise_is_not_confirmed(runs):
 def test_fresh_answers_are_kept_beside_the_candidate_with_other_seeds(runs):
     insidellms("diff", "base", "broken", "--confirm", "--experiment", "base.yaml", cwd=runs)
     rounds = sorted(path.name for path in (runs / "broken.confirm").iterdir())
-    assert rounds == ["1-candidate", "2-candidate", "3-baseline", "4-candidate", "5-baseline"]
+    assert rounds[:5] == ["1-candidate", "2-candidate", "3-baseline", "4-candidate", "5-baseline"]
     first = records_of(runs / "broken.confirm/1-candidate")
     assert {each["repeat"] for each in first} == {0, 1}
     assert insidellms("verify", runs / "broken.confirm/1-candidate", cwd=runs).code == 0
@@ -102,10 +103,42 @@ def test_a_retest_keeps_the_policy_and_the_waivers(tmp_path):
     assert insidellms(*accept, "cand", *waived, cwd=tmp_path).code == 0
     first = insidellms("diff", "--pool", "pool", "cand", "--json", cwd=tmp_path)
     assert first.json["verdict"]["assessment"]["overall"]["n_worse"] == 3
-    retested = insidellms("diff", "--pool", "pool", "cand", "--retest", "--json", cwd=tmp_path)
+    retested = insidellms("diff", "--pool", "pool", "cand", "--retest", "--trust-run", "--json", cwd=tmp_path)
     verdict = retested.json["verdict"]
     assert "decided by 3 fresh runs" in " ".join(verdict["remarks"])
     assert verdict["resolved"] == "non-inferior"
     assert verdict["assessment"]["overall"]["n_worse"] == 3
     assert any("waived" in reason for reason in verdict["reasons"])
     assert retested.code == first.code == 3
+
+
+HOSTED = """
+model: {type: openai, id: m, args: {model_name: NAME, base_url: URL, temperature: HEAT}}
+probe: {type: equals}
+dataset: {format: jsonl, path: hosted.jsonl}
+gate: {fail_on: significant}
+"""
+
+
+@pytest.mark.parametrize("temperature", ["0", "0.7"])
+def test_answers_that_never_vary_confirm_nothing(tmp_path, temperature):
+    """Behind a gateway that caches, noise is drawn once for each model and prompt, and then for good."""
+    rows = [{"id": f"q{n:02}", "question": f"item q{n:02}?", "answer": "yes"} for n in range(44)]
+    write_files(tmp_path, {"hosted.jsonl": rows})
+    fails = {"old": range(4), "new": range(4, 8)}
+    key = {"OPENAI_API_KEY": "k"}
+    with (
+        OpenAIServer(answers={**{f"q{n:02}": "no" for n in fails["old"]}, "item": "yes"}) as old,
+        OpenAIServer(answers={**{f"q{n:02}": "no" for n in fails["new"]}, "item": "yes"}) as new,
+    ):
+        for name, server in (("old", old), ("new", new)):
+            text = HOSTED.replace("NAME", name).replace("URL", server.base_url).replace("HEAT", temperature)
+            write_files(tmp_path, {f"{name}.yaml": text})
+            assert insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path, env=key).code == 0
+        assert insidellms("diff", "old", "new", cwd=tmp_path).code == 0
+        done = insidellms("diff", "old", "new", "--confirm", "--trust-run", "--json", cwd=tmp_path, env=key)
+        headers = new.headers
+    assert done.code == 0, done.out
+    assert "no fresh answer differs" in done.json["verdict"]["confirmed"]["unavailable"]
+    assert "controls: 8 items" in done.err
+    assert {name.lower(): value for name, value in headers.items()}["cache-control"] == "no-cache"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
+from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_scripted
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.api.trusted_runs import TrustedExperiment
 from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem
-from insideLLMs.compare.observations import Flip
+from insideLLMs.compare.observations import Flip, Observed
 from insideLLMs.compare.statistics.confirmation import (
     Answers,
     confirm,
@@ -30,7 +30,7 @@ from insideLLMs.compare.statistics.confirmation import (
 )
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, UnknownPluginError
-from insideLLMs.core.types import DatasetSpec, Example, Experiment, JsonValue, ModelSpec, ProbeSpec, Record
+from insideLLMs.core.types import DatasetSpec, Example, Experiment, JsonValue, ModelSpec, ProbeSpec, Record, Response
 from insideLLMs.plugins import model_registry
 from insideLLMs.store.manifest import DatasetFacts
 from insideLLMs.store.sealed_run import SealedRun
@@ -38,6 +38,7 @@ from insideLLMs.store.sealed_run import SealedRun
 Place = tuple[str, str, str]
 """Where an example stands: probe, dataset, example id."""
 _SEED_RANGE = 2**31 - 1
+_NO_CACHE = {"Cache-Control": "no-cache"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,15 +118,18 @@ class Asker:
 
 
 def reseeded(model: ModelSpec, label: str) -> ModelSpec:
-    """Return the model with another seed, if it takes one; without one, providers draw afresh anyway."""
+    """Return the model with another seed, if it takes one, and a header that asks caches to keep out of it."""
     try:
-        declared = inspect.signature(model_registry.get_factory(model.type)).parameters.get("seed")
+        known = inspect.signature(model_registry.get_factory(model.type)).parameters
     except UnknownPluginError:
-        declared = None
-    if model.args.get("seed", declared.default if declared is not None else None) is None:
         return model
-    digest = hashlib.sha256(f"{model.args.get('seed')}|{label}".encode()).digest()
-    args: dict[str, JsonValue] = {**model.args, "seed": int.from_bytes(digest[:8]) % _SEED_RANGE}
+    args: dict[str, JsonValue] = dict(model.args)
+    headers = args.get("headers", {})
+    if "headers" in known and isinstance(headers, dict):
+        args["headers"] = {**_NO_CACHE, **headers}
+    if "seed" in known and args.get("seed", known["seed"].default) is not None:
+        digest = hashlib.sha256(f"{args.get('seed')}|{label}".encode()).digest()
+        args["seed"] = int.from_bytes(digest[:8]) % _SEED_RANGE
     return msgspec.structs.replace(model, args=args)
 
 
@@ -141,8 +145,8 @@ def examples_of(run: SealedRun, places: frozenset[Place] | None) -> dict[Place, 
 
 _TRIES_BEFORE_DROPPING = 2
 """How often every item is asked before those that passed each time are left alone."""
-_COPIES_FROM = 5
-"""From so many items on, fresh answers that never differ are copies of each other."""
+_CONTROL_REPEATS = 6
+"""How often each side answers an item that did not flip, where no fresh answer has varied yet."""
 Say = Callable[[str], None]
 Tallies = dict[str, tuple[int, int]]
 """Passes and answers by item."""
@@ -157,24 +161,27 @@ class Sides:
     into: Path
 
 
-def confirm_items(flips: Sequence[Flip], probes: Mapping[str, str], sides: Sides, say: Say) -> Confirmed:
-    """Ask the flipped items again and judge the fresh answers alone; `probes` maps a flip's probe to the real one.
+def confirm_items(seen: Observed, sides: Sides, say: Say) -> Confirmed:
+    """Ask the flipped items again, and decide by the fresh answers alone.
 
-    What hinders it (an endpoint that is gone, a key, copies for answers) makes the finding `unavailable`.
+    They count if answers are drawn anew, so some answer must vary, if need be of an item that did not flip. What
+    hinders it (an endpoint that is gone, a key, copies for answers) makes the finding `unavailable`.
     """
-    if not flips:
+    if not seen.flips:
         return Confirmed(selected=0)
     try:
-        return _Confirming(flips, probes, sides, say).run()
+        return _Confirming(seen, sides, say).run()
     except InsideLLMsError as error:
-        return Confirmed(selected=len(flips), unavailable=error.message)
+        return Confirmed(selected=len(seen.flips), unavailable=error.message)
 
 
 class _Confirming:
-    def __init__(self, flips: Sequence[Flip], probes: Mapping[str, str], sides: Sides, say: Say) -> None:
-        self._flips = {_name(flip): flip for flip in flips}
+    def __init__(self, seen: Observed, sides: Sides, say: Say) -> None:
+        self._selected = len(seen.flips)
+        self._controls = tuple(map(_name, seen.controls))
+        self._flips = {_name(flip): flip for flip in (*seen.flips, *seen.controls)}
         self._places: dict[str, Place] = {
-            name: (probes[flip.probe], flip.dataset, flip.example_id) for name, flip in self._flips.items()
+            name: (seen.probes[flip.probe], flip.dataset, flip.example_id) for name, flip in self._flips.items()
         }
         self._say = say
         examples = examples_of(sides.candidate.run, frozenset(self._places.values()))
@@ -183,18 +190,17 @@ class _Confirming:
             "candidate": Asker(sides.candidate, into=sides.into, examples=examples),
         }
         models = (*sides.baseline.run.manifest.models, *sides.candidate.run.manifest.models)
-        self._may_repeat = all(is_scripted(model) or is_greedy(model) for model in models)
-        self._texts: dict[str, set[str]] = {}
+        self._may_repeat = all(is_scripted(model) for model in models)
+        self._answers: dict[tuple[str, str], set[bytes]] = {}
 
     def run(self) -> Confirmed:
         first = self._first_pass()
         kept = judge_pass(first).confirmed
         second: dict[str, Answers] = {}
-        if kept and self._has_copies():
-            told = "the fresh answers are copies of each other (a cache or a fixed seed), so they confirm nothing"
-            return Confirmed(
-                selected=len(self._flips), calls=self._calls(), run_dirs=self._run_dirs(), unavailable=told
-            )
+        if kept and not self._are_drawn_anew():
+            told = "no fresh answer differs from another of its item (a cache, a fixed seed or a greedy model), so "
+            told += "they confirm nothing"
+            return Confirmed(selected=self._selected, calls=self._calls(), run_dirs=self._run_dirs(), unavailable=told)
         if kept:
             repeats = second_pass_repeats(len(kept))
             self._say(f"second pass: {len(kept)} items, {repeats} answers a side")
@@ -203,7 +209,7 @@ class _Confirming:
             second = {name: _answers(before, after, name) for name in kept}
         found = confirm(first, second)
         return Confirmed(
-            selected=len(self._flips),
+            selected=self._selected,
             items=tuple(self._item(name, found.item_p[name], (first[name], second[name])) for name in found.confirmed),
             calls=self._calls(),
             run_dirs=self._run_dirs(),
@@ -211,7 +217,7 @@ class _Confirming:
 
     def _first_pass(self) -> dict[str, Answers]:
         """Ask the candidate twice, then those that did not pass both times as often as it takes, then the baseline."""
-        names = tuple(self._flips)
+        names = tuple(self._flips)[: self._selected]
         repeats = first_pass_repeats(len(names))
         self._say(f"first pass: {len(names)} items, up to {repeats} answers a side")
         after = self._ask("candidate", "1-candidate", names, _TRIES_BEFORE_DROPPING)
@@ -239,15 +245,24 @@ class _Confirming:
                 if record.scores is not None and record.scores.passed is not None:
                     asked[name] += 1
                     passes[name] += record.scores.passed
-                    if side == "candidate":
-                        self._texts.setdefault(name, set()).add(_text(record))
+                    self._answers.setdefault((side, name), set()).add(_spelling(record))
         if not asked:
             raise InsideLLMsError(f"the {side} gave no answer when asked again")
         return {name: (passes[name], asked[name]) for name in names}
 
-    def _has_copies(self) -> bool:
-        alike = all(len(texts) == 1 for texts in self._texts.values())
-        return alike and not self._may_repeat and len(self._texts) >= _COPIES_FROM
+    def _are_drawn_anew(self) -> bool:
+        """Whether some answer varies; asks items that did not flip where those that did leave it open."""
+        if self._may_repeat or self._has_variety():
+            return True
+        for side in ("candidate", "baseline") if self._controls else ():
+            self._say(f"controls: {len(self._controls)} items that did not flip, {_CONTROL_REPEATS} answers, {side}")
+            self._ask(side, f"controls-{side}", self._controls, _CONTROL_REPEATS)
+            if self._has_variety():
+                return True
+        return False
+
+    def _has_variety(self) -> bool:
+        return any(len(answers) > 1 for answers in self._answers.values())
 
     def _item(self, name: str, p: float, passes: tuple[Answers, Answers]) -> ConfirmedItem:
         flip = self._flips[name]
@@ -286,8 +301,10 @@ def _answers(before: Tallies, after: Tallies, name: str) -> Answers:
     )
 
 
-def _text(record: Record) -> str:
-    return record.response.text if record.response is not None else ""
+def _spelling(record: Record) -> bytes:
+    """Return all that a model said, without what the provider says of the call."""
+    said = record.response or Response()
+    return canonical.line([said.text, said.value, [[call.name, call.arguments] for call in said.tool_calls]])
 
 
 RUNS = 3

@@ -301,8 +301,7 @@ def _ask_again(
     if arguments.confirm:
         into = candidate.with_name(f"{candidate.resolve().name}.confirm")
         sides = Sides(baseline=asked[0], candidate=asked[1], into=into)
-        seen = judged.evidence.observed
-        judged = decide_again(judged, confirm_items(seen.flips, seen.probes, sides, console.note))
+        judged = decide_again(judged, confirm_items(judged.evidence.observed, sides, console.note))
     found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
     is_settled = confirmed is not None and bool(confirmed.items)  # by fresh answers already
     if arguments.retest and found is not None and found.wants_retest and not is_settled:

@@ -14,6 +14,7 @@ from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import DriftKernel, TextLevel
 from insideLLMs.core.record_views import Facts, LabelledRecord, read_record
+from insideLLMs.core.types import Response
 
 Pattern = tuple[tuple[int | None, ...], ...]
 """Per run, which of an item's repeats have equal labels: equal numbers stand for equal labels."""
@@ -26,6 +27,10 @@ Waived = tuple[str | None, str]
 def is_waived(key: Key, waived: frozenset[Waived]) -> bool:
     """Whether a Trial is kept out of the gate."""
     return bool(waived) and ((None, key[2]) in waived or (key[0], key[2]) in waived)
+
+
+CONTROLS = 8
+"""How many items that did not flip are kept, to see whether fresh answers vary at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +51,8 @@ class Watch:
     `churn` is the level at which runs are held against each other, `churn_of` the levels of single probes.
     `noise` are the levels at which the baseline's runs are compared with each other. Both take two or more
     baseline runs. `drift` holds the texts of two or more answers a side against each other, by that kernel; `seed`
-    starts its draws. `flips` keeps the items that went from pass to fail. `waived` items are left out. `ranges` say
-    what a score counts as.
+    starts its draws. `flips` keeps the items that went from pass to fail, and some controls. `waived` items are left
+    out. `ranges` say what a score counts as.
     """
 
     several_models: bool = False
@@ -69,8 +74,9 @@ class Observed:
     `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
     of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
     was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
-    `copied` of them all were byte-identical. `unlike` says, by that name, which ranges of scores that count
-    contradict each other, `outside` which score lies outside its range.
+    `copied` of them all were byte-identical. `uneven` counts items by the fewest and the most repeats that a run has.
+    `unlike` says, by that name, which ranges of scores that count contradict each other, `outside` which score lies
+    outside its range. `controls` are items that pass on both sides.
     """
 
     tally: ItemCounts = field(default_factory=ItemCounts)
@@ -80,9 +86,11 @@ class Observed:
     drift: dict[str, DriftSums] = field(default_factory=dict)
     repeated: int = 0
     copied: int = 0
+    uneven: Counter[tuple[int, int]] = field(default_factory=Counter)
     unlike: dict[str, str] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
+    controls: list[Flip] = field(default_factory=list)
 
 
 class Observations:
@@ -156,6 +164,9 @@ class Observations:
         self._counts[name, before, values, self._cluster()] += 1
         if len(after) > 1:
             self._add_repeats(after)
+        lengths = {len(run) for side in (before, values) for run in side if run}
+        if len(lengths) > 1:
+            self._seen.uneven[min(lengths), max(lengths)] += 1
         if self._pool is not None:
             self._add_churn(name, facts.probe, runs, after)
             for level, counter in self._seen.noise.items():
@@ -163,7 +174,9 @@ class Observations:
         if self._watch.drift is not None:
             self._add_drift(name, self._watch.drift, runs, news)
         if self._watch.flips and values[-1][0] == 0.0 and before[-1][:1] == (1.0,):
-            self._add_flip(name, runs[-1][0], facts)
+            self._seen.flips.append(_flip(name, runs[-1][0], facts))
+        elif self._watch.flips and values[-1][0] == 1.0 and before[-1][:1] == (1.0,):
+            self._add_control(_flip(name, runs[-1][0], facts), varies=runs[-1][0].response != facts.response)
 
     def _values(self, name: str, trials: Sequence[Facts]) -> tuple[float | None, ...]:
         values = tuple(map(self._watch.ranges.quality, trials))
@@ -188,8 +201,10 @@ class Observations:
                 self._seen.unlike[name] = found
 
     def _add_repeats(self, trials: Sequence[Facts]) -> None:
-        self._seen.repeated += 1
-        self._seen.copied += len({bytes(facts.response) for facts in trials}) == 1
+        """Count an item whose repeats say something; a table without outputs says nothing of copies."""
+        if any(response_of(facts) != Response() for facts in trials):
+            self._seen.repeated += 1
+            self._seen.copied += len({(bytes(facts.response), facts.passed) for facts in trials}) == 1
 
     def _add_churn(self, name: str, probe: str, runs: Sequence[Sequence[Facts]], after: Sequence[Facts]) -> None:
         level = self._watch.churn_of.get(probe, self._watch.churn)
@@ -209,15 +224,21 @@ class Observations:
             sums = self._seen.drift[name] = DriftSums(kernel, f"{self._watch.seed}|{name}")
         sums.add(repr(self._item), _texts(runs), _texts(news))
 
-    def _add_flip(self, name: str, before: Facts, after: Facts) -> None:
-        flip = Flip(
-            probe=name,
-            dataset=after.dataset,
-            example_id=after.example_id,
-            baseline_model=before.model,
-            candidate_model=after.model,
-        )
-        self._seen.flips.append(flip)
+    def _add_control(self, item: Flip, *, varies: bool) -> None:
+        """Keep a few items that pass on both sides, those first whose answers vary already."""
+        if varies or len(self._seen.controls) < CONTROLS:
+            self._seen.controls.insert(0 if varies else len(self._seen.controls), item)
+            del self._seen.controls[CONTROLS:]
+
+
+def _flip(name: str, before: Facts, after: Facts) -> Flip:
+    return Flip(
+        probe=name,
+        dataset=after.dataset,
+        example_id=after.example_id,
+        baseline_model=before.model,
+        candidate_model=after.model,
+    )
 
 
 def _texts(runs: Sequence[Sequence[Facts]]) -> list[str]:

@@ -115,7 +115,8 @@ def _confirmed(verdict: Verdict) -> Iterator[str]:
     names = ", ".join(f"{item.probe} / {item.example_id}" for item in found.items[:5]) or "none"
     more = f" and {len(found.items) - 5} more" if len(found.items) > 5 else ""
     asked = wording.many(found.calls, "fresh answer")
-    yield f"confirmation: {found.selected} items went from pass to fail; {asked} confirm {names}{more}"
+    told = f"confirmation: {wording.many(found.selected, 'item')} went from pass to fail; {asked} confirm {names}{more}"
+    yield told + ("; this holds if every answer is drawn anew (no cache)" if found.items else "")
 
 
 def p_value(p: float) -> str:
