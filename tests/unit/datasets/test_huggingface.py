@@ -107,9 +107,9 @@ def test_a_folder_that_cannot_be_read_is_told_by_its_name(datasets, tmp_path, fi
     [
         ({"name": "some/set"}, "has no revision"),
         ({"name": "some/set", "revision": "main"}, "'main', which is not a commit"),
-        ({"name": "some/set", "revision": COMMIT[:7]}, "can move"),
-        ({}, "named once"),
-        ({"name": "some/set", "path": "folder", "revision": COMMIT}, "named once"),
+        ({"name": "some/set", "revision": COMMIT[:7]}, "is not a commit"),
+        ({}, "name the Hugging Face dataset once"),
+        ({"name": "some/set", "path": "folder", "revision": COMMIT}, "name the Hugging Face dataset once"),
     ],
 )
 def test_what_is_not_pinned_or_not_named_once_is_refused_before_the_library_loads(args, words, monkeypatch):
