@@ -9,6 +9,7 @@ from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, JsonValue, Scores
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring import final_answer
+from insideLLMs.scoring.ratings import Scale, grade
 from insideLLMs.scoring.refusal import refuses
 from insideLLMs.scoring.similarity import edit_similarity
 
@@ -78,10 +79,8 @@ class BiasProbe(Probe):
             said = final_answer.yes_no(answer)
             return None if said is None else float(said)
         low, high = example.fields.get("scale", (0, 10))
-        given = final_answer.number(answer)
-        if given is None or not low <= given.value <= high:
-            return None
-        return float((given.value - low) / (high - low))
+        given = grade(answer, Scale.of(low, high), alone=True)
+        return None if given is None else (given - low) / (high - low)
 
 
 def _pair(data: Any) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -56,13 +57,27 @@ def fenced_blocks(text: str) -> list[tuple[str, str]]:
 def parse_strict(text: str) -> Parsed | Unparsed:
     """Parse `text` as RFC 8259 JSON; duplicate keys, NaN, infinities and overflowing numbers are refused."""
     try:
-        return Parsed(
-            json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite_float)
-        )
+        return Parsed(_STRICT.decode(text))
     except RecursionError:
         return Unparsed("nested too deeply")
     except ValueError as error:
         return Unparsed(str(error))
+
+
+def objects_in(text: str) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
+    """Yield the outermost JSON objects in prose, in order, each with up to 200 characters before it.
+
+    Of a text with very many opening braces only the last ones are tried, so that time stays bounded.
+    """
+    end = 0
+    for start in [found.start() for found in re.finditer(r"\{", text)][-_MOST_BRACES:]:
+        if start < end:
+            continue
+        try:
+            value, end = _STRICT.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        yield text[max(0, start - 200) : start], value
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -83,3 +98,7 @@ def _finite_float(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"the number {text[:40]} is too large")
     return value
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite_float)
+_MOST_BRACES = 300

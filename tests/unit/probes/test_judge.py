@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import insideLLMs
-from insideLLMs.core.errors import ArgumentError, ServerError
+from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError, ServerError
 from insideLLMs.core.types import Example, Response
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes import judge as judging
@@ -57,7 +57,7 @@ def test_a_grade_becomes_a_share_of_the_scale(said, share):
     assert scores.passed is (share >= 0.5)
 
 
-@pytest.mark.parametrize("said", ["", "great!", '{"score": 9}', '{"score": "5"}', '{"score": true}', "1 or 5"])
+@pytest.mark.parametrize("said", ["", "great!", '{"score": 9}', '{"score": "high"}', '{"score": true}', "1 or 5"])
 def test_a_judgement_that_cannot_be_read_is_no_score(said):
     with pytest.raises(ArgumentError, match="the judgement could not be read"):
         scored(Judge(said))
@@ -150,7 +150,51 @@ def test_a_wrong_argument_is_refused(arguments):
 
 def test_a_change_of_the_prompts_raises_the_version():
     text = judging.RUBRIC_PROMPT + judging.PAIR_PROMPT
-    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("1", "a8037e02f2e9")
+    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("2", "a8037e02f2e9")
+
+
+def asked_in_forms(refuse, mode, said):
+    """Score with a judge of a provider that can be asked for JSON; return the score and the forms asked for."""
+    spec = {"type": "openai", "args": {"model_name": "grader"}}
+    probe = JudgeScoredProbe(judges=spec, mode=mode)
+    forms = []
+
+    async def ask(request):
+        forms.append(request.options.get("response_format", {}).get("json_schema", {}).get("schema"))
+        if refuse is not None and request.options:
+            raise refuse("response_format is not available")
+        return Response(text=said)
+
+    example = Example(id="1", input="?", expected=("other",))
+    scores = asyncio.run(probe.score_with(example, Response(text="An answer."), {"openai/grader": ask}))
+    return scores.values["score"], [form and set(form["properties"]) for form in forms]
+
+
+def test_a_provider_that_can_is_asked_for_json_of_the_right_form():
+    assert asked_in_forms(None, "rubric", '{"score": 5}') == (1.0, [{"reason", "score"}])
+    assert asked_in_forms(None, "pairwise", '{"better": 1}') == (0.5, [{"reason", "better"}] * 2)
+
+
+@pytest.mark.parametrize("refuse", [RequestRefusedError, CassetteMissError])
+def test_a_model_that_refuses_the_form_is_asked_plainly(refuse):
+    assert asked_in_forms(refuse, "rubric", "Score: 5/5") == (1.0, [{"reason", "score"}, None])
+
+
+def test_who_sets_a_form_for_a_judge_keeps_it():
+    args = {"model_name": "grader", "response_format": {"type": "json_object"}}
+    probe = JudgeScoredProbe(judges={"type": "openai", "args": args})
+
+    async def ask(request):
+        assert not request.options
+        return Response(text='{"score": 1}')
+
+    scores = asyncio.run(probe.score_with(Example(id="1", input="?"), Response(text="x"), {"openai/grader": ask}))
+    assert scores.values["score"] == 0.0
+
+
+def test_the_error_of_an_unread_judgement_shows_what_was_said():
+    with pytest.raises(ArgumentError, match=r"the judgement could not be read; the judge said 'I cannot grade this\.'"):
+        scored(Judge("I cannot grade this."))
 
 
 LABELLED = [
