@@ -18,7 +18,7 @@ from insideLLMs.probes.exact import shown
 from insideLLMs.probes.template import as_text, ask
 from insideLLMs.sandbox import Ended, Execution, Limits, Sandbox
 from insideLLMs.scoring import final_answer
-from insideLLMs.scoring.code import continues, find_code, is_defined
+from insideLLMs.scoring.code import find_program, names_tested
 from insideLLMs.scoring.json_values import Parsed, parse_strict
 from insideLLMs.scoring.normalise import comparable
 from insideLLMs.scoring.numeric import amount_of, same_number
@@ -35,11 +35,12 @@ _calls = _json.loads({calls!r})
 _results = []
 for _arguments in _calls:
     try:
-        _results.append({{"value": {entry_point}(*_arguments)}})
+        _value = {entry_point}(*_arguments)
+        _results.append(_json.dumps({{"value": _value}}, default=repr, allow_nan=False))
     except Exception as _error:
-        _results.append({{"error": type(_error).__name__ + ": " + str(_error)[:200]}})
+        _results.append(_json.dumps({{"error": type(_error).__name__ + ": " + str(_error)[:200]}}))
 _sys.stdout.flush()
-print("\\n" + {mark!r} + _json.dumps(_results, default=repr))
+print("\\n" + {mark!r} + "[" + ", ".join(_results) + "]")
 """
 _TESTS = """
 {tests}
@@ -66,6 +67,7 @@ class CodeProbe(CheckProbe):
     writes them, if there is an `entry_point`).
     """
 
+    version: ClassVar[str] = "2"
     about: ClassVar[str]
     needs_expected: ClassVar[bool] = False
     scores_in_place: ClassVar[bool] = False  # a program may take seconds
@@ -119,15 +121,11 @@ class CodeProbe(CheckProbe):
         return Scores(values=values, passed=passed, label=result.label, explanation=result.why)
 
     def program(self, example: Example, answer: str) -> str | None:
-        """Return the program that an answer gives."""
-        entry_point = example.fields.get("entry_point")
-        code = find_code(answer, defines=entry_point)
-        if entry_point is None or (code is not None and is_defined(entry_point, code)):
-            return code
-        if not is_defined(entry_point, example.text):
-            return code
-        body = code if code is not None and continues(code) else answer if continues(answer) else None
-        return code if body is None else f"{example.text}{body}"
+        """Return the program that an answer gives, with what it needs of the prompt and of the example's `code`."""
+        entry_point, code = example.fields.get("entry_point"), example.fields.get("code")
+        wanted = {entry_point} if entry_point else names_tested(str(example.fields.get("test")))
+        given = (example.text, code) if isinstance(code, str) else (example.text,)
+        return find_program(answer, wanted=wanted, given=given)
 
     def _test(self, example: Example, program: str) -> _Result:
         cases = None if isinstance(example.fields.get("test"), str) else example.fields["cases"]
@@ -296,10 +294,12 @@ def _paired(cases: Sequence[JsonValue], said: Sequence[JsonValue]) -> Iterator[t
 
 
 def _same(value: JsonValue, expected: JsonValue) -> bool:
-    """Compare as JSON; numbers that are not whole may differ in the last digits."""
-    if isinstance(value, bool) or isinstance(expected, bool) or not isinstance(expected, list | dict | float):
+    """Compare as JSON, where 3.0 is 3; numbers that are not whole may differ in the last digits."""
+    if isinstance(value, bool) or isinstance(expected, bool) or not isinstance(expected, list | dict | int | float):
         return type(value) is type(expected) and bool(value == expected)
-    if isinstance(expected, float):
+    if isinstance(expected, int) and isinstance(value, int):
+        return value == expected
+    if isinstance(expected, int | float):
         return isinstance(value, int | float) and math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12)
     if isinstance(expected, list):
         return isinstance(value, list) and len(value) == len(expected) and all(map(_same, value, expected))

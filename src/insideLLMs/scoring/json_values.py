@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from insideLLMs.core.types import JsonValue
 
-_FENCE = re.compile(r" {0,3}```[ \t]*([^\s`]*)")
+_FENCE = re.compile(r" {0,12}`{3,}[ \t]*([^\s`]*)")
+_ONE_LINE = re.compile(r"```[ \t]*(?:(json|python3?|py)\b)?[ \t]*([^`\n]+)```", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,37 @@ def find_json(answer: str) -> Parsed | Unparsed:
     return parse_strict(blocks[0] if blocks else text)
 
 
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A fenced block: its language (lower case, "" if unnamed), its body, and whether it was never closed."""
+
+    language: str
+    body: str
+    is_open: bool = False
+
+
 def fenced_blocks(text: str) -> list[tuple[str, str]]:
-    """Return the language (lower case, "" if unnamed) and the body of every fenced block that is closed."""
-    blocks: list[tuple[str, str]] = []
+    """Return the language and the body of every fenced block that is closed."""
+    return [(one.language, one.body) for one in fences(text) if not one.is_open]
+
+
+def fences(text: str) -> list[Fence]:
+    """Return every fenced block, the last one even if it is still open, and those on one line."""
+    found: list[Fence] = []
     language: str | None = None
     body: list[str] = []
     for line in text.split("\n"):
-        fence = _FENCE.match(line)
-        if fence is None:
+        fence, one_line = _FENCE.match(line), _ONE_LINE.search(line)
+        if language is None and one_line is not None:
+            found.append(Fence((one_line[1] or "").casefold(), one_line[2].strip()))
+        elif fence is None:
             body.append(line)
         elif language is None:
             language, body = fence[1].casefold(), []
         elif not fence[1]:
-            blocks.append((language, "\n".join(body)))
+            found.append(Fence(language, "\n".join(body)))
             language = None
-    return blocks
+    return found if language is None else [*found, Fence(language, "\n".join(body), is_open=True)]
 
 
 def parse_strict(text: str) -> Parsed | Unparsed:

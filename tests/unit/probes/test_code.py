@@ -10,7 +10,7 @@ from insideLLMs.core.types import Example, Response
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes.code import CodeDebugProbe, CodeExplanationProbe, CodeGenerationProbe
 from insideLLMs.sandbox import isolation
-from insideLLMs.scoring.code import find_code
+from insideLLMs.scoring.code import find_program
 
 DATA = Path(insideLLMs.__file__).parent / "data"
 sandboxed = pytest.mark.skipif(isolation().kind == "none", reason=f"no isolation here: {isolation().why}")
@@ -38,12 +38,12 @@ def example(prompt="Write double.", **fields):
     ],
 )
 def test_the_program_of_an_answer_is_found(answer, code):
-    assert find_code(answer) == code
+    assert find_program(answer) == code
 
 
 def test_of_several_blocks_the_one_that_defines_the_function_counts():
     answer = "```python\ndef f(): return 1\n```\nUse it so:\n```python\nprint(f())\n```"
-    assert find_code(answer, defines="f") == "def f(): return 1"
+    assert find_program(answer, wanted={"f"}) == "def f(): return 1"
 
 
 @sandboxed
@@ -76,6 +76,56 @@ def test_a_program_is_labelled_by_what_the_tests_make_of_it(fields, prompt, answ
     assert probe.check_example(given) is None
     scores = probe.score(given, Response(text=answer))
     assert (scores.label, scores.passed) == (label, label == "passed"), scores
+
+
+ADD = {"entry_point": "add", "cases": [[[1, 2], 3], [[0, 0], 0]]}
+AREA = {"test": "assert area(2) == 4\nassert area(3) == 9"}
+DISC = {"entry_point": "disc", "test": "def check(candidate):\n    assert candidate(1) == 3\n"}
+BEGUN = 'import math\n\n\ndef disc(radius: float) -> int:\n    """Return the area.\n    >>> disc(1)\n    3\n    """\n'
+SUM = "def add(a, b):\n    return a + b\n"
+SQUARE = "def area(x):\n    return x * x\n"
+
+
+@sandboxed
+@pytest.mark.parametrize(
+    ("fields", "prompt", "answer"),
+    [
+        (ADD, "Write add.", f"{SUM}```"),
+        (ADD, "Write add.", f"~~~python\n{SUM}~~~"),
+        (ADD, "Write add.", f"[PYTHON]\n{SUM}[/PYTHON]"),
+        (ADD, "Write add.", "```python def add(a, b): return a + b```"),
+        (ADD, "Write add.", "1. So:\n   ```python\n   def add(a, b):\n       return a + b\n   ```"),
+        (ADD, "Write add.", f"Sure! Here's the code:\n\n{SUM}\nTime complexity: O(1)\nDone\n(see above)\n- it's short"),
+        (ADD, "Write add.", f"```python\n{SUM}x = int(input())\nprint(add(x, x))\n```"),
+        (ADD, "Write add.", f"```python\n{SUM}def main():\n    print(add(*input()))\n\nmain()\n```"),
+        (ADD, "Write add.", f"```python\n{SUM}assert add(1, 2) == 4\n```"),
+        (
+            ADD,
+            "Write add.",
+            "```python\ndef add(a, b):\n    return plus(a, b)\n```\nwith\n```python\ndef plus(a, b): return a + b\n```",
+        ),
+        (ADD, "Write add.", f"```python\n{SUM}```\nIn Ruby:\n```ruby\ndef add(a, b) = a\n```"),
+        (AREA, "Area.", f"```python\n{SQUARE}```\n```python\nfor x in (1, 2):\n    print(area(x), input())\n```"),
+        (AREA, "Area.", f"```\nresult = 2 * 2\n```\nSo:\n```python\n{SQUARE}```\nOutput:\n```\n4\n```"),
+        (DISC, BEGUN, "def disc(radius):\n    return int(math.pi * radius**2)"),
+        (DISC, BEGUN, "return int(math.pi * radius**2)"),
+        (DISC, BEGUN, "square = radius**2\n    return int(math.pi * square)"),
+        (DISC, BEGUN, "square = radius**2\nreturn int(math.pi * square)"),
+        (DISC, BEGUN, "Here is the rest:\n\n    square = radius**2\n    return int(math.pi * square)\n\nIt squares."),
+        (DISC, f"Complete:\n```python\n{BEGUN}```", "```python\n    return int(math.pi * radius**2)\n```"),
+        (DISC, "Complete:\n\nimport math\n\ndef disc(radius):\n", "return int(math.pi * radius**2)"),
+    ],
+)
+def test_a_right_program_passes_in_whatever_form_it_is_given(fields, prompt, answer):
+    scores = CodeGenerationProbe(time_limit_s=1).score(example(prompt, **fields), Response(text=answer))
+    assert scores.passed, (scores, CodeGenerationProbe().program(example(prompt, **fields), answer))
+
+
+@sandboxed
+def test_one_result_that_is_no_number_fails_its_own_case_alone():
+    cases = {"entry_point": "up", "cases": [[[1], 2], [[2], 3.0], [[3], 4]]}
+    program = "def up(x):\n    return float('nan') if x == 1 else x + 1"
+    assert CodeGenerationProbe().score(example(**cases), Response(text=program)).values["held"] == pytest.approx(2 / 3)
 
 
 @sandboxed
