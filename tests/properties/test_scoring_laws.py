@@ -25,7 +25,7 @@ CONSTRAINTS = [
     parse_constraint(
         {
             "type": name,
-            **{key: {"count": 1, "text": "x", "texts": ["x"]}[kind] for key, kind in family.required.items()},
+            **{key: {"count": 1, "text": "de", "texts": ["x"]}[kind] for key, kind in family.required.items()},
             **({"max": 3} if family.counts else {}),
         }
     )

@@ -1,6 +1,7 @@
 """Instructions that a program can verify, alone or beside a right answer: length, format, keywords, case."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from insideLLMs.core.arguments import refuse
@@ -17,13 +18,13 @@ class InstructionFollowingProbe(PromptProbe):
     """Check an answer against constraints: the probe's, for every example, and the example's own `constraints`.
 
     A constraint is ``{"type": "words", "max": 50}`` or a bare name such as ``no_comma``. The families follow
-    IFEval (arXiv 2311.07911).
+    IFEval (arXiv 2311.07911); `repeat_prompt` without a `prompt` means the example's own.
 
     Scores: `strict` and `loose`, the shares of constraints satisfied by the answer as it stands, and by a reading
     without its first line, its last line or its asterisks; `passed` is 1 if every one is kept strictly.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"passed": (0, 1), "strict": (0, 1), "loose": (0, 1)}
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/instruction_following.jsonl"
@@ -77,7 +78,15 @@ class InstructionFollowingProbe(PromptProbe):
         own = example.fields.get("constraints", ())
         if isinstance(own, str) or not isinstance(own, Sequence):
             raise ArgumentError(f"`constraints` is {own!r}", fix="it takes a list of constraints")
-        return (*self._constraints, *(parse_constraint(spec) for spec in own))
+        constraints = (*self._constraints, *(parse_constraint(spec) for spec in own))
+        return tuple(_for_example(one, example) for one in constraints)
+
+
+def _for_example(constraint: Constraint, example: Example) -> Constraint:
+    """Give `repeat_prompt` the example's own prompt where it names none."""
+    if constraint.name != "repeat_prompt" or "prompt" in constraint.parameters:
+        return constraint
+    return replace(constraint, parameters={"prompt": example.text})
 
 
 class ConstraintComplianceProbe(InstructionFollowingProbe):

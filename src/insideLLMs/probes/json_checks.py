@@ -23,6 +23,7 @@ class JsonSchemaProbe(CheckProbe):
     """
 
     kind = "json_schema"
+    version: ClassVar[str] = "2"
     needs_expected = False
     scores_in_place: ClassVar[bool] = False  # a schema's own regular expressions may run long
     score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1)}
@@ -61,6 +62,7 @@ class JsonPathProbe(CheckProbe):
     """
 
     kind = "json_path"
+    version: ClassVar[str] = "2"
     needs_expected = False
     score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1), "held": (0, 1)}
 

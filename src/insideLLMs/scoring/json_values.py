@@ -1,4 +1,4 @@
-"""JSON in an answer: all of it, or its one fenced block; parsed strictly (no duplicate keys, no NaN)."""
+"""JSON in an answer: all of it, or its one fenced block of JSON; parsed strictly (no duplicate keys, no NaN)."""
 
 import json
 import math
@@ -28,14 +28,20 @@ class Unparsed:
 
 
 def find_json(answer: str) -> Parsed | Unparsed:
-    """Return the JSON of `answer`: the whole text, or the only fenced block (fenced ``json``, or unnamed)."""
+    """Return the JSON of `answer`: the whole text, or the only fenced block that is JSON or says that it is."""
     text = answer.strip().removeprefix("\ufeff")
     if not text:
         return Unparsed("the answer is empty")
-    blocks = [body for language, body in fenced_blocks(text) if language in {"", "json"}]
+    whole = parse_strict(text)
+    if isinstance(whole, Parsed):
+        return whole  # a fence inside of a string is none
+    named = [body for language, body in fenced_blocks(text) if language == "json"]
+    blocks = named or [body for language, body in fenced_blocks(text) if not language]
+    if not named and len(blocks) > 1:
+        blocks = [body for body in blocks if isinstance(parse_strict(body), Parsed)] or blocks
     if len(blocks) > 1:
         return Unparsed(f"{len(blocks)} fenced blocks; only one can be the answer")
-    return parse_strict(blocks[0] if blocks else text)
+    return parse_strict(blocks[0]) if blocks else whole
 
 
 @dataclass(frozen=True, slots=True)

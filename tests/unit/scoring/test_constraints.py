@@ -1,10 +1,13 @@
 """Verifiable instructions: each row is a constraint, an answer that keeps it, and one that does not."""
 
+import sys
+
 import pytest
 
-from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.errors import ArgumentError, PluginError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.scoring.constraints import FAMILIES, check_constraints, loose_readings, parse_constraint
+from insideLLMs.scoring.constraints.language import _detector
 from insideLLMs.scoring.constraints.wording import sentences, words
 
 ROWS = [
@@ -37,11 +40,17 @@ ROWS = [
     ({"type": "script", "name": "latin"}, "Ça va", "42"),
     ({"type": "json"}, '{"a": [1]}', '{"a": NaN}'),
     ({"type": "json"}, '```json\n{"a": 1}\n```', "Here: {}"),
+    ({"type": "json"}, '```json {"a": 1} ```', 'Here:\n```json\n{"a": 1}\n```\nBye'),
+    ({"type": "response_language", "language": "de"}, "Das ist ein kurzer Satz auf Deutsch.", "This is English."),
+    ({"type": "two_responses"}, "one\n******\ntwo", "one\n******\ntwo\n******\nthree"),
+    ({"type": "repeat_prompt", "prompt": "Write a poem."}, "write a poem.\nRain falls.", "Rain falls. Write a poem."),
     ({"type": "json"}, "[]", '{"a": 1, "a": 2}'),
     ({"type": "bullets", "exactly": 2}, "- a\n* b", "-a\n- b"),
     ({"type": "numbered_items", "min": 2}, "1. a\n2) b", "1.a\n2. b"),
     ({"type": "headings", "exactly": 1, "level": 2}, "## a\n# b", "##a"),
     ({"type": "headings", "min": 1}, "# a", "#a"),
+    ({"type": "headings", "exactly": 1}, "# Title\n```sh\n# a comment\n```", "# Title\n# Other"),
+    ({"type": "bullets", "max": 0}, "```yaml\n- a\n```", "```yaml\n- a"),
     ({"type": "title"}, "<<Poem>>\ntext", "<< >>"),
     ({"type": "code_fence"}, "```\nx\n```", "```\nx"),
     ({"type": "code_fence", "language": "python"}, "a\n```Python\nx\n```", "```js\nx\n```"),
@@ -108,6 +117,46 @@ def test_a_loose_reading_forgives_a_preamble_a_farewell_and_emphasis() -> None:
     (result,) = check_constraints("Sure!\n**Dear** all", [constraint])
     assert (result.strict, result.loose) == (False, True)
     assert loose_readings("a\n*b*\nc")[3] == "*b*"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("The answer is no. That is final.", 2),
+        ("No. 5 is alive.", 1),
+        ("I chose plan B. It worked.", 2),
+        ("She got an A. He got a B. They left.", 3),
+        ("J. R. R. Tolkien wrote it. John F. Kennedy read it.", 2),
+        ("Take option A. Option B is worse.", 2),
+        ("So do I. Then we agree.", 2),
+        ("We bought pens, paper, etc. Then we left.", 2),
+        ("Pens, paper, etc. were sold.", 1),
+        ("We met at 3 p.m. Then we left.", 2),
+        ("Is it 3 p.m. or 4 p.m.? I forget.", 2),
+        ("The U.S. Army came. He lives in the U.S. She does not.", 3),
+        ("Smith et al. found it. Acme Inc. sells it.", 2),
+        ('"Really?" he asked. "Yes!" she said.', 2),
+        ("Well... maybe. Fine.", 2),
+        ("Wait! What? No.", 3),
+        ("¿Qué? ¡Nada! Bueno.", 3),
+        ("Let n be x. Then stop.", 2),
+    ],
+)
+def test_a_stop_ends_a_sentence_unless_it_belongs_to_a_word(text: str, count: int) -> None:
+    assert len(sentences(text)) == count
+
+
+def test_a_language_that_the_detector_does_not_know_is_named() -> None:
+    with pytest.raises(ArgumentError, match="does not know 'gr'"):
+        parse_constraint({"type": "response_language", "language": "gr"})
+
+
+def test_without_the_detector_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    _detector.cache_clear()
+    monkeypatch.setitem(sys.modules, "lingua", None)
+    with pytest.raises(PluginError, match="not installed") as caught:
+        parse_constraint({"type": "response_language", "language": "de"})
+    assert caught.value.fix == "pip install 'insidellms[language]'"
 
 
 def test_list_numbers_and_abbreviations_end_no_sentence() -> None:

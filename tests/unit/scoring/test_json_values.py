@@ -15,6 +15,10 @@ from insideLLMs.scoring.json_values import Parsed, Unparsed, fenced_blocks, find
         ('"text"', "text"),
         ("```python\nx\n```\n```json\n2\n```", 2),
         ("\ufeff[]", []),
+        ('```json {"a": 1} ```', {"a": 1}),
+        ('Run:\n```\npip install x\n```\nResult:\n```\n{"a": 1}\n```', {"a": 1}),
+        ('```\n{"a": 2}\n```\n```json\n{"a": 1}\n```', {"a": 1}),
+        ('{"body": "x:\\n\\n```ts\\nfoo\\n```\\n"}', {"body": "x:\n\n```ts\nfoo\n```\n"}),
     ],
 )
 def test_json_is_the_whole_answer_or_its_one_fenced_block(answer: str, value: object) -> None:

@@ -1,8 +1,7 @@
 """Verifiable instructions: what a program can check of an answer, after the families of IFEval.
 
 Source of the families and of the loose reading: Zhou et al., "Instruction-Following Evaluation for Large
-Language Models", arXiv 2311.07911. Language detection is left out: it is a model's guess, not a check; `script`
-checks the writing instead.
+Language Models", arXiv 2311.07911. `response_language` is a detector's guess; `script` checks the writing alone.
 """
 
 from insideLLMs.scoring.constraints.constraint import (

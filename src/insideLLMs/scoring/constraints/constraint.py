@@ -18,13 +18,15 @@ class Family:
     """A kind of constraint: its check, and what its parameters must be.
 
     `required` and `optional` map each parameter to a word for its type: one of ``count``, ``text``, ``texts``.
-    A family with `counts` takes `min`, `max` or `exactly`, at least one of them.
+    A family with `counts` takes `min`, `max` or `exactly`, at least one of them. `confirm` raises for parameters
+    that are of the right type and yet cannot be used.
     """
 
     check: Callable[[str, Parameters], Failing]
     required: Mapping[str, str] = field(default_factory=dict)
     optional: Mapping[str, str] = field(default_factory=dict)
     counts: bool = False
+    confirm: Callable[[Parameters], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 
 from insideLLMs.scoring.constraints.constraint import Failing, Family, Parameters, within
-from insideLLMs.scoring.json_values import Parsed, fenced_blocks, find_json
+from insideLLMs.scoring.json_values import Unparsed, fenced_blocks, parse_strict
 from insideLLMs.scoring.normalise import bare, fold
 
 _BULLET = re.compile(r"^[ \t]{0,20}[-*+•‣◦][ \t]+\S", re.MULTILINE)
@@ -12,26 +12,34 @@ _HEADING = re.compile(r"^[ ]{0,3}(#{1,6})[ \t]+\S", re.MULTILINE)
 _TITLE = re.compile(r"<<([^\n<>]+)>>")
 _HIGHLIGHT = re.compile(r"\*\*([^\n*]+)\*\*|(?<!\*)\*([^\n*]+)\*(?!\*)")
 _PLACEHOLDER = re.compile(r"\[[^\[\]\n]+\]")
+_WHOLE_FENCE = re.compile(r"\s*```(?:json\b)?(.*?)```\s*", re.IGNORECASE | re.DOTALL)
+_CODE = re.compile(r"^ {0,3}```[^`]*?^ {0,3}```[ \t]*$", re.MULTILINE)
 _EDGE = " \t\n\"'"
 
 
 def _json(text: str, _parameters: Parameters) -> Failing:
-    found = find_json(text)
-    return None if isinstance(found, Parsed) else f"is not JSON: {found.why}"
+    fence = _WHOLE_FENCE.fullmatch(text)
+    found = parse_strict(fence[1] if fence else text)
+    return f"is not JSON: {found.why}" if isinstance(found, Unparsed) else None
 
 
 def _bullets(text: str, parameters: Parameters) -> Failing:
-    return within(len(_BULLET.findall(text)), "bullets", parameters)
+    return within(len(_BULLET.findall(_outside_code(text))), "bullets", parameters)
 
 
 def _numbered_items(text: str, parameters: Parameters) -> Failing:
-    return within(len(_NUMBERED.findall(text)), "numbered items", parameters)
+    return within(len(_NUMBERED.findall(_outside_code(text))), "numbered items", parameters)
 
 
 def _headings(text: str, parameters: Parameters) -> Failing:
     level = parameters.get("level")
-    count = sum(level is None or len(marks) == level for marks in _HEADING.findall(text))
+    count = sum(level is None or len(marks) == level for marks in _HEADING.findall(_outside_code(text)))
     return within(count, "headings" if level is None else f"headings of level {level}", parameters)
+
+
+def _outside_code(text: str) -> str:
+    """Return a text without its closed fenced blocks, in which no line is a heading or an item."""
+    return _CODE.sub("", text)
 
 
 def _title(text: str, _parameters: Parameters) -> Failing:
@@ -86,6 +94,15 @@ def _parts(text: str, parameters: Parameters) -> Failing:
     return within(len(full), f"parts divided by {separator!r}", parameters)
 
 
+def _two_responses(text: str, _parameters: Parameters) -> Failing:
+    return _parts(text, {"exactly": 2})
+
+
+def _repeat_prompt(text: str, parameters: Parameters) -> Failing:
+    prompt = fold(str(parameters.get("prompt", "")))
+    return None if prompt and fold(text).startswith(prompt) else "does not begin with the prompt"
+
+
 def _starts_with(text: str, parameters: Parameters) -> Failing:
     wanted = str(parameters["text"])
     return None if fold(text.strip(_EDGE)).startswith(fold(wanted)) else f"does not start with {wanted!r}"
@@ -116,6 +133,8 @@ FAMILIES = {
     "postscript": Family(check=_postscript, optional={"marker": "text"}),
     "one_of": Family(check=_one_of, required={"options": "texts"}),
     "parts": Family(check=_parts, counts=True, optional={"separator": "text"}),
+    "two_responses": Family(check=_two_responses),
+    "repeat_prompt": Family(check=_repeat_prompt, optional={"prompt": "text"}),
     "starts_with": Family(check=_starts_with, required={"text": "text"}),
     "ends_with": Family(check=_ends_with, required={"text": "text"}),
     "quoted": Family(check=_quoted),

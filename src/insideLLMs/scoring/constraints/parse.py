@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.scoring.constraints import layout, wording
+from insideLLMs.scoring.constraints import language, layout, wording
 from insideLLMs.scoring.constraints.constraint import Constraint, Family
 
-FAMILIES: Mapping[str, Family] = {**wording.FAMILIES, **layout.FAMILIES}
+FAMILIES: Mapping[str, Family] = {**wording.FAMILIES, **layout.FAMILIES, **language.FAMILIES}
 
 _COUNTS = ("min", "max", "exactly")
 
@@ -42,6 +42,8 @@ def parse_constraint(spec: JsonValue) -> Constraint:
         raise ArgumentError(f"constraint {name!r} has no limit", fix="give it min, max or exactly")
     if parameters.get("min", 0) > parameters.get("max", float("inf")):
         raise ArgumentError(f"constraint {name!r} has min above max", fix="no answer can satisfy it; swap them")
+    if family.confirm is not None:
+        family.confirm(parameters)
     return Constraint(name=name, parameters=parameters, family=family)
 
 

@@ -14,7 +14,25 @@ from insideLLMs.scoring.normalise import fold
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:(?:['’-]|(?<=\d)[.,](?=\d))[^\W_{_UNSPACED}]+)*")
 _SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]*]*+(?=\s|$)|[。！？।؟]+")
-_ABBREVIATION = re.compile(r"\b(?:mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|e\.g|i\.e|cf|no|fig|approx|[a-z])$", re.IGNORECASE)
+_TITLE = re.compile(
+    r"\b(?:mr|mrs|ms|dr|prof|rev|hon|st|mt|capt|col|gen|lt|sgt|gov|sen|rep|messrs|mme|mlle|hr|fr)$", re.IGNORECASE
+)
+_NEVER_LAST = re.compile(r"\b(?:e\.\s?g|i\.\s?e|vs|cf|viz|approx|ca|esp|z\.\s?b|d\.\s?h|bzw|p\.\s?ej)$", re.IGNORECASE)
+_NUMBERED = re.compile(r"\b(?:no|nos|nr|fig|figs|vol|ch|p|pp|sec|eq|art|tab|ex|v|ver)$", re.IGNORECASE)
+_SOMETIMES_LAST = re.compile(
+    r"\b(?:etc|inc|ltd|co|corp|jr|sr|al|ed|dept|est|ave|blvd|ph\.d|ft|lbs?|oz|hrs?|mins?|secs?|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
+    r"|(?:[a-z]\.)+[a-z])$",
+    re.IGNORECASE,
+)
+_STARTER = re.compile(
+    r"(?:he|she|it|they|we|i|you|the|this|that|these|those|there|then|but|and|so|however|if|when|as|in|on|at|for|my|our"
+    r"|his|her|their|its|an?|what|why|how|no|yes|later|after|now)\b",
+    re.IGNORECASE,
+)
+_BEFORE_A_NAME = frozenset({"by", "of", "and", "with", "from", "to", "for", "as", "met", "see"})
+_BEFORE_A_LETTER = frozenset(
+    {"option", "answer", "plan", "type", "class", "group", "grade", "part", "section", "vitamin", "rated", "appendix"}
+)
 _LIST_MARK = re.compile(r"(?:^|\n)[ \t]{0,4}\d{1,3}$")
 
 
@@ -29,14 +47,39 @@ def sentences(text: str) -> list[str]:
     for paragraph in re.split(r"\n\s*\n", text):
         start = 0
         for end in _SENTENCE_END.finditer(paragraph):
-            before = paragraph[max(start, end.start() - 12) : end.start()]
-            inner = end.end() < len(paragraph) and end.group() == "."
-            if inner and (_LIST_MARK.search(before) or _ABBREVIATION.search(before)):
+            before = paragraph[max(start, end.start() - 24) : end.start()]
+            after = paragraph[end.end() : end.end() + 12].lstrip(" \t\n\"'“‘(*_")
+            if after and _goes_on(before, end.group(), after):
                 continue
             found.append(paragraph[start : end.end()])
             start = end.end()
         found.append(paragraph[start:])
     return [sentence.strip() for sentence in found if _WORD.search(sentence)]
+
+
+def _goes_on(before: str, stop: str, after: str) -> bool:
+    """Whether a sentence goes on behind a stop: of an abbreviation, an initial, a list's number, or quoted speech."""
+    small = after[0].islower()
+    if stop != ".":
+        return small and (len(stop) > 1 and (stop[-1] in "\"'”’)" or not set(stop) - {".", "…"}))
+    if _LIST_MARK.search(before) or _TITLE.search(before) or _NEVER_LAST.search(before):
+        return True
+    if _SOMETIMES_LAST.search(before):
+        return not after[0].isupper() or (before[-2:-1] == "." and not _STARTER.match(after))
+    return (bool(_NUMBERED.search(before)) and after[0].isdigit()) or _is_initial(before.split(), after)
+
+
+def _is_initial(words_before: list[str], after: str) -> bool:
+    """Whether the last word before a stop is a letter that stands for a name, or a small one that marks an item."""
+    *others, letter = words_before or [""]
+    if len(letter) != 1 or not letter.isalpha():
+        return False
+    if after[0].islower():
+        return True
+    previous = others[-1] if others else ""
+    if letter.islower() or (_STARTER.match(after) and after[1:2] != ".") or previous.casefold() in _BEFORE_A_LETTER:
+        return False
+    return not previous or previous in _BEFORE_A_NAME or (previous[0].isupper() and previous[-1] != ":")
 
 
 def paragraphs(text: str, separator: str | None = None) -> list[str]:
