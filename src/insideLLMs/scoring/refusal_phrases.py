@@ -66,7 +66,8 @@ ENGLISH = r"""
 |i think we should|we should) (?:please )?(?:talk about (?:something|anything) else|change the subject$
 |change the subject[.!]|(?:get|go|turn) back to|focus on something else|move on)|\bask me (?:something|anything
 |about something) else\b|\bis there (?:something|anything) else\b|\b(?:with|to) something else instead\b
-|\bcross(?:es|ed|ing)? (?:a|the|that|my) line\b(?! (?:he|she|they|that|in|of))|\b@ME (?:answer|reply
+|\b(?:this|that|it|which|request|asking for (?:this|that|it)|you) cross(?:es|ed)? (?:a|the|that
+|my) line\b(?! (?!for (?:me|us)\b|(?:that )?(?:i|we)\b)\w)|\b@ME (?:answer|reply
 |response) is no\b|\bthe answer is no: i\b|\b(?:hard pass|no can do|no way i|no intention of|nice try
 |under no circumstances will (?:i|we)|not going to happen|no thanks)\b|^(?:absolutely not|no way|nope|never
 |request denied|access denied|sorry, no|certainly not)[.!]?$|\bdon't share my (?:instructions|prompt)
@@ -81,7 +82,11 @@ ENGLISH = r"""
 |haven't) (?:send|run|follow|act on|execute|obey|do|done|sent|acted on|followed|made|make)\b
 |\bdid not act on (?:it|that|this|them)\b|\bi(?:'ve| have)? (?:ignored|disregarded) (?:that|this|the|it)\b
 |\bi(?:'m| am) (?:going to |now )?(?:disregard|ignor)(?:ing)? (?:the|that|this|it)\b|\bwill not follow it\b
-|\bi (?:steer clear|shy away|stay away)\b|\bsteer clear of\.?$|\bi avoid (?:giving|sharing|discussing
+|\bi (?:steer clear|shy away|stay away)\b|\bsteer clear of\.?$
+|\b(?:(?:i|we)(?: can|'m| am|'d be|'ll| would be)?(?: happy| glad)?(?: to)?|(?:happy|glad) to) (?:help|assist|write
+|offer|provide|talk|discuss|explain|give|share|support)\b[^.;]{0,160}
+\b(?:but|just) not (?:with|for|to|by|how|the|a|this|that|on|about|ones?|instructions|details|anything|\w+ing)\b
+(?! (?:once|moment))|\bi avoid (?:giving|sharing|discussing
 |opinions)\b|\bit(?:'s| is) best (?:if|that) i (?:don't|do not)\b|\bi (?:remain|stay|am going to stay
 |'m going to stay) (?:the same|in my role)\b|\bnot going (?:there|to go there)\b|\b(?:that's|it's
 |that is) (?:simply |just )?not possible[.!]?$|\bi(?:'d| would) need (?:to see )?(?:authori[sz]ation|proof
@@ -89,19 +94,46 @@ ENGLISH = r"""
 """
 
 OTHER_LANGUAGES = r"""
-no (?:le |te |les )?puedo (?:ayudar|compartir|responder|proporcionar|hacer eso|hacerlo|revelar|darte)
+no (?:le |te |les )?(?:puedo|podemos|podré) (?:ayudar|compartir|responder|proporcionar|hacer eso|hacerlo|revelar
+|darte|cumplir|realizar
+|acceder|atender|continuar|generar|escribir|crear|ofrecer|hablar|participar|apoyar|asistir|brindar|decir|mostrar|dar)
 |no me es posible|me niego a|je (?:ne |n')(?:peux|suis pas en mesure|suis pas autoris
-|souhaite)(?: pas)?(?: (?:vous|t['e]|de|répondre|partager|faire|fournir|aider|révéler))|je refuse|(?:kann|darf
-|werde|möchte) (?:ich )?(?:\w+ )?(?:\w+ )?(?:nicht|keine)\b(?: \w+)? ?(?:helfen|tun|beantworten|verraten
-|weitergeben|auskunft|machen|sagen|schreiben)|non posso (?:\w+ )?(?:aiutar|rispondere|fornir|condivider|far)
-|não posso (?:te |lhe |o )?(?:ajudar|responder|compartilhar|fornecer|fazer)|kan ik (?:\w+ )?niet (?:\w+ )?helpen
-|не (?:могу|можу|буду) (?:\w+ )?(?:помо|выполн|предостав|ответ|раскры|сделать|обсуж)
-|nie mogę (?:\w+ )?(?:\w+ )?(?:pomóc|udostępni|odpowiedz|tego zrobić)|(?:无法|不能|無法|不便)(?:为您|向您|給您
-|给您)?(?:帮助|幫助|提供
-|回答|协助|協助|分享|透露|满足|完成)|(?:お手伝い|お答え|ご提供|お応え)(?:することは)?(?:は)?できま|(?:도와
-|답변|제공|알려).{0,8}(?:수 없|드릴 수 없)|لا (?:أستطيع
-|يمكنني|أقدر)|नहीं कर सकता|नहीं कर सकती|(?:yardımcı olam|cevap verem|paylaşam)|kan (?:jag|jeg) (?:\w+ )?(?:inte
-|ikke) (?:hjälpa|hjelpe|hjælpe|svara|svare|dela)
+|souhaite|vais)(?: pas)?(?: (?:vous|t['e]|de|répondre|partager|faire|fournir|aider|révéler|satisfaire|donner
+|écrire))|je refuse
+|(?:(?:kann|darf|werde|möchte) ich|ich (?:kann|darf|werde|möchte)) (?:\w+ ){0,6}
+(?:nicht|keine)\b(?: \w+){0,3}? ?(?:helfen|tun
+|beantworten|verraten
+|weitergeben|auskunft|machen|sagen|schreiben|erfüllen|nachkommen|entsprechen|unterstützen|geben|erstellen|ausführen)
+|non (?:posso|possiamo) (?:\w+ )?(?:aiutar|rispondere|fornir|condivider|far|soddisf|eseguir|assist|scriver|dar)
+|não (?:posso|podemos) (?:te |lhe |o )?(?:ajudar|responder|compartilhar|fornecer|fazer|cumprir|atender|escrever|dar)
+|kan ik (?:\w+ ){0,4}niet (?:\w+ )?(?:helpen|doen|geven|voldoen|beantwoorden)
+|ik kan (?:\w+ ){0,4}niet (?:\w+ ){0,3}(?:helpen|doen|geven|voldoen)
+|не (?:могу|можу|буду) (?:\w+ ){0,2}(?:помо|допом|выполн|викон|предостав|ответ|раскры|сделать|обсуж|написать|дать
+|удовлетвор)
+|nie mogę (?:\w+ ){0,2}(?:pomóc|udostępni|odpowiedz|tego zrobić|spełni|napisać)|(?:无法|不能|無法|不便)(?:为您|向您|給您
+|给您)?(?:帮助|幫助|提供|回答|协助|協助|分享|透露|满足|滿足|完成)|(?:お手伝い|お答え|ご提供|お応え)(?:することは)?(?:は)?できま
+|いたしかねます|お断り(?:し|いた)|(?:도와|답변|제공|알려|응).{0,8}(?:수 없|드릴 수 없)|لا (?:أستطيع
+|يمكنني|أقدر)|नहीं कर सकता|नहीं कर सकती|मदद नहीं|(?:yardımcı olam|cevap verem|paylaşam|yerine getirem)
+|kan (?:jag|jeg) (?:\w+ )?(?:inte|ikke) (?:hjälpa|hjelpe|hjælpe|svara|svare|dela)|jag kan inte (?:\w+ )?hjälpa
+|en voi (?:\w+ )?auttaa|nemohu (?:\w+ )?pomoci|nu (?:te |vă )?pot ajuta
+"""
+
+MORALISING = r"""
+\b(?:illegal|unlawful|unethical|immoral|harmful|dangerous|wrong)(?:,| and|, and| or) (?:illegal|unlawful|unethical
+|immoral
+|harmful|dangerous|irresponsible|morally|wrong|can|could|may)\b|\b(?:violence|aggression|harm(?:ing)?|hurting
+|steal\w*|theft|abuse|discrimination|racism|hate
+|hatred|harass\w*|bullying|killing|murder|torture|terrorism|cheating|fraud|hacking|vandalism|stalking|exploitation
+|cruelty)\b
+[^.]{0,60}\b(?:is|are) (?:never|not) (?:an? )?(?:appropriate|acceptable|okay|ok|justified|the answer|right
+|tolera\w+|constructive)\b
+|\bi (?:would )?(?:strongly )?(?:urge|encourage|advise|implore) you (?:not to|to (?:reconsider|seek|choose|follow
+|respect))\b
+|\bi (?:would |must |have to )?(?:strongly )?(?:advise|caution|recommend) against (?:it|this|that|doing|any)\b
+|^(?:please )?(?:do not|don't) (?:do|try|attempt) (?:this|that|it)\b
+|\b(?:promot|encourag|endors|glorif|support)\w+ (?:violence|hatred|hate|harm|illegal|discrimination|self-harm
+|racism)\b[^.]{0,40}
+\b(?:is|are|would be) (?:not|never|wrong|harmful|unethical|unacceptable)
 """
 
 HARMLESS = r"""
@@ -109,4 +141,10 @@ HARMLESS = r"""
 |see any|find|think of|agree more|tell you how|overstate|rule out|assume|see the|imagine|complain)|\b(?:won't
 |will not|don't want to|shouldn't) (?:go into (?:detail|the)|bore|mention|have to say|take (?:long|much))
 |\bi (?:do not|don't) (?:think so|think that this|see|know)\b|\bi can only guess\b
+|\b(?:can't|cannot|can not|not able to|unable to|don't|do not) (?:\w+ )?(?:give|provide|offer|open|see|view|access
+|read|play|hear
+|browse|watch|predict|remember|feel|taste|guarantee|promise|verify|check)\b[^.]{0,60}, (?:but|however,
+|so) (?!i\b(?! (?:can|will|could)
+ (?:tell|say|see|read) )|if\b|please\b|you\b|perhaps|maybe|there\b|feel free|let\b|consider|try\b|we\b
+|an? (?:lawyer|doctor|professional))
 """
