@@ -9,8 +9,8 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import Probe, as_messages
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall
 from insideLLMs.probes.base import asked_text
-from insideLLMs.probes.factuality import mentions
 from insideLLMs.probes.template import as_text
+from insideLLMs.scoring.mentions import claims
 from insideLLMs.scoring.trajectory import broken_contract, matched, parse_expected, same_json
 from insideLLMs.scoring.triggers import calls_in_text
 
@@ -42,7 +42,7 @@ class AgentProbe(Probe):
     the share that is kept; `answered`, whether it ended with an answer.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     references: ClassVar[tuple[str, ...]] = ("environment",)
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/agent.jsonl"
@@ -106,7 +106,7 @@ class AgentProbe(Probe):
         contracts = (*self.contracts, *example.fields.get("contracts", ()))
         broken = [why for one in contracts if (why := broken_contract(one, calls))]
         answer = output["answer"]
-        said = not example.expected or any(mentions(answer or "", as_text(value)) for value in example.expected)
+        said = not example.expected or claims(answer or "", list(map(as_text, example.expected)))
         wrong = [] if share == 1 else [f"{met} of {len(due)} calls are as expected, {len(calls)} were made"]
         wrong += broken
         wrong += [] if said else ["the answer does not mention what is expected"]

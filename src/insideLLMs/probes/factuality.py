@@ -10,8 +10,9 @@ from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import final_answer
-from insideLLMs.scoring.dates import agrees, dates
+from insideLLMs.scoring.dates import agrees, claimed_dates, dates
 from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
+from insideLLMs.scoring.mentions import claims
 from insideLLMs.scoring.normalise import comparable, readable
 from insideLLMs.scoring.numeric import amount_of, same_number
 from insideLLMs.scoring.refusal import refuses
@@ -19,10 +20,6 @@ from insideLLMs.scoring.refusal import refuses
 KINDS = ("auto", "text", "number", "date")
 Finding = Literal["right", "wrong", "abstained"]
 
-_DENIED = re.compile(
-    r"\b(?:not|never|isn't|wasn't|aren't|nor|neither|rather than|instead of|unlike|confused with|mistaken for"
-    r"|contrary to|wrongly|incorrectly|other than)\b[^.;,]{0,30}$"
-)
 _HEDGED = re.compile(
     r"\b(?:no (?:reliable|known|definite|certain)|nobody knows|no one knows|unknown|not known|cannot know|can't know"
     r"|no record|not enough information|is not recorded|unanswerable|there is no such|does not exist|doesn't exist"
@@ -37,12 +34,14 @@ class FactualityProbe(CheckProbe):
     makes an answer wrong even beside the right one. Numbers compare within `tolerance` and `relative_tolerance`,
     dates by the parts that are expected ("1969-07" is met by 20 July 1969). `kind` is text, number or date; `auto`
     takes it from what is expected. On an example with `unanswerable: true` it is right to say that one does not
-    know. An alias counts where the final answer holds it as a phrase that is not denied.
+    know. An alias counts where the answer claims it as a phrase: not where it denies it, says what others say, or
+    lists it among other names.
 
     Scores: `correct`, `wrong` and `abstained`, of which one is 1 (an unanswerable question aside).
     """
 
     kind = "factuality"
+    version: ClassVar[str] = "2"
     default_dataset: ClassVar[str] = "data/factuality.jsonl"
     needs_expected: ClassVar[bool] = False
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
@@ -119,11 +118,14 @@ class FactualityProbe(CheckProbe):
                     if (one := amount_of(value)) is not None
                 )
             case "date":
-                said = dates(final_answer.final_text(answer) or "") or dates(text)
+                said = claimed_dates(final_answer.final_text(answer) or "", example.text) or claimed_dates(
+                    text, example.text
+                )
                 wanted = [day for value in example.expected for day in dates(as_text(value))[:1]]
                 return bool(said) and any(agrees(said[0], one) for one in wanted)
-        claimed = any(mentions(text, as_text(value)) for value in example.expected)
-        return claimed and not any(mentions(text, one) for one in text_list(example.fields.get("wrong", ())) or ())
+        return claims(text, list(map(as_text, example.expected))) and not claims(
+            text, text_list(example.fields.get("wrong", ())) or ()
+        )
 
     def _kind(self, example: Example) -> str:
         if self.answer_kind != "auto":
@@ -137,15 +139,3 @@ class FactualityProbe(CheckProbe):
 
 def _abstains(text: str, answer: str) -> bool:
     return gives_no_answer(text) or refuses(answer) or _HEDGED.search(comparable(text, ignore_case=True)) is not None
-
-
-def mentions(text: str, phrase: str) -> bool:
-    """Whether text holds a phrase, on word boundaries, and does not deny it there."""
-    wanted, whole = comparable(phrase, ignore_case=True), comparable(text, ignore_case=True)
-    bounds = (r"(?<!\w)" if wanted[:1].isalnum() else "", r"(?!\w)" if wanted[-1:].isalnum() else "")
-    if not wanted.isascii():
-        bounds = ("", "")  # scripts without spaces have no such boundaries
-    return any(
-        not _DENIED.search(whole[max(0, found.start() - 60) : found.start()])
-        for found in re.finditer(bounds[0] + re.escape(wanted) + bounds[1], whole)
-    )

@@ -9,9 +9,9 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
 from insideLLMs.probes.exact import shown
-from insideLLMs.probes.factuality import mentions
 from insideLLMs.probes.template import Template, as_text
 from insideLLMs.scoring.constraints import Constraint, check_constraints, parse_constraint
+from insideLLMs.scoring.mentions import claims
 
 
 class InstructionFollowingProbe(PromptProbe):
@@ -114,7 +114,7 @@ class ConstraintComplianceProbe(InstructionFollowingProbe):
     def score(self, example: Example, response: Response) -> Scores:
         """Score both."""
         form = super().score(example, response)
-        right = any(mentions(response.text, as_text(value)) for value in example.expected)
+        right = claims(response.text, list(map(as_text, example.expected)))
         compliant = form.passed is True
         values = {
             "correct": float(right and compliant),

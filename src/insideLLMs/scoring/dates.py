@@ -1,5 +1,6 @@
 """Dates as people write them -> year, month, day, as far as given: ISO, English month names, day.month.year."""
 
+import calendar
 import re
 from dataclasses import dataclass
 
@@ -20,9 +21,22 @@ _FORMS = tuple(
         rf"\b(?P<name>{_MONTH})\b\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d),?(?: (?P<year>\d{{3,4}}))?",
         rf"\b(?P<name>{_MONTH})\b\.?,?(?: of)? (?P<year>\d{{3,4}})\b",
         r"\b(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})\b",
+        r"\b(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})\b",
     )
 )
-_YEAR = re.compile(r"(?<![\d.,:/$€£])(?P<year>\d{3,4})(?![\d,:/%]|\.\d)(?: (?P<era>bce?|bc)\b)?", re.IGNORECASE)
+_YEAR = re.compile(r"(?<![\d.,:/$€£#])(?P<year>\d{3,4})(?![\d:/%]|[.,]\d)(?: (?P<era>bce?|bc|ad|ce)\b)?", re.IGNORECASE)
+_DATING = re.compile(
+    r"\b(?:in|since|year|by|until|till|from|of|around|about|circa|ca?\.|ad|anno|to|before|after|was|is)\s$",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r" (?:[a-z-]+ )?(?:[a-z-]*[a-rt-z]s|people|men|women|children|feet|percent|km|m|kg|dollars?|euros?)\b"
+)
+_OTHER_EVENT = re.compile(
+    r"\b(?:born|b\.|birth|died|d\.|death|after|since|before|than|until|prior to|following|unlike|not)\b[^.;,()]{0,12}$",
+    re.IGNORECASE,
+)
+_LIFESPAN = re.compile(r"\([^()]{0,40}\d{3,4}\s?[-–]\s?[^()]{0,30}\d{3,4}\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +50,60 @@ class Day:
 
 def dates(text: str) -> tuple[Day, ...]:
     """Return the dates in `text`: the full ones first, then years that are part of none of them."""
-    found: list[Day] = []
+    return tuple(day for _, day in _placed(text))
+
+
+def claimed_dates(text: str, question: str) -> tuple[Day, ...]:
+    """Return the dates in `text`; without those of other events, such as a birth not asked for, if any are left."""
+    asked = re.search(r"\b(?:born|birth|die[ds]?|death)\b", question, re.IGNORECASE) is not None
+    told = _LIFESPAN.sub(lambda span: " " * len(span.group()), text)
+    found = _placed(text if asked else told) or _placed(text)
+    own = [day for place, day in found if asked or not _OTHER_EVENT.search(text[max(0, place - 40) : place])]
+    return tuple(own or [day for _, day in found])
+
+
+def _placed(text: str) -> list[tuple[int, Day]]:
+    """Return the dates in `text` with their places: the full ones first, then years that are part of none of them."""
+    found: list[tuple[int, Day]] = []
     for form in _FORMS:
         for match in form.finditer(text):
-            parts = match.groupdict()
-            month = _MONTHS[parts["name"].casefold()] if parts.get("name") else _number(parts.get("month"))
-            date = Day(_number(parts.get("year")), month, _number(parts.get("day")))
-            if (date.month or 1) <= 12 and (date.day or 1) <= 31:
-                found.append(date)
-        text = form.sub(" ", text)
+            date = _read(match.groupdict())
+            if date is not None:
+                found.append((match.start(), date))
+        text = form.sub(lambda match: " " * len(match.group()), text)
+    found.sort(key=lambda one: one[0])
     for match in _YEAR.finditer(text):
-        year = int(match["year"])
-        found.append(Day(-year if match["era"] else year))
-    return tuple(found)
+        if not _counts(match, text):
+            era = (match["era"] or "").casefold()
+            found.append((match.start(), Day(-int(match["year"]) if era.startswith("b") else int(match["year"]))))
+    return found
+
+
+def _read(parts: dict[str, str | None]) -> Day | None:
+    """Make a date; None for one that no calendar has. Month and day that could be either are left out."""
+    name = parts.get("name")
+    year, day = _number(parts.get("year")), _number(parts.get("day"))
+    month = _MONTHS[name.casefold()] if name else _number(parts.get("month"))
+    if list(parts) == ["month", "day", "year"]:  # slashes
+        if month is not None and day is not None and month > 12:
+            month, day = day, month
+        elif day is not None and day <= 12 and month != day:
+            return Day(year)
+    if month is not None and not 1 <= month <= 12:
+        return None
+    if day is not None and not 1 <= day <= (calendar.monthrange(year or 2000, month)[1] if month else 31):
+        return None
+    return Day(year, month, day)
+
+
+def _counts(match: re.Match[str], text: str) -> bool:
+    """Whether a number counts things, or is too small for a year that nothing marks as one."""
+    if match["era"] or match.group() == text.strip():
+        return False
+    marked = _DATING.search(text[max(0, match.start() - 12) : match.start()]) is not None
+    if _COUNTED.match(text[match.end() : match.end() + 40]):
+        return not marked or len(match["year"]) < 4
+    return len(match["year"]) < 4 and not marked
 
 
 def agrees(given: Day, expected: Day) -> bool:
