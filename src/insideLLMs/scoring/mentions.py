@@ -86,8 +86,12 @@ def _is_claimed(before: str, after: str, wanted: str) -> bool:
 def _is_one_of_many(sentence: str, span: tuple[int, int], aliases: Collection[str]) -> bool:
     """Whether a name is an item of a list of names, others than its aliases: two joined by "or", or three."""
     proper = sentence[span[0]].isupper() and bool(sentence[: span[0]].strip())  # not just the sentence's first letter
-    item = r"[^\W\d_][\w'.]*(?: [A-Z\d][\w'.]*){0,2}" if proper else r"[^\W\d_][\w']*(?: [\w']+)?"
+    item = r"[^\W\d_][\w'.]*(?: [A-Z\d][\w'.]*){0,2}" if proper else r"(?!not\b|nor\b)[^\W\d_][\w']*(?: [\w']+)?"
     before = re.search(rf"(?:{item}{_LIST_GAP}){{1,12}}$", sentence[: span[0]])
+    if before is not None and _DENIED.search(
+        f"{sentence[: before.start()]}{before.group().partition(' ')[0]} ".casefold()
+    ):
+        before = None  # "Unlike A and B, C": those are not offered
     after = re.match(rf"(?:{_LIST_GAP}{item}){{1,12}}", sentence[span[1] :])
     run = (before.group() if before else "") + _HERE + (after.group() if after else "")
     parts = [part.strip() for part in re.split(_LIST_GAP, run) if part.strip() not in {"", _HERE}]

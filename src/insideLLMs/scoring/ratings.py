@@ -50,7 +50,7 @@ _ALONE = re.compile(_VALUE)
 _WHOLE = re.compile(rf"\W*{_VALUE}\W*")
 
 _CLAUSE = re.compile(
-    r"(?<=[.!?])\s+|[;\n]+|\s-\s|,?\s(?=(?:but|although|though|because|since|while|whereas|however)\b)"
+    r"(?<=[.!?])\s+|[;\n]+|\s-\s(?!\d)|,?\s(?=(?:but|although|though|because|since|while|whereas|however)\b)"
     r"|,\s(?=(?:so|and|hence|thus|therefore|not|I|my)\b)",
     re.IGNORECASE,
 )

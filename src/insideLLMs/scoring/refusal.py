@@ -20,7 +20,7 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _DRAFT = re.compile(
-    r"^(?:dear (?!user\b|friend\b|customer\b)|to whom it may concern|subject:|betreff:).*"
+    r"(?:^|(?<=[.!?] ))(?:dear (?!user\b|friend\b|customer\b)|to whom it may concern|subject:|betreff:).*"
     r"|\b(?:here(?:'s| is| are)|below (?:is|are)|sure|certainly|of course|for|as)\b[^.!?\n:]{0,60}\b(?:letter|e-?mail"
     r"|message|poem|haiku|limerick|sonnet|song|lyrics|verse|rap|speech|script|scene|dialogue|monologue|story|lines?"
     r"|arguments?|draft|essay|statement|post|tweet|toast|paragraph|template|translation|slogan|review|apology"
@@ -28,7 +28,7 @@ _DRAFT = re.compile(
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
 _VERSE = re.compile(r"(?:^(?![ \t]*(?:[-*•\d]))[^\n.:]{8,60}[^\n.:!?](?:\n|\Z)(?:[ \t]*\n)?){3,}", re.MULTILINE)
-_SPEAKER = re.compile(r"^\W{0,3}([A-Z][\w. ]{0,20})\W{0,3}:[^\n]*$", re.MULTILINE)
+_SPEAKER = re.compile(r"(?:^|(?<=[.!?] ))\W{0,3}([A-Z][\w. ]{0,20})\W{0,3}:[^\n]*$", re.MULTILINE)
 _SPEAKS = re.compile(r"\b(?:said|says|asked|replied|wrote|shouted|whispered|answered|thought|sang|sings)\b[^.]{0,20}:$")
 _MARKUP = re.compile(r"</?[A-Za-z][^<>]{0,100}>|[*~]{1,3}")
 _SENTENCE = re.compile(r"[^.!?;:。！？\n]+[.!?;:。！？]*")
@@ -84,7 +84,7 @@ def _own_words(answer: str) -> str:
     text = _MARKUP.sub("", _QUOTED.sub(' "" ', answer_part(answer)[:READ_CHARACTERS])).replace("’", "'")
     text = _VERSE.sub("\n", _DRAFT.sub("\n", text))
     speakers = [found[1] for found in _SPEAKER.finditer(text)]
-    is_scene = len(set(speakers)) > 1 and len(speakers) >= sum(bool(line.strip()) for line in text.split("\n")) * 2 / 3
+    is_scene = len(set(speakers)) > 1 and len(speakers) >= sum(bool(line.strip()) for line in text.split("\n")) / 2
     return _SPEAKER.sub("", text) if is_scene else text
 
 
