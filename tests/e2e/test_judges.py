@@ -46,6 +46,15 @@ def judged(prompts):
     return [prompt for prompt in prompts if prompt.startswith("You grade")]
 
 
+def test_the_judge_is_asked_for_json_of_the_right_form_and_the_model_is_not(tmp_path, server):
+    experiment(tmp_path, server)
+    assert run(tmp_path, "out").code == 0
+    assert len(server.bodies) == 2 * len(ROWS)
+    for body in server.bodies:
+        form = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("required")
+        assert form == (["reason", "score"] if judged([body["messages"][-1]["content"]]) else None)
+
+
 def test_a_storm_of_429_at_the_judge_costs_retries_and_no_trial(tmp_path):
     storm = {"kind": "429", "match": "You grade", "share": 0.6, "times": 3, "retry_after": "0.05"}
     with OpenAIServer(answers=GRADE, faults=[storm]) as server:

@@ -22,7 +22,6 @@ _STARTS_CODE = re.compile(
 _OTHER_FENCES = re.compile(r"^(?:~~~|\[/?PYTHON\]|</?code>)|^([^`\n]*[^`\s])```[ \t]*$", re.MULTILINE)
 _NO_CODE = re.compile(r"^\s*```.*$|^`(?=[^`\n]+`$)|(?<=\S)`$", re.MULTILINE)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_BINDING = (*_DEFINITIONS, ast.Import, ast.ImportFrom, ast.Assign, ast.AugAssign)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from insideLLMs.core.protocols import Probe
 from insideLLMs.plugins import PROBES, probe_registry
 from support.documents import ROOT
 
-ROWS = re.findall(r"^\| (`.+?) \|", (ROOT / "docs" / "probes.md").read_text(), re.MULTILINE)
+TABLES = (ROOT / "docs" / "probes.md").read_text().partition("\n### ")[0]
+ROWS = re.findall(r"^\| (`.+?) \|", TABLES, re.MULTILINE)
 DOCUMENTED = {name for row in ROWS for name in re.findall(r"`(\w+)`", row)}
 
 
