@@ -19,7 +19,7 @@ from insideLLMs.scoring.normalise import bounded, unify
 KEYS = ("score", "rating", "grade")
 
 _NUMBER = r"(?<![\w.,/$+-])[-+]?\d{1,6}(?:[.,]\d{1,4})?(?!\d|[.,]\d)"
-_VALUE = rf"(?P<value>{_NUMBER})(?:\s?/\s?(?P<top>\d{{1,6}})(?!\d|[.,/]\d))?"
+_VALUE = rf"(?P<value>{_NUMBER})(?:\s?/\s?(?P<top>\d{{1,6}}(?:\.0)?)(?!\d|[.,/]\d))?"
 _LABEL = (
     r"(?:score|rating|grade|mark|verdict|evaluation|assessment|bewertung|punktzahl|note|puntuaci[oó]n|puntaje|nota"
     r"|calificaci[oó]n|оценка|评分|得分|分数|評価|スコア)(?:\s?\([^()]{0,40}\))?"
@@ -32,7 +32,7 @@ _VERB = (
     r"|go with|settle on|worth|makes|gebe|vergebe|donne|mets|doy|ставлю)\s(?:[^\W\d][\w'-]{0,20}\s){0,8}?"
 )
 _OPENER = (
-    r"(?:(?:so|but|and|thus|hence|therefore|now|probably|definitely|perhaps|an?|about|around),?\s){0,3}"
+    r"(?:(?:so|but|and|thus|hence|therefore|now|probably|definitely|perhaps|conclusion|an?|about|around)[,:]?\s){0,3}"
     r"(?:(?:solid|strong|clear|weak|perfect)\s)?"
 )
 _RANKS = tuple(
@@ -41,7 +41,7 @@ _RANKS = tuple(
         rf"\b(?:final|overall|total)(?:\s{_LABEL}|\s?(?=[:=-])){_JOINED}{_VALUE}",
         rf"(?<![^\W_]){_LABEL}{_JOINED}{_VALUE}",
         rf"{_VERB}{_VALUE}",
-        rf"(?P<value>{_NUMBER})\s?/\s?(?P<top>\d{{1,6}})(?!\d|[.,/]\d)",
+        rf"(?P<value>{_NUMBER})\s?/\s?(?P<top>\d{{1,6}}(?:\.0)?)(?!\d|[.,/]\d)",
         rf"^\W*{_OPENER}{_VALUE}",
         rf"\b(?:is|'s|be|as) an?\s(?:[^\W\d]\w{{0,12}}\s)?{_VALUE}",
     )
@@ -68,11 +68,16 @@ _CLAIMED = re.compile(
     r"|\w+\s(?:it|him|her|them)sel(?:f|ves)\b)",
     re.IGNORECASE,
 )
-_OPEN = re.compile(r"\s?(?:[-+*=^%]\s?\d|%|(?:to|or|and)\s(?:an?\s)?\d)", re.IGNORECASE)
+_CORRECTED = re.compile(
+    r"\b(?:no,? wait|on reflection|on second thoughts?|scratch that|correction|let me (?:revise|correct)"
+    r"|i (?:revise|change|correct) (?:it|this|that|my \w+))\b",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(r"\s?(?:[-+*=^%]\s?\d|(?:to|or|and)\s(?:an?\s)?\d)", re.IGNORECASE)
 _NEXT_WORD = re.compile(r"\s{0,3}([^\W\d_]+)")
 _MAY_FOLLOW = (
     r"(?:points?|stars?|pts|punkten?|puntos|баллов|because|since|as|for|and|but|in|on|with|overall|due|here|given"
-    r"|though|although|while|so|at|which|that|is|it|this|from|total|based)\b"
+    r"|though|although|while|so|at|which|that|is|it|this|from|total|based|seems|feels|appears)\b"
 )
 
 _QUOTED = re.compile(r"\"([^\"\n]{0,400})\"|(?<!\w)'([^'\n]{0,400})'(?!\w)|^\s{0,3}>[^\n]*$", re.MULTILINE)
@@ -141,7 +146,12 @@ def grade(said: str, scale: Scale, *, alone: bool = False) -> float | None:
     found = _under_key(said, KEYS)
     if found is not None:
         return _of_value(found, scale)
-    clauses = [one for one in _CLAUSE.split(_prose(said, scale)) if not (_NO_GRADE.search(one) or _CLAIMED.search(one))]
+    *_, last = _CORRECTED.split(_prose(said, scale))
+    return _in_prose(last, scale, alone=alone)
+
+
+def _in_prose(text: str, scale: Scale, *, alone: bool) -> float | None:
+    clauses = [one for one in _CLAUSE.split(text) if not (_NO_GRADE.search(one) or _CLAIMED.search(one))]
     for rank in (*_RANKS, _ALONE) if alone else _RANKS:
         given = {value for clause in clauses for value in _grades(rank, clause, scale)}
         if given:
@@ -154,7 +164,7 @@ def _grades(rank: re.Pattern[str], clause: str, scale: Scale) -> Iterator[float 
     for found in rank.finditer(clause):
         rest = clause[found.end() :]
         word = _NEXT_WORD.match(rest)
-        if _OPEN.match(rest):
+        if _OPEN.match(rest) or (rest.lstrip()[:1] == "%" and scale.high != 100):
             yield None
         elif word is None or re.match(_MAY_FOLLOW, word[1], re.IGNORECASE):
             yield scale.within(found["value"], found["top"])
