@@ -37,10 +37,10 @@ for _arguments in _calls:
     try:
         _value = {entry_point}(*_arguments)
         _results.append(_json.dumps({{"value": _value}}, default=repr, allow_nan=False))
-    except Exception as _error:
+    except (Exception, SystemExit) as _error:
         _results.append(_json.dumps({{"error": type(_error).__name__ + ": " + str(_error)[:200]}}))
 _sys.stdout.flush()
-print("\\n" + {mark!r} + "[" + ", ".join(_results) + "]")
+_sys.__stdout__.write("\\n" + {mark!r} + "[" + ", ".join(_results) + "]\\n")
 """
 _TESTS = """
 {tests}

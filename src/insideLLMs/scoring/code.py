@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import TypeGuard
 
 from insideLLMs.scoring.json_values import fences
 from insideLLMs.scoring.normalise import answer_part, bounded
@@ -35,6 +36,12 @@ class _Piece:
     def binds(self) -> set[str]:
         """The names that it binds at its outer level."""
         return _bound(self.tree.body) if self.tree is not None else set()
+
+    @property
+    def does(self) -> set[str]:
+        """The names that it binds to more than the beginning of a function."""
+        begun = {one.name for one in self.tree.body if _is_begun(one)} if self.tree is not None else set()
+        return self.binds - begun
 
     def source(self, statement: ast.stmt) -> str:
         """Return the lines of a statement."""
@@ -130,7 +137,7 @@ def _parse(text: str) -> ast.Module | int:
 
 
 def _last_with_most(pieces: Sequence[_Piece], wanted: Collection[str]) -> _Piece | None:
-    ranked = [(len(one.binds & {*wanted}), one.tree is None or bool(one.binds), at) for at, one in enumerate(pieces)]
+    ranked = [(len(one.does & {*wanted}), one.tree is None or bool(one.binds), at) for at, one in enumerate(pieces)]
     return pieces[max(ranked)[-1]] if ranked else None
 
 
@@ -160,9 +167,16 @@ def _completed(stub: str, answer: str, pieces: Sequence[_Piece], wanted: Collect
 def _has_body(tree: ast.Module, wanted: Collection[str]) -> bool:
     """Whether a wanted function does something, and nothing of its body was left outside."""
     named = [one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name in wanted]
-    idle = (ast.Expr, ast.Pass)
     outside = any(isinstance(one, ast.Return) for one in tree.body)
-    return not outside and any(not isinstance(one, idle) for function in named for one in function.body)
+    return not outside and any(not _is_begun(function) for function in named)
+
+
+def _is_begun(statement: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Whether a statement is a function without a body, or with none but words, `pass` or an ellipsis."""
+    return isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and all(
+        isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and not isinstance(one.value, ast.Call))
+        for one in statement.body
+    )
 
 
 def _assembled(chosen: _Piece, tree: ast.Module, others: Sequence[_Piece], wanted: Collection[str]) -> str:
@@ -173,7 +187,7 @@ def _assembled(chosen: _Piece, tree: ast.Module, others: Sequence[_Piece], wante
         for other in others
         if other.tree is not None
         for statement in other.tree.body
-        if not _is_future(statement) and _is_needed(statement, own)
+        if not _is_future(statement) and _is_needed(statement, own, wanted)
     ]
     shown = list(_for_show(tree, wanted)) if wanted else []
     first = [one for one in tree.body if _is_future(one)] if added else []
@@ -185,12 +199,15 @@ def _assembled(chosen: _Piece, tree: ast.Module, others: Sequence[_Piece], wante
     return "\n".join([*map(chosen.source, first), *added, *lines])
 
 
-def _is_needed(statement: ast.stmt, own: Collection[str]) -> bool:
+def _is_needed(statement: ast.stmt, own: Collection[str], wanted: Collection[str]) -> bool:
     """Whether a statement of another block may be needed: an import, or what binds a name that is not bound here."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return True
-    plain = isinstance(statement, ast.Assign) and not any(isinstance(one, ast.Call) for one in ast.walk(statement))
-    return (plain or isinstance(statement, _DEFINITIONS)) and not _bound([statement]) & {*own}
+    bound = _bound([statement])
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)} - bound
+        return not used & {"input", *wanted} and bool(bound) and not bound & {*own}
+    return isinstance(statement, _DEFINITIONS) and not bound & {*own}
 
 
 def _for_show(tree: ast.Module, wanted: Collection[str]) -> Iterator[ast.stmt]:

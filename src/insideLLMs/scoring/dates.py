@@ -17,6 +17,7 @@ _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
         r"\b(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?\b",
+        r"\b(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})\b",
         rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<name>{_MONTH})\b\.?,?(?: (?P<year>\d{{3,4}}))?",
         rf"\b(?P<name>{_MONTH})\b\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d),?(?: (?P<year>\d{{3,4}}))?",
         rf"\b(?P<name>{_MONTH})\b\.?,?(?: of)? (?P<year>\d{{3,4}})\b",
@@ -24,7 +25,9 @@ _FORMS = tuple(
         r"\b(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})\b",
     )
 )
-_YEAR = re.compile(r"(?<![\d.,:/$€£#])(?P<year>\d{3,4})(?![\d:/%]|[.,]\d)(?: (?P<era>bce?|bc|ad|ce)\b)?", re.IGNORECASE)
+_YEAR = re.compile(
+    r"(?<![\w.,:/$€£#])(?P<year>\d{3,4})(?![\d:/%]|[.,]\d|s\b)(?: (?P<era>bce?|bc|ad|ce)\b)?", re.IGNORECASE
+)
 _DATING = re.compile(
     r"\b(?:in|since|year|by|until|till|from|of|around|about|circa|ca?\.|ad|anno|to|before|after|was|is)\s$",
     re.IGNORECASE,

@@ -12,6 +12,8 @@ from insideLLMs.scoring.normalise import comparable, unify
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _KOREAN = "\uac00-\ud7a3"
+_KATAKANA = "\u30a1-\u30fa\u30fc"
+_VOWELS = "".join(chr(code) for code in range(0x300, 0xE00) if unicodedata.category(chr(code))[0] == "M")
 _ENDS_OPEN = re.compile(rf"[{_UNSPACED}{_KOREAN}]$")
 _STARTS_OPEN = re.compile(rf"^[{_UNSPACED}]")
 _WORD_JOIN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
@@ -21,7 +23,15 @@ _CORRECTION = re.compile(r"(?:^|[.!?\n-] ?)(?:no, )?(?:wait|correction|scratch t
 _DENIED = re.compile(
     r"\b(?:not|never|isn't|wasn't|aren't|nor|neither|rather than|instead of|unlike|confused with|mistaken for"
     r"|contrary to|wrongly|incorrectly|(?<!none )other than|as opposed to|apart from|except(?: for)?|different from"
-    r"|distinct from|ruled out|no longer)\b(?:(?!\bbut\b|\brather\b(?! than))[^.;,:]){0,40}$"
+    r"|distinct from|anything but|far from|ruled out|no longer)\b(?:(?!\bbut\b|\brather\b(?! than))[^.;,:]){0,40}$"
+)
+_NEGATED = re.compile(
+    r"(?:n't|\bcannot)(?: (?:be|have been|think|say|believe|mean))?(?: (?:it|that|this)(?:'s| is| was)?)? $"
+)
+_IF = re.compile(r"\bif (?:you|one|someone|it (?:were|was))\b[^,]{0,40}$")
+_DENIED_AFTER = re.compile(
+    r"^\W{0,3}(?:(?:is|was|would be) (?:wrong|incorrect|false|a (?:common )?(?:mistake|misconception|myth))"
+    r"|(?:is not|was not|isn't|wasn't) (?:the (?:capital|answer|right|correct|one)|it\b|correct|right|true))"
 )
 _OTHERS = (
     r"(?:(?:most|many|some|few|lots of|a lot of) )?(?:people|many|some|others|most|they|one|you|tourists|students|folks"
@@ -75,7 +85,8 @@ def mentions(text: str, name: str, *, aliases: Collection[str] = ()) -> bool:
 
 def _is_claimed(before: str, after: str, wanted: str) -> bool:
     """Whether what stands before and after a name leaves it the answer's own claim."""
-    if _DENIED.search(before[-70:]) or _WRONG_ANYWAY.search(before[-90:]):
+    denied = (_DENIED.search(before[-70:]), _NEGATED.search(before[-40:]), _WRONG_ANYWAY.search(before[-90:]))
+    if any(denied) or _IF.search(before[-60:]) or _DENIED_AFTER.search(after):
         return False
     reported = _REPORTED.search(before[-90:])
     if reported is None:
@@ -105,8 +116,12 @@ def _is_one_of_many(sentence: str, span: tuple[int, int], aliases: Collection[st
 
 
 def _bounded(wanted: str) -> str:
+    if re.fullmatch(rf"[{_KATAKANA}]+", wanted):
+        return rf"(?<![{_KATAKANA}]){re.escape(wanted)}(?![{_KATAKANA}])"
     left = "" if _STARTS_OPEN.search(wanted) or not wanted[0].isalnum() else rf"(?<![^\W{_UNSPACED}])"
-    right = "" if _ENDS_OPEN.search(wanted) or not wanted[-1].isalnum() else rf"(?![^\W{_UNSPACED}{_KOREAN}])"
+    right = (
+        "" if _ENDS_OPEN.search(wanted) or not wanted[-1].isalnum() else rf"(?![{_VOWELS}]|[^\W{_UNSPACED}{_KOREAN}])"
+    )
     return left + re.escape(wanted) + right
 
 
