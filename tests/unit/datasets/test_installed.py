@@ -37,7 +37,7 @@ def test_a_set_of_openai_evals_is_found_by_its_registered_name(site):
     assert list(read_openai_evals("sums")) == [
         {"id": "sums-00001", "input": [{"role": "user", "content": "1+1"}], "ideal": "2"}
     ]
-    with pytest.raises(DatasetError, match="no set 'other'"):
+    with pytest.raises(DatasetError, match="no dataset 'other'"):
         list(read_openai_evals("other"))
     assert "evals" not in sys.modules
 
@@ -86,7 +86,7 @@ def test_parquet_is_read_row_by_row(tmp_path):
     parquet.write_table(pa.table({"id": ["a", "b"], "prompt": ["x", "y"]}), tmp_path / "x.parquet")
     assert list(read_parquet(str(tmp_path / "x.parquet"))) == [{"id": "a", "prompt": "x"}, {"id": "b", "prompt": "y"}]
     (tmp_path / "bad.parquet").write_text("no")
-    with pytest.raises(DatasetError, match="no readable Parquet"):
+    with pytest.raises(DatasetError, match="is not a readable Parquet file"):
         list(read_parquet(str(tmp_path / "bad.parquet")))
 
 
