@@ -225,6 +225,13 @@ def test_accepting_another_system_begins_a_new_generation(releases):
     assert "parameters.responses" in second
 
 
+def test_the_list_of_a_pool_names_older_generations(releases):
+    lines = insidellms("baseline", "list", "--pool", "pool", cwd=releases).out.splitlines()
+    assert ["older generation" in line for line in lines] == [True, False]
+    listed = insidellms("baseline", "list", "--json", "--pool", "pool", cwd=releases).json
+    assert listed["older_generations"] == ["pool/v1"]
+
+
 def test_two_releases_are_no_noise_floor_and_no_repeats(releases):
     for args in (("noise", "--pool", "pool"), ("noise", "v1", "v2"), ("diff", "v1", "v2", "--candidate", "cand")):
         done = insidellms(*args, cwd=releases)

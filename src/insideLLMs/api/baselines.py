@@ -45,7 +45,7 @@ def open_pool(path: Path, *, today: str) -> OpenPool:
             f"{path} holds no run", fix=f"accept a first one: insidellms baseline accept RUN --pool {path}"
         )
     runs = tuple(map(SealedRun.open, pool.runs))
-    others = {run: changes for run in runs if (changes := system_changes(run.manifest, runs[-1].manifest))}
+    others = older_generations(runs)
     left_out = [f"left out of the pool: {run.label}, of another system: {'; '.join(others[run])}" for run in others]
     noise = read_noise(path / NOISE) if (path / NOISE).is_file() else None
     if noise is not None and not {run.manifest.records_root for run in others}.isdisjoint(noise.runs):
@@ -54,6 +54,11 @@ def open_pool(path: Path, *, today: str) -> OpenPool:
     waived = frozenset((entry.probe, entry.example_id or "") for entry in pool.waivers(today))
     kept = tuple(run for run in runs if run not in others)
     return OpenPool(runs=kept, left_out=tuple(left_out), noise=noise, waived=waived)
+
+
+def older_generations(runs: Sequence[SealedRun]) -> dict[SealedRun, tuple[str, ...]]:
+    """Return the runs that are of another system than the last one, each with what differs."""
+    return {run: changes for run in runs if (changes := system_changes(run.manifest, runs[-1].manifest))}
 
 
 def new_generation(pool: Path, run: SealedRun) -> tuple[str, ...]:

@@ -105,19 +105,24 @@ def _day(text: str | None) -> str | None:
 @console.common_options
 def list_(*, pool: Path, as_json: bool) -> int:
     """List the pool's runs, oldest first, and the waivers that hold today."""
-    from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
+    from insideLLMs.api.baselines import older_generations  # noqa: PLC0415 - slow
+    from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     found = read_pool(pool)
     waivers = found.waivers(today())
+    older = {run.path for run in older_generations(tuple(map(SealedRun.open, found.runs)))}
     if as_json:
-        runs = [str(run) for run in found.runs]
-        console.out_json({"pool": str(pool), "runs": runs, "waivers": [expand(entry) for entry in waivers]})
+        runs, left_out = [str(run) for run in found.runs], [str(run) for run in found.runs if run in older]
+        told = {"pool": str(pool), "runs": runs, "older_generations": left_out}
+        console.out_json({**told, "waivers": [expand(entry) for entry in waivers]})
         return ExitCode.OK
     notes = {entry.run: entry for entry in found.ledger if entry.action == "accept"}
     for run in found.runs:
         entry = notes.get(run.name)
-        console.out(f"{run.name}  " + (f"{entry.on} {entry.by}: {entry.why}" if entry else "(not in the ledger)"))
+        said = f"{entry.on} {entry.by}: {entry.why}" if entry else "(not in the ledger)"
+        console.out(f"{run.name}  {said}{'  (older generation, left out)' if run in older else ''}")
     for entry in waivers:
         until = "for good" if entry.until is None else f"until {entry.until}"
         where = "" if entry.probe is None else f"{entry.probe} / "
