@@ -116,6 +116,14 @@ def test_every_reader_of_the_summary_refuses_an_edited_one(damaged, command):
     assert "summary.json" in done.err
 
 
+@pytest.mark.parametrize("command", [("report", "cand"), ("trend", "base", "cand")], ids=" ".join)
+def test_a_summary_of_records_that_are_not_whole_is_not_shown(damaged, command):
+    cut(damaged / "cand")
+    done = insidellms(*command, cwd=damaged)
+    assert done.code == 1, done.out
+    assert "records.jsonl" in done.err
+
+
 TELL_OPENED = """
 import os, sys
 def note(event, args):

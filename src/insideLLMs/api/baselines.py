@@ -18,7 +18,7 @@ from insideLLMs.compare.view import RunView, view_of
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool
-from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.sealed_run import SealedRun, is_regular
 
 if TYPE_CHECKING:
     from insideLLMs.compare.meaning import Meaning
@@ -47,7 +47,7 @@ def open_pool(path: Path, *, today: str) -> OpenPool:
     runs = tuple(map(SealedRun.open, pool.runs))
     others = older_generations(runs)
     left_out = [f"left out of the pool: {run.label}, of another system: {'; '.join(others[run])}" for run in others]
-    noise = read_noise(path / NOISE) if (path / NOISE).is_file() else None
+    noise = read_noise(path / NOISE) if is_regular(path / NOISE) else None
     if noise is not None and not {run.manifest.records_root for run in others}.isdisjoint(noise.runs):
         left_out.append(f"the noise floor in {path / NOISE} is of another system; measure it again: insidellms noise")
         noise = None
@@ -85,8 +85,12 @@ def noise_of(runs: Sequence[SealedRun], left_out: Sequence[str] = ()) -> NoiseFl
 
 def write_noise(path: Path, noise: NoiseFloor) -> None:
     """Store a noise floor."""
+    draft = path.with_name(f".{path.name}.tmp")
     try:
-        path.write_bytes(canonical.pretty(noise))
+        draft.unlink(missing_ok=True)
+        with draft.open("xb") as file:
+            file.write(canonical.pretty(noise))
+        draft.replace(path)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
 

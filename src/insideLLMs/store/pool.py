@@ -156,7 +156,8 @@ def append(pool: Path, entry: LedgerEntry) -> None:
     """Add a line to the ledger."""
     try:
         pool.mkdir(parents=True, exist_ok=True)
-        with (pool / LEDGER).open("ab") as file:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(pool / LEDGER, flags, 0o644), "ab") as file:
             file.write(canonical.line(entry) + b"\n")
     except OSError as error:
         raise StorageError(f"cannot write {pool / LEDGER}: {error.strerror}", fix="check the pool's folder") from error

@@ -108,7 +108,8 @@ class SealedRun:
 
     @cached_property
     def summary(self) -> Summary:
-        """How the run came out. Raises RunDirectoryError."""
+        """How the run came out. Raises RunDirectoryError, also where the records that it sums up are not whole."""
+        self._check_size(RECORDS)
         try:
             return msgspec.json.decode(self.read_file(SUMMARY), type=Summary)
         except msgspec.DecodeError as error:
@@ -181,6 +182,14 @@ class SealedRun:
         sealed: FileDigest | None = self.manifest.files.get(name)
         if sealed is None or sealed.sha256 != sha256:
             self._refuse(f"{self.path / name} is not the file that was sealed: its sha256 differs from the manifest's")
+
+    def _check_size(self, name: str) -> None:
+        """Notice a file that was cut or is gone, without reading it."""
+        sealed = self.manifest.files.get(name)
+        found = (self.path / name).lstat().st_size if is_regular(self.path / name) else 0
+        if sealed is None or sealed.size_bytes != found:
+            expected = sealed.size_bytes if sealed is not None else 0
+            self._refuse(f"{self.path / name} has {found:,} of the {expected:,} bytes that were sealed")
 
     def _refuse(self, problem: str) -> NoReturn:
         raise RunDirectoryError(

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from insideLLMs.api.baselines import write_noise
+from insideLLMs.compare.gate_evidence import NoiseFloor
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import run_probe
@@ -87,3 +89,15 @@ def test_the_ledger_names_what_was_accepted(run, tmp_path):
     accept(tmp_path / "pool", run, **SAID)
     (line,) = (tmp_path / "pool" / "ledger.jsonl").read_text().splitlines()
     assert json.loads(line)["run"] == "run"
+
+
+def test_what_a_pool_writes_follows_no_link_either(run, tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "outside").write_text("kept")
+    for name in ("ledger.jsonl", "noise.json"):
+        (tmp_path / "pool" / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(RunDirectoryError):
+        accept(tmp_path / "pool", run, **SAID)
+    write_noise(tmp_path / "pool" / "noise.json", NoiseFloor(runs=("a", "b"), levels={}))
+    assert (tmp_path / "outside").read_text() == "kept"
+    assert not (tmp_path / "pool" / "noise.json").is_symlink()
