@@ -23,8 +23,8 @@ CacheMode = Literal["off", "read", "refresh"]
 class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where answers come from beside the models.
 
-    `cache`: "read" asks only what the cache lacks, "refresh" asks everything anew and stores it. `record` is a
-    cassette to write, `replay` one that stands in for the models.
+    `cache`: "read" asks only what the cache lacks, "refresh" asks everything again and stores it. `record` is a
+    cassette to add to, `replay` one that stands in for the models.
     """
 
     cache: CacheMode = "off"
@@ -51,10 +51,8 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def open_answers(
-    options: AnswerOptions, models: Mapping[str, ReadyModel], *, is_resumed: bool
-) -> Iterator[AnswerStore | None]:
-    """Open the store that `options` name for a run; a recording becomes a cassette when the block ends well."""
+def open_answers(options: AnswerOptions, models: Mapping[str, ReadyModel]) -> Iterator[AnswerStore | None]:
+    """Open the store that `options` name for a run; a recording joins its cassette when the block ends well."""
     if options == AnswerOptions():
         yield None
         return
@@ -77,7 +75,7 @@ def open_answers(
                 for name, ready in models.items()
                 if isinstance(ready.model, LocalModel)
             ]
-            recorder = CassetteRecorder(options.record, facts, is_resumed=is_resumed)
+            recorder = CassetteRecorder(options.record, facts)
             stack.callback(recorder.close)
             stores.append(recorder)
         yield stores[0] if len(stores) == 1 else _Both(stores)

@@ -20,7 +20,7 @@ from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
 from insideLLMs.execute.work import AnswerStore, EngineOptions
-from insideLLMs.plan import Trial
+from insideLLMs.plan import Plan, Trial
 from insideLLMs.store.directory import RunDirectory, free_run_dir
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
@@ -89,56 +89,67 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     plan = prepared.plan
     budget = make_budget(prepared)
     path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
-    directory = await asyncio.to_thread(
-        RunDirectory.open,
-        path,
-        run_id=plan.run_id,
-        total=plan.total,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        salvage=options.salvage,
-    )
-    journal = directory.journal
-    with directory, RunWriter(prepared.facts, directory) as writer:
-        for warning in journal.warnings:
-            logger.warning("%s", warning)
-        logger.info("run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": journal.resumed})
-        try:
-            async with writing_ahead(writer):
-                notes = await _ask(prepared, journal, options, budget)
-        except InsideLLMsError as error:
-            error.run_dir = path
-            raise
-        manifest, summary = await asyncio.to_thread(writer.seal, {**options.notes, **notes})
-        logger.info("run sealed", extra={"run_id": plan.run_id})
-    return Run(path=path, manifest=manifest, summary=summary, warnings=tuple(journal.warnings))
+    with open_answers(options.answers, prepared.asked) as answers:
+        directory = await asyncio.to_thread(
+            RunDirectory.open,
+            path,
+            run_id=plan.run_id,
+            total=plan.total,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            salvage=options.salvage,
+        )
+        with directory, RunWriter(prepared.facts, directory) as writer:
+            return await _run_in(directory, writer, prepared, options, answers, budget)
+
+
+async def _run_in(
+    directory: RunDirectory,
+    writer: RunWriter,
+    prepared: Prepared,
+    options: RunOptions,
+    answers: AnswerStore | None,
+    budget: Budget | None,
+) -> Run:
+    plan, journal = prepared.plan, directory.journal
+    for warning in journal.warnings:
+        logger.warning("%s", warning)
+    logger.info("run started", extra={"run_id": plan.run_id, "trials": plan.total, "resumed": journal.resumed})
+    try:
+        async with writing_ahead(writer):
+            notes = await _ask(prepared, journal, options, answers, budget)
+    except InsideLLMsError as error:
+        error.run_dir = directory.path
+        raise
+    manifest, summary = await asyncio.to_thread(writer.seal, {**options.notes, **notes})
+    logger.info("run sealed", extra={"run_id": plan.run_id})
+    return Run(path=directory.path, manifest=manifest, summary=summary, warnings=tuple(journal.warnings))
 
 
 async def run_in_memory(prepared: Prepared, options: RunOptions) -> tuple[MemorySink, Summary]:
     """Ask what was prepared, and store nothing."""
     sink = MemorySink()
     budget = make_budget(prepared)
-    with open_answers(options.answers, prepared.asked, is_resumed=False) as answers:
+    with open_answers(options.answers, prepared.asked) as answers:
         await execute(prepared, sink, options, answers=answers, budget=budget)
     return sink, prepared.facts.summary_of(line for _, line, _ in sink.entries())
 
 
 async def _ask(
-    prepared: Prepared, journal: Journal, options: RunOptions, budget: Budget | None
+    prepared: Prepared, journal: Journal, options: RunOptions, answers: AnswerStore | None, budget: Budget | None
 ) -> Mapping[str, JsonValue]:
     """Ask every Trial that the journal lacks; return what the manifest notes of it."""
-    with open_answers(options.answers, prepared.asked, is_resumed=options.resume) as answers:
-        if budget is not None and journal.resumed:
-            await asyncio.to_thread(count_spent, budget, journal)
+    if budget is not None:
+        await asyncio.to_thread(count_spent, budget, journal, prepared.plan)
 
-        async def ask(sink: Sink) -> None:
-            done = journal.count_done()
-            await execute(prepared, sink, options, answers=answers, budget=budget, resumed=done)
+    async def ask(sink: Sink) -> None:
+        done = journal.count_done()
+        await execute(prepared, sink, options, answers=answers, budget=budget, resumed=done)
 
-        if options.rounds is not None:
-            return await options.rounds(prepared, journal, ask)
-        await ask(journal)
-        return {}
+    if options.rounds is not None:
+        return await options.rounds(prepared, journal, ask)
+    await ask(journal)
+    return {}
 
 
 @contextlib.asynccontextmanager
@@ -193,8 +204,11 @@ def make_budget(prepared: Prepared) -> Budget | None:
     return Budget(execution, prepared.identities)
 
 
-def count_spent(budget: Budget, journal: Journal) -> None:
-    """Count what the journal's answers cost. Raises BudgetSpentError if that is all there was."""
+def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
+    """Count what the journal's answers cost, scored or not. Raises BudgetSpentError if that is all there was."""
+    for index, answer in journal.pending_answers():
+        if not answer.telemetry.cached:
+            budget.spend(plan.model_at(index), answer.response.usage)
     for entry in journal.entries():
         record = read_record(entry.record, Record)
         telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)

@@ -171,6 +171,13 @@ class Journal:
         position = self._answers[index]
         return None if position == _ABSENT else _decode_answer(self._body_at(position).answer)
 
+    def pending_answers(self) -> Iterator[tuple[int, Answer]]:
+        """Yield the number and the answer of every Trial that was answered but has no record."""
+        for index in range(self.total):
+            answer = None if self.is_done(index) else self.pending_answer(index)
+            if answer is not None:
+                yield index, answer
+
     def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
         """Collect an answer for the next flush. Raises CanonicalError if it cannot be stored."""
         answer = Answer(request=request, response=response, telemetry=telemetry)
