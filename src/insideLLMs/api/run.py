@@ -119,7 +119,7 @@ async def _run_in(
         async with writing_ahead(writer):
             notes = await _ask(prepared, journal, options, answers, budget)
     except InsideLLMsError as error:
-        error.run_dir = directory.path
+        error.run_dir = directory.path if directory.is_held() else None
         raise
     manifest, summary = await asyncio.to_thread(writer.seal, {**options.notes, **notes})
     logger.info("run sealed", extra={"run_id": plan.run_id})

@@ -141,7 +141,7 @@ class _Pass:
     """What one pass over the records fills: their files, the summary, and the table of the page."""
 
     def __init__(self, directory: RunDirectory, *, has_telemetry: bool) -> None:
-        self.draft = RunDraft(directory.path, directory.journal, has_telemetry=has_telemetry)
+        self.draft = RunDraft(directory, has_telemetry=has_telemetry)
         self.summariser = Summariser()
         self.rows = RunRows()
 

@@ -34,11 +34,14 @@ class OfTrial(Protocol):
     def repeat(self) -> int: ...
 
 
+def trial_order(line: OfTrial) -> tuple[str, str, str, str, int]:
+    """Return what places a Trial in the order of records.jsonl, and tells it from every other of its run."""
+    return (line.probe, line.dataset, line.example_id, line.model, line.repeat)
+
+
 def is_same_trial(one: OfTrial, other: OfTrial) -> bool:
     """Whether two stored lines are of one Trial."""
-    return (one.probe, one.dataset, one.example_id, one.model, one.repeat) == (
-        other.probe, other.dataset, other.example_id, other.model, other.repeat,
-    )  # fmt: skip
+    return trial_order(one) == trial_order(other)
 
 
 class RecordStatus(msgspec.Struct, frozen=True):
@@ -56,11 +59,6 @@ class RecordIdentity(msgspec.Struct, frozen=True):
     model: str
     repeat: int
     status: str
-
-    @property
-    def sort_key(self) -> tuple[str, str, str, str, int]:
-        """The order of records.jsonl."""
-        return (self.probe, self.dataset, self.example_id, self.model, self.repeat)
 
 
 class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):

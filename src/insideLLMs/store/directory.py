@@ -7,19 +7,20 @@ journal means sealed.
 
 import contextlib
 import fcntl
+import io
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
-from insideLLMs.core.record_views import RecordIdentity, read_record
+from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
+from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
-from insideLLMs.store.journal import Entry, Journal, seed
-from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SealedRun, State, state_of
+from insideLLMs.store.held_folder import HeldFolder
+from insideLLMs.store.journal import Entry, Journal, check_same_run, journal_lines
+from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, MARKER, OUR_FILES, RECORDS, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -41,12 +42,14 @@ def _file_name(name: str) -> str:
     return kept[:60] or "run"
 
 
-class RunDirectory(msgspec.Struct):
-    """A run directory that this process holds for writing. Use as a context manager."""
+class RunDirectory:
+    """A run directory that this process holds for writing, by its handle. Use as a context manager."""
 
-    path: Path
-    journal: Journal
-    _lock_fd: int
+    def __init__(self, folder: HeldFolder, marker_fd: int, journal: Journal) -> None:
+        self.path = folder.path
+        self.folder = folder
+        self.journal = journal
+        self._marker_fd = marker_fd
 
     @classmethod
     def open(
@@ -64,23 +67,25 @@ class RunDirectory(msgspec.Struct):
         A used folder is refused unless `resume` (the same run goes on; a sealed one is reopened for its
         failures) or `overwrite` (our files, and only in a folder with our marker, are removed first).
         """
-        state = state_of(path)
-        _refuse(path, state, resume=resume, overwrite=overwrite)
-        lock_fd = _lock(path)
+        _refuse(path, state_of(path), resume=resume, overwrite=overwrite)
+        folder, marker_fd = _hold(path)
         try:
+            state = state_of(path)  # another process may have ended a run in it meanwhile
+            _refuse(path, state, resume=resume, overwrite=overwrite)
             if overwrite and not resume:
-                _remove_our_files(path)
-            journal = Journal(path / JOURNAL, run_id=run_id, total=total)
+                _remove_our_files(folder)
+            journal = Journal(path / JOURNAL, run_id=run_id, total=total, opener=folder.opener)
             if resume and state is State.SEALED:
-                _reopen(path, run_id=run_id, total=total)
-            if resume and (path / JOURNAL).exists():
+                _reopen(folder, run_id=run_id, total=total)
+            if resume and folder.stat(JOURNAL) is not None:
                 journal.resume(salvage=salvage)
             else:
                 journal.create()
         except BaseException:
-            os.close(lock_fd)
+            os.close(marker_fd)
+            folder.close()
             raise
-        return cls(path, journal, lock_fd)
+        return cls(folder, marker_fd, journal)
 
     def __enter__(self) -> Self:
         return self
@@ -89,11 +94,36 @@ class RunDirectory(msgspec.Struct):
         try:
             self.journal.close()
         finally:
-            os.close(self._lock_fd)
+            os.close(self._marker_fd)
+            self.folder.close()
 
     def has_room(self) -> bool:
         """Whether the disk has room for more than answers."""
-        return shutil.disk_usage(self.path).free >= _ROOM_BYTES
+        return self.folder.free_bytes() >= _ROOM_BYTES
+
+    def check_held(self) -> None:
+        """Raise StorageError unless the folder, its marker and its journal are those that this process took hold of."""
+        journal, marker = self.journal, self.path / MARKER
+        if journal.stat is not None and not self.folder.holds(JOURNAL, journal.stat):
+            raise journal.removed()
+        if not self.folder.is_at_its_path():
+            raise StorageError(
+                f"{self.path} was moved while the run went on, so it was not sealed",
+                fix="resume it where it is now: its journal has every answer",
+            )
+        if not self.folder.holds(MARKER, os.fstat(self._marker_fd)):
+            raise StorageError(
+                f"{marker} was removed while the run went on, so the run was not sealed",
+                fix=f"put an empty file in its place (`touch {marker}`), then resume: nothing needs to be asked again",
+            )
+
+    def is_held(self) -> bool:
+        """Whether the run could go on where it is."""
+        try:
+            self.check_held()
+        except StorageError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def sealing(self) -> Iterator[None]:
@@ -102,6 +132,7 @@ class RunDirectory(msgspec.Struct):
         try:
             yield
         except OSError as error:
+            self.check_held()
             raise StorageError(
                 f"cannot seal {self.path}: {error.strerror or error}",
                 fix="make room or fix the permissions, then resume: nothing needs to be asked again",
@@ -123,14 +154,29 @@ def _refuse(path: Path, state: State, *, resume: bool, overwrite: bool) -> None:
     )
 
 
-def _lock(path: Path) -> int:
-    """Create the folder and its marker, and hold the marker until the descriptor is closed."""
+def _hold(path: Path) -> tuple[HeldFolder, int]:
+    """Create the folder and its marker, and hold both; the marker is locked until its descriptor is closed."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path / MARKER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        folder = HeldFolder(path)
     except OSError as error:
         raise StorageError(
             f"cannot write in {path}: {error.strerror}",
+            fix="check the folder's permissions and the length of its name, or choose another --run-dir",
+        ) from error
+    try:
+        return folder, _lock(folder)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _lock(folder: HeldFolder) -> int:
+    try:
+        fd = folder.opener(MARKER, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {folder.path}: {error.strerror}",
             fix="check the folder's permissions, or choose another --run-dir",
         ) from error
     try:
@@ -140,36 +186,63 @@ def _lock(path: Path) -> int:
     except BlockingIOError as error:
         os.close(fd)
         raise LockedError(
-            f"another process is writing to {path}", fix="wait for it, or choose another --run-dir"
+            f"another process is writing to {folder.path}", fix="wait for it, or choose another --run-dir"
         ) from error
     except OSError as error:
         os.close(fd)
-        raise StorageError(f"cannot write in {path}: {error.strerror}", fix="check the disk's free space") from error
+        raise StorageError(
+            f"cannot write in {folder.path}: {error.strerror}", fix="check the disk's free space"
+        ) from error
     return fd
 
 
-def _remove_our_files(path: Path) -> None:
-    for name in OUR_FILES:
-        (path / name).unlink(missing_ok=True)
-        (path / f"{name}.tmp").unlink(missing_ok=True)
+def _remove_our_files(folder: HeldFolder) -> None:
+    """Remove a run: first what makes it a sealed one, last what it could be resumed from."""
+    try:
+        for name in sorted(OUR_FILES, key=lambda name: (name == JOURNAL, name != MANIFEST)):
+            folder.remove(f"{name}.tmp")
+            folder.remove(name)
+    except OSError as error:
+        raise StorageError(
+            f"cannot replace the run in {folder.path}: {error.strerror}", fix="choose another --run-dir"
+        ) from error
 
 
-def _reopen(path: Path, *, run_id: str, total: int) -> None:
-    """Turn a sealed run back into a journal of its successes."""
-    sealed = SealedRun.open(path)
-    found = sealed.manifest.run_id
-    if found != run_id:
-        raise PlanMismatchError(
-            f"{path} holds run {found[:12]}, but this experiment is run {run_id[:12]}: "
-            "its models, probes, parameters, repeats or datasets differ",
-            fix="restore the experiment and data as they were, or choose another --run-dir",
-        )
-    seed(path / JOURNAL, run_id=run_id, total=total, entries=_sealed_entries(sealed))
+def _reopen(folder: HeldFolder, *, run_id: str, total: int) -> None:
+    """Turn a sealed run back into a journal of its successes. Raises RunDirectoryError if it is not what was sealed."""
+    sealed = SealedRun.open(folder.path)
+    check_same_run(folder.path, sealed.manifest.run_id, run_id)
+    draft = f"{JOURNAL}.tmp"
+    try:
+        with io.BufferedWriter(folder.create(draft)) as file:
+            for line in journal_lines(_sealed_entries(sealed), run_id=run_id, total=total):
+                file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        folder.rename(draft, JOURNAL)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {folder.path}: {error.strerror}", fix="check the disk's free space"
+        ) from error
+    finally:
+        folder.remove(draft)
 
 
 def _sealed_entries(run: SealedRun) -> Iterator[Entry]:
+    """Yield the successes, each with its telemetry where the run has it; the order of both files is that of Trials."""
     telemetry = run.telemetry() if run.has_telemetry else iter(())
+    facts, last = next(telemetry, None), None
     for index, line in enumerate(run.lines()):
-        facts = next(telemetry, None)
-        if read_record(line, RecordIdentity).status == ResultStatus.SUCCESS:
-            yield Entry(index=index, record=line, telemetry=msgspec.json.encode(facts.facts) if facts else b"{}")
+        identity = read_record(line, RecordIdentity)
+        order = trial_order(identity)
+        if last is not None and order <= last:
+            raise RunDirectoryError(
+                f"{run.path / RECORDS}, line {index + 1}: out of order or double",
+                fix=f"see what is wrong: insidellms verify {run.path}",
+            )
+        last = order
+        while facts is not None and trial_order(facts) < order:
+            facts = next(telemetry, None)
+        if identity.status == ResultStatus.SUCCESS:
+            stored = msgspec.json.encode(facts.facts) if facts and trial_order(facts) == order else b"{}"
+            yield Entry(index=index, record=line, telemetry=stored)

@@ -11,9 +11,9 @@ import os
 import threading
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -25,6 +25,8 @@ from insideLLMs.core.types import Request, Response, ResultStatus, Telemetry
 logger = logging.getLogger(__name__)
 
 _ABSENT = 0
+Opener = Callable[[str, int], int]
+"""How a file is opened, as the built-in `open` takes it."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +71,15 @@ class Journal:
     """Where each Trial's answer and record lie in the file; 16 bytes a Trial, whatever the Trial's size.
 
     `append_answer` and `append_record` only collect lines; `flush` writes them, and may run on another thread.
+    `stat` says which file it writes.
     """
 
     durable = True
 
-    def __init__(self, path: Path, *, run_id: str, total: int) -> None:
+    def __init__(self, path: Path, *, run_id: str, total: int, opener: Opener | None = None) -> None:
         self.path = path
+        self.stat: os.stat_result | None = None
+        self._opener = opener
         self.run_id = run_id
         self.warnings: list[str] = []
         self.resumed = 0
@@ -102,8 +107,9 @@ class Journal:
         unless `salvage`, which leaves damaged lines out.
         """
         try:
-            size = self.path.stat().st_size
-            intact = self._read_all(size, salvage=salvage) if size else 0
+            with self._reading() as file:
+                size = os.fstat(file.fileno()).st_size
+                intact = self._read_all(file, size, salvage=salvage)
         except OSError as error:
             raise _storage_error("read", self.path, error) from error
         if intact == 0:
@@ -118,23 +124,22 @@ class Journal:
         self._file.seek(intact)
         self._end = self._flushed = intact
 
-    def _read_all(self, size: int, *, salvage: bool) -> int:
+    def _read_all(self, file: BinaryIO, size: int, *, salvage: bool) -> int:
         position = 0
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                body = _verify(line)
-                if body is None and position + len(line) == size:
-                    break
-                if body is not None:
-                    self._note(body, position, number)
-                elif number == 1 or not salvage:
-                    raise JournalError(
-                        f"{self.path}, line {number}: the line is damaged, and it is not the last one",
-                        fix="resume with --salvage to leave damaged lines out (their trials are run again)",
-                    )
-                else:
-                    self.warnings.append(f"left out damaged line {number} of the journal")
-                position += len(line)
+        for number, line in enumerate(file, start=1):
+            body = _verify(line)
+            if body is None and position + len(line) == size:
+                break
+            if body is not None:
+                self._note(body, position, number)
+            elif number == 1 or not salvage:
+                raise JournalError(
+                    f"{self.path}, line {number}: the line is damaged, and it is not the last one",
+                    fix="resume with --salvage to leave damaged lines out (their trials are run again)",
+                )
+            else:
+                self.warnings.append(f"left out damaged line {number} of the journal")
+            position += len(line)
         return position
 
     def _note(self, body: _Body, position: int, number: int) -> None:
@@ -149,13 +154,12 @@ class Journal:
             self._records[body.index] = position
 
     def _check_header(self, body: _Body) -> None:
-        found = (body.header or {}).get("run_id")
-        if found != self.run_id:
-            raise PlanMismatchError(
-                f"{self.path.parent} holds run {str(found)[:12]}, but this experiment is run {self.run_id[:12]}: "
-                "its models, probes, parameters, repeats or datasets differ",
-                fix="restore the experiment and data as they were, or choose another --run-dir",
+        if body.header is None:
+            raise JournalError(
+                f"{self.path}, line 1 is not the first line of a journal",
+                fix="restore the file; or start the run again with --overwrite, which asks everything again",
             )
+        check_same_run(self.path.parent, str(body.header.get("run_id")), self.run_id)
 
     @property
     def total(self) -> int:
@@ -169,7 +173,10 @@ class Journal:
     def pending_answer(self, index: int) -> Answer | None:
         """Return the answer of a Trial that was answered in an earlier process but not scored."""
         position = self._answers[index]
-        return None if position == _ABSENT else _decode_answer(self._body_at(position).answer)
+        if position == _ABSENT:
+            return None
+        with self._reading() as file:
+            return _decode_answer(self._read_at(file, position, index).answer)
 
     def pending_answers(self) -> Iterator[tuple[int, Answer]]:
         """Yield the number and the answer of every Trial that was answered but has no record."""
@@ -217,17 +224,32 @@ class Journal:
         self._check_disk()
         assert self._file is not None
         try:
+            if not os.fstat(self._file.fileno()).st_nlink:
+                raise self.removed()
             os.fsync(self._file.fileno())
         except OSError as error:
             self._abandon(error)
             raise _storage_error("write", self.path, error) from error
 
+    def removed(self) -> StorageError:
+        """Return the error that says what is lost with the file."""
+        answered = sum(
+            record != _ABSENT or answer != _ABSENT for record, answer in zip(self._records, self._answers, strict=True)
+        )
+        return StorageError(
+            f"{self.path} was removed while the run went on: {answered:,} of {self.total:,} answers were in it, "
+            "and they are lost",
+            fix="start the run again; what is asked again costs again",
+        )
+
     def close(self) -> None:
         """Flush, sync and close; a closed journal can still be read. Raises StorageError."""
         if self._file is not None and not self._file.closed:
-            self.flush()
-            self.sync()
-            self._file.close()
+            try:
+                self.flush()
+                self.sync()
+            finally:
+                self._file.close()
 
     def _check_disk(self) -> None:
         """Raise the StorageError of a write that failed before: others may still hand in answers."""
@@ -246,12 +268,11 @@ class Journal:
 
         Where they must be `gapless`, it ends before the first that is not finished or not flushed.
         """
-        with self.path.open("rb") as file:
+        with self._reading() as file:
             for index in range(first, len(self._records)):
                 position = self._records[index]
                 if position != _ABSENT and position < self._flushed:
-                    file.seek(position)
-                    body = _decode_body(_decode_line(file.readline()).body)
+                    body = self._read_at(file, position, index)
                     yield Entry(index=index, record=bytes(body.record), telemetry=bytes(body.telemetry))
                 elif gapless:
                     return
@@ -260,16 +281,40 @@ class Journal:
         """Count the Trials that have a record."""
         return len(self._records) - self._records.count(_ABSENT)
 
-    def _body_at(self, position: int) -> _Body:
-        with self.path.open("rb") as file:
-            file.seek(position)
-            return _decode_body(_decode_line(file.readline()).body)
+    def _read_at(self, file: BinaryIO, position: int, index: int) -> _Body:
+        """Read the line of a Trial. Raises JournalError if it is not what was written there."""
+        file.seek(position)
+        body = _verify(file.readline())
+        if body is None or body.index != index:
+            raise JournalError(
+                f"{self.path} was changed while the run went on: the line of trial {index} is damaged",
+                fix="resume with --salvage to leave damaged lines out (their trials are run again)",
+            )
+        return body
 
     def _open(self, mode: str) -> None:
         try:
-            self._file = self.path.open(mode)  # type: ignore[assignment]  # both modes used here are binary
+            self._file = self._opened(mode)
+            self.stat = os.fstat(self._file.fileno())
         except OSError as error:
             raise _storage_error("write", self.path, error) from error
+
+    def _reading(self) -> BinaryIO:
+        return self._opened("rb")
+
+    def _opened(self, mode: str) -> BinaryIO:
+        file = open(self.path, mode, opener=self._opener)  # noqa: SIM115 - Path.open takes no opener
+        return cast("BinaryIO", file)  # every mode that is used is binary
+
+
+def check_same_run(folder: Path, found: str, run_id: str) -> None:
+    """Raise PlanMismatchError if what a run directory holds is another run."""
+    if found != run_id:
+        raise PlanMismatchError(
+            f"{folder} holds run {found[:12]}, but this experiment is run {run_id[:12]}: its models, probes, "
+            "parameters, repeats or datasets differ, or another version of insidellms began it",
+            fix="restore the experiment and data as they were, or choose another --run-dir",
+        )
 
 
 def _header(run_id: str, total: int) -> bytes:
@@ -298,17 +343,8 @@ def _storage_error(verb: str, path: Path, error: OSError) -> StorageError:
     )
 
 
-def seed(path: Path, *, run_id: str, total: int, entries: Iterator[Entry]) -> None:
-    """Write a journal of finished `entries`, durably and in one step, so that a sealed run can be reopened."""
-    draft = path.with_suffix(".tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(_encode(_header(run_id, total)))
-            for entry in entries:
-                body = b'{"index":%d,"record":%b,"telemetry":%b}' % (entry.index, entry.record, entry.telemetry)
-                file.write(_encode(body))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise _storage_error("write", path, error) from error
+def journal_lines(entries: Iterable[Entry], *, run_id: str, total: int) -> Iterator[bytes]:
+    """Yield the lines of a journal of finished `entries`, for a sealed run to be reopened."""
+    yield _encode(_header(run_id, total))
+    for entry in entries:
+        yield _encode(b'{"index":%d,"record":%b,"telemetry":%b}' % (entry.index, entry.record, entry.telemetry))

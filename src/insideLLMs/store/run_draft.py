@@ -2,40 +2,50 @@
 
 import contextlib
 import hashlib
+import io
 import itertools
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.core.record_views import RecordIdentity, read_record
+from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
-from insideLLMs.store.journal import Entry, Journal
+from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.journal import Entry
 from insideLLMs.store.manifest import FileDigest, Manifest
 from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, RECORDS, TELEMETRY
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_BUFFER_BYTES = 64 * 1024
 
 
 class RunDraft:
     """Writes records and telemetry in their order, all at once or bit by bit, then the other files, then publishes.
 
     A crash on the way leaves the journal, from which sealing starts again. Every method raises OSError where the
-    disk refuses.
+    disk refuses, and StorageError where somebody else changed the folder.
     """
 
-    def __init__(self, path: Path, journal: Journal, *, has_telemetry: bool) -> None:
+    def __init__(self, directory: RunDirectory, *, has_telemetry: bool) -> None:
         self.statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
-        self._path = path
-        self._journal = journal
+        self._directory = directory
+        self._folder = directory.folder
+        self._journal = directory.journal
         self._tree = canonical.MerkleTree()
         self._next = 0
         self._last: tuple[str, str, str, str, int] | None = None
-        self._names: list[str] = []
-        self._records = self._new(RECORDS)
-        self._telemetry = self._new(TELEMETRY) if has_telemetry else None
+        self._files: dict[str, _DraftFile] = {}
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.drop)
+            self._records = self._new(RECORDS)
+            self._telemetry = self._new(TELEMETRY) if has_telemetry else None
+            stack.pop_all()
 
     def take(self, most: int) -> Iterator[bytes]:
         """Write, and yield, what has no unfinished Trial before it by now; at most so many records."""
@@ -53,103 +63,109 @@ class RunDraft:
         """Return the root of the tree of all records."""
         return self._tree.root()
 
-    @contextlib.contextmanager
-    def file(self, name: str) -> Iterator[BinaryIO]:
-        """Open another file of the run; it is durable when the block ends well."""
-        with self._new(name) as file:
-            yield file
-
     def write(self, name: str, data: bytes) -> None:
         """Write another file of the run whole."""
         with self.file(name) as file:
             file.write(data)
 
+    def file(self, name: str) -> "_DraftFile":
+        """Return another file of the run, to be written in a `with` block."""
+        return self._new(name)
+
     def digests(self) -> dict[str, FileDigest]:
         """Return the digest of every canonical file written so far, by name."""
-        return {name: _digest(self._draft_of(name)) for name in sorted(self._names) if name != TELEMETRY}
+        return {name: self._files[name].digest() for name in sorted(self._files) if name != TELEMETRY}
 
     def publish(self, manifest: Manifest) -> None:
         """Write the manifest, give every file its own name, and remove the journal."""
         self.write(MANIFEST, canonical.pretty(manifest))
-        for name in self._names:
-            self._draft_of(name).replace(self._path / name)
-        if TELEMETRY not in self._names:
-            (self._path / TELEMETRY).unlink(missing_ok=True)
-        _sync_folder(self._path)
-        (self._path / JOURNAL).unlink()
-        _sync_folder(self._path)
+        folder = self._folder
+        for name, file in self._files.items():
+            self._directory.check_held()
+            if not folder.holds(_draft(name), file.stat):
+                raise StorageError(
+                    f"{folder.path / _draft(name)} was changed by another program",
+                    fix="see what else writes there, then resume: nothing needs to be asked again",
+                )
+            folder.rename(_draft(name), name)
+        if TELEMETRY not in self._files:
+            folder.remove(TELEMETRY)
+        folder.sync()
+        self._directory.check_held()
+        folder.remove(JOURNAL)
+        folder.sync()
 
     def drop(self) -> None:
         """Remove what was written under a temporary name."""
-        for file in filter(None, (self._records, self._telemetry)):
+        for name, file in self._files.items():
             with contextlib.suppress(OSError):  # a full disk refuses what the buffer holds
-                file.file.close()
-        for name in self._names:
+                file.close()
             with contextlib.suppress(OSError):  # sealing writes over what cannot be removed
-                self._draft_of(name).unlink(missing_ok=True)
+                if self._folder.holds(_draft(name), file.stat):
+                    self._folder.remove(_draft(name))
 
     def _new(self, name: str) -> "_DraftFile":
-        self._names.append(name)
-        return _DraftFile(self._draft_of(name))
-
-    def _draft_of(self, name: str) -> Path:
-        return self._path / f"{name}.tmp"
+        self._directory.check_held()
+        self._files[name] = file = _DraftFile(self._folder.create(_draft(name)))
+        return file
 
     def _add(self, entry: Entry) -> bytes:
         self._expect(entry.index)
         identity = read_record(entry.record, RecordIdentity)
-        if self._last and identity.sort_key <= self._last:
-            raise RunDirectoryError(f"{self._path}: the record of trial {entry.index} is out of order or double")
-        self._last = identity.sort_key
+        order = trial_order(identity)
+        if self._last and order <= self._last:
+            raise RunDirectoryError(f"{self._folder.path}: the record of trial {entry.index} is out of order or double")
+        self._last = order
         self.statuses[identity.status] += 1
         self._tree.add(entry.record)
-        self._records.file.write(entry.record + b"\n")
+        self._records.write(entry.record + b"\n")
         if self._telemetry is not None:
-            self._telemetry.file.write(_telemetry_line(identity, entry.telemetry))
+            self._telemetry.write(_telemetry_line(identity, entry.telemetry))
         self._next += 1
         return entry.record
 
     def _expect(self, index: int) -> None:
         if index != self._next:
             raise RunDirectoryError(
-                f"{self._path} is not complete: trial {self._next} of {self._journal.total} has no record",
+                f"{self._folder.path} is not complete: trial {self._next} of {self._journal.total} has no record",
                 fix="go on with --resume: only what is missing is asked",
             )
 
 
-class _DraftFile:
-    """A file that is made durable when its block ends well."""
+class _DraftFile(io.BufferedWriter):
+    """A new file that is hashed as it is written, and made durable when its block ends well."""
 
-    def __init__(self, path: Path) -> None:
-        self.file: BinaryIO = path.open("wb")
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw, _BUFFER_BYTES)
+        self.stat = os.fstat(self.fileno())
+        self._sha256 = hashlib.sha256()
+        self._size_bytes = 0
 
-    def __enter__(self) -> BinaryIO:
-        return self.file
+    def write(self, data: "ReadableBuffer") -> int:
+        """Write and hash."""
+        self._sha256.update(data)
+        self._size_bytes += len(memoryview(data))
+        return super().write(data)
+
+    def digest(self) -> FileDigest:
+        """Return the digest of what was written."""
+        return FileDigest(sha256=self._sha256.hexdigest(), size_bytes=self._size_bytes)
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self.file.flush()
-                os.fsync(self.file.fileno())
+                self.flush()
+                os.fsync(self.fileno())
         finally:
             with contextlib.suppress(OSError):  # a full disk was reported already; closing only tries the rest again
-                self.file.close()
+                self.close()
+
+
+def _draft(name: str) -> str:
+    return f"{name}.tmp"
 
 
 def _telemetry_line(identity: RecordIdentity, telemetry: bytes) -> bytes:
     """Put the facts behind what names their Trial; both are objects of plain JSON, as the journal has them."""
     named = msgspec.json.encode(identity)
     return named[:-1] + (b"," if len(telemetry) > 2 else b"") + telemetry[1:] + b"\n"
-
-
-def _digest(path: Path) -> FileDigest:
-    with path.open("rb") as file:
-        return FileDigest(sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=path.stat().st_size)
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -52,7 +52,16 @@ class State(Enum):
 
 
 def state_of(path: Path) -> State:
-    """Tell what `path` is. Raises RunDirectoryError if it is a file."""
+    """Tell what `path` is. Raises RunDirectoryError if it is a file, or cannot be looked into."""
+    try:
+        return _state_of(path)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} cannot be looked into: {error.strerror}", fix="check its name and its permissions"
+        ) from error
+
+
+def _state_of(path: Path) -> State:
     if not path.exists():
         return State.ABSENT
     if not path.is_dir():

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +11,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Experiment, Record, Response, ResultStatus, Telemetry
 from insideLLMs.execute.engine import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.sealed_run import State, state_of, verify
 from support import virtual_time
 from support.virtual_time import VirtualClock
@@ -71,7 +71,7 @@ def test_what_is_written_ahead_changes_no_byte(tmp_path, order):
 
 def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, monkeypatch):
     path, room = tmp_path / "run", iter([10**12, 0])
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(room)))
+    monkeypatch.setattr(HeldFolder, "free_bytes", lambda _: next(room))
     with RunDirectory.open(path, run_id=RUN, total=3) as directory, RunWriter(FACTS, directory) as writer:
         for index in range(3):
             append(directory, index)

@@ -7,7 +7,7 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
 from insideLLMs.core.types import Example, Record, Request, Response, ResultStatus, Telemetry
-from insideLLMs.store.journal import Journal, seed
+from insideLLMs.store.journal import Journal, journal_lines
 
 RUN = "a" * 64
 
@@ -153,7 +153,8 @@ def test_seeding_writes_a_journal_that_resumes(tmp_path, written):
     source.resume()
     target = tmp_path / "again"
     target.mkdir()
-    seed(target / "journal.jsonl", run_id=RUN, total=5, entries=source.entries())
+    lines = journal_lines(source.entries(), run_id=RUN, total=5)
+    (target / "journal.jsonl").write_bytes(b"".join(lines))
     journal = open_journal(target)
     journal.resume()
     assert list(journal.entries()) == list(source.entries())
