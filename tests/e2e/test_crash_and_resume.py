@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -111,6 +112,39 @@ def test_two_writers_at_once_are_kept_apart(folder, server):
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert len(server.prompts) - before == TRIALS
+
+
+def test_a_run_directory_that_is_removed_and_made_again_belongs_to_the_second_run(folder, server):
+    before = len(server.prompts)
+    first = start(folder, "--run-dir", "run")
+    wait_for_requests(server, first, before + 100)
+    first.send_signal(signal.SIGSTOP)
+    shutil.rmtree(folder / "run")
+    second = start(folder, "--run-dir", "run")
+    wait_for_requests(server, second, before + 200)
+    first.send_signal(signal.SIGCONT)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 1, err
+    assert "journal.jsonl was removed while the run went on" in err
+    assert "nothing needs to be asked again" not in err
+    assert "answers are kept" not in err
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 0, err
+    assert insidellms("verify", "run", cwd=folder).code == 0
+    assert len(records_of(folder / "run")) == TRIALS
+
+
+def test_a_run_whose_directory_is_removed_stops_asking(folder, server):
+    before = len(server.prompts)
+    process = start(folder, "--run-dir", "run", "--concurrency", "2")
+    wait_for_requests(server, process, before + 50)
+    process.send_signal(signal.SIGSTOP)  # it must not make a file where they are being removed
+    shutil.rmtree(folder / "run")
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "they are lost" in err
+    assert len(server.prompts) - before < TRIALS
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.types import Exchange, JsonValue, Response
+from insideLLMs.store.held_folder import only_writer
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +49,7 @@ class CassetteRecorder:
         self._facts = list(models)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _held(path.parent):
+            with only_writer(path.parent):
                 _entries_of(path)
                 self._partial, self._file = _open_partial(path)
         except OSError as error:
@@ -72,7 +73,7 @@ class CassetteRecorder:
         """Let go of the file; what was recorded stays in the partial one."""
         if self._file.closed:
             return
-        with contextlib.suppress(OSError), _held(self.path.parent):  # a full disk was reported by `keep`
+        with contextlib.suppress(OSError), only_writer(self.path.parent):  # a full disk was reported by `keep`
             if not os.fstat(self._file.fileno()).st_size:
                 self._partial.unlink(missing_ok=True)
             self._file.close()
@@ -80,7 +81,7 @@ class CassetteRecorder:
     def finish(self) -> None:
         """Add what was recorded, and what killed recordings left, to the cassette. Raises CassetteError."""
         try:
-            with _held(self.path.parent), contextlib.ExitStack() as left:
+            with only_writer(self.path.parent), contextlib.ExitStack() as left:
                 partials = [self._partial, *(partial for partial in _partials(self.path) if _hold(partial, left))]
                 _add(self.path, partials)
                 for partial in partials:
@@ -158,17 +159,6 @@ def _open_free(partial: Path) -> BinaryIO | None:
         file.truncate(sum(len(line) + 1 for _, line in read_cassette(partial, torn_end=True)))
         stack.pop_all()
         return file
-
-
-@contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a folder against other recordings that finish."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 class CassettePlayer:

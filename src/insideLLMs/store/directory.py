@@ -20,7 +20,7 @@ from insideLLMs.core.record_views import RecordIdentity, read_record, trial_orde
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal import Entry, Journal, check_same_run, journal_lines
-from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, MARKER, OUR_FILES, RECORDS, SealedRun, State, state_of
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, RECORDS, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -197,9 +197,8 @@ def _lock(folder: HeldFolder) -> int:
 
 
 def _remove_our_files(folder: HeldFolder) -> None:
-    """Remove a run: first what makes it a sealed one, last what it could be resumed from."""
     try:
-        for name in sorted(OUR_FILES, key=lambda name: (name == JOURNAL, name != MANIFEST)):
+        for name in OUR_FILES:
             folder.remove(f"{name}.tmp")
             folder.remove(name)
     except OSError as error:

@@ -1,13 +1,27 @@
 """A folder held by its handle: its files stay within reach whatever its path comes to name, and no link is followed."""
 
+import contextlib
 import errno
+import fcntl
 import io
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 _LINK = "it is a link, which is never followed"
 _NO_FILE = "it is not a regular file"
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Wait until no other process writes in `folder`, and keep them out. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 class HeldFolder:

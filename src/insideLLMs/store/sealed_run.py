@@ -34,7 +34,8 @@ MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
-OUR_FILES = (JOURNAL, RECORDS, TELEMETRY, MANIFEST, SUMMARY, CONFIG, REPORT)
+OUR_FILES = (MANIFEST, RECORDS, TELEMETRY, SUMMARY, CONFIG, REPORT, JOURNAL)
+"""In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
 _BLOCK_BYTES = 256 * 1024
 _MOST_PROBLEMS = 20
 Stored = TypeVar("Stored")

@@ -1,0 +1,135 @@
+"""kill -9 at random moments of writing: nothing is lost, nothing doubled, and nothing half written looks whole."""
+
+import itertools
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+from insideLLMs.store.sealed_run import State, state_of
+from support.command import canonical_bytes, command_line, environment, insidellms, write_files
+
+KILLS = int(os.environ.get("INSIDELLMS_TEST_KILLS", "3"))
+"""How many times each command is killed; the acceptance figure is 20."""
+
+ROWS = [{"id": f"i{n:03}", "question": f"item {n}?", "answer": "good"} for n in range(300)]
+EXPERIMENT = """
+name: kills
+model: {type: "m.py:Model", id: m}
+probe: {type: contains}
+dataset: {path: q.jsonl}
+"""
+MODEL = """
+import pathlib, time
+
+class Model:
+    name = "m"
+
+    def generate(self, prompt, **options):
+        time.sleep(0.002)
+        if "7" in prompt and not pathlib.Path("healed").exists():
+            raise ValueError("not yet")
+        return "good"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_files(tmp_path, {"e.yaml": EXPERIMENT, "m.py": MODEL, "q.jsonl": ROWS, "healed": ""})
+    return tmp_path
+
+
+def durations(folder, *args):
+    """Run a command once, and return when to kill it: moments spread over the time that it took."""
+    started = time.monotonic()
+    done = insidellms(*args, cwd=folder)
+    assert done.code == 0, done.err
+    took_s = time.monotonic() - started
+    chance = random.Random(20261128)
+    return [took_s * (0.3 + 0.7 * chance.random()) for _ in range(KILLS)]
+
+
+def kill(folder, after_s, *args):
+    process = subprocess.Popen(
+        command_line(*args), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        process.wait(after_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def is_whole_or_not_sealed(run):
+    """A run that looks sealed must be so."""
+    return state_of(run) is not State.SEALED or insidellms("verify", run, cwd=run.parent).code == 0
+
+
+def lines_of(folder, name):
+    files = [each for each in folder.iterdir() if each.name == name or each.name.startswith(f"{name}.partial")]
+    lines = itertools.chain.from_iterable(each.read_bytes().splitlines(keepends=True) for each in files)
+    return {line for line in lines if line.endswith(b"\n")}
+
+
+def test_a_recording_keeps_every_answer_that_it_had(folder):
+    recorded = set()
+    for number, after_s in enumerate(durations(folder, "run", "e.yaml", "--run-dir", "first", "--record", "t0.jsonl")):
+        kill(folder, after_s, "run", "e.yaml", "--run-dir", f"killed{number}", "--record", "t.jsonl")
+        now = lines_of(folder, "t.jsonl")
+        assert recorded <= now
+        recorded = now
+    assert insidellms("run", "e.yaml", "--run-dir", "last", "--record", "t.jsonl", cwd=folder).code == 0
+    assert recorded <= lines_of(folder, "t.jsonl")
+    assert (folder / "t.jsonl").read_bytes() == (folder / "t0.jsonl").read_bytes()
+    assert not list(folder.glob("t.jsonl.*"))
+
+
+def test_a_sealed_run_that_is_resumed_ends_as_if_nothing_had_failed(folder):
+    resume = ("run", "e.yaml", "--resume", "--run-dir")
+    assert insidellms("run", "e.yaml", "--run-dir", "whole", cwd=folder).code == 0
+    (folder / "healed").unlink()
+    for number in range(KILLS + 1):
+        insidellms("run", "e.yaml", "--run-dir", f"r{number}", cwd=folder)
+    write_files(folder, {"healed": ""})
+    for number, after_s in enumerate(durations(folder, *resume, f"r{KILLS}")):
+        run = folder / f"r{number}"
+        kill(folder, after_s, *resume, run.name)
+        assert is_whole_or_not_sealed(run)
+        done = insidellms(*resume, run.name, cwd=folder)
+        assert done.code == 0, done.err
+        assert canonical_bytes(run) == canonical_bytes(folder / "whole")
+
+
+@pytest.mark.parametrize("command", ["import", "rescore", "run"])
+def test_what_makes_a_run_leaves_none_that_only_looks_whole(folder, command):
+    rows = [{"id": row["id"], "input": row["question"], "output": "good", "score": 1} for row in ROWS] * 20
+    rows = [{**row, "repeat": number // len(ROWS)} for number, row in enumerate(rows)]
+    write_files(folder, {"table.jsonl": rows})
+    assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=folder).code == 0
+    args = {
+        "import": ("import", "table.jsonl", "--to"),
+        "rescore": ("rescore", "run", "--probe", "equals", "--to"),
+        "run": ("run", "e.yaml", "--run-dir"),
+    }[command]
+    moments = durations(folder, *args, "whole")
+    for after_s in moments:
+        kill(folder, after_s, *args, "again", "--overwrite")
+        assert is_whole_or_not_sealed(folder / "again")
+        done = insidellms(*args, "again", "--overwrite", cwd=folder)
+        assert done.code == 0, done.err
+        assert canonical_bytes(folder / "again") == canonical_bytes(folder / "whole")
+
+
+def test_a_pool_holds_each_accepted_run_once_and_whole(folder):
+    assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=folder).code == 0
+    accept = ("baseline", "accept", "run", "--why", "good", "--by", "me", "--pool")
+    for number, after_s in enumerate(durations(folder, *accept, "other")):
+        pool = f"pool{number}"
+        kill(folder, after_s, *accept, pool)
+        if not (folder / pool / "ledger.jsonl").exists():
+            assert insidellms(*accept, pool, cwd=folder).code == 0
+        assert [each.name for each in (folder / pool).iterdir() if each.is_dir()] == ["run"]
+        assert insidellms("verify", f"{pool}/run", cwd=folder).code == 0
+        assert len((folder / pool / "ledger.jsonl").read_bytes().splitlines()) == 1
