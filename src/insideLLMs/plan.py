@@ -12,11 +12,14 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - identities are part of planning
-from insideLLMs.core.errors import NothingToDoError
+from insideLLMs.core.errors import ConfigError, NothingToDoError, Problem
 from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, Record, Request
 
 FORMAT_VERSION = 2
 """Raised whenever the meaning of a canonical file changes; part of every run id."""
+
+MOST_TRIALS = 100_000_000
+"""Of one run: the places of so many in the journal take 1.6 GB of memory."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +106,7 @@ def make_plan(
     model_identities: Mapping[str, Mapping[str, JsonValue]],
     probe_identities: Mapping[str, Mapping[str, JsonValue]],
 ) -> Plan:
-    """Number the Trials and name the run. Raises NothingToDoError if there are none.
+    """Number the Trials and name the run. Raises NothingToDoError if there are none, ConfigError if too many.
 
     The identities are what the models and probes say defines them; secrets, paths, concurrency and the like
     never enter.
@@ -121,6 +124,11 @@ def make_plan(
             )
         groups.append(Group(probe=probe_id, dataset=dataset, offset=offset, count=count))
         offset += count * len(models) * experiment.repeats
+    if offset > MOST_TRIALS:
+        raise ConfigError(
+            [Problem(f"the run would have {offset:,} trials; at most {MOST_TRIALS:,} fit in one", field="repeats")],
+            fix="lower repeats or max_examples, or split the experiment",
+        )
     if not groups or offset == 0:
         raise NothingToDoError("the experiment has no trials", fix="give it a model, a probe and a dataset")
     return Plan(

@@ -70,6 +70,13 @@ class _Arguments:
         """Raise ConfigError for options that need each other."""
         if self.resume and self.run_dir is None:
             raise ConfigError([Problem("--resume needs --run-dir")], fix="give the folder of the run to continue")
+        if self.resume and self.overwrite:
+            raise ConfigError(
+                [Problem("--resume and --overwrite exclude each other")],
+                fix="--resume keeps what is there, --overwrite removes it",
+            )
+        if self.salvage and not self.resume:
+            raise ConfigError([Problem("--salvage goes with --resume")], fix="add --resume, or leave --salvage out")
         if self.early_stop != bool(self.baselines):
             raise ConfigError(
                 [Problem("--early-stop and --baseline go together")],

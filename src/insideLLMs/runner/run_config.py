@@ -66,7 +66,12 @@ class RunConfig:
             _check_count(name, getattr(self, name))
         for name in ("timeout", "requests_per_minute"):
             _check_positive(name, getattr(self, name))
+        for name in ("stop_on_error", "overwrite", "resume", "validate_output", "return_experiment"):
+            _check_flag(name, getattr(self, name), may_be_none=name == "stop_on_error")
+        for name in ("run_dir", "run_root", "record", "replay"):
+            _check_path(name, getattr(self, name))
         _check_place(self)
+        _check_names(self.probe_options)
         _ = self.answers  # raises for settings that contradict each other
         callback = self.progress_callback
         if callback is not None and (not callable(callback) or inspect.iscoroutinefunction(callback)):
@@ -83,7 +88,8 @@ class RunConfig:
     @property
     def answers(self) -> AnswerOptions:
         """Where answers come from beside the model."""
-        return AnswerOptions(cache=self.cache, record=_path("record", self.record), replay=_path("replay", self.replay))
+        record, replay = (None if path is None else Path(path) for path in (self.record, self.replay))
+        return AnswerOptions(cache=self.cache, record=record, replay=replay)
 
     def execution(self, base: ExecutionSpec) -> ExecutionSpec:
         """Return `base` with what is set here."""
@@ -133,10 +139,12 @@ def derive(keywords: Mapping[str, Any], probe: object) -> RunConfig:
     """
     names = {one.name for one in fields(RunConfig)}
     given = {name: value for name, value in keywords.items() if (name, value) != ("return_experiment", None)}
-    config = given.pop("config", None) or RunConfig()
+    config = given.pop("config", None)
+    if not isinstance(config, RunConfig | None):
+        raise OptionError(f"config is {config!r}; it must be a RunConfig")
     settings = {name: value for name, value in given.items() if name in names}
     others = {name: value for name, value in given.items() if name not in names}
-    derived = replace(config, **settings)
+    derived = replace(config or RunConfig(), **settings)
     _check_probe_options(others, probe, misspelt=sorted(names))
     _check_probe_options(derived.probe_options, probe)
     return replace(derived, probe_options={**derived.probe_options, **others}) if others else derived
@@ -152,16 +160,26 @@ def _check_positive(name: str, value: object) -> None:
         raise OptionError(f"{name} is {value!r}; it must be a number above 0", fix="None leaves the default")
 
 
-def _path(name: str, value: object) -> Path | None:
-    if value is not None and not isinstance(value, str | os.PathLike):
-        raise OptionError(f"{name} is {value!r}; it must be the path of a file")
-    return None if value is None else Path(value)
+def _check_flag(name: str, value: object, *, may_be_none: bool) -> None:
+    if not isinstance(value, bool) and not (may_be_none and value is None):
+        raise OptionError(f"{name} is {value!r}; it must be True or False")
+
+
+def _check_path(name: str, value: object) -> None:
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if value is not None and (not isinstance(text, str) or not text or "\0" in text):
+        raise OptionError(f"{name} is {value!r}; it must be a path, as text or a Path")
+
+
+def _check_names(options: object) -> None:
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise OptionError(f"probe_options is {options!r}; it must map names of arguments to their values")
 
 
 def _check_place(config: RunConfig) -> None:
     if config.run_dir is not None and (config.run_root is not None or config.run_id is not None):
-        raise OptionError("run_dir is given together with run_root or run_id", fix="give run_dir only")
-    if config.run_id is not None and not _is_plain_name(config.run_id):
+        raise OptionError("run_dir is given together with run_root or run_id", fix="run_dir alone says it all")
+    if config.run_id is not None and not (isinstance(config.run_id, str) and _is_plain_name(config.run_id)):
         raise OptionError(f"run_id is {config.run_id!r}; it names a folder in run_root, so it must be a plain name")
     if config.resume and config.overwrite:
         raise OptionError("resume and overwrite are both set", fix="resume keeps what is there, overwrite removes it")

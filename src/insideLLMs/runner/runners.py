@@ -13,6 +13,7 @@ from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.api.run import example_data
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.config.load import load_experiment, parse_experiment
+from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.types import Experiment, JsonValue
@@ -37,6 +38,9 @@ class AsyncProbeRunner:
     """
 
     def __init__(self, model: Any, probe: Any) -> None:  # Any: users' models and probes are duck-typed
+        for what, given in (("model", model), ("probe", probe)):
+            if isinstance(given, type):
+                raise OptionError(f"the {what} is the class {given.__name__}", fix=f"make one: {given.__name__}(...)")
         as_async_model(model, AbandonableThreads())
         as_probe(probe, {})
         self.model = model

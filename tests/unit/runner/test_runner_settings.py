@@ -33,6 +33,23 @@ BAD = [
     ({"overwrite": True}, "overwrite is set, but no run directory is named"),
     ({"resume": True, "overwrite": True, "run_dir": "x"}, "resume and overwrite are both set"),
     ({"progress_callback": 3}, "progress_callback is 3"),
+    ({"overwrite": "no", "run_dir": "x"}, "overwrite is 'no'; it must be True or False"),
+    ({"resume": 1, "run_dir": "x"}, "resume is 1"),
+    ({"resume": None, "run_dir": "x"}, "resume is None"),
+    ({"stop_on_error": "no"}, "stop_on_error is 'no'"),
+    ({"validate_output": "yes"}, "validate_output is 'yes'"),
+    ({"return_experiment": "no"}, "return_experiment is 'no'"),
+    ({"run_dir": 5}, "run_dir is 5; it must be a path"),
+    ({"run_dir": b"x"}, "run_dir is b'x'"),
+    ({"run_dir": ""}, "run_dir is ''"),
+    ({"run_dir": "a\0b"}, "run_dir is"),
+    ({"run_root": True}, "run_root is True"),
+    ({"record": 5}, "record is 5"),
+    ({"replay": []}, r"replay is \[\]"),
+    ({"run_id": 1, "run_root": "x"}, "run_id is 1"),
+    ({"probe_options": 5}, "probe_options is 5"),
+    ({"probe_options": {1: 2}}, "probe_options is {1: 2}"),
+    ({"config": {"repeats": 2}}, "config is {'repeats': 2}; it must be a RunConfig"),
     ({"probe_options": {"temperature": 1}, "prompts": []}, "prompts is empty"),
     ({"prompts": "one text"}, "prompts is one str"),
     ({"prompts": {"prompt": "x"}}, "prompts is one dict"),
@@ -119,3 +136,21 @@ def test_a_keyword_near_a_setting_can_be_given_as_a_probe_option():
 def test_what_is_no_model_or_no_probe_is_refused_at_once(model, probe):
     with pytest.raises(InsideLLMsError, match=r"is not a (model|probe)"):
         ProbeRunner(model, probe)
+
+
+@pytest.mark.parametrize(
+    ("model", "probe", "said"), [(Echo, Ask(), "the model is the class Echo"), (Echo(), Ask, "Ask")]
+)
+def test_a_class_in_the_place_of_an_instance_is_refused(model, probe, said):
+    with pytest.raises(OptionError, match=said) as caught:
+        ProbeRunner(model, probe)
+    assert "(...)" in caught.value.fix
+
+
+def test_a_run_is_not_replaced_by_a_text_that_says_no(tmp_path):
+    runner = ProbeRunner(Echo(), Ask())
+    runner.run(["a"], run_dir=tmp_path / "run")
+    before = (tmp_path / "run" / "manifest.json").read_bytes()
+    with pytest.raises(OptionError, match="overwrite is 'no'"):
+        runner.run(["b"], run_dir=tmp_path / "run", overwrite="no")
+    assert (tmp_path / "run" / "manifest.json").read_bytes() == before
