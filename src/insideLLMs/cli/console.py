@@ -1,6 +1,8 @@
 """All words to the user: results to stdout, everything else to stderr, colour only on a terminal."""
 
+import codecs
 import contextlib
+import io
 import json
 import logging
 import os
@@ -32,7 +34,7 @@ class _Settings:
 
 
 def out(text: str = "") -> None:
-    """Print a result."""
+    """Print a result. Raises InsideLLMsError where it cannot be written."""
     _print(text)
 
 
@@ -42,8 +44,10 @@ def out_json(value: object) -> None:
 
 
 def out_document(text: str) -> None:
-    """Print JSON that is written already."""
-    click.echo(json_without_commands(text))
+    """Print JSON that is written already; with escapes where the output takes no UTF-8."""
+    if codecs.lookup(sys.stdout.encoding).name != "utf-8":
+        text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+    _echo(json_without_commands(text))
 
 
 def note(text: str) -> None:
@@ -53,7 +57,22 @@ def note(text: str) -> None:
 
 def ci_command(line: str) -> None:
     """Print a command to the CI runner."""
-    click.echo(line, err=True)
+    _echo(line, err=True)
+
+
+def unwritable(error: OSError) -> InsideLLMsError:
+    """Return the error of an output that cannot be written."""
+    return InsideLLMsError(f"cannot write the output: {error.strerror}", fix="make room, or write it elsewhere")
+
+
+def open_outputs() -> None:
+    """Let an output in another encoding than UTF-8 replace what that lacks, and one that is closed take everything."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+        elif stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as we live
 
 
 def warn(text: str) -> None:
@@ -87,7 +106,17 @@ def _print_traceback(problem: BaseException) -> None:
 def _print(text: str, *, err: bool = False) -> None:
     """Print text; where no person watches, a CI runner may, and must not obey what a model wrote."""
     watched = is_terminal(sys.stderr if err else sys.stdout)
-    click.echo(text if watched else without_commands(text), err=err)
+    _echo(text if watched else without_commands(text), err=err)
+
+
+def _echo(text: str, *, err: bool = False) -> None:
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        if not err and not isinstance(error, BrokenPipeError):
+            raise unwritable(error) from error
+        if not err:
+            raise
 
 
 def _where_to_report() -> str:

@@ -49,6 +49,8 @@ def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output
     except BrokenPipeError:
         raise
     except OSError as error:
+        if output is None:
+            raise console.unwritable(error) from error
         raise InsideLLMsError(f"cannot write {output}: {error.strerror}", fix="choose another --output") from error
     return ExitCode.OK
 
@@ -75,6 +77,7 @@ def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
         is_file = stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
         log = cast("BinaryIO", _Log(sys.stdout.buffer, form))  # it is only written to
         yield sys.stdout.buffer if is_file or form == "parquet" else log
+        sys.stdout.buffer.flush()
         return
     if output.exists() and not output.is_file():
         with output.open("wb") as out:

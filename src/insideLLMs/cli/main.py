@@ -1,6 +1,7 @@
 """The command `insidellms`: a group whose commands are imported only when they are called."""
 
 import contextlib
+import errno
 import gc
 import io
 import os
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from gettext import gettext
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -41,6 +43,7 @@ COMMANDS = {
     "cache": ("cache", "Show or prune the response cache."),
     "completion": ("completion", "Print the shell's completion script."),
 }
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _YOUNG_OBJECTS = 50_000
 """Between looks for cycles, of which few are made: with Python's 700 they take 45 ms of a run of 2,000 trials."""
 
@@ -91,9 +94,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     and neither a thread of user code that hangs nor one of a native model can delay or crash the end.
     """
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+    console.open_outputs()
     code = _run(argv)
-    with contextlib.suppress(OSError):  # a reader that has gone does not want the rest
-        sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError):  # a reader that has gone does not want the rest
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            code = _say(console.unwritable(error))
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
@@ -105,7 +112,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(result) if isinstance(result, int) else ExitCode.OK
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.ClickException, click.Abort, InsideLLMsError, KeyboardInterrupt, BrokenPipeError) as error:
+    except (click.ClickException, click.Abort, InsideLLMsError, KeyboardInterrupt, OSError) as error:
         return _say(error)
     except Exception as error:  # noqa: BLE001 - the one place where a bug ends: as exit code 2, with a way to report it
         console.bug(error)
@@ -125,9 +132,24 @@ def _say(error: BaseException) -> ExitCode:
         case BrokenPipeError():
             console.abandon_stdout()
             return ExitCode.OK
+        case OSError():
+            return _say(_of_the_system(error))
         case _:
             console.note("interrupted")
             return ExitCode.INTERRUPTED
+
+
+def _of_the_system(error: OSError) -> InsideLLMsError:
+    """Put into words what the system refused: a name that is too long, a folder that may not be entered."""
+    try:
+        Path.cwd()
+    except OSError:
+        return InsideLLMsError("the working folder is gone: it was removed or renamed", fix="cd to one that is there")
+    if error.filename is None:
+        return console.unwritable(error) if error.errno in _NO_ROOM else InsideLLMsError(f"the system says: {error}")
+    return InsideLLMsError(
+        f"{os.fsdecode(error.filename)}: {error.strerror}", fix="check its name, its permissions, and the disk"
+    )
 
 
 if __name__ == "__main__":
