@@ -133,7 +133,7 @@ def test_a_miss_names_the_example_and_how_to_mend_it(folder):
         (("--replay", "none.jsonl"), "--record none.jsonl"),
         (("--replay", "e.yaml"), "line 1 is not a recorded answer"),
         (("--replay", "x", "--record", "y"), "`replay` cannot be combined with `record` or `cache`"),
-        (("--cache", "read", "--record", "y"), "asks everything anew"),
+        (("--cache", "read", "--record", "y"), "cannot be combined"),
     ],
 )
 def test_what_cannot_be_replayed_is_said(folder, server, args, says):
@@ -227,8 +227,8 @@ def test_a_cassette_that_does_not_tell_of_the_machine_needs_the_weights(tmp_path
     assert canonical_bytes(tmp_path / "one") == canonical_bytes(tmp_path / "two")
     done = insidellms("run", "e.yaml", "--replay", "old.jsonl", cwd=tmp_path, env=bare)
     assert done.code == 1
-    assert "the cassette does not tell with what it was recorded" in done.err
-    assert "record it anew with --record" in done.err
+    assert "the cassette does not say which weights it was recorded with" in done.err
+    assert "record it again with --record" in done.err
     assert "insidellms model pull smollm2" in done.err
 
 
@@ -247,4 +247,4 @@ def test_a_replay_of_transformers_needs_neither_folder_nor_library(tmp_path, bar
     done = insidellms("run", "other.yaml", "--replay", "tape.jsonl", cwd=tmp_path)
     assert done.code == 1
     assert f"there is no model in {tmp_path / 'other'}: there is no such folder" in done.err
-    assert "record it anew" in done.err
+    assert "record it again" in done.err
