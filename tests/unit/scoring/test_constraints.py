@@ -1,5 +1,6 @@
 """Verifiable instructions: each row is a constraint, an answer that keeps it, and one that does not."""
 
+import importlib.util
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from insideLLMs.scoring.constraints import FAMILIES, check_constraints, loose_re
 from insideLLMs.scoring.constraints.language import _detector
 from insideLLMs.scoring.constraints.wording import sentences, words
 
+detecting = pytest.mark.skipif(importlib.util.find_spec("lingua") is None, reason="the extra `language` is missing")
 ROWS = [
     ({"type": "words", "max": 3}, "one two three", "one two three four"),
     ({"type": "words", "min": 2}, "don't stop", "stop"),
@@ -41,7 +43,6 @@ ROWS = [
     ({"type": "json"}, '{"a": [1]}', '{"a": NaN}'),
     ({"type": "json"}, '```json\n{"a": 1}\n```', "Here: {}"),
     ({"type": "json"}, '```json {"a": 1} ```', 'Here:\n```json\n{"a": 1}\n```\nBye'),
-    ({"type": "response_language", "language": "de"}, "Das ist ein kurzer Satz auf Deutsch.", "This is English."),
     ({"type": "two_responses"}, "one\n******\ntwo", "one\n******\ntwo\n******\nthree"),
     ({"type": "repeat_prompt", "prompt": "Write a poem."}, "write a poem.\nRain falls.", "Rain falls. Write a poem."),
     ({"type": "json"}, "[]", '{"a": 1, "a": 2}'),
@@ -77,10 +78,10 @@ def test_a_constraint_tells_kept_from_broken(spec: JsonValue, kept: str, broken:
 
 
 def test_every_family_has_a_row() -> None:
-    assert {spec["type"] for spec, _, _ in ROWS} == set(FAMILIES)
+    assert {spec["type"] for spec, _, _ in ROWS} | {"response_language"} == set(FAMILIES)
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(set(FAMILIES) - {"response_language"}))
 def test_an_empty_answer_keeps_no_constraint(name: str) -> None:
     spec = next(spec for spec, _, _ in ROWS if spec["type"] == name)
     (result,) = check_constraints(" \n ", [parse_constraint(spec)])
@@ -146,6 +147,15 @@ def test_a_stop_ends_a_sentence_unless_it_belongs_to_a_word(text: str, count: in
     assert len(sentences(text)) == count
 
 
+@detecting
+def test_a_language_is_told_from_another() -> None:
+    german = parse_constraint({"type": "response_language", "language": "de"})
+    assert german.failing("Das ist ein kurzer Satz auf Deutsch.") is None
+    assert german.failing("This is English.") == "is in en, not de"
+    assert german.failing("12345") == "is in no language, not de"
+
+
+@detecting
 def test_a_language_that_the_detector_does_not_know_is_named() -> None:
     with pytest.raises(ArgumentError, match="does not know 'gr'"):
         parse_constraint({"type": "response_language", "language": "gr"})
