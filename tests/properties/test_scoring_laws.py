@@ -1,8 +1,7 @@
 """Laws of scoring: it never raises, it is bounded in time, and chance earns nothing."""
 
-import time
-
 import importlib.util
+import time
 
 import pytest
 from hypothesis import given, settings

@@ -151,7 +151,8 @@ def test_a_stop_ends_a_sentence_unless_it_belongs_to_a_word(text: str, count: in
 def test_a_language_is_told_from_another() -> None:
     german = parse_constraint({"type": "response_language", "language": "de"})
     assert german.failing("Das ist ein kurzer Satz auf Deutsch.") is None
-    assert german.failing("This is English.") == "is in en, not de"
+    assert german.failing("This is a short sentence in English.") == "is in en, not de"
+    assert parse_constraint({"type": "response_language", "language": "en"}).failing("Yes, of course.") is None
     assert german.failing("12345") == "is in no language, not de"
 
 

@@ -13,7 +13,7 @@ _LONG_WORD = re.compile(r"\S{41,}")
 
 
 @functools.cache
-def _detector() -> Any:
+def _detector() -> Any:  # of an extra that may be missing
     """Make the detector; imported here because it is an extra, and slow to load (0.5 s, some 80 MB)."""
     try:
         from lingua import LanguageDetectorBuilder  # noqa: PLC0415
@@ -22,14 +22,30 @@ def _detector() -> Any:
             "the constraint response_language needs a library that is not installed",
             fix="pip install 'insidellms[language]'",
         ) from error
-    # the mode of high accuracy takes 1 GB and gains only on texts of one or two words
     return LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
 
 
-def detect(text: str) -> str | None:
-    """Return the ISO 639-1 code of a text's language; None for a text without one, such as numbers."""
-    found = _detector().detect_language_of(_LONG_WORD.sub(" ", text[: 4 * _READ_CHARACTERS])[:_READ_CHARACTERS])
-    return found.iso_code_639_1.name.lower() if found is not None else None
+@functools.cache
+def _between(one: str, other: str) -> Any:  # as above
+    """Make a detector of high accuracy for two languages; for all of them it takes 1 GB."""
+    from lingua import IsoCode639_1, LanguageDetectorBuilder  # noqa: PLC0415 - the extra
+
+    codes = [getattr(IsoCode639_1, code.upper()) for code in (one, other)]
+    return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()
+
+
+def detect(text: str, wanted: str) -> str | None:
+    """Return the ISO 639-1 code of a text's language; None for a text without one, such as numbers.
+
+    Where a quick look finds another language than `wanted`, a closer one decides between the two.
+    """
+    read = _LONG_WORD.sub(" ", text[: 4 * _READ_CHARACTERS])[:_READ_CHARACTERS]
+    found = _code(_detector().detect_language_of(read))
+    return found if found in {None, wanted} else _code(_between(*sorted((str(found), wanted))).detect_language_of(read))
+
+
+def _code(language: Any) -> str | None:  # as above
+    return language.iso_code_639_1.name.lower() if language is not None else None
 
 
 def check_language(parameters: Parameters) -> None:
@@ -48,7 +64,7 @@ def check_language(parameters: Parameters) -> None:
 
 
 def _response_language(text: str, parameters: Parameters) -> Failing:
-    found = detect(text)
+    found = detect(text, str(parameters["language"]))
     return None if found == parameters["language"] else f"is in {found or 'no language'}, not {parameters['language']}"
 
 
