@@ -8,10 +8,11 @@ from support.command import insidellms, records_of, write_files
 
 EXPERIMENT = """
 name: early
-model: {type: dummy, id: m, args: {responses: {good: "yes", hard: "ANSWER"}, flaky: 0.05, seed: SEED}}
+model: {type: dummy, id: m, args: {responses: {good: "yes", hard: "ANSWER"}, flaky: FLAKY, seed: SEED}}
 probe: {type: logic}
 dataset: {format: jsonl, path: data.jsonl}
 """
+WORLDS = {"base": ("yes", 0.05, 1), "better": ("yes", 0.001, 2), "worse": ("no", 0.05, 3)}
 ROWS = [{"id": f"e{i:03}", "question": f"{'hard' if i % 3 == 0 else 'good'} {i}?", "answer": "yes"} for i in range(400)]
 
 
@@ -19,8 +20,10 @@ ROWS = [{"id": f"e{i:03}", "question": f"{'hard' if i % 3 == 0 else 'good'} {i}?
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("early")
     files = {"data.jsonl": ROWS}
-    for name, (answer, seed) in {"base": ("yes", 1), "same": ("yes", 2), "worse": ("no", 3)}.items():
-        files[f"{name}.yaml"] = EXPERIMENT.replace("ANSWER", answer).replace("SEED", str(seed))
+    for name, (answer, flaky, seed) in WORLDS.items():
+        files[f"{name}.yaml"] = (
+            EXPERIMENT.replace("ANSWER", answer).replace("SEED", str(seed)).replace("FLAKY", str(flaky))
+        )
     write_files(folder, files)
     assert insidellms("run", "base.yaml", "--run-dir", "base", cwd=folder).code == 0
     return folder
@@ -37,18 +40,29 @@ def test_a_clear_drop_stops_at_a_quarter_with_the_gates_exit_code(folder):
 
 def test_a_stopped_run_can_be_completed(folder):
     insidellms("run", "worse.yaml", "--run-dir", "later", "--early-stop", "--baseline", "base", cwd=folder)
-    assert insidellms("diff", "base", "later", cwd=folder).code == 4
+    stopped = insidellms("diff", "base", "later", cwd=folder)
+    assert stopped.code == 3
+    assert "stopped early" in stopped.out
     assert insidellms("run", "worse.yaml", "--run-dir", "later", "--resume", cwd=folder).code == 0
     assert {each["status"] for each in records_of(folder / "later")} == {"success"}
     assert insidellms("diff", "base", "later", cwd=folder).code == 3
 
 
-def test_an_unchanged_model_stops_for_futility_and_passes(folder):
-    done = insidellms("run", "same.yaml", "--run-dir", "same", "--early-stop", "--baseline", "base", cwd=folder)
-    assert done.code == 0, done.err
-    assert "PASSED" in done.out
+def test_a_model_that_does_well_stops_for_futility_which_is_no_pass(folder):
+    done = insidellms("run", "better.yaml", "--run-dir", "better", "--early-stop", "--baseline", "base", cwd=folder)
+    assert done.code == 4, done.err
+    assert "INCONCLUSIVE  stopped" in done.out
+
+
+@pytest.mark.parametrize("options", [(), ("--errors-as", "fail")])
+def test_trials_that_were_never_asked_are_neither_failed_nor_passed(options, folder):
+    insidellms("run", "better.yaml", "--run-dir", "part", "--early-stop", "--baseline", "base", cwd=folder)
+    done = insidellms("diff", "base", "part", *options, cwd=folder)
+    assert done.code == 4, done.out
+    assert "trials of the baseline have no counterpart" in done.out
+    assert insidellms("diff", "base", "part", "--accept-missing", *options, cwd=folder).code == 0
 
 
 def test_early_stop_needs_a_baseline(folder):
-    done = insidellms("run", "same.yaml", "--run-dir", "x", "--early-stop", cwd=folder)
+    done = insidellms("run", "better.yaml", "--run-dir", "x", "--early-stop", cwd=folder)
     assert (done.code, "go together" in done.err) == (1, True)

@@ -68,7 +68,7 @@ def test_what_examples_are_called_does_not_matter(rows):
 @given(verdicts)
 def test_a_copy_of_the_baseline_is_identical_and_passes(rows):
     before, _, _ = columns(rows)
-    found = judged([run("a", before)], run("x", before))
+    found = judged([run("a", before, extra=4)], run("x", before, extra=4))
     assert (found.state, found.assessment.verdict) == ("passed", "identical")
 
 
@@ -77,4 +77,4 @@ def test_a_copy_of_the_baseline_is_identical_and_passes(rows):
 def test_better_never_fails_the_gate(rows):
     before, after, _ = columns(rows)
     risen = [old or new for old, new in zip(before, after, strict=True)]
-    assert judged([run("a", before)], run("x", risen)).state == "passed"
+    assert judged([run("a", before, extra=4)], run("x", risen, extra=4)).state == "passed"

@@ -30,6 +30,7 @@ GROUPS = {
     "What fails the gate": ("tolerance", "alpha", "min_effect", "margin", "max_growth", "level", "drift"),
     "When the gate is inconclusive": (
         "max_missing",
+        "accept_missing",
         "errors_as",
         "wanted_drop",
         "require_power",

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _LOOKS = {
     "fail": "worse, beyond doubt",
-    "no_evidence": "a relevant drop has become unlikely",
+    "no_evidence": "stopped: the whole run would hardly find a drop any more, which does not show that there is none",
     "go_on": "not decided yet",
     "pass": "no evidence of a drop",
+    "unclear": "the evidence does not allow a decision: see `insidellms diff`",
 }
 
 
@@ -225,8 +226,8 @@ def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
     last = early.looks[-1]
     saved = f"; {early.skipped:,} trials were not asked" if early.skipped else ""
     say = console.note if as_json else console.out
-    say(f"{'FAILED' if early.failed else 'PASSED'}  {_LOOKS[last.decision]}, at {last.share:.0%}{saved}")
-    return ExitCode.GATE_FAILED if early.failed else ExitCode.OK
+    say(f"{early.state.upper()}  {_LOOKS[last.decision]}, at {last.share:.0%}{saved}")
+    return {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "inconclusive": ExitCode.INCONCLUSIVE}[early.state]
 
 
 def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -> None:

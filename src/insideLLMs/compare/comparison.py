@@ -79,6 +79,10 @@ class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
     waived: dict[str, int] = {}
     alike: int = 0
 
+    def count(self, kind: str) -> int:
+        """The Trials of one class, without the waived."""
+        return self.tally.classes[kind] - self.waived.get(kind, 0)
+
 
 class TrialName(msgspec.Struct, frozen=True, kw_only=True):
     """Where to find a Trial; `models` says under which id each run has it."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 import msgspec
 
 from insideLLMs.compare.classify import ChangeClass
-from insideLLMs.compare.comparison import Comparison, Tally, TrialName
+from insideLLMs.compare.comparison import Comparison, ProbeTally, Tally, TrialName
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
 from insideLLMs.compare.llm_judges import JudgeFinding, advisory, find
 from insideLLMs.compare.policies import (
@@ -31,6 +31,7 @@ from insideLLMs.core.errors import CompareError, ExitCode
 from insideLLMs.core.gate_spec import GateSpec
 
 _LOOK_FIRST = 10
+_NAMED = 5
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +197,7 @@ def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rul
         return ["nothing to compare: the two runs have no trial in common"]
     doubts = [reason for rule in rules if rule.state == "inconclusive" for reason in rule.reasons]
     for scope, rule in zip(scopes, rules, strict=True):
+        doubts += _lost(comparison, scope)
         if (
             not policy_of(scope.spec).reads or rule.assessment is not None
         ):  # an assessment counts what is missing itself
@@ -212,6 +214,30 @@ def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rul
                 f"sides): more than {scope.spec.max_missing:.0%}"
             )
     return doubts
+
+
+def _lost(comparison: Comparison, scope: Scope) -> list[str]:
+    """Say which probes lost more of the baseline's trials than is allowed: removed, edited under one id, not asked."""
+    if not policy_of(scope.spec).reads or scope.spec.accept_missing:
+        return []
+    found = []
+    for probe in scope.probes:
+        lost = {kind: probe.count(kind) for kind in (ChangeClass.REMOVED, ChangeClass.EDITED, ChangeClass.SKIPPED)}
+        trials = probe.tally.trials - sum(probe.waived.values()) - probe.count(ChangeClass.NEW)
+        count = sum(lost.values())
+        if count > scope.spec.max_missing * trials:
+            parts = ", ".join(f"{number:,} {kind}" for kind, number in lost.items() if number)
+            found.append(
+                f"probe {probe.probe!r}: {count:,} of {trials:,} trials of the baseline have no counterpart ({parts})"
+                f"{_named_missing(comparison, probe)}; {scope.spec.max_missing:.0%} are allowed"
+            )
+    return [*found, "if they are missing on purpose: `--accept-missing`"] if found else []
+
+
+def _named_missing(comparison: Comparison, probe: ProbeTally) -> str:
+    trials = (*comparison.removed.listed, *(change.trial for change in comparison.edited.listed))
+    names = list(dict.fromkeys(t.example_id for t in trials if (t.probe, t.models) == (probe.probe, probe.models)))
+    return (": " + ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")) if names else ""
 
 
 def _listed(comparison: Comparison) -> list[str]:

@@ -121,15 +121,10 @@ class GateEvidence:
         return self.noise or measure_noise(self.observed, self.baseline_runs)
 
     @property
-    def deterministic(self) -> bool:
-        """Whether the models answer the same every time: by a script, or as the noise floor has shown."""
-        return self.scripted or (self.greedy and self.floor is not None and self.floor.is_identical)
-
-    @property
     def has_copies(self) -> bool:
         """Whether the repeats of every item are byte-identical although the models do not say that they would."""
         seen = self.observed
-        return bool(seen.repeated) and seen.copied == seen.repeated and not self.deterministic
+        return bool(seen.repeated) and seen.copied == seen.repeated and not (self.scripted or self.greedy)
 
     def drift_of(self, probes: Collection[str]) -> TextDrift | None:
         """Return the text drift over the items of `probes`; None if it was not measured."""

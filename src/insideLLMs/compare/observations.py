@@ -173,14 +173,15 @@ class Observations:
                 counter[_pattern(runs, level)] += 1
         if self._watch.drift is not None:
             self._add_drift(name, self._watch.drift, runs, news)
-        if self._watch.flips and values[-1][0] == 0.0 and before[-1][:1] == (1.0,):
+        if self._watch.flips and values[-1][:1] == (0.0,) and before[-1][:1] == (1.0,):
             self._seen.flips.append(_flip(name, runs[-1][0], facts))
-        elif self._watch.flips and values[-1][0] == 1.0 and before[-1][:1] == (1.0,):
+        elif self._watch.flips and values[-1][:1] == (1.0,) and before[-1][:1] == (1.0,):
             self._add_control(_flip(name, runs[-1][0], facts), varies=runs[-1][0].response != facts.response)
 
     def _values(self, name: str, trials: Sequence[Facts]) -> tuple[float | None, ...]:
-        values = tuple(map(self._watch.ranges.quality, trials))
-        for facts, value in zip(trials, values, strict=True):
+        asked = [facts for facts in trials if facts.status != "skipped"]
+        values = tuple(map(self._watch.ranges.quality, asked))
+        for facts, value in zip(asked, values, strict=True):
             if value is not None and not 0.0 <= value <= 1.0:
                 self._seen.outside.setdefault(name, self._watch.ranges.tell_outside(facts))
         return values

@@ -11,8 +11,8 @@
     churn        the candidate differs from two baseline runs more than they differ from each other
     drift        the texts of two or more answers a side come from another distribution than the baseline's
     non-inferior a drop as large as the margin cannot be ruled out
-    auto         for deterministic models, `changes` where the experiment is the same and `regressions` where it
-                 was changed on purpose; `significant` for all others
+    auto         for scripted models, `changes` where the experiment is the same and `regressions` where it was
+                 changed on purpose; `significant` for all others: equal answers so far do not rule out a flip
 """
 
 from collections.abc import Callable, Mapping
@@ -101,7 +101,7 @@ class Scope:
 
     def count(self, kind: ChangeClass) -> int:
         """The Trials of one class in scope, without the waived."""
-        return sum(probe.tally.classes[kind] - probe.waived.get(kind.value, 0) for probe in self.probes)
+        return sum(probe.count(kind) for probe in self.probes)
 
 
 Source = Literal["answers", "directions", "scores", "text drift"]
@@ -294,7 +294,7 @@ def resolve(spec: GateSpec, evidence: GateEvidence) -> FailOn:
     """Return the policy in force: `auto` becomes what fits the models."""
     if spec.fail_on != "auto":
         return spec.fail_on
-    if not evidence.deterministic:
+    if not evidence.scripted:
         return "significant"
     return "changes" if evidence.same_experiment else "regressions"
 

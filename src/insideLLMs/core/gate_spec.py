@@ -33,6 +33,7 @@ class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     min_effect: Part | None = None
     margin: Share | None = None
     level: TextLevel | None = None
+    accept_missing: bool | None = None
     errors_as: ErrorsAs | None = None
     score_range: ScoreRange | None = None
     accept_judge_change: bool | None = None
@@ -58,7 +59,12 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Share, Meta(description="The drop to plan for: `require_power` and early stopping aim at it.")
     ] = 0.05
     margin: Annotated[Share, Meta(description="For `non-inferior`: the drop to rule out.")] = 0.05
-    max_missing: Annotated[Part, Meta(description="The share of trials that may lack a score.")] = 0.05
+    max_missing: Annotated[
+        Part, Meta(description="The share of a probe's trials that may be lost, edited or without a score.")
+    ] = 0.05
+    accept_missing: Annotated[
+        bool, Meta(description="Decide on what is left, for a dataset or a probe that was taken out on purpose.")
+    ] = False
     require_power: Annotated[
         bool, Meta(description="Inconclusive if the comparison is too small to detect `wanted_drop`.")
     ] = False

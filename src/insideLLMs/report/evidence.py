@@ -8,7 +8,7 @@ from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.evidence import Evidence
 from insideLLMs.report import wording
 
-COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "could see")
+COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "min. detectable")
 _TESTS = {
     "none": "nothing varied, so there is nothing to test",
     "exact": "exact",
@@ -24,18 +24,18 @@ def evidence_rows(found: Assessment) -> Iterator[tuple[str, ...]]:
     A single probe is asked with the whole error rate, so its row is the overall one.
     """
     if len(found.probes) == 1:
-        yield _row(found.probes[0].probe or "", found.overall)
+        yield _row(found.probes[0].probe or "", found.overall, failed=found.verdict == "failed")
         return
     for evidence in found.probes:
-        yield _row(evidence.probe or "", evidence)
-    yield _row("all", found.overall)
+        yield _row(evidence.probe or "", evidence, failed=found.verdict == "failed")
+    yield _row("all", found.overall, failed=found.verdict == "failed")
 
 
-def _row(name: str, evidence: Evidence) -> tuple[str, ...]:
+def _row(name: str, evidence: Evidence, *, failed: bool) -> tuple[str, ...]:
     if evidence.delta is None or evidence.low is None or evidence.high is None:
         return (name, "0", "–", "–", "–", "–", "–", "–")
     corrected = "–" if evidence.p_holm is None else p_value(evidence.p_holm)
-    seen = "–" if evidence.detectable is None else f"−{evidence.detectable * 100:.1f}"
+    seen = "–" if failed or evidence.detectable is None else f"−{evidence.detectable * 100:.1f}"
     return (
         name,
         f"{evidence.n_paired:,}",
@@ -53,8 +53,8 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     found = verdict.assessment
     if found is not None:
         yield f"test: {tell_test(found)}"
-        if found.overall.n_paired and found.overall.message not in verdict.reasons:
-            yield found.overall.message
+        said = (found.overall.message, "" if found.verdict == "failed" else found.overall.sensitivity)
+        yield from (text for text in said if text and found.overall.n_paired and text not in verdict.reasons)
         yield from (f"note: {_where(note.probe)}{note.text}" for note in found.notes)
     yield from _noise(verdict)
     yield from _states(verdict)
@@ -73,6 +73,8 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
 def tell_test(found: Assessment) -> str:
     """Name the test, its direction and the number of runs."""
     overall = found.overall
+    if not overall.n_paired:
+        return "not made: no example has a score on both sides"
     runs = f"{overall.baseline_runs:.3g} baseline to {overall.candidate_runs:.3g} candidate runs"
     repeats = f" of {overall.repeats:.3g} repeats" if overall.repeats > 1 else ""
     clusters = f", by {overall.n_clusters:,} clusters" if overall.n_clusters is not None else ""

@@ -31,6 +31,8 @@ from insideLLMs.compare.statistics.evidence import (
     evidence_of,
     non_inferiority,
     nothing_paired,
+    points,
+    signed_points,
 )
 from insideLLMs.compare.statistics.items import ItemCounts, Paired, Shape, missing_trials, pair
 from insideLLMs.compare.statistics.noise import Disagreement, RunDrift, disagreement_of
@@ -87,11 +89,28 @@ def assess(
 ) -> Assessment:
     """Assess items; with a `margin` the question is whether a drop of that size can be ruled out.
 
-    Raises CompareError for a score outside 0 to 1, or for repeats that may not count as runs.
+    What passes is inconclusive where it would have failed if every Trial without a score had failed. Raises
+    CompareError for a score outside 0 to 1, or for repeats that may not count as runs.
     """
     spec, background = spec or GateSpec(), background or Background()
     if spec.independent_repeats:
         background.check_repeats()
+    found = _assess(tally, spec, background, margin)
+    missing = found.overall.missing
+    may_hide = bool(missing.candidate) and spec.errors_as == "missing" and not spec.accept_missing
+    if not may_hide or found.verdict not in {"passed", "identical"}:
+        return found
+    worst = _assess(tally, msgspec.structs.replace(spec, errors_as="fail"), background, margin)
+    if worst.verdict != "failed":
+        return found
+    reason = (
+        f"{missing.candidate:,} of {missing.candidate_trials:,} candidate trials have no score; if they had failed, so "
+        f"would the gate: {worst.reasons[0]}"
+    )
+    return msgspec.structs.replace(found, verdict="inconclusive", reasons=(reason,))
+
+
+def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: float | None) -> Assessment:
     shares = PLAIN if background.confirmed_p is None else WITH_CONFIRMATION
     parts = _parts(tally, spec)
     whole = _join(parts)
@@ -100,6 +119,8 @@ def assess(
     drift = sample.drift() if sample else None
     run_level = spec.run_level or (drift is not None and drift.is_seen)
     plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, spec.alpha, shares)
+
+    shown = _non_inferiority(sample, samples, margin, spec.alpha) if margin is not None and sample else None
 
     def evidence(probe: str | None, part: _Part, sample: Sample | None) -> Evidence:
         missing = _missing(part, spec)
@@ -110,13 +131,13 @@ def assess(
         return evidence_of(sample, question, missing, background)
 
     overall = evidence(None, whole, sample)
+    can_fail = shown is not None or background.confirmed_p is not None  # by other means than a drop of the mean
+    if sample and not can_fail and sample.least_fall() > spec.alpha:
+        overall = msgspec.structs.replace(overall, passes_needed=sample.passes_needed(spec.alpha))
     probes = _corrected({name: evidence(name, part, samples[name]) for name, part in parts.items()}, plan)
     found = branches(overall, probes, plan, spec, background.confirmed_p)
     noise = disagreement_of((shape.baseline, count) for shape, count in tally.counts.items())
-    shown = None
-    if margin is not None and sample:
-        shown = non_inferiority(sample.interval(0.9), margin)
-    decision: Decision = decide(overall, found, shown, spec)
+    decision: Decision = decide(overall, tuple(probes.values()), found, shown, spec)
     return Assessment(
         verdict=decision.verdict,
         reasons=decision.reasons,
@@ -130,6 +151,22 @@ def assess(
         drift=drift,
         non_inferiority=shown,
     )
+
+
+def _non_inferiority(
+    whole: Sample, samples: Mapping[str, Sample | None], margin: float, alpha: float
+) -> NonInferiority:
+    """Rule out a drop as large as `margin` over all probes, and of each probe (Holm)."""
+    shown = non_inferiority(whole.interval(1.0 - 2.0 * alpha), margin, alpha)
+    known = {name: sample.interval(1.0 - 2.0 * alpha) for name, sample in samples.items() if sample}
+    adjusted = holm([interval.chance_of_drop(margin) for interval in known.values()])
+    worst, name = max(zip(adjusted, known, strict=True))
+    if not shown.is_shown or len(known) < 2 or worst <= alpha:
+        return shown
+    found = f"p = {worst:.2g} against {alpha:g}, corrected for the number of probes"
+    change = f"{signed_points(known[name].low)} to {signed_points(known[name].high)} points"
+    reason = f"Probe {name}: a drop of {points(margin)} points is not ruled out ({change}; {found})."
+    return NonInferiority(finding="not shown", reason=reason)
 
 
 def _parts(tally: ItemCounts, spec: GateSpec) -> dict[str, _Part]:

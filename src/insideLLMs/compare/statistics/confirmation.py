@@ -70,15 +70,6 @@ def fisher_worse(answers: Answers) -> float:
     return min(1.0, math.fsum(chances[: answers.candidate_passes - low + 1]))
 
 
-def fisher_two_sided(marked_a: int, total_a: int, marked_b: int, total_b: int) -> float:
-    """Return Fisher's two-sided p that two rates differ: all tables no likelier than the observed one."""
-    if not (total_a and total_b):
-        return 1.0
-    low, chances = hypergeometric_pmf(total_a + total_b, marked_a + marked_b, total_a)
-    observed = chances[marked_a - low] * (1.0 + 1e-7)
-    return min(1.0, math.fsum(chance for chance in chances if chance <= observed))
-
-
 def judge_pass(answers: Mapping[str, Answers], *, alpha: float = ALPHA_ITEM) -> Confirmation:
     """Judge one pass over items (by id): those whose Holm-adjusted p is at most `alpha` are kept.
 

@@ -9,14 +9,14 @@ test and the overall test are then the same), w2 goes to the overall test. Both 
 alone, not on which run is the candidate, so that the error rate holds (Tarone 1990, doi:10.2307/2531456).
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from insideLLMs.compare.statistics.confirmation import fisher_two_sided
-from insideLLMs.compare.statistics.distributions import holm
-from insideLLMs.compare.statistics.evidence import Background, Evidence, NonInferiority, points
+from insideLLMs.compare.statistics.distributions import binomial_tail, holm
+from insideLLMs.compare.statistics.evidence import Background, Evidence, NonInferiority, examples, points, signed_points
 from insideLLMs.compare.statistics.noise import Disagreement, RunDrift
 from insideLLMs.core.gate_spec import GateSpec
 
@@ -113,9 +113,13 @@ def p_gate(found: Sequence[Branch]) -> float:
 
 
 FEW_ITEMS = 10
-MISSING_ALPHA = 0.01
+MISSING_ALPHA = 0.05
+"""More missing than is allowed counts as too much where chance explains it less often than this."""
+_NO_RUNS = "A run-level test needs at least two baseline runs that have all their items."
 
-NoteCode = Literal["few_items", "single_baseline", "run_drift", "pseudo_repeats", "missing", "few_clusters"]
+NoteCode = Literal[
+    "few_items", "single_baseline", "run_drift", "pseudo_repeats", "missing", "few_clusters", "unequal_repeats"
+]
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,54 +137,65 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
-def decide(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | None, spec: GateSpec) -> Decision:
-    """Decide: first whether the evidence allows it, then by the policy."""
+def decide(
+    overall: Evidence,
+    probes: Sequence[Evidence],
+    found: Sequence[Branch],
+    shown: NonInferiority | None,
+    spec: GateSpec,
+) -> Decision:
+    """Decide: a drop that was found fails; without one, the evidence must have allowed to find it."""
     fired = tuple(_reason(branch) for branch in found if branch.fired)
-    obstacles = _obstacles(overall, spec)
-    if obstacles:
-        return Decision(verdict="inconclusive", reasons=(*obstacles, *fired))
-    if shown is not None:
-        return Decision(verdict="passed" if shown.is_shown else "failed", reasons=(shown.reason,))
-    if fired:
-        return Decision(verdict="failed", reasons=fired)
-    if not overall.n_informative:
-        return Decision(verdict="identical", reasons=(overall.message,))
-    return Decision(verdict="passed", reasons=(_no_evidence(found, spec), overall.message))
-
-
-def _obstacles(overall: Evidence, spec: GateSpec) -> tuple[str, ...]:
     if not overall.n_paired:
-        return (overall.message,)
-    obstacles = [] if spec.errors_as == "fail" else _gaps(overall, spec)
+        return Decision(verdict="inconclusive", reasons=(overall.message,))
     if spec.run_level and overall.p_run is None:
-        obstacles.append("A run-level test needs at least two baseline runs that have all their items.")
-    wanted = spec.min_effect or spec.wanted_drop
-    if spec.require_power and (overall.detectable is None or overall.detectable > wanted):
-        need = f"; about {overall.items_needed} items would" if overall.items_needed else ""
-        obstacles.append(f"This comparison cannot reliably detect a drop of {points(wanted)} points{need}.")
-    return tuple(obstacles)
+        return Decision(verdict="inconclusive", reasons=(_NO_RUNS, *fired))
+    if fired if shown is None else not shown.is_shown:
+        return Decision(verdict="failed", reasons=fired if shown is None else (shown.reason,))
+    obstacles = (*_gaps((overall, *probes), spec), *_too_small(overall, spec))
+    if obstacles:
+        return Decision(verdict="inconclusive", reasons=obstacles)
+    return _passed(overall, found, shown, spec)
 
 
-def _gaps(overall: Evidence, spec: GateSpec) -> list[str]:
-    """Say where Trials without a score could hide or feign a change."""
-    obstacles = []
-    missing = overall.missing
-    for side, count, trials in (
-        ("baseline", missing.baseline, missing.baseline_trials),
-        ("candidate", missing.candidate, missing.candidate_trials),
-    ):
-        if count > spec.max_missing * trials:
-            obstacles.append(
-                f"{count} of {trials} {side} trials have no score; "
-                f"more than {spec.max_missing:.0%} missing can hide or fake a change."
-            )
-    p = fisher_two_sided(missing.baseline, missing.baseline_trials, missing.candidate, missing.candidate_trials)
-    if p < MISSING_ALPHA:
-        obstacles.append(
-            f"The sides differ in what is missing: {missing.baseline} of {missing.baseline_trials} baseline and "
-            f"{missing.candidate} of {missing.candidate_trials} candidate trials have no score (p = {p:.2g})."
+def _passed(overall: Evidence, found: Sequence[Branch], shown: NonInferiority | None, spec: GateSpec) -> Decision:
+    if shown is not None:
+        return Decision(verdict="passed", reasons=(shown.reason,))
+    if not overall.n_informative:
+        return Decision(verdict="identical", reasons=(overall.message, overall.sensitivity))
+    return Decision(verdict="passed", reasons=(_no_evidence(found, spec), overall.message, overall.sensitivity))
+
+
+def _too_small(overall: Evidence, spec: GateSpec) -> Iterator[str]:
+    """Say that no candidate could have failed, or that the wanted drop could not have been found."""
+    if overall.passes_needed is not None:
+        yield (
+            f"No candidate could have failed this gate: {examples(overall.n_paired)} cannot show a drop at alpha "
+            f"{spec.alpha:.2g}; it takes at least {examples(overall.passes_needed)} that the baseline passes."
         )
-    return obstacles
+    wanted = spec.min_effect or spec.wanted_drop
+    is_ruled_out = overall.low is not None and overall.low > -wanted
+    if spec.require_power and not is_ruled_out and (overall.detectable is None or overall.detectable > wanted):
+        need = f"; about {examples(overall.items_needed)} would do" if overall.items_needed else ""
+        yield f"Too few examples to detect a drop of {points(wanted)} points reliably{need}."
+
+
+def _gaps(found: Sequence[Evidence], spec: GateSpec) -> Iterator[str]:
+    """Say where more Trials lack a score than are allowed, and chance does not explain it."""
+    if spec.errors_as == "fail" or spec.accept_missing:
+        return
+    for evidence in found:
+        where, missing = "" if evidence.probe is None else f"Probe {evidence.probe}: ", evidence.missing
+        if not evidence.n_paired:
+            yield f"{where}no example has a score on both sides."
+            continue
+        for side, count, trials in (
+            ("baseline", missing.baseline, missing.baseline_trials),
+            ("candidate", missing.candidate, missing.candidate_trials),
+        ):
+            items = math.ceil(count / trials * evidence.n_items - 1e-9) if count else 0
+            if items and binomial_tail(items, evidence.n_items, spec.max_missing) < MISSING_ALPHA:
+                yield f"{where}{count:,} of {trials:,} {side} trials have no score; {spec.max_missing:.0%} are allowed."
 
 
 def _reason(branch: Branch) -> str:
@@ -206,14 +221,16 @@ def notes_on(
     notes = [
         Note(
             code="few_items",
-            text=f"Only {evidence.n_paired} items: only large changes can be detected.",
+            text=f"Only {examples(evidence.n_paired)}: large changes alone can be detected.",
             probe=evidence.probe,
         )
         for evidence in probes
         if 0 < evidence.n_paired < FEW_ITEMS
     ]
     if overall.n_clusters is not None and overall.n_clusters < FEW_ITEMS:
-        notes.append(Note(code="few_clusters", text=f"Only {overall.n_clusters} clusters: the interval is wide."))
+        plural = "" if overall.n_clusters == 1 else "s"
+        text = f"Only {overall.n_clusters} cluster{plural}: the interval is wide."
+        notes.append(Note(code="few_clusters", text=text))
     if overall.n_paired and overall.baseline_runs < 2:
         notes.append(
             Note(
@@ -222,6 +239,9 @@ def notes_on(
                 "nominal rate. Three or more baseline runs, or a retest, guard against it.",
             )
         )
+    if overall.left_out:
+        text = f"Runs have different numbers of repeats: {overall.left_out:,} trials beyond the least are not read."
+        notes.append(Note(code="unequal_repeats", text=text))
     if drift is not None and drift.is_seen:
         text = f"Whole baseline runs move together (means vary {drift.ratio:.1f} times chance, p = {drift.p:.2g})"
         notes.append(Note(code="run_drift", text=f"{text}; the candidate is also held against the spread of runs."))
@@ -231,5 +251,7 @@ def notes_on(
     if overall.missing.baseline or overall.missing.candidate:
         left_out = overall.missing.unpaired_items
         text = f"{overall.missing.baseline} baseline and {overall.missing.candidate} candidate trials have no score"
-        notes.append(Note(code="missing", text=f"{text}; {left_out} items are left out because of it."))
+        worst = overall.missing.delta_if_failed
+        change = "" if worst is None else f"; had they failed, the change would be {signed_points(worst)} points"
+        notes.append(Note(code="missing", text=f"{text}; {examples(left_out)} left out for it{change}."))
     return tuple(notes)

@@ -207,27 +207,53 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanInterval:
-    """A two-sided interval; `center` and `error` (the standard error) are what it was made from."""
+    """A two-sided interval of a mean change.
+
+    `center` and `error` (the standard error, of that many `degrees` of freedom) are what it was made from.
+    """
 
     low: float
     high: float
     center: float
     error: float
+    degrees: float = math.inf
+
+    def chance_of_drop(self, margin: float) -> float:
+        """Return the one-sided p that the mean fell by `margin` or more."""
+        above = self.center + margin
+        if self.error == 0.0:
+            return 0.0 if above > 0.0 else 1.0
+        return normal_cdf(-above / self.error) if math.isinf(self.degrees) else t_cdf(-above / self.error, self.degrees)
 
 
-def plus_two(moments: Moments, *, trials_before: float, trials_after: float, level: float = 0.95) -> MeanInterval:
+def plus_two(
+    moments: Moments,
+    *,
+    trials_before: float,
+    trials_after: float,
+    scale: float = 1.0,
+    is_graded: bool = False,
+    level: float = 0.95,
+) -> MeanInterval:
     """Return the interval of the mean difference after adding the pseudo-items +e and -e.
 
-    e = sqrt((1/K_A + 1/K_B)/2), where K are the Trials (runs x repeats) per item of each side: N = n + 2,
-    m = sum(D)/N, v = sum(D^2)/N - m^2, m ± z sqrt(v/N), cut to [-1, 1]. For one verdict a side this is the
-    interval of Bonett and Price 2012 (doi:10.3102/1076998611411915). It has a width even where nothing varies.
+    e^2 = scale (1/K_A + 1/K_B)/2, where K are the Trials (runs x repeats) per item of each side: N = n + 2,
+    m = sum(D)/N, v = sum(D^2)/N - m^2, m ± q sqrt(v/N), cut to [-1, 1]. For verdicts `scale` is 1 and q normal: with
+    one verdict a side this is the interval of Bonett and Price 2012 (doi:10.3102/1076998611411915). For graded scores
+    `scale` is twice the variance of one score, and q is Student's with N - 1 degrees. It has a width even where nothing
+    varies.
     """
     size = moments.n + 2
-    pseudo = (1.0 / trials_before + 1.0 / trials_after) / 2.0
+    pseudo = pseudo_square(trials_before, trials_after, scale)
     center = moments.total / size
     variance = max(0.0, (moments.squares + 2.0 * pseudo) / size - center * center)
-    error = math.sqrt(variance / size)
-    return _around(center, error, normal_quantile(0.5 + level / 2.0))
+    degrees = size - 1 if is_graded else math.inf
+    return _around(center, math.sqrt(variance / size), degrees, level)
+
+
+def pseudo_square(trials_before: float, trials_after: float, scale: float = 1.0) -> float:
+    """Return the square of a pseudo-item's D: what may have gone unseen."""
+    return scale * (1.0 / trials_before + 1.0 / trials_after) / 2.0
 
 
 def cluster_error(clusters: list[tuple[int, float]]) -> tuple[float, float]:
@@ -250,12 +276,15 @@ def clustered(interval: MeanInterval, clusters: list[tuple[int, float]], *, leve
     if len(clusters) < 2:
         return MeanInterval(low=-1.0, high=1.0, center=interval.center, error=math.inf)
     error = max(interval.error, cluster_error(clusters)[1])
-    return _around(interval.center, error, t_quantile(0.5 + level / 2.0, len(clusters) - 1))
+    return _around(interval.center, error, len(clusters) - 1, level)
 
 
-def _around(center: float, error: float, quantile: float) -> MeanInterval:
-    half = quantile * error
-    return MeanInterval(low=max(-1.0, center - half), high=min(1.0, center + half), center=center, error=error)
+def _around(center: float, error: float, degrees: float, level: float) -> MeanInterval:
+    upper = 0.5 + level / 2.0
+    half = error * (normal_quantile(upper) if math.isinf(degrees) else t_quantile(upper, degrees))
+    return MeanInterval(
+        low=max(-1.0, center - half), high=min(1.0, center + half), center=center, error=error, degrees=degrees
+    )
 
 
 def wilson(successes: float, trials: int, *, level: float = 0.95) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from insideLLMs.compare.statistics.distributions import MeanInterval, chi_square_quantile, normal_quantile
+from insideLLMs.compare.statistics.distributions import MeanInterval, chi_square_quantile, normal_quantile, t_quantile
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.permutation import Method
 from insideLLMs.compare.statistics.sample import Sample
@@ -43,19 +43,22 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def minimum_detectable_drop(
-    n: int, noise: float, *, repeats: float = 1.0, alpha: float = 0.05, power: float = 0.8
+    n: int, noise: float, *, repeats: float = 1.0, alpha: float = 0.05, power: float = 0.8, is_graded: bool = False
 ) -> float | None:
-    """Return the drop that a one-sided test at `alpha` sees with chance `power`; None if no drop would do.
+    """Return the drop that a one-sided test at `alpha` finds with chance `power`; None if no drop would do.
 
-    `noise` is the variance of an item's D without any change. The drop d solves
+    `noise` is the variance of an item's D without any change. For verdicts the drop d solves
     d = z(1-alpha) sqrt((noise + d/k)/n) + z(power) sqrt((noise + d/k - d^2)/n), k the repeats, and is at least
-    `detection_floor`.
+    `detection_floor`. A drop of graded scores adds no variance but what the relabelling sees of it:
+    d = t(1-alpha) sqrt((noise + d^2)/n) + t(power) sqrt(noise/n), t with n degrees.
     """
     if n < 1:
         return None
-    z_alpha, z_power = normal_quantile(1.0 - alpha), normal_quantile(power)
+    z_alpha, z_power = (t_quantile(p, n) if is_graded else normal_quantile(p) for p in (1.0 - alpha, power))
 
     def needed(drop: float) -> float:
+        if is_graded:
+            return z_alpha * math.sqrt((noise + drop * drop) / n) + z_power * math.sqrt(noise / n)
         spread = noise + drop / repeats
         return z_alpha * math.sqrt(spread / n) + z_power * math.sqrt(max(0.0, spread - drop * drop) / n)
 
@@ -64,7 +67,7 @@ def minimum_detectable_drop(
         return None
     while (middle := (low + high) / 2.0) not in (low, high):
         low, high = (middle, high) if needed(middle) > middle else (low, middle)
-    drop = max(high, detection_floor(n, repeats=repeats, alpha=alpha, power=power))
+    drop = high if is_graded else max(high, detection_floor(n, repeats=repeats, alpha=alpha, power=power))
     return drop if drop <= 1.0 else None
 
 
@@ -105,15 +108,18 @@ def signed_points(value: float) -> str:
     return points(value) if value < 0 else f"+{points(value)}"
 
 
-def sensitivity(detectable: float | None, *, power: float, is_upper: bool) -> str:
-    """Say in words what the comparison could have seen; `is_upper` marks noise that was not measured apart."""
+def examples(count: int) -> str:
+    """Write a count of examples."""
+    return f"{count:,} example{'' if count == 1 else 's'}"
+
+
+def sensitivity(detectable: float | None, low: float) -> str:
+    """Say in words what would have been found, and which drop is still possible: the lower limit of the change."""
     if detectable is None:
-        return "Too few examples: this comparison cannot reliably detect any drop."
-    about = "about " if is_upper else ""
-    return (
-        f"This comparison could see a drop of {about}{points(detectable)} points or more "
-        f"({power:.0%} power); smaller ones pass."
-    )
+        found = "Too few examples: this comparison cannot reliably detect any drop"
+    else:
+        found = f"A drop of {points(detectable)} points would have been caught 4 times out of 5"
+    return f"{found}; a drop of up to {points(-low)} points cannot be ruled out." if low < 0.0 else f"{found}."
 
 
 class NonInferiority(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,12 +134,13 @@ class NonInferiority(msgspec.Struct, frozen=True, kw_only=True):
         return self.finding != "not shown"
 
 
-def non_inferiority(interval: MeanInterval, margin: float) -> NonInferiority:
-    """Judge a 90% interval of the mean change (a one-sided test at 5%) against `margin`, in (0, 1].
+def non_inferiority(interval: MeanInterval, margin: float, alpha: float = 0.05) -> NonInferiority:
+    """Hold an interval of the mean change, of level 1 - 2 `alpha` (a one-sided test), against `margin`, in (0, 1].
 
     Non-inferior: the lower limit lies above -margin. Equivalent: both limits lie within the margin.
     """
-    limits = f"90% interval {signed_points(interval.low)} to {signed_points(interval.high)} points"
+    level = f"{100.0 * (1.0 - 2.0 * alpha):.3g}% interval"
+    limits = f"{level} {signed_points(interval.low)} to {signed_points(interval.high)} points"
     if interval.low <= -margin:
         reason = f"A drop of {points(margin)} points is not ruled out ({limits})."
         return NonInferiority(finding="not shown", reason=reason)
@@ -158,19 +165,22 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence of one probe, or overall where `probe` is None.
 
-    `delta` is the mean change over the paired items with its interval `low` to `high` at `level`; None where
-    nothing is paired. `n_worse` and `n_better` items fell and rose. `p_used` is the p that the gate reads:
-    `p_worse`, or the larger of it and `p_run` where whole runs drift. `p_holm` corrects it over the probes
-    whose result could have failed the gate, `q_value` (Benjamini and Hochberg) over all that vary; None
-    elsewhere. `detectable` is the smallest drop seen with the wanted power at this question's share of alpha;
-    `detectable_is_upper` says that its noise was estimated from this comparison itself. `items_needed` is
-    about how many items would see the wanted drop.
+    `delta` is the mean change over the paired items with its interval `low` to `high` at `level`; None where nothing is
+    paired. `left_out` Trials are repeats beyond those that every run of their item has. `n_worse` and `n_better` items
+    fell and rose. `p_used` is the p that the gate reads: `p_worse`, or the larger of it and `p_run` where whole runs
+    drift. `p_holm` corrects it over the probes whose result could have failed the gate, `q_value` (Benjamini and
+    Hochberg) over all that vary; None elsewhere. `noise` is the variance of an item's change where nothing changed.
+    `detectable` is the smallest drop found with the wanted power at this question's share of alpha;
+    `detectable_is_upper` says that its noise was estimated from this comparison itself, and `sensitivity` says it in
+    words. About `items_needed` items find the wanted drop. `passes_needed` is how many items that can get worse it
+    takes to fail the gate, None where there are enough.
     """
 
     probe: str | None
     n_items: int
     missing: Missing
     message: str
+    sensitivity: str = ""
     level: float = CONFIDENCE
     n_paired: int = 0
     n_informative: int = 0
@@ -180,6 +190,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     baseline_runs: float = 0.0
     candidate_runs: float = 0.0
     repeats: float = 0.0
+    left_out: int = 0
     baseline_mean: float | None = None
     candidate_mean: float | None = None
     delta: float | None = None
@@ -194,9 +205,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     p_used: float = 1.0
     p_holm: float | None = None
     q_value: float | None = None
+    noise: float | None = None
     detectable: float | None = None
     detectable_is_upper: bool = False
     items_needed: int | None = None
+    passes_needed: int | None = None
 
 
 def nothing_paired(probe: str | None, missing: Missing) -> Evidence:
@@ -221,18 +234,22 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
     """Test a sample."""
     test = sample.test(background.seed(question.probe or ""))
     interval = sample.interval(CONFIDENCE)
-    noise, is_upper = _noise(sample, background.noise)
+    noise = _noise(sample, background.noise) * sample.design_effect()
     detectable = minimum_detectable_drop(
-        sample.n, noise * sample.design_effect(), repeats=sample.repeats, alpha=question.alpha, power=POWER
+        sample.n,
+        noise,
+        repeats=sample.repeats,
+        alpha=question.alpha,
+        power=POWER,
+        is_graded=sample.is_graded,
     )
     p_run = sample.run_p()
     return Evidence(
         probe=question.probe,
         n_items=sample.n + missing.unpaired_items,
         missing=missing,
-        message=_message(sample, interval.low, interval.high)
-        + " "
-        + sensitivity(detectable, power=POWER, is_upper=is_upper),
+        message=_message(sample, interval.low, interval.high),
+        sensitivity=sensitivity(detectable, interval.low),
         n_paired=sample.n,
         n_informative=test.n_informative,
         n_worse=sample.n_worse,
@@ -241,6 +258,7 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         baseline_runs=sample.baseline_runs,
         candidate_runs=sample.candidate_runs,
         repeats=sample.repeats,
+        left_out=sample.left_out,
         baseline_mean=sample.baseline_mean,
         candidate_mean=sample.candidate_mean,
         delta=sample.delta,
@@ -253,26 +271,25 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         p_exact=test.p_exact,
         p_run=p_run,
         p_used=max(test.p_worse, p_run) if question.run_level and p_run is not None else test.p_worse,
+        noise=noise,
         detectable=detectable,
-        detectable_is_upper=is_upper,
+        detectable_is_upper=background.noise is None and sample.item_variance is None,
         items_needed=None if detectable is None else items_needed(sample.n, detectable, question.wanted_drop),
     )
 
 
-def _noise(sample: Sample, measured: Disagreement | None) -> tuple[float, bool]:
-    """Return the no-change variance of D, and whether it had to be taken from this comparison's own changes."""
-    if measured is not None:
-        correlation = measured.correlation
-        return noise_of_mean(
-            measured.across,
-            correlation=1.0 if correlation is None else min(1.0, max(0.0, correlation)),
-            repeats=sample.repeats,
-            baseline_runs=sample.baseline_runs,
-            candidate_runs=sample.candidate_runs,
-        ), False
-    if sample.item_variance is not None:
-        return sample.item_variance * (1.0 / sample.baseline_runs + 1.0 / sample.candidate_runs), False
-    return sample.moments.squares / sample.n, True
+def _noise(sample: Sample, measured: Disagreement | None) -> float:
+    """Return the no-change variance of D: as measured apart, else as the sample shows it."""
+    if measured is None:
+        return sample.noise
+    correlation = measured.correlation
+    return noise_of_mean(
+        measured.across,
+        correlation=1.0 if correlation is None else min(1.0, max(0.0, correlation)),
+        repeats=sample.repeats,
+        baseline_runs=sample.baseline_runs,
+        candidate_runs=sample.candidate_runs,
+    )
 
 
 def _message(sample: Sample, low: float, high: float) -> str:

@@ -11,7 +11,7 @@ fraction with a denominator up to 100 (or 1000) is that fraction, any other is r
 import functools
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -61,12 +61,16 @@ class ItemCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
-    """`count` items with run values on both sides, as integers over `denominator`; None is a run without a score."""
+    """`count` items with run values on both sides, as integers over `denominator`; None is a run without a score.
+
+    Of each run the first `repeats` are read, as many as every run has; `left_out` counts the others of an item.
+    """
 
     probe: str
     cluster: str | None
     count: int
     repeats: int
+    left_out: int
     denominator: int
     baseline: tuple[int | None, ...]
     candidate: tuple[int | None, ...]
@@ -87,6 +91,27 @@ class Paired:
         before, after = self.before, self.after
         top = len(before) * sum(after) - len(after) * sum(before)
         return top / (len(before) * len(after) * self.denominator)
+
+    @property
+    def grid(self) -> int:
+        """The common denominator of the scores: 1 for verdicts."""
+        return self.denominator // self.repeats
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether a score lies between the worst and the best."""
+        return self.grid > 1
+
+    @property
+    def spread(self) -> float:
+        """The variance of a single score about its item's mean, as seen among its run values of both sides."""
+        values = (*self.before, *self.after)
+        squares = sum(value * value for value in values) - sum(values) ** 2 / len(values)
+        return squares / (len(values) - 1) / self.denominator**2 * self.repeats
+
+    def at_worst(self) -> "Paired":
+        """Return the items as they would be if every candidate score were the worst."""
+        return replace(self, candidate=tuple(None if value is None else 0 for value in self.candidate))
 
     @property
     def is_complete(self) -> bool:
@@ -117,6 +142,7 @@ def pair(shape: Shape, count: int, *, missing_as_fail: bool, independent: bool) 
         cluster=shape.cluster,
         count=count,
         repeats=repeats,
+        left_out=sum(max(0, len(run) - repeats) for run in (*before, *after)),
         denominator=grid * repeats,
         baseline=tuple(_run_value(run, repeats, grid) for run in before),
         candidate=tuple(_run_value(run, repeats, grid) for run in after),

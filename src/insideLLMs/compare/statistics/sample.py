@@ -5,7 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from insideLLMs.compare.statistics.distributions import MeanInterval, Moments, cluster_error, clustered, plus_two
+from insideLLMs.compare.statistics.distributions import (
+    MeanInterval,
+    Moments,
+    cluster_error,
+    clustered,
+    plus_two,
+    pseudo_square,
+)
 from insideLLMs.compare.statistics.items import Paired
 from insideLLMs.compare.statistics.noise import RunDrift, run_drift, run_level_p
 from insideLLMs.compare.statistics.permutation import (
@@ -17,13 +24,17 @@ from insideLLMs.compare.statistics.permutation import (
     unit_of_item,
 )
 
+_FINEST = 100
+"""The grid below which graded scores are taken for continuous: one point."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Sums over paired items; `n_worse` and `n_better` count items that fell and rose.
 
-    `trials_before`, `trials_after` are Trials per item, `repeats` those per run. `item_variance` is the mean
-    variance of an item's run values over the baseline's runs, None with a single run. Run means are over the
+    `falls` are the units as they would be if every candidate score were the worst. `trials_before`, `trials_after`
+    are Trials per item, `repeats` those per run. `scale` is that of the interval's pseudo-items. `item_variance` is the
+    mean variance of an item's run values over the baseline's runs, None with a single run. Run means are over the
     items that have all runs. `clusters` holds each cluster's items and sum of D, None where no item names one.
     """
 
@@ -44,6 +55,12 @@ class Sample:
     clusters: list[tuple[int, float]] | None
     units: dict[Unit, int]
     observed: dict[int, int]
+    falls: dict[Unit, int]
+    scale: float
+    is_graded: bool
+    left_out: int
+    squares_down: float
+    squares_up: float
 
     @property
     def n(self) -> int:
@@ -63,10 +80,40 @@ class Sample:
         """Return the least p_worse that these items could have led to."""
         return least_p(self.units)
 
+    def least_fall(self) -> float:
+        """Return the least p_worse that any candidate could have led to, given the baseline."""
+        return least_p(self.falls)
+
+    def passes_needed(self, alpha: float) -> int:
+        """Return how many items that can get worse it takes until some candidate could reach `alpha`."""
+        ways = math.comb(round(self.baseline_runs + self.candidate_runs), round(self.candidate_runs))
+        return math.ceil(math.log(1.0 / (2.0 * alpha)) / math.log(ways))
+
     def interval(self, level: float) -> MeanInterval:
         """Return the interval of the mean change."""
-        interval = plus_two(self.moments, trials_before=self.trials_before, trials_after=self.trials_after, level=level)
+        interval = plus_two(
+            self.moments,
+            trials_before=self.trials_before,
+            trials_after=self.trials_after,
+            scale=self.scale,
+            is_graded=self.is_graded,
+            level=level,
+        )
         return interval if self.clusters is None else clustered(interval, self.clusters, level=level)
+
+    @property
+    def noise(self) -> float:
+        """The variance of an item's D without a change.
+
+        Measured among the baseline's runs. With a single one it is, for verdicts, twice the smaller of what fell and
+        what rose, as a drop does not raise that; for graded scores it is the spread of D; each with a pseudo-item.
+        """
+        if self.item_variance is not None:
+            return self.item_variance * (1.0 / self.baseline_runs + 1.0 / self.candidate_runs)
+        unseen = pseudo_square(self.trials_before, self.trials_after, self.scale)
+        if self.is_graded:
+            return (max(0.0, self.moments.squares - self.n * self.delta**2) + unseen) / self.n
+        return (2.0 * min(self.squares_down, self.squares_up) + unseen) / self.n
 
     def design_effect(self) -> float:
         """Return by how much clusters inflate the variance of the mean; at least 1."""
@@ -103,6 +150,7 @@ def gather(items: Sequence[Paired]) -> Sample | None:
     n_varied = sum(count for _, count in variances)
     n_complete, baseline_means, candidate_means = _run_means(items)
     units, observed, clusters = _units(items)
+    falls, _, _ = _units([item.at_worst() for item in items])
     return Sample(
         moments=Moments(
             n=n,
@@ -125,7 +173,34 @@ def gather(items: Sequence[Paired]) -> Sample | None:
         clusters=clusters,
         units=units,
         observed=observed,
+        falls=falls,
+        scale=_scale(items),
+        left_out=sum(item.left_out * item.count for item in items),
+        is_graded=any(item.is_graded for item in items),
+        squares_down=math.fsum(difference * difference * count for difference, count in differences if difference < 0),
+        squares_up=math.fsum(difference * difference * count for difference, count in differences if difference > 0),
     )
+
+
+def _scale(items: Sequence[Paired]) -> float:
+    """Return the scale of pseudo-items, the mean over items: 1 for a verdict, as it may change by 1.
+
+    A graded score changes by the spread of its repeated values, and at least by its grid or a point.
+    """
+    probes: dict[str, list[Paired]] = {}
+    for item in items:
+        probes.setdefault(item.probe, []).append(item)
+    found = []
+    for members in probes.values():
+        step = 1.0 / min(_FINEST, max(item.grid for item in members))
+        spread = _mean([(item.spread, item.count) for item in members])
+        scale = max(2.0 * spread, step**2) if step < 1.0 else 1.0
+        found.append((scale, sum(item.count for item in members)))
+    return _mean(found)
+
+
+def _mean(values: Sequence[tuple[float, int]]) -> float:
+    return math.fsum(value * count for value, count in values) / sum(count for _, count in values)
 
 
 def _variance(values: Sequence[int]) -> float:

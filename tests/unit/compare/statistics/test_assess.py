@@ -40,7 +40,7 @@ def test_no_pair_is_inconclusive():
 
 def test_one_item_can_be_assessed():
     found = assess(verdicts("p", 1, 0, 0))
-    assert (found.verdict, found.overall.p_worse) == ("passed", 0.25)
+    assert (found.verdict, found.overall.p_worse) == ("inconclusive", 0.25)
     assert -1.0 <= found.overall.low < found.overall.high <= 1.0
     assert found.overall.detectable is None
 
@@ -136,23 +136,45 @@ def test_a_drop_smaller_than_the_allowed_one_passes_and_says_so():
     assert "smaller than the 2.0 points" in found.reasons[0]
 
 
-def test_many_missing_scores_are_inconclusive_even_beside_a_drop():
+def test_a_drop_fails_beside_many_missing_scores():
     tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((0.0,),), count=50)
     tally.add_equal("p", ((1.0,),), ((None,),), count=50)
     found = assess(tally)
+    assert found.verdict == "failed"
+    assert "got worse" in found.reasons[0]
+    assert ("missing", None) in codes(found)
+
+
+def test_many_missing_scores_are_inconclusive_where_nothing_else_is_found():
+    tally = ItemCounts()
+    tally.add_equal("p", ((1.0,),), ((1.0,),), count=50)
+    tally.add_equal("p", ((None,),), ((1.0,),), count=50)
+    found = assess(tally)
     assert found.verdict == "inconclusive"
-    assert "50 of 100 candidate trials have no score" in found.reasons[0]
-    assert any("got worse" in reason for reason in found.reasons)
+    assert "50 of 100 baseline trials have no score; 5% are allowed" in found.reasons[0]
 
 
-def test_missing_rates_that_differ_are_inconclusive():
+def test_more_missing_than_is_allowed_counts_only_beyond_chance():
+    """6% of 44 is within what 5% come to by chance; 18% is not."""
+
+    def verdict(missing):
+        tally = ItemCounts()
+        tally.add_equal("p", ((1.0,),), ((1.0,),), count=44 - missing)
+        tally.add_equal("p", ((None,),), ((1.0,),), count=missing)
+        return assess(tally).verdict
+
+    assert [verdict(3), verdict(8)] == ["identical", "inconclusive"]
+
+
+def test_missing_scores_that_could_have_failed_the_gate_are_inconclusive():
     tally = ItemCounts()
     tally.add_equal("p", ((1.0,),), ((1.0,),), count=980)
     tally.add_equal("p", ((1.0,),), ((None,),), count=20)
     found = assess(tally)
     assert found.verdict == "inconclusive"
-    assert "differ in what is missing" in found.reasons[0]
+    assert "if they had failed, so would the gate" in found.reasons[0]
+    assert assess(tally, GateSpec(accept_missing=True)).verdict == "identical"
 
 
 def test_a_few_missing_scores_are_noted():
@@ -169,7 +191,7 @@ def test_power_can_be_required():
     assert assess(items).verdict == "passed"
     found = assess(items, GateSpec(require_power=True, wanted_drop=0.02))
     assert found.verdict == "inconclusive"
-    assert "cannot reliably detect a drop" in found.reasons[0]
+    assert "Too few examples to detect a drop" in found.reasons[0]
 
 
 def runs_of(source, n, runs, shift):
@@ -311,13 +333,12 @@ def test_clusters_that_move_together_raise_what_could_have_been_seen():
     plain = (20 / 100 - 0.04) / 100
     inflated = 2 * (8**2) + 8 * (2**2)
     factor = inflated / 100**2 * 10 / 9 / plain
-    expected = minimum_detectable_drop(100, 0.2 * factor)
-    assert apart.detectable == minimum_detectable_drop(100, 0.2)
+    expected = minimum_detectable_drop(100, 0.01 * factor)
+    assert apart.detectable == minimum_detectable_drop(100, 0.01)
     assert together.detectable == (None if expected is None else pytest.approx(expected, rel=1e-9))
 
 
 def test_what_could_have_been_seen_is_told_at_each_questions_share_of_alpha():
     found = assess([*verdicts("a", 9, 6, 285), *verdicts("b", 9, 6, 285)])
-    noise = 15 / 300
-    assert found.overall.detectable == minimum_detectable_drop(600, noise, alpha=0.025)
-    assert found.probes[0].detectable == minimum_detectable_drop(300, noise, alpha=0.0125)
+    assert found.overall.detectable == minimum_detectable_drop(600, 25 / 600, alpha=0.025)
+    assert found.probes[0].detectable == minimum_detectable_drop(300, 13 / 300, alpha=0.0125)

@@ -58,11 +58,11 @@ def test_repeats_that_are_copies_do_not_lower_the_noise():
 
 
 def test_words_for_what_could_have_been_seen():
-    assert sensitivity(0.0466, power=0.8, is_upper=False) == (
-        "This comparison could see a drop of 4.7 points or more (80% power); smaller ones pass."
+    assert sensitivity(0.0466, -0.087) == (
+        "A drop of 4.7 points would have been caught 4 times out of 5; a drop of up to 8.7 points cannot be ruled out."
     )
-    assert "about 4.7" in sensitivity(0.0466, power=0.8, is_upper=True)
-    assert "Too few examples" in sensitivity(None, power=0.8, is_upper=True)
+    assert sensitivity(0.0466, 0.02) == "A drop of 4.7 points would have been caught 4 times out of 5."
+    assert "Too few examples: this comparison cannot reliably detect any drop" in sensitivity(None, -0.6)
 
 
 def test_small_rates_keep_two_digits():
