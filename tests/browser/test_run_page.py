@@ -328,8 +328,8 @@ def test_a_judges_agreement_with_people_and_what_is_doubtful_of_it_are_shown(vis
     table = tab.get_by_role("group", name="Results", exact=True)
     expect(table).to_contain_text("judge against people: kappa")
     expect(table.get_by_role("img", name=re.compile("people: sensitivity: .*95% interval"))).to_have_count(1)
-    expect(tab.get_by_text("take its verdicts as advice")).to_have_count(0)
+    expect(tab.get_by_text("treat its verdicts as advice")).to_have_count(0)
     doubtful = [
         msgspec.structs.replace(one, scores=msgspec.structs.replace(one.scores, passed=True)) for one in records
     ]
-    expect(visit(run_page(doubtful)).get_by_text("take its verdicts as advice")).to_be_visible()
+    expect(visit(run_page(doubtful)).get_by_text("treat its verdicts as advice")).to_be_visible()
