@@ -17,10 +17,10 @@ from insideLLMs.core.types import (
     Response,
     Scores,
 )
+from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.progress import ProgressCounter
-from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.work import EngineOptions, ReadyModel, Work
 from insideLLMs.plan import Selection, make_plan
 

@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BROAD = {"Exception", "BaseException"}
 MAY_CATCH_ALL = {
     "cli/main.py": "a bug becomes exit code 2",
-    "execute/threads.py": "hands what user code raised on a thread to the task that waits for it",
+    "execute/abandonable.py": "hands what user code raised on a thread to the task that waits for it",
     "core/run_blocking.py": "hands what the run raised on a thread to the caller who waits for it",
     "store/directory.py": "gives the lock back and raises again",
 }

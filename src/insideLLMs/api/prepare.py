@@ -3,6 +3,7 @@
 Whatever can be wrong is found here, before anything is spent.
 """
 
+import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,8 +19,8 @@ from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe
 from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.datasets import Dataset, open_dataset
-from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.execute.abandonable import AbandonableThreads
+from insideLLMs.execute.adapt import as_async_model, close_model
 from insideLLMs.execute.work import Judges, ReadyModel, Work
 from insideLLMs.plan import Plan, Selection, describe, judge_id, make_plan, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
@@ -79,8 +80,7 @@ class Prepared(Work, frozen=True, kw_only=True):
 
     async def aclose(self) -> None:
         """Give back the models' connections and memory."""
-        for one in self.asked.values():
-            await one.model.aclose()
+        await asyncio.gather(*(close_model(ready.model) for ready in self.asked.values()))
         self.threads.close()
 
 

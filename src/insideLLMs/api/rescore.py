@@ -24,8 +24,8 @@ from insideLLMs.core.types import (
     Telemetry,
 )
 from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
-from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
 from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
 from insideLLMs.store.directory import RunDirectory

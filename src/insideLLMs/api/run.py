@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,7 +12,8 @@ import msgspec
 from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run_writer import MemorySink, RunWriter
-from insideLLMs.core.errors import InsideLLMsError, InterruptedRunError
+from insideLLMs.api.signals import obeying_signals
+from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Experiment, JsonValue, Record, Summary, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
@@ -192,7 +192,7 @@ async def execute(
         answers=answers, budget=budget, data_of=options.data_of or example_data, probe_options=options.probe_options
     )
     engine = Engine(prepared, sink, counts, means)
-    with _Signals(engine) if options.handle_signals else contextlib.nullcontext():
+    async with obeying_signals(engine, sink.flush) if options.handle_signals else contextlib.nullcontext():
         await engine.run()
 
 
@@ -220,31 +220,6 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
     spent = budget.reached()
     if spent is not None:
         raise spent
-
-
-class _Signals:
-    """SIGINT and SIGTERM: the first lets what is in flight finish, the second cancels."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._task = asyncio.current_task()
-        self._loop = asyncio.get_running_loop()
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.add_signal_handler(number, self._received)
-
-    def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.remove_signal_handler(number)
-
-    def _received(self) -> None:
-        if self._engine.stopping:
-            assert self._task is not None
-            self._task.cancel()
-        else:
-            logger.warning("stopping: waiting for the calls in flight; interrupt again to stop at once")
-            self._engine.stop(InterruptedRunError("interrupted"))
 
 
 def example_data(trial: Trial) -> object:

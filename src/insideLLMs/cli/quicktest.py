@@ -45,8 +45,8 @@ def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str |
 async def _ask(spec: "ModelSpec", prompt: str) -> "Response":
     from insideLLMs.api.prepare import make_model  # noqa: PLC0415 - slow
     from insideLLMs.core.types import Request  # noqa: PLC0415
+    from insideLLMs.execute.abandonable import AbandonableThreads  # noqa: PLC0415
     from insideLLMs.execute.adapt import as_async_model, with_system  # noqa: PLC0415
-    from insideLLMs.execute.threads import AbandonableThreads  # noqa: PLC0415
 
     model = as_async_model(make_model(spec, Path()), AbandonableThreads())
     check = getattr(model, "check", None)

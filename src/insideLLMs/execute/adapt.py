@@ -3,15 +3,19 @@
 import asyncio
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
 from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage, expand
-from insideLLMs.core.user_code import calling_user_code
-from insideLLMs.execute.threads import AbandonableThreads
+from insideLLMs.core.user_code import UserCodeError, calling_user_code
+from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
 from insideLLMs.plan import describe
+
+logger = logging.getLogger(__name__)
+CLOSE_S = 3.0
 
 
 def as_async_model(model: Any, threads: AbandonableThreads) -> AsyncModel:
@@ -59,12 +63,39 @@ class UserModel:
     async def _call(self, function: Callable[..., Any], prompt: object, options: Mapping[str, JsonValue]) -> object:
         with calling_user_code(self._what):
             if is_async(function):
-                return await function(prompt, **options)
+                return await in_own_task(function(prompt, **options))
             answer = await self._threads.run(functools.partial(function, prompt, **options))
-            return await answer if inspect.isawaitable(answer) else answer
+            return await in_own_task(answer) if inspect.isawaitable(answer) else answer
 
     async def aclose(self) -> None:
         """Leave the user's model alone: it is theirs to close."""
+
+
+async def respond(model: AsyncModel, request: Request, repeat: int) -> Response:
+    """Ask `model`; one that is not ours in a task of its own, which can be abandoned."""
+    if _is_ours(model):
+        return await model.respond(request, repeat=repeat)
+    with calling_user_code(f"model {model_name(model)!r}"):
+        return await in_own_task(model.respond(request, repeat=repeat))
+
+
+async def close_model(model: AsyncModel) -> None:
+    """Give back what `model` holds; one that is not ours gets CLOSE_S for it."""
+    if _is_ours(model):
+        await model.aclose()
+        return
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            with calling_user_code(f"model {model_name(model)!r}: aclose()"):
+                await in_own_task(model.aclose())
+    except TimeoutError:
+        logger.warning("model %r: aclose() did not return within %g s", model_name(model), CLOSE_S)
+    except UserCodeError as error:
+        logger.warning("%s", error.message)
+
+
+def _is_ours(model: AsyncModel) -> bool:
+    return type(model).__module__.startswith("insideLLMs.")
 
 
 def is_async(function: Callable[..., Any]) -> bool:

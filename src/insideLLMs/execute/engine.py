@@ -86,7 +86,10 @@ class Engine:
         self._error = self._error or error
 
     async def run(self) -> None:
-        """Run what the sink does not have yet. Raises the error that stopped the run, if one did."""
+        """Run what the sink does not have yet. Raises the error that stopped the run, if one did.
+
+        Raises RuntimeError if, without one, a Trial was left out: never a run with fewer records than Trials.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 writing = [
@@ -102,6 +105,9 @@ class Engine:
             raise _first(caught) from None
         if self._error is not None:
             raise self._error
+        missing = 0 if self.stopping else sum(not self._sink.is_done(index) for index in range(self._work.plan.total))
+        if missing:
+            raise RuntimeError(f"{missing} trials came to nothing; the run is not sealed and can be resumed")
 
     def _spend(self, model: str, usage: Usage | None) -> None:
         assert self._budget is not None

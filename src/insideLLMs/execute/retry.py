@@ -13,6 +13,7 @@ import msgspec
 from insideLLMs.core.errors import ModelError, ModelTimeoutError, RateLimitError
 from insideLLMs.core.protocols import AsyncModel, CallFacts, current_call
 from insideLLMs.core.types import Request, Response, Usage
+from insideLLMs.execute.adapt import respond
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import CallTracer
 
@@ -137,10 +138,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _attempt(self, model: AsyncModel, request: Request, repeat: int) -> Response:
         if self.attempt_timeout_s is None:
-            return await model.respond(request, repeat=repeat)
+            return await respond(model, request, repeat)
         try:
             async with asyncio.timeout(self.attempt_timeout_s) as limit:
-                return await model.respond(request, repeat=repeat)
+                return await respond(model, request, repeat)
         except TimeoutError as error:
             if limit.expired():
                 raise ModelTimeoutError(f"no answer within {self.attempt_timeout_s:g} s") from error

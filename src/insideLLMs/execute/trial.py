@@ -16,6 +16,7 @@ from insideLLMs.core.errors import InsideLLMsError, ModelError
 from insideLLMs.core.protocols import Ask, JudgedProbe, Probe, PromptProbe
 from insideLLMs.core.types import Failure, JudgeCall, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
+from insideLLMs.execute.abandonable import in_own_task
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
 from insideLLMs.execute.asked_models import AskedModel
 from insideLLMs.execute.retry import Attempts
@@ -135,11 +136,11 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
                 async with asyncio.timeout(self.timeout_s) as limit:
                     judges = {name: self.models[judge_id(trial.probe, name)] for name in self.work.judges[trial.probe]}
                     asks = {name: _asker(judge, trial, limit, calls) for name, judge in judges.items()}
-                    return await probe.score_with(trial.example, response, asks)
+                    return await in_own_task(probe.score_with(trial.example, response, asks))
             except TimeoutError as error:
                 if isinstance(error, ModelError) or not limit.expired():
                     raise
-                raise TimeoutError(f"the judges did not answer within {self.timeout_s:g} s") from error
+                raise ScoringTimeoutError(f"the judges did not answer within {self.timeout_s:g} s") from error
 
     async def call(self, function: Callable[[], Any], what: str, probe: Probe) -> Any:
         """Call a scorer. Raises UserCodeError for what it raises and for one that does not return in time."""
@@ -147,15 +148,17 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
             if probe.scores_in_place:
                 return function()
             try:
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout(self.timeout_s) as limit:
                     result = await self.work.threads.run(function)
-                    return await result if inspect.isawaitable(result) else result
+                    return await in_own_task(result) if inspect.isawaitable(result) else result
             except TimeoutError as error:
-                raise TimeoutError(f"it did not return within {self.timeout_s:g} s") from error
+                if not limit.expired():
+                    raise
+                raise ScoringTimeoutError(f"it did not return within {self.timeout_s:g} s") from error
 
 
 def _asker(judge: AskedModel, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> Ask:
-    """Return how a scorer asks one judge: on the lane's terms, within the Trial's time, and noted in `calls`."""
+    """Return how a scorer asks one judge: on its terms, within the Trial's time, and noted in `calls`."""
 
     async def ask_judge(request: Request) -> Response:
         clock = TrialClock()
@@ -221,9 +224,9 @@ async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClo
 async def _run_probe(probe: Probe, model: object, data: object, calls: ProbeCalls) -> object:
     options = calls.options.probe_options
     if is_async(probe.run):
-        return await probe.run(model, data, **options)
+        return await in_own_task(probe.run(model, data, **options))
     result = await calls.work.threads.run(functools.partial(probe.run, model, data, **options))
-    return await result if inspect.isawaitable(result) else result
+    return await in_own_task(result) if inspect.isawaitable(result) else result
 
 
 async def _score_output(
@@ -267,7 +270,7 @@ def _timed_out(asked: AskedModel, telemetry: Telemetry, request: Request | None)
 
 
 def _failed(
-    error: Exception,
+    error: InsideLLMsError | TimeoutError,
     stage: Stage,
     telemetry: Telemetry,
     *,
@@ -280,7 +283,13 @@ def _failed(
         raise FatalError(cause) from error
     message = error.message if isinstance(error, InsideLLMsError) else str(error)
     failure = Failure(stage=stage, type=type(cause).__name__, message=_steady(message))
-    return Outcome(status=_status(cause), request=request, response=response, failure=failure, telemetry=telemetry)
+    return Outcome(
+        status=_status(cause, stage), request=request, response=response, failure=failure, telemetry=telemetry
+    )
+
+
+class ScoringTimeoutError(TimeoutError):
+    """Scoring took longer than a Trial may."""
 
 
 def _steady(message: str) -> str:
@@ -289,10 +298,10 @@ def _steady(message: str) -> str:
     return text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + "..."
 
 
-def _status(cause: Exception) -> ResultStatus:
+def _status(cause: BaseException, stage: Stage) -> ResultStatus:
     if isinstance(cause, ModelError):
         return ResultStatus(cause.status)
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, ScoringTimeoutError if stage == "score" else TimeoutError):
         return ResultStatus.TIMEOUT
     if "RateLimit" in type(cause).__name__:
         return ResultStatus.RATE_LIMITED

@@ -8,8 +8,8 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.protocols import AsyncModel, Probe
 from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response, expand
+from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.budget import Budget
-from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.plan import Plan, Trial, judge_id
 
 

@@ -17,8 +17,8 @@ from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.types import Experiment, JsonValue
+from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.threads import AbandonableThreads
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResult

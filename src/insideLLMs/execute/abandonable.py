@@ -1,14 +1,15 @@
-"""Threads for other people's blocking code: one that hangs is abandoned, never waited for.
+"""Other people's code, on threads where it blocks: what hangs is abandoned, never waited for.
 
-A worker whose caller gave up is no longer counted: it starves nobody, and being a daemon it does not keep
-the process alive. `concurrent.futures` offers neither.
+A thread whose caller gave up is no longer counted: it starves nobody, and being a daemon it does not keep
+the process alive. `concurrent.futures` offers neither. A coroutine that swallows its cancellation is left behind
+in a task that the loop forgets.
 """
 
 import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from insideLLMs.core.errors import InsideLLMsError
@@ -20,13 +21,55 @@ MAX_ABANDONED = 1000
 """So many hung calls end the run: each keeps a thread's stack until the process ends."""
 
 
+GRACE_S = 0.5
+"""So long a cancelled coroutine may clean up."""
+_abandoned_tasks: "set[asyncio.Future[Any]]" = set()
+"""Held, since Python reports a pending task that nobody holds."""
+
+
+async def in_own_task(awaitable: Awaitable[T]) -> T:
+    """Await other people's `awaitable`. Cancelled, give it GRACE_S to end, then leave it behind.
+
+    Raises what it raises; a CancelledError of its own too, which leaves this task's `cancelling()` at 0.
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        try:
+            await asyncio.wait([task], timeout=GRACE_S)
+        finally:  # a second cancellation ends the wait
+            _let_go(task)
+        raise
+    return await task
+
+
+def _let_go(task: "asyncio.Future[Any]") -> None:
+    """Leave a cancelled task to its fate: neither its outcome nor its end matters to anybody."""
+    if task.done():
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not report it
+        return
+    logger.warning("a coroutine goes on although it was cancelled; it is left behind")
+    _abandoned_tasks.add(task)
+    task.add_done_callback(_forget)
+    if isinstance(task, asyncio.Task):
+        asyncio._unregister_task(task)  # the end of the loop would wait for it; documented for task life times
+
+
+def _forget(task: "asyncio.Future[Any]") -> None:
+    _abandoned_tasks.discard(task)
+    _let_go(task)
+
+
 class _Job:
     """One call: `settle` hands its result to the loop unless the caller has given up."""
 
     def __init__(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.call = call
         self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
         self.abandoned = False
         self.finished = False
 
@@ -41,14 +84,8 @@ class _Job:
             logger.debug("the event loop had closed before an abandoned call returned")
 
     def _settle(self, result: object, error: BaseException | None) -> None:
-        if self.future.done():
-            return
-        if isinstance(error, StopIteration):
-            error = RuntimeError("the call raised StopIteration")
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
+        if not self.future.done():
+            self.future.set_result((result, error))
 
 
 class AbandonableThreads:
@@ -75,14 +112,17 @@ class AbandonableThreads:
         if starts_worker:
             threading.Thread(target=self._work, name="insidellms-user-code", daemon=True).start()
         try:
-            result: T = await job.future
+            result, error = await job.future
         except asyncio.CancelledError:
             with self._lock:
                 if not job.finished:
                     job.abandoned = True
                     self.abandoned += 1
             raise
-        return result
+        if error is not None:
+            raise RuntimeError("the call raised StopIteration") if isinstance(error, StopIteration) else error
+        value: T = result
+        return value
 
     def close(self) -> None:
         """Let idle threads end; hung ones are left behind."""

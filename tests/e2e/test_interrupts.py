@@ -1,0 +1,141 @@
+"""Ctrl-C, once and twice, while other people's code hangs in every way it can."""
+
+import signal
+import subprocess
+
+import pytest
+
+from support.command import command_line, environment, insidellms, records_of, write_files
+
+CODE = """
+import asyncio, pathlib, time
+from insideLLMs import PromptProbe, Scores
+
+def entered():
+    pathlib.Path("entered").touch()
+
+class Swallows:
+    name = "m"
+    async def generate(self, prompt, **kwargs):
+        while prompt == "b":
+            entered()
+            try:
+                await asyncio.sleep(3600)
+            except BaseException:
+                pass
+        return "good"
+
+class Blocks:
+    name = "m"
+    async def generate(self, prompt, **kwargs):
+        if prompt == "b":
+            entered()
+            time.sleep(3600)
+        return "good"
+
+class HangsAtTheEnd:
+    def __init__(self):
+        self.name = "m"
+    def identity(self):
+        return {"name": "m"}
+    async def respond(self, request, *, repeat=0):
+        from insideLLMs import Response
+        return Response(text="good")
+    async def aclose(self):
+        entered()
+        await asyncio.sleep(3600)
+
+class Good:
+    name = "m"
+    def generate(self, prompt, **kwargs):
+        return "good"
+
+class HangingScorer(PromptProbe):
+    def score(self, example, response):
+        if example.text == "b":
+            entered()
+            time.sleep(3600)
+        return Scores.of(True)
+
+class HangingAsyncScorer(PromptProbe):
+    async def score(self, example, response):
+        if example.text == "b":
+            entered()
+            await asyncio.sleep(3600)
+        return Scores.of(True)
+"""
+EXPERIMENT = """
+model: {{type: "m.py:{model}"}}
+probe: {{type: "{probe}", id: p}}
+dataset: {{examples: [{{prompt: a, expected: good}}, {{prompt: b, expected: good}}, {{prompt: c, expected: good}}]}}
+execution: {{concurrency: 1, timeout_s: {timeout_s}}}
+"""
+
+
+def write(folder, *, model="Good", probe="contains", timeout_s=600):
+    experiment = EXPERIMENT.format(model=model, probe=probe, timeout_s=timeout_s)
+    write_files(folder, {"m.py": CODE, "e.yaml": experiment})
+
+
+def interrupt_twice(folder):
+    """Run, interrupt twice once the code that hangs was entered, and return the process's code and stderr."""
+    process = subprocess.Popen(
+        command_line("run", "e.yaml", "--run-dir", "run"),
+        cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (folder / "entered").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    for line in process.stderr:
+        if "interrupt again" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+HANGING = [
+    {"model": "Swallows"},
+    {"probe": "m.py:HangingScorer"},
+    {"probe": "m.py:HangingAsyncScorer"},
+]
+
+
+@pytest.mark.parametrize("hanging", HANGING, ids=str)
+def test_a_second_interrupt_leaves_with_130_and_the_answers(tmp_path, hanging):
+    write(tmp_path, **hanging)
+    code, err = interrupt_twice(tmp_path)
+    assert code == 130, err
+    assert "Traceback" not in err
+    assert "--run-dir run --resume" in err
+    assert b'"good"' in (tmp_path / "run" / "journal.jsonl").read_bytes()
+
+
+def test_a_coroutine_that_blocks_the_loop_does_not_keep_the_process(tmp_path):
+    write(tmp_path, model="Blocks")
+    process = subprocess.Popen(
+        command_line("run", "e.yaml", "--run-dir", "run"),
+        cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "entered").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "can be resumed" in err
+    assert b'"good"' in (tmp_path / "run" / "journal.jsonl").read_bytes()
+
+
+def test_a_model_that_swallows_its_cancellation_ends_with_the_run(tmp_path):
+    write(tmp_path, model="Swallows", timeout_s=0.5)
+    done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path, timeout=60)
+    assert done.code == 0, done.err
+    assert sorted(record["status"] for record in records_of(tmp_path / "run")) == ["success", "success", "timeout"]
+
+
+def test_a_model_whose_end_hangs_does_not_hang_the_run(tmp_path):
+    write(tmp_path, model="HangsAtTheEnd")
+    done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path, timeout=60)
+    assert done.code == 0, done.err
+    assert "aclose() did not return" in done.err
