@@ -96,14 +96,14 @@ def work_of(models, inputs, *, probe=None, repeats=1, threads=None, **execution)
     )
 
 
-def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, **options):
+def run_engine(model, inputs, *, callback=None, sink=None, run=asyncio.run, options=None, **settings):
     """Run `model` (or a dict of models) over `inputs`; return the records in order, and the sink.
 
     `run` runs a coroutine: on a loop of its own, by default in real time.
     """
     models = model if isinstance(model, dict) else {"m": model}
-    work = work_of(models, inputs, **options)
+    work = work_of(models, inputs, **settings)
     sink = sink or MemorySink()
     progress = ProgressCounter(callback, total=work.plan.total, resumed=0, clock=time.monotonic)
-    run(Engine(work, sink, progress, EngineOptions()).run())
+    run(Engine(work, sink, progress, options or EngineOptions()).run())
     return [read_record(line, Record) for _, line, _ in sink.entries()], sink

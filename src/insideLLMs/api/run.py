@@ -189,7 +189,11 @@ async def execute(
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
     counts = ProgressCounter(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
     means = EngineOptions(
-        answers=answers, budget=budget, data_of=options.data_of or example_data, probe_options=options.probe_options
+        answers=answers,
+        budget=budget,
+        is_resumed=options.resume,
+        data_of=options.data_of or example_data,
+        probe_options=options.probe_options,
     )
     engine = Engine(prepared, sink, counts, means)
     async with obeying_signals(engine, sink.flush) if options.handle_signals else contextlib.nullcontext():

@@ -194,7 +194,7 @@ class ModelError(InsideLLMsError):
 
     status: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
-    fatal: ClassVar[bool] = False
+    fatal: bool = False
 
     def __init__(
         self,

@@ -8,19 +8,42 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from insideLLMs.core.errors import CassetteMissError
+from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response, Usage
 from insideLLMs.execute.adapt import UserModel, with_system
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import make_tracer
-from insideLLMs.execute.work import AnswerStore, ReadyModel, Work, request_key
+from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Work, request_key
 from insideLLMs.plan import Trial
 
 MIN_RETRIES = 10
+REFUSALS_IN_A_ROW = 5
+"""So many end the run: the key or the model, not the prompts, is then the likely cause."""
+_MAY_BE_THE_PROMPTS = (403, 404)
+_NO_OPTIONS = EngineOptions()
 Spend = Callable[[str, Usage | None], None]
 """Counts an answer of a model against the run's budget."""
+
+
+class Refusals(msgspec.Struct):
+    """Whether a model has `answered` yet, and how often it refused `in_a_row` since."""
+
+    answered: bool = False
+    in_a_row: int = 0
+
+    def add(self, error: ModelError) -> None:
+        """Count a refusal: once the model has answered, a few may each concern their prompt alone and end no run."""
+        if error.http_status not in _MAY_BE_THE_PROMPTS:
+            return
+        self.in_a_row += 1
+        if self.answered and self.in_a_row < REFUSALS_IN_A_ROW:
+            error.fatal = False
+
+    def end(self) -> None:
+        """Note an answer."""
+        self.answered, self.in_a_row = True, 0
 
 
 class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +57,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     answers: AnswerStore | None = None
     spend: Callable[[Usage | None], None] | None = None
+    refusals: Refusals = msgspec.field(default_factory=Refusals)
 
     async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
         """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
@@ -47,7 +71,12 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
                 return found
             if self.answers.closed:
                 raise self._not_recorded(trial)
-        response = await self.policy.call(self.model, sent, trial.repeat, attempts)
+        try:
+            response = await self.policy.call(self.model, sent, trial.repeat, attempts)
+        except ModelError as error:
+            self.refusals.add(error)
+            raise
+        self.refusals.end()
         if self.spend is not None:
             self.spend(response.usage)
         if self.answers is not None:
@@ -72,9 +101,10 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_asked_models(
-    work: Work, answers: AnswerStore | None = None, spend: Spend | None = None
+    work: Work, options: EngineOptions = _NO_OPTIONS, spend: Spend | None = None
 ) -> dict[str, AskedModel]:
     """Return the models of `work` by id, the judges by `judge_id`. They belong to one event loop."""
+    answers = options.answers
     execution = work.execution
     throttles = _throttles(work.asked, execution)
     retries = RetryBudget(max(MIN_RETRIES, int(execution.retry_budget * work.plan.total)))
@@ -94,6 +124,7 @@ def make_asked_models(
             digest=ready.digest,
             answers=answers if answers is None or answers.takes_user_code or not _is_users(ready) else None,
             spend=None if spend is None else functools.partial(spend, name),
+            refusals=Refusals(answered=options.is_resumed),
         )
         for name, ready in work.asked.items()
     }

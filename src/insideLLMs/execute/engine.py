@@ -74,7 +74,7 @@ class Engine:
         self._sink = sink
         self._progress = progress
         self._budget = options.budget
-        self._models = make_asked_models(work, options.answers, None if self._budget is None else self._spend)
+        self._models = make_asked_models(work, options, None if self._budget is None else self._spend)
         self._probe_calls = ProbeCalls(work=work, models=self._models, options=options)
         self._flusher = _Flusher(sink)
         self._error: InsideLLMsError | None = None

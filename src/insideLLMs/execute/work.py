@@ -72,10 +72,11 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a run draws on beside its models.
 
     `data_of` says what a probe of the simple contract is given for a Trial (by default the example's input);
-    `probe_options` go to its `run`.
+    `probe_options` go to its `run`. A run that `is_resumed` has asked its models before.
     """
 
     answers: AnswerStore | None = None
     budget: Budget | None = None
+    is_resumed: bool = False
     data_of: Callable[[Trial], object] = lambda trial: trial.example.input
     probe_options: Mapping[str, Any] = {}  # users' own keywords

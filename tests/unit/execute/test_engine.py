@@ -11,6 +11,9 @@ from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.core.errors import (
     AuthError,
     InsideLLMsError,
+    ModelError,
+    ModelNotFoundError,
+    ModelUnavailableError,
     ProbeExecutionError,
     RateLimitError,
     RequestRefusedError,
@@ -20,6 +23,7 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Response, ResultStatus, Scores
 from insideLLMs.execute.engine import SLOW_FLUSH_S
+from insideLLMs.execute.work import EngineOptions
 from support import virtual_time
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import VirtualClock
@@ -244,13 +248,56 @@ def test_memory_addresses_never_reach_a_record():
     assert "0x..." in records[0].failure.message
 
 
-def test_a_fatal_error_stops_the_run_and_is_not_recorded():
-    model = ScriptedModel(lambda text, _: AuthError("401: bad key") if text == "1" else "yes")
-    sink = MemorySink()
-    with pytest.raises(AuthError, match="bad key"):
-        run_engine(model, ["0", "1", "2", "3"], concurrency=1, sink=sink)
-    assert [index for index, _, _ in sink.entries()] == [0]
-    assert model.calls == ["0", "1"]
+def refusing(error, *prompts):
+    return ScriptedModel(lambda text, _: error() if text in prompts else "yes")
+
+
+REFUSALS = [
+    lambda: AuthError("403: not for you", http_status=403),
+    lambda: ModelNotFoundError("404: no such thing", http_status=404),
+]
+NINE = [str(number) for number in range(9)]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_before_any_answer_stops_the_run_and_is_not_recorded(error):
+    model, sink = refusing(error, "0"), MemorySink()
+    with pytest.raises(ModelError, match="40"):
+        run_engine(model, NINE, concurrency=1, sink=sink)
+    assert model.calls == ["0"]
+    assert not list(sink.entries())
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_of_one_prompt_among_answers_is_that_trials_error(error):
+    records, _ = run_engine(refusing(error, "1", "3", "8"), NINE, concurrency=1)
+    assert [number for number, record in enumerate(records) if record.status == "error"] == [1, 3, 8]
+    assert {record.failure.type for record in records if record.failure} == {type(error()).__name__}
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_five_refusals_in_a_row_stop_the_run(error):
+    model, sink = refusing(error, *NINE[2:]), MemorySink()
+    with pytest.raises(ModelError, match="40"):
+        run_engine(model, NINE, concurrency=1, sink=sink)
+    assert model.calls == NINE[:7]
+    assert [index for index, _, _ in sink.entries()] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_resume_gets_past_a_prompt_that_is_refused_first(error):
+    records, _ = run_engine(refusing(error, "0"), NINE, concurrency=1, options=EngineOptions(is_resumed=True))
+    assert [record.status for record in records] == ["error", *["success"] * 8]
+
+
+@pytest.mark.parametrize(
+    "error", [lambda: ModelUnavailableError("no weights"), lambda: AuthError("401: bad key", http_status=401)]
+)
+def test_what_no_prompt_can_be_the_cause_of_stops_the_run_at_once(error):
+    model = refusing(error, "3")
+    with pytest.raises(type(error())):
+        run_engine(model, NINE, concurrency=1)
+    assert model.calls == NINE[:4]
 
 
 @pytest.mark.parametrize(("slow", "kind"), [(False, ProbeExecutionError), (True, TrialTimeoutError)])
