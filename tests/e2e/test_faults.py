@@ -73,6 +73,24 @@ def test_a_budget_stops_the_run_cleanly_and_a_larger_one_resumes_it(tmp_path, se
         assert server.requests == 50
 
 
+@pytest.mark.parametrize(("setting", "spent"), [("max_tokens", 50), ("max_cost_usd", 50e-6)])
+def test_a_budget_is_kept_by_an_estimate_where_answers_count_no_tokens(tmp_path, setting, spent):
+    with OpenAIServer() as server:
+        server.reply_fields = {"usage": None}
+        text = EXPERIMENT.replace("PORT", str(server.port)).replace("concurrency: 64", "concurrency: 1")
+        write_files(tmp_path, {"e.yaml": text, "data.jsonl": ROWS[:60]})
+        prices = ["--set", 'execution.prices={"m": {"input": 1.0, "output": 1.0}}']
+        limit = ["--set", f"execution.{setting}={spent}"]
+        done = insidellms("run", "e.yaml", "--run-dir", "run", *prices, *limit, cwd=tmp_path)
+        assert done.code == 1
+        assert "budget" in done.err
+        assert "model 'm' does not count its tokens: the budget goes by an estimate" in done.err
+        assert 0 < server.requests <= 5
+        asked = server.requests
+        assert insidellms("run", "e.yaml", "--run-dir", "run", "--resume", *prices, *limit, cwd=tmp_path).code == 1
+        assert server.requests == asked
+
+
 def test_a_bound_on_costs_needs_a_price(tmp_path):
     with OpenAIServer() as server:
         write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS[:5]})

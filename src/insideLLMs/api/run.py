@@ -212,15 +212,19 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
     """Count what the journal's answers cost, scored or not. Raises BudgetSpentError if that is all there was."""
     for index, answer in journal.pending_answers():
         if not answer.telemetry.cached:
-            budget.spend(plan.model_at(index), answer.response.usage)
+            budget.spend(plan.model_at(index), answer.request, answer.response)
     for entry in journal.entries():
         record = read_record(entry.record, Record)
+        if record.response is None:
+            continue
+        request = record.request or record.example.request()
         telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
-        if record.response is not None and not telemetry.cached:
-            budget.spend(record.model, record.response.usage)
+        if not telemetry.cached:
+            budget.spend(record.model, request, record.response)
         for call in telemetry.judges:
-            if not call.cached:
-                budget.spend(call.model, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens))
+            if not call.cached:  # a judge that does not count its tokens has read the answer at least
+                usage = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
+                budget.spend(call.model, request, msgspec.structs.replace(record.response, usage=usage))
     spent = budget.reached()
     if spent is not None:
         raise spent

@@ -10,7 +10,7 @@ import msgspec
 
 from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.protocols import AsyncModel
-from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response, Usage
+from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response
 from insideLLMs.execute.adapt import UserModel, with_system
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
@@ -23,7 +23,7 @@ REFUSALS_IN_A_ROW = 5
 """So many end the run: the key or the model, not the prompts, is then the likely cause."""
 _MAY_BE_THE_PROMPTS = (403, 404)
 _NO_OPTIONS = EngineOptions()
-Spend = Callable[[str, Usage | None], None]
+Spend = Callable[[str, Request, Response], None]
 """Counts an answer of a model against the run's budget."""
 
 
@@ -56,7 +56,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None
     digest: str = ""
     answers: AnswerStore | None = None
-    spend: Callable[[Usage | None], None] | None = None
+    spend: Callable[[Request, Response], None] | None = None
     refusals: Refusals = msgspec.field(default_factory=Refusals)
 
     async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
@@ -78,7 +78,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             raise
         self.refusals.end()
         if self.spend is not None:
-            self.spend(response.usage)
+            self.spend(sent, response)
         if self.answers is not None:
             self.answers.keep(
                 Exchange(

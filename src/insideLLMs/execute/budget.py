@@ -1,10 +1,21 @@
-"""What a run may spend, in tokens and in dollars; reaching it stops the run cleanly, to be resumed."""
+"""What a run may spend, in tokens and in dollars; reaching it stops the run cleanly, to be resumed.
 
+Tokens that a provider does not count are estimated, and rather too high: unknown is not free.
+"""
+
+import logging
 from collections.abc import Mapping
+
+import msgspec
 
 from insideLLMs.core.errors import BudgetSpentError, OptionError
 from insideLLMs.core.prices import Price, find_price
-from insideLLMs.core.types import ExecutionSpec, JsonValue, Usage
+from insideLLMs.core.types import ExecutionSpec, JsonValue, Request, Response, Usage
+
+logger = logging.getLogger(__name__)
+_BYTES_PER_TOKEN = 3
+_TOKENS_PER_MESSAGE = 8
+"""What a chat template puts around a message; providers' own take 3 to 7."""
 
 
 class Budget:
@@ -13,19 +24,26 @@ class Budget:
     def __init__(self, execution: ExecutionSpec, identities: Mapping[str, Mapping[str, JsonValue]]) -> None:
         self.tokens = 0
         self.cost_usd = 0.0
+        self._estimated: set[str] = set()
         self._max_tokens = execution.max_tokens
         self._max_cost_usd = execution.max_cost_usd
         self._prices = (
             {} if self._max_cost_usd is None else {name: _price(name, identities, execution) for name in identities}
         )
 
-    def spend(self, model: str, usage: Usage | None) -> BudgetSpentError | None:
+    def spend(self, model: str, request: Request, response: Response) -> BudgetSpentError | None:
         """Count an answer; return the error that ends the run once a bound is reached."""
-        if usage is None:
-            return None
-        self.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        usage = response.usage or Usage()
+        sent, answered = usage.input_tokens, usage.output_tokens
+        if (sent is None or answered is None) and model not in self._estimated:
+            self._estimated.add(model)
+            logger.warning("model %r does not count its tokens: the budget goes by an estimate", model)
+        sent = _tokens_sent(request) if sent is None else sent
+        answered = _tokens(response.text) + _tokens(response.reasoning or "") if answered is None else answered
+        self.tokens += sent + answered
         if model in self._prices:
-            self.cost_usd += self._prices[model](usage) or 0.0
+            counted = msgspec.structs.replace(usage, input_tokens=sent, output_tokens=answered)
+            self.cost_usd += self._prices[model](counted) or 0.0
         return self.reached()
 
     def reached(self) -> BudgetSpentError | None:
@@ -41,6 +59,14 @@ class Budget:
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
             )
         return None
+
+
+def _tokens_sent(request: Request) -> int:
+    return sum(_TOKENS_PER_MESSAGE + _tokens(message.text) for message in request.messages)
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
 
 
 def _price(name: str, identities: Mapping[str, Mapping[str, JsonValue]], execution: ExecutionSpec) -> Price:

@@ -109,9 +109,9 @@ class Engine:
         if missing:
             raise RuntimeError(f"{missing} trials came to nothing; the run is not sealed and can be resumed")
 
-    def _spend(self, model: str, usage: Usage | None) -> None:
+    def _spend(self, model: str, request: Request, response: Response) -> None:
         assert self._budget is not None
-        reached = self._budget.spend(model, usage)
+        reached = self._budget.spend(model, request, response)
         if reached is not None and not self.stopping:
             self.stop(reached)
 
