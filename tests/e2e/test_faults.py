@@ -91,6 +91,22 @@ def test_a_budget_is_kept_by_an_estimate_where_answers_count_no_tokens(tmp_path,
         assert server.requests == asked
 
 
+def test_calls_that_hang_count_in_the_time_and_not_in_what_was_done(tmp_path):
+    rows = [{"id": f"i{i:02}", "prompt": f"item {i:02}"} for i in range(60)]
+    text = """
+model: {type: dummy, id: m, args: {failures: {item 0: hang}}}
+probe: {type: contains, args: {any: ["dummy"]}}
+dataset: {path: data.jsonl}
+execution: {concurrency: 64, timeout_s: 1, attempt_timeout_s: 1, max_attempts: 1}
+"""
+    write_files(tmp_path, {"e.yaml": text, "data.jsonl": rows})
+    done = insidellms("run", "e.yaml", "--run-dir", "run", "--json", cwd=tmp_path)
+    telemetry = done.json["telemetry"]
+    assert telemetry["seconds"] >= 1.0
+    assert telemetry["trials_per_second"] * telemetry["seconds"] == pytest.approx(50)
+    assert telemetry["models"][0]["latency"]["p95"] >= 1000
+
+
 def test_a_bound_on_costs_needs_a_price(tmp_path):
     with OpenAIServer() as server:
         write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS[:5]})

@@ -56,13 +56,14 @@ def _values(run: SealedRun, quantity: str, models: Mapping[str, str]) -> Values:
     """Read one quantity of a run; answers that no call was made for have no latency."""
     values: Values = {}
     read = _reading(quantity, run)
+    counted = {"success", "timeout"} if quantity == "latency_ms" else {"success"}  # a call cut off was slow
     trials = (
         run.measured_records(MeasuredRecord)
         if quantity in {"latency_ms", "cost_usd"}
         else ((record, None) for record in run.records(MeasuredRecord))
     )
     for record, line in trials:
-        if record.status == "success" and record.model in models:
+        if record.status in counted and record.model in models:
             value = read(record, line)
             if value is not None:
                 item = (record.probe, record.example_id, record.example_digest, models[record.model])

@@ -212,8 +212,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The volatile facts of asking a model once, retries included, from a monotonic clock.
 
-    `latency_ms` is the answering attempt alone, of which `connect_ms` went into a new connection and
-    `first_byte_ms` passed until the answer began, and `first_chunk_ms` until a streamed one had an event;
+    `latency_ms` is the answering attempt alone, or the one that a time limit cut off, of which `connect_ms` went into
+    a new connection and `first_byte_ms` passed until the answer began, and `first_chunk_ms` until a streamed one had
+    an event;
     `queued_ms` is the wait for a free slot, `retry_ms` failed attempts and the waits between them; `started_at` is
     UTC, ISO 8601. `cached` answers were not asked for: they have no attempts and no latency. `cost_usd` is what the
     answer costs at the prices that the run was given.

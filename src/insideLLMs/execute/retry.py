@@ -49,6 +49,14 @@ class Attempts(msgspec.Struct):
     facts: CallFacts = msgspec.field(default_factory=CallFacts)
     deadline: asyncio.Timeout | None = None
 
+    def end(self, started: float, *, cut_off: bool) -> None:
+        """Note an attempt that failed; one that was `cut_off` took that long, and would have taken longer."""
+        seconds = time.monotonic() - started
+        if cut_off:
+            self.answer_s = seconds
+        else:
+            self.retry_s += seconds
+
     def would_miss(self, wait_s: float) -> bool:
         """Whether the Trial's deadline comes before a wait is over."""
         until = None if self.deadline is None else self.deadline.when()
@@ -102,18 +110,28 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 response = await self._watched(model, request, repeat, attempts)
             except ModelError as error:
-                if not error.retryable or tried >= self.max_attempts or not self.budget.spend():
-                    attempts.retry_s += time.monotonic() - started
+                wait_s = self._wait_before_next(error, tried, attempts, started)
+                if wait_s is None:
+                    attempts.end(started, cut_off=isinstance(error, ModelTimeoutError))
                     raise
-                wait_s = self.wait_s(error, tried, spent_s=time.monotonic() - started)
-                if attempts.would_miss(wait_s):  # the Trial's time would be up before the provider takes it again
-                    attempts.retry_s += time.monotonic() - started
-                    raise
-                await asyncio.sleep(wait_s)
-                attempts.retry_s += time.monotonic() - started
+            except asyncio.CancelledError:  # the Trial's time is up
+                attempts.end(started, cut_off=True)
+                raise
             else:
                 attempts.answer_s = time.monotonic() - started
                 return response
+            try:
+                await asyncio.sleep(wait_s)
+            finally:
+                attempts.end(started, cut_off=False)
+
+    def _wait_before_next(self, error: ModelError, tried: int, attempts: Attempts, started: float) -> float | None:
+        """Return how long to wait before the next attempt; None if there is to be none."""
+        if not error.retryable or tried >= self.max_attempts or not self.budget.spend():
+            return None
+        wait_s = self.wait_s(error, tried, spent_s=time.monotonic() - started)
+        # the provider may take it again only once the Trial's time is up
+        return None if attempts.would_miss(wait_s) else wait_s
 
     async def _watched(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
         """Make one attempt from a place in the throttle, and tell the throttle what came of it."""

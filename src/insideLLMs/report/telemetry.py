@@ -46,7 +46,10 @@ class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunTelemetry(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole run. `seconds` from the first Trial's start to the last one's end; resumed runs include the pause."""
+    """The whole run. `seconds` from the first Trial's start to the last one's end; resumed runs include the pause.
+
+    `trials_per_second` counts the Trials that succeeded.
+    """
 
     seconds: float | None
     trials_per_second: float | None
@@ -122,26 +125,26 @@ def sum_up(
     """
     tallies: dict[str, _Tally] = {}
     first = last = None
-    trials = 0
+    succeeded = 0
     told = False
     for line in lines:
         told = told or line.cost_usd is not None
-        trials += 1
+        succeeded += line.status == "success"
         calls: tuple[TelemetryLine | JudgeCall, ...] = (line, *line.judges)
         for call in calls:
             tally = tallies.get(call.model)
             if tally is None:
                 tally = tallies[call.model] = _Tally()
             tally.add(call, prices.get(call.model))
-        if line.started_at is not None:
-            start = dt.datetime.fromisoformat(line.started_at).timestamp()
-            spent = (line.latency_ms or 0.0) + (line.retry_ms or 0.0) + (line.queued_ms or 0.0)
-            first = start if first is None else min(first, start)
-            last = max(last or 0.0, start + spent / 1000)
+            if call.started_at is not None:
+                start = dt.datetime.fromisoformat(call.started_at).timestamp()
+                spent = (call.latency_ms or 0.0) + (call.retry_ms or 0.0) + (call.queued_ms or 0.0)
+                first = start if first is None else min(first, start)
+                last = max(last or 0.0, start + spent / 1000)
     seconds = None if first is None or last is None else last - first
     return RunTelemetry(
         seconds=seconds,
-        trials_per_second=trials / seconds if seconds else None,
+        trials_per_second=succeeded / seconds if seconds else None,
         models=tuple(tallies[name].result(name) for name in sorted(tallies)),
         prices=", ".join(filter(None, ("execution.prices" if told else None, source))) or None,
     )

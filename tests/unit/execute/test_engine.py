@@ -391,6 +391,15 @@ def test_latency_is_measured_apart_from_retries():
     assert telemetry.started_at
 
 
+@pytest.mark.parametrize("limits", [{"timeout_s": 3.0, "attempt_timeout_s": None}, {"attempt_timeout_s": 3.0}])
+def test_a_call_that_was_cut_off_took_as_long_as_it_was_waited_for(limits):
+    model = ScriptedModel(lambda text, _: answer_after(3600) if text == "b" else "yes")
+    _, sink = run_engine(model, ["a", "b"], max_attempts=1, run=virtual_time.run, **limits)
+    telemetry = [line for _, _, line in sink.entries()]
+    assert [line.attempts for line in telemetry] == [1, 1]
+    assert telemetry[1].latency_ms is not None
+
+
 def test_what_is_not_a_model_is_refused():
     with pytest.raises(InsideLLMsError, match="not a model"):
         run_engine(object(), ["a"])

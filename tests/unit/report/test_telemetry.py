@@ -3,6 +3,7 @@
 import pytest
 
 from insideLLMs.core.record_views import TelemetryLine
+from insideLLMs.core.types import JudgeCall
 from insideLLMs.report.telemetry import render, sum_up
 
 
@@ -48,6 +49,19 @@ def test_throughput_counts_from_the_first_start_to_the_last_end():
     found = sum_up(lines, {})
     assert found.seconds == pytest.approx(4.0)
     assert found.trials_per_second == pytest.approx(0.5)
+
+
+def test_what_was_not_answered_does_not_count_as_done():
+    found = sum_up([asked(500.0), asked(4000.0, status="timeout")], {})
+    assert found.seconds == pytest.approx(4.0)
+    assert found.trials_per_second == pytest.approx(0.25)
+    assert found.models[0].latency.most == 4000.0
+
+
+def test_the_time_of_judges_counts():
+    start = "2026-11-23T10:00:00.500+00:00"
+    judge = JudgeCall(model="p/judge", status="success", started_at=start, latency_ms=2500.0, attempts=1)
+    assert sum_up([asked(500.0, judges=(judge,))], {}).seconds == pytest.approx(3.0)
 
 
 def test_the_text_names_what_there_is_and_nothing_else():
