@@ -51,6 +51,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     example_digest: str
     key: str
 
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return f"example {self.example.id!r}, model {self.model!r}, probe {self.probe!r}"
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a Run consists of. `models` are sorted ids; `digests` identify each model (``model:ID``) and probe."""

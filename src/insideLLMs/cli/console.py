@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from insideLLMs.execute.progress import ProgressInfo
 
 Command = TypeVar("Command", bound=Callable[..., object])
-_EXTRA_FIELDS = ("run_id", "model", "probe", "example_id", "trials", "resumed")
+_EXTRA_FIELDS = (
+    "run_id", "model", "probe", "example_id", "trials", "resumed", "status", "stage", "error_type", "http_status",
+    "attempt", "attempts", "wait_s", "latency_ms",
+)  # fmt: skip
 _PLAIN_EVERY_S = 5.0
 _TRACKER_LABELS = ("issues", "bug tracker", "tracker")
 """Names for the address of a tracker in package metadata (packaging.python.org, "Well-known Project URLs")."""

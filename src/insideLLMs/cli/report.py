@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @console.common_options
 def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, open_page: bool) -> int:
     """Print RUN's results, and say where its page is."""
-    from insideLLMs.report.terminal import render_summary  # noqa: PLC0415 - slow
+    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415 - slow
+    from insideLLMs.report.failures import render_failures  # noqa: PLC0415
+    from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     sealed = SealedRun.open(run)
     summary = msgspec.to_builtins(sealed.summary)
@@ -36,6 +38,8 @@ def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, ope
         console.out_json(summary)
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
+        if failures := render_failures(sealed.records(FailedRecord)):
+            console.out(failures)
         console.out(f"run {sealed.manifest.run_id[:12]}: {page}")
     if open_page:
         click.launch(str(page))

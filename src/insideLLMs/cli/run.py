@@ -233,7 +233,9 @@ def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
 def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -> None:
     """Show a sealed run. Raises NothingToDoError if nothing in it was answered."""
     from insideLLMs.api.quantities import read_telemetry  # noqa: PLC0415 - slow
+    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
     from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report.failures import render_failures  # noqa: PLC0415
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
@@ -241,12 +243,15 @@ def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -
     for warning in run.warnings:
         console.warn(warning)
     summary = expand(run.summary)
-    telemetry = read_telemetry(SealedRun(run.path, run.manifest)) if experiment.execution.telemetry else None
+    sealed = SealedRun(run.path, run.manifest)
+    telemetry = read_telemetry(sealed) if experiment.execution.telemetry else None
     if as_json:
         result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
         console.out_json({**result, "telemetry": msgspec.to_builtins(telemetry)})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
+        if any(count for status, count in run.manifest.statuses.items() if status != "success"):
+            console.note(render_failures(sealed.records(FailedRecord)))
         if telemetry is not None and not quiet:
             console.note(render(telemetry))  # different at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")

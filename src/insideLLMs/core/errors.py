@@ -270,7 +270,23 @@ class ModelUnavailableError(ModelError):
 
 
 class ProbeExecutionError(InsideLLMsError):
-    """A Trial failed and the run stops on errors."""
+    """A Trial failed and the run stops on errors; `original_error` is what was raised, if anything was."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str | None = None,
+        model: str = "",
+        probe: str = "",
+        example_id: str = "",
+        original_error: BaseException | None = None,
+    ) -> None:
+        super().__init__(message, fix=fix)
+        self.model = model
+        self.probe = probe
+        self.example_id = example_id
+        self.original_error = original_error
 
 
 class TrialTimeoutError(ProbeExecutionError, TimeoutError):

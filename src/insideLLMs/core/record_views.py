@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.core.types import JsonValue, Telemetry, Usage
+from insideLLMs.core.types import Failure, JsonValue, Telemetry, Usage
 
 NO_RESPONSE = msgspec.Raw(b"null")
 _ABSENT = msgspec.Raw(b"null")
@@ -121,6 +121,15 @@ class SummedRecord(msgspec.Struct, frozen=True):
     status: str
     scores: SummedScores | None = None
     response: SummedResponse | None = None
+
+
+class FailedRecord(msgspec.Struct, frozen=True):
+    """What a list of failures reads."""
+
+    probe: str
+    example_id: str
+    model: str
+    failure: Failure | None = None
 
 
 class ExampleFields(msgspec.Struct, frozen=True):

@@ -201,12 +201,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return cls(values={"correct": float(passed), **values}, passed=passed, label=label, explanation=explanation)
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Why a Trial has no scores: `stage` is where it happened, `type` the class of the error."""
+class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Why a Trial has no scores: `stage` is where it happened, `type` the class of the error, `fix` what to do."""
 
     stage: Literal["request", "model", "probe", "score", "plan"]
     type: str
     message: str
+    fix: str | None = None
 
 
 class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -248,7 +249,10 @@ class Telemetry(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Trial came to: an answer with scores, or a failure (with the answer, where one was had)."""
+    """What a Trial came to: an answer with scores, or a failure (with the answer, where one was had).
+
+    `error` is what was raised, for logs and callers; it is not stored.
+    """
 
     status: ResultStatus
     request: Request | None = None
@@ -256,6 +260,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     scores: Scores | None = None
     failure: Failure | None = None
     telemetry: Telemetry = Telemetry()
+    error: BaseException | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -61,6 +61,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
 
     async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
         """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
+        attempts.trial = trial
         sent = with_system(request, self.system)
         key = ""
         if self.answers is not None:

@@ -195,14 +195,10 @@ class Engine:
         self._sink.append_record(trial.index, line, outcome.telemetry)
         if outcome.response is None or not isinstance(self._work.probes[trial.probe], PromptProbe):
             await self._flusher.written()
-        logger.debug(
-            "trial finished: %s",
-            outcome.status.value,
-            extra={"model": trial.model, "probe": trial.probe, "example_id": trial.example.id},
-        )
+        _log(trial, outcome)
         self._progress.finished(outcome.status, model=trial.model, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
-            self.stop(_stop_error(record))
+            self.stop(_stop_error(record, outcome.error))
 
 
 def _note_cost(call: Call, usage: Usage | None, price: PriceSpec | None) -> Call:
@@ -211,10 +207,39 @@ def _note_cost(call: Call, usage: Usage | None, price: PriceSpec | None) -> Call
     return msgspec.structs.replace(call, cost_usd=price_at(price)(usage))
 
 
-def _stop_error(record: Record) -> ProbeExecutionError:
+def _log(trial: Trial, outcome: Outcome) -> None:
+    """Note a finished Trial: one that failed with its reason, for --verbose with what was raised and where."""
+    facts: dict[str, object] = {
+        "model": trial.model,
+        "probe": trial.probe,
+        "example_id": trial.example.id,
+        "status": outcome.status.value,
+        "attempts": outcome.telemetry.attempts,
+        "latency_ms": outcome.telemetry.latency_ms,
+    }
+    failure = outcome.failure
+    if failure is None:
+        logger.debug("trial finished: %s", outcome.status.value, extra=facts)
+        return
+    facts |= {"stage": failure.stage, "error_type": failure.type}
+    logger.info("trial failed: %s: %s: %s", trial.name, failure.type, failure.message, extra=facts)
+    if outcome.error is not None and not isinstance(outcome.error, InsideLLMsError):
+        logger.debug("trial failed: %s", trial.name, exc_info=outcome.error, extra=facts)
+
+
+def _stop_error(record: Record, cause: BaseException | None) -> ProbeExecutionError:
     kind = TrialTimeoutError if record.status is ResultStatus.TIMEOUT else ProbeExecutionError
     why = f"{record.failure.type}: {record.failure.message}" if record.failure else record.status.value
-    return kind(f"example {record.example_id!r}, model {record.model!r}, probe {record.probe!r}: {why}")
+    error = kind(
+        f"example {record.example_id!r}, model {record.model!r}, probe {record.probe!r}: {why}",
+        fix=record.failure.fix if record.failure else None,
+        model=record.model,
+        probe=record.probe,
+        example_id=record.example_id,
+        original_error=cause,
+    )
+    error.__cause__ = cause
+    return error
 
 
 def _unstorable(error: CanonicalError, telemetry: Telemetry) -> Outcome:

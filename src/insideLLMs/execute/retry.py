@@ -5,6 +5,7 @@ And Jitter", AWS Architecture Blog, 2015).
 """
 
 import asyncio
+import logging
 import random
 import time
 
@@ -16,7 +17,9 @@ from insideLLMs.core.types import Request, Response, Usage
 from insideLLMs.execute.adapt import respond
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import CallTracer
+from insideLLMs.plan import Trial
 
+logger = logging.getLogger(__name__)
 BASE_WAIT_S = 0.5
 MAX_WAIT_S = 30.0
 
@@ -48,6 +51,7 @@ class Attempts(msgspec.Struct):
     usage: Usage | None = None
     facts: CallFacts = msgspec.field(default_factory=CallFacts)
     deadline: asyncio.Timeout | None = None
+    trial: Trial | None = None
 
     def end(self, started: float, *, cut_off: bool) -> None:
         """Note an attempt that failed; one that was `cut_off` took that long, and would have taken longer."""
@@ -114,6 +118,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
                 if wait_s is None:
                     attempts.end(started, cut_off=isinstance(error, ModelTimeoutError))
                     raise
+                _log_retry(error, tried, wait_s, attempts)
             except asyncio.CancelledError:  # the Trial's time is up
                 attempts.end(started, cut_off=True)
                 raise
@@ -164,6 +169,23 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             if limit.expired():
                 raise ModelTimeoutError(f"no answer within {self.attempt_timeout_s:g} s") from error
             raise
+
+
+def _log_retry(error: ModelError, tried: int, wait_s: float, attempts: Attempts) -> None:
+    kind = type(error).__name__
+    status = f" {error.http_status}" if error.http_status else ""
+    trial = attempts.trial
+    logger.info(
+        "%s: attempt %d failed (%s%s); the next one in %.1f s",
+        trial.name if trial else "a call", tried, kind, status, wait_s,
+        extra={
+            **({} if trial is None else {"model": trial.model, "probe": trial.probe, "example_id": trial.example.id}),
+            "attempt": tried,
+            "wait_s": round(wait_s, 3),
+            "error_type": kind,
+            "http_status": error.http_status,
+        },
+    )  # fmt: skip
 
 
 def _tokens(usage: Usage | None) -> int:

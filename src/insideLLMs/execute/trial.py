@@ -282,9 +282,17 @@ def _failed(
     if isinstance(cause, ModelError) and cause.fatal:
         raise FatalError(cause) from error
     message = error.message if isinstance(error, InsideLLMsError) else str(error)
-    failure = Failure(stage=stage, type=type(cause).__name__, message=_steady(message))
+    fix = cause.fix if isinstance(cause, InsideLLMsError) else None
+    failure = Failure(
+        stage=stage, type=type(cause).__name__, message=_steady(message), fix=_steady(fix) if fix else None
+    )
     return Outcome(
-        status=_status(cause, stage), request=request, response=response, failure=failure, telemetry=telemetry
+        status=_status(cause, stage),
+        request=request,
+        response=response,
+        failure=failure,
+        telemetry=telemetry,
+        error=cause,
     )
 
 

@@ -35,7 +35,7 @@ WHOLE = Record(
     request=Request.of("how so?"),
     response=Response(text="so", finish_reason="stop", usage=Usage(input_tokens=3), value=[1]),
     scores=Scores.of(passed=True, label="so", explanation="because"),
-    failure=Failure(stage="score", type="ValueError", message="no"),
+    failure=Failure(stage="score", type="ValueError", message="no", fix="so"),
 )
 VIEWS = {
     record_views.RecordStatus: Record,
@@ -47,6 +47,7 @@ VIEWS = {
     record_views.SummedResponse: Response,
     record_views.LabelledRecord: Record,
     record_views.ExampleFields: Example,
+    record_views.FailedRecord: Record,
     record_views.ScoreVerdict: Scores,
     record_views.MeasuredRecord: Record,
     record_views.MeasuredResponse: Response,
