@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BROAD = {"Exception", "BaseException"}
 MAY_CATCH_ALL = {
     "cli/main.py": "a bug becomes exit code 2",
+    "scoring/endable.py": "hands what was raised to the process that called, and ends a process whatever is raised",
     "execute/abandonable.py": "hands what user code raised on a thread to the task that waits for it",
     "core/run_blocking.py": "hands what the run raised on a thread to the caller who waits for it",
     "store/directory.py": "gives the lock back and raises again",

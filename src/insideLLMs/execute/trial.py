@@ -1,6 +1,7 @@
 """One Trial to one Outcome: ask, then score, each failure typed and in its place."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import inspect
@@ -22,6 +23,7 @@ from insideLLMs.execute.asked_models import AskedModel
 from insideLLMs.execute.retry import Attempts
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, judge_id
+from insideLLMs.scoring.endable import OnEventLoopError
 
 Stage = Literal["request", "model", "probe", "score", "plan"]
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
@@ -146,7 +148,8 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
         """Call a scorer. Raises UserCodeError for what it raises and for one that does not return in time."""
         with calling_user_code(what):
             if probe.scores_in_place:
-                return function()
+                with contextlib.suppress(OnEventLoopError):  # it has to wait for a process
+                    return function()
             try:
                 async with asyncio.timeout(self.timeout_s) as limit:
                     result = await self.work.threads.run(function)

@@ -10,7 +10,7 @@ from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.normalise import bare, comparable
 from insideLLMs.scoring.numeric import amount_of, same_number, separator_doubt
-from insideLLMs.scoring.patterns import compile_safely, found_in
+from insideLLMs.scoring.patterns import compile_safely, found_in, is_all_of
 
 NORMALISATIONS = ("none", "spaces", "bare")
 _SHOWN = 80
@@ -115,7 +115,7 @@ class RegexProbe(CheckProbe):
 
     def _matches(self, pattern: str, answer: str) -> bool:
         compiled = compile_safely(pattern, ignore_case=self.ignore_case)
-        return compiled.fullmatch(answer.strip()) is not None if self.full else found_in(compiled, answer)
+        return is_all_of(compiled, answer.strip()) if self.full else found_in(compiled, answer)
 
 
 class NumericProbe(CheckProbe):
