@@ -31,7 +31,10 @@ MS_NOSUID, MS_NODEV, MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 
 MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER = 1, 24, 38, 22, 36
 NOBODY = 65534
+OWN_USERS = (61184, 4336)
+"""The users of programs that root runs, the first and how many: systemd keeps them for services of a moment."""
 REPORT = 3
+GRACE_S = 5.0
 _SYS: dict[str, dict[str, int]] = {
     "x86_64": {"place": 0, "clone": 56, "seccomp_arch": 0xC000003E},
     "aarch64": {"place": 1, "clone": 220, "seccomp_arch": 0xC00000B7},
@@ -52,6 +55,9 @@ _DENIED = {
     "request_key": (249, 218), "semget": (64, 190), "setns": (308, 268), "shmget": (29, 194), "swapoff": (168, 225),
     "swapon": (167, 224), "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282), "vfork": (58, -1),
 }  # fmt: skip
+_SOCKET_CALLS = {"socket": (41, 198), "socketpair": (53, 199)}
+_FAMILIES = (1, 2, 10)
+"""Local, IPv4 and IPv6; others reach past the namespaces: VSOCK the host of a virtual machine, netlink the kernel."""
 _CLONE3 = 435
 _CLONE_THREAD = 0x10000
 _EPERM, _ENOSYS = 1, 38
@@ -71,7 +77,7 @@ def check(result: int, what: str) -> None:
 
 def number_of(name: str) -> int:
     """Return the number of a system call on this machine."""
-    return _DENIED[name][_SYS[platform.machine()]["place"]]
+    return {**_DENIED, **_SOCKET_CALLS}[name][_SYS[platform.machine()]["place"]]
 
 
 def enter_namespaces(*, root: bool) -> None:
@@ -127,15 +133,23 @@ def bind(source: str, target: str, *, writable: bool = False) -> None:
         )
 
 
-def give_up_power(*, root: bool) -> None:
-    """Become nobody where that can be, drop every capability, and forbid to gain any."""
+def give_up_power(*, root: bool, user: int) -> None:
+    """Become `user` where that can be, drop every capability, and forbid to gain any.
+
+    The kernel counts processes by user, so programs that run at once need a user each; nobody is the user where a
+    container does not have that many.
+    """
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == -1:
             break
     if root:
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        try:
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
+        except OSError:
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
     header, nothing = struct.pack("=Ii", 0x20080522, 0), bytes(24)
     check(libc.capset(header, nothing), "cannot drop capabilities")
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "cannot forbid new privileges")
@@ -156,7 +170,10 @@ def set_limits(limits: dict[str, int], *, strictly: bool) -> None:
 
 
 def filter_system_calls() -> None:
-    """Allow no further process (threads may be), and none of the calls in _DENIED; another architecture is killed."""
+    """Allow no further process (threads may be), no socket of another family, and none of the calls in _DENIED.
+
+    Another architecture is killed.
+    """
     machine = platform.machine()
     load, jump_equal, jump_set, jump_from, give = 0x20, 0x15, 0x45, 0x35, 0x06
     allow, kill = 0x7FFF0000, 0x80000000
@@ -176,6 +193,15 @@ def filter_system_calls() -> None:
         (give, 0, 0, refuse | _EPERM),
         (give, 0, 0, allow),
     ]
+    for name in _SOCKET_CALLS:
+        families = [(jump_equal, len(_FAMILIES) - place, 0, family) for place, family in enumerate(_FAMILIES)]
+        code += [
+            (jump_equal, 0, len(families) + 3, number_of(name)),
+            (load, 0, 0, 16),
+            *families,
+            (give, 0, 0, refuse | _EPERM),
+            (give, 0, 0, allow),
+        ]
     for name in _DENIED:
         if (number := number_of(name)) >= 0:
             code += [(jump_equal, 0, 1, number), (give, 0, 0, refuse | _EPERM)]
@@ -197,7 +223,7 @@ def be_the_program(orders: Orders) -> None:
     die_with_parent()
     if orders["isolated"]:
         os.setsid()
-        give_up_power(root=orders["privileged"])
+        give_up_power(root=orders["privileged"], user=orders["user"])
         die_with_parent()  # becoming another user has undone it
     set_limits(orders["limits"], strictly=orders["isolated"])
     os.chdir(orders["cwd"])
@@ -219,6 +245,7 @@ def first_process(orders: Orders) -> None:
         build_root(orders)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    end_in_time(orders)
     program = os.fork()
     if program == 0:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -233,6 +260,18 @@ def first_process(orders: Orders) -> None:
             if not orders["isolated"]:
                 end_what_is_left()
             os._exit(0)
+
+
+def end_in_time(orders: Orders) -> None:
+    """End with all that is started, even where the host that keeps the time has gone."""
+
+    def end(*_: object) -> None:
+        if not orders["isolated"]:
+            end_what_is_left()
+        os._exit(1)
+
+    signal.signal(signal.SIGALRM, end)  # the first process of a namespace gets no signal without a handler
+    signal.setitimer(signal.ITIMER_REAL, orders["limits"]["wall_s"] + GRACE_S)
 
 
 def end_what_is_left() -> None:
@@ -267,10 +306,15 @@ def guarded(step: Callable[[], object]) -> None:
 def main() -> None:
     """Read the orders, enter, and wait for the end."""
     orders = json.loads(sys.argv[1])
+    die_with_parent()
+    if os.getppid() != orders["host"]:
+        raise JailError("the host has ended")
+    orders["user"] = OWN_USERS[0] + os.getpid() % OWN_USERS[1]
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # if memory runs out, this goes first
     if orders["isolated"]:
         enter_namespaces(root=orders["privileged"])
+        die_with_parent()  # becoming another user has undone it
     first = os.fork()
     if first == 0:
         guarded(lambda: first_process(orders))

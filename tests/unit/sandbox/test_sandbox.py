@@ -206,6 +206,64 @@ def test_programs_run_side_by_side():
     assert sorted(results) == ["0\n", "1\n", "2\n", "3\n"]
 
 
+HOST = """
+from insideLLMs.sandbox import Limits, Sandbox
+Sandbox(limits=Limits(cpu_s=100, wall_s=3600)).run("import time; time.sleep(3600)")
+"""
+
+
+def processes_below(process):
+    """Return the processes that `process` and its children started."""
+    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = [tuple(map(int, line.split())) for line in found.splitlines()]
+    below, wave = set(), {process}
+    while wave := {pid for pid, parent in parents if parent in wave}:
+        below |= wave
+    return below
+
+
+def test_programs_end_with_a_host_that_is_killed():
+    host = subprocess.Popen([sys.executable, "-c", HOST])
+    while len(below := processes_below(host.pid)) < 3:  # the launcher, the first process, the program
+        assert host.poll() is None
+    host.kill()
+    host.wait()
+    while any(Path(f"/proc/{pid}/status").exists() for pid in below):
+        pass  # the test's own time limit ends this, if they stay
+
+
+def test_the_threads_of_a_program_are_not_counted_against_another_one():
+    busy = (
+        "import threading, sys\n"
+        "for n in range(12): threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    pool = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threading import Barrier\n"
+        "together = Barrier(8)\n"
+        "with ThreadPoolExecutor(8) as pool: print(sum(pool.map(lambda n: together.wait() * 0 + n, range(8))))"
+    )
+    waiting = threading.Thread(target=run, args=(busy + "\nimport time; time.sleep(3)",), daemon=True)
+    waiting.start()
+    results = [run(pool, limits=Limits(wall_s=20)) for _ in range(3)]
+    waiting.join()
+    assert [(done.ended, done.stdout) for done in results] == [(Ended.EXITED, "28\n")] * 3
+
+
+@pytest.mark.parametrize(
+    ("family", "allowed"),
+    [("AF_UNIX", True), ("AF_INET", True), ("AF_INET6", True), ("AF_VSOCK", False), ("AF_NETLINK", False),
+     ("AF_PACKET", False), ("AF_ALG", False)],
+)  # fmt: skip
+def test_only_local_and_internet_sockets_can_be_made(family, allowed):
+    number = getattr(socket, family)
+    done = run(f"import socket; socket.socket({int(number)}, {2 if allowed else 3}, 0).close(); print('made')")
+    assert (done.stdout == "made\n") is allowed
+    assert allowed or "PermissionError" in done.stderr
+
+
 UNPRIVILEGED = """
 import sys
 sys.path.insert(0, {folder!r})
