@@ -107,6 +107,24 @@ execution: {concurrency: 64, timeout_s: 1, attempt_timeout_s: 1, max_attempts: 1
     assert telemetry["models"][0]["latency"]["p95"] >= 1000
 
 
+def test_a_call_that_hangs_is_retried_within_a_short_trial(tmp_path):
+    with OpenAIServer(faults=[{"kind": "hang", "share": 1.0, "times": 1}]) as server:
+        text = EXPERIMENT.replace("PORT", str(server.port)).replace("attempt_timeout_s: 0.8", "timeout_s: 3")
+        write_files(tmp_path, {"e.yaml": text, "data.jsonl": ROWS[:5]})
+        checked = insidellms("validate", "e.yaml", cwd=tmp_path)
+        assert "a call may take 1.5 s (attempt_timeout_s), a trial 3 s (timeout_s)" in checked.out
+        done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
+        assert done.code == 0, done.err
+    assert all(record["status"] == "success" for record in records_of(tmp_path / "run"))
+
+
+def test_validate_warns_of_a_call_that_may_take_all_of_a_trials_time(tmp_path):
+    text = EXPERIMENT.replace("PORT", "1").replace("attempt_timeout_s: 0.8", "timeout_s: 3, attempt_timeout_s: 3")
+    write_files(tmp_path, {"e.yaml": text, "data.jsonl": ROWS[:5]})
+    done = insidellms("validate", "e.yaml", cwd=tmp_path, env={"OPENAI_API_KEY": "x"})
+    assert (done.code, "never retried" in done.err) == (0, True)
+
+
 def test_a_bound_on_costs_needs_a_price(tmp_path):
     with OpenAIServer() as server:
         write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS[:5]})

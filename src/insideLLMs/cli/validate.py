@@ -2,12 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.verify import check_run
 from insideLLMs.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from insideLLMs.core.types import ExecutionSpec
 
 
 @click.command("validate")
@@ -30,4 +34,20 @@ def command(target: Path, *, as_json: bool) -> int:
         counts = {"model": len(plan.models), "probe": len(prepared.probes), "repeat": plan.repeats}
         told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items())
         console.out(f"{target} is valid: {plan.total} trials ({told})")
+        _show_limits(prepared.execution)
     return ExitCode.OK
+
+
+def _show_limits(execution: "ExecutionSpec") -> None:
+    """Say how long calls may take where that is not the default."""
+    call_s, trial_s = execution.attempt_timeout_s, execution.timeout_s
+    usual = type(execution)().attempt_timeout_s
+    if trial_s is None or (call_s == usual and call_s is not None and call_s < trial_s):
+        return
+    if call_s is None or call_s >= trial_s:
+        console.warn(
+            f"attempt_timeout_s is not below timeout_s ({trial_s:g} s): a call that hangs takes all of its trial's "
+            "time and is never retried"
+        )
+    else:
+        console.out(f"a call may take {call_s:g} s (attempt_timeout_s), a trial {trial_s:g} s (timeout_s)")

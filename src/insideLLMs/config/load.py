@@ -163,9 +163,18 @@ def _experiment(raw: JsonValue, source: _Source) -> Experiment:
     )
 
 
+def attempt_limit_s(timeout_s: float) -> float:
+    """Return how long one call may take where only the Trial's time is given: so that a hung one can be retried."""
+    usual = ExecutionSpec().attempt_timeout_s
+    return timeout_s / 2 if usual is None else min(usual, timeout_s / 2)
+
+
 def _execution(raw: Mapping[str, JsonValue]) -> ExecutionSpec:
     """Read `execution`, under which `concurrency` stood on its own in the earlier system."""
     given = dict(raw.get("execution", {}))
+    timeout_s = given.get("timeout_s")
+    if "attempt_timeout_s" not in given and isinstance(timeout_s, int | float) and timeout_s > 0:
+        given["attempt_timeout_s"] = attempt_limit_s(timeout_s)
     if raw.get("concurrency") is not None:
         given.setdefault("concurrency", raw["concurrency"])
     return msgspec.convert(given, ExecutionSpec)

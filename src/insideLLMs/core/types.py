@@ -342,7 +342,9 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     concurrency: Annotated[AtLeastOne, Meta(description="Trials in flight per model.")] = 16
     timeout_s: Annotated[Above | None, Meta(description="Time limit of a Trial in seconds, including retries.")] = 300.0
-    attempt_timeout_s: Annotated[Above | None, Meta(description="Time limit of one call in seconds.")] = 60.0
+    attempt_timeout_s: Annotated[
+        Above | None, Meta(description="Time limit of one call in seconds; by default at most half of timeout_s.")
+    ] = 60.0
     max_attempts: Annotated[AtLeastOne, Meta(description="Calls per answer, including the first.")] = 6
     retry_budget: Annotated[Amount, Meta(description="Limit on retries in the run, as a share of its Trials.")] = 2.0
     requests_per_minute: Annotated[

@@ -487,3 +487,20 @@ def test_every_key_of_the_schema_is_described():
         mapping = entry["anyOf"][1] if "anyOf" in entry else entry
         for key, value in mapping["properties"].items():
             assert value.get("description"), f"{name}.{key} has no description"
+
+
+@pytest.mark.parametrize(
+    ("execution", "limit_s"),
+    [
+        ("{}", 60.0),
+        ("{timeout_s: 300}", 60.0),
+        ("{timeout_s: 30}", 15.0),
+        ("{timeout_s: 30, attempt_timeout_s: 40}", 40.0),
+        ("{timeout_s: null}", 60.0),
+    ],
+)
+def test_a_call_has_at_most_half_of_a_trials_time_unless_its_own_is_given(tmp_path, execution, limit_s):
+    (tmp_path / "e.yaml").write_text(
+        "model: dummy\nprobe: contains\ndataset: {examples: [{prompt: a, expected: b}]}\n" + f"execution: {execution}\n"
+    )
+    assert load_experiment(tmp_path / "e.yaml").execution.attempt_timeout_s == limit_s
