@@ -76,7 +76,7 @@ def test_a_callback_that_raises_does_not_break_the_run(caplog):
 
     records, _ = run_engine(ScriptedModel(lambda *_: "yes"), ["a", "b"], callback=callback)
     assert len(records) == 2
-    assert caplog.text.count("progress callback raised; the run goes on") == 1
+    assert caplog.text.count("progress callback raised an error; the run continues") == 1
 
 
 def test_results_do_not_depend_on_the_order_of_finishing():
