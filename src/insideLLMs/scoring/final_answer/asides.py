@@ -60,7 +60,8 @@ _OTHERS = (
 )
 _HOLD = (
     r"(?:(?:think|believe|assume|suppose|expect|suspect|imagine|misremember|mistake|confuse|thought)(?:s|d|ed)?"
-    r"|be tempted|(?:say|said|claim|argue|guess|insist|conclude|answer|choose|pick|wrote|write|state)(?:s|d|ed)?"
+    r"|be tempted|tells? (?:you|us|me|them)|(?:say|said|claim|argue|guess|insist|conclude|answer|choose|pick|wrote"
+    r"|write|state)(?:s|d|ed)?"
     r"(?: that| the answer| it(?:'s| is| was)|[:,]? [\"']| option| [A-Z]\b))"
 )
 REPORTED = _holds(
@@ -129,7 +130,8 @@ CLAUSE = re.compile(
     r"|jedoch|obwohl|sondern|mais|cependant|bien que|pero|aunque|sin embargo|mas|embora|ma|però|anche se|но|хотя)\b)"
     r"|, +(?=(?:so|therefore|thus|hence|while|instead|the (?:correct|right|actual|true|real)|it's|it is|actually"
     r"|not(?! (?:only|just|necessarily)))\b)"
-    r"|[,，](?=(?:但|可是|不过|然而|しかし)))",
+    r"|, +(?=and (?:anyone|those|people|some|many|others|whoever)\b)"
+    r"|[,，](?=(?:虽然|尽管|但|可是|不过|然而|しかし)))",
     re.IGNORECASE,
 )
 """What separates the clauses of a sentence that may differ in who holds them."""
@@ -147,7 +149,8 @@ PREFACE = re.compile(
     rf"^\W{{0,3}}(?:(?:contrary to|despite|unlike)\b[^,\n]{{0,80}}, +"
     r"|(?:although|though|even though|while)\b[^,\n]{0,60}\b(?:seem|look|appear|sound|plausible|tempting|think"
     r"|believe|say)"
-    rf"[^,\n]{{0,60}}, +|(?:but )?if i (?:had to|must) (?:guess|bet|choose|pick|say), +"
+    rf"[^,\n]{{0,60}}, +|(?:but )?(?:if i (?:had to|must) (?:guess|bet|choose|pick|say)|if you ask me"
+    rf"|in my (?:view|opinion)), +"
     rf"|{_OPENER}{_END} ?[!.,:…，！]{{1,3}} ?(?=\S))",
     re.IGNORECASE,
 )
@@ -179,6 +182,7 @@ BUT_NOT = re.compile(
     r"\b(?:(?:not|nor) [^,.;:\n]{1,30}, )?(?:not|nicht) (?!(?:sure|certain|positive|only|just|simply|entirely"
     r"|completely|absolutely|quite|really|enough|too"
     r"|100)\b)(?:the |a |an )?(?:[^\s,.;:]{1,30} ){0,3}?[^\s,.;:]{1,30},? (?:but(?: rather)?|sondern) (?=\S)"
+    r"|不是[^,，。\n]{1,20}[,，]? ?而(?=是)|(?<=は)[^、。,\n]{1,15}(?:ではなく|じゃなくて)、?"
     r"|,? (?:rather than|instead of|as opposed to) (?:[^\s,.;:]{1,30} ?){1,4}(?=[.,;:!\n]|$)"
     r"|\b(?:no|non|ne|não) (?=(?:es|est|è|é)\b)(?P<be>es|est|è|é) (?:pas )?[^,.;:\n]{1,40}?,? (?:sino|mais|bensì|mas) ",
     re.IGNORECASE,

@@ -43,6 +43,8 @@ _WRONG_AFTER = re.compile(
     re.IGNORECASE,
 )
 _RIGHT_AFTER = re.compile(
+    r"^[)\]]? (?:ist|es|est|è|é) (?:die |la |a |il )?(?:richtig|correct|corret|bonne|juste|giust|cert[ao]"
+    r"|respuesta correcta)|"
     r"^[)\].]{0,2}\s?[:–-]?\s?(?:right|correct|true|yes\b|[✓✔✅])|"
     r"^[)\].:,\"]{0,2}[^.\n,;]{0,60}? (?:is|must be|would be|seems) (?:the |clearly |definitely |indeed |most )*"
     r"(?:likely )?(?:correct|right|true|best|answer|valid|accurate|likely|option|choice)\b"
@@ -153,7 +155,8 @@ class _Reader:
             re.IGNORECASE,
         )
         self._subject = re.compile(
-            rf"(?<![\w'.-])[(\[]?({label}){edge}(?=[)\]]?(?:(?: is| must| would| seems| fits| works)\b"
+            rf"(?<![\w'.-])[(\[]?({label}){edge}(?=[)\]]?(?:(?: is| ist| es| est| è| é| must| would| seems| fits"
+            rf"| works)\b"
             rf"|[.)]?(?:\s?[:–-])? ?[✓✔✅✗✘❌rcw]))"
         )
         self._pick = re.compile(

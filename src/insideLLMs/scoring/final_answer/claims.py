@@ -21,6 +21,9 @@ _SENTENCE = re.compile(
     r"(\n|(?<=[.!?])(?<!\n\d\.)(?<!# \d\.)(?<!#\d\.)(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<!P\.S\.)[\"')\]]{0,3}"
     r" +(?=\S)|(?<=[。！？]))"
 )
+_DENIES = re.compile(r"not (?!(?:only|just|necessarily|sure|certain))", re.IGNORECASE)
+_ORNAMENT = re.compile(r"(?<=[.!?])\[\d{1,2}\]|[\U0001f300-\U0001faff\ufe0f]+")
+"""A reference to a source, and a picture."""
 _HEADING = re.compile(r"#{1,6} ?\S")
 _QUOTED = re.compile(r"\"([^\"\n]{8,400})\"")
 _REPORTS = re.compile(
@@ -75,7 +78,7 @@ def _unwrapped(answer: str) -> str:
     """Return an answer made readable; of one that is a JSON object, what it gives as its answer."""
     found = find_json(answer) if answer.lstrip(" \n`json")[:1] == "{" else None
     value = _answer_in(found.value) if isinstance(found, Parsed) and isinstance(found.value, dict) else None
-    return readable(answer if value is None else value)
+    return _ORNAMENT.sub("", readable(answer if value is None else value)).strip()
 
 
 def _answer_in(value: JsonValue) -> str | None:
@@ -139,7 +142,7 @@ def _is_apart(sentence: str, *, strict: bool, opens: bool, alone: bool) -> bool:
         return not (alone and len(sentence.split()) < 3)
     if opens and _HEADING.match(sentence):
         return not VALUE_HEADING.fullmatch(sentence) and not declares(sentence)
-    in_brackets = sentence[:1] == "(" and sentence.rstrip(".")[-1:] == ")" and len(sentence.split()) > 3
+    in_brackets = sentence[:1] == "(" and sentence.rstrip(".")[-1:] == ")" and " " in sentence
     if strict and (in_brackets or asides.NOTE.match(sentence)):
         return True
     return asides.OFFER.match(sentence) is not None and not declares(sentence)
@@ -154,6 +157,8 @@ def _own(sentence: str, *, strict: bool) -> tuple[str, bool]:
     for (clause, gap), (following, _) in pairwise([*zip(pieces[::2], [*pieces[1::2], ""], strict=True), ("", "")]):
         if gives_no_answer(clause):
             declined = True
+        elif kept and _DENIES.match(clause):
+            continue  # "C, not B"
         elif not _is_aside(clause, following, strict=strict):
             kept.append(clause + gap)
         elif head := asides.HEAD.match(clause):

@@ -58,7 +58,14 @@ _TITLE = re.compile(
     r"|ответ)[:.]?(?=\n)",
     re.IGNORECASE | re.MULTILINE,
 )
-_WOULD = re.compile(r"\b(?:would|might|could|may) ", re.IGNORECASE)
+_WOULD = re.compile(r"\b(?:would|might|could|may) |\bwas\b", re.IGNORECASE)
+_SCOPE = re.compile(
+    r"(?:^|[.!?\n] )(?:for|in|regarding|as for|concerning|before|until)\b(?! (?:this|conclusion|summary|short"
+    r"|total|the end|our"
+    r"|fact|other words|brief|general|truth|reality|essence|my|sum|our|answer|that case))[^,.\n]{1,60}, $",
+    re.IGNORECASE,
+)
+"""What makes a declaration one about something else, where there is another: "For Italy, the answer is B"."""
 _OTHER_LANGUAGES = re.compile("|".join(other_languages.ANSWER_MARKERS), re.IGNORECASE)
 _SPOKEN_BY_OTHERS = re.compile(
     r"\b(?:if(?! i (?:had to|must|were to))|whether|unless|suppose|supposing|assuming|assume"
@@ -130,7 +137,8 @@ def _marked(text: str) -> list[_Declaration]:
             segment = _rest(text, match.end())
             before = text[max(0, match.start() - 60) : match.start()]
             if segment and not segment.endswith("?") and not is_supposed(before):
-                found.append(_Declaration(strength - bool(_WOULD.search(match[0])), match.start(), segment))
+                weaker = _WOULD.search(match[0]) or _SCOPE.search(text[max(0, match.start() - 80) : match.start()])
+                found.append(_Declaration(strength - bool(weaker), match.start(), segment))
     as_json = (
         _Declaration(3, match.start(), match.group(1).strip(_EDGE))
         for match in deque(_JSON_ANSWER.finditer(text), maxlen=_MOST)

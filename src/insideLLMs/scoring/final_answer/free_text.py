@@ -37,7 +37,7 @@ _NEGATED = re.compile(
 _OF_A_KIND = re.compile(
     r"^(?:probably|maybe|perhaps|possibly|presumably|most likely|likely|definitely|certainly|surely|i (?:think"
     r"|believe|guess)"
-    r"|i'd say|i would say|none other than|(?:of course|naturally|certainly|no|yes|a)\s?[,:!]) (?=\S)|^(?:the "
+    r"|i(?:'d| would) (?:say|guess)|none other than|(?:of course|naturally|certainly|no|yes|a)\s?[,:!]) (?=\S)|^(?:the "
     r"|an? )?(?:city|town|country|state|island|river|planet|element|word|name|term|letter|author|writer|poet"
     r"|painter|composer|scientist|physicist|number)(?: of)? (?=\S)",
     re.IGNORECASE,
@@ -54,7 +54,7 @@ _COMMITS = re.compile(
 _COMMON = (
     "a an the of in on at to for from by with and or is are was were be been it its it's that this these those he she "
     "they his her their there here who what which when where why how did do does has have had one called named known "
-    "as so therefore thus i think believe would say answer"
+    "as so therefore thus i think believe would say answer you you're looking right correct"
 )
 _COMMON_WORDS = frozenset(_COMMON.split())
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -106,7 +106,7 @@ def phrases(given: str, question: str = "") -> tuple[str, ...]:
     if opens and not _LIST.match(given.rstrip(".")):
         found.append(_first_clause(given))
     for sentence in answering:
-        found += [sentence, *_complement(sentence), *_appositive(sentence, question)]
+        found += [sentence, sentence.rpartition(": ")[2], *_complement(sentence), *_appositive(sentence, question)]
         if question or given.startswith(sentence):
             found += _subject(sentence, question)
     return tuple(dict.fromkeys(phrase for one in found for phrase in (one, _OF_A_KIND.sub("", one)) if bare(phrase)))

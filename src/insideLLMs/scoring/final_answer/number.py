@@ -66,6 +66,12 @@ _RANGE = re.compile(
     re.IGNORECASE,
 )
 _OPERATOR = re.compile(r"^ (?:plus|minus|times|divided by|multiplied by|over|and) $|[+*×÷]", re.IGNORECASE)
+_ACTS = re.compile(
+    r"^ [^\W\d]+ (?:take|need|cost|weigh|make|earn|give|last|contain|hold|add up to|sell for)s? (?:about |only "
+    r"|exactly )?\W?$",
+    re.IGNORECASE,
+)
+"""What stands between what acts and what it comes to: "100 machines take 5 minutes"."""
 _OR = re.compile(r"\s(?:or|oder|ou|o|или)\s|或", re.IGNORECASE)
 _FILLER = re.compile(
     r"[^\w\d.√-]*(?:(?:about|approximately|approx\.?|roughly|around|exactly|is|are|was|a total of|the|total|equals?"
@@ -87,11 +93,14 @@ _REMARK = re.compile(
     r"\W{0,3}(?:this|that|which|it|they|these|so that)(?:'s|\b)[^\n]{0,60}\b(?:less|more|fewer|higher|lower"
     r"|cheaper|than"
     r"|compared|increase|decrease|discount|saving|as (?:many|much)|equivalent|corresponds)\b"
-    r"|\W{0,3}(?:for (?:example|instance)|note|also,|in addition|furthermore|explanation)\b",
+    r"|\W{0,3}(?:done|easy|that's (?:it|all)|for (?:example|instance)|note|also,|in addition|furthermore"
+    r"|explanation)\b",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r", which (?:is|was|means|makes)[^.\n]{0,60}\b(?:less|more|fewer|higher|lower|cheaper|than|as (?:many"
+    r",? (?:which (?:is|was|means|makes)|i\.e\.,?|that is,?|down|up|reduced|a (?:saving|discount|drop"
+    r"|rise))[^.\n]{0,60}"
+    r"\b(?:from|of|less|more|fewer|higher|lower|cheaper|than|as (?:many"
     r"|much))\b[^.\n]{0,60}",
     re.IGNORECASE,
 )
@@ -109,7 +118,8 @@ _GROUPED_BY_POINT = re.compile(
     re.IGNORECASE,
 )
 _POINT_GROUPS = re.compile(
-    r"\b(?:ist|sind|das|und|kostet|kosten|beträgt|antwort|insgesamt|es|el|los|las|hay|respuesta|cuesta|cuestan|son"
+    r"\b(?:ist|sind|die|der|das|und|hat|haben|einwohner|menschen|leute|la|tiene|tienen|habitantes|personas|kostet"
+    r"|kosten|beträgt|antwort|insgesamt|es|el|los|las|hay|respuesta|cuesta|cuestan|son"
     r"|il|gli"
     r"|ci|risposta|costa|costano|resposta|custa|são|é|há|het|een|zijn|antwoord|kost|svaret|koster|cevap|jawaban"
     r"|adalah)\b"
@@ -119,7 +129,8 @@ _POINT_GROUPS = re.compile(
 _ENGLISH = re.compile(r"\b(?:the|are|of|answer|costs?|has|have|there|it)\b", re.IGNORECASE)
 _VERB_BEFORE = re.compile(
     r"(?:\b(?:is|are|was|were|be|equals|has|have|had|gets?|got|makes?|leaves?|leaving|gives?|giving|total(?:s|ing)?"
-    r"|totals? of|costs?|needs?|pays?|paid|earn(?:s|ed)?|spen[dt]s?|saved?|sold|received|becomes|left with"
+    r"|totals? of|costs?|needs?|pays?|paid|earn(?:s|ed)?|spen[dt]s?|saved?|sold|received|becomes|(?:adds?(?: up)?"
+    r"|sums?(?: up)?|amounts?|comes?) to|left with"
     r"|that is,|i\.e\.,?"
     r"|(?:takes?|took)(?: (?:him|her|them|us|me|you))?|remain(?:s|ing)?|so|thus|therefore)"
     r"(?: (?:about|only|exactly|a total of|approximately))? )$",
@@ -127,7 +138,7 @@ _VERB_BEFORE = re.compile(
 )
 _NEGATED_BEFORE = re.compile(r"(?:\bnot|n't|\bnever)(?: (?:be|equal|to))* ?\S{0,2}$", re.IGNORECASE)
 _LIST_LINE = re.compile(r"^\s?(?:(\d{1,3})[.)]|[-•])\s+(?=\S)", re.MULTILINE)
-_SENTENCE_END = re.compile(r"[.!?。](?=\s|$)|\n")
+_SENTENCE_END = re.compile(r"(?<!i\.e)(?<!e\.g)[.!?。](?=\s|$)|\n")
 _LATEX = (
     (re.compile(r"(?<=\d)\s?\\[dtc]?frac"), r" \\frac"),
     (re.compile(r"\\[dtc]?frac\s?\{\s?(-?[\d.]{1,60})\s?\}\s?\{\s?([\d.]{1,60})\s?\}"), r"\1/\2"),
@@ -175,6 +186,7 @@ def _read(text: str, *, plainly: bool) -> Amount | Ambiguity | None:
         found = _in_segment(next(numbered, segment))
         if found is not None:
             return found
+    text = re.sub(r"^\d{1,2}\)\s+(?=[^\n]*\d)", "", text)
     listed = len(_LIST_LINE.findall(text[:2000])) > 1 or text.startswith("1")
     text = _LIST_LINE.sub("", text) if listed else text
     lines = text.split("\n")
@@ -392,7 +404,8 @@ def _at_start(text: str, tokens: list[_Token]) -> Amount | Ambiguity:
     if first.amount is None:
         return AMBIGUOUS
     following = text[first.end : first.end + 3].lstrip()
-    if len(tokens) > 1 and _OPERATOR.search(text[first.end : tokens[1].start]):
+    between = text[first.end : tokens[1].start] if len(tokens) > 1 else ""
+    if _OPERATOR.search(between) or _ACTS.search(between):
         said = [token for token in tokens[1:] if _VERB_BEFORE.search(text[: token.start][-40:])]
         return said[-1].amount or AMBIGUOUS if said else AMBIGUOUS
     if len(tokens) > 1 and _RANGE.fullmatch(text[first.end : tokens[1].start] or " "):

@@ -67,7 +67,7 @@ _SUBJECT = (
     r"|reasoning|hypothesis|answer|syllogism|deduction|logic)"
 )
 _PREDICATE = re.compile(
-    rf"\b{_SUBJECT}(?: \"[^\"\n]{{0,200}}\"| '[^\n]{{0,200}}?'(?!\w)| [a-z]{{1,15}}){{0,2}}?"
+    rf"\b{_SUBJECT}(?: that [^.,\n]{{1,80}}?)?(?: \"[^\"\n]{{0,200}}\"| '[^\n]{{0,200}}?'(?!\w)| [a-z]{{1,15}}){{0,2}}?"
     r"(?P<copula>'s| is| are| was| isn't| aren't| wasn't| must be| would be| seems(?: to be)?| appears(?: to be)?"
     r"| cannot be| can't be| could not be| couldn't be| doesn't seem(?: to be)?)"
     rf"(?P<between>(?: (?:{_FILLER}|{_NEGATION})){{0,5}}) "
