@@ -240,4 +240,4 @@ def test_agreement_with_labels_is_reported_and_a_weak_judge_warned_of(tmp_path, 
     assert "kappa 0.00 is below 0.6" in " ".join(insidellms("diff", "out", "again", cwd=tmp_path).out.split())
     page = (tmp_path / "out" / "report.html").read_text()
     assert "agrees with 75.0% of 40 labels" in page
-    assert "gate on none" in page
+    assert "do not gate on them" in page
