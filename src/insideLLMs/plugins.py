@@ -14,7 +14,8 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -239,8 +240,17 @@ def load_reference(reference: str, *, folder: Path, what: str) -> tuple[Factory,
     return found, digest
 
 
+class _SourceAlone(SourceFileLoader):
+    """Runs the source whose digest was taken: an edit within a second would leave older bytecode in force."""
+
+    def path_stats(self, path: object) -> Mapping[str, object]:
+        """Keep the loader from reading and writing bytecode."""
+        raise OSError(f"no bytecode of {path}")
+
+
 def _execute_file(path: Path, module_name: str, what: str) -> None:
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    loader = _SourceAlone(module_name, str(path))
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise PluginError(f"{what}: {path.name!r} cannot be imported")
     module = importlib.util.module_from_spec(spec)

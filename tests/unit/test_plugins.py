@@ -1,5 +1,7 @@
 """Plug-ins by name: near names are told, double names refused, and a stranger's class takes the built-in's road."""
 
+import os
+
 import pytest
 
 from insideLLMs import plugins
@@ -152,3 +154,15 @@ def test_plug_ins_can_be_switched_off(tmp_path, monkeypatch):
     plugins.load_registering_plugins.cache_clear()
     plugins.load_registering_plugins()
     plugins.load_registering_plugins.cache_clear()
+
+
+def test_a_file_that_was_edited_within_a_second_is_run_as_it_is_now(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    file = tmp_path / "mine.py"
+    found = []
+    for answer in (2, 5):
+        file.write_text(f"def answer():\n    return {answer}\n")
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+        found.append(load_reference("mine.py:answer", folder=tmp_path, what="probe 'p'")[0]())
+    assert found == [2, 5]
+    assert not (tmp_path / "__pycache__").exists()
