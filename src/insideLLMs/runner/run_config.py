@@ -69,7 +69,8 @@ class RunConfig:
         for name in ("stop_on_error", "overwrite", "resume", "validate_output", "return_experiment"):
             _check_flag(name, getattr(self, name), may_be_none=name == "stop_on_error")
         for name in ("run_dir", "run_root", "record", "replay"):
-            _check_path(name, getattr(self, name))
+            if getattr(self, name) is not None:
+                as_path(name, getattr(self, name))
         _check_place(self)
         _check_names(self.probe_options)
         _ = self.answers  # raises for settings that contradict each other
@@ -165,10 +166,12 @@ def _check_flag(name: str, value: object, *, may_be_none: bool) -> None:
         raise OptionError(f"{name} is {value!r}; it must be True or False")
 
 
-def _check_path(name: str, value: object) -> None:
+def as_path(name: str, value: object) -> Path:
+    """Return a path that the caller gave. Raises OptionError naming it."""
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if value is not None and (not isinstance(text, str) or not text or "\0" in text):
+    if not isinstance(text, str) or not text or "\0" in text:
         raise OptionError(f"{name} is {value!r}; it must be a path, as text or a Path")
+    return Path(text)
 
 
 def _check_names(options: object) -> None:

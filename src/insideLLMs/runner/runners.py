@@ -22,7 +22,7 @@ from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResult
-from insideLLMs.runner.run_config import Folder, RunConfig, RunKeywords, derive
+from insideLLMs.runner.run_config import Folder, RunConfig, RunKeywords, as_path, derive
 from insideLLMs.runner.run_to_results import Job, run_job
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -142,7 +142,7 @@ def run_experiment_from_config(
 def _load(source: Source) -> tuple[Experiment, Path]:
     if isinstance(source, Mapping):
         return parse_experiment(source, folder=Path.cwd()), Path.cwd()
-    path = Path(source)
+    path = as_path("source", source)
     return load_experiment(path), path.resolve().parent
 
 
@@ -198,7 +198,9 @@ def compare_runs(
     RunDirectoryError or CompareError.
     """
     gate = GateOverrides(settings={"fail_on": fail_on, "tolerance": tolerance})
-    folders = (baseline,) if isinstance(baseline, str | os.PathLike) else baseline
-    runs = [SealedRun.open(Path(folder)) for folder in folders]
+    folders = baseline if isinstance(baseline, list | tuple) else (baseline,)
+    if not folders:
+        raise OptionError("baseline is empty", fix="give a run directory, or several, oldest first")
+    runs = [SealedRun.open(as_path("baseline", folder)) for folder in folders]
     setup = ComparisonSetup(options=options or CompareOptions(), gate=gate)
-    return compare_sealed(runs, [SealedRun.open(Path(candidate))], setup)
+    return compare_sealed(runs, [SealedRun.open(as_path("candidate", candidate))], setup)

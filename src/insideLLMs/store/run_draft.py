@@ -114,7 +114,10 @@ class RunDraft:
         identity = read_record(entry.record, RecordIdentity)
         order = trial_order(identity)
         if self._last and order <= self._last:
-            raise RunDirectoryError(f"{self._folder.path}: the record of trial {entry.index} is out of order or double")
+            raise RunDirectoryError(
+                f"{self._folder.path}: the record of trial {entry.index} is out of order or double",
+                fix="its journal was edited: restore it, or start the run again with --overwrite",
+            )
         self._last = order
         self.statuses[identity.status] += 1
         self._tree.add(entry.record)

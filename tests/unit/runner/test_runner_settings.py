@@ -7,7 +7,7 @@ import pytest
 
 from insideLLMs.core.errors import InsideLLMsError, OptionError
 from insideLLMs.core.types import ExecutionSpec
-from insideLLMs.runner import ProbeRunner, RunConfig
+from insideLLMs.runner import ProbeRunner, RunConfig, compare_runs, run_experiment_from_config
 from insideLLMs.runner.run_config import RunKeywords, derive
 from support.users_code import Ask, Echo, Matches
 
@@ -154,3 +154,18 @@ def test_a_run_is_not_replaced_by_a_text_that_says_no(tmp_path):
     with pytest.raises(OptionError, match="overwrite is 'no'"):
         runner.run(["b"], run_dir=tmp_path / "run", overwrite="no")
     assert (tmp_path / "run" / "manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: run_experiment_from_config(5), "source is 5"),
+        (lambda: run_experiment_from_config(""), "source is ''"),
+        (lambda: compare_runs(5, "x"), "baseline is 5"),
+        (lambda: compare_runs([], "x"), "baseline is empty"),
+        (lambda: compare_runs([None], "x"), "baseline is None"),
+    ],
+)
+def test_a_place_that_is_no_path_is_refused_by_name(call, said):
+    with pytest.raises(OptionError, match=said):
+        call()
