@@ -58,9 +58,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Run consists of. `models` are sorted ids; `digests` identify each model (``model:ID``) and probe."""
+    """What a Run consists of. `models` are sorted ids; `digests` identify each model (``model:ID``) and probe.
+
+    Runs of one `answers_id` differ in nothing but their probes: answers of one can be scored by another.
+    """
 
     run_id: str
+    answers_id: str
     groups: tuple[Group, ...]
     models: tuple[str, ...]
     repeats: int
@@ -138,6 +142,12 @@ def make_plan(
         raise NothingToDoError("the experiment has no trials", fix="give it a model, a probe and a dataset")
     return Plan(
         run_id=_run_id(experiment, digests, pairs, selections),
+        answers_id=_run_id(
+            experiment,
+            {name: digest for name, digest in digests.items() if name.startswith("model:")},
+            pairs,
+            selections,
+        ),
         groups=tuple(groups),
         models=models,
         repeats=experiment.repeats,

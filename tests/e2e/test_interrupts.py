@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support.command import command_line, environment, insidellms, records_of, write_files
+from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
 
 CODE = """
 import asyncio, pathlib, time
@@ -139,3 +139,39 @@ def test_a_model_whose_end_hangs_does_not_hang_the_run(tmp_path):
     done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path, timeout=60)
     assert done.code == 0, done.err
     assert "aclose() did not return" in done.err
+
+
+def test_a_mended_probe_scores_the_answers_of_an_unfinished_run(tmp_path):
+    """The process dies while a scorer hangs; the scorer is fixed, and nothing is asked again."""
+    log = tmp_path / "asked"
+    code = CODE.replace(
+        '        return "good"\n\nclass HangingScorer',
+        '        open("asked", "a").write(prompt)\n        return "good"\n\nclass HangingScorer',
+    )
+    write(tmp_path, probe="m.py:HangingScorer")
+    (tmp_path / "m.py").write_text(code)
+    process = subprocess.Popen(command_line("run", "e.yaml", "--run-dir", "run"), cwd=tmp_path, env=environment())
+    while not (tmp_path / "entered").exists():
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert log.read_text() == "ab"
+    write_files(tmp_path, {"e.yaml": EXPERIMENT.format(model="Good", probe="contains", timeout_s=600)})
+    done = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "the probes changed: 2 stored answers are scored again" in done.err
+    assert log.read_text() == "abc"
+    assert [record["scores"]["passed"] for record in records_of(tmp_path / "run")] == [True] * 3
+    whole = insidellms("run", "e.yaml", "--run-dir", "whole", cwd=tmp_path)
+    assert whole.code == 0
+    assert canonical_bytes(tmp_path / "run") == canonical_bytes(tmp_path / "whole")
+
+
+def test_another_model_or_dataset_is_still_refused_by_an_unfinished_run(tmp_path):
+    write(tmp_path, probe="m.py:HangingScorer")
+    interrupt_twice(tmp_path)
+    journal = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    write(tmp_path, model="Swallows")
+    done = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=tmp_path)
+    assert done.code == 1
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == journal

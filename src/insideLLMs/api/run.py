@@ -95,6 +95,7 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
             path,
             run_id=plan.run_id,
             total=plan.total,
+            answers_id=plan.answers_id,
             resume=options.resume,
             overwrite=options.overwrite,
             salvage=options.salvage,

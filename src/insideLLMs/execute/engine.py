@@ -30,7 +30,7 @@ from insideLLMs.core.types import (
 )
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import ProgressCounter
-from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
+from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, asks_the_same, examine, score
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, record_of
 
@@ -155,7 +155,7 @@ class Engine:
         if not isinstance(probe, PromptProbe):
             return await examine(asked, probe, trial, clock, self._probe_calls)
         stored = self._sink.pending_answer(trial.index)
-        if stored is not None:
+        if stored is not None and asks_the_same(stored.request, probe, trial, asked):
             return await score(probe, trial, (stored.request, stored.response), stored.telemetry, self._probe_calls)
         answer = await ask(asked, probe, trial, clock)
         if isinstance(answer, Outcome):

@@ -69,6 +69,20 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
+def request_of(probe: PromptProbe, trial: Trial, asked: AskedModel) -> Request:
+    """Return what a Trial asks, the system prompt included. Raises UserCodeError."""
+    with calling_user_code(f"{probe.name}.request()"):
+        return with_system(probe.request(trial.example), asked.system)
+
+
+def asks_the_same(stored: Request, probe: PromptProbe, trial: Trial, asked: AskedModel) -> bool:
+    """Whether a Trial asks what was asked for a stored answer: its probe may have changed since."""
+    try:
+        return canonical.line(request_of(probe, trial, asked)) == canonical.line(stored)
+    except InsideLLMsError:
+        return False  # asking says why
+
+
 async def ask(
     asked: AskedModel, probe: PromptProbe, trial: Trial, clock: TrialClock
 ) -> tuple[Request, Response] | Outcome:
@@ -79,8 +93,7 @@ async def ask(
     request: Request | None = None
     stage: Stage = "request"
     try:
-        with calling_user_code(f"{probe.name}.request()"):
-            request = with_system(probe.request(trial.example), asked.system)
+        request = request_of(probe, trial, asked)
         stage = "model"
         async with asyncio.timeout(asked.timeout_s) as limit:
             clock.attempts.deadline = limit

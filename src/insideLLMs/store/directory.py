@@ -58,6 +58,7 @@ class RunDirectory:
         *,
         run_id: str,
         total: int,
+        answers_id: str = "",
         resume: bool = False,
         overwrite: bool = False,
         salvage: bool = False,
@@ -74,7 +75,7 @@ class RunDirectory:
             _refuse(path, state, resume=resume, overwrite=overwrite)
             if overwrite and not resume:
                 _remove_our_files(folder)
-            journal = Journal(path / JOURNAL, run_id=run_id, total=total, opener=folder.opener)
+            journal = Journal(path / JOURNAL, run_id=run_id, total=total, answers_id=answers_id, opener=folder.opener)
             if resume and state is State.SEALED:
                 _reopen(folder, run_id=run_id, total=total)
             if resume and folder.stat(JOURNAL) is not None:

@@ -76,11 +76,15 @@ class Journal:
 
     durable = True
 
-    def __init__(self, path: Path, *, run_id: str, total: int, opener: Opener | None = None) -> None:
+    def __init__(
+        self, path: Path, *, run_id: str, total: int, answers_id: str = "", opener: Opener | None = None
+    ) -> None:
         self.path = path
         self.stat: os.stat_result | None = None
         self._opener = opener
         self.run_id = run_id
+        self._answers_id = answers_id
+        self._written_for = run_id
         self.warnings: list[str] = []
         self.resumed = 0
         self._answers = array("q", bytes(8 * total))
@@ -95,15 +99,16 @@ class Journal:
     def create(self) -> None:
         """Start an empty journal. Raises StorageError if the folder cannot be written."""
         self._open("wb")
-        self._append(_encode(_header(self.run_id, len(self._records))))
+        self._append(_encode(_header(self.run_id, self.total, self._answers_id)))
         self.flush()
         self.sync()
 
     def resume(self, *, salvage: bool = False) -> None:
         """Read what is there, drop a torn last line, and go on appending.
 
-        Only successes count as done: errors, timeouts and skipped Trials will be tried again. Raises
-        PlanMismatchError for another run's journal, JournalError for damage other than a torn last line,
+        Only successes count as done: errors, timeouts and skipped Trials will be tried again. Of a run that differs
+        in its probes alone the answers are kept, to be scored. Raises PlanMismatchError for another run's journal,
+        JournalError for damage other than a torn last line,
         unless `salvage`, which leaves damaged lines out.
         """
         try:
@@ -123,6 +128,21 @@ class Journal:
             self._file.truncate(intact)
         self._file.seek(intact)
         self._end = self._flushed = intact
+        if self._written_for != self.run_id:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Go on with the answers of a run that has other probes; its records do not count."""
+        self._forget_records()
+        self._append(_encode(_header(self.run_id, self.total, self._answers_id)))
+        self.flush()
+        self.sync()
+        kept = sum(position != _ABSENT for position in self._answers)
+        self.warnings.append(f"the probes changed: {kept:,} stored answers are scored again")
+
+    def _forget_records(self) -> None:
+        self._records = array("q", bytes(8 * self.total))
+        self.resumed = 0
 
     def _read_all(self, file: BinaryIO, size: int, *, salvage: bool) -> int:
         position = 0
@@ -143,7 +163,7 @@ class Journal:
         return position
 
     def _note(self, body: _Body, position: int, number: int) -> None:
-        if number == 1:
+        if number == 1 or body.header is not None:
             self._check_header(body)
         elif not 0 <= body.index < len(self._records):
             raise JournalError(f"{self.path}, line {number}: trial {body.index} is not part of this run")
@@ -159,7 +179,10 @@ class Journal:
                 f"{self.path}, line 1 is not the first line of a journal",
                 fix="restore the file; or start the run again with --overwrite, which asks everything again",
             )
-        check_same_run(self.path.parent, str(body.header.get("run_id")), self.run_id)
+        self._written_for = str(body.header.get("run_id"))
+        if not self._answers_id or body.header.get("answers_id") != self._answers_id:
+            check_same_run(self.path.parent, self._written_for, self.run_id)
+        self._forget_records()
 
     @property
     def total(self) -> int:
@@ -317,8 +340,10 @@ def check_same_run(folder: Path, found: str, run_id: str) -> None:
         )
 
 
-def _header(run_id: str, total: int) -> bytes:
-    return canonical.line({"header": {"format": "insidellms/journal/1", "run_id": run_id, "trials": total}})
+def _header(run_id: str, total: int, answers_id: str = "") -> bytes:
+    """Name the run that what follows belongs to; a journal has more than one where the probes were changed."""
+    facts = {"format": "insidellms/journal/1", "run_id": run_id, "trials": total, "answers_id": answers_id}
+    return canonical.line({"header": facts})
 
 
 def _encode(body: bytes) -> bytes:
