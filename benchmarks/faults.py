@@ -1,8 +1,9 @@
-"""What a tenth of mixed faults costs: wall time and requests of a faulty run, over those of a clean one.
+"""What an eighth of mixed faults costs: wall time and requests of a faulty run, over those of a clean one.
 
     python benchmarks/faults.py [--trials 2000] [--latency-ms 50] [--concurrency 64]
 
-Every trial must succeed, and the requests beyond one a trial must be those that met a fault.
+Every trial must succeed, those of filtered prompts with that as their reason to stop; and the requests beyond one a
+trial must be those that met a fault that is no answer.
 """
 
 import argparse
@@ -23,7 +24,12 @@ probe: {{type: contains, args: {{any: ["7"]}}}}
 dataset: {{format: jsonl, path: data.jsonl}}
 execution: {{concurrency: {concurrency}, attempt_timeout_s: 0.8, max_attempts: 8}}
 """
-KINDS = ("429", "500", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "redirect")
+KINDS = (
+    "429", "500", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "redirect", "error_in_200",
+    "filter", "odd_bytes",
+)  # fmt: skip
+ANSWERED = ("filter", "odd_bytes")
+"""Kinds that are answers all the same: nothing is to be asked again."""
 
 
 def main() -> None:
@@ -62,10 +68,12 @@ def run(folder: Path, faults: str, options: argparse.Namespace) -> float:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats") as answer:
             stats = json.load(answer)
         statuses = json.loads((folder / faults / "manifest.json").read_bytes())["statuses"]
-        met = sum(stats["faults"].values())
+        met = sum(count for kind, count in stats["faults"].items() if kind not in ANSWERED)
         unexplained = stats["requests"] - options.trials - met
+        filtered = (folder / faults / "records.jsonl").read_text().count('"finish_reason":"content_filter"')
         print(
             f"{faults:<6} {wall:.2f} s, {statuses['success']} of {options.trials} answered, "
+            f"{filtered} of {stats['faults'].get('filter', 0)} filtered prompts kept as such, "
             f"{stats['requests']} requests, {met} faults, {unexplained} requests unexplained"
         )
         return wall

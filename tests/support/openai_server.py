@@ -26,7 +26,7 @@ from typing import IO, Any, Self
 
 FAULTS = (
     "429", "500", "401", "404", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "huge",
-    "redirect",
+    "redirect", "error_in_200", "filter", "odd_bytes",
 )  # fmt: skip
 HUGE_BYTES = 30 * 1024 * 1024
 
@@ -286,6 +286,16 @@ class Connection(asyncio.Protocol):
                 self._send(200, b'{"junk": "' + b"x" * HUGE_BYTES + b'"}')
             case "redirect":
                 self._send(307, b"", extra="Location: http://elsewhere.example/v1/chat?key=hush\r\n")
+            case "error_in_200":
+                failed = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "error",
+                          "error": {"code": 502, "message": "the upstream provider failed"}}  # fmt: skip
+                self._send(200, json.dumps({**json.loads(good), "choices": [failed]}).encode())
+            case "filter":
+                filtered = {"index": 0, "message": {"role": "assistant", "content": ""},
+                            "finish_reason": "content_filter"}  # fmt: skip
+                self._send(200, json.dumps({**json.loads(good), "choices": [filtered]}).encode())
+            case "odd_bytes":
+                self._send(200, b"\xef\xbb\xbf" + good.replace(b'"echo: ', b'"\xff echo: '))
             case other:
                 raise ValueError(f"no fault is called {other!r}; there are {FAULTS}")
 
