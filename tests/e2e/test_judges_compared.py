@@ -114,7 +114,7 @@ def test_a_judge_that_hardly_agrees_with_people_does_not_gate(folder):
     run(folder, "poor", judge(), answers=("GOOD", "GOOD", "BAD", "BAD"), labels=(True, False, True, False))
     done = diff(folder, "one", "worse", "--labelled", "poor")
     assert done.code == 0
-    assert "informs and does not gate" in done.json["verdict"]["judges"][0]["message"]
+    assert "this probe is information only" in done.json["verdict"]["judges"][0]["message"]
 
 
 def test_few_labels_correct_nothing(folder):

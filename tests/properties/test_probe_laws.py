@@ -88,7 +88,7 @@ def scored(name, answer):
     return scores
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(90)  # a guard against a hang, on a busy machine, too
 @pytest.mark.parametrize("name", PROBES)
 def test_hostile_and_very_long_answers_are_scored_in_bounded_time(name):
     for answer in (*HOSTILE, *LONG):
