@@ -291,5 +291,14 @@ def test_repeats_that_only_one_run_has_are_said_not_to_count(tmp_path):
         rows = [row(f"e{n}", int(k == 0), repeat=k, output=f"{k}") for n in range(44) for k in range(repeats)]
         imported(tmp_path, name, rows)
     done = insidellms("diff", "one", "five", "--fail-on", "significant", "--json", cwd=tmp_path)
-    told = "44 items have more repeats in one run than in another (such as 1 and 5): only the first repeat is compared"
-    assert told in done.json["verdict"]["remarks"]
+    notes = [note["text"] for note in done.json["verdict"]["assessment"]["notes"]]
+    assert "Runs have different numbers of repeats: 176 trials beyond the least are not read." in notes
+
+
+def test_one_large_baseline_is_told_of_drift_and_of_the_retest(tmp_path):
+    for name, first in (("before", 0), ("after", 4)):
+        imported(tmp_path, name, [row(f"e{n:03}", int(n >= 10 or n < first)) for n in range(300)])
+    notes = insidellms("diff", "before", "after", "--fail-on", "significant", "--json", cwd=tmp_path).json
+    (told,) = (note["text"] for note in notes["verdict"]["assessment"]["notes"] if note["code"] == "single_baseline")
+    assert "300 examples" in told
+    assert "`--retest`" in told

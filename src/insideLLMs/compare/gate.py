@@ -303,13 +303,6 @@ def _remarks(evidence: GateEvidence) -> tuple[str, ...]:
             f"the repeats of all {seen.repeated:,} items are byte-identical: a cache, a fixed seed or a greedy "
             "model; they count as one"
         )
-    if seen.uneven:
-        fewest, most = max(seen.uneven, key=lambda lengths: (seen.uneven[lengths], lengths))
-        count = sum(seen.uneven.values())
-        remarks.append(
-            f"{count:,} {'item has' if count == 1 else 'items have'} more repeats in one run than in another (such as "
-            f"{fewest} and {most}): only the first {'repeat is' if fewest == 1 else f'{fewest} repeats are'} compared"
-        )
     if evidence.floor is not None and evidence.floor.is_identical:
         remarks.append(f"{len(evidence.floor.runs)} runs of the baseline are byte-identical")
     return tuple(remarks)

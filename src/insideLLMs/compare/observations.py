@@ -74,7 +74,7 @@ class Observed:
     `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
     of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
     was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
-    `copied` of them all were byte-identical. `uneven` counts items by the fewest and the most repeats that a run has.
+    `copied` of them all were byte-identical.
     `unlike` says, by that name, which ranges of scores that count contradict each other, `outside` which score lies
     outside its range. `controls` are items that pass on both sides.
     """
@@ -86,7 +86,6 @@ class Observed:
     drift: dict[str, DriftSums] = field(default_factory=dict)
     repeated: int = 0
     copied: int = 0
-    uneven: Counter[tuple[int, int]] = field(default_factory=Counter)
     unlike: dict[str, str] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
@@ -164,9 +163,6 @@ class Observations:
         self._counts[name, before, values, self._cluster()] += 1
         if len(after) > 1:
             self._add_repeats(after)
-        lengths = {len(run) for side in (before, values) for run in side if run}
-        if len(lengths) > 1:
-            self._seen.uneven[min(lengths), max(lengths)] += 1
         if self._pool is not None:
             self._add_churn(name, facts.probe, runs, after)
             for level, counter in self._seen.noise.items():

@@ -113,6 +113,8 @@ def p_gate(found: Sequence[Branch]) -> float:
 
 
 FEW_ITEMS = 10
+MANY_ITEMS = 300
+"""From so many on, a drift of whole runs that one baseline cannot show is larger than the noise of examples."""
 MISSING_ALPHA = 0.05
 """More missing than is allowed counts as too much where chance explains it less often than this."""
 _NO_RUNS = "A run-level test needs at least two baseline runs that have all their items."
@@ -232,13 +234,14 @@ def notes_on(
         text = f"Only {overall.n_clusters} cluster{plural}: the interval is wide."
         notes.append(Note(code="few_clusters", text=text))
     if overall.n_paired and overall.baseline_runs < 2:
-        notes.append(
-            Note(
-                code="single_baseline",
-                text="One baseline run: if it was a lucky one, unchanged candidates fail more often than the "
-                "nominal rate. Three or more baseline runs, or a retest, guard against it.",
+        text = "One baseline run: if it was a lucky one, unchanged candidates fail more often than the nominal rate. "
+        text += "Three or more baseline runs, or a retest, guard against it."
+        if overall.n_paired >= MANY_ITEMS:
+            text = (
+                f"One baseline run of {overall.n_paired:,} examples: an hour that favours whole runs makes 10 to 15 % "
             )
-        )
+            text += "of unchanged candidates fail. Confirm a failure with `--retest`; more baselines help, too."
+        notes.append(Note(code="single_baseline", text=text))
     if overall.left_out:
         text = f"Runs have different numbers of repeats: {overall.left_out:,} trials beyond the least are not read."
         notes.append(Note(code="unequal_repeats", text=text))
