@@ -6,7 +6,7 @@ other yields rows alone. A row that cannot be decoded is yielded as a BadRow.
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import IO, Any, AnyStr, BinaryIO
 
 import msgspec
 import orjson
@@ -20,18 +20,34 @@ Row = JsonValue | BadRow
 LIST_KEYS = ("examples", "items", "data")
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_CELL = 1 << 26  # the csv module's own limit, 128 KiB, is shorter than many a prompt
+LONGEST_LINE = 1 << 26
+"""Characters or bytes of a line: a few megabytes of compressed file can unpack to a line that fills the memory."""
+LARGEST_DOCUMENT = 1 << 29
+"""Bytes of a file that is read as a whole."""
 
 
 def read_jsonl(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Read one JSON object per line; blank lines are passed over."""
     decode = msgspec.json.Decoder().decode  # exact where orjson turns integers beyond 64 bits into floats
-    for number, line in enumerate(stream, 1):
+    for number, line in enumerate(bounded_lines(stream), 1):
         try:
             yield number, decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             plain = line.removeprefix(_BOM) if number == 1 else line
             if plain.strip():
                 yield number, _decode_again(plain, error)
+
+
+def bounded_lines(stream: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Yield lines with their ends. Raises DatasetError for one that is longer than LONGEST_LINE."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise DatasetError(
+                f"line {number} is longer than {LONGEST_LINE:,} bytes", fix="split it into rows; one row is one line"
+            )
+        yield line
 
 
 def _decode_again(text: bytes, error: Exception) -> Row:
@@ -57,7 +73,7 @@ def _json_complaint(text: bytes) -> str | None:
 
 def read_json(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Read a JSON array of objects, or an object that holds one under `examples`, `items` or `data`."""
-    text = stream.read().removeprefix(_BOM)
+    text = _read_whole(stream).removeprefix(_BOM)
     position, line = 0, 1
     for raw in _elements(text):
         element = bytes(raw)
@@ -69,6 +85,13 @@ def read_json(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
             yield line, _decode_again(element, error)
         line += element.count(b"\n")
         position = start + len(element)
+
+
+def _read_whole(stream: BinaryIO) -> bytes:
+    text = stream.read(LARGEST_DOCUMENT + 1)
+    if len(text) > LARGEST_DOCUMENT:
+        raise DatasetError(f"is larger than {LARGEST_DOCUMENT:,} bytes", fix="write it as one object per line (.jsonl)")
+    return text
 
 
 def _elements(text: bytes) -> Sequence[msgspec.Raw]:
@@ -106,7 +129,7 @@ def read_csv(stream: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, Row]
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     # bytes that are no UTF-8 pass as lone surrogates, so that they spoil their own row only
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    table = csv.reader(text, delimiter=delimiter, strict=True)
+    table = csv.reader(bounded_lines(text), delimiter=delimiter, strict=True)
     try:
         try:
             columns = next(table, [])
@@ -148,7 +171,7 @@ def _csv_row(columns: list[str], cells: list[str]) -> Row:
 
 def read_yaml(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Read a YAML list of mappings, or a mapping that holds one under `examples`, `items` or `data`."""
-    document = read_document(stream.read(), "yaml")
+    document = read_document(_read_whole(stream), "yaml")
     if document.problems:
         raise DatasetError("is not valid YAML:\n" + "\n".join(f"  {problem}" for problem in document.problems))
     rows: JsonValue = document.value

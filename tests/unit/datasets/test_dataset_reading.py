@@ -11,7 +11,7 @@ from backports import zstd
 
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.core.types import DatasetSpec, Message
-from insideLLMs.datasets import open_dataset
+from insideLLMs.datasets import formats, open_dataset
 from insideLLMs.plugins import dataset_registry
 
 ROWS = [
@@ -390,3 +390,17 @@ def test_a_plugin_that_opens_its_file_itself_may_find_it_touched(tmp_path):
             next(dataset.examples())
     finally:
         dataset_registry.unregister("opening")
+
+
+@pytest.mark.parametrize(("name", "head"), [("d.jsonl.gz", b'{"prompt": "'), ("d.csv.gz", b"id,prompt\na,")])
+def test_a_line_that_unpacks_to_more_than_memory_holds_is_refused(tmp_path, monkeypatch, name, head):
+    monkeypatch.setattr(formats, "LONGEST_LINE", 1000)
+    path = write(tmp_path, gzip.compress(head + b"x" * 5000), name)
+    assert "is longer than 1,000 bytes" in str(failure(spec(path, name.split(".")[1])))
+
+
+@pytest.mark.parametrize("name", ["d.json.gz", "d.yaml.gz"])
+def test_a_document_that_unpacks_to_more_than_memory_holds_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(formats, "LARGEST_DOCUMENT", 1000)
+    path = write(tmp_path, gzip.compress(b'[{"prompt": "' + b"x" * 5000 + b'"}]'), name)
+    assert "is larger than 1,000 bytes" in str(failure(spec(path, name.split(".")[1])))
