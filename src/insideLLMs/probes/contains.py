@@ -27,15 +27,15 @@ class _Check(msgspec.Struct, frozen=True):
 class ContainsProbe(PromptProbe):
     """Check that an answer contains `all`, `any` and `none` of given texts, and matches every `regex`.
 
-    Arguments apply to every example; an example's own field of the same name takes its place, and what the
-    example expects takes the place of `any`. Texts compare after NFKC, without regard to case unless
+    Arguments apply to every example; an example's own field of the same name takes its place. Where neither gives
+    `any`, it is what the example expects. Texts compare after NFKC, without regard to case unless
     `ignore_case` is false. They are found inside words, too; where that matters, use a `regex` with ``\\b``. A
     regex is searched in the answer as it stands (in the first and last 20,000 characters of a longer one).
 
     Scores: `correct`, and `held`, the share of checks that held. An empty answer passes nothing.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "held": (0, 1)}
     scores_in_place: ClassVar[bool] = True
 
@@ -104,9 +104,9 @@ class ContainsProbe(PromptProbe):
     def _texts(self, example: Example, check: str) -> tuple[str, ...]:
         if check in example.fields:
             return text_list(example.fields[check]) or ()
-        if check == "any" and example.expected:
-            return tuple(as_text(value) for value in example.expected)
         configured: tuple[str, ...] = getattr(self, check)
+        if check == "any" and not configured:
+            return tuple(as_text(value) for value in example.expected)
         return configured
 
     def _checks(self, example: Example, answer: str) -> Iterator[_Check]:

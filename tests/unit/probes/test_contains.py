@@ -43,10 +43,11 @@ def test_an_examples_own_checks_take_the_place_of_the_probes() -> None:
     assert not passes(probe, example(all=["blue"]), "blue green")
 
 
-def test_what_is_expected_takes_the_place_of_any() -> None:
+def test_what_is_expected_stands_in_for_any_where_none_is_given() -> None:
+    assert passes(ContainsProbe(), example("Paris", 4), "it is 4")
     probe = ContainsProbe(any=["red"])
-    assert passes(probe, example("Paris", 4), "it is 4")
-    assert not passes(probe, example("Paris"), "red")
+    assert passes(probe, example("Paris"), "red")
+    assert not passes(probe, example("Paris", 4), "it is 4")
 
 
 def test_the_share_of_checks_that_held_is_scored_and_failures_are_named() -> None:
