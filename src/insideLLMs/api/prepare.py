@@ -106,11 +106,12 @@ def prepare(
     folder: Path,
     parts: Parts | None = None,
     recorded: Mapping[str, Mapping[str, JsonValue]] | None = None,
+    asks: bool = True,
 ) -> Prepared:
     """Make, read, hash, plan and check. Blocks while it reads datasets and starts models.
 
     `recorded` is what a cassette tells of its models' machine: where it is given, no model will be asked, and none
-    needs its key or its weights.
+    needs its key or its weights. Without `asks`, who only looks at the plan needs no key.
 
     Raises ConfigError, PluginError, DatasetError, ModelError or NothingToDoError.
     """
@@ -146,7 +147,7 @@ def prepare(
         model_identities=identities,
         probe_identities=probe_identities,
     )
-    if recorded is None:
+    if recorded is None and asks:
         check_models((*models.values(), *(one for named in judges.values() for one in named.values())))
     _check_examples(experiment, probes, datasets)
     return Prepared(

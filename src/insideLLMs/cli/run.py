@@ -274,7 +274,7 @@ def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
     from insideLLMs.api.estimate import estimate  # noqa: PLC0415 - slow
     from insideLLMs.api.prepare import prepare  # noqa: PLC0415
 
-    prepared = prepare(experiment, folder=folder)
+    prepared = prepare(experiment, folder=folder, asks=False)
     rows = estimate(prepared)
     asyncio.run(prepared.aclose())
     if as_json:

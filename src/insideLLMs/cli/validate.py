@@ -25,7 +25,7 @@ def command(target: Path, *, as_json: bool) -> int:
     from insideLLMs.api.prepare import prepare  # noqa: PLC0415 - slow
     from insideLLMs.config.load import load_experiment  # noqa: PLC0415
 
-    prepared = prepare(load_experiment(target), folder=target.resolve().parent)
+    prepared = prepare(load_experiment(target), folder=target.resolve().parent, asks=False)
     asyncio.run(prepared.aclose())
     plan = prepared.plan
     if as_json:

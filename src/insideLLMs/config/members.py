@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.config.secrets import holds_secret, is_reference, is_secret_key, leaves, references, undefined
+from insideLLMs.config.secrets import holds_secret, is_reference, is_secret_key, lacks, leaves, references
 from insideLLMs.config.shape import Findings, suggestion
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import PluginError
@@ -158,8 +158,9 @@ def check_secrets(entry: ConfigEntry, environ: Mapping[str, str], findings: Find
             findings.add(path, f"may not refer to the environment ({value})", "only headers, addresses and secrets may")
         elif referring and isinstance(value, str):
             for name in references(value):
-                if name not in environ:
-                    findings.add(path, undefined(name), f"export {name}=...")
+                fault = lacks(name, environ)
+                if fault is not None:
+                    findings.add(path, fault, f"export {name}=...")
 
 
 def _where_secrets_go(entry: ConfigEntry) -> str:

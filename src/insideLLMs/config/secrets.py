@@ -8,6 +8,7 @@ References are kept as they are in everything that is written, and expanded when
 import re
 from collections.abc import Iterator, Mapping
 
+from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import JsonValue
@@ -68,7 +69,7 @@ def leaves(
 def expand_references(args: Mapping[str, JsonValue], environ: Mapping[str, str]) -> dict[str, JsonValue]:
     """Return `args` with references replaced by the variables' values.
 
-    Raises ConfigError naming every variable that is not defined.
+    Raises ConfigError naming every variable that is not defined or empty.
     """
     missing: list[Problem] = []
 
@@ -79,10 +80,10 @@ def expand_references(args: Mapping[str, JsonValue], environ: Mapping[str, str])
             return [expand(item, referring=referring) for item in value]
         if not referring or not isinstance(value, str):
             return value
-        missing.extend(
-            Problem(undefined(name), hint=f"export {name}=...") for name in references(value) if name not in environ
-        )
-        return _REFERENCE.sub(lambda found: environ.get(found[1], ""), value)
+        named = references(value)
+        missing.extend(Problem(fault, hint=f"export {name}=...") for name in named if (fault := lacks(name, environ)))
+        filled = _REFERENCE.sub(lambda found: environ.get(found[1], ""), value)
+        return FromEnvironment.of(filled, value) if named else value
 
     expanded = {key: expand(value, referring=may_refer(key)) for key, value in args.items()}
     if missing:
@@ -90,6 +91,11 @@ def expand_references(args: Mapping[str, JsonValue], environ: Mapping[str, str])
     return expanded
 
 
-def undefined(name: str) -> str:
-    """Say that a variable is not there."""
-    return f"the environment variable {name} is not defined"
+def lacks(name: str, environ: Mapping[str, str]) -> str | None:
+    """Say that a variable has no value; None where it has one.
+
+    An empty one is no value: an address that falls back to a default sends prompts and keys elsewhere.
+    """
+    if name not in environ:
+        return f"the environment variable {name} is not defined"
+    return None if environ[name].strip() else f"the environment variable {name} is empty"

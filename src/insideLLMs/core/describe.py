@@ -26,6 +26,25 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _DEEPEST = 8
 
 
+class FromEnvironment(str):
+    """A setting that came from the environment; `written` is how the user wrote it, with ``${VARIABLE}``."""
+
+    __slots__ = ("written",)
+    written: str
+
+    @classmethod
+    def of(cls, value: str, written: str) -> "FromEnvironment":
+        """Make one."""
+        made = cls(value)
+        made.written = written
+        return made
+
+    @staticmethod
+    def like(given: str, made: str) -> str:
+        """Return what was made of a setting, from the environment if that was."""
+        return FromEnvironment.of(made, given.written) if isinstance(given, FromEnvironment) else made
+
+
 def describe(thing: object) -> dict[str, JsonValue]:
     """Identify a model, a probe or one of their settings. An object may say it all with an `identity()` method."""
     return _describe(thing, 0)
@@ -150,7 +169,8 @@ def _plain(value: object, depth: int) -> JsonValue:
     if isinstance(value, Mapping | list | tuple | set | frozenset):
         return _plain_collection(value, depth)
     if value is None or isinstance(value, str | int | float):
-        return value if _is_json(value) else ascii(value)
+        written = value.written if isinstance(value, FromEnvironment) else value
+        return written if _is_json(written) else ascii(written)
     if isinstance(value, bytes | PurePath):
         return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value.as_posix()
     described = _describe(value, depth)

@@ -3,6 +3,7 @@
 import pytest
 
 from insideLLMs.config.secrets import expand_references, is_secret_key
+from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.errors import ConfigError
 
 
@@ -22,10 +23,21 @@ def test_references_are_expanded_where_values_may_be_secret():
     assert args["base_url"] == "http://${TEAM}/v1"
 
 
-def test_every_undefined_variable_is_named():
+def test_every_variable_that_is_undefined_or_empty_is_named():
     with pytest.raises(ConfigError) as caught:
-        expand_references({"base_url": "${A}${B}", "headers": {"x": "${A}"}}, {"B": ""})
-    assert [problem.message for problem in caught.value.problems] == ["the environment variable A is not defined"] * 2
+        expand_references({"base_url": "${A}${B}", "headers": {"x": "${C}"}}, {"B": "", "C": " "})
+    assert [problem.message for problem in caught.value.problems] == [
+        "the environment variable A is not defined",
+        "the environment variable B is empty",
+        "the environment variable C is empty",
+    ]
+
+
+def test_an_expanded_value_remembers_how_it_was_written():
+    expanded = expand_references({"headers": {"X-Route": "to ${A}", "X-Plain": "b"}}, {"A": "here"})["headers"]
+    assert expanded == {"X-Route": "to here", "X-Plain": "b"}
+    assert expanded["X-Route"].written == "to ${A}"
+    assert not isinstance(expanded["X-Plain"], FromEnvironment)
 
 
 def test_what_a_variable_holds_is_not_expanded_again():
