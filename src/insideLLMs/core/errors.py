@@ -236,9 +236,13 @@ class ConnectionFailedError(ModelError):
 
 
 class BadAnswerError(ModelError):
-    """The provider answered with something that its API does not promise."""
+    """The provider answered with something that its API does not promise.
+
+    `answer_digest` identifies the bytes, where they are known: the same ones are not paid for again.
+    """
 
     retryable = True
+    answer_digest: str | None = None
 
 
 class RequestRefusedError(ModelError):

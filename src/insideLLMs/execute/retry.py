@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from insideLLMs.core.errors import ModelError, ModelTimeoutError, RateLimitError
+from insideLLMs.core.errors import BadAnswerError, ModelError, ModelTimeoutError, RateLimitError
 from insideLLMs.core.protocols import AsyncModel, CallFacts, current_call
 from insideLLMs.core.types import Request, Response, Usage
 from insideLLMs.execute.adapt import respond
@@ -104,7 +104,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     async def call(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
         """Ask until an answer comes, the error is final, or attempts or budget run out; then raise ModelError."""
-        tried = 0
+        tried, seen = 0, set[str | None]()
         while True:
             if not self.throttle.try_enter():
                 await attempts.wait_in(self.throttle)
@@ -114,7 +114,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 response = await self._watched(model, request, repeat, attempts)
             except ModelError as error:
-                wait_s = self._wait_before_next(error, tried, attempts, started)
+                bytes_sent = error.answer_digest if isinstance(error, BadAnswerError) else None
+                is_known = bytes_sent is not None and bytes_sent in seen
+                seen.add(bytes_sent)
+                wait_s = None if is_known else self._wait_before_next(error, tried, attempts, started)
                 if wait_s is None:
                     attempts.end(started, cut_off=isinstance(error, ModelTimeoutError))
                     raise
