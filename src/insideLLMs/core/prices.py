@@ -9,6 +9,8 @@ Price = Callable[[Usage], float | None]
 _FREE = ("embedded", "dummy", "callable", "ollama", "llama_cpp", "vllm")
 """Providers that send no bill."""
 _MILLION = 1_000_000
+_CACHE_WRITE = 1.25
+"""What a token costs that is written to the provider's cache, in tokens of input (Anthropic's and Bedrock's prices)."""
 
 
 def cost_of(noted_usd: float | None, usage: Usage, price: Price | None) -> float | None:
@@ -30,13 +32,16 @@ def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None = None
 def price_at(spec: PriceSpec) -> Price:
     """Return the price that a user gave."""
     cached_price = spec.input if spec.cached is None else spec.cached
+    write_price = spec.input * _CACHE_WRITE if spec.cache_write is None else spec.cache_write
 
     def price(usage: Usage) -> float | None:
         if usage.input_tokens is None or usage.output_tokens is None:
             return None
         cached = usage.cached_tokens or 0
-        fresh = max(0, usage.input_tokens - cached)
-        return (fresh * spec.input + cached * cached_price + usage.output_tokens * spec.output) / _MILLION
+        written = usage.cache_write_tokens or 0
+        fresh = max(0, usage.input_tokens - cached - written)
+        read = fresh * spec.input + cached * cached_price + written * write_price
+        return (read + usage.output_tokens * spec.output) / _MILLION
 
     return price
 
@@ -54,6 +59,7 @@ def _table_price(model_name: str) -> Price | None:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cached_tokens or 0,
+            cache_write_tokens=usage.cache_write_tokens or 0,
         )
         try:
             return float(genai_prices.calc_price(counted, model_ref=model_name).total_price)

@@ -107,6 +107,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,7 +123,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `finish_reason` is one of stop, length, content_filter, refusal, tool_calls, or the provider's own word.
     `model` and `fingerprint` are what the provider says served the answer. `logprobs` are the answer's tokens
     where they were asked for. `value` is the JSON value that a probe of the simple contract returned when it was
-    not text.
+    not text. `kept` are further parts of the answer that the model was told to keep, by name.
     """
 
     text: str = ""
@@ -134,6 +135,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     value: JsonValue = None
+    kept: dict[str, JsonValue] = {}
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -334,6 +336,10 @@ class PriceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     output: Annotated[Amount, Meta(description="Dollars per million tokens of output.")]
     cached: Annotated[
         Amount | None, Meta(description="Dollars per million tokens of input that the provider had cached.")
+    ] = None
+    cache_write: Annotated[
+        Amount | None,
+        Meta(description="Dollars per million tokens written to the provider's cache; default 1.25 times `input`."),
     ] = None
 
 

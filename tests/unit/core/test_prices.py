@@ -13,6 +13,13 @@ def test_cached_input_has_a_price_of_its_own():
     assert price_at(SPEC)(USAGE) == pytest.approx(0.6 + 0.04 + 1.0)
 
 
+def test_what_is_written_to_the_cache_costs_more_than_plain_input():
+    usage = Usage(input_tokens=1_000_000, output_tokens=0, cached_tokens=400_000, cache_write_tokens=100_000)
+    assert price_at(SPEC)(usage) == pytest.approx(0.5 + 0.04 + 0.125)
+    given = PriceSpec(input=1.0, output=2.0, cache_write=3.0)
+    assert price_at(given)(usage) == pytest.approx(0.5 + 0.4 + 0.3)
+
+
 def test_what_was_noted_wins_over_a_price():
     assert cost_of(0.5, USAGE, price_at(SPEC)) == 0.5
 
