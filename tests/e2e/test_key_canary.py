@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from support import streams, wire
 from support.api_server import ApiServer
 from support.command import command_line, environment, write_files
+from support.key_spellings import KEYS, SPELLINGS
 
 CANARY = "sk-canary-4f9d2b7c1e8a"
 PROVIDERS = {
@@ -80,6 +82,35 @@ def test_the_key_stays_where_it_belongs(tmp_path, case, log_format):
     assert CANARY not in output, output
     assert CANARY not in listed
     assert not files_with_the_key(tmp_path)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_that_is_echoed_in_any_spelling_stays_where_it_belongs(tmp_path, spelling, status):
+    key = KEYS[0]
+    echoed = SPELLINGS[spelling](key)
+    answer = wire.chat_completion(f"your key: {echoed}")
+    answer["choices"][0]["message"]["reasoning_content"] = f"it sent {echoed}"
+    body = answer if status == 200 else {"error": {"message": f"wrong key: {echoed}", "code": echoed}}
+    pieces = [list(streams.chat(answer)) for _ in range(2)] if status == 200 else ()
+    args = {"model_name": "m", "api_key_env": "OPENAI_API_KEY"}
+    with ApiServer(streams=pieces) as streaming, ApiServer(status=status, failure=body) as server:
+        models = [
+            {"type": "openai", "id": "plain", "args": {**args, "base_url": f"{server.url}/v1"}},
+            {"type": "openai", "id": "streamed", "args": {**args, "base_url": f"{streaming.url}/v1", "stream": True}},
+        ]
+        write_files(tmp_path, {"e.json": json.dumps({**experiment(""), "models": models})})
+        done = subprocess.run(
+            command_line("run", "e.json", "--run-dir", "run", "--verbose", "--cache", "refresh", "--record", "t.jsonl"),
+            cwd=tmp_path,
+            env=environment(OPENAI_API_KEY=key, INSIDELLMS_CACHE=str(tmp_path / "cache")),
+            capture_output=True,
+            check=False,
+        )
+    written = [done.stdout, done.stderr, *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())]
+    assert server.requests
+    forms = [key.encode(), echoed.encode(), json.dumps(echoed)[1:-1].encode()]
+    assert not [form for form in forms for text in written if form in text]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class ApiServer:
 
     def __init__(self, *, status=200, failure=None, streams=()):
         self.requests = []
+        self.methods = []
         self.streams = list(streams)
         self.status = status
         self.failure = failure
@@ -61,16 +62,19 @@ class ApiServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "null")
                 server.requests.append((self.path, dict(self.headers.items()), body))
+                server.methods.append(self.command)
                 path = self.path.partition("?")[0]
                 shape = next((shape for end, shape in SHAPES.items() if path.endswith(end)), None)
                 if server.failure is not None:
                     self.answer(server.status, server.failure)
-                elif body.get("stream") and shape in STREAMS:
+                elif (body or {}).get("stream") and shape in STREAMS:
                     self.stream(shape, body)
                 else:
                     self.answer(200 if shape else 404, shape(last_text(body).upper()) if shape else {})
+
+            do_PUT = do_GET = do_POST
 
             def answer(self, status, value):
                 data = json.dumps(value).encode()

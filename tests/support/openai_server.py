@@ -87,6 +87,7 @@ class OpenAIServer:
         """Merged into every completion: a test sets `choices` or `usage` here."""
         self.reply: tuple[int, bytes] | None = None
         """Sent as it is instead of a completion: status and body."""
+        self.reply_kind = "application/json"
         self.open: set[Connection] = set()
         self._attempts: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
@@ -250,7 +251,7 @@ class Connection(asyncio.Protocol):
         if fault is not None:
             self._fail(fault, prompt, model)
         elif self.server.reply is not None:
-            self._send(*self.server.reply)
+            self._send(*self.server.reply, content_type=self.server.reply_kind)
         else:
             self._send(200, self.server.completion(prompt, model))
 

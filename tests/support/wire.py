@@ -152,7 +152,7 @@ def bedrock(text):
             }
         },
         "stopReason": "end_turn",
-        "usage": {"inputTokens": 19, "outputTokens": 10, "totalTokens": 29, "cacheReadInputTokens": 4},
+        "usage": {"inputTokens": 15, "outputTokens": 10, "totalTokens": 29, "cacheReadInputTokens": 4},
         "metrics": {"latencyMs": 1275},
     }
 
@@ -189,6 +189,7 @@ def codec(kind, name, **fields):
 
 
 FULL = Usage(input_tokens=19, output_tokens=10, reasoning_tokens=3, cached_tokens=4)
+WRITTEN = Usage(input_tokens=19, output_tokens=10, cached_tokens=4, cache_write_tokens=3)
 UNCOUNTED_THOUGHTS = Usage(input_tokens=19, output_tokens=10, cached_tokens=4)
 PLAIN = Usage(input_tokens=19, output_tokens=10)
 
@@ -216,7 +217,7 @@ EXCHANGES = {
     "anthropic": (
         codec(AnthropicCodec, "claude-sonnet-4-5", max_tokens=100),
         anthropic,
-        lambda text: said(text, UNCOUNTED_THOUGHTS, "claude-sonnet-4-5-20250929"),
+        lambda text: said(text, WRITTEN, "claude-sonnet-4-5-20250929"),
         "/v1/messages",
         "https://docs.claude.com/en/api/messages",
     ),

@@ -1,5 +1,6 @@
 """What every API's answers have in common, read with care: texts, counts, tool arguments, log probabilities."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -33,11 +34,56 @@ def read_count(value: object) -> int | None:
     return None
 
 
-def read_usage(counts: object, **names: str) -> Usage | None:
-    """Return the counts that an answer holds under `names` (our name -> theirs); None if there are none at all."""
+_SUMS = {
+    "input": "prompt_tokens input_tokens inputTokens promptTokenCount prompt_eval_count",
+    "output": "completion_tokens output_tokens outputTokens candidatesTokenCount eval_count",
+    "total": "total_tokens totalTokens totalTokenCount",
+    "reasoning": "reasoning_tokens thoughtsTokenCount",
+    "read": "cached_tokens cache_read_input_tokens cacheReadInputTokens prompt_cache_hit_tokens cachedContentTokenCount"
+    " cache_read_tokens",
+    "written": "cache_creation_input_tokens cacheWriteInputTokens cache_write_tokens cache_creation_tokens",
+    "tools": "toolUsePromptTokenCount",
+}
+_DETAILS = "prompt_tokens_details completion_tokens_details input_tokens_details output_tokens_details"
+_BESIDE = frozenset(
+    {"cache_read_input_tokens", "cacheReadInputTokens", "cache_creation_input_tokens", "cacheWriteInputTokens"}
+)
+"""Counts of the cache that, with these names, stand beside the input rather than within it."""
+
+
+def read_usage(counts: object) -> Usage | None:
+    """Read the token counts of any API; None if it holds none.
+
+    Input has all that the model read, output all that it wrote, thoughts and cache included. Where an API counts
+    these apart, its total or the name of the count says so.
+    """
     if not isinstance(counts, dict):
         return None
-    return Usage(**{ours: read_count(counts.get(theirs)) for ours, theirs in names.items()})
+    flat = {name: value for detail in _DETAILS.split() for name, value in read_mapping(counts.get(detail)).items()}
+    flat |= {name: value for name, value in counts.items() if value is not None}
+    found = {ours: _first_count(flat, names) for ours, names in _SUMS.items()}
+    if all(count is None for count in found.values()):
+        return None
+    cache, thoughts = (found["read"] or 0) + (found["written"] or 0), found["reasoning"] or 0
+    rest = None if found["total"] is None else found["total"] - (found["input"] or 0) - (found["output"] or 0)
+    rest = None if rest is None else rest - (found["tools"] or 0)
+    cache_beside = not flat.keys().isdisjoint(_BESIDE) and (
+        "prompt_tokens" not in flat if rest is None else rest > 0 and rest in {cache, cache + thoughts}
+    )
+    thoughts_beside = "thoughtsTokenCount" in flat or (
+        thoughts > (found["output"] or 0) if rest is None else thoughts > 0 and rest == thoughts + cache * cache_beside
+    )
+    return Usage(
+        input_tokens=add_counts(found["input"], found["tools"], cache if cache_beside else None),
+        output_tokens=add_counts(found["output"], thoughts if thoughts_beside else None),
+        reasoning_tokens=found["reasoning"],
+        cached_tokens=found["read"],
+        cache_write_tokens=found["written"],
+    )
+
+
+def _first_count(counts: Mapping[str, object], names: str) -> int | None:
+    return next((count for name in names.split() if (count := read_count(counts.get(name))) is not None), None)
 
 
 def add_counts(*counts: int | None) -> int | None:
@@ -49,11 +95,20 @@ def add_counts(*counts: int | None) -> int | None:
 def read_arguments(arguments: object) -> dict[str, JsonValue]:
     """Decode a tool call's arguments; a model may write broken JSON, which is kept as text under ``$invalid``."""
     try:
-        value = orjson.loads(arguments or "{}") if isinstance(arguments, str | None) else arguments
-        canonical.check(value)
-    except (orjson.JSONDecodeError, CanonicalError):
+        value = read_value(orjson.loads(arguments or "{}") if isinstance(arguments, str | None) else arguments)
+    except orjson.JSONDecodeError:
         return {"$invalid": str(arguments)}
     return value if isinstance(value, dict) else {"$invalid": str(arguments)}
+
+
+def read_value(value: Any) -> JsonValue:  # JSON of any kind
+    """Return a JSON value that can be stored; one that cannot is kept as text under ``$invalid``."""
+    try:
+        canonical.check(value)
+    except CanonicalError:
+        return {"$invalid": str(value)}
+    checked: JsonValue = value
+    return checked
 
 
 def read_logprobs(tokens: object, *, token: str = "token", logprob: str = "logprob") -> tuple[TokenLogprob, ...]:  # noqa: S107 - a field's name

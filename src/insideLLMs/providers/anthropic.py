@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-from insideLLMs.core.errors import AuthError, BadAnswerError, RequestRefusedError
-from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
-from insideLLMs.providers.answer_fields import add_counts, read_arguments, read_count, read_text
+from insideLLMs.core.errors import BadAnswerError, RequestRefusedError
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall
+from insideLLMs.providers.answer_fields import read_arguments, read_text, read_usage
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,
@@ -17,10 +17,9 @@ from insideLLMs.providers.chat_model import (
     Tools,
     merge,
     move,
-    read_error,
     spelt_out,
 )
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
+from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.events import EventAssembler, MessageEvents
 from insideLLMs.providers.request_options import (
     inline_image,
@@ -40,16 +39,8 @@ ANTHROPIC = Endpoint(
     key_header="x-api-key",
     key_format="{key}",
     headers={"anthropic-version": "2023-06-01"},
+    operations="/v1/messages|/v1/complete|/v1",
 )
-FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-}
-ERROR_STATUSES = {"rate_limit_error": 429, "overloaded_error": 529, "timeout_error": 504}
-"""https://docs.claude.com/en/api/errors; any other error in the middle of an answer is the provider's."""
 _NAMES = {"stop": "stop_sequences"}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -95,9 +86,6 @@ class AnthropicCodec(ChatCodec):
 
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
         """Read a message."""
-        if isinstance(body.get("error"), dict):  # in the midst of a stream, under status 200
-            message, code, _ = read_error(answer.body)
-            raise failure(answer, self.endpoint, message=message, code=code, status=ERROR_STATUSES.get(code, 500))
         if not isinstance(body.get("content"), list):
             raise self.unexpected(body, answer, "content")
         texts, thoughts, calls = [], [], []
@@ -115,23 +103,12 @@ class AnthropicCodec(ChatCodec):
         reason = read_text(body.get("stop_reason"))
         return Response(
             text="".join(texts),
-            finish_reason=FINISH_REASONS.get(reason or "", reason),
-            usage=_read_usage(body.get("usage")),
+            finish_reason=reason,
+            usage=read_usage(body.get("usage")),
             model=read_text(body.get("model")),
             reasoning="\n".join(thoughts) or None,
             tool_calls=tuple(calls),
         )
-
-    def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that fits; only the message says that an account has no credit."""
-        message, _, _ = read_error(answer.body)
-        if answer.status == 400 and "credit balance is too low" in message:
-            raise AuthError(
-                "anthropic answered 400: the account has no credit left",
-                fix="add credit, or use another key",
-                http_status=400,
-            )
-        return ChatCodec.read_failure(self, answer)
 
 
 def _write_blocks(message: Message) -> list[dict[str, JsonValue]]:
@@ -153,19 +130,6 @@ def _write_part(part: TextPart | ImagePart) -> dict[str, JsonValue]:
     if inline is None:
         return {"type": "image", "source": {"type": "url", "url": part.url}}
     return {"type": "image", "source": {"type": "base64", "media_type": inline[0], "data": inline[1]}}
-
-
-def _read_usage(usage: object) -> Usage | None:
-    """Read the counts; what was read from or written to the provider's cache is input too."""
-    if not isinstance(usage, dict):
-        return None
-    cached = read_count(usage.get("cache_read_input_tokens"))
-    created = read_count(usage.get("cache_creation_input_tokens"))
-    return Usage(
-        input_tokens=add_counts(read_count(usage.get("input_tokens")), cached, created),
-        output_tokens=read_count(usage.get("output_tokens")),
-        cached_tokens=cached,
-    )
 
 
 class AnthropicArgs(Sampling, Tools, Streaming, Connection, total=False):

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from insideLLMs.core.errors import ArgumentError, AuthError, ModelNotFoundError, ModelUnavailableError
+from insideLLMs.core.errors import ArgumentError, AuthError, ModelUnavailableError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
+from insideLLMs.providers.addresses import is_loopback
 from insideLLMs.providers.answer_fields import read_arguments, read_text, read_usage
 from insideLLMs.providers.chat_model import (
     ChatCodec,
@@ -22,11 +23,9 @@ from insideLLMs.providers.chat_model import (
     Tools,
     merge,
     move,
-    read_error,
     spelt_out,
 )
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, failure
-from insideLLMs.providers.http_model import is_loopback
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall
 from insideLLMs.providers.request_options import (
     join_turns,
     parts_of,
@@ -41,16 +40,8 @@ BEDROCK = Endpoint(
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     base_url_env="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     key_env="AWS_BEARER_TOKEN_BEDROCK",
+    operations=r"/model(?:/[^/?]+)?(?:/(?:converse|invoke)[\w-]*)?",
 )
-FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
 _NAMES = {"max_tokens": "maxTokens", "temperature": "temperature", "top_p": "topP", "stop": "stopSequences"}
 
 
@@ -105,30 +96,12 @@ class BedrockCodec(ChatCodec):
         reason = read_text(body.get("stopReason"))
         return Response(
             text="".join(texts),
-            finish_reason=FINISH_REASONS.get(reason or "", reason),
-            usage=read_usage(
-                body.get("usage"),
-                input_tokens="inputTokens",
-                output_tokens="outputTokens",
-                cached_tokens="cacheReadInputTokens",
-            ),
+            finish_reason=reason,
+            usage=read_usage(body.get("usage")),
             model=self.model_name,
             reasoning="\n".join(thoughts) or None,
             tool_calls=tuple(calls),
         )
-
-    def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that fits; the kind of failure stands in a header."""
-        message, _, _ = read_error(answer.body)
-        kind = answer.headers.get("x-amzn-ErrorType", "").partition(":")[0]
-        if kind == "ValidationException" and "model identifier is invalid" in message:
-            raise ModelNotFoundError(
-                f"bedrock answered {answer.status}: {message}",
-                fix="check model_name and region, and that this account may use the model",
-                http_status=answer.status,
-            )
-        status = 503 if kind in {"ModelErrorException", "ModelNotReadyException"} else 0
-        raise failure(answer, self.endpoint, message=message, code=kind, status=status)
 
 
 def _write_tool(tool: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -188,12 +161,12 @@ class BedrockModel(ChatModel):
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
         """Make one call, signed if there is no API key. Raises ModelError."""
         call = self._codec.encode(request, repeat=repeat)
-        transport = self._transport or self._connect()
+        transport = self._connected()
         if not self._key():
             if self._credentials is None:
                 await asyncio.to_thread(self._find_credentials)
             call = msgspec.structs.replace(call, headers=self._sign(transport.url(call.path), call))
-        return self._codec.decode(await transport.post(call))
+        return self._read(await transport.send(call))
 
     def _key(self) -> str:
         """Return the API key, or nothing where requests are signed."""

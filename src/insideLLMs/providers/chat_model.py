@@ -11,10 +11,12 @@ import msgspec
 import orjson
 
 from insideLLMs.core.arguments import check_mapping, check_numbers, flag, nearest, stop_texts
-from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RequestRefusedError
+from insideLLMs.core.errors import ArgumentError, BadAnswerError, RequestRefusedError
+from insideLLMs.core.thoughts import read_tags
 from insideLLMs.core.types import JsonValue, Message, Request, Response
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, failure, json_object
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, json_object
 from insideLLMs.providers.events import EventAssembler
+from insideLLMs.providers.failures import fail, find_error, read_failure, require_answer
 from insideLLMs.providers.http_model import HttpModel
 from insideLLMs.providers.request_options import own_seed
 from insideLLMs.providers.transport import TransportOptions
@@ -59,12 +61,13 @@ class ChatCodec(ABC):
     stream: bool = False
 
     def parameters(self) -> Mapping[str, JsonValue]:
-        """Return the parameters and the names of extra headers (their values may be secret)."""
+        """Return the parameters and the names of extra headers."""
         headers = sorted(self.endpoint.headers)
-        return {**self.fields, **({"headers": headers} if headers else {})}
+        fields = {name: value for name, value in self.fields.items() if name not in self.stream_fields}
+        return {**fields, **({"headers": headers} if headers else {})}
 
     def encode(self, request: Request, *, repeat: int) -> HttpCall:
-        """Write a request; its options override `fields`, and an option of None takes a field out."""
+        """Write a request; its options override `fields`, and None takes a field out, also one of the codec's own."""
         options = dict(self.fields)
         if request.options:
             for name, value in request.options.items():
@@ -75,12 +78,10 @@ class ChatCodec(ABC):
         if isinstance(options.get("seed"), int):
             asked = "seed" in request.options  # a probe that asks for a seed gets that one
             options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
-        body = self.body(request.messages, options)
+        body = {**(self.stream_fields if self.stream else {}), **self.body(request.messages, options)}
+        body = {name: value for name, value in body.items() if value is not None}
         try:
-            if not self.stream:
-                return HttpCall(path=self.path(), body=orjson.dumps(body))
-            streamed = orjson.dumps({**self.stream_fields, **body})
-            return HttpCall(path=self.path(), body=streamed, assembler=self.assembler)
+            return HttpCall(path=self.path(), body=orjson.dumps(body), assembler=self.events and self.assembler)
         except TypeError as error:
             raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
 
@@ -92,8 +93,12 @@ class ChatCodec(ABC):
     def decode(self, answer: HttpAnswer) -> Response:
         """Read an answer. Raises the ModelError that fits; a filtered prompt is an answer, not a failure."""
         if not 200 <= answer.status < 300:
-            return self.read_failure(answer)
-        return self.read(json_object(answer, self.endpoint.provider), answer)
+            return fail(read_failure(answer), answer, self.endpoint, self.model_name)
+        body = json_object(answer, self.endpoint.provider)
+        error = find_error(body)
+        if error is not None:
+            return fail(error, answer, self.endpoint, self.model_name)
+        return require_answer(self.read(body, answer), self.endpoint.provider, answer.status)
 
     @abstractmethod
     def path(self) -> str:
@@ -105,13 +110,7 @@ class ChatCodec(ABC):
 
     @abstractmethod
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
-        """Turn the body of a good answer into a Response. Raises BadAnswerError for what is none."""
-
-    def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that a failed answer stands for, or return what is an answer all the same."""
-        message, code, status = read_error(answer.body)
-        error: ModelError = failure(answer, self.endpoint, message=message, code=code, status=status)
-        raise error
+        """Turn the body of a good answer into a Response, its finish reason as it came. Raises BadAnswerError."""
 
     def unexpected(self, body: Mapping[str, Any], answer: HttpAnswer, missing: str) -> BadAnswerError:
         """Make the error for an answer that lacks what the API promises."""
@@ -129,7 +128,11 @@ class ChatCodec(ABC):
 
 
 class Connection(TypedDict, total=False):
-    """How a model is reached. `extra` holds further fields of the request body, `headers` further headers."""
+    """How a model is reached and read.
+
+    `extra` holds further fields of the request body, `headers` further headers; `thought_tags` are pairs of texts
+    between which a model of tags of its own thinks.
+    """
 
     base_url: str | None
     api_key_env: str | None
@@ -137,6 +140,7 @@ class Connection(TypedDict, total=False):
     headers: Mapping[str, str] | None
     timeout_s: float
     use_proxy_env: bool
+    thought_tags: Sequence[Sequence[str]] | None
 
 
 class Sampling(TypedDict, total=False):
@@ -238,6 +242,8 @@ class ChatModel(HttpModel):
             base_url=args["base_url"],
             options=TransportOptions(total_s=args["timeout_s"], use_proxy_env=args["use_proxy_env"]),
         )
+        self._given_headers = args["headers"] or {}
+        self._thought_tags = read_tags(args["thought_tags"])
 
 
 def body_fields(parameters: Mapping[str, JsonValue], extra: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
@@ -265,18 +271,3 @@ def merge(body: dict[str, JsonValue], options: Mapping[str, JsonValue]) -> dict[
         held = body.get(name)
         body[name] = {**held, **value} if isinstance(held, dict) and isinstance(value, Mapping) else value
     return {name: value for name, value in body.items() if value not in ({}, None)}
-
-
-def read_error(body: bytes) -> tuple[str, str, int]:
-    """Return message, code and status of an error body; each API wraps them otherwise, and some send no JSON."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body[:2000].decode("utf-8", "replace"), "", 0
-    error = value.get("error", value) if isinstance(value, dict) else value
-    if not isinstance(error, dict):
-        return str(error), "", 0
-    message = error.get("message") or error.get("detail") or ""
-    code = error.get("code") or error.get("type") or ""
-    status = code if isinstance(code, int) and 400 <= code < 600 else 0
-    return str(message), str(error.get("type") or "") if status else str(code), status

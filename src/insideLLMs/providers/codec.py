@@ -7,19 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
-import orjson
 
-from insideLLMs.core.errors import (
-    AuthError,
-    BadAnswerError,
-    ModelError,
-    ModelNotFoundError,
-    ModelTimeoutError,
-    RateLimitError,
-    RequestRefusedError,
-    ServerError,
-)
+from insideLLMs.core.errors import BadAnswerError
 from insideLLMs.core.types import JsonValue, Request, Response
+from insideLLMs.providers.lenient_json import read_json
 
 EXCERPT_LENGTH = 200
 
@@ -28,7 +19,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where a provider listens and how it authenticates.
 
     `base_url_env` and `key_env` name environment variables; `key_format` makes the value of `key_header`.
-    A provider without keys has an empty `key_env`.
+    A provider without keys has an empty `key_env`. `operations` is a pattern of what people paste behind the base
+    URL; `is_own_server` says that users run it themselves, below the path of `base_url` wherever it is.
     """
 
     provider: str
@@ -38,10 +30,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     key_header: str = "Authorization"
     key_format: str = "Bearer {key}"
     headers: Mapping[str, str] = {}
+    operations: str = r"/chat/completions|/completions|/responses"
+    is_own_server: bool = False
 
 
 class Assembler(Protocol):
-    """Puts the events of a streamed answer together to the body of the plain one."""
+    """Puts the events of a streamed answer together to the body of the plain one; `held_bytes` is what it keeps."""
+
+    held_bytes: int
 
     def add(self, data: bytes) -> None:
         """Take the next event. Raises BadAnswerError, which quotes nothing of it."""
@@ -53,23 +49,29 @@ class Assembler(Protocol):
 
 
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST: `path` is appended to the endpoint's base URL; `headers` are those of this call alone.
+    """One call: `path` is appended to the endpoint's base URL; `headers` are those of this call alone.
 
     `assembler` makes what puts a streamed answer together, where one is asked for.
     """
 
     path: str
     body: bytes
+    method: str = "POST"
     headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
     assembler: Callable[[], Assembler] | None = None
 
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back, read to its end; `headers` look up names in any case. `retry_after_s` is the server's wish."""
+    """What came back, read to its end; `headers` look up names in any case. `retry_after_s` is the server's wish.
+
+    `url` is what was asked, without user, password and query.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    url: str = ""
     retry_after_s: float | None = None
 
 
@@ -97,63 +99,27 @@ def excerpt(text: str | bytes) -> str:
     return clean if len(clean) <= EXCERPT_LENGTH else clean[:EXCERPT_LENGTH] + "…"
 
 
-def json_object(answer: HttpAnswer, provider: str) -> dict[str, Any]:
-    """Decode a body that must be a JSON object. Raises BadAnswerError with the beginning of what it is instead."""
+def json_value(answer: HttpAnswer, provider: str) -> object:
+    """Decode a body that must be JSON. Raises BadAnswerError with the beginning of what it is instead."""
+    kind = answer.headers.get("Content-Type", "no content type")
     try:
-        value = orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
-        kind = answer.headers.get("Content-Type", "no content type")
+        return read_json(answer.body, kind)
+    except ValueError as error:
         raise BadAnswerError(
             f"{provider} answered with {len(answer.body)} bytes ({excerpt(kind)}) that are not JSON: "
             f"{excerpt(answer.body)!r}",
             http_status=answer.status,
         ) from error
+
+
+def json_object(answer: HttpAnswer, provider: str) -> dict[str, Any]:
+    """Decode a body that must be a JSON object. Raises BadAnswerError as `json_value` does."""
+    value = json_value(answer, provider)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if not isinstance(value, dict):
         raise BadAnswerError(
             f"{provider} answered with a JSON {type(value).__name__} instead of an object: {excerpt(answer.body)!r}",
             http_status=answer.status,
         )
     return value
-
-
-QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-MODEL_CODES = frozenset({"model_not_found", "model_not_available"})
-
-
-def failure(answer: HttpAnswer, endpoint: Endpoint, *, message: str, code: str = "", status: int = 0) -> ModelError:
-    """Make the error that a failed answer stands for; `status` overrides the HTTP status, where the body has its own.
-
-    `code` is the provider's own word for what went wrong.
-    """
-    status = status or answer.status
-    label = f"{endpoint.provider} answered {status}" + (f" ({excerpt(code)})" if code else "")
-    text = f"{label}: {excerpt(message)}" if message else label
-    kind, fix = _classify(status, code, endpoint)
-    return kind(text, fix=fix, http_status=status, retry_after_s=answer.retry_after_s)
-
-
-STATUS_ERRORS: dict[int, type[ModelError]] = {
-    401: AuthError,
-    403: AuthError,
-    404: ModelNotFoundError,
-    408: ModelTimeoutError,
-    409: ServerError,  # as 425: the same request may pass a moment later
-    425: ServerError,
-    429: RateLimitError,
-    504: ModelTimeoutError,
-}
-FIXES: dict[type[ModelError], str] = {
-    AuthError: "check the key in {key_env}",
-    ModelNotFoundError: "check model_name and base_url, and that this key may use the model",
-    RequestRefusedError: "change the model's args or the input: the provider refuses this request",
-}
-
-
-def _classify(status: int, code: str, endpoint: Endpoint) -> tuple[type[ModelError], str | None]:
-    if status == 402 or code in QUOTA_CODES:
-        return AuthError, "the account has no credit left; add some, or use another key"
-    kind = ModelNotFoundError if code in MODEL_CODES else STATUS_ERRORS.get(status)
-    if kind is None:
-        kind = ServerError if status >= 500 else RequestRefusedError if status >= 400 else BadAnswerError
-    fix = FIXES.get(kind)
-    return kind, fix and fix.format(key_env=endpoint.key_env or "the endpoint's headers")

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-from insideLLMs.core.errors import ModelTimeoutError, RequestRefusedError, ServerError
+from insideLLMs.core.errors import RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Response, TokenLogprob, Usage
-from insideLLMs.providers.answer_fields import read_count, read_list, read_logprobs, read_mapping, read_text
+from insideLLMs.providers.answer_fields import read_list, read_logprobs, read_mapping, read_text, read_usage
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,
@@ -24,15 +24,12 @@ from insideLLMs.providers.openai import read_tool_calls, write_message
 from insideLLMs.providers.request_options import read_choice, read_format
 
 COHERE = Endpoint(
-    provider="cohere", base_url="https://api.cohere.com/v2", base_url_env="CO_API_URL", key_env="CO_API_KEY"
+    provider="cohere",
+    base_url="https://api.cohere.com/v2",
+    base_url_env="CO_API_URL",
+    key_env="CO_API_KEY",
+    operations="/chat",
 )
-FINISH_REASONS = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR_TOXIC": "content_filter",
-}
 _NAMES = {"top_p": "p", "top_k": "k", "stop": "stop_sequences"}
 _CHOICES = {"none": "NONE", "required": "REQUIRED"}
 
@@ -67,21 +64,17 @@ class CohereCodec(ChatCodec):
         return merge(body, options)
 
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
-        """Read a message; one that broke off on their side raises, so that it is asked again."""
+        """Read a message."""
         message = body.get("message")
         if not isinstance(message, dict):
             raise self.unexpected(body, answer, "message")
         reason = read_text(body.get("finish_reason"))
-        if reason == "ERROR":
-            raise ServerError("cohere could not finish the answer", http_status=answer.status)
-        if reason == "TIMEOUT":
-            raise ModelTimeoutError("cohere timed out internally", http_status=answer.status)
         parts = [part for part in read_list(message.get("content")) if isinstance(part, dict)]
         thoughts = [read_text(part.get("thinking")) or "" for part in parts if part.get("type") == "thinking"]
         plan = read_text(message.get("tool_plan"))
         return Response(
             text="".join(read_text(part.get("text")) or "" for part in parts if part.get("type") == "text"),
-            finish_reason=FINISH_REASONS.get(reason or "", reason),
+            finish_reason=reason,
             usage=_read_usage(body.get("usage")),
             model=self.model_name,
             reasoning="".join(thoughts) or plan,
@@ -104,11 +97,8 @@ def _read_usage(usage: object) -> Usage | None:
     """Read the tokens that the model saw and wrote, or where these are missing, those that are billed."""
     if not isinstance(usage, dict):
         return None
-    counts = read_mapping(usage.get("tokens") or usage.get("billed_units"))
-    return Usage(
-        input_tokens=read_count(counts.get("input_tokens")),
-        output_tokens=read_count(counts.get("output_tokens")),
-        cached_tokens=read_count(usage.get("cached_tokens")),
+    return read_usage(
+        {"cached_tokens": usage.get("cached_tokens"), **read_mapping(usage.get("tokens") or usage.get("billed_units"))}
     )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Unpack
 
-from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.types import JsonValue, Message
+from insideLLMs.providers.addresses import azure_address
 from insideLLMs.providers.chat_model import ChatCodec, Options, spelt_out
 from insideLLMs.providers.codec import Endpoint
 from insideLLMs.providers.openai import OpenAIArgs, OpenAICodec, OpenAIModel
@@ -35,7 +36,11 @@ class VllmModel(OpenAIModel):
     """A model that vLLM serves, by default on this machine; $VLLM_API_KEY where it was started with a key."""
 
     endpoint: ClassVar[Endpoint] = Endpoint(
-        provider="vllm", base_url="http://localhost:8000/v1", base_url_env="VLLM_BASE_URL", key_env="VLLM_API_KEY"
+        provider="vllm",
+        base_url="http://localhost:8000/v1",
+        base_url_env="VLLM_BASE_URL",
+        key_env="VLLM_API_KEY",
+        is_own_server=True,
     )
 
 
@@ -47,6 +52,7 @@ class LlamaCppModel(OpenAIModel):
         base_url="http://localhost:8080/v1",
         base_url_env="LLAMA_CPP_BASE_URL",
         key_env="LLAMA_API_KEY",
+        is_own_server=True,
     )
 
 
@@ -95,23 +101,11 @@ class AzureOpenAIModel(OpenAIModel):
         key_env="AZURE_OPENAI_API_KEY",
         key_header="api-key",
         key_format="{key}",
+        operations="",
     )
 
     @spelt_out()
     def __init__(self, model_name: str, *, api_version: str | None = None, **args: Unpack[OpenAIArgs]) -> None:
-        resource = args["base_url"] or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
-        args["base_url"] = azure_base(resource, str(model_name), api_version)
+        given = args["base_url"] or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
+        args["base_url"] = FromEnvironment.like(given, azure_address(given, str(model_name), api_version))
         super().__init__(model_name, **args)
-
-
-def azure_base(resource: str, deployment: str, api_version: str | None) -> str:
-    """Return the base URL of a deployment. Raises ArgumentError if there is no resource."""
-    if not resource:
-        raise ArgumentError(
-            "azure needs the address of your resource",
-            fix="set base_url or AZURE_OPENAI_ENDPOINT, e.g. https://NAME.openai.azure.com",
-        )
-    root = resource.rstrip("/").removesuffix("/openai/v1").removesuffix("/openai")
-    if api_version is None:
-        return f"{root}/openai/v1"
-    return f"{root}/openai/deployments/{deployment}?api-version={api_version}"

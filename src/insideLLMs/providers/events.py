@@ -9,10 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from insideLLMs.core.errors import BadAnswerError
 from insideLLMs.providers.answer_fields import read_list, read_mapping
+from insideLLMs.providers.lenient_json import read_json, write_json
 
 _MARK = b"\xef\xbb\xbf"
 
@@ -54,24 +53,33 @@ class EventData:
         yield from self.feed(b"\n\n")
 
 
+def looks_like_events(body: bytes) -> bool | None:
+    """Whether a body begins as events do, whatever its content type says; None where comments are all there is yet."""
+    lines = body.removeprefix(_MARK).splitlines()
+    first = next((line for line in lines if line.strip() and not line.startswith(b":")), None)
+    return None if first is None else first.startswith((b"data:", b"event:", b"id:", b"retry:"))
+
+
 class EventAssembler(ABC):
     """Puts the events of one answer together; `provider` is named in errors."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
+        self.held_bytes = 0
         self._error: Mapping[str, Any] | None = None
 
     def add(self, data: bytes) -> None:
         """Take the next event. Raises BadAnswerError for what is none."""
-        if data == b"[DONE]":
+        if data.strip() == b"[DONE]":
             self.finish()
             return
         try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
+            event = read_json(data, keep_halves=True)
+        except ValueError:
             event = None
         if not isinstance(event, dict):
             raise BadAnswerError(f"{self.provider} sent an event of {len(data)} bytes that is not a JSON object")
+        self.held_bytes += _held_bytes(event)
         if event.get("error") or event.get("type") == "error":
             self._error = event if event.get("error") else {"error": event}
         else:
@@ -82,8 +90,8 @@ class EventAssembler(ABC):
         if self._error is None and not self.is_whole():
             raise BadAnswerError(f"the stream from {self.provider} ends before the answer does")
         try:
-            return orjson.dumps(self.answer() if self._error is None else self._error)
-        except TypeError as error:  # what orjson reads it writes again, unless it nests deeper than 254 levels
+            return write_json(self.answer() if self._error is None else self._error)
+        except ValueError as error:
             raise BadAnswerError(f"the stream from {self.provider} nests too deep") from error
 
     def finish(self) -> None:  # noqa: B027 - most APIs tell the end by an event of its own
@@ -116,8 +124,25 @@ def update(held: dict[str, Any], news: Mapping[str, Any], levels: int = _LEVELS)
             held[name] = dict(value) if isinstance(value, dict) else value
 
 
+def _held_bytes(event: object) -> int:
+    """Return at most how much memory an event leaves held: an object's own, and its texts."""
+    size, open_values = 0, [event]
+    while open_values:
+        value = open_values.pop()
+        if isinstance(value, str):
+            size += _OBJECT_BYTES + len(value)
+        elif isinstance(value, dict):
+            open_values.extend(value.values())
+        elif isinstance(value, list):
+            open_values.extend(value)
+    return max(size, _OBJECT_BYTES)
+
+
+_OBJECT_BYTES = 56
+
+
 class ChatEvents(EventAssembler):
-    """Chunks of chat completions: the end is a finish reason and then ``[DONE]``.
+    """Chunks of chat completions: the end is a finish reason, and then the usage or ``[DONE]``.
 
     Whatever stands beside the choices, in a choice or in its delta gets to its place in the plain answer, known or
     not. https://platform.openai.com/docs/api-reference/chat-streaming
@@ -136,7 +161,8 @@ class ChatEvents(EventAssembler):
         self._done = True
 
     def is_whole(self) -> bool:
-        return self._done and bool(self._choice.get("finish_reason"))
+        counted = self._facts.get("usage") or self._choice.get("usage")
+        return bool(self._choice.get("finish_reason")) and (self._done or bool(counted))
 
     def take(self, event: dict[str, Any]) -> None:
         update(self._facts, {name: value for name, value in event.items() if name != "choices"})

@@ -1,24 +1,18 @@
 """Google's Gemini API, generateContent: contents of parts, settings under generationConfig."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
-import msgspec
-import orjson
-
-from insideLLMs.core.errors import AuthError
-from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall, Usage
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import (
-    add_counts,
     read_arguments,
-    read_count,
     read_list,
     read_logprobs,
     read_mapping,
     read_text,
+    read_usage,
 )
 from insideLLMs.providers.chat_model import (
     ChatCodec,
@@ -30,10 +24,9 @@ from insideLLMs.providers.chat_model import (
     Tools,
     merge,
     move,
-    read_error,
     spelt_out,
 )
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, failure
+from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.request_options import (
     inline_image,
     join_turns,
@@ -50,10 +43,9 @@ GEMINI = Endpoint(
     base_url_env="GEMINI_BASE_URL",
     key_env="GEMINI_API_KEY",
     key_header="x-goog-api-key",
+    operations=r"/(?:models|tunedModels)(?:/[^/?]*)?",
     key_format="{key}",
 )
-_FILTERED = ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE")
-FINISH_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(_FILTERED, "content_filter")}
 _NAMES = {
     "temperature": "temperature",
     "top_p": "topP",
@@ -64,7 +56,6 @@ _NAMES = {
     "logprobs": "responseLogprobs",
 }
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +107,7 @@ class GeminiCodec(ChatCodec):
             case {"promptFeedback": {"blockReason": str()}}:
                 return Response(
                     finish_reason="content_filter",
-                    usage=_read_usage(body.get("usageMetadata")),
+                    usage=read_usage(body.get("usageMetadata")),
                     model=read_text(body.get("modelVersion")) or self.model_name,
                 )
             case _:
@@ -134,55 +125,16 @@ class GeminiCodec(ChatCodec):
                     arguments = read_arguments(rest.get("args") or {})
                     calls.append(ToolCall(name=name, arguments=arguments, id=read_text(rest.get("id"))))
         reason = read_text(candidate.get("finishReason"))
-        spelt = FINISH_REASONS.get(reason or "", reason.lower() if reason else None)
         chosen = read_mapping(candidate.get("logprobsResult")).get("chosenCandidates")
         return Response(
             text="".join(texts),
-            finish_reason="tool_calls" if calls and spelt == "stop" else spelt,
-            usage=_read_usage(body.get("usageMetadata")),
+            finish_reason="tool_calls" if calls and reason == "STOP" else reason,
+            usage=read_usage(body.get("usageMetadata")),
             model=read_text(body.get("modelVersion")),
             reasoning="".join(thoughts) or None,
             tool_calls=tuple(calls),
             logprobs=read_logprobs(chosen, logprob="logProbability"),
         )
-
-    def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that fits; how long to wait, and that a key is wrong, stand in the body's details."""
-        message, _, status = read_error(answer.body)
-        details, word = _read_details(answer.body)
-        reasons = {detail.get("reason") for detail in details}
-        if "API_KEY_INVALID" in reasons:
-            raise AuthError(
-                f"gemini answered {answer.status}: {message}",
-                fix=f"check the key in {self.endpoint.key_env}",
-                http_status=answer.status,
-            )
-        if answer.retry_after_s is None:
-            answer = msgspec.structs.replace(answer, retry_after_s=_retry_delay_s(details))
-        raise failure(answer, self.endpoint, message=message, code=word, status=status)
-
-
-def _read_details(body: bytes) -> tuple[list[Mapping[str, Any]], str]:
-    """Return the details of an error and its status word."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return [], ""
-    match value:
-        case {"error": {"details": list(details), **rest}}:
-            return [detail for detail in details if isinstance(detail, dict)], str(rest.get("status") or "")
-        case {"error": {"status": str(word)}}:
-            return [], word
-        case _:
-            return [], ""
-
-
-def _retry_delay_s(details: Sequence[Mapping[str, Any]]) -> float | None:
-    for detail in details:
-        found = _DURATION.match(str(detail.get("retryDelay", "")))
-        if found:
-            return float(found[1])
-    return None
 
 
 def _write_parts(message: Message, names: Mapping[str, str]) -> list[dict[str, JsonValue]]:
@@ -201,19 +153,6 @@ def _write_part(part: TextPart | ImagePart) -> dict[str, JsonValue]:
     if inline is None:
         return {"fileData": {"fileUri": part.url}}
     return {"inlineData": {"mimeType": inline[0], "data": inline[1]}}
-
-
-def _read_usage(usage: object) -> Usage | None:
-    """Read the counts; thoughts are billed as output and counted apart."""
-    if not isinstance(usage, dict):
-        return None
-    thoughts = read_count(usage.get("thoughtsTokenCount"))
-    return Usage(
-        input_tokens=read_count(usage.get("promptTokenCount")),
-        output_tokens=add_counts(read_count(usage.get("candidatesTokenCount")), thoughts),
-        reasoning_tokens=thoughts,
-        cached_tokens=read_count(usage.get("cachedContentTokenCount")),
-    )
 
 
 class GeminiArgs(SeededSampling, Tools, Form, Connection, total=False):

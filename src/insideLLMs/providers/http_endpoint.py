@@ -5,15 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from insideLLMs.core.arguments import check_mapping, check_numbers
+import msgspec
+import orjson
+
+from insideLLMs.core.arguments import check_mapping, check_numbers, one_of
 from insideLLMs.core.errors import ArgumentError, BadAnswerError
-from insideLLMs.core.types import JsonValue, Message, Response, Usage, expand
-from insideLLMs.providers.answer_fields import read_count, read_text
+from insideLLMs.core.thoughts import read_tags
+from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage, expand
+from insideLLMs.providers.answer_fields import read_count, read_text, read_value
 from insideLLMs.providers.chat_model import RANGES, ChatCodec, Options
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, json_value
+from insideLLMs.providers.failures import fail, find_error, read_failure, require_answer
 from insideLLMs.providers.http_model import HttpModel
+from insideLLMs.providers.lenient_json import decode_text, write_json
 from insideLLMs.providers.transport import TransportOptions
 
+METHODS = ("POST", "PUT", "PATCH", "GET")
+_OURS = frozenset({"body", "reads", "method", "keep"})
 READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")
 _FIELD = re.compile(r"\{([a-z_]+)\}")
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
@@ -49,49 +57,92 @@ class JsonPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateCodec(ChatCodec):
-    """The user's own wire: `fields` holds template and paths."""
+    """The user's own wire: `fields` holds template, method, and paths."""
 
     def path(self) -> str:
         """The base URL is all of it."""
         return ""
 
+    def encode(self, request: Request, *, repeat: int) -> HttpCall:
+        """Write a request; GET sends the filled template as the query."""
+        call = ChatCodec.encode(self, request, repeat=repeat)
+        method = str(self.fields.get("method", "POST"))
+        if method != "GET":
+            return msgspec.structs.replace(call, method=method)
+        filled: dict[str, JsonValue] = orjson.loads(call.body)
+        query = {name: value if isinstance(value, str) else _as_text(value) for name, value in filled.items()}
+        return msgspec.structs.replace(call, method=method, body=b"", query=query)
+
     def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
         """Fill the template; the options of a request may be named in it too."""
-        template, reads = options.pop("body"), options.pop("reads")
-        del reads
-        seed = options.get("seed")
         values: dict[str, JsonValue] = {
-            **options,
+            **{name: value for name, value in options.items() if name not in _OURS},
             "prompt": next((message.text for message in reversed(messages) if message.role == "user"), ""),
             "system": "\n\n".join(message.text for message in messages if message.role == "system"),
             "messages": [expand(message) for message in messages],
             "model_name": self.model_name,
         }
-        if seed is not None:
-            values["seed"] = seed
-        filled: Mapping[str, JsonValue] = fill(template, values)
+        filled: Mapping[str, JsonValue] = fill(options["body"], values)
         return filled
 
+    def decode(self, answer: HttpAnswer) -> Response:
+        """Read what the paths lead to; where nothing is at the answer's, an error in the body is what it is."""
+        if not 200 <= answer.status < 300:
+            return fail(read_failure(answer), answer, self.endpoint, self.model_name)
+        body = self._value(answer)
+        text = JsonPath(self.fields["reads"]["text"]).find(body)
+        if text is _MISSING or text is None:
+            error = find_error(body)
+            if error is not None:
+                return fail(error, answer, self.endpoint, self.model_name)
+            raise self._lacks_answer(body, text, answer)
+        response = self._response(text if isinstance(text, str) else _as_text(text), body)
+        named = response.finish_reason is not None
+        return require_answer(response, self.endpoint.provider, answer.status) if named else response
+
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
-        """Read what the paths lead to; the answer itself must be there and be text."""
+        """Read a JSON object as `decode` does."""
+        return self.decode(msgspec.structs.replace(answer, body=orjson.dumps(body)))
+
+    def _value(self, answer: HttpAnswer) -> object:
+        """Decode a body: JSON of any kind, or plain text where all of it is the answer."""
+        is_all = self.fields["reads"]["text"] == "$"
+        kind = answer.headers.get("Content-Type", "")
+        if is_all and kind.startswith("text/") and answer.body:
+            return decode_text(answer.body, kind)
+        try:
+            return json_value(answer, self.endpoint.provider)
+        except BadAnswerError:
+            if not is_all or not answer.body.strip():
+                raise
+            return decode_text(answer.body, kind)
+
+    def _response(self, text: str, body: object) -> Response:
         reads = self.fields["reads"]
-        text = JsonPath(reads["text"]).find(body)
-        if not isinstance(text, str):
-            kind = "nothing" if text is _MISSING else f"{type(text).__name__}"
-            raise BadAnswerError(
-                f"{self.endpoint.provider} answered with {kind} at {reads['text']}; it sent the fields "
-                f"{excerpt(', '.join(sorted(body))) or 'none'}",
-                http_status=answer.status,
-            )
         found = {name: JsonPath(reads[name]).find(body) for name in READABLE if name in reads}
         counts = {name: read_count(found.get(name)) for name in ("input_tokens", "output_tokens")}
+        kept = {name: JsonPath(path).find(body) for name, path in self.fields.get("keep", {}).items()}
         return Response(
             text=text,
             finish_reason=read_text(found.get("finish_reason")),
             usage=Usage(**counts) if any(count is not None for count in counts.values()) else None,
             model=read_text(found.get("model")),
             reasoning=read_text(found.get("reasoning")),
+            kept={name: read_value(value) for name, value in kept.items() if value is not _MISSING},
         )
+
+    def _lacks_answer(self, body: object, found: object, answer: HttpAnswer) -> BadAnswerError:
+        what = "nothing" if found is _MISSING else "null"
+        sent = f"the fields {', '.join(sorted(body)) or 'none'}" if isinstance(body, dict) else _as_text(body)
+        return BadAnswerError(
+            f"{self.endpoint.provider} answered with {what} at {self.fields['reads']['text']}; it sent {excerpt(sent)}",
+            http_status=answer.status,
+        )
+
+
+def _as_text(value: object) -> str:
+    """Write a value that is no text as JSON; true, 4 and lists are answers too."""
+    return write_json(value).decode()
 
 
 def fill(template: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
@@ -109,11 +160,12 @@ def fill(template: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
 
 
 class HttpEndpointModel(HttpModel):
-    """Whatever answers JSON at `base_url`.
+    """Whatever answers JSON or plain text at `base_url`.
 
-    `body` is sent with ``{prompt}``, ``{system}``, ``{messages}``, ``{seed}`` filled in; `answer` is the path to
-    the text, `reads` holds paths to input_tokens, output_tokens, finish_reason, model and reasoning. A key named
-    by `api_key_env` is sent as a bearer token, or alone under `key_header`.
+    `body` is sent by `method` (with GET, as the query) with ``{prompt}``, ``{system}``, ``{messages}``, ``{seed}``
+    filled in; `answer` is the path to the answer, `reads` holds paths to input_tokens, output_tokens, finish_reason,
+    model and reasoning, `keep` paths to further parts under names of your own, which probes and the page see. A key
+    named by `api_key_env` is sent as a bearer token, or alone under `key_header`.
     """
 
     def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
@@ -123,6 +175,8 @@ class HttpEndpointModel(HttpModel):
         body: Mapping[str, JsonValue],
         answer: str,
         reads: Mapping[str, str] | None = None,
+        keep: Mapping[str, str] | None = None,
+        method: str = "POST",
         model_name: str = "http",
         seed: int | None = None,
         api_key_env: str = "",
@@ -130,25 +184,25 @@ class HttpEndpointModel(HttpModel):
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 600.0,
         use_proxy_env: bool = False,
+        thought_tags: Sequence[Sequence[str]] | None = None,
     ) -> None:
         check_mapping("body", body)
-        check_mapping("reads", reads, texts=True)
         check_mapping("headers", headers, texts=True)
         check_numbers({"seed": seed, "timeout_s": timeout_s}, RANGES)
-        paths = {"text": answer, **(reads or {})}
-        for name, path in paths.items():
-            if name not in {"text", *READABLE}:
-                raise ArgumentError(f"reads has {name!r}", fix=f"known are {', '.join(READABLE)}")
-            JsonPath(path)
+        one_of("", "method", method, METHODS)
         endpoint = Endpoint(
             provider="http",
-            base_url="https://example.com/answer",
+            base_url="",
             key_env=api_key_env,
             key_header=key_header or "Authorization",
             key_format="{key}" if key_header else "Bearer {key}",
             headers=dict(headers or {}),
+            operations="",
         )
-        fields = {"body": dict(body), "reads": paths, **({} if seed is None else {"seed": seed})}
+        fields: dict[str, Any] = {"body": dict(body), "reads": _read_paths(answer, reads)}
+        fields |= {"keep": _kept_paths(keep)} if keep else {}
+        fields |= {"method": method} if method != "POST" else {}
+        fields |= {} if seed is None else {"seed": seed}
         super().__init__(
             model_name,
             endpoint=endpoint,
@@ -156,3 +210,20 @@ class HttpEndpointModel(HttpModel):
             base_url=base_url,
             options=TransportOptions(total_s=timeout_s, use_proxy_env=use_proxy_env),
         )
+        self._given_headers = headers or {}
+        self._thought_tags = read_tags(thought_tags)
+
+
+def _read_paths(answer: str, reads: Mapping[str, str] | None) -> dict[str, str]:
+    check_mapping("reads", reads, texts=True)
+    for name in reads or {}:
+        if name not in READABLE:
+            raise ArgumentError(f"reads has {name!r}", fix=f"known are {', '.join(READABLE)}; `keep` takes any name")
+    return _kept_paths({"text": answer, **(reads or {})})
+
+
+def _kept_paths(paths: Mapping[str, str]) -> dict[str, str]:
+    check_mapping("keep", paths)
+    for path in paths.values():
+        JsonPath(path)
+    return dict(paths)

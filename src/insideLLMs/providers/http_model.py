@@ -2,18 +2,19 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
-from ipaddress import ip_address
+from collections.abc import Iterable, Iterator, Mapping
 
 from yarl import URL
 
 import insideLLMs
-from insideLLMs.core.describe import secret_texts, without_secrets
-from insideLLMs.core.errors import ArgumentError, AuthError
+from insideLLMs.core.describe import FromEnvironment, secret_texts, without_secrets
+from insideLLMs.core.errors import ArgumentError, AuthError, BadAnswerError, ModelError
+from insideLLMs.core.thoughts import Tags, separate
 from insideLLMs.core.types import JsonValue, Request, Response
-from insideLLMs.providers.codec import Codec, Endpoint
+from insideLLMs.providers.addresses import bare_url, base_address, is_loopback, literal_query
+from insideLLMs.providers.codec import Codec, Endpoint, HttpAnswer
 from insideLLMs.providers.provider_model import ProviderModel
-from insideLLMs.providers.transport import Transport, TransportOptions, bare_url
+from insideLLMs.providers.transport import Transport, TransportOptions
 
 SECRET_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
 """A header or query parameter whose name holds one of these carries a secret."""
@@ -38,22 +39,42 @@ class HttpModel(ProviderModel):
         self._endpoint = endpoint
         self._codec = codec
         self._options = options or TransportOptions()
-        self._base_url = base_url or os.environ.get(endpoint.base_url_env) or endpoint.base_url
+        given = find_address(base_url, endpoint)
+        self._base_url = FromEnvironment.like(given, base_address(given, endpoint))
+        self._given_headers: Mapping[str, str] = {}
+        self._thought_tags: Tags = ()
         self._transport: Transport | None = None
-        if bare_url(self._base_url).partition("://")[0] not in {"http", "https"}:
-            raise ArgumentError(
-                f"base_url is {bare_url(self._base_url) or 'not a URL'!r}; it must begin with http:// or https://",
-                fix=f"write it as in {endpoint.base_url}",
-            )
 
     def identity(self) -> Mapping[str, JsonValue]:
-        """Return the model, its parameters and where it is asked: host and path, no key and no query."""
+        """Return the model, its parameters, where it is asked and with which headers: no key, and no secret.
+
+        What came from the environment is named by its reference.
+        """
+        query = URL(f"?{literal_query(self._base_url)}").query
+        told: dict[str, JsonValue] = {
+            "header_values": dict(_shown(self._given_headers.items())),
+            "query": [list(pair) for pair in _shown(query.items())],
+            "thought_tags": [list(pair) for pair in self._thought_tags],
+        }
         return {
             "type": self._endpoint.provider,
             "model_name": self.model_id,
             "base_url": bare_url(self._base_url),
             "parameters": without_secrets(self._codec.parameters()),
+            **{name: value for name, value in told.items() if value},
         }
+
+    def private_settings(self) -> tuple[str, ...]:
+        """Return what tells this model from others and may not be written: values from the environment, and secrets."""
+        private = [
+            f"{name}: {value}"
+            for name, value in self._given_headers.items()
+            if isinstance(value, FromEnvironment) or _is_secret(name)
+        ]
+        query = self._base_url.partition("?")[2]
+        if isinstance(self._base_url, FromEnvironment) or any(_is_secret(name) for name in URL(f"?{query}").query):
+            private.append(f"?{query}")
+        return tuple(private)
 
     def check(self) -> None:
         """Raise AuthError if the key is missing or cannot be one. A server on this machine needs none."""
@@ -67,9 +88,21 @@ class HttpModel(ProviderModel):
 
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:
         """Make one call. Raises ModelError."""
-        transport = self._transport or self._connect()
-        answer = await transport.post(self._codec.encode(request, repeat=repeat))
-        return self._codec.decode(answer)
+        transport = self._connected()
+        return self._read(await transport.send(self._codec.encode(request, repeat=repeat)))
+
+    def _read(self, answer: HttpAnswer) -> Response:
+        """Decode an answer, split its thoughts off, and blank the key out of what was decoded once more."""
+        redactor = self._connected().redactor
+        try:
+            response = self._codec.decode(answer)
+            if b"\\u" in answer.body:  # else what was decoded holds no spelling that the bytes did not hold
+                response = redactor.response(response)
+            return separate(response, self._thought_tags)
+        except ModelError as error:
+            if isinstance(error, BadAnswerError):
+                error.answer_digest = hashlib.sha256(answer.body).hexdigest()
+            raise redactor.error(error) from error.__cause__
 
     async def aclose(self) -> None:
         """Close this loop's connections; a later call opens new ones."""
@@ -77,6 +110,9 @@ class HttpModel(ProviderModel):
             await self._transport.aclose()
 
     _release = aclose
+
+    def _connected(self) -> Transport:
+        return self._transport or self._connect()
 
     def _connect(self) -> Transport:
         key = self._key()
@@ -87,7 +123,8 @@ class HttpModel(ProviderModel):
         }
         if key:
             headers[self._endpoint.key_header] = self._endpoint.key_format.format(key=key)
-        secrets = [key, *find_secrets(self._base_url, headers), *secret_texts(self._codec.parameters())]
+        referred = [value for value in self._given_headers.values() if isinstance(value, FromEnvironment)]
+        secrets = [key, *referred, *find_secrets(self._base_url, headers), *secret_texts(self._codec.parameters())]
         self._transport = Transport(self._base_url, headers=headers, secrets=secrets, options=self._options)
         return self._transport
 
@@ -107,23 +144,37 @@ class HttpModel(ProviderModel):
         return key
 
 
-def is_loopback(url: str) -> bool:
-    """Whether a URL names this machine."""
-    host = URL(url).host or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def find_address(given: str | None, endpoint: Endpoint) -> str:
+    """Return the address that was given, else that of the environment, else the endpoint's own.
+
+    Raises ArgumentError for one that is empty: prompts would go elsewhere than the user means.
+    """
+    if given is not None:
+        if not isinstance(given, str) or not given.strip():
+            raise ArgumentError(f"base_url is {given!r}", fix="write the address, or leave base_url out")
+        return given
+    found = os.environ.get(endpoint.base_url_env, endpoint.base_url)
+    if not found.strip():
+        name = endpoint.base_url_env
+        raise ArgumentError(f"the environment variable {name} is empty", fix=f"export {name}=..., or unset it")
+    return found
 
 
 def find_secrets(url: str, headers: Mapping[str, str]) -> list[str]:
     """Return what is secret in a URL and in headers: a password, and values under names that say so."""
     parsed = URL(url)
-    named = [
-        value
-        for name, value in (*headers.items(), *parsed.query.items())
-        if any(word in name.lower() for word in SECRET_WORDS)
-    ]
+    named = [value for name, value in (*headers.items(), *parsed.query.items()) if _is_secret(name)]
     return [parsed.password or "", *named]
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
+def _shown(settings: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield what may be written of named settings: what came from the environment by its reference, and no secret."""
+    for name, value in settings:
+        if isinstance(value, FromEnvironment):
+            yield name, value.written
+        elif not _is_secret(name):
+            yield name, value

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response
+from insideLLMs.providers.addresses import ollama_address
 from insideLLMs.providers.answer_fields import read_logprobs, read_text, read_usage
 from insideLLMs.providers.chat_model import (
     ChatCodec,
@@ -22,8 +23,12 @@ from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.openai import read_tool_calls
 from insideLLMs.providers.request_options import parts_of, read_format, required_inline
 
-OLLAMA = Endpoint(provider="ollama", base_url="http://localhost:11434", key_env="OLLAMA_API_KEY")
-_PORT = 11434
+OLLAMA = Endpoint(
+    provider="ollama",
+    base_url="http://localhost:11434",
+    key_env="OLLAMA_API_KEY",
+    operations="/api/chat|/api/generate|/api|/v1/chat/completions|/v1",
+)
 _NAMES = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -69,7 +74,7 @@ class OllamaCodec(ChatCodec):
         return Response(
             text=read_text(message.get("content")) or "",
             finish_reason="tool_calls" if calls else read_text(body.get("done_reason")),
-            usage=read_usage(body, input_tokens="prompt_eval_count", output_tokens="eval_count"),
+            usage=read_usage(body),
             model=read_text(body.get("model")),
             reasoning=read_text(message.get("thinking")),
             tool_calls=calls,
@@ -111,16 +116,5 @@ class OllamaModel(ChatModel):
 
     @spelt_out()
     def __init__(self, model_name: str, **args: Unpack[OllamaArgs]) -> None:
-        address = args["base_url"] or host_url(os.environ.get("OLLAMA_HOST", ""))
+        address = args["base_url"] or ollama_address(os.environ.get("OLLAMA_HOST", ""))
         super().__init__(model_name, {**args, "base_url": address})
-
-
-def host_url(host: str) -> str | None:
-    """Return $OLLAMA_HOST as a URL; it may be a bare host, with or without a port. 0.0.0.0 means this machine."""
-    if not host:
-        return None
-    scheme, mark, rest = host.strip().rpartition("://")
-    rest = rest.rstrip("/").replace("0.0.0.0", "localhost", 1)  # noqa: S104 - where a server listens, not where to ask
-    if not mark and ":" not in rest:
-        rest = f"{rest}:{_PORT}"
-    return f"{scheme or 'http'}://{rest}"

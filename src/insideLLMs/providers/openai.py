@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Unpack
 import orjson
 
 from insideLLMs.core.errors import BadAnswerError
-from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolCall, Usage
-from insideLLMs.providers.answer_fields import read_arguments, read_count, read_logprobs, read_text
+from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolCall
+from insideLLMs.providers.answer_fields import read_arguments, read_logprobs, read_mapping, read_text, read_usage
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,
@@ -18,22 +18,15 @@ from insideLLMs.providers.chat_model import (
     SeededSampling,
     Streaming,
     Tools,
-    read_error,
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.events import ChatEvents, EventAssembler
+from insideLLMs.providers.failures import Complaint, fail
 
 OPENAI = Endpoint(
     provider="openai", base_url="https://api.openai.com/v1", base_url_env="OPENAI_BASE_URL", key_env="OPENAI_API_KEY"
 )
-FINISH_REASONS = {
-    "function_call": "tool_calls",
-    "eos": "stop",
-    "end_turn": "stop",
-    "max_tokens": "length",
-    "model_length": "length",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +47,18 @@ class OpenAICodec(ChatCodec):
         return {"model": self.model_name, "messages": [write_message(message) for message in messages], **options}
 
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
-        """Read a completion."""
+        """Read a completion; a choice with an error of its own, and a prompt that a filter stopped, have no message."""
         match body:
-            case {"choices": [{"message": dict(message), **choice}, *_]}:
-                return read_completion(body, choice, message)
-            case {"error": dict() | str()}:  # OpenRouter reports upstream failures under status 200
-                return self.read_failure(answer)
+            case {"choices": [{"error": dict() | str() as error}, *_]} if error:
+                return fail({"error": error}, answer, self.endpoint, self.model_name)
+            case {"choices": [dict(choice), *_]} if (
+                isinstance(choice.get("message"), dict) or "finish_reason" in choice
+            ):
+                return read_completion(body, choice, read_mapping(choice.get("message")))
+            case {"prompt_filter_results": list(results)} if Complaint.of(results).filtered:
+                return Response(finish_reason="content_filter", model=self.model_name)
             case _:
                 raise self.unexpected(body, answer, "choices[0].message")
-
-    def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that fits, unless the prompt was filtered."""
-        _, code, _ = read_error(answer.body)
-        if code == "content_filter" and answer.status == 400:
-            return Response(finish_reason="content_filter", model=self.model_name)
-        return ChatCodec.read_failure(self, answer)
 
 
 class OpenAIArgs(SeededSampling, Tools, Form, Streaming, Connection, total=False):
@@ -134,8 +124,8 @@ def read_completion(body: Mapping[Any, Any], choice: Mapping[Any, Any], message:
     reason = read_text(choice.get("finish_reason"))
     return Response(
         text=text or refusal or "",
-        finish_reason="refusal" if refusal else FINISH_REASONS.get(reason or "", reason),
-        usage=read_chat_usage(body.get("usage")),
+        finish_reason="refusal" if refusal else reason,
+        usage=read_usage(find_usage(body, choice)),
         model=read_text(body.get("model")),
         fingerprint=read_text(body.get("system_fingerprint")) or read_text(body.get("provider")),
         reasoning=read_text(message.get("reasoning_content"))
@@ -179,15 +169,6 @@ def _read_tool_call(call: object) -> ToolCall:
             raise BadAnswerError("the answer holds a tool call without a function name")
 
 
-def read_chat_usage(usage: object) -> Usage | None:
-    """Read the token counts of a chat completion."""
-    if not isinstance(usage, dict):
-        return None
-    written = usage.get("completion_tokens_details")
-    read = usage.get("prompt_tokens_details")
-    return Usage(
-        input_tokens=read_count(usage.get("prompt_tokens")),
-        output_tokens=read_count(usage.get("completion_tokens")),
-        reasoning_tokens=read_count(written.get("reasoning_tokens")) if isinstance(written, dict) else None,
-        cached_tokens=read_count(read.get("cached_tokens")) if isinstance(read, dict) else None,
-    )
+def find_usage(body: Mapping[Any, Any], choice: Mapping[Any, Any]) -> object:
+    """Return the counts of a completion: beside the choices, within one (Moonshot), or under a name of Groq's."""
+    return body.get("usage") or choice.get("usage") or read_mapping(body.get("x_groq")).get("usage")

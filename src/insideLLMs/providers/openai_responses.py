@@ -6,15 +6,14 @@ from typing import Any, ClassVar, Unpack
 
 import orjson
 
-from insideLLMs.core.errors import ServerError
-from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall, Usage
+from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import (
     read_arguments,
-    read_count,
     read_list,
     read_logprobs,
     read_mapping,
     read_text,
+    read_usage,
 )
 from insideLLMs.providers.chat_model import (
     ChatCodec,
@@ -27,15 +26,13 @@ from insideLLMs.providers.chat_model import (
     Tools,
     merge,
     move,
-    read_error,
     spelt_out,
 )
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, excerpt
+from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.events import EventAssembler, ResponseEvents
 from insideLLMs.providers.openai import OPENAI
 from insideLLMs.providers.request_options import JsonFormat, parts_of, read_choice, read_format, read_tools
 
-_INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_p": "top_p"}
 
 
@@ -76,11 +73,7 @@ class ResponsesCodec(ChatCodec):
         return merge(body, options)
 
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
-        """Read a response object; one that failed raises ServerError."""
-        if body.get("status") == "failed":
-            error = body.get("error")
-            said = error.get("message") if isinstance(error, dict) else None
-            raise ServerError(f"openai could not finish the response: {excerpt(str(said))}", http_status=answer.status)
+        """Read a response object."""
         if not isinstance(body.get("output"), list):
             raise self.unexpected(body, answer, "output")
         found = _Output()
@@ -89,19 +82,12 @@ class ResponsesCodec(ChatCodec):
         return Response(
             text="".join(found.texts) or "".join(found.refusals),
             finish_reason=_finish_reason(body, found),
-            usage=_read_usage(body.get("usage")),
+            usage=read_usage(body.get("usage")),
             model=read_text(body.get("model")),
             reasoning="\n".join(found.thoughts) or None,
             tool_calls=tuple(found.calls),
             logprobs=read_logprobs(found.logprobs),
         )
-
-    def read_failure(self, answer: HttpAnswer) -> Response:
-        """Raise the ModelError that fits, unless the prompt was filtered."""
-        _, code, _ = read_error(answer.body)
-        if code == "content_filter" and answer.status == 400:
-            return Response(finish_reason="content_filter", model=self.model_name)
-        return ChatCodec.read_failure(self, answer)
 
 
 class _Output:
@@ -138,8 +124,7 @@ class _Output:
 
 def _finish_reason(body: Mapping[str, Any], found: _Output) -> str | None:
     if body.get("status") == "incomplete":
-        reason = read_text(read_mapping(body.get("incomplete_details")).get("reason"))
-        return _INCOMPLETE.get(reason or "", reason)
+        return read_text(read_mapping(body.get("incomplete_details")).get("reason"))
     if found.refusals:
         return "refusal"
     if found.calls:
@@ -181,17 +166,6 @@ def _write_format(wanted: JsonFormat) -> dict[str, JsonValue]:
     if wanted.schema is None:
         return {"type": "json_object"}
     return {"type": "json_schema", "name": wanted.name, "schema": dict(wanted.schema), "strict": True}
-
-
-def _read_usage(usage: object) -> Usage | None:
-    if not isinstance(usage, dict):
-        return None
-    return Usage(
-        input_tokens=read_count(usage.get("input_tokens")),
-        output_tokens=read_count(usage.get("output_tokens")),
-        reasoning_tokens=read_count(read_mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
-        cached_tokens=read_count(read_mapping(usage.get("input_tokens_details")).get("cached_tokens")),
-    )
 
 
 class ResponsesArgs(Sampling, Tools, Form, Streaming, Connection, total=False):

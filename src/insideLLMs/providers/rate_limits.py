@@ -1,8 +1,9 @@
-"""Rate-limit headers of the providers: whether a limit is used up, and when it will be free again."""
+"""Headers that ask for patience: how long to wait before the same call, and when a used-up limit is free again."""
 
 import datetime as dt
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT_S = 120.0
 """A limit that is free again later than this is left to the answers (429) to tell."""
@@ -11,11 +12,18 @@ LONGEST_WAIT_S = 120.0
 HEADERS = {
     "x-ratelimit-remaining-requests": "x-ratelimit-reset-requests",
     "x-ratelimit-remaining-tokens": "x-ratelimit-reset-tokens",
+    "x-ratelimit-remaining": "x-ratelimit-reset",
+    "ratelimit-remaining": "ratelimit-reset",
+    "anthropic-ratelimit-input-tokens-remaining": "anthropic-ratelimit-input-tokens-reset",
     "anthropic-ratelimit-requests-remaining": "anthropic-ratelimit-requests-reset",
     "anthropic-ratelimit-tokens-remaining": "anthropic-ratelimit-tokens-reset",
     "anthropic-ratelimit-output-tokens-remaining": "anthropic-ratelimit-output-tokens-reset",
 }
-_DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$")
+_DURATION = re.compile(
+    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.IGNORECASE
+)
+_EPOCH_S = 1e9
+"""A larger number is a time in seconds since 1970, and one 100 times larger in milliseconds, rather than a wait."""
 
 
 def blocked_s(headers: Mapping[str, str], *, now: float) -> float | None:
@@ -23,20 +31,52 @@ def blocked_s(headers: Mapping[str, str], *, now: float) -> float | None:
     waits = [
         wait
         for remaining, reset in HEADERS.items()
-        if headers.get(remaining) == "0" and (wait := _wait_s(headers.get(reset, ""), now)) is not None
+        if _number(headers.get(remaining)) == 0 and (wait := _wait_s(headers.get(reset), headers, now)) is not None
     ]
     return min(max(waits), LONGEST_WAIT_S) if waits else None
 
 
-def _wait_s(text: str, now: float) -> float | None:
-    """Read a duration (``6m0s``, ``20ms``, ``1.5``) or a time (RFC 3339)."""
-    found = _DURATION.match(text)
+def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return how long the server asks us to wait: `retry-after-ms`, or `Retry-After`; None for what makes no sense."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    return _wait_s(headers.get("Retry-After"), headers, now)
+
+
+def _wait_s(text: str | None, headers: Mapping[str, str], now: float) -> float | None:
+    """Read seconds, a duration (``6m0s``, ``20ms``), or a time: of HTTP, RFC 3339, or since the epoch.
+
+    A time counts from the server's own `Date` where it sent one, so that its clock may differ from ours.
+    """
+    text = (text or "").strip()
+    seconds = _number(text)
+    if seconds is not None and seconds < _EPOCH_S:
+        return seconds
+    found = _DURATION.fullmatch(text)
     if text and found:
-        hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
-        return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
-    if text.replace(".", "", 1).isdecimal():
-        return float(text)
+        days, hours, minutes, whole, milliseconds = (float(part or 0) for part in found.groups())
+        return days * 86_400 + hours * 3600 + minutes * 60 + whole + milliseconds / 1000
+    until = _timestamp(text) if seconds is None else seconds / (1000 if seconds > 100 * _EPOCH_S else 1)
+    if until is None:
+        return None
+    sent = _timestamp(headers.get("Date", ""))
+    return max(0.0, until - (now if sent is None else sent))
+
+
+def _number(text: str | None) -> float | None:
     try:
-        return max(0.0, dt.datetime.fromisoformat(text).timestamp() - now)
+        number = float(text or "")
     except ValueError:
         return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _timestamp(text: str) -> float | None:
+    for read in (dt.datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = read(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+        except (ValueError, OverflowError):
+            continue
+    return None

@@ -7,8 +7,7 @@ Proxies from the environment are used only when asked for (`use_proxy_env`).
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,17 +24,20 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
 )
 from insideLLMs.core.protocols import current_call
+from insideLLMs.providers.addresses import bare_url
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
-from insideLLMs.providers.events import EventData
-from insideLLMs.providers.rate_limits import blocked_s
+from insideLLMs.providers.events import EventData, looks_like_events
+from insideLLMs.providers.rate_limits import blocked_s, retry_after_s
+from insideLLMs.providers.redaction import Redactor
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_STREAM_FACTOR = 8
 """A stream may be so many times as long as a body: its events repeat what a body says once."""
+MAX_HELD_FACTOR = 4
+"""What a stream leaves in memory may be so many times as large as a body: it comes in pieces of a few letters."""
+SNIFFED_BYTES = 65_536
+"""How far comments are read for what follows them."""
 EVENT_STREAM = "text/event-stream"
-SHORTEST_SECRET = 8
-"""Shorter "keys" are placeholders such as "none"; blanking those out would damage ordinary text."""
-REDACTED = "[redacted]"
 
 
 class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +51,7 @@ class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transport:
-    """POSTs to one base URL. Each event loop that uses it gets its own pool of connections.
+    """Calls one base URL. Each event loop that uses it gets its own pool of connections.
 
     The pool has no limit of its own: the engine bounds the calls in flight. `secrets` are blanked out of
     everything that comes back.
@@ -65,8 +67,7 @@ class Transport:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= SHORTEST_SECRET)
-        self._secret_bytes = tuple(secret.encode() for secret in self._secrets)
+        self.redactor = Redactor(secrets)
         self._options = options or TransportOptions()
         self._timeout = aiohttp.ClientTimeout(total=self._options.total_s, connect=self._options.connect_s)
         self._urls: dict[str, URL] = {}
@@ -80,7 +81,7 @@ class Transport:
         """The host and path that are called, without user, password or query."""
         return bare_url(self.base_url)
 
-    async def post(self, call: HttpCall) -> HttpAnswer:
+    async def send(self, call: HttpCall) -> HttpAnswer:
         """Send one call and read its answer to the end, whatever its status.
 
         Raises ConnectionFailedError, ModelTimeoutError, or BadAnswerError for a redirect, a body that is
@@ -90,22 +91,24 @@ class Transport:
         facts = current_call.get()
         started = time.monotonic()
         try:
-            async with session.post(
-                self._url(call.path), data=call.body, headers=call.headers or None, allow_redirects=False
+            async with session.request(
+                call.method,
+                self._called(call),
+                data=call.body or None,
+                headers=call.headers or None,
+                allow_redirects=False,
             ) as response:
                 if facts is not None:
                     facts.first_byte_s = time.monotonic() - started
                     facts.blocked_s = blocked_s(response.headers, now=time.time())
                 if 300 <= response.status < 400:
                     raise self._redirected(response)
-                if call.assembler is not None and response.content_type == EVENT_STREAM:
-                    body = await self._assemble(response, call.assembler(), started)
-                else:
-                    body = await self._read(response)
+                body = await self._read(response, call.assembler, started)
                 return HttpAnswer(
                     status=response.status,
                     headers=response.headers,
-                    body=self._blank(body),
+                    body=self.redactor.blank(body),
+                    url=bare_url(self.url(call.path)),
                     retry_after_s=None if response.status == 200 else retry_after_s(response.headers, now=time.time()),
                 )
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, ValueError) as error:
@@ -121,12 +124,6 @@ class Transport:
                     await session.close()
                 else:
                     session.detach()
-
-    def redact(self, text: str) -> str:
-        """Blank the secrets out of `text`."""
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return text
 
     def _open(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
@@ -145,6 +142,10 @@ class Transport:
         """Return the URL that a call to `path` goes to, as it is sent."""
         return str(self._url(path))
 
+    def _called(self, call: HttpCall) -> URL:
+        url = self._url(call.path)
+        return url.update_query(call.query) if call.query else url
+
     def _url(self, path: str) -> URL:
         url = self._urls.get(path)
         if url is None:
@@ -153,13 +154,23 @@ class Transport:
             url = self._urls[path] = URL(base.rstrip("/") + path + mark + query)
         return url
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(
+        self, response: aiohttp.ClientResponse, assembler: Callable[[], Assembler] | None, started: float
+    ) -> bytes:
+        """Read to the end; events, whatever they are declared as, come to the plain answer that they tell of."""
         limit = self._options.max_body_bytes
-        if (response.content_length or 0) > limit:
-            raise self._too_long(response)
         first = await response.content.readany()
+        if assembler is not None:
+            while (
+                looks_like_events(first) is None and len(first) < limit and (more := await response.content.readany())
+            ):
+                first += more  # comments that keep the connection alive
+            if response.content_type == EVENT_STREAM or looks_like_events(first):
+                return await self._assemble(response, first, assembler(), started)
         if response.content.at_eof():
             return first
+        if (response.content_length or 0) > limit:
+            raise self._too_long(response)
         pieces, size = [first], len(first)
         while piece := await response.content.readany():
             pieces.append(piece)
@@ -168,19 +179,25 @@ class Transport:
                 raise self._too_long(response)
         return b"".join(pieces)
 
-    async def _assemble(self, response: aiohttp.ClientResponse, assembler: Assembler, started: float) -> bytes:
-        """Read events to the stream's end, and return the plain answer that they come to."""
+    async def _assemble(
+        self, response: aiohttp.ClientResponse, piece: bytes, assembler: Assembler, started: float
+    ) -> bytes:
         facts, limit = current_call.get(), self._options.max_body_bytes
         events, size, begun = EventData(), 0, False
-        while piece := await response.content.readany():
+        while piece:
             size += len(piece)
             for data in events.feed(piece):
                 assembler.add(data)
                 if facts is not None and not begun:
                     facts.first_chunk_s = time.monotonic() - started
                 begun = True
-            if size > limit * MAX_STREAM_FACTOR or events.pending_bytes > limit:
+            if (
+                size > limit * MAX_STREAM_FACTOR
+                or events.pending_bytes > limit
+                or assembler.held_bytes > limit * MAX_HELD_FACTOR
+            ):
                 raise self._too_long(response)
+            piece = await response.content.readany()
         for data in events.end():
             assembler.add(data)
         return assembler.body()
@@ -190,18 +207,12 @@ class Transport:
         limit = self._options.max_body_bytes
         return BadAnswerError(f"the answer from {self.where} is longer than {limit} bytes", http_status=response.status)
 
-    def _blank(self, body: bytes) -> bytes:
-        for secret in self._secret_bytes:
-            if secret in body:  # servers quote keys, above all in what they say about a wrong one
-                body = body.replace(secret, REDACTED.encode())
-        return body
-
     def _redirected(self, response: aiohttp.ClientResponse) -> BadAnswerError:
         response.close()
         location = response.headers.get(hdrs.LOCATION, "")
         target = bare_url(location) if "://" in location else location.partition("?")[0]
         return BadAnswerError(
-            self.redact(f"{self.where} redirects ({response.status}) to {excerpt(target) or 'nowhere'}"),
+            self.redactor.text(f"{self.where} redirects ({response.status}) to {excerpt(target) or 'nowhere'}"),
             fix="redirects are not followed; if you trust the target, make it the base_url",
             http_status=response.status,
         )
@@ -209,7 +220,7 @@ class Transport:
     def _translate(self, error: Exception) -> ModelError:
         kind, what, fix = translation(error)
         reason = self._overrun(error) if isinstance(error, TimeoutError) else _reason(error)
-        return kind(self.redact(f"{what} ({self.where}){': ' if reason else ''}{excerpt(reason)}"), fix=fix)
+        return kind(self.redactor.text(f"{what} ({self.where}){': ' if reason else ''}{excerpt(reason)}"), fix=fix)
 
     def _overrun(self, error: TimeoutError) -> str:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
@@ -276,48 +287,3 @@ TRANSLATIONS: tuple[tuple[Errors, tuple[type[ModelError], str, str | None]], ...
     ),
 )
 """Foreign exceptions and what they become; the first row that fits counts, so narrow ones stand before wide ones."""
-
-
-def bare_url(url: str) -> str:
-    """Return a URL without user, password, query and fragment: what may be shown and stored."""
-    try:
-        parsed = URL(url)
-        # a host in brackets or a port out of range raises only when it is asked for
-        return str(parsed.with_user(None).with_query(None).with_fragment(None)) if parsed.host else ""
-    except ValueError:
-        return ""
-
-
-def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Return how long the server asks us to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
-
-    A date counts from the server's own `Date` where it sent one, so that its clock may differ from ours;
-    otherwise from `now` (seconds since the epoch). What makes no sense is None.
-    """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    text = headers.get("Retry-After")
-    seconds = _number(text)
-    if seconds is not None or text is None:
-        return seconds
-    until = _timestamp(text)
-    if until is None:
-        return None
-    sent = _timestamp(headers.get("Date", ""))
-    return max(0.0, until - (now if sent is None else sent))
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if 0 <= number < float("inf") else None
-
-
-def _timestamp(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -23,7 +23,7 @@ async def main():
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=server_side)
     transport = Transport(f"https://localhost:{server.sockets[0].getsockname()[1]}", headers={})
     try:
-        print((await transport.post(HttpCall(path="/", body=b"{}"))).status)
+        print((await transport.send(HttpCall(path="/", body=b"{}"))).status)
     except ConnectionFailedError:
         print("refused")
     await transport.aclose()

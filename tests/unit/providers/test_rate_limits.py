@@ -2,7 +2,7 @@
 
 import pytest
 
-from insideLLMs.providers.rate_limits import LONGEST_WAIT_S, blocked_s
+from insideLLMs.providers.rate_limits import LONGEST_WAIT_S, blocked_s, retry_after_s
 
 NOW = 1_800_000_000.0
 
@@ -46,3 +46,17 @@ def test_the_later_of_two_resets_counts():
         "x-ratelimit-reset-tokens": "3s",
     }
     assert blocked_s(headers, now=NOW) == 3
+
+
+@pytest.mark.parametrize(
+    "reset",
+    ["1800000030", "1800000030000", "2027-01-15T08:00:30Z", "Fri, 15 Jan 2027 08:00:30 GMT", "30", "30s"],
+)
+def test_a_reset_may_be_a_time_in_every_form(reset):
+    assert blocked_s({"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}, now=NOW) == 30
+    assert retry_after_s({"Retry-After": reset}, now=NOW) == 30
+
+
+def test_a_time_counts_from_the_servers_own_clock():
+    headers = {"Retry-After": "1800000030", "Date": "Fri, 15 Jan 2027 08:00:20 GMT"}
+    assert retry_after_s(headers, now=NOW + 999) == 10

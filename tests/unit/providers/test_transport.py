@@ -18,13 +18,13 @@ from insideLLMs.core.errors import (
     ModelTimeoutError,
     RequestRefusedError,
 )
+from insideLLMs.providers.addresses import bare_url
 from insideLLMs.providers.codec import HttpAnswer, HttpCall
+from insideLLMs.providers.rate_limits import retry_after_s
 from insideLLMs.providers.transport import (
     UNSENDABLE,
     Transport,
     TransportOptions,
-    bare_url,
-    retry_after_s,
     translation,
 )
 from support.openai_server import Fault, OpenAIServer
@@ -42,7 +42,7 @@ def post(base_url: str, call: HttpCall = CALL, *, options: TransportOptions | No
             options=options or TransportOptions(),
         )
         try:
-            return await transport.post(call)
+            return await transport.send(call)
         finally:
             await transport.aclose()
 
@@ -148,7 +148,7 @@ def serve_tls(*, trusted: bool) -> int:
         base_url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
         transport = Transport(base_url, headers={}, options=TransportOptions(ssl_context=client_side))
         try:
-            return (await transport.post(CALL)).status
+            return (await transport.send(CALL)).status
         finally:
             await transport.aclose()
             server.close()
@@ -194,7 +194,7 @@ def test_a_placeholder_key_is_no_secret(openai_server: OpenAIServer) -> None:
     async def once() -> HttpAnswer:
         transport = Transport(openai_server.base_url, headers={}, secrets=["", "echo"])
         try:
-            return await transport.post(CALL)
+            return await transport.send(CALL)
         finally:
             await transport.aclose()
 
@@ -213,7 +213,7 @@ def test_connections_are_pooled_and_follow_the_concurrency(openai_server: OpenAI
     async def many() -> None:
         transport = Transport(openai_server.base_url, headers={})
         for _ in range(2):
-            await asyncio.gather(*(transport.post(CALL) for _ in range(150)))
+            await asyncio.gather(*(transport.send(CALL) for _ in range(150)))
         await transport.aclose()
 
     asyncio.run(many())
@@ -226,7 +226,7 @@ def test_one_transport_serves_loop_after_loop(openai_server: OpenAIServer) -> No
     transport = Transport(openai_server.base_url, headers={})
 
     async def once() -> int:
-        answer = await transport.post(CALL)
+        answer = await transport.send(CALL)
         await transport.aclose()
         return answer.status
 
@@ -331,7 +331,7 @@ def against(talk: Talk, *, options: TransportOptions | None = None) -> HttpAnswe
             f"http://{host}:{port}", headers={}, secrets=[SECRET], options=options or TransportOptions()
         )
         try:
-            return await transport.post(CALL)
+            return await transport.send(CALL)
         finally:
             await transport.aclose()
             server.close()
@@ -347,9 +347,9 @@ def test_cancelling_a_call_leaves_the_transport_usable(openai_server: OpenAIServ
         started = time.monotonic()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await transport.post(CALL)
+                await transport.send(CALL)
         assert time.monotonic() - started < 60
-        answer = await transport.post(CALL)
+        answer = await transport.send(CALL)
         await transport.aclose()
         return answer.status
 
