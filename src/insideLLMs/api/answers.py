@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -66,7 +66,8 @@ def open_answers(options: AnswerOptions, models: Mapping[str, ReadyModel]) -> It
     stores: list[AnswerCache | CassetteRecorder] = []
     with contextlib.ExitStack() as stack:
         if options.cache != "off":
-            cache = AnswerCache(cache_path(os.environ), refresh=options.cache == "refresh")
+            private = {one.digest: _private_settings(one.model) for one in models.values()}
+            cache = AnswerCache(cache_path(os.environ), refresh=options.cache == "refresh", private=private)
             stack.callback(cache.close)
             stores.append(cache)
         if options.record is not None:
@@ -81,6 +82,12 @@ def open_answers(options: AnswerOptions, models: Mapping[str, ReadyModel]) -> It
         yield stores[0] if len(stores) == 1 else _Both(stores)
         if options.record is not None:
             recorder.finish()
+
+
+def _private_settings(model: object) -> tuple[str, ...]:
+    """Return what tells a model from others and may not be written; most have nothing of the kind."""
+    settings: Callable[[], tuple[str, ...]] = getattr(model, "private_settings", tuple)
+    return settings()
 
 
 class _Both:

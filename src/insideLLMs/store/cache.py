@@ -1,19 +1,23 @@
 """The response cache: one SQLite file that all runs and processes share.
 
-An answer is found under the digest of the whole request: model with its parameters, messages, options, repeat.
+An answer is found under the digest of the whole request: model with its parameters, messages, options, repeat. What
+may not be written of a model (header values from the environment) enters by a digest that is keyed by a secret of the
+cache's own.
 The model's digest is stored beside it and compared once more, so that one model's answer can never pass for
 another's. Writing happens on a thread, many answers in a transaction. A cache that fails never breaks a run.
 """
 
 import contextlib
 import fcntl
+import hmac
 import logging
 import queue
+import secrets
 import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -32,6 +36,7 @@ CREATE TABLE IF NOT EXISTS answers (
     response BLOB NOT NULL
 ) WITHOUT ROWID
 """
+_SECRETS = "CREATE TABLE IF NOT EXISTS secret (id INTEGER PRIMARY KEY CHECK (id = 1), value BLOB NOT NULL)"
 _FIND = "SELECT model_digest, response FROM answers WHERE key = ?"
 _KEEP = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
 _decode = msgspec.json.Decoder(Response).decode
@@ -52,11 +57,15 @@ class AnswerCache:
     closed = False
     takes_user_code = False
 
-    def __init__(self, path: Path, *, refresh: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, refresh: bool = False, private: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self.path = path
+        self._private = {digest: values for digest, values in (private or {}).items() if values}
         self._refresh = refresh
         self._failed = False
         self._connection = _open(path)
+        self._secret = _read_secret(path, self._connection) if self._private else b""
         self._queue: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="insidellms-cache", daemon=True)
         self._writer.start()
@@ -66,7 +75,7 @@ class AnswerCache:
         if self._refresh or self._failed:
             return None
         try:
-            row = self._connection.execute(_FIND, (key,)).fetchone()
+            row = self._connection.execute(_FIND, (self._own_key(key, model_digest),)).fetchone()
             return None if row is None or row[0] != model_digest else _unpack(row[1], self.path)
         except (sqlite3.Error, msgspec.DecodeError) as error:
             self._give_up(error)
@@ -75,6 +84,13 @@ class AnswerCache:
     def keep(self, exchange: Exchange) -> None:
         """Store an answer soon."""
         self._queue.put(exchange)
+
+    def _own_key(self, key: str, model_digest: str) -> str:
+        """Return what an answer is stored under: for a model with private settings, a digest keyed by our secret."""
+        values = self._private.get(model_digest)
+        if values is None:
+            return key
+        return hmac.new(self._secret, "\0".join((key, *values)).encode("utf-8", "replace"), "sha256").hexdigest()
 
     def close(self) -> None:
         """Store what is left, and close."""
@@ -106,7 +122,16 @@ class AnswerCache:
 
     def _write(self, connection: sqlite3.Connection, batch: list[Exchange]) -> None:
         now = time.time()
-        rows = [(each.key, each.model_digest, each.model, now, _pack(each.response)) for each in batch]
+        rows = [
+            (
+                self._own_key(each.key, each.model_digest),
+                each.model_digest,
+                each.model,
+                now,
+                _pack(each.response),
+            )
+            for each in batch
+        ]
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(_KEEP, rows)
@@ -133,6 +158,17 @@ def _unpack(stored: bytes, path: Path) -> Response | None:
         logger.warning("an answer in the cache %s is damaged: it is asked again", path)
         return None
     return _decode(data)
+
+
+def _read_secret(path: Path, connection: sqlite3.Connection) -> bytes:
+    """Return the cache's own secret, made when it is first needed. Raises StorageError."""
+    try:
+        connection.execute(_SECRETS)
+        connection.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (secrets.token_bytes(32),))
+        value: bytes = connection.execute("SELECT value FROM secret").fetchone()[0]
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+    return value
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
