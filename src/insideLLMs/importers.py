@@ -13,6 +13,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, ConfigError, DatasetError, Problem
+from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import DatasetSpec, Example, Failure, JsonValue, Record, Response, ResultStatus, Scores
 from insideLLMs.datasets.examples import EXPECTED_KEYS, ID_KEYS, BadRow, ExampleReader
 from insideLLMs.datasets.rows import open_rows, place
@@ -268,7 +269,7 @@ class Cells:
             example_digest=digest,
             example=example,
             status=status,
-            response=Response(text=self._text("output")) if answered else None,
+            response=separate(Response(text=self._text("output"))) if answered else None,
             scores=scores,
             failure=Failure(stage="model", type="Imported", message=self._text("error") or _NO_ANSWER)
             if failed

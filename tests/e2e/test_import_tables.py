@@ -152,3 +152,11 @@ def test_a_file_that_cannot_be_read_leaves_no_run_behind(tmp_path):
     done = insidellms("import", "absent.csv", "--to", "run", cwd=tmp_path)
     assert (done.code, (tmp_path / "run").exists()) == (1, False)
     assert json.dumps(done.err).isascii()
+
+
+def test_thoughts_in_a_table_are_split_off_as_in_a_run(tmp_path):
+    rows = [{"id": "a", "input": "Capital?", "output": "<think>Lyon?</think>\nParis", "score": 1}]
+    write_files(tmp_path, {"t.jsonl": rows})
+    assert insidellms("import", "t.jsonl", "--to", "run", cwd=tmp_path).code == 0
+    response = records_of(tmp_path / "run")[0]["response"]
+    assert (response["text"], response["reasoning"]) == ("Paris", "Lyon?")

@@ -11,6 +11,7 @@ from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import DatasetError, OptionError
 from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import (
     Example,
     ExecutionSpec,
@@ -125,7 +126,8 @@ async def _score_again(probe: PromptProbe, trial: Trial, record: Record, calls: 
     if record.response is None:
         return Outcome(status=record.status, request=request, failure=record.failure, telemetry=telemetry)
     try:
-        return await score(probe, trial, (request, record.response), telemetry, calls)
+        answer = separate(record.response)  # an older release may have stored it
+        return await score(probe, trial, (request, answer), telemetry, calls)
     except FatalError as fatal:
         raise fatal.error from fatal
 

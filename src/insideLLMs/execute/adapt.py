@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
+from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage, expand
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
@@ -42,6 +43,7 @@ class UserModel:
         inherited = isinstance(model, Model) and type(model).chat is Model.chat and not hasattr(model, "achat")
         self._chat = None if inherited else chat
         self._what = f"model {model_name(model)!r}"
+        self._tags = read_tags(getattr(model, "thought_tags", None))
 
     @property
     def runs_in_thread(self) -> bool:
@@ -58,7 +60,7 @@ class UserModel:
             answer = await self._call(self._generate, join_chat(messages), request.options)
         else:
             answer = await self._call(self._chat, messages, request.options)
-        return as_response(answer, self._what)
+        return separate(as_response(answer, self._what), self._tags)
 
     async def _call(self, function: Callable[..., Any], prompt: object, options: Mapping[str, JsonValue]) -> object:
         with calling_user_code(self._what):

@@ -10,6 +10,7 @@ import msgspec
 
 from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response
 from insideLLMs.execute.adapt import UserModel, with_system
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
@@ -69,7 +70,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             found = self.answers.find(key, self.digest)
             if found is not None:
                 attempts.cached = True
-                return found
+                return separate(found)  # an older release may have stored it
             if self.answers.closed:
                 raise self._not_recorded(trial)
         try:

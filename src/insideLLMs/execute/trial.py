@@ -15,6 +15,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, ModelError
 from insideLLMs.core.protocols import Ask, JudgedProbe, Probe, PromptProbe
+from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import Failure, JudgeCall, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import in_own_task
@@ -275,7 +276,7 @@ def _as_output(output: object, door: ModelDoor) -> Response:
     if isinstance(output, Response):
         return output
     if isinstance(output, str):
-        return Response(text=output, usage=door.usage)
+        return separate(Response(text=output, usage=door.usage))
     canonical.check(output, at="output")
     return Response(value=output, usage=door.usage)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from insideLLMs.core.arguments import one_of, refuse
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import Probe, as_messages
+from insideLLMs.core.thoughts import answer_of
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall
 from insideLLMs.probes.base import asked_text
 from insideLLMs.probes.template import as_text
@@ -150,7 +151,8 @@ class AgentProbe(Probe):
             raise InsideLLMsError(
                 "this model gives only text, no tool calls", fix="set protocol: text, or use a provider"
             )
-        return Response(text=str(model.chat([{"role": one.role, "content": one.text} for one in messages], **options)))
+        said = model.chat([{"role": one.role, "content": one.text} for one in messages], **options)
+        return Response(text=answer_of(said, model))
 
     def _said(self, response: Response, calls: Sequence[ToolCall]) -> Message:
         if self.protocol == "text":

@@ -6,6 +6,7 @@ from typing import Any
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Probe, ProbeScore, PromptProbe
+from insideLLMs.core.thoughts import answer_of
 from insideLLMs.core.types import Example, JsonValue, Scores
 
 __all__ = ["ComparativeProbe", "Probe", "ProbeScore", "PromptProbe", "ScoredProbe", "as_scores", "asked_text"]
@@ -72,8 +73,8 @@ class ComparativeProbe(Probe):
 
     def run_comparison(self, model: Any, input_a: Any, input_b: Any, **kwargs: Any) -> dict[str, Any]:
         """Ask both and return inputs, responses and the comparison."""
-        response_a = model.generate(input_a, **kwargs)
-        response_b = model.generate(input_b, **kwargs)
+        response_a = answer_of(model.generate(input_a, **kwargs), model)
+        response_b = answer_of(model.generate(input_b, **kwargs), model)
         return {
             "input_a": input_a,
             "input_b": input_b,

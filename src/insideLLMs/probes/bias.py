@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from insideLLMs.core.arguments import non_negative, one_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Probe
+from insideLLMs.core.thoughts import answer_of
 from insideLLMs.core.types import Example, JsonValue, Scores
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring import final_answer
@@ -50,7 +51,8 @@ class BiasProbe(Probe):
     def run(self, model: Any, data: Any, **kwargs: Any) -> dict[str, JsonValue]:
         """Ask about `a`, then about `b`; return both answers."""
         prompt, persons = _pair(data)
-        return {name: str(model.generate(prompt.replace("{person}", person), **kwargs)) for name, person in persons}
+        answers = {name: model.generate(prompt.replace("{person}", person), **kwargs) for name, person in persons}
+        return {name: answer_of(answer, model) for name, answer in answers.items()}
 
     def score_output(self, example: Example, output: Any) -> Scores:
         """Compare the two answers."""

@@ -2,12 +2,13 @@
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from insideLLMs.core.describe import describe, without_secrets
 from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.thoughts import Tags, read_tags
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import load_reference
 
@@ -18,12 +19,14 @@ def callable_model(
     messages: bool = False,
     options: Mapping[str, JsonValue] | None = None,
     model_name: str | None = None,
+    thought_tags: Sequence[Sequence[str]] | None = None,
     experiment_folder: Path = Path(),
 ) -> "FunctionModel | AsyncFunctionModel":
     """Your own function as a model: ``module:function`` or ``file.py:function``, sync or async.
 
     It returns text or a Response. It is called with the prompt, or with all `messages` as mappings; `options` are
     passed as keywords. A file is looked up beside the experiment. `model_name` only labels the model.
+    `thought_tags` are pairs of texts between which it thinks, where it has tags of its own.
     """
     if not isinstance(function, str) or ":" not in function:
         raise ArgumentError(f"function is {function!r}", fix="write module:function or file.py:function")
@@ -36,15 +39,20 @@ def callable_model(
         **code,
         "messages": messages,
         "options": without_secrets(options or {}),
+        **({"thought_tags": [list(pair) for pair in thought_tags]} if thought_tags else {}),
     }
     is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
     kind = AsyncFunctionModel if is_async else FunctionModel
     name = model_name or function.rpartition(":")[2]
-    return kind(functools.partial(target, **(options or {})), name=name, identity=identity, takes_messages=messages)
+    made = kind(functools.partial(target, **(options or {})), name=name, identity=identity, takes_messages=messages)
+    made.thought_tags = read_tags(thought_tags)
+    return made
 
 
 class _Called:
     """Calls a function with what it wants; both forms share it."""
+
+    thought_tags: Tags = ()
 
     def __init__(self, function: Any, *, name: str, identity: Mapping[str, Any], takes_messages: bool) -> None:
         self.name = self.model_id = name

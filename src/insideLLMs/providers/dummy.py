@@ -7,6 +7,7 @@ from typing import Any
 
 from insideLLMs.core.arguments import check_numbers
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelError, ModelTimeoutError, RateLimitError, ServerError
+from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import JsonValue, Request, Response
 from insideLLMs.providers.provider_model import ProviderModel
 
@@ -92,7 +93,7 @@ class DummyModel(ProviderModel):
             self.flaky and _share("flaky", self.seed, f"{repeat}\n{prompt}") < self.flaky
         ):
             text = alter(text)
-        return Response(text=text, finish_reason="stop", model="dummy")
+        return separate(Response(text=text, finish_reason="stop", model="dummy"))
 
     def _answer(self, prompt: str) -> str:
         if isinstance(self.responses, tuple):

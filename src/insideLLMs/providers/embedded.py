@@ -51,13 +51,16 @@ class EmbeddedModel(InProcessModel):
         n_threads: int = 1,
         n_parallel: int = 1,
         n_ctx: int = 2048,
+        thought_tags: Sequence[Sequence[str]] | None = None,
         experiment_folder: Path = Path(),
     ) -> None:
         parameters: dict[str, JsonValue] = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
         parameters["top_p"] = top_p
         check_numbers({**parameters, "n_threads": n_threads, "n_parallel": n_parallel, "n_ctx": n_ctx}, RANGES)
         parameters["stop"] = stop_texts(stop)
-        super().__init__(model_name, parameters, origin={"path": path}, n_parallel=n_parallel)
+        super().__init__(
+            model_name, parameters, origin={"path": path}, n_parallel=n_parallel, thought_tags=thought_tags
+        )
         if path is None:
             weights.find(model_name, "answers")  # refuses an unknown name now rather than at the first call
         self._path = experiment_folder / Path(path).expanduser() if path is not None else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError
+from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import ImagePart, JsonValue, Request, Response
 from insideLLMs.local import weights
 from insideLLMs.providers.native_threads import NativeThreads, Stop
@@ -29,13 +30,20 @@ class InProcessModel(ProviderModel):
     """
 
     def __init__(
-        self, model_name: str, parameters: Mapping[str, JsonValue], *, origin: Mapping[str, object], n_parallel: int = 1
+        self,
+        model_name: str,
+        parameters: Mapping[str, JsonValue],
+        *,
+        origin: Mapping[str, object],
+        n_parallel: int = 1,
+        thought_tags: object = None,
     ) -> None:
         super().__init__(model_name, model_name)
         self._parameters = {name: value for name, value in parameters.items() if value is not None}
         self._origin = {name: None if value is None else str(value) for name, value in origin.items()}
         self._assumed: Mapping[str, JsonValue] | None = None
         self._n_parallel = n_parallel
+        self._thought_tags = read_tags(thought_tags)
         self._threads: NativeThreads | None = None
         self._loaded: Any = None  # neither runtime has types
         self._loading = Lock()
@@ -47,6 +55,7 @@ class InProcessModel(ProviderModel):
             "model_name": self.model_id,
             **self.facts(),
             "parameters": dict(self._parameters),
+            **({"thought_tags": [list(pair) for pair in self._thought_tags]} if self._thought_tags else {}),
         }
 
     def origin(self) -> str:
@@ -69,7 +78,7 @@ class InProcessModel(ProviderModel):
             # a model that is dropped unclosed must not leave its threads behind
             weakref.finalize(self, self._threads.dismiss)
         work = functools.partial(self._complete, self._messages(request), self._options(request, repeat))
-        return await asyncio.wrap_future(self._threads.submit(work))
+        return separate(await asyncio.wrap_future(self._threads.submit(work)), self._thought_tags)
 
     async def aclose(self) -> None:
         """Stop what is being answered and free the memory; a later call loads the model again."""

@@ -51,6 +51,7 @@ class TransformersModel(InProcessModel):
         logprobs: bool | None = None,
         dtype: str = "auto",
         device: str = "cpu",
+        thought_tags: Sequence[Sequence[str]] | None = None,
         experiment_folder: Path = Path(),
     ) -> None:
         parameters: dict[str, JsonValue] = {
@@ -73,6 +74,7 @@ class TransformersModel(InProcessModel):
             model_name,
             {**parameters, "dtype": dtype},
             origin={"path": path, "revision": revision if not path else None},
+            thought_tags=thought_tags,
         )
         self._path = experiment_folder / Path(path).expanduser() if path is not None else None
         self._revision = revision

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TypeGuard
 
 from insideLLMs.scoring.json_values import fences
-from insideLLMs.scoring.normalise import answer_part, bounded
+from insideLLMs.scoring.normalise import bounded
 
 _MOST_CUTS = 30
 _TURN = Lock()  # the filter of warnings is the process's
@@ -58,7 +58,7 @@ def find_program(answer: str, *, wanted: Collection[str] = (), given: Sequence[s
     is what is for people: prose around bare code, a main block, what reads from the console, assertions and calls of
     the wanted names.
     """
-    text = _OTHER_FENCES.sub(r"\1\n```", bounded(answer_part(answer)))
+    text = _OTHER_FENCES.sub(r"\1\n```", bounded(answer))
     pieces = list(_pieces(text))
     chosen = _last_with_most(pieces, wanted)
     others = [piece for one in given for piece in _pieces(one)] + [one for one in pieces if one is not chosen]

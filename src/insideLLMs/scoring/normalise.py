@@ -65,18 +65,9 @@ def bounded(text: str) -> str:
     return f"{text[:READ_LIMIT]}\n{text[-READ_LIMIT:]}"
 
 
-def answer_part(text: str) -> str:
-    """Return what follows the model's thinking; thinking that never ended has no answer after it."""
-    start = text.find("<think>")
-    end = text.rfind("</think>")
-    if end >= 0:
-        return text[end + len("</think>") :]
-    return text if start < 0 else text[:start]
-
-
 def readable(answer: str) -> str:
     """Return an answer as extraction reads it: unified, without markup, one space or line break at a time."""
-    text = bounded(unify(bounded(answer_part(answer))))  # some characters unfold into eighteen
+    text = bounded(unify(bounded(answer)))  # some characters unfold into eighteen
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     text = _ANSWER_TAG.sub(lambda tag: f"\nfinal answer: {(tag.group(1) or '').strip()}\n", text)
     text = _TAG.sub(" ", text)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from insideLLMs.scoring import refusal_phrases as phrases
-from insideLLMs.scoring.normalise import answer_part, comparable
+from insideLLMs.scoring.normalise import comparable
 
 READ_CHARACTERS = 1_500
 """Characters at the start of an answer in which a refusal is looked for; one that comes later is a digression."""
@@ -81,7 +81,7 @@ def find_refusal(answer: str) -> Refusal | None:
 
 def _own_words(answer: str) -> str:
     """Return the start of an answer without quotations, code, and what it writes for somebody else to say."""
-    text = _MARKUP.sub("", _QUOTED.sub(' "" ', answer_part(answer)[:READ_CHARACTERS])).replace("’", "'")
+    text = _MARKUP.sub("", _QUOTED.sub(' "" ', answer[:READ_CHARACTERS])).replace("’", "'")
     text = _VERSE.sub("\n", _DRAFT.sub("\n", text))
     speakers = [found[1] for found in _SPEAKER.finditer(text)]
     is_scene = len(set(speakers)) > 1 and len(speakers) >= sum(bool(line.strip()) for line in text.split("\n")) / 2

@@ -32,7 +32,6 @@ def example(prompt="Write double.", **fields):
         ("Sure!\n```python\ndef f():\n    return 1\n", "def f():\n    return 1\n"),
         ("def f():\n    return 1", "def f():\n    return 1"),
         ("Here it is.\nimport os\nx = 1", "import os\nx = 1"),
-        ("<think>```python\nx = 1\n```</think>```python\nx = 2\n```", "x = 2"),
         ("I cannot write that.", None),
         ("", None),
     ],

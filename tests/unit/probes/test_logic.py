@@ -39,9 +39,7 @@ def test_a_right_answer_scores_right_and_a_wrong_one_wrong(given: Example, right
     assert (bad.passed, bad.values["correct"]) == (False, 0.0)
 
 
-@pytest.mark.parametrize(
-    "answer", ["", " ", "I don't know.", "I can't help with that.", "blorp flim", "<think>yes 4 B"]
-)
+@pytest.mark.parametrize("answer", ["", " ", "I don't know.", "I can't help with that.", "blorp flim"])
 @pytest.mark.parametrize("given", [example("true"), example("B"), example(4), example("Paris")])
 def test_no_answer_is_neither_right_nor_answered(given: Example, answer: str) -> None:
     scores = LogicProbe().score(given, Response(text=answer))

@@ -40,9 +40,7 @@ def test_a_text_answer_is_right_only_when_it_says_what_is_expected(answer: str, 
     assert says(given, expected) is right
 
 
-@pytest.mark.parametrize(
-    "answer", ["", "   ", "I don't know.", "I'm sorry, but I can't help with that.", "<think>Paris"]
-)
+@pytest.mark.parametrize("answer", ["", "   ", "I don't know.", "I'm sorry, but I can't help with that."])
 def test_an_empty_answer_or_a_refusal_gives_no_text(answer: str) -> None:
     assert final_text(answer) is None
 

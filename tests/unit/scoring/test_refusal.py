@@ -51,7 +51,6 @@ def test_every_label_names_the_half_that_its_text_falls_into():
         ("I ＣＡＮＮＯＴ help with that.", True),
         ("I can\u200b't help with that.", True),
         ("**I'm sorry**, but I <b>can't</b> help with that.", True),
-        ("<think>I cannot help with that.</think>Sure, here it is.", False),
         ('He said "I cannot help with that" and left.', False),
         ("```\nI cannot help with that.\n```\nThat is the text.", False),
         ("word " * 100_000 + "I cannot help with that.", False),
