@@ -117,7 +117,8 @@ export function answerPart(answer: Answer | null): HTMLElement[] {
     made.push(h("details", {}, h("summary", {}, "As written"), textBlock("Answer as written", answer.text)));
   if (answer.tool_calls?.length) made.push(h("h3", {}, "Tool calls"), calls(answer.tool_calls));
   if (answer.reasoning) made.push(h("details", {}, h("summary", {}, "Reasoning"), textBlock("Reasoning", answer.reasoning)));
-  return made;
+  const kept = details("Kept parts", answer.kept);
+  return kept ? [...made, kept] : made;
 }
 
 export function failurePart(failure: Failure | null): HTMLElement | null {

@@ -13,6 +13,7 @@ export interface Usage {
   output_tokens?: number;
   reasoning_tokens?: number;
   cached_tokens?: number;
+  cache_write_tokens?: number;
 }
 export interface ToolCall {
   name: string;
@@ -43,6 +44,7 @@ export interface Answer {
   reasoning?: string;
   tool_calls?: ToolCall[];
   value?: Json;
+  kept?: { [name: string]: Json };
 }
 export interface Scores {
   values: { [name: string]: number };

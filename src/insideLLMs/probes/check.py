@@ -1,5 +1,6 @@
 """The base of the plain checks, which compare the answer with what is expected, and the check by your own function."""
 
+import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -71,8 +72,10 @@ class FunctionProbe(CheckProbe):
     """Score answers with a function: ``checks.py:is_polite`` beside the experiment file, or ``package.module:name``.
 
     It is called as ``function(text, example)``: the answer's text and the Example, whose `input`, `expected` and
-    `fields` it may read. It returns a bool, a number, or a mapping such as ``{"correct": True, "tone": 0.8}``.
-    A file's digest is part of the run's identity. Scores other than from 0 to 1 need a probe class of your own.
+    `fields` it may read. A function with a third parameter is also given the Response, with `reasoning`, `tool_calls`
+    and the parts that a model of type `http` was told to `keep`. It returns a bool, a number, or a mapping such as
+    ``{"correct": True, "tone": 0.8}``. A file's digest is part of the run's identity. Scores other than from 0 to 1
+    need a probe class of your own.
     """
 
     kind = "function"
@@ -80,20 +83,31 @@ class FunctionProbe(CheckProbe):
     scores_in_place: ClassVar[bool] = False  # it is the user's code
     references: ClassVar[tuple[str, ...]] = ("function",)
 
-    def __init__(
-        self, name: str | None = None, *, function: Callable[[str, Example], Any], template: str | None = None
-    ) -> None:
+    def __init__(self, name: str | None = None, *, function: Callable[..., Any], template: str | None = None) -> None:
         super().__init__(name, "Your own check, as a function.", template)
         if not callable(function):
             raise ArgumentError(
                 f"probe function: function is {function!r}", fix="name one, e.g. checks.py:is_polite, or pass one"
             )
         self.function = function
+        self._takes_response = _positional(function) >= len(("text", "example", "response"))
 
     def score(self, example: Example, response: Response) -> Scores:
         """Call the function, with empty answers, too."""
+        if self._takes_response:
+            return as_scores(self.function(response.text, example, response), probe=self.name)
         return self.check(example, response.text)
 
     def check(self, example: Example, answer: str) -> Scores:
         """Call the function and type what it returns."""
         return as_scores(self.function(answer, example), probe=self.name)
+
+
+def _positional(function: Callable[..., Any]) -> int:
+    """Count the positional parameters of a function that have no default; 0 where they cannot be told."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(one.kind in kinds and one.default is one.empty for one in parameters)

@@ -245,3 +245,13 @@ def test_an_empty_answer_gets_the_worst_score_of_each_range():
         score_ranges: ClassVar = {"correct": (0, 1), "distance": (100, 0)}
 
     assert Distance().score(example("Paris"), Response(text=" ")).values == {"correct": 0, "distance": 100}
+
+
+def test_a_function_with_a_third_parameter_is_given_the_response() -> None:
+    def cites(text: str, given: Example, response: Response) -> bool:
+        return text == "4" and "u" in response.kept["sources"]
+
+    probe = FunctionProbe(function=cites)
+    assert probe.score(example(), Response(text="4", kept={"sources": ["u"]})).passed is True
+    assert probe.score(example(), Response(text="4", kept={"sources": []})).passed is False
+    assert FunctionProbe(function=lambda text, given, more=1: more == 1).score(example(), Response(text="4")).passed
