@@ -110,8 +110,7 @@ def prepare(
 ) -> Prepared:
     """Make, read, hash, plan and check. Blocks while it reads datasets and starts models.
 
-    `recorded` is what a cassette tells of its models' machine: where it is given, no model will be asked, and none
-    needs its key or its weights. Without `asks`, who only looks at the plan needs no key.
+    Models need no key where a cassette stands in (`recorded` has its facts), or where nobody `asks` them.
 
     Raises ConfigError, PluginError, DatasetError, ModelError or NothingToDoError.
     """

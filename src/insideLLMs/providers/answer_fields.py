@@ -1,6 +1,6 @@
 """What every API's answers have in common, read with care: texts, counts, tool arguments, log probabilities."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -34,17 +34,21 @@ def read_count(value: object) -> int | None:
     return None
 
 
-_SUMS = {
-    "input": "prompt_tokens input_tokens inputTokens promptTokenCount prompt_eval_count",
-    "output": "completion_tokens output_tokens outputTokens candidatesTokenCount eval_count",
-    "total": "total_tokens totalTokens totalTokenCount",
-    "reasoning": "reasoning_tokens thoughtsTokenCount",
-    "read": "cached_tokens cache_read_input_tokens cacheReadInputTokens prompt_cache_hit_tokens cachedContentTokenCount"
-    " cache_read_tokens",
-    "written": "cache_creation_input_tokens cacheWriteInputTokens cache_write_tokens cache_creation_tokens",
-    "tools": "toolUsePromptTokenCount",
-}
-_DETAILS = "prompt_tokens_details completion_tokens_details input_tokens_details output_tokens_details"
+_INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount", "prompt_eval_count")
+_OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "candidatesTokenCount", "eval_count")
+_TOTAL = ("total_tokens", "totalTokens", "totalTokenCount")
+_REASONING = ("reasoning_tokens", "thoughtsTokenCount")
+_READ = (
+    "cached_tokens",
+    "cache_read_input_tokens",
+    "cacheReadInputTokens",
+    "prompt_cache_hit_tokens",
+    "cachedContentTokenCount",
+    "cache_read_tokens",
+)
+_WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_tokens", "cache_creation_tokens")
+_TOOLS = ("toolUsePromptTokenCount",)
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details", "input_tokens_details", "output_tokens_details")
 _BESIDE = frozenset(
     {"cache_read_input_tokens", "cacheReadInputTokens", "cache_creation_input_tokens", "cacheWriteInputTokens"}
 )
@@ -59,31 +63,37 @@ def read_usage(counts: object) -> Usage | None:
     """
     if not isinstance(counts, dict):
         return None
-    flat = {name: value for detail in _DETAILS.split() for name, value in read_mapping(counts.get(detail)).items()}
-    flat |= {name: value for name, value in counts.items() if value is not None}
-    found = {ours: _first_count(flat, names) for ours, names in _SUMS.items()}
-    if all(count is None for count in found.values()):
+    flat = dict(counts)
+    for detail in _DETAILS:
+        for name, value in read_mapping(counts.get(detail)).items():
+            flat.setdefault(name, value)
+    given, written, total = (_first_count(flat, names) for names in (_INPUT, _OUTPUT, _TOTAL))
+    reasoning, cached, cache_write = (_first_count(flat, names) for names in (_REASONING, _READ, _WRITTEN))
+    tools = _first_count(flat, _TOOLS)
+    if given is written is total is reasoning is cached is cache_write is None:
         return None
-    cache, thoughts = (found["read"] or 0) + (found["written"] or 0), found["reasoning"] or 0
-    rest = None if found["total"] is None else found["total"] - (found["input"] or 0) - (found["output"] or 0)
-    rest = None if rest is None else rest - (found["tools"] or 0)
-    cache_beside = not flat.keys().isdisjoint(_BESIDE) and (
+    cache, thoughts = (cached or 0) + (cache_write or 0), reasoning or 0
+    rest = None if total is None else total - (given or 0) - (written or 0) - (tools or 0)
+    cache_beside = not _BESIDE.isdisjoint(flat) and (
         "prompt_tokens" not in flat if rest is None else rest > 0 and rest in {cache, cache + thoughts}
     )
     thoughts_beside = "thoughtsTokenCount" in flat or (
-        thoughts > (found["output"] or 0) if rest is None else thoughts > 0 and rest == thoughts + cache * cache_beside
+        thoughts > (written or 0) if rest is None else thoughts > 0 and rest == thoughts + cache * cache_beside
     )
     return Usage(
-        input_tokens=add_counts(found["input"], found["tools"], cache if cache_beside else None),
-        output_tokens=add_counts(found["output"], thoughts if thoughts_beside else None),
-        reasoning_tokens=found["reasoning"],
-        cached_tokens=found["read"],
-        cache_write_tokens=found["written"],
+        input_tokens=add_counts(given, tools, cache if cache_beside else None),
+        output_tokens=add_counts(written, thoughts if thoughts_beside else None),
+        reasoning_tokens=reasoning,
+        cached_tokens=cached,
+        cache_write_tokens=cache_write,
     )
 
 
-def _first_count(counts: Mapping[str, object], names: str) -> int | None:
-    return next((count for name in names.split() if (count := read_count(counts.get(name))) is not None), None)
+def _first_count(counts: Mapping[str, object], names: Iterable[str]) -> int | None:
+    for name in names:
+        if name in counts and (count := read_count(counts[name])) is not None:
+            return count
+    return None
 
 
 def add_counts(*counts: int | None) -> int | None:

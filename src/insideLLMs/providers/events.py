@@ -11,6 +11,7 @@ from typing import Any
 
 from insideLLMs.core.errors import BadAnswerError
 from insideLLMs.providers.answer_fields import read_list, read_mapping
+from insideLLMs.providers.failures import find_error
 from insideLLMs.providers.lenient_json import read_json, write_json
 
 _MARK = b"\xef\xbb\xbf"
@@ -80,8 +81,8 @@ class EventAssembler(ABC):
         if not isinstance(event, dict):
             raise BadAnswerError(f"{self.provider} sent an event of {len(data)} bytes that is not a JSON object")
         self.held_bytes += _held_bytes(event)
-        if event.get("error") or event.get("type") == "error":
-            self._error = event if event.get("error") else {"error": event}
+        if find_error(event) is not None:
+            self._error = event
         else:
             self.take(event)
 
@@ -304,7 +305,10 @@ class ResponseEvents(EventAssembler):
 
     def take(self, event: dict[str, Any]) -> None:
         match event:
-            case {"type": "response.completed" | "response.incomplete" | "response.failed", "response": dict(response)}:
+            case {
+                "type": "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled",
+                "response": dict(response),
+            }:
                 self._response = response
 
     def answer(self) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ def _words(text: str) -> frozenset[str]:
 _REASONS = {
     "stop": "stop end_turn stop_sequence eos eos_token complete completed end finish finished done",
     "length": "length max_tokens max_output_tokens max_completion_tokens max_length model_length token_limit "
-    "model_context_window_exceeded context_window_exceeded",
+    "model_context_window_exceeded context_window_exceeded error_limit",
     "tool_calls": "tool_calls tool_call tool_use function_call",
     "refusal": "refusal refused",
     "content_filter": "content_filter content_filtered contentfilter guardrail_intervened guardrails_intervened safety "
@@ -41,30 +41,28 @@ _REASONS = {
 }
 FINISH_REASONS = {theirs: ours for ours, words in _REASONS.items() for theirs in words.split()}
 """Their word for why an answer ended, in lower case -> ours; any other word stays as it is."""
-_FAILURES: dict[type[ModelError], str] = {
-    ServerError: "error abort aborted network_error insufficient_system_resource server_error internal_error failed "
-    "failure cancelled canceled interrupted overloaded engine_overloaded load unload queued in_progress "
-    "malformed_function_call malformed_tool_use malformed_response malformed_model_output unexpected_tool_call "
-    "too_many_tool_calls missing_thought_signature",
-    ModelTimeoutError: "timeout timed_out deadline_exceeded",
-    RateLimitError: "rate_limit rate_limited rate_limit_exceeded",
-}
-FAILED_REASONS = {word: kind for kind, words in _FAILURES.items() for word in words.split()}
-"""Their word for an answer that did not come about -> what it is; whatever text there is, it is no answer."""
-_SAYS_NOTHING = frozenset({None, "other", "unknown", "unspecified", "finish_reason_unspecified"})
-"""Reasons that tell of an answer only beside a text or a tool call."""
+FAILED_REASONS: tuple[tuple[str, type[ModelError]], ...] = (
+    (r"time_?out|timed_out|deadline_exceeded|.*_timeout", ModelTimeoutError),
+    (r"rate_limit(ed|_exceeded)?|too_many_requests", RateLimitError),
+    (r"(error|fail|abort|cancel|malformed|internal|unexpected|interrupt|overload|unavailable).*", ServerError),
+    (r".*_(error|failed|failure|aborted|cancell?ed|cancel|overloaded|unavailable)", ServerError),
+    (r"insufficient_system_resource|too_many_tool_calls|missing_thought_signature", ServerError),
+    (r"load|unload|queued|in_progress|unfinished", ServerError),
+)
+"""Patterns of their words for an answer that did not come about; whatever text there is, it is no answer."""
 
 _FILTERED = _words(
     "content_filter contentfilter content_filtered invalid_prompt data_inspection_failed datainspectionfailed "
     "responsibleaipolicyviolation content_policy_violation content_policy policy_violation moderation_blocked "
     "moderation_error prompt_blocked input_blocked output_blocked sensitive_content unsafe_content safety_error "
-    "content_blocked prohibited_content guardrail_intervened 1301"
+    "content_blocked prohibited_content guardrail_intervened 1026 1027 1301"
 )
 _SPENT = _words(
     "insufficient_quota billing_hard_limit_reached billing_not_active billing_error exceeded_current_quota_error "
     "insufficient_balance insufficient_credits insufficient_credit insufficient_user_quota insufficient_funds "
     "payment_required arrearage accountoverdueerror credits_exhausted quota_exhausted 1113"
 )
+_CLOSED = _words("account_deactivated account_suspended access_terminated organization_deactivated")
 _UNKNOWN_MODEL = _words(
     "model_not_found model_not_available modelnotfound unknown_model invalid_model model_not_exist deploymentnotfound"
 )
@@ -95,17 +93,25 @@ _FILTER_WORDS = _pattern(
     r"(?:violat|flagged|blocked|triggered|rejected)",
     r"violat\w+[^.]{0,60}(?:polic|guideline|terms)",
     r"(?:input|prompt|output|content|request|message)s? (?:was|were|is|has been) (?:flagged|blocked|filtered)",
-    r"requires moderation|inappropriate content|content management policy",
+    r"requires moderation|inappropriate content|content management policy|content[ _]?policy[ _]?violation",
+    r"content exists risk|new_sensitive|\bnsfw\b|considered high risk",
     r"(?:sensitive|unsafe|harmful) (?:content|words?|material)|敏感|不安全|违规",
 )
 _FILTER_NOT = _pattern(
     r"\b(?:account|organi[sz]ation|access|project|team|key)\b[^.]{0,80}"
     r"(?:terminated|deactivated|suspended|disabled|banned|blocked|flagged|not allow)"
 )
+_FILTER_CODES = _pattern(
+    r"content_?(?:filter|policy)|policy_?violation|moderation|(?:prompt|input|output|content)_?blocked|safety_(?:error|block)"
+)
+_CLOSED_WORDS = _pattern(
+    r"\b(?:account|organi[sz]ation)\b[^.]{0,60}(?:deactivated|suspended|disabled|terminated|banned|restricted)"
+)
 _SPENT_WORDS = _pattern(
     r"credit balance is too low|billing hard limit|payment required|余额不足|欠费",
     r"reached (?:your|its|the)[\w ]{0,30}(?:usage|spend|spending|billing|budget)[\w ]{0,10} limit",
-    r"(?:insufficient|not enough|no|out of|used all)[\w ]{0,25} (?:credits?|balance|funds)\b",
+    r"\b(?:insufficient|not enough|no|out of|used all)[\w ]{0,25} (?:credits?|balance|funds)\b",
+    r"(?:monthly )?(?:spend|spending|budget) (?:limit|cap)",
     r"insufficient[_ ]quota|credits?[\w ]{0,20} (?:depleted|exhausted|used up)|account[\w ]{0,12} (?:arrears|overdue)",
 )
 _MODEL_WORDS = _pattern(
@@ -200,21 +206,27 @@ def finish_reason(word: str | None) -> str | None:
     """Return our word for theirs; one that is not known stays, in lower case where they shout."""
     if word is None:
         return None
-    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
+    plain = _plain(word)
     return FINISH_REASONS.get(plain, plain if word.isupper() else word)
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def require_answer(response: Response, provider: str, http_status: int) -> Response:
     """Return a response with our word for its end. Raises the ModelError that fits if it is no answer."""
     reason = response.finish_reason
-    plain = None if reason is None else reason.strip().lower().replace("-", "_").replace(" ", "_")
-    kind = FAILED_REASONS.get(plain or "")
-    if kind is None and plain in _SAYS_NOTHING and not response.text and not response.tool_calls:
-        kind = ServerError if plain else BadAnswerError
+    spelt = finish_reason(reason)
+    if spelt in _REASONS:
+        return msgspec.structs.replace(response, finish_reason=spelt)
+    kind = next((kind for word, kind in FAILED_REASONS if re.fullmatch(word, _plain(reason or ""))), None)
+    if kind is None and not response.text and not response.tool_calls:
+        kind = ServerError if reason else BadAnswerError
     if kind is not None:
         said = f"ended the answer with {excerpt(reason)!r}" if reason else "sent neither a text nor a finish reason"
         raise kind(f"{provider} {said}", http_status=http_status)
-    return msgspec.structs.replace(response, finish_reason=finish_reason(reason))
+    return msgspec.structs.replace(response, finish_reason=spelt)
 
 
 def fail(error: object, answer: HttpAnswer, endpoint: Endpoint, model: str) -> Response:
@@ -237,6 +249,8 @@ def fail(error: object, answer: HttpAnswer, endpoint: Endpoint, model: str) -> R
 
 def _is_filtered(complaint: Complaint, status: int) -> bool:
     if complaint.filtered or not _FILTERED.isdisjoint(complaint.words):
+        return True
+    if any(_FILTER_CODES.search(word) for word in complaint.words):
         return True
     if not (200 <= status < 300 or status in {400, 403, 422, 451}):
         return False
@@ -271,6 +285,8 @@ def _classify(complaint: Complaint, status: int, endpoint: Endpoint) -> tuple[ty
     said, words = complaint.message, complaint.words
     if _is_spent(complaint, status):
         return AuthError, "the account has no credit left; add some, or use another key"
+    if not _CLOSED.isdisjoint(words) or (400 <= status < 500 and _CLOSED_WORDS.search(said)):
+        return AuthError, "check the account behind the key"
     if status in {400, 413, 429} and _is_too_large(said):
         return RequestRefusedError, "shorten the input: no wait lets a request pass that is larger than the limit"
     kind = STATUS_ERRORS.get(status)
@@ -287,7 +303,7 @@ def _classify(complaint: Complaint, status: int, endpoint: Endpoint) -> tuple[ty
 def _is_spent(complaint: Complaint, status: int) -> bool:
     if status == 402 or not _SPENT.isdisjoint(complaint.words):
         return True
-    if status not in {400, 401, 403, 429, 500} or complaint.delay_s is not None:
+    if not 400 <= status <= 500 or status == 404 or complaint.delay_s is not None:
         return False
     return _SPENT_WORDS.search(complaint.message) is not None
 

@@ -73,13 +73,17 @@ class OllamaCodec(ChatCodec):
         calls = read_tool_calls(message.get("tool_calls"))
         return Response(
             text=read_text(message.get("content")) or "",
-            finish_reason="tool_calls" if calls else read_text(body.get("done_reason")),
+            finish_reason="tool_calls" if calls else _reason(body),
             usage=read_usage(body),
             model=read_text(body.get("model")),
             reasoning=read_text(message.get("thinking")),
             tool_calls=calls,
             logprobs=read_logprobs(body.get("logprobs")),
         )
+
+
+def _reason(body: Mapping[str, Any]) -> str | None:
+    return "unfinished" if body.get("done") is False else read_text(body.get("done_reason"))
 
 
 def _write_message(message: Message, names: Mapping[str, str]) -> dict[str, JsonValue]:

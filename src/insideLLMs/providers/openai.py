@@ -130,6 +130,7 @@ def read_completion(body: Mapping[Any, Any], choice: Mapping[Any, Any], message:
         fingerprint=read_text(body.get("system_fingerprint")) or read_text(body.get("provider")),
         reasoning=read_text(message.get("reasoning_content"))
         or read_text(message.get("reasoning"))
+        or read_text(message.get("thinking"))
         or thoughts
         or None,
         tool_calls=read_tool_calls(message.get("tool_calls")),

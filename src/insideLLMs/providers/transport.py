@@ -108,7 +108,7 @@ class Transport:
                     status=response.status,
                     headers=response.headers,
                     body=self.redactor.blank(body),
-                    url=bare_url(self.url(call.path)),
+                    url="" if response.status == 200 else bare_url(self.url(call.path)),
                     retry_after_s=None if response.status == 200 else retry_after_s(response.headers, now=time.time()),
                 )
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, ValueError) as error:

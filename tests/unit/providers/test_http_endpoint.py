@@ -113,7 +113,7 @@ def test_it_is_asked_by_the_method_that_it_takes():
         ({"base_url": ""}, "base_url is ''"),
         ({"method": "DELETE"}, "method is 'DELETE'; it must be one of POST, PUT, PATCH, GET"),
         ({"reads": {"sources": "$.x"}}, "reads has 'sources'"),
-        ({"keep": {"sources": "a b"}}, "'a b' is no path"),
+        ({"keep": {"sources": "a b"}}, "'a b' is not a path"),
         ({"thought_tags": "x"}, "thought_tags is 'x'"),
     ],
 )
