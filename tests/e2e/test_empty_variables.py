@@ -44,20 +44,3 @@ def test_no_key_is_needed_to_look(tmp_path):
     assert insidellms("run", "e.json", "--dry-run", cwd=tmp_path).code == 0
     done = insidellms("run", "e.json", cwd=tmp_path)
     assert (done.code, "export OPENAI_API_KEY=..." in done.err) == (1, True)
-
-
-@pytest.mark.parametrize(
-    ("execution", "said"),
-    [
-        ({"timeout_s": 20}, "one call may take 10 s, half of timeout_s"),
-        ({"timeout_s": 20, "attempt_timeout_s": 60}, "a call that hangs uses the whole trial and is never retried"),
-        ({"timeout_s": 20, "attempt_timeout_s": 5}, None),
-        ({"timeout_s": 20, "max_attempts": 1}, None),
-        ({}, None),
-    ],
-)
-def test_validate_says_how_long_one_call_may_take(tmp_path, execution, said):
-    write_files(tmp_path, {"e.json": json.dumps({**experiment("dummy"), "execution": execution})})
-    done = insidellms("validate", "e.json", cwd=tmp_path)
-    assert done.code == 0
-    assert said in done.out if said else "note:" not in done.out

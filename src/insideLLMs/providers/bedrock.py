@@ -26,6 +26,7 @@ from insideLLMs.providers.chat_model import (
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall
+from insideLLMs.providers.http_model import find_address
 from insideLLMs.providers.request_options import (
     join_turns,
     parts_of,
@@ -148,8 +149,9 @@ class BedrockModel(ChatModel):
         self.region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         if not self.region:
             raise ArgumentError("bedrock needs a region", fix="set region or AWS_REGION, e.g. us-east-1")
-        address = args["base_url"] or os.environ.get(BEDROCK.base_url_env)
-        args["base_url"] = address or BEDROCK.base_url.format(region=self.region)
+        address = find_address(args["base_url"], BEDROCK)
+        regional = BEDROCK.base_url.format(region=self.region)
+        args["base_url"] = regional if address == BEDROCK.base_url else address
         super().__init__(model_name, args)
         self._credentials: Any = None  # botocore has no types
 
@@ -166,6 +168,8 @@ class BedrockModel(ChatModel):
             if self._credentials is None:
                 await asyncio.to_thread(self._find_credentials)
             call = msgspec.structs.replace(call, headers=self._sign(transport.url(call.path), call))
+            signer = self._credentials.get_frozen_credentials()
+            transport.redactor = transport.redactor.also(signer.secret_key or "", signer.token or "")
         return self._read(await transport.send(call))
 
     def _key(self) -> str:

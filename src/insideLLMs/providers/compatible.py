@@ -106,6 +106,6 @@ class AzureOpenAIModel(OpenAIModel):
 
     @spelt_out()
     def __init__(self, model_name: str, *, api_version: str | None = None, **args: Unpack[OpenAIArgs]) -> None:
-        given = args["base_url"] or os.environ.get("AZURE_OPENAI_ENDPOINT", "")
+        given = args["base_url"] if args["base_url"] is not None else os.environ.get("AZURE_OPENAI_ENDPOINT", "")
         args["base_url"] = FromEnvironment.like(given, azure_address(given, str(model_name), api_version))
         super().__init__(model_name, **args)

@@ -120,5 +120,5 @@ class OllamaModel(ChatModel):
 
     @spelt_out()
     def __init__(self, model_name: str, **args: Unpack[OllamaArgs]) -> None:
-        address = args["base_url"] or ollama_address(os.environ.get("OLLAMA_HOST", ""))
-        super().__init__(model_name, {**args, "base_url": address})
+        local = ollama_address(os.environ.get("OLLAMA_HOST", ""))
+        super().__init__(model_name, {**args, "base_url": local if args["base_url"] is None else args["base_url"]})

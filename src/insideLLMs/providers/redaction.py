@@ -37,6 +37,11 @@ class Redactor:
         self._secrets = tuple(sorted(one for one in wide if not any(other in one for other in wide - {one})))
         self._clues = tuple(sorted({clue.encode("latin-1") for secret in self._secrets for clue in _clues(secret)}))
 
+    def also(self, *secrets: str) -> "Redactor":
+        """Return one that blanks out these, too."""
+        known = {secret.encode("latin-1").decode() for secret in self._secrets}
+        return self if known.issuperset(filter(None, secrets)) else Redactor([*known, *secrets])
+
     def blank(self, data: bytes) -> bytes:
         """Return bytes without secrets."""
         folded = data.lower()

@@ -8,6 +8,7 @@ from insideLLMs.config.secrets import expand_references
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Exchange, Request, Response
 from insideLLMs.execute.work import request_key
+from insideLLMs.plugins import model_registry
 from insideLLMs.providers.anthropic import AnthropicModel
 from insideLLMs.providers.openai import OpenAIModel
 from insideLLMs.store.cache import AnswerCache
@@ -74,6 +75,14 @@ def test_the_cache_tells_values_from_the_environment_apart_and_holds_none(tmp_pa
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"blue" not in written
     assert b"green" not in written
+
+
+@pytest.mark.parametrize("kind", ["ollama", "azure", "bedrock", "vllm", "gemini"])
+def test_an_empty_address_is_refused_by_every_provider(kind, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://n.openai.azure.com")
+    with pytest.raises(ArgumentError, match=r"base_url is ''|needs the address"):
+        model_registry.get(kind, model_name="m", base_url="")
 
 
 @pytest.mark.parametrize("value", ["", " "])

@@ -49,3 +49,10 @@ def test_the_words_of_an_error_are_searched():
     error = Redactor([KEYS[1]]).error(AuthError(f"no: {KEYS[1]}", fix=f"not {KEYS[1]}"))
     assert (error.message, error.fix) == ("no: [redacted]", "not [redacted]")
     assert "CANARY" not in f"{error!r} {error}"
+
+
+def test_credentials_that_are_found_later_are_blanked_out_as_well():
+    first = Redactor([KEYS[0]])
+    both = first.also(KEYS[1], "")
+    assert both.text(f"{KEYS[0]} {KEYS[1]}") == "[redacted] [redacted]"
+    assert both.also(KEYS[1]) is both
