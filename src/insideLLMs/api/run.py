@@ -65,7 +65,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     manifest: Manifest
     summary: Summary
-    warnings: tuple[str, ...] = ()
 
 
 async def arun(
@@ -124,7 +123,7 @@ async def _run_in(
         raise
     manifest, summary = await asyncio.to_thread(writer.seal, {**options.notes, **notes})
     logger.info("run sealed", extra={"run_id": plan.run_id})
-    return Run(path=directory.path, manifest=manifest, summary=summary, warnings=tuple(journal.warnings))
+    return Run(path=directory.path, manifest=manifest, summary=summary)
 
 
 async def run_in_memory(prepared: Prepared, options: RunOptions) -> tuple[MemorySink, Summary]:

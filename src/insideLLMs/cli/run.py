@@ -240,8 +240,6 @@ def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    for warning in run.warnings:
-        console.warn(warning)
     summary = expand(run.summary)
     sealed = SealedRun(run.path, run.manifest)
     telemetry = read_telemetry(sealed) if experiment.execution.telemetry else None
