@@ -156,7 +156,9 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
             except TimeoutError as error:
                 if isinstance(error, ModelError) or not limit.expired():
                     raise
-                raise ScoringTimeoutError(f"the judges did not answer within {self.timeout_s:g} s") from error
+                raise ScoringTimeoutError(
+                    f"the judges of {probe.name} did not answer within {self.timeout_s:g} s"
+                ) from error
 
     async def call(self, function: Callable[[], Any], what: str, probe: Probe) -> Any:
         """Call a scorer. Raises UserCodeError for what it raises and for one that does not return in time."""
@@ -171,7 +173,7 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
             except TimeoutError as error:
                 if not limit.expired():
                     raise
-                raise ScoringTimeoutError(f"it did not return within {self.timeout_s:g} s") from error
+                raise ScoringTimeoutError(f"{what} did not return within {self.timeout_s:g} s") from error
 
 
 def _asker(judge: AskedModel, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> Ask:
@@ -313,7 +315,7 @@ def _failed(
     )
 
 
-class ScoringTimeoutError(TimeoutError):
+class ScoringTimeoutError(InsideLLMsError, TimeoutError):
     """Scoring took longer than a Trial may."""
 
 

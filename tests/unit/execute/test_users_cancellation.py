@@ -194,3 +194,15 @@ def test_a_scorers_own_timeout_error_is_not_told_as_ours():
     records, _ = run_engine(ScriptedModel(lambda *_: "yes"), ["a"], probe=Slow(), timeout_s=None)
     assert records[0].status == "error"
     assert records[0].failure.message == "Slow.score() raised TimeoutError: the database timed out"
+
+
+def test_a_scorer_that_hangs_is_a_timeout_that_names_it():
+    class Hangs(YesProbe):
+        scores_in_place = False
+
+        async def score(self, example, response):
+            await asyncio.sleep(3600)
+
+    records, _ = run_engine(ScriptedModel(lambda *_: "yes"), ["a"], probe=Hangs(), timeout_s=0.2)
+    assert records[0].status == "timeout"
+    assert records[0].failure.message == "Hangs.score() did not return within 0.2 s"
