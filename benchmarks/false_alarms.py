@@ -16,10 +16,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from simulated_world import CHANGES, ITEMS, Lab, answer_run, compare, logit_shift, suite
+from simulated_world import CHANGES, ITEMS, Lab, answer_run, compare, hard, logit_shift, suite
 
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
+from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.compare.statistics.evidence import Background
 
 ALPHA = 0.05
@@ -266,33 +266,70 @@ def item_confirmation(scale: float) -> Iterator[str]:
 
 
 def early_stop(scale: float) -> Iterator[str]:
-    yield "7. Early stop, 500 hot items, k = 1, four looks with futility; share of the items that were asked"
-    yield f"{'change':8}{'fails':>14}{'asked':>8}"
-    for name in ("null", "diff5", "diff10"):
-        trials, hits, asked = int((3000 if name == "null" else 1000) * scale), 0, 0.0
+    yield "7. Early stop, k = 1, four looks with futility; share of items asked, and how often the whole run fails"
+    yield f"{'suite':6}{'items':>6}{'change':>9}{'fails':>14}{'asked':>8}{'whole run':>14}"
+    for kind, n, name in (
+        ("hot", 500, "null"), ("hot", 500, "diff5"), ("hot", 500, "diff10"), ("cold", 44, "null"),
+        ("cold", 44, "diff10"), ("cold", 44, "diff15"), ("cold", 100, "diff5"), ("hot", 100, "diff10"),
+        ("hot", 100, "diff15"),
+    ):  # fmt: skip
+        trials, hits, whole, asked = int((3000 if name == "null" else 1000) * scale), 0, 0, 0.0
         for number in range(trials):
-            failed, share = _early_trial(name, random.Random(f"early|{name}|{number}"))
-            hits, asked = hits + failed, asked + share
-        note("early", change=name, hits=hits, trials=trials, asked=asked / trials)
-        yield f"{name:8}{rate(hits, trials):>14}{asked / trials:>8.2f}"
+            failed, share, full = _early_trial(kind, n, name, random.Random(f"early|{kind}|{n}|{name}|{number}"))
+            hits, asked, whole = hits + failed, asked + share, whole + full
+        note("early", suite=kind, n=n, change=name, hits=hits, trials=trials, asked=asked / trials, whole=whole)
+        yield f"{kind:6}{n:>6}{name:>9}{rate(hits, trials):>14}{asked / trials:>8.2f}{rate(whole, trials):>14}"
 
 
-def _early_trial(name: str, source: random.Random) -> tuple[bool, float]:
-    before = suite("hot", 500, source)
+def _early_trial(kind: str, n: int, name: str, source: random.Random) -> tuple[bool, float, bool]:
+    before = suite(kind, n, source)
     after = CHANGES[name](before, source)
     answered = [answer_run(before, 1, source), answer_run(after, 1, source)]
-    order = [int(item) for batch in schedule({"p": [str(n) for n in range(500)]}, seed="run") for _, item in batch]
-    drift = drift_of(0.05, n=500, noise=0.13)
+    whole = compare(answered[:1], answered[1:]).verdict == "failed"
+    order = [int(item) for batch in schedule({"p": [str(at) for at in range(n)]}, seed="run") for _, item in batch]
     for place, share in enumerate(LOOKS):
-        seen = order[: round(share * len(order))]
-        found = compare([[answered[0][n] for n in seen]], [[answered[1][n] for n in seen]])
-        finding = look(place, found.overall.p_worse, drift=drift, alpha=ALPHA)
+        seen = order[: round(share * n)]
+        found = compare([[answered[0][at] for at in seen]], [[answered[1][at] for at in seen]])
+        finding = look_at(place, found.overall, wanted_drop=0.05, alpha=ALPHA)
         if finding != "go_on":
-            return finding == "fail", share
+            return finding == "fail", share, whole
     raise AssertionError("the last look decides")
 
 
-SECTIONS = (default_gate, gates, run_label_test, baseline_runs, shared_noise, item_confirmation, early_stop)
+def missing(scale: float) -> Iterator[str]:
+    yield "8. Missing answers of hot and cold suites, k = 1: share of comparisons that fail, and that are inconclusive"
+    yield f"{'suite':6}{'items':>6}{'broken':>8}{'errors of both':>16}{'hidden':>8}{'fails':>14}{'inconclusive':>14}"
+    for kind, n, broken, errors, hidden in (
+        ("hot", 44, 0.0, 0.0275, 0.0), ("hot", 100, 0.0, 0.0275, 0.0), ("hot", 300, 0.0, 0.0275, 0.0),
+        ("cold", 44, 0.0, 0.0275, 0.0), ("cold", 100, 0.06, 0.0, 0.0), ("cold", 100, 0.06, 0.0, 0.3),
+        ("cold", 100, 0.06, 0.0, 0.5), ("cold", 100, 0.06, 0.0, 0.7),
+    ):  # fmt: skip
+        trials = int(1000 * scale)
+        counts = {"failed": 0, "inconclusive": 0, "passed": 0, "identical": 0}
+        for number in range(trials):
+            source = random.Random(f"missing|{kind}|{n}|{broken}|{errors}|{hidden}|{number}")
+            counts[_missing_trial(kind, n, broken, errors, hidden, source)] += 1
+        note("missing", suite=kind, n=n, broken=broken, errors=errors, hidden=hidden, trials=trials, **counts)
+        shown = rate(counts["failed"], trials), rate(counts["inconclusive"], trials)
+        yield f"{kind:6}{n:>6}{broken:>8}{errors:>16}{hidden:>8}{shown[0]:>14}{shown[1]:>14}"
+
+
+def _missing_trial(kind: str, n: int, broken: float, errors: float, hidden: float, source: random.Random) -> str:
+    """Break a share of sure items; `hidden` of the broken answers time out, and `errors` of all on either side."""
+    before = suite(kind, n, source)
+    after = hard(broken)(before, source) if broken else before
+    runs = [answer_run(before, 1, source), answer_run(after, 1, source)]
+    lost = [
+        [
+            (None,) if source.random() < errors or (side and old != new and source.random() < hidden) else answer
+            for answer, old, new in zip(run, before, after, strict=True)
+        ]
+        for side, run in enumerate(runs)
+    ]
+    return compare(lost[:1], lost[1:]).verdict
+
+
+SECTIONS = (default_gate, gates, run_label_test, baseline_runs, shared_noise, item_confirmation, early_stop, missing)
 
 
 def main() -> int:

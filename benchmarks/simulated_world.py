@@ -80,6 +80,7 @@ CHANGES = {
     "diff2": diffuse(0.02),
     "diff5": diffuse(0.05),
     "diff10": diffuse(0.10),
+    "diff15": diffuse(0.15),
     "flip1": hard(0.01),
     "flip.5": hard(0.005),
     "one probe -20": one_probe(0.20),

@@ -12,8 +12,7 @@ from insideLLMs.api.compare import compare_views
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run import Ask
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.early_stop import LOOKS, drift_of, look, schedule
-from insideLLMs.compare.statistics.evidence import Evidence, minimum_detectable_drop
+from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
@@ -23,9 +22,6 @@ from insideLLMs.plan import record_of
 from insideLLMs.store.journal import Answer, Journal
 
 Decision = Literal["fail", "no_evidence", "go_on", "pass", "unclear"]
-_LEAST_NOISE = 0.01
-_NOTHING_VARIED = 0.5
-"""The p of a look at which nothing varied: neither for a drop nor against one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +122,7 @@ def _look(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...], 
     seen = _assess(prepared, journal, baselines)
     overall = seen.overall
     alpha = spec.alpha if len(seen.probes) <= 1 else spec.alpha / 2.0
-    p = overall.p_used if overall.n_informative else _NOTHING_VARIED
-    decision: Decision = look(place, p, drift=_planned_drift(overall, spec, place, alpha), alpha=alpha)
+    decision: Decision = look_at(place, overall, wanted_drop=spec.wanted_drop, alpha=alpha)
     if decision == "pass" and seen.verdict == "failed":  # only the whole run is tested probe by probe
         decision = "fail"
     if decision == "pass" and seen.verdict == "inconclusive":
@@ -142,14 +137,6 @@ def _look(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...], 
     return Look(
         share=LOOKS[place], items=overall.n_paired, p_worse=overall.p_used, delta=overall.delta, decision=decision
     )
-
-
-def _planned_drift(overall: Evidence, spec: GateSpec, place: int, alpha: float) -> float:
-    """Return the final score of the drop to plan for: the wanted one, or the smallest that the whole run detects."""
-    noise = max(_LEAST_NOISE, overall.noise or 0.0)
-    total = max(1, round(overall.n_paired / LOOKS[place]))
-    detectable = minimum_detectable_drop(total, noise, repeats=overall.repeats or 1.0, alpha=alpha)
-    return drift_of(max(spec.wanted_drop, detectable or 1.0), n=total, noise=noise)
 
 
 def _assess(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...]) -> Assessment:

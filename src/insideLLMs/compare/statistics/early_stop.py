@@ -11,10 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from insideLLMs.compare.statistics.distributions import normal_cdf, normal_quantile
+from insideLLMs.compare.statistics.evidence import Evidence, minimum_detectable_drop
 
 Batch = tuple[tuple[str, str], ...]
 LOOKS = (0.25, 0.5, 0.75, 1.0)
 FUTILE_BELOW = 0.2
+_LEAST_NOISE = 0.01
+_NOTHING_VARIED = 0.5
+"""The p of a look at which nothing varied: neither for a drop nor against one."""
 _LOWEST = -8.0
 _CELLS = 800
 
@@ -109,3 +113,14 @@ def look(place: int, p_worse: float, *, drift: float, alpha: float) -> Literal["
         return "pass"
     hopeless = conditional_power(p_worse, LOOKS[place], drift=drift, alpha=alpha) < FUTILE_BELOW
     return "no_evidence" if hopeless else "go_on"
+
+
+def look_at(
+    place: int, overall: Evidence, *, wanted_drop: float, alpha: float
+) -> Literal["fail", "no_evidence", "go_on", "pass"]:
+    """Decide at a look by what it found; the drop to plan for is the wanted one, or the least that the run detects."""
+    noise = max(_LEAST_NOISE, overall.noise or 0.0)
+    n = max(1, round(overall.n_paired / LOOKS[place]))
+    detectable = minimum_detectable_drop(n, noise, repeats=overall.repeats or 1.0, alpha=alpha)
+    drift = drift_of(max(wanted_drop, detectable or 1.0), n=n, noise=noise)
+    return look(place, overall.p_used if overall.n_informative else _NOTHING_VARIED, drift=drift, alpha=alpha)

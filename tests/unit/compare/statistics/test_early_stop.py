@@ -1,7 +1,16 @@
 import pytest
 
 from insideLLMs.compare.statistics.distributions import normal_quantile
-from insideLLMs.compare.statistics.early_stop import LOOKS, conditional_power, drift_of, look, schedule, thresholds
+from insideLLMs.compare.statistics.early_stop import (
+    LOOKS,
+    conditional_power,
+    drift_of,
+    look,
+    look_at,
+    schedule,
+    thresholds,
+)
+from support.items import Item, assess
 
 
 @pytest.mark.parametrize(
@@ -57,3 +66,20 @@ def test_every_look_takes_its_share_of_every_probe_and_each_item_once():
 def test_the_order_of_items_is_seeded_and_independent_of_the_input():
     ids = {"a": [f"a{n}" for n in range(40)]}
     assert schedule(ids, seed="x") == schedule({"a": ids["a"][::-1]}, seed="x") != schedule(ids, seed="y")
+
+
+def seen(verdicts):
+    return assess(
+        [Item(probe="p", id=str(n), baseline=((b,),), candidate=((a,),)) for n, (b, a) in enumerate(verdicts)]
+    ).overall
+
+
+def test_a_quarter_in_which_nothing_varied_does_not_end_the_run():
+    assert look_at(0, seen([(1.0, 1.0)] * 50), wanted_drop=0.05, alpha=0.05) == "go_on"
+
+
+def test_a_run_too_small_for_the_wanted_drop_plans_for_one_that_it_can_detect():
+    """With 44 items 5 points are out of reach from the start, which must not end the run at a dead-even look."""
+    even = [(1.0, 0.0), (0.0, 1.0), *[(1.0, 1.0)] * 9]
+    assert look_at(0, seen(even), wanted_drop=0.05, alpha=0.05) == "go_on"
+    assert look(0, 0.5, drift=drift_of(0.05, n=44, noise=0.13), alpha=0.05) == "no_evidence"
