@@ -237,9 +237,7 @@ def notes_on(
         text = "One baseline run: if it was a lucky one, unchanged candidates fail more often than the nominal rate. "
         text += "Three or more baseline runs, or a retest, guard against it."
         if overall.n_paired >= MANY_ITEMS:
-            text = (
-                f"One baseline run of {overall.n_paired:,} examples: an hour that favours whole runs makes 10 to 15 % "
-            )
+            text = f"One baseline run of {overall.n_paired:,} examples: if whole runs drift (another hour), 10 to 15% "
             text += "of unchanged candidates fail. Confirm a failure with `--retest`; more baselines help, too."
         notes.append(Note(code="single_baseline", text=text))
     if overall.left_out:
