@@ -8,7 +8,7 @@ from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.evidence import Evidence
 from insideLLMs.report import wording
 
-COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "min. detectable")
+COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "MDE")
 _TESTS = {
     "none": "nothing varied, so there is nothing to test",
     "exact": "exact",
