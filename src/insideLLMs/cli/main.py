@@ -26,6 +26,7 @@ COMMANDS = {
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
     "import": ("import_", "Turn a table of outcomes into a run."),
     "trend": ("trend", "Show how measures changed over several runs."),
+    "watch": ("watch", "Alarm when runs that follow a pool get worse."),
     "view": ("view", "Show a folder of runs in the browser, live."),
     "rescore": ("rescore", "Re-score the stored answers of a run."),
     "report": ("report", "Show a run, or regenerate its HTML report."),

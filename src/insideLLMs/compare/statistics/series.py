@@ -90,10 +90,7 @@ def watch_series(counts: Mapping[Shape, int], digests: Sequence[str], *, alpha: 
 
     `alpha` bounds the chance that an unchanged system ever alarms. Raises CompareError for a score out of range.
     """
-    paired = (
-        pair(shape, count, score_range=None, missing_as_fail=False, independent=False)
-        for shape, count in counts.items()
-    )
+    paired = (pair(shape, count, missing_as_fail=False, independent=False) for shape, count in counts.items())
     tracks = [_Track(item, (*item.baseline, *item.candidate)) for item in paired if item is not None]
     start = len(tracks[0].item.baseline) if tracks else 0
     for track in tracks:

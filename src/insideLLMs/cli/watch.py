@@ -1,0 +1,48 @@
+"""`insidellms watch`: do the runs that follow an accepted pool get worse, bit by bit or at once?"""
+
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.baseline import today
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.store.sealed_run import SealedRun
+
+
+@click.command("watch")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--pool", required=True, type=click.Path(path_type=Path), help="The folder of accepted baseline runs.")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Chance that an unchanged system ever alarms, however many runs follow.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every look as JSON.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with the chart.")
+@console.common_options
+def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, html: Path | None) -> int:
+    """Watch RUNs, oldest first, against a pool: small lasting drops add up, and unchanged systems hardly ever alarm.
+
+    Give all runs since the pool was accepted, each time again: nothing else is stored. Exit code 0: no alarm,
+    3: alarm, 4: the newest run lacks too many of the pool's trials.
+    """
+    from insideLLMs.api.baselines import open_pool  # noqa: PLC0415 - slow
+    from insideLLMs.compare.run_series import watch_runs  # noqa: PLC0415
+    from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report.run_series import series_page, series_text  # noqa: PLC0415
+
+    accepted = open_pool(pool, today=today())
+    found = watch_runs(accepted.runs, [SealedRun.open(run) for run in runs], waived=accepted.waived, alpha=alpha)
+    if html is not None:
+        try:
+            html.write_bytes(series_page(found))
+        except OSError as error:
+            raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
+    if as_json:
+        console.out_json(expand(found))
+    else:
+        console.out(series_text(found, width=console.width()))
+    return found.exit_code

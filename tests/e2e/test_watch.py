@@ -1,0 +1,76 @@
+"""`watch`: runs that follow a pool, one after another."""
+
+import random
+
+import pytest
+
+from support.command import insidellms
+from support.tables import imported, row
+
+
+def drawn(seed, chance, n=60):
+    source = random.Random(seed)
+    return [row(f"e{i:03}", int(source.random() < chance)) for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("series")
+    for number in range(4):
+        imported(folder, f"base{number}", drawn(number, 0.9))
+        done = insidellms("baseline", "accept", f"base{number}", "--pool", "pool", "--why", "release", cwd=folder)
+        assert done.code == 0, done.err
+    for number in range(6):
+        imported(folder, f"calm{number}", drawn(10 + number, 0.9))
+    for number in range(4):
+        imported(folder, f"worse{number}", drawn(30 + number, 0.7))
+    imported(folder, "thin", drawn(50, 0.9)[:20])
+    return folder
+
+
+CALM = [f"calm{number}" for number in range(6)]
+WORSE = [f"worse{number}" for number in range(4)]
+
+
+def test_unchanged_runs_do_not_alarm(folder):
+    done = insidellms("watch", "--pool", "pool", *CALM, cwd=folder)
+    assert (done.code, "NO ALARM  after 6 runs" in done.out) == (0, True), done.out + done.err
+
+
+def test_runs_that_got_worse_alarm_and_name_the_first(folder):
+    done = insidellms("watch", "--pool", "pool", *CALM, *WORSE, cwd=folder)
+    assert done.code == 3, done.out + done.err
+    assert "ALARM  since the run worse" in done.out
+    found = insidellms("watch", "--pool", "pool", *CALM, *WORSE, "--json", cwd=folder).json
+    assert 6 <= found["alarm"] <= 9
+    assert found["looks"][found["alarm"]]["capital"] >= found["threshold"] == 20.0
+    assert found["format"] == "insidellms/watch/1"
+
+
+def test_the_state_is_rebuilt_from_the_runs_alone(folder):
+    first, second = (insidellms("watch", "--pool", "pool", *CALM, "--json", cwd=folder) for _ in range(2))
+    assert first.out == second.out
+    shorter = insidellms("watch", "--pool", "pool", *CALM[:-1], "--json", cwd=folder).json
+    assert [look["p"] for look in shorter["looks"]] == pytest.approx([look["p"] for look in first.json["looks"][:-1]])
+
+
+def test_a_newest_run_that_lacks_most_examples_is_inconclusive(folder):
+    done = insidellms("watch", "--pool", "pool", *CALM, "thin", cwd=folder)
+    assert done.code == 4, done.out + done.err
+    assert "40 of 60 trials of the pool have no unedited answer in the newest run" in done.out
+
+
+def test_the_page_shows_the_capital_and_its_threshold(folder, tmp_path):
+    page = tmp_path / "watch.html"
+    done = insidellms("watch", "--pool", "pool", *CALM, *WORSE, "--html", page, cwd=folder)
+    assert done.code == 3
+    text = page.read_text()
+    assert "alarm at 20" in text
+    assert "ALARM  since the run worse" in text
+
+
+def test_watching_needs_a_pool(folder):
+    done = insidellms("watch", *CALM, cwd=folder)
+    assert (done.code, "--pool" in done.err) == (2, True)
+    done = insidellms("watch", "--pool", "nopool", *CALM, cwd=folder)
+    assert (done.code, "baseline accept" in done.err) == (1, True)
