@@ -35,6 +35,8 @@ def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, 
     from insideLLMs.report.run_series import series_page, series_text  # noqa: PLC0415
 
     accepted = open_pool(pool, today=today())
+    for left_out in accepted.left_out:
+        console.warn(left_out)
     found = watch_runs(accepted.runs, [SealedRun.open(run) for run in runs], waived=accepted.waived, alpha=alpha)
     if html is not None:
         try:

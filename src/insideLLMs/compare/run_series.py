@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from insideLLMs.compare.classify import ChangeClass
-from insideLLMs.compare.collect import CompareOptions, compare_with
+from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.observations import Waived
 from insideLLMs.compare.statistics.series import Look, watch_series
