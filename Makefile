@@ -1,17 +1,17 @@
-.PHONY: announce browser check clean demo explore format test torch viewer-tools
+.PHONY: announce browser check clean constraints demo explore format test torch viewer-tools
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-$(BIN)/.base: pyproject.toml
+$(BIN)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[embedded,schema,semantic,zstd]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[embedded,schema,semantic,zstd]'
 	touch $@
 
 $(BIN)/.dev: $(BIN)/.base
 	$(BIN)/python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['dev']))" > $(VENV)/dev.txt
-	$(BIN)/pip install --quiet --requirement $(VENV)/dev.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement $(VENV)/dev.txt
 	touch $@
 
 demo: $(BIN)/.base
@@ -35,7 +35,7 @@ browser:
 # A build for CPUs alone, or none: the usual one brings gigabytes for graphics cards.
 torch: $(BIN)/.dev
 	$(BIN)/python -c 'import torch, transformers' 2>/dev/null \
-		|| $(BIN)/pip install --quiet 'torch==2.13.0+cpu' 'transformers>=5' \
+		|| $(BIN)/pip install --quiet --constraint constraints.txt 'torch==2.13.0+cpu' 'transformers>=5' \
 		|| echo 'no CPU build of torch: the tests of the provider transformers are skipped'
 
 announce:
@@ -52,6 +52,14 @@ test: announce check viewer-tools torch
 # Property tests with random examples, up to ten times as many; what fails is kept in .hypothesis/ and tried first next time.
 explore: $(BIN)/.dev
 	$(BIN)/pytest -n 2 --hypothesis-profile=explore -m hypothesis
+
+# The exact versions that `make demo` and `make test` install, so that what a package index offers that day changes nothing.
+constraints: $(BIN)/.base
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --quiet --no-header --no-annotate \
+		--extra embedded --extra schema --extra semantic --extra zstd --extra transformers --group dev --no-emit-package torch \
+		| grep -vE '^(nvidia|cuda|triton)' > constraints.new  # a build for CPUs needs none of these
+	mv constraints.new constraints.txt
 
 format: $(BIN)/.dev
 	$(BIN)/ruff format .
