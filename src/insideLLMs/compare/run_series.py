@@ -9,7 +9,7 @@ from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.observations import Waived
-from insideLLMs.compare.statistics.series import Look, watch_series
+from insideLLMs.compare.statistics.series import SeriesLook, watch_series
 from insideLLMs.compare.view import view_of
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.store.sealed_run import SealedRun
@@ -30,7 +30,7 @@ class WatchedSeries(msgspec.Struct, frozen=True, kw_only=True):
 
     pool: tuple[str, ...]
     runs: tuple[str, ...]
-    looks: tuple[Look, ...]
+    looks: tuple[SeriesLook, ...]
     alpha: float
     threshold: float
     alarm: int | None

@@ -38,7 +38,7 @@ _LEAST_P = 1e-12
 _MOST = 1e300
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class SeriesLook(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the series, held against all runs before it.
 
     `change` is its mean less theirs, over `items` items. `p` is the smoothed p of a fall; `by_run` says that whole
@@ -55,7 +55,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Series(msgspec.Struct, frozen=True, kw_only=True):
     """The looks in order. It alarms at the first whose capital reaches `threshold`; `alarm` is its place from 0."""
 
-    looks: tuple[Look, ...]
+    looks: tuple[SeriesLook, ...]
     threshold: float
     alarm: int | None
 
@@ -137,7 +137,7 @@ def _stakes() -> Iterator[float]:
         look += 1
 
 
-def _look(tracks: Sequence[_Track], place: int, digest: str) -> Look:
+def _look(tracks: Sequence[_Track], place: int, digest: str) -> SeriesLook:
     """Hold the run at `place` against all before it, and count it among them."""
     units: Counter[Unit] = Counter()
     observed: Counter[int] = Counter()
@@ -158,7 +158,7 @@ def _look(tracks: Sequence[_Track], place: int, digest: str) -> Look:
     share = int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8]) / 2.0**64
     less, equal = 2.0 * test.p_worse - test.p_exact, 2.0 * (test.p_exact - test.p_worse)
     p = less + share * equal if test.n_informative else share
-    return Look(items=items, change=math.fsum(changes) / items if items else 0.0, p=p, by_run=False, capital=1.0)
+    return SeriesLook(items=items, change=math.fsum(changes) / items if items else 0.0, p=p, by_run=False, capital=1.0)
 
 
 @functools.lru_cache(maxsize=65536)
