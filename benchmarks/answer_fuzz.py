@@ -2,8 +2,9 @@
 
     python benchmarks/answer_fuzz.py [--count 10000] [--seed 0] [--show 20]
 
-The answers are built by a grammar of paraphrases (tests/support/answer_grammar.py): their verdicts are known. Exits 0
-only if at most 0.2 % are read as another verdict and at most 3 % are not read, over all and for each reader.
+The answers are built by a grammar of paraphrases (tests/support/answer_grammar.py): their verdicts are known. Half
+of them follow thoughts, which are split off first, as where an answer enters. Exits 0 only if at most 0.2 % are read as
+another verdict and at most 3 % are not read, over all and for each reader.
 """
 
 import argparse

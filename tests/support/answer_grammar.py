@@ -1,6 +1,7 @@
-"""Answers of known verdict, built from parts: openings, working, the claim, what others say, doubts, closings.
+"""Answers of known verdict, built from parts: thoughts, openings, the claim, what others say, doubts, closings.
 
-Every answer claims one value in its own voice; other values occur only where nobody would take them for the answer.
+Every answer claims one value in its own voice; other values occur only where nobody would take them for the answer,
+and in the thoughts before it.
 """
 
 import random
@@ -133,6 +134,29 @@ OWN_CLAIMS = {
     ),
 }  # fmt: skip
 
+THOUGHTS = (
+    "The answer is {w}.", "Is it {w}? No. {v}? No, {w}. Final answer: {w}", "Answer: {w}\n\n\\boxed{{{w}}}",
+    "Okay, so the user wants one thing.\n\n1. It could be {w}.\n2. It could be 12 or 7.\n\nSo it's {w}.",
+    "**{w}**", '{{"answer": "{w}"}}', "<answer>{w}</answer>", "```python\nanswer = 3 * 4\n```\nHence {w}. Wait, {v}?",
+    "I can't tell. I don't know. {w}", "Die Antwort ist {w}.", "答案是{w}。", "The answer is {w}. Wait,",
+)  # fmt: skip
+WRAPPINGS = (
+    "<think>{thoughts}</think>{answer}", "<think>\n{thoughts}\n</think>\n\n{answer}",
+    "{thoughts}\n</think>\n\n{answer}",
+    "<thinking>\n{thoughts}\n</thinking>\n{answer}", "<thought>{thoughts}</thought>\n{answer}",
+    "<reasoning>\n{thoughts}\n</reasoning>\n\n{answer}", "[THINK]{thoughts}[/THINK]{answer}",
+    "<seed:think>{thoughts}</seed:think>{answer}", "◁think▷{thoughts}◁/think▷{answer}",
+    "<think>{thoughts}</think>\n<think>\n{thoughts}\n</think>\n{answer}",
+    "<|channel|>analysis<|message|>{thoughts}<|end|><|start|>assistant<|channel|>final<|message|>{answer}<|return|>",
+    "<|channel|>analysis<|message|>{thoughts}<|end|><|channel|>final <|constrain|>text<|message|>{answer}",
+    "analysis{thoughts}assistantfinal{answer}",
+    "<|START_THINKING|>{thoughts}<|END_THINKING|><|START_RESPONSE|>{answer}<|END_RESPONSE|>",
+    "<|channel>thought\n{thoughts}<channel|>{answer}",
+)  # fmt: skip
+"""How models put thoughts before an answer; the third is of a template that opens them itself."""
+THINKING = 0.5
+"""The share of answers with thoughts."""
+
 _POLAR = {
     language: {"yes": yes, "no": no}
     for language, yes, no in (
@@ -144,12 +168,12 @@ _POLAR = {
 
 def build(count: int, seed: int = 0) -> Iterator[Built]:
     """Yield `count` answers, the same for the same seed."""
-    rng = random.Random(seed)
+    rng, thoughts_rng = random.Random(seed), random.Random(f"thoughts {seed}")
     for number in range(count):
-        yield _build(rng, READERS[number % len(READERS)])
+        yield _build(rng, thoughts_rng, READERS[number % len(READERS)])
 
 
-def _build(rng: random.Random, reader: str) -> Built:
+def _build(rng: random.Random, thoughts_rng: random.Random, reader: str) -> Built:
     language = rng.choice(LANGUAGES)
     value, other = _values(rng, reader)
     claims = CLAIMS[language] if language != "en" or rng.random() < 0.6 else OWN_CLAIMS[reader]
@@ -164,7 +188,15 @@ def _build(rng: random.Random, reader: str) -> Built:
         "V": value.capitalize(),
         "t": {"yes": "true", "no": "false"}.get(value, value),
     }
-    return Built(reader, language, _text(part.format(**words) for part in parts), value)
+    answer = _text(part.format(**words) for part in parts)
+    return Built(reader, language, _thinking(thoughts_rng, answer, words), value)
+
+
+def _thinking(rng: random.Random, answer: str, words: dict[str, str]) -> str:
+    """Put thoughts before some answers; what they conclude is not what is answered."""
+    if rng.random() >= THINKING:
+        return answer
+    return rng.choice(WRAPPINGS).format(thoughts=rng.choice(THOUGHTS).format(**words), answer=answer)
 
 
 def _text(parts: Iterable[str]) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from insideLLMs.core.thoughts import separate
+from insideLLMs.core.types import Response
 from insideLLMs.scoring.final_answer import Options, choice, final_text, number, says, yes_no
 from support.answer_grammar import CITIES, QUESTION, Built
 
@@ -10,7 +12,7 @@ LETTERED = Options({"A": "apples", "B": "bananas", "C": "cherries", "D": "dates"
 
 def outcome(built: Built) -> Literal["right", "other", "unread"]:
     """Say whether the answer is read as what it says, as something else, or not at all."""
-    given = _READERS[built.reader](built.answer)
+    given = _READERS[built.reader](separate(Response(text=built.answer)).text)
     if given is None:
         return "unread"
     return "right" if given == built.says else "other"
