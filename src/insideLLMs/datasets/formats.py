@@ -148,7 +148,8 @@ def read_csv(stream: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, Row]
             if cells:
                 yield line, _csv_row(columns, cells)
     finally:
-        text.detach()
+        if not stream.closed:  # the digest reads on
+            text.detach()
 
 
 def _check_columns(columns: list[str]) -> None:

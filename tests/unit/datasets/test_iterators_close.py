@@ -1,11 +1,13 @@
 """A reader that is left early closes before its file does, and quietly."""
 
 import gc
+import io
 
 import pytest
 
 from insideLLMs.core.types import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines, open_dataset
+from insideLLMs.datasets.formats import read_csv
 from insideLLMs.datasets.rows import open_rows
 
 FILES = {
@@ -48,6 +50,15 @@ def test_a_reader_is_closed_with_the_file(spec):
     with open_rows(spec) as rows:
         next(rows.numbered)
     assert next(rows.numbered, None) is None
+
+
+def test_a_reader_whose_file_is_closed_first_ends_quietly():
+    stream = io.BytesIO(FILES["csv"].encode())
+    rows = read_csv(stream)
+    next(rows)
+    stream.close()
+    rows.close()
+    assert next(rows, None) is None
 
 
 def test_a_plug_in_of_rows_is_closed_too(tmp_path, monkeypatch):
