@@ -18,7 +18,8 @@ dataset: {format: jsonl, path: data.jsonl}
 execution: {concurrency: 64, attempt_timeout_s: 0.8, max_attempts: 8}
 """
 ROWS = [{"id": f"e{i:04}", "prompt": f"Question {i}"} for i in range(TRIALS)]
-KINDS = ["429", "500", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "redirect"]
+KINDS = ["429", "500", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "redirect",
+         "error_in_200", "cut_stream"]  # fmt: skip
 MIXED = [
     {"kind": "429", "share": 0.009, "retry_after": "0.3"},
     {"kind": "huge", "share": 0.001},
@@ -26,8 +27,9 @@ MIXED = [
 ]
 
 
-def run(folder, server, name):
-    write_files(folder, {"e.yaml": EXPERIMENT.replace("PORT", str(server.port)), "data.jsonl": ROWS})
+def run(folder, server, name, *, stream):
+    text = EXPERIMENT.replace("PORT/v1'", f"{server.port}/v1', stream: {stream}")
+    write_files(folder, {"e.yaml": text, "data.jsonl": ROWS})
     return insidellms("run", "e.yaml", "--run-dir", name, "--json", cwd=folder)
 
 
@@ -36,12 +38,13 @@ def without_key(records):
     return [{name: value for name, value in record.items() if name != "key"} for record in records]
 
 
-def test_two_thousand_trials_all_succeed_through_ten_percent_of_mixed_faults(tmp_path):
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_two_thousand_trials_all_succeed_through_ten_percent_of_mixed_faults(tmp_path, stream):
     with OpenAIServer(latency_s=LATENCY_S, keep_bodies=False) as server:
-        done = run(tmp_path, server, "clean")
+        done = run(tmp_path, server, "clean", stream=stream)
         assert done.code == 0, done.err
     with OpenAIServer(latency_s=LATENCY_S, keep_bodies=False, faults=MIXED) as server:
-        done = run(tmp_path, server, "faulty")
+        done = run(tmp_path, server, "faulty", stream=stream)
         assert done.code == 0, done.err
         faults = sum(server.faults_done.values())
         assert set(server.faults_done) == {*KINDS, "huge"}

@@ -6,9 +6,9 @@ use `OpenAIServer` (it runs on a thread of its own); as a process::
     python tests/support/openai_server.py --port 0 --latency-ms 50 --log prompts.log --faults faults.json
 
 prints its port on a line. An answer depends on the last message alone: the first rule of `answers` whose key is
-part of it, else ``echo: <prompt>``. A fault rule is a JSON object: `kind` (see FAULTS), `share` (of prompts, by
-hash; default 1), `times` (how many attempts of a prompt it hits; default 1), `match` (part of the prompt), and
-`retry_after` (text of that header). GET /stats returns the counts.
+part of it, else ``echo: <prompt>``; a request with `stream` gets it in events. A fault rule is a JSON object: `kind`
+(see FAULTS), `share` (of prompts, by hash; default 1), `times` (how many attempts of a prompt it hits; default 1),
+`match` (part of the prompt), and `retry_after` (text of that header). GET /stats returns the counts.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import IO, Any, Self
 
 FAULTS = (
     "429", "500", "401", "404", "hang", "reset", "drip", "garbage", "truncated", "short", "content_type", "huge",
-    "redirect", "error_in_200", "filter", "odd_bytes",
+    "redirect", "error_in_200", "filter", "odd_bytes", "cut_stream", "stream_without_done",
 )  # fmt: skip
 HUGE_BYTES = 30 * 1024 * 1024
 
@@ -49,6 +49,15 @@ class Fault:
             return True
         digest = hashlib.blake2b(f"{salt}\n{prompt}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64 < self.share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What of a request shapes its answer."""
+
+    prompt: str
+    model: str
+    is_streamed: bool
 
 
 class OpenAIServer:
@@ -136,8 +145,8 @@ class OpenAIServer:
             "faults": dict(self.faults_done),
         }
 
-    def take(self, body: bytes) -> tuple[str, str, Fault | None]:
-        """Count a request and return its prompt, its model, and the fault that is to hit it."""
+    def take(self, body: bytes) -> tuple[Asked, Fault | None]:
+        """Count a request and return it with the fault that is to hit it."""
         request = json.loads(body)
         content = request["messages"][-1]["content"] if request.get("messages") else ""
         prompt = content if isinstance(content, str) else json.dumps(content)
@@ -150,30 +159,29 @@ class OpenAIServer:
             self.log.flush()
         self._attempts[prompt] += 1
         attempt = self._attempts[prompt]
+        asked = Asked(prompt=prompt, model=request.get("model", ""), is_streamed=bool(request.get("stream")))
         for salt, fault in enumerate(self.faults):
             if fault.hits(prompt, attempt, salt):
                 self.faults_done[fault.kind] += 1
-                return prompt, request.get("model", ""), fault
-        return prompt, request.get("model", ""), None
+                return asked, fault
+        return asked, None
 
-    def completion(self, prompt: str, model: str) -> bytes:
+    def completion(self, prompt: str, model: str) -> dict[str, Any]:
         answer = next((text for part, text in self.answers.items() if part in prompt), f"echo: {prompt}")
-        return json.dumps(
-            {
-                "id": "chatcmpl-1",
-                "object": "chat.completion",
-                "created": 0,
-                "model": model,
-                "system_fingerprint": "fp_stub",
-                "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
-                "usage": {
-                    "prompt_tokens": len(prompt.split()),
-                    "completion_tokens": len(answer.split()),
-                    "total_tokens": len(prompt.split()) + len(answer.split()),
-                },
-                **self.reply_fields,
-            }
-        ).encode()
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": model,
+            "system_fingerprint": "fp_stub",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": len(prompt.split()),
+                "completion_tokens": len(answer.split()),
+                "total_tokens": len(prompt.split()) + len(answer.split()),
+            },
+            **self.reply_fields,
+        }
 
 
 class Connection(asyncio.Protocol):
@@ -243,24 +251,34 @@ class Connection(asyncio.Protocol):
         else:
             self._answer(*taken)
 
-    def _answer(self, prompt: str, model: str, fault: Fault | None) -> None:
+    def _answer(self, asked: Asked, fault: Fault | None) -> None:
         if self.transport.is_closing():
             return
         if self.busy and (fault is None or fault.kind != "hang"):
             self._end()
         if fault is not None:
-            self._fail(fault, prompt, model)
+            self._fail(fault, asked)
         elif self.server.reply is not None:
             self._send(*self.server.reply, content_type=self.server.reply_kind)
         else:
-            self._send(200, self.server.completion(prompt, model))
+            self._complete(asked, self.server.completion(asked.prompt, asked.model))
+
+    def _complete(self, asked: Asked, body: dict[str, Any]) -> None:
+        if asked.is_streamed:
+            self._send_events(events(body))
+        else:
+            self._send(200, json.dumps(body).encode())
+
+    def _send_events(self, sent: Sequence[bytes]) -> None:
+        self._send(200, b"".join(sent), content_type="text/event-stream")
 
     def _end(self) -> None:
         self.busy = False
         self.server.in_flight -= 1
 
-    def _fail(self, fault: Fault, prompt: str, model: str) -> None:  # noqa: C901 - one case per kind
-        good = self.server.completion(prompt, model)
+    def _fail(self, fault: Fault, asked: Asked) -> None:  # noqa: C901 - one case per kind
+        whole = self.server.completion(asked.prompt, asked.model)
+        good = b"".join(events(whole)) if asked.is_streamed else json.dumps(whole).encode()
         extra = f"Retry-After: {fault.retry_after}\r\n" if fault.retry_after is not None else ""
         match fault.kind:
             case "429":
@@ -290,13 +308,17 @@ class Connection(asyncio.Protocol):
             case "error_in_200":
                 failed = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "error",
                           "error": {"code": 502, "message": "the upstream provider failed"}}  # fmt: skip
-                self._send(200, json.dumps({**json.loads(good), "choices": [failed]}).encode())
+                self._complete(asked, {**whole, "choices": [failed]})
             case "filter":
                 filtered = {"index": 0, "message": {"role": "assistant", "content": ""},
                             "finish_reason": "content_filter"}  # fmt: skip
-                self._send(200, json.dumps({**json.loads(good), "choices": [filtered]}).encode())
+                self._complete(asked, {**whole, "choices": [filtered]})
             case "odd_bytes":
                 self._send(200, b"\xef\xbb\xbf" + good.replace(b'"echo: ', b'"\xff echo: '))
+            case "cut_stream":
+                self._send_events(events(whole)[:2])
+            case "stream_without_done":
+                self._send_events(events(whole)[:-1])
             case other:
                 raise ValueError(f"no fault is called {other!r}; there are {FAULTS}")
 
@@ -311,6 +333,19 @@ class Connection(asyncio.Protocol):
 
     def _send(self, status: int, body: bytes, *, content_type: str = "application/json", extra: str = "") -> None:
         self.transport.write(head(status, len(body), content_type=content_type, extra=extra) + body)
+
+
+def events(body: Mapping[str, Any]) -> list[bytes]:
+    """Cut a completion into the events of its stream: two pieces of text, finish reason, usage, end."""
+    choice = body["choices"][0]
+    text = choice["message"]["content"]
+    facts = {name: value for name, value in body.items() if name not in {"choices", "usage"}}
+    facts["object"] = "chat.completion.chunk"
+    last = {name: value for name, value in choice.items() if name != "message"} | {"delta": {}}
+    pieces = ({"role": "assistant", "content": text[: len(text) // 2]}, {"content": text[len(text) // 2 :]})
+    chunks = [{**facts, "choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
+    chunks += [{**facts, "choices": [last]}, {**facts, "choices": [], "usage": body.get("usage")}]
+    return [*(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n"]
 
 
 def head(status: int, length: int, *, content_type: str = "application/json", extra: str = "") -> bytes:

@@ -29,6 +29,7 @@ from insideLLMs.providers.openai_responses import OpenAIResponsesModel, Response
 from insideLLMs.providers.transport import Transport, TransportOptions
 from support import streams, wire
 from support.api_server import ApiServer
+from support.openai_server import Fault
 
 SECRET = "sk-canary-0123456789abcdef"
 TOOLS = [
@@ -207,6 +208,20 @@ def test_events_are_events_whatever_their_content_type(openai_server, kind):
     response, facts = ask(OpenAIModel("m", base_url=openai_server.base_url, stream=True))
     assert response.text == "whole"
     assert facts.first_chunk_s is not None
+
+
+def test_a_stream_is_whole_with_finish_reason_and_usage_though_it_does_not_say_done(openai_server):
+    openai_server.faults = [Fault(kind="stream_without_done")]
+    model = OpenAIModel("m", base_url=openai_server.base_url, stream=True)
+    (first, _), (second, _) = ask(model), ask(model)
+    assert first == second
+    assert openai_server.faults_done == {"stream_without_done": 1}
+
+
+def test_a_stream_that_is_cut_is_no_answer(openai_server):
+    openai_server.faults = [Fault(kind="cut_stream")]
+    with pytest.raises(BadAnswerError, match="ends before the answer does"):
+        ask(OpenAIModel("m", base_url=openai_server.base_url, stream=True))
 
 
 def test_comments_before_a_plain_answer_are_passed_over(openai_server):
