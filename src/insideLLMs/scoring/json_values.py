@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from insideLLMs.core.types import JsonValue
 
-_FENCE = re.compile(r" {0,12}`{3,}[ \t]*([^\s`]*)")
+_FENCE = re.compile(r" {0,12}(?P<mark>```|~~~)[`~]*[ \t]*(?P<language>[^\s`~]*)")
 _ONE_LINE = re.compile(r"```[ \t]*(?:(json|python3?|py)\b)?[ \t]*([^`\n]+)```", re.IGNORECASE)
 
 
@@ -62,16 +62,17 @@ def fences(text: str) -> list[Fence]:
     """Return every fenced block, the last one even if it is still open, and those on one line."""
     found: list[Fence] = []
     language: str | None = None
+    mark = ""
     body: list[str] = []
     for line in text.split("\n"):
         fence, one_line = _FENCE.match(line), _ONE_LINE.search(line)
         if language is None and one_line is not None:
             found.append(Fence((one_line[1] or "").casefold(), one_line[2].strip()))
-        elif fence is None:
+        elif fence is None or (language is not None and fence["mark"] != mark):
             body.append(line)
         elif language is None:
-            language, body = fence[1].casefold(), []
-        elif not fence[1]:
+            language, mark, body = fence["language"].casefold(), fence["mark"], []
+        elif not fence["language"]:
             found.append(Fence(language, "\n".join(body)))
             language = None
     return found if language is None else [*found, Fence(language, "\n".join(body), is_open=True)]

@@ -11,6 +11,8 @@ from insideLLMs.scoring.json_values import Parsed, Unparsed, fenced_blocks, find
         ("1", 1),
         (' {"a": [true, null]} ', {"a": [True, None]}),
         ("```json\n[1]\n```", [1]),
+        ("~~~json\n[1]\n~~~", [1]),
+        ("````json\n[1]\n````", [1]),
         ("Here:\n```\n{}\n```\nDone.", {}),
         ('"text"', "text"),
         ("```python\nx\n```\n```json\n2\n```", 2),
