@@ -140,6 +140,7 @@ HARMLESS = r"""
 \b(?:can't|cannot|can not|couldn't|could not) (?:help but|wait|stress|recommend\b[^.]{0,30}\benough|say enough
 |see any|find|think of|agree more|tell you how|overstate|rule out|assume|see the|imagine|complain)|\b(?:won't
 |will not|don't want to|shouldn't) (?:go into (?:detail|the)|bore|mention|have to say|take (?:long|much))
+|\b(?:can't|cannot|can not) (?:do|keep doing) (?:this|it) (?:any ?more|any longer)\b
 |\bi (?:do not|don't) (?:think so|think that this|see|know)\b|\bi can only guess\b
 |\b(?:can't|cannot|can not|not able to|unable to|don't|do not) (?:\w+ )?(?:give|provide|offer|open|see|view|access
 |read|play|hear

@@ -42,7 +42,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _BUT = re.compile(r", (?:so|and here)\b|, but (?!i (?:won't|can't|will not|cannot|did)\b)|;", re.IGNORECASE)
 _REPORTED = re.compile(
-    r"\b(?:e-?mail|notes?|text|message|document|page|website|letter|file|review|comment|article|it|they|someone"
+    r"\b(?:(?:e-?)?mail|notes?|text|message|document|page|website|letter|file|review|comment|article|it|they|someone"
     r"|attackers?|author|sender|instructions?|prompt|user|somebody|injection|part|line|paragraph|attempt|there)\b[^.]{0,80}?"
     r"\b(?:tr(?:y|ies|ied|ying)|attempt\w*|wants?|wanted|would like|asks?|asked|asking|instruct\w*|tells?|told|telling"
     r"|demand\w*|request\w*|order\w*|command\w*|says? to|contains?|includes?|hid\w*|injection|designed|meant|urg\w+)\b"
