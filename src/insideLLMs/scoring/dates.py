@@ -33,11 +33,16 @@ _DATING = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
-    r" (?:[a-z-]+ )?(?:[a-z-]*[a-rt-z]s|people|men|women|children|feet|percent|km|m|kg|dollars?|euros?)\b"
+    r" (?:[a-z-]+ )?(?:[a-z-]*[a-rt-z]s|people|men|women|children|staff|crew|personnel|police|cattle|sheep"
+    r"|feet|percent|km|m|kg|dollars?|euros?)\b"
 )
 _OTHER_EVENT = re.compile(
     r"\b(?:born|b\.|birth|died|d\.|death|after|since|before|than|until|prior to|following|unlike|not)\b[^.;,()]{0,12}$",
     re.IGNORECASE,
+)
+_FOUNDED = re.compile(r"\b(?:founded|established|incorporated)\b[^.;,()]{0,12}$", re.IGNORECASE)
+_FOUNDING = re.compile(
+    r"\b(?:found|establish|incorporat|creat|start|form|beg[aiu]n|origin|set up|buil|old)", re.IGNORECASE
 )
 _LIFESPAN = re.compile(r"\([^()]{0,40}\d{3,4}\s?[-–]\s?[^()]{0,30}\d{3,4}\)")
 
@@ -61,7 +66,9 @@ def claimed_dates(text: str, question: str) -> tuple[Day, ...]:
     asked = re.search(r"\b(?:born|birth|die[ds]?|death)\b", question, re.IGNORECASE) is not None
     told = _LIFESPAN.sub(lambda span: " " * len(span.group()), text)
     found = _placed(text if asked else told) or _placed(text)
-    own = [day for place, day in found if asked or not _OTHER_EVENT.search(text[max(0, place - 40) : place])]
+    others = [] if asked else [_OTHER_EVENT]
+    others += [] if _FOUNDING.search(question) else [_FOUNDED]
+    own = [day for place, day in found if not any(one.search(text[max(0, place - 40) : place]) for one in others)]
     return tuple(own or [day for _, day in found])
 
 

@@ -30,9 +30,11 @@ _NEGATED = re.compile(
 )
 _IF = re.compile(r"\bif (?:you|one|someone|it (?:were|was))\b[^,]{0,40}$")
 _DENIED_AFTER = re.compile(
-    r"^\W{0,3}(?:(?:is|was|would be) (?:wrong|incorrect|false|a (?:common )?(?:mistake|misconception|myth))"
+    r"^\W{0,3}(?:(?:is|was|would be) (?:wrong|incorrect|false|an? (?:\w+ ){0,2}(?:mistake|misconception|myth)"
+    r"|an? (?:\w+ )?(?:wrong|incorrect|mistaken|false) (?:answer|guess|choice|reply))"
     r"|(?:is not|was not|isn't|wasn't) (?:the (?:capital|answer|right|correct|one)|it\b|correct|right|true))"
 )
+_ONLY_AFTER = re.compile(r"^ (?:is|was) (?:only|just|merely)\b[^()]*\)")
 _OTHERS = (
     r"(?:(?:most|many|some|few|lots of|a lot of) )?(?:people|many|some|others|most|they|one|you|tourists|students|folks"
     r"|sources|i)(?: of (?:them|us))?|it(?:'s| is)|what"
@@ -50,7 +52,7 @@ _WRONG_ANYWAY = re.compile(
 _CONCEDED = re.compile(r"\b(?:although|though|while|even if|despite|even though|whereas)\b[^,]*$")
 _TURN = re.compile(
     r"^[^.!?\n]{0,80}?[,;.:-]? ?\b(?:but|however|yet|actually|in fact|in reality|it is really|now|today|nevertheless"
-    r"|others)\b"
+    r"|others)\b|^[,;.] ?i(?:'d| would)? (?:say|think|believe|go with)\b(?! so\b)"
 )
 _HERE = "\0"
 _LIST_GAP = r"\s?(?:,\s?(?:and |or |und |oder |ou |o |et |y )?|\s(?:and|or|und|oder|ou|et|y)\s)"
@@ -87,6 +89,8 @@ def _is_claimed(before: str, after: str, wanted: str) -> bool:
     """Whether what stands before and after a name leaves it the answer's own claim."""
     denied = (_DENIED.search(before[-70:]), _NEGATED.search(before[-40:]), _WRONG_ANYWAY.search(before[-90:]))
     if any(denied) or _IF.search(before[-60:]) or _DENIED_AFTER.search(after):
+        return False
+    if before.endswith("(") and _ONLY_AFTER.match(after):
         return False
     reported = _REPORTED.search(before[-90:])
     if reported is None:

@@ -121,6 +121,18 @@ DATES = [
     ("It was 1066.", Day(1066)),
     ("By 1900 people knew.", Day(1900)),
     ("1000 years ago, in 1024", Day(1024)),
+    ("With 1200 staff, it landed in 1969.", Day(1969)),
+    ("Founded in 1958, it landed in 1969.", Day(1969)),
+]
+
+
+NAMES += [
+    ("It's Sydney. Canberra is a common wrong answer.", "Canberra", False),
+    ("Some say Canberra; I'd say Sydney.", "Canberra", False),
+    ("Some say Canberra; I think so too.", "Canberra", True),
+    ("The capital is Sydney (Canberra is only the seat of a university).", "Canberra", False),
+    ("You'd think Canberra, right? Wrong: it's Sydney.", "Canberra", False),
+    ("Canberra is only a small city, but it is the capital.", "Canberra", True),
 ]
 
 
@@ -141,3 +153,4 @@ def test_the_first_date_that_an_answer_claims_is_read(text, day):
 
 def test_a_birth_counts_where_it_is_asked_for():
     assert claimed_dates("Born in 1930, he landed in 1969.", "When was he born?")[0] == Day(1930)
+    assert claimed_dates("Founded in 1958, it landed in 1969.", "When was it created?")[0] == Day(1958)
