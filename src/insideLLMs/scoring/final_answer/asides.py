@@ -43,6 +43,8 @@ NOTE = _starts(
     r"(?:please )?note that|(?:keep|bear) in mind|remember that|interestingly|incidentally|by the way",
     r"for (?:reference|comparison|context|the record)|to (?:check|verify|double-check|confirm)\b|as a (?:check|sanity)",
     r"according to (?:some|others|many|most|popular|legend|a (?:common|popular))\b",
+    r"(?:i'?m |i am )?(?:about |almost )?\d{1,3} ?% (?:sure|certain|confident|positive)"
+    r"(?: (?:of|about|in) (?:this|that|it|my answer))?[.!]?$",
     r"(?:check|verification|sanity check|double-check|proof)\s?:|we can (?:check|verify)"
     r"|let me (?:double-)?(?:check|verify)",
 )
@@ -56,7 +58,8 @@ _OTHERS = (
     r"(?:some|many|most|several|few|lots of|others|people|students?|pupils|folks|everyone|everybody|someone|somebody"
     r"|anyone|critics|sceptics|skeptics|textbooks?|beginners|laymen|readers|rumou?rs?|legend|tradition|(?:you|one"
     r"|we)(?:'d| (?:may|might|could|would))"
-    r"|the (?:user|student|author|teacher|textbook|asker|candidate|prompt))"
+    r"|(?:the|my|a|his|her) (?:user|student|author|teacher|textbook|asker|candidate|prompt|friend|classmate"
+    r"|colleague|brother|sister))"
 )
 _HOLD = (
     r"(?:(?:think|believe|assume|suppose|expect|suspect|imagine|misremember|mistake|confuse|thought)(?:s|d|ed)?"
@@ -89,7 +92,8 @@ REPORTED = _holds(
     r"\b(?:denk|glaub|mein|sag|halt|ist|dass)",
     r"\b(?:much[oa]s?|algun[oa]s?|la gente|error común|un mito|muit[oa]s?|molt[ei]|alcuni)\b[^.\n]{0,40}"
     r"\b(?:piensa|cree|dice|es\b|que\b|ach|pens|cred|dizem|dicono)",
-    r"\b(?:beaucoup|certains|les gens|on pourrait|erreur (?:courante|fréquente)|un mythe)\b[^.\n]{0,40}"
+    r"\b(?:beaucoup|certains|les gens|on (?=croit|pense|dit)|on pourrait"
+    r"|erreur (?:courante|fréquente)|un mythe)\b[^.\n]{0,40}"
     r"\b(?:pens|croi|di[ts]|est|que)",
     r"(?:很多人|有些人|有人|人们|常见的?误解|常见的?错误)|(?:многие|некоторые) (?:думают|считают|говорят)",
     r"распространённ\w+ (?:ошибк|заблужден)",
@@ -130,6 +134,7 @@ CLAUSE = re.compile(
     r"|jedoch|obwohl|sondern|mais|cependant|bien que|pero|aunque|sin embargo|mas|embora|ma|però|anche se|но|хотя)\b)"
     r"|, +(?=(?:so|therefore|thus|hence|while|instead|the (?:correct|right|actual|true|real)|it's|it is|actually"
     r"|not(?! (?:only|just|necessarily)))\b)"
+    r"|(?:(?<= wrong)|(?<=mistaken)|(?<=incorrect)): +(?=it's|it is|the )"
     r"|, +(?=and (?:anyone|those|people|some|many|others|whoever)\b)"
     r"|[,，](?=(?:虽然|尽管|但|可是|不过|然而|しかし)))",
     re.IGNORECASE,
@@ -148,7 +153,7 @@ OPENER = re.compile(rf"\W{{0,3}}{_OPENER}\W{{0,3}}", re.IGNORECASE)
 PREFACE = re.compile(
     rf"^\W{{0,3}}(?:(?:contrary to|despite|unlike)\b[^,\n]{{0,80}}, +"
     r"|(?:although|though|even though|while)\b[^,\n]{0,60}\b(?:seem|look|appear|sound|plausible|tempting|think"
-    r"|believe|say)"
+    r"|believe|say|argue)"
     rf"[^,\n]{{0,60}}, +|(?:but )?(?:if i (?:had to|must) (?:guess|bet|choose|pick|say)|if you ask me"
     rf"|in my (?:view|opinion)), +"
     rf"|{_OPENER}{_END} ?[!.,:…，！]{{1,3}} ?(?=\S))",

@@ -97,6 +97,16 @@ _REMARK = re.compile(
     r"|explanation)\b",
     re.IGNORECASE,
 )
+_CONVERTS = re.compile(
+    r"\W{0,3}(?:that|this|which|it)(?:'s| is| equals) (?:about|roughly|approximately|around|equivalent to)\b",
+    re.IGNORECASE,
+)
+"""How a sentence begins that says a result again in another unit."""
+_NONE = re.compile(
+    r"\W{0,4}(?:(?:so|therefore|thus|hence),? )?(?:(?:none|nothing) (?:(?:is|are|was|were|will be) (?:left|remaining)"
+    r"|remains?)|there (?:is|are|was|were) none(?: left| remaining)?)\W{0,4}",
+    re.IGNORECASE,
+)
 _ASIDE = re.compile(
     r",? (?:which (?:is|was|means|makes)|i\.e\.,?|that is,?|down|up|reduced|a (?:saving|discount|drop"
     r"|rise))[^.\n]{0,60}"
@@ -114,7 +124,7 @@ _LONG = re.compile(
 _HOT = re.compile(r"\b(?:temperature|kelvin|boil|melt|freez|heat|hot|cold|warm|cool|absolute)", re.IGNORECASE)
 _GROUPED_BY_POINT = re.compile(
     r"(?<![\d.,])(\d{1,3})\.(\d{3})(?![\d.,]\d|\d)(?=\s?(?:€|eur\b|euros?\b|kr\b|pesos?\b|reais\b|r\$|tl\b|lira\b|zł|"
-    r"dollars?\b|dólares\b|[^\W\d_]{2,}(?:en|er|as|os|es|ne|ni|ti|nen|men|gente|leute|personas|menschen)\b))",
+    r"dollars?\b|dólares\b|[^\W\d_]{2,}(?:en|er|nts|as|os|es|ne|ni|ti|nen|men|gente|leute|personas|menschen)\b))",
     re.IGNORECASE,
 )
 _POINT_GROUPS = re.compile(
@@ -199,9 +209,12 @@ def _read(text: str, *, plainly: bool) -> Amount | Ambiguity | None:
         lone = _lone(line)
         if lone is not None:
             return lone
-    for sentence in reversed(_SENTENCE_END.split(text[-4000:])):
+    said = _SENTENCE_END.split(text[-4000:])
+    if not plainly and _NONE.fullmatch(next(filter(None, map(str.strip, reversed(said))), "")):
+        return Amount(value=Fraction(0))
+    for before, sentence in reversed([*pairwise(["", *said])]):
         named = [token for token in _tokens(sentence) if not _is_label(sentence, token)] or _words(sentence)
-        if not named or _REMARK.match(sentence) or (plainly and not _is_plain(sentence, named)):
+        if not named or _is_beside(sentence, before) or (plainly and not _is_plain(sentence, named)):
             continue
         found = _in_segment(sentence)
         if found is not None or not named[0].is_word:
@@ -210,6 +223,12 @@ def _read(text: str, *, plainly: bool) -> Amount | Ambiguity | None:
     if words and not plainly and len(sentences(text)) == 1 and _FILLER.match(text[: words[0].start]):
         return words[0].amount
     return None if plainly else _in_segment(text[-4000:])
+
+
+def _is_beside(sentence: str, before: str) -> bool:
+    """Whether a sentence remarks on a result, or converts what the sentence before concluded."""
+    converts = _CONVERTS.match(sentence) and _CONCLUSION.search(before) and any(one.amount for one in _tokens(before))
+    return bool(converts or _REMARK.match(sentence))
 
 
 def _is_plain(sentence: str, tokens: list[_Token]) -> bool:

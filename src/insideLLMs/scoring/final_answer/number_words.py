@@ -34,6 +34,27 @@ _OTHER_LANGUAGES = {
     )
     for value, word in enumerate(table.split())
 }
+_OTHER_LANGUAGES |= {
+    word: value
+    for value, words in (
+        (13, "trece treize dreizehn treze тринадцать"),
+        (14, "catorce quatorze vierzehn четырнадцать"),
+        (15, "fünfzehn пятнадцать"),
+        (16, "dieciséis sechzehn шестнадцать"),
+        (17, "diecisiete siebzehn dezessete семнадцать"),
+        (18, "dieciocho achtzehn dezoito восемнадцать"),
+        (19, "diecinueve neunzehn dezenove девятнадцать"),
+        (20, "veinte vingt zwanzig vinte двадцать"),
+        (30, "treinta trente dreißig trinta тридцать"),
+        (40, "cuarenta quarante vierzig quarenta сорок"),
+        (50, "cincuenta cinquante fünfzig cinquenta пятьдесят"),
+        (60, "sesenta soixante sechzig sessenta шестьдесят"),
+        (70, "setenta siebzig семьдесят"),
+        (80, "ochenta achtzig oitenta восемьдесят"),
+        (90, "noventa neunzig девяносто"),
+    )
+    for word in words.split()
+}
 _DIGITS = "一二三四五六七八九"
 _CHINESE_VALUES = {
     **{digit: value for value, digit in enumerate(_DIGITS, 1)},
@@ -47,17 +68,19 @@ _CHINESE = re.compile(rf"([{_DIGITS}]?十[{_DIGITS}]?|[{_DIGITS}])(?=[。.]?$|[�
 _MINUS = frozenset({"minus", "negative"})
 _ANY = "|".join((*_UNITS, *_SCALES, *_MULTIPLIERS))
 _SPELLED = re.compile(
-    rf"\b(?:(?:minus|negative) )?(?:(?:a|an) (?:hundred|thousand|million|billion|dozen|half|third|quarter)"
+    rf"\b(?:(?:minus|negative) )?(?:half[ -](?:an? )?(?:dozen|hundred|thousand|million|billion)"
+    rf"|(?:a|an) (?:hundred|thousand|million|billion|dozen|half|third|quarter)"
     rf"|(?:{_ANY})\b)"
     rf"(?:(?:-| and | )(?:{_ANY}|a half|{'|'.join(_PARTS)})s?\b)*\b",
     re.IGNORECASE,
 )
 _FOREIGN = re.compile(
-    r"\b(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|deux|trois|quatre|cinq|huit|neuf|onze|douze|zwei"
+    rf"(?<!-)\b(?:{'|'.join(word for word, value in _OTHER_LANGUAGES.items() if value > 12)}"
+    r"|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|doce|deux|trois|quatre|cinq|huit|neuf|onze|douze|zwei"
     r"|drei|vier"
     r"|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|dois|três|quatro|sete|oito|nove|dez|doze|два|три|четыре|пять"
     r"|шесть|семь"
-    r"|восемь|девять|десять|одиннадцать|двенадцать)\b",
+    r"|восемь|девять|десять|одиннадцать|двенадцать)\b(?!-)",
     re.IGNORECASE,
 )
 _ENGLISH = re.compile(r"\b(?:the|are|is|of|answer|has|have|there|and|it)\b", re.IGNORECASE)
@@ -103,9 +126,11 @@ def spelled_in(text: str) -> list[tuple[int, int, Fraction]]:
         ]
     for match in _SPELLED.finditer(text):
         words = _WORD.findall(match.group().casefold())
-        value, used = _english(words[1:] if words[0] in _MINUS else words)
+        negative = words[0] in _MINUS
+        words = words[1:] if negative else words
+        value, used = _half(words) or _english(words)
         if used and not (words == ["one"] and _is_pronoun(text, match)):
-            found.append((match.start(), match.end(), -value if words[0] in _MINUS else value))
+            found.append((match.start(), match.end(), -value if negative else value))
     return found
 
 
@@ -126,11 +151,20 @@ def spelled(text: str) -> Fraction | None:
     if words and words[0] in _OTHER_LANGUAGES and words[0] not in _UNITS:
         value, used = Fraction(_OTHER_LANGUAGES[words[0]]), 1
     else:
-        value, used = _english(words)
+        value, used = _half(words) or _english(words)
     rest = words[used:]
+    if used and words[0] not in _UNITS and _OTHER_LANGUAGES.keys() & rest:
+        return None  # "vingt-deux"
     if not used or len(rest) > 3 or rest[:1] in (["of"], ["or"], ["and"], ["to"]):
         return None
     return -value if negative else value
+
+
+def _half(words: list[str]) -> tuple[Fraction, int] | None:
+    """Read half of a large number, "half a dozen", as `_english` does."""
+    at = 2 if words[1:2] in (["a"], ["an"]) else 1
+    whole = {**_MULTIPLIERS, **_SCALES}.get(words[at]) if words[:1] == ["half"] and len(words) > at else None
+    return (Fraction(whole, 2), at + 1) if whole else None
 
 
 def _english(words: list[str]) -> tuple[Fraction, int]:
