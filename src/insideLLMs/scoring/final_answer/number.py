@@ -103,7 +103,8 @@ _CONVERTS = re.compile(
 )
 """How a sentence begins that says a result again in another unit."""
 _NONE = re.compile(
-    r"\W{0,4}(?:(?:so|therefore|thus|hence),? )?(?:(?:none|nothing) (?:(?:is|are|was|were|will be) (?:left|remaining)"
+    r"(?:[^;]{1,200}[,;] (?=so ))?\W{0,4}(?:(?:so|therefore|thus|hence),? )?"
+    r"(?:(?:none|nothing) (?:(?:is|are|was|were|will be) (?:left|remaining)"
     r"|remains?)|there (?:is|are|was|were) none(?: left| remaining)?)\W{0,4}",
     re.IGNORECASE,
 )
