@@ -164,7 +164,7 @@ class Sides:
 def confirm_items(seen: Observed, sides: Sides, say: Say) -> Confirmed:
     """Ask the flipped items again, and decide by the fresh answers alone.
 
-    They count if answers are drawn anew, so some answer must vary, if need be of an item that did not flip. What
+    They count if each answer is a new draw, so some answer must vary, if need be of an item that did not flip. What
     hinders it (an endpoint that is gone, a key, copies for answers) makes the finding `unavailable`.
     """
     if not seen.flips:

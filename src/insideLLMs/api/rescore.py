@@ -1,4 +1,4 @@
-"""Score the answers of a finished run anew, without asking anything: the result is an ordinary run directory."""
+"""Score the answers of a finished run again, without any call: the result is an ordinary run directory."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ class _Stored:
 
 
 async def rescore(run: SealedRun, options: RescoreOptions) -> Run:
-    """Score `run` anew. Raises InsideLLMsError; nothing of `run` is changed."""
+    """Score `run` again. Raises InsideLLMsError; nothing of `run` is changed."""
     of = _chosen(run.manifest, options.of)
     prepared = await asyncio.to_thread(_prepare, run, of, options)
     try:

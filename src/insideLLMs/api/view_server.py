@@ -43,7 +43,7 @@ class RunEntry:
 
 
 class RunFolder:
-    """The runs right below a folder, read anew whenever they are asked for."""
+    """The runs right below a folder, read again at each request."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -194,7 +194,7 @@ REFRESH_S = 2
 def folder_page(folder: str, entries: Sequence[RunEntry], *, baseline: str | None = None) -> bytes:
     """Return the page; with a `baseline` every other run offers to be compared with it.
 
-    While a run is not done the page loads itself anew every REFRESH_S seconds.
+    While a run is not done the page reloads itself every REFRESH_S seconds.
     """
     live = any(not entry.is_done for entry in entries)
     body = _body(entries, baseline)

@@ -41,7 +41,7 @@ class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ConfirmedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """An item that fresh answers show to be broken, if they were drawn anew: both passes, and the p of the first."""
+    """An item that fresh answers show to be broken, if they are new draws: both passes, and the p of the first."""
 
     probe: str
     dataset: str

@@ -15,7 +15,7 @@ from insideLLMs.core.errors import CanonicalError
 
 MAX_INTEGER = 2**53 - 1
 _DEEPEST = 100  # orjson writes 254 levels at most; no record comes near
-_SEQUENCES = (list, tuple)  # not `list | tuple`, which would be made anew for every value
+_SEQUENCES = (list, tuple)  # not `list | tuple`, which would be made again for every value
 _EXPONENT_FROM = 1e21  # ECMAScript's Number::toString switches to exponents here (RFC 8785, 3.2.2.3)
 _EXPONENT_BELOW = 1e-6
 

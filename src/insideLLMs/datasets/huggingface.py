@@ -27,7 +27,7 @@ def read_huggingface(
     """Read a set of the Hugging Face Hub by its `name`, at a commit, or a local folder by its `path`.
 
     `path` is a folder that `save_to_disk` made, or one of data files. `columns` leaves out all others. A set of the
-    Hub is downloaded once, unless `streaming`, which fetches it anew for every pass (a run makes two). Needs the
+    Hub is downloaded once, unless `streaming`, which fetches it again for every pass (a run makes two). Needs the
     extra: pip install 'insidellms[datasets]'.
     """
     where = shown(Path(path)) if path else repr(name)

@@ -154,7 +154,7 @@ def _unreadable(path: Path, error: OSError) -> DatasetError:
 
 
 def missing_fix(path: Path) -> str:
-    """Say how to mend the path of a file that is not there: with near names in the same folder, if any."""
+    """Say how to fix the path of a file that is not there: with near names in the same folder, if any."""
     if not path.parent.is_dir():
         return f"there is no folder {shown(path.parent)} either; paths are relative to the experiment file"
     near = near_files(path)

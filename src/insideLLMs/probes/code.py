@@ -1,4 +1,4 @@
-"""Programs that models write or mend, run against tests in the sandbox."""
+"""Programs that models write or fix, run against tests in the sandbox."""
 
 import hashlib
 import json
@@ -154,7 +154,7 @@ class CodeGenerationProbe(CodeProbe):
 
 
 class CodeDebugProbe(CodeProbe):
-    """Have the model mend a program (the example's `code`), and run it against the example's tests in a sandbox.
+    """Have the model fix a program (the example's `code`), and run it against the example's tests in a sandbox.
 
     The program is put below the question, unless a template says where. Arguments and scores are those of
     code_generation; `kept` is beside them, the edit similarity to the given program: a fix is not a rewrite.
@@ -170,7 +170,7 @@ class CodeDebugProbe(CodeProbe):
         return super().request(example) if self.template is not None else with_program(example)
 
     def complaint(self, example: Example) -> str | None:
-        """Say that there is no program to mend."""
+        """Say that there is no program to fix."""
         if not isinstance(example.fields.get("code"), str):
             return "no `code`, the program to fix"
         return super().complaint(example)

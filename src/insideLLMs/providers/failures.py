@@ -1,6 +1,6 @@
 """What counts as an answer: the words with which providers end one, and what their errors mean.
 
-One table of each for all providers: gateways pass on the words of whoever stands behind them.
+One table of each for all providers: gateways pass on the words of the servers behind them.
 """
 
 import re

@@ -118,7 +118,7 @@ def _confirmed(verdict: Verdict) -> Iterator[str]:
     more = f" and {len(found.items) - 5} more" if len(found.items) > 5 else ""
     asked = wording.many(found.calls, "fresh answer")
     told = f"confirmation: {wording.many(found.selected, 'item')} went from pass to fail; {asked} confirm {names}{more}"
-    yield told + ("; this holds if every answer is drawn anew (no cache)" if found.items else "")
+    yield told + ("; this holds if every answer is a new draw (no cache)" if found.items else "")
 
 
 def p_value(p: float) -> str:

@@ -32,11 +32,11 @@ class RunConfig:
 
     Without `run_dir` and `run_root` nothing is stored. `run_dir` is the run directory itself; `run_root` holds
     run directories, of which `run_id` names one (without it, the name is made from model, probe and run).
-    `resume` goes on with what is there: only what is missing or did not succeed is asked. `overwrite` replaces
-    it. `cache`, `record` and `replay` are those of the command line: "read" asks only what the response cache
-    lacks, "refresh" asks anew and stores it; `record` is a cassette to write, `replay` one that stands in for the
-    model. `validate_output` checks each stored record again when it is read back. `probe_options` are passed to
-    a simple-contract probe's `run`, and are part of the run's identity.
+    `resume` continues what is there: only what is missing or did not succeed is asked. `overwrite` replaces it.
+    `cache`, `record` and `replay` are those of the command line: "read" asks only what the response cache lacks,
+    "refresh" calls the model again and stores the answer; `record` is a cassette to write, `replay` one that stands in
+    for the model. `validate_output` checks each stored record when it is read back. `probe_options` are passed to a
+    simple-contract probe's `run`, and are part of the run's identity.
 
     Raises OptionError, a ValueError, naming the value that cannot be.
     """
@@ -102,7 +102,7 @@ class RunConfig:
         }
         changes = {name: value for name, value in changes.items() if value is not None}
         if self.timeout is not None:
-            # whoever gives a Trial its time means a single call, too, to have it
+            # a time limit given for a Trial is meant for a single call, too
             limit = None if math.isinf(self.timeout) else self.timeout
             changes.update(timeout_s=limit, attempt_timeout_s=limit)
         return msgspec.structs.replace(base, **changes)
