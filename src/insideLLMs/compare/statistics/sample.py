@@ -86,7 +86,8 @@ class Sample:
 
     def passes_needed(self, alpha: float) -> int:
         """Return how many items that can get worse it takes until some candidate could reach `alpha`."""
-        ways = math.comb(round(self.baseline_runs + self.candidate_runs), round(self.candidate_runs))
+        before, after = (max(1, math.floor(runs)) for runs in (self.baseline_runs, self.candidate_runs))
+        ways = math.comb(before + after, after)  # of whole runs, where items have unequal numbers: the fewer ways
         return math.ceil(math.log(1.0 / (2.0 * alpha)) / math.log(ways))
 
     def interval(self, level: float) -> MeanInterval:

@@ -342,3 +342,13 @@ def test_what_could_have_been_seen_is_told_at_each_questions_share_of_alpha():
     found = assess([*verdicts("a", 9, 6, 285), *verdicts("b", 9, 6, 285)])
     assert found.overall.detectable == minimum_detectable_drop(600, 25 / 600, alpha=0.025)
     assert found.probes[0].detectable == minimum_detectable_drop(300, 13 / 300, alpha=0.0125)
+
+
+def test_items_with_unequal_numbers_of_runs_are_counted_by_whole_runs():
+    """Found by a property test: one baseline run beside one and a half candidate runs gave a division by zero."""
+    items = [
+        Item(probe="p", id="0", baseline=((None, None),), candidate=((None, None), (None, None))),
+        Item(probe="p", id="1", baseline=((None, 0.0),), candidate=((None, None), (None, 0.0))),
+        Item(probe="p", id="2", baseline=((None, 0.0),), candidate=((None, 0.0), (None, 0.0))),
+    ]
+    assert assess(items).overall.passes_needed == 4
