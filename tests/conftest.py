@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from support.openai_server import OpenAIServer
 
@@ -12,6 +13,13 @@ _CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("steady", _CALM, derandomize=True, database=None)
 settings.register_profile("explore", _CALM, max_examples=1000)
 settings.load_profile("steady")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw the same examples whatever a worker ran before: not the constants of the modules that are loaded by then."""
+    if config.getoption("hypothesis_profile", None) in (None, "steady"):
+        assert callable(providers.is_local_module_file), "Hypothesis has another way to find a module's constants"
+        providers.is_local_module_file = lambda path: False
 
 
 @pytest.fixture

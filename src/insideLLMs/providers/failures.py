@@ -3,6 +3,7 @@
 One table of each for all providers: gateways pass on the words of the servers behind them.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -139,7 +140,7 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
             error = error[0]
         facts = sorted(_walk(error), key=lambda fact: "code" not in fact[0].lower())  # codes say more than types
         words = [str(value) for name, value in facts if name in _WORDS and isinstance(value, str | int)]
-        statuses = [int(word) for word in words if word.isdecimal() and 400 <= int(word) < 600]
+        statuses = [int(word) for word in words if re.fullmatch("[45][0-9][0-9]", word)]
         delays = [found for name, value in facts if name == "retryDelay" and (found := _DELAY.fullmatch(str(value)))]
         return cls(
             message=_message(error),
@@ -158,7 +159,8 @@ _WORDS = frozenset(
 def _walk(value: object, levels: int = 6) -> Iterator[tuple[str, object]]:
     """Yield every name and value of an error, with what a gateway quotes of another one as JSON text."""
     if isinstance(value, str) and value.lstrip()[:1] == "{" and len(value) < 100_000:
-        value = read_json(value.encode())
+        with contextlib.suppress(ValueError):  # a text that only begins like JSON
+            value = read_json(value.encode())
     if isinstance(value, dict) and levels:
         for name, item in value.items():
             yield name, item

@@ -342,3 +342,10 @@ def test_a_log_probability_that_is_no_number_is_left_out():
 def test_a_response_can_be_stored_whatever_was_sent():
     response = decode("openai", b'{"choices": [{"message": {"content": "\\udc00\\ud800"}, "finish_reason": "stop"}]}')
     assert msgspec.json.encode(response)
+
+
+@pytest.mark.parametrize("quoted", ["{", "{oops", '{"a": 1} and more', "{\ud800"])
+def test_an_error_that_quotes_what_only_begins_like_json_is_the_providers_error(quoted):
+    body = msgspec.json.encode({"error": {"message": quoted.encode("utf-8", "replace").decode(), "code": "9" * 5000}})
+    with pytest.raises(RequestRefusedError):
+        decode("openai", body, status=400)
