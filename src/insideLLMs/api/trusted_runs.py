@@ -136,7 +136,7 @@ def _named(spec: Spec) -> tuple[list[str], set[str], list[str]]:
 
 
 def _endpoint(spec: ModelSpec) -> tuple[str, str]:
-    """Return the address and the key's variable that the provider uses unless it is told otherwise."""
+    """Return the address and the key's variable that the provider uses by default."""
     try:
         endpoint = getattr(model_registry.get_factory(spec.type), "endpoint", None)
     except UnknownPluginError:

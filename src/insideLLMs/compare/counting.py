@@ -130,7 +130,7 @@ _VALUE_LIMIT = 200  # characters; a provider's word for itself is no text
 class ServedFacts:
     """The running count of served facts that changed; call it for aligned Trials whose responses differ.
 
-    At most a thousand distinct changes of a field are told apart (a fingerprint may be new in every answer);
+    At most a thousand distinct changes of a field are counted separately (a fingerprint may be new in every answer);
     `overflow` counts what comes after them.
     """
 
