@@ -17,8 +17,8 @@ from insideLLMs.store.sealed_run import SealedRun
 @console.common_options
 def command(runs: tuple[Path, ...], *, as_json: bool, html: Path | None) -> int:
     """Show how pass rates and scores went over RUNs, in the order given (oldest first, say)."""
-    from insideLLMs.compare.trend import trend  # noqa: PLC0415 - slow
-    from insideLLMs.report.trend import trend_page, trend_text  # noqa: PLC0415
+    from insideLLMs.compare.run_series import trend  # noqa: PLC0415 - slow
+    from insideLLMs.report.run_series import trend_page, trend_text  # noqa: PLC0415
 
     found = trend((run.label, msgspec.to_builtins(run.summary)) for run in map(SealedRun.open, runs))
     if html is not None:

@@ -2,10 +2,10 @@
 
 import re
 
+from insideLLMs.compare.run_series import Trend, trend
 from insideLLMs.compare.summary import summarise
-from insideLLMs.compare.trend import Trend, trend
 from insideLLMs.core.types import expand
-from insideLLMs.report.trend import trend_page, trend_text
+from insideLLMs.report.run_series import trend_page, trend_text
 from support.compared_runs import record, view
 
 
