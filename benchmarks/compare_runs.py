@@ -16,8 +16,8 @@ import orjson
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Watch
+from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.assess import assess
-from insideLLMs.compare.view import RunView
 
 
 def write_records(path: Path, count: int, *, changed_every: int) -> None:

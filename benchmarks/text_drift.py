@@ -25,7 +25,7 @@ from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.observations import Watch
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Scores

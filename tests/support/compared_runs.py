@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores
 

@@ -10,11 +10,10 @@ import msgspec
 from insideLLMs.api.compare import check_repeats
 from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.experiment_changes import system_changes
 from insideLLMs.compare.gate_evidence import NoiseFloor, measure_noise
 from insideLLMs.compare.levels import LEVELS, response_of
 from insideLLMs.compare.observations import Waived, Watch
-from insideLLMs.compare.view import RunView, view_of
+from insideLLMs.compare.sides import RunView, system_changes, view_of
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool

@@ -11,17 +11,15 @@ import msgspec
 from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison, TrialName
-from insideLLMs.compare.experiment_changes import experiment_changes, system_changes
 from insideLLMs.compare.gate import Verdict, decide
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
 from insideLLMs.compare.levels import LEVELS
-from insideLLMs.compare.llm_judges import Judge, differences
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.policies import SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.score_ranges import ranges_in_force
+from insideLLMs.compare.sides import RunView, differences, experiment_changes, system_changes, views_of
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality
-from insideLLMs.compare.view import RunView, views_of
+from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, judge_quality
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.core.record_views import LabelledRecord

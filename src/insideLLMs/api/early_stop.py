@@ -11,9 +11,9 @@ from typing import Literal
 from insideLLMs.api.compare import compare_views
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run import Ask
+from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
-from insideLLMs.compare.view import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 import msgspec
 
 from insideLLMs.api.compare import compare_runs
-from insideLLMs.compare.view import views_of
+from insideLLMs.compare.sides import views_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report import wording
 from insideLLMs.report.viewer.diff_page import write_diff_page

@@ -323,7 +323,7 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
 
 
 def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
-    from insideLLMs.compare.view import views_of  # noqa: PLC0415 - slow
+    from insideLLMs.compare.sides import views_of  # noqa: PLC0415 - slow
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.pull_request import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415

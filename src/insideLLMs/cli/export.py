@@ -95,7 +95,7 @@ def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
 def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415 - slow
     from insideLLMs.compare.score_ranges import ranges_in_force  # noqa: PLC0415
-    from insideLLMs.compare.view import views_of  # noqa: PLC0415
+    from insideLLMs.compare.sides import views_of  # noqa: PLC0415
     from insideLLMs.report.records_table import comparison_table, run_table, write_csv, write_parquet  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 

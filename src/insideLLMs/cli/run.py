@@ -207,7 +207,7 @@ def _run(
 def _early_stop(arguments: _Arguments) -> "EarlyStop":
     from insideLLMs.api.compare import check_repeats  # noqa: PLC0415 - slow
     from insideLLMs.api.early_stop import EarlyStop  # noqa: PLC0415
-    from insideLLMs.compare.view import view_of  # noqa: PLC0415
+    from insideLLMs.compare.sides import view_of  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     baselines = tuple(SealedRun.open(path) for path in arguments.baselines)

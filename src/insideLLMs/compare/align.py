@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.record_views import Facts, read_record
 

@@ -27,7 +27,7 @@ from insideLLMs.compare.counting import Counting, MeaningCount, ServedFacts
 from insideLLMs.compare.levels import Level, score_moves
 from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core.record_views import Facts
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does

@@ -12,7 +12,6 @@ import msgspec
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, ProbeTally, Tally, TrialName
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
-from insideLLMs.compare.llm_judges import JudgeFinding, advisory, find
 from insideLLMs.compare.policies import (
     NEVER,
     GrowthRule,
@@ -26,6 +25,7 @@ from insideLLMs.compare.policies import (
     resolve,
 )
 from insideLLMs.compare.statistics.assess import Assessment
+from insideLLMs.compare.statistics.judges import JudgeFinding, advisory_probes, judge_finding
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError, ExitCode
 from insideLLMs.core.gate_spec import GateSpec
@@ -122,7 +122,7 @@ def _check_probes(comparison: Comparison, spec: GateSpec) -> None:
 def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> tuple[Scope, ...]:
     """Split the probes by rule. Statistical rules and bounds of growth share alpha, but not a probe's own alpha."""
     own = {name: spec.of_probe(name) for name in sorted(spec.probes)}
-    for name in sorted(advisory(evidence.judges)):
+    for name in sorted(advisory_probes(evidence.judges)):
         own[name] = msgspec.structs.replace(spec.of_probe(name), fail_on=NEVER.name)
     rest = tuple(probe for probe in comparison.probes if probe.probe not in own)
     scopes = [
@@ -291,7 +291,7 @@ def _judges(spec: GateSpec, evidence: GateEvidence) -> tuple[JudgeFinding, ...]:
             seen = evidence.assess({judge.probe}, spec).overall if judge.quality is not None else None
         except CompareError:  # as above: only a policy that reads it need stop
             seen = None
-        found.append(find(judge, seen, accepted=spec.of_probe(judge.probe).accept_judge_change))
+        found.append(judge_finding(judge, seen, accepted=spec.of_probe(judge.probe).accept_judge_change))
     return tuple(found)
 
 

@@ -8,12 +8,12 @@ from functools import cached_property
 
 import msgspec
 
-from insideLLMs.compare.llm_judges import Judge
 from insideLLMs.compare.observations import Observed
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
 from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.items import ItemCounts
+from insideLLMs.compare.statistics.judges import Judge
 from insideLLMs.compare.statistics.noise import Disagreement, disagreement_of
 from insideLLMs.compare.statistics.quantities import QuantityChange
 from insideLLMs.compare.statistics.text_drift import TextDrift

@@ -12,8 +12,8 @@ from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.observations import Waived
+from insideLLMs.compare.sides import view_of
 from insideLLMs.compare.statistics.series import SeriesLook, watch_series
-from insideLLMs.compare.view import view_of
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.types import Interval
 from insideLLMs.store.sealed_run import SealedRun

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import Facts
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from insideLLMs.compare.align import align, pair_models
 from insideLLMs.compare.changes import name_trial
 from insideLLMs.compare.comparing import CompareOptions
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Record

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from insideLLMs.compare.comparing import CompareOptions, compare
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError
 from insideLLMs.core.types import Response, Usage

@@ -1,12 +1,18 @@
-"""Judges that err: how far a model's verdicts can be trusted, and what its errors do to rates and drops."""
+"""Judges that are models: how far their verdicts can be trusted, and what their errors do to rates and drops.
+
+Runs that were scored by different judges cannot be compared: a rate may move because the judge is another. How far one
+judge can be trusted is measured on answers that people labelled: its errors shrink every true drop by the factor
+sensitivity + specificity - 1, and one that hardly agrees with people informs and does not gate.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from insideLLMs.compare.statistics.distributions import t_quantile
+from insideLLMs.compare.statistics.evidence import Evidence
 
 MIN_LABELLED = 50
 MIN_KAPPA = 0.6
@@ -124,3 +130,81 @@ def kappa_interval(labelled: Labelled, *, level: float = 0.95) -> tuple[float, f
 
 def _total(labelled: Labelled) -> Verdicts:
     return Verdicts(*(sum(verdicts[place] * count for verdicts, count in labelled.items()) for place in range(4)))
+
+
+class Judge(msgspec.Struct, frozen=True, kw_only=True):
+    """A judged probe: in what its judge differs between the runs, and how it did on labelled answers.
+
+    `differs` is empty where it is the same; `quality` is None where nothing was labelled.
+    """
+
+    probe: str
+    differs: tuple[str, ...] = ()
+    quality: JudgeQuality | None = None
+
+    @property
+    def is_advisory(self) -> bool:
+        """Whether labels enough show that it must not gate."""
+        return self.quality is not None and self.quality.n >= MIN_LABELLED and not self.quality.is_reliable
+
+
+class JudgeFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a probe's judge, and what its errors make of the figures.
+
+    `baseline_rate` and `candidate_rate` are the pass rates behind the judged ones, `detectable` the smallest true drop
+    that the comparison could have seen; None without labels enough, or for a judge no better than chance.
+    """
+
+    probe: str
+    differs: tuple[str, ...]
+    accepted: bool
+    is_advisory: bool
+    quality: JudgeQuality | None
+    baseline_rate: float | None = None
+    candidate_rate: float | None = None
+    detectable: float | None = None
+    message: str = ""
+
+
+def judge_finding(judge: Judge, evidence: Evidence | None, *, accepted: bool) -> JudgeFinding:
+    """Say what a judge's errors make of the evidence of its probe."""
+    quality = judge.quality
+    finding = JudgeFinding(
+        probe=judge.probe, differs=judge.differs, accepted=accepted, is_advisory=judge.is_advisory, quality=quality
+    )
+    if quality is None or quality.n < MIN_LABELLED or quality.attenuation is None or evidence is None:
+        return msgspec.structs.replace(finding, message=_message(judge, None))
+    before, after, seen = evidence.baseline_mean, evidence.candidate_mean, evidence.detectable
+    finding = msgspec.structs.replace(
+        finding,
+        baseline_rate=None if before is None else quality.correct(before),
+        candidate_rate=None if after is None else quality.correct(after),
+        detectable=None if seen is None else min(1.0, seen / quality.attenuation),
+    )
+    return msgspec.structs.replace(finding, message=_message(judge, finding))
+
+
+def _message(judge: Judge, found: JudgeFinding | None) -> str:
+    quality = judge.quality
+    if quality is None:
+        return ""
+    if quality.n < MIN_LABELLED:
+        return f"only {quality.n} labelled answers; {MIN_LABELLED} tell how far the judge can be trusted"
+    shares = (("sensitivity", quality.sensitivity), ("specificity", quality.specificity), ("kappa", quality.kappa))
+    told = f"judge on {quality.n} labelled answers: " + ", ".join(
+        f"{name} {'–' if value is None else f'{value:.2f}'}" for name, value in shares
+    )
+    if judge.is_advisory:
+        told += f"; kappa is below {MIN_KAPPA}, so this probe is information only"
+    if found is not None and found.baseline_rate is not None and found.candidate_rate is not None:
+        told += (
+            f"; corrected for the judge's errors the rates are {found.baseline_rate:.1%} and {found.candidate_rate:.1%}"
+        )
+    if found is not None and found.detectable is not None:
+        told += f"; a true drop of {found.detectable * 100:.1f} points could be seen"
+    return told
+
+
+def advisory_probes(judges: Collection[Judge]) -> frozenset[str]:
+    """Return the probes whose judge must not gate."""
+    return frozenset(judge.probe for judge in judges if judge.is_advisory)

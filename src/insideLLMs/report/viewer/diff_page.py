@@ -13,7 +13,7 @@ from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.levels import Level
-from insideLLMs.compare.view import RunView
+from insideLLMs.compare.sides import RunView
 from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
