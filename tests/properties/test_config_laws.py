@@ -50,7 +50,7 @@ experiments = st.fixed_dictionaries(
             max_size=3,
             unique_by=lambda model: model["id"],
         ),
-        "probe": st.fixed_dictionaries({"type": st.just("logic"), "args": st.just({"template": "{question}?"})}),
+        "probe": st.fixed_dictionaries({"type": st.just("logic"), "args": st.just({"template": "{{ question }}?"})}),
         "datasets": st.lists(
             st.fixed_dictionaries(
                 {

@@ -134,7 +134,11 @@ class ArgumentError(PluginError, ValueError):
 
 
 class TemplateError(InsideLLMsError):
-    """A template that is malformed, or names what the example does not have."""
+    """A template that is malformed, or names what the example does not have; `line` counts from 1 within its text."""
+
+    def __init__(self, message: str, *, fix: str | None = None, line: int | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.line = line
 
 
 class CanonicalError(InsideLLMsError, ValueError):

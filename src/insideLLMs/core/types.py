@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import msgspec
+import orjson
 from msgspec import Meta
 
 from insideLLMs.core import canonical
@@ -396,6 +397,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gate: GateSpec = GateSpec()
     confidence_level: float = 0.95
     title: str | None = None
+
+
+def as_text(value: JsonValue) -> str:
+    """Write a value into a prompt: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def expand(value: Mapping[str, object] | msgspec.Struct) -> dict[str, JsonValue]:

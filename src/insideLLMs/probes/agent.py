@@ -8,9 +8,8 @@ from insideLLMs.core.arguments import one_of, refuse
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import Probe, as_messages
 from insideLLMs.core.thoughts import answer_of
-from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.base import asked_text
-from insideLLMs.probes.template import as_text
 from insideLLMs.scoring.mentions import claims
 from insideLLMs.scoring.trajectory import broken_contract, matched, parse_expected, same_json
 from insideLLMs.scoring.triggers import calls_in_text

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from insideLLMs.core.arguments import refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, Request, Response, Scores
 from insideLLMs.probes.base import as_scores
-from insideLLMs.probes.template import Template
 
 READINGS = ("whole", "final")
 """How much of an answer is compared: all of it, or the final answer that its prose comes to."""
@@ -20,7 +20,7 @@ READINGS = ("whole", "final")
 class CheckProbe(PromptProbe):
     """Check one answer at a time; an empty one passes nothing.
 
-    `template` is the prompt, with ``{question}`` and the example's fields.
+    `template` is the prompt, with ``{{ question }}`` and the example's fields.
     """
 
     kind: ClassVar[str]

@@ -12,10 +12,10 @@ from typing import ClassVar
 import orjson
 
 from insideLLMs.core.arguments import flag, non_negative, text_list
-from insideLLMs.core.types import Example, JsonValue, Request, Scores
+from insideLLMs.core.template import ask
+from insideLLMs.core.types import Example, JsonValue, Request, Scores, as_text
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
-from insideLLMs.probes.template import as_text, ask
 from insideLLMs.sandbox import Ended, Execution, Limits, Sandbox
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.code import find_program, names_tested

@@ -8,8 +8,8 @@ import msgspec
 from insideLLMs.core.arguments import flag, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.template import Template, as_text
+from insideLLMs.core.template import Template
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.scoring.normalise import comparable
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
 

@@ -4,9 +4,8 @@ from typing import ClassVar
 
 from insideLLMs.core.arguments import flag, non_negative, one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.core.types import Example, JsonValue, Response, Scores
+from insideLLMs.core.types import Example, JsonValue, Response, Scores, as_text
 from insideLLMs.probes.check import READINGS, CheckProbe
-from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.normalise import bare, comparable
 from insideLLMs.scoring.numeric import amount_of, same_number, separator_doubt

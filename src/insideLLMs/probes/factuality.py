@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from insideLLMs.core.arguments import non_negative, one_of, text_list
-from insideLLMs.core.types import Example, Scores
+from insideLLMs.core.types import Example, Scores, as_text
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
-from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.dates import agrees, claimed_dates, dates
 from insideLLMs.scoring.final_answer.no_answer import gives_no_answer

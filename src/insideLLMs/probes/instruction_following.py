@@ -7,9 +7,9 @@ from typing import ClassVar
 from insideLLMs.core.arguments import refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
+from insideLLMs.core.template import Template
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.probes.exact import shown
-from insideLLMs.probes.template import Template, as_text
 from insideLLMs.scoring.constraints import Constraint, check_constraints, parse_constraint
 from insideLLMs.scoring.mentions import claims
 

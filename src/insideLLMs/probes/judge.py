@@ -13,10 +13,9 @@ import msgspec
 from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError
 from insideLLMs.core.protocols import Ask, JudgedProbe
-from insideLLMs.core.types import Example, JsonValue, ModelSpec, Request, Response, Scores
+from insideLLMs.core.types import Example, JsonValue, ModelSpec, Request, Response, Scores, as_text
 from insideLLMs.plugins import model_registry
 from insideLLMs.probes.exact import shown
-from insideLLMs.probes.template import as_text
 from insideLLMs.scoring.json_values import objects_in
 from insideLLMs.scoring.ratings import Scale, grade, preference
 

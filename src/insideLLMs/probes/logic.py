@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.template import Template, as_text, ask
+from insideLLMs.core.template import Template, ask
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.final_answer import Options
 from insideLLMs.scoring.normalise import bare
@@ -23,7 +23,7 @@ class LogicProbe(PromptProbe):
 
     `kind` is how the answer is read; `auto` takes it from what is expected and from the example's `choices`
     (or `options`). `tolerance` (absolute) and `relative_tolerance` (a share of the expected number) are for
-    numbers. `template` is the prompt, with ``{question}`` and the example's fields; ``{choices}`` stands for
+    numbers. `template` is the prompt, with ``{{ question }}`` and the example's fields; ``{{ choices }}`` stands for
     the options one a line. Without a template, options that the question does not show are put below it.
 
     Scores: `correct`, and `answered`, which is 0 for an empty, refusing or ambiguous answer.

@@ -35,7 +35,7 @@ class MultiStepTaskProbe(CheckProbe):
     )
 
     def __init__(self, name: str | None = None, *, template: str | None = None) -> None:
-        super().__init__(name, "Tasks of several steps.", template or f"{{question}}\n{_FORM}")
+        super().__init__(name, "Tasks of several steps.", template or f"{{{{ question }}}}\n{_FORM}")
 
     def complaint(self, example: Example) -> str | None:
         """Say that there are no steps."""

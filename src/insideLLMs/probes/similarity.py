@@ -5,10 +5,9 @@ from threading import Lock
 from typing import ClassVar
 
 from insideLLMs.core.arguments import non_negative, one_of, refuse
-from insideLLMs.core.types import Example, Scores
+from insideLLMs.core.types import Example, Scores, as_text
 from insideLLMs.local.embedding import embedding_model, load_embedder, require_embedder
 from insideLLMs.probes.check import READINGS, CheckProbe
-from insideLLMs.probes.template import as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.meaning import held_apart
 from insideLLMs.scoring.similarity import edit_similarity, rouge_l, rouge_n, token_f1

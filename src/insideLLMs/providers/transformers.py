@@ -179,7 +179,7 @@ class Loaded:
 
     def encode(self, messages: list[dict[str, JsonValue]], max_tokens: int) -> Any:
         """Write a chat as tokens. Raises RequestRefusedError if the template or the context does not take it."""
-        from jinja2 import TemplateError  # noqa: PLC0415 - an optional extra brings it
+        from jinja2 import TemplateError  # noqa: PLC0415 - imported when it is used
 
         try:
             prompt = self.tokenizer.apply_chat_template(
@@ -309,7 +309,7 @@ def read_tokenizer(folder: Path) -> Any:
 def fetch(model_name: str, revision: str) -> Path:
     """Return the folder of a hub model at a commit, fetching what is not cached. Raises ModelUnavailableError."""
     require_packages("transformers", *PACKAGES)
-    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - an optional extra brings it
+    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415 - imported when it is used
 
     get = functools.partial(snapshot_download, model_name, revision=revision, allow_patterns=list(FILES))
     with _loading(f"{model_name} at {revision}"):

@@ -209,7 +209,7 @@ def test_a_function_scores_in_its_own_way():
         (JsonSchemaProbe(), example(), "no schema"),
         (JsonPathProbe(path="$.a"), example(), "nothing to compare"),
         (JsonPathProbe(), example(values={"a": 1}), "malformed"),
-        (EqualsProbe(template="{colour}"), example("x"), "names {colour}"),
+        (EqualsProbe(template="{{ colour }}"), example("x"), "names {{ colour }}"),
     ],
 )
 def test_an_example_that_cannot_be_scored_is_told_before_any_call(probe, given, says):
@@ -236,7 +236,7 @@ def test_a_wrong_argument_is_refused_when_the_probe_is_made(make):
 
 
 def test_a_template_makes_the_prompt():
-    probe = EqualsProbe(template="{question} In {language}.")
+    probe = EqualsProbe(template="{{ question }} In {{ language }}.")
     assert probe.request(example("x", language="French")) == Request.of("Question? In French.")
 
 

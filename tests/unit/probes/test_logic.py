@@ -79,7 +79,7 @@ def test_options_that_the_question_does_not_show_are_put_below_it() -> None:
     shown = example("Paris", question="London or Paris?", choices=["London", "Paris"])
     assert LogicProbe().request(hidden).messages[0].content == "Capital?\nA. London\nB. Paris"
     assert LogicProbe().request(shown).messages[0].content == "London or Paris?"
-    templated = LogicProbe(template="{question}\n{choices}\nAnswer:").request(hidden)
+    templated = LogicProbe(template="{{ question }}\n{{ choices }}\nAnswer:").request(hidden)
     assert templated.messages[0].content == "Capital?\nA. London\nB. Paris\nAnswer:"
 
 
@@ -93,7 +93,7 @@ def test_options_that_the_question_does_not_show_are_put_below_it() -> None:
         (LogicProbe(kind="number"), example("cat"), "not a number"),
         (LogicProbe(kind="yes_no"), example("maybe"), "neither yes nor no"),
         (LogicProbe(), example("..."), "empty"),
-        (LogicProbe(template="{contxt}"), example(1, context="x"), "did you mean {context}"),
+        (LogicProbe(template="{{ contxt }}"), example(1, context="x"), "did you mean {{ context }}"),
     ],
 )
 def test_an_example_that_cannot_be_scored_is_refused_before_any_call(
@@ -120,4 +120,4 @@ def test_a_bad_argument_is_named(arguments: dict[str, JsonValue], named: str) ->
 
 def test_a_malformed_template_is_refused_when_the_probe_is_made() -> None:
     with pytest.raises(TemplateError):
-        LogicProbe(template="{question.text}")
+        LogicProbe(template="{question}")
