@@ -124,7 +124,7 @@ def test_few_labels_correct_nothing(folder):
     assert found["candidate_rate"] is None
 
 
-@pytest.mark.parametrize(("labelled", "words"), [("one", "judged labelled answers"), ("other", "another judge judged")])
+@pytest.mark.parametrize(("labelled", "words"), [("one", "scored labelled answers"), ("other", "another judge scored")])
 def test_labels_that_do_not_fit_are_refused(folder, labelled, words):
     if labelled == "other":
         labelled = run(folder, "labelled-other", judge("second"), labels=(True, False)).name

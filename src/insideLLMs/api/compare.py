@@ -229,9 +229,9 @@ def _stopped_early(candidate: SealedRun) -> tuple[str, ...]:
 
 
 def judges_of(runs: Sequence[SealedRun], candidate: SealedRun, labelled: SealedRun | None) -> tuple[Judge, ...]:
-    """Return the judged probes of the candidate: in what other runs judged differently, and the judges' quality.
+    """Return the probes of the candidate that models score: what other runs' judges differ in, and how good they are.
 
-    `labelled` is a run in which the same judges judged answers that have a `label`, a person's verdict. Raises
+    `labelled` is a run in which the same judges scored answers that have a `label`, a person's verdict. Raises
     CompareError if it has other judges, or no labels.
     """
     ours = _judged(candidate)
@@ -260,7 +260,7 @@ def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled
     shared = [judge.probe for judge in judges if judge.probe in theirs and labels.get(judge.probe)]
     if not shared:
         raise CompareError(
-            f"{labelled.path} has no probe of this comparison whose judge judged labelled answers",
+            f"{labelled.path} has no probe of this comparison whose judge scored labelled answers",
             fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`",
         )
     for one in judges:
@@ -270,7 +270,7 @@ def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled
         moved = differences(theirs[one.probe].identity, ours[one.probe].identity)
         if moved:
             raise CompareError(
-                f"{labelled.path}: another judge judged the labelled answers of {one.probe!r}: {'; '.join(moved)}",
+                f"{labelled.path}: another judge scored the labelled answers of {one.probe!r}: {'; '.join(moved)}",
                 fix="run the labelled examples with the judge of the candidate",
             )
         yield msgspec.structs.replace(one, quality=judge_quality(labels[one.probe]))

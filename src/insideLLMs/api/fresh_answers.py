@@ -311,13 +311,13 @@ RUNS = 3
 """How many fresh runs of each side a retest makes."""
 
 
-def retest(judged: DecidedComparison, sides: Sides, say: Say) -> DecidedComparison:
+def retest(decided: DecidedComparison, sides: Sides, say: Say) -> DecidedComparison:
     """Run both sides again over the examples that both have, and decide by these runs alone, under the same setup.
 
 
     Raises InsideLLMsError if a side cannot be asked again.
     """
-    baseline, candidate = judged.baseline, judged.candidate
+    baseline, candidate = decided.baseline, decided.candidate
     theirs = examples_of(candidate, None)
     examples = {place: found for place, found in examples_of(baseline, None).items() if theirs.get(place) == found}
     fresh: dict[str, list[SealedRun]] = {}
@@ -327,9 +327,9 @@ def retest(judged: DecidedComparison, sides: Sides, say: Say) -> DecidedComparis
             say(f"retest: {side}, run {number} of {RUNS}")
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
         fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
-    gate = GateOverrides(policy=judged.policy, settings={"fail_on": judged.verdict.resolved})
-    found = compare_runs(fresh["baseline"], fresh["candidate"], replace(judged.setup, gate=gate))
-    first = judged.verdict.assessment
+    gate = GateOverrides(policy=decided.policy, settings={"fail_on": decided.verdict.resolved})
+    found = compare_runs(fresh["baseline"], fresh["candidate"], replace(decided.setup, gate=gate))
+    first = decided.verdict.assessment
     told = f"decided by {RUNS} fresh runs of each side alone"
     if first is not None:
         told += f"; the first comparison had a gate p of {first.p_gate:.2g}"

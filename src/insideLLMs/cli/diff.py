@@ -152,7 +152,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--pool", type=click.Path(path_type=Path), help="A folder of accepted baseline runs.")
 @click.option("--noise", type=click.Path(path_type=Path), help="A noise floor, as `insidellms noise --save` writes it.")
 @click.option(
-    "--labelled", type=click.Path(path_type=Path), help="A run whose judges judged answers that people labelled."
+    "--labelled", type=click.Path(path_type=Path), help="A run whose judges scored answers that people labelled."
 )
 @gate_options
 @click.option("--confirm", is_flag=True, help="Re-run the items that got worse, on both sides; needs both endpoints.")
@@ -207,26 +207,26 @@ def command(
     4: inconclusive.
     """
     arguments = _Arguments(**options)
-    judged = _judge(runs, arguments, gate)
-    _write_reports(judged, arguments)
+    decided = _decide(runs, arguments, gate)
+    _write_reports(decided, arguments)
     if github:
-        _tell_github(judged)
+        _tell_github(decided)
     if as_json:
         from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415 - slow
 
-        console.out_document(diff_document(judged.comparison, judged.verdict).decode().rstrip())
+        console.out_document(diff_document(decided.comparison, decided.verdict).decode().rstrip())
     else:
         from insideLLMs.report.terminal import render_comparison, render_verdict  # noqa: PLC0415 - slow
 
         width, color = console.width(), console.colours()
         if quiet:
-            console.out(render_verdict(judged.verdict, width=width, color=color))
+            console.out(render_verdict(decided.verdict, width=width, color=color))
         else:
-            console.out(render_comparison(judged.comparison, judged.verdict, width=width, color=color, limit=limit))
-    return int(judged.verdict.exit_code)
+            console.out(render_comparison(decided.comparison, decided.verdict, width=width, color=color, limit=limit))
+    return int(decided.verdict.exit_code)
 
 
-def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
+def _decide(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
@@ -253,8 +253,8 @@ def _judge(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "D
         flips=arguments.confirm,
         warnings=left_out,
     )
-    judged = compare_runs(baselines, [candidate], setup)
-    return judged if asked is None else _ask_again(judged, asked, arguments)
+    decided = compare_runs(baselines, [candidate], setup)
+    return decided if asked is None else _ask_again(decided, asked, arguments)
 
 
 def _asked(
@@ -292,24 +292,24 @@ def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning 
 
 
 def _ask_again(
-    judged: "DecidedComparison", asked: "tuple[TrustedExperiment, TrustedExperiment]", arguments: _Arguments
+    decided: "DecidedComparison", asked: "tuple[TrustedExperiment, TrustedExperiment]", arguments: _Arguments
 ) -> "DecidedComparison":
     """Confirm the items that fell, and retest where that leaves a doubt."""
     from insideLLMs.api.compare import decide_again  # noqa: PLC0415 - slow
     from insideLLMs.api.fresh_answers import Sides, confirm_items, retest  # noqa: PLC0415
 
-    candidate = judged.candidate.path
+    candidate = decided.candidate.path
     if arguments.confirm:
         into = candidate.with_name(f"{candidate.resolve().name}.confirm")
         sides = Sides(baseline=asked[0], candidate=asked[1], into=into)
-        judged = decide_again(judged, confirm_items(judged.evidence.observed, sides, console.note))
-    found, confirmed = judged.verdict.assessment, judged.verdict.confirmed
+        decided = decide_again(decided, confirm_items(decided.evidence.observed, sides, console.note))
+    found, confirmed = decided.verdict.assessment, decided.verdict.confirmed
     is_settled = confirmed is not None and bool(confirmed.items)  # by fresh answers already
     if arguments.retest and found is not None and found.wants_retest and not is_settled:
         into = candidate.with_name(f"{candidate.resolve().name}.retest")
         console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")
-        judged = retest(judged, Sides(baseline=asked[0], candidate=asked[1], into=into), console.note)
-    return judged
+        decided = retest(decided, Sides(baseline=asked[0], candidate=asked[1], into=into), console.note)
+    return decided
 
 
 def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> tuple[tuple[Path, ...], Path]:
@@ -322,20 +322,20 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
-def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
+def _write_reports(decided: "DecidedComparison", arguments: _Arguments) -> None:
     from insideLLMs.compare.sides import views_of  # noqa: PLC0415 - slow
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.pull_request import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
-    found, verdict = judged.comparison, judged.verdict
+    found, verdict = decided.comparison, decided.verdict
     sarif = (
-        b"" if arguments.sarif is None else _sarif(judged, arguments.experiment[-1] if arguments.experiment else None)
+        b"" if arguments.sarif is None else _sarif(decided, arguments.experiment[-1] if arguments.experiment else None)
     )
-    before, after = views_of((judged.baseline, judged.candidate))
+    before, after = views_of((decided.baseline, decided.candidate))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
     writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
-        (arguments.html, partial(page, candidate=after, options=judged.setup.options)),
+        (arguments.html, partial(page, candidate=after, options=decided.setup.options)),
         (arguments.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
         (arguments.sarif, lambda out: out.write(sarif)),
         (arguments.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),
@@ -350,26 +350,26 @@ def _write_reports(judged: "DecidedComparison", arguments: _Arguments) -> None:
             raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
 
 
-def _sarif(judged: "DecidedComparison", experiment: Path | None) -> bytes:
+def _sarif(decided: "DecidedComparison", experiment: Path | None) -> bytes:
     from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
     from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
 
-    listed = (*judged.comparison.changes.listed, *judged.comparison.edited.listed)
-    places = find_places((change.trial for change in listed), candidate=judged.candidate.path, experiment=experiment)
-    return diff_sarif(judged.comparison, judged.verdict, places, version=insideLLMs.__version__)
+    listed = (*decided.comparison.changes.listed, *decided.comparison.edited.listed)
+    places = find_places((change.trial for change in listed), candidate=decided.candidate.path, experiment=experiment)
+    return diff_sarif(decided.comparison, decided.verdict, places, version=insideLLMs.__version__)
 
 
-def _tell_github(judged: "DecidedComparison") -> None:
+def _tell_github(decided: "DecidedComparison") -> None:
     from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415 - slow
 
-    for line in annotations(judged.comparison, judged.verdict):
+    for line in annotations(decided.comparison, decided.verdict):
         console.ci_command(line)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary:
         return
     try:
         with Path(summary).open("a", encoding="utf-8") as out:
-            out.write(diff_markdown(judged.comparison, judged.verdict))
+            out.write(diff_markdown(decided.comparison, decided.verdict))
     except OSError as error:
         raise InsideLLMsError(
             f"cannot write GITHUB_STEP_SUMMARY, {summary}: {error.strerror}", fix="leave --github out"

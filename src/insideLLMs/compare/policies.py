@@ -78,7 +78,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The part of a comparison that one rule judges; `name` is None for all that have no rule of their own."""
+    """The part of a comparison on which one rule decides; `name` is None for all that have no rule of their own."""
 
     name: str | None
     spec: GateSpec

@@ -174,10 +174,10 @@ class _Scan:
                 add(_sort_key(name, position))
 
     def finish(self, sha256: str, max_examples: int | None) -> DatasetIndex:
-        """Order, select, and judge what was read."""
+        """Order, select, and check what was read."""
         self._keys.sort()
         self._drop_duplicates()
-        self._judge()
+        self._check_rows()
         chosen = self._keys if max_examples is None else _subset(self._keys, max_examples)
         ranks = array("i", [NOT_SELECTED]) * len(self._lines)
         for rank, key in enumerate(chosen):
@@ -223,7 +223,7 @@ class _Scan:
         dropped = set(twins)
         self._keys = [key for index, key in enumerate(self._keys) if index not in dropped]
 
-    def _judge(self) -> None:
+    def _check_rows(self) -> None:
         name = self._spec.name
         if self._bad and self._spec.on_error == "stop":
             shown_lines = "\n".join(f"  {problem}" for problem in self._bad)

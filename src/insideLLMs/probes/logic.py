@@ -81,7 +81,7 @@ class LogicProbe(PromptProbe):
     def score(self, example: Example, response: Response) -> Scores:
         """Score the final answer of `response` against what is expected."""
         kind = self._kind_of(example) or "text"
-        correct, label = _JUDGES[kind](self, example, response.text)
+        correct, label = _SCORERS[kind](self, example, response.text)
         if label is None:
             explanation = "no answer" if response.text.strip() else "the answer is empty"
             explanation += "" if kind == "text" else f": neither declares nor amounts to one {_NOUNS[kind]}"
@@ -163,20 +163,20 @@ def _options(example: Example) -> Options:
     )
 
 
-def _judge_yes_no(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
+def _score_yes_no(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
     given = final_answer.yes_no(answer)
     if given is None:
         return False, None
     return any(_expected_polarity(value) is given for value in example.expected), "yes" if given else "no"
 
 
-def _judge_choice(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
+def _score_choice(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
     options = _options(example)
     label = final_answer.choice(answer, options)
     return label is not None and any(options.label_for(value) == label for value in example.expected), label
 
 
-def _judge_number(probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
+def _score_number(probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
     given = final_answer.number(answer)
     if given is None:
         return False, None
@@ -188,14 +188,14 @@ def _judge_number(probe: LogicProbe, example: Example, answer: str) -> tuple[boo
     return correct, str(given)
 
 
-def _judge_text(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
+def _score_text(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
     given = final_answer.final_text(answer)
     if given is None:
         return False, None
     return any(final_answer.says(given, as_text(value), example.text) for value in example.expected), given
 
 
-def _judge_set(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
+def _score_set(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool, str | None]:
     given = final_answer.items(answer)
     if not given:
         return False, None
@@ -204,10 +204,10 @@ def _judge_set(_probe: LogicProbe, example: Example, answer: str) -> tuple[bool,
     return given in wanted, ", ".join(sorted(given))
 
 
-_JUDGES: Mapping[Kind, Callable[[LogicProbe, Example, str], tuple[bool, str | None]]] = {
-    "yes_no": _judge_yes_no,
-    "choice": _judge_choice,
-    "number": _judge_number,
-    "text": _judge_text,
-    "set": _judge_set,
+_SCORERS: Mapping[Kind, Callable[[LogicProbe, Example, str], tuple[bool, str | None]]] = {
+    "yes_no": _score_yes_no,
+    "choice": _score_choice,
+    "number": _score_number,
+    "text": _score_text,
+    "set": _score_set,
 }

@@ -1,7 +1,7 @@
 """Item confirmation: are the items that went from pass to fail really broken?
 
 Only items that passed in the newest baseline run and failed in the candidate are asked again, of both models,
-in two passes. Fresh answers alone are judged; the answers that selected an item never are.
+in two passes. Fresh answers alone count; the answers that selected an item never do.
 
 First pass, `first_pass_repeats(m)` answers a side: the candidate is asked first, and an item is dropped at its
 second pass (`is_dropped`). Second pass, on the survivors, with `second_pass_repeats(s)` answers a side, in a
