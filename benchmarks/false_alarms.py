@@ -206,7 +206,7 @@ def shared_noise(scale: float) -> Iterator[str]:
             gated += found.overall.p_used <= ALPHA
         note("drift", runs=runs, naive=naive, gated=gated, trials=trials)
         yield (
-            f"whole runs drift (logit sd .2), {runs:>2} baseline runs".ljust(44)
+            f"whole runs shift (logit sd .2), {runs:>2} baseline runs".ljust(44)
             + f"{rate(naive, trials):>14}{rate(gated, trials):>14}"
         )
     naive = gated = 0

@@ -35,7 +35,7 @@ from insideLLMs.compare.statistics.evidence import (
     signed_points,
 )
 from insideLLMs.compare.statistics.items import ItemCounts, Paired, Shape, missing_trials, pair
-from insideLLMs.compare.statistics.noise import Disagreement, RunDrift, disagreement_of
+from insideLLMs.compare.statistics.noise import Disagreement, RunShift, disagreement_of
 from insideLLMs.compare.statistics.sample import Sample, gather
 from insideLLMs.core.gate_spec import GateSpec
 
@@ -47,7 +47,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
 
     `verdict` is `identical` where no score changed (which passes), `inconclusive` where the evidence does not
     allow a decision; `reasons` say why. `branches` are the gate's questions, those that fired first. `noise`
-    and `drift` are measured among the baseline's own runs, None with a single one.
+    and `run_shift` are measured among the baseline's own runs, None with a single one.
     """
 
     verdict: Literal["passed", "failed", "inconclusive", "identical"]
@@ -59,7 +59,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     probes: tuple[Evidence, ...]
     notes: tuple[Note, ...]
     noise: Disagreement | None
-    drift: RunDrift | None
+    run_shift: RunShift | None
     non_inferiority: NonInferiority | None
 
     @property
@@ -116,8 +116,8 @@ def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: f
     whole = _join(parts)
     samples = {probe: gather(part.paired) for probe, part in parts.items()}
     sample = gather(whole.paired)
-    drift = sample.drift() if sample else None
-    run_level = spec.run_level or (drift is not None and drift.is_seen)
+    shift = sample.run_shift() if sample else None
+    run_level = spec.run_level or (shift is not None and shift.is_seen)
     plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, spec.alpha, shares)
 
     shown = _non_inferiority(sample, samples, margin, spec.alpha) if margin is not None and sample else None
@@ -146,9 +146,9 @@ def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: f
         branches=found,
         overall=overall,
         probes=tuple(probes.values()),
-        notes=notes_on(overall, tuple(probes.values()), noise, drift, background),
+        notes=notes_on(overall, tuple(probes.values()), noise, shift, background),
         noise=noise if noise.n else None,
-        drift=drift,
+        run_shift=shift,
         non_inferiority=shown,
     )
 

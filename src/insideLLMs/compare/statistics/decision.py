@@ -17,7 +17,7 @@ import msgspec
 
 from insideLLMs.compare.statistics.distributions import binomial_tail, holm
 from insideLLMs.compare.statistics.evidence import Background, Evidence, NonInferiority, examples, points, signed_points
-from insideLLMs.compare.statistics.noise import Disagreement, RunDrift
+from insideLLMs.compare.statistics.noise import Disagreement, RunShift
 from insideLLMs.core.gate_spec import GateSpec
 
 
@@ -114,13 +114,13 @@ def p_gate(found: Sequence[Branch]) -> float:
 
 FEW_ITEMS = 10
 MANY_ITEMS = 300
-"""From so many on, a drift of whole runs that one baseline cannot show is larger than the noise of examples."""
+"""From so many on, a shift of whole runs that one baseline cannot show is larger than the noise of examples."""
 MISSING_ALPHA = 0.05
 """More missing than is allowed counts as too much where chance explains it less often than this."""
 _NO_RUNS = "A run-level test needs at least two baseline runs that have all their items."
 
 NoteCode = Literal[
-    "few_items", "single_baseline", "run_drift", "pseudo_repeats", "missing", "few_clusters", "unequal_repeats"
+    "few_items", "single_baseline", "run_shift", "pseudo_repeats", "missing", "few_clusters", "unequal_repeats"
 ]
 
 
@@ -217,7 +217,7 @@ def _no_evidence(found: Sequence[Branch], spec: GateSpec) -> str:
 
 
 def notes_on(
-    overall: Evidence, probes: Sequence[Evidence], noise: Disagreement, drift: RunDrift | None, background: Background
+    overall: Evidence, probes: Sequence[Evidence], noise: Disagreement, shift: RunShift | None, background: Background
 ) -> tuple[Note, ...]:
     """Return what a reader should know beside the numbers."""
     notes = [
@@ -237,15 +237,15 @@ def notes_on(
         text = "One baseline run: if it was a lucky one, unchanged candidates fail more often than the nominal rate. "
         text += "Three or more baseline runs, or a retest, guard against it."
         if overall.n_paired >= MANY_ITEMS:
-            text = f"One baseline run of {overall.n_paired:,} examples: if whole runs drift (another hour), 10 to 15% "
+            text = f"One baseline run of {overall.n_paired:,} examples: if whole runs shift (another hour), 10 to 15% "
             text += "of unchanged candidates fail. Confirm a failure with `--retest`; more baselines help, too."
         notes.append(Note(code="single_baseline", text=text))
     if overall.left_out:
         text = f"Runs have different numbers of repeats: {overall.left_out:,} trials beyond the least are not read."
         notes.append(Note(code="unequal_repeats", text=text))
-    if drift is not None and drift.is_seen:
-        text = f"Whole baseline runs move together (means vary {drift.ratio:.1f} times chance, p = {drift.p:.2g})"
-        notes.append(Note(code="run_drift", text=f"{text}; the candidate is also held against the spread of runs."))
+    if shift is not None and shift.is_seen:
+        text = f"Whole baseline runs move together (means vary {shift.ratio:.1f} times chance, p = {shift.p:.2g})"
+        notes.append(Note(code="run_shift", text=f"{text}; the candidate is also held against the spread of runs."))
     if noise.has_pseudo_repeats or (background.noise is not None and background.noise.has_pseudo_repeats):
         text = "Repeats of one run never differ although runs do: a cache or a fixed seed. They add no evidence."
         notes.append(Note(code="pseudo_repeats", text=text))

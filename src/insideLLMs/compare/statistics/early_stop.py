@@ -74,18 +74,19 @@ def _advance(
     return grid, density
 
 
-def conditional_power(p_worse: float, share: float, *, drift: float, alpha: float) -> float:
-    """Return the chance to fail at the end, given the look at `share` (< 1) of the items and a true `drift`.
+def conditional_power(p_worse: float, share: float, *, expected: float, alpha: float) -> float:
+    """Return the chance to fail at the end, from the look at `share` (< 1) of the items, if the final z should be
+    `expected` on average.
 
-    1 - Phi((c - z sqrt(t) - drift (1-t)) / sqrt(1-t)), c the last boundary.
+    1 - Phi((c - z sqrt(t) - expected (1-t)) / sqrt(1-t)), c the last boundary.
     """
     last = -normal_quantile(thresholds(alpha)[-1])
     z = -normal_quantile(min(max(p_worse, 1e-300), 1.0 - 1e-16))
-    return 1.0 - normal_cdf((last - z * math.sqrt(share) - drift * (1.0 - share)) / math.sqrt(1.0 - share))
+    return 1.0 - normal_cdf((last - z * math.sqrt(share) - expected * (1.0 - share)) / math.sqrt(1.0 - share))
 
 
-def drift_of(drop: float, *, n: int, noise: float) -> float:
-    """Return the final score that a true `drop` leads to on average over `n` items: drop sqrt(n/(noise + drop))."""
+def expected_z(drop: float, *, n: int, noise: float) -> float:
+    """Return the final z that a true `drop` leads to on average over `n` items: drop sqrt(n/(noise + drop))."""
     return drop * math.sqrt(n / (noise + drop))
 
 
@@ -105,13 +106,15 @@ def schedule(ids: Mapping[str, Sequence[str]], *, seed: str, looks: tuple[float,
     return tuple(tuple(batch) for batch in batches)
 
 
-def look(place: int, p_worse: float, *, drift: float, alpha: float) -> Literal["fail", "no_evidence", "go_on", "pass"]:
+def look(
+    place: int, p_worse: float, *, expected: float, alpha: float
+) -> Literal["fail", "no_evidence", "go_on", "pass"]:
     """Decide at the look number `place` (from 0): stop as failed, stop as futile, ask on, or pass at the last."""
     if p_worse <= thresholds(alpha)[place]:
         return "fail"
     if place == len(LOOKS) - 1:
         return "pass"
-    hopeless = conditional_power(p_worse, LOOKS[place], drift=drift, alpha=alpha) < FUTILE_BELOW
+    hopeless = conditional_power(p_worse, LOOKS[place], expected=expected, alpha=alpha) < FUTILE_BELOW
     return "no_evidence" if hopeless else "go_on"
 
 
@@ -122,5 +125,5 @@ def look_at(
     noise = max(_LEAST_NOISE, overall.noise or 0.0)
     n = max(1, round(overall.n_paired / LOOKS[place]))
     detectable = minimum_detectable_drop(n, noise, repeats=overall.repeats or 1.0, alpha=alpha)
-    drift = drift_of(max(wanted_drop, detectable or 1.0), n=n, noise=noise)
-    return look(place, overall.p_used if overall.n_informative else _NOTHING_VARIED, drift=drift, alpha=alpha)
+    expected = expected_z(max(wanted_drop, detectable or 1.0), n=n, noise=noise)
+    return look(place, overall.p_used if overall.n_informative else _NOTHING_VARIED, expected=expected, alpha=alpha)

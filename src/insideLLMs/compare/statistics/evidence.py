@@ -168,7 +168,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     `delta` is the mean change over the paired items with its interval `low` to `high` at `level`; None where nothing is
     paired. `left_out` Trials are repeats beyond those that every run of their item has. `n_worse` and `n_better` items
     fell and rose. `p_used` is the p that the gate reads: `p_worse`, or the larger of it and `p_run` where whole runs
-    drift. `p_holm` corrects it over the probes whose result could have failed the gate, `q_value` (Benjamini and
+    shift. `p_holm` corrects it over the probes whose result could have failed the gate, `q_value` (Benjamini and
     Hochberg) over all that vary; None elsewhere. `noise` is the variance of an item's change where nothing changed.
     `detectable` is the smallest drop found with the wanted power at this question's share of alpha;
     `detectable_is_upper` says that its noise was estimated from this comparison itself, and `sensitivity` says it in

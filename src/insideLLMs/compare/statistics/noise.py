@@ -1,9 +1,9 @@
 """The noise floor: how much runs of an unchanged system differ (A/A).
 
 The share of Trials that differ across runs (c) and within a run (w) give the disagreement f_AA = c and the
-correlation of a run's repeats, rho = 1 - w/c. Whether whole runs drift together is seen in the spread of run
+correlation of a run's repeats, rho = 1 - w/c. Whether whole runs shift together is seen in the spread of run
 means: phi = s^2(run means) / (mean variance of an item's run values / n), (R-1) phi ~ chi-square with R-1
-degrees without drift.
+degrees without a shift.
 """
 
 import math
@@ -95,7 +95,7 @@ def _share_within(runs: Labels) -> float | None:
     return sum(a != b for a, b in pairs) / len(pairs) if pairs else None
 
 
-class RunDrift(msgspec.Struct, frozen=True, kw_only=True):
+class RunShift(msgspec.Struct, frozen=True, kw_only=True):
     """Whether whole baseline runs move together, more than their items' own noise explains."""
 
     runs: int
@@ -108,7 +108,7 @@ class RunDrift(msgspec.Struct, frozen=True, kw_only=True):
         return self.p < 0.05
 
 
-def run_drift(run_means: Sequence[float], item_variance: float, n: int) -> RunDrift | None:
+def run_shift(run_means: Sequence[float], item_variance: float, n: int) -> RunShift | None:
     """Test the spread of baseline run means against the items' own noise; None with a single run or no noise.
 
     `item_variance` is the mean over the `n` items of the variance of their run values.
@@ -117,7 +117,7 @@ def run_drift(run_means: Sequence[float], item_variance: float, n: int) -> RunDr
     if runs < 2 or item_variance <= 0.0:
         return None
     ratio = _variance(run_means) / (item_variance / n)
-    return RunDrift(runs=runs, ratio=ratio, p=1.0 - chi_square_cdf((runs - 1) * ratio, runs - 1))
+    return RunShift(runs=runs, ratio=ratio, p=1.0 - chi_square_cdf((runs - 1) * ratio, runs - 1))
 
 
 def run_level_p(baseline_means: Sequence[float], candidate_means: Sequence[float]) -> float | None:

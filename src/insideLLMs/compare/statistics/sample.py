@@ -14,7 +14,7 @@ from insideLLMs.compare.statistics.distributions import (
     pseudo_square,
 )
 from insideLLMs.compare.statistics.items import Paired
-from insideLLMs.compare.statistics.noise import RunDrift, run_drift, run_level_p
+from insideLLMs.compare.statistics.noise import RunShift, run_level_p, run_shift
 from insideLLMs.compare.statistics.permutation import (
     PermutationTest,
     Unit,
@@ -123,11 +123,11 @@ class Sample:
         plain = (self.moments.squares / self.n - self.delta**2) / self.n
         return max(1.0, cluster_error(self.clusters)[1] ** 2 / plain) if plain > 0.0 else 1.0
 
-    def drift(self) -> RunDrift | None:
-        """Test whether whole baseline runs drift."""
+    def run_shift(self) -> RunShift | None:
+        """Test whether whole baseline runs shift together."""
         if self.item_variance is None or not self.n_complete:
             return None
-        return run_drift(self.baseline_means, self.item_variance, self.n_complete)
+        return run_shift(self.baseline_means, self.item_variance, self.n_complete)
 
     def run_p(self) -> float | None:
         """Return the p of the run-level test; None with one baseline run."""

@@ -13,7 +13,7 @@ drops, half as a geometric law with mean 50 for late ones, in equal parts over B
 and by Ville's inequality it ever reaches 1 / alpha with chance alpha at most, however often and long one looks.
 
 Whole runs that move together make item-level p-values over-confident. Where the runs before a look show it
-(`noise.run_drift`), the look counts the greater of the item-level and the run-level p. That choice depends on earlier
+(`noise.run_shift`), the look counts the greater of the item-level and the run-level p. That choice depends on earlier
 runs alone, so it costs no validity.
 """
 
@@ -28,7 +28,7 @@ import msgspec
 
 from insideLLMs.compare.statistics.distributions import normal_quantile
 from insideLLMs.compare.statistics.items import Paired, Shape, pair
-from insideLLMs.compare.statistics.noise import run_drift, run_level_p
+from insideLLMs.compare.statistics.noise import run_level_p, run_shift
 from insideLLMs.compare.statistics.permutation import MAX_OPTIONS, Unit, permutation_test
 
 BETS = (0.25, 0.5, 1.0, 1.5, 2.5)
@@ -100,9 +100,9 @@ def watch_series(counts: Mapping[Shape, int], digests: Sequence[str], *, alpha: 
     looks = []
     bank = _Bank()
     for place, digest in enumerate(digests):
-        drifted = _moves_together(complete, means[: start + place])
+        shifted = _moves_together(complete, means[: start + place])
         found = _look(tracks, start + place, digest)
-        run_p = run_level_p(means[: start + place], means[start + place : start + place + 1]) if drifted else None
+        run_p = run_level_p(means[: start + place], means[start + place : start + place + 1]) if shifted else None
         p = found.p if run_p is None else max(found.p, run_p)
         looks.append(msgspec.structs.replace(found, p=p, by_run=run_p is not None, capital=bank.bet(p)))
     threshold = 1.0 / alpha
@@ -190,5 +190,5 @@ def _moves_together(complete: Sequence[_Track], means: Sequence[float]) -> bool:
     if len(means) < 2 or not n:
         return False
     variance = math.fsum(track.item.count * track.variance for track in complete) / n
-    found = run_drift(means, variance, n)
+    found = run_shift(means, variance, n)
     return found is not None and found.is_seen

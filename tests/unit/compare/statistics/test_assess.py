@@ -209,19 +209,19 @@ def runs_of(source, n, runs, shift):
     ]
 
 
-def test_runs_that_drift_as_a_whole_are_held_against_the_spread_of_runs():
+def test_runs_that_shift_as_a_whole_are_held_against_the_spread_of_runs():
     items = runs_of(random.Random(4), 500, 4, [0.1, -0.1, 0.08, -0.1, -0.12])
     found = assess(items)
-    assert found.drift.is_seen
-    assert ("run_drift", None) in codes(found)
+    assert found.run_shift.is_seen
+    assert ("run_shift", None) in codes(found)
     assert found.overall.p_used == max(found.overall.p_worse, found.overall.p_run) == found.overall.p_run
     assert found.overall.p_worse < 0.05 < found.overall.p_run
     assert found.verdict == "passed"
 
 
-def test_runs_that_do_not_drift_are_tested_item_by_item():
+def test_runs_that_do_not_shift_are_tested_item_by_item():
     found = assess(runs_of(random.Random(2), 500, 3, [0, 0, 0, 0]))
-    assert not found.drift.is_seen
+    assert not found.run_shift.is_seen
     assert found.overall.p_used == found.overall.p_worse
 
 

@@ -4,7 +4,7 @@ from insideLLMs.compare.statistics.distributions import normal_quantile
 from insideLLMs.compare.statistics.early_stop import (
     LOOKS,
     conditional_power,
-    drift_of,
+    expected_z,
     look,
     look_at,
     schedule,
@@ -32,28 +32,28 @@ def test_the_last_boundary_as_a_score():
 
 
 def test_a_clear_drop_stops_at_the_first_look():
-    assert look(0, 1e-5, drift=2.0, alpha=0.05) == "fail"
+    assert look(0, 1e-5, expected=2.0, alpha=0.05) == "fail"
 
 
 def test_a_candidate_that_does_well_stops_as_futile():
-    assert look(1, 0.9, drift=drift_of(0.05, n=500, noise=0.13), alpha=0.05) == "no_evidence"
+    assert look(1, 0.9, expected=expected_z(0.05, n=500, noise=0.13), alpha=0.05) == "no_evidence"
 
 
 def test_an_open_question_goes_on_to_the_last_look_which_decides():
-    drift = drift_of(0.05, n=500, noise=0.13)
-    assert [look(place, 0.06, drift=drift, alpha=0.05) for place in range(len(LOOKS))] == [
+    expected = expected_z(0.05, n=500, noise=0.13)
+    assert [look(place, 0.06, expected=expected, alpha=0.05) for place in range(len(LOOKS))] == [
         "go_on",
         "go_on",
         "go_on",
         "pass",
     ]
-    assert look(3, 0.04, drift=drift, alpha=0.05) == "fail"
+    assert look(3, 0.04, expected=expected, alpha=0.05) == "fail"
 
 
 def test_conditional_power_falls_with_the_evidence():
-    powers = [conditional_power(p, 0.5, drift=2.0, alpha=0.05) for p in (0.001, 0.05, 0.5, 0.99)]
+    powers = [conditional_power(p, 0.5, expected=2.0, alpha=0.05) for p in (0.001, 0.05, 0.5, 0.99)]
     assert powers == sorted(powers, reverse=True)
-    assert conditional_power(1.0, 0.5, drift=2.0, alpha=0.05) == pytest.approx(0.0, abs=1e-9)
+    assert conditional_power(1.0, 0.5, expected=2.0, alpha=0.05) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_every_look_takes_its_share_of_every_probe_and_each_item_once():
@@ -82,4 +82,4 @@ def test_a_run_too_small_for_the_wanted_drop_plans_for_one_that_it_can_detect():
     """With 44 items 5 points are out of reach from the start, which must not end the run at a dead-even look."""
     even = [(1.0, 0.0), (0.0, 1.0), *[(1.0, 1.0)] * 9]
     assert look_at(0, seen(even), wanted_drop=0.05, alpha=0.05) == "go_on"
-    assert look(0, 0.5, drift=drift_of(0.05, n=44, noise=0.13), alpha=0.05) == "no_evidence"
+    assert look(0, 0.5, expected=expected_z(0.05, n=44, noise=0.13), alpha=0.05) == "no_evidence"

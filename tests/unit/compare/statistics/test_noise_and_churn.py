@@ -8,8 +8,8 @@ from insideLLMs.compare.statistics.noise import (
     Disagreement,
     disagreement_of,
     odd_one_out,
-    run_drift,
     run_level_p,
+    run_shift,
 )
 
 
@@ -69,17 +69,17 @@ def test_identical_runs_have_no_noise_and_no_correlation():
     assert disagreement_of([]) == Disagreement(n=0, across=0.0)
 
 
-def test_run_drift_is_a_chi_square_test():
+def test_run_shift_is_a_chi_square_test():
     means, variance, n = (0.5, 0.6, 0.4), 0.1, 100
-    found = run_drift(means, variance, n)
+    found = run_shift(means, variance, n)
     assert found.ratio == pytest.approx(0.01 / 0.001)
     assert found.p == pytest.approx(stats.chi2.sf(2 * found.ratio, 2), abs=1e-12)
     assert found.is_seen
 
 
-def test_run_drift_needs_two_runs_and_some_noise():
-    assert run_drift((0.5,), 0.1, 10) is None
-    assert run_drift((0.5, 0.5), 0.0, 10) is None
+def test_run_shift_needs_two_runs_and_some_noise():
+    assert run_shift((0.5,), 0.1, 10) is None
+    assert run_shift((0.5, 0.5), 0.0, 10) is None
 
 
 def test_the_run_level_test_is_a_t_prediction():
