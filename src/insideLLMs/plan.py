@@ -1,6 +1,6 @@
 """Experiment -> Trials: which there are, in which order, under which identity. Pure.
 
-Trials are numbered in the order of `records.jsonl` (probe, dataset, example id, model, repeat), so that a
+Trials are numbered in the order of `records.jsonl` (probe, dataset, example id, model, prompt, repeat), so that a
 Trial's number says where its Record goes, and resuming needs a few bytes a Trial rather than the Trial.
 """
 
@@ -13,9 +13,10 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - identities are part of planning
 from insideLLMs.core.errors import ConfigError, NothingToDoError, Problem
-from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, Record, Request
+from insideLLMs.core.subject import Subject, in_order
+from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, PromptSpec, Record, Request, expand
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever the meaning of a canonical file changes; part of every run id."""
 
 MOST_TRIALS = 100_000_000
@@ -40,25 +41,33 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One model x probe x example x repeat."""
+    """One subject x probe x example x repeat."""
 
     index: int
     probe: str
     dataset: str
     model: str
+    prompt: str | None = None
     repeat: int
     example: Example
     example_digest: str
     key: str
 
     @property
+    def subject(self) -> Subject:
+        """The model with its prompt."""
+        return Subject(self.model, self.prompt)
+
+    @property
     def name(self) -> str:
         """What a message calls it."""
-        return f"example {self.example.id!r}, model {self.model!r}, probe {self.probe!r}"
+        return f"example {self.example.id!r}, {self.subject.words}, probe {self.probe!r}"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Run consists of. `models` are sorted ids; `digests` identify each model (``model:ID``) and probe.
+    """What a Run consists of. `subjects` are in the order of the records.
+
+    `digests` identify each model (``model:ID``), prompt and probe; `subject_digests` follow the subjects.
 
     Runs of one `answers_id` differ in nothing but their probes: answers of one can be scored by another.
     """
@@ -66,43 +75,73 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     answers_id: str
     groups: tuple[Group, ...]
-    models: tuple[str, ...]
+    subjects: tuple[Subject, ...]
     repeats: int
     total: int
     digests: Mapping[str, str]
+    subject_digests: tuple[str, ...]
 
-    def index_of(self, group: Group, rank: int, model: str, repeat: int) -> int:
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ids of the models, sorted."""
+        return tuple(dict.fromkeys(subject.model for subject in self.subjects))
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The ids of the prompts, sorted; none where the run has no prompts."""
+        return tuple(sorted({subject.prompt for subject in self.subjects if subject.prompt is not None}))
+
+    def subjects_of(self, model: str) -> range:
+        """Return the places of a model's subjects, which stand side by side."""
+        places = [place for place, subject in enumerate(self.subjects) if subject.model == model]
+        return range(places[0], places[-1] + 1)
+
+    def indexes(self, group: Group, rank: int, subjects: range | None = None) -> range:
+        """Number the Trials of the example that is `rank`-th by id in its dataset: of some subjects, or of all."""
+        subjects = range(len(self.subjects)) if subjects is None else subjects
+        first = group.offset + rank * len(self.subjects) * self.repeats
+        return range(first + subjects.start * self.repeats, first + subjects.stop * self.repeats)
+
+    def index_of(self, group: Group, rank: int, subject: Subject, repeat: int) -> int:
         """Number the Trial of the example that is `rank`-th by id in its dataset."""
-        return group.offset + (rank * len(self.models) + self.models.index(model)) * self.repeats + repeat
+        return self.indexes(group, rank)[self.subjects.index(subject) * self.repeats + repeat]
 
     def group_at(self, index: int) -> Group:
         """Return the group that the Trial with this number belongs to."""
         return self.groups[bisect_right(self.groups, index, key=lambda group: group.offset) - 1]
 
-    def model_at(self, index: int) -> str:
-        """Return the model of the Trial with this number."""
-        return self.models[(index - self.group_at(index).offset) // self.repeats % len(self.models)]
+    def subject_at(self, index: int) -> Subject:
+        """Return the subject of the Trial with this number."""
+        return self.subjects[self._place(index)]
+
+    def _place(self, index: int) -> int:
+        return (index - self.group_at(index).offset) // self.repeats % len(self.subjects)
 
     def trial(self, group: Group, index: int, example: Example, digest: str) -> Trial:
-        """Make Trial `index`; its key covers the contents of model, probe and example (`digest`), not their names."""
-        model = self.model_at(index)
+        """Make Trial `index`; its key covers the contents of subject, probe and example (`digest`), not their names."""
+        place = self._place(index)
+        subject = self.subjects[place]
         repeat = (index - group.offset) % self.repeats
         return Trial(
             index=index,
             probe=group.probe,
             dataset=group.dataset,
-            model=model,
+            model=subject.model,
+            prompt=subject.prompt,
             repeat=repeat,
             example=example,
             example_digest=digest,
-            key=trial_key(self.digests[f"model:{model}"], self.digests[f"probe:{group.probe}"], digest, repeat),
+            key=trial_key(self.subject_digests[place], self.digests[f"probe:{group.probe}"], digest, repeat),
         )
 
 
-def trial_key(model_digest: str, probe_digest: str, example_digest: str, repeat: int) -> str:
-    """Identify a Trial by content: SHA-256 over the RFC 8785 form of the three digests and the repeat."""
+def trial_key(subject_digest: str, probe_digest: str, example_digest: str, repeat: int) -> str:
+    """Identify a Trial by content: SHA-256 over the RFC 8785 form of the three digests and the repeat.
+
+    The subject stands under `model`: without a prompt it is the model.
+    """
     text = (
-        f'insidellms/trial/1\n{{"example":"{example_digest}","model":"{model_digest}",'
+        f'insidellms/trial/1\n{{"example":"{example_digest}","model":"{subject_digest}",'
         f'"probe":"{probe_digest}","repeat":{repeat}}}'
     )
     return hashlib.sha256(text.encode()).hexdigest()
@@ -121,7 +160,7 @@ def make_plan(
     never enter.
     """
     digests = _digests(experiment, model_identities, probe_identities)
-    models = tuple(sorted(model.id for model in experiment.models))
+    subjects = in_order(experiment.subjects)
     groups: list[Group] = []
     offset = 0
     pairs = sorted((probe.id, name) for probe in experiment.probes for name in probe.datasets)
@@ -132,7 +171,7 @@ def make_plan(
                 f"dataset {dataset!r} selects no examples", fix="check max_examples and the dataset's file"
             )
         groups.append(Group(probe=probe_id, dataset=dataset, offset=offset, count=count))
-        offset += count * len(models) * experiment.repeats
+        offset += count * len(subjects) * experiment.repeats
     if offset > MOST_TRIALS:
         raise ConfigError(
             [Problem(f"the run would have {offset:,} trials; at most {MOST_TRIALS:,} fit in one", field="repeats")],
@@ -144,16 +183,29 @@ def make_plan(
         run_id=_run_id(experiment, digests, pairs, selections),
         answers_id=_run_id(
             experiment,
-            {name: digest for name, digest in digests.items() if name.startswith("model:")},
+            {name: digest for name, digest in digests.items() if not name.startswith("probe:")},
             pairs,
             selections,
         ),
         groups=tuple(groups),
-        models=models,
+        subjects=subjects,
         repeats=experiment.repeats,
         total=offset,
         digests=digests,
+        subject_digests=tuple(_subject_digest(subject, digests) for subject in subjects),
     )
+
+
+def _subject_digest(subject: Subject, digests: Mapping[str, str]) -> str:
+    model = digests[f"model:{subject.model}"]
+    if subject.prompt is None:
+        return model
+    return canonical.identity("subject/1", {"model": model, "prompt": digests[f"prompt:{subject.prompt}"]})
+
+
+def prompt_digest(prompt: PromptSpec) -> str:
+    """Identify a prompt by what it sends; a template is a lone user message."""
+    return canonical.identity("prompt/1", {"messages": [expand(turn) for turn in prompt.chat], "system": prompt.system})
 
 
 def model_digest(identity: Mapping[str, JsonValue], system: str | None) -> str:
@@ -174,6 +226,7 @@ def _digests(
     digests = {
         f"model:{model.id}": model_digest(model_identities[model.id], model.system) for model in experiment.models
     }
+    digests |= {f"prompt:{prompt.id}": prompt_digest(prompt) for prompt in experiment.prompts}
     for probe in experiment.probes:
         digests[f"probe:{probe.id}"] = canonical.identity("probe/1", probe_identities[probe.id])
     return digests
@@ -217,4 +270,5 @@ def record_of(trial: Trial, outcome: Outcome) -> Record:
         response=outcome.response,
         scores=outcome.scores,
         failure=outcome.failure,
+        prompt=msgspec.UNSET if trial.prompt is None else trial.prompt,
     )

@@ -10,9 +10,11 @@ from insideLLMs.core.types import (
     Example,
     ExecutionSpec,
     Experiment,
+    Message,
     ModelSpec,
     Outcome,
     ProbeSpec,
+    PromptSpec,
     ResultStatus,
 )
 from insideLLMs.plan import Selection, make_plan, record_of
@@ -40,20 +42,21 @@ def plan_of(spec, counts, *, identity=None, sha256="0" * 64):
     )
 
 
-@given(names, names, names, st.integers(1, 3), st.integers(1, 4))
-def test_numbers_are_the_order_of_the_records(models, probes, datasets, repeats, count):
-    spec = experiment(models, probes, datasets, repeats)
+@given(names, st.just([]) | names, names, names, st.integers(1, 3), st.integers(1, 4))
+def test_numbers_are_the_order_of_the_records(models, prompts, probes, datasets, repeats, count):
+    prompts = tuple(PromptSpec(id=name, template="{{ input }}") for name in prompts)
+    spec = experiment(models, probes, datasets, repeats, prompts=prompts)
     plan = plan_of(spec, dict.fromkeys(datasets, count))
     ids = sorted(f"e{i}" for i in range(count))
     trials = []
     for group in plan.groups:
         for rank, name in enumerate(ids):
             example = Example(id=name, input="?")
-            for model in plan.models:
+            for subject in plan.subjects:
                 for repeat in range(repeats):
-                    index = plan.index_of(group, rank, model, repeat)
+                    index = plan.index_of(group, rank, subject, repeat)
                     trial = plan.trial(group, index, example, example.digest())
-                    assert (trial.model, trial.repeat, plan.model_at(index)) == (model, repeat, model)
+                    assert (trial.subject, trial.repeat, plan.subject_at(index)) == (subject, repeat, subject)
                     trials.append(trial)
     assert sorted(trial.index for trial in trials) == list(range(plan.total))
     outcome = Outcome(status=ResultStatus.SKIPPED)
@@ -84,6 +87,18 @@ def test_a_trials_key_is_about_content_not_names():
     assert keys[0] == keys[1] != keys[2]
     other = plan_of(experiment(["n"], ["q"], ["d"]), {"d": 1})
     assert other.trial(other.groups[0], 0, example, example.digest()).key == keys[0]
+
+
+def test_a_prompts_content_is_part_of_every_identity_and_its_spelling_is_not():
+    def planned(**prompt):
+        return plan_of(experiment(["m"], ["p"], ["d"], prompts=(PromptSpec(id="v1", **prompt),)), {"d": 1})
+
+    plain, asked = plan_of(experiment(["m"], ["p"], ["d"]), {"d": 1}), Message(role="user", content="{{ input }}?")
+    plans = [plain, planned(template="{{ input }}"), planned(template="{{ input }}?"), planned(system="Be brief.")]
+    assert len({plan.run_id for plan in plans}) == len({plan.answers_id for plan in plans}) == 4
+    assert len({plan.subject_digests for plan in plans}) == 4
+    assert planned(messages=(asked,)).run_id == plans[2].run_id
+    assert plain.subject_digests == (plain.digests["model:m"],)
 
 
 @pytest.mark.parametrize("count", [0])

@@ -21,6 +21,7 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.progress import ProgressCounter
+from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.execute.work import EngineOptions, ReadyModel, Work
 from insideLLMs.plan import Selection, make_plan
 
@@ -69,11 +70,12 @@ class ScriptedModel:
         pass
 
 
-def work_of(models, inputs, *, probe=None, repeats=1, threads=None, **execution):
+def work_of(models, inputs, *, probe=None, prompts=(), repeats=1, threads=None, **execution):
     """Plan a Work over `models` (by id) and one probe."""
     experiment = Experiment(
         name="test",
         models=tuple(ModelSpec(type="scripted", id=name) for name in models),
+        prompts=tuple(prompts),
         probes=(ProbeSpec(type="probe", id="probe", datasets=("d",)),),
         datasets=(DatasetSpec(name="d", format="inline"),),
         repeats=repeats,
@@ -89,6 +91,7 @@ def work_of(models, inputs, *, probe=None, repeats=1, threads=None, **execution)
     return Work(
         plan=plan,
         models={name: ReadyModel(model=as_async_model(model, threads)) for name, model in models.items()},
+        prompts={spec.id: ReadyPrompt.of(spec) for spec in prompts},
         probes={"probe": probe or YesProbe()},
         datasets={"d": Inputs(*inputs)},
         execution=experiment.execution,

@@ -109,9 +109,8 @@ def _batches(prepared: Prepared) -> bytearray:
     found = bytearray(plan.total)
     for group in plan.groups:
         for rank, example in prepared.datasets[group.dataset].examples():
-            first = plan.index_of(group, rank, plan.models[0], 0)
             number = batch_of[group.probe, f"{group.dataset}\0{example.id}"]
-            for index in range(first, first + len(plan.models) * plan.repeats):
+            for index in plan.indexes(group, rank):
                 found[index] = number
     return found
 
@@ -163,8 +162,7 @@ def _skip_the_rest(prepared: Prepared, journal: Journal) -> int:
     skipped = 0
     for group in plan.groups:
         for rank, example in prepared.datasets[group.dataset].examples():
-            first = plan.index_of(group, rank, plan.models[0], 0)
-            for index in range(first, first + len(plan.models) * plan.repeats):
+            for index in plan.indexes(group, rank):
                 if not journal.is_done(index):
                     trial = plan.trial(group, index, example, example.digest())
                     journal.append_record(index, canonical.line(record_of(trial, outcome)), Telemetry())

@@ -42,7 +42,7 @@ def estimate(prepared: Prepared) -> list[Estimate]:
 
 def _trials_of(prepared: Prepared, probe: str) -> int:
     plan = prepared.plan
-    return sum(group.count for group in plan.groups if group.probe == probe) * len(plan.models) * plan.repeats
+    return sum(group.count for group in plan.groups if group.probe == probe) * len(plan.subjects) * plan.repeats
 
 
 def _unknown(prepared: Prepared, model: str, trials: int) -> Estimate:
@@ -66,9 +66,11 @@ def _estimate(prepared: Prepared, model: str) -> Estimate:
             known = False
             continue
         for _, example in prepared.datasets[group.dataset].examples():
-            request = with_system(probe.request(example), prepared.models[model].system)
-            calls += prepared.plan.repeats
-            characters += prepared.plan.repeats * _length(request)
+            request = probe.request(example)
+            for prompt in prepared.plan.prompts or (None,):
+                sent = with_system(prepared.wrapped(request, prompt, example), prepared.models[model].system)
+                calls += prepared.plan.repeats
+                characters += prepared.plan.repeats * _length(sent)
     limit = _limit(prepared.identities[model])
     tokens = characters // CHARACTERS_PER_TOKEN if known else None
     output = calls * limit if known and limit is not None else None

@@ -12,21 +12,21 @@ from typing import Any, Protocol
 
 import msgspec
 
+from insideLLMs.api.example_checks import check_examples, check_prompts
 from insideLLMs.api.run_writer import RunFacts
 from insideLLMs.config.secrets import expand_references
-from insideLLMs.core.errors import ConfigError, DatasetError, ModelUnavailableError, Problem
-from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe, PromptProbe
-from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, Spec
+from insideLLMs.core.errors import ConfigError, ModelUnavailableError, Problem
+from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe
+from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, PromptSpec, Spec
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model, close_model
+from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.execute.work import Judges, ReadyModel, Work
 from insideLLMs.plan import Plan, Selection, describe, judge_id, make_plan, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
-from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, all_identities, stored_ranges
-
-_MOST_PROBLEMS = 20
+from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, PromptFacts, all_identities, stored_ranges
 
 
 class Source(Protocol):
@@ -59,6 +59,7 @@ class Prepared(Work, frozen=True, kw_only=True):
     experiment: Experiment
     datasets: Mapping[str, Source]
     model_specs: tuple[MemberSpec, ...]
+    prompt_facts: tuple[PromptFacts, ...] = ()
     probe_specs: tuple[MemberSpec, ...]
 
     @property
@@ -69,6 +70,7 @@ class Prepared(Work, frozen=True, kw_only=True):
             trials=self.plan.total,
             experiment=self.experiment,
             models=self.model_specs,
+            prompts=self.prompt_facts,
             probes=self.probe_specs,
             datasets=tuple(self.datasets[name].facts for name in sorted(self.datasets)),
         )
@@ -140,6 +142,7 @@ def prepare(
         else _FileSource(open_dataset(spec, max_examples=experiment.max_examples))
         for spec in experiment.datasets
     }
+    prompts = {spec.id: ReadyPrompt.of(spec) for spec in experiment.prompts}
     plan = make_plan(
         experiment,
         selections={name: _selection(source, experiment) for name, source in datasets.items()},
@@ -148,24 +151,18 @@ def prepare(
     )
     if recorded is None and asks:
         check_models((*models.values(), *(one for named in judges.values() for one in named.values())))
-    _check_examples(experiment, probes, datasets)
+    check_examples(experiment, probes, datasets)
+    check_prompts(prompts, datasets)
     return Prepared(
         experiment=experiment,
         plan=plan,
         models=models,
+        prompts=prompts,
         execution=experiment.execution,
         probes=probes,
         datasets=datasets,
-        model_specs=tuple(
-            MemberSpec(
-                id=spec.id,
-                type=public_type(spec),
-                identity=identities[spec.id],
-                digest=plan.digests[f"model:{spec.id}"],
-                system=spec.system,
-            )
-            for spec in sorted(experiment.models, key=lambda spec: spec.id)
-        ),
+        model_specs=_model_specs(experiment, identities, plan),
+        prompt_facts=prompt_facts(experiment.prompts, plan),
         probe_specs=probe_specs(experiment, probes, probe_identities, plan),
         threads=threads,
         judges=judges,
@@ -188,6 +185,21 @@ def _identity(model: AsyncModel, recorded: Mapping[str, Mapping[str, JsonValue]]
         ) from error
 
 
+def _model_specs(
+    experiment: Experiment, identities: Mapping[str, dict[str, JsonValue]], plan: Plan
+) -> tuple[MemberSpec, ...]:
+    return tuple(
+        MemberSpec(
+            id=spec.id,
+            type=public_type(spec),
+            identity=identities[spec.id],
+            digest=plan.digests[f"model:{spec.id}"],
+            system=spec.system,
+        )
+        for spec in sorted(experiment.models, key=lambda spec: spec.id)
+    )
+
+
 def probe_specs(
     experiment: Experiment, probes: Mapping[str, Probe], identities: Mapping[str, dict[str, JsonValue]], plan: Plan
 ) -> tuple[MemberSpec, ...]:
@@ -202,6 +214,14 @@ def probe_specs(
             score_ranges=_declared_ranges(spec, probes[spec.id]),
         )
         for spec in sorted(experiment.probes, key=lambda spec: spec.id)
+    )
+
+
+def prompt_facts(prompts: Iterable[PromptSpec], plan: Plan) -> tuple[PromptFacts, ...]:
+    """Describe the prompts for the manifest."""
+    return tuple(
+        PromptFacts(id=spec.id, messages=spec.chat, system=spec.system, digest=plan.digests[f"prompt:{spec.id}"])
+        for spec in sorted(prompts, key=lambda spec: spec.id)
     )
 
 
@@ -353,25 +373,3 @@ def check_models(models: Iterable[ReadyModel]) -> None:
         check = getattr(ready.model, "check", None)
         if callable(check):
             check()
-
-
-def _check_examples(experiment: Experiment, probes: Mapping[str, Probe], datasets: Mapping[str, Source]) -> None:
-    """Ask each probe whether it can score each example; report up to 20 that it cannot."""
-    problems: list[str] = []
-    for spec in experiment.probes:
-        probe = probes[spec.id]
-        if not isinstance(probe, PromptProbe) or type(probe).check_example is PromptProbe.check_example:
-            continue
-        for name in spec.datasets:
-            for _, example in datasets[name].examples():
-                with calling_user_code(f"{probe.name}.check_example()"):
-                    complaint = probe.check_example(example)
-                if complaint:
-                    problems.append(f"  dataset {name!r}, example {example.id!r}: probe {spec.id!r}: {complaint}")
-                if len(problems) >= _MOST_PROBLEMS:
-                    break
-    if problems:
-        raise DatasetError(
-            "some examples cannot be scored:\n" + "\n".join(problems),
-            fix="fix the examples or the probe's args; no call has been made yet",
-        )

@@ -1,11 +1,20 @@
 """Score the answers of a finished run again, without any call: the result is an ordinary run directory."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from insideLLMs.api.prepare import Prepared, Site, check_models, make_judges, make_probe, probe_identity, probe_specs
+from insideLLMs.api.example_checks import check_of, complaints
+from insideLLMs.api.prepare import (
+    Prepared,
+    Site,
+    check_models,
+    make_judges,
+    make_probe,
+    probe_identity,
+    probe_specs,
+)
 from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
@@ -24,7 +33,6 @@ from insideLLMs.core.types import (
     Spec,
     Telemetry,
 )
-from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
@@ -104,7 +112,7 @@ async def _score_group(
     for number, record in enumerate(_records(run, of, group.dataset), 1):
         if record.example_id != previous:
             rank, previous = rank + 1, record.example_id
-        index = prepared.plan.index_of(group, rank, record.model, record.repeat)
+        index = prepared.plan.index_of(group, rank, record.subject, record.repeat)
         trial = prepared.plan.trial(group, index, record.example, record.example_digest)
         outcome = await _score_again(probe, trial, record, calls)
         journal.append_record(index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
@@ -177,6 +185,7 @@ def _prepare(run: SealedRun, of: str, options: RescoreOptions) -> Prepared:
         probes=probes,
         datasets=datasets,
         model_specs=manifest.models,
+        prompt_facts=manifest.prompts,
         probe_specs=probe_specs(experiment, probes, identities, plan),
         threads=threads,
         judges=judges,
@@ -201,6 +210,7 @@ def _experiment(run: SealedRun, source: MemberSpec, options: RescoreOptions) -> 
             ModelSpec(type=model.type, id=model.id, args=args.get(model.id, {}), system=model.system)
             for model in manifest.models
         ),
+        prompts=resolved.prompts,
         probes=tuple(
             ProbeSpec(type=spec.type, id=spec.id, args=spec.args, datasets=source.datasets) for spec in options.probes
         ),
@@ -222,21 +232,8 @@ def _check(probes: Mapping[str, Probe], datasets: Mapping[str, _Stored]) -> None
                 f"probe {name!r} asks the model itself, so it cannot score stored answers",
                 fix="choose a probe that scores a response (a PromptProbe)",
             )
-        for dataset in datasets.values():
-            problems.extend(_complaints(probe, dataset, _MOST_PROBLEMS - len(problems)))
+        problems += complaints(f"probe {name!r}", check_of(probe), datasets, _MOST_PROBLEMS - len(problems))
     if problems:
         raise DatasetError(
             "some examples cannot be scored:\n" + "\n".join(problems), fix="choose another probe, or change its args"
         )
-
-
-def _complaints(probe: PromptProbe, dataset: _Stored, most: int) -> Sequence[str]:
-    found: list[str] = []
-    for _, example in dataset.examples() if most > 0 else ():
-        with calling_user_code(f"{probe.name}.check_example()"):
-            complaint = probe.check_example(example)
-        if complaint:
-            found.append(f"  dataset {dataset.facts.name!r}, example {example.id!r}: {complaint}")
-        if len(found) >= most:
-            break
-    return found

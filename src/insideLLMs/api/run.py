@@ -15,7 +15,8 @@ from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.api.signals import obeying_signals
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.record_views import read_record
-from insideLLMs.core.types import Experiment, JsonValue, Record, Summary, Telemetry, Usage, expand
+from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
@@ -212,7 +213,7 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
     """Count what the journal's answers cost, scored or not. Raises BudgetSpentError if that is all there was."""
     for index, answer in journal.pending_answers():
         if not answer.telemetry.cached:
-            budget.spend(plan.model_at(index), answer.request, answer.response)
+            budget.spend(plan.subject_at(index).model, answer.request, answer.response)
     for entry in journal.entries():
         record = read_record(entry.record, Record)
         if record.response is None:

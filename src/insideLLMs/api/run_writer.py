@@ -9,11 +9,12 @@ import insideLLMs
 from insideLLMs.compare.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Experiment, JsonValue, Request, Response, Summary, Telemetry, expand
+from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.types import Experiment, JsonValue, Request, Response, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.store.directory import RunDirectory
-from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec
+from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY
 
@@ -28,6 +29,7 @@ class RunFacts:
     models: tuple[MemberSpec, ...]
     probes: tuple[MemberSpec, ...]
     datasets: tuple[DatasetFacts, ...]
+    prompts: tuple[PromptFacts, ...] = ()
 
     def sum_up(self, summariser: Summariser) -> Summary:
         """Return the summary of what `summariser` took, within the score ranges that the probes declare."""
@@ -67,6 +69,7 @@ class RunFacts:
             records_root=root,
             files=dict(files or {}),
             notes=dict(notes or {}),
+            prompts=self.prompts,
         )
 
 

@@ -15,7 +15,7 @@ from insideLLMs.compare.observations import Waived
 from insideLLMs.compare.sides import view_of
 from insideLLMs.compare.statistics.series import SeriesLook, watch_series
 from insideLLMs.core.errors import ExitCode
-from insideLLMs.core.types import Interval
+from insideLLMs.core.run_summary import Interval
 from insideLLMs.store.sealed_run import SealedRun
 
 PASSED = "passed"

@@ -13,7 +13,9 @@ import msgspec
 from insideLLMs.compare.statistics.distributions import t_quantile, wilson
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality, kappa_interval
 from insideLLMs.core.record_views import SummedRecord, SummedScores, read_record
-from insideLLMs.core.types import Agreement, Interval, MemberSummary, ResultStatus, Summary, Usage
+from insideLLMs.core.run_summary import Agreement, Interval, MemberSummary, Summary
+from insideLLMs.core.subject import Subject
+from insideLLMs.core.types import ResultStatus, Usage
 
 AGREES = "agrees"
 """The score that says whether a verdict is that of the person who labelled the example."""
@@ -93,14 +95,15 @@ class Summariser:
     """Takes the lines of a `records.jsonl`, in its order, and sums them up."""
 
     def __init__(self) -> None:
-        self._members: dict[tuple[str, str], _Member] = {}
+        self._members: dict[tuple[str, Subject], _Member] = {}
 
     def add(self, line: bytes) -> None:
         """Take the next line."""
         record = read_record(line, SummedRecord)
-        member = self._members.get((record.probe, record.model))
+        key = (record.probe, Subject(record.model, record.prompt))
+        member = self._members.get(key)
         if member is None:
-            member = self._members[record.probe, record.model] = _Member()
+            member = self._members[key] = _Member()
         member.add(record)
 
     def result(self, *, run_id: str, confidence_level: float = 0.95, ranges: Ranges | None = None) -> Summary:
@@ -117,8 +120,8 @@ class Summariser:
             statuses=statuses,
             confidence_level=confidence_level,
             results=tuple(
-                _close(probe, model, members[probe, model], confidence_level, (ranges or {}).get(probe, {}))
-                for probe, model in sorted(members)
+                _close(probe, subject, members[probe, subject], confidence_level, (ranges or {}).get(probe, {}))
+                for probe, subject in sorted(members, key=lambda key: (key[0], key[1].order))
             ),
         )
 
@@ -137,10 +140,11 @@ def summarise(
 
 
 def _close(
-    probe: str, model: str, member: _Member, level: float, ranges: Mapping[str, tuple[float, float]]
+    probe: str, subject: Subject, member: _Member, level: float, ranges: Mapping[str, tuple[float, float]]
 ) -> MemberSummary:
     return MemberSummary(
-        model=model,
+        model=subject.model,
+        prompt=msgspec.UNSET if subject.prompt is None else subject.prompt,
         probe=probe,
         trials=member.trials,
         examples=member.examples,

@@ -9,7 +9,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.core.types import DatasetSpec, Experiment, JsonValue, Spec
+from insideLLMs.core.types import DatasetSpec, Experiment, JsonValue, Spec, expand
 
 
 def resolved_yaml(experiment: Experiment, dataset_digests: Mapping[str, str]) -> bytes:
@@ -24,6 +24,7 @@ def resolved_yaml(experiment: Experiment, dataset_digests: Mapping[str, str]) ->
             "name": experiment.name,
             "title": experiment.title,
             "models": [{**_spec(model), "system": model.system} for model in experiment.models],
+            **({"prompts": [expand(prompt) for prompt in experiment.prompts]} if experiment.prompts else {}),
             "probes": [{**_spec(probe), "datasets": list(probe.datasets)} for probe in experiment.probes],
             "datasets": [_dataset(each, dataset_digests.get(each.name, each.sha256)) for each in experiment.datasets],
             "max_examples": experiment.max_examples,

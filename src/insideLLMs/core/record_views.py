@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Failure, JsonValue, Telemetry, Usage
 
 NO_RESPONSE = msgspec.Raw(b"null")
@@ -31,12 +32,17 @@ class OfTrial(Protocol):
     @property
     def model(self) -> str: ...
     @property
+    def prompt(self) -> str | None: ...
+    @property
     def repeat(self) -> int: ...
 
 
-def trial_order(line: OfTrial) -> tuple[str, str, str, str, int]:
+TrialOrder = tuple[str, str, str, str, str, int]
+
+
+def trial_order(line: OfTrial) -> TrialOrder:
     """Return what places a Trial in the order of records.jsonl, and tells it from every other of its run."""
-    return (line.probe, line.dataset, line.example_id, line.model, line.repeat)
+    return (line.probe, line.dataset, line.example_id, line.model, line.prompt or "", line.repeat)
 
 
 def is_same_trial(one: OfTrial, other: OfTrial) -> bool:
@@ -50,7 +56,7 @@ class RecordStatus(msgspec.Struct, frozen=True):
     status: str
 
 
-class RecordIdentity(msgspec.Struct, frozen=True):
+class RecordIdentity(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a record says of its Trial: its names and how it ended."""
 
     probe: str
@@ -59,6 +65,7 @@ class RecordIdentity(msgspec.Struct, frozen=True):
     model: str
     repeat: int
     status: str
+    prompt: str | None = None
 
 
 class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -81,6 +88,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: str
     scores: ScoreFacts | None = None
     response: msgspec.Raw = NO_RESPONSE
+    prompt: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The model with its prompt."""
+        return Subject(self.model, self.prompt)
 
     @property
     def answered(self) -> bool:
@@ -121,6 +134,7 @@ class SummedRecord(msgspec.Struct, frozen=True):
     status: str
     scores: SummedScores | None = None
     response: SummedResponse | None = None
+    prompt: str | None = None
 
 
 class FailedRecord(msgspec.Struct, frozen=True):
@@ -130,6 +144,7 @@ class FailedRecord(msgspec.Struct, frozen=True):
     example_id: str
     model: str
     failure: Failure | None = None
+    prompt: str | None = None
 
 
 class ExampleFields(msgspec.Struct, frozen=True):
@@ -172,6 +187,7 @@ class MeasuredRecord(msgspec.Struct, frozen=True):
     repeat: int
     status: str
     response: MeasuredResponse | None = None
+    prompt: str | None = None
 
 
 class ViewedExample(msgspec.Struct, frozen=True, gc=False):
@@ -196,6 +212,7 @@ class ViewedRecord(msgspec.Struct, frozen=True, gc=False):
     response: msgspec.Raw = _ABSENT
     scores: msgspec.Raw = _ABSENT
     failure: msgspec.Raw = _ABSENT
+    prompt: str | None = None
 
 
 class ViewedResponse(msgspec.Struct, frozen=True, gc=False):
@@ -223,6 +240,7 @@ class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=
     model: str
     repeat: int
     status: str
+    prompt: str | None = None
 
     @property
     def facts(self) -> Telemetry:

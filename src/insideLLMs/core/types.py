@@ -12,6 +12,7 @@ from msgspec import Meta
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.subject import Subject, cross
 
 Amount = Annotated[float, Meta(ge=0)]
 Above = Annotated[float, Meta(gt=0)]
@@ -271,6 +272,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `key` identifies the Trial by content, `example_digest` the example's content. `request` is what
     was sent, system prompt and filled template included; None where that is the example's input as it stands.
+    `prompt` is left out where the run has no prompts.
     """
 
     probe: str
@@ -286,11 +288,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     response: Response | None = None
     scores: Scores | None = None
     failure: Failure | None = None
+    prompt: str | msgspec.UnsetType = msgspec.UNSET
 
     @property
-    def sort_key(self) -> tuple[str, str, str, str, int]:
+    def subject(self) -> Subject:
+        """The model with its prompt."""
+        return Subject(self.model, self.prompt or None)
+
+    @property
+    def sort_key(self) -> tuple[str, str, str, str, str, int]:
         """The order of `records.jsonl`."""
-        return (self.probe, self.dataset, self.example_id, self.model, self.repeat)
+        return (self.probe, self.dataset, self.example_id, *self.subject.order, self.repeat)
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -305,6 +313,25 @@ class ModelSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model of an Experiment; `system` is put before every request that has no system message of its own."""
 
     system: str | None = None
+
+
+class PromptSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A prompt of an Experiment: it wraps what a probe asks.
+
+    Its `template` or its `messages` take the place of the last user message, its `system` that of the model's. One
+    that names no field of the example, nor the probe's own text as `input`, must be `constant`.
+    """
+
+    id: str
+    template: str | None = None
+    messages: tuple[Message, ...] = ()
+    system: str | None = None
+    constant: bool = False
+
+    @property
+    def chat(self) -> tuple[Message, ...]:
+        """What it puts in the place of the probe's own text."""
+        return self.messages if self.template is None else (Message(role="user", content=self.template),)
 
 
 class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -385,10 +412,11 @@ class EmbeddingModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The validated configuration: models x probes x datasets, repeats, and the gate's policy."""
+    """The validated configuration: models x prompts x probes x datasets, repeats, and the gate's policy."""
 
     name: str
     models: tuple[ModelSpec, ...]
+    prompts: tuple[PromptSpec, ...] = ()
     probes: tuple[ProbeSpec, ...]
     datasets: tuple[DatasetSpec, ...]
     max_examples: int | None = None
@@ -397,6 +425,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gate: GateSpec = GateSpec()
     confidence_level: float = 0.95
     title: str | None = None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every model with every prompt, in the order of the file."""
+        return cross((model.id for model in self.models), (prompt.id for prompt in self.prompts))
 
 
 def as_text(value: JsonValue) -> str:
@@ -408,61 +441,3 @@ def expand(value: Mapping[str, object] | msgspec.Struct) -> dict[str, JsonValue]
     """Return a Struct or mapping as plain JSON values."""
     plain: dict[str, JsonValue] = msgspec.to_builtins(value)
     return plain
-
-
-SUMMARY_FORMAT = "insidellms/summary/1"
-
-
-class Interval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mean over `n` examples with its confidence interval; `low` and `high` are None where none can be had."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-
-
-class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a judge's verdicts agree with the human `label` of the `n` examples that have one.
-
-    `sensitivity` is the share of what a person passes that the judge passes, `specificity` that of what a person
-    fails that it fails; `corrected_pass_rate` is the pass rate of all examples, less what the judge's errors make
-    of it. None where the labels, or the verdicts, are all one and the same.
-    """
-
-    n: int
-    accuracy: Interval
-    kappa: Interval | None
-    sensitivity: Interval | None
-    specificity: Interval | None
-    corrected_pass_rate: float | None
-
-
-class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model on one probe. `trials` = the sum of `statuses`; `scored` of them have a verdict, `passed` pass.
-
-    `agreement` is there where scores say whether the verdict `agrees` with a person's.
-    """
-
-    model: str
-    probe: str
-    trials: int
-    examples: int
-    statuses: dict[str, int]
-    scored: int
-    passed: int
-    pass_rate: Interval | None
-    scores: dict[str, Interval]
-    usage: Usage
-    agreement: Agreement | msgspec.UnsetType = msgspec.UNSET
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`summary.json`."""
-
-    run_id: str
-    trials: int
-    statuses: dict[str, int]
-    confidence_level: float
-    results: tuple[MemberSummary, ...]
-    format: str = SUMMARY_FORMAT

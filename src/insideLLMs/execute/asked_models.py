@@ -10,6 +10,7 @@ import msgspec
 
 from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response
 from insideLLMs.execute.adapt import UserModel, with_system
@@ -96,7 +97,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
 
     def _not_recorded(self, trial: Trial) -> CassetteMissError:
         return CassetteMissError(
-            f"the cassette has no answer for example {trial.example.id!r} (model {self.id!r}, "
+            f"the cassette has no answer for example {trial.example.id!r} ({Subject(self.id, trial.prompt).words}, "
             f"probe {trial.probe!r}, repeat {trial.repeat})",
             fix="record it again with --record: the model, its parameters, the prompt or the dataset changed",
         )

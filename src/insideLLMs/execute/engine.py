@@ -128,11 +128,11 @@ class Engine:
     def _trials(self, model: str) -> Iterator[Trial]:
         """Yield this model's missing Trials as the datasets stream by."""
         plan = self._work.plan
+        subjects = plan.subjects_of(model)
         for group in plan.groups:
             for rank, example in self._work.datasets[group.dataset].examples():
-                first = plan.index_of(group, rank, model, 0)
                 digest = ""
-                for index in range(first, first + plan.repeats):
+                for index in plan.indexes(group, rank, subjects):
                     if not self._sink.is_done(index):
                         digest = digest or example.digest()
                         yield plan.trial(group, index, example, digest)
@@ -155,9 +155,9 @@ class Engine:
         if not isinstance(probe, PromptProbe):
             return await examine(asked, probe, trial, clock, self._probe_calls)
         stored = self._sink.pending_answer(trial.index)
-        if stored is not None and asks_the_same(stored.request, probe, trial, asked):
+        if stored is not None and asks_the_same(stored.request, self._work, trial, asked):
             return await score(probe, trial, (stored.request, stored.response), stored.telemetry, self._probe_calls)
-        answer = await ask(asked, probe, trial, clock)
+        answer = await ask(asked, self._work, trial, clock)
         if isinstance(answer, Outcome):
             return answer
         telemetry = clock.telemetry(answer[1].usage)
@@ -196,7 +196,7 @@ class Engine:
         if outcome.response is None or not isinstance(self._work.probes[trial.probe], PromptProbe):
             await self._flusher.written()
         _log(trial, outcome)
-        self._progress.finished(outcome.status, model=trial.model, probe=trial.probe)
+        self._progress.finished(outcome.status, subject=trial.subject, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
             self.stop(_stop_error(record, outcome.error))
 
@@ -211,6 +211,7 @@ def _log(trial: Trial, outcome: Outcome) -> None:
     """Note a finished Trial: one that failed with its reason, for --verbose with what was raised and where."""
     facts: dict[str, object] = {
         "model": trial.model,
+        "prompt": trial.prompt,
         "probe": trial.probe,
         "example_id": trial.example.id,
         "status": outcome.status.value,
@@ -231,7 +232,7 @@ def _stop_error(record: Record, cause: BaseException | None) -> ProbeExecutionEr
     kind = TrialTimeoutError if record.status is ResultStatus.TIMEOUT else ProbeExecutionError
     why = f"{record.failure.type}: {record.failure.message}" if record.failure else record.status.value
     error = kind(
-        f"example {record.example_id!r}, model {record.model!r}, probe {record.probe!r}: {why}",
+        f"example {record.example_id!r}, {record.subject.words}, probe {record.probe!r}: {why}",
         fix=record.failure.fix if record.failure else None,
         model=record.model,
         probe=record.probe,

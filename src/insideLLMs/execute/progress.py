@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.core.user_code import calling_user_code
 
@@ -28,6 +29,7 @@ class ProgressInfo(msgspec.Struct, frozen=True, kw_only=True):
     resumed: int
     elapsed_s: float
     model: str | None = None
+    prompt: str | None = None
     probe: str | None = None
 
     @property
@@ -63,7 +65,7 @@ class ProgressCounter:
         self._started = clock()
         self._warned = False
 
-    def finished(self, status: ResultStatus, *, model: str, probe: str) -> None:
+    def finished(self, status: ResultStatus, *, subject: Subject, probe: str) -> None:
         """Count one finished Trial."""
         self.current += 1
         self.failed += status is not ResultStatus.SUCCESS
@@ -74,20 +76,21 @@ class ProgressCounter:
                 if self._takes_counts:
                     self._callback(self.current, self._total)
                 else:
-                    self._callback(self._info(model, probe))
+                    self._callback(self._info(subject, probe))
         except InsideLLMsError:
             if not self._warned:
                 logger.warning("the progress callback raised an error; the run continues", exc_info=True)
                 self._warned = True
 
-    def _info(self, model: str, probe: str) -> ProgressInfo:
+    def _info(self, subject: Subject, probe: str) -> ProgressInfo:
         return ProgressInfo(
             current=self.current,
             total=self._total,
             failed=self.failed,
             resumed=self._resumed,
             elapsed_s=self._clock() - self._started,
-            model=model,
+            model=subject.model,
+            prompt=subject.prompt,
             probe=probe,
         )
 

@@ -70,23 +70,27 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def request_of(probe: PromptProbe, trial: Trial, asked: AskedModel) -> Request:
-    """Return what a Trial asks, the system prompt included. Raises UserCodeError."""
+def request_of(work: Work, trial: Trial, asked: AskedModel) -> Request:
+    """Return what the PromptProbe of a Trial asks, with the prompt and the system message.
+
+    Raises UserCodeError or TemplateError.
+    """
+    probe = work.probes[trial.probe]
+    assert isinstance(probe, PromptProbe)
     with calling_user_code(f"{probe.name}.request()"):
-        return with_system(probe.request(trial.example), asked.system)
+        request = probe.request(trial.example)
+    return with_system(work.wrapped(request, trial.prompt, trial.example), asked.system)
 
 
-def asks_the_same(stored: Request, probe: PromptProbe, trial: Trial, asked: AskedModel) -> bool:
+def asks_the_same(stored: Request, work: Work, trial: Trial, asked: AskedModel) -> bool:
     """Whether a Trial asks what was asked for a stored answer: its probe may have changed since."""
     try:
-        return canonical.line(request_of(probe, trial, asked)) == canonical.line(stored)
+        return canonical.line(request_of(work, trial, asked)) == canonical.line(stored)
     except InsideLLMsError:
         return False  # asking says why
 
 
-async def ask(
-    asked: AskedModel, probe: PromptProbe, trial: Trial, clock: TrialClock
-) -> tuple[Request, Response] | Outcome:
+async def ask(asked: AskedModel, work: Work, trial: Trial, clock: TrialClock) -> tuple[Request, Response] | Outcome:
     """Get the answer of a PromptProbe's Trial, or the Outcome that there is none.
 
     Raises FatalError where every later call would fail too.
@@ -94,7 +98,7 @@ async def ask(
     request: Request | None = None
     stage: Stage = "request"
     try:
-        request = request_of(probe, trial, asked)
+        request = request_of(work, trial, asked)
         stage = "model"
         async with asyncio.timeout(asked.timeout_s) as limit:
             clock.attempts.deadline = limit
@@ -215,11 +219,12 @@ async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClo
     """Run a probe of the simple contract: it does the calling."""
 
     async def answer(request: Request) -> Response:
-        return await asked.answer(request, trial, clock.attempts)
+        wrapped = calls.work.wrapped(request, trial.prompt, trial.example)
+        return await asked.answer(wrapped, trial, clock.attempts)
 
     door = ModelDoor(_user_object(asked), answer, asyncio.get_running_loop())
     data = calls.options.data_of(trial)
-    threaded = isinstance(asked.model, UserModel) and asked.model.runs_in_thread
+    threaded = trial.prompt is None and isinstance(asked.model, UserModel) and asked.model.runs_in_thread
     model = _user_object(asked) if threaded else door
     try:
         async with asyncio.timeout(asked.timeout_s) as limit:

@@ -10,6 +10,7 @@ from insideLLMs.core.protocols import AsyncModel, Probe
 from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response, expand
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.budget import Budget
+from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.plan import Plan, Trial, judge_id
 
 
@@ -36,11 +37,16 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: Plan
     models: Mapping[str, ReadyModel]
+    prompts: Mapping[str, ReadyPrompt] = {}
     probes: Mapping[str, Probe]
     datasets: Mapping[str, ExampleSource]
     judges: Judges = {}
     execution: ExecutionSpec
     threads: AbandonableThreads
+
+    def wrapped(self, request: Request, prompt: str | None, example: Example) -> Request:
+        """Return what is asked where a probe asks `request`: the prompt wraps it. Raises TemplateError."""
+        return request if prompt is None else self.prompts[prompt].wrap(request, example)
 
     @property
     def asked(self) -> dict[str, ReadyModel]:

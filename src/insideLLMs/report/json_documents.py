@@ -8,7 +8,8 @@ from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.gate import Verdict
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
-from insideLLMs.core.types import Record, Summary
+from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.types import Record
 from insideLLMs.store.manifest import Manifest
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from insideLLMs.compare.run_series import Trend, TrendLine, WatchedSeries
 from insideLLMs.core.errors import ExitCode
-from insideLLMs.core.types import Interval
+from insideLLMs.core.run_summary import Interval
 from insideLLMs.report.safe_text import printable, shorten
 from insideLLMs.report.viewer.page import escape, plain_page, table
 

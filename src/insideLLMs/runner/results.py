@@ -11,7 +11,8 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
 from insideLLMs.core.record_views import read_record
-from insideLLMs.core.types import JsonValue, Record, ResultStatus, Summary, Telemetry, expand
+from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
 from insideLLMs.runner.run_config import RunConfig
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -51,7 +52,7 @@ _NAMES = tuple(one.name for one in fields(ProbeResult))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentResult:
-    """A run of one model on one probe: `results` in input order, and what sums them up.
+    """A run of one model (with one prompt, where there are prompts) on one probe: `results` in input order, summed up.
 
     `summary` is that of the whole run. `score` is what the probe's `score(results)` made of them. `run_dir` is
     None where nothing was stored. `started_at` and `ended_at` are UTC, ISO 8601.
@@ -68,6 +69,7 @@ class ExperimentResult:
     config: RunConfig
     started_at: str
     ended_at: str
+    prompt: str | None = None
 
     def count(self, status: ResultStatus) -> int:
         """Count the results of one status."""
@@ -81,6 +83,7 @@ def result_of(record: Record, telemetry: Telemetry, given: JsonValue) -> ProbeRe
         "example_id": record.example_id,
         "dataset": record.dataset,
         "model": record.model,
+        "prompt": record.prompt or None,
         "probe": record.probe,
         "repeat": record.repeat,
         "key": record.key,

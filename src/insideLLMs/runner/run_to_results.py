@@ -11,7 +11,9 @@ from typing import Any
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
 from insideLLMs.core.protocols import AsyncModel
-from insideLLMs.core.types import Experiment, JsonValue, Record, Summary, expand
+from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.subject import Subject
+from insideLLMs.core.types import Experiment, JsonValue, Record, expand
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
 from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of
@@ -40,11 +42,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A finished run: `results` by model id and probe id, each in input order; the made objects likewise."""
+    """A finished run: `results` by subject and probe id, each in input order; the made objects likewise."""
 
     run_id: str
     run_dir: Path | None
-    results: Mapping[tuple[str, str], tuple[ProbeResult, ...]]
+    results: Mapping[tuple[Subject, str], tuple[ProbeResult, ...]]
     summary: Summary
     models: Mapping[str, Any]
     probes: Mapping[str, Any]
@@ -130,21 +132,21 @@ async def _stored(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summa
 
 def _results(
     job: Job, prepared: Prepared, lines: Lines, *, validate: bool
-) -> dict[tuple[str, str], tuple[ProbeResult, ...]]:
-    """Order by model and probe as the experiment names them, then dataset, input order, repeat."""
+) -> dict[tuple[Subject, str], tuple[ProbeResult, ...]]:
+    """Order by model, prompt and probe as the experiment names them, then dataset, input order, repeat."""
     finished = lines.decode(validate=validate)
     plan = prepared.plan
     groups = {(group.probe, group.dataset): group for group in plan.groups}
-    results: dict[tuple[str, str], tuple[ProbeResult, ...]] = {}
-    for model in job.experiment.models:
+    results: dict[tuple[Subject, str], tuple[ProbeResult, ...]] = {}
+    for subject in job.experiment.subjects:
         for probe in job.experiment.probes:
             indexes = [
-                plan.index_of(groups[probe.id, dataset], rank, model.id, repeat)
+                plan.index_of(groups[probe.id, dataset], rank, subject, repeat)
                 for dataset in probe.datasets
                 for rank, _ in prepared.datasets[dataset].examples()
                 for repeat in range(plan.repeats)
             ]
-            results[model.id, probe.id] = tuple(
+            results[subject, probe.id] = tuple(
                 result_of(record, telemetry, job.given(record))
                 for record, telemetry in map(finished.__getitem__, indexes)
             )

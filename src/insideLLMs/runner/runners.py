@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Unpack, overload
 
@@ -16,6 +17,7 @@ from insideLLMs.config.load import load_experiment, parse_experiment
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Experiment, JsonValue
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
@@ -159,8 +161,11 @@ async def _run_experiment(
     if not config.return_experiment:
         return [result for results in done.results.values() for result in results]
     return [
-        experiment_result(done.models[model], done.probes[probe], results, done, config, experiment.name)
-        for (model, probe), results in done.results.items()
+        replace(
+            experiment_result(done.models[subject.model], done.probes[probe], results, done, config, experiment.name),
+            prompt=subject.prompt,
+        )
+        for (subject, probe), results in done.results.items()
     ]
 
 
@@ -177,7 +182,7 @@ async def _run(model: Any, probe: Any, given: Iterable[Prompt], config: RunConfi
         data_of=data_for(prompts, example_data),
     )
     done = await run_job(job, config)
-    results = done.results[name_of(model), name_of(probe)]
+    results = done.results[Subject(name_of(model)), name_of(probe)]
     if not config.return_experiment:
         return list(results)
     return await asyncio.to_thread(experiment_result, model, probe, results, done, config, experiment.name)

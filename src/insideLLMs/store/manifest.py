@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from insideLLMs.core.types import JsonValue
+from insideLLMs.core.subject import Subject, cross, in_order
+from insideLLMs.core.types import JsonValue, Message
 from insideLLMs.plan import judge_id
 
 
@@ -39,6 +40,15 @@ class MemberSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Return `score_ranges` as numbers, infinite where a range is open."""
         return {name: (float(first), float(second)) for name, (first, second) in self.score_ranges.items()}
+
+
+class PromptFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A prompt of the run: its id, what it sends before fields are filled in, and the digest of that."""
+
+    id: str
+    digest: str
+    messages: tuple[Message, ...] = ()
+    system: str | None = None
 
 
 def stored_ranges(ranges: Mapping[str, tuple[float, float]]) -> dict[str, tuple[Bound, Bound]]:
@@ -94,3 +104,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: dict[str, FileDigest]
     format: Literal["insidellms/manifest/1"] = "insidellms/manifest/1"
     notes: dict[str, JsonValue] = {}
+    prompts: tuple[PromptFacts, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What was under test, in the order of the records."""
+        return in_order(cross((model.id for model in self.models), (prompt.id for prompt in self.prompts)))

@@ -12,7 +12,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
-from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
+from insideLLMs.core.record_views import RecordIdentity, TrialOrder, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal import Entry
@@ -39,7 +39,7 @@ class RunDraft:
         self._journal = directory.journal
         self._tree = canonical.MerkleTree()
         self._next = 0
-        self._last: tuple[str, str, str, str, int] | None = None
+        self._last: TrialOrder | None = None
         self._files: dict[str, _DraftFile] = {}
         with contextlib.ExitStack() as stack:
             stack.callback(self.drop)

@@ -22,8 +22,9 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.record_views import OfTrial, TelemetryLine, is_same_trial, read_record
-from insideLLMs.core.types import Experiment, Record, ResultStatus, Summary
+from insideLLMs.core.record_views import OfTrial, TelemetryLine, TrialOrder, is_same_trial, read_record
+from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.types import Experiment, Record, ResultStatus
 from insideLLMs.store.manifest import FileDigest, Manifest
 
 MARKER = ".insidellms-run"
@@ -301,7 +302,7 @@ def _check_files(path: Path, manifest: Manifest, found: Verification) -> None:
 def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
     statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
     tree = canonical.MerkleTree()
-    previous: tuple[str, str, str, str, int] | None = None
+    previous: TrialOrder | None = None
     for number, line in enumerate(read_lines(path), start=1):
         found.records += 1
         tree.add(line)

@@ -36,6 +36,7 @@ WHOLE = Record(
     response=Response(text="so", finish_reason="stop", usage=Usage(input_tokens=3), value=[1]),
     scores=Scores.of(passed=True, label="so", explanation="because"),
     failure=Failure(stage="score", type="ValueError", message="no", fix="so"),
+    prompt="v1",
 )
 VIEWS = {
     record_views.RecordStatus: Record,
@@ -91,6 +92,14 @@ def test_a_view_reads_from_a_stored_line_what_the_whole_record_has_there(view):
 def has_same(found, expected):
     found = msgspec.json.decode(found) if isinstance(found, msgspec.Raw) else msgspec.to_builtins(found)
     return found == msgspec.json.decode(msgspec.json.encode(expected))
+
+
+def test_a_record_of_a_run_without_prompts_does_not_mention_them():
+    plain = msgspec.structs.replace(WHOLE, prompt=msgspec.UNSET)
+    line = canonical.line(plain)
+    assert b"prompt" not in line
+    assert read_record(line, Record).subject == read_record(line, record_views.Facts).subject == ("m", None)
+    assert WHOLE.subject.label == "m · v1"
 
 
 def test_a_line_that_is_no_record_is_named_with_what_to_do():
