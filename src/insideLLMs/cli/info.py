@@ -1,7 +1,10 @@
 """`insidellms info`: one plug-in, or one run directory."""
 
 import json
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
 
 import click
 
@@ -11,6 +14,11 @@ from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import JsonValue, expand
 from insideLLMs.store.sealed_run import SealedRun
+
+if TYPE_CHECKING:
+    import inspect
+
+_KINDS: dict[type, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
 @click.command("info")
@@ -56,14 +64,16 @@ def _plugin_facts(name: str) -> list[dict[str, JsonValue]]:
     import inspect  # noqa: PLC0415 - slow, and only here
 
     from insideLLMs import plugins  # noqa: PLC0415 - discovers installed packages
+    from insideLLMs.datasets.rows import GIVEN_BY_NAME  # noqa: PLC0415
 
     registries = (plugins.model_registry, plugins.probe_registry, plugins.dataset_registry)
     facts = []
     for registry in registries:
         if name in registry:
             factory = registry.get_factory(name)
-            signature = inspect.signature(factory)
-            arguments = [str(parameter) for parameter in signature.parameters.values()]
+            given = GIVEN_BY_NAME if registry is plugins.dataset_registry else ("experiment_folder",)
+            parameters = inspect.signature(factory).parameters.values()
+            arguments = [_argument(parameter) for parameter in parameters if parameter.name not in given]
             facts.append({**registry.info(name), "doc": inspect.getdoc(factory) or "", "arguments": arguments})
             facts[-1].update(_measured(factory))
     if not facts:
@@ -72,3 +82,32 @@ def _plugin_facts(name: str) -> list[dict[str, JsonValue]]:
         hint = f"did you mean {near!r}?" if near else "see `insidellms list`"
         raise UnknownPluginError(f"{name!r} is not a plug-in or a run directory", fix=hint)
     return facts
+
+
+def _argument(parameter: "inspect.Parameter") -> str:
+    """Describe an argument as a user writes it."""
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return "others, which are passed on"
+    told = f"{parameter.name}: {_kind(parameter.annotation)}"
+    if parameter.default is parameter.empty:
+        return f"{told} (required)"
+    empty = parameter.default is None or parameter.default in ((), "")
+    return told if empty else f"{told} (default: {json.dumps(parameter.default, default=str)})"
+
+
+def _kind(annotation: object) -> str:
+    """Name a type in the words of an experiment file."""
+    inner = [one for one in get_args(annotation) if one not in (type(None), ...)]
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kind(inner[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(map(_kind, inner)))
+    if origin is Literal:
+        return " or ".join(map(str, inner))
+    plain = origin or annotation
+    if isinstance(plain, type) and issubclass(plain, Sequence) and plain is not str:
+        return f"list of {_kind(inner[0])}" if inner else "list"
+    if isinstance(plain, type) and issubclass(plain, Mapping):
+        return "mapping"
+    return _KINDS.get(plain, "any value") if isinstance(plain, type) else "any value"

@@ -93,6 +93,10 @@ class ExperimentFile(_Entry):
     title: Annotated[str | None, Meta(description="The report's heading.")] = None
     model: Annotated[ModelEntry | None, Meta(description="The only model.")] = None
     models: Annotated[Models | None, Meta(description="The models.")] = None
+    generation: Annotated[
+        dict[str, Any],
+        Meta(description="Arguments of all models, such as `temperature`; a model's own take precedence."),
+    ] = {}
     probe: Annotated[ProbeEntry | None, Meta(description="The only probe.")] = None
     probes: Annotated[Probes | None, Meta(description="The probes.")] = None
     dataset: Annotated[DatasetEntry | None, Meta(description="The dataset of every probe that names none.")] = None

@@ -13,7 +13,8 @@ from insideLLMs.config.shape import Findings
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.types import DatasetSpec, JsonValue
 from insideLLMs.datasets.rows import GIVEN_BY_NAME
-from insideLLMs.datasets.source import SUFFIXES, bare_path, format_of, missing_fix, usual_args
+from insideLLMs.datasets.source import SUFFIXES, bare_path, format_of, missing_fix
+from insideLLMs.datasets.tables import usual_args
 from insideLLMs.plugins import Factory, dataset_registry
 
 
@@ -115,7 +116,7 @@ class Datasets(msgspec.Struct):
             field_names=_field_names(entry),
             on_error="skip" if entry.value.get("on_error") == "skip" else "stop",
             sha256=entry.text("sha256"),
-            args=_args(entry, path),
+            args={**usual_args(whole, kind, entry.args), **entry.args} if whole else entry.args,
         )
 
     def _report_format(self, entry: ConfigEntry, path: str | None) -> None:
@@ -174,11 +175,6 @@ def _field_names(entry: ConfigEntry) -> dict[str, str]:
     names = {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
     column = entry.text("input_field")
     return {**names, "input": column} if column else names
-
-
-def _args(entry: ConfigEntry, path: str | None) -> dict[str, JsonValue]:
-    kind = _format(entry, path, inline=False)
-    return {**usual_args(path, kind), **entry.args} if path and kind else entry.args
 
 
 def _is_sound(entry: ConfigEntry) -> bool:

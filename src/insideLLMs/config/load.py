@@ -199,10 +199,13 @@ def _check_models(raw: Mapping[str, JsonValue], source: _Source) -> list[ConfigE
     check_number(raw, "model", source.findings)
     models = list(entries(raw, "model", bare="type"))
     check_ids([(entry, model_id(entry)) for entry in models], "model", source.findings)
-    for entry in models:
-        _check_member(entry, model_registry, source)
-        check_secrets(entry, source.environ, source.findings)
-    return models
+    given = raw.get("generation")
+    shared = given if isinstance(given, Mapping) else {}
+    whole = [ConfigEntry(entry.path, {**entry.value, "args": {**shared, **entry.args}}) for entry in models]
+    for entry, merged in zip(models, whole, strict=True):
+        _check_member(entry, model_registry, source, shared)
+        check_secrets(merged, source.environ, source.findings)
+    return whole
 
 
 def _check_probes(
@@ -219,11 +222,13 @@ def _check_probes(
     return joined
 
 
-def _check_member(entry: ConfigEntry, registry: Registry, source: _Source) -> Factory | None:
+def _check_member(
+    entry: ConfigEntry, registry: Registry, source: _Source, shared: Mapping[str, JsonValue] | None = None
+) -> Factory | None:
     factory = find_factory(entry, "type", registry, source.folder, source.findings)
     name = entry.text("type") or ""
     preset = () if factory is None or ":" in name else tuple(registry.info(name)["defaults"])
-    check_args(entry, factory, source.findings, preset=preset)
+    check_args(entry, factory, source.findings, preset=preset, shared=shared or {})
     return factory
 
 

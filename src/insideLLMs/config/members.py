@@ -109,8 +109,20 @@ def find_factory(entry: ConfigEntry, key: str, registry: Registry, folder: Path,
             return None
         return registry.get_factory(name)
     except PluginError as error:
-        findings.add(path, error.message, error.fix)
+        spelt = _other_spelling(name, registry)
+        findings.add(
+            path,
+            *((f"{name!r} is not how {registry.kind}s are written", spelt) if spelt else (error.message, error.fix)),
+        )
         return None
+
+
+def _other_spelling(name: str, registry: Registry) -> str | None:
+    """Say how to write a model that is named as other tools name it, ``openai:gpt-4o-mini``."""
+    kind, _, rest = name.partition(":")
+    if kind not in registry or "model_name" not in inspect.signature(registry.get_factory(kind)).parameters:
+        return None
+    return f"write {{type: {kind}, args: {{model_name: {rest.rpartition(':')[2]}}}}}"
 
 
 def check_args(
@@ -120,11 +132,14 @@ def check_args(
     *,
     given: tuple[str, ...] = (),
     preset: tuple[str, ...] = (),
+    shared: Mapping[str, JsonValue] | None = None,
 ) -> None:
     """Report arguments that the plug-in does not take, and those that it lacks.
 
-    `given` are parameters that are filled in by us, `preset` those that its registration fills in.
+    `given` are parameters that are filled in by us, `preset` those that its registration fills in, `shared` those
+    under `generation` in the file.
     """
+    shared = shared or {}
     if factory is None:
         return
     try:
@@ -136,8 +151,12 @@ def check_args(
     for key in entry.args:
         if key not in named and not takes_any and not holds_secret(key, entry.args[key]):
             findings.add((*entry.path, "args", key), _not_taken(entry, key), suggestion(key, named))
+    for key in shared:
+        if key not in named and not takes_any:
+            hint = suggestion(key, named) or "write it in the args of the models that take it"
+            findings.add(("generation", key), f"model {model_id(entry)!r}: {_not_taken(entry, key)}", hint)
     for name in named:
-        if parameters[name].default is inspect.Parameter.empty and name not in {*entry.args, *preset}:
+        if parameters[name].default is inspect.Parameter.empty and name not in {*entry.args, *shared, *preset}:
             findings.add(entry.path, f"lacks the argument {name!r}", f"add 'args: {{{name}: ...}}'")
 
 

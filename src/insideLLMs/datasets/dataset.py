@@ -6,6 +6,7 @@ nothing. Memory after the scan is four bytes a row.
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -14,11 +15,13 @@ import msgspec
 from insideLLMs.core.errors import DatasetError, Problem
 from insideLLMs.core.types import DatasetSpec, Example
 from insideLLMs.datasets.examples import ExampleReader
+from insideLLMs.datasets.images import Images
 from insideLLMs.datasets.rows import open_rows, place
 from insideLLMs.datasets.source import COMPRESSED, shown
 
 NOT_SELECTED = -1
 _MOST_PROBLEMS = 20
+_MOST_ALIKE = 2
 _SUBSET = b"insidellms/subset/1\n"
 
 
@@ -26,7 +29,8 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
     """What the scan found: the digest of the bytes, and the order of the selected ids.
 
     `count` examples are selected of `total` rows, of which `skipped` are bad (the first of them in `problems`).
-    `ranks` has one entry per row in file order: the rank of its example, or NOT_SELECTED.
+    `ranks` has one entry per row in file order: the rank of its example, or NOT_SELECTED. `images_sha256` covers the
+    image files that the examples name; None where they name none.
     """
 
     name: str
@@ -36,14 +40,16 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     problems: tuple[Problem, ...]
     ranks: "array[int]"
+    images_sha256: str | None = None
 
 
 class Dataset:
     """The examples of a DatasetSpec. Made by `open_dataset`."""
 
-    def __init__(self, spec: DatasetSpec, index: DatasetIndex, stamp: tuple[int, int] | None) -> None:
+    def __init__(self, spec: DatasetSpec, index: DatasetIndex, stamp: tuple[int, int] | None, images: Images) -> None:
         self.spec = spec
         self.index = index
+        self._images = images
         self._stamp = stamp
 
     def examples(self) -> Iterator[tuple[int, Example]]:
@@ -54,7 +60,7 @@ class Dataset:
         """
         if self._stamp != _stamp(self.spec) and _digest(self.spec) != self.index.sha256:
             raise self._changed()
-        reader = _reader(self.spec)
+        reader = _reader(self.spec, self._images)
         ranks = self.index.ranks
         read = 0
         with open_rows(self.spec) as rows:
@@ -82,15 +88,17 @@ class Dataset:
         )
 
 
-def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None) -> Dataset:
+def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None, folder: Path | None = None) -> Dataset:
     """Scan a dataset: check every row, hash the bytes, order the ids, choose up to `max_examples` of them.
 
     The subset is that of the smallest SHA-256 of ids, so it is independent of the order of rows, and a smaller
     subset lies within a larger one. Raises DatasetError naming up to 20 bad rows at once; with ``on_error: skip``
-    they are left out and counted instead.
+    they are left out and counted instead. Image files are looked up beside the dataset's file; those of examples
+    that are written in an experiment, in its `folder`.
     """
     stamp = _stamp(spec)
-    scan = _Scan(spec)
+    images = Images(Path(spec.path).parent if spec.path else folder)
+    scan = _Scan(spec, images)
     with open_rows(spec) as rows:
         scan.read(rows.numbered)
         sha256 = rows.digest()
@@ -99,7 +107,7 @@ def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None) -> Datas
             f"dataset {spec.name!r} is not the pinned one: its sha256 is {sha256}, pinned is {spec.sha256}",
             fix="restore the file, or pin the new digest if the change is intended",
         )
-    return Dataset(spec, scan.finish(sha256, max_examples), stamp)
+    return Dataset(spec, scan.finish(sha256, max_examples), stamp, images)
 
 
 def find_lines(spec: DatasetSpec, ids: Collection[str]) -> dict[str, int]:
@@ -110,7 +118,7 @@ def find_lines(spec: DatasetSpec, ids: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     if spec.path is None or Path(spec.path).suffix.lower() in COMPRESSED:
         return found
-    reader = _reader(spec)
+    reader = _reader(spec, Images(Path(spec.path).parent))
     with open_rows(spec) as rows:
         for line, row in rows.numbered if rows.has_lines else ():
             name = _id_of(reader, row)
@@ -128,8 +136,8 @@ def _id_of(reader: ExampleReader, row: object) -> str:
         return ""
 
 
-def _reader(spec: DatasetSpec) -> ExampleReader:
-    return ExampleReader(spec.field_names, blank_is_missing=spec.format == "csv")
+def _reader(spec: DatasetSpec, images: Images) -> ExampleReader:
+    return ExampleReader(spec.field_names, blank_is_missing=spec.format == "csv", images=images)
 
 
 def _stamp(spec: DatasetSpec) -> tuple[int, int] | None:
@@ -153,8 +161,9 @@ class _Scan:
     One bytes object a row, sorted in place, needs half the memory of text ids with an index beside them.
     """
 
-    def __init__(self, spec: DatasetSpec) -> None:
+    def __init__(self, spec: DatasetSpec, images: Images) -> None:
         self._spec = spec
+        self._images = images
         self._keys: list[bytes] = []
         self._lines = array("I")
         self._bad: list[Problem] = []
@@ -162,7 +171,7 @@ class _Scan:
 
     def read(self, rows: Iterator[tuple[int, object]]) -> None:
         """Check every row."""
-        example = _reader(self._spec).example
+        example = _reader(self._spec, self._images).example
         add, add_line = self._keys.append, self._lines.append
         for position, (line, row) in enumerate(rows):
             add_line(line)
@@ -190,6 +199,7 @@ class _Scan:
             skipped=self._bad_count,
             problems=tuple(self._bad),
             ranks=ranks,
+            images_sha256=self._images.digest,
         )
 
     def _report(self, line: int, message: str) -> None:
@@ -226,8 +236,9 @@ class _Scan:
     def _check_rows(self) -> None:
         name = self._spec.name
         if self._bad and self._spec.on_error == "stop":
-            shown_lines = "\n".join(f"  {problem}" for problem in self._bad)
-            more = self._bad_count - len(self._bad)
+            told = _told_once(self._bad)
+            shown_lines = "\n".join(f"  {problem}" for problem in told)
+            more = self._bad_count - len(told)
             raise DatasetError(
                 f"{self._bad_count} bad row{'s' if self._bad_count > 1 else ''} in dataset {name!r}:\n{shown_lines}"
                 + (f"\n  and {more} more" if more else ""),
@@ -236,6 +247,17 @@ class _Scan:
         if not self._keys:
             what = f"all {len(self._lines)} rows are bad, e.g. {self._bad[0]}" if self._bad else "it is empty"
             raise DatasetError(f"dataset {name!r} has no examples: {what}", fix="check the file and its format")
+
+
+def _told_once(problems: Sequence[Problem]) -> list[Problem]:
+    """Leave out what was said of several rows before."""
+    said: Counter[str] = Counter()
+    told = []
+    for problem in problems:
+        said[problem.message] += 1
+        if said[problem.message] <= _MOST_ALIKE:
+            told.append(problem)
+    return told
 
 
 def _sort_key(name: str, position: int) -> bytes:

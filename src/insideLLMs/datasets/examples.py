@@ -12,11 +12,15 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
 from insideLLMs.core.types import ContentPart, Example, ImagePart, JsonValue, Message, Role, TextPart, ToolCall
+from insideLLMs.datasets.images import Images
 
 ID_KEYS = ("id", "example_id")
 INPUT_KEYS = ("prompt", "question", "input", "messages")
 EXPECTED_KEYS = ("expected", "answer", "ideal", "reference", "reference_answer")
 CONTENT_ID_LENGTH = 24
+_MOST_NAMES = 12
+_SENT_AS_THEY_ARE = ("https://", "http://", "data:image/")
+_LONGEST_NAME = 60
 _ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 # OpenAI's evals write few-shot turns as named system messages
 _NAMED_ROLES: dict[object, Role] = {"example_user": "user", "example_assistant": "assistant"}
@@ -33,12 +37,16 @@ class ExampleReader:
     """Turns rows into Examples.
 
     `field_names` maps any of id, input, expected to the one column that holds it. `blank_is_missing` treats
-    empty text as nothing given, as a table of text has no other way to leave a cell out.
+    empty text as nothing given, as a table of text has no other way to leave a cell out. `images` reads the image
+    files that chats name.
     """
 
-    __slots__ = ("_blank_is_missing", "_expected_keys", "_id_keys", "_input_keys")
+    __slots__ = ("_blank_is_missing", "_expected_keys", "_id_keys", "_images", "_input_keys")
 
-    def __init__(self, field_names: Mapping[str, str], *, blank_is_missing: bool = False) -> None:
+    def __init__(
+        self, field_names: Mapping[str, str], *, blank_is_missing: bool = False, images: Images | None = None
+    ) -> None:
+        self._images = images or Images(None)
         self._id_keys = _keys(field_names, "id", ID_KEYS)
         self._input_keys = _keys(field_names, "input", INPUT_KEYS)
         self._expected_keys = _keys(field_names, "expected", EXPECTED_KEYS)
@@ -54,8 +62,10 @@ class ExampleReader:
             raise DatasetError(error.message) from error
         fields = row.copy()
         asked = self._take(fields, self._input_keys)
+        if asked is None:
+            raise DatasetError(_no_input(self._input_keys, row))
         if type(asked) is not str:
-            asked = _read_input(asked, self._input_keys)
+            asked = _read_input(asked, self._input_keys, self._images)
         elif not asked:
             raise DatasetError(f"its input is empty; {_wanted(self._input_keys)}")
         given = self._take(fields, self._id_keys)
@@ -99,14 +109,23 @@ def _read_id(given: object) -> str:
     raise DatasetError(f"its id is {_kind(given)}; an id is text or a whole number")
 
 
-def _read_input(asked: object, keys: tuple[str, ...]) -> str | tuple[Message, ...]:
-    if asked is None:
-        raise DatasetError(f"has no input; {_wanted(keys)}")
+def _read_input(asked: object, keys: tuple[str, ...], images: Images) -> str | tuple[Message, ...]:
     if not isinstance(asked, list):
         raise DatasetError(f"its input is {_kind(asked)}; {_wanted(keys)}")
     if not asked:
         raise DatasetError("its chat has no messages")
-    return tuple(_read_message(message, number) for number, message in enumerate(asked, 1))
+    return tuple(_read_message(message, number, images) for number, message in enumerate(asked, 1))
+
+
+def _no_input(keys: tuple[str, ...], row: Mapping[str, JsonValue]) -> str:
+    """Say which names would do, and which are there: one of them may be the input under another name."""
+    if any(key in row for key in keys):
+        return f"has no input; {_wanted(keys)}"
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in map(str, row)]
+    has = ", ".join(map(repr, names[:_MOST_NAMES])) + (", ..." if len(names) > _MOST_NAMES else "")
+    likely = next((name for name in names if any(key in name.lower() for key in keys)), names[0] if names else "")
+    hint = f"; it has {has}: say which is the input, 'field_names: {{input: {likely}}}'" if names else ""
+    return f"has no input; {_wanted(keys)}{hint}"
 
 
 def _wanted(keys: tuple[str, ...]) -> str:
@@ -114,7 +133,7 @@ def _wanted(keys: tuple[str, ...]) -> str:
     return f"give it {names}, as text or as a list of chat messages"
 
 
-def _read_message(message: object, number: int) -> Message:
+def _read_message(message: object, number: int, images: Images) -> Message:
     where = f"message {number}"
     if not isinstance(message, dict):
         raise DatasetError(f"{where} is {_kind(message)}; a message has a role and a content")
@@ -137,19 +156,19 @@ def _read_message(message: object, number: int) -> Message:
         raise DatasetError(f"{where} has a tool_call_id that is {_kind(call_id)}; it must be text")
     return Message(
         role=role,
-        content=_read_content(message.get("content"), where),
+        content=_read_content(message.get("content"), where, images),
         tool_calls=_read_tool_calls(message.get("tool_calls"), where),
         tool_call_id=call_id,
     )
 
 
-def _read_content(content: object, where: str) -> str | tuple[ContentPart, ...]:
+def _read_content(content: object, where: str, images: Images) -> str | tuple[ContentPart, ...]:
     """Read text, or parts; parts that are all text become one text."""
     if isinstance(content, str):
         return content
     if content is None:
         return ""
-    parts = [_read_part(part) for part in content] if isinstance(content, list) else [None]
+    parts = [_read_part(part, images) for part in content] if isinstance(content, list) else [None]
     if None in parts:
         raise DatasetError(
             f"{where} has a content that is neither text nor a list of text and image parts",
@@ -160,13 +179,13 @@ def _read_content(content: object, where: str) -> str | tuple[ContentPart, ...]:
     return tuple(part for part in parts if part is not None)
 
 
-def _read_part(part: object) -> ContentPart | None:
+def _read_part(part: object, images: Images) -> ContentPart | None:
     """Read a part as stored here, or an image as OpenAI writes it; None for anything else."""
     match part:
         case {"type": "text", "text": str(text)}:
             return TextPart(text=text)
         case {"type": "image", "url": str(url)} | {"type": "image_url", "image_url": {"url": str(url)} | str(url)}:
-            return ImagePart(url=url) if url.startswith(("https://", "http://", "data:image/")) else None
+            return ImagePart(url=url if url.startswith(_SENT_AS_THEY_ARE) else images.data_url(url))
         case _:
             return None
 

@@ -4,7 +4,6 @@ A reader with a parameter `stream` is given the file's plain bytes and yields pa
 other yields rows alone. A row that cannot be decoded is yielded as a BadRow.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, AnyStr, BinaryIO
 
@@ -19,7 +18,6 @@ from insideLLMs.datasets.examples import BadRow
 Row = JsonValue | BadRow
 LIST_KEYS = ("examples", "items", "data")
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_CELL = 1 << 26  # the csv module's own limit, 128 KiB, is shorter than many a prompt
 LONGEST_LINE = 1 << 26
 """Characters or bytes of a line: a few megabytes of compressed file can unpack to a line that fills the memory."""
 LARGEST_DOCUMENT = 1 << 29
@@ -30,6 +28,8 @@ def read_jsonl(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Read one JSON object per line; blank lines are passed over."""
     decode = msgspec.json.Decoder().decode  # exact where orjson turns integers beyond 64 bits into floats
     for number, line in enumerate(bounded_lines(stream), 1):
+        if number == 1 and line.removeprefix(_BOM).lstrip().startswith(b"["):
+            raise DatasetError("is a JSON array, not one object a line", fix="set format: json, or name it .json")
         try:
             yield number, decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -118,56 +118,6 @@ def _json_error(text: bytes, error: Exception) -> DatasetError:
     except orjson.JSONDecodeError as found:
         return DatasetError(f"is not valid JSON: {found.msg} at line {found.lineno}, column {found.colno}", fix=fix)
     return DatasetError(f"is not a JSON array of objects: {error}", fix=fix)
-
-
-def read_csv(stream: BinaryIO, delimiter: str = ",") -> Iterator[tuple[int, Row]]:
-    """Read a table whose first line names its columns; every cell is text."""
-    if not isinstance(delimiter, str) or len(delimiter) != 1:
-        raise DatasetError(f"the delimiter is {delimiter!r}; it must be one character")
-    import csv  # noqa: PLC0415 - 3 ms that few files need
-
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-    # bytes that are no UTF-8 pass as lone surrogates, so that they spoil their own row only
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    table = csv.reader(bounded_lines(text), delimiter=delimiter, strict=True)
-    try:
-        try:
-            columns = next(table, [])
-        except csv.Error as error:
-            raise DatasetError(f"its first line is not valid CSV: {error}") from error
-        _check_columns(columns)
-        while True:
-            line = table.line_num + 1
-            try:
-                cells = next(table)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield line, BadRow(f"is not valid CSV: {error}")
-                continue
-            if cells:
-                yield line, _csv_row(columns, cells)
-    finally:
-        if not stream.closed:  # the digest reads on
-            text.detach()
-
-
-def _check_columns(columns: list[str]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DatasetError(f"has two columns {twice[0]!r}", fix="rename one of them")
-
-
-def _csv_row(columns: list[str], cells: list[str]) -> Row:
-    if len(cells) != len(columns):
-        return BadRow(f"has {len(cells)} cells; the first line names {len(columns)} columns")
-    joined = "".join(cells)
-    if not joined.isascii():
-        try:
-            joined.encode()
-        except UnicodeEncodeError:
-            return BadRow("is not valid UTF-8")
-    return dict(zip(columns, cells, strict=True))
 
 
 def read_yaml(stream: BinaryIO) -> Iterator[tuple[int, Row]]:

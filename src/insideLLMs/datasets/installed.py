@@ -100,24 +100,6 @@ def _bfcl_files(folder: Path) -> dict[str, Path]:
     return {category: path for category, (_, path) in found.items()}
 
 
-def read_parquet(path: str) -> Iterator[Row]:
-    """Read a Parquet file, one example a row. Needs the extra: pip install 'insidellms[parquet]'."""
-    try:
-        from pyarrow import parquet  # noqa: PLC0415 - an extra, and slow
-    except ImportError as error:
-        raise DatasetError(
-            "reading Parquet needs a library that is not installed", fix="pip install 'insidellms[parquet]'"
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1000):
-                yield from batch.to_pylist()
-    except (OSError, ValueError) as error:  # what pyarrow raises derives from these two
-        raise DatasetError(
-            f"{Path(path).name} is not a readable Parquet file: {error}", fix="check the file"
-        ) from error
-
-
 def _package(name: str, how: str) -> Path:
     """Return the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(name)

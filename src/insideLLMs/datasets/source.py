@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 from insideLLMs.core.errors import DatasetError
-from insideLLMs.core.types import JsonValue
 
 COMPRESSED = (".gz", ".zst")
 SUFFIXES = {
@@ -44,12 +43,6 @@ def bare_path(path: str | Path) -> Path:
 def format_of(path: str | Path) -> str | None:
     """Return the format that the file's suffix tells, if one does."""
     return SUFFIXES.get(bare_path(path).suffix.lower())
-
-
-def usual_args(path: str | Path, format: str) -> dict[str, JsonValue]:
-    """Return the arguments with which a file of this name is read, unless others are given."""
-    is_tabbed = format == "csv" and bare_path(path).suffix.lower() == ".tsv"
-    return {"delimiter": "\t"} if is_tabbed else {}
 
 
 class _Hashing(io.RawIOBase):

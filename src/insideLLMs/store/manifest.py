@@ -75,13 +75,17 @@ def all_identities(models: Iterable[MemberSpec], probes: Iterable[MemberSpec]) -
 
 
 class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A dataset of the run: `total` examples were read, `skipped` lines left out, `selected` examples run."""
+    """A dataset of the run: `total` examples were read, `skipped` lines left out, `selected` examples run.
+
+    `images_sha256` covers the image files that its examples name.
+    """
 
     name: str
     sha256: str
     total: int
     selected: int
     skipped: int = 0
+    images_sha256: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

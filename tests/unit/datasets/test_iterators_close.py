@@ -7,8 +7,8 @@ import pytest
 
 from insideLLMs.core.types import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines, open_dataset
-from insideLLMs.datasets.formats import read_csv
 from insideLLMs.datasets.rows import open_rows
+from insideLLMs.datasets.tables import read_csv
 
 FILES = {
     "csv": "id,prompt\na,x\nb,y\nc,z\n",
