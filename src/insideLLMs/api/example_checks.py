@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping
 
-from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.errors import ConfigError, DatasetError, Problem, TemplateError
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.types import Example, Experiment
 from insideLLMs.core.user_code import calling_user_code
@@ -19,21 +19,33 @@ Sources = Mapping[str, ExampleSource]
 def check_examples(experiment: Experiment, probes: Mapping[str, Probe], datasets: Sources) -> None:
     """Ask each probe whether it can score each example; report up to 20 that it cannot."""
     problems: list[str] = []
-    for spec in experiment.probes:
+    unfilled: list[Problem] = []
+    for place, spec in enumerate(experiment.probes):
         probe = probes[spec.id]
         if not isinstance(probe, PromptProbe) or type(probe).check_example is PromptProbe.check_example:
             continue
         used = {name: datasets[name] for name in spec.datasets}
-        problems += complaints(f"probe {spec.id!r}", check_of(probe), used, _MOST_PROBLEMS)
-    _raise_any(problems, "some examples cannot be scored", "fix the examples or the probe's args")
+        try:
+            problems += complaints(f"probe {spec.id!r}", check_of(probe), used, _MOST_PROBLEMS)
+        except TemplateError as error:
+            unfilled.append(_at(f"probes[{place}].args", error))
+    _raise_unfilled(unfilled)
+    if problems:
+        raise DatasetError(
+            "some examples cannot be scored:\n" + "\n".join(problems[:_MOST_PROBLEMS]),
+            fix="fix the examples or the probe's args; no call has been made yet",
+        )
 
 
 def check_prompts(prompts: Mapping[str, ReadyPrompt], datasets: Sources) -> None:
-    """Ask each prompt whether each example has what it names; report up to 20 that have not."""
-    problems: list[str] = []
-    for name, prompt in prompts.items():
-        problems += complaints(f"prompt {name!r}", prompt.missing, datasets, _MOST_PROBLEMS)
-    _raise_any(problems, "some examples lack what a prompt names", "fix the prompt or the examples")
+    """Fill each prompt from each example once. Raises ConfigError for those that cannot be."""
+    unfilled: list[Problem] = []
+    for place, (name, prompt) in enumerate(prompts.items()):
+        try:
+            complaints(f"prompt {name!r}", prompt.check, datasets, 1)
+        except TemplateError as error:
+            unfilled.append(_at(f"prompts[{place}]", error))
+    _raise_unfilled(unfilled)
 
 
 def check_of(probe: PromptProbe) -> Check:
@@ -47,16 +59,31 @@ def check_of(probe: PromptProbe) -> Check:
 
 
 def complaints(of: str, check: Check, datasets: Sources, most: int) -> list[str]:
-    """Return what `check` says of the examples, at most so many lines."""
+    """Return what `check` says of the examples, at most so many lines.
+
+    Raises the first TemplateError that it raises, with the example in its message.
+    """
     found = (
         f"  dataset {name!r}, example {example.id!r}: {of}: {complaint}"
         for name, source in datasets.items()
         for _, example in source.examples()
-        if (complaint := check(example))
+        if (complaint := _checked(check, name, example))
     )
     return list(itertools.islice(found, max(most, 0)))
 
 
-def _raise_any(problems: list[str], told: str, fix: str) -> None:
+def _checked(check: Check, dataset: str, example: Example) -> str | None:
+    try:
+        return check(example)
+    except TemplateError as error:
+        error.message = f"dataset {dataset!r}, example {example.id!r}: {error.message}"
+        raise
+
+
+def _at(holder: str, error: TemplateError) -> Problem:
+    return Problem(error.message, field=f"{holder}.{error.argument}", line=error.line, hint=error.fix)
+
+
+def _raise_unfilled(problems: list[Problem]) -> None:
     if problems:
-        raise DatasetError(f"{told}:\n" + "\n".join(problems[:_MOST_PROBLEMS]), fix=f"{fix}; no call has been made yet")
+        raise ConfigError(problems, fix="no call has been made yet")

@@ -13,7 +13,9 @@ from insideLLMs.core.errors import ArgumentError
 def refuse(owner: str, argument: str, value: object, wanted: str) -> ArgumentError:
     """Make the error for an argument that cannot be taken."""
     where = f"probe {owner}: " if owner else ""
-    return ArgumentError(f"{where}{argument} is {value!r}; it must be {wanted}")
+    error = ArgumentError(f"{where}{argument} is {value!r}; it must be {wanted}")
+    error.argument = argument
+    return error
 
 
 def one_of(owner: str, argument: str, value: object, allowed: Collection[str]) -> None:

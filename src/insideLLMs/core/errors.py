@@ -130,11 +130,18 @@ class DuplicatePluginError(PluginError, ValueError):
 
 
 class ArgumentError(PluginError, ValueError):
-    """An argument that a plug-in does not take as given."""
+    """An argument that a plug-in does not take as given; `argument` names it, where it is one of `args`."""
+
+    argument: str | None = None
 
 
 class TemplateError(InsideLLMsError):
-    """A template that is malformed, or names what the example does not have; `line` counts from 1 within its text."""
+    """A template that is malformed, or names what the example does not have; `line` counts from 1 within its text.
+
+    `argument` names the argument that holds the template.
+    """
+
+    argument: str = "template"
 
     def __init__(self, message: str, *, fix: str | None = None, line: int | None = None) -> None:
         super().__init__(message, fix=fix)

@@ -221,7 +221,10 @@ class PromptProbe(Probe):
         raise TypeError(f"{type(self).__name__} must define score(example, response)")
 
     def check_example(self, example: Example) -> str | None:
-        """Say why this example cannot be scored (nothing expected, say), or return None. Asked before any call."""
+        """Say why this example cannot be scored (nothing expected, say), or return None. Asked before any call.
+
+        Raises TemplateError where a template cannot be filled from it.
+        """
         return None
 
     def run(self, model: Any, data: Any, **kwargs: Any) -> Any:

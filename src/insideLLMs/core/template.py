@@ -50,10 +50,14 @@ class Template(msgspec.Struct, frozen=True):
         """Those that it names without asking whether they are there, as ``{% if name is defined %}`` does."""
         return _parsed(self.text).required
 
+    def check(self, example: Example, **extra: JsonValue) -> None:
+        """Raise TemplateError for an example from which it cannot be filled; it names the nearest field."""
+        self.render(values_of(example, self.names, **extra))
+
     def missing(self, example: Example, **extra: JsonValue) -> str | None:
-        """Say what keeps the template from being filled from this example, with the nearest name; None if nothing."""
+        """Say what keeps the template from being filled from this example; None if nothing does."""
         try:
-            self.render(values_of(example, self.names, **extra))
+            self.check(example, **extra)
         except TemplateError as error:
             return error.message
         return None

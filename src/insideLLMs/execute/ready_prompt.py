@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from insideLLMs.core.errors import TemplateError
 from insideLLMs.core.template import INPUT_NAMES, Template
 from insideLLMs.core.types import ContentPart, Example, JsonValue, Message, PromptSpec, Request, TextPart
 
@@ -26,9 +27,15 @@ class ReadyPrompt(msgspec.Struct, frozen=True):
         """The fields that it names, in order, each once."""
         return tuple(dict.fromkeys(name for template in self._templates() for name in template.names))
 
-    def missing(self, example: Example) -> str | None:
-        """Say what keeps the prompt from being filled from this example; None if nothing does."""
-        return next(filter(None, (template.missing(example) for template in self._templates())), None)
+    def check(self, example: Example) -> None:
+        """Raise TemplateError for an example from which the prompt cannot be filled."""
+        chat = "messages" if self.spec.template is None else "template"
+        for template in self._templates():
+            try:
+                template.check(example)
+            except TemplateError as error:
+                error.argument = "system" if template is self.system else chat
+                raise
 
     def wrap(self, request: Request, example: Example) -> Request:
         """Return what is asked in place of a probe's `request`. Raises TemplateError.

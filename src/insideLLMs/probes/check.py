@@ -6,11 +6,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from insideLLMs.core.arguments import refuse
+from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, Request, Response, Scores
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
 from insideLLMs.probes.base import as_scores
 
 READINGS = ("whole", "final")
@@ -20,7 +19,7 @@ READINGS = ("whole", "final")
 class CheckProbe(PromptProbe):
     """Check one answer at a time; an empty one passes nothing.
 
-    `template` is the prompt, with ``{{ question }}`` and the example's fields.
+    `template` is the prompt, with ``{{ question }}`` and the example's fields: one text, or a list of messages.
     """
 
     kind: ClassVar[str]
@@ -29,12 +28,10 @@ class CheckProbe(PromptProbe):
     scores_in_place: ClassVar[bool] = True
     needs_expected: ClassVar[bool] = True
 
-    def __init__(self, name: str | None, description: str, template: str | None) -> None:
+    def __init__(self, name: str | None, description: str, template: JsonValue) -> None:
         super().__init__(name or self.kind, self.kind, description)
-        if template is not None and not isinstance(template, str):
-            raise refuse(self.kind, "template", template, "a text")
         self.template = template
-        self._template = Template(template) if template is not None else None
+        self._template = prompt_template(self.kind, template)
 
     def request(self, example: Example) -> Request:
         """Ask the example's input, or the template."""
@@ -44,8 +41,9 @@ class CheckProbe(PromptProbe):
         """Say what keeps this example from being scored."""
         if self.needs_expected and not example.expected:
             return "nothing is expected; give it `expected` (or answer, ideal, reference)"
-        missing = self._template.missing(example) if self._template is not None else None
-        return missing or self.complaint(example)
+        if self._template is not None:
+            self._template.check(example)
+        return self.complaint(example)
 
     def complaint(self, example: Example) -> str | None:
         """Say what else this kind of check misses in an example."""
@@ -83,7 +81,7 @@ class FunctionProbe(CheckProbe):
     scores_in_place: ClassVar[bool] = False  # it is the user's code
     references: ClassVar[tuple[str, ...]] = ("function",)
 
-    def __init__(self, name: str | None = None, *, function: Callable[..., Any], template: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, function: Callable[..., Any], template: JsonValue = None) -> None:
         super().__init__(name, "Your own check, as a function.", template)
         if not callable(function):
             raise ArgumentError(

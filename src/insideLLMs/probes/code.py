@@ -80,7 +80,7 @@ class CodeProbe(CheckProbe):
         time_limit_s: float = 5.0,
         memory_limit_mb: int = 512,
         allow_unsandboxed: bool = False,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name, self.about, template)
         self.time_limit_s = non_negative(self.kind, "time_limit_s", time_limit_s)
@@ -203,7 +203,7 @@ class CodeExplanationProbe(CheckProbe):
         ("correct", "predicted", "mentioned"), (0.0, 1.0)
     )
 
-    def __init__(self, name: str | None = None, *, template: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, template: JsonValue = None) -> None:
         super().__init__(name, "What a program does, as far as it can be checked.", template)
 
     def request(self, example: Example) -> Request:

@@ -6,9 +6,9 @@ from typing import ClassVar
 import msgspec
 
 from insideLLMs.core.arguments import flag, refuse, text_list
+from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.scoring.normalise import comparable
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
@@ -48,7 +48,7 @@ class ContainsProbe(PromptProbe):
         none: JsonValue = (),
         regex: JsonValue = (),
         ignore_case: bool = True,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name or "contains", "contains", "What an answer must and must not contain.")
         self.ignore_case = flag("contains", "ignore_case", ignore_case)
@@ -57,7 +57,7 @@ class ContainsProbe(PromptProbe):
         self.none = self._argument("none", none)
         self.regex = self._argument("regex", regex)
         self.template = template
-        self._template = Template(template) if template is not None else None
+        self._template = prompt_template("contains", template)
 
     def _argument(self, check: str, value: JsonValue) -> tuple[str, ...]:
         texts = text_list(value)
@@ -82,7 +82,9 @@ class ContainsProbe(PromptProbe):
             return "nothing to check; give the probe or the example all, any, none or regex, or what is expected"
         if any(not as_text(value) for value in example.expected):
             return "an expected answer is empty, and would be found in every answer"
-        return self._template.missing(example) if self._template is not None else None
+        if self._template is not None:
+            self._template.check(example)
+        return None
 
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer's text."""

@@ -33,7 +33,7 @@ class EqualsProbe(CheckProbe):
     version = "2"
 
     def __init__(
-        self, name: str | None = None, *, normalise: str = "bare", reading: str = "whole", template: str | None = None
+        self, name: str | None = None, *, normalise: str = "bare", reading: str = "whole", template: JsonValue = None
     ) -> None:
         super().__init__(name, "Whether the answer is what is expected.", template)
         one_of(self.kind, "normalise", normalise, NORMALISATIONS)
@@ -78,7 +78,7 @@ class RegexProbe(CheckProbe):
         pattern: JsonValue = (),
         full: bool = False,
         ignore_case: bool = False,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name, "Whether the answer matches a regular expression.", template)
         self.full = flag(self.kind, "full", full)
@@ -133,7 +133,7 @@ class NumericProbe(CheckProbe):
         *,
         tolerance: float = 0.0,
         relative_tolerance: float = 0.0,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name, "Whether the answer is the expected number.", template)
         self.tolerance = non_negative(self.kind, "tolerance", tolerance)
@@ -178,7 +178,7 @@ class UsageProbe(CheckProbe):
         max_output_tokens: int | None = None,
         max_input_tokens: int | None = None,
         max_characters: int | None = None,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name, "Whether the answer stays within limits of tokens and length.", template)
         limits = {

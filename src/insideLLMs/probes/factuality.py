@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from insideLLMs.core.arguments import non_negative, one_of, text_list
-from insideLLMs.core.types import Example, Scores, as_text
+from insideLLMs.core.types import Example, JsonValue, Scores, as_text
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.scoring import final_answer
@@ -56,7 +56,7 @@ class FactualityProbe(CheckProbe):
         answer_kind: str = "auto",
         tolerance: float = 0.0,
         relative_tolerance: float = 0.0,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name, "Facts: right, wrong, or not answered.", template)
         one_of(self.kind, "answer_kind", answer_kind, KINDS)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 from insideLLMs.core.arguments import refuse
+from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.probes.exact import shown
 from insideLLMs.scoring.constraints import Constraint, check_constraints, parse_constraint
@@ -29,7 +29,7 @@ class InstructionFollowingProbe(PromptProbe):
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/instruction_following.jsonl"
 
-    def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: JsonValue = None) -> None:
         super().__init__(
             name or "instruction_following", "instruction_following", "Instructions that a program can verify."
         )
@@ -38,7 +38,7 @@ class InstructionFollowingProbe(PromptProbe):
         self.constraints = tuple(constraints)
         self.template = template
         self._constraints = tuple(parse_constraint(spec) for spec in self.constraints)
-        self._template = Template(template) if template is not None else None
+        self._template = prompt_template("instruction_following", template)
 
     def request(self, example: Example) -> Request:
         """Ask the example's input, or the template."""
@@ -52,7 +52,9 @@ class InstructionFollowingProbe(PromptProbe):
             return f"{error.message} ({error.fix})"
         if not constraints:
             return "no constraints; give the probe or the example some"
-        return self._template.missing(example) if self._template is not None else None
+        if self._template is not None:
+            self._template.check(example)
+        return None
 
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer's text against every constraint."""
@@ -104,7 +106,7 @@ class ConstraintComplianceProbe(InstructionFollowingProbe):
         ("correct", "right", "compliant", "strict", "loose"), (0.0, 1.0)
     )
 
-    def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, constraints: JsonValue = (), template: JsonValue = None) -> None:
         super().__init__(name or "constraint_compliance", constraints=constraints, template=template)
 
     def check_example(self, example: Example) -> str | None:

@@ -31,7 +31,7 @@ class JsonSchemaProbe(CheckProbe):
     scores_in_place: ClassVar[bool] = False  # validating takes long
     score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1)}
 
-    def __init__(self, name: str | None = None, *, schema: JsonValue = None, template: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, schema: JsonValue = None, template: JsonValue = None) -> None:
         super().__init__(name, "Whether the answer is JSON of the right shape.", template)
         self.schema = schema
         _check_engine()
@@ -76,7 +76,7 @@ class JsonPathProbe(CheckProbe):
         *,
         path: str | None = None,
         values: Mapping[str, JsonValue] | None = None,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name, "Whether a JSON answer has the right values.", template)
         if path is not None and not isinstance(path, str):

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
-from insideLLMs.core.arguments import non_negative, one_of, refuse
+from insideLLMs.core.arguments import non_negative, one_of
+from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.template import Template, ask
+from insideLLMs.core.template import ask
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.final_answer import Options
@@ -41,17 +42,15 @@ class LogicProbe(PromptProbe):
         kind: str = "auto",
         tolerance: float = 0.0,
         relative_tolerance: float = 0.0,
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(name or "logic", "logic", "Questions with one right answer.")
         one_of("logic", "kind", kind, KINDS)
-        if template is not None and not isinstance(template, str):
-            raise refuse("logic", "template", template, "a text")
         self.kind = kind
         self.tolerance = non_negative("logic", "tolerance", tolerance)
         self.relative_tolerance = non_negative("logic", "relative_tolerance", relative_tolerance)
         self.template = template
-        self._template = Template(template) if template is not None else None
+        self._template = prompt_template("logic", template)
 
     def request(self, example: Example) -> Request:
         """Ask the question, with its options where it does not show them itself."""
@@ -70,9 +69,7 @@ class LogicProbe(PromptProbe):
         if given is not None and Options.of(given) is None:
             return "`choices` must be a list of 2 to 26 options, or a mapping of label to option"
         if self._template is not None:
-            missing = self._template.missing(example, **_extra(Options.of(given)))
-            if missing:
-                return missing
+            self._template.check(example, **_extra(Options.of(given)))
         kind = self._kind_of(example)
         if kind is None:
             return f"the expected answers {list(example.expected)!r} are of several kinds; give the probe a `kind`"

@@ -34,7 +34,7 @@ class MultiStepTaskProbe(CheckProbe):
         ("correct", "steps", "final", "before_error"), (0.0, 1.0)
     )
 
-    def __init__(self, name: str | None = None, *, template: str | None = None) -> None:
+    def __init__(self, name: str | None = None, *, template: JsonValue = None) -> None:
         super().__init__(name, "Tasks of several steps.", template or f"{{{{ question }}}}\n{_FORM}")
 
     def complaint(self, example: Example) -> str | None:

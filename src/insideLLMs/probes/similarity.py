@@ -5,7 +5,7 @@ from threading import Lock
 from typing import ClassVar
 
 from insideLLMs.core.arguments import non_negative, one_of, refuse
-from insideLLMs.core.types import Example, Scores, as_text
+from insideLLMs.core.types import Example, JsonValue, Scores, as_text
 from insideLLMs.local.embedding import embedding_model, load_embedder, require_embedder
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.scoring import final_answer
@@ -24,7 +24,7 @@ class SimilarityProbe(CheckProbe):
     measure: ClassVar[str]
 
     def __init__(
-        self, name: str | None, description: str, *, threshold: float, reading: str, template: str | None
+        self, name: str | None, description: str, *, threshold: float, reading: str, template: JsonValue
     ) -> None:
         super().__init__(name, description, template)
         one_of(self.kind, "reading", reading, READINGS)
@@ -59,7 +59,7 @@ class F1Probe(SimilarityProbe):
     score_ranges: ClassVar = {"correct": (0, 1), "f1": (0, 1)}
 
     def __init__(
-        self, name: str | None = None, *, threshold: float = 0.5, reading: str = "whole", template: str | None = None
+        self, name: str | None = None, *, threshold: float = 0.5, reading: str = "whole", template: JsonValue = None
     ) -> None:
         super().__init__(
             name, "Words shared with what is expected.", threshold=threshold, reading=reading, template=template
@@ -88,7 +88,7 @@ class RougeProbe(SimilarityProbe):
         variant: str = "rougeL",
         threshold: float = 0.5,
         reading: str = "whole",
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(
             name, "Overlap with what is expected.", threshold=threshold, reading=reading, template=template
@@ -110,7 +110,7 @@ class EditSimilarityProbe(SimilarityProbe):
     score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
 
     def __init__(
-        self, name: str | None = None, *, threshold: float = 0.8, reading: str = "whole", template: str | None = None
+        self, name: str | None = None, *, threshold: float = 0.8, reading: str = "whole", template: JsonValue = None
     ) -> None:
         super().__init__(
             name, "Edit distance to what is expected.", threshold=threshold, reading=reading, template=template
@@ -146,7 +146,7 @@ class EmbeddingSimilarityProbe(SimilarityProbe):
         threshold: float = 0.7,
         guarded: bool = True,
         reading: str = "whole",
-        template: str | None = None,
+        template: JsonValue = None,
     ) -> None:
         super().__init__(
             name, "Closeness in meaning to what is expected.", threshold=threshold, reading=reading, template=template

@@ -48,8 +48,9 @@ def test_an_image_of_the_question_stays_with_it():
 
 def test_a_field_that_an_example_lacks_is_named():
     prompt = ReadyPrompt.of(PromptSpec(id="v", template="{{ input }} {{ styl }}"))
-    assert "did you mean {{ style }}?" in (prompt.missing(EXAMPLE) or "")
-    assert ReadyPrompt.of(PromptSpec(id="v", template="{{ input }} {{ style }}")).missing(EXAMPLE) is None
+    with pytest.raises(TemplateError, match=r"did you mean \{\{ style \}\}"):
+        prompt.check(EXAMPLE)
+    ReadyPrompt.of(PromptSpec(id="v", template="{{ input }} {{ style }}")).check(EXAMPLE)
     with pytest.raises(TemplateError):
         ReadyPrompt.of(PromptSpec(id="v", system="{{"))
 

@@ -4,11 +4,14 @@ from typing import ClassVar
 
 import pytest
 
-from insideLLMs.core.errors import ArgumentError, InsideLLMsError
-from insideLLMs.core.types import Example, Request, Response, Usage
+from insideLLMs.core.errors import ArgumentError, InsideLLMsError, TemplateError
+from insideLLMs.core.types import Example, Message, Request, Response, Usage
 from insideLLMs.probes.check import FunctionProbe
+from insideLLMs.probes.contains import ContainsProbe
 from insideLLMs.probes.exact import EqualsProbe, NumericProbe, RegexProbe, UsageProbe
+from insideLLMs.probes.instruction_following import InstructionFollowingProbe
 from insideLLMs.probes.json_checks import JsonPathProbe, JsonSchemaProbe
+from insideLLMs.probes.logic import LogicProbe
 from insideLLMs.probes.similarity import EditSimilarityProbe, F1Probe, RougeProbe
 
 
@@ -209,7 +212,6 @@ def test_a_function_scores_in_its_own_way():
         (JsonSchemaProbe(), example(), "no schema"),
         (JsonPathProbe(path="$.a"), example(), "nothing to compare"),
         (JsonPathProbe(), example(values={"a": 1}), "malformed"),
-        (EqualsProbe(template="{{ colour }}"), example("x"), "names {{ colour }}"),
     ],
 )
 def test_an_example_that_cannot_be_scored_is_told_before_any_call(probe, given, says):
@@ -233,6 +235,58 @@ def test_an_example_that_cannot_be_scored_is_told_before_any_call(probe, given, 
 def test_a_wrong_argument_is_refused_when_the_probe_is_made(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_a_template_that_an_example_cannot_fill_is_told_before_any_call():
+    with pytest.raises(TemplateError, match=r"names \{\{ colour \}\}"):
+        EqualsProbe(template="{{ colour }}").check_example(example("x"))
+
+
+FEW_SHOT = [
+    {"role": "system", "content": "Answer in {{ language }}."},
+    {"role": "user", "content": "1+1?"},
+    {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "{{ question }}"},
+]
+
+
+@pytest.mark.parametrize("make", [EqualsProbe, ContainsProbe, LogicProbe, InstructionFollowingProbe])
+def test_a_template_may_be_a_chat(make):
+    request = make(template=FEW_SHOT).request(Example(id="1", input="2+2?", fields={"language": "French"}))
+    assert [(message.role, message.text) for message in request.messages] == [
+        ("system", "Answer in French."),
+        ("user", "1+1?"),
+        ("assistant", "2"),
+        ("user", "2+2?"),
+    ]
+
+
+def test_a_chat_is_not_put_around_another_chat():
+    chat = Example(id="1", input=(Message(role="system", content="s"), Message(role="user", content="u")))
+    probe = FunctionProbe(function=lambda text, example: True, template=FEW_SHOT[3:])
+    with pytest.raises(TemplateError, match="so is the example"):
+        probe.check_example(chat)
+
+
+@pytest.mark.parametrize("template", ["Always the same", [{"role": "user", "content": "Always the same"}]])
+def test_a_template_that_names_no_field_is_refused_unless_it_is_constant(template):
+    with pytest.raises(TemplateError, match="names no field") as caught:
+        EqualsProbe(template=template)
+    assert "constant: true" in str(caught.value)
+    key = "text" if isinstance(template, str) else "messages"
+    asked = EqualsProbe(template={key: template, "constant": True}).request(example("x"))
+    assert asked.messages[0].text == "Always the same"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [5, "", [], {"text": "{{ question }}"}, [{"role": "bot", "content": "{{ question }}"}], [{"content": "{{ n }}"}],
+     [{"role": "user", "content": 5}], [{"role": "user", "content": "{{ n }}", "name": "x"}]],
+)  # fmt: skip
+def test_what_is_no_template_is_refused_by_name(template):
+    with pytest.raises((ArgumentError, TemplateError)) as caught:
+        EqualsProbe(template=template)
+    assert "template" in str(caught.value)
 
 
 def test_a_template_makes_the_prompt():

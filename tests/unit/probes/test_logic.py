@@ -93,7 +93,6 @@ def test_options_that_the_question_does_not_show_are_put_below_it() -> None:
         (LogicProbe(kind="number"), example("cat"), "not a number"),
         (LogicProbe(kind="yes_no"), example("maybe"), "neither yes nor no"),
         (LogicProbe(), example("..."), "empty"),
-        (LogicProbe(template="{{ contxt }}"), example(1, context="x"), "did you mean {{ context }}"),
     ],
 )
 def test_an_example_that_cannot_be_scored_is_refused_before_any_call(
@@ -116,6 +115,12 @@ def test_a_bad_argument_is_named(arguments: dict[str, JsonValue], named: str) ->
     with pytest.raises(ArgumentError) as caught:
         LogicProbe(**arguments)
     assert named in str(caught.value)
+
+
+def test_a_template_may_name_the_options_and_nothing_unknown() -> None:
+    LogicProbe(template="{{ choices }}").check_example(example("A", choices=["x", "y"]))
+    with pytest.raises(TemplateError, match=r"did you mean \{\{ context \}\}"):
+        LogicProbe(template="{{ contxt }}").check_example(example(1, context="x"))
 
 
 def test_a_malformed_template_is_refused_when_the_probe_is_made() -> None:
