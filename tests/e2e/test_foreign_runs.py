@@ -232,3 +232,14 @@ def test_trust_is_given_in_so_many_words_and_says_what_it_allows(asked, servers)
     said = next(line for line in done.err.splitlines() if "--trust-run: cand" in line)
     assert foreign.base_url in said
     assert "OPENAI_API_KEY, SECRET" in said
+
+
+@pytest.mark.parametrize("text", ["one line without an end", ""])
+@pytest.mark.parametrize("name", ["journal.jsonl", ".insidellms-run"])
+@pytest.mark.parametrize("option", ["--resume", "--overwrite"])
+def test_a_file_with_another_name_in_a_run_directory_is_not_written_to(tmp_path, option, name, text):
+    write_files(tmp_path, {"e.json": json.dumps(EXPERIMENT), "mine": text, "run/.insidellms-run": ""})
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    os.link(tmp_path / "mine", tmp_path / "run" / name)
+    insidellms("run", "e.json", "--run-dir", "run", option, cwd=tmp_path)
+    assert (tmp_path / "mine").read_text() == text

@@ -174,3 +174,13 @@ def test_thoughts_in_a_table_are_split_off_as_in_a_run(tmp_path):
     assert insidellms("import", "t.jsonl", "--to", "run", cwd=tmp_path).code == 0
     response = records_of(tmp_path / "run")[0]["response"]
     assert (response["text"], response["reasoning"]) == ("Paris", "Lyon?")
+
+
+def test_a_folder_that_is_taken_is_refused_with_options_that_import_has(tmp_path):
+    write_files(tmp_path, {"t.csv": "id,score\na,1\n"})
+    assert insidellms("import", "t.csv", "--to", "run", cwd=tmp_path).code == 0
+    done = insidellms("import", "t.csv", "--to", "run", cwd=tmp_path)
+    assert done.code == 1
+    assert "add --overwrite to replace it, or choose another --to" in done.err
+    assert "--resume" not in done.err
+    assert insidellms("import", "t.csv", "--to", "run", "--overwrite", cwd=tmp_path).code == 0

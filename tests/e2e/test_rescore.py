@@ -1,10 +1,12 @@
 """Scoring stored answers anew: no call, an ordinary run directory, and the same bytes where nothing changed."""
 
 import json
+import subprocess
+import time
 
 import pytest
 
-from support.command import insidellms, records_of, write_files
+from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
 
 EXPERIMENT = """
@@ -84,3 +86,104 @@ def test_what_cannot_score_is_refused_and_nothing_is_written(folder, args, says)
     assert done.code == 1
     assert says in done.err
     assert not (folder / "refused").exists()
+
+
+HANGING = """
+name: hanging
+model: {type: m.py:Model}
+probe: {type: regex, args: {pattern: "PATTERN"}}
+dataset: {format: jsonl, path: data.jsonl}
+execution: {concurrency: 2}
+"""
+MODEL = """
+import asyncio, os
+class Model:
+    def __init__(self, name="m"):
+        self.name = name
+    async def agenerate(self, prompt, **options):
+        with open("asked", "a") as log:
+            log.write(prompt)
+        if prompt == "d" and os.path.exists("hangs"):
+            await asyncio.Event().wait()
+        return "a" * 40 + "!" if prompt == "c" else "aa"
+"""
+FIXED = '{"type": "regex", "args": {"pattern": "^a+!?$"}}'
+
+
+def files(pattern):
+    return {"e.yaml": HANGING.replace("PATTERN", pattern), "m.py": MODEL}
+
+
+def killed_run(folder, names):
+    """Kill a run while a pattern goes on for ever on the answer to c, and the call for d has no answer."""
+    questions = [{"id": name, "prompt": name} for name in names]
+    write_files(folder, {"data.jsonl": questions, "hangs": "", **files("^(a|a)+$")})
+    process = subprocess.Popen(command_line("run", "e.yaml", "--run-dir", "half"), cwd=folder, env=environment())
+    journal = folder / "half" / "journal.jsonl"
+    while not (journal.exists() and b"a!" in journal.read_bytes() and ("d" in names) == (b"d" in log(folder))):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    (folder / "asked").unlink()
+    (folder / "hangs").unlink()
+    return folder
+
+
+def log(folder):
+    return (folder / "asked").read_bytes()
+
+
+@pytest.fixture
+def killed(tmp_path):
+    return killed_run(tmp_path, "abcde")
+
+
+def test_the_answers_of_an_unfinished_run_are_scored_again_and_it_can_go_on(killed):
+    before = (killed / "half" / "journal.jsonl").read_bytes()
+    done = insidellms("rescore", "half", "--probe", FIXED, "--to", "fixed", "--json", cwd=killed)
+    assert done.code == 0, done.err
+    answers = done.json["scored"]
+    assert (done.json["finished"], done.json["trials"]) == (False, 5)
+    [summed] = done.json["summary"]["results"]
+    assert summed["passed"] == answers == before.count(b'"answer":')
+    assert "not finished" in done.err
+    assert "--run-dir fixed --resume" in done.err
+    assert (killed / "half" / "journal.jsonl").read_bytes() == before
+    assert not (killed / "asked").exists()
+    assert insidellms("report", "fixed", cwd=killed).code == 1, "it must not pass for a finished run"
+
+    write_files(killed, files("^a+!?$"))
+    done = insidellms("run", "e.yaml", "--run-dir", "fixed", "--resume", cwd=killed)
+    assert done.code == 0, done.err
+    assert len((killed / "asked").read_text()) == 5 - answers, "no answer is asked for twice"
+    insidellms("run", "e.yaml", "--run-dir", "whole", cwd=killed)
+    assert canonical_bytes(killed / "fixed") == canonical_bytes(killed / "whole")
+
+
+def test_a_run_of_which_only_scores_are_missing_is_finished_by_scoring(tmp_path):
+    killed_run(tmp_path, "c")
+    done = insidellms("rescore", "half", "--probe", FIXED, "--to", "fixed", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "not finished" not in done.err
+    assert [record["scores"]["passed"] for record in records_of(tmp_path / "fixed")] == [True]
+    assert insidellms("verify", "fixed", cwd=tmp_path).code == 0
+
+
+def test_an_unfinished_run_without_an_answer_has_nothing_to_score(killed):
+    journal = killed / "half" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().splitlines(keepends=True)[0])
+    done = insidellms("rescore", "half", "--probe", FIXED, "--to", "fixed", cwd=killed)
+    assert done.code == 1
+    assert "no answers" in done.err
+    assert not (killed / "fixed").exists()
+
+
+@pytest.mark.parametrize("run", ["half", "paid"])
+def test_a_run_is_never_replaced_by_its_own_scores(killed, folder, run):
+    where = killed if run == "half" else folder
+    before = {path.name: path.read_bytes() for path in (where / run).iterdir()}
+    done = insidellms("rescore", run, "--probe", FIXED, "--to", f"../{where.name}/{run}", "--overwrite", cwd=where)
+    assert done.code == 1
+    assert "is the run itself" in done.err
+    assert {path.name: path.read_bytes() for path in (where / run).iterdir()} == before

@@ -11,7 +11,7 @@ import pytest
 from insideLLMs.api.view_server import ViewServer
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Telemetry
-from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal import Journal, JournalHeader
 from support.command import insidellms, write_files
 from support.compared_runs import record
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     going = root / "runs" / "going"
     going.mkdir()
     (going / ".insidellms-run").write_text("")
-    journal = Journal(going / "journal.jsonl", run_id="cd" * 32, total=8)
+    journal = Journal(going / "journal.jsonl", JournalHeader(run_id="cd" * 32, trials=8))
     journal.create()
     for index in range(3):
         journal.append_record(index, canonical.line(record(f"e{index}")), Telemetry())

@@ -17,7 +17,7 @@ from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.types import Failure, JsonValue, Outcome, Request, Response, ResultStatus, Telemetry
+from insideLLMs.core.types import Failure, JsonValue, Outcome, Record, ResultStatus, Telemetry
 from insideLLMs.plan import record_of
 from insideLLMs.store.journal import Answer, Journal
 
@@ -51,8 +51,8 @@ class _Part:
     def pending_answer(self, index: int) -> Answer | None:
         return self._journal.pending_answer(index)
 
-    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
-        self._journal.append_answer(index, request, response, telemetry)
+    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
+        self._journal.append_answer(index, record, telemetry)
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         self._journal.append_record(index, record, telemetry)

@@ -9,7 +9,7 @@ from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import DatasetSpec, ExecutionSpec, Experiment, JsonValue, ModelSpec, ProbeSpec, Telemetry
-from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 
 _FLUSH_EVERY = 10_000
@@ -43,7 +43,7 @@ def import_table(
     digests = {f"model:{model.id}": model.digest for model in facts.models}
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
     with (
-        RunDirectory.open(run_dir, run_id=facts.run_id, total=facts.trials, overwrite=overwrite) as directory,
+        RunDirectory.open(run_dir, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
         RunWriter(facts, directory) as writer,
     ):
         for place, (rank, record) in enumerate(importers.records(spec, found, digests), start=1):

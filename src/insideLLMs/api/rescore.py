@@ -1,4 +1,8 @@
-"""Score the answers of a finished run again, without any call: the result is an ordinary run directory."""
+"""Score the stored answers of a run again, without any call: the result is an ordinary run directory.
+
+The answers of a run that was not finished come to a run that is not finished either, to be resumed; never to a
+sealed one that lacks some.
+"""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -18,7 +22,7 @@ from insideLLMs.api.prepare import (
 from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import DatasetError, OptionError
+from insideLLMs.core.errors import DatasetError, NothingToDoError, OptionError, RunDirectoryError
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import (
@@ -30,17 +34,20 @@ from insideLLMs.core.types import (
     Outcome,
     ProbeSpec,
     Record,
+    ResultStatus,
     Spec,
     Telemetry,
+    Usage,
 )
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
 from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
-from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
-from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.sealed_run import SealedRun, State, state_of
+from insideLLMs.store.unfinished_run import UnfinishedRun
 
 _FLUSH_EVERY = 256
 _MOST_PROBLEMS = 20
@@ -61,25 +68,67 @@ class RescoreOptions:
     timeout_s: float | None = 300.0
 
 
+class Rescored(Run, frozen=True, kw_only=True):
+    """The run that scoring came to; of an unfinished one `scored` is fewer than its trials, and it can be resumed."""
+
+    scored: int
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every trial has its record, so that the run was sealed."""
+        return self.scored == self.manifest.trials
+
+
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A dataset as a finished run has it: its facts, and the examples in its records."""
+class _Answers:
+    """What one probe of a run was answered over one dataset."""
 
     facts: DatasetFacts
-    run: SealedRun
+    run: SealedRun | UnfinishedRun
     probe: str
 
     def examples(self) -> Iterator[tuple[int, Example]]:
-        """Yield each example once, with its rank by id."""
+        """Yield each answered example once, with its place among them."""
         rank, previous = -1, None
-        for record in _records(self.run, self.probe, self.facts.name):
+        for _, record, _ in self.stored():
             if record.example_id != previous:
                 rank, previous = rank + 1, record.example_id
                 yield rank, record.example
 
+    def stored(self) -> Iterator[tuple[int, Record, Telemetry]]:
+        """Yield number, record and telemetry of each Trial in their order; numbers count over the whole run."""
+        for index, record, telemetry in _stored(self.run):
+            if (record.probe, record.dataset) == (self.probe, self.facts.name):
+                yield index, record, telemetry
 
-async def rescore(run: SealedRun, options: RescoreOptions) -> Run:
+    def first(self, trials_per_example: int) -> int:
+        """Return the number of the first Trial, answered or not."""
+        sizes = {each.name: each.selected for each in self.run.manifest.datasets}
+        pairs = [(probe.id, name) for probe in self.run.manifest.probes for name in probe.datasets]
+        return trials_per_example * sum(
+            sizes[name] for probe, name in pairs if (probe, name) < (self.probe, self.facts.name)
+        )
+
+
+def _stored(run: SealedRun | UnfinishedRun) -> Iterator[tuple[int, Record, Telemetry]]:
+    """Yield what a run holds. An answer of a sealed run was not asked for again; an unfinished one keeps its costs."""
+    if isinstance(run, UnfinishedRun):
+        yield from run.journal.answered()
+        return
+    for index, record in enumerate(run.records(Record)):
+        usage = (record.response and record.response.usage) or Usage()
+        yield index, record, Telemetry(cached=True, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+
+
+def open_answered(path: Path) -> SealedRun | UnfinishedRun:
+    """Open a run whose answers can be scored, finished or not. Raises RunDirectoryError."""
+    return UnfinishedRun.open(path) if state_of(path) is State.UNFINISHED else SealedRun.open(path)
+
+
+async def rescore(run: SealedRun | UnfinishedRun, options: RescoreOptions) -> Rescored:
     """Score `run` again. Raises InsideLLMsError; nothing of `run` is changed."""
+    if options.to.resolve() == run.path.resolve():
+        raise OptionError(f"{options.to} is the run itself, which stays as it is", fix="choose another --to")
     of = _chosen(run.manifest, options.of)
     prepared = await asyncio.to_thread(_prepare, run, of, options)
     try:
@@ -88,48 +137,58 @@ async def rescore(run: SealedRun, options: RescoreOptions) -> Run:
         await prepared.aclose()
 
 
-async def _score_all(run: SealedRun, of: str, prepared: Prepared, options: RescoreOptions) -> Run:
-    plan = prepared.plan
+async def _score_all(run: SealedRun | UnfinishedRun, of: str, prepared: Prepared, options: RescoreOptions) -> Rescored:
+    header = prepared.facts.header(prepared.plan.answers_id)
     directory = await asyncio.to_thread(
-        RunDirectory.open, options.to, run_id=plan.run_id, total=plan.total, overwrite=options.overwrite
+        RunDirectory.open, options.to, header, overwrite=options.overwrite, taken_fix=REPLACE_OR_MOVE
     )
     with directory, RunWriter(prepared.facts, directory) as writer:
         calls = ProbeCalls(work=prepared, models=make_asked_models(prepared))
-        for group in plan.groups:
-            await _score_group(group, prepared, run, of, (calls, directory.journal))
-        notes: dict[str, JsonValue] = {"rescored_from": run.manifest.run_id, "rescored_probe": of}
-        manifest, summary = await asyncio.to_thread(writer.seal, notes)
-    return Run(path=options.to, manifest=manifest, summary=summary)
+        journal = directory.journal
+        for group in prepared.plan.groups:
+            await _score_group(group, prepared, (calls, journal), keeps=isinstance(run, UnfinishedRun))
+        scored = journal.count_done()
+        if scored < prepared.plan.total:
+            manifest = prepared.facts.manifest(statuses={})
+            summary = prepared.facts.summary_of(entry.record for entry in journal.entries())
+        else:
+            notes: dict[str, JsonValue] = {"rescored_from": run.manifest.run_id, "rescored_probe": of}
+            manifest, summary = await asyncio.to_thread(writer.seal, notes)
+    return Rescored(path=options.to, manifest=manifest, summary=summary, scored=scored)
 
 
-async def _score_group(
-    group: Group, prepared: Prepared, run: SealedRun, of: str, means: tuple[ProbeCalls, Journal]
-) -> None:
+async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls, Journal], *, keeps: bool) -> None:
+    """Score the answers of a group; `keeps` them as answers too, which a resumed run can score otherwise."""
     calls, journal = means
-    probe = prepared.probes[group.probe]
+    probe, answers = prepared.probes[group.probe], prepared.datasets[group.dataset]
     assert isinstance(probe, PromptProbe)
-    rank, previous, index = -1, None, 0
-    for number, record in enumerate(_records(run, of, group.dataset), 1):
-        if record.example_id != previous:
-            rank, previous = rank + 1, record.example_id
-        index = prepared.plan.index_of(group, rank, record.subject, record.repeat)
-        trial = prepared.plan.trial(group, index, record.example, record.example_digest)
-        outcome = await _score_again(probe, trial, record, calls)
-        journal.append_record(index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
+    assert isinstance(answers, _Answers)
+    plan = prepared.plan
+    per_example = plan.total // sum(each.count for each in plan.groups)
+    first = answers.first(per_example)
+    for number, (index, record, telemetry) in enumerate(answers.stored(), 1):
+        if not 0 <= index - first < group.count * per_example:
+            raise RunDirectoryError(f"{answers.run.path}: trial {index} is not one of probe {record.probe!r}")
+        trial = plan.trial(group, group.offset + index - first, record.example, record.example_digest)
+        if keeps:
+            journal.append_answer(trial.index, _unscored(trial, record), telemetry)
+        outcome = await _score_again(probe, trial, record, telemetry, calls)
+        journal.append_record(trial.index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
         if number % _FLUSH_EVERY == 0:
             journal.flush()
             await asyncio.sleep(0)
     journal.flush()
 
 
-async def _score_again(probe: PromptProbe, trial: Trial, record: Record, calls: ProbeCalls) -> Outcome:
+def _unscored(trial: Trial, record: Record) -> Record:
+    answer = Outcome(status=ResultStatus.SUCCESS, request=record.request, response=record.response)
+    return record_of(trial, answer)
+
+
+async def _score_again(
+    probe: PromptProbe, trial: Trial, record: Record, telemetry: Telemetry, calls: ProbeCalls
+) -> Outcome:
     """Score a stored answer; a Trial that had none stays what it was."""
-    usage = record.response.usage if record.response else None
-    telemetry = Telemetry(
-        cached=True,
-        input_tokens=usage.input_tokens if usage else None,
-        output_tokens=usage.output_tokens if usage else None,
-    )
     request = record.request or record.example.request()
     if record.response is None:
         return Outcome(status=record.status, request=request, failure=record.failure, telemetry=telemetry)
@@ -138,11 +197,6 @@ async def _score_again(probe: PromptProbe, trial: Trial, record: Record, calls: 
         return await score(probe, trial, (request, answer), telemetry, calls)
     except FatalError as fatal:
         raise fatal.error from fatal
-
-
-def _records(run: SealedRun, probe: str, dataset: str) -> Iterator[Record]:
-    """Yield the records of one probe over one dataset, in their order."""
-    return (record for record in run.records(Record) if (record.probe, record.dataset) == (probe, dataset))
 
 
 def _chosen(manifest: Manifest, of: str | None) -> str:
@@ -156,13 +210,18 @@ def _chosen(manifest: Manifest, of: str | None) -> str:
     return of
 
 
-def _prepare(run: SealedRun, of: str, options: RescoreOptions) -> Prepared:
+def _prepare(run: SealedRun | UnfinishedRun, of: str, options: RescoreOptions) -> Prepared:
     manifest = run.manifest
     source = next(probe for probe in manifest.probes if probe.id == of)
     experiment = _experiment(run, source, options)
     probes = {spec.id: make_probe(spec, options.folder) for spec in experiment.probes}
     facts = {each.name: each for each in manifest.datasets if each.name in source.datasets}
-    datasets = {name: _Stored(each, run, of) for name, each in facts.items()}
+    datasets = {name: _Answers(each, run, of) for name, each in facts.items()}
+    if not any(next(each.stored(), None) for each in datasets.values()):
+        raise NothingToDoError(
+            f"{run.path} has no answers to probe {of!r} yet",
+            fix="go on with it: insidellms run EXPERIMENT --run-dir ... --resume",
+        )
     _check(probes, datasets)
     threads = AbandonableThreads()
     judges, judge_identities = make_judges(probes, Site(folder=options.folder, threads=threads))
@@ -199,7 +258,7 @@ def _selection(facts: DatasetFacts, manifest: Manifest) -> Selection:
     )
 
 
-def _experiment(run: SealedRun, source: MemberSpec, options: RescoreOptions) -> Experiment:
+def _experiment(run: SealedRun | UnfinishedRun, source: MemberSpec, options: RescoreOptions) -> Experiment:
     """Return the run's experiment with other probes; what only its resolved file tells is taken from there."""
     manifest, resolved = run.manifest, run.experiment
     args = {model.id: model.args for model in resolved.models}
@@ -223,7 +282,7 @@ def _experiment(run: SealedRun, source: MemberSpec, options: RescoreOptions) -> 
     )
 
 
-def _check(probes: Mapping[str, Probe], datasets: Mapping[str, _Stored]) -> None:
+def _check(probes: Mapping[str, Probe], datasets: Mapping[str, _Answers]) -> None:
     """Raise unless every probe can score stored answers, and every example is one that it can score."""
     problems: list[str] = []
     for name, probe in probes.items():

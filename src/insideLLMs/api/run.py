@@ -93,9 +93,7 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
         directory = await asyncio.to_thread(
             RunDirectory.open,
             path,
-            run_id=plan.run_id,
-            total=plan.total,
-            answers_id=plan.answers_id,
+            prepared.facts.header(plan.answers_id),
             resume=options.resume,
             overwrite=options.overwrite,
             salvage=options.salvage,

@@ -10,13 +10,15 @@ from insideLLMs.compare.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, Request, Response, Telemetry, expand
+from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.journal import JournalHeader
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY
+from insideLLMs.store.unfinished_run import RunDescription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,15 @@ class RunFacts:
     probes: tuple[MemberSpec, ...]
     datasets: tuple[DatasetFacts, ...]
     prompts: tuple[PromptFacts, ...] = ()
+
+    def header(self, answers_id: str = "") -> JournalHeader:
+        """Return the first line of the run's journal."""
+        described = expand(RunDescription(manifest=self.manifest(statuses={}), config=self.config().decode()))
+        return JournalHeader(run_id=self.run_id, trials=self.trials, answers_id=answers_id, described=described)
+
+    def config(self) -> bytes:
+        """Return `config.resolved.yaml`."""
+        return resolved_yaml(self.experiment, {dataset.name: dataset.sha256 for dataset in self.datasets})
 
     def sum_up(self, summariser: Summariser) -> Summary:
         """Return the summary of what `summariser` took, within the score ranges that the probes declare."""
@@ -117,9 +128,8 @@ class RunWriter:
             draft = begun.draft
             begun.take(draft.take_rest())
             summary = facts.sum_up(begun.summariser)
-            digests = {dataset.name: dataset.sha256 for dataset in facts.datasets}
             draft.write(SUMMARY, canonical.pretty(summary))
-            draft.write(CONFIG, resolved_yaml(experiment, digests))
+            draft.write(CONFIG, facts.config())
             with draft.file(REPORT) as file, closing(begun.rows):
                 head = {**expand(facts.manifest(statuses=draft.statuses)), "title": experiment.title}
                 begun.rows.write(file, manifest=head, summary=expand(summary))
@@ -171,7 +181,7 @@ class MemorySink:
         """Nothing outlives the process here."""
         return
 
-    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
+    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
         """Keep nothing: the record follows."""
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:

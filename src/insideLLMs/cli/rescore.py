@@ -1,4 +1,4 @@
-"""`insidellms rescore`: re-score the stored answers of a run; nothing is asked."""
+"""`insidellms rescore`: re-score the stored answers of a run, finished or not; nothing is asked."""
 
 import asyncio
 from pathlib import Path
@@ -27,22 +27,36 @@ from insideLLMs.core.types import Spec, expand
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, overwrite: bool, as_json: bool) -> int:
-    """Score the stored answers of RUN with other probes, into a run directory of their own."""
-    from insideLLMs.api.rescore import RescoreOptions, rescore  # noqa: PLC0415 - slow
+    """Score the stored answers of RUN with other probes, into a run directory of their own.
+
+    Of a RUN that was not finished, what it has is scored; the result is not finished either, and can be resumed.
+    """
+    from insideLLMs.api.rescore import RescoreOptions, open_answered, rescore  # noqa: PLC0415 - slow
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     terms = RescoreOptions(
         probes=tuple(parse_probe(text) for text in probes), to=to, of=of, overwrite=overwrite, folder=Path.cwd()
     )
-    result = asyncio.run(rescore(SealedRun.open(run), terms))
+    result = asyncio.run(rescore(open_answered(run), terms))
     if as_json:
         console.out_json(
-            {"run_dir": str(result.path), "run_id": result.manifest.run_id, "summary": expand(result.summary)}
+            {
+                "run_dir": str(result.path),
+                "run_id": result.manifest.run_id,
+                "trials": result.manifest.trials,
+                "scored": result.scored,
+                "finished": result.is_finished,
+                "summary": expand(result.summary),
+            }
         )
     else:
         console.out(render_summary(expand(result.summary), width=console.width(), color=console.colours()))
         console.out(f"run {result.manifest.run_id[:12]} stored in {result.path}")
+    if not result.is_finished:
+        console.note(
+            f"not finished: {result.scored:,} of {result.manifest.trials:,} trials have an answer; to ask for the "
+            f"others, put the new probe into the experiment: insidellms run EXPERIMENT --run-dir {to} --resume"
+        )
     return ExitCode.OK
 
 

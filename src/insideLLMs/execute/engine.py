@@ -54,13 +54,16 @@ class StoredAnswer(Protocol):
 
 
 class Sink(Protocol):
-    """Where Outcomes go. `append_*` must be quick. What a `durable` one flushed survives the process."""
+    """Where Outcomes go. `append_answer` is given a record that has no scores yet.
+
+    `append_*` must be quick. What a `durable` one flushed survives the process.
+    """
 
     durable: bool
 
     def is_done(self, index: int) -> bool: ...
     def pending_answer(self, index: int) -> StoredAnswer | None: ...
-    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None: ...
+    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None: ...
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None: ...
     def flush(self) -> None: ...
     def sync(self) -> None: ...
@@ -160,9 +163,11 @@ class Engine:
         answer = await ask(asked, self._work, trial, clock)
         if isinstance(answer, Outcome):
             return answer
-        telemetry = clock.telemetry(answer[1].usage)
+        request, response = answer
+        telemetry = clock.telemetry(response.usage)
+        unscored = Outcome(status=ResultStatus.SUCCESS, request=request, response=response)
         try:
-            self._sink.append_answer(trial.index, *answer, telemetry)
+            self._sink.append_answer(trial.index, record_of(trial, unscored), telemetry)
         except CanonicalError as error:
             return _unstorable(error, telemetry)
         await self._flusher.written()

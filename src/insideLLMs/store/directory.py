@@ -19,11 +19,13 @@ from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
 from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.held_folder import HeldFolder
-from insideLLMs.store.journal import Entry, Journal, check_same_run, journal_lines
+from insideLLMs.store.journal import Entry, Journal, JournalHeader, check_same_run, journal_lines
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, RECORDS, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
+_TAKEN_FIX = "add --resume to continue it, --overwrite to replace it, or choose another --run-dir"
+REPLACE_OR_MOVE = "add --overwrite to replace it, or choose another --to"
 _MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
 
 
@@ -55,29 +57,30 @@ class RunDirectory:
     def open(
         cls,
         path: Path,
+        header: JournalHeader,
         *,
-        run_id: str,
-        total: int,
-        answers_id: str = "",
         resume: bool = False,
         overwrite: bool = False,
         salvage: bool = False,
+        taken_fix: str = _TAKEN_FIX,
     ) -> Self:
-        """Take hold of `path` for a run of `total` Trials.
+        """Take hold of `path` for the run that `header` describes.
 
         A used folder is refused unless `resume` (the same run goes on; a sealed one is reopened for its
-        failures) or `overwrite` (our files, and only in a folder with our marker, are removed first).
+        failures) or `overwrite` (our files, and only in a folder with our marker, are removed first); `taken_fix`
+        then says what the caller has to offer.
         """
-        _refuse(path, state_of(path), resume=resume, overwrite=overwrite)
+        may_go_on = resume or overwrite
+        _refuse(path, state_of(path), taken_fix="" if may_go_on else taken_fix)
         folder, marker_fd = _hold(path)
         try:
             state = state_of(path)  # another process may have ended a run in it meanwhile
-            _refuse(path, state, resume=resume, overwrite=overwrite)
+            _refuse(path, state, taken_fix="" if may_go_on else taken_fix)
             if overwrite and not resume:
                 _remove_our_files(folder)
-            journal = Journal(path / JOURNAL, run_id=run_id, total=total, answers_id=answers_id, opener=folder.opener)
+            journal = Journal(path / JOURNAL, header, opener=folder.opener)
             if resume and state is State.SEALED:
-                _reopen(folder, run_id=run_id, total=total)
+                _reopen(folder, header)
             if resume and folder.stat(JOURNAL) is not None:
                 journal.resume(salvage=salvage)
             else:
@@ -140,19 +143,17 @@ class RunDirectory:
             ) from error
 
 
-def _refuse(path: Path, state: State, *, resume: bool, overwrite: bool) -> None:
+def _refuse(path: Path, state: State, *, taken_fix: str) -> None:
+    """Raise RunDirectoryError for a foreign folder, and with a `taken_fix` for one that holds a run."""
     if state is State.FOREIGN:
         raise RunDirectoryError(
             f"{path} is not empty and is not a run directory; nothing was changed",
-            fix="choose another --run-dir, or an empty folder",
+            fix="choose another folder, or an empty one",
         )
-    if resume or overwrite or state in {State.ABSENT, State.EMPTY}:
+    if not taken_fix or state in {State.ABSENT, State.EMPTY}:
         return
     told = "a finished run" if state is State.SEALED else "an unfinished run"
-    raise RunDirectoryError(
-        f"{path} already holds {told}",
-        fix="add --resume to continue it, --overwrite to replace it, or choose another --run-dir",
-    )
+    raise RunDirectoryError(f"{path} already holds {told}", fix=taken_fix)
 
 
 def _hold(path: Path) -> tuple[HeldFolder, int]:
@@ -163,7 +164,7 @@ def _hold(path: Path) -> tuple[HeldFolder, int]:
     except OSError as error:
         raise StorageError(
             f"cannot write in {path}: {error.strerror}",
-            fix="check the folder's permissions and the length of its name, or choose another --run-dir",
+            fix="check the folder's permissions and the length of its name, or choose another folder",
         ) from error
     try:
         return folder, _lock(folder)
@@ -174,20 +175,21 @@ def _hold(path: Path) -> tuple[HeldFolder, int]:
 
 def _lock(folder: HeldFolder) -> int:
     try:
-        fd = folder.opener(MARKER, os.O_RDWR | os.O_CREAT)
+        is_new = folder.stat(MARKER) is None
+        fd = folder.opener(MARKER, os.O_RDWR | (os.O_CREAT | os.O_EXCL if is_new else 0))
     except OSError as error:
         raise StorageError(
             f"cannot write in {folder.path}: {error.strerror}",
-            fix="check the folder's permissions, or choose another --run-dir",
+            fix="check the folder's permissions, or choose another folder",
         ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(fd).st_size == 0:
+        if is_new:
             os.write(fd, _MARKER_TEXT)
     except BlockingIOError as error:
         os.close(fd)
         raise LockedError(
-            f"another process is writing to {folder.path}", fix="wait for it, or choose another --run-dir"
+            f"another process is writing to {folder.path}", fix="wait for it, or choose another folder"
         ) from error
     except OSError as error:
         os.close(fd)
@@ -204,18 +206,18 @@ def _remove_our_files(folder: HeldFolder) -> None:
             folder.remove(name)
     except OSError as error:
         raise StorageError(
-            f"cannot replace the run in {folder.path}: {error.strerror}", fix="choose another --run-dir"
+            f"cannot replace the run in {folder.path}: {error.strerror}", fix="choose another folder"
         ) from error
 
 
-def _reopen(folder: HeldFolder, *, run_id: str, total: int) -> None:
+def _reopen(folder: HeldFolder, header: JournalHeader) -> None:
     """Turn a sealed run back into a journal of its successes. Raises RunDirectoryError if it is not what was sealed."""
     sealed = SealedRun.open(folder.path)
-    check_same_run(folder.path, sealed.manifest.run_id, run_id)
+    check_same_run(folder.path, sealed.manifest.run_id, header.run_id)
     draft = f"{JOURNAL}.tmp"
     try:
         with io.BufferedWriter(folder.create(draft)) as file:
-            for line in journal_lines(_sealed_entries(sealed), run_id=run_id, total=total):
+            for line in journal_lines(_sealed_entries(sealed), header):
                 file.write(line)
             file.flush()
             os.fsync(file.fileno())

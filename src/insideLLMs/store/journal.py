@@ -1,7 +1,7 @@
 """The append-only, checksummed file of Outcomes in the order in which they finished.
 
-Line 1 is a header that names the run. Every further line is ``{"crc":"<crc32>","body":{...}}``; its body holds
-the Trial's number and either an *answer* (written before it is scored, so that a scorer's crash loses nothing)
+Line 1 is a header that describes the run. Every further line is ``{"crc":"<crc32>","body":{...}}``; its body holds
+the Trial's number and either an *answer* (its record before it is scored, so that a scorer's crash loses nothing)
 or the finished *record*, stored as the very bytes that sealing copies. CRC-32 is over the body's bytes.
 """
 
@@ -13,14 +13,15 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
-from insideLLMs.core.record_views import RecordStatus
-from insideLLMs.core.types import Request, Response, ResultStatus, Telemetry
+from insideLLMs.core.record_views import RecordStatus, read_record
+from insideLLMs.core.types import JsonValue, Record, Request, Response, ResultStatus, Telemetry, expand
+from insideLLMs.plan import MOST_TRIALS
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +38,28 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
 
 
+class JournalHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run that what follows belongs to; a journal has more than one where the probes were changed.
+
+    `described` says what the run is, for those who read it before it is finished.
+    """
+
+    run_id: str
+    trials: int
+    answers_id: str = ""
+    described: dict[str, JsonValue] | None = None
+
+
+_FORMAT = "insidellms/journal/2"
+_SALVAGE = (
+    "leave damaged lines out: insidellms run EXPERIMENT --run-dir ... --resume --salvage (their trials are run again)"
+)
 _NONE = msgspec.Raw(b"")
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
     index: int = -1
-    header: dict[str, str | int] | None = None
+    header: JournalHeader | None = None
     answer: msgspec.Raw = _NONE
     record: msgspec.Raw = _NONE
     telemetry: msgspec.Raw = _NONE
@@ -55,7 +72,6 @@ class _Line(msgspec.Struct, frozen=True):
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
-_decode_answer = msgspec.json.Decoder(Answer).decode
 _decode_status = msgspec.json.Decoder(RecordStatus).decode
 
 
@@ -76,15 +92,14 @@ class Journal:
 
     durable = True
 
-    def __init__(
-        self, path: Path, *, run_id: str, total: int, answers_id: str = "", opener: Opener | None = None
-    ) -> None:
+    def __init__(self, path: Path, header: JournalHeader, *, opener: Opener | None = None) -> None:
+        total = header.trials
         self.path = path
         self.stat: os.stat_result | None = None
         self._opener = opener
-        self.run_id = run_id
-        self._answers_id = answers_id
-        self._written_for = run_id
+        self.run_id = header.run_id
+        self._header = header
+        self._written_for = header
         self.warnings: list[str] = []
         self.resumed = 0
         self._answers = array("q", bytes(8 * total))
@@ -98,8 +113,11 @@ class Journal:
 
     def create(self) -> None:
         """Start an empty journal. Raises StorageError if the folder cannot be written."""
-        self._open("wb")
-        self._append(_encode(_header(self.run_id, self.total, self._answers_id)))
+        self._open("xb")
+        self._begin()
+
+    def _begin(self) -> None:
+        self._append(_header_line(self._header))
         self.flush()
         self.sync()
 
@@ -111,38 +129,67 @@ class Journal:
         JournalError for damage other than a torn last line,
         unless `salvage`, which leaves damaged lines out.
         """
-        try:
-            with self._reading() as file:
-                size = os.fstat(file.fileno()).st_size
-                intact = self._read_all(file, size, salvage=salvage)
-        except OSError as error:
-            raise _storage_error("read", self.path, error) from error
-        if intact == 0:
-            self.warnings.append("the journal was empty; starting from the beginning")
-            self.create()
-            return
+        intact, size = self._read(salvage=salvage)
         self._open("r+b")
         assert self._file is not None
+        assert self.stat is not None
+        if self.stat.st_nlink > 1:
+            raise JournalError(
+                f"{self.path} is one file with another name (a hard link), which writing to it would change too",
+                fix="give the run directory a copy of its own (cp -r), and resume that",
+            )
+        if intact == 0:
+            self.warnings.append("the journal was empty; starting from the beginning")
+            self._file.truncate()
+            self._begin()
+            return
         if intact < size:
             self.warnings.append(f"dropped a torn last line of {size - intact} bytes from the journal")
             self._file.truncate(intact)
         self._file.seek(intact)
         self._end = self._flushed = intact
-        if self._written_for != self.run_id:
+        if self._written_for.run_id != self.run_id:
             self._take_over()
+
+    @classmethod
+    def look(cls, path: Path, opener: Opener) -> Self:
+        """Read the journal of any run, and write nothing, not even where its last line is torn. Raises JournalError."""
+        unread = cls(path, JournalHeader(run_id="", trials=0), opener=opener)
+        try:
+            with unread._reading() as file:
+                body = _verify(file.readline())
+        except OSError as error:
+            raise _storage_error("read", path, error) from error
+        if body is None or body.header is None or not 0 < body.header.trials <= MOST_TRIALS:
+            raise _no_journal(path)
+        journal = cls(path, body.header, opener=opener)
+        journal._end = journal._flushed = journal._read()[0]
+        return journal
+
+    @property
+    def header(self) -> JournalHeader:
+        """The header of its last records, as it was found."""
+        return self._written_for
 
     def _take_over(self) -> None:
         """Go on with the answers of a run that has other probes; its records do not count."""
         self._forget_records()
-        self._append(_encode(_header(self.run_id, self.total, self._answers_id)))
-        self.flush()
-        self.sync()
+        self._begin()
         kept = sum(position != _ABSENT for position in self._answers)
         self.warnings.append(f"the probes changed: {kept:,} stored answers are scored again")
 
     def _forget_records(self) -> None:
         self._records = array("q", bytes(8 * self.total))
         self.resumed = 0
+
+    def _read(self, *, salvage: bool = False) -> tuple[int, int]:
+        """Return how many bytes are intact, and how many there are."""
+        try:
+            with self._reading() as file:
+                size = os.fstat(file.fileno()).st_size
+                return self._read_all(file, size, salvage=salvage), size
+        except OSError as error:
+            raise _storage_error("read", self.path, error) from error
 
     def _read_all(self, file: BinaryIO, size: int, *, salvage: bool) -> int:
         position = 0
@@ -155,7 +202,7 @@ class Journal:
             elif number == 1 or not salvage:
                 raise JournalError(
                     f"{self.path}, line {number}: the line is damaged, and it is not the last one",
-                    fix="resume with --salvage to leave damaged lines out (their trials are run again)",
+                    fix=_SALVAGE,
                 )
             else:
                 self.warnings.append(f"left out damaged line {number} of the journal")
@@ -175,13 +222,10 @@ class Journal:
 
     def _check_header(self, body: _Body) -> None:
         if body.header is None:
-            raise JournalError(
-                f"{self.path}, line 1 is not the first line of a journal",
-                fix="restore the file; or start the run again with --overwrite, which asks everything again",
-            )
-        self._written_for = str(body.header.get("run_id"))
-        if not self._answers_id or body.header.get("answers_id") != self._answers_id:
-            check_same_run(self.path.parent, self._written_for, self.run_id)
+            raise _no_journal(self.path)
+        self._written_for = found = body.header
+        if not found.answers_id or found.answers_id != self._header.answers_id:
+            check_same_run(self.path.parent, found.run_id, self.run_id)
         self._forget_records()
 
     @property
@@ -199,7 +243,11 @@ class Journal:
         if position == _ABSENT:
             return None
         with self._reading() as file:
-            return _decode_answer(self._read_at(file, position, index).answer)
+            record, telemetry = self._answered(file, position, index)
+        request = record.request or record.example.request()
+        return (
+            None if record.response is None else Answer(request=request, response=record.response, telemetry=telemetry)
+        )
 
     def pending_answers(self) -> Iterator[tuple[int, Answer]]:
         """Yield the number and the answer of every Trial that was answered but has no record."""
@@ -208,10 +256,24 @@ class Journal:
             if answer is not None:
                 yield index, answer
 
-    def append_answer(self, index: int, request: Request, response: Response, telemetry: Telemetry) -> None:
-        """Collect an answer for the next flush. Raises CanonicalError if it cannot be stored."""
-        answer = Answer(request=request, response=response, telemetry=telemetry)
-        self._append(_encode(b'{"answer":' + canonical.line(answer) + f',"index":{index}}}'.encode()), index=index)
+    def answered(self) -> Iterator[tuple[int, Record, Telemetry]]:
+        """Yield number, record and telemetry of every Trial that was answered, scored or not, in their order."""
+        with self._reading() as file:
+            for index, positions in enumerate(zip(self._records, self._answers, strict=True)):
+                position = next((place for place in positions if place != _ABSENT), _ABSENT)
+                if position != _ABSENT:
+                    yield index, *self._answered(file, position, index)
+
+    def _answered(self, file: BinaryIO, position: int, index: int) -> tuple[Record, Telemetry]:
+        body = self._read_at(file, position, index)
+        record = read_record(bytes(body.answer) or bytes(body.record), Record, where=f"{self.path}, trial {index}")
+        return record, read_record(bytes(body.telemetry), Telemetry, where=f"{self.path}, trial {index}")
+
+    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
+        """Collect an answer, as a record without scores, for the next flush. Raises CanonicalError."""
+        line, facts = canonical.line(record), msgspec.json.encode(telemetry)
+        body = b'{"answer":%b,"index":%d,"telemetry":%b}' % (line, index, facts)
+        self._append(_encode(body), index=index)
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         """Collect a finished record, given as its canonical line, for the next flush."""
@@ -311,7 +373,7 @@ class Journal:
         if body is None or body.index != index:
             raise JournalError(
                 f"{self.path} was changed while the run went on: the line of trial {index} is damaged",
-                fix="resume with --salvage to leave damaged lines out (their trials are run again)",
+                fix=_SALVAGE,
             )
         return body
 
@@ -330,6 +392,13 @@ class Journal:
         return cast("BinaryIO", file)  # every mode that is used is binary
 
 
+def _no_journal(path: Path) -> JournalError:
+    return JournalError(
+        f"{path}, line 1 is not the first line of a journal",
+        fix="restore the file; or start the run again with --overwrite, which asks everything again",
+    )
+
+
 def check_same_run(folder: Path, found: str, run_id: str) -> None:
     """Raise PlanMismatchError if what a run directory holds is another run."""
     if found != run_id:
@@ -340,10 +409,8 @@ def check_same_run(folder: Path, found: str, run_id: str) -> None:
         )
 
 
-def _header(run_id: str, total: int, answers_id: str = "") -> bytes:
-    """Name the run that what follows belongs to; a journal has more than one where the probes were changed."""
-    facts = {"format": "insidellms/journal/1", "run_id": run_id, "trials": total, "answers_id": answers_id}
-    return canonical.line({"header": facts})
+def _header_line(header: JournalHeader) -> bytes:
+    return _encode(canonical.line({"header": {"format": _FORMAT, **expand(header)}}))
 
 
 def _encode(body: bytes) -> bytes:
@@ -368,8 +435,8 @@ def _storage_error(verb: str, path: Path, error: OSError) -> StorageError:
     )
 
 
-def journal_lines(entries: Iterable[Entry], *, run_id: str, total: int) -> Iterator[bytes]:
+def journal_lines(entries: Iterable[Entry], header: JournalHeader) -> Iterator[bytes]:
     """Yield the lines of a journal of finished `entries`, for a sealed run to be reopened."""
-    yield _encode(_header(run_id, total))
+    yield _header_line(header)
     for entry in entries:
         yield _encode(b'{"index":%d,"record":%b,"telemetry":%b}' % (entry.index, entry.record, entry.telemetry))

@@ -231,11 +231,16 @@ def open_regular(path: Path) -> io.BufferedReader:
 
     Raises OSError.
     """
+    return os.fdopen(regular_descriptor(path), "rb")
+
+
+def regular_descriptor(path: str | os.PathLike[str], _: int = os.O_RDONLY) -> int:
+    """Open as `open_regular` does; an opener for reading, as the built-in `open` takes it. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    return os.fdopen(fd, "rb")
+    return fd
 
 
 def is_regular(path: Path) -> bool:

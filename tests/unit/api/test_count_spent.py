@@ -4,9 +4,9 @@ import pytest
 
 from insideLLMs.api.run import count_spent
 from insideLLMs.core.errors import BudgetSpentError
-from insideLLMs.core.types import ExecutionSpec, Request, Response, Telemetry, Usage
+from insideLLMs.core.types import Example, ExecutionSpec, Record, Response, ResultStatus, Telemetry, Usage
 from insideLLMs.execute.budget import Budget
-from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal import Journal, JournalHeader
 from support.engine import ScriptedModel, work_of
 
 USAGE = Usage(input_tokens=30, output_tokens=10)
@@ -15,16 +15,22 @@ USAGE = Usage(input_tokens=30, output_tokens=10)
 @pytest.fixture
 def journal(tmp_path):
     """A journal whose process died between an answer and its score."""
-    journal = Journal(tmp_path / "journal.jsonl", run_id="r", total=3)
+    journal = Journal(tmp_path / "journal.jsonl", JournalHeader(run_id="r", trials=3))
     journal.create()
     for index, (usage, cached) in enumerate([(USAGE, False), (None, False), (USAGE, True)]):
-        response = Response(text="an answer", usage=usage)
-        journal.append_answer(index, Request.of("a question"), response, Telemetry(cached=cached))
+        journal.append_answer(index, unscored(usage), Telemetry(cached=cached))
     journal.close()
-    journal = Journal(tmp_path / "journal.jsonl", run_id="r", total=3)
+    journal = Journal(tmp_path / "journal.jsonl", JournalHeader(run_id="r", trials=3))
     journal.resume()
     yield journal
     journal.close()
+
+
+def unscored(usage):
+    example = Example(id="e", input="a question")
+    response = Response(text="an answer", usage=usage)
+    names = {"probe": "p", "dataset": "d", "example_id": "e", "model": "m", "key": "", "example_digest": ""}
+    return Record(**names, repeat=0, example=example, status=ResultStatus.SUCCESS, response=response)
 
 
 def spend(journal, limit):

@@ -12,6 +12,7 @@ from insideLLMs.core.types import Example, Experiment, Record, Response, ResultS
 from insideLLMs.execute.engine import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
+from insideLLMs.store.journal import JournalHeader
 from insideLLMs.store.sealed_run import State, state_of, verify
 from support import virtual_time
 from support.virtual_time import VirtualClock
@@ -45,7 +46,10 @@ def append(directory, index):
 
 
 def write_run(path, *, indexes=range(3), **options):
-    with RunDirectory.open(path, run_id=RUN, total=3, **options) as directory, RunWriter(FACTS, directory) as writer:
+    with (
+        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3), **options) as directory,
+        RunWriter(FACTS, directory) as writer,
+    ):
         for index in indexes:
             append(directory, index)
         writer.seal()
@@ -59,7 +63,10 @@ def files_of(path):
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_what_is_written_ahead_changes_no_byte(tmp_path, order):
     path = tmp_path / "run"
-    with RunDirectory.open(path, run_id=RUN, total=3) as directory, RunWriter(FACTS, directory) as writer:
+    with (
+        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunWriter(FACTS, directory) as writer,
+    ):
         for index in order:
             append(directory, index)
             assert writer.write_ahead(1)  # what is not flushed is not there yet
@@ -72,7 +79,10 @@ def test_what_is_written_ahead_changes_no_byte(tmp_path, order):
 def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, monkeypatch):
     path, room = tmp_path / "run", iter([10**12, 0])
     monkeypatch.setattr(HeldFolder, "free_bytes", lambda _: next(room))
-    with RunDirectory.open(path, run_id=RUN, total=3) as directory, RunWriter(FACTS, directory) as writer:
+    with (
+        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunWriter(FACTS, directory) as writer,
+    ):
         for index in range(3):
             append(directory, index)
         directory.journal.flush()
@@ -86,7 +96,10 @@ def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, mo
 
 def test_a_run_that_ends_early_leaves_nothing_that_was_written_ahead(tmp_path):
     path = tmp_path / "run"
-    with RunDirectory.open(path, run_id=RUN, total=3) as directory, RunWriter(FACTS, directory) as writer:
+    with (
+        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunWriter(FACTS, directory) as writer,
+    ):
         append(directory, 0)
         directory.journal.flush()
         assert writer.write_ahead(5)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from insideLLMs.core.errors import StorageError
-from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal import Journal, JournalHeader
 from support.engine import ScriptedModel, run_engine
 
 
@@ -47,7 +47,7 @@ class FailingJournal(Journal):
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_a_write_that_fails_ends_the_run_and_keeps_what_was_written(tmp_path, code):
     inputs = [str(number) for number in range(40)]
-    journal = FailingJournal(tmp_path / "journal.jsonl", run_id="r", total=len(inputs))
+    journal = FailingJournal(tmp_path / "journal.jsonl", JournalHeader(run_id="r", trials=len(inputs)))
     journal.code = code
     journal.create()
     model = ScriptedModel(lambda *_: "yes")
@@ -55,7 +55,7 @@ def test_a_write_that_fails_ends_the_run_and_keeps_what_was_written(tmp_path, co
         run_engine(model, inputs, sink=journal, concurrency=4)
     assert os.strerror(code) in str(caught.value)
     assert "resumed" in str(caught.value)
-    again = FailingJournal(tmp_path / "journal.jsonl", run_id="r", total=len(inputs))
+    again = FailingJournal(tmp_path / "journal.jsonl", JournalHeader(run_id="r", trials=len(inputs)))
     again.failing = False
     again.resume()
     assert again.resumed > 0

@@ -1,5 +1,6 @@
 """What the journal keeps, drops and refuses."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,25 +8,27 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
 from insideLLMs.core.types import Example, Record, Request, Response, ResultStatus, Telemetry
-from insideLLMs.store.journal import Journal, journal_lines
+from insideLLMs.store.journal import Journal, JournalHeader, journal_lines
 
 RUN = "a" * 64
 
 
 def record(index, status=ResultStatus.SUCCESS, text="yes"):
-    return canonical.line(
-        Record(
-            probe="p",
-            dataset="d",
-            example_id=f"{index:03}",
-            model="m",
-            repeat=0,
-            key=f"{index:064x}",
-            example_digest="0" * 64,
-            example=Example(id=f"{index:03}", input="?"),
-            status=status,
-            response=Response(text=text),
-        )
+    return canonical.line(unscored(index, status, text))
+
+
+def unscored(index, status=ResultStatus.SUCCESS, text="yes"):
+    return Record(
+        probe="p",
+        dataset="d",
+        example_id=f"{index:03}",
+        model="m",
+        repeat=0,
+        key=f"{index:064x}",
+        example_digest="0" * 64,
+        example=Example(id=f"{index:03}", input="?"),
+        status=status,
+        response=Response(text=text),
     )
 
 
@@ -33,7 +36,7 @@ OPENED = []
 
 
 def open_journal(folder, *, run_id=RUN, total=5):
-    OPENED.append(Journal(folder / "journal.jsonl", run_id=run_id, total=total))
+    OPENED.append(Journal(folder / "journal.jsonl", JournalHeader(run_id=run_id, trials=total)))
     return OPENED[-1]
 
 
@@ -66,14 +69,15 @@ def test_entries_come_in_trial_order_with_the_very_bytes(written):
 def test_an_unscored_answer_survives(tmp_path):
     journal = open_journal(tmp_path)
     journal.create()
-    journal.append_answer(2, Request.of("why?"), Response(text="paid for"), Telemetry(attempts=1))
+    journal.append_answer(2, unscored(2, text="paid for"), Telemetry(attempts=1))
     journal.close()
     again = open_journal(tmp_path)
     again.resume()
     answer = again.pending_answer(2)
     assert not again.is_done(2)
     assert answer.response.text == "paid for"
-    assert answer.request == Request.of("why?")
+    assert answer.request == Request.of("?")
+    assert answer.telemetry == Telemetry(attempts=1)
     assert again.pending_answer(1) is None
 
 
@@ -139,11 +143,13 @@ def test_only_a_success_counts_as_done(tmp_path, status):
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     with pytest.raises(StorageError, match="cannot write"):
-        Journal(tmp_path / "absent" / "journal.jsonl", run_id=RUN, total=1).create()
+        Journal(tmp_path / "absent" / "journal.jsonl", JournalHeader(run_id=RUN, trials=1)).create()
 
 
 def test_a_full_disk_is_a_clear_error_and_keeps_what_was_written(tmp_path):
-    full = Journal(Path("/dev/full"), run_id=RUN, total=1)
+    full = Journal(
+        Path("full"), JournalHeader(run_id=RUN, trials=1), opener=lambda *_: os.open("/dev/full", os.O_WRONLY)
+    )
     with pytest.raises(StorageError, match="No space left"):
         full.create()
 
@@ -153,7 +159,7 @@ def test_seeding_writes_a_journal_that_resumes(tmp_path, written):
     source.resume()
     target = tmp_path / "again"
     target.mkdir()
-    lines = journal_lines(source.entries(), run_id=RUN, total=5)
+    lines = journal_lines(source.entries(), JournalHeader(run_id=RUN, trials=5))
     (target / "journal.jsonl").write_bytes(b"".join(lines))
     journal = open_journal(target)
     journal.resume()

@@ -5,7 +5,7 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.types import Telemetry
-from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal import Journal, JournalHeader
 from insideLLMs.store.progress import JournalWatch
 from support.compared_runs import record
 
@@ -17,7 +17,7 @@ def write(journal, index, **given):
 
 def test_each_look_tells_how_far_the_run_is(tmp_path):
     watch = JournalWatch(tmp_path)
-    journal = Journal(tmp_path / "journal.jsonl", run_id="ab" * 32, total=5)
+    journal = Journal(tmp_path / "journal.jsonl", JournalHeader(run_id="ab" * 32, trials=5))
     journal.create()
     assert (watch.look().trials, watch.look().done) == (5, 0)
     write(journal, 0)
@@ -31,7 +31,7 @@ def test_each_look_tells_how_far_the_run_is(tmp_path):
 
 def test_a_line_that_is_still_being_written_waits_for_its_end(tmp_path):
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, run_id="ab" * 32, total=2)
+    journal = Journal(path, JournalHeader(run_id="ab" * 32, trials=2))
     journal.create()
     write(journal, 0)
     journal.close()
@@ -45,7 +45,7 @@ def test_a_line_that_is_still_being_written_waits_for_its_end(tmp_path):
 
 def test_damaged_lines_are_left_out_and_a_trial_counts_once(tmp_path):
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, run_id="ab" * 32, total=2)
+    journal = Journal(path, JournalHeader(run_id="ab" * 32, trials=2))
     journal.create()
     write(journal, 0)
     journal.close()

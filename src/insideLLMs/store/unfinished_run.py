@@ -1,0 +1,44 @@
+"""A run directory that was not sealed, read as far as it got: its journal says what it is and what was answered."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from insideLLMs.config.resolved import read_resolved
+from insideLLMs.core.errors import ConfigError, RunDirectoryError
+from insideLLMs.core.types import Experiment
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.sealed_run import JOURNAL, regular_descriptor
+
+
+class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal says of its run: the manifest so far, without statuses and digests, and `config.resolved.yaml`."""
+
+    manifest: Manifest
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """What a run is, and the journal of what was answered."""
+
+    path: Path
+    manifest: Manifest
+    experiment: Experiment
+    journal: Journal
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the journal in `path`, and write nothing. Raises RunDirectoryError."""
+        journal = Journal.look(path / JOURNAL, regular_descriptor)
+        try:
+            described = msgspec.convert(journal.header.described, RunDescription)
+            return cls(path, described.manifest, read_resolved(described.config.encode()), journal)
+        except (msgspec.ValidationError, ConfigError) as error:
+            raise RunDirectoryError(
+                f"{path} holds an unfinished run whose journal does not say what it is: was another version used?",
+                fix="change the probe in the experiment, then: insidellms run EXPERIMENT --run-dir ... --resume",
+            ) from error
