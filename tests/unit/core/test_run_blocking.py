@@ -13,8 +13,10 @@ from insideLLMs.runner import ProbeRunner
 from support.users_code import Ask, Echo
 
 PROGRAM = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from insideLLMs import Model, Probe, ProbeRunner
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have it ignored
 
 class Slow(Model):
     async def agenerate(self, prompt, **kwargs):
