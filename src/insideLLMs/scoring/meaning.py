@@ -13,8 +13,8 @@ from itertools import zip_longest
 from os.path import commonprefix
 from typing import NamedTuple
 
+from insideLLMs.scoring.final_answer.amounts import numbers_in
 from insideLLMs.scoring.final_answer.no_answer import gives_no_answer
-from insideLLMs.scoring.final_answer.number import numbers_in
 from insideLLMs.scoring.final_answer.number_words import COUNTS
 from insideLLMs.scoring.normalise import unify
 from insideLLMs.scoring.refusal import refuses

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from insideLLMs.scoring.final_answer.number import Amount, parse_number
+from insideLLMs.scoring.final_answer.amounts import Amount
+from insideLLMs.scoring.final_answer.number import parse_number
 from insideLLMs.scoring.normalise import unify
 from insideLLMs.scoring.units import conversion
 
