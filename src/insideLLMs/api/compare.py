@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from insideLLMs.api.decide_run import decide_run
 from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison, TrialName
@@ -15,7 +16,8 @@ from insideLLMs.compare.gate import Verdict, decide
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
-from insideLLMs.compare.policies import SIGNIFICANT, reads_text_drift
+from insideLLMs.compare.policies import NEVER, SIGNIFICANT, reads_text_drift
+from insideLLMs.compare.run_gate import RunVerdict
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.sides import RunView, differences, experiment_changes, system_changes, views_of
 from insideLLMs.compare.statistics.assess import Assessment
@@ -71,7 +73,8 @@ class ComparisonSetup:
 
     `gate` overrides the candidate's policy. `noise` is a stored noise floor. `labelled` is a run whose judges scored
     answers that people labelled. `flips` keeps the items that fell, to ask them again; `confirmed` is what came of it.
-    `warnings` are shown with those of the comparison.
+    `warnings` are shown with those of the comparison. `by_itself` is what the candidate's own conditions came to,
+    where that is known already: they concern the first candidate, not its fresh runs.
     """
 
     options: CompareOptions = field(default_factory=CompareOptions)
@@ -81,6 +84,7 @@ class ComparisonSetup:
     flips: bool = False
     confirmed: Confirmed | None = None
     warnings: tuple[str, ...] = ()
+    by_itself: RunVerdict | None = None
 
 
 def compare_runs(
@@ -109,7 +113,12 @@ def compare_runs(
     comparison, observed = compare_with(views, news, options, watch)
     judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], setup.labelled)
     evidence = _evidence(baseline, candidate, observed, setup.noise)
-    evidence = replace(evidence, judges=judges, confirmed=setup.confirmed)
+    evidence = replace(
+        evidence,
+        judges=judges,
+        confirmed=setup.confirmed,
+        by_itself=setup.by_itself or _by_itself(candidate[-1], spec, setup),
+    )
     if spec.max_growth:
         evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
     pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
@@ -133,6 +142,14 @@ def compare_runs(
         candidate=candidate[-1],
         setup=replace(setup, options=options),
     )
+
+
+def _by_itself(candidate: SealedRun, spec: GateSpec, setup: ComparisonSetup) -> RunVerdict | None:
+    """Hold the candidate to its conditions; where the caller says that nothing may fail, they are advice."""
+    if not spec.is_absolute:
+        return None
+    never = setup.gate.settings.get("fail_on") == NEVER.name
+    return decide_run(candidate, spec.without_failures() if never else spec).verdict
 
 
 def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSpec) -> Assessment:

@@ -328,7 +328,9 @@ def retest(decided: DecidedComparison, sides: Sides, say: Say) -> DecidedCompari
             asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
         fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
     gate = GateOverrides(policy=decided.policy, settings={"fail_on": decided.verdict.resolved})
-    found = compare_runs(fresh["baseline"], fresh["candidate"], replace(decided.setup, gate=gate))
+    found = compare_runs(
+        fresh["baseline"], fresh["candidate"], replace(decided.setup, gate=gate, by_itself=decided.evidence.by_itself)
+    )
     first = decided.verdict.assessment
     told = f"decided by {RUNS} fresh runs of each side alone"
     if first is not None:

@@ -12,7 +12,7 @@ from insideLLMs.core.prices import Price, cost_of, find_price
 from insideLLMs.core.record_views import MeasuredRecord, TelemetryLine
 from insideLLMs.core.types import Usage
 from insideLLMs.report.telemetry import RunTelemetry, sum_up
-from insideLLMs.store.manifest import Manifest, all_identities
+from insideLLMs.store.manifest import Manifest, MemberSpec, all_identities
 from insideLLMs.store.sealed_run import SealedRun
 
 Item = tuple[str, str, str, str]
@@ -55,7 +55,7 @@ def _mean(run: Values, item: Item) -> float | None:
 def _values(run: SealedRun, quantity: str, models: Mapping[str, str]) -> Values:
     """Read one quantity of a run; answers that no call was made for have no latency."""
     values: Values = {}
-    read = _reading(quantity, run)
+    read = reading_of(quantity, run.manifest.models, run.label)
     counted = {"success", "timeout"} if quantity == "latency_ms" else {"success"}  # a call cut off was slow
     trials = (
         run.measured_records(MeasuredRecord)
@@ -71,7 +71,8 @@ def _values(run: SealedRun, quantity: str, models: Mapping[str, str]) -> Values:
     return values
 
 
-def _reading(quantity: str, run: SealedRun) -> Reading:
+def reading_of(quantity: str, models: Sequence[MemberSpec], run: str = "the run") -> Reading:
+    """Return how a quantity is read; to read `cost_usd` raises CompareError for a model whose price is not known."""
     match quantity:
         case "latency_ms":
             return lambda _, line: line.latency_ms if line is not None and line.attempts else None
@@ -82,7 +83,7 @@ def _reading(quantity: str, run: SealedRun) -> Reading:
         case "characters":
             return lambda record, _: None if record.response is None else float(len(record.response.text))
         case _:
-            return _priced(run)
+            return _priced(models, run)
 
 
 def _tokens(record: MeasuredRecord, name: str) -> float | None:
@@ -91,16 +92,16 @@ def _tokens(record: MeasuredRecord, name: str) -> float | None:
     return None if count is None else float(count)
 
 
-def _priced(run: SealedRun) -> Reading:
+def _priced(models: Sequence[MemberSpec], run: str) -> Reading:
     """Price each Trial as the run did; its tokens by the table of the `prices` extra where it was given no prices."""
-    prices = {model.id: find_price(model.identity) for model in run.manifest.models}
+    prices = {model.id: find_price(model.identity) for model in models}
 
     def read(record: MeasuredRecord, line: TelemetryLine | None) -> float | None:
         usage = record.response.usage if record.response is not None else None
         price, noted = prices[record.model], None if line is None else line.cost_usd
         if noted is None and price is None:
             raise CompareError(
-                f"cost_usd: the price of {record.model!r} in {run.label} is not known",
+                f"cost_usd: the price of {record.model!r} in {run} is not known",
                 fix="pip install 'insidellms[prices]', run it with execution.prices, or limit the tokens instead",
             )
         return cost_of(noted, usage or Usage(), price)

@@ -1,21 +1,18 @@
 """`insidellms diff`: what changed between two runs, is it real, and may it merge?"""
 
-import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Meta
-from msgspec.structs import FieldInfo, fields
 
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
-from insideLLMs.core.errors import ConfigError, InsideLLMsError, OptionError, Problem
-from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.cli.gate_options import GateWords, gate_options
+from insideLLMs.cli.report_files import ReportFiles, Writer, report_options, tell_github, write_files
+from insideLLMs.core.errors import ConfigError, OptionError, Problem
 
 if TYPE_CHECKING:
     from insideLLMs.api.compare import DecidedComparison
@@ -28,6 +25,7 @@ GROUPS = {
     "Options": ("candidate", "pool", "fail_on", "limit", "as_json", "html", "junit", "markdown"),
     "More reports": ("quiet", "sarif", "experiment", "github"),
     "What fails the gate": ("tolerance", "alpha", "min_effect", "margin", "max_growth", "level", "drift"),
+    "What the candidate must reach by itself": ("min_pass_rate", "min_score", "max", "severity", "certain"),
     "When the gate is inconclusive": (
         "max_missing",
         "accept_missing",
@@ -58,81 +56,7 @@ class _Arguments:
     semantic: str | None
     pairs: tuple[str, ...]
     html: Path | None
-    junit: Path | None
-    sarif: Path | None
     experiment: tuple[Path, ...]
-    markdown: Path | None
-
-
-FILE_ONLY = frozenset({"score_range", "probes"})
-"""Settings with no option: they belong to single probes."""
-
-GateWords = Mapping[str, object]
-"""Settings by name; None where the command line leaves the experiment's own value."""
-
-
-def gate_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Add an option for each setting; the function gets them as one argument, `gate`."""
-    settings = [field for field in fields(GateSpec) if field.name not in FILE_ONLY]
-
-    def gathered(*args: object, **options: object) -> int:
-        gate = {field.name: options.pop(field.name) for field in settings}
-        gate["max_growth"] = _growth(gate["max_growth"])
-        return function(*args, gate=gate, **options)
-
-    gathered.__doc__ = function.__doc__
-    command: Callable[..., int] = gathered
-    command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined] # click's own place
-    for field in reversed(settings):
-        command = click.option(f"--{field.name.replace('_', '-')}", **_declared(field))(command)
-    return command
-
-
-def _declared(field: FieldInfo) -> dict[str, Any]:  # the keywords of click.option have no common type
-    kind, *metas = get_args(field.type)
-    words, said = _words_of(kind), next(meta.description for meta in metas if meta.description)
-    if get_origin(kind) is dict:
-        return {"multiple": True, "metavar": "QUANTITY=SHARE", "help": f"{said} Of {', '.join(words)}."}
-    if kind is bool:
-        return {"is_flag": True, "default": None, "help": said}
-    shown = "" if field.default in (None, "", 0) else f"  [default: {field.default}]"
-    return {"type": click.Choice(words) if words else _number(kind, metas), "help": f"{said}{shown}"}
-
-
-def _words_of(kind: Any) -> tuple[str, ...]:  # a type of any form
-    """Return the words that a type allows: those of a Literal, or of the Literal inside it."""
-    if get_origin(kind) is Literal:
-        return get_args(kind)
-    return next((found for part in get_args(kind) if (found := _words_of(part))), ())
-
-
-def _number(kind: type, metas: list[Meta]) -> click.IntRange | click.FloatRange | type:
-    if kind not in (int, float):
-        return kind
-    bounds = next(meta for meta in metas if meta.ge is not None or meta.gt is not None)
-    if kind is int:
-        return click.IntRange(min=None if bounds.ge is None else int(bounds.ge))
-    return click.FloatRange(
-        min=bounds.ge if bounds.gt is None else bounds.gt,
-        max=bounds.le if bounds.lt is None else bounds.lt,
-        min_open=bounds.gt is not None,
-        max_open=bounds.lt is not None,
-    )
-
-
-def _growth(pairs: object) -> dict[str, float] | None:
-    """Parse ``QUANTITY=SHARE``. Raises ConfigError."""
-    assert isinstance(pairs, tuple)
-    parsed: dict[str, float] = {}
-    for pair in pairs:
-        name, _, share = pair.partition("=")
-        try:
-            parsed[name] = float(share)
-        except ValueError as error:
-            raise ConfigError(
-                [Problem(f"--max-growth {pair!r} is not QUANTITY=SHARE")], fix="e.g. --max-growth latency_ms=0.2"
-            ) from error
-    return parsed or None
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -154,7 +78,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--labelled", type=click.Path(path_type=Path), help="A run whose judges scored answers that people labelled."
 )
-@gate_options
+@gate_options()
 @click.option("--confirm", is_flag=True, help="Re-run the items that got worse, on both sides; needs both endpoints.")
 @click.option("--retest", is_flag=True, help="If in doubt, decide by three fresh runs of each side.")
 @click.option(
@@ -177,8 +101,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--quiet", is_flag=True, help="Print the verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report.")
-@click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning.")
+@report_options
 @click.option(
     "--experiment",
     multiple=True,
@@ -186,8 +109,6 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     help="Your experiment file: --confirm and --retest ask only what it names (give both where the sides differ); "
     "SARIF points to its datasets.",
 )
-@click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment.")
-@click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary.")
 @console.common_options
 def command(
     runs: tuple[Path, ...],
@@ -196,7 +117,7 @@ def command(
     as_json: bool,
     quiet: bool,
     limit: int,
-    github: bool,
+    files: ReportFiles,
     **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
     """Compare BASELINE with CANDIDATE, trial by trial, and decide on the difference.
@@ -208,9 +129,7 @@ def command(
     """
     arguments = _Arguments(**options)
     decided = _decide(runs, arguments, gate)
-    _write_reports(decided, arguments)
-    if github:
-        _tell_github(decided)
+    _write_reports(decided, arguments, files)
     if as_json:
         from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415 - slow
 
@@ -322,32 +241,25 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
     raise click.UsageError("Give a baseline and a candidate: insidellms diff BASELINE CANDIDATE")
 
 
-def _write_reports(decided: "DecidedComparison", arguments: _Arguments) -> None:
+def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: ReportFiles) -> None:
     from insideLLMs.compare.sides import views_of  # noqa: PLC0415 - slow
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
-    from insideLLMs.report.pull_request import diff_markdown  # noqa: PLC0415
+    from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = decided.comparison, decided.verdict
-    sarif = (
-        b"" if arguments.sarif is None else _sarif(decided, arguments.experiment[-1] if arguments.experiment else None)
-    )
+    sarif = b"" if files.sarif is None else _sarif(decided, arguments.experiment[-1] if arguments.experiment else None)
     before, after = views_of((decided.baseline, decided.candidate))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
-    writers: tuple[tuple[Path | None, Callable[[BinaryIO], object]], ...] = (
+    writers: tuple[tuple[Path | None, Writer], ...] = (
         (arguments.html, partial(page, candidate=after, options=decided.setup.options)),
-        (arguments.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
-        (arguments.sarif, lambda out: out.write(sarif)),
-        (arguments.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),
+        (files.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
+        (files.sarif, lambda out: out.write(sarif)),
+        (files.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),
     )
-    for path, write in writers:
-        if path is None:
-            continue
-        try:
-            with path.open("wb") as out:
-                write(out)
-        except OSError as error:
-            raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+    write_files(writers)
+    if files.github:
+        tell_github(annotations(found, verdict), lambda: diff_markdown(found, verdict))
 
 
 def _sarif(decided: "DecidedComparison", experiment: Path | None) -> bytes:
@@ -357,20 +269,3 @@ def _sarif(decided: "DecidedComparison", experiment: Path | None) -> bytes:
     listed = (*decided.comparison.changes.listed, *decided.comparison.edited.listed)
     places = find_places((change.trial for change in listed), candidate=decided.candidate.path, experiment=experiment)
     return diff_sarif(decided.comparison, decided.verdict, places, version=insideLLMs.__version__)
-
-
-def _tell_github(decided: "DecidedComparison") -> None:
-    from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415 - slow
-
-    for line in annotations(decided.comparison, decided.verdict):
-        console.ci_command(line)
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not summary:
-        return
-    try:
-        with Path(summary).open("a", encoding="utf-8") as out:
-            out.write(diff_markdown(decided.comparison, decided.verdict))
-    except OSError as error:
-        raise InsideLLMsError(
-            f"cannot write GITHUB_STEP_SUMMARY, {summary}: {error.strerror}", fix="leave --github out"
-        ) from error

@@ -1,13 +1,16 @@
 """`insidellms report`: look at a finished run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # see `command`
 
 import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.cli.gate_options import GateWords, run_gate_options
+from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_run_reports
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import REPORT, SealedRun
 
 if TYPE_CHECKING:
@@ -20,15 +23,34 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path), help="Regenerate the page, here.")
 @click.option("--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, on the page.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
+@report_options
+@click.option(
+    "--experiment", type=click.Path(path_type=Path), help="Your experiment file: SARIF points to its dataset."
+)
+@run_gate_options
 @console.common_options
-def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, open_page: bool) -> int:
-    """Print RUN's results, and say where its page is."""
-    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415 - slow
+def command(
+    run: Path,
+    *,
+    as_json: bool,
+    telemetry: bool,
+    files: ReportFiles,
+    gate: GateWords | None,
+    **options: Any,  # click passes them by name, each as its declaration types it
+) -> int:
+    """Print RUN's results, say where its page is, and hold it to the conditions that its gate states of a run.
+
+    Exit code 0: they are met or there are none, 3: one is not met, 4: one cannot be decided.
+    """
+    from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow
+    from insideLLMs.api.decide_run import decide_run  # noqa: PLC0415
+    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
     from insideLLMs.report.failures import render_failures  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     sealed = SealedRun.open(run)
     summary = msgspec.to_builtins(sealed.summary)
+    html: Path | None = options["html"]
     page = html or run / REPORT
     if html is not None:
         _write_page(sealed, html, telemetry=telemetry)
@@ -41,9 +63,13 @@ def command(run: Path, *, as_json: bool, html: Path | None, telemetry: bool, ope
         if failures := render_failures(sealed.records(FailedRecord)):
             console.out(failures)
         console.out(f"run {sealed.manifest.run_id[:12]}: {page}")
-    if open_page:
+    if options["open_page"]:
         click.launch(str(page))
-    return ExitCode.OK
+    rule = GateSpec() if gate is None else GateOverrides(settings=gate).apply(sealed.gate)
+    decided = decide_run(sealed, rule)
+    write_run_reports(sealed, decided, files, experiment=options["experiment"])
+    show_verdict(decided, say=console.note if as_json else console.out)
+    return decided.verdict.exit_code
 
 
 def _show_telemetry(run: SealedRun, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # see `command`
 
@@ -9,6 +10,8 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.gate_options import GateWords, run_gate_options
+from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import (
     ConfigError,
     ExitCode,
@@ -17,13 +20,17 @@ from insideLLMs.core.errors import (
     NothingToDoError,
     Problem,
 )
+from insideLLMs.core.gate_spec import GateSpec
 
 if TYPE_CHECKING:
     from insideLLMs.api.answers import CacheMode
     from insideLLMs.api.early_stop import EarlyStop, Look
     from insideLLMs.api.run import Run
+    from insideLLMs.compare.run_gate import DecidedRun
     from insideLLMs.core.types import Experiment, JsonValue
+    from insideLLMs.store.sealed_run import SealedRun
 
+_SEVERITY = (ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.GATE_FAILED)
 _LOOKS = {
     "fail": "worse, beyond doubt",
     "no_evidence": "stopped: the whole run would hardly find a drop any more, which does not show that there is none",
@@ -54,6 +61,7 @@ class _Arguments:
     cache: "CacheMode"
     record: Path | None
     replay: Path | None
+    html: Path | None
 
     def overrides(self) -> "dict[str, JsonValue]":
         """Return what goes over the experiment's settings. Raises ConfigError."""
@@ -146,6 +154,9 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
 @click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; make no calls.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
+@report_options
+@run_gate_options
 @click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -156,16 +167,23 @@ def command(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
+    gate: GateWords | None,
+    files: ReportFiles,
     **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
     """Run EXPERIMENT (YAML, JSON or TOML) and store its run directory.
 
-    The same experiment gives the same bytes. An interrupted run is resumed with --resume.
+    The same experiment gives the same bytes. An interrupted run is resumed with --resume. Exit code 0: done, and the
+    gate's conditions are met or there are none; 3: one is not met; 4: one cannot be decided.
     """
-    from insideLLMs.config.load import load_experiment  # noqa: PLC0415 - slow; --help must not pay for it
+    from insideLLMs.api.decide_run import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
+    from insideLLMs.config.load import load_experiment  # noqa: PLC0415
+    from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     arguments = _Arguments(**options)
-    experiment = load_experiment(experiment_file, overrides=arguments.overrides())
+    settings = {f"gate.{name}": value for name, value in (gate or {}).items() if value is not None}
+    experiment = load_experiment(experiment_file, overrides={**arguments.overrides(), **settings})
     folder = experiment_file.resolve().parent
     if dry_run:
         return _dry_run(experiment, folder, as_json=as_json)
@@ -179,8 +197,16 @@ def command(
         if error.run_dir is not None:
             console.note(f"answers are kept; to go on: {arguments.how_to_resume(experiment_file, error.run_dir)}")
         raise
-    _show(run, experiment, as_json=as_json, quiet=quiet)
-    return ExitCode.OK if early is None else _show_decision(early, as_json=as_json)
+    sealed = SealedRun(run.path, run.manifest)
+    decided = decide_run(sealed, GateSpec() if gate is None else None)
+    _show(sealed, decided, as_json=as_json, quiet=quiet)
+    if arguments.html is not None:
+        write_files([(arguments.html, partial(write_sealed_page, run=sealed))])
+    write_run_reports(sealed, decided, files, experiment=experiment_file)
+    show_verdict(decided, say=console.note if as_json else console.out)
+    _check_answered(sealed, decided)
+    code = decided.verdict.exit_code
+    return code if early is None else max(code, _show_decision(early, as_json=as_json), key=_SEVERITY.index)
 
 
 def _run(
@@ -230,41 +256,42 @@ def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
     return {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "inconclusive": ExitCode.INCONCLUSIVE}[early.state]
 
 
-def _show(run: "Run", experiment: "Experiment", *, as_json: bool, quiet: bool) -> None:
-    """Show a sealed run. Raises NothingToDoError if nothing in it was answered."""
+def _show(run: "SealedRun", decided: "DecidedRun", *, as_json: bool, quiet: bool) -> None:
     from insideLLMs.api.quantities import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
-    from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.failures import render_failures  # noqa: PLC0415
     from insideLLMs.report.telemetry import render  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    summary = expand(run.summary)
-    sealed = SealedRun(run.path, run.manifest)
-    telemetry = read_telemetry(sealed) if experiment.execution.telemetry else None
+    summary = msgspec.to_builtins(decided.summary)
+    telemetry = read_telemetry(run) if run.has_telemetry else None
     if as_json:
         result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
-        console.out_json({**result, "telemetry": msgspec.to_builtins(telemetry)})
+        verdict = msgspec.to_builtins(decided.verdict) if decided.is_gated else None
+        console.out_json({**result, "telemetry": msgspec.to_builtins(telemetry), "verdict": verdict})
     else:
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
         if any(count for status, count in run.manifest.statuses.items() if status != "success"):
-            console.note(render_failures(sealed.records(FailedRecord)))
+            console.note(render_failures(run.records(FailedRecord)))
         if telemetry is not None and not quiet:
             console.note(render(telemetry))  # different at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
-    if run.manifest.statuses.get("success", 0) == 0:
-        raise NothingToDoError(
-            f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
-            fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {run.path} --resume",
-        )
 
 
-def _first_failure(run: "Run") -> str:
-    from insideLLMs.core.types import Record  # noqa: PLC0415
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
+def _check_answered(run: "SealedRun", decided: "DecidedRun") -> None:
+    """Raise NothingToDoError if nothing in the run was answered; a gate that failed has said so already."""
+    if run.manifest.statuses.get("success", 0) or decided.verdict.state == "failed":
+        return
+    raise NothingToDoError(
+        f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
+        fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {run.path} --resume",
+    )
 
-    failure = next(SealedRun.open(run.path).records(Record)).failure
+
+def _first_failure(run: "SealedRun") -> str:
+    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
+
+    failure = next(run.records(FailedRecord)).failure
     return f"{failure.type}: {failure.message}" if failure else "no reason recorded"
 
 

@@ -17,17 +17,17 @@ from insideLLMs.compare.policies import (
     GrowthRule,
     Rule,
     Scope,
-    State,
     blame_of,
     blamed_classes,
     decide_growth,
     policy_of,
     resolve,
 )
+from insideLLMs.compare.run_gate import EXIT_CODES, RANK, RunVerdict, State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import JudgeFinding, advisory_probes, judge_finding
 from insideLLMs.compare.statistics.text_drift import TextDrift
-from insideLLMs.core.errors import CompareError, ExitCode
+from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
 
 _LOOK_FIRST = 10
@@ -40,6 +40,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     `policy` is as asked for, `resolved` what `auto` came to. `assessment` is over all probes, whatever the policy;
     None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor,
     `judges` are the probes that models score, `drift` is the text drift over all probes, where it was measured.
+    `by_itself` holds the candidate to the conditions that its gate states of a run, None if it states none.
     """
 
     state: State
@@ -57,10 +58,37 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     judges: tuple[JudgeFinding, ...] = ()
     drift: TextDrift | None = None
     remarks: tuple[str, ...] = ()
+    by_itself: RunVerdict | None = None
 
 
 def decide(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Verdict:
-    """Decide on a comparison. Raises CompareError for a policy or a probe that there is not."""
+    """Decide on a comparison, and join what the conditions say of the candidate by itself: the worst counts.
+
+    Raises CompareError for a policy or a probe that there is not.
+    """
+    found = _decide_comparison(comparison, spec, evidence)
+    alone = evidence.by_itself
+    if alone is None or not alone.conditions:
+        return found
+    parts = [
+        (alone.state, "the candidate by itself", alone.reasons),
+        (found.state, "against the baseline", found.reasons),
+    ]
+    parts.sort(key=lambda part: RANK[part[0]])
+    state = parts[0][0]
+    names = (*found.look_first, *(failed.trial for failed in alone.look_first))
+    return msgspec.structs.replace(
+        found,
+        state=state,
+        exit_code=int(EXIT_CODES[state]),
+        reasons=tuple(f"{what}, {each}: {reason}" for each, what, reasons in parts for reason in reasons),
+        look_first=tuple(dict.fromkeys(names))[:_LOOK_FIRST],
+        by_itself=alone,
+    )
+
+
+def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Verdict:
+    """Decide on a comparison alone. Raises CompareError for a policy or a probe that there is not."""
     _check_probes(comparison, spec)
     scopes = _scopes(comparison, spec, evidence)
     rules = tuple(_doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence) for scope in scopes)
@@ -76,12 +104,11 @@ def decide(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Ve
         state = "inconclusive"
     if state != "failed":
         reasons = doubts or [*(reason for rule in rules for reason in rule.reasons), *(rule.reason for rule in growth)]
-    code = {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "inconclusive": ExitCode.INCONCLUSIVE}[state]
     return Verdict(
         state=state,
         policy=spec.fail_on,
         resolved=resolve(spec, evidence),
-        exit_code=int(code),
+        exit_code=int(EXIT_CODES[state]),
         reasons=(*reasons, *_listed(comparison)),
         rules=rules,
         growth=growth,

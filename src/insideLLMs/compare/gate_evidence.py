@@ -9,6 +9,7 @@ from functools import cached_property
 import msgspec
 
 from insideLLMs.compare.observations import Observed
+from insideLLMs.compare.run_gate import RunVerdict
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
 from insideLLMs.compare.statistics.evidence import Background
@@ -114,6 +115,7 @@ class GateEvidence:
     same_experiment: bool = False
     quantities: Mapping[str, QuantityChange] = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
+    by_itself: RunVerdict | None = None
 
     @cached_property  # slots would leave no room for it
     def floor(self) -> NoiseFloor | None:

@@ -24,6 +24,7 @@ import msgspec
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Change, ProbeTally
 from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.run_gate import State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.noise import odd_one_out
 from insideLLMs.compare.statistics.quantities import Growth, QuantityChange
@@ -31,7 +32,6 @@ from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import FailOn, GateSpec
 
-State = Literal["passed", "failed", "inconclusive"]
 CHURN_ALPHA = 0.01
 """Churn is asked in both directions and of every text, so it is held to a stricter level than a drop."""
 REGRESSIONS = (ChangeClass.REGRESSED, ChangeClass.NEWLY_FAILING)

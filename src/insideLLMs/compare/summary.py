@@ -21,7 +21,7 @@ AGREES = "agrees"
 """The score that says whether a verdict is that of the person who labelled the example."""
 
 
-class _Mean(msgspec.Struct):
+class ExampleMean(msgspec.Struct):
     """A running mean of per-example means; `open` collects the repeats of the current example."""
 
     n: int = 0
@@ -47,8 +47,8 @@ class _Member(msgspec.Struct):
     )
     scored: int = 0
     passed: int = 0
-    verdicts: _Mean = msgspec.field(default_factory=_Mean)
-    scores: dict[str, _Mean] = {}
+    verdicts: ExampleMean = msgspec.field(default_factory=ExampleMean)
+    scores: dict[str, ExampleMean] = {}
     usage: dict[str, int] = {}
     verdict_pairs: list[Verdicts] = []
     labelled: Counter[Verdicts] = msgspec.field(default_factory=Counter)
@@ -77,7 +77,7 @@ class _Member(msgspec.Struct):
                 label = scores.passed if scores.values[AGREES] == 1.0 else not scores.passed
                 self.verdict_pairs.append(Verdicts.of(label=label, passed=scores.passed))
         for name, value in scores.values.items():
-            self.scores.setdefault(name, _Mean()).open.append(value)
+            self.scores.setdefault(name, ExampleMean()).open.append(value)
 
     def close(self) -> None:
         self.verdicts.close()
@@ -151,9 +151,10 @@ def _close(
         statuses=member.statuses,
         scored=member.scored,
         passed=member.passed,
-        pass_rate=_rate(member.verdicts, level) if member.verdicts.n else None,
+        pass_rate=rate_interval(member.verdicts, level) if member.verdicts.n else None,
         scores={
-            name: _t_interval(mean, level, ranges.get(name, (0.0, 1.0))) for name, mean in sorted(member.scores.items())
+            name: mean_interval(mean, level, ranges.get(name, (0.0, 1.0)))
+            for name, mean in sorted(member.scores.items())
         },
         usage=Usage(**member.usage),
         agreement=_agreement(member, level) if member.labelled else msgspec.UNSET,
@@ -193,13 +194,13 @@ def _share(labelled: Labelled, right: tuple[str, ...], wrong: tuple[str, ...], l
     return Interval(value=total / n, low=low, high=high, n=n)
 
 
-def _rate(mean: _Mean, level: float) -> Interval:
+def rate_interval(mean: ExampleMean, level: float) -> Interval:
     """Take the examples, not the trials, as the sample: an example's repeats are not independent."""
     low, high = wilson(mean.total, mean.n, level=level)
     return Interval(value=mean.total / mean.n, low=low, high=high, n=mean.n)
 
 
-def _t_interval(mean: _Mean, level: float, limits: tuple[float, float]) -> Interval:
+def mean_interval(mean: ExampleMean, level: float, limits: tuple[float, float]) -> Interval:
     """Student's t interval; none for a single example or where all are equal, since it would claim certainty."""
     n, value = mean.n, mean.total / mean.n
     variance = max(0.0, mean.squares - n * value * value) / (n - 1) if n > 1 else 0.0

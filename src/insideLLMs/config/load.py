@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.config.file import BARE
+from insideLLMs.config.gate import check_gate
 from insideLLMs.config.inputs import Datasets
 from insideLLMs.config.members import (
     ConfigEntry,
@@ -21,7 +22,7 @@ from insideLLMs.config.members import (
     model_spec,
     probe_id,
 )
-from insideLLMs.config.shape import Findings, check_shape, suggestion
+from insideLLMs.config.shape import Findings, check_shape
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import Document, FieldPath, Format, read_document
 from insideLLMs.core.errors import CanonicalError
@@ -146,14 +147,14 @@ def _experiment(raw: JsonValue, source: _Source) -> Experiment:
     datasets.declare(raw)
     probes = _check_probes(raw, source, datasets)
     datasets.check_used()
-    _check_gate(raw, probes, findings)
+    check_gate(raw.get("gate"), {str(probe_id(entry)): factory for entry, _, factory in probes}, findings)
     findings.raise_any()
     return Experiment(
         name=raw.get("name") or source.name,
         models=tuple(model_spec(entry) for entry in models),
         probes=tuple(
             ProbeSpec(type=str(entry.value["type"]), id=str(probe_id(entry)), args=entry.args, datasets=names)
-            for entry, names in probes
+            for entry, names, _ in probes
         ),
         datasets=tuple(datasets.specs.values()),
         execution=_execution(raw),
@@ -210,15 +211,15 @@ def _check_models(raw: Mapping[str, JsonValue], source: _Source) -> list[ConfigE
 
 def _check_probes(
     raw: Mapping[str, JsonValue], source: _Source, datasets: Datasets
-) -> list[tuple[ConfigEntry, tuple[str, ...]]]:
+) -> list[tuple[ConfigEntry, tuple[str, ...], Factory | None]]:
     check_number(raw, "probe", source.findings)
     probes = list(entries(raw, "probe", bare="type"))
     check_ids([(entry, probe_id(entry)) for entry in probes], "probe", source.findings)
-    joined: list[tuple[ConfigEntry, tuple[str, ...]]] = []
+    joined: list[tuple[ConfigEntry, tuple[str, ...], Factory | None]] = []
     for entry in probes:
         factory = _check_member(entry, probe_registry, source)
         check_secrets(entry, source.environ, source.findings, strict=False)
-        joined.append((entry, datasets.of_probe(entry, factory)))
+        joined.append((entry, datasets.of_probe(entry, factory), factory))
     return joined
 
 
@@ -230,19 +231,3 @@ def _check_member(
     preset = () if factory is None or ":" in name else tuple(registry.info(name)["defaults"])
     check_args(entry, factory, source.findings, preset=preset, shared=shared or {})
     return factory
-
-
-def _check_gate(
-    raw: Mapping[str, JsonValue], probes: list[tuple[ConfigEntry, tuple[str, ...]]], findings: Findings
-) -> None:
-    gate = raw.get("gate")
-    policies = gate.get("probes") if isinstance(gate, Mapping) else None
-    known = [name for entry, _ in probes if (name := probe_id(entry))]
-    for name in policies if isinstance(policies, Mapping) else ():
-        if name not in known:
-            findings.add(("gate", "probes", name), f"there is no probe {name!r}", suggestion(str(name), known))
-    rules = policies.items() if isinstance(policies, Mapping) else ()
-    for path, rule in ((("gate",), gate), *((("gate", "probes", name), rule) for name, rule in rules)):
-        scores = rule.get("score_range") if isinstance(rule, Mapping) else None
-        if isinstance(scores, list) and len(scores) == 2 and scores[0] == scores[1]:
-            findings.add((*path, "score_range"), "the worst and the best score must differ")

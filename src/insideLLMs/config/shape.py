@@ -14,6 +14,7 @@ from insideLLMs.config.secrets import is_secret_key
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.documents import Document, FieldPath, dotted
 from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.gate_spec import LIMITS, LimitName, nearest_limit
 from insideLLMs.core.types import JsonValue
 
 _LONGEST_VALUE = 60
@@ -139,11 +140,13 @@ class _Check:
                 self._findings.add((*path, str(key)), "unknown key", _unknown_hint((*path, str(key))))
 
     def _mapping(self, value: Mapping[Any, Any], parts: tuple[Any, ...], path: FieldPath) -> None:
-        keys = get_args(parts[0])
+        keys = get_args(parts[0]) if get_origin(parts[0]) is Literal else ()
+        limits = parts[0] is LimitName
         for key, item in value.items():
-            if not isinstance(key, str) or (keys and key not in keys):
-                hint = f"must be {_either(keys)}" if keys else None
-                self._findings.add((*path, str(key)), "is not a known key here", hint)
+            if limits and key not in LIMITS:
+                self._findings.add((*path, str(key)), "is nothing that can be bounded", nearest_limit(str(key)))
+            elif not isinstance(key, str) or (keys and key not in keys):
+                self._findings.add((*path, str(key)), "is not a known key here", suggestion(str(key), keys))
             else:
                 self.value(item, parts[1], (*path, key))
 

@@ -5,10 +5,13 @@ statistics read them as they are.
 """
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
+
+from insideLLMs.core.arguments import nearest
 
 FailOn = Literal[
     "auto", "never", "changes", "regressions", "significant", "confirmed", "churn", "drift", "non-inferior"
@@ -17,6 +20,11 @@ ErrorsAs = Literal["missing", "fail"]
 DriftKernel = Literal["3-gram", "hamming"]
 TextLevel = Literal["verdict", "structured", "normalised", "exact"]
 QuantityName = Literal["latency_ms", "input_tokens", "output_tokens", "characters", "cost_usd"]
+Statistic = Literal["mean", "p50", "p90", "p95", "p99", "max", "total"]
+LIMITS = tuple(f"{quantity}.{statistic}" for quantity in get_args(QuantityName) for statistic in get_args(Statistic))
+"""What `max` can bound."""
+LimitName = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(QuantityName))})\\.({'|'.join(get_args(Statistic))})$")]
+Severity = Literal["critical", "advisory"]
 ScoreRange = tuple[float, float]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Part = Annotated[float, Meta(ge=0, le=1)]
@@ -37,9 +45,15 @@ class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     errors_as: ErrorsAs | None = None
     score_range: ScoreRange | None = None
     accept_judge_change: bool | None = None
+    min_pass_rate: Part | None = None
+    min_score: dict[str, float] | None = None
+    max: dict[LimitName, Rise] | None = None
+    severity: Severity | None = None
+    certain: bool | None = None
 
     def __post_init__(self) -> None:
         _check_range(self.score_range)
+        _check_limits(self.max or {})
 
 
 class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,16 +108,65 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, Meta(description="Let texts pass as unchanged that only `--semantic` finds equivalent.")
     ] = False
     accept_judge_change: Annotated[bool, Meta(description="Compare runs that different judges scored.")] = False
+    min_pass_rate: Annotated[
+        Part | None,
+        Meta(description="The share of trials that must pass, by probe and model; one without an answer has failed."),
+    ] = None
+    min_score: Annotated[
+        dict[str, float],
+        Meta(description="How good the mean of a score must be: at least this, or at most where lower is better."),
+    ] = {}
+    max: Annotated[
+        dict[LimitName, Rise],
+        Meta(description="The most that a quantity may come to, such as `latency_ms.p95: 2000`, by model."),
+    ] = {}
+    severity: Annotated[
+        Severity, Meta(description="Whether a condition that is not met fails the gate, or is only reported.")
+    ] = "critical"
+    certain: Annotated[
+        bool, Meta(description="Hold conditions against the bound of the confidence interval, not the estimate.")
+    ] = False
     probes: Annotated[dict[str, ProbeGateSpec], Meta(description="Settings of single probes, by id.")] = {}
 
     def __post_init__(self) -> None:
         _check_range(self.score_range)
+        _check_limits(self.max or {})
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether it states conditions of a run by itself."""
+        rules: tuple[GateSpec | ProbeGateSpec, ...] = (self, *self.probes.values())
+        return any(rule.min_pass_rate is not None or rule.min_score or rule.max for rule in rules)
+
+    def without_failures(self) -> "GateSpec":
+        """Return the settings with every condition of a run by itself as advice."""
+        probes = {name: msgspec.structs.replace(own, severity=None) for name, own in self.probes.items()}
+        return msgspec.structs.replace(self, severity="advisory", probes=probes)
 
     def of_probe(self, probe: str) -> "GateSpec":
         """Return the settings that hold for a probe."""
         own = self.probes.get(probe, ProbeGateSpec())
         said = {name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None}
         return msgspec.structs.replace(self, probes={}, **said)
+
+
+ABSOLUTE = ("min_pass_rate", "min_score", "max", "severity", "certain")
+"""The settings that concern a run by itself, without a baseline."""
+
+
+def _check_limits(limits: Mapping[str, float]) -> None:
+    unknown = next((name for name in limits if name not in LIMITS), None)
+    if unknown is not None:
+        raise ValueError(f"max has {unknown!r}; {nearest_limit(unknown)}")
+
+
+def nearest_limit(name: str) -> str:
+    """Hint at what `max` can bound."""
+    near = nearest(name, LIMITS)
+    if near:
+        return f"did you mean {near!r}?"
+    quantities, statistics = (", ".join(get_args(words)) for words in (QuantityName, Statistic))
+    return f"write QUANTITY.STATISTIC, of the quantities {quantities} and the statistics {statistics}"
 
 
 def _check_range(score_range: ScoreRange | None) -> None:

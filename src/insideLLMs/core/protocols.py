@@ -150,6 +150,8 @@ class Probe:
 
     version: ClassVar[str] = "1"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    open_scores: ClassVar[bool] = False
+    """Whether it may give other scores than `score_ranges` names."""
     scores_in_place: ClassVar[bool] = False
     """Whether scoring is quick and cannot hang, so that it needs no thread of its own."""
     name: str

@@ -190,6 +190,28 @@ class MeasuredRecord(msgspec.Struct, frozen=True):
     prompt: str | None = None
 
 
+class GatedExample(msgspec.Struct, frozen=True):
+    """The part of an example that a report of a run shows."""
+
+    expected: tuple[JsonValue, ...] = ()
+
+
+class GatedScores(msgspec.Struct, frozen=True):
+    """The part of the scores that a gate reads and a report of a run shows."""
+
+    values: dict[str, float] = {}
+    passed: bool | None = None
+    explanation: str = ""
+
+
+class GatedRecord(MeasuredRecord, frozen=True):
+    """What the absolute gate reads, and what a report shows of an example that did not pass."""
+
+    example: GatedExample = GatedExample()
+    scores: GatedScores | None = None
+    failure: Failure | None = None
+
+
 class ViewedExample(msgspec.Struct, frozen=True, gc=False):
     """An example whose parts stay as they are stored."""
 

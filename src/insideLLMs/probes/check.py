@@ -80,6 +80,7 @@ class FunctionProbe(CheckProbe):
     needs_expected = False
     scores_in_place: ClassVar[bool] = False  # it is the user's code
     references: ClassVar[tuple[str, ...]] = ("function",)
+    open_scores: ClassVar[bool] = True
 
     def __init__(self, name: str | None = None, *, function: Callable[..., Any], template: JsonValue = None) -> None:
         super().__init__(name, "Your own check, as a function.", template)

@@ -1,17 +1,38 @@
-"""A comparison as JUnit XML: a suite per probe, a case per listed Trial, a failure where the gate counts it."""
+"""A comparison or a run as JUnit XML: a suite per probe, a case per Trial or example, a failure where it counts."""
 
 import html
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from insideLLMs.compare.comparison import Change, Comparison, ProbeTally, ShownAnswer
 from insideLLMs.compare.gate import Verdict, counted_classes
 from insideLLMs.compare.policies import blame_of
+from insideLLMs.compare.run_gate import DecidedRun, RunVerdict, failed_example
+from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten
 
 _TEXT_LIMIT = 4_000
 # What XML 1.0 does not allow even as a reference (production 2, Char); printable() spells most of them already.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Suite:
+    """A suite: its name, its lines of XML, and how many of its cases failed or have no answer."""
+
+    name: str
+    lines: Sequence[str]
+    tests: int
+    failures: int = 0
+    errors: int = 0
+
+    @property
+    def text(self) -> str:
+        counts = f'tests="{self.tests}" failures="{self.failures}" errors="{self.errors}"'
+        return "\n".join((f"  <testsuite name={_attribute(self.name)} {counts}>", *self.lines, "  </testsuite>"))
 
 
 def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
@@ -22,20 +43,93 @@ def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
     """
     suites = [_experiment_suite(comparison)] if comparison.experiment_changes is not None else []
     suites += [_suite(comparison, probe, verdict) for probe in comparison.probes]
-    suites.append(_gate_suite(verdict))
-    failures = sum(failed for _, _, failed in suites)
-    tests = sum(count for _, count, _ in suites)
-    body = "\n".join(text for text, _, _ in suites)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuites name="insidellms" tests="{tests}" failures="{failures}">\n{body}\n</testsuites>\n'
+    return _document([*suites, _gate_suite(verdict, verdict.policy)])
+
+
+def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
+    """Write one run as JUnit XML: a suite per probe and model, a case per example, and the gate's verdict.
+
+    An example that did not pass is a failure, and one without an answer an error, unless the gate tolerates them.
+    """
+    cases: dict[tuple[str, str], list[_ExampleCase]] = {}
+    for (probe, dataset, example_id, model), trials in groupby(records, key=_example_of):
+        case = _ExampleCase(f"{dataset} / {example_id}", tuple(trials), is_red=decided.is_red(probe, model))
+        cases.setdefault((probe, model), []).append(case)
+    several = len({model for _, model in cases}) > 1
+    suites = [
+        _run_suite(f"{probe} · {model}" if several else probe, found) for (probe, model), found in sorted(cases.items())
+    ]
+    if decided.is_gated:
+        suites.append(_gate_suite(decided.verdict, "conditions"))
+    return _document(suites)
+
+
+def _document(suites: Sequence[_Suite]) -> str:
+    totals = (sum(each) for each in zip(*((one.tests, one.failures, one.errors) for one in suites), strict=True))
+    counts = " ".join(f'{name}="{total}"' for name, total in zip(("tests", "failures", "errors"), totals, strict=True))
+    body = "\n".join(suite.text for suite in suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="insidellms" {counts}>\n{body}\n</testsuites>\n'
+
+
+def _example_of(record: GatedRecord) -> tuple[str, str, str, str]:
+    return (record.probe, record.dataset, record.example_id, record.model)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExampleCase:
+    """An example of a run: its Trials, of which the worst is shown."""
+
+    name: str
+    trials: tuple[GatedRecord, ...]
+    is_red: bool
+
+    @property
+    def failed(self) -> tuple[GatedRecord, ...]:
+        return tuple(
+            one for one in self.trials if one.status == "success" and one.scores and one.scores.passed is False
+        )
+
+    @property
+    def unanswered(self) -> tuple[GatedRecord, ...]:
+        return tuple(one for one in self.trials if one.status not in {"success", "skipped"})
+
+    @property
+    def kind(self) -> str:
+        if self.unanswered or self.failed:
+            return ("failure" if self.failed else "error") if self.is_red else "system-out"
+        return "skipped" if all(one.status == "skipped" for one in self.trials) else ""
+
+    def text(self, suite: str) -> str:
+        start = f"    <testcase classname={_attribute(suite)} name={_attribute(self.name)}"
+        if not self.kind:
+            return f"{start}/>"
+        bad = (*self.failed, *self.unanswered) or self.trials
+        shown = failed_example(bad[0])
+        message = f"{shown.why or 'did not pass'}" if shown.status == "success" else f"{shown.status}: {shown.why}"
+        if len(self.trials) > 1:
+            message = f"{len(bad):,} of {len(self.trials):,} repeats did not pass; {message}"
+        if self.kind == "skipped":
+            return f"{start}><skipped message={_attribute(message)}/></testcase>"
+        if self.kind == "system-out":
+            tolerated = _text(f"did not pass, which the gate tolerates: {message}")
+            return f"{start}><system-out>{tolerated}</system-out></testcase>"
+        told = f"expected: {' | '.join(shown.expected) or '(nothing)'}\nanswer: {shown.answer}"
+        kind = _attribute("failed" if self.kind == "failure" else shown.status)
+        return f"{start}><{self.kind} type={kind} message={_attribute(message)}>{_text(told)}</{self.kind}></testcase>"
+
+
+def _run_suite(name: str, cases: Sequence[_ExampleCase]) -> _Suite:
+    kinds = [case.kind for case in cases]
+    return _Suite(
+        name=name,
+        lines=[case.text(name) for case in cases],
+        tests=len(cases),
+        failures=kinds.count("failure"),
+        errors=kinds.count("error"),
     )
 
 
-Suite = tuple[str, int, int]
-
-
-def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> Suite:
+def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> _Suite:
     counted = counted_classes(verdict, probe.probe)
     name = wording.member(probe, several=len(comparison.models) > 1)
     changes = [
@@ -48,10 +142,9 @@ def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> Suite
     rest = probe.tally.trials - len(changes)
     if rest:
         cases.append(f"    <testcase classname={_attribute(name)} name={_attribute(f'{rest:,} trials not listed')}/>")
-    failures = sum(failed)
     summary = f"{wording.paired_rates(probe.tally)} passed; {wording.classes(probe.tally)}"
     properties = f'    <properties><property name="trials" value={_attribute(summary)}/></properties>'
-    return _wrap(name, [properties, *cases], len(cases), failures), len(cases), failures
+    return _Suite(name=name, lines=[properties, *cases], tests=len(cases), failures=sum(failed))
 
 
 def _case(change: Change, suite: str, *, failed: bool) -> str:
@@ -70,24 +163,19 @@ def _case(change: Change, suite: str, *, failed: bool) -> str:
     return f"{start}><system-out>{_text(f'{change.kind}: {change.note}')}</system-out></testcase>"
 
 
-def _experiment_suite(comparison: Comparison) -> Suite:
+def _experiment_suite(comparison: Comparison) -> _Suite:
     told = _attribute("\n".join(wording.experiment(comparison)))
     properties = f'    <properties><property name="changed" value={told}/></properties>'
-    return _wrap("experiment", [properties], 0, 0), 0, 0
+    return _Suite(name="experiment", lines=[properties], tests=0)
 
 
-def _gate_suite(verdict: Verdict) -> Suite:
+def _gate_suite(verdict: Verdict | RunVerdict, name: str) -> _Suite:
     reasons = _text("\n".join(verdict.reasons))
     message = _attribute(f"{wording.MARKS[verdict.state]} (exit code {verdict.exit_code})")
     red = verdict.state != "passed"
     inner = f"<failure type={_attribute(verdict.state)} message={message}>{reasons}</failure>" if red else ""
-    case = f'    <testcase classname="gate" name={_attribute(verdict.policy)}>{inner}</testcase>'
-    return _wrap("gate", [case], 1, int(red)), 1, int(red)
-
-
-def _wrap(name: str, lines: list[str], tests: int, failures: int) -> str:
-    start = f'  <testsuite name={_attribute(name)} tests="{tests}" failures="{failures}">'
-    return "\n".join((start, *lines, "  </testsuite>"))
+    case = f'    <testcase classname="gate" name={_attribute(name)}>{inner}</testcase>'
+    return _Suite(name="gate", lines=[case], tests=1, failures=int(red))
 
 
 def _told(answer: ShownAnswer | None) -> str:

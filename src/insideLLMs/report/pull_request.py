@@ -1,4 +1,4 @@
-"""A comparison on a pull request: a comment in Markdown, bounded in size, in which nothing is live; and annotations.
+"""A comparison, or a run, on a pull request: a bounded comment in Markdown, in which nothing is live; and annotations.
 
 A model's text cannot make a link, an image, a mention, a heading or HTML: inline text is escaped sign by sign,
 and longer text stands in a code fence that is longer than any run of backticks in it. Annotations are workflow
@@ -7,10 +7,12 @@ commands of GitHub Actions, which show in the run.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from insideLLMs.compare.comparison import Change, Comparison
 from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.run_gate import DecidedRun, FailedExample
+from insideLLMs.core.types import expand
 from insideLLMs.report import evidence, wording
 from insideLLMs.report.safe_text import printable, shorten, without_commands
 from insideLLMs.report.word_diff import word_diff
@@ -32,20 +34,62 @@ def diff_markdown(comparison: Comparison, verdict: Verdict, *, limit: int = 20, 
 
     Changes that do not fit are left out whole, and their number is said.
     """
-    head = "\n".join(_head(comparison, verdict))
+    several = len(comparison.models) > 1
+    blocks = ("\n".join(_change(change, several=several)) for change in comparison.changes.listed[: max(0, limit)])
+    noun = "changes; `insidellms diff --json` lists them"
+    return _bounded("\n".join(_head(comparison, verdict)), blocks, comparison.changes.total, noun, size_limit)
+
+
+def run_markdown(decided: DecidedRun, *, limit: int = 20, size_limit: int = SIZE_LIMIT) -> str:
+    """Write one run: its verdict, the table per probe and model, and the worst examples, as `diff_markdown` does."""
+    several = len({result.model for result in decided.summary.results}) > 1
+    blocks = ("\n".join(_failed(failed, several=several)) for failed in decided.worst[: max(0, limit)])
+    return _bounded("\n".join(_run_head(decided)), blocks, decided.failing, "trials that did not pass", size_limit)
+
+
+def _bounded(head: str, blocks: Iterable[str], total: int, noun: str, size_limit: int) -> str:
+    """Put blocks below the head as long as they fit, and say how many are left out."""
     closing_room = 200
     body: list[str] = []
     size = len(head)
-    for change in comparison.changes.listed[: max(0, limit)]:
-        block = "\n".join(_change(change, several=len(comparison.models) > 1))
+    for block in blocks:
         if size + len(block) + closing_room > size_limit:
             break
         body.append(block)
         size += len(block) + 1
-    left = comparison.changes.total - len(body)
-    closing = [f"\n… and {left:,} more changes; `insidellms diff --json` lists them."] if left else []
+    left = total - len(body)
+    closing = [f"\n… and {left:,} more {noun}."] if left > 0 else []
     text = "\n".join([head, *body, *closing]) + "\n"
     return text if len(text) <= size_limit else shorten(head, size_limit - 1) + "\n"
+
+
+def _run_head(decided: DecidedRun) -> Iterator[str]:
+    verdict, summary = decided.verdict, decided.summary
+    if decided.is_gated:
+        yield f"## {_MARKS[verdict.state]} insideLLMs: {wording.MARKS[verdict.state].lower()}"
+    else:
+        yield f"## insideLLMs: {wording.many(decided.failing, 'trial')} did not pass, and nothing was gated"
+    yield ""
+    yield from (f"- {escape(reason, 500)}" for reason in verdict.reasons[:_ROWS])
+    yield ""
+    yield f"run {escape(decided.label)} ({escape(summary.run_id[:12])}, {wording.many(summary.trials, 'trial')})"
+    yield ""
+    yield f"| probe | model | passed | {summary.confidence_level:.0%} interval | no answer |"
+    yield "| --- | --- | --- | --- | --- |"
+    for result in summary.results[:100]:
+        spread = wording.interval(expand(result.pass_rate), percent=True) if result.pass_rate else "–"
+        rate = wording.rate(result.passed, result.scored)
+        names = (escape(result.probe, 80), escape(result.model, 80))
+        yield f"| {' | '.join((*names, rate, spread, wording.unanswered(result.statuses)))} |"
+    yield ""
+
+
+def _failed(failed: FailedExample, *, several: bool) -> Iterator[str]:
+    yield f"<details><summary>{_html(wording.failed(failed, several=several))} — {_html(failed.why)}</summary>\n"
+    if failed.expected:
+        yield f"expected: {escape(' | '.join(failed.expected))}\n"
+    yield f"answer\n\n{fence(failed.answer or '(none)')}\n"
+    yield "</details>\n"
 
 
 def escape(text: str, limit: int = _INLINE_LIMIT) -> str:
@@ -148,6 +192,20 @@ def annotations(comparison: Comparison, verdict: Verdict, *, limit: int = _MOST_
         change = told.get(name)
         kind, note = (wording.words(change.kind), change.note) if change else ("look at", "")
         yield _command("warning", f"{kind}: {wording.trial(name, several=several)}", note or kind)
+
+
+def run_annotations(decided: DecidedRun, *, limit: int = _MOST_ANNOTATIONS) -> Iterator[str]:
+    """Yield one command for the verdict on a run, then one for each example to look at first, `limit` in all."""
+    verdict = decided.verdict
+    shown = verdict.look_first if decided.is_gated else decided.worst
+    if decided.is_gated:
+        title = f"insideLLMs: {wording.MARKS[verdict.state].lower()}"
+        yield _command(_KINDS[verdict.state], title, " ".join(f"{reason.rstrip('.')}." for reason in verdict.reasons))
+    several = len({result.model for result in decided.summary.results}) > 1
+    for failed in shown[: max(0, limit - 1)]:
+        yield _command(
+            "warning", f"did not pass: {wording.failed(failed, several=several)}", failed.why or "did not pass"
+        )
 
 
 def _command(kind: str, title: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""A comparison as SARIF 2.1.0, for code scanning: a rule per class of change, a result per example that is worse.
+"""A comparison, or one run, as SARIF 2.1.0 for code scanning: a rule per class, a result per example that is worse.
 
 The result of an example has the same fingerprint in every comparison, so that a finding stays one finding.
 """
@@ -13,6 +13,7 @@ import orjson
 
 from insideLLMs.compare.comparison import Change, Comparison, TrialName
 from insideLLMs.compare.gate import Verdict, counted_classes
+from insideLLMs.compare.run_gate import DecidedRun, RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue
 from insideLLMs.report import wording
@@ -30,6 +31,8 @@ _RULES = {
     "skipped": "The trial was skipped",
     "removed": "The trial is gone",
     "new": "The trial is new",
+    "failed": "An answer did not pass",
+    "unanswered": "A trial has no answer",
 }
 _ALWAYS = {"regressed": "warning", "newly_failing": "warning", "errored": "note", "changed": "note"}
 _LINK = re.compile(r"\](?=\()")
@@ -62,38 +65,53 @@ def diff_sarif(comparison: Comparison, verdict: Verdict, places: Places, *, vers
     There are as many results as the comparison lists changes, and their texts are cut, so that the file stays
     within what GitHub takes. `version` is that of this library.
     """
-    results = [*_gate(verdict, places.otherwise), *_results(comparison, verdict, places)]
+    results = [*_gate(verdict, wording.policy(verdict), places.otherwise), *_results(comparison, verdict, places)]
+    left = comparison.changes.total - len(comparison.changes.listed)
+    told = f"{left:,} more changes are not listed" if left else ""
+    changed = [printable(line) for line in wording.experiment(comparison)]
+    return _document(results, verdict.exit_code, told, version, ", compared with the baseline run", changed=changed)
+
+
+def run_sarif(decided: DecidedRun, places: Places, *, version: str) -> bytes:
+    """Write SARIF of one run: the gate if it did not pass, and the worst examples that did not pass."""
+    results = [*_gate(decided.verdict, "conditions", places.otherwise), *_failed(decided, places)]
+    left = decided.failing - len(decided.worst)
+    told = f"{left:,} more trials that did not pass are not listed" if left else ""
+    return _document(results, decided.verdict.exit_code, told, version, "")
+
+
+def _document(
+    results: list[dict[str, JsonValue]], exit_code: int, told: str, version: str, when: str, **properties: JsonValue
+) -> bytes:
     used = [name for name in _RULES if any(result["ruleId"] == name for result in results)]
     for result in results:
         result["ruleIndex"] = used.index(result["ruleId"])
-    driver = {"name": "insideLLMs", "version": version, "rules": [_rule(name) for name in used]}
-    left = comparison.changes.total - len(comparison.changes.listed)
-    told = [{"level": "note", "message": {"text": f"{left:,} more changes are not listed"}}] if left else []
-    invocation = {"executionSuccessful": True, "exitCode": verdict.exit_code, "toolExecutionNotifications": told}
+    driver = {"name": "insideLLMs", "version": version, "rules": [_rule(name, when) for name in used]}
+    notes = [{"level": "note", "message": {"text": told}}] if told else []
     run = {
         "tool": {"driver": driver},
-        "invocations": [invocation],
-        "properties": {"changed": [printable(line) for line in wording.experiment(comparison)]},
+        "invocations": [{"executionSuccessful": True, "exitCode": exit_code, "toolExecutionNotifications": notes}],
+        "properties": properties,
         "columnKind": "unicodeCodePoints",
         "results": results,
     }
     return orjson.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, option=orjson.OPT_INDENT_2) + b"\n"
 
 
-def _rule(name: str) -> dict[str, JsonValue]:
+def _rule(name: str, when: str) -> dict[str, JsonValue]:
     return {
         "id": name,
         "shortDescription": {"text": _RULES[name]},
-        "fullDescription": {"text": f"{_RULES[name]}, compared with the baseline run."},
+        "fullDescription": {"text": f"{_RULES[name]}{when}."},
         "properties": {"tags": ["model-behaviour"]},
     }
 
 
-def _gate(verdict: Verdict, place: Place) -> Iterator[dict[str, JsonValue]]:
+def _gate(verdict: Verdict | RunVerdict, policy: str, place: Place) -> Iterator[dict[str, JsonValue]]:
     if verdict.state == "passed":
         return
     level = "error" if verdict.state == "failed" else "warning"
-    text = f"{wording.MARKS[verdict.state]} ({wording.policy(verdict)}). " + "\n".join(verdict.reasons)
+    text = f"{wording.MARKS[verdict.state]} ({policy}). " + "\n".join(verdict.reasons)
     yield _result("gate", level, text, place, ("gate",))
 
 
@@ -119,6 +137,22 @@ def _results(comparison: Comparison, verdict: Verdict, places: Places) -> Iterat
             result["suppressions"] = [{"kind": "external", "justification": "waived in the pool of baselines"}]
         shown[behaviour] = result
     yield from shown.values()
+
+
+def _failed(decided: DecidedRun, places: Places) -> Iterator[dict[str, JsonValue]]:
+    several = len({result.model for result in decided.summary.results}) > 1
+    for failed in decided.worst:
+        kind = "failed" if failed.status == "success" else "unanswered"
+        level = "error" if decided.is_gated and decided.is_red(failed.probe, failed.model) else "warning"
+        lines = (
+            f"{wording.failed(failed, several=several)}: {failed.why or 'did not pass'}",
+            f"Expected: {shorten(' | '.join(failed.expected), _TEXT_LIMIT)}",
+            f"Answer: {shorten(failed.answer, _TEXT_LIMIT)}",
+        )
+        behaviour = (failed.probe, failed.dataset, failed.example_id, *((failed.model,) if several else ()))
+        result = _result(kind, level, "\n".join(lines), places.of(failed.trial), behaviour)
+        result["properties"] = {"probe": printable(failed.probe), "example": printable(failed.example_id)}
+        yield result
 
 
 def _result(kind: str, level: str, text: str, place: Place, behaviour: tuple[str, ...]) -> dict[str, JsonValue]:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:  # the summary of a run is drawn without what compares
 
     from insideLLMs.compare.comparison import Change, Comparison, RunSide, ServedChange
     from insideLLMs.compare.gate import Verdict
+    from insideLLMs.compare.run_gate import DecidedRun, FailedExample
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
 _CHANGE_LIMIT = 300
 _LOOK_FIRST = 5
+_REASONS = 20
 _BAD, _GOOD, _WARN, _DIM = "bold red", "green", "yellow", "dim"
 _STYLES = {
     "regressed": _BAD,
@@ -106,6 +108,30 @@ def render_comparison(
 def render_verdict(verdict: Verdict, *, width: int = 80, color: bool = False) -> str:
     """Show the verdict alone: the policy, its reasons, and the examples to look at first."""
     return _draw(_verdict(verdict), width=width, color=color)
+
+
+def render_run_verdict(decided: DecidedRun, *, width: int = 80, color: bool = False) -> str:
+    """Show the verdict on a run by itself, and the examples to look at first with the beginnings of their answers."""
+    verdict = decided.verdict
+    line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
+    line.append(f"  gate: {wording.conditions(verdict)} (exit code {verdict.exit_code})", style="")
+    parts: list[RenderableType] = [line, *(_plain(f"  {reason}") for reason in verdict.reasons)]
+    several = len({result.model for result in decided.summary.results}) > 1
+    if verdict.look_first:
+        parts.append(_plain("  look first at:"))
+    for failed in verdict.look_first:
+        parts += [_plain(f"    {wording.failed(failed, several=several)}"), _failed_body(failed)]
+    return _draw(parts, width=width, color=color)
+
+
+def _failed_body(failed: FailedExample) -> Table:
+    grid = _grid()
+    if failed.answer:
+        grid.add_row("      answer", _plain(shorten(failed.answer, _PROMPT_LIMIT)))
+    if failed.expected:
+        grid.add_row("      expected", _plain(shorten(" | ".join(failed.expected), _PROMPT_LIMIT)))
+    grid.add_row("      why", _plain(shorten(failed.why or "no reason given", _PROMPT_LIMIT)))
+    return grid
 
 
 def _header(comparison: Comparison) -> Table:

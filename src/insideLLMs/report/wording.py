@@ -11,6 +11,7 @@ from insideLLMs.report.safe_text import printable
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
     from insideLLMs.compare.comparison import Comparison, ModelPair, ProbeTally, ShownAnswer, Tally, TrialName
     from insideLLMs.compare.gate import Verdict
+    from insideLLMs.compare.run_gate import FailedExample, RunVerdict
 
 FAILURES = ("error", "timeout", "rate_limited", "skipped")
 MARKS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "INCONCLUSIVE"}
@@ -88,9 +89,26 @@ def trial(name: TrialName, *, several: bool = False) -> str:
     return printable(" / ".join(parts))
 
 
+def failed(example: FailedExample, *, several: bool = False) -> str:
+    """Name an example that did not pass, and how it ended."""
+    parts = [example.probe, example.example_id, *([example.model] if several else [])]
+    if example.repeat:
+        parts.append(f"repeat {example.repeat}")
+    return printable(" / ".join(parts)) + ("" if example.status == "success" else f": {words(example.status)}")
+
+
+def conditions(verdict: RunVerdict) -> str:
+    """Say how many of a run's conditions are met."""
+    total = len(verdict.conditions)
+    return (
+        f"{many(total, 'condition')} met" if not verdict.unmet else f"{verdict.unmet:,} of {total:,} conditions not met"
+    )
+
+
 def policy(verdict: Verdict) -> str:
     """Name the policy, and what `auto` came to."""
-    return verdict.policy if verdict.policy == verdict.resolved else f"{verdict.policy} = {verdict.resolved}"
+    told = verdict.policy if verdict.policy == verdict.resolved else f"{verdict.policy} = {verdict.resolved}"
+    return told if verdict.by_itself is None else f"{told}; {conditions(verdict.by_itself)}"
 
 
 def experiment(comparison: Comparison) -> tuple[str, ...]:

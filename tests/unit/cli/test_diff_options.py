@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import fields
 
-from insideLLMs.cli.diff import FILE_ONLY, GROUPS, command, gate_options
+from insideLLMs.cli.diff import GROUPS, command
+from insideLLMs.cli.gate_options import FILE_ONLY, gate_options
 from insideLLMs.core.gate_spec import GateSpec
 from support import gate_tables
 
@@ -50,7 +51,7 @@ def test_settings_that_are_not_named_keep_the_experiments_value():
     given = {}
 
     @click.command
-    @gate_options
+    @gate_options()
     def probe(*, gate):
         given.update(gate)
         return 0

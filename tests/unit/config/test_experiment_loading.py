@@ -273,8 +273,14 @@ BAD = [
     (GOOD + "gate: {score_range: [0, x]}\n", "e.yaml:4:25: gate.score_range[1]: must be a number, but is 'x'"),
     (
         GOOD + "gate: {max_growth: {latency: 1}}\n",
-        "gate.max_growth.latency: is not a known key here (must be 'late",
+        "gate.max_growth.latency: is not a known key here (did you mean 'latency_ms'?)",
     ),
+    (
+        GOOD + "gate: {max: {latency.p95: 1}}\n",
+        "gate.max.latency.p95: is nothing that can be bounded (did you mean 'latency_ms.p95'?)",
+    ),
+    (GOOD + "gate: {max: {money: 1}}\n", "gate.max.money: is nothing that can be bounded (write QUANTITY.STATISTIC"),
+    (GOOD + "gate: {min_pass_rate: 90}\n", "gate.min_pass_rate: must be at most 1, but is 90"),
     (GOOD + "execution: {concurrency: 0}\n", "e.yaml:4:13: execution.concurrency: must be at least 1, but is 0"),
     (GOOD + "execution:\n  timeout_s: 0\n", "e.yaml:5:3: execution.timeout_s: must be more than 0, but is 0"),
     (GOOD + "execution: {timeout_s: '9'}\n", "e.yaml:4:13: execution.timeout_s: must be a number, but is '9'"),

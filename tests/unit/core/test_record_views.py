@@ -52,6 +52,9 @@ VIEWS = {
     record_views.ScoreVerdict: Scores,
     record_views.MeasuredRecord: Record,
     record_views.MeasuredResponse: Response,
+    record_views.GatedRecord: Record,
+    record_views.GatedExample: Example,
+    record_views.GatedScores: Scores,
     record_views.ViewedRecord: Record,
     record_views.ViewedExample: Example,
     record_views.ViewedResponse: Response,
@@ -91,7 +94,7 @@ def test_a_view_reads_from_a_stored_line_what_the_whole_record_has_there(view):
 
 def has_same(found, expected):
     found = msgspec.json.decode(found) if isinstance(found, msgspec.Raw) else msgspec.to_builtins(found)
-    return found == msgspec.json.decode(msgspec.json.encode(expected))
+    return msgspec.json.encode(found) == msgspec.json.encode(expected)
 
 
 def test_a_record_of_a_run_without_prompts_does_not_mention_them():

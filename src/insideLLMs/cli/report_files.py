@@ -1,0 +1,125 @@
+"""The files and CI messages that `diff`, `run` and `report` write beside what they print."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+import insideLLMs
+from insideLLMs.cli import console
+from insideLLMs.core.errors import InsideLLMsError
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.run_gate import DecidedRun
+    from insideLLMs.store.sealed_run import SealedRun
+
+Command = Callable[..., int]
+Writer = Callable[[BinaryIO], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFiles:
+    """Where which report goes, and whether GitHub Actions is told."""
+
+    junit: Path | None
+    markdown: Path | None
+    sarif: Path | None
+    github: bool
+
+    @property
+    def any_of_run(self) -> bool:
+        """Whether there is anything to write."""
+        return self.github or any((self.junit, self.markdown, self.sarif))
+
+
+def report_options(function: Command) -> Command:
+    """Add an option for each report; the function gets them as one argument, `files`."""
+
+    def gathered(*args: object, **options: object) -> int:
+        given = {name: options.pop(name) for name in ReportFiles.__slots__}
+        return function(*args, files=ReportFiles(**given), **options)  # type: ignore[arg-type] # as click typed them
+
+    gathered.__doc__ = function.__doc__
+    command: Command = gathered
+    command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined] # click's own
+    options = (
+        click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report."),
+        click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment."),
+        click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning."),
+        click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def write_files(writers: Iterable[tuple[Path | None, Writer]]) -> None:
+    """Write each report that was asked for. Raises InsideLLMsError for a file that cannot be written."""
+    for path, write in writers:
+        if path is None:
+            continue
+        try:
+            with path.open("wb") as out:
+                write(out)
+        except OSError as error:
+            raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+
+
+def tell_github(commands: Iterable[str], markdown: Callable[[], str]) -> None:
+    """Add annotations and, where a runner says where, a step summary. Raises InsideLLMsError."""
+    for line in commands:
+        console.ci_command(line)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return
+    try:
+        with Path(summary).open("a", encoding="utf-8") as out:
+            out.write(markdown())
+    except OSError as error:
+        raise InsideLLMsError(
+            f"cannot write GITHUB_STEP_SUMMARY, {summary}: {error.strerror}", fix="leave --github out"
+        ) from error
+
+
+def write_run_reports(run: "SealedRun", decided: "DecidedRun", files: ReportFiles, *, experiment: Path | None) -> None:
+    """Write the reports on one run. Raises InsideLLMsError."""
+    if not files.any_of_run:
+        return
+    from insideLLMs.core.record_views import GatedRecord  # noqa: PLC0415 - slow, and only where they are asked for
+    from insideLLMs.report.junit import run_junit  # noqa: PLC0415
+    from insideLLMs.report.pull_request import run_annotations, run_markdown  # noqa: PLC0415
+
+    sarif = b"" if files.sarif is None else _sarif(run, decided, experiment)
+    writers: tuple[tuple[Path | None, Writer], ...] = (
+        (files.junit, lambda out: out.write(run_junit(decided, run.records(GatedRecord)).encode())),
+        (files.markdown, lambda out: out.write(run_markdown(decided).encode())),
+        (files.sarif, lambda out: out.write(sarif)),
+    )
+    write_files(writers)
+    if files.github:
+        tell_github(run_annotations(decided), lambda: run_markdown(decided))
+
+
+def _sarif(run: "SealedRun", decided: "DecidedRun", experiment: Path | None) -> bytes:
+    from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
+    from insideLLMs.report.sarif import run_sarif  # noqa: PLC0415
+
+    places = find_places((failed.trial for failed in decided.worst), candidate=run.path, experiment=experiment)
+    return run_sarif(decided, places, version=insideLLMs.__version__)
+
+
+def show_verdict(decided: "DecidedRun", *, say: Callable[[str], None]) -> None:
+    """Say what the gate's conditions came to; without any, how what failed could have been made red."""
+    from insideLLMs.report.terminal import render_run_verdict  # noqa: PLC0415 - slow
+
+    if decided.is_gated:
+        say(render_run_verdict(decided, width=console.width(), color=console.colours()))
+    elif decided.failing:
+        console.note(
+            f"{decided.failing:,} of {decided.summary.trials:,} trials did not pass, and nothing was gated: to fail, "
+            "set gate: {min_pass_rate: 0.9} or --min-pass-rate 0.9; to accept the run as the baseline: "
+            f"insidellms baseline accept {decided.label} --pool baselines --why TEXT"
+        )

@@ -1,0 +1,193 @@
+"""What the absolute gate reads of a run: pass rates, scores and quantities by member, and the worst Trials of each.
+
+Gathered in one pass over the records, in their order; of each condition only the worst few Trials are kept.
+"""
+
+import heapq
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from insideLLMs.compare.score_ranges import ScoreRanges, counted_score, share
+from insideLLMs.compare.summary import ExampleMean
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.record_views import GatedRecord, TelemetryLine
+
+_KEPT = 10
+"""How many of the worst Trials a condition keeps."""
+MOST_FAILING = 1_000
+"""How many of all Trials that did not pass are kept."""
+VERDICTS = "verdicts"
+Reading = Callable[[GatedRecord, TelemetryLine | None], float | None]
+
+
+@dataclass(slots=True)
+class WorstTrials:
+    """The worst Trials that it was shown, `kept` of them, at most one of an example."""
+
+    kept: int = _KEPT
+    _heap: list[tuple[float, int, GatedRecord, str]] = field(default_factory=list)
+    _numbers: "count[int]" = field(default_factory=lambda: count(0, -1))
+
+    def add(self, badness: float, record: GatedRecord, note: str = "") -> None:
+        """Take a Trial, and what to say of it; of equally bad ones the first are kept."""
+        if len(self._heap) < self.kept or badness > self._heap[0][0]:
+            entry = (badness, next(self._numbers), record, note)
+            (heapq.heappush if len(self._heap) < self.kept else heapq.heappushpop)(self._heap, entry)
+
+    def listed(self) -> tuple[tuple[GatedRecord, str], ...]:
+        """Return them with their notes, the worst first."""
+        shown: dict[tuple[str, str, str, str], tuple[GatedRecord, str]] = {}
+        for _, _, record, note in sorted(self._heap, key=lambda entry: entry[:2], reverse=True):
+            shown.setdefault((record.probe, record.dataset, record.example_id, record.model), (record, note))
+        return tuple(shown.values())
+
+
+@dataclass(slots=True)
+class MemberFigures:
+    """One probe on one model. `trials` were asked, `answered` of them have an answer that was scored.
+
+    `verdicts` takes every Trial that has a verdict or no answer, which counts as failed.
+    """
+
+    trials: int = 0
+    answered: int = 0
+    skipped: int = 0
+    scored: int = 0
+    passed: int = 0
+    verdicts: ExampleMean = field(default_factory=ExampleMean)
+    scores: dict[str, ExampleMean] = field(default_factory=dict)
+    with_score: dict[str, int] = field(default_factory=dict)
+    worst: dict[str, WorstTrials] = field(default_factory=dict)
+    example: tuple[str, str] | None = None
+
+    @property
+    def gives_verdicts(self) -> bool:
+        """Whether the probe decides at all; where nothing was answered, nothing passed."""
+        return bool(self.scored or (self.trials and not self.answered))
+
+    def close(self) -> None:
+        """Sum up the example that is open."""
+        for mean in (self.verdicts, *self.scores.values()):
+            mean.close()
+
+
+@dataclass(slots=True)
+class QuantityFigures:
+    """One quantity of a model, over all probes or one of them: a value for each Trial that has one."""
+
+    values: "array[float]" = field(default_factory=lambda: array("d"))
+    means: ExampleMean = field(default_factory=ExampleMean)
+    missing: int = 0
+    worst: WorstTrials = field(default_factory=WorstTrials)
+    example: tuple[str, str, str] | None = None
+
+
+class RunFigures:
+    """Takes the records of a run, in their order, with their telemetry. `readings` read the quantities, by name."""
+
+    def __init__(self, spec: GateSpec, ranges: ScoreRanges, readings: Mapping[str, Reading]) -> None:
+        self.ranges = ranges
+        self.members: dict[tuple[str, str], MemberFigures] = {}
+        self.quantities: dict[tuple[str | None, str], dict[str, QuantityFigures]] = {}
+        self.failing = WorstTrials(MOST_FAILING)
+        self.failed = 0
+        self._spec = spec
+        self._rules: dict[str, GateSpec] = {}
+        self._readings = readings
+
+    def add(self, record: GatedRecord, line: TelemetryLine | None) -> None:
+        """Take the next record."""
+        member = self.members.setdefault((record.probe, record.model), MemberFigures())
+        if record.status == "skipped":
+            member.skipped += 1
+            return
+        if (record.dataset, record.example_id) != member.example:
+            member.close()
+            member.example = (record.dataset, record.example_id)
+        member.trials += 1
+        self._add_verdict(member, record)
+        if record.status == "success":
+            member.answered += 1
+            self._add_scores(member, record)
+        self._add_quantities(record, line)
+
+    def close(self) -> "RunFigures":
+        """Sum up what is open, and return these figures."""
+        for member in self.members.values():
+            member.close()
+        for found in self.quantities.values():
+            for quantity in found.values():
+                quantity.means.close()
+        return self
+
+    def _rule(self, probe: str) -> GateSpec:
+        if probe not in self._rules:
+            self._rules[probe] = self._spec.of_probe(probe)
+        return self._rules[probe]
+
+    def _add_verdict(self, member: MemberFigures, record: GatedRecord) -> None:
+        answered = record.status == "success"
+        passed = record.scores.passed if answered and record.scores is not None else None
+        if answered and passed is None:
+            return
+        member.scored += passed is not None
+        member.passed += passed is True
+        member.verdicts.open.append(float(passed is True))
+        if not passed:
+            badness = self._badness(record)
+            member.worst.setdefault(VERDICTS, WorstTrials()).add(badness, record)
+            self.failing.add(badness, record)
+            self.failed += 1
+
+    def _badness(self, record: GatedRecord) -> float:
+        """Return 1 for a Trial without an answer, more for a failed one, the more the worse its scores are."""
+        if record.status != "success" or record.scores is None:
+            return 1.0
+        values = record.scores.values
+        counted = counted_score(values)
+        shares = [
+            share(value, self.ranges.of(record.probe, name, counts=name == counted)) for name, value in values.items()
+        ]
+        return 3.0 - sum(shares) / len(shares) if shares else 2.0
+
+    def _add_scores(self, member: MemberFigures, record: GatedRecord) -> None:
+        values = record.scores.values if record.scores is not None else {}
+        wanted = self._rule(record.probe).min_score
+        for name, value in values.items():
+            member.scores.setdefault(name, ExampleMean()).open.append(value)
+            member.with_score[name] = member.with_score.get(name, 0) + 1
+            if name in wanted:
+                worst, best = self.score_range(record.probe, name, values)
+                badness = (wanted[name] - value) if best > worst else (value - wanted[name])
+                if badness > 0:
+                    member.worst.setdefault(name, WorstTrials()).add(badness, record, f"{name} {value:.6g}")
+
+    def score_range(self, probe: str, name: str, scores: Mapping[str, object]) -> tuple[float, float]:
+        """Return the (worst, best) of a score of a probe that gives `scores`."""
+        counts = (len(scores) == 1 and name in scores) or name == "score"
+        return self.ranges.of(probe, name, counts=counts)
+
+    def _add_quantities(self, record: GatedRecord, line: TelemetryLine | None) -> None:
+        own = self._spec.probes.get(record.probe)
+        scope = record.probe if own is not None and own.max is not None else None
+        bounds = self._rule(record.probe).max
+        found = self.quantities.setdefault((scope, record.model), {}) if bounds else {}
+        for name in dict.fromkeys(bound.partition(".")[0] for bound in bounds):
+            self._add_quantity(found.setdefault(name, QuantityFigures()), name, record, line)
+
+    def _add_quantity(
+        self, quantity: QuantityFigures, name: str, record: GatedRecord, line: TelemetryLine | None
+    ) -> None:
+        example = (record.probe, record.dataset, record.example_id)
+        if example != quantity.example:
+            quantity.means.close()
+            quantity.example = example
+        value = self._readings[name](record, line)
+        if value is not None:
+            quantity.values.append(value)
+            quantity.means.open.append(value)
+            quantity.worst.add(value, record, f"{name} {value:,.6g}")
+        elif not (name == "latency_ms" and line is not None and line.cached):
+            quantity.missing += 1
