@@ -1,6 +1,6 @@
 """The laws of an assessment: what must not matter, what must mirror, and what must only dilute."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import msgspec
 import pytest
@@ -11,7 +11,9 @@ from scipy import stats
 from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
 from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.items import ItemCounts
-from support.items import Item, assess
+from insideLLMs.compare.statistics.permutation import permutation_test
+from insideLLMs.compare.statistics.stable_items import combined_p, stable_items
+from support.items import Item, assess, relabelled
 
 verdict = st.sampled_from([0.0, 1.0])
 graded = st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 0.7, 1.0])
@@ -103,7 +105,8 @@ def test_p_values_and_intervals_stay_within_their_bounds(items):
     for evidence in (found.overall, *found.probes):
         assert 0.0 <= evidence.p_worse <= 1.0
         assert evidence.p_worse <= evidence.p_exact + 1e-12
-        assert evidence.p_used >= evidence.p_worse
+        assert evidence.p_mean >= evidence.p_worse
+        assert 0.0 <= evidence.p_used <= 1.0
         if evidence.n_informative:
             assert evidence.p_worse + evidence.p_better == pytest.approx(1.0, abs=1e-9)
         if evidence.delta is not None:
@@ -144,3 +147,57 @@ def test_holm_is_bonferroni_on_every_subset(p_values):
         for here in places
     ]
     assert holm(p_values) == pytest.approx(closed, abs=1e-12)
+
+
+verdicts_of_a_pool = st.lists(
+    st.tuples(st.sampled_from("pq"), st.lists(verdict, min_size=4, max_size=4), st.sampled_from([None, None, "c"])),
+    min_size=1,
+    max_size=30,
+)
+
+
+def pool_of(rows, order=(0, 1, 2)):
+    return [
+        Item(
+            probe=probe,
+            id=str(place),
+            baseline=tuple((scores[run],) for run in order),
+            candidate=((scores[3],),),
+            cluster=cluster,
+        )
+        for place, (probe, scores, cluster) in enumerate(rows)
+    ]
+
+
+@few
+@given(verdicts_of_a_pool, st.permutations([0, 1, 2]))
+def test_which_baseline_run_came_first_does_not_matter(rows, order):
+    one, other = assess(pool_of(rows)), assess(pool_of(rows, order))
+    assert other.p_gate == pytest.approx(one.p_gate, rel=1e-9)
+    assert other.overall.stable == one.overall.stable
+
+
+@few
+@given(verdicts_of_a_pool, st.integers(1, 50), verdict)
+def test_items_that_never_vary_do_not_change_the_stable_items(rows, extra, score):
+    same = [("p", [score] * 4, None)] * extra
+    one, other = assess(pool_of(rows)).overall, assess(pool_of([*rows, *same])).overall
+    assert (other.stable, other.p_worse) == (one.stable, one.p_worse)
+    assert other.p_used == one.p_used or other.p_run is not None  # a drift of whole runs is judged over all items
+
+
+@few
+@given(st.lists(st.lists(verdict, min_size=4, max_size=4), min_size=1, max_size=4))
+def test_over_all_choices_of_the_candidates_runs_the_combined_p_is_a_half_on_average(rows):
+    p_values = []
+    for candidates in product(range(4), repeat=len(rows)):
+        sides = [
+            ([int(score) for run, score in enumerate(scores) if run != chosen], [int(scores[chosen])], 1)
+            for scores, chosen in zip(rows, candidates, strict=True)
+        ]
+        units, observed, broken = relabelled(sides)
+        found = stable_items(units, broken)
+        if found is None:
+            return
+        p_values.append(combined_p(units, observed, found, permutation_test(units, observed)))
+    assert sum(p_values) / len(p_values) == pytest.approx(0.5, abs=1e-9)

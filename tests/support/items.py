@@ -1,9 +1,12 @@
 """Items written out one by one, where the product counts those that look alike."""
 
+from collections import Counter
+
 import msgspec
 
 from insideLLMs.compare.statistics import assess as statistics
 from insideLLMs.compare.statistics.items import ItemCounts
+from insideLLMs.compare.statistics.permutation import unit_of_item
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +31,14 @@ def counted(items):
 def assess(items, *args, **options):
     """Assess items, or their counts."""
     return statistics.assess(items if isinstance(items, ItemCounts) else counted(items), *args, **options)
+
+
+def relabelled(items):
+    """Return units, observed sums and broken stable items of (baseline values, candidate values, the best)."""
+    units, observed, broken = Counter(), Counter(), 0
+    for before, after, best in items:
+        unit = unit_of_item(before, after, best, best=best)
+        units[unit] += 1
+        observed[unit.denominator] += len(before) * sum(after) - len(after) * sum(before)
+        broken += unit.is_stable and min(before) == best
+    return units, observed, broken

@@ -134,7 +134,7 @@ def _look(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...], 
     if not overall.n_paired:
         decision = "go_on"
     return Look(
-        share=LOOKS[place], items=overall.n_paired, p_worse=overall.p_used, delta=overall.delta, decision=decision
+        share=LOOKS[place], items=overall.n_paired, p_worse=overall.p_mean, delta=overall.delta, decision=decision
     )
 
 

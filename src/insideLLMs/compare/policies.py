@@ -6,7 +6,8 @@
     changes      more Trials changed than are tolerated
     regressions  more Trials went from pass to fail, or to no answer, than are tolerated; with repeats, more
                  items of which every repeat is worse than every repeat was before
-    significant  the run-label permutation test finds a drop, overall or in a probe, or an item is confirmed
+    significant  the run-label permutation test and the stable items find a drop, overall or in a probe, or an item is
+                 confirmed
     confirmed    an item that went from pass to fail is confirmed by asking again
     churn        the candidate differs from two baseline runs more than they differ from each other
     drift        the texts of two or more answers a side come from another distribution than the baseline's

@@ -78,7 +78,8 @@ def tell_test(found: Assessment) -> str:
     runs = f"{overall.baseline_runs:.3g} baseline to {overall.candidate_runs:.3g} candidate runs"
     repeats = f" of {overall.repeats:.3g} repeats" if overall.repeats > 1 else ""
     clusters = f", by {overall.n_clusters:,} clusters" if overall.n_clusters is not None else ""
-    return f"run-label permutation, one-sided for a drop, {_TESTS[overall.method]}; {runs}{repeats}{clusters}"
+    stable = "" if overall.stable is None else " with stable items"
+    return f"run-label permutation{stable}, one-sided for a drop, {_TESTS[overall.method]}; {runs}{repeats}{clusters}"
 
 
 def _where(probe: str | None) -> str:

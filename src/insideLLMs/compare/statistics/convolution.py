@@ -42,6 +42,12 @@ class Lattice:
 
     def tails(self, target: int) -> Tails:
         """Return the exact tails of the sum at `target`, which must be reachable."""
+        chances = self.chances()
+        at = (target - self.origin) // self.step
+        return Tails(math.fsum(chances[:at]), chances[at], math.fsum(chances[at + 1 :]))
+
+    def chances(self) -> list[float]:
+        """Return the exact chance of every point of the lattice, from `origin` on."""
         chances = [1.0]
         for options, count in self.groups:
             if len(options) == 2:
@@ -51,8 +57,7 @@ class Lattice:
             points = [(offset, ways / total) for offset, ways in options]
             for _ in range(count):
                 chances = _convolve(chances, points)
-        at = (target - self.origin) // self.step
-        return Tails(math.fsum(chances[:at]), chances[at], math.fsum(chances[at + 1 :]))
+        return chances
 
 
 def lattice(choices: Sequence[tuple[Options, int]]) -> Lattice:

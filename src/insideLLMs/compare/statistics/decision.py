@@ -16,7 +16,15 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from insideLLMs.compare.statistics.distributions import binomial_tail, holm
-from insideLLMs.compare.statistics.evidence import Background, Evidence, NonInferiority, examples, points, signed_points
+from insideLLMs.compare.statistics.evidence import (
+    Background,
+    Evidence,
+    NonInferiority,
+    examples,
+    points,
+    signed_points,
+    tell_stable,
+)
 from insideLLMs.compare.statistics.noise import Disagreement, RunShift
 from insideLLMs.core.gate_spec import GateSpec
 
@@ -95,7 +103,7 @@ def _branch(
     kind: Literal["overall", "probe", "item"], evidence: Evidence | None, p: float, weight: float, spec: GateSpec
 ) -> Branch:
     delta = evidence.delta if evidence else None
-    is_large = evidence is None or (delta is not None and delta <= -spec.min_effect)
+    is_large = evidence is None or (delta is not None and delta < 0.0 and delta <= -spec.min_effect)
     return Branch(
         kind=kind,
         probe=evidence.probe if evidence else None,
@@ -147,7 +155,8 @@ def decide(
     spec: GateSpec,
 ) -> Decision:
     """Decide: a drop that was found fails; without one, the evidence must have allowed to find it."""
-    fired = tuple(_reason(branch) for branch in found if branch.fired)
+    asked = {evidence.probe: evidence for evidence in (overall, *probes)}
+    fired = tuple(_reason(branch, asked[branch.probe]) for branch in found if branch.fired)
     if not overall.n_paired:
         return Decision(verdict="inconclusive", reasons=(overall.message,))
     if spec.run_level and overall.p_run is None:
@@ -200,20 +209,26 @@ def _gaps(found: Sequence[Evidence], spec: GateSpec) -> Iterator[str]:
                 yield f"{where}{count:,} of {trials:,} {side} trials have no score; {spec.max_missing:.0%} are allowed."
 
 
-def _reason(branch: Branch) -> str:
+def _reason(branch: Branch, evidence: Evidence) -> str:
     against = f"p = {branch.p:.2g} against {branch.share:.2g}"
     if branch.kind == "item":
         return f"Items that went from pass to fail were confirmed by asking again ({against})."
     where = "Overall" if branch.probe is None else f"Probe {branch.probe}"
     how = "" if branch.probe is None else ", corrected for the number of probes"
-    return f"{where} got worse by {points(-(branch.delta or 0.0))} points ({against}{how})."
+    reason = f"{where} got worse by {points(-(branch.delta or 0.0))} points ({against}{how})."
+    stable = evidence.stable
+    return f"{reason} {tell_stable(stable)}." if stable is not None and stable.p < evidence.p_mean else reason
 
 
 def _no_evidence(found: Sequence[Branch], spec: GateSpec) -> str:
     least = min(found, key=lambda branch: branch.p_weighted)
-    if least.p_weighted <= spec.alpha:
-        return f"A drop is real but smaller than the {points(spec.min_effect)} points that are allowed."
-    return f"No evidence of a drop: gate p = {least.p_weighted:.2g}, above {spec.alpha:g}."
+    if least.p_weighted > spec.alpha:
+        return f"No evidence of a drop: gate p = {least.p_weighted:.2g}, above {spec.alpha:g}."
+    if least.delta is not None and least.delta >= 0.0:
+        return (
+            "Items broke that had always passed (`--confirm` names them), but others make up for it: no drop overall."
+        )
+    return f"A drop is real but smaller than the {points(spec.min_effect)} points that are allowed."
 
 
 def notes_on(

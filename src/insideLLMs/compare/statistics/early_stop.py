@@ -126,4 +126,4 @@ def look_at(
     n = max(1, round(overall.n_paired / LOOKS[place]))
     detectable = minimum_detectable_drop(n, noise, repeats=overall.repeats or 1.0, alpha=alpha)
     expected = expected_z(max(wanted_drop, detectable or 1.0), n=n, noise=noise)
-    return look(place, overall.p_used if overall.n_informative else _NOTHING_VARIED, expected=expected, alpha=alpha)
+    return look(place, overall.p_mean if overall.n_informative else _NOTHING_VARIED, expected=expected, alpha=alpha)

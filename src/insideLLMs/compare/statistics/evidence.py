@@ -9,6 +9,7 @@ from insideLLMs.compare.statistics.distributions import MeanInterval, chi_square
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.permutation import Method
 from insideLLMs.compare.statistics.sample import Sample
+from insideLLMs.compare.statistics.stable_items import WEIGHT, StableItems
 from insideLLMs.core.errors import CompareError
 
 CONFIDENCE = 0.95
@@ -167,13 +168,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `delta` is the mean change over the paired items with its interval `low` to `high` at `level`; None where nothing is
     paired. `left_out` Trials are repeats beyond those that every run of their item has. `n_worse` and `n_better` items
-    fell and rose. `p_used` is the p that the gate reads: `p_worse`, or the larger of it and `p_run` where whole runs
-    shift. `p_holm` corrects it over the probes whose result could have failed the gate, `q_value` (Benjamini and
-    Hochberg) over all that vary; None elsewhere. `noise` is the variance of an item's change where nothing changed.
-    `detectable` is the smallest drop found with the wanted power at this question's share of alpha;
-    `detectable_is_upper` says that its noise was estimated from this comparison itself, and `sensitivity` says it in
-    words. About `items_needed` items find the wanted drop. `passes_needed` is how many items that can get worse it
-    takes to fail the gate, None where there are enough.
+    fell and rose. `stable` are the items that failed for the first time, None where no item can. `p_used` is the p that
+    the gate reads: `p_worse`, or that of it and `stable` together; where whole runs shift, the larger of it and the p
+    of whole runs. `p_mean` is the same without `stable`; `p_run` is that of whole runs' means. `p_holm` corrects
+    `p_used` over the probes whose result could have failed the gate, `q_value` (Benjamini and Hochberg) over all that
+    vary; None elsewhere. `noise` is the variance of an item's change where nothing changed. `detectable` is the
+    smallest drop found with the wanted power at this question's share of alpha; `detectable_is_upper` says that its
+    noise was estimated from this comparison itself, and `sensitivity` says it in words. About `items_needed` items find
+    the wanted drop. `passes_needed` is how many items that can get worse it takes to fail the gate, None where there
+    are enough.
     """
 
     probe: str | None
@@ -202,6 +205,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     p_two: float = 1.0
     p_exact: float = 1.0
     p_run: float | None = None
+    stable: StableItems | None = None
+    p_mean: float = 1.0
     p_used: float = 1.0
     p_holm: float | None = None
     q_value: float | None = None
@@ -243,12 +248,15 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         power=POWER,
         is_graded=sample.is_graded,
     )
-    p_run = sample.run_p()
+    p_run, stable = sample.run_p(), sample.stable()
+    p_mean, p_used = test.p_worse, sample.combined_p(stable, test) if stable else test.p_worse
+    if question.run_level and p_run is not None:
+        p_mean, p_used = max(p_mean, p_run), max(p_used, _of_whole_runs(p_run, sample.stable_run_p()))
     return Evidence(
         probe=question.probe,
         n_items=sample.n + missing.unpaired_items,
         missing=missing,
-        message=_message(sample, interval.low, interval.high),
+        message=_message(sample, interval.low, interval.high) + (f" {tell_stable(stable)}." if stable else ""),
         sensitivity=sensitivity(detectable, interval.low),
         n_paired=sample.n,
         n_informative=test.n_informative,
@@ -270,11 +278,27 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         p_two=test.p_two,
         p_exact=test.p_exact,
         p_run=p_run,
-        p_used=max(test.p_worse, p_run) if question.run_level and p_run is not None else test.p_worse,
+        stable=stable,
+        p_mean=p_mean,
+        p_used=p_used,
         noise=noise,
         detectable=detectable,
         detectable_is_upper=background.noise is None and sample.item_variance is None,
         items_needed=None if detectable is None else items_needed(sample.n, detectable, question.wanted_drop),
+    )
+
+
+def _of_whole_runs(p_run: float, p_stable: float | None) -> float:
+    """Return the p of both run-level tests: the weighted minimum (Bonferroni)."""
+    return p_run if p_stable is None else min(1.0, p_run / (1.0 - WEIGHT), p_stable / WEIGHT)
+
+
+def tell_stable(stable: StableItems) -> str:
+    """Say how many items failed for the first time, and how many would by chance."""
+    plural = "" if stable.broken == 1 else "s"
+    return (
+        f"{stable.broken:,} item{plural} failed for the first time, with the candidate; by chance about "
+        f"{stable.expected:.1f} would (p = {stable.p:.2g})"
     )
 
 

@@ -33,17 +33,25 @@ class Unit:
     """What is relabelled as one: an item, or a cluster of items.
 
     `options` are the possible numerators of D* over `denominator`, rising, each with the number of labellings
-    that lead to it; None where there are more than MAX_OPTIONS. `variance` is that of the numerator.
+    that lead to it; None where there are more than MAX_OPTIONS. `variance` is that of the numerator. `is_stable` is
+    whether all run values were the best but for one or a few, no more than the candidate has runs, of two baseline runs
+    or more: the lowest value of D* then means that these are the candidate's.
     """
 
     options: Options | None
     denominator: int
     variance: float
+    is_stable: bool = False
 
     @property
     def is_informative(self) -> bool:
         """Whether relabelling can change anything."""
         return self.variance > 0
+
+    def scaled(self, common: int) -> Options | None:
+        """Return the options as numerators over `common`, a multiple of the denominator."""
+        scale = common // self.denominator
+        return self.options and tuple((top * scale, ways) for top, ways in self.options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +66,20 @@ class PermutationTest:
     p_exact: float
 
 
-def unit_of_item(baseline: Sequence[int], candidate: Sequence[int], denominator: int) -> Unit:
-    """Return the unit of one item from its run values (numerators over `denominator`)."""
-    return _unit(tuple(sorted([*baseline, *candidate])), len(candidate), denominator)
+def unit_of_item(
+    baseline: Sequence[int], candidate: Sequence[int], denominator: int, *, best: int | None = None
+) -> Unit:
+    """Return the unit of one item from its run values (numerators over `denominator`).
+
+    `best` is the value of a run that passed in full, None where scores are no verdicts: nothing is stable there.
+    """
+    return _unit(tuple(sorted([*baseline, *candidate])), len(candidate), denominator, best)
 
 
 @functools.lru_cache(maxsize=4096)
-def _unit(pooled: tuple[int, ...], picked: int, denominator: int) -> Unit:
+def _unit(pooled: tuple[int, ...], picked: int, denominator: int, best: int | None) -> Unit:
+    failing = 0 if best is None or len(pooled) - picked < 2 else sum(value < best for value in pooled)
+    is_stable = 0 < failing <= picked
     runs, total = len(pooled), sum(pooled)
     over = denominator * picked * (runs - picked)
     squares = runs * sum(value * value for value in pooled) - total * total
@@ -72,7 +87,8 @@ def _unit(pooled: tuple[int, ...], picked: int, denominator: int) -> Unit:
     ways = _subset_sums(pooled, picked)
     if ways is None:
         return Unit(None, over, variance)
-    return Unit(tuple((runs * top - picked * total, ways[top]) for top in sorted(ways)), over, variance)
+    options = tuple((runs * top - picked * total, ways[top]) for top in sorted(ways))
+    return Unit(options, over, variance, is_stable)
 
 
 def _subset_sums(values: Sequence[int], picked: int) -> dict[int, int] | None:
@@ -87,10 +103,12 @@ def _subset_sums(values: Sequence[int], picked: int) -> dict[int, int] | None:
     return chosen[picked]
 
 
-def unit_of_cluster(items: Sequence[tuple[Sequence[int], Sequence[int], int]]) -> Unit:
+def unit_of_cluster(
+    items: Sequence[tuple[Sequence[int], Sequence[int], int]], *, best: Sequence[int] | None = None
+) -> Unit:
     """Return the unit of a cluster: run labels are permuted jointly over its (baseline, candidate, denominator).
 
-    All items must have the same runs, and values of one run stand at one place.
+    All items must have the same runs, and values of one run stand at one place. `best` is each item's, as above.
     """
     rest, picked = len(items[0][0]), len(items[0][1])
     common = math.lcm(*(denominator for _, _, denominator in items))
@@ -99,7 +117,12 @@ def unit_of_cluster(items: Sequence[tuple[Sequence[int], Sequence[int], int]]) -
         scale = common // denominator
         for run, value in enumerate((*baseline, *candidate)):
             columns[run] += scale * value
-    return unit_of_item(columns[:rest], columns[rest:], common)
+    whole = (
+        None
+        if best is None
+        else sum(value * (common // denominator) for value, (_, _, denominator) in zip(best, items, strict=True))
+    )
+    return unit_of_item(columns[:rest], columns[rest:], common, best=whole)
 
 
 def permutation_test(units: Mapping[Unit, int], observed: Mapping[int, int], *, seed: str = "") -> PermutationTest:
@@ -113,7 +136,8 @@ def permutation_test(units: Mapping[Unit, int], observed: Mapping[int, int], *, 
         return PermutationTest(n_informative=0, method="none", p_worse=1.0, p_better=1.0, p_two=1.0, p_exact=1.0)
     common = math.lcm(*(unit.denominator for unit in informative), *observed)
     target = sum(common // denominator * top for denominator, top in observed.items())
-    known = [(_scaled(unit.options, common // unit.denominator), n) for unit, n in informative.items() if unit.options]
+    scaled = [(unit.scaled(common), count) for unit, count in informative.items()]
+    known = [(options, count) for options, count in scaled if options]
     step = 0.0
     if len(known) == len(informative):
         lattice = convolution.lattice(known)
@@ -139,10 +163,6 @@ def least_p(units: Mapping[Unit, int]) -> float:
     known = [(unit.options, count) for unit, count in informative if unit.options]
     logs = [count * math.log(ways[0][1] / sum(way for _, way in ways)) for ways, count in known]
     return math.exp(math.fsum(logs)) / 2.0
-
-
-def _scaled(options: Options, scale: int) -> Options:
-    return tuple((top * scale, ways) for top, ways in options)
 
 
 def _few_tails(known: Sequence[tuple[Options, int]], target: int, seed: str) -> tuple[Method, Tails]:

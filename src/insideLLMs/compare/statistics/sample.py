@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from insideLLMs.compare.statistics.distributions import (
@@ -23,6 +23,7 @@ from insideLLMs.compare.statistics.permutation import (
     unit_of_cluster,
     unit_of_item,
 )
+from insideLLMs.compare.statistics.stable_items import StableItems, combined_p, stable_items
 
 _FINEST = 100
 """The grid below which graded scores are taken for continuous: one point."""
@@ -32,10 +33,13 @@ _FINEST = 100
 class Sample:
     """Sums over paired items; `n_worse` and `n_better` count items that fell and rose.
 
-    `falls` are the units as they would be if every candidate score were the worst. `trials_before`, `trials_after`
+    `broken` counts stable units that failed with the candidate alone. `falls` are the units as they would be if every
+    candidate score were the worst. `trials_before`, `trials_after`
     are Trials per item, `repeats` those per run. `scale` is that of the interval's pseudo-items. `item_variance` is the
     mean variance of an item's run values over the baseline's runs, None with a single run. Run means are over the
-    items that have all runs. `clusters` holds each cluster's items and sum of D, None where no item names one.
+    items that have all runs, as are `lone_failures`: how many items fail in each run alone, the baseline's and then the
+    one of the candidate; empty if it has several, or items are graded or in clusters. `clusters` holds each cluster's
+    items and sum of D, None where no item names one.
     """
 
     moments: Moments
@@ -52,9 +56,11 @@ class Sample:
     n_complete: int
     baseline_means: tuple[float, ...]
     candidate_means: tuple[float, ...]
+    lone_failures: tuple[int, ...]
     clusters: list[tuple[int, float]] | None
     units: dict[Unit, int]
     observed: dict[int, int]
+    broken: int
     falls: dict[Unit, int]
     scale: float
     is_graded: bool
@@ -76,8 +82,16 @@ class Sample:
         """Run the run-label permutation test."""
         return permutation_test(self.units, self.observed, seed=seed)
 
+    def stable(self) -> StableItems | None:
+        """Test whether stable items broke; None where no stable item failed in any run."""
+        return stable_items(self.units, self.broken)
+
+    def combined_p(self, stable: StableItems, test: PermutationTest) -> float:
+        """Return the p of the permutation test and the stable items together."""
+        return combined_p(self.units, self.observed, stable, test)
+
     def least_p(self) -> float:
-        """Return the least p_worse that these items could have led to."""
+        """Return the least p that these items could have led to, of the permutation test as of both together."""
         return least_p(self.units)
 
     def least_fall(self) -> float:
@@ -133,6 +147,14 @@ class Sample:
         """Return the p of the run-level test; None with one baseline run."""
         return run_level_p(self.baseline_means, self.candidate_means) if self.n_complete else None
 
+    def stable_run_p(self) -> float | None:
+        """Return the p that so many items fail in the candidate's run alone, beside those that do in a baseline run.
+
+        As of means, of the square roots of the counts (Anscombe 1948), whose spread hardly depends on the count.
+        """
+        roots = [-math.sqrt(count + 0.375) for count in self.lone_failures]
+        return run_level_p(roots[:-1], roots[-1:]) if roots else None
+
 
 def gather(items: Sequence[Paired]) -> Sample | None:
     """Gather paired items; None if there are none."""
@@ -150,8 +172,8 @@ def gather(items: Sequence[Paired]) -> Sample | None:
     ]
     n_varied = sum(count for _, count in variances)
     n_complete, baseline_means, candidate_means = _run_means(items)
-    units, observed, clusters = _units(items)
-    falls, _, _ = _units([item.at_worst() for item in items])
+    relabelled = _relabelled(items)
+    falls = _relabelled([item.at_worst() for item in items]).units
     return Sample(
         moments=Moments(
             n=n,
@@ -171,9 +193,11 @@ def gather(items: Sequence[Paired]) -> Sample | None:
         n_complete=n_complete,
         baseline_means=baseline_means,
         candidate_means=candidate_means,
-        clusters=clusters,
-        units=units,
-        observed=observed,
+        lone_failures=_lone_failures(items),
+        clusters=_clusters(items),
+        units=relabelled.units,
+        observed=relabelled.observed,
+        broken=relabelled.broken,
         falls=falls,
         scale=_scale(items),
         left_out=sum(item.left_out * item.count for item in items),
@@ -211,8 +235,7 @@ def _variance(values: Sequence[int]) -> float:
 
 def _run_means(items: Sequence[Paired]) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Return the number of items that have all runs, and the means of those items by run."""
-    shape = max((len(item.baseline), len(item.candidate)) for item in items)
-    complete = [item for item in items if item.is_complete and (len(item.baseline), len(item.candidate)) == shape]
+    shape, complete = _complete(items)
     n = sum(item.count for item in complete)
     if not n:
         return 0, (), ()
@@ -222,60 +245,96 @@ def _run_means(items: Sequence[Paired]) -> tuple[int, tuple[float, ...], tuple[f
     return n, tuple(means[: shape[0]]), tuple(means[shape[0] :])
 
 
-def _units(items: Sequence[Paired]) -> tuple[dict[Unit, int], dict[int, int], list[tuple[int, float]] | None]:
-    """Return what is relabelled, the observed sum by denominator, and the clusters if there are any."""
-    units: Counter[Unit] = Counter()
-    observed: Counter[int] = Counter()
-    members: dict[str, list[Paired]] = {}
-    single: list[Paired] = []
+def _complete(items: Sequence[Paired]) -> tuple[tuple[int, int], list[Paired]]:
+    """Return how many runs each side has, and the items that have all of them."""
+    shape = max((len(item.baseline), len(item.candidate)) for item in items)
+    return shape, [item for item in items if item.is_complete and (len(item.baseline), len(item.candidate)) == shape]
+
+
+def _lone_failures(items: Sequence[Paired]) -> tuple[int, ...]:
+    (before, after), complete = _complete(items)
+    if before < 2 or after != 1 or any(item.is_graded or item.cluster is not None for item in items):
+        return ()
+    counts = [0] * (before + after)
+    for item in complete:
+        failing = [run for run, value in enumerate((*item.before, *item.after)) if value < item.denominator]
+        if len(failing) == 1:
+            counts[failing[0]] += item.count
+    return tuple(counts)
+
+
+class _Relabelled:
+    """What is relabelled, with the sum of D as observed by denominator, and the stable units that broke."""
+
+    def __init__(self, graded: Collection[str]) -> None:
+        self.units: Counter[Unit] = Counter()
+        self.observed: Counter[int] = Counter()
+        self.broken = 0
+        self._graded = graded
+
+    def add_item(self, item: Paired) -> None:
+        before, after = item.before, item.after
+        best = None if item.probe in self._graded else item.denominator
+        unit = unit_of_item(before, after, item.denominator, best=best)
+        self.units[unit] += item.count
+        self.observed[unit.denominator] += item.count * (len(before) * sum(after) - len(after) * sum(before))
+        self.broken += item.count * (unit.is_stable and min(before) == best)
+
+    def add_cluster(self, group: Sequence[Paired]) -> None:
+        """Add a cluster as one unit over the runs that all its items have; without such runs, item by item."""
+        before = _common_runs([item.baseline for item in group])
+        after = _common_runs([item.candidate for item in group])
+        if not (before and after):
+            for item in group:
+                self.add_item(item)
+            return
+        rows = [
+            (
+                [item.count * (item.baseline[run] or 0) for run in before],
+                [item.count * (item.candidate[run] or 0) for run in after],
+                item.denominator,
+            )
+            for item in group
+        ]
+        best = [item.count * item.denominator for item in group]
+        is_graded = any(item.probe in self._graded for item in group)
+        unit = unit_of_cluster(rows, best=None if is_graded else best)
+        self.units[unit] += 1
+        self.broken += unit.is_stable and all(min(row[0]) == top for row, top in zip(rows, best, strict=True))
+        common = unit.denominator // (len(before) * len(after))
+        for baseline, candidate, denominator in rows:
+            top = len(before) * sum(candidate) - len(after) * sum(baseline)
+            self.observed[unit.denominator] += top * (common // denominator)
+
+
+def _relabelled(items: Sequence[Paired]) -> _Relabelled:
+    found = _Relabelled({item.probe for item in items if item.is_graded})
     for item in items:
         if item.cluster is None:
-            single.append(item)
-        else:
+            found.add_item(item)
+    for group in _members(items).values():
+        found.add_cluster(group)
+    return found
+
+
+def _members(items: Sequence[Paired]) -> dict[str, list[Paired]]:
+    members: dict[str, list[Paired]] = {}
+    for item in items:
+        if item.cluster is not None:
             members.setdefault(item.cluster, []).append(item)
-    for item in single:
-        _count_item(item, units, observed)
-    for group in members.values():
-        _count_cluster(group, units, observed)
+    return members
+
+
+def _clusters(items: Sequence[Paired]) -> list[tuple[int, float]] | None:
+    """Return the size and the sum of D of each cluster, an item without one for itself; None without any."""
+    members = _members(items)
     if not members:
-        return units, observed, None
+        return None
     clusters = [
         (sum(item.count for item in group), math.fsum(item.difference * item.count for item in group))
         for _, group in sorted(members.items())
     ]
-    clusters += [(1, item.difference) for item in single for _ in range(item.count)]
-    return units, observed, clusters
-
-
-def _count_item(item: Paired, units: Counter[Unit], observed: Counter[int]) -> None:
-    before, after = item.before, item.after
-    unit = unit_of_item(before, after, item.denominator)
-    units[unit] += item.count
-    observed[unit.denominator] += item.count * (len(before) * sum(after) - len(after) * sum(before))
-
-
-def _count_cluster(group: Sequence[Paired], units: Counter[Unit], observed: Counter[int]) -> None:
-    """Count a cluster as one unit over the runs that all its items have; without such runs, item by item."""
-    before = _common_runs([item.baseline for item in group])
-    after = _common_runs([item.candidate for item in group])
-    if not (before and after):
-        for item in group:
-            _count_item(item, units, observed)
-        return
-    rows = [
-        (
-            [item.count * (item.baseline[run] or 0) for run in before],
-            [item.count * (item.candidate[run] or 0) for run in after],
-            item.denominator,
-        )
-        for item in group
-    ]
-    unit = unit_of_cluster(rows)
-    units[unit] += 1
-    common = unit.denominator // (len(before) * len(after))
-    for baseline, candidate, denominator in rows:
-        top = len(before) * sum(candidate) - len(after) * sum(baseline)
-        observed[unit.denominator] += top * (common // denominator)
+    return clusters + [(1, item.difference) for item in items if item.cluster is None for _ in range(item.count)]
 
 
 def _common_runs(sides: Sequence[tuple[int | None, ...]]) -> list[int]:

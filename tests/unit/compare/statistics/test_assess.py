@@ -214,7 +214,7 @@ def test_runs_that_shift_as_a_whole_are_held_against_the_spread_of_runs():
     found = assess(items)
     assert found.run_shift.is_seen
     assert ("run_shift", None) in codes(found)
-    assert found.overall.p_used == max(found.overall.p_worse, found.overall.p_run) == found.overall.p_run
+    assert found.overall.p_mean == max(found.overall.p_worse, found.overall.p_run) == found.overall.p_run
     assert found.overall.p_worse < 0.05 < found.overall.p_run
     assert found.verdict == "passed"
 
@@ -222,13 +222,13 @@ def test_runs_that_shift_as_a_whole_are_held_against_the_spread_of_runs():
 def test_runs_that_do_not_shift_are_tested_item_by_item():
     found = assess(runs_of(random.Random(2), 500, 3, [0, 0, 0, 0]))
     assert not found.run_shift.is_seen
-    assert found.overall.p_used == found.overall.p_worse
+    assert found.overall.p_mean == found.overall.p_worse
 
 
 def test_the_run_level_test_can_be_demanded():
     items = runs_of(random.Random(2), 500, 3, [0, 0, 0, 0])
     found = assess(items, GateSpec(run_level=True)).overall
-    assert found.p_used == max(found.p_worse, found.p_run)
+    assert found.p_mean == max(found.p_worse, found.p_run)
     assert assess(verdicts("p", 1, 1, 50), GateSpec(run_level=True)).verdict == "inconclusive"
 
 
