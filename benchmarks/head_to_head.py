@@ -14,7 +14,7 @@ evalproof.
 """
 
 import argparse
-import json
+import functools
 import math
 import re
 import time
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from drawn_worlds import World, chances_of, counts_of, passes_of
-from insideLLMs.compare.view import RunView
+from simulated_records import Row, view_of
 
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate import decide
@@ -72,28 +72,16 @@ def ours(pair: Pair) -> Finding:
     if not pair.inserted:
         state = assess(counts_of(pair.world, pair.passes)).verdict
     else:
-        sides = [_view(runs[0], pair.world.repeats) for runs in (pair.baseline, pair.candidate)]
+        sides = [view_of(_rows(runs[0], pair.world.repeats)) for runs in (pair.baseline, pair.candidate)]
         comparison, observed = compare_with(sides[:1], sides[1:])
         state = decide(comparison, GateSpec(), GateEvidence(observed=observed)).state
     return "failed" if state == "failed" else "no verdict" if state == "inconclusive" else "passed"
 
 
-def _view(run: Run, repeats: int) -> RunView:
-    lines = [
-        _line(name, repeat, passed=repeat < right) for name, right in sorted(run.items()) for repeat in range(repeats)
-    ]
-    return RunView(run_id="", label="", models=("m",), datasets={"p": ("d",)}, records=lambda: iter(lines))
-
-
-def _line(name: str, repeat: int, *, passed: bool) -> bytes:
-    record = {
-        "probe": "p", "dataset": "d", "model": "m", "repeat": repeat, "key": "0" * 64, "example_digest": "1" * 64,
-        "status": "success", "request": None, "failure": None, "example_id": name,
-        "example": {"id": name, "input": "?", "expected": ["yes"]},
-        "response": {"text": "yes" if passed else "no", "finish_reason": "stop", "model": "m"},
-        "scores": {"values": {}, "passed": passed, "label": None, "explanation": "", "details": {}},
-    }  # fmt: skip
-    return json.dumps(record).encode()
+def _rows(run: Run, repeats: int) -> Iterator[Row]:
+    for name, right in run.items():
+        for repeat in range(repeats):
+            yield "p", name, repeat, repeat < right, ""
 
 
 def nemo_evaluator(least: float | None) -> Tool:
@@ -129,22 +117,25 @@ def evalproof(least: float | None) -> Tool:
     from evalproof.models import Run as TheirRun
 
     gate = GateConfig(metric="correct") if least is None else GateConfig(metric="correct", max_drop=least)
+    output = SystemOutput(output="")
+
+    @functools.cache
+    def info_of(names: tuple[str, ...]) -> RunInfo:
+        return RunInfo(
+            suite="s", system="m", dataset_path="d", dataset_hash=dataset_hash([Case(id=q, input="?") for q in names]),
+            started_at="", finished_at="", wall_time_s=0.0, evalproof_version="", seed=0,
+        )  # fmt: skip
+
+    @functools.cache
+    def scores_of(right: int, repeats: int) -> dict[str, Score]:
+        return {"correct": Score(value=right / repeats, passed=bool(right) if repeats == 1 else None)}
 
     def run_of(run: Run, repeats: int) -> TheirRun:
-        cases = [Case(id=name, input="?") for name in run]
-        info = RunInfo(
-            suite="s", system="m", dataset_path="d", dataset_hash=dataset_hash(cases), started_at="", finished_at="",
-            wall_time_s=0.0, evalproof_version="", seed=0,
-        )  # fmt: skip
-        results = [
-            CaseResult(
-                case_id=name,
-                output=SystemOutput(output=""),
-                scores={"correct": Score(value=right / repeats, passed=bool(right) if repeats == 1 else None)},
-            )
+        results = [  # all that validation would find are what it was given
+            CaseResult.model_construct(case_id=name, tags=[], output=output, scores=scores_of(right, repeats))
             for name, right in run.items()
         ]
-        return TheirRun(info=info, results=results)
+        return TheirRun.model_construct(info=info_of(tuple(run)), results=results)
 
     def judge(pair: Pair) -> Finding:
         repeats = pair.world.repeats
