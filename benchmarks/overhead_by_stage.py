@@ -68,7 +68,7 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     from insideLLMs.api.run import RunOptions, execute, run_prepared
     from insideLLMs.api.run_writer import MemorySink
     from insideLLMs.config.load import load_experiment
-    from insideLLMs.store.journal import Journal
+    from insideLLMs.store.journal import Journal, JournalHeader
 
     if stage in STAGES[:2]:
         started = time.process_time()
@@ -77,7 +77,7 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepared = prepare(load_experiment(experiment(folder, port, trials, concurrency)), folder=folder)
-        journal = Journal(folder / "journal.jsonl", run_id="r", total=trials)
+        journal = Journal(folder / "journal.jsonl", JournalHeader(run_id="r", trials=trials))
         journal.create()
 
         async def run() -> None:

@@ -56,6 +56,8 @@ class EventData:
 
 def looks_like_events(body: bytes) -> bool | None:
     """Whether a body begins as events do, whatever its content type says; None where comments are all there is yet."""
+    if body.startswith(b"{"):
+        return False
     lines = body.removeprefix(_MARK).splitlines()
     first = next((line for line in lines if line.strip() and not line.startswith(b":")), None)
     return None if first is None else first.startswith((b"data:", b"event:", b"id:", b"retry:"))
