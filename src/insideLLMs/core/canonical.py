@@ -30,9 +30,12 @@ def _has_form(value: object, depth: int) -> bool:  # noqa: PLR0911 - one per kin
     """Whether `value` has a canonical form; told without words, at a fraction of the cost of finding the place."""
     if isinstance(value, str):
         return value.isascii() or _is_encodable(value)
-    if isinstance(value, dict):  # loops, as generators would double the cost
+    if isinstance(value, dict):  # a loop that spares most calls: generators would double the cost
         for key, item in value.items():
-            if not isinstance(key, str) or not (key.isascii() or _is_encodable(key)) or not _has_form(item, depth - 1):
+            if not isinstance(key, str) or not (key.isascii() or _is_encodable(key)):
+                return False
+            plain = item is None or (type(item) is str and item.isascii())
+            if not plain and not _has_form(item, depth - 1):
                 return False
         return depth > 0
     if isinstance(value, _SEQUENCES):

