@@ -5,7 +5,9 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+import yaml
 
+from insideLLMs import run_experiment_from_config
 from support.command import insidellms, write_files
 from support.hostile_texts import HOSTILE
 
@@ -269,3 +271,15 @@ def test_hostile_answers_are_harmless_in_every_report_of_a_run(tmp_path):
         assert "\x1b" not in text
         assert "\u202e" not in text
     assert not any(line.startswith("::error::") or "##vso[" in line for line in (done.out + done.err).splitlines())
+
+
+@pytest.mark.parametrize("keywords", [{}, {"run_dir": "stored"}])
+def test_a_run_from_python_has_the_verdict(tmp_path, monkeypatch, keywords):
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path, {"e.yaml": EXPERIMENT, "d.jsonl": ROWS})
+    gated = {**yaml.safe_load(EXPERIMENT), "gate": {"min_pass_rate": 0.9, "max": {"characters.max": 100}}}
+    results = run_experiment_from_config(gated, return_experiment=True, **keywords)
+    verdicts = {result.verdict.state for result in results}
+    assert verdicts == {"failed"}
+    assert [one.example_id for one in results[0].verdict.look_first] == ["e0", "e1"]
+    assert run_experiment_from_config("e.yaml", return_experiment=True)[0].verdict is None

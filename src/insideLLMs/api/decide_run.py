@@ -8,8 +8,9 @@ from insideLLMs.compare.run_gate import DecidedRun, decide_figures, failed_examp
 from insideLLMs.compare.score_ranges import Range, ScoreRanges
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.record_views import GatedRecord, TelemetryLine
+from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.types import Telemetry
 from insideLLMs.store.manifest import MemberSpec
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -28,7 +29,7 @@ def decide_run(run: SealedRun, gate: GateSpec | None = None) -> DecidedRun:
 
 
 def decide_records(
-    records: Iterable[tuple[GatedRecord, TelemetryLine | None]],
+    records: Iterable[tuple[GatedRecord, Telemetry | None]],
     gate: GateSpec,
     *,
     models: Sequence[MemberSpec],
@@ -68,7 +69,7 @@ def _guarded(name: str, read: Reading, unmeasured: dict[str, str]) -> Reading:
     """Let a reading give nothing where there is nothing to read, and note why: what is not known is not met."""
     counted = {"success", "timeout"} if name == "latency_ms" else {"success"}  # a call cut off was slow
 
-    def guarded(record: GatedRecord, line: TelemetryLine | None) -> float | None:
+    def guarded(record: GatedRecord, line: Telemetry | None) -> float | None:
         if record.status not in counted:
             return None
         try:

@@ -9,8 +9,8 @@ from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChang
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.prices import Price, cost_of, find_price
-from insideLLMs.core.record_views import MeasuredRecord, TelemetryLine
-from insideLLMs.core.types import Usage
+from insideLLMs.core.record_views import MeasuredRecord
+from insideLLMs.core.types import Telemetry, Usage
 from insideLLMs.report.telemetry import RunTelemetry, sum_up
 from insideLLMs.store.manifest import Manifest, MemberSpec, all_identities
 from insideLLMs.store.sealed_run import SealedRun
@@ -19,7 +19,7 @@ Item = tuple[str, str, str, str]
 """Probe, example id, example digest, and the candidate's model id."""
 
 
-Reading = Callable[[MeasuredRecord, TelemetryLine | None], float | None]
+Reading = Callable[[MeasuredRecord, Telemetry | None], float | None]
 Values = dict[Item, list[float]]
 
 
@@ -96,7 +96,7 @@ def _priced(models: Sequence[MemberSpec], run: str) -> Reading:
     """Price each Trial as the run did; its tokens by the table of the `prices` extra where it was given no prices."""
     prices = {model.id: find_price(model.identity) for model in models}
 
-    def read(record: MeasuredRecord, line: TelemetryLine | None) -> float | None:
+    def read(record: MeasuredRecord, line: Telemetry | None) -> float | None:
         usage = record.response.usage if record.response is not None else None
         price, noted = prices[record.model], None if line is None else line.cost_usd
         if noted is None and price is None:

@@ -12,14 +12,16 @@ from itertools import count
 from insideLLMs.compare.score_ranges import ScoreRanges, counted_score, share
 from insideLLMs.compare.summary import ExampleMean
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.record_views import GatedRecord, TelemetryLine
+from insideLLMs.core.record_views import GatedRecord
+from insideLLMs.core.subject import Subject
+from insideLLMs.core.types import Telemetry
 
 _KEPT = 10
 """How many of the worst Trials a condition keeps."""
 MOST_FAILING = 1_000
 """How many of all Trials that did not pass are kept."""
 VERDICTS = "verdicts"
-Reading = Callable[[GatedRecord, TelemetryLine | None], float | None]
+Reading = Callable[[GatedRecord, Telemetry | None], float | None]
 
 
 @dataclass(slots=True)
@@ -38,15 +40,15 @@ class WorstTrials:
 
     def listed(self) -> tuple[tuple[GatedRecord, str], ...]:
         """Return them with their notes, the worst first."""
-        shown: dict[tuple[str, str, str, str], tuple[GatedRecord, str]] = {}
+        shown: dict[tuple[str, str, str, Subject], tuple[GatedRecord, str]] = {}
         for _, _, record, note in sorted(self._heap, key=lambda entry: entry[:2], reverse=True):
-            shown.setdefault((record.probe, record.dataset, record.example_id, record.model), (record, note))
+            shown.setdefault((record.probe, record.dataset, record.example_id, record.subject), (record, note))
         return tuple(shown.values())
 
 
 @dataclass(slots=True)
 class MemberFigures:
-    """One probe on one model. `trials` were asked, `answered` of them have an answer that was scored.
+    """One probe on one subject. `trials` were asked, `answered` of them have an answer that was scored.
 
     `verdicts` takes every Trial that has a verdict or no answer, which counts as failed.
     """
@@ -75,7 +77,7 @@ class MemberFigures:
 
 @dataclass(slots=True)
 class QuantityFigures:
-    """One quantity of a model, over all probes or one of them: a value for each Trial that has one."""
+    """One quantity of a subject, over all probes or one of them: a value for each Trial that has one."""
 
     values: "array[float]" = field(default_factory=lambda: array("d"))
     means: ExampleMean = field(default_factory=ExampleMean)
@@ -89,17 +91,17 @@ class RunFigures:
 
     def __init__(self, spec: GateSpec, ranges: ScoreRanges, readings: Mapping[str, Reading]) -> None:
         self.ranges = ranges
-        self.members: dict[tuple[str, str], MemberFigures] = {}
-        self.quantities: dict[tuple[str | None, str], dict[str, QuantityFigures]] = {}
+        self.members: dict[tuple[str, Subject], MemberFigures] = {}
+        self.quantities: dict[tuple[str | None, Subject], dict[str, QuantityFigures]] = {}
         self.failing = WorstTrials(MOST_FAILING)
         self.failed = 0
         self._spec = spec
         self._rules: dict[str, GateSpec] = {}
         self._readings = readings
 
-    def add(self, record: GatedRecord, line: TelemetryLine | None) -> None:
+    def add(self, record: GatedRecord, line: Telemetry | None) -> None:
         """Take the next record."""
-        member = self.members.setdefault((record.probe, record.model), MemberFigures())
+        member = self.members.setdefault((record.probe, record.subject), MemberFigures())
         if record.status == "skipped":
             member.skipped += 1
             return
@@ -169,17 +171,15 @@ class RunFigures:
         counts = (len(scores) == 1 and name in scores) or name == "score"
         return self.ranges.of(probe, name, counts=counts)
 
-    def _add_quantities(self, record: GatedRecord, line: TelemetryLine | None) -> None:
+    def _add_quantities(self, record: GatedRecord, line: Telemetry | None) -> None:
         own = self._spec.probes.get(record.probe)
         scope = record.probe if own is not None and own.max is not None else None
         bounds = self._rule(record.probe).max
-        found = self.quantities.setdefault((scope, record.model), {}) if bounds else {}
+        found = self.quantities.setdefault((scope, record.subject), {}) if bounds else {}
         for name in dict.fromkeys(bound.partition(".")[0] for bound in bounds):
             self._add_quantity(found.setdefault(name, QuantityFigures()), name, record, line)
 
-    def _add_quantity(
-        self, quantity: QuantityFigures, name: str, record: GatedRecord, line: TelemetryLine | None
-    ) -> None:
+    def _add_quantity(self, quantity: QuantityFigures, name: str, record: GatedRecord, line: Telemetry | None) -> None:
         example = (record.probe, record.dataset, record.example_id)
         if example != quantity.example:
             quantity.means.close()

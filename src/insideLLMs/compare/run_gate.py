@@ -1,7 +1,7 @@
 """The absolute gate: does a run, by itself, meet the conditions that its experiment states?
 
-`min_pass_rate` and `min_score` hold for each probe on each model, so that no strong member hides a weak one; `max`
-for each model over all its answers, or those of the probe that sets it. A Trial without a scored answer counts as
+`min_pass_rate` and `min_score` hold for each probe on each subject, so that no strong one hides a weak one; `max`
+for each subject over all its answers, or those of the probe that sets it. A Trial without a scored answer counts as
 failed in the pass rate. Where more than `max_missing` of the Trials lack a score or a quantity, or where nothing was
 measured at all, a condition is undecidable, which is inconclusive and never green.
 """
@@ -21,6 +21,7 @@ from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec, Severity
 from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.run_summary import Interval, Summary
+from insideLLMs.core.subject import Subject
 
 State = Literal["passed", "failed", "inconclusive"]
 EXIT_CODES: Mapping[State, ExitCode] = {
@@ -36,7 +37,7 @@ _SHOWN_CHARACTERS = 1_000
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition, held against what was measured; `probe` is None where it holds for all of a model's answers.
+    """A condition, held against what was measured; `probe` is None where it holds for all of a subject's answers.
 
     `value` is the estimate, `low` and `high` its confidence interval, from `n` examples (of a quantity: values).
     `held` is what was compared with `limit`: the estimate, or the bound of its interval. They are None where nothing
@@ -46,6 +47,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     setting: str
     probe: str | None
     model: str | None
+    prompt: str | None = None
     limit: float
     state: State
     severity: Severity
@@ -68,7 +70,13 @@ class FailedExample(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     answer: str
     why: str
+    prompt: str | None = None
     expected: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> Subject:
+        """What answered."""
+        return Subject(self.model, self.prompt)
 
     @property
     def trial(self) -> TrialName:
@@ -93,10 +101,13 @@ class RunVerdict(msgspec.Struct, frozen=True, kw_only=True):
         """How many critical conditions are not met, or cannot be decided."""
         return sum(one.severity == "critical" and one.state != "passed" for one in self.conditions)
 
-    def blames(self, probe: str, model: str) -> bool:
-        """Whether a critical condition is not met by this probe on this model."""
+    def blames(self, probe: str, subject: Subject) -> bool:
+        """Whether a critical condition is not met by this probe on this subject."""
         return any(
-            one.state == "failed" and one.severity == "critical" and one.model == model and one.probe in {probe, None}
+            one.state == "failed"
+            and one.severity == "critical"
+            and (one.model, one.prompt) == subject
+            and one.probe in {probe, None}
             for one in self.conditions
         )
 
@@ -116,9 +127,14 @@ class DecidedRun:
         """Whether the gate says anything of a run by itself."""
         return bool(self.verdict.conditions)
 
-    def is_red(self, probe: str, model: str) -> bool:
-        """Whether what failed of this probe on this model counts: the gate blames it, or there is no gate."""
-        return not self.is_gated or self.verdict.blames(probe, model)
+    @property
+    def several(self) -> bool:
+        """Whether there are several subjects, so that each must be named."""
+        return len({result.subject for result in self.summary.results}) > 1
+
+    def is_red(self, probe: str, subject: Subject) -> bool:
+        """Whether what failed of this probe on this subject counts: the gate blames it, or there is no gate."""
+        return not self.is_gated or self.verdict.blames(probe, subject)
 
 
 def decide_figures(
@@ -126,13 +142,13 @@ def decide_figures(
 ) -> RunVerdict:
     """Hold a run's figures against its gate; `unmeasured` says by quantity why it could not be read."""
     decided: list[Decided] = []
-    for (probe, model), member in sorted(figures.members.items()):
-        row = _Row(probe=probe, model=model, rule=spec.of_probe(probe), level=level)
+    for (probe, subject), member in sorted(figures.members.items(), key=lambda item: (item[0][0], item[0][1].order)):
+        row = _Row(probe=probe, subject=subject, rule=spec.of_probe(probe), level=level)
         decided += _member_conditions(member, row, figures, spec.probes.get(probe, ProbeGateSpec()))
-    for (scope, model), quantities in sorted(
-        figures.quantities.items(), key=lambda item: (item[0][0] or "", item[0][1])
+    for (scope, subject), quantities in sorted(
+        figures.quantities.items(), key=lambda item: (item[0][0] or "", item[0][1].order)
     ):
-        row = _Row(probe=scope, model=model, rule=spec.of_probe(scope or ""), level=level)
+        row = _Row(probe=scope, subject=subject, rule=spec.of_probe(scope or ""), level=level)
         for name, limit in sorted(row.rule.max.items()):
             quantity = name.partition(".")[0]
             found = quantities[quantity]
@@ -164,7 +180,7 @@ class _Row:
     """Where conditions hold, by which rule, and at which level of confidence."""
 
     probe: str | None
-    model: str | None
+    subject: Subject | None
     rule: GateSpec
     level: float
 
@@ -177,9 +193,11 @@ class _Row:
         seen: Interval | None = None,
         held: float | None = None,
     ) -> Condition:
-        where = " · ".join(filter(None, (self.probe, self.model)))
+        subject = self.subject
+        where = " · ".join(filter(None, (self.probe, subject and subject.label)))
         return Condition(
-            setting=setting, probe=self.probe, model=self.model, limit=limit, severity=self.rule.severity, state=state,
+            setting=setting, probe=self.probe, model=subject.model if subject else None,
+            prompt=subject.prompt if subject else None, limit=limit, severity=self.rule.severity, state=state,
             reason=f"{where}: {told}" if where else told, held=held, n=seen.n if seen else 0,
             value=seen.value if seen else None, low=seen.low if seen else None, high=seen.high if seen else None,
         )  # fmt: skip
@@ -315,14 +333,14 @@ def _concerning_nothing(
     for name, limit in sorted(spec.min_score.items()):
         wanted.append((f"min_score.{name}", limit, f"no trial has the score {name!r} (scores: {scores})"))
     wanted += [(f"max.{name}", limit, "no answer was measured") for name, limit in sorted(spec.max.items())]
-    everywhere = _Row(probe=None, model=None, rule=spec, level=level)
+    everywhere = _Row(probe=None, subject=None, rule=spec, level=level)
     for setting, limit, why in wanted:
         if setting not in decided:
             yield everywhere.condition(setting, limit, "inconclusive", f"{setting}: {why}")
     ran = {probe for probe, _ in figures.members}
     for probe, own in sorted(spec.probes.items()):
         if probe not in ran and (own.min_pass_rate is not None or own.min_score or own.max):
-            row = _Row(probe=probe, model=None, rule=spec.of_probe(probe), level=level)
+            row = _Row(probe=probe, subject=None, rule=spec.of_probe(probe), level=level)
             yield row.condition("probes", 0.0, "inconclusive", "the run has no trial of this probe")
 
 
@@ -352,11 +370,11 @@ def _verdict(decided: Iterable[Decided]) -> RunVerdict:
 
 def _look_first(worst: Sequence[WorstTrials]) -> tuple[FailedExample, ...]:
     """Name the worst Trials of each condition that is not met, a few of each."""
-    shown: dict[tuple[str, str, str, str], FailedExample] = {}
+    shown: dict[tuple[str, str, str, Subject], FailedExample] = {}
     share = max(3, _LOOK_FIRST // max(1, len(worst)))
     for each in worst:
         for record, note in each.listed()[:share]:
-            name = (record.probe, record.dataset, record.example_id, record.model)
+            name = (record.probe, record.dataset, record.example_id, record.subject)
             shown.setdefault(name, failed_example(record, note))
     return tuple(shown.values())[:_LOOK_FIRST]
 
@@ -374,6 +392,7 @@ def failed_example(record: GatedRecord, note: str = "") -> FailedExample:
         dataset=record.dataset,
         example_id=record.example_id,
         model=record.model,
+        prompt=record.prompt,
         repeat=record.repeat,
         status=record.status,
         answer=text[:_SHOWN_CHARACTERS],

@@ -189,6 +189,11 @@ class MeasuredRecord(msgspec.Struct, frozen=True):
     response: MeasuredResponse | None = None
     prompt: str | None = None
 
+    @property
+    def subject(self) -> Subject:
+        """The model with its prompt."""
+        return Subject(self.model, self.prompt)
+
 
 class GatedExample(msgspec.Struct, frozen=True):
     """The part of an example that a report of a run shows."""

@@ -11,6 +11,7 @@ from insideLLMs.compare.gate import Verdict, counted_classes
 from insideLLMs.compare.policies import blame_of
 from insideLLMs.compare.run_gate import DecidedRun, RunVerdict, failed_example
 from insideLLMs.core.record_views import GatedRecord
+from insideLLMs.core.subject import Subject
 from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten
 
@@ -51,13 +52,13 @@ def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
 
     An example that did not pass is a failure, and one without an answer an error, unless the gate tolerates them.
     """
-    cases: dict[tuple[str, str], list[_ExampleCase]] = {}
-    for (probe, dataset, example_id, model), trials in groupby(records, key=_example_of):
-        case = _ExampleCase(f"{dataset} / {example_id}", tuple(trials), is_red=decided.is_red(probe, model))
-        cases.setdefault((probe, model), []).append(case)
-    several = len({model for _, model in cases}) > 1
+    cases: dict[tuple[str, Subject], list[_ExampleCase]] = {}
+    for (probe, dataset, example_id, subject), trials in groupby(records, key=_example_of):
+        case = _ExampleCase(f"{dataset} / {example_id}", tuple(trials), is_red=decided.is_red(probe, subject))
+        cases.setdefault((probe, subject), []).append(case)
     suites = [
-        _run_suite(f"{probe} · {model}" if several else probe, found) for (probe, model), found in sorted(cases.items())
+        _run_suite(f"{probe} · {subject.label}" if decided.several else probe, found)
+        for (probe, subject), found in sorted(cases.items(), key=lambda item: (item[0][0], item[0][1].order))
     ]
     if decided.is_gated:
         suites.append(_gate_suite(decided.verdict, "conditions"))
@@ -71,8 +72,8 @@ def _document(suites: Sequence[_Suite]) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="insidellms" {counts}>\n{body}\n</testsuites>\n'
 
 
-def _example_of(record: GatedRecord) -> tuple[str, str, str, str]:
-    return (record.probe, record.dataset, record.example_id, record.model)
+def _example_of(record: GatedRecord) -> tuple[str, str, str, Subject]:
+    return (record.probe, record.dataset, record.example_id, record.subject)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,7 @@ def diff_markdown(comparison: Comparison, verdict: Verdict, *, limit: int = 20, 
 
 def run_markdown(decided: DecidedRun, *, limit: int = 20, size_limit: int = SIZE_LIMIT) -> str:
     """Write one run: its verdict, the table per probe and model, and the worst examples, as `diff_markdown` does."""
-    several = len({result.model for result in decided.summary.results}) > 1
-    blocks = ("\n".join(_failed(failed, several=several)) for failed in decided.worst[: max(0, limit)])
+    blocks = ("\n".join(_failed(failed, several=decided.several)) for failed in decided.worst[: max(0, limit)])
     return _bounded("\n".join(_run_head(decided)), blocks, decided.failing, "trials that did not pass", size_limit)
 
 
@@ -74,12 +73,12 @@ def _run_head(decided: DecidedRun) -> Iterator[str]:
     yield ""
     yield f"run {escape(decided.label)} ({escape(summary.run_id[:12])}, {wording.many(summary.trials, 'trial')})"
     yield ""
-    yield f"| probe | model | passed | {summary.confidence_level:.0%} interval | no answer |"
+    yield f"| probe | subject | passed | {summary.confidence_level:.0%} interval | no answer |"
     yield "| --- | --- | --- | --- | --- |"
     for result in summary.results[:100]:
         spread = wording.interval(expand(result.pass_rate), percent=True) if result.pass_rate else "–"
         rate = wording.rate(result.passed, result.scored)
-        names = (escape(result.probe, 80), escape(result.model, 80))
+        names = (escape(result.probe, 80), escape(result.subject.label, 80))
         yield f"| {' | '.join((*names, rate, spread, wording.unanswered(result.statuses)))} |"
     yield ""
 
@@ -201,10 +200,9 @@ def run_annotations(decided: DecidedRun, *, limit: int = _MOST_ANNOTATIONS) -> I
     if decided.is_gated:
         title = f"insideLLMs: {wording.MARKS[verdict.state].lower()}"
         yield _command(_KINDS[verdict.state], title, " ".join(f"{reason.rstrip('.')}." for reason in verdict.reasons))
-    several = len({result.model for result in decided.summary.results}) > 1
     for failed in shown[: max(0, limit - 1)]:
         yield _command(
-            "warning", f"did not pass: {wording.failed(failed, several=several)}", failed.why or "did not pass"
+            "warning", f"did not pass: {wording.failed(failed, several=decided.several)}", failed.why or "did not pass"
         )
 
 

@@ -140,16 +140,20 @@ def _results(comparison: Comparison, verdict: Verdict, places: Places) -> Iterat
 
 
 def _failed(decided: DecidedRun, places: Places) -> Iterator[dict[str, JsonValue]]:
-    several = len({result.model for result in decided.summary.results}) > 1
     for failed in decided.worst:
         kind = "failed" if failed.status == "success" else "unanswered"
-        level = "error" if decided.is_gated and decided.is_red(failed.probe, failed.model) else "warning"
+        level = "error" if decided.is_gated and decided.is_red(failed.probe, failed.subject) else "warning"
         lines = (
-            f"{wording.failed(failed, several=several)}: {failed.why or 'did not pass'}",
+            f"{wording.failed(failed, several=decided.several)}: {failed.why or 'did not pass'}",
             f"Expected: {shorten(' | '.join(failed.expected), _TEXT_LIMIT)}",
             f"Answer: {shorten(failed.answer, _TEXT_LIMIT)}",
         )
-        behaviour = (failed.probe, failed.dataset, failed.example_id, *((failed.model,) if several else ()))
+        behaviour = (
+            failed.probe,
+            failed.dataset,
+            failed.example_id,
+            *((failed.subject.label,) if decided.several else ()),
+        )
         result = _result(kind, level, "\n".join(lines), places.of(failed.trial), behaviour)
         result["properties"] = {"probe": printable(failed.probe), "example": printable(failed.example_id)}
         yield result

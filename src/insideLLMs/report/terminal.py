@@ -116,11 +116,10 @@ def render_run_verdict(decided: DecidedRun, *, width: int = 80, color: bool = Fa
     line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
     line.append(f"  gate: {wording.conditions(verdict)} (exit code {verdict.exit_code})", style="")
     parts: list[RenderableType] = [line, *(_plain(f"  {reason}") for reason in verdict.reasons)]
-    several = len({result.model for result in decided.summary.results}) > 1
     if verdict.look_first:
         parts.append(_plain("  look first at:"))
     for failed in verdict.look_first:
-        parts += [_plain(f"    {wording.failed(failed, several=several)}"), _failed_body(failed)]
+        parts += [_plain(f"    {wording.failed(failed, several=decided.several)}"), _failed_body(failed)]
     return _draw(parts, width=width, color=color)
 
 

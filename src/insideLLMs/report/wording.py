@@ -91,7 +91,7 @@ def trial(name: TrialName, *, several: bool = False) -> str:
 
 def failed(example: FailedExample, *, several: bool = False) -> str:
     """Name an example that did not pass, and how it ended."""
-    parts = [example.probe, example.example_id, *([example.model] if several else [])]
+    parts = [example.probe, example.example_id, *([example.subject.label] if several else [])]
     if example.repeat:
         parts.append(f"repeat {example.repeat}")
     return printable(" / ".join(parts)) + ("" if example.status == "success" else f": {words(example.status)}")

@@ -155,6 +155,7 @@ def experiment_result(
         results=results,
         score=score_of(probe, results),
         summary=done.summary,
+        verdict=done.verdict,
         config=config,
         started_at=done.started_at,
         ended_at=done.ended_at,

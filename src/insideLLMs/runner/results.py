@@ -6,11 +6,14 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+from insideLLMs.api.decide_run import decide_records
+from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run_writer import MemorySink
+from insideLLMs.compare.run_gate import RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
-from insideLLMs.core.record_views import read_record
+from insideLLMs.core.record_views import GatedRecord, read_record
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
 from insideLLMs.runner.run_config import RunConfig
@@ -54,8 +57,9 @@ _NAMES = tuple(one.name for one in fields(ProbeResult))
 class ExperimentResult:
     """A run of one model (with one prompt, where there are prompts) on one probe: `results` in input order, summed up.
 
-    `summary` is that of the whole run. `score` is what the probe's `score(results)` made of them. `run_dir` is
-    None where nothing was stored. `started_at` and `ended_at` are UTC, ISO 8601.
+    `summary` and `verdict` are those of the whole run; without conditions in its gate there is no verdict.
+    `score` is what the probe's `score(results)` made of them. `run_dir` is None where nothing was stored.
+    `started_at` and `ended_at` are UTC, ISO 8601.
     """
 
     name: str
@@ -66,6 +70,7 @@ class ExperimentResult:
     results: tuple[ProbeResult, ...]
     score: ProbeScore | None
     summary: Summary
+    verdict: RunVerdict | None
     config: RunConfig
     started_at: str
     ended_at: str
@@ -123,6 +128,17 @@ class Lines:
         """Type the records. Raises RunDirectoryError for one that is none, or, if asked, is not as we write it."""
         typed = [_decode(number, line, validate=validate) for number, line in enumerate(self.records, start=1)]
         return list(zip(typed, self.telemetry, strict=True))
+
+
+def verdict_of(lines: Lines, prepared: Prepared, summary: Summary) -> RunVerdict | None:
+    """Hold a run to the conditions that its experiment's gate states of it; None if it states none."""
+    gate = prepared.experiment.gate
+    if not gate.is_absolute:
+        return None
+    records = (read_record(line, GatedRecord) for line in lines.records)
+    pairs = zip(records, lines.telemetry, strict=True)
+    models, probes = prepared.model_specs, prepared.probe_specs
+    return decide_records(pairs, gate, models=models, probes=probes, summary=summary).verdict
 
 
 def lines_in_memory(sink: MemorySink) -> Lines:

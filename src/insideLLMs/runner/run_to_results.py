@@ -10,13 +10,14 @@ from typing import Any
 
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
+from insideLLMs.compare.run_gate import RunVerdict
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Experiment, JsonValue, Record, expand
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
-from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of
+from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of, verdict_of
 from insideLLMs.runner.run_config import DEFAULT_ROOT, RunConfig
 from insideLLMs.store.directory import free_run_dir
 
@@ -48,6 +49,7 @@ class Done:
     run_dir: Path | None
     results: Mapping[tuple[Subject, str], tuple[ProbeResult, ...]]
     summary: Summary
+    verdict: RunVerdict | None
     models: Mapping[str, Any]
     probes: Mapping[str, Any]
     started_at: str
@@ -69,6 +71,7 @@ async def run_job(job: Job, config: RunConfig) -> Done:
             run_dir=path,
             results=results,
             summary=summary,
+            verdict=await asyncio.to_thread(verdict_of, lines, prepared, summary),
             models={name: user_model(ready.model) for name, ready in prepared.models.items()},
             probes=prepared.probes,
             started_at=started_at,
