@@ -32,10 +32,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """All Trials of one probe over one dataset; `offset` is the number of the first."""
+    """All Trials of one probe over one dataset; `offset` is the number of the first.
+
+    `source` is the dataset that its examples are read from: the first by name of those that hold the same.
+    """
 
     probe: str
     dataset: str
+    source: str
     offset: int
     count: int
 
@@ -161,6 +165,7 @@ def make_plan(
     """
     digests = _digests(experiment, model_identities, probe_identities)
     subjects = in_order(experiment.subjects)
+    sources = _sources(experiment, selections)
     groups: list[Group] = []
     offset = 0
     pairs = sorted((probe.id, name) for probe in experiment.probes for name in probe.datasets)
@@ -170,7 +175,8 @@ def make_plan(
             raise NothingToDoError(
                 f"dataset {dataset!r} selects no examples", fix="check max_examples and the dataset's file"
             )
-        groups.append(Group(probe=probe_id, dataset=dataset, offset=offset, count=count))
+        source = sources[dataset]
+        groups.append(Group(probe=probe_id, dataset=dataset, source=source, offset=offset, count=count))
         offset += count * len(subjects) * experiment.repeats
     if offset > MOST_TRIALS:
         raise ConfigError(
@@ -206,6 +212,17 @@ def _subject_digest(subject: Subject, digests: Mapping[str, str]) -> str:
 def prompt_digest(prompt: PromptSpec) -> str:
     """Identify a prompt by what it sends; a template is a lone user message."""
     return canonical.identity("prompt/1", {"messages": [expand(turn) for turn in prompt.chat], "system": prompt.system})
+
+
+def _sources(experiment: Experiment, selections: Mapping[str, Selection]) -> dict[str, str]:
+    """Return for each dataset the first by name that holds the same examples: the same bytes, read the same way."""
+    first: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for spec in sorted(experiment.datasets, key=lambda spec: spec.name):
+        selection = selections[spec.name]
+        read = [selection.sha256, dict(selection.rule), spec.format, spec.field_names, spec.args, spec.on_error]
+        sources[spec.name] = first.setdefault(canonical.identity("examples/1", read), spec.name)
+    return sources
 
 
 def model_digest(identity: Mapping[str, JsonValue], system: str | None) -> str:
@@ -249,6 +266,7 @@ def _run_id(
             },
             "groups": [list(pair) for pair in pairs],
             "repeats": experiment.repeats,
+            **({"independent_answers": True} if experiment.independent_answers else {}),
         },
     )
 
@@ -271,4 +289,5 @@ def record_of(trial: Trial, outcome: Outcome) -> Record:
         scores=outcome.scores,
         failure=outcome.failure,
         prompt=msgspec.UNSET if trial.prompt is None else trial.prompt,
+        shared_with=outcome.shared_with or msgspec.UNSET,
     )

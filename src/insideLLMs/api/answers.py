@@ -94,6 +94,7 @@ class _Both:
     """A cache being refreshed while a cassette is recorded; users' own models go to neither."""
 
     closed = False
+    finds_again = False
     takes_user_code = False
 
     def __init__(self, stores: "list[AnswerCache | CassetteRecorder]") -> None:

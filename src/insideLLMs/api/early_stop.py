@@ -51,6 +51,9 @@ class _Part:
     def pending_answer(self, index: int) -> Answer | None:
         return self._journal.pending_answer(index)
 
+    def record(self, index: int) -> bytes | None:
+        return self._journal.record(index)
+
     def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
         self._journal.append_answer(index, record, telemetry)
 

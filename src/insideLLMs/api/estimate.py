@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from insideLLMs.api.prepare import Prepared
+from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.prices import find_price
-from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import JsonValue, Request, Usage
-from insideLLMs.execute.adapt import with_system
+from insideLLMs.execute.questions import questions_of
 from insideLLMs.plan import judge_id
 
 CHARACTERS_PER_TOKEN = 4
@@ -16,7 +16,9 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """The calls of one model. Output tokens are the most that `max_tokens` allows, None where it sets no limit.
+    """The calls of one model: one for all trials that ask the same.
+
+    Output tokens are the most that `max_tokens` allows, None where it sets no limit.
 
     `input_tokens` is None where a probe makes its own calls, which cannot be known before. `cost_usd` is None
     where the price is not known.
@@ -60,17 +62,14 @@ def _unknown(prepared: Prepared, model: str, trials: int) -> Estimate:
 def _estimate(prepared: Prepared, model: str) -> Estimate:
     calls = characters = 0
     known = True
-    for group in prepared.plan.groups:
-        probe = prepared.probes[group.probe]
-        if not isinstance(probe, PromptProbe):
-            known = False
-            continue
-        for _, example in prepared.datasets[group.dataset].examples():
-            request = probe.request(example)
-            for prompt in prepared.plan.prompts or (None,):
-                sent = with_system(prepared.wrapped(request, prompt, example), prepared.models[model].system)
-                calls += prepared.plan.repeats
-                characters += prepared.plan.repeats * _length(sent)
+    for question in questions_of(prepared, model):
+        request = question.request
+        if isinstance(request, InsideLLMsError):
+            raise request
+        known = known and request is not None
+        if request is not None and not question.is_asked_earlier:
+            calls += 1
+            characters += _length(request)
     limit = _limit(prepared.identities[model])
     tokens = characters // CHARACTERS_PER_TOKEN if known else None
     output = calls * limit if known and limit is not None else None

@@ -91,7 +91,7 @@ class Asker:
         options = RunOptions(run_dir=path, overwrite=True, notes={"asked_again": round_.label})
         run: Run = asyncio.run(arun(experiment, folder=self._folder, options=options, parts=parts))
         self.run_dirs.append(run.path)
-        self.calls += run.manifest.trials
+        self.calls += run.manifest.trials - sum(member.shared or 0 for member in run.summary.results)
         return list(SealedRun.open(run.path).records(Record))
 
     def _narrowed(self, round_: Round) -> tuple[Experiment, Parts]:

@@ -24,7 +24,7 @@ from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model, close_model
 from insideLLMs.execute.ready_prompt import ReadyPrompt
-from insideLLMs.execute.work import Judges, ReadyModel, Work
+from insideLLMs.execute.work import Judges, ReadyModel, Sharing, Work
 from insideLLMs.plan import Plan, Selection, describe, judge_id, make_plan, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
 from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, PromptFacts, all_identities, stored_ranges
@@ -39,11 +39,15 @@ class Source(Protocol):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Ready-made objects, by id or name, that take the place of what the specs would make."""
+    """Ready-made objects, by id or name, that take the place of what the specs would make.
+
+    `sharing` is that of a run whose experiment does not want independent answers.
+    """
 
     models: Mapping[str, Any] = msgspec.field(default_factory=dict)
     probes: Mapping[str, Any] = msgspec.field(default_factory=dict)
     datasets: Mapping[str, Source] = msgspec.field(default_factory=dict)
+    sharing: Sharing = "shared"
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +176,7 @@ def prepare(
         probe_specs=probe_specs(experiment, probes, probe_identities, plan),
         threads=threads,
         judges=judges,
+        sharing="independent" if experiment.independent_answers else parts.sharing,
     )
 
 

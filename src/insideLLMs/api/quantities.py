@@ -1,7 +1,8 @@
 """What runs cost, how long they took and how much they said: of one run in all, and of several item by item."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from importlib import util
 
 from insideLLMs.compare.comparison import ModelPair
@@ -17,10 +18,11 @@ from insideLLMs.store.sealed_run import SealedRun
 
 Item = tuple[str, str, str, str]
 """Probe, example id, example digest, and the candidate's model id."""
+Name = tuple[str, str, str]
+"""An item without its digest."""
 
 
 Reading = Callable[[MeasuredRecord, Telemetry | None], float | None]
-Values = dict[Item, list[float]]
 
 
 def measure_quantities(
@@ -34,41 +36,67 @@ def measure_quantities(
     theirs = {name: name for name in ours.values()}
     found = {}
     for name, allowed in sorted(spec.max_growth.items()):
-        before = [_values(run, name, ours) for run in baselines]
-        after = [_values(run, name, theirs) for run in candidates]
-        items = sorted({item for run in before for item in run} & {item for run in after for item in run})
+        before = [_Values.of(run, name, ours) for run in baselines]
+        after = [_Values.of(run, name, theirs) for run in candidates]
+        items = {item for run in before for item in run.values} & {item for run in after for item in run.values}
         measured = (
             MeasuredItem(
-                baseline=tuple(_mean(run, item) for run in before), candidate=tuple(_mean(run, item) for run in after)
+                baseline=tuple(run.mean(item) for run in before), candidate=tuple(run.mean(item) for run in after)
             )
-            for item in items
+            for item in _once(items, (*before, *after))
         )
         found[str(name)] = measure(measured, allowed=allowed, seed=name)
     return found
 
 
-def _mean(run: Values, item: Item) -> float | None:
-    values = run.get(item)
-    return math.fsum(values) / len(values) if values else None
+def _once(items: Set[Item], runs: Sequence["_Values"]) -> list[Item]:
+    """Leave out the items whose answer is that of another item: an answer counts once, however many it serves."""
+    named = {_name(item) for item in items}
+    return sorted(item for item in items if not any(run.askers.get(item) in named for run in runs))
 
 
-def _values(run: SealedRun, quantity: str, models: Mapping[str, str]) -> Values:
-    """Read one quantity of a run; answers that no call was made for have no latency."""
-    values: Values = {}
-    read = reading_of(quantity, run.manifest.models, run.label)
-    counted = {"success", "timeout"} if quantity == "latency_ms" else {"success"}  # a call cut off was slow
-    trials = (
-        run.measured_records(MeasuredRecord)
-        if quantity in {"latency_ms", "cost_usd"}
-        else ((record, None) for record in run.records(MeasuredRecord))
-    )
-    for record, line in trials:
-        if record.status in counted and record.model in models:
-            value = read(record, line)
-            if value is not None:
-                item = (record.probe, record.example_id, record.example_digest, models[record.model])
-                values.setdefault(item, []).append(value)
-    return values
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """One quantity of a run; `askers` names the items that others share their answers with."""
+
+    values: dict[Item, list[float]]
+    askers: dict[Item, Name]
+
+    @classmethod
+    def of(cls, run: SealedRun, quantity: str, models: Mapping[str, str]) -> "_Values":
+        """Read it; answers that no call was made for have no latency."""
+        found = cls({}, {})
+        read = reading_of(quantity, run.manifest.models, run.label)
+        counted = {"success", "timeout"} if quantity == "latency_ms" else {"success"}  # a call cut off was slow
+        trials = (
+            run.measured_records(MeasuredRecord)
+            if quantity in {"latency_ms", "cost_usd"}
+            else ((record, None) for record in run.records(MeasuredRecord))
+        )
+        for record, line in trials:
+            if record.status in counted and record.model in models:
+                value = read(record, line)
+                if value is not None:
+                    found.add(record, models[record.model], value)
+        return found
+
+    def add(self, record: MeasuredRecord, model: str, value: float) -> None:
+        """Take in one Trial's value."""
+        item = (record.probe, record.example_id, record.example_digest, model)
+        self.values.setdefault(item, []).append(value)
+        asker = record.shared_with
+        if asker is not None:
+            self.askers[item] = (asker.probe, asker.example_id or record.example_id, model)
+
+    def mean(self, item: Item) -> float | None:
+        """Return the mean of an item's repeats."""
+        values = self.values.get(item)
+        return math.fsum(values) / len(values) if values else None
+
+
+def _name(item: Item) -> Name:
+    probe, example_id, _, model = item
+    return probe, example_id, model
 
 
 def reading_of(quantity: str, models: Sequence[MemberSpec], run: str = "the run") -> Reading:
@@ -99,7 +127,7 @@ def _priced(models: Sequence[MemberSpec], run: str) -> Reading:
     def read(record: MeasuredRecord, line: Telemetry | None) -> float | None:
         usage = record.response.usage if record.response is not None else None
         price, noted = prices[record.model], None if line is None else line.cost_usd
-        if noted is None and price is None:
+        if noted is None and price is None and record.shared_with is None:
             raise CompareError(
                 f"cost_usd: the price of {record.model!r} in {run} is not known",
                 fix="pip install 'insidellms[prices]', run it with execution.prices, or limit the tokens instead",

@@ -26,6 +26,7 @@ from insideLLMs.core.errors import DatasetError, NothingToDoError, OptionError, 
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import (
+    AskedBy,
     Example,
     ExecutionSpec,
     Experiment,
@@ -42,7 +43,7 @@ from insideLLMs.core.types import (
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
-from insideLLMs.plan import Group, Selection, Trial, make_plan, record_of
+from insideLLMs.plan import Group, Plan, Selection, Trial, make_plan, record_of
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
@@ -170,9 +171,10 @@ async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls
         if not 0 <= index - first < group.count * per_example:
             raise RunDirectoryError(f"{answers.run.path}: trial {index} is not one of probe {record.probe!r}")
         trial = plan.trial(group, group.offset + index - first, record.example, record.example_digest)
-        if keeps:
-            journal.append_answer(trial.index, _unscored(trial, record), telemetry)
-        outcome = await _score_again(probe, trial, record, telemetry, calls)
+        answer = _answer_of(record, telemetry, _asker(record, group.probe, plan))
+        if keeps and answer.shared_with is None:
+            journal.append_answer(trial.index, record_of(trial, answer), answer.telemetry)
+        outcome = await _score_again(probe, trial, answer, calls)
         journal.append_record(trial.index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
         if number % _FLUSH_EVERY == 0:
             journal.flush()
@@ -180,21 +182,35 @@ async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls
     journal.flush()
 
 
-def _unscored(trial: Trial, record: Record) -> Record:
-    answer = Outcome(status=ResultStatus.SUCCESS, request=record.request, response=record.response)
-    return record_of(trial, answer)
+def _asker(record: Record, probe: str, plan: Plan) -> AskedBy | None:
+    """Return the Trial that counts the answer; None where it is this one. Of several probes it is the first's."""
+    first, earlier = plan.groups[0].probe, record.shared_with or AskedBy(probe=probe)
+    is_here = earlier.dataset is None or any(group.dataset == earlier.dataset for group in plan.groups)
+    place = (earlier.dataset, earlier.example_id) if is_here else (None, None)
+    if probe == first and place == (None, None):
+        return None
+    return AskedBy(probe=first, dataset=place[0], example_id=place[1])
 
 
-async def _score_again(
-    probe: PromptProbe, trial: Trial, record: Record, telemetry: Telemetry, calls: ProbeCalls
-) -> Outcome:
-    """Score a stored answer; a Trial that had none stays what it was."""
-    request = record.request or record.example.request()
-    if record.response is None:
-        return Outcome(status=record.status, request=request, failure=record.failure, telemetry=telemetry)
+def _answer_of(record: Record, telemetry: Telemetry, asker: AskedBy | None) -> Outcome:
+    """Return a stored answer without its scores; a Trial that had none stays what it was."""
+    response = separate(record.response) if record.response else None  # an older release may have stored it
+    if telemetry.shared:  # the Trial that asked does not come along
+        usage = (response and response.usage) or Usage()
+        telemetry = Telemetry(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+    return Outcome(
+        status=record.status if response is None else ResultStatus.SUCCESS,
+        request=record.request or record.example.request(),
+        response=response,
+        failure=record.failure if response is None else None,
+        shared_with=asker,
+        telemetry=telemetry if asker is None else Telemetry(shared=True),
+    )
+
+
+async def _score_again(probe: PromptProbe, trial: Trial, answer: Outcome, calls: ProbeCalls) -> Outcome:
     try:
-        answer = separate(record.response)  # an older release may have stored it
-        return await score(probe, trial, (request, answer), telemetry, calls)
+        return await score(probe, trial, answer, calls)
     except FatalError as fatal:
         raise fatal.error from fatal
 

@@ -218,7 +218,7 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
             continue
         request = record.request or record.example.request()
         telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
-        if not telemetry.cached:
+        if not (telemetry.cached or telemetry.shared):
             budget.spend(record.model, request, record.response)
         for call in telemetry.judges:
             if not call.cached:  # a judge that does not count its tokens has read the answer at least

@@ -181,6 +181,10 @@ class MemorySink:
         """Nothing outlives the process here."""
         return
 
+    def record(self, index: int) -> bytes | None:
+        """Return the record of a Trial, if it has one."""
+        return self._finished[index][0] if index in self._finished else None
+
     def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
         """Keep nothing: the record follows."""
 

@@ -306,7 +306,9 @@ def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
         rows_json = [{name: getattr(row, name) for name in row.__slots__} for row in rows]
         console.out_json({"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json})
         return ExitCode.OK
-    console.out(f"run {prepared.plan.run_id[:12]}: {prepared.plan.total} trials, no calls made yet")
+    known = [row.calls for row in rows if row.calls is not None]
+    calls = f"{sum(known):,} calls for " if len(known) == len(rows) else ""
+    console.out(f"run {prepared.plan.run_id[:12]}: {calls}{prepared.plan.total:,} trials, no calls made yet")
     for row in rows:
         cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"

@@ -146,7 +146,8 @@ class ServedFacts:
             before, after = getattr(ours, field), getattr(theirs, field)
             if before != after:
                 self._count(field, _short(before), _short(after))
-        if ours.usage is not None and theirs.usage is not None and ours.usage != theirs.usage:
+        is_counted = baseline.shared_with is None and candidate.shared_with is None  # elsewhere, where it was asked for
+        if is_counted and ours.usage is not None and theirs.usage is not None and ours.usage != theirs.usage:
             self._add_usage(ours.usage, theirs.usage)
 
     def _count(self, field: Field, before: str | None, after: str | None) -> None:

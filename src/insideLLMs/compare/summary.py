@@ -47,6 +47,7 @@ class _Member(msgspec.Struct):
     )
     scored: int = 0
     passed: int = 0
+    shared: int = 0
     verdicts: ExampleMean = msgspec.field(default_factory=ExampleMean)
     scores: dict[str, ExampleMean] = {}
     usage: dict[str, int] = {}
@@ -62,7 +63,9 @@ class _Member(msgspec.Struct):
         self.statuses[record.status] += 1
         if record.scores is not None:
             self._add_scores(record.scores)
-        if record.response is not None and record.response.usage is not None:
+        if record.shared_with is not None:
+            self.shared += 1
+        elif record.response is not None and record.response.usage is not None:
             for name in Usage.__struct_fields__:
                 tokens = getattr(record.response.usage, name)
                 if tokens is not None:
@@ -157,6 +160,7 @@ def _close(
             for name, mean in sorted(member.scores.items())
         },
         usage=Usage(**member.usage),
+        shared=member.shared or msgspec.UNSET,
         agreement=_agreement(member, level) if member.labelled else msgspec.UNSET,
     )
 

@@ -105,6 +105,9 @@ class ExperimentFile(_Entry):
         Positive | None, Meta(description="A deterministic subset per dataset, by hash of the id.")
     ] = None
     repeats: Annotated[Positive, Meta(description="How often each model answers each example.")] = 1
+    independent_answers: Annotated[
+        bool, Meta(description="Ask equal requests once for each trial, not once for all that need the answer.")
+    ] = False
     execution: Annotated[ExecutionSpec, Meta(description="How to run.")] = ExecutionSpec()
     gate: Annotated[GateSpec, Meta(description="The gate's policy.")] = GateSpec()
     confidence_level: Annotated[Share, Meta(description="The confidence level of every reported interval.")] = 0.95

@@ -160,8 +160,11 @@ def _experiment(raw: JsonValue, source: _Source) -> Experiment:
         execution=_execution(raw),
         gate=msgspec.convert(raw.get("gate", {}), GateSpec),
         title=raw.get("title") or raw.get("report_title"),
-        **{key: raw[key] for key in ("max_examples", "repeats", "confidence_level") if raw.get(key) is not None},
+        **{key: raw[key] for key in _AS_GIVEN if raw.get(key) is not None},
     )
+
+
+_AS_GIVEN = ("max_examples", "repeats", "independent_answers", "confidence_level")
 
 
 def attempt_limit_s(timeout_s: float) -> float:

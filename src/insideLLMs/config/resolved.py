@@ -29,6 +29,7 @@ def resolved_yaml(experiment: Experiment, dataset_digests: Mapping[str, str]) ->
             "datasets": [_dataset(each, dataset_digests.get(each.name, each.sha256)) for each in experiment.datasets],
             "max_examples": experiment.max_examples,
             "repeats": experiment.repeats,
+            **({"independent_answers": True} if experiment.independent_answers else {}),
             "confidence_level": experiment.confidence_level,
             "gate": msgspec.to_builtins(experiment.gate),
         }

@@ -11,7 +11,7 @@ import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.subject import Subject
-from insideLLMs.core.types import Failure, JsonValue, Telemetry, Usage
+from insideLLMs.core.types import AskedBy, Failure, JsonValue, Telemetry, Usage
 
 NO_RESPONSE = msgspec.Raw(b"null")
 _ABSENT = msgspec.Raw(b"null")
@@ -89,6 +89,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scores: ScoreFacts | None = None
     response: msgspec.Raw = NO_RESPONSE
     prompt: str | None = None
+    shared_with: AskedBy | None = None
 
     @property
     def subject(self) -> Subject:
@@ -135,6 +136,7 @@ class SummedRecord(msgspec.Struct, frozen=True):
     scores: SummedScores | None = None
     response: SummedResponse | None = None
     prompt: str | None = None
+    shared_with: AskedBy | None = None
 
 
 class FailedRecord(msgspec.Struct, frozen=True):
@@ -188,6 +190,7 @@ class MeasuredRecord(msgspec.Struct, frozen=True):
     status: str
     response: MeasuredResponse | None = None
     prompt: str | None = None
+    shared_with: AskedBy | None = None
 
     @property
     def subject(self) -> Subject:
@@ -240,6 +243,7 @@ class ViewedRecord(msgspec.Struct, frozen=True, gc=False):
     scores: msgspec.Raw = _ABSENT
     failure: msgspec.Raw = _ABSENT
     prompt: str | None = None
+    shared_with: AskedBy | None = None
 
 
 class ViewedResponse(msgspec.Struct, frozen=True, gc=False):

@@ -36,6 +36,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One subject on one probe. `trials` = the sum of `statuses`; `scored` of them have a verdict, `passed` pass.
 
+    `shared` of them took an answer that another Trial asked for, whose tokens are counted there.
     `agreement` is there where scores say whether the verdict `agrees` with a person's.
     """
 
@@ -49,6 +50,7 @@ class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pass_rate: Interval | None
     scores: dict[str, Interval]
     usage: Usage
+    shared: int | msgspec.UnsetType = msgspec.UNSET
     agreement: Agreement | msgspec.UnsetType = msgspec.UNSET
     prompt: str | msgspec.UnsetType = msgspec.UNSET
 

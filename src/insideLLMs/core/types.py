@@ -247,15 +247,28 @@ class JudgeCall(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Telemetry(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The volatile facts of a Trial; `judges` has the questions that scoring it asked."""
+    """The volatile facts of a Trial; `judges` has the questions that scoring it asked.
+
+    A Trial that `shared` another's answer asked nothing: the other has the tokens and times of the call.
+    """
 
     judges: tuple[JudgeCall, ...] = ()
+    shared: bool = False
+
+
+class AskedBy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The Trial that asked for an answer which others share; what is None is as in the record that names it."""
+
+    probe: str
+    dataset: str | None = None
+    example_id: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a Trial came to: an answer with scores, or a failure (with the answer, where one was had).
 
-    `error` is what was raised, for logs and callers; it is not stored.
+    `error` is what was raised, for logs and callers; it is not stored. `shared_with` is the Trial that asked, where
+    it was another.
     """
 
     status: ResultStatus
@@ -263,6 +276,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     response: Response | None = None
     scores: Scores | None = None
     failure: Failure | None = None
+    shared_with: AskedBy | None = None
     telemetry: Telemetry = Telemetry()
     error: BaseException | None = None
 
@@ -273,6 +287,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `key` identifies the Trial by content, `example_digest` the example's content. `request` is what
     was sent, system prompt and filled template included; None where that is the example's input as it stands.
     `prompt` is left out where the run has no prompts.
+    `shared_with` is there where another Trial asked for the answer: its tokens are counted there.
     """
 
     probe: str
@@ -289,6 +304,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scores: Scores | None = None
     failure: Failure | None = None
     prompt: str | msgspec.UnsetType = msgspec.UNSET
+    shared_with: AskedBy | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def subject(self) -> Subject:
@@ -421,6 +437,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     datasets: tuple[DatasetSpec, ...]
     max_examples: int | None = None
     repeats: int = 1
+    independent_answers: bool = False
     execution: ExecutionSpec = ExecutionSpec()
     gate: GateSpec = GateSpec()
     confidence_level: float = 0.95

@@ -3,8 +3,10 @@
 All share one budget of retries and one store of answers, and those of one provider account one throttle.
 """
 
+import asyncio
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
@@ -17,7 +19,7 @@ from insideLLMs.execute.adapt import UserModel, with_system
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import make_tracer
-from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Work, request_key
+from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Sharing, Work, request_key
 from insideLLMs.plan import Trial
 
 MIN_RETRIES = 10
@@ -48,6 +50,26 @@ class Refusals(msgspec.Struct):
         self.answered, self.in_a_row = True, 0
 
 
+class Flights:
+    """Lets equal requests wait for the one that is being asked, whose answer they then find in the store."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def alone(self, key: str) -> AsyncIterator[None]:
+        """Hold the request `key`, for the time of the block."""
+        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = lock, users - 1
+
+
 class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the run and the terms on which it is asked; `timeout_s` bounds a Trial."""
 
@@ -60,29 +82,24 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     answers: AnswerStore | None = None
     spend: Callable[[Request, Response], None] | None = None
     refusals: Refusals = msgspec.field(default_factory=Refusals)
+    flights: Flights = msgspec.field(default_factory=Flights)
+    sharing: Sharing = "shared"
 
     async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
         """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
         attempts.trial = trial
         sent = with_system(request, self.system)
-        key = ""
-        if self.answers is not None:
-            key = request_key(self.digest, sent, trial.repeat)
+        if self.answers is None:
+            return await self._ask(sent, trial, attempts)
+        key = request_key(self.digest, sent, trial.repeat, trial if self.sharing == "independent" else None)
+        async with self.flights.alone(key) if self.answers.finds_again else contextlib.nullcontext():
             found = self.answers.find(key, self.digest)
             if found is not None:
                 attempts.cached = True
                 return separate(found)  # an older release may have stored it
             if self.answers.closed:
                 raise self._not_recorded(trial)
-        try:
-            response = await self.policy.call(self.model, sent, trial.repeat, attempts)
-        except ModelError as error:
-            self.refusals.add(error)
-            raise
-        self.refusals.end()
-        if self.spend is not None:
-            self.spend(sent, response)
-        if self.answers is not None:
+            response = await self._ask(sent, trial, attempts)
             self.answers.keep(
                 Exchange(
                     key=key,
@@ -93,6 +110,17 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
                     response=response,
                 )
             )
+            return response
+
+    async def _ask(self, sent: Request, trial: Trial, attempts: Attempts) -> Response:
+        try:
+            response = await self.policy.call(self.model, sent, trial.repeat, attempts)
+        except ModelError as error:
+            self.refusals.add(error)
+            raise
+        self.refusals.end()
+        if self.spend is not None:
+            self.spend(sent, response)
         return response
 
     def _not_recorded(self, trial: Trial) -> CassetteMissError:
@@ -110,6 +138,7 @@ def make_asked_models(
     answers = options.answers
     execution = work.execution
     throttles = _throttles(work.asked, execution)
+    flights = Flights()
     retries = RetryBudget(max(MIN_RETRIES, int(execution.retry_budget * work.plan.total)))
     return {
         name: AskedModel(
@@ -128,6 +157,8 @@ def make_asked_models(
             answers=answers if answers is None or answers.takes_user_code or not _is_users(ready) else None,
             spend=None if spend is None else functools.partial(spend, name),
             refusals=Refusals(answered=options.is_resumed),
+            flights=flights,
+            sharing=work.sharing,
         )
         for name, ready in work.asked.items()
     }

@@ -8,6 +8,7 @@ before it is scored and before its worker asks again, so a killed process costs 
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -16,7 +17,9 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
 from insideLLMs.core.prices import price_at
 from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
+    AskedBy,
     CallTelemetry,
     Failure,
     Outcome,
@@ -30,7 +33,8 @@ from insideLLMs.core.types import (
 )
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import ProgressCounter
-from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, asks_the_same, examine, score
+from insideLLMs.execute.questions import ModelQuestion, questions_of
+from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, record_of
 
@@ -63,6 +67,7 @@ class Sink(Protocol):
 
     def is_done(self, index: int) -> bool: ...
     def pending_answer(self, index: int) -> StoredAnswer | None: ...
+    def record(self, index: int) -> bytes | None: ...
     def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None: ...
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None: ...
     def flush(self) -> None: ...
@@ -79,7 +84,9 @@ class Engine:
         self._budget = options.budget
         self._models = make_asked_models(work, options, None if self._budget is None else self._spend)
         self._probe_calls = ProbeCalls(work=work, models=self._models, options=options)
+        self._is_resumed = options.is_resumed
         self._flusher = _Flusher(sink)
+        self._open: dict[int, asyncio.Future[_Answer | None]] = {}
         self._error: InsideLLMsError | None = None
         self.stopping = False
 
@@ -123,62 +130,121 @@ class Engine:
 
         So the first call is out before the last connection is opened, and answers come spread out, not at once.
         """
-        trials = self._trials(asked.id)
+        questions = questions_of(self._work, asked.id, self._sink.is_done)
         for _ in range(min(self._work.execution.concurrency, self._work.plan.total)):
-            workers.create_task(self._work_off(asked, trials))
+            workers.create_task(self._work_off(asked, questions))
             await asyncio.sleep(0)
 
-    def _trials(self, model: str) -> Iterator[Trial]:
-        """Yield this model's missing Trials as the datasets stream by."""
-        plan = self._work.plan
-        subjects = plan.subjects_of(model)
-        for group in plan.groups:
-            for rank, example in self._work.datasets[group.dataset].examples():
-                digest = ""
-                for index in plan.indexes(group, rank, subjects):
-                    if not self._sink.is_done(index):
-                        digest = digest or example.digest()
-                        yield plan.trial(group, index, example, digest)
-
-    async def _work_off(self, asked: AskedModel, trials: Iterator[Trial]) -> None:
-        for worked, trial in enumerate(trials, start=1):
+    async def _work_off(self, asked: AskedModel, questions: Iterator[ModelQuestion]) -> None:
+        for worked, question in enumerate(questions, start=1):
             if self.stopping:
                 return
             if worked % _YIELD_EVERY == 0:  # an instant model and a quick disk would never let the loop turn
                 await asyncio.sleep(0)
             try:
-                outcome = await self._outcome(asked, trial, TrialClock())
+                if question.request is None:
+                    await self._examine(asked, question.asker)
+                else:
+                    await self._settle(asked, question, question.request)
             except FatalError as fatal:
                 self.stop(fatal.error)
                 return
-            await self._finish(trial, outcome)
 
-    async def _outcome(self, asked: AskedModel, trial: Trial, clock: TrialClock) -> Outcome:
+    async def _examine(self, asked: AskedModel, trial: Trial) -> None:
         probe = self._work.probes[trial.probe]
-        if not isinstance(probe, PromptProbe):
-            return await examine(asked, probe, trial, clock, self._probe_calls)
-        stored = self._sink.pending_answer(trial.index)
-        if stored is not None and asks_the_same(stored.request, self._work, trial, asked):
-            return await score(probe, trial, (stored.request, stored.response), stored.telemetry, self._probe_calls)
-        answer = await ask(asked, self._work, trial, clock)
-        if isinstance(answer, Outcome):
-            return answer
-        request, response = answer
-        telemetry = clock.telemetry(response.usage)
-        unscored = Outcome(status=ResultStatus.SUCCESS, request=request, response=response)
+        await self._finish(trial, await examine(asked, probe, trial, TrialClock(), self._probe_calls))
+
+    async def _settle(self, asked: AskedModel, question: ModelQuestion, request: Request | InsideLLMsError) -> None:
+        """Get the answer that the Trials of a question share, and score it for each of them."""
+        answer = await self._earlier_answer(question)
+        if answer is not None:
+            await self._score_all(question, answer)
+            return
+        if self.stopping:  # it waited for one that was stopped
+            return
+        index = question.asker.index
+        opened = self._open[index] = asyncio.get_running_loop().create_future()
         try:
-            self._sink.append_answer(trial.index, record_of(trial, unscored), telemetry)
-        except CanonicalError as error:
-            return _unstorable(error, telemetry)
+            answer = await self._own_answer(asked, question, request)
+            opened.set_result(answer)
+            await self._score_all(question, answer)
+        finally:
+            if not opened.done():
+                opened.set_result(None)
+            del self._open[index]
+
+    async def _earlier_answer(self, question: ModelQuestion) -> "_Answer | None":
+        """Return the answer where another question has it; None if it is to be asked for."""
+        index = question.earlier if question.is_asked_earlier else question.asker.index
+        opened = self._open.get(index)
+        if opened is not None:
+            return await asyncio.shield(opened)
+        if not self._sink.is_done(index):
+            return None
         await self._flusher.written()
-        return await score(probe, trial, answer, telemetry, self._probe_calls)
+        line = self._sink.record(index)
+        return None if line is None else _Answer.of_record(read_record(line, Record))
+
+    async def _own_answer(
+        self, asked: AskedModel, question: ModelQuestion, request: Request | InsideLLMsError
+    ) -> "_Answer":
+        """Return the answer that an earlier process had, or ask for it and store it."""
+        asker = question.asker
+        stored = self._stored(question, request)
+        if stored is not None:
+            return _Answer(asker, _answered(stored.request, stored.response, stored.telemetry))
+        outcome = await ask(asked, request, asker)
+        if outcome.response is None:
+            return _Answer(asker, outcome)
+        try:
+            self._sink.append_answer(asker.index, record_of(asker, outcome), outcome.telemetry)
+        except CanonicalError as error:
+            return _Answer(asker, _unstorable(error, outcome.telemetry))
+        await self._flusher.written()
+        return _Answer(asker, outcome)
+
+    def _stored(self, question: ModelQuestion, request: Request | InsideLLMsError) -> StoredAnswer | None:
+        """Return an answer from before: where the probes changed since, it may be that of another Trial there."""
+        if not isinstance(request, Request):
+            return None
+        for index in question.place if self._is_resumed else (question.asker.index,):
+            stored = self._sink.pending_answer(index)
+            if stored is not None and canonical.line(stored.request) == canonical.line(request):
+                return stored
+        return None
+
+    async def _score_all(self, question: ModelQuestion, answer: "_Answer") -> None:
+        """Score an answer for all Trials that share it; one slow scorer holds up no other."""
+        slow: list[Trial] = []
+        for trial in question.trials:
+            if self._work.probes[trial.probe].scores_in_place:
+                await self._score(trial, answer)
+            else:
+                slow.append(trial)
+        if len(slow) == 1:
+            await self._score(slow[0], answer)
+        elif slow:
+            async with asyncio.TaskGroup() as scoring:
+                for trial in slow:
+                    scoring.create_task(self._score(trial, answer))
+
+    async def _score(self, trial: Trial, answer: "_Answer") -> None:
+        probe = self._work.probes[trial.probe]
+        assert isinstance(probe, PromptProbe)
+        try:
+            outcome = await score(probe, trial, answer.for_trial(trial), self._probe_calls)
+        except FatalError as fatal:
+            self.stop(fatal.error)
+            return
+        await self._finish(trial, outcome)
 
     def _priced(self, model: str, outcome: Outcome) -> Outcome:
         """Note what the answers cost where the run has prices; the table of prices can be asked at any later time."""
         prices = self._work.execution.prices
         if not prices:
             return outcome
-        usage = outcome.response.usage if outcome.response is not None else None
+        answered = outcome.response if outcome.shared_with is None else None
+        usage = None if answered is None else answered.usage
         telemetry = _note_cost(outcome.telemetry, usage, prices.get(model))
         judges = tuple(
             _note_cost(
@@ -204,6 +270,38 @@ class Engine:
         self._progress.finished(outcome.status, subject=trial.subject, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
             self.stop(_stop_error(record, outcome.error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a question came to, without scores, and the Trial that asked it."""
+
+    asker: Trial | Record
+    outcome: Outcome
+
+    @classmethod
+    def of_record(cls, record: Record) -> "_Answer":
+        """Take the answer from the record of the Trial that asked."""
+        request = record.request or record.example.request()
+        if record.response is not None:
+            return cls(record, _answered(request, record.response, Telemetry()))
+        return cls(record, Outcome(status=record.status, request=request, failure=record.failure))
+
+    def for_trial(self, trial: Trial) -> Outcome:
+        """Return the outcome for a Trial: one that did not ask itself had no call."""
+        asker, outcome = self.asker, self.outcome
+        if (trial.probe, trial.dataset, trial.example.id) == (asker.probe, asker.dataset, asker.example.id):
+            return outcome
+        shared_with = AskedBy(
+            probe=asker.probe,
+            dataset=None if trial.dataset == asker.dataset else asker.dataset,
+            example_id=None if trial.example.id == asker.example.id else asker.example.id,
+        )
+        return msgspec.structs.replace(outcome, telemetry=Telemetry(shared=True), shared_with=shared_with)
+
+
+def _answered(request: Request, response: Response, telemetry: Telemetry) -> Outcome:
+    return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, telemetry=telemetry)
 
 
 def _note_cost(call: Call, usage: Usage | None, price: PriceSpec | None) -> Call:

@@ -19,7 +19,7 @@ from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import Failure, JudgeCall, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import in_own_task
-from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async, with_system
+from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async
 from insideLLMs.execute.asked_models import AskedModel
 from insideLLMs.execute.retry import Attempts
 from insideLLMs.execute.work import EngineOptions, Work
@@ -70,52 +70,37 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def request_of(work: Work, trial: Trial, asked: AskedModel) -> Request:
-    """Return what the PromptProbe of a Trial asks, with the prompt and the system message.
-
-    Raises UserCodeError or TemplateError.
-    """
-    probe = work.probes[trial.probe]
-    assert isinstance(probe, PromptProbe)
-    with calling_user_code(f"{probe.name}.request()"):
-        request = probe.request(trial.example)
-    return with_system(work.wrapped(request, trial.prompt, trial.example), asked.system)
-
-
-def asks_the_same(stored: Request, work: Work, trial: Trial, asked: AskedModel) -> bool:
-    """Whether a Trial asks what was asked for a stored answer: its probe may have changed since."""
-    try:
-        return canonical.line(request_of(work, trial, asked)) == canonical.line(stored)
-    except InsideLLMsError:
-        return False  # asking says why
-
-
-async def ask(asked: AskedModel, work: Work, trial: Trial, clock: TrialClock) -> tuple[Request, Response] | Outcome:
-    """Get the answer of a PromptProbe's Trial, or the Outcome that there is none.
+async def ask(asked: AskedModel, request: Request | InsideLLMsError, trial: Trial) -> Outcome:
+    """Ask for a Trial; the Outcome has no scores yet. Where no request could be made, that is the Outcome.
 
     Raises FatalError where every later call would fail too.
     """
-    request: Request | None = None
-    stage: Stage = "request"
+    clock = TrialClock()
+    if isinstance(request, InsideLLMsError):
+        return _failed(request, "request", clock.telemetry())
     try:
-        request = request_of(work, trial, asked)
-        stage = "model"
         async with asyncio.timeout(asked.timeout_s) as limit:
             clock.attempts.deadline = limit
-            return request, await asked.answer(request, trial, clock.attempts)
+            response = await asked.answer(request, trial, clock.attempts)
     except TimeoutError as error:
         if not isinstance(error, ModelError) and limit.expired():
             return _timed_out(asked, clock.telemetry(), request)
-        return _failed(error, stage, clock.telemetry(), request=request)
+        return _failed(error, "model", clock.telemetry(), request=request)
     except InsideLLMsError as error:
-        return _failed(error, stage, clock.telemetry(), request=request)
+        return _failed(error, "model", clock.telemetry(), request=request)
+    return Outcome(
+        status=ResultStatus.SUCCESS, request=request, response=response, telemetry=clock.telemetry(response.usage)
+    )
 
 
-async def score(
-    probe: PromptProbe, trial: Trial, answer: tuple[Request, Response], telemetry: Telemetry, probe_calls: "ProbeCalls"
-) -> Outcome:
-    """Score an answer; a scorer that raises or hangs is an error on an answer that is kept."""
-    request, response = answer
+async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: "ProbeCalls") -> Outcome:
+    """Score an answer; a scorer that raises or hangs is an error on an answer that is kept.
+
+    An Outcome without an answer stays what it is.
+    """
+    response = answer.response
+    if response is None:
+        return answer
     calls: list[JudgeCall] = []
     try:
         if isinstance(probe, JudgedProbe):
@@ -125,9 +110,9 @@ async def score(
             scores = await probe_calls.call(score, f"{probe.name}.score()", probe)
         check_scores(scores, probe)
     except InsideLLMsError as error:
-        return _failed(error, "score", _with(telemetry, calls), request=request, response=response)
-    telemetry = _with(telemetry, calls)
-    return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, scores=scores, telemetry=telemetry)
+        failed = _failed(error, "score", _with(answer.telemetry, calls), request=answer.request, response=response)
+        return msgspec.structs.replace(failed, shared_with=answer.shared_with)
+    return msgspec.structs.replace(answer, scores=scores, telemetry=_with(answer.telemetry, calls))
 
 
 def _with(telemetry: Telemetry, calls: list[JudgeCall]) -> Telemetry:

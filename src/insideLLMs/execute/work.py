@@ -1,7 +1,7 @@
 """What a run asks and scores, and what it may draw on meanwhile."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -21,6 +21,9 @@ class ReadyModel(msgspec.Struct, frozen=True, kw_only=True):
     system: str | None = None
     digest: str = ""
 
+
+Sharing = Literal["shared", "each", "independent"]
+"""Whether equal requests are asked once, or by each Trial; independent ones have their own answers in every store."""
 
 Judges = Mapping[str, Mapping[str, ReadyModel]]
 """The models that probes ask to score: by probe, then by the names that the probe has for them."""
@@ -43,6 +46,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     judges: Judges = {}
     execution: ExecutionSpec
     threads: AbandonableThreads
+    sharing: Sharing = "shared"
 
     def wrapped(self, request: Request, prompt: str | None, example: Example) -> Request:
         """Return what is asked where a probe asks `request`: the prompt wraps it. Raises TemplateError."""
@@ -58,20 +62,27 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 class AnswerStore(Protocol):
     """Where answers are found and kept; both must be quick.
 
-    A `closed` one stands in for the models: what it lacks is not asked for. `takes_user_code` tells whether it
-    may hold answers of users' own models, whose behaviour no identity covers wholly.
+    A `closed` one stands in for the models: what it lacks is not asked for. One that `finds_again` has at once what
+    the run itself gave it to keep. `takes_user_code` tells whether it may hold answers of users' own models, whose
+    behaviour no identity covers wholly.
     """
 
     closed: bool
+    finds_again: bool
     takes_user_code: bool
 
     def find(self, key: str, model_digest: str) -> Response | None: ...
     def keep(self, exchange: Exchange) -> None: ...
 
 
-def request_key(model_digest: str, request: Request, repeat: int) -> str:
-    """Identify a request by content: the model with its parameters, all that is sent, and the repeat."""
-    return canonical.identity("request/1", {"model": model_digest, "repeat": repeat, "request": expand(request)})
+def request_key(model_digest: str, request: Request, repeat: int, asker: Trial | None = None) -> str:
+    """Identify a request by content: the model with its parameters, all that is sent, and the repeat.
+
+    With an `asker`, it is a request of that Trial alone.
+    """
+    sent = {"model": model_digest, "repeat": repeat, "request": expand(request)}
+    own = {} if asker is None else {"asker": [asker.probe, asker.dataset, asker.example.id]}
+    return canonical.identity("request/1", {**sent, **own})
 
 
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):

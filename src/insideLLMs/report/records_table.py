@@ -28,7 +28,7 @@ _NAMES = {"probe": "string", "dataset": "string", "example_id": "string"}
 _EXAMPLE = {"input": "string", "expected": "list<string>"}
 _ANSWER = {
     "status": "string", "passed": "bool", "label": "string", "output": "string", "finish_reason": "string",
-    "error": "string", "input_tokens": "int64", "output_tokens": "int64",
+    "error": "string", "input_tokens": "int64", "output_tokens": "int64", "shared_with": "string",
 }  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _GROUP_ROWS = 8192
@@ -166,9 +166,11 @@ def _answer(record: Record | None, names: list[str]) -> Iterator[object]:
     yield None if response is None else response.text
     yield None if response is None else response.finish_reason
     yield None if failure is None else f"{failure.type}: {failure.message}"
-    usage = None if response is None else response.usage
+    asker = record.shared_with or None
+    usage = None if response is None or asker is not None else response.usage  # it is counted where it was asked for
     yield None if usage is None else usage.input_tokens
     yield None if usage is None else usage.output_tokens
+    yield None if asker is None else asker.probe
     values = scores.values if scores else {}
     yield from (values.get(name) for name in names)
 

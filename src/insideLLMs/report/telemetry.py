@@ -22,7 +22,9 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's part. `asked` Trials led to calls, `cached` ones to none; `retries` are calls beyond the first.
+    """One model's part. `asked` Trials led to calls, `cached` and `shared` ones to none.
+
+    `retries` are calls beyond the first; a `shared` Trial took the answer that another asked for.
 
     Of a judge, named ``PROBE/JUDGE``, each question counts as a Trial does.
     `cost_usd` is what the calls that answered cost, None where no price is known.
@@ -32,6 +34,7 @@ class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     trials: int
     asked: int
     cached: int
+    shared: int
     failed: int
     calls: int
     retries: int
@@ -48,7 +51,7 @@ class ModelTelemetry(msgspec.Struct, frozen=True, kw_only=True):
 class RunTelemetry(msgspec.Struct, frozen=True, kw_only=True):
     """The whole run. `seconds` from the first Trial's start to the last one's end; resumed runs include the pause.
 
-    `trials_per_second` counts the Trials that succeeded.
+    `trials_per_second` counts the Trials that succeeded, less those that shared another's answer.
     """
 
     seconds: float | None
@@ -69,6 +72,7 @@ class _Tally:
     trials: int = 0
     asked: int = 0
     cached: int = 0
+    shared: int = 0
     failed: int = 0
     calls: int = 0
     tokens: dict[str, int] = field(default_factory=lambda: {"input_tokens": 0, "output_tokens": 0})
@@ -79,6 +83,7 @@ class _Tally:
         self.trials += 1
         self.asked += line.attempts > 0
         self.cached += line.cached
+        self.shared += isinstance(line, TelemetryLine) and line.shared
         self.failed += line.status != "success"
         self.calls += line.attempts
         if line.attempts:
@@ -103,6 +108,7 @@ class _Tally:
             trials=self.trials,
             asked=self.asked,
             cached=self.cached,
+            shared=self.shared,
             failed=self.failed,
             calls=self.calls,
             retries=self.calls - self.asked,
@@ -129,7 +135,7 @@ def sum_up(
     told = False
     for line in lines:
         told = told or line.cost_usd is not None
-        succeeded += line.status == "success"
+        succeeded += line.status == "success" and not line.shared
         calls: tuple[TelemetryLine | JudgeCall, ...] = (line, *line.judges)
         for call in calls:
             tally = tallies.get(call.model)
@@ -181,8 +187,13 @@ def _latency(model: ModelTelemetry) -> str:
 
 
 def _counts(model: ModelTelemetry) -> list[str]:
-    told = {"retry": model.retries, "cache hit": model.cached, "failure": model.failed}
-    plural = {"retry": "retries", "cache hit": "cache hits", "failure": "failures"}
+    told = {
+        "retry": model.retries,
+        "cache hit": model.cached,
+        "shared answer": model.shared,
+        "failure": model.failed,
+    }
+    plural = {"retry": "retries", "cache hit": "cache hits", "shared answer": "shared answers", "failure": "failures"}
     return [f"{count:,} {name if count == 1 else plural[name]}" for name, count in told.items() if count]
 
 

@@ -58,11 +58,16 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
             else f"no verdict, {result['trials']:,}",
             wording.interval(pass_rate, percent=True) if pass_rate else "–",
             wording.unanswered(result["statuses"]),
-            f"{_count(usage.get('input_tokens'))}/{_count(usage.get('output_tokens'))}",
+            "shared"
+            if result.get("shared") == result["trials"]
+            else f"{_count(usage.get('input_tokens'))}/{_count(usage.get('output_tokens'))}",
         )
         scores += _score_lines(result, level)
     trials, examples = summary["trials"], max((result["examples"] for result in summary["results"]), default=0)
     closing = f"{wording.many(trials, 'trial')}, {summary['statuses'].get('success', 0):,} answered"
+    shared = sum(result.get("shared", 0) for result in summary["results"])
+    if shared:
+        closing += f"; {shared:,} shared an answer that another trial asked for"
     if any(result["examples"] < result["trials"] for result in summary["results"]):
         closing += f"; intervals take the examples (up to {examples:,}) as the sample, not the repeats"
     doubtful = [_styled(f"warning: {doubt}", _WARN) for doubt in wording.doubts(summary)]

@@ -91,8 +91,16 @@ def experiment_of(model: Any, probe: Any, config: RunConfig) -> Experiment:
 
 
 def parts_of(model: Any, probe: Any, prompts: Prompts) -> Parts:
-    """Put the objects in the place of what the Experiment names; `probe` as `as_probe` returned it."""
-    return Parts(models={name_of(model): as_model(model)}, probes={name_of(probe): probe}, datasets={NAME: prompts})
+    """Put the objects in the place of what the Experiment names; `probe` as `as_probe` returned it.
+
+    A prompt that is given twice is asked twice.
+    """
+    return Parts(
+        models={name_of(model): as_model(model)},
+        probes={name_of(probe): probe},
+        datasets={NAME: prompts},
+        sharing="each",
+    )
 
 
 def data_for(prompts: Prompts, usual: Callable[[Trial], object]) -> Callable[[Trial], object]:

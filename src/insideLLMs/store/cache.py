@@ -62,17 +62,21 @@ class AnswerCache:
     ) -> None:
         self.path = path
         self._private = {digest: values for digest, values in (private or {}).items() if values}
-        self._refresh = refresh
+        self.finds_again = not refresh
         self._failed = False
         self._connection = _open(path)
         self._secret = _read_secret(path, self._connection) if self._private else b""
         self._queue: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
+        self._unwritten: dict[str, Exchange] = {}
         self._writer = threading.Thread(target=self._write_all, name="insidellms-cache", daemon=True)
         self._writer.start()
 
     def find(self, key: str, model_digest: str) -> Response | None:
         """Return the answer to a request, if this very model gave one."""
-        if self._refresh or self._failed:
+        unwritten = self._unwritten.get(key)
+        if self.finds_again and unwritten is not None and unwritten.model_digest == model_digest:
+            return unwritten.response
+        if self._failed or not self.finds_again:
             return None
         try:
             row = self._connection.execute(_FIND, (self._own_key(key, model_digest),)).fetchone()
@@ -82,7 +86,8 @@ class AnswerCache:
             return None
 
     def keep(self, exchange: Exchange) -> None:
-        """Store an answer soon."""
+        """Store an answer soon; it is found at once."""
+        self._unwritten[exchange.key] = exchange
         self._queue.put(exchange)
 
     def _own_key(self, key: str, model_digest: str) -> str:
@@ -138,6 +143,8 @@ class AnswerCache:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(error)
+        for each in batch:
+            self._unwritten.pop(each.key, None)
 
     def _give_up(self, error: Exception) -> None:
         if not self._failed:

@@ -42,6 +42,7 @@ class CassetteRecorder:
     """
 
     closed = False
+    finds_again = False
     takes_user_code = True
 
     def __init__(self, path: Path, models: Sequence[ModelFacts] = ()) -> None:
@@ -165,6 +166,7 @@ class CassettePlayer:
     """Stands in for the models: every answer comes from the file. Raises CassetteError if that cannot be read."""
 
     closed = True
+    finds_again = False
     takes_user_code = True
 
     def __init__(self, path: Path) -> None:

@@ -238,9 +238,9 @@ class Journal:
         return self._records[index] != _ABSENT
 
     def pending_answer(self, index: int) -> Answer | None:
-        """Return the answer of a Trial that was answered in an earlier process but not scored."""
+        """Return the answer of a Trial that was answered but not scored, if it was flushed."""
         position = self._answers[index]
-        if position == _ABSENT:
+        if position == _ABSENT or position >= self._flushed:
             return None
         with self._reading() as file:
             record, telemetry = self._answered(file, position, index)
@@ -248,6 +248,14 @@ class Journal:
         return (
             None if record.response is None else Answer(request=request, response=record.response, telemetry=telemetry)
         )
+
+    def record(self, index: int) -> bytes | None:
+        """Return the record of a Trial, if it has one and it was flushed."""
+        position = self._records[index]
+        if position == _ABSENT or position >= self._flushed:
+            return None
+        with self._reading() as file:
+            return bytes(self._read_at(file, position, index).record)
 
     def pending_answers(self) -> Iterator[tuple[int, Answer]]:
         """Yield the number and the answer of every Trial that was answered but has no record."""

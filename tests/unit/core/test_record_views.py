@@ -9,6 +9,7 @@ from insideLLMs.core import canonical, record_views
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
+    AskedBy,
     Example,
     Failure,
     Record,
@@ -37,6 +38,7 @@ WHOLE = Record(
     scores=Scores.of(passed=True, label="so", explanation="because"),
     failure=Failure(stage="score", type="ValueError", message="no", fix="so"),
     prompt="v1",
+    shared_with=AskedBy(probe="first", dataset="other", example_id="e1"),
 )
 VIEWS = {
     record_views.RecordStatus: Record,
@@ -95,6 +97,10 @@ def test_a_view_reads_from_a_stored_line_what_the_whole_record_has_there(view):
 def has_same(found, expected):
     found = msgspec.json.decode(found) if isinstance(found, msgspec.Raw) else msgspec.to_builtins(found)
     return msgspec.json.encode(found) == msgspec.json.encode(expected)
+
+
+def test_a_record_of_an_answer_that_its_own_trial_asked_for_names_no_other():
+    assert b"shared_with" not in canonical.line(msgspec.structs.replace(WHOLE, shared_with=msgspec.UNSET))
 
 
 def test_a_record_of_a_run_without_prompts_does_not_mention_them():

@@ -55,7 +55,7 @@ class RunRows:
         number = self._number
         for name in scores.values:
             self._score_names[name] = None
-        usage = response.usage
+        usage = response.usage if record.shared_with is None else None  # it is counted where it was asked for
         values: tuple[object, ...] = (
             number["probe"](record.probe),
             number["dataset"](record.dataset),

@@ -1,0 +1,130 @@
+"""What a run asks: Trials that need the same answer, found as the datasets stream by.
+
+A *place* is one example under one subject and repeat: the Trials of all probes there. Those of its PromptProbes that
+ask the same make one question, which the first of them asks. What an earlier place has asked, in the order in which
+datasets are read, is answered by that.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import Request
+from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.execute.adapt import with_system
+from insideLLMs.execute.work import Work
+from insideLLMs.plan import Trial
+
+MOST_REMEMBERED = 50_000
+"""So many requests of a run are remembered, in some 9 MB, to know them again at a later place."""
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_DIGEST_BYTES = 16
+_NOWHERE = -1
+
+
+class ModelQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """Trials without a record that need one answer, in the order of the plan.
+
+    `asker` is the Trial that asks, the first of its place that needs the answer; it may have its record. The answer
+    is that of Trial number `earlier` where an earlier place has asked. `request` is the error where the probe could
+    make none, and None for a probe that calls the model itself. `place` has the numbers of all Trials of the place.
+    """
+
+    trials: tuple[Trial, ...]
+    asker: Trial
+    request: Request | InsideLLMsError | None
+    place: tuple[int, ...]
+    earlier: int = _NOWHERE
+
+    @property
+    def is_asked_earlier(self) -> bool:
+        """Whether an earlier place has asked."""
+        return self.earlier != _NOWHERE
+
+
+IsDone = Callable[[int], bool]
+
+
+def questions_of(work: Work, model: str, is_done: IsDone = lambda _: False) -> Iterator[ModelQuestion]:
+    """Yield what one model is to be asked for the Trials that are not done."""
+    plan = work.plan
+    subjects = plan.subjects_of(model)
+    found = _Questions(work, is_done)
+    for source in dict.fromkeys(group.source for group in plan.groups):
+        members = [group for group in plan.groups if group.source == source]
+        for rank, example in work.datasets[source].examples():
+            digest = ""
+            for numbers in zip(*(plan.indexes(group, rank, subjects) for group in members), strict=True):
+                if found.are_needless(numbers):
+                    continue
+                digest = digest or example.digest()
+                named = zip(members, numbers, strict=True)
+                yield from found.at([plan.trial(group, number, example, digest) for group, number in named])
+
+
+def request_of(work: Work, trial: Trial) -> Request:
+    """Return what the PromptProbe of a Trial asks, with the prompt and the system message.
+
+    Raises UserCodeError or TemplateError.
+    """
+    probe = work.probes[trial.probe]
+    assert isinstance(probe, PromptProbe)
+    with calling_user_code(f"{probe.name}.request()"):
+        request = probe.request(trial.example)
+    return with_system(work.wrapped(request, trial.prompt, trial.example), work.models[trial.model].system)
+
+
+class _Questions:
+    """Finds the questions of one model place by place, and remembers what was asked."""
+
+    def __init__(self, work: Work, is_done: IsDone) -> None:
+        self._work = work
+        self._is_done = is_done
+        self._shares = work.sharing == "shared"
+        self._room = MOST_REMEMBERED // len(work.plan.models) if self._shares else 0
+        self._asked: dict[bytes, int] = {}
+
+    def are_needless(self, numbers: Sequence[int]) -> bool:
+        """Whether a place has nothing to ask, and nothing that a later one must know."""
+        return len(self._asked) >= self._room and all(map(self._is_done, numbers))
+
+    def at(self, trials: Sequence[Trial]) -> Iterator[ModelQuestion]:
+        """Yield the questions of one place."""
+        place = tuple(trial.index for trial in trials)
+        same: dict[bytes, tuple[Request | InsideLLMsError | None, list[Trial]]] = {}
+        for trial in trials:
+            request = self._request_of(trial)
+            key = self._digest(request, trial) or b"%d" % trial.index
+            same.setdefault(key, (request, []))[1].append(trial)
+        for key, (request, members) in same.items():
+            earlier = self._earlier(key, members[0].index) if len(key) == _DIGEST_BYTES else _NOWHERE
+            missing = tuple(trial for trial in members if not self._is_done(trial.index))
+            if missing:
+                yield ModelQuestion(trials=missing, asker=members[0], request=request, place=place, earlier=earlier)
+
+    def _request_of(self, trial: Trial) -> Request | InsideLLMsError | None:
+        if not isinstance(self._work.probes[trial.probe], PromptProbe):
+            return None
+        try:
+            return request_of(self._work, trial)
+        except InsideLLMsError as error:
+            return error
+
+    def _digest(self, request: Request | InsideLLMsError | None, trial: Trial) -> bytes | None:
+        """Return what is equal for equal requests; None where the answer is not shared."""
+        if not self._shares or not isinstance(request, Request):
+            return None
+        try:
+            return hashlib.blake2b(_encode((trial.prompt, trial.repeat, request)), digest_size=_DIGEST_BYTES).digest()
+        except (TypeError, ValueError):
+            return None  # it has no canonical form, as storing it will say
+
+    def _earlier(self, key: bytes, index: int) -> int:
+        """Return the number of the Trial that asked this before; remember it where there is none."""
+        found = self._asked.get(key, _NOWHERE)
+        if found == _NOWHERE and len(self._asked) < self._room:
+            self._asked[key] = index
+        return found
