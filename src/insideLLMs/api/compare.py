@@ -14,6 +14,7 @@ from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison, TrialName
 from insideLLMs.compare.gate import Verdict, decide
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
+from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.policies import NEVER, SIGNIFICANT, reads_text_drift
@@ -72,7 +73,8 @@ class ComparisonSetup:
     """How to compare and decide; the same for the first comparison, a confirmation and a retest.
 
     `gate` overrides the candidate's policy. `noise` is a stored noise floor. `labelled` is a run whose judges scored
-    answers that people labelled. `flips` keeps the items that fell, to ask them again; `confirmed` is what came of it.
+    answers that people labelled; `labels` are people's verdicts on answers of the two runs shown. `flips` keeps the
+    items that fell, to ask them again; `confirmed` is what came of it.
     `warnings` are shown with those of the comparison. `by_itself` is what the candidate's own conditions came to,
     where that is known already: they concern the first candidate, not its fresh runs.
     """
@@ -81,6 +83,7 @@ class ComparisonSetup:
     gate: GateOverrides = field(default_factory=GateOverrides)
     noise: NoiseFloor | None = None
     labelled: SealedRun | None = None
+    labels: HumanLabels | None = None
     flips: bool = False
     confirmed: Confirmed | None = None
     warnings: tuple[str, ...] = ()
@@ -102,7 +105,9 @@ def compare_runs(
     views, news = sides[: len(baseline)], sides[len(baseline) :]
     spec = setup.gate.apply(setup.gate.policy or candidate[-1].gate)
     options = replace(setup.options, ranges=ranges_in_force((*views, *news), spec))
+    labels = setup.labels and setup.labels.of_probes(sorted(_judged(candidate[-1])), _probe_ids(candidate[-1]))
     watch = Watch(
+        labels=labels,
         cluster=spec.cluster,
         churn=spec.level,
         churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
@@ -111,6 +116,7 @@ def compare_runs(
         flips=setup.flips,
     )
     comparison, observed = compare_with(views, news, options, watch)
+    _check_labels(labels, observed)
     judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], setup.labelled)
     evidence = _evidence(baseline, candidate, observed, setup.noise)
     evidence = replace(
@@ -269,6 +275,22 @@ def _judged(run: SealedRun) -> dict[str, MemberSpec]:
 def _is_judged(probe: MemberSpec) -> bool:
     """Whether models score the probe."""
     return "judges" in probe.identity
+
+
+def _probe_ids(run: SealedRun) -> list[str]:
+    return [probe.id for probe in run.manifest.probes]
+
+
+def _check_labels(labels: HumanLabels | None, observed: Observed) -> None:
+    """Raise CompareError where labels were given and none is of an answer that is compared."""
+    if labels is None or any(
+        item.label_before or item.label_after for items in observed.labelled.values() for item in items
+    ):
+        return
+    raise CompareError(
+        f"{labels.source}: no label is of a judged answer of these runs",
+        fix="`run` is baseline or candidate, `id` the example's id, `probe` the probe's",
+    )
 
 
 def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled: SealedRun) -> Iterator[Judge]:

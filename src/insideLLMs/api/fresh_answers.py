@@ -329,7 +329,9 @@ def retest(decided: DecidedComparison, sides: Sides, say: Say) -> DecidedCompari
         fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
     gate = GateOverrides(policy=decided.policy, settings={"fail_on": decided.verdict.resolved})
     found = compare_runs(
-        fresh["baseline"], fresh["candidate"], replace(decided.setup, gate=gate, by_itself=decided.evidence.by_itself)
+        fresh["baseline"],
+        fresh["candidate"],
+        replace(decided.setup, gate=gate, by_itself=decided.evidence.by_itself, labels=None),  # of other answers
     )
     first = decided.verdict.assessment
     told = f"decided by {RUNS} fresh runs of each side alone"

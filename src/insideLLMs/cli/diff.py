@@ -36,7 +36,7 @@ GROUPS = {
     ),
     "What varies between runs": ("run_level", "independent_repeats", "cluster", "noise"),
     "New answers of both models": ("confirm", "retest", "folder", "trust_run"),
-    "What is compared": ("pairs", "semantic", "trust_semantic", "labelled"),
+    "What is compared": ("pairs", "semantic", "trust_semantic", "labelled", "labels"),
 }
 """The options in the order of `--help`: the eight that most people need, then the others by what they are about."""
 
@@ -49,6 +49,7 @@ class _Arguments:
     pool: Path | None
     noise: Path | None
     labelled: Path | None
+    labels: Path | None
     confirm: bool
     retest: bool
     folder: Path | None
@@ -77,6 +78,11 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--noise", type=click.Path(path_type=Path), help="A noise floor, as `insidellms noise --save` writes it.")
 @click.option(
     "--labelled", type=click.Path(path_type=Path), help="A run whose judges scored answers that people labelled."
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="A table of people's verdicts on answers of both runs: columns run, id, label.",
 )
 @gate_options()
 @click.option("--confirm", is_flag=True, help="Re-run the items that got worse, on both sides; needs both endpoints.")
@@ -148,6 +154,7 @@ def command(
 def _decide(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
+    from insideLLMs.api.human_labels import read_labels  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
@@ -169,6 +176,7 @@ def _decide(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "
         gate=GateOverrides(settings=gate),
         noise=noise,
         labelled=None if arguments.labelled is None else SealedRun.open(arguments.labelled),
+        labels=None if arguments.labels is None else read_labels(arguments.labels),
         flips=arguments.confirm,
         warnings=left_out,
     )
@@ -223,7 +231,8 @@ def _ask_again(
         sides = Sides(baseline=asked[0], candidate=asked[1], into=into)
         decided = decide_again(decided, confirm_items(decided.evidence.observed, sides, console.note))
     found, confirmed = decided.verdict.assessment, decided.verdict.confirmed
-    is_settled = confirmed is not None and bool(confirmed.items)  # by fresh answers already
+    labelled = any(drop.finding == "dropped" for drop in decided.verdict.labelled)
+    is_settled = labelled or (confirmed is not None and bool(confirmed.items))  # by people, or by fresh answers
     if arguments.retest and found is not None and found.wants_retest and not is_settled:
         into = candidate.with_name(f"{candidate.resolve().name}.retest")
         console.note(f"gate p = {found.p_gate:.2g}: fresh runs of both sides decide, in {into}")

@@ -26,6 +26,7 @@ from insideLLMs.compare.policies import (
 from insideLLMs.compare.run_gate import EXIT_CODES, RANK, RunVerdict, State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import JudgeFinding, advisory_probes, judge_finding
+from insideLLMs.compare.statistics.labelled_drop import LabelledDrop, labelled_drop, suffice
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
@@ -39,7 +40,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `policy` is as asked for, `resolved` what `auto` came to. `assessment` is over all probes, whatever the policy;
     None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor,
-    `judges` are the probes that models score, `drift` is the text drift over all probes, where it was measured.
+    `judges` are the probes that models score, `labelled` is what people's labels say of probes, `drift` is the text
+    drift over all probes, where it was measured.
     `by_itself` holds the candidate to the conditions that its gate states of a run, None if it states none.
     """
 
@@ -56,6 +58,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     noise: NoiseFloor | None = None
     confirmed: Confirmed | None = None
     judges: tuple[JudgeFinding, ...] = ()
+    labelled: tuple[LabelledDrop, ...] = ()
     drift: TextDrift | None = None
     remarks: tuple[str, ...] = ()
     by_itself: RunVerdict | None = None
@@ -91,12 +94,17 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
     """Decide on a comparison alone. Raises CompareError for a policy or a probe that there is not."""
     _check_probes(comparison, spec)
     scopes = _scopes(comparison, spec, evidence)
-    rules = tuple(_doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence) for scope in scopes)
-    growth = decide_growth(evidence.quantities, spec, parties=_parties(spec, scopes))
+    parties = _parties(spec, scopes, evidence)
+    labelled = _labelled(spec, evidence, parties)
+    rules = tuple(
+        _doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence, labelled) for scope in scopes
+    )
+    growth = decide_growth(evidence.quantities, spec, parties=parties)
     fatal = _nothing_answered(comparison.overall, scopes)
     doubts = _doubts(comparison, scopes, rules)
     broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
     broken += [rule.reason for rule in growth if rule.state == "failed"]
+    broken += [found.message for found in labelled if found.finding == "dropped" and _gates(spec, evidence, found)]
     doubts += [rule.reason for rule in growth if rule.state == "inconclusive"]
     state: State = "failed" if fatal or broken else "inconclusive" if doubts else "passed"
     reasons = [*fatal, *broken]
@@ -118,6 +126,7 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
         noise=evidence.floor,
         confirmed=evidence.confirmed,
         judges=_judges(spec, evidence),
+        labelled=labelled,
         drift=evidence.drift_of({probe.probe for probe in comparison.probes}),
         remarks=_remarks(evidence),
     )
@@ -160,7 +169,7 @@ def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> t
         scopes.insert(0, Scope(name=None, spec=msgspec.structs.replace(spec, probes={}), probes=rest))
     resolved = [msgspec.structs.replace(scope.spec, fail_on=resolve(scope.spec, evidence)) for scope in scopes]
     scopes = [replace(scope, spec=rule) for scope, rule in zip(scopes, resolved, strict=True)]
-    parties = _parties(spec, scopes)
+    parties = _parties(spec, scopes, evidence)
     return tuple(
         replace(scope, spec=msgspec.structs.replace(scope.spec, alpha=scope.spec.alpha / parties))
         if _shares_alpha(spec, scope)
@@ -169,9 +178,25 @@ def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> t
     )
 
 
-def _parties(spec: GateSpec, scopes: Sequence[Scope]) -> int:
-    """Return how many share alpha: the statistical rules without an alpha of their own, and all bounds of growth."""
-    return sum(_shares_alpha(spec, scope) for scope in scopes) + bool(spec.max_growth)
+def _parties(spec: GateSpec, scopes: Sequence[Scope], evidence: GateEvidence) -> int:
+    """Return how many share alpha: statistical rules without one of their own, all bounds of growth, all labels."""
+    rules = sum(_shares_alpha(spec, scope) for scope in scopes)
+    return rules + bool(spec.max_growth) + any(map(suffice, evidence.observed.labelled.values()))
+
+
+def _labelled(spec: GateSpec, evidence: GateEvidence, parties: int) -> tuple[LabelledDrop, ...]:
+    """Say what people's labels show of each probe; those with labels enough share one party's alpha."""
+    seen = evidence.observed
+    alpha = spec.alpha / max(1, parties * sum(map(suffice, seen.labelled.values())))
+    return tuple(
+        labelled_drop(name, items, alpha=alpha, min_effect=spec.of_probe(seen.probes[name]).min_effect)
+        for name, items in sorted(seen.labelled.items())
+    )
+
+
+def _gates(spec: GateSpec, evidence: GateEvidence, found: LabelledDrop) -> bool:
+    """Whether a drop that labels show may fail the gate: also for an advisory judge, but not where nothing may."""
+    return spec.of_probe(evidence.observed.probes[found.probe]).fail_on != NEVER.name
 
 
 def _shares_alpha(spec: GateSpec, scope: Scope) -> bool:
@@ -182,12 +207,27 @@ def _has_own_alpha(spec: GateSpec, probe: str | None) -> bool:
     return probe in spec.probes and spec.probes[probe].alpha is not None
 
 
-def _doubted(rule: Rule, scope: Scope, evidence: GateEvidence) -> Rule:
-    """Let a rule conclude nothing where its runs' scores have different ranges, or come from different judges."""
+def _doubted(rule: Rule, scope: Scope, evidence: GateEvidence, labelled: Sequence[LabelledDrop]) -> Rule:
+    """Let a rule conclude nothing where its runs' scores have different ranges, or come from different judges.
+
+    The same holds for a failure that people's labels contradict.
+    """
     reads = policy_of(scope.spec).reads
     doubts = _unlike_ranges(scope, evidence) if "directions" in reads else []
     doubts += _unlike_judges(scope, evidence) if "scores" in reads else []
+    if rule.state == "failed":
+        doubts += _contradicted(rule, scope, evidence, labelled)
     return msgspec.structs.replace(rule, state="inconclusive", reasons=(*doubts, *rule.reasons)) if doubts else rule
+
+
+def _contradicted(rule: Rule, scope: Scope, evidence: GateEvidence, labelled: Sequence[LabelledDrop]) -> list[str]:
+    """Return what labels say where all that the rule found are drops that only the judge sees."""
+    tastes = {found.probe: found.message for found in labelled if found.finding == "not the judge's drop"}
+    blamed = set(evidence.names_of(scope.names))
+    if rule.assessment is not None:
+        fired = {branch.probe for branch in rule.assessment.branches if branch.fired}
+        blamed = blamed if None in fired or not fired else {name for name in fired if name is not None}
+    return [tastes[name] for name in sorted(blamed)] if blamed and blamed <= tastes.keys() else []
 
 
 def _unlike_ranges(scope: Scope, evidence: GateEvidence) -> list[str]:

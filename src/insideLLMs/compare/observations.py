@@ -7,9 +7,11 @@ from itertools import chain, zip_longest
 
 from insideLLMs.compare.align import Aligned, FurtherRuns, ItemKey, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
+from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.levels import Label, label_of, normalise, response_of
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.compare.statistics.items import ItemCounts, RunValues
+from insideLLMs.compare.statistics.labelled_drop import LabelledItem
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import DriftKernel, TextLevel
@@ -51,8 +53,8 @@ class Watch:
     `churn` is the level at which runs are held against each other, `churn_of` the levels of single probes.
     `noise` are the levels at which the baseline's runs are compared with each other. Both take two or more
     baseline runs. `drift` holds the texts of two or more answers a side against each other, by that kernel; `seed`
-    starts its draws. `flips` keeps the items that went from pass to fail, and some controls. `waived` items are left
-    out. `ranges` say what a score counts as.
+    starts its draws. `labels` keeps the items of probes that have a person's labels. `flips` keeps the items that went
+    from pass to fail, and some controls. `waived` items are left out. `ranges` say what a score counts as.
     """
 
     several_models: bool = False
@@ -62,6 +64,7 @@ class Watch:
     noise: tuple[TextLevel, ...] = ()
     drift: DriftKernel | None = None
     seed: str = ""
+    labels: HumanLabels | None = None
     flips: bool = False
     waived: frozenset[Waived] = frozenset()
     ranges: ScoreRanges = DEFAULT_RANGES
@@ -76,7 +79,8 @@ class Observed:
     was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
     `copied` of them all were byte-identical.
     `unlike` says, by that name, which ranges of scores that count contradict each other, `outside` which score lies
-    outside its range. `controls` are items that pass on both sides.
+    outside its range. `controls` are items that pass on both sides. `labelled` holds, by that name, the items of the
+    newest runs with their labels.
     """
 
     tally: ItemCounts = field(default_factory=ItemCounts)
@@ -90,6 +94,7 @@ class Observed:
     outside: dict[str, str] = field(default_factory=dict)
     flips: list[Flip] = field(default_factory=list)
     controls: list[Flip] = field(default_factory=list)
+    labelled: dict[str, list[LabelledItem]] = field(default_factory=dict)
 
 
 class Observations:
@@ -104,6 +109,8 @@ class Observations:
         self, watch: Watch | None = None, pool: FurtherRuns | None = None, more: FurtherRuns | None = None
     ) -> None:
         self._watch = watch or Watch()
+        if self._watch.labels is not None and self._watch.several_models:
+            self._watch.labels.check_models()
         self._pool = pool if pool is not None and len(pool) else None
         self._more = more if more is not None and len(more) else None
         self._mark = b'"' + self._watch.cluster.encode() + b'":'
@@ -169,6 +176,10 @@ class Observations:
                 counter[_pattern(runs, level)] += 1
         if self._watch.drift is not None:
             self._add_drift(name, self._watch.drift, runs, news)
+        if self._watch.labels is not None and facts.probe in self._watch.labels.probes:
+            item = self._watch.labels.item(runs[-1], after)
+            if item is not None:
+                self._seen.labelled.setdefault(name, []).append(item)
         if self._watch.flips and values[-1][:1] == (0.0,) and before[-1][:1] == (1.0,):
             self._seen.flips.append(_flip(name, runs[-1][0], facts))
         elif self._watch.flips and values[-1][:1] == (1.0,) and before[-1][:1] == (1.0,):

@@ -62,6 +62,7 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
     if verdict.drift is not None and verdict.drift.n and not any(rule.drift for rule in verdict.rules):
         yield f"{tell_drift(verdict.drift)}; information only, it does not gate"
     yield from (f"{_where(judge.probe)}{judge.message}" for judge in verdict.judges if judge.message)
+    yield from (found.message for found in verdict.labelled if found.message not in verdict.reasons)
     yield from (
         f"note: {judge.probe}: another judge, accepted: {'; '.join(judge.differs)}"
         for judge in verdict.judges
