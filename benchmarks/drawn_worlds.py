@@ -15,9 +15,6 @@ import numpy as np
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.items import ItemCounts
 
-CHANGES = ("none", "drop 5", "drop 10", "break 1", "break 2", "break 5")
-"""`drop`: every chance scaled, so that their mean falls by so many points. `break`: so many percent of the items, all
-of them with a chance above .9, pass as seldom as they failed."""
 FLIPS = 0.01
 
 
@@ -25,7 +22,7 @@ FLIPS = 0.01
 class World:
     """What is simulated: `n` items in each of `probes` probes, asked `repeats` times in each of `runs` baseline runs.
 
-    `drift` is the standard deviation of the shift of a whole run, on the logit scale. With `cluster`, so many items in
+    `shift` is the standard deviation of the shift of a whole run, on the logit scale. With `cluster`, so many items in
     a row share a shift of standard deviation 1 in each run; `is_named` says whether the gate knows the clusters.
     """
 
@@ -34,7 +31,7 @@ class World:
     runs: int = 1
     repeats: int = 1
     change: str = "none"
-    drift: float = 0.0
+    shift: float = 0.0
     cluster: int = 0
     is_named: bool = False
     probes: int = 1
@@ -43,7 +40,7 @@ class World:
     def name(self) -> str:
         """The cell's name, which also seeds its draws."""
         parts = [self.change, self.suite, f"n={self.n}", f"R={self.runs}", f"k={self.repeats}"]
-        parts += [f"drift={self.drift:g}"] if self.drift else []
+        parts += [f"shift={self.shift:g}"] if self.shift else []
         parts += [f"clusters of {self.cluster}, {'named' if self.is_named else 'not named'}"] if self.cluster else []
         parts += [f"{self.probes} probes"] if self.probes > 1 else []
         return " ".join(parts)
@@ -65,18 +62,40 @@ def chances_of(suite: str, n: int, source: np.random.Generator) -> Any:
 
 
 def changed(chances: Any, change: str, source: np.random.Generator) -> Any:
-    """Return the candidate's chances."""
+    """Return the candidate's chances.
+
+    "drop 5": every chance is scaled, so that their mean falls by 5 points. "fade 5": all are shifted on the logit
+    scale, so that it falls by as much, and flaky items suffer most. "break 5": 5% of the items, all with a chance above
+    .9, pass as seldom as they failed.
+    """
     kind, _, size = change.partition(" ")
     if kind == "none":
         return chances
     share = float(size) / 100
     if kind == "drop":
         return chances * max(0.0, 1.0 - share / max(1e-9, chances.mean()))
+    if kind == "fade":
+        return _faded(chances, chances.mean() - share)
     sure = np.flatnonzero(chances > 0.9)
     broken = source.choice(sure, min(len(sure), max(1, round(share * len(chances)))), replace=False)
     after = chances.copy()
     after[broken] = 1.0 - after[broken]
     return after
+
+
+def _faded(chances: Any, mean: float) -> Any:
+    low, high = -30.0, 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _shifted(chances, middle).mean() < mean else (low, middle)
+    return _shifted(chances, low)
+
+
+def _shifted(chances: Any, shift: Any) -> Any:
+    """Shift chances on the logit scale; certain ones stay."""
+    inside = np.clip(chances, 1e-12, 1.0 - 1e-12)
+    moved = 1.0 / (1.0 + (1.0 - inside) / inside * np.exp(-shift))
+    return np.where((chances == 0.0) | (chances == 1.0), chances, moved)
 
 
 def passes_of(world: World, source: np.random.Generator) -> Any:
@@ -85,14 +104,12 @@ def passes_of(world: World, source: np.random.Generator) -> Any:
     before = chances_of(world.suite, items, source)
     after = changed(before, world.change, source)
     chances = np.column_stack([*[before] * world.runs, after])
-    shifts = source.normal(0.0, world.drift, world.runs + 1) if world.drift else np.zeros(world.runs + 1)
+    shifts = source.normal(0.0, world.shift, world.runs + 1) if world.shift else np.zeros(world.runs + 1)
     if world.cluster:
         groups = source.normal(0.0, 1.0, (-(-items // world.cluster), world.runs + 1))
         shifts = shifts + np.repeat(groups, world.cluster, axis=0)[:items]
-    if world.drift or world.cluster:
-        inside = np.clip(chances, 1e-12, 1.0 - 1e-12)
-        moved = 1.0 / (1.0 + (1.0 - inside) / inside * np.exp(-shifts))
-        chances = np.where((chances == 0.0) | (chances == 1.0), chances, moved)
+    if world.shift or world.cluster:
+        chances = _shifted(chances, shifts)
     return source.binomial(world.repeats, chances)
 
 

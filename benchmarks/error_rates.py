@@ -63,6 +63,8 @@ def worlds() -> Iterator[tuple[str, World]]:
                     for repeats in REPEATS:
                         scenario = "nothing changed" if change == "none" else change
                         yield scenario, World(suite=suite, n=n, runs=runs, repeats=repeats, change=change)
+                    if change == "none":
+                        yield "fade 3", World(suite=suite, n=n, runs=runs, change="fade 3")
         yield from _other_nulls(n)
 
 
@@ -70,10 +72,10 @@ def _other_nulls(n: int) -> Iterator[tuple[str, World]]:
     for runs in RUNS:
         for repeats in REPEATS:
             for suite in ("hot", "cold"):
-                for drift in (0.1, 0.2):
+                for shift in (0.1, 0.2):
                     yield (
-                        f"whole runs drift, sd {drift}",
-                        World(suite=suite, n=n, runs=runs, repeats=repeats, drift=drift),
+                        f"whole runs shift, sd {shift}",
+                        World(suite=suite, n=n, runs=runs, repeats=repeats, shift=shift),
                     )
         for repeats in (1, 3):
             yield "greedy, 1 % flips", World(suite="greedy", n=n, runs=runs, repeats=repeats)
@@ -132,7 +134,7 @@ def draw_missing(path: Path, pattern: str, draws: int) -> None:
 
 
 def show(found: dict[str, Rate], beside: dict[str, Rate]) -> bool:
-    """Print every cell, then a summary by scenario; return whether a cell without drift or clusters is above LIMIT."""
+    """Print every cell, then a summary by scenario; return whether a cell without shift or clusters is above LIMIT."""
     scenarios: dict[str, list[tuple[World, Rate]]] = {}
     for scenario, world in worlds():
         if world.name in found:
@@ -169,7 +171,7 @@ def _summary(scenarios: dict[str, list[tuple[World, Rate]]], beside: dict[str, R
         worst, rate = max(cells, key=lambda cell: cell[1].percent)
         mean = sum(rate.percent for _, rate in cells) / len(cells)
         print(f"{scenario:34}{len(cells):>6}{mean:>7.1f}{rate.percent:>9.1f}   {worst.name}")
-        if worst.change == "none" and not worst.drift and (worst.is_named or not worst.cluster):
+        if worst.change == "none" and not worst.shift and (worst.is_named or not worst.cluster):
             bad |= rate.percent - rate.error > LIMIT
     for cells in scenarios.values():
         for world, rate in cells:
