@@ -81,7 +81,6 @@ def scored(name, answer):
     probe = probe_registry.get(name, **arguments)
     assert getattr(probe, "check_example", lambda _example: None)(example) is None
     scores = scores_of(probe, example, answer)
-    assert scores == scores_of(probe, example, answer)
     if scores is not None:
         check_scores(scores, probe)
         canonical.line(expand(scores))  # what is scored can be stored
@@ -96,6 +95,12 @@ def test_hostile_and_very_long_answers_are_scored_in_bounded_time(name):
 
 
 @pytest.mark.parametrize("name", PROBES)
+def test_a_hostile_answer_gets_the_same_scores_twice(name):
+    for answer in HOSTILE:
+        assert scored(name, answer) == scored(name, answer)
+
+
+@pytest.mark.parametrize("name", PROBES)
 def test_an_empty_answer_passes_nothing_but_a_limit_and_an_attack(name):
     scores = scored(name, "")
     assert (scores is not None and scores.passed) is (name in PASSED_BY_NOTHING)
@@ -103,5 +108,5 @@ def test_an_empty_answer_passes_nothing_but_a_limit_and_an_attack(name):
 
 @given(st.sampled_from(sorted(PROBES)), st.text(max_size=200))
 @settings(max_examples=300, deadline=None)
-def test_any_text_gets_scores_within_their_ranges(name, answer):
-    scored(name, answer)
+def test_any_text_gets_scores_within_their_ranges_and_the_same_twice(name, answer):
+    assert scored(name, answer) == scored(name, answer)

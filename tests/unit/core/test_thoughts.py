@@ -113,10 +113,10 @@ def test_a_probe_that_calls_a_users_model_itself_gets_the_answer_alone():
     assert answer_of("<think>Lyon?</think>Paris", object()) == "Paris"
 
 
-@pytest.mark.timeout(30)  # quadratic work on a megabyte takes hours
+@pytest.mark.timeout(30)  # quadratic work on so much takes minutes
 @pytest.mark.parametrize(
     "piece",
     ["<think>", "</think> ", "a `<think>` ", "<think>x</think>", "```\n<think>\n", "<|channel|>final", "<", "\n "],
 )
 def test_time_is_linear_in_the_length_of_an_answer(piece):
-    split_thoughts(piece * (1_000_000 // len(piece)))
+    split_thoughts(piece * (250_000 // len(piece)))

@@ -56,9 +56,9 @@ def test_a_rise_never_alarms():
 
 
 def test_runs_that_move_together_are_judged_by_the_spread_of_runs():
-    """Seen on 20 worlds: item-level looks alone alarm in most of them."""
-    worlds = [series([0.5] * 300, 5, 60, source=seed, shift=0.06) for seed in range(20)]
-    assert sum(found.alarm is not None for found in worlds) <= 3
+    """Seen on 8 worlds: item-level looks alone alarm in most of them."""
+    worlds = [series([0.5] * 300, 5, 60, source=seed, shift=0.06) for seed in range(8)]
+    assert sum(found.alarm is not None for found in worlds) <= 1
     assert all(any(look.by_run for look in found.looks) for found in worlds)
 
 
