@@ -56,8 +56,8 @@ class RecordStatus(msgspec.Struct, frozen=True):
     status: str
 
 
-class RecordIdentity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a record says of its Trial: its names and how it ended."""
+class RecordIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a record says of its Trial: its names and how it ended. What reads more of a record begins with these."""
 
     probe: str
     dataset: str
@@ -66,6 +66,11 @@ class RecordIdentity(msgspec.Struct, frozen=True, omit_defaults=True):
     repeat: int
     status: str
     prompt: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The model with its prompt."""
+        return Subject(self.model, self.prompt)
 
 
 class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -76,25 +81,13 @@ class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     label: str | None = None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Facts(RecordIdentity, frozen=True, kw_only=True, gc=False):
     """What a comparison reads: what places a record, and how it ended; `response` stays undecoded until it differs."""
 
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
     example_digest: str
-    status: str
     scores: ScoreFacts | None = None
     response: msgspec.Raw = NO_RESPONSE
-    prompt: str | None = None
     shared_with: AskedBy | None = None
-
-    @property
-    def subject(self) -> Subject:
-        """The model with its prompt."""
-        return Subject(self.model, self.prompt)
 
     @property
     def answered(self) -> bool:
@@ -125,28 +118,18 @@ class SummedResponse(msgspec.Struct, frozen=True):
     usage: Usage | None = None
 
 
-class SummedRecord(msgspec.Struct, frozen=True):
+class SummedRecord(RecordIdentity, frozen=True, kw_only=True):
     """What a summary reads."""
 
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    status: str
     scores: SummedScores | None = None
     response: SummedResponse | None = None
-    prompt: str | None = None
     shared_with: AskedBy | None = None
 
 
-class FailedRecord(msgspec.Struct, frozen=True):
+class FailedRecord(RecordIdentity, frozen=True, kw_only=True):
     """What a list of failures reads."""
 
-    probe: str
-    example_id: str
-    model: str
     failure: Failure | None = None
-    prompt: str | None = None
 
 
 class ExampleFields(msgspec.Struct, frozen=True):
@@ -161,12 +144,9 @@ class ScoreVerdict(msgspec.Struct, frozen=True):
     passed: bool | None = None
 
 
-class LabelledRecord(msgspec.Struct, frozen=True):
+class LabelledRecord(RecordIdentity, frozen=True, kw_only=True):
     """An example's own fields (a person's label, a cluster), and the verdict on its answer."""
 
-    probe: str
-    dataset: str
-    example_id: str
     example: ExampleFields
     scores: ScoreVerdict | None = None
 
@@ -178,24 +158,12 @@ class MeasuredResponse(msgspec.Struct, frozen=True):
     usage: Usage | None = None
 
 
-class MeasuredRecord(msgspec.Struct, frozen=True):
+class MeasuredRecord(RecordIdentity, frozen=True, kw_only=True):
     """What quantities are measured by."""
 
-    probe: str
-    dataset: str
-    example_id: str
     example_digest: str
-    model: str
-    repeat: int
-    status: str
     response: MeasuredResponse | None = None
-    prompt: str | None = None
     shared_with: AskedBy | None = None
-
-    @property
-    def subject(self) -> Subject:
-        """The model with its prompt."""
-        return Subject(self.model, self.prompt)
 
 
 class GatedExample(msgspec.Struct, frozen=True):
@@ -212,7 +180,7 @@ class GatedScores(msgspec.Struct, frozen=True):
     explanation: str = ""
 
 
-class GatedRecord(MeasuredRecord, frozen=True):
+class GatedRecord(MeasuredRecord, frozen=True, kw_only=True):
     """What the absolute gate reads, and what a report shows of an example that did not pass."""
 
     example: GatedExample = GatedExample()
@@ -228,21 +196,14 @@ class ViewedExample(msgspec.Struct, frozen=True, gc=False):
     fields: msgspec.Raw = _NO_OBJECT
 
 
-class ViewedRecord(msgspec.Struct, frozen=True, gc=False):
+class ViewedRecord(RecordIdentity, frozen=True, kw_only=True, gc=False):
     """What a page shows; long parts stay as they are stored."""
 
-    probe: str
-    dataset: str
-    example_id: str
-    model: str
-    repeat: int
-    status: str
     example: ViewedExample
     request: msgspec.Raw = _ABSENT
     response: msgspec.Raw = _ABSENT
     scores: msgspec.Raw = _ABSENT
     failure: msgspec.Raw = _ABSENT
-    prompt: str | None = None
     shared_with: AskedBy | None = None
 
 
