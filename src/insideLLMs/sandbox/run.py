@@ -9,7 +9,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from insideLLMs.core.errors import SandboxError
+from insideLLMs.sandbox.folders import program_folder, remove_left_folders
 
 _JAIL = Path(__file__).with_name("jail.py")
 _NAME = "program.py"
@@ -123,7 +123,7 @@ class Sandbox:
         """Run a Python program to its end, or to its limits."""
         self.check()
         found = isolation()
-        with _AT_ONCE, tempfile.TemporaryDirectory(prefix="insidellms-sandbox-") as folder:
+        with _AT_ONCE, program_folder() as folder:
             return _execute(_orders(folder, program, self.limits, found), stdin, self.limits)
 
 
@@ -139,7 +139,8 @@ def isolation() -> Isolation:
         return Isolation(kind="none", why=f"the filter of system calls does not know {platform.machine()!r}")
     root = os.geteuid() == 0
     found = Isolation(kind="namespaces", privileged=root)
-    with tempfile.TemporaryDirectory(prefix="insidellms-sandbox-") as folder:
+    remove_left_folders()
+    with program_folder() as folder:
         try:
             done = _execute(_orders(folder, _SELF_TEST, Limits(), found), "", Limits())
         except SandboxError as error:
@@ -150,14 +151,14 @@ def isolation() -> Isolation:
     return found
 
 
-def _orders(folder: str, program: str, limits: Limits, found: Isolation) -> dict[str, object]:
+def _orders(folder: Path, program: str, limits: Limits, found: Isolation) -> dict[str, object]:
     isolated = found.kind == "namespaces"
-    root = Path(folder) / "root"
-    code = Path(folder) / _NAME
+    root = folder / "root"
+    code = folder / _NAME
     root.mkdir()
     code.write_text(program, encoding="utf-8", errors="replace")
     code.chmod(0o644)
-    home = "/scratch" if isolated else folder
+    home = "/scratch" if isolated else str(folder)
     return {
         "host": os.getpid(),
         "isolated": isolated,

@@ -232,6 +232,40 @@ def test_programs_end_with_a_host_that_is_killed():
         pass  # the test's own time limit ends this, if they stay
 
 
+def host_in(folder):
+    """Start a host whose program sleeps; return it with the folder of the program."""
+    before = set(folder.iterdir())
+    code = HOST.replace("Sandbox(", "assert isolation().kind == 'namespaces'; print(flush=True)\nSandbox(", 1)
+    host = subprocess.Popen(
+        [sys.executable, "-c", code.replace("Limits, Sandbox", "Limits, Sandbox, isolation")],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+    )
+    host.stdout.readline()
+    while len(processes_below(host.pid)) < 3:
+        assert host.poll() is None
+    [own] = set(folder.iterdir()) - before
+    return host, own
+
+
+def test_the_folder_of_a_killed_host_is_removed_by_the_next_one(tmp_path):
+    killed, left = host_in(tmp_path)
+    going_on, in_use = host_in(tmp_path)
+    killed.kill()
+    killed.communicate()
+    (tmp_path / "insidellms-sandbox-link").symlink_to(Path(__file__).parent)
+    (tmp_path / "insidellms-sandbox-fresh").mkdir()
+    for folder in (left, in_use):
+        os.utime(folder, (0, 0))
+    next_one, its_own = host_in(tmp_path)
+    names = {folder.name for folder in tmp_path.iterdir()}
+    for host in (going_on, next_one):
+        host.kill()
+        host.communicate()
+    assert names == {in_use.name, its_own.name, "insidellms-sandbox-link", "insidellms-sandbox-fresh"}
+    assert Path(__file__).exists()
+
+
 def test_the_threads_of_a_program_are_not_counted_against_another_one():
     busy = (
         "import threading, sys\n"
