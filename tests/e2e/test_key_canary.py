@@ -170,3 +170,14 @@ def test_a_connection_that_fails_does_not_show_the_key(tmp_path):
     assert "cannot connect" in output
     assert CANARY not in output
     assert not files_with_the_key(tmp_path)
+
+
+@pytest.mark.parametrize("query", ["key=", "alt=sse&key=", "api-key=", "sig=", "access_token="])
+def test_a_key_in_an_address_is_refused_and_not_shown(tmp_path, query):
+    address = f"http://127.0.0.1:9/v1beta/models/m:streamGenerateContent?{query}{CANARY}"
+    model = {"type": "gemini", "args": {"model_name": "m", "base_url": address}}
+    write_files(tmp_path, {"e.json": json.dumps({**experiment(""), "model": model})})
+    output, _ = run_watched(tmp_path, "run", "e.json", "--run-dir", "run")
+    assert "base_url: holds a secret" in output
+    assert CANARY not in output
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ References are kept as they are in everything that is written, and expanded when
 
 import re
 from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl
 
 from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.documents import FieldPath
@@ -19,6 +20,9 @@ _SECRET_KEY = re.compile(
     r"(?:^|_)(?:api_?key|(?:access|private|secret|subscription|account)_key|token|secret|password|passwd|passphrase|"
     r"credentials?|authorization|cookie)$"
 )
+_QUERY = re.compile(r"\bhttps?://[^\s?#]*\?([^\s#]+)", re.IGNORECASE)
+_SECRET_PARAMETERS = frozenset({"key", "sig", "signature"})
+"""Of a URL's query: Google's key, and what signs an address of Azure's or Amazon's."""
 _PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
@@ -33,13 +37,19 @@ def may_refer(key: str) -> bool:
 
 
 def holds_secret(key: str, value: JsonValue) -> bool:
-    """Whether `value` gives a secret away: text under a secret name, or a URL with a password, unless a reference."""
+    """Whether `value` gives a secret away: text under a secret name, or a URL with a password or a key.
+
+    References give nothing away.
+    """
     if not isinstance(value, str | int) or isinstance(value, bool):
         return False
     left = _REFERENCE.sub("", str(value))
     if is_secret_key(key):
         return left.strip().lower() not in {"", "bearer", "basic", "token"}
-    return _PASSWORD_IN_URL.search(str(value)) is not None and _PASSWORD_IN_URL.search(left) is not None
+    queries = (parse_qsl(query) for query in _QUERY.findall(left))
+    return _PASSWORD_IN_URL.search(left) is not None or any(
+        is_secret_key(name) or name.lower() in _SECRET_PARAMETERS for query in queries for name, _ in query
+    )
 
 
 def references(value: str) -> tuple[str, ...]:

@@ -16,17 +16,19 @@ def base_address(given: str, endpoint: Endpoint) -> str:
     """Return the base URL that `given` means, without the operation that some portals show with it.
 
     An address without a path gets the endpoint's own, where it has the same host or is the user's own server of a
-    kind whose paths are fixed. Raises ArgumentError for what is no http(s) URL.
+    kind whose paths are fixed; one without a version gets the endpoint's, where every path begins with one. Raises
+    ArgumentError for what is no http(s) URL.
     """
     address, mark, query = given.strip().strip("\"'<>").partition("?")
+    query = re.sub(r"(?:^|&)alt=sse(?=&|$)", "", query)  # what asks Gemini for a stream
     if endpoint.operations:
-        address = re.sub(rf"(?:{endpoint.operations})/*$", "", address.rstrip("/"))
+        address = re.sub(rf"(?:{endpoint.operations})/*$", "", address.rstrip("/")).rstrip("/")
     if bare_url(address).partition("://")[0] not in {"http", "https"}:
         raise ArgumentError(
             f"base_url is {bare_url(address) or 'not a URL'!r}; it must begin with http:// or https://",
             fix=f"write it as in {endpoint.base_url or 'https://assistant.example.com/ask'}",
         )
-    return _with_path(address.rstrip("/"), endpoint) + mark + query.partition("#")[0]
+    return _with_path(address.rstrip("/"), endpoint) + (mark and query and "?") + query.partition("#")[0]
 
 
 def _with_path(address: str, endpoint: Endpoint) -> str:
@@ -34,6 +36,8 @@ def _with_path(address: str, endpoint: Endpoint) -> str:
     is_theirs = url.host == usual.host and not is_loopback(address)
     if (is_theirs or endpoint.is_own_server) and usual.path.startswith(url.path.rstrip("/") + "/"):
         return address + usual.path.removeprefix(url.path.rstrip("/")).rstrip("/")
+    if endpoint.version and not re.search(rf"{endpoint.version}$", address):
+        return address + usual.path
     return address
 
 
@@ -48,7 +52,10 @@ def azure_address(given: str, deployment: str, api_version: str | None) -> str:
             fix="set base_url or AZURE_OPENAI_ENDPOINT, e.g. https://NAME.openai.azure.com",
         )
     address, _, query = given.strip().strip("\"'<>").partition("?")
-    address = re.sub(r"(?:/(?:chat/completions|completions|responses|embeddings))?/*$", "", address)
+    operation = (
+        r"/(?:chat/completions|completions|responses|embeddings)|(?<=/v1)/models|(?<=/openai)/(?:models|deployments)"
+    )
+    address = re.sub(rf"(?:{operation})?/*$", "", address.rstrip("/"))
     named = URL(f"?{query}").query.get("api-version")
     if named and api_version and named != api_version:
         raise ArgumentError(

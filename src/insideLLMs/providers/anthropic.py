@@ -39,7 +39,7 @@ ANTHROPIC = Endpoint(
     key_header="x-api-key",
     key_format="{key}",
     headers={"anthropic-version": "2023-06-01"},
-    operations="/v1/messages|/v1/complete|/v1",
+    operations=r"/v1(?:/(?:messages|complete|models)(?:/[^?]*)?)?",
 )
 _NAMES = {"stop": "stop_sequences"}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}

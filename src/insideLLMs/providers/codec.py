@@ -20,7 +20,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     `base_url_env` and `key_env` name environment variables; `key_format` makes the value of `key_header`.
     A provider without keys has an empty `key_env`. `operations` is a pattern of what people paste behind the base
-    URL; `is_own_server` says that users run it themselves, below the path of `base_url` wherever it is.
+    URL; `is_own_server` says that users run it themselves, below the path of `base_url` wherever it is;
+    `version` is a pattern of what every path begins with, whoever's server it is.
     """
 
     provider: str
@@ -30,8 +31,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     key_header: str = "Authorization"
     key_format: str = "Bearer {key}"
     headers: Mapping[str, str] = {}
-    operations: str = r"/chat/completions|/completions|/responses"
+    operations: str = r"/chat/completions|/completions|/responses|(?<=/v1)/(?:models(?:/[^/?]*)?|embeddings)"
     is_own_server: bool = False
+    version: str = ""
 
 
 class Assembler(Protocol):

@@ -28,7 +28,8 @@ COHERE = Endpoint(
     base_url="https://api.cohere.com/v2",
     base_url_env="CO_API_URL",
     key_env="CO_API_KEY",
-    operations="/chat",
+    operations=r"(?:/v1)?/(?:chat|generate|models|tokenize)|/v1",
+    version=r"/v\d",
 )
 _NAMES = {"top_p": "p", "top_k": "k", "stop": "stop_sequences"}
 _CHOICES = {"none": "NONE", "required": "REQUIRED"}

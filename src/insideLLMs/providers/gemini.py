@@ -44,6 +44,7 @@ GEMINI = Endpoint(
     key_env="GEMINI_API_KEY",
     key_header="x-goog-api-key",
     operations=r"/(?:models|tunedModels)(?:/[^/?]*)?",
+    version=r"/v\d\w*",
     key_format="{key}",
 )
 _NAMES = {

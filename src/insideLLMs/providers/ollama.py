@@ -27,7 +27,7 @@ OLLAMA = Endpoint(
     provider="ollama",
     base_url="http://localhost:11434",
     key_env="OLLAMA_API_KEY",
-    operations="/api/chat|/api/generate|/api|/v1/chat/completions|/v1",
+    operations=r"/api(?:/\w+)?|/v1(?:/chat/completions|/\w+)?",
 )
 _NAMES = {
     "temperature": "temperature",
