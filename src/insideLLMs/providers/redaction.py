@@ -74,7 +74,7 @@ class Redactor:
             spelt = "".join(token.token for token in response.logprobs)
             if self.text(spelt) is not spelt:
                 response = msgspec.structs.replace(response, logprobs=())
-        held = msgspec.json.encode(response).replace(b"\\u0000", b"\0").lower()
+        held = msgspec.json.encode(response).replace(b"\\\\", b"\\").replace(b"\\u0000", b"\0").lower()
         if not self._may_be_in(held):
             return response
         return msgspec.convert(self._value(msgspec.to_builtins(response)), Response)

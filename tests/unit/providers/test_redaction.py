@@ -19,6 +19,15 @@ def test_a_key_is_found_in_every_spelling(key, spelling):
     assert len(blanked) < 70, blanked  # what stood before the key in Base64 may stay
 
 
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_found_in_what_was_decoded_in_every_spelling(key, spelling):
+    echoed = SPELLINGS[spelling](key)
+    blanked = Redactor([key]).response(Response(text=f"it is {echoed}\n", kept={"sources": [echoed]}))
+    assert "[redacted]" in blanked.text
+    assert "[redacted]" in blanked.kept["sources"][0]
+
+
 @given(st.text(max_size=300))
 def test_text_without_a_key_is_left_alone(text):
     assert Redactor(KEYS).text(text) == text
