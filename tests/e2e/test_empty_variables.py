@@ -13,7 +13,7 @@ def experiment(kind, **args):
     return {"model": {"type": kind, "args": args}, "probe": {"type": "contains"}, "dataset": DATA}
 
 
-HTTP = {"body": {"q": "{prompt}"}, "answer": "$.a"}
+HTTP = {"body": {"q": "{{ prompt }}"}, "answer": "$.a"}
 REFERRING = {
     "openai": experiment("openai", model_name="m", base_url="${GATEWAY_URL}"),
     "http": experiment("http", base_url="${GATEWAY_URL}", **HTTP),

@@ -121,7 +121,7 @@ def test_a_key_of_bedrocks_may_stand_in_another_variable(tmp_path, server):
 def test_any_json_endpoint_is_a_model_by_template_and_paths(tmp_path, server):
     args = {
         "base_url": f"{server.url}/answer",
-        "body": {"question": "{prompt}", "turns": "{messages}", "fixed": 3, "note": "says {system}"},
+        "body": {"question": "{{ prompt }}", "turns": "{{ messages }}", "fixed": 3, "note": "says {{ system }}"},
         "answer": "$.data.reply",
         "reads": {"output_tokens": "data.tokens"},
     }

@@ -36,7 +36,7 @@ def experiment(url):
     for name, (variable, path) in PROVIDERS.items():
         args = {"model_name": "m", "base_url": url + path}
         if name == "http":
-            args.update(api_key_env=variable, body={"question": "{prompt}"}, answer="data.reply")
+            args.update(api_key_env=variable, body={"question": "{{ prompt }}"}, answer="data.reply")
         models.append({"type": name, "id": name, "args": args})
     return {
         "name": "canary",
@@ -149,7 +149,7 @@ def test_secrets_by_reference_reach_the_wire_and_no_file(tmp_path):
                 "type": "http",
                 "args": {
                     "base_url": server.url + "/answer",
-                    "body": {"question": "{prompt}", "auth": [reference]},
+                    "body": {"question": "{{ prompt }}", "auth": [reference]},
                     "answer": "data.reply",
                 },
             },

@@ -1,14 +1,15 @@
 """Whether every example has what probes and prompts need of it: found before anything is asked."""
 
+import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from insideLLMs.core.errors import ConfigError, DatasetError, Problem, TemplateError
-from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, Experiment
 from insideLLMs.core.user_code import calling_user_code
-from insideLLMs.execute.ready_prompt import ReadyPrompt
-from insideLLMs.execute.work import ExampleSource
+from insideLLMs.execute.work import ExampleSource, Work
 
 _MOST_PROBLEMS = 20
 Check = Callable[[Example], str | None]
@@ -16,20 +17,21 @@ Check = Callable[[Example], str | None]
 Sources = Mapping[str, ExampleSource]
 
 
-def check_examples(experiment: Experiment, probes: Mapping[str, Probe], datasets: Sources) -> None:
-    """Ask each probe whether it can score each example; report up to 20 that it cannot."""
+def check_examples(work: Work, experiment: Experiment) -> None:
+    """Fill every template from every example once, and ask each probe whether it can score each example.
+
+    Raises ConfigError for templates that cannot be filled, with the first example of each, or DatasetError for up to
+    20 examples that cannot be scored.
+    """
     problems: list[str] = []
     unfilled: list[Problem] = []
-    for place, spec in enumerate(experiment.probes):
-        probe = probes[spec.id]
-        if not isinstance(probe, PromptProbe) or type(probe).check_example is PromptProbe.check_example:
-            continue
-        used = {name: datasets[name] for name in spec.datasets}
+    for holder, of, check, names in _checks(work, experiment):
         try:
-            problems += complaints(f"probe {spec.id!r}", check_of(probe), used, _MOST_PROBLEMS)
+            problems += complaints(of, check, {name: work.datasets[name] for name in names}, _MOST_PROBLEMS)
         except TemplateError as error:
-            unfilled.append(_at(f"probes[{place}].args", error))
-    _raise_unfilled(unfilled)
+            unfilled.append(Problem(error.message, f"{holder}.{error.argument}", line=error.line, hint=error.fix))
+    if unfilled:
+        raise ConfigError(unfilled, fix="no call has been made yet")
     if problems:
         raise DatasetError(
             "some examples cannot be scored:\n" + "\n".join(problems[:_MOST_PROBLEMS]),
@@ -37,15 +39,33 @@ def check_examples(experiment: Experiment, probes: Mapping[str, Probe], datasets
         )
 
 
-def check_prompts(prompts: Mapping[str, ReadyPrompt], datasets: Sources) -> None:
-    """Fill each prompt from each example once. Raises ConfigError for those that cannot be."""
-    unfilled: list[Problem] = []
-    for place, (name, prompt) in enumerate(prompts.items()):
-        try:
-            complaints(f"prompt {name!r}", prompt.check, datasets, 1)
-        except TemplateError as error:
-            unfilled.append(_at(f"prompts[{place}]", error))
-    _raise_unfilled(unfilled)
+def _checks(work: Work, experiment: Experiment) -> Iterator[tuple[str, str, Check, Collection[str]]]:
+    """Yield what holds a template and what checks it: its place, its name, the check, and the datasets to check."""
+    for place, model in enumerate(experiment.models):
+        ready = work.models[model.id]
+        own: Check | None = getattr(ready.model, "check_example", None)
+        if own is not None:
+            yield f"models[{place}].args", f"model {model.id!r}", own, work.datasets
+        if ready.system is not None and ready.system.names:
+            yield (
+                f"models[{place}]",
+                f"model {model.id!r}",
+                functools.partial(_check_system, ready.system),
+                work.datasets,
+            )
+    for place, prompt in enumerate(experiment.prompts):
+        yield f"prompts[{place}]", f"prompt {prompt.id!r}", work.prompts[prompt.id].check, work.datasets
+    for place, spec in enumerate(experiment.probes):
+        probe = work.probes[spec.id]
+        if isinstance(probe, PromptProbe) and type(probe).check_example is not PromptProbe.check_example:
+            yield f"probes[{place}].args", f"probe {spec.id!r}", check_of(probe), spec.datasets
+
+
+def _check_system(system: Template, example: Example) -> None:
+    try:
+        system.check(example)
+    except TemplateError as error:
+        raise error.of("system") from None
 
 
 def check_of(probe: PromptProbe) -> Check:
@@ -78,12 +98,3 @@ def _checked(check: Check, dataset: str, example: Example) -> str | None:
     except TemplateError as error:
         error.message = f"dataset {dataset!r}, example {example.id!r}: {error.message}"
         raise
-
-
-def _at(holder: str, error: TemplateError) -> Problem:
-    return Problem(error.message, field=f"{holder}.{error.argument}", line=error.line, hint=error.fix)
-
-
-def _raise_unfilled(problems: list[Problem]) -> None:
-    if problems:
-        raise ConfigError(problems, fix="no call has been made yet")

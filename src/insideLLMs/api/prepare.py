@@ -4,20 +4,23 @@ Whatever can be wrong is found here, before anything is spent.
 """
 
 import asyncio
+import contextlib
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from insideLLMs.api.example_checks import check_examples, check_prompts
+from insideLLMs.api.example_checks import check_examples
 from insideLLMs.api.run_writer import RunFacts
 from insideLLMs.config.secrets import expand_references
-from insideLLMs.core.errors import ConfigError, ModelUnavailableError, Problem
+from insideLLMs.core.errors import ArgumentError, ConfigError, ModelUnavailableError, Problem, TemplateError
 from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe
+from insideLLMs.core.template import template_of
 from insideLLMs.core.types import Example, Experiment, JsonValue, ModelSpec, PromptSpec, Spec
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.datasets import Dataset, open_dataset
@@ -129,14 +132,7 @@ def prepare(
     parts = parts or Parts()
     threads = AbandonableThreads()
     site = Site(folder=folder, threads=threads, recorded=recorded)
-    models: dict[str, ReadyModel] = {}
-    identities: dict[str, dict[str, JsonValue]] = {}
-    for spec in experiment.models:
-        models[spec.id], identities[spec.id] = _ready_model(spec, parts.models.get(spec.id), site)
-    probes = {
-        spec.id: parts.probes[spec.id] if spec.id in parts.probes else make_probe(spec, folder)
-        for spec in experiment.probes
-    }
+    models, identities, probes, prompts = _make_members(experiment, parts, site)
     judges, judge_identities = make_judges(probes, site)
     _check_names(models, judges)
     probe_identities = {
@@ -152,7 +148,6 @@ def prepare(
         else _FileSource(open_dataset(spec, max_examples=experiment.max_examples, folder=folder))
         for spec in experiment.datasets
     }
-    prompts = {spec.id: ReadyPrompt.of(spec) for spec in experiment.prompts}
     plan = make_plan(
         experiment,
         selections={name: _selection(source, experiment) for name, source in datasets.items()},
@@ -161,9 +156,7 @@ def prepare(
     )
     if recorded is None and asks:
         check_models((*models.values(), *(one for named in judges.values() for one in named.values())))
-    check_examples(experiment, probes, datasets)
-    check_prompts(prompts, datasets)
-    return Prepared(
+    prepared = Prepared(
         experiment=experiment,
         plan=plan,
         models=models,
@@ -178,6 +171,50 @@ def prepare(
         judges=judges,
         sharing="independent" if experiment.independent_answers else parts.sharing,
     )
+    check_examples(prepared, experiment)
+    return prepared
+
+
+class _Members(NamedTuple):
+    models: dict[str, ReadyModel]
+    identities: dict[str, dict[str, JsonValue]]
+    probes: dict[str, Probe]
+    prompts: dict[str, ReadyPrompt]
+
+
+def _make_members(experiment: Experiment, parts: Parts, site: Site) -> _Members:
+    """Make the models, probes and prompts. Raises ConfigError with all that cannot be made."""
+    made = _Members({}, {}, {}, {})
+    problems: list[Problem] = []
+    for place, model in enumerate(experiment.models):
+        with _collecting(problems, f"models[{place}]", model.args):
+            ready, identity = _ready_model(model, parts.models.get(model.id), site)
+            made.models[model.id], made.identities[model.id] = ready, identity
+    for place, probe in enumerate(experiment.probes):
+        with _collecting(problems, f"probes[{place}]", probe.args):
+            is_made = probe.id in parts.probes
+            made.probes[probe.id] = parts.probes[probe.id] if is_made else make_probe(probe, site.folder)
+    for place, prompt in enumerate(experiment.prompts):
+        with _collecting(problems, f"prompts[{place}]", {}):
+            made.prompts[prompt.id] = ReadyPrompt.of(prompt)
+    if problems:
+        raise ConfigError(problems)
+    return made
+
+
+@contextlib.contextmanager
+def _collecting(problems: list[Problem], holder: str, args: Mapping[str, JsonValue]) -> Iterator[None]:
+    """Collect what is wrong with an entry of the experiment, under the name of the argument where that is known."""
+    try:
+        yield
+    except ConfigError as error:
+        problems.extend(replace(one, field=holder, hint=one.hint or error.fix) for one in error.problems)
+    except ArgumentError as error:
+        field = f"{holder}.args.{error.argument}" if error.argument in args else holder
+        problems.append(Problem(error.message, field=field, hint=error.fix))
+    except TemplateError as error:
+        field = f"{holder}.args.{error.argument}" if error.argument in args else f"{holder}.{error.argument}"
+        problems.append(Problem(error.message, field=field, line=error.line, hint=error.fix))
 
 
 def _identity(model: AsyncModel, recorded: Mapping[str, Mapping[str, JsonValue]] | None) -> Mapping[str, JsonValue]:
@@ -250,7 +287,8 @@ def _ready_model(spec: ModelSpec, ready: Any, site: Site) -> tuple[ReadyModel, d
     """Make a model of the run, or take the `ready` one; return with it what defines it."""
     model = as_async_model(make_model(spec, site.folder) if ready is None else ready, site.threads)
     identity = {"type": public_type(spec), **_identity(model, site.recorded), **_code_digest(spec, site.folder)}
-    return ReadyModel(model=model, system=spec.system, digest=model_digest(identity, spec.system)), identity
+    system = None if spec.system is None else template_of(spec.system, "system")
+    return ReadyModel(model=model, system=system, digest=model_digest(identity, spec.system)), identity
 
 
 def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[str, dict[str, JsonValue]]]:

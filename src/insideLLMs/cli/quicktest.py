@@ -44,15 +44,19 @@ def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str |
 
 async def _ask(spec: "ModelSpec", prompt: str) -> "Response":
     from insideLLMs.api.prepare import make_model  # noqa: PLC0415 - slow
-    from insideLLMs.core.types import Request  # noqa: PLC0415
+    from insideLLMs.core.template import Template  # noqa: PLC0415
+    from insideLLMs.core.types import Example, Request  # noqa: PLC0415
     from insideLLMs.execute.abandonable import AbandonableThreads  # noqa: PLC0415
-    from insideLLMs.execute.adapt import as_async_model, with_system  # noqa: PLC0415
+    from insideLLMs.execute.adapt import as_async_model  # noqa: PLC0415
+    from insideLLMs.execute.work import ReadyModel  # noqa: PLC0415
 
     model = as_async_model(make_model(spec, Path()), AbandonableThreads())
     check = getattr(model, "check", None)
     if callable(check):
         check()
     try:
-        return await model.respond(with_system(Request.of(prompt), spec.system))
+        system = None if spec.system is None else Template(spec.system)
+        ready = ReadyModel(model=model, system=system)
+        return await model.respond(ready.sent(Request.of(prompt), Example(id="1", input=prompt)))
     finally:
         await model.aclose()

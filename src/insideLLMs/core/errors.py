@@ -147,6 +147,11 @@ class TemplateError(InsideLLMsError):
         super().__init__(message, fix=fix)
         self.line = line
 
+    def of(self, argument: str) -> "TemplateError":
+        """Say which argument holds the template."""
+        self.argument = argument
+        return self
+
 
 class CanonicalError(InsideLLMsError, ValueError):
     """A value that canonical JSON refuses: NaN, infinity, too large an integer, a lone surrogate, another type."""

@@ -66,7 +66,8 @@ class AsyncModel(Protocol):
     """What the engine calls: what providers make, and what a Model is adapted to.
 
     It may also have `check() -> None`, which raises the ModelError that every call would meet (no key, no
-    weights); it is asked once, before anything is sent.
+    weights); it is asked once, before anything is sent. One that fills fields of the example into what it sends names
+    them in `variables`, gets them in the request's, and has `check_example(example)`, which raises TemplateError.
     """
 
     def identity(self) -> Mapping[str, JsonValue]:

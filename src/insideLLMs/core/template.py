@@ -99,6 +99,14 @@ class Template(msgspec.Struct, frozen=True):
         return ask(example, self.fill(example, **extra))
 
 
+def template_of(text: str, argument: str) -> Template:
+    """Make the template that an argument holds. Raises TemplateError, which names the argument."""
+    try:
+        return Template(text)
+    except TemplateError as error:
+        raise error.of(argument) from None
+
+
 class _Parsed(msgspec.Struct, frozen=True, kw_only=True):
     """What a text comes to: what renders it, None where it is only text; and `alone` its one expression's value."""
 

@@ -89,11 +89,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a probe asks a model.
 
-    `options` override the model's own parameters for this request only (`max_tokens`, `stop`, ...).
+    `options` override the model's own parameters for this request only (`max_tokens`, `stop`, ...). `variables` are
+    the fields of the example that the model fills into what it sends.
     """
 
     messages: tuple[Message, ...]
     options: dict[str, JsonValue] = {}
+    variables: dict[str, JsonValue] = {}
 
     @classmethod
     def of(cls, prompt: "str | Iterable[Message]", **options: JsonValue) -> "Request":

@@ -4,13 +4,16 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
+
+import msgspec
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
+from insideLLMs.core.template import Template, values_of
 from insideLLMs.core.thoughts import read_tags, separate
-from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage, expand
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage, expand
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
 from insideLLMs.plan import describe
@@ -120,11 +123,20 @@ def as_response(answer: object, what: str) -> Response:
     raise InsideLLMsError(f"{what} returned {type(answer).__name__}; it must return text or a Response")
 
 
-def with_system(request: Request, system: str | None) -> Request:
-    """Put the model's system prompt first, unless the request has its own."""
+def with_system(request: Request, system: Template | None, example: Example) -> Request:
+    """Put the model's system prompt first, unless the request has its own. Raises TemplateError."""
     if system is None or any(message.role == "system" for message in request.messages):
         return request
-    return Request(messages=(Message(role="system", content=system), *request.messages), options=request.options)
+    first = Message(role="system", content=system.fill(example))
+    return msgspec.structs.replace(request, messages=(first, *request.messages))
+
+
+def with_variables(request: Request, names: Sequence[str], example: Example) -> Request:
+    """Give a request the fields that its model fills in, as far as the example has them."""
+    if not names:
+        return request
+    values = values_of(example, names)
+    return msgspec.structs.replace(request, variables={name: values[name] for name in names if name in values})
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.thoughts import separate
-from insideLLMs.core.types import Exchange, ExecutionSpec, Request, Response
-from insideLLMs.execute.adapt import UserModel, with_system
+from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response
+from insideLLMs.execute.adapt import UserModel
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import make_tracer
@@ -71,11 +71,14 @@ class Flights:
 
 
 class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of the run and the terms on which it is asked; `timeout_s` bounds a Trial."""
+    """A model of the run and the terms on which it is asked; `timeout_s` bounds a Trial.
+
+    `sent` makes of a request what is sent for an example.
+    """
 
     id: str
     model: AsyncModel
-    system: str | None
+    sent: Callable[[Request, Example], Request]
     policy: RetryPolicy
     timeout_s: float | None
     digest: str = ""
@@ -88,7 +91,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
         """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
         attempts.trial = trial
-        sent = with_system(request, self.system)
+        sent = self.sent(request, trial.example)
         if self.answers is None:
             return await self._ask(sent, trial, attempts)
         key = request_key(self.digest, sent, trial.repeat, trial if self.sharing == "independent" else None)
@@ -144,7 +147,7 @@ def make_asked_models(
         name: AskedModel(
             id=name,
             model=ready.model,
-            system=ready.system,
+            sent=ready.sent,
             policy=RetryPolicy(
                 max_attempts=execution.max_attempts,
                 attempt_timeout_s=execution.attempt_timeout_s,

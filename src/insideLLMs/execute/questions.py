@@ -14,7 +14,6 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Request
 from insideLLMs.core.user_code import calling_user_code
-from insideLLMs.execute.adapt import with_system
 from insideLLMs.execute.work import Work
 from insideLLMs.plan import Trial
 
@@ -74,7 +73,7 @@ def request_of(work: Work, trial: Trial) -> Request:
     assert isinstance(probe, PromptProbe)
     with calling_user_code(f"{probe.name}.request()"):
         request = probe.request(trial.example)
-    return with_system(work.wrapped(request, trial.prompt, trial.example), work.models[trial.model].system)
+    return work.models[trial.model].sent(work.wrapped(request, trial.prompt, trial.example), trial.example)
 
 
 class _Questions:

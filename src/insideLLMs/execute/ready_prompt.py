@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from insideLLMs.core.errors import TemplateError
-from insideLLMs.core.template import INPUT_NAMES, Template
+from insideLLMs.core.template import INPUT_NAMES, Template, template_of
 from insideLLMs.core.types import ContentPart, Example, JsonValue, Message, PromptSpec, Request, TextPart
 
 
@@ -19,8 +19,9 @@ class ReadyPrompt(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, spec: PromptSpec) -> "ReadyPrompt":
         """Read the templates of a prompt. Raises TemplateError."""
-        turns = tuple((turn, Template(turn.text)) for turn in spec.chat)
-        return cls(spec, turns, None if spec.system is None else Template(spec.system))
+        chat = "messages" if spec.template is None else "template"
+        turns = tuple((turn, template_of(turn.text, chat)) for turn in spec.chat)
+        return cls(spec, turns, None if spec.system is None else template_of(spec.system, "system"))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.protocols import AsyncModel, Probe
+from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response, expand
 from insideLLMs.execute.abandonable import AbandonableThreads
+from insideLLMs.execute.adapt import with_system, with_variables
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.plan import Plan, Trial, judge_id
@@ -18,8 +20,17 @@ class ReadyModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the run: adapted, with its system prompt and the digest of both."""
 
     model: AsyncModel
-    system: str | None = None
+    system: Template | None = None
     digest: str = ""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The fields of an example that it fills into what it sends."""
+        return tuple(getattr(self.model, "variables", ()))
+
+    def sent(self, request: Request, example: Example) -> Request:
+        """Return what is sent where `request` is asked: the system prompt and the example's fields included."""
+        return with_variables(with_system(request, self.system, example), self.variables, example)
 
 
 Sharing = Literal["shared", "each", "independent"]

@@ -68,6 +68,18 @@ class ChatCodec(ABC):
 
     def encode(self, request: Request, *, repeat: int) -> HttpCall:
         """Write a request; its options override `fields`, and None takes a field out, also one of the codec's own."""
+        body = {
+            **(self.stream_fields if self.stream else {}),
+            **self.body(request.messages, self.options(request, repeat)),
+        }
+        body = {name: value for name, value in body.items() if value is not None}
+        try:
+            return HttpCall(path=self.path(), body=orjson.dumps(body), assembler=self.events and self.assembler)
+        except TypeError as error:
+            raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
+
+    def options(self, request: Request, repeat: int) -> Options:
+        """Return `fields` with the options of a request over them. Raises RequestRefusedError for one that is ours."""
         options = dict(self.fields)
         if request.options:
             for name, value in request.options.items():
@@ -78,12 +90,7 @@ class ChatCodec(ABC):
         if isinstance(options.get("seed"), int):
             asked = "seed" in request.options  # a probe that asks for a seed gets that one
             options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
-        body = {**(self.stream_fields if self.stream else {}), **self.body(request.messages, options)}
-        body = {name: value for name, value in body.items() if value is not None}
-        try:
-            return HttpCall(path=self.path(), body=orjson.dumps(body), assembler=self.events and self.assembler)
-        except TypeError as error:
-            raise RequestRefusedError(f"the request cannot be written as JSON: {error}") from error
+        return options
 
     def assembler(self) -> EventAssembler:
         """Make what puts a streamed answer together."""

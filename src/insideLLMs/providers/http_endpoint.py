@@ -9,10 +9,12 @@ import msgspec
 import orjson
 
 from insideLLMs.core.arguments import check_mapping, check_numbers, one_of
-from insideLLMs.core.errors import ArgumentError, BadAnswerError
+from insideLLMs.core.errors import ArgumentError, BadAnswerError, RequestRefusedError, TemplateError
+from insideLLMs.core.template import values_of
 from insideLLMs.core.thoughts import read_tags
-from insideLLMs.core.types import JsonValue, Message, Request, Response, Usage, expand
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage
 from insideLLMs.providers.answer_fields import read_count, read_text, read_value
+from insideLLMs.providers.call_templates import CallTemplates, constant_part
 from insideLLMs.providers.chat_model import RANGES, ChatCodec, Options
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, json_value
 from insideLLMs.providers.failures import fail, find_error, read_failure, require_answer
@@ -21,9 +23,8 @@ from insideLLMs.providers.lenient_json import decode_text, write_json
 from insideLLMs.providers.transport import TransportOptions
 
 METHODS = ("POST", "PUT", "PATCH", "GET")
-_OURS = frozenset({"body", "reads", "method", "keep"})
+_OURS = frozenset({"body", "reads", "method", "keep", "path"})
 READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")
-_FIELD = re.compile(r"\{([a-z_]+)\}")
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
 _MISSING = object()
 
@@ -57,33 +58,37 @@ class JsonPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateCodec(ChatCodec):
-    """The user's own wire: `fields` holds template, method, and paths."""
+    """The user's own wire: `fields` holds the body as written, method, and paths; `templates` what is filled in."""
+
+    templates: CallTemplates
 
     def path(self) -> str:
-        """The base URL is all of it."""
+        """The base URL is all of it, but for what has fields."""
         return ""
 
     def encode(self, request: Request, *, repeat: int) -> HttpCall:
-        """Write a request; GET sends the filled template as the query."""
-        call = ChatCodec.encode(self, request, repeat=repeat)
-        method = str(self.fields.get("method", "POST"))
-        if method != "GET":
-            return msgspec.structs.replace(call, method=method)
+        """Write a request; GET sends the filled body as the query. Raises RequestRefusedError."""
+        try:
+            call = ChatCodec.encode(self, request, repeat=repeat)
+            values = self.templates.values(request.messages, self.options(request, repeat))
+            headers, path = self.templates.filled_headers(values), self.templates.filled_path(values)
+        except TemplateError as error:
+            raise RequestRefusedError(error.message, fix=error.fix) from error
+        call = msgspec.structs.replace(call, path=path, headers=headers, method=str(self.fields.get("method", "POST")))
+        if call.method != "GET":
+            return call
         filled: dict[str, JsonValue] = orjson.loads(call.body)
         query = {name: value if isinstance(value, str) else _as_text(value) for name, value in filled.items()}
-        return msgspec.structs.replace(call, method=method, body=b"", query=query)
+        return msgspec.structs.replace(call, body=b"", query=query)
+
+    def options(self, request: Request, repeat: int) -> Options:
+        """Return what a template may name beside what is asked: the example's fields, and over them the options."""
+        options = ChatCodec.options(self, request, repeat)
+        return {**request.variables, **{name: value for name, value in options.items() if name not in _OURS}}
 
     def body(self, messages: Sequence[Message], options: Options) -> Mapping[str, JsonValue]:
-        """Fill the template; the options of a request may be named in it too."""
-        values: dict[str, JsonValue] = {
-            **{name: value for name, value in options.items() if name not in _OURS},
-            "prompt": next((message.text for message in reversed(messages) if message.role == "user"), ""),
-            "system": "\n\n".join(message.text for message in messages if message.role == "system"),
-            "messages": [expand(message) for message in messages],
-            "model_name": self.model_name,
-        }
-        filled: Mapping[str, JsonValue] = fill(options["body"], values)
-        return filled
+        """Fill the body. Raises TemplateError."""
+        return self.templates.filled_body(self.templates.values(messages, options))
 
     def decode(self, answer: HttpAnswer) -> Response:
         """Read what the paths lead to; where nothing is at the answer's, an error in the body is what it is."""
@@ -145,27 +150,14 @@ def _as_text(value: object) -> str:
     return write_json(value).decode()
 
 
-def fill(template: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """Replace ``{name}`` in every text; a text that is nothing else becomes the value itself, list or number."""
-    if isinstance(template, Mapping):
-        return {key: fill(item, values) for key, item in template.items()}
-    if isinstance(template, list | tuple):
-        return [fill(item, values) for item in template]
-    if not isinstance(template, str):
-        return template
-    alone = _FIELD.fullmatch(template)
-    if alone and alone[1] in values:
-        return values[alone[1]]
-    return _FIELD.sub(lambda found: str(values[found[1]]) if found[1] in values else found[0], template)
-
-
 class HttpEndpointModel(HttpModel):
     """Whatever answers JSON or plain text at `base_url`.
 
-    `body` is sent by `method` (with GET, as the query) with ``{prompt}``, ``{system}``, ``{messages}``, ``{seed}``
-    filled in; `answer` is the path to the answer, `reads` holds paths to input_tokens, output_tokens, finish_reason,
-    model and reasoning, `keep` paths to further parts under names of your own, which probes and the page see. A key
-    named by `api_key_env` is sent as a bearer token, or alone under `key_header`.
+    `body` is sent by `method` (with GET, as the query) with ``{{ prompt }}``, ``{{ system }}``, ``{{ messages }}``,
+    ``{{ seed }}`` and the example's fields filled in, as in `headers` and, behind the host, in `base_url`. `answer` is
+    the path to the answer, `reads` holds paths to input_tokens, output_tokens, finish_reason, model and reasoning,
+    `keep` paths to further parts under names of your own, which probes and the page see. A key named by
+    `api_key_env` is sent as a bearer token, or alone under `key_header`.
     """
 
     def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
@@ -190,28 +182,37 @@ class HttpEndpointModel(HttpModel):
         check_mapping("headers", headers, texts=True)
         check_numbers({"seed": seed, "timeout_s": timeout_s}, RANGES)
         one_of("", "method", method, METHODS)
+        given = {**(headers or {})}
+        self._templates = CallTemplates.of(body, given, base_url, model_name)
         endpoint = Endpoint(
             provider="http",
             base_url="",
             key_env=api_key_env,
             key_header=key_header or "Authorization",
             key_format="{key}" if key_header else "Bearer {key}",
-            headers=dict(headers or {}),
+            headers={name: text for name, text in given.items() if name not in self._templates.headers},
             operations="",
         )
         fields: dict[str, Any] = {"body": dict(body), "reads": _read_paths(answer, reads)}
         fields |= {"keep": _kept_paths(keep)} if keep else {}
         fields |= {"method": method} if method != "POST" else {}
         fields |= {} if seed is None else {"seed": seed}
+        fields |= {"path": self._templates.path.text} if self._templates.path else {}
         super().__init__(
             model_name,
             endpoint=endpoint,
-            codec=TemplateCodec(model_name=model_name, fields=fields, endpoint=endpoint),
-            base_url=base_url,
+            codec=TemplateCodec(model_name=model_name, fields=fields, endpoint=endpoint, templates=self._templates),
+            base_url=constant_part(base_url),
             options=TransportOptions(total_s=timeout_s, use_proxy_env=use_proxy_env),
         )
-        self._given_headers = headers or {}
+        self._given_headers = given
         self._thought_tags = read_tags(thought_tags)
+        self.variables = self._templates.variables
+
+    def check_example(self, example: Example) -> None:
+        """Raise TemplateError for an example from which what is sent cannot be filled."""
+        options = {name: value for name, value in self._codec.parameters().items() if name == "seed"}
+        self._templates.check({**values_of(example, self.variables), **options})
 
 
 def _read_paths(answer: str, reads: Mapping[str, str] | None) -> dict[str, str]:

@@ -50,6 +50,9 @@ class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
     ssl_context: ssl.SSLContext | None = None
 
 
+_MOST_URLS = 100
+
+
 class Transport:
     """Calls one base URL. Each event loop that uses it gets its own pool of connections.
 
@@ -149,6 +152,8 @@ class Transport:
     def _url(self, path: str) -> URL:
         url = self._urls.get(path)
         if url is None:
+            if len(self._urls) >= _MOST_URLS:  # an address with fields is another one for every example
+                self._urls.clear()
             # a base URL may end in a query, as Azure's does; the path goes before it
             base, mark, query = self.base_url.partition("?")
             url = self._urls[path] = URL(base.rstrip("/") + path + mark + query)

@@ -5,8 +5,10 @@ from tests.support.engine import ScriptedModel, run_engine
 
 from insideLLMs.core.errors import TemplateError
 from insideLLMs.core.protocols import Probe
+from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, ImagePart, Message, PromptSpec, Request, TextPart
 from insideLLMs.execute.ready_prompt import ReadyPrompt
+from insideLLMs.execute.work import ReadyModel
 
 EXAMPLE = Example(id="e", input="2+2?", fields={"style": "briefly"})
 
@@ -77,3 +79,14 @@ class AskingProbe(Probe):
 def test_a_probe_that_asks_by_itself_is_wrapped_too():
     records, _ = run_engine(lambda prompt, **_: prompt, ["x"], probe=AskingProbe("own"), prompts=PROMPTS)
     assert [record.response.text for record in records] == ["Long: Is x fine?", "Short: Is x fine?"]
+
+
+def test_the_system_prompt_of_a_model_is_filled_from_each_example():
+    ready = ReadyModel(model=ScriptedModel("s"), system=Template("You help {{ style }}."))
+    sent = ready.sent(Request.of("hi"), EXAMPLE)
+    assert [(message.role, message.text) for message in sent.messages] == [
+        ("system", "You help briefly."),
+        ("user", "hi"),
+    ]
+    own = Request.of([Message(role="system", content="own"), Message(role="user", content="hi")])
+    assert ready.sent(own, EXAMPLE) == own

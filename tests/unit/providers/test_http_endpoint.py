@@ -1,12 +1,15 @@
 """Any endpoint as a model: what is sent, and what of the answer is read."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
 
-from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RateLimitError
-from insideLLMs.core.types import Message, Request
+from insideLLMs.core.describe import FromEnvironment
+from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RateLimitError, TemplateError
+from insideLLMs.core.types import Example, Message, Request
+from insideLLMs.execute.adapt import with_variables
 from insideLLMs.providers.codec import HttpAnswer
 from insideLLMs.providers.http_endpoint import HttpEndpointModel
 from support.api_server import ApiServer
@@ -15,7 +18,7 @@ HERE = "http://localhost:1/ask"
 
 
 def model(answer="$.answer", **args):
-    return HttpEndpointModel(args.pop("base_url", HERE), body={"question": "{prompt}"}, answer=answer, **args)
+    return HttpEndpointModel(args.pop("base_url", HERE), body={"question": "{{ prompt }}"}, answer=answer, **args)
 
 
 def read(body, answer="$.answer", kind="application/json", status=200, **args):
@@ -100,11 +103,109 @@ def sent_by(**args):
 
 
 def test_it_is_asked_by_the_method_that_it_takes():
-    body = {"question": "{prompt}", "n": 3, "chat": "{messages}"}
+    body = {"question": "{{ prompt }}", "n": 3, "chat": "{{ messages }}"}
     (path, _, sent), method = sent_by(body=body, method="PUT")
     assert (path, method, sent["question"], sent["n"]) == ("/answer?team=a", "PUT", "hi", 3)
-    (path, _, sent), method = sent_by(body={"question": "{system} {prompt}", "n": 3}, method="GET")
+    (path, _, sent), method = sent_by(body={"question": "{{ system }} {{ prompt }}", "n": 3}, method="GET")
     assert (path, method, sent) == ("/answer?team=a&question=s+hi&n=3", "GET", None)
+
+
+CASE = Example(
+    id="1",
+    input="hi",
+    fields={"customer": {"id": "a/b c", "vip": True}, "tags": ["x", 1], "locale": "de", "empty": None},
+)
+
+
+def call_for(example=CASE, **args):
+    made = HttpEndpointModel(args.pop("base_url", HERE), answer="$", **{"body": {"q": "{{ prompt }}"}, **args})
+    made.check_example(example)
+    request = with_variables(Request.of("What is asked"), made.variables, example)
+    return made._codec.encode(request, repeat=0)
+
+
+def test_fields_of_the_example_are_filled_in_and_keep_their_type():
+    body = {
+        "q": "{{ prompt }}", "also": "{{ question }}", "user": {"id": "{{ customer.id }}", "vip": "{{ customer.vip }}"},
+        "tags": "{{ tags }}", "note": "{{ locale }}: {{ tags }}", "n": 3, "nested": [{"empty": "{{ empty }}"}],
+    }  # fmt: skip
+    assert json.loads(call_for(body=body).body) == {
+        "q": "What is asked", "also": "What is asked", "user": {"id": "a/b c", "vip": True},
+        "tags": ["x", 1], "note": 'de: ["x",1]', "n": 3, "nested": [{"empty": None}],
+    }  # fmt: skip
+
+
+def test_only_the_fields_that_are_named_travel_with_a_request():
+    made = HttpEndpointModel(HERE, body={"q": "{{ prompt }} {{ locale }} {{ model_name }}"}, answer="$")
+    assert made.variables == ("locale",)
+    assert with_variables(Request.of("q"), made.variables, CASE).variables == {"locale": "de"}
+
+
+def test_headers_and_the_address_have_fields_too():
+    made = call_for(
+        base_url="http://localhost:1/users/{{ customer.id }}/ask?lang={{ locale }}", headers={"X-L": "l={{ locale }}"}
+    )
+    assert made.path == "/a%2Fb%20c/ask?lang=de"
+    assert made.headers == {"X-L": "l=de"}
+
+
+def test_a_filled_address_and_header_are_what_is_sent():
+    async def once(url):
+        asked = HttpEndpointModel(
+            f"{url}/{{{{ customer.id }}}}/answer", answer="$.data.reply", body={"q": "{{ prompt }}"},
+            headers={"X-L": "{{ locale }}"},
+        )  # fmt: skip
+        try:
+            await asked.respond(with_variables(Request.of("hi"), asked.variables, CASE))
+        finally:
+            await asked.aclose()
+
+    with ApiServer() as server, contextlib.suppress(ModelError):
+        asyncio.run(once(server.url))
+    path, headers, _ = server.requests[0]
+    assert (path, headers["X-L"]) == ("/a%2Fb%20c/answer", "de")
+
+
+@pytest.mark.parametrize(
+    ("args", "argument", "said"),
+    [
+        ({"body": {"q": "{{ prompt }}", "user": {"id": "{{ custmer }}"}}}, "body", "did you mean {{ customer }}"),
+        ({"headers": {"X": "{{ lokale }}"}}, "headers", "did you mean {{ locale }}"),
+        ({"headers": {"X": "{{ 'a\nb' ~ locale }}"}}, "headers", "line break"),
+        ({"base_url": HERE + "/{{ custmer }}"}, "base_url", "did you mean {{ customer }}"),
+        ({"base_url": HERE + "/{{ '..' if locale }}"}, "base_url", "up a folder"),
+        ({"body": {"q": "{{ seed }}{{ prompt }}"}}, "body", "seed"),
+    ],
+)
+def test_an_example_that_lacks_a_field_is_named_before_any_call(args, argument, said):
+    with pytest.raises(TemplateError) as caught:
+        call_for(**args)
+    assert caught.value.argument == argument
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"body": {"user": {"id": "{customer_id}"}}}, "body.user.id: the template holds '{customer_id}'"),
+        ({"body": {"q": "{{question}"}}, "body.q: the template is not well formed"),
+        ({"headers": {"X-L": "{locale}"}}, "headers.X-L: the template holds '{locale}'"),
+        ({"body": {"q": "always the same"}}, "body names no field"),
+        ({"base_url": "https://{{ host }}/ask"}, "base_url has a field in its host"),
+        ({"base_url": "https://a.{{ host }}/ask"}, "base_url has a field in its host"),
+        ({"base_url": "{{ address }}"}, "base_url has a field in its host"),
+    ],
+)
+def test_what_would_be_sent_as_it_stands_is_refused(args, said):
+    with pytest.raises((TemplateError, ArgumentError)) as caught:
+        call_for(**args)
+    assert said in str(caught.value)
+
+
+def test_a_header_from_the_environment_is_no_template():
+    secret = FromEnvironment.of("{{ x }}{y}", "${TOKEN}")
+    made = HttpEndpointModel(HERE, body={"q": "{{ prompt }}"}, answer="$", headers={"X-Token": secret})
+    assert made.variables == ()
 
 
 @pytest.mark.parametrize(
