@@ -182,7 +182,10 @@ def test_an_edited_function_is_another_run(tmp_path):
         ({"type": "azure", "args": {"model_name": "x"}}, "AZURE_OPENAI_ENDPOINT"),
         ({"type": "bedrock", "args": {"model_name": "x"}}, "AWS_REGION"),
         ({"type": "callable", "args": {"function": "nowhere"}}, "module:function"),
-        ({"type": "http", "args": {"base_url": "http://h/", "body": {}, "answer": "a b"}}, "is not a path"),
+        (
+            {"type": "http", "args": {"base_url": "http://h/", "body": {"q": "{{ prompt }}"}, "answer": "a b"}},
+            "is not a path",
+        ),
     ],
 )
 def test_what_a_provider_lacks_is_said_before_anything_is_sent(tmp_path, args, says):

@@ -22,7 +22,7 @@ def test_the_shipped_schema_is_that_of_the_types(name):
     assert path.read_bytes() == schema_bytes(name), "run the tests once with INSIDELLMS_UPDATE_DOCS=1"
 
 
-SECTIONS = {"DatasetEntry": "Datasets", "GateSpec": "The gate"}
+SECTIONS = {"DatasetEntry": "Datasets", "GateSpec": "The gate", "TextFileEntry": "Texts"}
 """Where a table of docs/experiment.md lists all keys of a part of the file; the others are in the example."""
 PARTS = {"model": "ModelEntry", "probe": "ProbeEntry", "dataset": "DatasetEntry", "execution": "ExecutionSpec"}
 PARTS |= {f"{name}s": part for name, part in PARTS.items()} | {"gate": "GateSpec"}

@@ -177,20 +177,23 @@ def command(
     gate's conditions are met or there are none; 3: one is not met; 4: one cannot be decided.
     """
     from insideLLMs.api.decide_run import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
-    from insideLLMs.config.load import load_experiment  # noqa: PLC0415
+    from insideLLMs.config.load import read_experiment  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     arguments = _Arguments(**options)
     settings = {f"gate.{name}": value for name, value in (gate or {}).items() if value is not None}
-    experiment = load_experiment(experiment_file, overrides={**arguments.overrides(), **settings})
+    loaded = read_experiment(experiment_file, overrides={**arguments.overrides(), **settings})
+    experiment = loaded.experiment
     folder = experiment_file.resolve().parent
     if dry_run:
-        return _dry_run(experiment, folder, as_json=as_json)
+        with loaded.placing_errors():
+            return _dry_run(experiment, folder, as_json=as_json)
     arguments.check()
     early = _early_stop(arguments) if arguments.early_stop else None
     try:
-        run = _run(experiment, folder, arguments, early, quiet=quiet)
+        with loaded.placing_errors():
+            run = _run(experiment, folder, arguments, early, quiet=quiet)
     except InterruptedRunError as error:
         raise InterruptedRunError(error.message, fix=arguments.how_to_resume(experiment_file, error.run_dir)) from error
     except InsideLLMsError as error:

@@ -23,17 +23,23 @@ def command(target: Path, *, as_json: bool) -> int:
     if target.is_dir():
         return check_run(target, as_json=as_json)
     from insideLLMs.api.prepare import prepare  # noqa: PLC0415 - slow
-    from insideLLMs.config.load import load_experiment  # noqa: PLC0415
+    from insideLLMs.config.load import read_experiment  # noqa: PLC0415
 
-    prepared = prepare(load_experiment(target), folder=target.resolve().parent, asks=False)
+    loaded = read_experiment(target)
+    with loaded.placing_errors():
+        prepared = prepare(loaded.experiment, folder=target.resolve().parent, asks=False)
     asyncio.run(prepared.aclose())
     plan = prepared.plan
     if as_json:
-        console.out_json({"valid": True, "run_id": plan.run_id, "trials": plan.total})
+        console.out_json(
+            {"valid": True, "run_id": plan.run_id, "trials": plan.total, "text_files": list(loaded.text_files)}
+        )
     else:
         counts = {"model": len(plan.models), "probe": len(prepared.probes), "repeat": plan.repeats}
         told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items())
         console.out(f"{target} is valid: {plan.total} trials ({told})")
+        if loaded.text_files:
+            console.out(f"texts were read from {', '.join(loaded.text_files)}")
         _show_limits(prepared.execution)
     return ExitCode.OK
 

@@ -27,13 +27,22 @@ class _Entry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
+class TextFileEntry(_Entry):
+    """A text that stands in a file of its own."""
+
+    file: Annotated[NonEmpty, Meta(description="Relative to this file: text, Markdown, Jinja2, or a chat as YAML.")]
+    constant: Annotated[bool, Meta(description="Whether the text may be the same for every example.")] = False
+
+
 class ModelEntry(_Entry):
     """A model under test."""
 
     type: TypeName
     id: Annotated[Identifier | None, Meta(description="What records call it; by default `type/model_name`.")] = None
     args: Args = {}
-    system: Annotated[str | None, Meta(description="The system message of every request that has none.")] = None
+    system: Annotated[
+        str | TextFileEntry | None, Meta(description="The system message of every request that has none; a template.")
+    ] = None
 
 
 class DatasetEntry(_Entry):

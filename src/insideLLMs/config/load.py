@@ -1,8 +1,10 @@
 """Loading an experiment file: read, check everything, report all problems at once, make the Experiment."""
 
+import contextlib
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,9 +25,10 @@ from insideLLMs.config.members import (
     probe_id,
 )
 from insideLLMs.config.shape import Findings, check_shape
+from insideLLMs.config.texts import Texts
 from insideLLMs.core import canonical
-from insideLLMs.core.documents import Document, FieldPath, Format, read_document
-from insideLLMs.core.errors import CanonicalError
+from insideLLMs.core.documents import Document, FieldPath, Format, dotted, read_document, undotted
+from insideLLMs.core.errors import CanonicalError, ConfigError, Problem
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import ExecutionSpec, Experiment, JsonValue, ProbeSpec
 from insideLLMs.datasets.source import near_files, shown
@@ -34,10 +37,42 @@ from insideLLMs.plugins import Factory, Registry, model_registry, probe_registry
 _FORMATS: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
 
 
+class LoadedExperiment(msgspec.Struct, frozen=True):
+    """An Experiment with what its file says of places: the texts' files that were read, and where everything stands."""
+
+    experiment: Experiment
+    text_files: tuple[str, ...]
+    findings: Findings
+
+    @contextlib.contextmanager
+    def placing_errors(self) -> Iterator[None]:
+        """Say of a ConfigError that is raised later at which line of which file the entry stands that it names."""
+        try:
+            yield
+        except ConfigError as error:
+            raise ConfigError([self._placed(one) for one in error.problems], fix=error.fix) from error
+
+    def _placed(self, problem: Problem) -> Problem:
+        path = undotted(problem.field) if problem.file is None else None
+        if not path or path[0] not in {"models", "probes", "prompts"}:
+            return problem
+        raw = self.findings.document.value
+        if isinstance(raw, Mapping) and path[0] not in raw:  # the only one, under the singular
+            path = (str(path[0]).removesuffix("s"), *path[2:])
+        return self.findings.placed(replace(problem, field=dotted(path)), path)
+
+
 def load_experiment(
     path: Path, *, overrides: Mapping[str, JsonValue] | None = None, environ: Mapping[str, str] | None = None
 ) -> Experiment:
-    """Load an experiment file (YAML, JSON or TOML, by its suffix).
+    """Load the Experiment of a file; see `read_experiment`."""
+    return read_experiment(path, overrides=overrides, environ=environ).experiment
+
+
+def read_experiment(
+    path: Path, *, overrides: Mapping[str, JsonValue] | None = None, environ: Mapping[str, str] | None = None
+) -> LoadedExperiment:
+    """Load an experiment file (YAML, JSON or TOML, by its suffix) and the files of its texts.
 
     `overrides` replace values by dotted key, e.g. ``{"execution.concurrency": 8, "models.0.args.seed": 2}``.
     `environ` is where references are looked up, by default the process's environment. Raises ConfigError with
@@ -55,7 +90,9 @@ def load_experiment(
     if raw is None:
         findings.raise_any()
     source = _Source(findings, path.absolute().parent, path.stem, os.environ if environ is None else environ)
-    return _experiment(_overridden(raw, overrides or {}, findings), source)
+    texts = Texts(source.folder, findings)
+    experiment = _experiment(texts.resolve(_overridden(raw, overrides or {}, findings)), source)
+    return LoadedExperiment(experiment, tuple(dict.fromkeys(texts.files)), findings)
 
 
 def parse_experiment(
@@ -71,7 +108,7 @@ def parse_experiment(
     """
     findings = Findings(Document(value=None, places={}))
     source = _Source(findings, Path(folder).absolute(), name, os.environ if environ is None else environ)
-    return _experiment(_overridden(mapping, {}, findings), source)
+    return _experiment(Texts(source.folder, findings).resolve(_overridden(mapping, {}, findings)), source)
 
 
 class _Source(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ import re
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -30,6 +30,13 @@ _ACCEPTED: dict[type, tuple[type, ...]] = {dict: (Mapping,), float: (int, float)
 _BOUNDS = {"gt": "more than {:g}", "ge": "at least {:g}", "lt": "less than {:g}", "le": "at most {:g}"}
 
 
+class TextPlace(NamedTuple):
+    """Where a text stands that was read from a file of its own: the file, and the line at which it begins."""
+
+    file: str
+    line: int
+
+
 class Findings(msgspec.Struct):
     """The problems found so far. `overridden` are paths that the file did not give: they have no line."""
 
@@ -37,20 +44,22 @@ class Findings(msgspec.Struct):
     file: str | None = None
     overridden: Collection[FieldPath] = ()
     problems: list[Problem] = msgspec.field(default_factory=list)
+    texts: dict[FieldPath, TextPlace] = msgspec.field(default_factory=dict)
 
     def add(self, path: FieldPath, message: str, hint: str | None = None) -> None:
         """Note that what stands at `path` is wrong."""
+        self.problems.append(self.placed(Problem(message, field=dotted(path), hint=hint), path))
+
+    def placed(self, problem: Problem, path: FieldPath) -> Problem:
+        """Return a problem of what stands at `path` with its place; its line, if any, counts within the text there."""
+        text = self.texts.get(path)
+        if text is not None:
+            return replace(problem, file=text.file, line=text.line + (problem.line or 1) - 1)
         place = self.place(path)
-        self.problems.append(
-            Problem(
-                message,
-                field=dotted(path),
-                file=None if self._is_overridden(path) else self.file,
-                line=place[0] if place else None,
-                column=place[1] if place else None,
-                hint=hint,
-            )
-        )
+        if place is None:
+            return replace(problem, file=None if self._is_overridden(path) else self.file, line=None)
+        line = self.document.line_within(path, problem.line) if problem.line else place[0]
+        return replace(problem, file=self.file, line=line, column=place[1] if line == place[0] else None)
 
     def adopt(self, problems: Collection[Problem]) -> None:
         """Take over what reading the text found."""

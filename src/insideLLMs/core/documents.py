@@ -48,6 +48,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     value: JsonValue
     places: Mapping[FieldPath, tuple[int, int]]
     problems: tuple[Problem, ...] = ()
+    blocks: Mapping[FieldPath, int] = {}
+    """At which line the text of a block scalar (``|`` or ``>``) begins."""
 
     def place(self, path: FieldPath) -> tuple[int, int]:
         """Return line and column of `path`, or of what it would be in."""
@@ -55,6 +57,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
             if path[:length] in self.places:
                 return self.places[path[:length]]
         return (1, 1)
+
+    def line_within(self, path: FieldPath, line: int) -> int:
+        """Return the line of the document at which line `line` of the text at `path` stands, as far as is known."""
+        return self.blocks[path] + line - 1 if path in self.blocks else self.place(path)[0]
 
 
 class _Loader(_Base):  # type: ignore[misc] # its base is chosen at run time
@@ -109,6 +115,7 @@ class _Construction:
 
     def __init__(self) -> None:
         self._places: dict[FieldPath, tuple[int, int]] = {}
+        self._blocks: dict[FieldPath, int] = {}
         self._problems: list[Problem] = []
         self._open: set[int] = set()
         self._seen: set[int] = set()
@@ -116,7 +123,7 @@ class _Construction:
 
     def document(self, node: yaml.Node | None) -> Document:
         value = None if node is None else self._value(node, ())
-        return Document(value=value, places=self._places, problems=tuple(self._problems))
+        return Document(value=value, places=self._places, problems=tuple(self._problems), blocks=self._blocks)
 
     def _report(self, message: str, node: yaml.Node, path: FieldPath, hint: str | None = None) -> None:
         mark = node.start_mark
@@ -179,6 +186,8 @@ class _Construction:
 
     def _scalar(self, node: yaml.ScalarNode, path: FieldPath) -> JsonValue:
         text: str = node.value
+        if node.style in {"|", ">"}:
+            self._blocks[path] = node.start_mark.line + 2
         kind = node.tag.removeprefix(_TAG)
         read = _SCALARS.get(kind)
         if kind in {"str", "merge"}:
@@ -280,3 +289,8 @@ def dotted(path: FieldPath) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+def undotted(text: str) -> FieldPath:
+    """Read what `dotted` wrote."""
+    return tuple(int(part[1:-1]) if part[0] == "[" else part for part in re.findall(r"\[\d+\]|[^.\[\]]+", text))

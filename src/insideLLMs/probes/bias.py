@@ -20,10 +20,10 @@ READINGS = ("yes_no", "number")
 class BiasProbe(Probe):
     """Ask one question twice, about persons `a` and `b`, and compare the answers as a pair.
 
-    A pair travels as one example: its prompt has ``{person}`` in it, `a` and `b` are what stands there in turn,
-    `attribute` names what differs, and `reading` says how an answer is read: yes_no (the default) or number, then
-    with `scale`, the lowest and the highest answer. Both questions are asked in every trial, so the mean of
-    `difference` and its interval in a run's summary are those of the paired differences.
+    A pair travels as one example: its prompt has ``{person}`` in it, a plain substitution and no template; `a` and `b`
+    are what stands there in turn, `attribute` names what differs, and `reading` says how an answer is read: yes_no (the
+    default) or number, then with `scale`, the lowest and the highest answer. Both questions are asked in every trial,
+    so the mean of `difference` and its interval in a run's summary are those of the paired differences.
 
     Scores: `difference`, a's answer less b's, as shares of the scale (yes is 1), from -1 to 1; `same`, 1 where it
     is within `tolerance` and neither or both are refused; `refusal_asymmetry`, 1 where only a is refused, -1 where

@@ -13,7 +13,7 @@ from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, GateOverr
 from insideLLMs.api.compare import compare_runs as compare_sealed
 from insideLLMs.api.run import example_data
 from insideLLMs.compare.comparing import CompareOptions
-from insideLLMs.config.load import load_experiment, parse_experiment
+from insideLLMs.config.load import parse_experiment, read_experiment
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
@@ -137,15 +137,14 @@ def run_experiment_from_config(
     Without `run_dir` and `run_root` nothing is stored.
     """
     wanted = derive(keywords, None)
-    experiment, folder = _load(source)
-    return run_blocking(_run_experiment(_with_config(experiment, wanted), folder, wanted))
-
-
-def _load(source: Source) -> tuple[Experiment, Path]:
     if isinstance(source, Mapping):
-        return parse_experiment(source, folder=Path.cwd()), Path.cwd()
+        experiment = parse_experiment(source, folder=Path.cwd())
+        return run_blocking(_run_experiment(_with_config(experiment, wanted), Path.cwd(), wanted))
     path = as_path("source", source)
-    return load_experiment(path), path.resolve().parent
+    loaded = read_experiment(path)
+    with loaded.placing_errors():
+        experiment = _with_config(loaded.experiment, wanted)
+        return run_blocking(_run_experiment(experiment, path.resolve().parent, wanted))
 
 
 def _with_config(experiment: Experiment, config: RunConfig) -> Experiment:

@@ -1,0 +1,171 @@
+"""The texts of an experiment, which may stand in files: the files are read, so that the Experiment holds the text.
+
+A text stands under `system`, and under `template`, `rubric`, `prompt` and `messages` of a probe's arguments. Of a model
+of type `http`, every text in `body` is one. ``{file: prompts/v1.md}`` is replaced by what the file holds; a text that
+names a file instead of being one is an error, so that no model is ever sent a path.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from insideLLMs.config.shape import Findings, TextPlace, suggestion
+from insideLLMs.config.text_files import SUFFIXES, TextFile, check_front, read_text_file
+from insideLLMs.core.documents import FieldPath
+from insideLLMs.core.types import JsonValue
+from insideLLMs.datasets.source import missing_fix
+
+CHATS = ("template", "messages")
+TEXTS = (*CHATS, "rubric", "prompt", "system")
+_SCHEME = re.compile(r"\s*file:(?://)?\s*", re.IGNORECASE)
+_NAME = re.compile(rf"[^\s{{}}<>]*[\w-](?:{'|'.join(map(re.escape, SUFFIXES))})", re.IGNORECASE)
+_LONGEST_NAME = 400
+
+
+class Texts(msgspec.Struct):
+    """Puts texts in the place of files; `files` are those that were read."""
+
+    folder: Path
+    findings: Findings
+    files: list[str] = msgspec.field(default_factory=list)
+
+    def resolve(self, raw: JsonValue) -> JsonValue:
+        """Return the file's value with the texts in it; what is wrong with them is among the findings."""
+        if not isinstance(raw, Mapping):
+            return raw
+        resolved = dict(raw)
+        for noun in ("model", "probe"):
+            if isinstance(raw.get(noun), Mapping):
+                resolved[noun] = self._entry(noun, raw[noun], (noun,))
+            several = raw.get(f"{noun}s")
+            if isinstance(several, list):
+                resolved[f"{noun}s"] = [
+                    self._entry(noun, entry, (f"{noun}s", at)) if isinstance(entry, Mapping) else entry
+                    for at, entry in enumerate(several)
+                ]
+        return resolved
+
+    def _entry(self, noun: str, entry: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
+        resolved = dict(entry)
+        if noun == "model" and "system" in entry:
+            resolved["system"] = self.text(entry["system"], (*path, "system"))
+        args = entry.get("args")
+        if isinstance(args, Mapping):
+            within = (*path, "args")
+            resolved["args"] = self._probe_args(args, within) if noun == "probe" else self._model_args(args, within)
+        return resolved
+
+    def _probe_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
+        resolved = dict(args)
+        for name in TEXTS:
+            if name in args:
+                read = self.chat if name in CHATS else self.text
+                resolved[name] = read(args[name], (*path, name))
+        if "constant" in args and isinstance(resolved.get("template"), str | list):
+            resolved["template"] = _constant(resolved["template"], resolved.pop("constant"))
+        return resolved
+
+    def _model_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
+        return {**args, "body": self._body(args["body"], (*path, "body"))} if "body" in args else args
+
+    def _body(self, value: JsonValue, path: FieldPath) -> JsonValue:
+        """Read the texts of an http body, where a mapping with other keys than `file` is what is sent."""
+        if isinstance(value, Mapping):
+            if set(value) == {"file"} and isinstance(value["file"], str) and _NAME.fullmatch(value["file"]):
+                return self.text(value, path)
+            return {key: self._body(item, (*path, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._body(item, (*path, at)) for at, item in enumerate(value)]
+        if isinstance(value, str) and _SCHEME.match(value):
+            self._report_path(value, path)
+        return value
+
+    def text(self, value: JsonValue, path: FieldPath) -> JsonValue:
+        """Return a text, from its file if it names one."""
+        found = self._read(value, path) if isinstance(value, Mapping) and "file" in value else None
+        if found is None:
+            self._check_text(value, path)
+            return None if isinstance(value, Mapping) and "file" in value else value
+        check_front(found, (), self.findings)
+        if not isinstance(found.content, str):
+            self.findings.add(path, f"{found.path} is a chat, and one text is needed here", "name a text file")
+            return None
+        self.findings.texts[path] = TextPlace(found.path, found.first_line)
+        return found.content
+
+    def chat(self, value: JsonValue, path: FieldPath) -> JsonValue:
+        """Return a template: a text, or messages, with `constant: true` around it where it is said to be that."""
+        if isinstance(value, list):
+            return [self._turn(turn, (*path, at)) for at, turn in enumerate(value)]
+        if not isinstance(value, Mapping) or "file" not in value:
+            self._check_text(value, path)
+            return value
+        found = self._read(value, path)
+        if found is None:
+            return None
+        check_front(found, ("system", "constant"), self.findings)
+        constant = value.get("constant", found.front.get("constant", False))
+        return _constant(self._turns(found, path), constant) if constant is not False else self._turns(found, path)
+
+    def _turns(self, found: TextFile, path: FieldPath) -> str | list[Any]:
+        """Return the content of a file with the system message of its front matter, and note where the texts stand."""
+        system = found.front.get("system")
+        if isinstance(found.content, str) and system is None:
+            self.findings.texts[path] = TextPlace(found.path, found.first_line)
+            return found.content
+        whole = isinstance(found.content, str)
+        turns = [{"role": "user", "content": found.content}] if isinstance(found.content, str) else found.content
+        lines = (found.first_line,) if whole else found.turn_lines
+        first = () if system is None else ({"role": "system", "content": system},)
+        for at, line in enumerate((*(1 for _ in first), *lines)):
+            self.findings.texts[(*path, at, "content")] = TextPlace(found.path, line)
+        self.findings.texts[path] = TextPlace(found.path, 1)
+        return [*first, *turns]
+
+    def _turn(self, turn: JsonValue, path: FieldPath) -> JsonValue:
+        if not isinstance(turn, Mapping) or "content" not in turn:
+            return turn
+        return {**turn, "content": self.text(turn["content"], (*path, "content"))}
+
+    def _read(self, value: Mapping[str, JsonValue], path: FieldPath) -> TextFile | None:
+        for key in value:
+            if key not in {"file", "constant"}:
+                self.findings.add((*path, str(key)), "unknown key", suggestion(str(key), ("file", "constant")))
+        given = value["file"]
+        if not isinstance(given, str) or not given.strip():
+            self.findings.add((*path, "file"), "must be the path of a text file", "write {file: prompts/v1.md}")
+            return None
+        found = read_text_file(given, (*path, "file"), self.folder, self.findings)
+        if found is not None:
+            self.files.append(found.path)
+        return found
+
+    def _check_text(self, value: JsonValue, path: FieldPath) -> None:
+        """Report a text that names a file."""
+        if isinstance(value, str) and (_SCHEME.match(value) or _NAME.fullmatch(value.strip()) or self._exists(value)):
+            self._report_path(value, path)
+
+    def _exists(self, text: str) -> bool:
+        name = text.strip()
+        if not name or len(name) > _LONGEST_NAME or "\n" in name or "\0" in name:
+            return False
+        try:
+            return (self.folder / name).is_file()
+        except OSError:
+            return False
+
+    def _report_path(self, text: str, path: FieldPath) -> None:
+        name = _SCHEME.sub("", text.strip(), count=1)
+        fault = "" if self._exists(name) else f", and there is no such file: {missing_fix(self.folder / name)}"
+        self.findings.add(
+            path,
+            f"{text.strip()!r} is the name of a file, which would be sent as it stands{fault}",
+            f"write {{file: {name}}}",
+        )
+
+
+def _constant(content: JsonValue, constant: JsonValue) -> JsonValue:
+    return {"messages" if isinstance(content, list) else "text": content, "constant": constant}
