@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from insideLLMs.core.arguments import non_negative, one_of, refuse
-from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError
+from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError, TemplateError
 from insideLLMs.core.protocols import Ask, JudgedProbe
+from insideLLMs.core.template import Template, template_of, values_of
 from insideLLMs.core.types import Example, JsonValue, ModelSpec, Request, Response, Scores, as_text
 from insideLLMs.plugins import model_registry
 from insideLLMs.probes.exact import shown
@@ -92,7 +93,8 @@ class JudgeScoredProbe(JudgedProbe):
     `label`, and those that come with the package do so. With them, the model's own answers are judged:
     `judges` is one model, ``{type: openai, args: {...}}`` and an `id` if need be, or a list of them: the panel's
     score is the median, and `agreement` the share of the judges that come to the same verdict. In `rubric` mode a
-    judge grades on `scale` by `rubric`, and sees what is expected as a reference; an answer passes from
+    judge grades on `scale` by `rubric`, a template that may name `expected` beside the example's fields, and that an
+    example's own `rubric` takes the place of; it sees what is expected as a reference; an answer passes from
     `threshold` (on the scale) on. In `pairwise` mode the answer is compared with the first expected one, asked in
     both orders: a verdict that changes with the order is a tie. The judges, their parameters, the rubric and the
     version of the prompts are part of the run's identity; their calls share its limits, retries, budget and
@@ -104,7 +106,7 @@ class JudgeScoredProbe(JudgedProbe):
     """
 
     kind: ClassVar[str] = "judge"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
         ("correct", "score", "agreement", "agrees", "consistent"), (0.0, 1.0)
     )
@@ -127,6 +129,7 @@ class JudgeScoredProbe(JudgedProbe):
             raise refuse(self.kind, "scale", scale, "the lowest and the highest grade")
         self.judges = judges
         self.rubric = rubric
+        self._rubric = template_of(rubric, "rubric")
         self.mode = mode
         self.scale = (float(scale[0]), float(scale[1]))
         self.threshold = non_negative(self.kind, "threshold", (sum(scale) / 2) if threshold is None else threshold)
@@ -156,12 +159,30 @@ class JudgeScoredProbe(JudgedProbe):
             return "it brings the answer to judge, `given`, which the probe's `judges` would not see; leave out one"
         if self.mode == "pairwise" and not example.expected:
             return "nothing to compare with; give the example `expected`"
+        return self._check_rubric(example)
+
+    def _check_rubric(self, example: Example) -> str | None:
+        own = example.fields.get("rubric")
+        if own is not None and not (isinstance(own, str) and own.strip()):
+            return "its `rubric` is no text; write the text by which to judge, or leave it out"
+        try:
+            self._rubric_of(example)
+        except TemplateError as error:
+            if own is None:
+                raise error.of("rubric") from None
+            return f"its `rubric`: {error.message} ({error.fix})"
         return None
+
+    def _rubric_of(self, example: Example) -> str:
+        """Return the rubric for one example: its own, or the probe's, filled in. Raises TemplateError."""
+        own = example.fields.get("rubric")
+        template = self._rubric if own is None else Template(own)
+        return template.render(values_of(example, template.names, **_expected(example)))
 
     async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> Scores:
         """Ask every judge, or take the response for the judgement, and sum up what can be read."""
         if not self._judges:
-            return self._sum_up(example, [self._vote(response.text)])
+            return self._sum_up(example, [self._vote(example, response.text)])
         if not response.text.strip():
             return _verdict(example, {"score": 0.0}, passed=False, why="the answer is empty", details={})
         ask = self._compare if self.mode == "pairwise" else self._grade
@@ -204,12 +225,12 @@ class JudgeScoredProbe(JudgedProbe):
         return asking
 
     async def _grade(self, judge: Asking, example: Example, answer: str) -> Vote:
-        return self._vote(await judge(self._rubric_prompt(example, answer)))
+        return self._vote(example, await judge(self._rubric_prompt(example, answer)))
 
     def _rubric_prompt(self, example: Example, answer: str) -> str:
         expected = " or ".join(map(as_text, example.expected))
         return RUBRIC_PROMPT.format(
-            rubric=self.rubric,
+            rubric=self._rubric_of(example),
             low=f"{self.scale[0]:g}",
             high=f"{self.scale[1]:g}",
             reference=f"\nA right answer, for reference: {expected}" if expected else "",
@@ -218,9 +239,9 @@ class JudgeScoredProbe(JudgedProbe):
             fence=_fence(answer),
         )
 
-    def _vote(self, said: str) -> Vote:
+    def _vote(self, example: Example, said: str) -> Vote:
         low, high = self.scale
-        given = grade(said, Scale.of(low, high, self.rubric))
+        given = grade(said, Scale.of(low, high, self._rubric_of(example)))
         return Vote(share=None if given is None else (given - low) / (high - low), reason=_reason(said))
 
     async def _compare(self, judge: Asking, example: Example, answer: str) -> Vote:
@@ -230,7 +251,11 @@ class JudgeScoredProbe(JudgedProbe):
         for first, second, ours in ((answer, other, 1), (other, answer, 2)):
             said = await judge(
                 PAIR_PROMPT.format(
-                    rubric=self.rubric, question=example.text, first=first, second=second, fence=_fence(first + second)
+                    rubric=self._rubric_of(example),
+                    question=example.text,
+                    first=first,
+                    second=second,
+                    fence=_fence(first + second),
                 )
             )
             better = preference(said)
@@ -239,6 +264,13 @@ class JudgeScoredProbe(JudgedProbe):
             won.append(0.5 if better == 0 else float(better == ours))
         consistent = won[0] == won[1]
         return Vote(share=won[0] if consistent else 0.5, consistent=consistent, reason=_reason(said))
+
+
+def _expected(example: Example) -> dict[str, JsonValue]:
+    """Return what is expected as one text, for a rubric to name; nothing where the example has a field of that name."""
+    if not example.expected or "expected" in example.fields:
+        return {}
+    return {"expected": " or ".join(map(as_text, example.expected))}
 
 
 def _takes_response_format(judge: object) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import insideLLMs
-from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError, ServerError
+from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError, ServerError, TemplateError
 from insideLLMs.core.types import Example, Response
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes import judge as judging
@@ -150,7 +150,7 @@ def test_a_wrong_argument_is_refused(arguments):
 
 def test_a_change_of_the_prompts_raises_the_version():
     text = judging.RUBRIC_PROMPT + judging.PAIR_PROMPT
-    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("2", "a8037e02f2e9")
+    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("3", "a8037e02f2e9")
 
 
 def asked_in_forms(refuse, mode, said):
@@ -222,6 +222,38 @@ def test_without_judges_the_model_is_asked_to_grade_what_the_example_gives():
         assert part in request.messages[0].text
     with pytest.raises(ArgumentError, match="the judgement could not be read"):
         graded(LABELLED[0], "Fine.")
+
+
+def rubric_of(probe, **fields):
+    example = Example(id="1", input="Q?", expected=("14 days",), fields={"given": "An answer.", **fields})
+    assert probe.check_example(example) is None
+    return probe.request(example).messages[0].text
+
+
+def test_a_rubric_is_filled_from_the_example():
+    text = rubric_of(JudgeScoredProbe(rubric="Does it greet {{ customer }} and say {{ expected }}?"), customer="Ada")
+    assert "Does it greet Ada and say 14 days?" in text
+
+
+def test_an_examples_own_rubric_takes_the_place_of_the_probes():
+    text = rubric_of(JudgeScoredProbe(rubric="Is it kind?"), customer="Ada", rubric="Does it greet {{ customer }}?")
+    assert "Does it greet Ada?" in text
+    assert "Is it kind?" not in text
+
+
+def test_a_rubric_that_would_be_sent_as_it_stands_is_refused():
+    with pytest.raises(TemplateError, match="context") as caught:
+        JudgeScoredProbe(rubric="Judge by {context}.")
+    assert caught.value.argument == "rubric"
+    example = Example(id="1", input="?", fields={"given": "x", "context": "c"})
+    with pytest.raises(TemplateError, match=r"did you mean \{\{ context \}\}"):
+        JudgeScoredProbe(rubric="Judge by {{ contxt }}.").check_example(example)
+
+
+@pytest.mark.parametrize("rubric", [5, " ", "Judge by {context}.", "Judge by {{ contxt }}."])
+def test_an_examples_own_rubric_is_checked_before_any_call(rubric):
+    example = Example(id="1", input="?", fields={"given": "x", "context": "c", "rubric": rubric})
+    assert "its `rubric`" in JudgeScoredProbe(rubric="Is it kind?").check_example(example)
 
 
 def test_what_there_is_to_judge_is_clear_before_any_call():
