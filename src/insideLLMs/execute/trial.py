@@ -181,7 +181,7 @@ def _asker(judge: AskedModel, trial: Trial, limit: asyncio.Timeout, calls: list[
             raise
         finally:
             facts = msgspec.structs.asdict(clock.telemetry(usage))
-            del facts["judges"]
+            del facts["judges"], facts["shared"]
             calls.append(JudgeCall(model=judge.id, status=status, **facts))
 
     return ask_judge
