@@ -10,7 +10,7 @@ from scipy import stats
 
 from insideLLMs.compare.statistics.distributions import benjamini_hochberg, holm
 from insideLLMs.compare.statistics.evidence import Background
-from insideLLMs.compare.statistics.items import ItemCounts
+from insideLLMs.compare.statistics.items import ItemCounts, Shape
 from insideLLMs.compare.statistics.permutation import permutation_test
 from insideLLMs.compare.statistics.stable_items import combined_p, stable_items
 from support.items import Item, assess, relabelled
@@ -201,3 +201,25 @@ def test_over_all_choices_of_the_candidates_runs_the_combined_p_is_a_half_on_ave
             return
         p_values.append(combined_p(units, observed, found, permutation_test(units, observed)))
     assert sum(p_values) / len(p_values) == pytest.approx(0.5, abs=1e-9)
+
+
+def judged_alike(items, copies):
+    """Return the tally of `copies` probes that judge the answers of `items` alike."""
+    tally = ItemCounts()
+    for item in items:
+        shapes = []
+        for number in range(copies):
+            name = f"{item.probe}{number}"
+            tally.add_equal(name, item.baseline, item.candidate)
+            shapes.append(Shape(probe=name, cluster=None, baseline=item.baseline, candidate=item.candidate))
+        tally.move_together(tuple(shapes))
+    return tally
+
+
+@few
+@given(items_of(verdict) | items_of(graded) | items_of(missing))
+def test_eight_checks_that_judge_one_answer_alike_prove_no_more_than_one(items):
+    one, eight = assess(judged_alike(items, 1)).overall, assess(judged_alike(items, 8)).overall
+    assert (eight.n_informative, eight.delta) == (one.n_informative, pytest.approx(one.delta))
+    for name in ("p_worse", "p_better", "p_two", "p_used"):
+        assert getattr(eight, name) == pytest.approx(getattr(one, name), rel=1e-6), name

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
@@ -32,6 +34,7 @@ def record(example_id="e1", *, passed=True, text="yes", probe="logic", dataset="
         response=response if answered else None,
         scores=scores if answered else None,
         failure=Failure(stage="model", type="ServerError", message="boom") if failed else None,
+        shared_with=given.get("shared_with", msgspec.UNSET),
     )
 
 
@@ -48,6 +51,7 @@ def view(records: Iterable[Record], label="run", **given) -> RunView:
         models=given.get("models", tuple(sorted({item.model for item in ordered})) or ("m",)),
         datasets=given.get("datasets", {probe: tuple(sorted(names)) for probe, names in datasets.items()}),
         records=lambda: iter(lines),
+        shares_answers=any(item.shared_with for item in ordered),
     )
 
 

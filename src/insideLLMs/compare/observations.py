@@ -10,7 +10,7 @@ from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.levels import Label, label_of, normalise, response_of
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
-from insideLLMs.compare.statistics.items import ItemCounts, RunValues
+from insideLLMs.compare.statistics.items import ItemCounts, RunValues, Shape
 from insideLLMs.compare.statistics.labelled_drop import LabelledItem
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.core import canonical
@@ -55,6 +55,7 @@ class Watch:
     baseline runs. `drift` holds the texts of two or more answers a side against each other, by that kernel; `seed`
     starts its draws. `labels` keeps the items of probes that have a person's labels. `flips` keeps the items that went
     from pass to fail, and some controls. `waived` items are left out. `ranges` say what a score counts as.
+    Where answers are `shared`, the items of one place move together.
     """
 
     several_models: bool = False
@@ -68,6 +69,7 @@ class Watch:
     flips: bool = False
     waived: frozenset[Waived] = frozenset()
     ranges: ScoreRanges = DEFAULT_RANGES
+    shared: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +99,11 @@ class Observed:
     labelled: dict[str, list[LabelledItem]] = field(default_factory=dict)
 
 
+_Shape = tuple[str, RunValues, RunValues, str | None]
+_Place = tuple[str, str, str, str | None]
+"""Where an answer was asked for: dataset, example id, model and prompt."""
+
+
 class Observations:
     """An observer for `compare` that groups Trials into items: one per probe, example and pair of models.
 
@@ -114,7 +121,9 @@ class Observations:
         self._pool = pool if pool is not None and len(pool) else None
         self._more = more if more is not None and len(more) else None
         self._mark = b'"' + self._watch.cluster.encode() + b'":'
-        self._counts: Counter[tuple[str, RunValues, RunValues, str | None]] = Counter()
+        self._counts: Counter[_Shape] = Counter()
+        self._shapes: dict[_Shape, _Shape] = {}
+        self._places: dict[_Place, list[_Shape]] = {}
         self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
         self._item: ItemKey | None = None
         self._line = b""
@@ -140,6 +149,8 @@ class Observations:
         self._close()
         for (name, before, after, cluster), count in self._counts.items():
             self._seen.tally.add_equal(name, before, after, count=count, cluster=cluster)
+        for members, count in Counter(map(tuple, self._places.values())).items():
+            self._seen.tally.move_together(tuple(_shape(*member) for member in members), count)
         return self._seen
 
     def _close(self) -> None:
@@ -167,7 +178,7 @@ class Observations:
         before, values = (tuple(self._values(name, run) for run in side) for side in (runs, news))
         if self._watch.ranges.unlike:
             self._add_contradictions(name, after)
-        self._counts[name, before, values, self._cluster()] += 1
+        self._count((name, before, values, self._cluster()), facts, runs[-1])
         if len(after) > 1:
             self._add_repeats(after)
         if self._pool is not None:
@@ -184,6 +195,11 @@ class Observations:
             self._seen.flips.append(_flip(name, runs[-1][0], facts))
         elif self._watch.flips and values[-1][:1] == (1.0,) and before[-1][:1] == (1.0,):
             self._add_control(_flip(name, runs[-1][0], facts), varies=runs[-1][0].response != facts.response)
+
+    def _count(self, shape: _Shape, facts: Facts, baseline: Sequence[Facts]) -> None:
+        self._counts[shape] += 1
+        if self._watch.shared and shape[-1] is None:
+            self._places.setdefault(_place(facts, baseline), []).append(self._shapes.setdefault(shape, shape))
 
     def _values(self, name: str, trials: Sequence[Facts]) -> tuple[float | None, ...]:
         asked = [facts for facts in trials if facts.status != "skipped"]
@@ -247,6 +263,18 @@ def _flip(name: str, before: Facts, after: Facts) -> Flip:
         baseline_model=before.model,
         candidate_model=after.model,
     )
+
+
+def _shape(probe: str, baseline: RunValues, candidate: RunValues, cluster: str | None) -> Shape:
+    return Shape(probe=probe, cluster=cluster, baseline=baseline, candidate=candidate)
+
+
+def _place(facts: Facts, baseline: Sequence[Facts]) -> _Place:
+    """Return the place whose answer an item judges: its own, or that which asked the same before."""
+    others = (one.shared_with for one in (facts, *baseline[:1]))
+    asked = next((one for one in others if one is not None and (one.dataset or one.example_id)), None)
+    dataset, example_id = (None, None) if asked is None else (asked.dataset, asked.example_id)
+    return dataset or facts.dataset, example_id or facts.example_id, facts.model, facts.prompt
 
 
 def _texts(runs: Sequence[Sequence[Facts]]) -> list[str]:

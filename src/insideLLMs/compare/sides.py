@@ -24,7 +24,8 @@ class RunView:
     `records` starts a fresh pass over the lines of `records.jsonl`, in its order and without newlines. `models`
     are the ids of all models of the run, `datasets` the dataset names of each probe. `label` is what people
     call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its scores;
-    a probe that is not named there may have declared anything.
+    a probe that is not named there may have declared anything. `shares_answers` where Trials took answers that others
+    asked for.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class RunView:
     datasets: Mapping[str, tuple[str, ...]]
     records: Callable[[], Iterator[bytes]]
     score_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    shares_answers: bool = False
 
     @property
     def probes(self) -> tuple[str, ...]:
@@ -76,6 +78,7 @@ def view_of(run: SealedRun) -> RunView:
         datasets={probe.id: probe.datasets for probe in manifest.probes},
         records=run.lines,
         score_ranges=_score_ranges(manifest),
+        shares_answers=any(result.shared for result in run.summary.results),
     )
 
 

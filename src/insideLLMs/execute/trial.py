@@ -16,7 +16,18 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, ModelError
 from insideLLMs.core.protocols import Ask, JudgedProbe, Probe, PromptProbe
 from insideLLMs.core.thoughts import separate
-from insideLLMs.core.types import Failure, JudgeCall, Outcome, Request, Response, ResultStatus, Scores, Telemetry, Usage
+from insideLLMs.core.types import (
+    CallTelemetry,
+    Failure,
+    JudgeCall,
+    Outcome,
+    Request,
+    Response,
+    ResultStatus,
+    Scores,
+    Telemetry,
+    Usage,
+)
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import in_own_task
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async
@@ -180,8 +191,8 @@ def _asker(judge: AskedModel, trial: Trial, limit: asyncio.Timeout, calls: list[
             status = ResultStatus(error.status)
             raise
         finally:
-            facts = msgspec.structs.asdict(clock.telemetry(usage))
-            del facts["judges"], facts["shared"]
+            told = clock.telemetry(usage)
+            facts = {name: getattr(told, name) for name in CallTelemetry.__struct_fields__}
             calls.append(JudgeCall(model=judge.id, status=status, **facts))
 
     return ask_judge

@@ -1,8 +1,11 @@
 """What the statistics are fed follows from the aligned Trials alone."""
 
-from insideLLMs.compare.comparing import compare
+import msgspec
+
+from insideLLMs.compare.comparing import compare, compare_with
 from insideLLMs.compare.observations import Observations, Watch
 from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.core.types import AskedBy
 from support.compared_runs import record, view
 
 
@@ -65,3 +68,50 @@ def test_an_assessment_of_the_observations_sees_the_drop():
     assessment = assess(observations.observed().tally)
     assert assessment.verdict == "failed"
     assert round(assessment.overall.delta, 6) == -0.15
+
+
+def observed(before, after):
+    return compare_with([view(before, "before")], [view(after, "after")])[1]
+
+
+def judged(passes, *, asker="a", sharers=("b", "c"), **given):
+    """Return records of probes that judge the same answers: the first asked for them."""
+    own = [record(name, passed=passed, probe=asker, **given) for name, passed in passes.items()]
+    shared_with = AskedBy(probe=asker)
+    return own + [
+        record(name, passed=passed, probe=probe, shared_with=shared_with, **given)
+        for probe in sharers
+        for name, passed in passes.items()
+    ]
+
+
+def test_checks_of_one_answer_are_relabelled_as_one():
+    before = {f"e{number}": True for number in range(6)}
+    after = {**before, "e0": False, "e1": False}
+    seen = observed(judged(before), judged(after))
+    assert [len(group) for group in seen.tally.together] == [3, 3]
+    assert sum(seen.tally.together.values()) == 6
+    assert assess(seen.tally).overall.n_informative == 2
+    assert assess(observed(judged(before, sharers=()), judged(after, sharers=())).tally).overall.p_worse == (
+        assess(seen.tally).overall.p_worse
+    )
+
+
+def test_one_side_that_shares_its_answers_is_enough():
+    own = [msgspec.structs.replace(one, shared_with=msgspec.UNSET) for one in judged({"e0": True, "e1": True})]
+    after = judged({"e0": False, "e1": False})
+    assert assess(observed(own, after).tally).overall.n_informative == 2
+    assert assess(observed(after, own).tally).overall.n_informative == 2
+    assert not observed(own, own).tally.together
+
+
+def test_an_example_whose_answer_another_example_asked_for_moves_with_it():
+    def side(*, passed):
+        first = [
+            record("e0", passed=passed),
+            record("e1", passed=passed, shared_with=AskedBy(probe="logic", example_id="e0")),
+        ]
+        return [*first, record("e2", passed=passed)]
+
+    found = assess(observed(side(passed=True), side(passed=False)).tally)
+    assert found.overall.n_informative == found.probes[0].n_informative == 2

@@ -36,7 +36,7 @@ from insideLLMs.compare.statistics.evidence import (
 )
 from insideLLMs.compare.statistics.items import ItemCounts, Paired, Shape, missing_trials, pair
 from insideLLMs.compare.statistics.noise import Disagreement, RunShift, disagreement_of
-from insideLLMs.compare.statistics.sample import Sample, gather
+from insideLLMs.compare.statistics.sample import Sample, Together, gather
 from insideLLMs.core.gate_spec import GateSpec
 
 RETEST_BELOW = 0.20
@@ -77,6 +77,7 @@ class _Part:
 
     shapes: dict[Shape, int] = field(default_factory=dict)
     paired: list[Paired] = field(default_factory=list)
+    together: Together = field(default_factory=dict)
     unpaired_items: int = 0
 
 
@@ -113,9 +114,9 @@ def assess(
 def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: float | None) -> Assessment:
     shares = PLAIN if background.confirmed_p is None else WITH_CONFIRMATION
     parts = _parts(tally, spec)
-    whole = _join(parts)
-    samples = {probe: gather(part.paired) for probe, part in parts.items()}
-    sample = gather(whole.paired)
+    whole = _join(parts, _together(tally, spec))
+    samples = {probe: gather(part.paired, part.together) for probe, part in parts.items()}
+    sample = gather(whole.paired, whole.together)
     shift = sample.run_shift() if sample else None
     run_level = spec.run_level or (shift is not None and shift.is_seen)
     plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, spec.alpha, shares)
@@ -170,7 +171,8 @@ def _non_inferiority(
 
 
 def _parts(tally: ItemCounts, spec: GateSpec) -> dict[str, _Part]:
-    parts: dict[str, _Part] = {name: _Part() for name in sorted({shape.probe for shape in tally.counts})}
+    names = sorted({shape.probe for shape in tally.counts})
+    parts = {name: _Part(together=_together(tally.select({name}), spec) if tally.together else {}) for name in names}
     for shape, count in tally.counts.items():
         part = parts[shape.probe]
         part.shapes[shape] = count
@@ -186,8 +188,18 @@ def _pair(shape: Shape, count: int, spec: GateSpec) -> Paired | None:
     return pair(shape, count, missing_as_fail=spec.errors_as == "fail", independent=spec.independent_repeats)
 
 
-def _join(parts: Mapping[str, _Part]) -> _Part:
-    whole = _Part()
+def _together(tally: ItemCounts, spec: GateSpec) -> Together:
+    """Return the items that judge one answer, where two or more of them could be paired."""
+    found: dict[tuple[Paired, ...], int] = {}
+    for shapes, count in tally.together.items():
+        members = tuple(item for shape in shapes if (item := _pair(shape, 1, spec)) is not None)
+        if len(members) > 1:
+            found[members] = found.get(members, 0) + count
+    return found
+
+
+def _join(parts: Mapping[str, _Part], together: Together) -> _Part:
+    whole = _Part(together=together)
     for part in parts.values():
         whole.shapes.update(part.shapes)
         whole.paired += part.paired

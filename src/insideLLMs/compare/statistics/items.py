@@ -40,10 +40,14 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemCounts:
-    """Items counted by shape, so that memory and the cost of an assessment follow the number of different items."""
+    """Items counted by shape, so that memory and the cost of an assessment follow the number of different items.
+
+    `together` counts the items that judge one answer: their noise is one.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[Shape, int] = {}
+        self.together: dict[tuple[Shape, ...], int] = {}
 
     def add_equal(
         self, probe: str, baseline: RunValues, candidate: RunValues, *, count: int = 1, cluster: str | None = None
@@ -52,10 +56,17 @@ class ItemCounts:
         shape = Shape(probe=probe, cluster=cluster, baseline=baseline, candidate=candidate)
         self.counts[shape] = self.counts.get(shape, 0) + count
 
+    def move_together(self, shapes: tuple[Shape, ...], count: int = 1) -> None:
+        """Note that so often items of these shapes, which are counted already, judge one and the same answer."""
+        if len(shapes) > 1:
+            self.together[shapes] = self.together.get(shapes, 0) + count
+
     def select(self, probes: Collection[str]) -> "ItemCounts":
         """Return what was counted of some probes, for a rule that concerns them alone."""
         part = ItemCounts()
         part.counts = {shape: count for shape, count in self.counts.items() if shape.probe in probes}
+        for shapes, count in self.together.items():
+            part.move_together(tuple(shape for shape in shapes if shape.probe in probes), count)
         return part
 
 

@@ -108,10 +108,11 @@ class RunShift(msgspec.Struct, frozen=True, kw_only=True):
         return self.p < 0.05
 
 
-def run_shift(run_means: Sequence[float], item_variance: float, n: int) -> RunShift | None:
+def run_shift(run_means: Sequence[float], item_variance: float, n: float) -> RunShift | None:
     """Test the spread of baseline run means against the items' own noise; None with a single run or no noise.
 
-    `item_variance` is the mean over the `n` items of the variance of their run values.
+    `item_variance` is the mean over the items of the variance of their run values; `n` is their number, divided by the
+    design effect where they are not independent.
     """
     runs = len(run_means)
     if runs < 2 or item_variance <= 0.0:

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from insideLLMs.compare.statistics.distributions import (
     MeanInterval,
@@ -141,7 +141,7 @@ class Sample:
         """Test whether whole baseline runs shift together."""
         if self.item_variance is None or not self.n_complete:
             return None
-        return run_shift(self.baseline_means, self.item_variance, self.n_complete)
+        return run_shift(self.baseline_means, self.item_variance, self.n_complete / self.design_effect())
 
     def run_p(self) -> float | None:
         """Return the p of the run-level test; None with one baseline run."""
@@ -156,8 +156,13 @@ class Sample:
         return run_level_p(roots[:-1], roots[-1:]) if roots else None
 
 
-def gather(items: Sequence[Paired]) -> Sample | None:
-    """Gather paired items; None if there are none."""
+Together = Mapping[tuple[Paired, ...], int]
+"""Items that judge one answer, each with the count 1, and how often there are such."""
+
+
+def gather(items: Sequence[Paired], together: Together | None = None) -> Sample | None:
+    """Gather paired items; None if there are none. Those that judge one answer move `together`."""
+    together = together or {}
     n = sum(item.count for item in items)
     if not n:
         return None
@@ -172,8 +177,9 @@ def gather(items: Sequence[Paired]) -> Sample | None:
     ]
     n_varied = sum(count for _, count in variances)
     n_complete, baseline_means, candidate_means = _run_means(items)
-    relabelled = _relabelled(items)
-    falls = _relabelled([item.at_worst() for item in items]).units
+    relabelled = _relabelled(items, together)
+    worst = {tuple(item.at_worst() for item in group): times for group, times in together.items()}
+    falls = _relabelled([item.at_worst() for item in items], worst).units
     return Sample(
         moments=Moments(
             n=n,
@@ -193,8 +199,8 @@ def gather(items: Sequence[Paired]) -> Sample | None:
         n_complete=n_complete,
         baseline_means=baseline_means,
         candidate_means=candidate_means,
-        lone_failures=_lone_failures(items),
-        clusters=_clusters(items),
+        lone_failures=() if together else _lone_failures(items),
+        clusters=_clusters(items, together),
         units=relabelled.units,
         observed=relabelled.observed,
         broken=relabelled.broken,
@@ -280,13 +286,13 @@ class _Relabelled:
         self.observed[unit.denominator] += item.count * (len(before) * sum(after) - len(after) * sum(before))
         self.broken += item.count * (unit.is_stable and min(before) == best)
 
-    def add_cluster(self, group: Sequence[Paired]) -> None:
+    def add_cluster(self, group: Sequence[Paired], times: int = 1) -> None:
         """Add a cluster as one unit over the runs that all its items have; without such runs, item by item."""
         before = _common_runs([item.baseline for item in group])
         after = _common_runs([item.candidate for item in group])
         if not (before and after):
             for item in group:
-                self.add_item(item)
+                self.add_item(replace(item, count=item.count * times))
             return
         rows = [
             (
@@ -299,22 +305,38 @@ class _Relabelled:
         best = [item.count * item.denominator for item in group]
         is_graded = any(item.probe in self._graded for item in group)
         unit = unit_of_cluster(rows, best=None if is_graded else best)
-        self.units[unit] += 1
-        self.broken += unit.is_stable and all(min(row[0]) == top for row, top in zip(rows, best, strict=True))
+        self.units[unit] += times
+        broke = unit.is_stable and all(min(row[0]) == top for row, top in zip(rows, best, strict=True))
+        self.broken += times * broke
         common = unit.denominator // (len(before) * len(after))
         for baseline, candidate, denominator in rows:
             top = len(before) * sum(candidate) - len(after) * sum(baseline)
-            self.observed[unit.denominator] += top * (common // denominator)
+            self.observed[unit.denominator] += times * top * (common // denominator)
 
 
-def _relabelled(items: Sequence[Paired]) -> _Relabelled:
+def _relabelled(items: Sequence[Paired], together: Together) -> _Relabelled:
     found = _Relabelled({item.probe for item in items if item.is_graded})
-    for item in items:
-        if item.cluster is None:
-            found.add_item(item)
+    for item in _single(items, together):
+        found.add_item(item)
     for group in _members(items).values():
         found.add_cluster(group)
+    for answer, times in together.items():
+        found.add_cluster(answer, times)
     return found
+
+
+def _single(items: Sequence[Paired], together: Together) -> list[Paired]:
+    """Return the items that move with no other."""
+    single = [item for item in items if item.cluster is None]
+    if not together:
+        return single
+    left: Counter[Paired] = Counter()
+    for item in single:
+        left[replace(item, count=1)] += item.count
+    for group, times in together.items():
+        for item in group:
+            left[item] -= times
+    return [replace(item, count=count) for item, count in left.items() if count]
 
 
 def _members(items: Sequence[Paired]) -> dict[str, list[Paired]]:
@@ -325,16 +347,18 @@ def _members(items: Sequence[Paired]) -> dict[str, list[Paired]]:
     return members
 
 
-def _clusters(items: Sequence[Paired]) -> list[tuple[int, float]] | None:
+def _clusters(items: Sequence[Paired], together: Together) -> list[tuple[int, float]] | None:
     """Return the size and the sum of D of each cluster, an item without one for itself; None without any."""
     members = _members(items)
-    if not members:
+    if not members and not together:
         return None
     clusters = [
         (sum(item.count for item in group), math.fsum(item.difference * item.count for item in group))
         for _, group in sorted(members.items())
     ]
-    return clusters + [(1, item.difference) for item in items if item.cluster is None for _ in range(item.count)]
+    for group, times in together.items():
+        clusters += [(len(group), math.fsum(item.difference for item in group))] * times
+    return clusters + [(1, item.difference) for item in _single(items, together) for _ in range(item.count)]
 
 
 def _common_runs(sides: Sequence[tuple[int | None, ...]]) -> list[int]:
