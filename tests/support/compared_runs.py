@@ -9,6 +9,7 @@ from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
+from insideLLMs.core.subject import Subject, in_order
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores
 
 
@@ -35,11 +36,12 @@ def record(example_id="e1", *, passed=True, text="yes", probe="logic", dataset="
         scores=scores if answered else None,
         failure=Failure(stage="model", type="ServerError", message="boom") if failed else None,
         shared_with=given.get("shared_with", msgspec.UNSET),
+        prompt=given.get("prompt_id", msgspec.UNSET),
     )
 
 
 def view(records: Iterable[Record], label="run", **given) -> RunView:
-    """Make a RunView of records in any order; models and datasets are taken from them unless given."""
+    """Make a RunView of records in any order; subjects and datasets are taken from them unless given."""
     ordered = sorted(records, key=lambda item: item.sort_key)
     lines = [canonical.line(item) for item in ordered]
     datasets: dict[str, set[str]] = {}
@@ -48,7 +50,9 @@ def view(records: Iterable[Record], label="run", **given) -> RunView:
     return RunView(
         run_id=given.get("run_id", label),
         label=label,
-        models=given.get("models", tuple(sorted({item.model for item in ordered})) or ("m",)),
+        subjects=in_order(
+            [Subject(name) for name in given.get("models", ())] or {item.subject for item in ordered} or {Subject("m")}
+        ),
         datasets=given.get("datasets", {probe: tuple(sorted(names)) for probe, names in datasets.items()}),
         records=lambda: iter(lines),
         shares_answers=any(item.shared_with for item in ordered),

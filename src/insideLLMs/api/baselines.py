@@ -140,7 +140,7 @@ def load_meaning(threshold: float | None, baselines: Sequence[SealedRun]) -> "Me
 def _own_answers(runs: Sequence[RunView]) -> Iterator[list[str]]:
     """Yield, for each item of the newest run, the texts of its answers of one verdict, over all runs and repeats."""
     newest, named = runs[-1], probes_told_apart_by_dataset(*runs)
-    ranks = {model: place for place, model in enumerate(newest.models)}
+    ranks = {subject: place for place, subject in enumerate(newest.subjects)}
     pool = FurtherRuns(runs[:-1], [ranks for _ in runs[:-1]], named)
     for key, trials in items_of(newest, ranks, named):
         first = trials[0]

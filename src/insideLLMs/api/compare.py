@@ -127,10 +127,9 @@ def compare_runs(
     )
     if spec.max_growth:
         evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
-    pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
     comparison = msgspec.structs.replace(
         comparison,
-        experiment_changes=experiment_changes(baseline[-1].manifest, candidate[-1].manifest, pairs),
+        experiment_changes=experiment_changes(baseline[-1].manifest, candidate[-1].manifest, comparison.models),
         warnings=(
             *setup.warnings,
             *comparison.warnings,

@@ -151,7 +151,7 @@ def _assess(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...]
         return (entry.record for entry in journal.entries())
 
     candidate = RunView(
-        run_id=plan.run_id, label="this run", models=plan.models, datasets=datasets, records=records,
+        run_id=plan.run_id, label="this run", subjects=plan.subjects, datasets=datasets, records=records,
         score_ranges={spec.id: spec.ranges() for spec in prepared.probe_specs},
         shares_answers=prepared.sharing == "shared" and len(plan.groups) > 1,
     )  # fmt: skip

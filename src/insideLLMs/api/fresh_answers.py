@@ -30,6 +30,7 @@ from insideLLMs.compare.statistics.confirmation import (
 )
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, UnknownPluginError
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import DatasetSpec, Example, Experiment, JsonValue, ModelSpec, ProbeSpec, Record, Response
 from insideLLMs.plugins import model_registry
 from insideLLMs.store.manifest import DatasetFacts
@@ -43,13 +44,13 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One round of questions to one side: `repeats` answers of each example by `model` (its id; None is every model).
+    """One round of questions to one side: `repeats` answers of each example by `subject` (None is every one).
 
     `label` names the round's folder and starts its seeds.
     """
 
     label: str
-    model: str | None
+    subject: Subject | None
     places: tuple[Place, ...]
     repeats: int
 
@@ -104,11 +105,14 @@ class Asker:
             if spec.id in wanted
         )
         sources = {name: _Chosen(name, found) for own in wanted.values() for name, found in own.items()}
-        models = [spec for spec in self._experiment.models if round_.model in (None, spec.id)]
+        subject = round_.subject
+        models = [spec for spec in self._experiment.models if subject is None or spec.id == subject.model]
+        prompts = [spec for spec in self._experiment.prompts if subject is None or spec.id == subject.prompt]
         seed = f"{round_.label}/{canonical.identity('places/1', [list(place) for place in round_.places])}"
         narrowed = msgspec.structs.replace(
             self._experiment,
             models=tuple(reseeded(model, seed) for model in models),
+            prompts=tuple(prompts),
             probes=probes,
             datasets=tuple(DatasetSpec(name=name, format="inline") for name in sorted(sources)),
             repeats=round_.repeats,
@@ -232,14 +236,16 @@ class _Confirming:
     def _ask(self, side: str, label: str, names: Sequence[str], repeats: int) -> Tallies:
         passes: Counter[str] = Counter()
         asked: Counter[str] = Counter()
-        by_model: dict[str, list[str]] = {}
+        by_subject: dict[Subject, list[str]] = {}
         for name in names:
             flip = self._flips[name]
-            by_model.setdefault(flip.baseline_model if side == "baseline" else flip.candidate_model, []).append(name)
-        for number, (model, own) in enumerate(sorted(by_model.items())):
+            by_subject.setdefault(flip.baseline_subject if side == "baseline" else flip.candidate_subject, []).append(
+                name
+            )
+        for number, (subject, own) in enumerate(sorted(by_subject.items(), key=lambda item: item[0].order)):
             named = {self._places[name]: name for name in own}
-            suffix = f"-{number + 1}" if len(by_model) > 1 else ""
-            round_ = Round(label=f"{label}{suffix}", model=model, places=tuple(sorted(named)), repeats=repeats)
+            suffix = f"-{number + 1}" if len(by_subject) > 1 else ""
+            round_ = Round(label=f"{label}{suffix}", subject=subject, places=tuple(sorted(named)), repeats=repeats)
             for record in self._askers[side].ask(round_):
                 name = named[record.probe, record.dataset.removeprefix(f"{record.probe}."), record.example_id]
                 if record.scores is not None and record.scores.passed is not None:
@@ -270,7 +276,7 @@ class _Confirming:
             probe=flip.probe,
             dataset=flip.dataset,
             example_id=flip.example_id,
-            model=flip.candidate_model,
+            model=flip.candidate_subject.label,
             p=p,
             baseline_passes=sum(found.baseline_passes for found in passes),
             baseline_asked=sum(found.baseline_asked for found in passes),
@@ -286,7 +292,7 @@ class _Confirming:
 
 
 def _name(flip: Flip) -> str:
-    return "\0".join((flip.probe, flip.dataset, flip.example_id, flip.candidate_model))
+    return "\0".join((flip.probe, flip.dataset, flip.example_id, flip.candidate_subject.label))
 
 
 def _sum(one: tuple[int, int], two: tuple[int, int]) -> tuple[int, int]:
@@ -325,7 +331,7 @@ def retest(decided: DecidedComparison, sides: Sides, say: Say) -> DecidedCompari
         asker = Asker(trusted, into=sides.into, examples=examples)
         for number in range(1, RUNS + 1):
             say(f"retest: {side}, run {number} of {RUNS}")
-            asker.ask(Round(label=f"{side}-{number}", model=None, places=tuple(sorted(examples)), repeats=1))
+            asker.ask(Round(label=f"{side}-{number}", subject=None, places=tuple(sorted(examples)), repeats=1))
         fresh[side] = [SealedRun.open(path) for path in asker.run_dirs]
     gate = GateOverrides(policy=decided.policy, settings={"fail_on": decided.verdict.resolved})
     found = compare_runs(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib import util
 
-from insideLLMs.compare.comparison import ModelPair
+from insideLLMs.compare.comparison import SubjectPair
 from insideLLMs.compare.statistics.quantities import MeasuredItem, QuantityChange, measure
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
@@ -17,7 +17,7 @@ from insideLLMs.store.manifest import Manifest, MemberSpec, all_identities
 from insideLLMs.store.sealed_run import SealedRun
 
 Item = tuple[str, str, str, str]
-"""Probe, example id, example digest, and the candidate's model id."""
+"""Probe, example id, example digest, and the candidate's subject."""
 Name = tuple[str, str, str]
 """An item without its digest."""
 
@@ -26,13 +26,13 @@ Reading = Callable[[MeasuredRecord, Telemetry | None], float | None]
 
 
 def measure_quantities(
-    baselines: Sequence[SealedRun], candidates: Sequence[SealedRun], models: Sequence[ModelPair], spec: GateSpec
+    baselines: Sequence[SealedRun], candidates: Sequence[SealedRun], subjects: Sequence[SubjectPair], spec: GateSpec
 ) -> dict[str, QuantityChange]:
     """Measure what `spec.max_growth` bounds. Holds a few numbers per item and run.
 
     Raises CompareError for prices that are not known.
     """
-    ours = {pair.baseline: pair.candidate for pair in models if pair.baseline and pair.candidate}
+    ours = {pair.baseline: pair.candidate for pair in subjects if pair.baseline and pair.candidate}
     theirs = {name: name for name in ours.values()}
     found = {}
     for name, allowed in sorted(spec.max_growth.items()):
@@ -63,7 +63,7 @@ class _Values:
     askers: dict[Item, Name]
 
     @classmethod
-    def of(cls, run: SealedRun, quantity: str, models: Mapping[str, str]) -> "_Values":
+    def of(cls, run: SealedRun, quantity: str, subjects: Mapping[str, str]) -> "_Values":
         """Read it; answers that no call was made for have no latency."""
         found = cls({}, {})
         read = reading_of(quantity, run.manifest.models, run.label)
@@ -74,19 +74,20 @@ class _Values:
             else ((record, None) for record in run.records(MeasuredRecord))
         )
         for record, line in trials:
-            if record.status in counted and record.model in models:
+            subject = record.subject.label
+            if record.status in counted and subject in subjects:
                 value = read(record, line)
                 if value is not None:
-                    found.add(record, models[record.model], value)
+                    found.add(record, subjects[subject], value)
         return found
 
-    def add(self, record: MeasuredRecord, model: str, value: float) -> None:
+    def add(self, record: MeasuredRecord, subject: str, value: float) -> None:
         """Take in one Trial's value."""
-        item = (record.probe, record.example_id, record.example_digest, model)
+        item = (record.probe, record.example_id, record.example_digest, subject)
         self.values.setdefault(item, []).append(value)
         asker = record.shared_with
         if asker is not None:
-            self.askers[item] = (asker.probe, asker.example_id or record.example_id, model)
+            self.askers[item] = (asker.probe, asker.example_id or record.example_id, subject)
 
     def mean(self, item: Item) -> float | None:
         """Return the mean of an item's repeats."""
@@ -95,8 +96,8 @@ class _Values:
 
 
 def _name(item: Item) -> Name:
-    probe, example_id, _, model = item
-    return probe, example_id, model
+    probe, example_id, _, subject = item
+    return probe, example_id, subject
 
 
 def reading_of(quantity: str, models: Sequence[MemberSpec], run: str = "the run") -> Reading:

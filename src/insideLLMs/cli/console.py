@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _EXTRA_FIELDS = (
-    "run_id", "model", "probe", "example_id", "trials", "resumed", "status", "stage", "error_type", "http_status",
-    "attempt", "attempts", "wait_s", "latency_ms",
+    "run_id", "model", "prompt", "probe", "example_id", "trials", "resumed", "status", "stage", "error_type",
+    "http_status", "attempt", "attempts", "wait_s", "latency_ms",
 )  # fmt: skip
 _PLAIN_EVERY_S = 5.0
 _TRACKER_LABELS = ("issues", "bug tracker", "tracker")

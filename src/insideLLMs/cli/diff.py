@@ -61,12 +61,14 @@ class _Arguments:
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Parse ``BASELINE=CANDIDATE`` model ids. Raises ConfigError."""
+    """Parse ``BASELINE=CANDIDATE`` ids. Raises ConfigError."""
     parsed: dict[str, str] = {}
     for pair in pairs:
         ours, separator, theirs = pair.partition("=")
         if not separator or not ours or not theirs:
-            raise ConfigError([Problem(f"--pair {pair!r} is not BASELINE=CANDIDATE")], fix="give two model ids")
+            raise ConfigError(
+                [Problem(f"--pair {pair!r} is not BASELINE=CANDIDATE")], fix="give the ids of two models or two prompts"
+            )
         parsed[ours] = theirs
     return parsed
 
@@ -102,7 +104,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     metavar="COSINE|auto",
     help="Find rewordings with a local embedding model; auto takes the threshold from the baseline's own answers.",
 )
-@click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
+@click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models or prompts, by id.")
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--quiet", is_flag=True, help="Print the verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")

@@ -27,7 +27,7 @@ from insideLLMs.report.safe_text import json_without_commands, without_commands
     show_default=True,
     help="What to write; parquet needs the extra of that name.",
 )
-@click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models, by id.")
+@click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models or prompts, by id.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to this file.  [default: stdout]")
 @console.common_options
 def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output: Path | None) -> int:

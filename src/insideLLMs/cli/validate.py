@@ -35,8 +35,13 @@ def command(target: Path, *, as_json: bool) -> int:
             {"valid": True, "run_id": plan.run_id, "trials": plan.total, "text_files": list(loaded.text_files)}
         )
     else:
-        counts = {"model": len(plan.models), "probe": len(prepared.probes), "repeat": plan.repeats}
-        told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items())
+        counts = {
+            "model": len(plan.models),
+            "prompt": len(plan.prompts),
+            "probe": len(prepared.probes),
+            "repeat": plan.repeats,
+        }
+        told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items() if count)
         console.out(f"{target} is valid: {plan.total} trials ({told})")
         if loaded.text_files:
             console.out(f"texts were read from {', '.join(loaded.text_files)}")

@@ -1,51 +1,29 @@
 """Align two runs Trial by Trial in one streaming pass: an outer merge of two sorted streams.
 
-A Trial is found by its probe, its example's id, its model's pair and its repeat; the dataset's name counts
-only where a run has several datasets for that probe. Position, path and digest never count. Models are paired first;
+A Trial is found by its probe, its example's id, its subject's pair and its repeat; the dataset's name counts
+only where a run has several datasets for that probe. Position, path and digest never count. Subjects are paired first;
 further runs of a side are read item by item in step with the join.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from insideLLMs.compare.pairing import Pairing, Ranks
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.record_views import Facts, read_record
 
 Key = tuple[str, str, str, int, int]
 ItemKey = tuple[str, str, str, int]
-"""What the Trials of one item share: probe, dataset (empty where its name does not count), example id, models' rank."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairing:
-    """The models of both sides on one scale: paired models share a rank, and ranks order the baseline's ids."""
-
-    pairs: tuple[tuple[str, str], ...]
-    only_baseline: tuple[str, ...]
-    only_candidate: tuple[str, ...]
-    baseline_ranks: Mapping[str, int]
-    candidate_ranks: Mapping[str, int]
-
-    @property
-    def same_ids(self) -> bool:
-        """Whether equal lines of both sides are the same Trial."""
-        return all(baseline == candidate for baseline, candidate in self.pairs)
-
-    @property
-    def keeps_order(self) -> bool:
-        """Whether the candidate's records are already in the order of the ranks."""
-        ranks = [self.candidate_ranks[model] for model in sorted(self.candidate_ranks)]
-        return ranks == sorted(ranks)
+"""What the Trials of one item share: probe, dataset (empty where its name does not count), example id, and rank."""
 
 
 class Aligned(NamedTuple):
     """One Trial of the outer join; a side that does not have it is None.
 
     The lines are the records as stored; of equal lines the facts are one object. `key` is what the two sides
-    were aligned by: probe, dataset (empty where its name does not count), example id, the models' rank, repeat.
+    were aligned by: probe, dataset (empty where its name does not count), example id, the subjects' rank, repeat.
     """
 
     key: Key
@@ -66,7 +44,7 @@ def align(
         named = probes_told_apart_by_dataset(baseline, candidate)
     ours = _Side(baseline, pairing.baseline_ranks, named)
     theirs = _Side(candidate, pairing.candidate_ranks, named, sort=not pairing.keeps_order)
-    return _merge(ours, theirs, _check_order(baseline, candidate), same_ids=pairing.same_ids)
+    return _merge(ours, theirs, _check_order(baseline, candidate), same_names=pairing.same_names)
 
 
 class _Side:
@@ -74,7 +52,7 @@ class _Side:
 
     __slots__ = ("_label", "_lines", "_named", "_ranks", "_where", "facts", "key", "line")
 
-    def __init__(self, view: RunView, ranks: Mapping[str, int], named: frozenset[str], *, sort: bool = False) -> None:
+    def __init__(self, view: RunView, ranks: Ranks, named: frozenset[str], *, sort: bool = False) -> None:
         self._label = view.label
         self._where = f"run {view.label!r}: a line of records.jsonl"
         self._ranks = ranks
@@ -94,11 +72,11 @@ class _Side:
             self.key = self.key_of(self.facts)
 
     def key_of(self, facts: Facts) -> Key:
-        rank = self._ranks.get(facts.model)
+        rank = self._ranks.get(facts.subject)
         if rank is None:
             raise CompareError(
-                f"run {self._label!r}: example {facts.example_id!r} was answered by {facts.model!r}, "
-                "a model that the manifest does not name",
+                f"run {self._label!r}: example {facts.example_id!r} was answered by "
+                f"{facts.subject.words}, which the manifest does not name",
                 fix="check the files with `insidellms verify`",
             )
         probe = facts.probe
@@ -112,12 +90,12 @@ class _Side:
 
 
 def _merge(
-    ours: _Side, theirs: _Side, check: Callable[[Key, Key, Facts], None], *, same_ids: bool
+    ours: _Side, theirs: _Side, check: Callable[[Key, Key, Facts], None], *, same_names: bool
 ) -> Iterator[Aligned]:
     last: Key = ("", "", "", -1, -1)
     while True:
         line = ours.line
-        if same_ids and line is not None and line == theirs.line:
+        if same_names and line is not None and line == theirs.line:
             ours.read()
             key, facts = ours.key, ours.facts
             assert key is not None
@@ -163,7 +141,7 @@ def _check_order(baseline: RunView, candidate: RunView) -> Callable[[Key, Key, F
         what = "holds a Trial twice" if last == key else "is not sorted"
         raise CompareError(
             f"records.jsonl of {baseline.label!r} or {candidate.label!r} {what}: probe {facts.probe!r}, "
-            f"dataset {facts.dataset!r}, example {facts.example_id!r}, model {facts.model!r}, repeat {facts.repeat}",
+            f"dataset {facts.dataset!r}, example {facts.example_id!r}, {facts.subject.words}, repeat {facts.repeat}",
             fix="check both with `insidellms verify`; only files that the run sealed can be compared",
         )
 
@@ -175,67 +153,10 @@ def probes_told_apart_by_dataset(*views: RunView) -> frozenset[str]:
     return frozenset(probe for view in views for probe, names in view.datasets.items() if len(set(names)) > 1)
 
 
-def pair_models(baseline: RunView, candidate: RunView, wanted: Mapping[str, str]) -> Pairing:
-    """Pair the models of two runs: as `wanted` (baseline id -> candidate id), else one with one, else by id.
-
-    Models that `wanted` leaves over, and that have no namesake, stay unpaired. Without `wanted` a model that is
-    left over is an error. Raises CompareError that says how to give the pairs.
-    """
-    left, right = sorted(baseline.models), sorted(candidate.models)
-    _check_wanted(wanted, left, right)
-    if not wanted and len(left) == 1 and len(right) == 1:
-        return _rank({left[0]: right[0]}, left, right)
-    taken = set(wanted.values())
-    pairs = dict(wanted) | {model: model for model in left if model in right and model not in {*wanted, *taken}}
-    pairing = _rank(pairs, left, right)
-    if not pairs or (not wanted and (pairing.only_baseline or pairing.only_candidate)):
-        raise CompareError(
-            f"the models of the two runs cannot be paired by id: baseline {_names(left)}, candidate {_names(right)}",
-            fix=f"name each pair: --pair {(pairing.only_baseline or left or ['BASE'])[0]}="
-            f"{(pairing.only_candidate or right or ['CAND'])[0]}; models left over are then listed as new or removed",
-        )
-    return pairing
-
-
-def _check_wanted(wanted: Mapping[str, str], left: list[str], right: list[str]) -> None:
-    for side, ids, known in (("baseline", wanted.keys(), left), ("candidate", wanted.values(), right)):
-        for model in ids:
-            if model not in known:
-                raise CompareError(
-                    f"--pair names the model {model!r}, which the {side} does not have",
-                    fix=f"the {side} has {_names(known)}; give --pair BASE=CAND",
-                )
-    doubled = sorted(model for model in set(wanted.values()) if list(wanted.values()).count(model) > 1)
-    if doubled:
-        raise CompareError(
-            f"--pair gives the candidate's model {doubled[0]!r} to two models of the baseline",
-            fix="pair each model once: --pair BASE=CAND",
-        )
-
-
-def _rank(pairs: Mapping[str, str], left: list[str], right: list[str]) -> Pairing:
-    paired = set(pairs.values())
-    only_candidate = tuple(model for model in right if model not in paired)
-    baseline_ranks = {model: rank for rank, model in enumerate(left)}
-    candidate_ranks = {theirs: baseline_ranks[ours] for ours, theirs in pairs.items()}
-    candidate_ranks |= {model: len(left) + rank for rank, model in enumerate(only_candidate)}
-    return Pairing(
-        pairs=tuple(sorted(pairs.items())),
-        only_baseline=tuple(model for model in left if model not in pairs),
-        only_candidate=only_candidate,
-        baseline_ranks=baseline_ranks,
-        candidate_ranks=candidate_ranks,
-    )
-
-
-def _names(models: list[str]) -> str:
-    return ", ".join(repr(model) for model in models) or "none"
-
-
 class FurtherRuns:
-    """The runs of a side beside the newest one, each with its models' ranks. Call `take` with rising keys only."""
+    """The runs of a side beside the newest one, each with its subjects' ranks. Call `take` with rising keys only."""
 
-    def __init__(self, runs: Sequence[RunView], ranks: Sequence[Mapping[str, int]], named: frozenset[str]) -> None:
+    def __init__(self, runs: Sequence[RunView], ranks: Sequence[Ranks], named: frozenset[str]) -> None:
         self._streams = [_Stream(run, own, named) for run, own in zip(runs, ranks, strict=True)]
 
     def __len__(self) -> int:
@@ -247,7 +168,7 @@ class FurtherRuns:
 
 
 class _Stream:
-    def __init__(self, run: RunView, ranks: Mapping[str, int], named: frozenset[str]) -> None:
+    def __init__(self, run: RunView, ranks: Ranks, named: frozenset[str]) -> None:
         self._items = items_of(run, ranks, named)
         self._label = run.label
         self._key: ItemKey | None = None
@@ -273,17 +194,15 @@ class _Stream:
             )
 
 
-def items_of(
-    run: RunView, ranks: Mapping[str, int], named: frozenset[str]
-) -> Iterator[tuple[ItemKey, tuple[Facts, ...]]]:
-    """Yield a run's items with their Trials, in order; models without a rank are left out."""
+def items_of(run: RunView, ranks: Ranks, named: frozenset[str]) -> Iterator[tuple[ItemKey, tuple[Facts, ...]]]:
+    """Yield a run's items with their Trials, in order; subjects without a rank are left out."""
     where = f"run {run.label!r}: a line of records.jsonl"
     read = (read_record(line, Facts, where=where) for line in run.records())
     by_example = groupby(read, key=lambda facts: (facts.probe, facts.dataset, facts.example_id))
     for (probe, dataset, example_id), group in by_example:
         trials: dict[int, list[Facts]] = {}
         for facts in group:
-            if facts.model in ranks:
-                trials.setdefault(ranks[facts.model], []).append(facts)
+            if facts.subject in ranks:
+                trials.setdefault(ranks[facts.subject], []).append(facts)
         for rank in sorted(trials):
             yield (probe, dataset if probe in named else "", example_id, rank), tuple(trials[rank])

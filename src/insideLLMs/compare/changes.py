@@ -1,10 +1,12 @@
 """The full story of one changed Trial, read from its two lines."""
 
-from insideLLMs.compare.align import Aligned, Pairing
+from insideLLMs.compare.align import Aligned
 from insideLLMs.compare.classify import ChangeClass, Finding
-from insideLLMs.compare.comparison import Change, ModelPair, ShownAnswer, TrialName
+from insideLLMs.compare.comparison import Change, ShownAnswer, SubjectPair, TrialName
+from insideLLMs.compare.pairing import Pairing
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import read_record
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Example, Record, Response, ToolCall
 
 CUT = " […] "
@@ -19,20 +21,20 @@ def name_trial(pair: Aligned, pairing: Pairing) -> TrialName:
         probe=facts.probe,
         dataset=facts.dataset,
         example_id=facts.example_id,
-        models=model_pair(pair, pairing),
+        models=SubjectPair.of(*subject_pair(pair, pairing)),
         repeat=facts.repeat,
     )
 
 
-def model_pair(pair: Aligned, pairing: Pairing) -> ModelPair:
-    """Return under which ids the Trial's model goes; a Trial of one side still has its model's counterpart."""
+def subject_pair(pair: Aligned, pairing: Pairing) -> tuple[Subject | None, Subject | None]:
+    """Return what the Trial is of in each run; a Trial of one side still has its subject's counterpart."""
     if pair.baseline is not None and pair.candidate is not None:
-        return ModelPair(baseline=pair.baseline.model, candidate=pair.candidate.model)
+        return pair.baseline.subject, pair.candidate.subject
     if pair.baseline is not None:
-        return ModelPair(baseline=pair.baseline.model, candidate=dict(pairing.pairs).get(pair.baseline.model))
+        return pair.baseline.subject, dict(pairing.pairs).get(pair.baseline.subject)
     assert pair.candidate is not None
     ours = {theirs: ours for ours, theirs in pairing.pairs}
-    return ModelPair(baseline=ours.get(pair.candidate.model), candidate=pair.candidate.model)
+    return ours.get(pair.candidate.subject), pair.candidate.subject
 
 
 def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: int) -> Change:

@@ -7,28 +7,30 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from insideLLMs.compare.align import Aligned, FurtherRuns, Pairing, align, pair_models, probes_told_apart_by_dataset
-from insideLLMs.compare.changes import describe, model_pair, name_trial
+from insideLLMs.compare.align import Aligned, FurtherRuns, align, probes_told_apart_by_dataset
+from insideLLMs.compare.changes import describe, name_trial, subject_pair
 from insideLLMs.compare.classify import ChangeClass, Finding, classify, is_alike
 from insideLLMs.compare.comparison import (
     Change,
     Comparison,
     Listing,
-    ModelPair,
     NameListing,
     ProbeTally,
     RunName,
     RunSide,
     SemanticFacts,
+    SubjectPair,
     Tally,
     TrialName,
 )
 from insideLLMs.compare.counting import Counting, MeaningCount, ServedFacts
 from insideLLMs.compare.levels import Level, score_moves
 from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
+from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.record_views import Facts
+from insideLLMs.core.subject import Subject
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
     from insideLLMs.compare.meaning import Meaning
@@ -43,10 +45,11 @@ _SERVED_LIMIT = 50
 class CompareOptions:
     """How to compare.
 
-    `pairs` maps baseline model ids to candidate ids. Scores within `score_tolerance` are the same. `listed`
-    bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in characters.
-    `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate. `meaning`
-    weighs texts that differ in their wording alone. `ranges` say which way a score is better, None as the runs declare.
+    `pairs` maps models, prompts or subjects of the baseline to the candidate's. Scores within `score_tolerance` are
+    the same. `listed` bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in
+    characters. `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate.
+    `meaning` weighs texts that differ in their wording alone. `ranges` say which way a score is better, None as the
+    runs declare.
     """
 
     pairs: Mapping[str, str] = field(default_factory=dict)
@@ -77,10 +80,10 @@ def compare(
     """Compare two runs Trial by Trial, in memory that does not grow with them.
 
     `observe` is called with every Trial of the outer join, in order, so that statistics can be made in the same
-    pass. Raises CompareError for models that cannot be paired and for records that are unsorted or broken.
+    pass. Raises CompareError for models or prompts that cannot be paired and for records that are unsorted or broken.
     """
     options = (options or CompareOptions()).for_runs((baseline, candidate))
-    pairing = pair_models(baseline, candidate, options.pairs)
+    pairing = pair_subjects(baseline, candidate, options.pairs)
     ledger = _Ledger(options, pairing)
     for pair in align(baseline, candidate, pairing, named=named):
         finding = ledger.add(pair)
@@ -99,14 +102,14 @@ def compare_with(
     options = (options or CompareOptions()).for_runs((*baselines, *candidates))
     newest, candidate, others = baselines[-1], candidates[-1], baselines[:-1]
     named = probes_told_apart_by_dataset(*baselines, *candidates)
-    pairing = pair_models(newest, candidate, options.pairs)
+    pairing = pair_subjects(newest, candidate, options.pairs)
     pool = FurtherRuns(others, _ranks(others, candidate, pairing, options.pairs), named)
     more = FurtherRuns(candidates[:-1], [pairing.candidate_ranks for _ in candidates[:-1]], named)
     seed = "|".join(sorted(",".join(run.run_id for run in side) for side in (baselines, candidates)))
     watch = replace(
         watch or Watch(),
         seed=seed,
-        several_models=len(pairing.pairs) > 1,
+        several_subjects=len(pairing.pairs) > 1,
         waived=options.waived,
         ranges=options.ranges or DEFAULT_RANGES,
         shared=any(run.shares_answers for run in (*baselines, *candidates)),
@@ -119,10 +122,10 @@ def compare_with(
 
 def _ranks(
     runs: Sequence[RunView], candidate: RunView, pairing: Pairing, wanted: Mapping[str, str]
-) -> list[dict[str, int]]:
-    """Return, for each further baseline run, the rank of each model that has a counterpart in the candidate."""
-    known = [{ours: theirs for ours, theirs in wanted.items() if ours in run.models} for run in runs]
-    pairs = [pair_models(run, candidate, own).pairs for run, own in zip(runs, known, strict=True)]
+) -> list[dict[Subject, int]]:
+    """Return, for each further baseline run, the rank of each subject that has a counterpart in the candidate."""
+    known = [{ours: theirs for ours, theirs in wanted.items() if ours in run.names} for run in runs]
+    pairs = [pair_subjects(run, candidate, own).pairs for run, own in zip(runs, known, strict=True)]
     return [{ours: pairing.candidate_ranks[theirs] for ours, theirs in own} for own in pairs]
 
 
@@ -180,7 +183,7 @@ class _Ledger:
         self._options = options
         self._ranges = options.ranges or DEFAULT_RANGES
         self._pairing = pairing
-        self._countings: dict[tuple[str, str | None, str | None], Counting] = {}
+        self._countings: dict[tuple[str, Subject | None, Subject | None], Counting] = {}
         self._changes = _Worst(options.listed)
         self._edited = _Worst(options.listed)
         self._removed = _Names(options.listed)
@@ -210,13 +213,12 @@ class _Ledger:
         return finding
 
     def _counting(self, pair: Aligned) -> Counting:
-        ours = pair.baseline.model if pair.baseline is not None else None
-        theirs = pair.candidate.model if pair.candidate is not None else None
+        ours = pair.baseline.subject if pair.baseline is not None else None
+        theirs = pair.candidate.subject if pair.candidate is not None else None
         facts = pair.baseline or pair.candidate
         assert facts is not None
         if ours is None or theirs is None:
-            models = model_pair(pair, self._pairing)
-            ours, theirs = models.baseline, models.candidate
+            ours, theirs = subject_pair(pair, self._pairing)
         key = (facts.probe, ours, theirs)
         counting = self._countings.get(key)
         if counting is None:
@@ -251,17 +253,17 @@ class _Ledger:
     def close(self, baseline: RunView, candidate: RunView) -> Comparison:
         whole = Counting()
         probes = []
-        for probe, ours, theirs in sorted(self._countings, key=lambda key: (key[0], key[1] or "", key[2] or "")):
+        for probe, ours, theirs in sorted(self._countings, key=_order):
             counting = self._countings[probe, ours, theirs]
             whole.include(counting)
-            models = ModelPair(baseline=ours, candidate=theirs)
+            models = SubjectPair.of(ours, theirs)
             waived = dict(sorted(self._waived.get(counting, Counter()).items()))
             tally = counting.total()
             probes.append(ProbeTally(probe=probe, models=models, tally=tally, waived=waived, alike=counting.alike))
         overall, semantic = whole.total(), self._meanings.facts(self._options.meaning)
-        pairs = [ModelPair(baseline=ours, candidate=theirs) for ours, theirs in self._pairing.pairs]
-        pairs += [ModelPair(baseline=model, candidate=None) for model in self._pairing.only_baseline]
-        pairs += [ModelPair(baseline=None, candidate=model) for model in self._pairing.only_candidate]
+        pairs = [SubjectPair.of(ours, theirs) for ours, theirs in self._pairing.pairs]
+        pairs += [SubjectPair.of(subject, None) for subject in self._pairing.only_baseline]
+        pairs += [SubjectPair.of(None, subject) for subject in self._pairing.only_candidate]
         return Comparison(
             baseline=_side(baseline, overall.baseline.trials),
             candidate=_side(candidate, overall.candidate.trials),
@@ -280,8 +282,16 @@ class _Ledger:
         )
 
 
+def _order(key: tuple[str, Subject | None, Subject | None]) -> tuple[str, tuple[str, str], tuple[str, str]]:
+    probe, *pair = key
+    ours, theirs = (("", "") if subject is None else subject.order for subject in pair)
+    return probe, ours, theirs
+
+
 def _side(view: RunView, trials: int) -> RunSide:
-    return RunSide(run_id=view.run_id, label=view.label, models=tuple(sorted(view.models)), trials=trials)
+    return RunSide(
+        run_id=view.run_id, label=view.label, models=tuple(subject.label for subject in view.subjects), trials=trials
+    )
 
 
 def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[str, ...]:
@@ -298,9 +308,11 @@ def _warnings(overall: Tally, pairing: Pairing, served: ServedFacts) -> tuple[st
         count = overall.classes[kind]
         if count:
             found.append(f"{count:,} of {overall.trials:,} trials: {words}")
-    for side, models in (("baseline", pairing.only_baseline), ("candidate", pairing.only_candidate)):
-        if models:
-            found.append(f"models of the {side} without a counterpart: {', '.join(models)}")
+    for side, subjects in (("baseline", pairing.only_baseline), ("candidate", pairing.only_candidate)):
+        if subjects:
+            noun = "models" if all(subject.prompt is None for subject in subjects) else "models and prompts"
+            names = ", ".join(subject.label for subject in subjects)
+            found.append(f"{noun} of the {side} without a counterpart: {names}")
     for field_name, trials in sorted(served.overflow.items()):
         found.append(f"served {field_name} had more values than are listed, in {trials:,} further trials")
     return tuple(found)

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import EmbeddingModel
 
 
@@ -23,11 +24,16 @@ class RunName(msgspec.Struct, frozen=True, kw_only=True):
     label: str
 
 
-class ModelPair(msgspec.Struct, frozen=True, kw_only=True):
-    """Two models that were compared with each other; one is None where the other had no counterpart."""
+class SubjectPair(msgspec.Struct, frozen=True, kw_only=True):
+    """Two subjects that were compared, by their labels; one is None where the other had no counterpart."""
 
     baseline: str | None
     candidate: str | None
+
+    @classmethod
+    def of(cls, baseline: Subject | None, candidate: Subject | None) -> "SubjectPair":
+        """Name a pair."""
+        return cls(baseline=baseline and baseline.label, candidate=candidate and candidate.label)
 
 
 class SideCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,14 +73,14 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
-    """The tally of one probe and one pair of models; `waived` says how many of each class the gate leaves out.
+    """The tally of one probe and one pair of subjects; `waived` says how many of each class the gate leaves out.
 
     `alike` are equivalent to an embedding model alone (without the waived): the gate takes them for changed unless
     it is told to trust the model.
     """
 
     probe: str
-    models: ModelPair
+    models: SubjectPair
     tally: Tally
     waived: dict[str, int] = {}
     alike: int = 0
@@ -90,7 +96,7 @@ class TrialName(msgspec.Struct, frozen=True, kw_only=True):
     probe: str
     dataset: str
     example_id: str
-    models: ModelPair
+    models: SubjectPair
     repeat: int
 
 
@@ -190,7 +196,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     baseline: RunSide
     candidate: RunSide
-    models: tuple[ModelPair, ...]
+    models: tuple[SubjectPair, ...]
     score_tolerance: float
     overall: Tally
     probes: tuple[ProbeTally, ...]

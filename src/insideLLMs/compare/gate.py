@@ -30,6 +30,7 @@ from insideLLMs.compare.statistics.labelled_drop import LabelledDrop, labelled_d
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.subject import SEPARATOR
 
 _LOOK_FIRST = 10
 _NAMED = 5
@@ -328,7 +329,7 @@ def _look_first(comparison: Comparison, rules: Sequence[Rule], evidence: GateEvi
     chances = {found.probe: found.p_used for found in tested}
 
     def rank(trial: TrialName) -> float:
-        names = {trial.probe, f"{trial.probe} · {trial.models.candidate}"}
+        names = {trial.probe, f"{trial.probe}{SEPARATOR}{trial.models.candidate}"}
         if any((name, trial.example_id) in confirmed for name in names):
             return -1.0
         return min((chances[name] for name in names if name in chances), default=1.0)

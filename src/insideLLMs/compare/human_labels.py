@@ -61,7 +61,7 @@ class HumanLabels:
         return Label(*(sum(verdicts) / len(found) for verdicts in zip(*found, strict=True)))
 
     def _said(self, side: Side, facts: Facts) -> bool | None:
-        key = LabelKey(side, facts.probe, facts.example_id, facts.model, facts.repeat)
+        key = LabelKey(side, facts.probe, facts.example_id, facts.subject.label, facts.repeat)
         said = self.verdicts.get(key)
         return self.verdicts.get(key._replace(model=None)) if said is None else said
 

@@ -16,6 +16,7 @@ from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import DriftKernel, TextLevel
 from insideLLMs.core.record_views import Facts, LabelledRecord, read_record
+from insideLLMs.core.subject import SEPARATOR, Subject
 from insideLLMs.core.types import Response
 
 Pattern = tuple[tuple[int | None, ...], ...]
@@ -42,8 +43,8 @@ class Flip:
     probe: str
     dataset: str
     example_id: str
-    baseline_model: str
-    candidate_model: str
+    baseline_subject: Subject
+    candidate_subject: Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Watch:
     Where answers are `shared`, the items of one place move together.
     """
 
-    several_models: bool = False
+    several_subjects: bool = False
     cluster: str = "cluster"
     churn: TextLevel | None = None
     churn_of: Mapping[str, TextLevel] = field(default_factory=dict)
@@ -105,18 +106,18 @@ _Place = tuple[str, str, str, str | None]
 
 
 class Observations:
-    """An observer for `compare` that groups Trials into items: one per probe, example and pair of models.
+    """An observer for `compare` that groups Trials into items: one per probe, example and pair of subjects.
 
     Examples that only one side has, or that were edited, are no items: the comparison lists them. A repeat that
-    was not answered is an item's missing value. With several pairs of models each is a probe of its own, named
-    ``probe · model``.
+    was not answered is an item's missing value. With several pairs of subjects each is a probe of its own, named
+    ``probe · subject``.
     """
 
     def __init__(
         self, watch: Watch | None = None, pool: FurtherRuns | None = None, more: FurtherRuns | None = None
     ) -> None:
         self._watch = watch or Watch()
-        if self._watch.labels is not None and self._watch.several_models:
+        if self._watch.labels is not None and self._watch.several_subjects:
             self._watch.labels.check_models()
         self._pool = pool if pool is not None and len(pool) else None
         self._more = more if more is not None and len(more) else None
@@ -210,7 +211,7 @@ class Observations:
         return values
 
     def _name_of(self, facts: Facts) -> str:
-        name = f"{facts.probe} · {facts.model}" if self._watch.several_models else facts.probe
+        name = f"{facts.probe}{SEPARATOR}{facts.subject.label}" if self._watch.several_subjects else facts.probe
         if name not in self._seen.probes:
             self._seen.probes[name] = facts.probe
         return name
@@ -260,8 +261,8 @@ def _flip(name: str, before: Facts, after: Facts) -> Flip:
         probe=name,
         dataset=after.dataset,
         example_id=after.example_id,
-        baseline_model=before.model,
-        candidate_model=after.model,
+        baseline_subject=before.subject,
+        candidate_subject=after.subject,
     )
 
 

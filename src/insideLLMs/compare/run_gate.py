@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from insideLLMs.compare.comparison import ModelPair, TrialName
+from insideLLMs.compare.comparison import SubjectPair, TrialName
 from insideLLMs.compare.run_figures import VERDICTS, MemberFigures, QuantityFigures, RunFigures, WorstTrials
 from insideLLMs.compare.statistics.distributions import binomial_pmf, wilson
 from insideLLMs.compare.summary import mean_interval, rate_interval
@@ -83,7 +83,7 @@ class FailedExample(msgspec.Struct, frozen=True, kw_only=True):
         """The Trial's name, as that of a run compared with nothing."""
         return TrialName(
             probe=self.probe, dataset=self.dataset, example_id=self.example_id, repeat=self.repeat,
-            models=ModelPair(baseline=None, candidate=self.model),
+            models=SubjectPair(baseline=None, candidate=self.model),
         )  # fmt: skip
 
 

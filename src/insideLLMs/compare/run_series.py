@@ -16,6 +16,7 @@ from insideLLMs.compare.sides import view_of
 from insideLLMs.compare.statistics.series import SeriesLook, watch_series
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.run_summary import Interval
+from insideLLMs.core.subject import label_in
 from insideLLMs.store.sealed_run import SealedRun
 
 PASSED = "passed"
@@ -31,7 +32,7 @@ class TrendRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrendLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One measure of one model on one probe; a point for each run, None where the run has none.
+    """One measure of one model (with its prompt) on one probe; a point for each run, None where the run has none.
 
     `measure` is `passed`, a rate, or the name of a score.
     """
@@ -90,10 +91,10 @@ def _points(summary: Mapping[str, Any]) -> dict[Name, Interval]:
     for result in summary["results"]:
         rate = result["pass_rate"]
         if rate is not None:
-            points[result["probe"], result["model"], PASSED] = msgspec.convert(rate, Interval)
+            points[result["probe"], label_in(result), PASSED] = msgspec.convert(rate, Interval)
         for name, score in result["scores"].items():
             if name != "correct" or rate is None:
-                points[result["probe"], result["model"], name] = msgspec.convert(score, Interval)
+                points[result["probe"], label_in(result), name] = msgspec.convert(score, Interval)
     return points
 
 

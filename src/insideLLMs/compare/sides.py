@@ -1,40 +1,60 @@
 """The sides of a comparison: runs with what their manifests say of them, and in what their experiments differ."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from insideLLMs.compare.comparison import SubjectPair
+from insideLLMs.compare.word_diff import marked, word_diff
 from insideLLMs.core import canonical
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record
-from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
+from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.sealed_run import SealedRun
 
 _SHOWN_MOVES = 3
 _SHOWN_LETTERS, _CUT_LETTERS = 40, 12
 _SEED = "seed"
+Member = MemberSpec | PromptFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
     """One side of a comparison.
 
-    `records` starts a fresh pass over the lines of `records.jsonl`, in its order and without newlines. `models`
-    are the ids of all models of the run, `datasets` the dataset names of each probe. `label` is what people
-    call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its scores;
-    a probe that is not named there may have declared anything. `shares_answers` where Trials took answers that others
-    asked for.
+    `records` starts a fresh pass over the lines of `records.jsonl`, in its order and without newlines. `subjects`
+    are what was under test, in the order of the records, `datasets` the dataset names of each probe. `label` is what
+    people call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its
+    scores; a probe that is not named there may have declared anything. `shares_answers` where Trials took answers
+    that others asked for.
     """
 
     run_id: str
     label: str
-    models: tuple[str, ...]
+    subjects: tuple[Subject, ...]
     datasets: Mapping[str, tuple[str, ...]]
     records: Callable[[], Iterator[bytes]]
     score_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     shares_answers: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ids of the models, sorted."""
+        return tuple(sorted({subject.model for subject in self.subjects}))
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The ids of the prompts, sorted; none where the run has no prompts."""
+        return tuple(sorted({subject.prompt for subject in self.subjects if subject.prompt is not None}))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that a part of the run can be called by: models, prompts, and each model with its prompt."""
+        labels = (subject.label for subject in self.subjects)
+        return tuple(dict.fromkeys((*self.models, *self.prompts, *labels)))
 
     @property
     def probes(self) -> tuple[str, ...]:
@@ -74,7 +94,7 @@ def view_of(run: SealedRun) -> RunView:
     return RunView(
         run_id=manifest.run_id,
         label=run.label,
-        models=tuple(model.id for model in manifest.models),
+        subjects=manifest.subjects,
         datasets={probe.id: probe.datasets for probe in manifest.probes},
         records=run.lines,
         score_ranges=_score_ranges(manifest),
@@ -89,12 +109,14 @@ def _score_ranges(manifest: Manifest) -> dict[str, dict[str, tuple[float, float]
     return {probe.id: probe.ranges() for probe in manifest.probes}
 
 
-def experiment_changes(before: Manifest, after: Manifest, pairs: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Say what was changed in an experiment; `pairs` maps model ids before to ids after. None for imported runs."""
+def experiment_changes(before: Manifest, after: Manifest, pairs: Iterable[SubjectPair]) -> tuple[str, ...] | None:
+    """Say what was changed in an experiment whose subjects were compared in `pairs`. None for imported runs."""
     if "imported" in before.notes or "imported" in after.notes:
         return None
+    models, prompts = _pairs_of(before, after, pairs)
     return (
-        *_models(before, after, pairs),
+        *_models(before, after, models),
+        *_members("prompt", before.prompts, after.prompts, prompts),
         *_members("probe", before.probes, after.probes, {}),
         *_datasets(before.datasets, after.datasets),
         *(
@@ -109,11 +131,24 @@ def experiment_changes(before: Manifest, after: Manifest, pairs: Mapping[str, st
 
 
 def system_changes(before: Manifest, after: Manifest) -> tuple[str, ...]:
-    """Say in what two runs are of another system: models and probes. Seeds and datasets are no part of it.
+    """Say in what two runs are of another system: models, prompts and probes. Seeds and datasets are no part of it.
 
     Runs without such changes are repeats of each other, on the examples that they share.
     """
-    return (*_models(before, after, {}, with_seeds=False), *_members("probe", before.probes, after.probes, {}))
+    return (
+        *_models(before, after, {}, with_seeds=False),
+        *_members("prompt", before.prompts, after.prompts, {}),
+        *_members("probe", before.probes, after.probes, {}),
+    )
+
+
+def _pairs_of(before: Manifest, after: Manifest, pairs: Iterable[SubjectPair]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which models, and which prompts, were compared with each other."""
+    ours = {subject.label: subject for subject in before.subjects}
+    theirs = {subject.label: subject for subject in after.subjects}
+    both = [(ours[pair.baseline], theirs[pair.candidate]) for pair in pairs if pair.baseline and pair.candidate]
+    prompts = {one.prompt: other.prompt for one, other in both if one.prompt and other.prompt}
+    return {one.model: other.model for one, other in both}, prompts
 
 
 def _models(before: Manifest, after: Manifest, pairs: Mapping[str, str], *, with_seeds: bool = True) -> Iterator[str]:
@@ -124,8 +159,8 @@ def _models(before: Manifest, after: Manifest, pairs: Mapping[str, str], *, with
 
 def _members(
     kind: str,
-    before: Sequence[MemberSpec],
-    after: Sequence[MemberSpec],
+    before: Sequence[Member],
+    after: Sequence[Member],
     pairs: Mapping[str, str],
     *,
     with_seeds: bool = True,
@@ -142,15 +177,18 @@ def _members(
     yield from (f"{kind} {spec.id!r} is new" for spec in after if spec.id not in known)
 
 
-def _moves(kind: str, before: MemberSpec, after: MemberSpec, *, with_seeds: bool) -> Iterator[str]:
+def _moves(kind: str, before: Member, after: Member, *, with_seeds: bool) -> Iterator[str]:
     moves = differences(_facts(before), _facts(after))
     told = [move for move in moves if with_seeds or move.split()[0].rpartition(".")[2] != _SEED]
     if told:
         more = f" and {len(told) - _SHOWN_MOVES:,} more" if len(told) > _SHOWN_MOVES else ""
-        yield f"{kind} {after.id!r}: {'; '.join(told[:_SHOWN_MOVES])}{more}"
+        name = repr(after.id) if before.id == after.id else f"{before.id!r} -> {after.id!r}"
+        yield f"{kind} {name}: {'; '.join(told[:_SHOWN_MOVES])}{more}"
 
 
-def _facts(spec: MemberSpec) -> dict[str, object]:
+def _facts(spec: Member) -> dict[str, object]:
+    if isinstance(spec, PromptFacts):
+        return {"system": spec.system, **spec.texts}
     return {"type": spec.type, "system": spec.system, **spec.identity}
 
 
@@ -168,10 +206,10 @@ def _datasets(before: Sequence[DatasetFacts], after: Sequence[DatasetFacts]) -> 
 
 
 def differences(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say in what two identities differ: path, value before, value after; long texts by their digest."""
+    """Say in what two identities differ: path, value before, value after; of long texts the words that differ."""
     before, after = dict(_leaves(baseline, "")), dict(_leaves(candidate, ""))
     return tuple(
-        f"{path} {_shown(before.get(path))} -> {_shown(after.get(path))}"
+        f"{path} {_move(before.get(path), after.get(path))}"
         for path in sorted({*before, *after})
         if before.get(path) != after.get(path)
     )
@@ -183,6 +221,14 @@ def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
     if isinstance(value, list | tuple) and value:
         return [leaf for at, inner in enumerate(value) for leaf in _leaves(inner, f"{path}[{at}]")]
     return [(path, value)]
+
+
+def _move(before: Any, after: Any) -> str:
+    if isinstance(before, str) and isinstance(after, str) and len(before + after) > _SHOWN_LETTERS:
+        diff = word_diff(before, after)
+        if diff is not None:
+            return repr(marked(diff))
+    return f"{_shown(before)} -> {_shown(after)}"
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What is under test: a model with a prompt, and the one place that says what people call it."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 SEPARATOR = " · "
 """Stands between the model and the prompt, and in no prompt's id."""
@@ -28,6 +28,11 @@ class Subject(NamedTuple):
     def order(self) -> tuple[str, str]:
         """Its place among the subjects of a run, which is that of its records."""
         return (self.model, self.prompt or "")
+
+
+def label_in(result: Mapping[str, Any]) -> str:
+    """Return the label of the subject that a part of a parsed summary names."""
+    return Subject(result["model"], result.get("prompt")).label
 
 
 def cross(models: Iterable[str], prompts: Iterable[str]) -> tuple[Subject, ...]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from insideLLMs.core.record_views import FailedRecord
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Failure
 from insideLLMs.report.safe_text import printable
 from insideLLMs.report.wording import many
@@ -30,7 +31,8 @@ def render_failures(records: Iterable[FailedRecord]) -> str:
 
 
 def _lines(failure: Failure, count: int, record: FailedRecord) -> Iterable[str]:
-    where = f"first: example {record.example_id}, model {record.model}, probe {record.probe}"
+    subject = Subject(record.model, record.prompt)
+    where = f"first: example {record.example_id}, model {subject.label}, probe {record.probe}"
     yield printable(f"  {count:,} x {failure.type}: {failure.message} ({where})")
     if failure.fix:
         yield printable(f"      fix: {failure.fix}")

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from insideLLMs.compare.comparison import Change, Comparison
 from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.run_gate import DecidedRun, FailedExample
+from insideLLMs.compare.word_diff import word_diff
 from insideLLMs.core.types import expand
 from insideLLMs.report import evidence, wording
 from insideLLMs.report.safe_text import printable, shorten, without_commands
-from insideLLMs.report.word_diff import word_diff
 
 SIZE_LIMIT = 60_000
 """GitHub refuses comments above 65,536 characters."""

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from insideLLMs.compare.align import align, pair_models
-from insideLLMs.compare.changes import name_trial
+from insideLLMs.compare.align import align
+from insideLLMs.compare.changes import name_trial, subject_pair
 from insideLLMs.compare.comparing import CompareOptions
+from insideLLMs.compare.pairing import pair_subjects
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.record_views import read_record
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record
 
 Row = tuple[object, ...]
@@ -37,15 +39,16 @@ _GROUP_CHARACTERS = 4 * 1024 * 1024
 
 def run_table(run: RunView) -> Table:
     """Return a run's records. Reads them once for the names of their scores, and once for each pass."""
-    names = _score_names(run)
+    names, has_prompts = _score_names(run), bool(run.prompts)
 
     def rows() -> Iterator[Row]:
         for record in _records(run):
-            key = (record.probe, record.dataset, record.example_id, record.model, record.repeat)
-            yield (*key, *_example(record), *_answer(record, names))
+            key = (record.probe, record.dataset, record.example_id, *_cells(record.subject, has_prompts))
+            yield (*key, record.repeat, *_example(record), *_answer(record, names))
 
     scores = {f"score_{name}": "double" for name in names}
-    return Table(columns={**_NAMES, "model": "string", "repeat": "int64", **_EXAMPLE, **_ANSWER, **scores}, rows=rows)
+    subject = dict.fromkeys(("model", "prompt") if has_prompts else ("model",), "string")
+    return Table(columns={**_NAMES, **subject, "repeat": "int64", **_EXAMPLE, **_ANSWER, **scores}, rows=rows)
 
 
 def comparison_table(baseline: RunView, candidate: RunView, options: CompareOptions) -> Table:
@@ -54,8 +57,9 @@ def comparison_table(baseline: RunView, candidate: RunView, options: CompareOpti
     The example is the candidate's where it has it. Raises CompareError as comparing does.
     """
     options = options.for_runs((baseline, candidate))
-    pairing = pair_models(baseline, candidate, options.pairs)
+    pairing = pair_subjects(baseline, candidate, options.pairs)
     names = sorted({*_score_names(baseline), *_score_names(candidate)})
+    has_prompts = bool(baseline.prompts or candidate.prompts)
 
     def rows() -> Iterator[Row]:
         for pair in align(baseline, candidate, pairing):
@@ -65,20 +69,30 @@ def comparison_table(baseline: RunView, candidate: RunView, options: CompareOpti
             after = _record(pair.candidate_line, candidate) if pair.candidate_line else None
             shown = after or before
             assert shown is not None
+            sides = [_cells(subject, has_prompts) for subject in subject_pair(pair, pairing)]
             yield (
-                *(trial.probe, trial.dataset, trial.example_id, trial.models.baseline, trial.models.candidate),
+                *(trial.probe, trial.dataset, trial.example_id),
+                *(cell for side in zip(*sides, strict=True) for cell in side),
                 *(trial.repeat, finding.kind.value, level and level.value, finding.difference.note or None),
                 *_example(shown),
                 *_answer(before, names),
                 *_answer(after, names),
             )
 
-    columns = {**_NAMES, "model_baseline": "string", "model_candidate": "string", "repeat": "int64"}
+    nouns = ("model", "prompt") if has_prompts else ("model",)
+    columns = {**_NAMES, **{f"{noun}_{side}": "string" for noun in nouns for side in ("baseline", "candidate")}}
+    columns |= {"repeat": "int64"}
     columns |= {"class": "string", "level": "string", "differs": "string", **_EXAMPLE}
     answer = {**_ANSWER, **{f"score_{name}": "double" for name in names}}
     for side in ("baseline", "candidate"):
         columns |= {f"{name}_{side}": kind for name, kind in answer.items()}
     return Table(columns=columns, rows=rows)
+
+
+def _cells(subject: Subject | None, has_prompts: bool) -> Row:
+    """Return the model, and its prompt in a table that has a column for it."""
+    cells = (None, None) if subject is None else subject
+    return cells if has_prompts else cells[:1]
 
 
 def write_csv(out: BinaryIO, table: Table) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import JudgeCall, Usage
 
 
@@ -138,9 +139,10 @@ def sum_up(
         succeeded += line.status == "success" and not line.shared
         calls: tuple[TelemetryLine | JudgeCall, ...] = (line, *line.judges)
         for call in calls:
-            tally = tallies.get(call.model)
+            name = Subject(call.model, line.prompt if call is line else None).label
+            tally = tallies.get(name)
             if tally is None:
-                tally = tallies[call.model] = _Tally()
+                tally = tallies[name] = _Tally()
             tally.add(call, prices.get(call.model))
             if call.started_at is not None:
                 start = dt.datetime.fromisoformat(call.started_at).timestamp()

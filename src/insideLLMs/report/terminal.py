@@ -10,9 +10,10 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from insideLLMs.compare.word_diff import Segment, word_diff
+from insideLLMs.core.subject import label_in
 from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten, without_commands
-from insideLLMs.report.word_diff import Segment, word_diff
 
 if TYPE_CHECKING:  # the summary of a run is drawn without what compares
     from rich.console import Console, RenderableType
@@ -46,13 +47,14 @@ _VERDICT_STYLES = {"passed": "bold green", "failed": _BAD, "inconclusive": "bold
 def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool = False) -> str:
     """Show `summary.json` as a table: every rate with its denominator, its interval, and what went unanswered."""
     level = f"{summary.get('confidence_level', 0.95):.0%}"
-    table = _table("probe", "model", "passed", f"{level} interval", "no answer", "tokens")
+    noun = "model · prompt" if any("prompt" in result for result in summary["results"]) else "model"
+    table = _table("probe", noun, "passed", f"{level} interval", "no answer", "tokens")
     scores: list[str] = []
     for result in summary["results"]:
         pass_rate, usage = result["pass_rate"], result["usage"]
         table.add_row(
             _plain(result["probe"]),
-            _plain(result["model"]),
+            _plain(label_in(result)),
             wording.rate(result["passed"], result["scored"])
             if result["scored"]
             else f"no verdict, {result['trials']:,}",
@@ -81,10 +83,10 @@ def _score_lines(result: Mapping[str, Any], level: str) -> Iterable[str]:
             continue  # the verdict as a number: the table has it already
         spread = wording.interval(score, percent=False)
         within = f", {level} interval {spread}" if spread != "–" else ""
-        where = f"{result['probe']} · {result['model']}"
+        where = f"{result['probe']} · {label_in(result)}"
         yield f"{where}: {name} {score['value']:.4g} (n={score['n']:,}{within})"
     if "agreement" in result:
-        yield f"{result['probe']} · {result['model']}: {wording.agreement(result['agreement'], level)}"
+        yield f"{result['probe']} · {label_in(result)}: {wording.agreement(result['agreement'], level)}"
 
 
 def render_comparison(
@@ -146,7 +148,7 @@ def _header(comparison: Comparison) -> Table:
     grid.add_row("candidate", _side(comparison.candidate))
     renamed = [pair for pair in comparison.models if pair.baseline != pair.candidate]
     if renamed:
-        grid.add_row("models", _plain(", ".join(wording.pair(pair) for pair in renamed)))
+        grid.add_row("compared", _plain(", ".join(wording.pair(pair) for pair in renamed)))
     for number, line in enumerate(wording.experiment(comparison)):
         grid.add_row("" if number else "changed", _plain(shorten(line, _CHANGE_LIMIT)))
     return grid

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from insideLLMs.compare.statistics.judges import MIN_KAPPA, MIN_LABELLED
+from insideLLMs.core.subject import label_in
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
-    from insideLLMs.compare.comparison import Comparison, ModelPair, ProbeTally, ShownAnswer, Tally, TrialName
+    from insideLLMs.compare.comparison import Comparison, ProbeTally, ShownAnswer, SubjectPair, Tally, TrialName
     from insideLLMs.compare.gate import Verdict
     from insideLLMs.compare.run_gate import FailedExample, RunVerdict
 
@@ -68,12 +69,12 @@ def words(name: str) -> str:
 
 
 def member(probe: ProbeTally, *, several: bool) -> str:
-    """Name a row of the table: the probe, and its models where there are several."""
+    """Name a row of the table: the probe, and its subjects where there are several."""
     return printable(f"{probe.probe} · {pair(probe.models)}" if several else probe.probe)
 
 
-def pair(models: ModelPair) -> str:
-    """Name two models that are compared, once if they have one id."""
+def pair(models: SubjectPair) -> str:
+    """Name two subjects that are compared, once if they have one label."""
     if models.baseline == models.candidate:
         return models.baseline or ""
     return f"{models.baseline or '(none)'} → {models.candidate or '(none)'}"
@@ -145,7 +146,7 @@ def agreement(found: Mapping[str, Any], level: str) -> str:
 def doubts(summary: Mapping[str, Any]) -> list[str]:
     """Say which of a summary's verdicts are advice rather than a measure, and why: its judge agrees too little."""
     return [
-        f"{result['probe']} · {result['model']}: {doubt}"
+        f"{result['probe']} · {label_in(result)}: {doubt}"
         for result in summary["results"]
         if "agreement" in result
         for doubt in _doubts(result["agreement"])

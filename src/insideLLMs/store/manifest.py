@@ -50,6 +50,13 @@ class PromptFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     messages: tuple[Message, ...] = ()
     system: str | None = None
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """What it sends, by what it is: one `template`, or a chat's messages with their roles."""
+        if len(self.messages) == 1 and self.messages[0].role == "user":
+            return {"template": self.messages[0].text}
+        return {f"messages[{at}].{turn.role}": turn.text for at, turn in enumerate(self.messages)}
+
 
 def stored_ranges(ranges: Mapping[str, tuple[float, float]]) -> dict[str, tuple[Bound, Bound]]:
     """Return declared score ranges as the manifest holds them. Raises ValueError or TypeError for what is no pair."""

@@ -8,6 +8,7 @@ from insideLLMs.compare.comparing import CompareOptions, compare
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Response, Usage
 from support.compared_runs import record, view
 
@@ -213,7 +214,7 @@ def test_lines_are_read_lazily_and_once():
         started.append(1)
         return iter([canonical.line(record())])
 
-    run = RunView(run_id="r", label="r", models=("m",), datasets={"logic": ("d",)}, records=records)
+    run = RunView(run_id="r", label="r", subjects=(Subject("m"),), datasets={"logic": ("d",)}, records=records)
     compare(run, run)
     assert len(started) == 2
 

@@ -55,9 +55,9 @@ def test_a_score_counts_where_there_is_no_verdict_and_several_need_a_name():
     }
 
 
-def test_each_pair_of_models_is_a_probe_of_its_own():
+def test_each_pair_of_subjects_is_a_probe_of_its_own():
     records = [record(model=model) for model in "mn"]
-    assert {probe for probe, _, _ in shapes(records, records, several_models=True)} == {"logic · m", "logic · n"}
+    assert {probe for probe, _, _ in shapes(records, records, several_subjects=True)} == {"logic · m", "logic · n"}
 
 
 def test_an_assessment_of_the_observations_sees_the_drop():

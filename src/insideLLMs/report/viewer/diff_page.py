@@ -6,13 +6,14 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from insideLLMs.compare.align import Aligned, Pairing, align, pair_models
-from insideLLMs.compare.changes import model_pair
+from insideLLMs.compare.align import Aligned, align
+from insideLLMs.compare.changes import subject_pair
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparing import CompareOptions
-from insideLLMs.compare.comparison import Comparison
+from insideLLMs.compare.comparison import Comparison, SubjectPair
 from insideLLMs.compare.gate import Verdict
 from insideLLMs.compare.levels import Level
+from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.report import wording
@@ -53,7 +54,7 @@ class _DiffRows:
         assert shown is not None
         same = pair.baseline_line == pair.candidate_line
         number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
-        models, level = model_pair(pair, self._pairing), finding.difference.level
+        models, level = SubjectPair.of(*subject_pair(pair, self._pairing)), finding.difference.level
         texts = _previews(before, after)
         scores = [None if record is None else tables.scores_of(record) for record in (before, after)]
         values_of = [None if side is None else side.values for side in scores]
@@ -119,7 +120,7 @@ def write_diff_page(
     `options`. Raises CompareError as comparing does.
     """
     pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
-    pairing = pair_models(baseline, candidate, pairs)
+    pairing = pair_subjects(baseline, candidate, pairs)
     options = (options or CompareOptions()).for_runs((baseline, candidate))
     gathered = _DiffRows(pairing, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):

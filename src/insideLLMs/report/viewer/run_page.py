@@ -9,6 +9,7 @@ import msgspec
 
 from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
+from insideLLMs.core.subject import Subject, label_in
 from insideLLMs.core.types import Usage, expand
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
@@ -60,7 +61,7 @@ class RunRows:
             number["probe"](record.probe),
             number["dataset"](record.dataset),
             record.example_id,
-            number["model"](record.model),
+            number["model"](Subject(record.model, record.prompt).label),
             record.repeat,
             number["status"](record.status),
             None if scores.passed is None else int(scores.passed),
@@ -163,7 +164,7 @@ def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[
     yield from table("Results", ("model", "probe", "passed", f"{level} interval", "not answered"), _results(summary))
     judged = [result for result in summary["results"] if "agreement" in result]
     if judged:
-        agreements = ((one["model"], one["probe"], wording.agreement(one["agreement"], level)) for one in judged)
+        agreements = ((label_in(one), one["probe"], wording.agreement(one["agreement"], level)) for one in judged)
         yield from table("Judges against people", ("model", "probe", "agreement"), agreements)
 
 
@@ -171,7 +172,7 @@ def _results(summary: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for member in summary["results"]:
         rate = member["pass_rate"]
         yield (
-            member["model"],
+            label_in(member),
             member["probe"],
             wording.rate(member["passed"], member["scored"]),
             wording.interval(rate, percent=True) if rate else "–",

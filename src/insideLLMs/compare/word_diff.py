@@ -40,6 +40,12 @@ def word_diff(before: str, after: str) -> tuple[Segment, ...] | None:
     )
 
 
+def marked(diff: tuple[Segment, ...]) -> str:
+    """Write a diff as one text, with the marks that git has for words."""
+    marks = {"removed": "[-{}-]", "added": "{{+{}+}}"}
+    return "".join(marks.get(kind, "{}").format(text) for kind, text in diff)
+
+
 def _shared(left: list[str], right: list[str]) -> int:
     for position, (ours, theirs) in enumerate(zip(left, right, strict=False)):
         if ours != theirs:
