@@ -22,10 +22,16 @@ def test_the_shipped_schema_is_that_of_the_types(name):
     assert path.read_bytes() == schema_bytes(name), "run the tests once with INSIDELLMS_UPDATE_DOCS=1"
 
 
-SECTIONS = {"DatasetEntry": "Datasets", "GateSpec": "The gate", "TextFileEntry": "Texts"}
+SECTIONS = {"PromptEntry": "Prompts", "DatasetEntry": "Datasets", "GateSpec": "The gate", "TextFileEntry": "Texts"}
 """Where a table of docs/experiment.md lists all keys of a part of the file; the others are in the example."""
-PARTS = {"model": "ModelEntry", "probe": "ProbeEntry", "dataset": "DatasetEntry", "execution": "ExecutionSpec"}
-PARTS |= {f"{name}s": part for name, part in PARTS.items()} | {"gate": "GateSpec"}
+PARTS = {
+    "model": "ModelEntry",
+    "prompt": "PromptEntry",
+    "probe": "ProbeEntry",
+    "dataset": "DatasetEntry",
+    "execution": "ExecutionSpec",
+}
+PARTS |= {f"{name}s": part for name, part in PARTS.items()} | {"messages": "MessageEntry", "gate": "GateSpec"}
 
 
 def keys_by_part():
@@ -48,7 +54,7 @@ def keys_of_example(value, part, found):
         if isinstance(row, dict):
             found.setdefault(part, set()).update(row)
             for key, inner in row.items():
-                is_part = part in {"ExperimentFile", "ProbeEntry"} and key in PARTS
+                is_part = part in {"ExperimentFile", "PromptEntry", "ProbeEntry"} and key in PARTS
                 keys_of_example(inner, PARTS[key] if is_part else f"{part}.{key}", found)
 
 

@@ -45,6 +45,33 @@ class ModelEntry(_Entry):
     ] = None
 
 
+class MessageEntry(_Entry):
+    """A message of a prompt."""
+
+    role: Annotated[Literal["system", "user", "assistant"], Meta(description="Who says it.")]
+    content: Annotated[NonEmpty, Meta(description="A template of its text.")]
+
+
+Messages = Annotated[list[MessageEntry], Meta(min_length=1)]
+
+
+class PromptEntry(_Entry):
+    """A prompt under test: every model answers with every prompt. It wraps what a probe asks."""
+
+    id: Annotated[Identifier | None, Meta(description="What records call it; by default p1, p2, ...")] = None
+    template: Annotated[
+        NonEmpty | None,
+        Meta(description="What is asked; `{{ input }}` is the probe's own text, other names are fields."),
+    ] = None
+    messages: Annotated[
+        Messages | None, Meta(description="A chat in place of `template`: few-shot turns, then the question.")
+    ] = None
+    system: Annotated[str | None, Meta(description="A template of the system message, in place of the model's.")] = None
+    constant: Annotated[bool, Meta(description="Allows a text that names no field, the same for every example.")] = (
+        False
+    )
+
+
 class DatasetEntry(_Entry):
     """Where examples come from: a file, or `examples` written here."""
 
@@ -89,6 +116,7 @@ class ProbeEntry(_Entry):
 
 
 Models = Annotated[list[ModelEntry], Meta(min_length=1)]
+Prompts = Annotated[list[PromptEntry], Meta(min_length=1)]
 Probes = Annotated[list[ProbeEntry], Meta(min_length=1)]
 Datasets = Annotated[list[DatasetEntry], Meta(min_length=1)]
 
@@ -106,6 +134,8 @@ class ExperimentFile(_Entry):
         dict[str, Any],
         Meta(description="Arguments of all models, such as `temperature`; a model's own take precedence."),
     ] = {}
+    prompt: Annotated[PromptEntry | None, Meta(description="The only prompt.")] = None
+    prompts: Annotated[Prompts | None, Meta(description="The prompts; every model is asked with every one.")] = None
     probe: Annotated[ProbeEntry | None, Meta(description="The only probe.")] = None
     probes: Annotated[Probes | None, Meta(description="The probes.")] = None
     dataset: Annotated[DatasetEntry | None, Meta(description="The dataset of every probe that names none.")] = None
@@ -137,11 +167,17 @@ class ExperimentFile(_Entry):
     ] = None
 
 
-BARE = {"model": "type", "models": "type", "probe": "type", "probes": "type", "dataset": "path", "datasets": "path"}
+BARE = {
+    "model": "type", "models": "type", "prompt": "template", "prompts": "template",
+    "probe": "type", "probes": "type", "dataset": "path", "datasets": "path",
+}  # fmt: skip
 """What text stands for, where it takes the place of an entry."""
 _ENTRIES: dict[str, type[msgspec.Struct]] = {
     "model": ModelEntry,
     "models": ModelEntry,
+    "prompt": PromptEntry,
+    "prompts": PromptEntry,
+    "messages": MessageEntry,
     "probe": ProbeEntry,
     "probes": ProbeEntry,
     "dataset": DatasetEntry,
@@ -184,7 +220,7 @@ def experiment_schema() -> dict[str, JsonValue]:
     kinds = made["$defs"]
     for key, value in kinds["ProbeGateSpec"]["properties"].items():
         value["description"] = kinds["GateSpec"]["properties"][key]["description"]
-    entries = {"ModelEntry": "model", "ProbeEntry": "probe", "DatasetEntry": "dataset"}
+    entries = {"ModelEntry": "model", "PromptEntry": "prompt", "ProbeEntry": "probe", "DatasetEntry": "dataset"}
     for name, noun in entries.items():
         # an entry may be written as bare text, which stands for this key
         text = {"type": "string", "description": f"Stands for `{BARE[noun]}`."}

@@ -24,6 +24,7 @@ from insideLLMs.config.members import (
     model_spec,
     probe_id,
 )
+from insideLLMs.config.prompts import read_prompts
 from insideLLMs.config.shape import Findings, check_shape
 from insideLLMs.config.texts import Texts
 from insideLLMs.core import canonical
@@ -180,6 +181,7 @@ def _experiment(raw: JsonValue, source: _Source) -> Experiment:
         findings.raise_any()
     _check_values(raw, (), findings)
     models = _check_models(raw, source)
+    prompts = read_prompts(raw, findings)
     datasets = Datasets(source.folder, source.environ, findings)
     datasets.declare(raw)
     probes = _check_probes(raw, source, datasets)
@@ -189,6 +191,7 @@ def _experiment(raw: JsonValue, source: _Source) -> Experiment:
     return Experiment(
         name=raw.get("name") or source.name,
         models=tuple(model_spec(entry) for entry in models),
+        prompts=prompts,
         probes=tuple(
             ProbeSpec(type=str(entry.value["type"]), id=str(probe_id(entry)), args=entry.args, datasets=names)
             for entry, names, _ in probes

@@ -1,7 +1,7 @@
 """Models and probes of an experiment: their entries checked against the plug-ins they name, and made Specs."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -47,11 +47,16 @@ def entries(raw: Mapping[str, JsonValue], noun: str, *, bare: str, within: Field
             yield ConfigEntry(path, item)
 
 
-def check_number(raw: Mapping[str, JsonValue], noun: str, findings: Findings) -> None:
-    """Report `noun` beside its plural, and neither."""
+def check_alone(raw: Mapping[str, JsonValue], noun: str, findings: Findings) -> None:
+    """Report `noun` beside its plural."""
     if noun in raw and f"{noun}s" in raw:
         findings.add((noun,), f"stands beside '{noun}s'", "write all of them as one list under the plural key")
-    elif noun not in raw and f"{noun}s" not in raw:
+
+
+def check_number(raw: Mapping[str, JsonValue], noun: str, findings: Findings) -> None:
+    """Report `noun` beside its plural, and neither."""
+    check_alone(raw, noun, findings)
+    if noun not in raw and f"{noun}s" not in raw:
         findings.add((), f"has no {noun}", f"add '{noun}s:' with at least one entry")
 
 
@@ -79,7 +84,7 @@ def model_spec(entry: ConfigEntry) -> ModelSpec:
     )
 
 
-def check_ids(named: list[tuple[ConfigEntry, str | None]], noun: str, findings: Findings) -> None:
+def check_ids(named: Sequence[tuple[ConfigEntry, str | None]], noun: str, findings: Findings) -> None:
     """Report labels that two entries share."""
     first: dict[str, ConfigEntry] = {}
     for entry, name in named:
