@@ -217,7 +217,7 @@ def _evidence(
         noise=noise,
         scripted=all(map(is_scripted, models)),
         greedy=all(is_scripted(model) or is_greedy(model) for model in models),
-        same_experiment=before[-1].run_id == after[-1].run_id,
+        same_experiment=(before[-1].run_id, before[-1].subjects) == (after[-1].run_id, after[-1].subjects),
     )
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "run": ("run", "Run an experiment and store its run directory."),
     "harness": ("run", "Alias of run."),
     "diff": ("diff", "Compare two runs, and gate on what changed."),
+    "compare": ("compare", "Compare the models and prompts of one run."),
     "noise": ("noise", "Measure how much unchanged runs differ."),
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
     "import": ("import_", "Turn a table of outcomes into a run."),

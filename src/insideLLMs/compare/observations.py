@@ -121,7 +121,6 @@ class Observations:
             self._watch.labels.check_models()
         self._pool = pool if pool is not None and len(pool) else None
         self._more = more if more is not None and len(more) else None
-        self._mark = b'"' + self._watch.cluster.encode() + b'":'
         self._counts: Counter[_Shape] = Counter()
         self._shapes: dict[_Shape, _Shape] = {}
         self._places: dict[_Place, list[_Shape]] = {}
@@ -217,7 +216,7 @@ class Observations:
         return name
 
     def _cluster(self) -> str | None:
-        return _cluster_of(self._line, self._watch.cluster) if self._mark in self._line else None
+        return cluster_of(self._line, self._watch.cluster)
 
     def _add_contradictions(self, name: str, trials: Sequence[Facts]) -> None:
         for facts in trials:
@@ -293,8 +292,10 @@ def _pattern(runs: Sequence[Sequence[Facts]], level: TextLevel) -> Pattern:
     return tuple(found)
 
 
-def _cluster_of(line: bytes, name: str) -> str | None:
+def cluster_of(line: bytes, name: str) -> str | None:
     """Return the cluster that the example names; text as it is, any other value in its canonical spelling."""
+    if b'"%b":' % name.encode() not in line:
+        return None
     value = read_record(line, LabelledRecord).example.fields.get(name)
     if value is None or isinstance(value, str):
         return value

@@ -89,6 +89,23 @@ def _score_lines(result: Mapping[str, Any], level: str) -> Iterable[str]:
         yield f"{result['probe']} · {label_in(result)}: {wording.agreement(result['agreement'], level)}"
 
 
+def render_tables(
+    tables: Iterable[tuple[str, Iterable[str], Iterable[Iterable[str]]]],
+    notes: Iterable[str],
+    *,
+    width: int = 80,
+    color: bool = False,
+) -> str:
+    """Show titled tables of plain cells, each with its columns and rows, and notes below them."""
+    parts: list[RenderableType] = []
+    for title, columns, rows in tables:
+        table = _table(*columns)
+        for row in rows:
+            table.add_row(*map(_plain, row))
+        parts += [_styled(title, "bold"), table, _plain("")]
+    return _draw([*parts, *map(_plain, notes)], width=width, color=color)
+
+
 def render_comparison(
     comparison: Comparison, verdict: Verdict | None = None, *, limit: int = 10, width: int = 80, color: bool = False
 ) -> str:

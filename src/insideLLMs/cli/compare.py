@@ -1,0 +1,85 @@
+"""`insidellms compare`: the models and prompts of one run against each other."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.core.gate_spec import FailOn
+
+if TYPE_CHECKING:
+    from insideLLMs.store.sealed_run import SealedRun
+
+_NAME = "A prompt, a model, or 'MODEL,PROMPT'."
+
+
+@click.command("compare")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--baseline", metavar="NAME", help=f"What to compare with; by default the best. {_NAME}")
+@click.option("--candidate", metavar="NAME", help=f"Gate this against --baseline, and nothing else. {_NAME}")
+@click.option("--fail-on", type=click.Choice(get_args(FailOn)), help="The gate's policy, if not the experiment's.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Also write it as Markdown.")
+@console.common_options
+def command(
+    run: Path, *, baseline: str | None, candidate: str | None, fail_on: str | None, as_json: bool, markdown: Path | None
+) -> int:
+    """Compare the subjects of RUN, its models with its prompts, over the same examples.
+
+    Shows each of them on each probe, with its difference from the best or from --baseline. With --candidate the gate
+    decides between the two, as `diff` does between two runs: exit code 0: passed, 3: failed, 4: inconclusive.
+    """
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
+
+    opened = SealedRun.open(run)
+    if candidate is not None:
+        if baseline is None:
+            raise click.UsageError("--candidate needs --baseline: insidellms compare RUN --baseline v1 --candidate v2")
+        return _gate(opened, (baseline, candidate), fail_on, as_json=as_json, markdown=markdown)
+    if fail_on is not None:
+        raise click.UsageError("--fail-on needs --baseline and --candidate: a table alone gates nothing")
+    return _show(opened, baseline, as_json=as_json, markdown=markdown)
+
+
+def _show(run: "SealedRun", baseline: str | None, *, as_json: bool, markdown: Path | None) -> int:
+    from insideLLMs.api.subjects import table_of  # noqa: PLC0415 - slow
+    from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report.subjects import render_subjects, subjects_markdown  # noqa: PLC0415
+
+    table = table_of(run, baseline)
+    _write(markdown, subjects_markdown(table))
+    if as_json:
+        console.out_json(expand(table))
+    else:
+        console.out(render_subjects(table, width=console.width(), color=console.colours()))
+    return ExitCode.OK
+
+
+def _gate(
+    run: "SealedRun", sides: tuple[str, str], fail_on: str | None, *, as_json: bool, markdown: Path | None
+) -> int:
+    from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow
+    from insideLLMs.api.subjects import gate_within  # noqa: PLC0415
+    from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415
+    from insideLLMs.report.pull_request import diff_markdown  # noqa: PLC0415
+    from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415
+
+    decided = gate_within(run, *sides, GateOverrides(settings={"fail_on": fail_on}))
+    found, verdict = decided.comparison, decided.verdict
+    _write(markdown, diff_markdown(found, verdict))
+    if as_json:
+        console.out_document(diff_document(found, verdict).decode().rstrip())
+    else:
+        console.out(render_comparison(found, verdict, width=console.width(), color=console.colours()))
+    return int(verdict.exit_code)
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
