@@ -166,11 +166,12 @@ def lost(rate: Rate, other: Rate) -> tuple[float, float]:
 
 def _summary(scenarios: dict[str, list[tuple[World, Rate]]], beside: dict[str, Rate]) -> bool:
     bad = False
-    print(f"\n{'scenario':34}{'cells':>6}{'mean':>7}{'highest':>9}   where")
+    columns = "".join(f"{f'{runs} baseline runs':>20}" for runs in RUNS)
+    print(f"\n{'mean and highest, %':34}{'cells':>6}{columns}   highest")
     for scenario, cells in scenarios.items():
         worst, rate = max(cells, key=lambda cell: cell[1].percent)
-        mean = sum(rate.percent for _, rate in cells) / len(cells)
-        print(f"{scenario:34}{len(cells):>6}{mean:>7.1f}{rate.percent:>9.1f}   {worst.name}")
+        row = "".join(_mean_and_highest([rate for world, rate in cells if world.runs == runs]) for runs in RUNS)
+        print(f"{scenario:34}{len(cells):>6}{row}   {worst.name} ±{rate.error:.1f}")
         if worst.change == "none" and not worst.shift and (worst.is_named or not worst.cluster):
             bad |= rate.percent - rate.error > LIMIT
     for cells in scenarios.values():
@@ -181,6 +182,11 @@ def _summary(scenarios: dict[str, list[tuple[World, Rate]]], beside: dict[str, R
             elif world.change != "none" and other is not None and lost(rate, other)[0] < -LOSS:
                 print(f"lost power: {world.name} {other.percent:.1f} -> {rate.percent:.1f} ±{lost(rate, other)[1]:.1f}")
     return bad
+
+
+def _mean_and_highest(rates: list[Rate]) -> str:
+    found = [rate.percent for rate in rates]
+    return f"{sum(found) / len(found):>12.1f}{max(found):>8.1f}" if found else " " * 20
 
 
 def main() -> int:
