@@ -16,7 +16,9 @@ def view_of(rows: Iterable[Row], *, shared: bool = False) -> RunView:
     probes = sorted({row[0] for row in found})
     lines = [json.dumps(record_of(row, asker=probes[0] if shared else row[0])).encode() for row in found]
     datasets = dict.fromkeys(probes, ("d",))
-    return RunView(run_id="", label="", models=("m",), datasets=datasets, records=lambda: iter(lines))
+    return RunView(
+        run_id="", label="", models=("m",), datasets=datasets, records=lambda: iter(lines), shares_answers=shared
+    )
 
 
 def record_of(row: Row, *, asker: str) -> dict[str, Any]:
