@@ -106,15 +106,7 @@ def compare_runs(
     spec = setup.gate.apply(setup.gate.policy or candidate[-1].gate)
     options = replace(setup.options, ranges=ranges_in_force((*views, *news), spec))
     labels = setup.labels and setup.labels.of_probes(sorted(_judged(candidate[-1])), _probe_ids(candidate[-1]))
-    watch = Watch(
-        labels=labels,
-        cluster=spec.cluster,
-        churn=spec.level,
-        churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
-        noise=LEVELS if len(baseline) > 1 and setup.noise is None else (),
-        drift=_kernel(spec),
-        flips=setup.flips,
-    )
+    watch = _watch(spec, setup, labels, has_pool=len(baseline) > 1)
     comparison, observed = compare_with(views, news, options, watch)
     _check_labels(labels, observed)
     judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], setup.labelled)
@@ -127,17 +119,7 @@ def compare_runs(
     )
     if spec.max_growth:
         evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
-    comparison = msgspec.structs.replace(
-        comparison,
-        experiment_changes=experiment_changes(baseline[-1].manifest, candidate[-1].manifest, comparison.models),
-        warnings=(
-            *setup.warnings,
-            *comparison.warnings,
-            *_probes_that_differ(baseline[-1], candidate[-1]),
-            *_stopped_early(candidate[-1]),
-            *wording.doubts(msgspec.to_builtins(candidate[-1].summary)),
-        ),
-    )
+    comparison = _with_manifests(comparison, baseline[-1], candidate[-1], setup.warnings)
     return DecidedComparison(
         comparison=comparison,
         policy=spec,
@@ -146,6 +128,36 @@ def compare_runs(
         baseline=baseline[-1],
         candidate=candidate[-1],
         setup=replace(setup, options=options),
+    )
+
+
+def _watch(spec: GateSpec, setup: ComparisonSetup, labels: HumanLabels | None, *, has_pool: bool) -> Watch:
+    """Return what to look at for this gate; `has_pool` is whether the baseline has several runs."""
+    return Watch(
+        labels=labels,
+        cluster=spec.cluster,
+        churn=spec.level,
+        churn_of={probe: rule.level for probe, rule in spec.probes.items() if rule.level is not None},
+        noise=LEVELS if has_pool and setup.noise is None else (),
+        drift=_kernel(spec),
+        flips=setup.flips,
+    )
+
+
+def _with_manifests(
+    comparison: Comparison, baseline: SealedRun, candidate: SealedRun, warnings: Sequence[str]
+) -> Comparison:
+    """Add what the manifests say: in what the experiments differ, and what is doubtful of the runs."""
+    return msgspec.structs.replace(
+        comparison,
+        experiment_changes=experiment_changes(baseline.manifest, candidate.manifest, comparison.models),
+        warnings=(
+            *warnings,
+            *comparison.warnings,
+            *_probes_that_differ(baseline, candidate),
+            *_stopped_early(candidate),
+            *wording.doubts(msgspec.to_builtins(candidate.summary)),
+        ),
     )
 
 

@@ -142,12 +142,7 @@ def prepare(
         }
         for spec in experiment.probes
     }
-    datasets: dict[str, Source] = {
-        spec.name: parts.datasets[spec.name]
-        if spec.name in parts.datasets
-        else _FileSource(open_dataset(spec, max_examples=experiment.max_examples, folder=folder))
-        for spec in experiment.datasets
-    }
+    datasets = _open_datasets(experiment, parts, folder)
     plan = make_plan(
         experiment,
         selections={name: _selection(source, experiment) for name, source in datasets.items()},
@@ -173,6 +168,17 @@ def prepare(
     )
     check_examples(prepared, experiment)
     return prepared
+
+
+def _open_datasets(experiment: Experiment, parts: Parts, folder: Path) -> dict[str, Source]:
+    """Return the source of each dataset by its name: one that was given, or the file that the experiment names."""
+    given: Mapping[str, Source] = parts.datasets
+    return {
+        spec.name: given[spec.name]
+        if spec.name in given
+        else _FileSource(open_dataset(spec, max_examples=experiment.max_examples, folder=folder))
+        for spec in experiment.datasets
+    }
 
 
 class _Members(NamedTuple):
