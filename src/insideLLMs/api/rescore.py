@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from insideLLMs.api.example_checks import check_of, complaints
-from insideLLMs.api.prepare import (
-    Prepared,
-    Site,
-    check_models,
-    make_judges,
-    make_probe,
-    probe_identity,
-    probe_specs,
-)
+from insideLLMs.api.members import Site, check_models, make_judges, make_probe, probe_identity
+from insideLLMs.api.prepare import Prepared, probe_specs
 from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
