@@ -1,5 +1,6 @@
 """Equal requests of a run are asked once: the calls that reach the server, what is counted, and what a crash costs."""
 
+import asyncio
 import json
 import os
 import random
@@ -10,6 +11,9 @@ from collections import Counter
 
 import pytest
 
+from insideLLMs.api.answers import AnswerOptions
+from insideLLMs.api.run import RunOptions, arun
+from insideLLMs.core.types import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
 from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
 
@@ -201,6 +205,45 @@ def test_answers_that_are_rescored_by_two_probes_count_once(tmp_path, server):
     assert told["regex", "a"] == ({}, 20)
 
 
+def test_an_early_stop_asks_whole_questions(tmp_path, server):
+    rows = [{"id": f"e{i:03}", "prompt": f"Question {i}"} for i in range(80)]
+    write(tmp_path, server, rows=rows)
+    run(tmp_path, "base")
+    write(tmp_path, server, rows=rows, probes=PROBES.replace("echo", "nothing"))
+    before = server.requests
+    done = insidellms("run", "e.yaml", "--run-dir", "r", "--early-stop", "--baseline", "base", cwd=tmp_path)
+    assert done.code == 3, done.err
+    records = records_of(tmp_path / "r")
+    statuses = {}
+    for record in records:
+        statuses.setdefault((record["example_id"], record["model"]), set()).add(record["status"])
+    assert all(len(found) == 1 for found in statuses.values())
+    assert server.requests - before == sum(found == {"success"} for found in statuses.values()) < 160
+
+
+def test_five_prompts_four_models_three_checks_and_forty_examples_are_800_calls(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("INSIDELLMS_CACHE", str(tmp_path))
+    models = (
+        ModelSpec(type="openai", id=f"m{n}", args={"model_name": f"s{n}", "base_url": server.base_url})
+        for n in range(4)
+    )
+    probes = (("contains", {"any": ["echo"]}), ("regex", {"pattern": "Q"}), ("usage", {"max_characters": 200}))
+    experiment = Experiment(
+        name="calls",
+        models=tuple(models),
+        prompts=tuple(PromptSpec(id=f"p{n}", template=f"Style {n}: {{{{ input }}}}") for n in range(5)),
+        probes=tuple(ProbeSpec(type=kind, id=kind, args=args, datasets=("d",)) for kind, args in probes),
+        datasets=(
+            DatasetSpec(name="d", format="inline", examples=tuple({"prompt": f"Question {n}"} for n in range(40))),
+        ),
+        execution=ExecutionSpec(concurrency=64),
+    )
+    options = RunOptions(run_dir=tmp_path / "r", answers=AnswerOptions(cache="read"))
+    ready = asyncio.run(arun(experiment, folder=tmp_path, options=options))
+    assert ready.summary.trials == 2400
+    assert server.requests == 800
+
+
 def test_kill_nine_at_random_moments_changes_no_byte_and_asks_no_shared_answer_again(tmp_path, server):
     slow = "  - {type: 'slow.py:Slow', id: slow}\n"
     code = (
@@ -215,10 +258,9 @@ def test_kill_nine_at_random_moments_changes_no_byte_and_asks_no_shared_answer_a
     whole, distinct = canonical_bytes(tmp_path / "whole"), 2 * 110
     assert server.requests == distinct
     chance = random.Random(20261128)
-    kills = runs = 0
-    while kills < KILLS:
-        runs += 1
-        name, before, killed = f"run{runs}", server.requests, 0
+    kills = 0
+    for number in range(2 * KILLS):
+        name, before, killed = f"run{number}", server.requests, 0
         while True:
             again = ["--resume"] if (tmp_path / name).exists() else []
             process = subprocess.Popen(
@@ -231,11 +273,14 @@ def test_kill_nine_at_random_moments_changes_no_byte_and_asks_no_shared_answer_a
                     time.sleep(0.002)
                 time.sleep(chance.random() * 0.03)
                 process.kill()
-                kills, killed = kills + 1, killed + 1
             _, err = process.communicate(timeout=60)
             if process.returncode == 0:
                 break
             assert process.returncode == -signal.SIGKILL, err
+            kills, killed = kills + 1, killed + 1
         assert canonical_bytes(tmp_path / name) == whole
         extra = server.requests - before - distinct
         assert 0 <= extra <= killed * 2 * CONCURRENCY, (extra, killed)
+        if kills == KILLS:
+            break
+    assert kills == KILLS

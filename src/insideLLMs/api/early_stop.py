@@ -107,12 +107,12 @@ def _batches(prepared: Prepared) -> bytearray:
     ids: dict[str, list[str]] = {}
     for group in plan.groups:
         names = ids.setdefault(group.probe, [])
-        names += [f"{group.dataset}\0{example.id}" for _, example in prepared.datasets[group.dataset].examples()]
+        names += [f"{group.source}\0{example.id}" for _, example in prepared.datasets[group.source].examples()]
     batch_of = {item: number for number, batch in enumerate(schedule(ids, seed=plan.run_id)) for item in batch}
     found = bytearray(plan.total)
     for group in plan.groups:
-        for rank, example in prepared.datasets[group.dataset].examples():
-            number = batch_of[group.probe, f"{group.dataset}\0{example.id}"]
+        for rank, example in prepared.datasets[group.source].examples():
+            number = batch_of[group.probe, f"{group.source}\0{example.id}"]
             for index in plan.indexes(group, rank):
                 found[index] = number
     return found

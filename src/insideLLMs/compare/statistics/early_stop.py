@@ -93,11 +93,12 @@ def expected_z(drop: float, *, n: int, noise: float) -> float:
 def schedule(ids: Mapping[str, Sequence[str]], *, seed: str, looks: tuple[float, ...] = LOOKS) -> tuple[Batch, ...]:
     """Split the item ids of each probe over the looks, as (probe, id): the same shares of every probe.
 
-    The order follows the hash of seed, probe and id, so it is the same on every machine and whatever the input order.
+    The order follows the hash of seed and id, so it is the same on every machine and whatever the input order, and
+    probes of the same ids have them at the same looks: they may share an answer.
     """
     batches: list[list[tuple[str, str]]] = [[] for _ in looks]
     for probe in sorted(ids):
-        ranked = sorted(ids[probe], key=lambda name: hashlib.sha256(f"{seed}|{probe}|{name}".encode()).digest())
+        ranked = sorted(ids[probe], key=lambda name: hashlib.sha256(f"{seed}|{name}".encode()).digest())
         start = 0
         for batch, share in zip(batches, looks, strict=True):
             end = round(share * len(ranked))

@@ -63,6 +63,12 @@ def test_every_look_takes_its_share_of_every_probe_and_each_item_once():
     assert sorted(pair for batch in batches for pair in batch) == [(p, name) for p in "ab" for name in sorted(ids[p])]
 
 
+def test_probes_of_the_same_items_are_asked_them_at_the_same_looks():
+    names = [f"e{n}" for n in range(40)]
+    for batch in schedule({"a": names, "b": names}, seed="run"):
+        assert {name for probe, name in batch if probe == "a"} == {name for probe, name in batch if probe == "b"}
+
+
 def test_the_order_of_items_is_seeded_and_independent_of_the_input():
     ids = {"a": [f"a{n}" for n in range(40)]}
     assert schedule(ids, seed="x") == schedule({"a": ids["a"][::-1]}, seed="x") != schedule(ids, seed="y")
