@@ -34,6 +34,7 @@ WITHOUT_A_DATASET = {
     "json_schema": ({"schema": {"required": ["name"]}}, JSON),
     "json_path": ({"path": "$.name"}, JSON),
     "function": ({"function": "checks.py:short"}, CAPITAL),
+    "checks": ({"checks": [{"type": "function", "function": "checks.py:short"}, {"type": "equals"}]}, CAPITAL),
 }
 WITH_ARGUMENTS = {"agent": {"protocol": "text", "max_turns": 2}}
 
@@ -46,7 +47,13 @@ def test_a_check_is_one_line_of_the_experiment(name, tmp_path):
     assert record["scores"]["passed"] is True, record
 
 
-@pytest.mark.parametrize("name", [name for name in PROBES if name not in WITHOUT_A_DATASET])
+def test_answers_are_recorded_without_a_score(tmp_path):
+    (record,) = run(tmp_path, {"type": "record"}, CAPITAL)
+    assert (record["scores"]["passed"], record["scores"]["values"]) == (None, {})
+    assert record["response"]["text"] == "Paris"
+
+
+@pytest.mark.parametrize("name", [name for name in PROBES if name not in {*WITHOUT_A_DATASET, "record"}])
 def test_every_other_built_in_probe_brings_examples_and_runs_without_a_dataset(name, tmp_path):
     probe = {"type": name, "args": WITH_ARGUMENTS.get(name, {})}
     write_files(tmp_path, {"e.json": json.dumps({"models": [MODEL], "probes": [probe]})})

@@ -53,6 +53,8 @@ CASES = {
     "bias": ({}, shipped("bias")),
     "agent": ({"protocol": "text"}, shipped("agent")),
     "judge": ({}, shipped("judge")),
+    "checks": ({"checks": [{"type": "regex", "pattern": "P"}, {"type": "f1", "weight": 2, "name": "near"}]}, PARIS),
+    "record": ({}, PARIS),
     "function": ({"function": lambda text, _example: len(text) < 9}, PARIS),
 }
 PASSED_BY_NOTHING = {"usage", "attack", "prompt_injection", "jailbreak", "function"}
@@ -103,7 +105,7 @@ def test_a_hostile_answer_gets_the_same_scores_twice(name):
 @pytest.mark.parametrize("name", PROBES)
 def test_an_empty_answer_passes_nothing_but_a_limit_and_an_attack(name):
     scores = scored(name, "")
-    assert (scores is not None and scores.passed) is (name in PASSED_BY_NOTHING)
+    assert bool(scores is not None and scores.passed) is (name in PASSED_BY_NOTHING)
 
 
 @given(st.sampled_from(sorted(PROBES)), st.text(max_size=200))

@@ -230,6 +230,7 @@ def _evidence(
         scripted=all(map(is_scripted, models)),
         greedy=all(is_scripted(model) or is_greedy(model) for model in models),
         same_experiment=(before[-1].run_id, before[-1].subjects) == (after[-1].run_id, after[-1].subjects),
+        recorded=frozenset(probe.id for probe in candidate[-1].manifest.probes if probe.type == "record"),
     )
 
 

@@ -3,12 +3,16 @@
 import functools
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from insideLLMs.core.errors import ConfigError, DatasetError, Problem, TemplateError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example, Experiment
 from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.datasets.dataset import find_lines
+from insideLLMs.datasets.source import shown
 from insideLLMs.execute.work import ExampleSource, Work
 
 _MOST_PROBLEMS = 20
@@ -23,7 +27,7 @@ def check_examples(work: Work, experiment: Experiment) -> None:
     Raises ConfigError for templates that cannot be filled, with the first example of each, or DatasetError for up to
     20 examples that cannot be scored.
     """
-    problems: list[str] = []
+    problems: list[ExampleProblem] = []
     unfilled: list[Problem] = []
     for holder, of, check, names in _checks(work, experiment):
         try:
@@ -34,7 +38,7 @@ def check_examples(work: Work, experiment: Experiment) -> None:
         raise ConfigError(unfilled, fix="no call has been made yet")
     if problems:
         raise DatasetError(
-            "some examples cannot be scored:\n" + "\n".join(problems[:_MOST_PROBLEMS]),
+            "some examples cannot be scored:\n" + "\n".join(_placed(problems[:_MOST_PROBLEMS], experiment)),
             fix="fix the examples or the probe's args; no call has been made yet",
         )
 
@@ -78,13 +82,37 @@ def check_of(probe: PromptProbe) -> Check:
     return check
 
 
-def complaints(of: str, check: Check, datasets: Sources, most: int) -> list[str]:
+class ExampleProblem(NamedTuple):
+    """What is wrong with an example."""
+
+    dataset: str
+    example_id: str
+    problem: str
+
+    @property
+    def told(self) -> str:
+        """The whole in one line."""
+        return f"dataset {self.dataset!r}, example {self.example_id!r}: {self.problem}"
+
+
+def _placed(problems: list[ExampleProblem], experiment: Experiment) -> Iterator[str]:
+    """Yield a line for each problem, with the example's line in its file where that has lines."""
+    places: dict[tuple[str, str], str] = {}
+    for spec in experiment.datasets:
+        ids = {one.example_id for one in problems if one.dataset == spec.name}
+        if ids and spec.path is not None:
+            lines = find_lines(spec, ids)
+            places.update({(spec.name, one): f"{shown(Path(spec.path))}:{line}: " for one, line in lines.items()})
+    yield from (f"  {places.get((one.dataset, one.example_id), '')}{one.told}" for one in problems)
+
+
+def complaints(of: str, check: Check, datasets: Sources, most: int) -> list[ExampleProblem]:
     """Return what `check` says of the examples, at most so many lines.
 
     Raises the first TemplateError that it raises, with the example in its message.
     """
     found = (
-        f"  dataset {name!r}, example {example.id!r}: {of}: {complaint}"
+        ExampleProblem(name, example.id, f"{of}: {complaint}")
         for name, source in datasets.items()
         for _, example in source.examples()
         if (complaint := _checked(check, name, example))

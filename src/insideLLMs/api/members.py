@@ -1,5 +1,6 @@
 """The models, probes and judges that specs name: made from their plug-ins, and told apart by their identities."""
 
+import copy
 import inspect
 import os
 from collections.abc import Iterable, Mapping
@@ -138,11 +139,24 @@ def _loaded_args(spec: Spec, folder: Path) -> tuple[dict[str, Any], dict[str, Js
     args, identity = dict(spec.args), dict(spec.args)
     wanted = () if ":" in spec.type else getattr(probe_registry.get_factory(spec.type), "references", ())
     for name in wanted:
-        reference = spec.args.get(name)
-        if isinstance(reference, str):
-            args[name], digest = load_reference(reference, folder=folder, what=f"probe {spec.id!r}: {name}")
-            identity[name] = {"function": _without_folder(reference), "code_sha256": digest}
+        holder, _, key = name.rpartition("[].")
+        if not holder:
+            _load_into(args, identity, name, spec, folder)
+        elif isinstance(spec.args.get(holder), list):
+            rows = [dict(row) if isinstance(row, Mapping) else row for row in spec.args[holder]]
+            args[holder], identity[holder] = rows, copy.deepcopy(rows)
+            for row, facts in zip(rows, identity[holder], strict=True):
+                if isinstance(row, dict):
+                    _load_into(row, facts, key, spec, folder)
     return args, identity
+
+
+def _load_into(args: dict[str, Any], identity: dict[str, JsonValue], name: str, spec: Spec, folder: Path) -> None:
+    """Put the function that an argument names in its place, and what identifies it."""
+    reference = args.get(name)
+    if isinstance(reference, str):
+        args[name], digest = load_reference(reference, folder=folder, what=f"probe {spec.id!r}: {name}")
+        identity[name] = {"function": _without_folder(reference), "code_sha256": digest}
 
 
 def public_type(spec: Spec) -> str:

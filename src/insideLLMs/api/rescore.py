@@ -300,7 +300,8 @@ def _check(probes: Mapping[str, Probe], datasets: Mapping[str, _Answers]) -> Non
                 f"probe {name!r} asks the model itself, so it cannot score stored answers",
                 fix="choose a probe that scores a response (a PromptProbe)",
             )
-        problems += complaints(f"probe {name!r}", check_of(probe), datasets, _MOST_PROBLEMS - len(problems))
+        found = complaints(f"probe {name!r}", check_of(probe), datasets, _MOST_PROBLEMS - len(problems))
+        problems += (f"  {complaint.told}" for complaint in found)
     if problems:
         raise DatasetError(
             "some examples cannot be scored:\n" + "\n".join(problems), fix="choose another probe, or change its args"

@@ -102,7 +102,7 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
     )
     growth = decide_growth(evidence.quantities, spec, parties=parties)
     fatal = _nothing_answered(comparison.overall, scopes)
-    doubts = _doubts(comparison, scopes, rules)
+    doubts = [*_doubts(comparison, scopes, rules), *_nothing_scored(comparison, spec, scopes, evidence)]
     broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
     broken += [rule.reason for rule in growth if rule.state == "failed"]
     broken += [found.message for found in labelled if found.finding == "dropped" and _gates(spec, evidence, found)]
@@ -161,6 +161,10 @@ def _scopes(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> t
     own = {name: spec.of_probe(name) for name in sorted(spec.probes)}
     for name in sorted(advisory_probes(evidence.judges)):
         own[name] = msgspec.structs.replace(spec.of_probe(name), fail_on=NEVER.name)
+    for name in sorted({probe.probe for probe in comparison.probes} & evidence.recorded):
+        rule = spec.of_probe(name)
+        if not policy_of(msgspec.structs.replace(rule, fail_on=resolve(rule, evidence))).compares_texts:
+            own[name] = msgspec.structs.replace(rule, fail_on=NEVER.name)
     rest = tuple(probe for probe in comparison.probes if probe.probe not in own)
     scopes = [
         Scope(name=name, spec=rule, probes=tuple(probe for probe in comparison.probes if probe.probe == name))
@@ -260,6 +264,16 @@ def _nothing_answered(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
     return []
 
 
+def _nothing_scored(
+    comparison: Comparison, spec: GateSpec, scopes: Sequence[Scope], evidence: GateEvidence
+) -> list[str]:
+    """Doubt a policy that was asked for and has nothing to decide on, as all probes only record answers."""
+    is_told = spec.fail_on != NEVER.name and all(scope.spec.fail_on == NEVER.name for scope in scopes)
+    if not is_told or not {probe.probe for probe in comparison.probes} <= evidence.recorded:
+        return []
+    return ["the probes only record answers, so nothing is scored: `--fail-on changes` or `churn` compares the texts"]
+
+
 def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rule]) -> list[str]:
     if not comparison.overall.aligned:
         return ["nothing to compare: the two runs have no trial in common"]
@@ -347,7 +361,7 @@ def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], evide
     if len(rules) == 1 and rules[0].scope is None and rules[0].assessment is not None:
         return rules[0].assessment
     try:
-        return evidence.assess({probe.probe for probe in comparison.probes}, spec)
+        return evidence.assess({probe.probe for probe in comparison.probes} - evidence.recorded, spec)
     except CompareError:  # a score without a declared range: only a policy that reads it need stop
         return None
 

@@ -102,7 +102,8 @@ class GateEvidence:
 
     `scripted` is whether all models answer from a script, `greedy` whether none is asked to sample;
     `same_experiment` is whether both sides ran the same experiment; `noise` a stored noise floor; `judges` are the
-    probes that models score.
+    probes that models score, `recorded` those that score nothing. `by_itself` is what the candidate's own conditions
+    came to.
     """
 
     observed: Observed = field(default_factory=Observed)
@@ -116,6 +117,7 @@ class GateEvidence:
     quantities: Mapping[str, QuantityChange] = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
     by_itself: RunVerdict | None = None
+    recorded: frozenset[str] = frozenset()
 
     @cached_property  # slots would leave no room for it
     def floor(self) -> NoiseFloor | None:

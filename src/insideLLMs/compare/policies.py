@@ -124,6 +124,11 @@ class Policy:
     blames: tuple[ChangeClass, ...]
     decide: Callable[[Scope, GateEvidence], Rule]
 
+    @property
+    def compares_texts(self) -> bool:
+        """Whether it can decide on answers that nothing scores."""
+        return ChangeClass.CHANGED in self.blames
+
 
 def _never(scope: Scope, evidence: GateEvidence) -> Rule:
     del evidence  # the signature is every policy's

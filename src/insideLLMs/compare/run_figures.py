@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from insideLLMs.compare.score_ranges import ScoreRanges, counted_score, share
 from insideLLMs.compare.summary import ExampleMean
@@ -85,6 +86,29 @@ class QuantityFigures:
     worst: WorstTrials = field(default_factory=WorstTrials)
     example: tuple[str, str, str] | None = None
 
+    def add(self, name: str, value: float | None, record: GatedRecord, *, may_lack: bool) -> None:
+        """Take in an answer's value; one that it may lack is not missed."""
+        example = (record.probe, record.dataset, record.example_id)
+        if example != self.example:
+            self.means.close()
+            self.example = example
+        if value is not None:
+            self.values.append(value)
+            self.means.open.append(value)
+            self.worst.add(value, record, f"{name} {value:,.6g}")
+        elif not may_lack:
+            self.missing += 1
+
+
+class Asked(NamedTuple):
+    """The Trial that asked for an answer."""
+
+    probe: str
+    dataset: str
+    example_id: str
+    subject: Subject
+    repeat: int
+
 
 class RunFigures:
     """Takes the records of a run, in their order, with their telemetry. `readings` read the quantities, by name."""
@@ -98,6 +122,9 @@ class RunFigures:
         self._spec = spec
         self._rules: dict[str, GateSpec] = {}
         self._readings = readings
+        self._has_own_bounds = any(own.max is not None for own in spec.probes.values())
+        self._values: dict[Asked, dict[str, float | None]] = {}
+        self._counted: dict[tuple[str | None, Subject], set[Asked]] = {}
 
     def add(self, record: GatedRecord, line: Telemetry | None) -> None:
         """Take the next record."""
@@ -172,22 +199,31 @@ class RunFigures:
         return self.ranges.of(probe, name, counts=counts)
 
     def _add_quantities(self, record: GatedRecord, line: Telemetry | None) -> None:
+        """Take in what the answer came to, once in each scope: where several Trials share one, one of them asked."""
         own = self._spec.probes.get(record.probe)
         scope = record.probe if own is not None and own.max is not None else None
+        shared = record.shared_with
+        if shared is not None and not self._has_own_bounds:
+            return
+        asked = Asked(
+            record.probe if shared is None else shared.probe,
+            (shared and shared.dataset) or record.dataset,
+            (shared and shared.example_id) or record.example_id,
+            record.subject,
+            record.repeat,
+        )
+        if self._has_own_bounds:
+            if shared is None:
+                self._values[asked] = {name: read(record, line) for name, read in self._readings.items()}
+            counted = self._counted.setdefault((scope, record.subject), set())
+            if asked in counted:
+                return
+            counted.add(asked)
         bounds = self._rule(record.probe).max
         found = self.quantities.setdefault((scope, record.subject), {}) if bounds else {}
+        is_cached = line is not None and line.cached
         for name in dict.fromkeys(bound.partition(".")[0] for bound in bounds):
-            self._add_quantity(found.setdefault(name, QuantityFigures()), name, record, line)
-
-    def _add_quantity(self, quantity: QuantityFigures, name: str, record: GatedRecord, line: Telemetry | None) -> None:
-        example = (record.probe, record.dataset, record.example_id)
-        if example != quantity.example:
-            quantity.means.close()
-            quantity.example = example
-        value = self._readings[name](record, line)
-        if value is not None:
-            quantity.values.append(value)
-            quantity.means.open.append(value)
-            quantity.worst.add(value, record, f"{name} {value:,.6g}")
-        elif not (name == "latency_ms" and line is not None and line.cached):
-            quantity.missing += 1
+            known = self._values.get(asked)
+            value = known[name] if known is not None else self._readings[name](record, line)
+            may_lack = is_cached and name == "latency_ms"
+            found.setdefault(name, QuantityFigures()).add(name, value, record, may_lack=may_lack)

@@ -262,8 +262,15 @@ def _check_probes(
     for entry in probes:
         factory = _check_member(entry, probe_registry, source)
         check_secrets(entry, source.environ, source.findings, strict=False)
+        for path, message, hint in getattr(factory, "argument_problems", _no_problems)(entry.args):
+            source.findings.add((*entry.path, "args", *path), message, hint)
         joined.append((entry, datasets.of_probe(entry, factory), factory))
     return joined
+
+
+def _no_problems(_: Mapping[str, JsonValue]) -> tuple[tuple[FieldPath, str, str | None], ...]:
+    """Stand in for a probe that does not look into its arguments."""
+    return ()
 
 
 def _check_member(

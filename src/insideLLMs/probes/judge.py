@@ -135,7 +135,7 @@ class JudgeScoredProbe(JudgedProbe):
         self.threshold = non_negative(self.kind, "threshold", (sum(scale) / 2) if threshold is None else threshold)
         if judges is None and mode == "pairwise":
             raise refuse(self.kind, "mode", mode, "rubric, unless there are `judges`")
-        self._judges = {} if judges is None else _named(judges)
+        self._judges = {} if judges is None else named_judges(judges)
 
     @classmethod
     def dataset_for(cls, args: Mapping[str, JsonValue]) -> tuple[str, ...]:
@@ -281,7 +281,7 @@ def _takes_response_format(judge: object) -> bool:
     return "response_format" in taken and "response_format" not in judge.args
 
 
-def _named(given: JsonValue) -> dict[str, Any]:
+def named_judges(given: JsonValue) -> dict[str, Any]:
     """Name the judges: a ModelSpec of each ``{type, args, id}``, or the ready model that stands for one."""
     named: dict[str, Any] = {}
     for one in given if isinstance(given, list | tuple) else [given]:

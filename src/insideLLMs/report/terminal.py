@@ -57,7 +57,7 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
             _plain(label_in(result)),
             wording.rate(result["passed"], result["scored"])
             if result["scored"]
-            else f"no verdict, {result['trials']:,}",
+            else f"{'no verdict' if result['scores'] else 'recorded, not scored'}, {result['trials']:,}",
             wording.interval(pass_rate, percent=True) if pass_rate else "–",
             wording.unanswered(result["statuses"]),
             "shared"
