@@ -74,3 +74,21 @@ def test_watching_needs_a_pool(folder):
     assert (done.code, "--pool" in done.err) == (2, True)
     done = insidellms("watch", "--pool", "nopool", *CALM, cwd=folder)
     assert (done.code, "baseline accept" in done.err) == (1, True)
+
+
+def test_a_trend_shows_the_watch_beside_its_measures(folder, tmp_path):
+    plain = insidellms("trend", *CALM, *WORSE, "--json", cwd=folder)
+    assert (plain.code, "watched" in plain.json) == (0, False)
+    page = tmp_path / "trend.html"
+    done = insidellms("trend", *CALM, *WORSE, "--pool", "pool", "--html", page, cwd=folder)
+    watch = insidellms("watch", *CALM, *WORSE, "--pool", "pool", "--json", cwd=folder)
+    assert done.code == 3, done.out + done.err
+    assert "ALARM  since the run worse" in done.out
+    assert "Capital over 10 runs, alarm at 20" in page.read_text()
+    found = insidellms("trend", *CALM, *WORSE, "--pool", "pool", "--json", cwd=folder).json
+    assert found["watched"] == watch.json
+
+
+def test_a_trend_of_unchanged_runs_does_not_alarm_and_a_thin_one_is_inconclusive(folder):
+    assert insidellms("trend", *CALM, "--pool", "pool", cwd=folder).code == 0
+    assert insidellms("trend", *CALM, "thin", "--pool", "pool", cwd=folder).code == 4

@@ -1,6 +1,8 @@
 """`insidellms watch`: do the runs that follow an accepted pool get worse, bit by bit or at once?"""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,17 +11,23 @@ from insideLLMs.cli.baseline import today
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.store.sealed_run import SealedRun
 
+if TYPE_CHECKING:
+    from insideLLMs.compare.run_series import WatchedSeries
 
-@click.command("watch")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--pool", required=True, type=click.Path(path_type=Path), help="The folder of accepted baseline runs.")
-@click.option(
+
+ALPHA = click.option(
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
     help="Chance that an unchanged system ever alarms, however many runs follow.",
 )
+
+
+@click.command("watch")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--pool", required=True, type=click.Path(path_type=Path), help="The folder of accepted baseline runs.")
+@ALPHA
 @click.option("--json", "as_json", is_flag=True, help="Print every look as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a page with the chart.")
 @console.common_options
@@ -29,15 +37,10 @@ def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, 
     Give all runs since the pool was accepted, each time again: nothing else is stored. Exit code 0: no alarm,
     3: alarm, 4: the newest run lacks too many of the pool's trials.
     """
-    from insideLLMs.api.baselines import open_pool  # noqa: PLC0415 - slow
-    from insideLLMs.compare.run_series import watch_runs  # noqa: PLC0415
-    from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
     from insideLLMs.report.run_series import series_page, series_text  # noqa: PLC0415
 
-    accepted = open_pool(pool, today=today())
-    for left_out in accepted.left_out:
-        console.warn(left_out)
-    found = watch_runs(accepted.runs, [SealedRun.open(run) for run in runs], waived=accepted.waived, alpha=alpha)
+    found = watched([SealedRun.open(run) for run in runs], pool, alpha)
     if html is not None:
         try:
             html.write_bytes(series_page(found))
@@ -48,3 +51,14 @@ def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, 
     else:
         console.out(series_text(found, width=console.width()))
     return found.exit_code
+
+
+def watched(runs: Sequence[SealedRun], pool: Path, alpha: float) -> "WatchedSeries":
+    """Watch runs against a pool, and warn of what was left out of it."""
+    from insideLLMs.api.baselines import open_pool  # noqa: PLC0415 - slow
+    from insideLLMs.compare.run_series import watch_runs  # noqa: PLC0415
+
+    accepted = open_pool(pool, today=today())
+    for left_out in accepted.left_out:
+        console.warn(left_out)
+    return watch_runs(accepted.runs, runs, waived=accepted.waived, alpha=alpha)

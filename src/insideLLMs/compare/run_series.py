@@ -54,59 +54,6 @@ class TrendLine(msgspec.Struct, frozen=True, kw_only=True):
         return known[-1] - known[0] if len(known) > 1 else None
 
 
-class Trend(msgspec.Struct, frozen=True, kw_only=True):
-    """What `trend --json` prints."""
-
-    runs: tuple[TrendRun, ...]
-    lines: tuple[TrendLine, ...]
-    format: Literal["insidellms/trend/1"] = "insidellms/trend/1"
-
-
-def trend(summaries: Iterable[tuple[str, Mapping[str, Any]]]) -> Trend:
-    """Line up the parsed `summary.json` of several runs, each with the label of its run."""
-    given = tuple(summaries)
-    runs = tuple(
-        TrendRun(
-            label=label,
-            run_id=summary["run_id"],
-            trials=summary["trials"],
-            unanswered=summary["trials"] - summary["statuses"].get("success", 0),
-        )
-        for label, summary in given
-    )
-    columns = [_points(summary) for _, summary in given]
-    names = sorted({name for column in columns for name in column}, key=_order)
-    lines = tuple(
-        TrendLine(probe=probe, model=model, measure=measure, points=_row(columns, (probe, model, measure)))
-        for probe, model, measure in names
-    )
-    return Trend(runs=runs, lines=lines)
-
-
-Name = tuple[str, str, str]
-
-
-def _points(summary: Mapping[str, Any]) -> dict[Name, Interval]:
-    points: dict[Name, Interval] = {}
-    for result in summary["results"]:
-        rate = result["pass_rate"]
-        if rate is not None:
-            points[result["probe"], label_in(result), PASSED] = msgspec.convert(rate, Interval)
-        for name, score in result["scores"].items():
-            if name != "correct" or rate is None:
-                points[result["probe"], label_in(result), name] = msgspec.convert(score, Interval)
-    return points
-
-
-def _row(columns: Sequence[Mapping[Name, Interval]], name: Name) -> tuple[Interval | None, ...]:
-    return tuple(column.get(name) for column in columns)
-
-
-def _order(name: Name) -> tuple[str, str, bool, str]:
-    probe, model, measure = name
-    return (probe, model, measure != PASSED, measure)
-
-
 MAX_MISSING = 0.05
 """Share of the pool's trials that the newest run may lack, as for the gate."""
 _LACKING = (
@@ -142,6 +89,65 @@ class WatchedSeries(msgspec.Struct, frozen=True, kw_only=True):
         if self.alarm is not None:
             return ExitCode.GATE_FAILED
         return ExitCode.INCONCLUSIVE if self.is_thin else ExitCode.OK
+
+
+class Trend(msgspec.Struct, frozen=True, kw_only=True):
+    """What `trend --json` prints; `watched` is there where the runs are also watched against a pool."""
+
+    runs: tuple[TrendRun, ...]
+    lines: tuple[TrendLine, ...]
+    watched: WatchedSeries | msgspec.UnsetType = msgspec.UNSET
+    format: Literal["insidellms/trend/1"] = "insidellms/trend/1"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the watch; without one nothing is decided."""
+        return self.watched.exit_code if self.watched else ExitCode.OK
+
+
+def trend(summaries: Iterable[tuple[str, Mapping[str, Any]]], watched: WatchedSeries | None = None) -> Trend:
+    """Line up the parsed `summary.json` of several runs, each with its label, and what watching them found."""
+    given = tuple(summaries)
+    runs = tuple(
+        TrendRun(
+            label=label,
+            run_id=summary["run_id"],
+            trials=summary["trials"],
+            unanswered=summary["trials"] - summary["statuses"].get("success", 0),
+        )
+        for label, summary in given
+    )
+    columns = [_points(summary) for _, summary in given]
+    names = sorted({name for column in columns for name in column}, key=_order)
+    lines = tuple(
+        TrendLine(probe=probe, model=model, measure=measure, points=_row(columns, (probe, model, measure)))
+        for probe, model, measure in names
+    )
+    return Trend(runs=runs, lines=lines, watched=watched or msgspec.UNSET)
+
+
+Name = tuple[str, str, str]
+
+
+def _points(summary: Mapping[str, Any]) -> dict[Name, Interval]:
+    points: dict[Name, Interval] = {}
+    for result in summary["results"]:
+        rate = result["pass_rate"]
+        if rate is not None:
+            points[result["probe"], label_in(result), PASSED] = msgspec.convert(rate, Interval)
+        for name, score in result["scores"].items():
+            if name != "correct" or rate is None:
+                points[result["probe"], label_in(result), name] = msgspec.convert(score, Interval)
+    return points
+
+
+def _row(columns: Sequence[Mapping[Name, Interval]], name: Name) -> tuple[Interval | None, ...]:
+    return tuple(column.get(name) for column in columns)
+
+
+def _order(name: Name) -> tuple[str, str, bool, str]:
+    probe, model, measure = name
+    return (probe, model, measure != PASSED, measure)
 
 
 def watch_runs(

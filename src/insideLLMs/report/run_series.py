@@ -33,6 +33,8 @@ def trend_text(trend: Trend, *, width: int = 80) -> str:
     missing = [f"{run.label} {run.unanswered:,} of {run.trials:,}" for run in trend.runs if run.unanswered]
     if missing:
         lines += ["", shorten(printable(f"not answered: {'; '.join(missing)}"), 4 * width)]
+    if trend.watched:
+        lines += ["", series_text(trend.watched, width=width)]
     return "\n".join(lines)
 
 
@@ -76,6 +78,10 @@ def trend_page(trend: Trend) -> bytes:
 
 
 def _trend_body(trend: Trend) -> Iterator[str]:
+    if trend.watched:
+        yield "<section><h2>Watch</h2>"
+        yield from _series_body(trend.watched)
+        yield "</section>"
     runs = trend.runs
     for line in trend.lines:
         name = f"{line.probe} · {line.model} · {line.measure}"
