@@ -1,5 +1,7 @@
 """--confirm and --retest: fresh answers of both sides decide, and are kept where they can be looked at."""
 
+import json
+
 import pytest
 
 from support.command import insidellms, records_of, write_files
@@ -110,6 +112,64 @@ def test_a_retest_keeps_the_policy_and_the_waivers(tmp_path):
     assert verdict["assessment"]["overall"]["n_worse"] == 3
     assert any("waived" in reason for reason in verdict["reasons"])
     assert retested.code == first.code == 3
+
+
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory):
+    """A run that is worse by so much that a retest is made, and a noise floor of two unchanged runs."""
+    folder = tmp_path_factory.mktemp("doubtful")
+    run(folder, "base", seed=1)
+    run(folder, "again", seed=2)
+    run(folder, "bad", answer="no", flaky=0.4, seed=5)
+    assert insidellms("noise", "base", "again", "--save", "floor.json", cwd=folder).code == 0
+    return folder
+
+
+def retested(folder, *options):
+    """Retest `bad`, and return the verdict and comparison of the fresh runs."""
+    done = insidellms(
+        "diff", "base", "bad", "--retest", "--experiment", "base.yaml", "--experiment", "bad.yaml", *options, "--json",
+        cwd=folder,
+    )  # fmt: skip
+    assert "decided by 3 fresh runs" in " ".join(done.json["verdict"]["remarks"]), done.err
+    return done.json
+
+
+def test_a_retest_keeps_the_noise_floor(doubtful):
+    own = retested(doubtful)["verdict"]
+    given = retested(doubtful, "--noise", "floor.json")["verdict"]
+    assert (len(own["noise"]["runs"]), len(given["noise"]["runs"])) == (3, 2)
+    assert given["assessment"]["overall"]["noise"] != own["assessment"]["overall"]["noise"]
+
+
+def test_a_retest_keeps_the_semantic_level(doubtful):
+    assert retested(doubtful)["comparison"]["semantic"] is None
+    semantic = retested(doubtful, "--semantic", "0.9")["comparison"]["semantic"]
+    assert semantic["threshold"] == 0.9
+
+
+def test_a_retest_keeps_what_labels_say_of_the_judge(tmp_path):
+    """Labels show that this judge hardly agrees with people, so its probe must not gate; nor may it after a retest."""
+    judge = {"type": "dummy", "args": {"responses": {"GOOD": '{"score": 5}', "BAD": '{"score": 1}'}}}
+    probe = {"type": "judge", "id": "tone", "args": {"judges": judge, "rubric": "Is it polite?"}}
+    rows = [{"id": f"e{n:02}", "question": f"q{n:02}?", "label": bool(n % 2)} for n in range(60)]
+    for name, answers in (("base", ["GOOD"]), ("worse", ["BAD"]), ("labelled", ["GOOD", "GOOD", "BAD", "BAD"])):
+        responses = {f"q{n:02}?": answers[n % len(answers)] for n in range(60)}
+        data = [row if name == "labelled" else {key: row[key] for key in ("id", "question")} for row in rows]
+        experiment = {
+            "model": {"type": "dummy", "id": "m", "args": {"responses": responses}},
+            "probe": probe,
+            "dataset": {"format": "jsonl", "path": "labels.jsonl" if name == "labelled" else "data.jsonl"},
+            "gate": {"fail_on": "significant"},
+        }
+        write_files(tmp_path, {f"{name}.json": json.dumps(experiment), experiment["dataset"]["path"]: data})
+        assert insidellms("run", f"{name}.json", "--run-dir", name, cwd=tmp_path).code == 0
+    assert insidellms("diff", "base", "worse", "--retest", "--trust-run", cwd=tmp_path).code == 3
+    done = insidellms(
+        "diff", "base", "worse", "--labelled", "labelled", "--retest", "--trust-run", "--json", cwd=tmp_path
+    )
+    assert "decided by 3 fresh runs" in " ".join(done.json["verdict"]["remarks"]), done.err
+    assert (done.code, done.json["verdict"]["judges"][0]["is_advisory"]) == (0, True)
 
 
 HOSTED = """

@@ -66,3 +66,39 @@ def test_trials_that_were_never_asked_are_neither_failed_nor_passed(options, fol
 def test_early_stop_needs_a_baseline(folder):
     done = insidellms("run", "better.yaml", "--run-dir", "x", "--early-stop", cwd=folder)
     assert (done.code, "go together" in done.err) == (1, True)
+
+
+def stopping(folder, name, gate, *options, world="worse", baseline=("--baseline", "base")):
+    """Run the world's experiment with this gate and --early-stop."""
+    text = (folder / f"{world}.yaml").read_text() + f"gate: {gate}\n"
+    write_files(folder, {f"{name}.yaml": text})
+    return insidellms("run", f"{name}.yaml", "--run-dir", name, "--early-stop", *baseline, *options, cwd=folder)
+
+
+@pytest.mark.parametrize(
+    ("gate", "code", "said"),
+    [
+        ("{fail_on: never}", 0, "PASSED"),
+        ("{probes: {logic: {fail_on: never}}}", 0, "PASSED"),
+        ("{min_effect: 0.9}", 0, "smaller than the 90.0 points that are allowed"),
+        ("{fail_on: non-inferior, margin: 0.05}", 3, "A drop of 5.0 points is not ruled out"),
+        ("{fail_on: significant}", 3, "FAILED worse, beyond doubt, at 25%"),
+    ],
+)
+def test_an_early_stop_keeps_the_gates_policy_and_settings(gate, code, said, folder):
+    name = "kept-" + "".join(filter(str.isalpha, gate))
+    done = stopping(folder, name, gate)
+    assert done.code == code, done.out + done.err
+    assert said in " ".join(done.out.split())
+    assert insidellms("diff", "base", name, cwd=folder).code == code
+
+
+def test_an_early_stop_against_a_pool_keeps_its_waivers(folder):
+    accept = ("baseline", "accept", "base", "--pool", "pool", "--why", "known")
+    broken = [row["id"] for row in ROWS if row["question"].startswith("hard")]
+    assert insidellms(*accept, cwd=folder).code == 0
+    pooled = ("--pool", "pool")
+    assert stopping(folder, "unwaived", "{fail_on: significant}", baseline=pooled).code == 3
+    assert insidellms(*accept, *(f"--example={name}" for name in broken), cwd=folder).code == 0
+    done = stopping(folder, "waived", "{fail_on: significant}", baseline=pooled)
+    assert done.code != 3, done.out + done.err

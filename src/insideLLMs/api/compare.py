@@ -22,7 +22,7 @@ from insideLLMs.compare.run_gate import RunVerdict
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.sides import RunView, differences, experiment_changes, system_changes, views_of
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, judge_quality
+from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, advisory_probes, judge_quality
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.core.record_views import LabelledRecord
@@ -70,7 +70,7 @@ class GateOverrides:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonSetup:
-    """How to compare and decide; the same for the first comparison, a confirmation and a retest.
+    """How to compare and decide; the same for the first comparison, a confirmation, a retest and an early stop.
 
     `gate` overrides the candidate's policy. `noise` is a stored noise floor. `labelled` is a run whose judges scored
     answers that people labelled; `labels` are people's verdicts on answers of the two runs shown. `flips` keeps the
@@ -89,6 +89,10 @@ class ComparisonSetup:
     warnings: tuple[str, ...] = ()
     by_itself: RunVerdict | None = None
 
+    def policy(self, spec: GateSpec) -> GateSpec:
+        """Return the policy in force, where `spec` is the candidate's. Raises ConfigError."""
+        return self.gate.apply(self.gate.policy or spec)
+
 
 def compare_runs(
     baseline: Sequence[SealedRun], candidate: Sequence[SealedRun], setup: ComparisonSetup | None = None
@@ -103,7 +107,7 @@ def compare_runs(
     check_repeats(baseline)
     sides = views_of((*baseline, *candidate))
     views, news = sides[: len(baseline)], sides[len(baseline) :]
-    spec = setup.gate.apply(setup.gate.policy or candidate[-1].gate)
+    spec = setup.policy(candidate[-1].gate)
     options = replace(setup.options, ranges=ranges_in_force((*views, *news), spec))
     labels = setup.labels and setup.labels.of_probes(sorted(_judged(candidate[-1])), _probe_ids(candidate[-1]))
     watch = _watch(spec, setup, labels, has_pool=len(baseline) > 1)
@@ -169,15 +173,31 @@ def _by_itself(candidate: SealedRun, spec: GateSpec, setup: ComparisonSetup) -> 
     return decide_run(candidate, spec.without_failures() if never else spec).verdict
 
 
-def compare_views(baselines: Sequence[RunView], candidate: RunView, spec: GateSpec) -> Assessment:
-    """Assess a run that may be unfinished against baselines, over all their common items."""
-    options = CompareOptions(ranges=ranges_in_force((*baselines, candidate), spec))
-    _, observed = compare_with(baselines, (candidate,), options, Watch(cluster=spec.cluster))
+def assess_part(
+    baselines: Sequence[SealedRun], candidate: RunView, spec: GateSpec, setup: ComparisonSetup
+) -> Assessment | None:
+    """Assess a run that may be unfinished, under its own gate `spec`, over the probes whose mean may fail the gate.
+
+    None if there is no such probe: a policy other than `significant`, or a judge that may not gate.
+    """
+    spec, views = setup.policy(spec), views_of(baselines)
+    options = replace(setup.options, ranges=ranges_in_force((*views, candidate), spec))
+    _, observed = compare_with(views, (candidate,), options, Watch(cluster=spec.cluster))
+    advisory = advisory_probes(judges_of(baselines[:-1], baselines[-1], setup.labelled))
+    probes = {
+        name
+        for name in observed.probes.values()
+        if name not in advisory and spec.of_probe(name).fail_on in {"auto", SIGNIFICANT.name}
+    }
+    if observed.probes and not probes:
+        return None
     evidence = GateEvidence(
-        observed=observed, baseline_runs=tuple(run.run_id for run in baselines), candidate_runs=(candidate.run_id,)
+        observed=observed,
+        baseline_runs=tuple(run.run_id for run in views),
+        candidate_runs=(candidate.run_id,),
+        noise=setup.noise,
     )
-    significant = msgspec.structs.replace(spec, fail_on=SIGNIFICANT.name)
-    return evidence.assess(set(observed.probes.values()), significant)
+    return evidence.assess(probes, msgspec.structs.replace(spec, fail_on=SIGNIFICANT.name))
 
 
 def decide_again(found: DecidedComparison, confirmed: Confirmed) -> DecidedComparison:

@@ -4,24 +4,23 @@ Four looks with group-sequential bounds keep the chance of a false alarm; a run 
 stopped too. What is not asked is recorded as skipped, so that `--resume` completes the run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from insideLLMs.api.compare import compare_views
+from insideLLMs.api.compare import ComparisonSetup, assess_part, check_repeats, compare_runs
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run import Ask
+from insideLLMs.compare.run_gate import State
 from insideLLMs.compare.sides import RunView
-from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import Failure, JsonValue, Outcome, Record, ResultStatus, Telemetry
 from insideLLMs.plan import record_of
 from insideLLMs.store.journal import Answer, Journal
+from insideLLMs.store.sealed_run import SealedRun
 
-Decision = Literal["fail", "no_evidence", "go_on", "pass", "unclear"]
+Decision = Literal["fail", "no_evidence", "go_on", "pass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +69,17 @@ class _Part:
 class EarlyStop:
     """The rounds of a run that stops once its comparison with `baselines` is decided; `say` is given each look.
 
-    After the run, `looks` has what was seen, and `skipped` how many Trials were not asked.
+    The looks and the decision go by the settings in `setup`, as those of `compare_runs` do. After the run, `looks` has
+    what was seen, and `skipped` how many Trials were not asked. Raises CompareError for baselines that are no repeats.
     """
 
-    def __init__(self, baselines: tuple[RunView, ...], say: Callable[[Look], None]) -> None:
+    def __init__(
+        self, baselines: Sequence[SealedRun], say: Callable[[Look], None], setup: ComparisonSetup | None = None
+    ) -> None:
+        check_repeats(baselines)
         self._baselines = baselines
         self._say = say
+        self._setup = setup or ComparisonSetup()
         self.looks: list[Look] = []
         self.skipped = 0
 
@@ -86,7 +90,7 @@ class EarlyStop:
             part.batch = place
             await ask(part)
             journal.flush()
-            self.looks.append(_look(prepared, journal, self._baselines, place))
+            self.looks.append(self._look(prepared, journal, place))
             self._say(self.looks[-1])
             if self.looks[-1].decision != "go_on":
                 break
@@ -94,11 +98,53 @@ class EarlyStop:
         looks = [{"share": seen.share, "p_worse": seen.p_worse, "decision": seen.decision} for seen in self.looks]
         return {"early_stop": {"looks": looks, "skipped": self.skipped}}
 
-    @property
-    def state(self) -> Literal["passed", "failed", "inconclusive"]:
-        """What the last look came to; a run that stopped without finding a drop has not shown that there is none."""
+    def _look(self, prepared: Prepared, journal: Journal, place: int) -> Look:
+        seen = assess_part(self._baselines, _view_of(prepared, journal), prepared.experiment.gate, self._setup)
+        if seen is None or not seen.overall.n_paired:
+            n = 0 if seen is None else seen.overall.n_paired
+            return Look(share=LOOKS[place], items=n, p_worse=1.0, delta=None, decision=_undecided(place))
+        spec, overall = self._setup.policy(prepared.experiment.gate), seen.overall
+        alpha = spec.alpha if len(seen.probes) <= 1 else spec.alpha / 2.0
+        decision: Decision = look_at(place, overall, wanted_drop=spec.wanted_drop, alpha=alpha)
+        if decision == "fail" and (overall.delta or 0.0) > -spec.min_effect:  # a drop as small as is allowed
+            decision = _undecided(place)
+        return Look(
+            share=LOOKS[place], items=overall.n_paired, p_worse=overall.p_mean, delta=overall.delta, decision=decision
+        )
+
+    def decide(self, run: SealedRun) -> tuple[State, str]:
+        """Return what the sealed run came to, and why: the gate's own verdict where all was asked or a drop was found.
+
+        A run that stopped without finding a drop has not shown that there is none. Raises CompareError.
+        """
         last = self.looks[-1].decision
-        return "failed" if last == "fail" else "passed" if last == "pass" else "inconclusive"
+        if self.skipped and last != "fail":
+            return "inconclusive", ""
+        verdict = compare_runs(self._baselines, [run], self._setup).verdict
+        if self.skipped:
+            return ("failed", "") if verdict.state == "failed" else ("inconclusive", verdict.reasons[0])
+        return verdict.state, verdict.reasons[0]
+
+
+def _undecided(place: int) -> Decision:
+    return "go_on" if place < len(LOOKS) - 1 else "pass"
+
+
+def _view_of(prepared: Prepared, journal: Journal) -> RunView:
+    """Return what the journal has so far as a run that can be compared."""
+    plan = prepared.plan
+    datasets: dict[str, tuple[str, ...]] = {}
+    for group in plan.groups:
+        datasets[group.probe] = (*datasets.get(group.probe, ()), group.dataset)
+
+    def records() -> Iterator[bytes]:
+        return (entry.record for entry in journal.entries())
+
+    return RunView(
+        run_id=plan.run_id, label="this run", subjects=plan.subjects, datasets=datasets, records=records,
+        score_ranges={spec.id: spec.ranges() for spec in prepared.probe_specs},
+        shares_answers=prepared.sharing == "shared" and len(plan.groups) > 1,
+    )  # fmt: skip
 
 
 def _batches(prepared: Prepared) -> bytearray:
@@ -116,47 +162,6 @@ def _batches(prepared: Prepared) -> bytearray:
             for index in plan.indexes(group, rank):
                 found[index] = number
     return found
-
-
-def _look(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...], place: int) -> Look:
-    plan = prepared.plan
-    spec = prepared.experiment.gate
-    seen = _assess(prepared, journal, baselines)
-    overall = seen.overall
-    alpha = spec.alpha if len(seen.probes) <= 1 else spec.alpha / 2.0
-    decision: Decision = look_at(place, overall, wanted_drop=spec.wanted_drop, alpha=alpha)
-    if decision == "pass" and seen.verdict == "failed":  # only the whole run is tested probe by probe
-        decision = "fail"
-    if decision == "pass" and seen.verdict == "inconclusive":
-        decision = "unclear"
-    if not overall.n_paired and place == len(LOOKS) - 1:
-        raise InsideLLMsError(
-            f"run {plan.run_id[:12]} and its baseline have no trial in common",
-            fix="give --baseline a run of the same probes and examples",
-        )
-    if not overall.n_paired:
-        decision = "go_on"
-    return Look(
-        share=LOOKS[place], items=overall.n_paired, p_worse=overall.p_mean, delta=overall.delta, decision=decision
-    )
-
-
-def _assess(prepared: Prepared, journal: Journal, baselines: tuple[RunView, ...]) -> Assessment:
-    plan = prepared.plan
-    datasets: dict[str, tuple[str, ...]] = {}
-    for group in plan.groups:
-        datasets[group.probe] = (*datasets.get(group.probe, ()), group.dataset)
-
-    def records() -> Iterator[bytes]:
-        return (entry.record for entry in journal.entries())
-
-    candidate = RunView(
-        run_id=plan.run_id, label="this run", subjects=plan.subjects, datasets=datasets, records=records,
-        score_ranges={spec.id: spec.ranges() for spec in prepared.probe_specs},
-        shares_answers=prepared.sharing == "shared" and len(plan.groups) > 1,
-    )  # fmt: skip
-    spec: GateSpec = prepared.experiment.gate
-    return compare_views(baselines, candidate, spec)
 
 
 def _skip_the_rest(prepared: Prepared, journal: Journal) -> int:

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.baseline import today
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import (
@@ -36,7 +37,6 @@ _LOOKS = {
     "no_evidence": "stopped: the whole run would hardly find a drop any more, which does not show that there is none",
     "go_on": "not decided yet",
     "pass": "no evidence of a drop",
-    "unclear": "the evidence does not allow a decision: see `insidellms diff`",
 }
 
 
@@ -56,6 +56,7 @@ class _Arguments:
     stop_on_error: bool | None
     early_stop: bool
     baselines: tuple[Path, ...]
+    pool: Path | None
     no_telemetry: bool
     pairs: tuple[str, ...]
     cache: "CacheMode"
@@ -86,9 +87,9 @@ class _Arguments:
             )
         if self.salvage and not self.resume:
             raise ConfigError([Problem("--salvage goes with --resume")], fix="add --resume, or leave --salvage out")
-        if self.early_stop != bool(self.baselines):
+        if self.early_stop != bool(self.baselines or self.pool):
             raise ConfigError(
-                [Problem("--early-stop and --baseline go together")],
+                [Problem("--early-stop and --baseline, or --pool, go together")],
                 fix="insidellms run EXPERIMENT --early-stop --baseline RUN",
             )
 
@@ -140,6 +141,9 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     multiple=True,
     type=click.Path(path_type=Path),
     help="For --early-stop: the run to compare with; may be repeated.",
+)
+@click.option(
+    "--pool", type=click.Path(path_type=Path), help="For --early-stop: a folder of accepted runs to compare with."
 )
 @click.option("--no-telemetry", is_flag=True, help="Write no telemetry.jsonl.")
 @click.option(
@@ -209,7 +213,7 @@ def command(
     show_verdict(decided, say=console.note if as_json else console.out)
     _check_answered(sealed, decided)
     code = decided.verdict.exit_code
-    return code if early is None else max(code, _show_decision(early, as_json=as_json), key=_SEVERITY.index)
+    return code if early is None else max(code, _show_decision(early, sealed, as_json=as_json), key=_SEVERITY.index)
 
 
 def _run(
@@ -234,14 +238,19 @@ def _run(
 
 
 def _early_stop(arguments: _Arguments) -> "EarlyStop":
-    from insideLLMs.api.compare import check_repeats  # noqa: PLC0415 - slow
+    from insideLLMs.api.baselines import open_pool  # noqa: PLC0415 - slow
+    from insideLLMs.api.compare import ComparisonSetup  # noqa: PLC0415
     from insideLLMs.api.early_stop import EarlyStop  # noqa: PLC0415
-    from insideLLMs.compare.sides import view_of  # noqa: PLC0415
+    from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     baselines = tuple(SealedRun.open(path) for path in arguments.baselines)
-    check_repeats(baselines)
-    return EarlyStop(tuple(map(view_of, baselines)), _show_look)
+    if arguments.pool is None:
+        return EarlyStop(baselines, _show_look)
+    pool = open_pool(arguments.pool, today=today())
+    options = CompareOptions(waived=pool.waived)
+    setup = ComparisonSetup(options=options, noise=pool.noise, warnings=pool.left_out)
+    return EarlyStop((*pool.runs, *baselines), _show_look, setup)
 
 
 def _show_look(look: "Look") -> None:
@@ -250,13 +259,16 @@ def _show_look(look: "Look") -> None:
     console.note(f"look at {look.share:.0%}: {look.items:,} items{change}, p = {look.p_worse:.3g}: {decision}")
 
 
-def _show_decision(early: "EarlyStop", *, as_json: bool) -> int:
+def _show_decision(early: "EarlyStop", run: "SealedRun", *, as_json: bool) -> int:
     """Say what an early-stopping run came to; return the exit code."""
     last = early.looks[-1]
     saved = f"; {early.skipped:,} trials were not asked" if early.skipped else ""
     say = console.note if as_json else console.out
-    say(f"{early.state.upper()}  {_LOOKS[last.decision]}, at {last.share:.0%}{saved}")
-    return {"passed": ExitCode.OK, "failed": ExitCode.GATE_FAILED, "inconclusive": ExitCode.INCONCLUSIVE}[early.state]
+    from insideLLMs.compare.run_gate import EXIT_CODES  # noqa: PLC0415 - slow
+
+    state, reason = early.decide(run)
+    say(f"{state.upper()}  {(reason or _LOOKS[last.decision]).rstrip('.')}, at {last.share:.0%}{saved}")
+    return EXIT_CODES[state]
 
 
 def _show(run: "SealedRun", decided: "DecidedRun", *, as_json: bool, quiet: bool) -> None:
