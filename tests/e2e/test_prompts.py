@@ -122,6 +122,61 @@ def test_a_text_that_is_the_same_for_every_example_must_say_so(folder):
     assert len({json.dumps(each["request"]) for each in records_of(folder / "run")}) == 1
 
 
+FILES = {
+    "prompts/short.md": "---\nsystem: You help {{ name }}.\n---\nBriefly: {{ question }}\n",
+    "prompts/shots.yaml": """
+- {role: user, content: "1?"}
+- {role: assistant, content: "1"}
+- {role: user, content: "{{ input }}"}
+""",
+    "prompts/kind.txt": "Be kind to {{ name }}.\n",
+}
+OF_FILES = """prompts:
+  - {file: prompts/short.md}
+  - {id: few, file: prompts/shots.yaml}
+  - {id: mixed, system: {file: prompts/kind.txt}, template: "{{ input }}"}
+"""
+
+
+def of_files(text=OF_FILES):
+    return EXPERIMENT[: EXPERIMENT.index("prompts:")] + text + EXPERIMENT[EXPERIMENT.index("probe:") :]
+
+
+def test_prompts_may_stand_in_files_whose_names_they_take_and_the_run_holds_their_text(folder):
+    write_files(folder, FILES)
+    done = run(folder, of_files())
+    assert done.code == 0, done.err
+    sent = {each["prompt"]: each["request"]["messages"] for each in records_of(folder / "run")[:3]}
+    assert [turn["content"] for turn in sent["short"]] == ["You help Ann 0.", "Briefly: What is 0 plus 1?"]
+    assert [turn["content"] for turn in sent["few"]] == ["1?", "1", "What is 0 plus 1?"]
+    assert [turn["content"] for turn in sent["mixed"]] == ["Be kind to Ann 0.", "What is 0 plus 1?"]
+    assert b"prompts/" not in b"".join(canonical_bytes(folder / "run").values())
+    first = json.loads((folder / "run" / "manifest.json").read_bytes())["run_id"]
+    write_files(folder, {"prompts/kind.txt": "Be very kind to {{ name }}.\n"})
+    run(folder, of_files(), "other")
+    assert json.loads((folder / "other" / "manifest.json").read_bytes())["run_id"] != first
+
+
+WRONG_FILES = {
+    "a file that is not there": ("prompt: {file: prompts/shrt.md}\n", "there is no file 'prompts/shrt.md'"),
+    "a path in the place of a text": ("prompt: prompts/short.md\n", "write {file: prompts/short.md}"),
+    "a path in the place of a system text": ("prompt: {system: prompts/kind.txt}\n", "write {file: prompts/kind.txt}"),
+    "a file beside a text": ('prompt: {file: prompts/short.md, template: "{{ input }}"}\n', "stands beside 'file'"),
+    "an unknown word in front of the text": ("prompt: {file: bad.md}\n", "front matter has 'sytem'"),
+    "an old placeholder in a file": ("prompt: {file: old.txt}\n", "{{ question }}"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_FILES, ids=WRONG_FILES.keys())
+def test_what_no_prompt_can_be_read_from_is_an_error(folder, wrong):
+    text, expected = WRONG_FILES[wrong]
+    write_files(folder, {**FILES, "bad.md": "---\nsytem: x\n---\n{{ input }}\n", "old.txt": "Answer {question}\n"})
+    done = run(folder, of_files(text))
+    assert (done.code, (folder / "run").exists()) == (1, False)
+    assert expected in done.err
+    assert "Traceback" not in done.err
+
+
 def test_a_run_with_prompts_that_is_killed_resumes_to_the_same_bytes(folder):
     rows = [{"id": f"e{i:03}", "question": f"What is {i}?", "name": "Ann"} for i in range(60)]
     with OpenAIServer(latency_s=0.01) as server:

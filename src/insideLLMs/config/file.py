@@ -49,7 +49,7 @@ class MessageEntry(_Entry):
     """A message of a prompt."""
 
     role: Annotated[Literal["system", "user", "assistant"], Meta(description="Who says it.")]
-    content: Annotated[NonEmpty, Meta(description="A template of its text.")]
+    content: Annotated[NonEmpty | TextFileEntry, Meta(description="A template of its text.")]
 
 
 Messages = Annotated[list[MessageEntry], Meta(min_length=1)]
@@ -58,15 +58,23 @@ Messages = Annotated[list[MessageEntry], Meta(min_length=1)]
 class PromptEntry(_Entry):
     """A prompt under test: every model answers with every prompt. It wraps what a probe asks."""
 
-    id: Annotated[Identifier | None, Meta(description="What records call it; by default p1, p2, ...")] = None
-    template: Annotated[
+    id: Annotated[
+        Identifier | None, Meta(description="What records call it; by default the file's name, or p1, p2, ...")
+    ] = None
+    file: Annotated[
         NonEmpty | None,
+        Meta(description="Holds the rest: text, Markdown with front matter, or a chat as YAML or JSON."),
+    ] = None
+    template: Annotated[
+        NonEmpty | TextFileEntry | None,
         Meta(description="What is asked; `{{ input }}` is the probe's own text, other names are fields."),
     ] = None
     messages: Annotated[
         Messages | None, Meta(description="A chat in place of `template`: few-shot turns, then the question.")
     ] = None
-    system: Annotated[str | None, Meta(description="A template of the system message, in place of the model's.")] = None
+    system: Annotated[
+        str | TextFileEntry | None, Meta(description="A template of the system message, in place of the model's.")
+    ] = None
     constant: Annotated[bool, Meta(description="Allows a text that names no field, the same for every example.")] = (
         False
     )

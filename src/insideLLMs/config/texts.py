@@ -1,13 +1,13 @@
 """The texts of an experiment, which may stand in files: the files are read, so that the Experiment holds the text.
 
-A text stands under `system`, and under `template`, `rubric`, `prompt` and `messages` of a probe's arguments. Of a model
-of type `http`, every text in `body` is one. ``{file: prompts/v1.md}`` is replaced by what the file holds; a text that
-names a file instead of being one is an error, so that no model is ever sent a path.
+A text stands under `system`, in a prompt, and under `template`, `rubric`, `prompt` and `messages` of a probe's
+arguments. Of a model of type `http`, every text in `body` is one. ``{file: prompts/v1.md}`` is replaced by what the
+file holds; a text that names a file instead of being one is an error, so that no model is ever sent a path.
 """
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -37,18 +37,19 @@ class Texts(msgspec.Struct):
         if not isinstance(raw, Mapping):
             return raw
         resolved = dict(raw)
-        for noun in ("model", "probe"):
-            if isinstance(raw.get(noun), Mapping):
+        for noun in ("model", "prompt", "probe"):
+            if noun in raw:
                 resolved[noun] = self._entry(noun, raw[noun], (noun,))
             several = raw.get(f"{noun}s")
             if isinstance(several, list):
-                resolved[f"{noun}s"] = [
-                    self._entry(noun, entry, (f"{noun}s", at)) if isinstance(entry, Mapping) else entry
-                    for at, entry in enumerate(several)
-                ]
+                resolved[f"{noun}s"] = [self._entry(noun, entry, (f"{noun}s", at)) for at, entry in enumerate(several)]
         return resolved
 
-    def _entry(self, noun: str, entry: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
+    def _entry(self, noun: str, entry: JsonValue, path: FieldPath) -> JsonValue:
+        if noun == "prompt":
+            return self._prompt(entry, path)
+        if not isinstance(entry, Mapping):
+            return entry
         resolved = dict(entry)
         if noun == "model" and "system" in entry:
             resolved["system"] = self.text(entry["system"], (*path, "system"))
@@ -57,6 +58,30 @@ class Texts(msgspec.Struct):
             within = (*path, "args")
             resolved["args"] = self._probe_args(args, within) if noun == "probe" else self._model_args(args, within)
         return resolved
+
+    def _prompt(self, entry: JsonValue, path: FieldPath) -> JsonValue:
+        """Return a prompt with its texts; one of a file is called by the file's name, if by no other."""
+        if not isinstance(entry, Mapping):
+            self._check_text(entry, path)
+            return entry
+        resolved = {key: value for key, value in entry.items() if key != "file"}
+        for name in ("system", "template"):
+            if name in entry:
+                resolved[name] = self.text(entry[name], (*path, name))
+        if isinstance(entry.get("messages"), list):
+            resolved["messages"] = self.chat(entry["messages"], (*path, "messages"))
+        return self._with_file(entry["file"], resolved, path) if "file" in entry else resolved
+
+    def _with_file(self, given: JsonValue, entry: dict[str, JsonValue], path: FieldPath) -> JsonValue:
+        found = self._read({"file": given}, path)
+        if found is None:
+            return {"template": "{{ input }}", **entry}  # so that nothing else is found wrong with it
+        check_front(found, ("id", "system", "constant"), self.findings)
+        key = "template" if isinstance(found.content, str) else "messages"
+        for other in {"template", "messages"} & set(entry):
+            self.findings.add((*path, other), "stands beside 'file'", "keep one of the two")
+        self.findings.texts[(*path, key)] = TextPlace(found.path, found.first_line)
+        return {"id": PurePath(found.path).name.partition(".")[0], **found.front, key: found.content, **entry}
 
     def _probe_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
         resolved = dict(args)
