@@ -71,7 +71,10 @@ def test_axe_finds_no_serious_violation(scheme, browser, tmp_path):
         for repeat in range(2)
     ]
     chat = record("chat", prompt=(Message(role="system", content="s"), Message(role="user", content="u")), probe="tone")
+    subjects = [record(f"q{number}", model=name, passed=name == "m") for number in range(9) for name in ("m", "n")]
+    several = {**MANIFEST, "models": [{"id": "m"}, {"id": "n"}]}
     pages = {"run": run_page([*after, chat]), "diff": diff_page(before, after)[0]}
+    pages["subjects"] = run_page(subjects, manifest=several)
     # axe is put in by the test, which the page's own policy would forbid
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
     tab = context.new_page()

@@ -14,14 +14,14 @@ import type { Head } from "./types";
 
 export interface Subject {
   overview(): Node[];
-  afterIndex(index: Columns): Node[];
+  afterIndex(index: Columns, href: (row: number) => string): Node[];
   columns(): Column[];
   filters(): Filter[];
   measures(): Measures;
   key(row: number): (string | number)[];
   title(row: number): string;
   preview(row: number): string;
-  example(row: number, body: Record<string, any>, href: (row: number) => string): Node[];
+  example(row: number, body: Record<string, any>, href: (row: number) => string, bodies: Bodies): Node[];
   keys(): Key[]; // of an example
   listKeys(): Key[];
   themed(): void;
@@ -76,7 +76,7 @@ export class App {
     this.main.append(this.list, this.view);
     listen();
     const index = await readIndex(this.head);
-    waiting.replaceWith(...this.subject.afterIndex(index));
+    waiting.replaceWith(...this.subject.afterIndex(index, this.href));
     this.prepare();
     addEventListener("hashchange", () => this.route());
     this.route();
@@ -241,7 +241,7 @@ export class App {
       return;
     }
     if (this.open !== row) return;
-    this.view.replaceChildren(this.navigation(row, query), heading, ...this.subject.example(row, body, this.href));
+    this.view.replaceChildren(this.navigation(row, query), heading, ...this.subject.example(row, body, this.href, this.bodies));
     scrollTo({ top: 0 });
     heading.focus({ preventScroll: true });
   }

@@ -1,14 +1,19 @@
 // A run: results per model and probe, and its examples.
 
 import type { Subject } from "./app";
-import type { Columns } from "./data";
+import type { Bodies, Columns } from "./data";
 import { h } from "./dom";
 import { choices, type Filter } from "./filters";
 import type { Key } from "./keys";
+import type { Matrix } from "./matrix";
 import * as parts from "./parts";
 import type { Measures } from "./query";
+import { go } from "./route";
+import { runMatrix } from "./runmatrix";
 import { runOverview } from "./runoverview";
+import { repeatsPart, sideBySide, type Beside } from "./sidebyside";
 import { dollars, milliseconds, spreadPart } from "./spread";
+import { nounOf, testedIn } from "./subjects";
 import { EXTRA, idWidth, type Column } from "./table";
 import { count, decimal, line, words } from "./text";
 import type { Answer, RunHead } from "./types";
@@ -18,6 +23,9 @@ export class RunSubject implements Subject {
   nothing = "This run has no examples.";
   sort = "";
   private index: Columns = {};
+  private matrix: Matrix | null = null;
+  private beside: Beside[] = []; // where the other subjects' answers to the open example are, this one's among them
+  private here = 0;
 
   constructor(private head: RunHead) {}
 
@@ -25,9 +33,11 @@ export class RunSubject implements Subject {
     return runOverview(this.head);
   }
 
-  afterIndex(index: Columns): Node[] {
+  afterIndex(index: Columns, href: (row: number) => string): Node[] {
     this.index = index;
-    return spreadPart(this.head, index);
+    this.matrix = runMatrix(this.head, index, (row) => this.verdict(row), href);
+    const matrix = this.matrix ? [parts.section("Examples and subjects", this.matrix.element)] : [];
+    return [...matrix, ...spreadPart(this.head, index)];
   }
 
   private at(row: number, name: string): string {
@@ -88,8 +98,8 @@ export class RunSubject implements Subject {
         ? [
             {
               name: "model",
-              title: "Model",
-              width: "minmax(80px, .8fr)",
+              title: nounOf(this.head.manifest),
+              width: this.head.manifest.prompts?.length ? "minmax(120px, 1.2fr)" : "minmax(80px, .8fr)",
               spare: 1,
               cell: (row: number) => line(this.at(row, "model")),
               sort: (row: number) => this.at(row, "model"),
@@ -240,7 +250,7 @@ export class RunSubject implements Subject {
             },
           ]),
       ...several("probe", "Probe"),
-      ...several("model", "Model"),
+      ...several("model", nounOf(this.head.manifest)),
       ...(dictionaries.finish.length < 2
         ? []
         : [
@@ -256,18 +266,27 @@ export class RunSubject implements Subject {
   }
 
   keys(): Key[] {
-    return [];
+    if (testedIn(this.head.manifest).length < 2) return [];
+    const step = (by: number): void => {
+      const target = this.beside[this.here + by];
+      if (target) go(target.href, true);
+    };
+    return [
+      { keys: ["l"], does: "same example, next model or prompt", run: () => step(1) },
+      { keys: ["h"], does: "same example, previous model or prompt", run: () => step(-1) },
+    ];
   }
 
   listKeys(): Key[] {
-    return [];
+    if (!this.matrix) return [];
+    return [{ keys: ["d"], does: "only examples where models or prompts differ", run: () => this.matrix?.toggle() }];
   }
 
   themed(): void {
     // nothing here is painted
   }
 
-  example(row: number, body: Record<string, any>, href: (row: number) => string): Node[] {
+  example(row: number, body: Record<string, any>, href: (row: number) => string, bodies: Bodies): Node[] {
     const { word, tone } = this.verdict(row);
     const answer = body.response as Answer | null;
     const model = this.head.manifest.models.find((member) => member.id === this.at(row, "model"));
@@ -279,7 +298,7 @@ export class RunSubject implements Subject {
       parts.facts([
         ["Probe", this.at(row, "probe")],
         ["Dataset", this.at(row, "dataset")],
-        ["Model", this.at(row, "model")],
+        [nounOf(this.head.manifest), this.at(row, "model")],
         ["Repeat", this.index.repeat[row] ? String(this.index.repeat[row]) : null],
         ["Finish", answer?.finish_reason],
         ["Usage", parts.tokens(answer?.usage)],
@@ -288,6 +307,7 @@ export class RunSubject implements Subject {
         ["Latency", this.latency(row)],
         ["Cost", this.cost(row)],
       ]),
+      ...this.strip(row, href, bodies),
       h(
         "div",
         { class: "columns" },
@@ -325,7 +345,8 @@ export class RunSubject implements Subject {
     return cost === undefined || cost === null ? null : dollars(cost);
   }
 
-  private siblings(row: number, href: (row: number) => string): Node[] {
+  // All Trials of the same example, in the order of the records.
+  private same(row: number): number[] {
     const same = (other: number): boolean =>
       this.index.id[other] === this.index.id[row] &&
       this.index.probe[other] === this.index.probe[row] &&
@@ -333,41 +354,31 @@ export class RunSubject implements Subject {
     const rows = [row];
     for (let other = row - 1; other >= 0 && same(other); other--) rows.unshift(other);
     for (let other = row + 1; other < this.head.rows && same(other); other++) rows.push(other);
-    if (rows.length < 2) return [];
-    const repeated = rows.some((other) => this.index.repeat[other] > 0);
-    const lines = rows.map((other) => {
-      const { word, tone } = this.verdict(other);
-      const name = line(this.at(other, "model")) + (repeated ? `, repeat ${this.index.repeat[other]}` : "");
-      return h(
-        "tr",
-        other === row ? { class: "current", "aria-current": "true" } : {},
-        h("th", { scope: "row" }, other === row ? name : h("a", { href: href(other) }, name)),
-        h("td", {}, parts.badge(word, tone)),
-        h("td", { class: "clip" }, line(this.index.answer[other])),
-      );
-    });
-    return [
-      parts.section(
-        "The same example",
-        h(
-          "div",
-          { class: "wide", tabindex: "0", role: "group", "aria-label": "Repeats and models" },
-          h(
-            "table",
-            { class: "small" },
-            h(
-              "thead",
-              {},
-              h(
-                "tr",
-                {},
-                ...[repeated ? "Model and repeat" : "Model", "Result", "Answer"].map((title) => h("th", { scope: "col" }, title)),
-              ),
-            ),
-            h("tbody", {}, ...lines),
-          ),
-        ),
-      ),
-    ];
+    return rows;
+  }
+
+  private shown(rows: number[], href: (row: number) => string): Beside[] {
+    return rows.map((other) => ({
+      row: other,
+      name: line(this.at(other, "model")),
+      repeat: this.index.repeat[other],
+      verdict: this.verdict(other),
+      preview: String(this.index.answer[other] ?? ""),
+      href: href(other),
+    }));
+  }
+
+  // The answers of all subjects, of one repeat.
+  private strip(row: number, href: (row: number) => string, bodies: Bodies): Node[] {
+    const rows = this.same(row).filter((other) => this.index.repeat[other] === this.index.repeat[row]);
+    this.beside = this.shown(rows, href);
+    this.here = rows.indexOf(row);
+    return rows.length < 2 ? [] : [sideBySide(this.beside, this.here, bodies)];
+  }
+
+  private siblings(row: number, href: (row: number) => string): Node[] {
+    const rows = this.same(row);
+    if (!rows.some((other) => this.index.repeat[other] > 0)) return [];
+    return [repeatsPart(this.shown(rows, href), rows.indexOf(row), nounOf(this.head.manifest))];
   }
 }

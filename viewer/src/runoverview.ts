@@ -4,6 +4,7 @@ import { h } from "./dom";
 import * as parts from "./parts";
 import { intervalPlot } from "./plots";
 import { link } from "./route";
+import { labelOf, nounOf, promptsPart, testedBy, testedIn } from "./subjects";
 import { count, decimal, figure, line, many, percent, rate, unanswered, words } from "./text";
 import type { Interval, MemberSummary, RunHead } from "./types";
 
@@ -11,10 +12,12 @@ export function runOverview(head: RunHead): Node[] {
   const { manifest, summary } = head;
   const answered = summary.statuses.success ?? 0;
   const level = percent(summary.confidence_level).replace(".0", "");
-  const models = manifest.models.length > 1;
+  const models = testedIn(manifest).length > 1;
+  const prompted = Boolean(manifest.prompts?.length);
   const facts = parts.facts([
     ["Run", summary.run_id.slice(0, 12)],
     ["Models", manifest.models.map((model) => model.id).join(", ")],
+    ["Prompts", (manifest.prompts ?? []).map((prompt) => prompt.id).join(", ")],
     [
       "Datasets",
       (manifest.datasets ?? [])
@@ -26,7 +29,17 @@ export function runOverview(head: RunHead): Node[] {
     ["Repeats", manifest.repeats && manifest.repeats > 1 ? String(manifest.repeats) : null],
   ]);
   const rows = summary.results.flatMap((member) => results(member, level, models, listed(head, member)));
-  const titles = [...(models ? ["Model"] : []), "Probe", "Measure", "Value", `${level} interval`, "", "Examples", "Not answered", "Tokens"];
+  const titles = [
+    ...(models ? [nounOf(manifest)] : []),
+    "Probe",
+    "Measure",
+    "Value",
+    `${level} interval`,
+    "",
+    "Examples",
+    "Not answered",
+    "Tokens",
+  ];
   const table = h(
     "div",
     { class: "wide", tabindex: "0", role: "group", "aria-label": "Results" },
@@ -37,8 +50,9 @@ export function runOverview(head: RunHead): Node[] {
       ...rows,
     ),
   );
+  const title = models ? `Results per model${prompted ? ", prompt" : ""} and probe` : "Results per probe";
   const doubts = head.doubts?.length ? h("ul", { class: "first" }, ...head.doubts.map((doubt) => h("li", {}, line(doubt)))) : null;
-  return [facts, parts.section(models ? "Results per model and probe" : "Results per probe", doubts, table)];
+  return [facts, parts.section(title, doubts, table, promptsPart(manifest))];
 }
 
 function results(member: MemberSummary, level: string, models: boolean, href: string): HTMLElement[] {
@@ -62,7 +76,7 @@ function results(member: MemberSummary, level: string, models: boolean, href: st
       ...(place
         ? []
         : [
-            ...(models ? [h("td", { rowspan: lines.length }, line(member.model))] : []),
+            ...(models ? [h("td", { rowspan: lines.length }, line(labelOf(testedBy(member))))] : []),
             h("th", { scope: "row", rowspan: lines.length }, h("a", { href: href }, line(member.probe))),
           ]),
       h("td", {}, line(name)),
@@ -84,7 +98,7 @@ function results(member: MemberSummary, level: string, models: boolean, href: st
 function listed(head: RunHead, member: MemberSummary): string {
   const several = {
     probe: head.dictionaries.probe.length > 1 && member.probe,
-    model: head.dictionaries.model.length > 1 && member.model,
+    model: head.dictionaries.model.length > 1 && labelOf(testedBy(member)),
   };
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(several)) if (value) query.set(name, value);

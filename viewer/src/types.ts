@@ -69,6 +69,7 @@ export interface Agreement {
 }
 export interface MemberSummary {
   model: string;
+  prompt?: string;
   probe: string;
   trials: number;
   examples: number;
@@ -93,10 +94,16 @@ export interface Member {
   system?: string | null;
   identity?: Json;
 }
+export interface Prompt {
+  id: string;
+  system?: string | null;
+  messages?: Message[];
+}
 export interface Manifest {
   run_id: string;
   name?: string;
   models: Member[];
+  prompts?: Prompt[];
   probes?: Member[];
   repeats?: number;
   datasets?: { name: string; sha256?: string; total?: number; selected?: number; skipped?: number }[];
