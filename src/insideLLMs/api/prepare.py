@@ -15,7 +15,7 @@ import msgspec
 from insideLLMs.api.example_checks import check_examples
 from insideLLMs.api.members import Site, check_models, make_judges, make_probe, probe_identity, public_type, ready_model
 from insideLLMs.api.run_writer import RunFacts
-from insideLLMs.core.errors import ArgumentError, ConfigError, Problem, TemplateError
+from insideLLMs.core.errors import ArgumentError, ConfigError, PluginError, Problem, TemplateError
 from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, Experiment, JsonValue, PromptSpec, Spec
 from insideLLMs.datasets import Dataset, open_dataset
@@ -118,8 +118,7 @@ def prepare(
     parts = parts or Parts()
     threads = AbandonableThreads()
     site = Site(folder=folder, threads=threads, recorded=recorded)
-    models, identities, probes, prompts = _make_members(experiment, parts, site)
-    judges, judge_identities = make_judges(probes, site)
+    models, identities, probes, prompts, judges, judge_identities = _make_members(experiment, parts, site)
     _check_names(models, judges)
     probe_identities = {
         spec.id: {
@@ -172,11 +171,13 @@ class _Members(NamedTuple):
     identities: dict[str, dict[str, JsonValue]]
     probes: dict[str, Probe]
     prompts: dict[str, ReadyPrompt]
+    judges: dict[str, Mapping[str, ReadyModel]]
+    judge_identities: dict[str, dict[str, JsonValue]]
 
 
 def _make_members(experiment: Experiment, parts: Parts, site: Site) -> _Members:
-    """Make the models, probes and prompts. Raises ConfigError with all that cannot be made."""
-    made = _Members({}, {}, {}, {})
+    """Make the models, probes with their judges, and prompts. Raises ConfigError with all that cannot be made."""
+    made = _Members({}, {}, {}, {}, {}, {})
     problems: list[Problem] = []
     for place, model in enumerate(experiment.models):
         with _collecting(problems, f"models[{place}]", model.args):
@@ -186,6 +187,9 @@ def _make_members(experiment: Experiment, parts: Parts, site: Site) -> _Members:
         with _collecting(problems, f"probes[{place}]", probe.args):
             is_made = probe.id in parts.probes
             made.probes[probe.id] = parts.probes[probe.id] if is_made else make_probe(probe, site.folder)
+            judges, identities = make_judges({probe.id: made.probes[probe.id]}, site)
+            made.judges.update(judges)
+            made.judge_identities.update(identities)
     for place, prompt in enumerate(experiment.prompts):
         with _collecting(problems, f"prompts[{place}]", {}):
             made.prompts[prompt.id] = ReadyPrompt.of(prompt)
@@ -201,8 +205,9 @@ def _collecting(problems: list[Problem], holder: str, args: Mapping[str, JsonVal
         yield
     except ConfigError as error:
         problems.extend(replace(one, field=holder, hint=one.hint or error.fix) for one in error.problems)
-    except ArgumentError as error:
-        field = f"{holder}.args.{error.argument}" if error.argument in args else holder
+    except PluginError as error:
+        argument = error.argument if isinstance(error, ArgumentError) else None
+        field = f"{holder}.args.{argument}" if argument in args else holder
         problems.append(Problem(error.message, field=field, hint=error.fix))
     except TemplateError as error:
         field = f"{holder}.args.{error.argument}" if error.argument in args else f"{holder}.{error.argument}"

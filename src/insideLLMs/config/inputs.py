@@ -35,7 +35,7 @@ class Datasets(msgspec.Struct):
             self.findings.add(
                 ("dataset",), "stands beside 'datasets'", "write all of them as one list under the plural key"
             )
-        if "dataset" in raw or "datasets" in raw:
+        if raw.get("dataset") is not None or raw.get("datasets") is not None:
             names = [self._add(entry, alone=True) for entry in entries(raw, "dataset", bare="path")]
             self._declared = tuple(name for name in names if name)
 

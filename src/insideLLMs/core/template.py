@@ -205,7 +205,7 @@ def _stray(text: str) -> int | None:
     for brace in re.finditer(r"[{}]", text):
         at = brace.start()
         depth += 1 if brace[0] == "{" else -1
-        if depth < 0 and (text[at : at + 2] == "}}" or text[at - 1 : at + 1] == "%}"):
+        if depth < 0 and (text[at : at + 2] == "}}" or text[at - 1 : at + 1] in {"}}", "%}"}):
             return at
         depth = max(depth, 0)
     return None
