@@ -43,7 +43,7 @@ FILES = {
     "empty dataset": (GOOD, b"", "dataset 'data' has no examples"),
     "broken json line": (GOOD, b'{"id": "a", "question": "?", "answer": "yes"}\n{"id": "b"\n', "data.jsonl:2"),
     "row without an input": (GOOD, b'{"id": "a", "answer": "yes"}\n', "data.jsonl:1"),
-    "row that is no object": (GOOD, b'["a"]\n', "data.jsonl:1"),
+    "row that is no object": (GOOD, b'["a"]\n', "data.jsonl is a JSON array"),
     "duplicate example ids": (GOOD, b'{"id": "a", "prompt": "?", "answer": "yes"}\n' * 2, "'a'"),
     "bad utf-8": (GOOD, b'{"id": "a", "prompt": "\xff", "answer": "yes"}\n', "data.jsonl:1"),
     "nan in the data": (GOOD, b'{"id": "a", "prompt": "?", "answer": NaN}\n', "data.jsonl:1"),
