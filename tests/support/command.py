@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import warm_start
+
 
 @dataclass(frozen=True)
 class Done:
@@ -50,10 +52,13 @@ def command_line(*args):
 
 def insidellms(*args, cwd, env=None, timeout=120):
     """Run ``insidellms ARGS`` in `cwd`."""
+    changed = env or {}
+    if warm_start.is_warm(changed):
+        return Done(*warm_start.run([*map(str, args)], cwd=cwd, env=environment(**changed), timeout=timeout))
     done = subprocess.run(
         command_line(*args),
         cwd=cwd,
-        env=environment(**(env or {})),
+        env=environment(**changed),
         capture_output=True,
         text=True,
         timeout=timeout,
