@@ -67,12 +67,13 @@ def test_two_runs_are_exported_side_by_side(folder):
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_an_export_that_fails_leaves_what_stood_there(folder, form):
     shutil.copytree(folder / "runs" / "one", folder / f"damaged-{form}")
-    with (folder / f"damaged-{form}" / "records.jsonl").open("a") as records:
-        records.write("{}\n")
+    records = folder / f"damaged-{form}" / "records.jsonl"
+    first, second = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(first + b"[" + second[1:])  # of the same size, which is checked before anything is read
     (folder / f"kept.{form}").write_text("as it was")
     done = insidellms("export", f"damaged-{form}", "--format", form, "-o", f"kept.{form}", cwd=folder)
     assert done.code == 1
-    assert "line 3 of records.jsonl is not a record" in done.err
+    assert "line 2 of records.jsonl is not a record" in done.err
     assert (folder / f"kept.{form}").read_text() == "as it was"
     assert not list(folder.glob(".kept*"))
 
