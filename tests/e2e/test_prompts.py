@@ -100,6 +100,8 @@ WRONG = {
     "an unknown role": ('prompt: {messages: [{role: bot, content: "{{ input }}"}]}', "must be 'system', 'user' or"),
     "one and several": ('prompt: "{{ input }}"\nprompts: ["{{ input }}"]', "stands beside 'prompts'"),
     "none": ("prompts: []", "must not be empty"),
+    "nothing": ("prompts:", "is empty"),
+    "the id of a model": ('prompt: {id: big, template: "{{ input }}"}', "is called 'big', as a model is"),
     "an id that reads as a subject": ('prompt: {id: "a · b", template: "{{ input }}"}', "may not contain '·'"),
     "a template that is none": ('prompt: "{{ input"', "not well formed"),
 }  # fmt: skip

@@ -181,7 +181,7 @@ def _experiment(raw: JsonValue, source: _Source) -> Experiment:
         findings.raise_any()
     _check_values(raw, (), findings)
     models = _check_models(raw, source)
-    prompts = read_prompts(raw, findings)
+    prompts = read_prompts(raw, [model_id(entry) for entry in models], findings)
     datasets = Datasets(source.folder, source.environ, findings)
     datasets.declare(raw)
     probes = _check_probes(raw, source, datasets)

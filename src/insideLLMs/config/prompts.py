@@ -1,6 +1,6 @@
 """Prompts of an experiment: their entries checked, and made PromptSpecs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from insideLLMs.config.members import ConfigEntry, check_alone, check_ids, entries
 from insideLLMs.config.shape import Findings
@@ -14,12 +14,23 @@ from insideLLMs.core.types import JsonValue, Message, PromptSpec, Role
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 
 
-def read_prompts(raw: Mapping[str, JsonValue], findings: Findings) -> tuple[PromptSpec, ...]:
-    """Read what stands under `prompt` or `prompts`; report what no prompt can be made of."""
+def read_prompts(
+    raw: Mapping[str, JsonValue], models: Collection[str | None], findings: Findings
+) -> tuple[PromptSpec, ...]:
+    """Read what stands under `prompt` or `prompts`; report what no prompt can be made of.
+
+    A prompt that is called as one of the `models` is reported too: where a name is asked for, it would mean both.
+    """
     check_alone(raw, "prompt", findings)
+    for noun in ("prompt", "prompts"):
+        if noun in raw and raw[noun] is None:
+            findings.add((noun,), "is empty", "write a template, or remove it")
     found = list(entries(raw, "prompt", bare="template"))
     named = [(entry, entry.text("id") or f"p{place}") for place, entry in enumerate(found, 1)]
     check_ids(named, "prompt", findings)
+    for entry, name in named:
+        if name in models:
+            findings.add(entry.path, f"is called {name!r}, as a model is", "give it another 'id'")
     return tuple(_read(entry, name, findings) for entry, name in named)
 
 
