@@ -180,6 +180,33 @@ gate: {fail_on: significant}
 """
 
 
+def test_copies_among_answers_that_are_worded_anew_confirm_nothing(tmp_path):
+    """A cache that keeps some prompts: those that fell by noise would fall again, each time in the same words."""
+    rows = [{"id": f"q{n:02}", "question": f"item q{n:02}?", "answer": "yes"} for n in range(44)]
+    write_files(tmp_path, {"hosted.jsonl": rows})
+    key = {"OPENAI_API_KEY": "k"}
+    kept = {f"q{n:02}": "yes, as before" for n in range(8)}
+    with (
+        OpenAIServer(answers={**kept, "item": "yes, for the <nth>th time"}) as old,
+        OpenAIServer(answers={**kept, "q04": "no", "q05": "no", "item": "yes, for the <nth>th time"}) as new,
+        OpenAIServer(answers={"item": "yes, for the <nth>th time"}) as fresh,
+        OpenAIServer(answers={"q04": "no (<nth>)", "q05": "no (<nth>)", "item": "yes, for the <nth>th time"}) as broken,
+    ):
+        for name, server in (("old", old), ("new", new), ("fresh", fresh), ("broken", broken)):
+            text = HOSTED.replace("NAME", name).replace("URL", server.base_url).replace("HEAT", "0.7")
+            text = text.replace("{type: equals}", "{type: contains, args: {any: ['yes']}}")
+            write_files(tmp_path, {f"{name}.yaml": text})
+            assert insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path, env=key).code == 0
+        confirm = ("--confirm", "--trust-run", "--json")
+        cached = insidellms("diff", "old", "new", *confirm, cwd=tmp_path, env=key)
+        anew = insidellms("diff", "fresh", "broken", *confirm, cwd=tmp_path, env=key)
+    assert cached.code == 0, cached.out
+    assert "copies of each other on a side" in cached.json["verdict"]["confirmed"]["unavailable"]
+    assert cached.json["verdict"]["confirmed"]["items"] == []
+    assert anew.code == 3
+    assert [item["example_id"] for item in anew.json["verdict"]["confirmed"]["items"]] == ["q04", "q05"]
+
+
 @pytest.mark.parametrize("temperature", ["0", "0.7"])
 def test_answers_that_never_vary_confirm_nothing(tmp_path, temperature):
     """Behind a gateway that caches, noise is drawn once for each model and prompt, and then for good."""

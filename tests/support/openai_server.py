@@ -6,9 +6,10 @@ use `OpenAIServer` (it runs on a thread of its own); as a process::
     python tests/support/openai_server.py --port 0 --latency-ms 50 --log prompts.log --faults faults.json
 
 prints its port on a line. An answer depends on the last message alone: the first rule of `answers` whose key is
-part of it, else ``echo: <prompt>``; a request with `stream` gets it in events. A fault rule is a JSON object: `kind`
-(see FAULTS), `share` (of prompts, by hash; default 1), `times` (how many attempts of a prompt it hits; default 1),
-`match` (part of the prompt), and `retry_after` (text of that header). GET /stats returns the counts.
+part of it, else ``echo: <prompt>``; ``<nth>`` in it is the number of requests so far. A request with `stream` gets it
+in events. A fault rule is a JSON object: `kind` (see FAULTS), `share` (of prompts, by hash; default 1), `times` (how
+many attempts of a prompt it hits; default 1), `match` (part of the prompt), and `retry_after` (text of that header).
+GET /stats returns the counts.
 """
 
 import argparse
@@ -168,6 +169,7 @@ class OpenAIServer:
 
     def completion(self, prompt: str, model: str) -> dict[str, Any]:
         answer = next((text for part, text in self.answers.items() if part in prompt), f"echo: {prompt}")
+        answer = answer.replace("<nth>", str(self.requests))
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion",

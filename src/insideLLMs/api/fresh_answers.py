@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_scripted
+from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.api.trusted_runs import TrustedExperiment
@@ -33,6 +33,7 @@ from insideLLMs.core.errors import InsideLLMsError, UnknownPluginError
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import DatasetSpec, Example, Experiment, JsonValue, ModelSpec, ProbeSpec, Record, Response
 from insideLLMs.plugins import model_registry
+from insideLLMs.report import wording
 from insideLLMs.store.manifest import DatasetFacts
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -168,8 +169,10 @@ class Sides:
 def confirm_items(seen: Observed, sides: Sides, say: Say) -> Confirmed:
     """Ask the flipped items again, and decide by the fresh answers alone.
 
-    They count if each answer is a new draw, so some answer must vary, if need be of an item that did not flip. What
-    hinders it (an endpoint that is gone, a key, copies for answers) makes the finding `unavailable`.
+    They count if each answer is a new draw, so answers of one round must vary, if need be of an item that did not flip.
+    Where a model that samples words equal verdicts differently, every confirmed item must vary on both sides: a cache
+    may keep some prompts only. What hinders it (an endpoint that is gone, a key, copies for answers) makes the finding
+    `unavailable`.
     """
     if not seen.flips:
         return Confirmed(selected=0)
@@ -195,7 +198,8 @@ class _Confirming:
         }
         models = (*sides.baseline.run.manifest.models, *sides.candidate.run.manifest.models)
         self._may_repeat = all(is_scripted(model) for model in models)
-        self._answers: dict[tuple[str, str], set[bytes]] = {}
+        self._is_greedy = all(is_scripted(model) or is_greedy(model) for model in models)
+        self._answers: dict[tuple[str, str, str], set[tuple[bool, bytes]]] = {}
 
     def run(self) -> Confirmed:
         first = self._first_pass()
@@ -210,7 +214,15 @@ class _Confirming:
             self._say(f"second pass: {len(kept)} items, {repeats} answers a side")
             after = self._ask("candidate", "4-candidate", kept, repeats)
             before = self._ask("baseline", "5-baseline", kept, repeats)
-            second = {name: _answers(before, after, name) for name in kept}
+            second = {name: _answers(before, after, name) for name in kept if self._is_drawn_anew(name)}
+            if not second:
+                told = (
+                    f"the fresh answers of {wording.many(len(kept), 'item')} that fell again are copies of each other "
+                )
+                told += "on a side, unlike those of other items (a cache keeps some prompts?), so they confirm nothing"
+                return Confirmed(
+                    selected=self._selected, calls=self._calls(), run_dirs=self._run_dirs(), unavailable=told
+                )
         found = confirm(first, second)
         return Confirmed(
             selected=self._selected,
@@ -251,7 +263,8 @@ class _Confirming:
                 if record.scores is not None and record.scores.passed is not None:
                     asked[name] += 1
                     passes[name] += record.scores.passed
-                    self._answers.setdefault((side, name), set()).add(_spelling(record))
+                    said = (record.scores.passed, _spelling(record))
+                    self._answers.setdefault((side, name, label), set()).add(said)
         if not asked:
             raise InsideLLMsError(f"the {side} gave no answer when asked again")
         return {name: (passes[name], asked[name]) for name in names}
@@ -268,7 +281,17 @@ class _Confirming:
         return False
 
     def _has_variety(self) -> bool:
+        """Whether the answers of some round to an item vary; those of two rounds may be copies within each."""
         return any(len(answers) > 1 for answers in self._answers.values())
+
+    def _is_drawn_anew(self, name: str) -> bool:
+        """Whether nothing suggests that an item's answers come from a cache that others do not come from."""
+        if self._may_repeat or self._is_greedy:
+            return True
+        groups = self._answers.values()
+        are_worded = any(len(said) > len({passed for passed, _ in said}) for said in groups)
+        varied = {side for (side, item, _), said in self._answers.items() if item == name and len(said) > 1}
+        return len(varied) == 2 or not are_worded
 
     def _item(self, name: str, p: float, passes: tuple[Answers, Answers]) -> ConfirmedItem:
         flip = self._flips[name]
