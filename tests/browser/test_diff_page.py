@@ -37,6 +37,16 @@ def rows(tab):
     return tab.locator(".trials .body .row")
 
 
+def test_the_page_begins_with_what_changed_in_the_experiment(visit):
+    change = "prompt 'v1': system 'Be [-nice-]{+kind <b>+}.'"
+    page = diff_page([record("q")], [record("q", text="yes!")], experiment_changes=(change,))[0]
+    tab = visit(page)
+    causes = tab.get_by_role("region").first
+    expect(causes.get_by_role("heading")).to_have_text("What changed")
+    expect(causes.locator("del")).to_have_text("nice")
+    expect(causes.locator("ins")).to_have_text("kind <b>")
+
+
 def test_the_verdict_stands_on_top_with_its_reasons(page, visit):
     tab = visit(page)
     expect(tab.get_by_role("region", name=re.compile("Failed"))).to_contain_text("regressed")

@@ -58,9 +58,9 @@ def test_another_judge_makes_the_comparison_inconclusive_and_is_named(folder, po
     assert "--accept-judge-change" in told[1]
 
 
-def test_another_rubric_is_named_by_its_digest(folder):
+def test_another_rubric_is_told_by_its_words(folder):
     (finding,) = diff(folder, "one", "reworded").json["verdict"]["judges"]
-    assert "args.rubric 'Is the answer polite?' -> 'Is the answe'… (sha256 " in finding["differs"][0]
+    assert "args.rubric 'Is the answer polite{+, and does" in finding["differs"][0]
 
 
 def test_it_can_be_accepted_on_the_command_line_and_in_the_experiment(folder):

@@ -7,6 +7,8 @@ import re
 import zlib
 from dataclasses import dataclass
 
+import msgspec
+
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
@@ -38,10 +40,11 @@ def run_page(records, *, manifest=MANIFEST, **options):
     return out.getvalue()
 
 
-def diff_page(before, after, *, fail_on="regressions", assessed=False, **options):
+def diff_page(before, after, *, fail_on="regressions", assessed=False, experiment_changes=None, **options):
     """Return the bytes of a comparison's page, and the comparison; `assessed` adds the evidence of statistics."""
     baseline, candidate = view(before, "main"), view(after, "branch")
     comparison, observed = compare_with([baseline], [candidate])
+    comparison = msgspec.structs.replace(comparison, experiment_changes=experiment_changes)
     evidence = GateEvidence(observed=observed, baseline_runs=("main",), candidate_runs=("branch",))
     verdict = decide(comparison, GateSpec(fail_on=fail_on), evidence if assessed else GateEvidence())
     out = io.BytesIO()

@@ -3,7 +3,7 @@
 import type { Subject } from "./app";
 import type { Columns } from "./data";
 import { answerOf, answersPart, promptPart, scoresPart } from "./diffexample";
-import { pairName, probesPart, sidesPart, verdictPart } from "./diffoverview";
+import { changedPart, pairName, probesPart, sidesPart, verdictPart } from "./diffoverview";
 import { copy, h } from "./dom";
 import { choices, type Filter } from "./filters";
 import { issueText, type Told } from "./issue";
@@ -50,7 +50,13 @@ export class DiffSubject implements Subject {
   }
 
   overview(): Node[] {
-    return [verdictPart(this.head), sidesPart(this.head), parts.section("Changes by probe", probesPart(this.head))];
+    const changed = changedPart(this.head);
+    return [
+      ...(changed ? [changed] : []),
+      verdictPart(this.head),
+      sidesPart(this.head),
+      parts.section("Changes by probe", probesPart(this.head)),
+    ];
   }
 
   afterIndex(index: Columns): Node[] {

@@ -14,6 +14,21 @@ export function pairName(pair: ModelPair): string {
   return `${pair.baseline ?? "(none)"} → ${pair.candidate ?? "(none)"}`;
 }
 
+// The cause before the effect: what is other in the experiment; `[-gone-]{+come+}` marks the words of a text.
+export function changedPart(head: DiffHead): HTMLElement | null {
+  const { changed } = head.comparison;
+  if (!changed.length) return null;
+  return parts.section("What changed", h("ul", { class: "causes" }, ...changed.map((text) => h("li", {}, ...marked(text)))));
+}
+
+function marked(text: string): Node[] {
+  return text.split(/(\[-.*?-\]|\{\+.*?\+\})/s).map((piece) => {
+    const inner = piece.slice(2, -2);
+    if (piece.startsWith("[-") && piece.endsWith("-]")) return h("del", {}, line(inner));
+    return piece.startsWith("{+") && piece.endsWith("+}") ? h("ins", {}, line(inner)) : h("span", {}, line(piece));
+  });
+}
+
 export function verdictPart(head: DiffHead): HTMLElement {
   const { verdict, comparison } = head;
   const { assessment } = verdict;
@@ -65,15 +80,8 @@ function trialLink(name: TrialName): string {
 }
 
 export function sidesPart(head: DiffHead): HTMLElement {
-  const { baseline, candidate, models, served, usage, pool } = head.comparison;
+  const { baseline, candidate, models, usage, pool } = head.comparison;
   const side = (run: typeof baseline): string => `${run.label} · ${run.run_id.slice(0, 12)} · ${many(run.trials, "trial")}`;
-  const moved = served
-    .slice(0, 4)
-    .map(
-      (change) =>
-        `${words(change.field)}: ${change.baseline ?? "not said"} → ${change.candidate ?? "not said"} in ${many(change.trials, "trial")}`,
-    )
-    .join("; ");
   const tokens = usage.trials
     ? `${count(usage.baseline_output_tokens)} → ${count(usage.candidate_output_tokens)} output in ${many(usage.trials, "trial")} that differ`
     : null;
@@ -82,7 +90,6 @@ export function sidesPart(head: DiffHead): HTMLElement {
     ["Further baseline runs", pool.map((run) => run.label).join(", ")],
     ["Candidate", side(candidate)],
     ["Models", models.map(pairName).join(", ")],
-    ["Served", moved],
     ["Tokens", tokens],
   ]);
 }

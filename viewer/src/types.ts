@@ -154,6 +154,7 @@ export interface Comparison {
     baseline_output_tokens: number;
     candidate_output_tokens: number;
   };
+  changed: string[];
   warnings: string[];
   pool: { run_id: string; label: string }[];
 }

@@ -154,7 +154,7 @@ def _with_manifests(
     """Add what the manifests say: in what the experiments differ, and what is doubtful of the runs."""
     return msgspec.structs.replace(
         comparison,
-        experiment_changes=experiment_changes(baseline.manifest, candidate.manifest, comparison.models),
+        experiment_changes=experiment_changes(baseline, candidate, comparison.models),
         warnings=(
             *warnings,
             *comparison.warnings,

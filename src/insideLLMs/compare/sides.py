@@ -10,13 +10,14 @@ import msgspec
 from insideLLMs.compare.comparison import SubjectPair
 from insideLLMs.compare.word_diff import marked, word_diff
 from insideLLMs.core import canonical
+from insideLLMs.core.record_views import Facts
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record
-from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, PromptFacts
+from insideLLMs.store.manifest import Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.sealed_run import SealedRun
 
 _SHOWN_MOVES = 3
-_SHOWN_LETTERS, _CUT_LETTERS = 40, 12
+_SHOWN_LETTERS, _CUT_LETTERS = 40, 160
 _SEED = "seed"
 Member = MemberSpec | PromptFacts
 
@@ -109,8 +110,14 @@ def _score_ranges(manifest: Manifest) -> dict[str, dict[str, tuple[float, float]
     return {probe.id: probe.ranges() for probe in manifest.probes}
 
 
-def experiment_changes(before: Manifest, after: Manifest, pairs: Iterable[SubjectPair]) -> tuple[str, ...] | None:
-    """Say what was changed in an experiment whose subjects were compared in `pairs`. None for imported runs."""
+def experiment_changes(
+    baseline: SealedRun, candidate: SealedRun, pairs: Iterable[SubjectPair]
+) -> tuple[str, ...] | None:
+    """Say what was changed in an experiment whose subjects were compared in `pairs`. None for imported runs.
+
+    Reads the records of both where a dataset has other content.
+    """
+    before, after = baseline.manifest, candidate.manifest
     if "imported" in before.notes or "imported" in after.notes:
         return None
     models, prompts = _pairs_of(before, after, pairs)
@@ -118,7 +125,7 @@ def experiment_changes(before: Manifest, after: Manifest, pairs: Iterable[Subjec
         *_models(before, after, models),
         *_members("prompt", before.prompts, after.prompts, prompts),
         *_members("probe", before.probes, after.probes, {}),
-        *_datasets(before.datasets, after.datasets),
+        *_datasets(baseline, candidate),
         *(
             f"{name} {first} -> {second}"
             for name, first, second in (
@@ -174,7 +181,11 @@ def _members(
         elif spec.digest != other.digest:
             yield from _moves(kind, spec, other, with_seeds=with_seeds)
     known = {other.id for other in paired.values() if other is not None}
-    yield from (f"{kind} {spec.id!r} is new" for spec in after if spec.id not in known)
+    for spec in after:
+        if spec.id not in known:
+            texts = _leaves(_facts(spec), "") if isinstance(spec, PromptFacts) else []
+            told = "; ".join(f"{path} {_shown(text)}" for path, text in texts if text)
+            yield f"{kind} {spec.id!r} is new" + (f": {told}" if told else "")
 
 
 def _moves(kind: str, before: Member, after: Member, *, with_seeds: bool) -> Iterator[str]:
@@ -192,17 +203,36 @@ def _facts(spec: Member) -> dict[str, object]:
     return {"type": spec.type, "system": spec.system, **spec.identity}
 
 
-def _datasets(before: Sequence[DatasetFacts], after: Sequence[DatasetFacts]) -> Iterator[str]:
-    theirs = {facts.name: facts for facts in after}
-    for facts in before:
+def _datasets(baseline: SealedRun, candidate: SealedRun) -> Iterator[str]:
+    theirs = {facts.name: facts for facts in candidate.manifest.datasets}
+    for facts in baseline.manifest.datasets:
         other = theirs.pop(facts.name, None)
         if other is None:
             yield f"dataset {facts.name!r} is gone"
         elif facts.sha256 != other.sha256:
-            yield f"dataset {facts.name!r} has other content: {facts.selected:,} -> {other.selected:,} examples run"
+            yield f"dataset {facts.name!r}: {_example_moves(baseline, candidate, facts.name)}"
         elif facts.selected != other.selected:
             yield f"dataset {facts.name!r}: {facts.selected:,} -> {other.selected:,} examples run"
     yield from (f"dataset {name!r} is new" for name in theirs)
+
+
+def _example_moves(baseline: SealedRun, candidate: SealedRun, dataset: str) -> str:
+    """Say how many of the examples that ran were added, removed and edited, and name some."""
+    ours, theirs = (
+        {facts.example_id: facts.example_digest for facts in run.records(Facts) if facts.dataset == dataset}
+        for run in (baseline, candidate)
+    )
+    moves = {
+        "added": sorted(theirs.keys() - ours.keys()),
+        "removed": sorted(ours.keys() - theirs.keys()),
+        "edited": sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]),
+    }
+    told = [
+        f"{len(names):,} {kind} ({', '.join(names[:_SHOWN_MOVES])}{', ...' if len(names) > _SHOWN_MOVES else ''})"
+        for kind, names in moves.items()
+        if names
+    ]
+    return f"of its examples {', '.join(told)}" if told else "other content, but the examples that ran are the same"
 
 
 def differences(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[str, ...]:
@@ -211,7 +241,7 @@ def differences(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> tu
     return tuple(
         f"{path} {_move(before.get(path), after.get(path))}"
         for path in sorted({*before, *after})
-        if before.get(path) != after.get(path)
+        if before.get(path) != after.get(path) and (before.get(path) or after.get(path)) not in ({}, [], ())
     )
 
 
@@ -234,6 +264,6 @@ def _move(before: Any, after: Any) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "not set"
-    if isinstance(value, str) and len(value) > _SHOWN_LETTERS:
-        return f"{value[:_CUT_LETTERS]!r}… (sha256 {canonical.identity('text/1', value)[:_CUT_LETTERS]})"
+    if isinstance(value, str) and len(value) > _CUT_LETTERS:
+        return f"{value[:_CUT_LETTERS]!r}… ({len(value):,} letters)"
     return repr(value) if isinstance(value, str) else canonical.line(value).decode()

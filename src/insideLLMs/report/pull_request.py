@@ -110,7 +110,7 @@ def _head(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
     state = f"{_MARKS[verdict.state]} insideLLMs: {wording.MARKS[verdict.state].lower()}"
     yield f"## {state} (gate: {escape(wording.policy(verdict))})"
     yield ""
-    yield from (f"- changed: {escape(line, 300)}" for line in wording.experiment(comparison)[:20])
+    yield from (f"- changed: {escape(line, 800)}" for line in wording.experiment(comparison)[:20])
     yield ""
     yield from (f"- {escape(reason, 500)}" for reason in verdict.reasons)
     yield ""
@@ -128,9 +128,7 @@ def _head(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield from _evidence(verdict)
-    for change in comparison.served[:5]:
-        before, after = (escape(value or "not said", 80) for value in (change.baseline, change.candidate))
-        yield f"- served {wording.words(change.field)} changed: {before} → {after} in {change.trials:,} trials"
+    yield from (f"- {escape(note, 300)}" for note in wording.served_notes(comparison)[:5])
     yield from (f"- {escape(warning, 300)}" for warning in comparison.warnings[:20])
     yield ""
 

@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # the summary of a run is drawn without what compares
     from rich.table import Table
     from rich.text import Text
 
-    from insideLLMs.compare.comparison import Change, Comparison, RunSide, ServedChange
+    from insideLLMs.compare.comparison import Change, Comparison, RunSide
     from insideLLMs.compare.gate import Verdict
     from insideLLMs.compare.run_gate import DecidedRun, FailedExample
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
-_CHANGE_LIMIT = 300
+_CHANGE_LIMIT = 800
 _LOOK_FIRST = 5
 _REASONS = 20
 _BAD, _GOOD, _WARN, _DIM = "bold red", "green", "yellow", "dim"
@@ -112,7 +112,7 @@ def render_comparison(
     """Show a comparison: which runs, a table per probe, the worst `limit` changes with word diffs, the verdict."""
     several = len(comparison.models) > 1
     parts: list[RenderableType] = [_header(comparison), _plain(""), _probe_table(comparison, several=several)]
-    notes = [*(_served(change) for change in comparison.served), *_usage(comparison), *comparison.warnings]
+    notes = [*wording.served_notes(comparison), *_usage(comparison), *comparison.warnings]
     if notes:
         parts += [_plain(""), *(_styled(f"note: {note}", _WARN) for note in notes)]
     shown = comparison.changes.listed[: max(0, limit)]
@@ -192,11 +192,6 @@ def _probe_table(comparison: Comparison, *, several: bool) -> Table:
         overall = comparison.overall
         table.add_row("all", wording.paired_rates(overall), wording.points(overall), wording.classes(overall))
     return table
-
-
-def _served(change: ServedChange) -> str:
-    before, after = change.baseline or "not said", change.candidate or "not said"
-    return f"served {wording.words(change.field)} changed: {before} → {after} in {wording.many(change.trials, 'trial')}"
 
 
 def _usage(comparison: Comparison) -> list[str]:

@@ -10,10 +10,19 @@ from insideLLMs.core.subject import label_in
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
-    from insideLLMs.compare.comparison import Comparison, ProbeTally, ShownAnswer, SubjectPair, Tally, TrialName
+    from insideLLMs.compare.comparison import (
+        Comparison,
+        ProbeTally,
+        ServedChange,
+        ShownAnswer,
+        SubjectPair,
+        Tally,
+        TrialName,
+    )
     from insideLLMs.compare.gate import Verdict
     from insideLLMs.compare.run_gate import FailedExample, RunVerdict
 
+_SERVED = 5
 FAILURES = ("error", "timeout", "rate_limited", "skipped")
 MARKS = {"passed": "PASSED", "failed": "FAILED", "inconclusive": "INCONCLUSIVE"}
 
@@ -113,10 +122,24 @@ def policy(verdict: Verdict) -> str:
 
 
 def experiment(comparison: Comparison) -> tuple[str, ...]:
-    """Say what was changed in the experiment, a line each; nothing where no experiments were given. Not escaped."""
+    """Say what was changed in the experiment, and by the provider; nothing for imported runs. Not escaped."""
     if comparison.experiment_changes is None:
         return ()
-    return comparison.experiment_changes or ("nothing in the experiment",)
+    nothing = "nothing in the experiment: what differs comes from the provider, or from chance"
+    moved = (served(change) for change in comparison.served[:_SERVED] if change.field != "finish_reason")
+    return (*(comparison.experiment_changes or (nothing,)), *moved)
+
+
+def served_notes(comparison: Comparison) -> tuple[str, ...]:
+    """Say what the provider says differently where `experiment` does not: how answers end, and of imported runs all."""
+    is_told = comparison.experiment_changes is not None
+    return tuple(served(one) for one in comparison.served if one.field == "finish_reason" or not is_told)
+
+
+def served(change: ServedChange) -> str:
+    """Say what the provider says differently of its answers. Not escaped."""
+    before, after = change.baseline or "not said", change.candidate or "not said"
+    return f"served {words(change.field)}: {before} → {after} in {many(change.trials, 'trial')}"
 
 
 def told(answer: ShownAnswer | None) -> str:

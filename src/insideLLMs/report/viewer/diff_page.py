@@ -143,8 +143,8 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(comparison)
     for name in ("changes", "edited", "removed", "new"):
         plain[name] = {"total": plain[name]["total"]}
-    changed = [f"Changed in the experiment: {line}" for line in wording.experiment(comparison)]
-    plain["warnings"] = [*changed, *plain["warnings"]]
+    plain["changed"] = wording.experiment(comparison)
+    plain["warnings"] = [*wording.served_notes(comparison), *plain["warnings"]]
     return plain
 
 
