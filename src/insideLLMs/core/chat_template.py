@@ -39,7 +39,10 @@ class ChatTemplate(msgspec.Struct, frozen=True):
                 "the template is a chat, and so is the example, so one of them would not be sent",
                 fix="write the template as one text, which takes the place of the example's last user message",
             )
-        self.render(values_of(example, self.names, **extra))
+        values = values_of(example, self.names, **extra)
+        for _, template in self.turns:
+            template.check_names(values)
+            template.render(values)
 
     def request(self, example: Example, **extra: JsonValue) -> Request:
         """Ask the filled chat."""

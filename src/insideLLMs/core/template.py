@@ -29,6 +29,9 @@ _MARKS = re.compile(r"\{[{%#]")
 _LONE = re.compile(
     r"\$?\{[^\S\n]*([^\W\d]\w*(?:\.\w+|-\w+|\[[^\[\]{}\n]*\])*)(?:![rsa])?(?::[-<>=^+#, 0-9.]*[a-zA-Z%]?)?[^\S\n]*\}"
 )
+_ADD_IT = (
+    "fix the template, or give the example that field; one that only some have is tested with {% if name is defined %}"
+)
 _RAW = "for the text itself, write {% raw %}...{% endraw %} around it"
 
 
@@ -48,19 +51,19 @@ class Template(msgspec.Struct, frozen=True):
     @property
     def required(self) -> tuple[str, ...]:
         """Those that it names without asking whether they are there, as ``{% if name is defined %}`` does."""
-        return _parsed(self.text).required
+        return tuple(_parsed(self.text).required)
 
     def check(self, example: Example, **extra: JsonValue) -> None:
         """Raise TemplateError for an example from which it cannot be filled; it names the nearest field."""
-        self.render(values_of(example, self.names, **extra))
+        values = values_of(example, self.names, **extra)
+        self.check_names(values)
+        self.render(values)
 
-    def missing(self, example: Example, **extra: JsonValue) -> str | None:
-        """Say what keeps the template from being filled from this example; None if nothing does."""
-        try:
-            self.check(example, **extra)
-        except TemplateError as error:
-            return error.message
-        return None
+    def check_names(self, values: Mapping[str, JsonValue]) -> None:
+        """Raise TemplateError for a name that `values` lack, also where it stands in a branch that is not taken."""
+        for name, line in _parsed(self.text).required.items():
+            if name not in values:
+                raise TemplateError(_lacks(name, values), fix=_ADD_IT, line=line)
 
     def fill(self, example: Example, **extra: JsonValue) -> str:
         """Return the text with every field filled in; `extra` fields take the place of the example's own.
@@ -108,10 +111,13 @@ def template_of(text: str, argument: str) -> Template:
 
 
 class _Parsed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a text comes to: what renders it, None where it is only text; and `alone` its one expression's value."""
+    """What a text comes to: what renders it, None where it is only text; and `alone` its one expression's value.
+
+    `required` are names with the line of the text at which each stands first.
+    """
 
     names: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
+    required: Mapping[str, int] = {}
     whole: "jinja2.Template | None" = None
     alone: "jinja2.Template | None" = None
 
@@ -144,18 +150,20 @@ def _environment() -> Any:  # its class is known once Jinja2 is imported
     return TemplateEnvironment()
 
 
-def _names(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names that are looked up in an example, and of these the ones that have to be there."""
+def _names(text: str) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return the names that are looked up in an example, and of these the ones that have to be there, with lines."""
     from jinja2 import meta, nodes  # noqa: PLC0415 - see above
 
     tree = _environment().parse(text)
     free = meta.find_undeclared_variables(tree)
-    named = [node.name for node in tree.find_all(nodes.Name) if node.name in free and node.ctx == "load"]
+    named: dict[str, int] = {}
+    for node in tree.find_all(nodes.Name):
+        if node.name in free and node.ctx == "load":
+            named.setdefault(node.name, node.lineno)
     asked = [node for node in tree.find_all(nodes.Test) if node.name in {"defined", "undefined"}]
     asked += [node for node in tree.find_all(nodes.Filter) if node.name in {"default", "d"}]
     optional = {node.node.name for node in asked if isinstance(node.node, nodes.Name)}
-    names = tuple(dict.fromkeys(named))
-    return names, tuple(name for name in names if name not in optional)
+    return tuple(named), {name: line for name, line in named.items() if name not in optional}
 
 
 def _alone(text: str) -> "jinja2.Template | None":
@@ -230,9 +238,7 @@ class _explained:  # noqa: N801 - reads as a statement
         except UserCodeError as raised:
             said = next((_lacks(name, self._values) for name in lacking if f"{name!r} is undefined" == str(error)), "")
             message = said or f"the template cannot be filled: {str(error) or raised.type_name}{self._nulls(error)}"
-            raise TemplateError(
-                message, fix="fix the template, or give the example that field", line=_line(self._parsed, at)
-            ) from error
+            raise TemplateError(message, fix=_ADD_IT, line=_line(self._parsed, at)) from error
 
     def _nulls(self, error: BaseException) -> str:
         names = [name for name in self._parsed.names if self._values.get(name, "") is None]

@@ -177,7 +177,9 @@ class JudgeScoredProbe(JudgedProbe):
         """Return the rubric for one example: its own, or the probe's, filled in. Raises TemplateError."""
         own = example.fields.get("rubric")
         template = self._rubric if own is None else Template(own)
-        return template.render(values_of(example, template.names, **_expected(example)))
+        values = values_of(example, template.names, **_expected(example))
+        template.check_names(values)
+        return template.render(values)
 
     async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> Scores:
         """Ask every judge, or take the response for the judgement, and sum up what can be read."""

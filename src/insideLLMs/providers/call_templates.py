@@ -76,6 +76,7 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
         values = self.values([Message(role="user", content="?")], options)
         for argument, template in self._all():
             try:
+                template.check_names(values)
                 template.value(values)
             except TemplateError as error:
                 raise error.of(argument) from None

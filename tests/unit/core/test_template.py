@@ -41,7 +41,7 @@ EXAMPLE = Example(
 )
 def test_a_template_is_filled_from_input_and_fields(text: str, filled: str) -> None:
     assert Template(text).fill(EXAMPLE) == filled
-    assert Template(text).missing(EXAMPLE) is None
+    Template(text).check(EXAMPLE)
 
 
 def test_what_a_field_holds_is_not_filled_again() -> None:
@@ -110,10 +110,12 @@ def test_a_malformed_template_is_refused_with_its_line(text: str) -> None:
 )
 def test_what_cannot_be_filled_is_named_with_the_nearest_known(text: str, said: str) -> None:
     template = Template(f"\n{text}")
-    assert said in (template.missing(EXAMPLE) or "")
-    with pytest.raises(TemplateError, match="example '1'") as caught:
-        template.fill(EXAMPLE)
+    with pytest.raises(TemplateError) as caught:
+        template.check(EXAMPLE)
+    assert said in caught.value.message
     assert caught.value.line == 2
+    with pytest.raises(TemplateError, match="example '1'"):
+        template.fill(EXAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,18 @@ def test_a_template_loads_nothing_and_has_no_chance_in_it(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_a_template_can_do_is_bounded(text: str) -> None:
-    assert Template(text).missing(EXAMPLE)
+    with pytest.raises(TemplateError):
+        Template(text).check(EXAMPLE)
+
+
+def test_a_name_in_a_branch_that_is_not_taken_is_checked_too() -> None:
+    template = Template("{{ n }}\n{% if n > 5 %}{{ topci }}{% endif %}")
+    assert template.fill(EXAMPLE) == "3\n"
+    with pytest.raises(TemplateError, match=r"did you mean \{\{ topic \}\}") as caught:
+        template.check(EXAMPLE)
+    assert caught.value.line == 2
+    assert "is defined" in (caught.value.fix or "")
+    Template("{% if n > 5 and tone is defined %}{{ tone }}{% endif %}{{ n }}").check(EXAMPLE)
 
 
 def test_the_names_are_known_before_any_example() -> None:
