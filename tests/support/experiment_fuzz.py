@@ -3,6 +3,7 @@
 Everything follows from the seed. Nothing is asked: what would be sent is made as the engine makes it.
 """
 
+import itertools
 import random
 import re
 import string
@@ -89,6 +90,20 @@ model:
     answer: $.answer
 probe: {type: contains}
 dataset: q.jsonl
+""",
+    """\
+name: compared
+model: {type: dummy, system: "By default in {{ locale }}."}
+prompts:
+  - {id: short, template: "{{ input }} ({{ locale }})", system: {file: prompts/system.txt}}
+  - {id: long, file: prompts/v1.md}
+  - id: shots
+    messages:
+      - {role: user, content: 1+1?}
+      - {role: assistant, content: "2"}
+      - {role: user, content: "{{ question }}"}
+probe: {type: numeric}
+dataset: {path: q.jsonl}
 """,
     """\
 name: judged
@@ -217,8 +232,8 @@ def _sent(prepared):
 
 
 def _texts(prepared, probe, example):
-    for ready in prepared.models.values():
-        request = ready.sent(probe.request(example), example)
+    for ready, prompt in itertools.product(prepared.models.values(), prepared.plan.prompts or (None,)):
+        request = ready.sent(prepared.wrapped(probe.request(example), prompt, example), example)
         yield from (message.text for message in request.messages)
         if isinstance(ready.model, HttpEndpointModel):
             call = ready.model._codec.encode(request, repeat=0)
