@@ -52,9 +52,13 @@ class SubjectDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubjectRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One subject on one probe; `difference` is None for one that others are compared with."""
+    """One subject on one probe.
+
+    `difference` is None for one that others are compared with, and where it has no example in common with that.
+    """
 
     subject: str
+    is_baseline: bool
     result: MemberSummary
     difference: SubjectDifference | None
 
@@ -101,6 +105,7 @@ def subject_table(
         rows=tuple(
             SubjectRow(
                 subject=result.subject.label,
+                is_baseline=reference(result.subject) == result.subject,
                 result=result,
                 difference=found.differences.get((result.probe, result.subject)),
             )
@@ -129,14 +134,14 @@ class _Items:
         return gather([found for found in pairs if found is not None])
 
     def best(self) -> Subject:
-        """Return the subject with the best mean over the probes; of equal ones the first."""
+        """Return the subject with the best mean over the probes, of equal ones the first; what is missing is worst."""
         return max(self.subjects, key=lambda subject: (self._mean(subject), -self.subjects.index(subject)))
 
     def _mean(self, subject: Subject) -> float:
         place = self.subjects.index(subject)
         sums: dict[str, list[float]] = {}
         for (probe, _, values), count in self.counts.items():
-            known = [value for value in values[place] if value is not None]
+            known = [value or 0.0 for value in values[place]]
             total, n = sums.setdefault(probe, [0.0, 0.0])
             if known:
                 sums[probe] = [total + count * math.fsum(known) / len(known), n + count]

@@ -64,7 +64,7 @@ def _mean(result: MemberSummary) -> tuple[str, Interval | None]:
 def _difference(row: SubjectRow) -> tuple[str, ...]:
     found = row.difference
     if found is None:
-        return "baseline", ""
+        return "baseline" if row.is_baseline else "–", ""
     return f"{signed(found.delta)} ({signed(found.low)} to {signed(found.high)})", p_value(found.p_holm)
 
 
