@@ -267,6 +267,7 @@ def _run_id(
             "groups": [list(pair) for pair in pairs],
             "repeats": experiment.repeats,
             **({"independent_answers": True} if experiment.independent_answers else {}),
+            **({} if experiment.part is None else {"part": True}),
         },
     )
 

@@ -27,7 +27,7 @@ from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.core.record_views import LabelledRecord
 from insideLLMs.report import wording
-from insideLLMs.store.manifest import MemberSpec
+from insideLLMs.store.manifest import Manifest, MemberSpec
 from insideLLMs.store.sealed_run import RECORDS, SealedRun
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ def _with_manifests(
             *comparison.warnings,
             *_probes_that_differ(baseline, candidate),
             *_stopped_early(candidate),
-            *wording.doubts(msgspec.to_builtins(candidate.summary)),
+            *_parts(baseline.manifest, candidate.manifest),
+            *wording.doubtful_judges(msgspec.to_builtins(candidate.summary)),
         ),
     )
 
@@ -251,7 +252,19 @@ def _evidence(
         greedy=all(is_scripted(model) or is_greedy(model) for model in models),
         same_experiment=(before[-1].run_id, before[-1].subjects) == (after[-1].run_id, after[-1].subjects),
         recorded=frozenset(probe.id for probe in candidate[-1].manifest.probes if probe.type == "record"),
+        parts=_parts(before[-1], after[-1]),
+        is_whole=len({_extent(manifest) for manifest in (*before, *after)}) == 1,
     )
+
+
+def _parts(before: Manifest, after: Manifest) -> tuple[str, ...]:
+    sides = (("baseline", before.part), ("candidate", after.part))
+    return tuple(f"the {name} is {part}" for name, part in sides if part)
+
+
+def _extent(manifest: Manifest) -> str:
+    """Return what was selected of the experiment, whatever that came to; empty for the whole."""
+    return str(msgspec.structs.replace(manifest.part, trials=0, of_trials=0)) if manifest.part else ""
 
 
 def is_scripted(model: MemberSpec) -> bool:

@@ -23,7 +23,7 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import close_model
 from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.execute.work import Judges, ReadyModel, Sharing, Work
-from insideLLMs.plan import Plan, Selection, judge_id, make_plan
+from insideLLMs.plan import Plan, judge_id, make_plan
 from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, PromptFacts, all_identities, stored_ranges
 
 
@@ -98,6 +98,7 @@ class _FileSource(msgspec.Struct, frozen=True):
             selected=index.count,
             skipped=index.skipped,
             images_sha256=index.images_sha256 or msgspec.UNSET,
+            part_sha256=index.part_sha256 or msgspec.UNSET,
         )
 
 
@@ -130,7 +131,7 @@ def prepare(
     datasets = _open_datasets(experiment, parts, folder)
     plan = make_plan(
         experiment,
-        selections={name: _selection(source, experiment) for name, source in datasets.items()},
+        selections={name: source.facts.selection(experiment.max_examples) for name, source in datasets.items()},
         model_identities=identities,
         probe_identities=probe_identities,
     )
@@ -161,7 +162,14 @@ def _open_datasets(experiment: Experiment, parts: Parts, folder: Path) -> dict[s
     return {
         spec.name: given[spec.name]
         if spec.name in given
-        else _FileSource(open_dataset(spec, max_examples=experiment.max_examples, folder=folder))
+        else _FileSource(
+            open_dataset(
+                spec,
+                max_examples=experiment.max_examples,
+                folder=folder,
+                part=experiment.part_examples.get(spec.name),
+            )
+        )
         for spec in experiment.datasets
     }
 
@@ -272,13 +280,3 @@ def _check_names(models: Mapping[str, ReadyModel], judges: Judges) -> None:
             [Problem("is also the name of a judge", field=f"model {name!r}") for name in twice],
             fix="give the model another 'id'",
         )
-
-
-def _selection(source: Source, experiment: Experiment) -> Selection:
-    facts = source.facts
-    rule: dict[str, JsonValue] = {}
-    if experiment.max_examples is not None and facts.selected < facts.total - facts.skipped:
-        rule["max_examples"] = experiment.max_examples
-    if facts.images_sha256 is not msgspec.UNSET:
-        rule["images"] = facts.images_sha256
-    return Selection(sha256=facts.sha256, count=facts.selected, rule=rule)

@@ -36,7 +36,7 @@ from insideLLMs.core.types import (
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
-from insideLLMs.plan import Group, Plan, Selection, Trial, make_plan, record_of
+from insideLLMs.plan import Group, Plan, Trial, make_plan, record_of
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
@@ -241,7 +241,7 @@ def _prepare(run: SealedRun | UnfinishedRun, of: str, options: RescoreOptions) -
     }
     plan = make_plan(
         experiment,
-        selections={name: _selection(each, manifest) for name, each in facts.items()},
+        selections={name: each.selection(manifest.max_examples) for name, each in facts.items()},
         model_identities={model.id: model.identity for model in manifest.models},
         probe_identities=identities,
     )
@@ -257,13 +257,6 @@ def _prepare(run: SealedRun | UnfinishedRun, of: str, options: RescoreOptions) -
         probe_specs=probe_specs(experiment, probes, identities, plan),
         threads=threads,
         judges=judges,
-    )
-
-
-def _selection(facts: DatasetFacts, manifest: Manifest) -> Selection:
-    cut = manifest.max_examples is not None and facts.selected < facts.total - facts.skipped
-    return Selection(
-        sha256=facts.sha256, count=facts.selected, rule={"max_examples": manifest.max_examples} if cut else {}
     )
 
 
@@ -285,6 +278,8 @@ def _experiment(run: SealedRun | UnfinishedRun, source: MemberSpec, options: Res
         datasets=tuple(given[name] for name in source.datasets),
         max_examples=manifest.max_examples,
         repeats=manifest.repeats,
+        independent_answers=resolved.independent_answers,
+        part=manifest.part or None,
         confidence_level=resolved.confidence_level,
         title=resolved.title,
         execution=ExecutionSpec(timeout_s=options.timeout_s),

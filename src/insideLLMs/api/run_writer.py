@@ -5,6 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Self
 
+import msgspec
+
 import insideLLMs
 from insideLLMs.compare.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
@@ -44,11 +46,13 @@ class RunFacts:
 
     def sum_up(self, summariser: Summariser) -> Summary:
         """Return the summary of what `summariser` took, within the score ranges that the probes declare."""
-        return summariser.result(
+        summary = summariser.result(
             run_id=self.run_id,
             confidence_level=self.experiment.confidence_level,
             ranges={probe.id: probe.ranges() for probe in self.probes},
         )
+        part = self.experiment.part
+        return summary if part is None else msgspec.structs.replace(summary, part=str(part))
 
     def summary_of(self, lines: Iterable[bytes]) -> Summary:
         """Return the summary of records, given as their lines in order."""
@@ -81,6 +85,7 @@ class RunFacts:
             files=dict(files or {}),
             notes=dict(notes or {}),
             prompts=self.prompts,
+            part=self.experiment.part or msgspec.UNSET,
         )
 
 

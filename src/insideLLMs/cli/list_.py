@@ -66,7 +66,9 @@ def _runs(root: Path) -> list[dict[str, JsonValue]]:
         if state is State.SEALED:
             manifest = SealedRun.open(path).manifest
             done = manifest.statuses.get("success", 0)
-            rows.append({"name": str(path), "about": f"{manifest.run_id[:12]}  {done}/{manifest.trials} answered"})
+            part = "  (a part of the experiment)" if manifest.part else ""
+            about = f"{manifest.run_id[:12]}  {done}/{manifest.trials} answered{part}"
+            rows.append({"name": str(path), "about": about})
         elif state is State.UNFINISHED:
             rows.append({"name": str(path), "about": "unfinished; continue with --resume"})
     return rows

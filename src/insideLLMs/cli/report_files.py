@@ -118,8 +118,15 @@ def show_verdict(decided: "DecidedRun", *, say: Callable[[str], None]) -> None:
     if decided.is_gated:
         say(render_run_verdict(decided, width=console.width(), color=console.colours()))
     elif decided.failing:
+        accept = (
+            ""
+            if decided.summary.part
+            else (
+                "; to accept the run as the baseline: "
+                f"insidellms baseline accept {decided.label} --pool baselines --why TEXT"
+            )
+        )
         console.note(
             f"{decided.failing:,} of {decided.summary.trials:,} trials did not pass, and nothing was gated: to fail, "
-            "set gate: {min_pass_rate: 0.9} or --min-pass-rate 0.9; to accept the run as the baseline: "
-            f"insidellms baseline accept {decided.label} --pool baselines --why TEXT"
+            f"set gate: {{min_pass_rate: 0.9}} or --min-pass-rate 0.9{accept}"
         )

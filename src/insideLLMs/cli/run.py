@@ -12,6 +12,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
+from insideLLMs.cli.part_options import part_options
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import (
     ConfigError,
@@ -22,6 +23,7 @@ from insideLLMs.core.errors import (
     Problem,
 )
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
     from insideLLMs.api.answers import CacheMode
@@ -63,6 +65,7 @@ class _Arguments:
     record: Path | None
     replay: Path | None
     html: Path | None
+    part: PartOptions
 
     def overrides(self) -> "dict[str, JsonValue]":
         """Return what goes over the experiment's settings. Raises ConfigError."""
@@ -92,11 +95,16 @@ class _Arguments:
                 [Problem("--early-stop and --baseline, or --pool, go together")],
                 fix="insidellms run EXPERIMENT --early-stop --baseline RUN",
             )
+        if self.early_stop and self.part != PartOptions():
+            raise ConfigError(
+                [Problem("--early-stop decides on a whole run, not on a part")], fix="leave the selection out"
+            )
 
     def how_to_resume(self, file: Path, run_dir: Path | None) -> str:
         """Return the command that goes on with an interrupted run."""
         kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record}
         flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
+        flags += "".join(f" {word}" for word in self.part.words())
         return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
 
 
@@ -159,6 +167,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 @click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
 @click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; make no calls.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
+@part_options
 @report_options
 @run_gate_options
 @click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls.")
@@ -181,6 +190,7 @@ def command(
     gate's conditions are met or there are none; 3: one is not met; 4: one cannot be decided.
     """
     from insideLLMs.api.decide_run import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
+    from insideLLMs.api.part import narrow  # noqa: PLC0415
     from insideLLMs.config.load import read_experiment  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
@@ -188,8 +198,8 @@ def command(
     arguments = _Arguments(**options)
     settings = {f"gate.{name}": value for name, value in (gate or {}).items() if value is not None}
     loaded = read_experiment(experiment_file, overrides={**arguments.overrides(), **settings})
-    experiment = loaded.experiment
     folder = experiment_file.resolve().parent
+    experiment = narrow(loaded.experiment, arguments.part, folder=folder)
     if dry_run:
         with loaded.placing_errors():
             return _dry_run(experiment, folder, as_json=as_json)
@@ -319,11 +329,14 @@ def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
     asyncio.run(prepared.aclose())
     if as_json:
         rows_json = [{name: getattr(row, name) for name in row.__slots__} for row in rows]
-        console.out_json({"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json})
+        told = {"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json}
+        console.out_json({**told, "part": msgspec.to_builtins(experiment.part)})
         return ExitCode.OK
     known = [row.calls for row in rows if row.calls is not None]
     calls = f"{sum(known):,} calls for " if len(known) == len(rows) else ""
     console.out(f"run {prepared.plan.run_id[:12]}: {calls}{prepared.plan.total:,} trials, no calls made yet")
+    if experiment.part is not None:
+        console.out(f"this is {experiment.part}")
     for row in rows:
         cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"

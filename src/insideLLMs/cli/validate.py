@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.part_options import part_options
 from insideLLMs.cli.verify import check_run
-from insideLLMs.core.errors import ExitCode
+from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
     from insideLLMs.core.types import ExecutionSpec
@@ -16,24 +19,28 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @click.argument("target", metavar="EXPERIMENT|RUN", type=click.Path(path_type=Path))
+@part_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def command(target: Path, *, as_json: bool) -> int:
+def command(target: Path, *, part: PartOptions, as_json: bool) -> int:
     """Check an experiment file with its datasets and plug-ins, or a run directory, and ask no model."""
     if target.is_dir():
+        if part != PartOptions():
+            raise ConfigError([Problem(f"{target} is a run; a part can be selected of an experiment")])
         return check_run(target, as_json=as_json)
-    from insideLLMs.api.prepare import prepare  # noqa: PLC0415 - slow
+    from insideLLMs.api.part import narrow  # noqa: PLC0415 - slow
+    from insideLLMs.api.prepare import prepare  # noqa: PLC0415
     from insideLLMs.config.load import read_experiment  # noqa: PLC0415
 
     loaded = read_experiment(target)
     with loaded.placing_errors():
-        prepared = prepare(loaded.experiment, folder=target.resolve().parent, asks=False)
+        folder = target.resolve().parent
+        prepared = prepare(narrow(loaded.experiment, part, folder=folder), folder=folder, asks=False)
     asyncio.run(prepared.aclose())
     plan = prepared.plan
     if as_json:
-        console.out_json(
-            {"valid": True, "run_id": plan.run_id, "trials": plan.total, "text_files": list(loaded.text_files)}
-        )
+        facts = {"valid": True, "run_id": plan.run_id, "trials": plan.total, "text_files": list(loaded.text_files)}
+        console.out_json({**facts, "part": msgspec.to_builtins(prepared.experiment.part)})
     else:
         counts = {
             "model": len(plan.models),
@@ -43,6 +50,8 @@ def command(target: Path, *, as_json: bool) -> int:
         }
         told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items() if count)
         console.out(f"{target} is valid: {plan.total} trials ({told})")
+        if prepared.experiment.part is not None:
+            console.out(f"this is {prepared.experiment.part}")
         if loaded.text_files:
             console.out(f"texts were read from {', '.join(loaded.text_files)}")
         _show_limits(prepared.execution)

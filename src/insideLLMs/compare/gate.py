@@ -102,7 +102,8 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
     )
     growth = decide_growth(evidence.quantities, spec, parties=parties)
     fatal = _nothing_answered(comparison.overall, scopes)
-    doubts = [*_doubts(comparison, scopes, rules), *_nothing_scored(comparison, spec, scopes, evidence)]
+    doubts = _outside(spec, scopes, evidence) + _doubts(comparison, scopes, rules)
+    doubts += _nothing_scored(comparison, spec, scopes, evidence)
     broken = [reason for rule in rules if rule.state == "failed" for reason in rule.reasons]
     broken += [rule.reason for rule in growth if rule.state == "failed"]
     broken += [found.message for found in labelled if found.finding == "dropped" and _gates(spec, evidence, found)]
@@ -118,7 +119,7 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
         policy=spec.fail_on,
         resolved=resolve(spec, evidence),
         exit_code=int(EXIT_CODES[state]),
-        reasons=(*reasons, *_listed(comparison)),
+        reasons=(*reasons, *evidence.parts, *_listed(comparison)),
         rules=rules,
         growth=growth,
         look_first=_look_first(comparison, rules, evidence),
@@ -296,6 +297,13 @@ def _doubts(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rul
                 f"sides): more than {scope.spec.max_missing:.0%}"
             )
     return doubts
+
+
+def _outside(spec: GateSpec, scopes: Sequence[Scope], evidence: GateEvidence) -> list[str]:
+    """Doubt a part that is held against the whole, or against another part: what is outside it was not looked at."""
+    if evidence.is_whole or spec.accept_missing or not any(policy_of(scope.spec).reads for scope in scopes):
+        return []
+    return ["only a part was compared, and what is outside it is missing; if on purpose: `--accept-missing`"]
 
 
 def _lost(comparison: Comparison, scope: Scope) -> list[str]:

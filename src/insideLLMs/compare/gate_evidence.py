@@ -103,7 +103,8 @@ class GateEvidence:
     `scripted` is whether all models answer from a script, `greedy` whether none is asked to sample;
     `same_experiment` is whether both sides ran the same experiment; `noise` a stored noise floor; `judges` are the
     probes that models score, `recorded` those that score nothing. `by_itself` is what the candidate's own conditions
-    came to.
+    came to. `parts` say which sides are
+    only a part of their experiment, `is_whole` whether both are the same part of it, or the whole.
     """
 
     observed: Observed = field(default_factory=Observed)
@@ -118,6 +119,8 @@ class GateEvidence:
     judges: tuple[Judge, ...] = ()
     by_itself: RunVerdict | None = None
     recorded: frozenset[str] = frozenset()
+    parts: tuple[str, ...] = ()
+    is_whole: bool = True
 
     @cached_property  # slots would leave no room for it
     def floor(self) -> NoiseFloor | None:

@@ -40,10 +40,11 @@ def pair_subjects(baseline: RunView, candidate: RunView, wanted: Wanted) -> Pair
     """Pair the subjects of two runs by their models and prompts, but as `wanted` where it names them.
 
     Models, and prompts, are paired as `wanted`, else one with one, else by id. What `wanted` leaves over, and has no
-    namesake, stays unpaired; without `wanted` it is an error. Raises CompareError that says how to give the pairs.
+    namesake, stays unpaired; without `wanted` it is an error, unless a run is of a part of its experiment. Raises
+    CompareError that says how to give the pairs.
     """
     chosen = _Chosen.of(wanted, baseline, candidate)
-    is_free = not (chosen.models or chosen.subjects)
+    is_free = not (chosen.models or chosen.subjects or baseline.is_part or candidate.is_part)
     models = _pair_names("model", baseline.models, candidate.models, chosen.models, is_free=is_free)
     prompts = _pair_prompts(baseline, candidate, chosen)
     known = set(candidate.subjects) - set(chosen.subjects.values())
@@ -112,7 +113,7 @@ def _pair_prompts(baseline: RunView, candidate: RunView, chosen: _Chosen) -> dic
     left, right = baseline.prompts, candidate.prompts
     if len(left) <= 1 and len(right) <= 1 and not chosen.prompts:
         return {next(iter(left), None): next(iter(right), None)}
-    is_free = not (chosen.prompts or chosen.subjects)
+    is_free = not (chosen.prompts or chosen.subjects or baseline.is_part or candidate.is_part)
     found: dict[str | None, str | None] = {}
     found.update(_pair_names("prompt", left, right, chosen.prompts, is_free=is_free))
     return found
@@ -123,7 +124,7 @@ def _pair_names(
 ) -> dict[str, str]:
     """Pair ids: as wanted, else one with one, else by id.
 
-    Raises CompareError for those left over, unless some were named on purpose (not `is_free`).
+    Raises CompareError for those left over, unless they may be (not `is_free`): some were named, or a side is a part.
     """
     if not wanted and len(left) == 1 and len(right) == 1:
         return {left[0]: right[0]}

@@ -30,7 +30,7 @@ class RunView:
     are what was under test, in the order of the records, `datasets` the dataset names of each probe. `label` is what
     people call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its
     scores; a probe that is not named there may have declared anything. `shares_answers` where Trials took answers
-    that others asked for.
+    that others asked for. `is_part` where the run is of a part of its experiment.
     """
 
     run_id: str
@@ -40,6 +40,7 @@ class RunView:
     records: Callable[[], Iterator[bytes]]
     score_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     shares_answers: bool = False
+    is_part: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -100,6 +101,7 @@ def view_of(run: SealedRun) -> RunView:
         records=run.lines,
         score_ranges=_score_ranges(manifest),
         shares_answers=any(result.shared for result in run.summary.results),
+        is_part=bool(manifest.part),
     )
 
 

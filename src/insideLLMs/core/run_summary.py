@@ -61,7 +61,7 @@ class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`summary.json`."""
+    """`summary.json`; `part` says which part of its experiment the run is of, where it is not of the whole."""
 
     run_id: str
     trials: int
@@ -69,3 +69,4 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     confidence_level: float
     results: tuple[MemberSummary, ...]
     format: str = SUMMARY_FORMAT
+    part: str | msgspec.UnsetType = msgspec.UNSET

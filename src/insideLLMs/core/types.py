@@ -12,6 +12,7 @@ from msgspec import Meta
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.part import Part
 from insideLLMs.core.subject import Subject, cross
 
 Amount = Annotated[float, Meta(ge=0)]
@@ -430,7 +431,10 @@ class EmbeddingModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The validated configuration: models x prompts x probes x datasets, repeats, and the gate's policy."""
+    """The validated configuration: models x prompts x probes x datasets, repeats, and the gate's policy.
+
+    Where only a `part` of it is run, `part_examples` has the ids of the examples, by dataset.
+    """
 
     name: str
     models: tuple[ModelSpec, ...]
@@ -444,6 +448,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     gate: GateSpec = GateSpec()
     confidence_level: float = 0.95
     title: str | None = None
+    part: Part | None = None
+    part_examples: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import DatasetError, Problem
 from insideLLMs.core.types import DatasetSpec, Example
 from insideLLMs.datasets.examples import ExampleReader
@@ -30,7 +31,8 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
 
     `count` examples are selected of `total` rows, of which `skipped` are bad (the first of them in `problems`).
     `ranks` has one entry per row in file order: the rank of its example, or NOT_SELECTED. `images_sha256` covers the
-    image files that the examples name; None where they name none.
+    image files that the examples name; None where they name none. `part_sha256` covers the ids that are selected
+    where a part of the examples was named.
     """
 
     name: str
@@ -41,6 +43,7 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
     ranks: "array[int]"
     images_sha256: str | None = None
+    part_sha256: str | None = None
 
 
 class Dataset:
@@ -88,13 +91,19 @@ class Dataset:
         )
 
 
-def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None, folder: Path | None = None) -> Dataset:
+def open_dataset(
+    spec: DatasetSpec,
+    *,
+    max_examples: int | None = None,
+    folder: Path | None = None,
+    part: Collection[str] | None = None,
+) -> Dataset:
     """Scan a dataset: check every row, hash the bytes, order the ids, choose up to `max_examples` of them.
 
     The subset is that of the smallest SHA-256 of ids, so it is independent of the order of rows, and a smaller
     subset lies within a larger one. Raises DatasetError naming up to 20 bad rows at once; with ``on_error: skip``
     they are left out and counted instead. Image files are looked up beside the dataset's file; those of examples
-    that are written in an experiment, in its `folder`.
+    that are written in an experiment, in its `folder`. Of the subset only the ids of the `part` are selected.
     """
     stamp = _stamp(spec)
     images = Images(Path(spec.path).parent if spec.path else folder)
@@ -107,7 +116,7 @@ def open_dataset(spec: DatasetSpec, *, max_examples: int | None = None, folder: 
             f"dataset {spec.name!r} is not the pinned one: its sha256 is {sha256}, pinned is {spec.sha256}",
             fix="restore the file, or pin the new digest if the change is intended",
         )
-    return Dataset(spec, scan.finish(sha256, max_examples), stamp, images)
+    return Dataset(spec, scan.finish(sha256, max_examples, part), stamp, images)
 
 
 def find_lines(spec: DatasetSpec, ids: Collection[str]) -> dict[str, int]:
@@ -182,12 +191,15 @@ class _Scan:
             else:
                 add(_sort_key(name, position))
 
-    def finish(self, sha256: str, max_examples: int | None) -> DatasetIndex:
+    def finish(self, sha256: str, max_examples: int | None, part: Collection[str] | None) -> DatasetIndex:
         """Order, select, and check what was read."""
         self._keys.sort()
         self._drop_duplicates()
         self._check_rows()
         chosen = self._keys if max_examples is None else _subset(self._keys, max_examples)
+        if part is not None:
+            named = {name.encode() for name in part}
+            chosen = [key for key in chosen if _encoded_name(key) in named]
         ranks = array("i", [NOT_SELECTED]) * len(self._lines)
         for rank, key in enumerate(chosen):
             ranks[_position(key)] = rank
@@ -200,6 +212,7 @@ class _Scan:
             problems=tuple(self._bad),
             ranks=ranks,
             images_sha256=self._images.digest,
+            part_sha256=None if part is None else canonical.identity("part/1", [_name(key) for key in chosen]),
         )
 
     def _report(self, line: int, message: str) -> None:

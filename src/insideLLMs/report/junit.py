@@ -44,6 +44,7 @@ def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
     """
     suites = [_experiment_suite(comparison)] if comparison.experiment_changes is not None else []
     suites += [_suite(comparison, probe, verdict) for probe in comparison.probes]
+    suites += [_part_suite(part) for part in wording.parts(comparison)]
     return _document([*suites, _gate_suite(verdict, verdict.policy)])
 
 
@@ -62,6 +63,8 @@ def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
     ]
     if decided.is_gated:
         suites.append(_gate_suite(decided.verdict, "conditions"))
+    if decided.summary.part:
+        suites.append(_part_suite(f"this is {decided.summary.part}"))
     return _document(suites)
 
 
@@ -177,6 +180,11 @@ def _gate_suite(verdict: Verdict | RunVerdict, name: str) -> _Suite:
     inner = f"<failure type={_attribute(verdict.state)} message={message}>{reasons}</failure>" if red else ""
     case = f'    <testcase classname="gate" name={_attribute(name)}>{inner}</testcase>'
     return _Suite(name="gate", lines=[case], tests=1, failures=int(red))
+
+
+def _part_suite(part: str) -> _Suite:
+    case = f'    <testcase classname="part" name="part"><skipped message={_attribute(part)}/></testcase>'
+    return _Suite(name="part", lines=[case], tests=1)
 
 
 def _told(answer: ShownAnswer | None) -> str:

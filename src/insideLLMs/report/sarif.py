@@ -67,17 +67,26 @@ def diff_sarif(comparison: Comparison, verdict: Verdict, places: Places, *, vers
     """
     results = [*_gate(verdict, wording.policy(verdict), places.otherwise), *_results(comparison, verdict, places)]
     left = comparison.changes.total - len(comparison.changes.listed)
-    told = f"{left:,} more changes are not listed" if left else ""
+    told = [f"{left:,} more changes are not listed"] if left else []
+    told += wording.parts(comparison)
     changed = [printable(line) for line in wording.experiment(comparison)]
-    return _document(results, verdict.exit_code, told, version, ", compared with the baseline run", changed=changed)
+    return _document(
+        results,
+        verdict.exit_code,
+        printable("; ".join(told)),
+        version,
+        ", compared with the baseline run",
+        changed=changed,
+    )
 
 
 def run_sarif(decided: DecidedRun, places: Places, *, version: str) -> bytes:
     """Write SARIF of one run: the gate if it did not pass, and the worst examples that did not pass."""
     results = [*_gate(decided.verdict, "conditions", places.otherwise), *_failed(decided, places)]
     left = decided.failing - len(decided.worst)
-    told = f"{left:,} more trials that did not pass are not listed" if left else ""
-    return _document(results, decided.verdict.exit_code, told, version, "")
+    told = [f"{left:,} more trials that did not pass are not listed"] if left else []
+    told += [f"this is {decided.summary.part}"] if decided.summary.part else []
+    return _document(results, decided.verdict.exit_code, printable("; ".join(told)), version, "")
 
 
 def _document(

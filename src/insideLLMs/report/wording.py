@@ -167,7 +167,18 @@ def agreement(found: Mapping[str, Any], level: str) -> str:
 
 
 def doubts(summary: Mapping[str, Any]) -> list[str]:
-    """Say which of a summary's verdicts are advice rather than a measure, and why: its judge agrees too little."""
+    """Say what a summary does not show: the whole experiment, or verdicts that a judge's agreement bears out."""
+    part = [f"this is {summary['part']}"] if summary.get("part") else []
+    return [*part, *doubtful_judges(summary)]
+
+
+def parts(comparison: Comparison) -> list[str]:
+    """Say which side is only a part of its experiment."""
+    return [warning for warning in comparison.warnings if " is a part of the experiment: " in warning]
+
+
+def doubtful_judges(summary: Mapping[str, Any]) -> list[str]:
+    """Say which verdicts are advice rather than a measure, and why: their judge agrees too little with people."""
     return [
         f"{result['probe']} · {label_in(result)}: {doubt}"
         for result in summary["results"]

@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from insideLLMs.core.part import Part
 from insideLLMs.core.subject import Subject, cross, in_order
 from insideLLMs.core.types import JsonValue, Message
-from insideLLMs.plan import judge_id
+from insideLLMs.plan import Selection, judge_id
 
 
 class FileDigest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +85,7 @@ def all_identities(models: Iterable[MemberSpec], probes: Iterable[MemberSpec]) -
 class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A dataset of the run: `total` examples were read, `skipped` lines left out, `selected` examples run.
 
-    `images_sha256` covers the image files that its examples name.
+    `images_sha256` covers the image files that its examples name, `part_sha256` the ids of a part that was selected.
     """
 
     name: str
@@ -93,12 +94,25 @@ class DatasetFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     selected: int
     skipped: int = 0
     images_sha256: str | msgspec.UnsetType = msgspec.UNSET
+    part_sha256: str | msgspec.UnsetType = msgspec.UNSET
+
+    def selection(self, max_examples: int | None) -> Selection:
+        """Return how the dataset enters a plan."""
+        rule: dict[str, JsonValue] = {}
+        if max_examples is not None and self.selected < self.total - self.skipped:
+            rule["max_examples"] = max_examples
+        if self.images_sha256 is not msgspec.UNSET:
+            rule["images"] = self.images_sha256
+        if self.part_sha256 is not msgspec.UNSET:
+            rule["part"] = self.part_sha256
+        return Selection(sha256=self.sha256, count=self.selected, rule=rule)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`manifest.json`. No host, no clock, no path: the same run gives the same bytes everywhere.
 
-    `statuses` counts the records by status; `files` has the canonical files other than this one.
+    `statuses` counts the records by status; `files` has the canonical files other than this one. A run of a `part`
+    of its experiment says so.
     """
 
     run_id: str
@@ -116,6 +130,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     format: Literal["insidellms/manifest/1"] = "insidellms/manifest/1"
     notes: dict[str, JsonValue] = {}
     prompts: tuple[PromptFacts, ...] = ()
+    part: Part | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -93,6 +93,11 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
 def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     """Copy a sealed, intact run into the pool and note it. Raises RunDirectoryError for one that is not intact."""
     manifest = SealedRun.open(run).manifest
+    if manifest.part:
+        raise RunDirectoryError(
+            f"{run} is {manifest.part}; as the baseline it would leave the rest unguarded",
+            fix="run the whole experiment, and accept that",
+        )
     problems = verify(run).problems
     if problems:
         raise RunDirectoryError(
