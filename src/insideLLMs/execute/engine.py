@@ -8,7 +8,6 @@ before it is scored and before its worker asks again, so a killed process costs 
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -156,13 +155,14 @@ class Engine:
 
     async def _settle(self, asked: AskedModel, question: ModelQuestion, request: Request | InsideLLMsError) -> None:
         """Get the answer that the Trials of a question share, and score it for each of them."""
-        answer = await self._earlier_answer(question)
-        if answer is not None:
-            await self._score_all(question, answer)
-            return
-        if self.stopping:  # it waited for one that was stopped
-            return
         index = question.asker.index
+        if question.is_asked_earlier or self._sink.is_done(index):
+            answer = await self._earlier_answer(question)
+            if answer is not None:
+                await self._score_all(question, answer)
+                return
+            if self.stopping:  # it waited for one that was stopped
+                return
         opened = self._open[index] = asyncio.get_running_loop().create_future()
         try:
             answer = await self._own_answer(asked, question, request)
@@ -215,18 +215,18 @@ class Engine:
 
     async def _score_all(self, question: ModelQuestion, answer: "_Answer") -> None:
         """Score an answer for all Trials that share it; one slow scorer holds up no other."""
+        if len(question.trials) == 1:
+            await self._score(question.trials[0], answer)
+            return
         slow: list[Trial] = []
         for trial in question.trials:
             if self._work.probes[trial.probe].scores_in_place:
                 await self._score(trial, answer)
             else:
                 slow.append(trial)
-        if len(slow) == 1:
-            await self._score(slow[0], answer)
-        elif slow:
-            async with asyncio.TaskGroup() as scoring:
-                for trial in slow:
-                    scoring.create_task(self._score(trial, answer))
+        async with asyncio.TaskGroup() as scoring:
+            for trial in slow:
+                scoring.create_task(self._score(trial, answer))
 
     async def _score(self, trial: Trial, answer: "_Answer") -> None:
         probe = self._work.probes[trial.probe]
@@ -272,8 +272,7 @@ class Engine:
             self.stop(_stop_error(record, outcome.error))
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(msgspec.Struct, frozen=True):
     """What a question came to, without scores, and the Trial that asked it."""
 
     asker: Trial | Record
@@ -290,7 +289,11 @@ class _Answer:
     def for_trial(self, trial: Trial) -> Outcome:
         """Return the outcome for a Trial: one that did not ask itself had no call."""
         asker, outcome = self.asker, self.outcome
-        if (trial.probe, trial.dataset, trial.example.id) == (asker.probe, asker.dataset, asker.example.id):
+        if trial is asker or (trial.probe, trial.dataset, trial.example.id) == (
+            asker.probe,
+            asker.dataset,
+            asker.example.id,
+        ):
             return outcome
         shared_with = AskedBy(
             probe=asker.probe,

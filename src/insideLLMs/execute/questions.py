@@ -92,7 +92,7 @@ class _Questions:
 
     def at(self, trials: Sequence[Trial]) -> Iterator[ModelQuestion]:
         """Yield the questions of one place."""
-        place = tuple(trial.index for trial in trials)
+        place = tuple([trial.index for trial in trials])
         same: dict[bytes, tuple[Request | InsideLLMsError | None, list[Trial]]] = {}
         for trial in trials:
             request = self._request_of(trial)
