@@ -174,7 +174,7 @@ def test_a_changed_dataset_refuses_the_resume_before_anything_is_written(unfinis
     [
         (lambda data: data[:-7], 0, "torn last line"),
         (lambda data: b"", 0, "journal was empty"),
-        (lambda data: data[:300] + b"#" + data[301:], 1, "line 2"),
+        (lambda data: data.replace(b'{"crc":"', b'{"crc":"#', 2).replace(b"#", b"", 1), 1, "line 2"),
     ],
     ids=["torn", "empty", "damaged"],
 )

@@ -148,6 +148,7 @@ def test_a_comparison_reads_each_file_of_both_runs_once(folder):
             "base/records.jsonl",
             "cand/records.jsonl",
             "cand/config.resolved.yaml",
+            "base/summary.json",
             "cand/summary.json",
         ),
         1,

@@ -55,7 +55,7 @@ def view(records: Iterable[Record], label="run", **given) -> RunView:
         ),
         datasets=given.get("datasets", {probe: tuple(sorted(names)) for probe, names in datasets.items()}),
         records=lambda: iter(lines),
-        shares_answers=any(item.shared_with for item in ordered),
+        shares_answers=lambda: any(item.shared_with for item in ordered),
     )
 
 

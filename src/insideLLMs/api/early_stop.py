@@ -143,7 +143,7 @@ def _view_of(prepared: Prepared, journal: Journal) -> RunView:
     return RunView(
         run_id=plan.run_id, label="this run", subjects=plan.subjects, datasets=datasets, records=records,
         score_ranges={spec.id: spec.ranges() for spec in prepared.probe_specs},
-        shares_answers=prepared.sharing == "shared" and len(plan.groups) > 1,
+        shares_answers=lambda: prepared.sharing == "shared" and len(plan.groups) > 1,
     )  # fmt: skip
 
 

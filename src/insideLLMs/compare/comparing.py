@@ -112,7 +112,7 @@ def compare_with(
         several_subjects=len(pairing.pairs) > 1,
         waived=options.waived,
         ranges=options.ranges or DEFAULT_RANGES,
-        shared=any(run.shares_answers for run in (*baselines, *candidates)),
+        shared=any(run.shares_answers() for run in (*baselines, *candidates)),
     )
     observations = Observations(watch, pool, more)
     comparison = compare(newest, candidate, options, observations, named=named)

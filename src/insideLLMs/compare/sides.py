@@ -39,7 +39,7 @@ class RunView:
     datasets: Mapping[str, tuple[str, ...]]
     records: Callable[[], Iterator[bytes]]
     score_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
-    shares_answers: bool = False
+    shares_answers: Callable[[], bool] = lambda: False
     is_part: bool = False
 
     @property
@@ -100,7 +100,7 @@ def view_of(run: SealedRun) -> RunView:
         datasets={probe.id: probe.datasets for probe in manifest.probes},
         records=run.lines,
         score_ranges=_score_ranges(manifest),
-        shares_answers=any(result.shared for result in run.summary.results),
+        shares_answers=lambda: any(result.shared for result in run.summary.results),
         is_part=bool(manifest.part),
     )
 
