@@ -181,7 +181,7 @@ export class Matrix {
     return h(
       "tr",
       { "aria-rowindex": place + 2 },
-      h("th", { scope: "row", title: first === undefined ? null : line(this.preview(first)) }, h("span", {}, line(row.id))),
+      h("th", { scope: "row", title: first === undefined ? null : line(`${row.id}: ${this.preview(first)}`) }, h("span", {}, line(row.id))),
       ...row.cells.map((cell, column) => this.cell(cell, place, column)),
     );
   }
