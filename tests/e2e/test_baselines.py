@@ -1,6 +1,7 @@
 """Baselines: pools, waivers, noise floors, and the policies that read several runs."""
 
 import json
+import random
 
 import pytest
 
@@ -28,7 +29,7 @@ def runs(tmp_path_factory):
 def test_several_baselines_pass_an_unchanged_candidate_and_fail_a_worse_one(runs):
     calm = insidellms("diff", "run1", "run2", "run3", "--candidate", "run4", cwd=runs)
     assert calm.code == 0, calm.out
-    assert "3 baseline to 1" in calm.out
+    assert "3 baseline to 1" in " ".join(calm.out.split())
     worse = insidellms("diff", "run1", "run2", "run3", "--candidate", "worse", cwd=runs)
     assert worse.code == 3
     assert "would have been caught" in calm.out
@@ -302,3 +303,43 @@ def test_one_large_baseline_is_told_of_drift_and_of_the_retest(tmp_path):
     (told,) = (note["text"] for note in notes["verdict"]["assessment"]["notes"] if note["code"] == "single_baseline")
     assert "300 examples" in told
     assert "`--retest`" in told
+
+
+def shifting(folder, *, by):
+    """Import six runs of 400 examples whose pass rates go up and down `by` with the hour, and two more."""
+    rates = [0.8 + by * sign for sign in (1, -1, 0.5, -1, 1, -0.5, 1, -1)]
+    for number, rate in enumerate(rates):
+        source = random.Random(f"hour {number}")
+        imported(folder, f"run{number}", [row(f"e{n:03}", int(source.random() < rate)) for n in range(400)])
+    done = insidellms("noise", *(f"run{number}" for number in range(6)), "--save", "floor.json", cwd=folder)
+    assert done.code == 0, done.err
+    return done
+
+
+def test_a_noise_floor_knows_how_far_whole_runs_move_together(tmp_path):
+    measured = shifting(tmp_path, by=0.06)
+    assert "Whole runs move together" in measured.out
+    alone = insidellms("diff", "run6", "run7", cwd=tmp_path)
+    assert alone.code == 3, alone.out
+    known = insidellms("diff", "run6", "run7", "--noise", "floor.json", "--json", cwd=tmp_path)
+    assert known.code == 0, known.out
+    overall = known.json["verdict"]["assessment"]["overall"]
+    assert overall["p_worse"] < 0.05 < overall["p_run"] == overall["p_mean"]
+
+
+def test_a_noise_floor_of_steady_runs_leaves_the_test_of_examples_alone(tmp_path):
+    assert "move together" not in shifting(tmp_path, by=0.0).out
+    worse = [row(f"e{n:03}", int(n % 5 > 0 and n > 60)) for n in range(400)]
+    imported(tmp_path, "worse", worse)
+    done = insidellms("diff", "run6", "worse", "--noise", "floor.json", "--json", cwd=tmp_path)
+    assert done.code == 3, done.out
+    overall = done.json["verdict"]["assessment"]["overall"]
+    assert overall["p_mean"] == overall["p_worse"]
+
+
+def test_a_noise_floor_without_the_shift_of_runs_can_still_be_read(runs, tmp_path):
+    insidellms("noise", "run1", "run2", "--save", tmp_path / "floor.json", cwd=runs)
+    floor = json.loads((tmp_path / "floor.json").read_text())
+    del floor["run_shift"]
+    (tmp_path / "old.json").write_text(json.dumps(floor))
+    assert insidellms("diff", "run1", "run2", "--noise", tmp_path / "old.json", cwd=runs).code == 0

@@ -12,8 +12,10 @@ from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate_evidence import NoiseFloor, measure_noise
 from insideLLMs.compare.levels import LEVELS, response_of
-from insideLLMs.compare.observations import Waived, Watch
+from insideLLMs.compare.observations import Observed, Waived, Watch
 from insideLLMs.compare.sides import RunView, system_changes, view_of
+from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.compare.statistics.noise import RunShift
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool
@@ -79,7 +81,14 @@ def noise_of(runs: Sequence[SealedRun], left_out: Sequence[str] = ()) -> NoiseFl
     found = measure_noise(observed, tuple(run.manifest.records_root for run in runs))
     if found is None:
         raise CompareError("the runs have no answered trial in common", fix="give runs of one experiment")
-    return found
+    return msgspec.structs.replace(found, run_shift=_run_shift(observed))
+
+
+def _run_shift(observed: Observed) -> RunShift | None:
+    try:
+        return assess(observed.tally).run_shift
+    except CompareError:  # a score without a declared range: what has one is measured all the same
+        return None
 
 
 def write_noise(path: Path, noise: NoiseFloor) -> None:

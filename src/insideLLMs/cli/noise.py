@@ -62,5 +62,10 @@ def _say_more(found: "NoiseFloor") -> None:
     elif verdicts is not None and verdicts.n:
         fallen = verdicts.expected_regressions(1000)
         console.out(f"Of 1,000 trials about {fallen:.1f} go from pass to fail by noise alone.")
+    if found.run_shift is not None and found.run_shift.is_seen:
+        told = (
+            f"Whole runs move together: their means vary {found.run_shift.ratio:.1f} times as much as chance explains."
+        )
+        console.out(f"{told} `diff` holds a candidate against that.")
     if any(share.has_pseudo_repeats for share in found.levels.values()):
         console.warn("repeats of one run never differ although runs do: a cache or a fixed seed; they add no evidence")

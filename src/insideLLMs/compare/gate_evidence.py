@@ -15,7 +15,7 @@ from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
 from insideLLMs.compare.statistics.evidence import Background
 from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.judges import Judge
-from insideLLMs.compare.statistics.noise import Disagreement, disagreement_of
+from insideLLMs.compare.statistics.noise import Disagreement, RunShift, disagreement_of
 from insideLLMs.compare.statistics.quantities import QuantityChange
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
@@ -23,10 +23,14 @@ from insideLLMs.core.gate_spec import GateSpec
 
 
 class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much runs of an unchanged system differ, per level; `runs` are their ids, oldest first."""
+    """How much runs of an unchanged system differ, per level; `runs` are their ids, oldest first.
+
+    `run_shift` is how far whole runs move together, None where it was not measured.
+    """
 
     runs: tuple[str, ...]
     levels: dict[str, Disagreement]
+    run_shift: RunShift | None = None
     format: str = "insidellms/noise/1"
 
     @property
@@ -172,6 +176,7 @@ class GateEvidence:
         return Background(
             confirmed_p=self._confirmed_p(names),
             noise=noise if noise is not None and noise.n else None,
+            run_shift=None if self.noise is None else self.noise.run_shift,
             baseline_runs=self.baseline_runs,
             candidate_runs=self.candidate_runs,
         )

@@ -117,7 +117,7 @@ def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: f
     whole = _join(parts, _together(tally, spec))
     samples = {probe: gather(part.paired, part.together) for probe, part in parts.items()}
     sample = gather(whole.paired, whole.together)
-    shift = sample.run_shift() if sample else None
+    shift = _known_shift(sample.run_shift() if sample else None, background.run_shift)
     run_level = spec.run_level or (shift is not None and shift.is_seen)
     plan = plan_questions({name: found.least_p() for name, found in samples.items() if found}, spec.alpha, shares)
 
@@ -152,6 +152,13 @@ def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: f
         run_shift=shift,
         non_inferiority=shown,
     )
+
+
+def _known_shift(seen: RunShift | None, known: RunShift | None) -> RunShift | None:
+    """Return what more runs tell of how whole runs shift: those compared, or those of a stored noise floor."""
+    if seen is None or known is None:
+        return seen or known
+    return known if known.runs > seen.runs else seen
 
 
 def _non_inferiority(

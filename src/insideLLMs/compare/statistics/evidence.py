@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from insideLLMs.compare.statistics.distributions import MeanInterval, chi_square_quantile, normal_quantile, t_quantile
-from insideLLMs.compare.statistics.noise import Disagreement
+from insideLLMs.compare.statistics.noise import Disagreement, RunShift
 from insideLLMs.compare.statistics.permutation import Method
 from insideLLMs.compare.statistics.sample import Sample
 from insideLLMs.compare.statistics.stable_items import WEIGHT, StableItems
@@ -19,11 +19,12 @@ POWER = 0.8
 class Background(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a comparison beside its scores and the gate's settings.
 
-    `noise` is an A/A measurement of verdicts. `confirmed_p` is the p of item confirmation, None where it was not made.
-    The ids of the runs seed the Monte Carlo draws.
+    `noise` is an A/A measurement of verdicts, `run_shift` one of whole runs. `confirmed_p` is the p of item
+    confirmation, None where it was not made. The ids of the runs seed the Monte Carlo draws.
     """
 
     noise: Disagreement | None = None
+    run_shift: RunShift | None = None
     confirmed_p: float | None = None
     baseline_runs: tuple[str, ...] = ()
     candidate_runs: tuple[str, ...] = ()
@@ -248,7 +249,8 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         power=POWER,
         is_graded=sample.is_graded,
     )
-    p_run, stable = sample.run_p(), sample.stable()
+    known, stable = background.run_shift, sample.stable()
+    p_run = sample.run_p() if known is None or known.runs <= sample.baseline_runs else sample.shifted_p(known)
     p_mean, p_used = test.p_worse, sample.combined_p(stable, test) if stable else test.p_worse
     if question.run_level and p_run is not None:
         p_mean, p_used = max(p_mean, p_run), max(p_used, _of_whole_runs(p_run, sample.stable_run_p()))

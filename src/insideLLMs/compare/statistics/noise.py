@@ -96,16 +96,24 @@ def _share_within(runs: Labels) -> float | None:
 
 
 class RunShift(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether whole baseline runs move together, more than their items' own noise explains."""
+    """Whether whole baseline runs move together, more than their items' own noise explains.
+
+    `ratio` is the variance of the means of runs over `n` items by what their items' noise alone would make it.
+    """
 
     runs: int
     ratio: float
     p: float
+    n: float = 0.0
 
     @property
     def is_seen(self) -> bool:
         """Whether item-level tests are over-confident here."""
         return self.p < 0.05
+
+    def ratio_over(self, items: float) -> float:
+        """Return the ratio to expect over so many items: the more, the less their own noise is beside the shift."""
+        return 1.0 + max(0.0, self.ratio - 1.0) * (items / self.n if self.n else 1.0)
 
 
 def run_shift(run_means: Sequence[float], item_variance: float, n: float) -> RunShift | None:
@@ -118,7 +126,7 @@ def run_shift(run_means: Sequence[float], item_variance: float, n: float) -> Run
     if runs < 2 or item_variance <= 0.0:
         return None
     ratio = _variance(run_means) / (item_variance / n)
-    return RunShift(runs=runs, ratio=ratio, p=1.0 - chi_square_cdf((runs - 1) * ratio, runs - 1))
+    return RunShift(runs=runs, n=n, ratio=ratio, p=1.0 - chi_square_cdf((runs - 1) * ratio, runs - 1))
 
 
 def run_level_p(baseline_means: Sequence[float], candidate_means: Sequence[float]) -> float | None:

@@ -12,6 +12,7 @@ from insideLLMs.compare.statistics.distributions import (
     clustered,
     plus_two,
     pseudo_square,
+    t_cdf,
 )
 from insideLLMs.compare.statistics.items import Paired
 from insideLLMs.compare.statistics.noise import RunShift, run_level_p, run_shift
@@ -146,6 +147,12 @@ class Sample:
     def run_p(self) -> float | None:
         """Return the p of the run-level test; None with one baseline run."""
         return run_level_p(self.baseline_means, self.candidate_means) if self.n_complete else None
+
+    def shifted_p(self, known: RunShift) -> float:
+        """Return the p of so low a mean where runs shift as is `known` from others, with a degree for each but one."""
+        n = self.n / self.design_effect()
+        error = math.sqrt(known.ratio_over(n) * self.noise / n)
+        return t_cdf(self.delta / error, known.runs - 1)
 
     def stable_run_p(self) -> float | None:
         """Return the p that so many items fail in the candidate's run alone, beside those that do in a baseline run.
