@@ -61,6 +61,10 @@ def _checks(work: Work, experiment: Experiment) -> Iterator[tuple[str, str, Chec
         yield f"prompts[{place}]", f"prompt {prompt.id!r}", work.prompts[prompt.id].check, work.datasets
     for place, spec in enumerate(experiment.probes):
         probe = work.probes[spec.id]
+        for name, judge in work.judges.get(spec.id, {}).items():
+            own = getattr(judge.model, "check_example", None)
+            if own is not None:
+                yield f"probes[{place}].args.judges", f"judge {name!r}", own, spec.datasets
         if isinstance(probe, PromptProbe) and type(probe).check_example is not PromptProbe.check_example:
             yield f"probes[{place}].args", f"probe {spec.id!r}", check_of(probe), spec.datasets
 

@@ -21,8 +21,11 @@ from insideLLMs.datasets.source import missing_fix
 CHATS = ("template", "messages")
 TEXTS = (*CHATS, "rubric", "prompt", "system")
 _SCHEME = re.compile(r"\s*file:(?://)?\s*", re.IGNORECASE)
-_NAME = re.compile(rf"[^\s{{}}<>]*[\w-](?:{'|'.join(map(re.escape, SUFFIXES))})", re.IGNORECASE)
+_FOREIGN = (".py", ".js", ".mjs", ".ts", ".csv", ".jsonl", ".toml", ".pdf", ".docx")  # where other tools keep prompts
+_NAME = re.compile(rf"[^\s{{}}<>]*[\w-](?:{'|'.join(map(re.escape, (*SUFFIXES, *_FOREIGN)))})", re.IGNORECASE)
 _LONGEST_NAME = 400
+_NEVER_FILLED = ("extra", "headers", "base_url")
+_FIELD = re.compile(r"\{\{\s*[^\W\d][\w.]*\s*\}\}")
 
 
 class Texts(msgspec.Struct):
@@ -91,10 +94,33 @@ class Texts(msgspec.Struct):
                 resolved[name] = read(args[name], (*path, name))
         if "constant" in args and isinstance(resolved.get("template"), str | list):
             resolved["template"] = _constant(resolved["template"], resolved.pop("constant"))
+        if isinstance(args.get("checks"), list):
+            resolved["checks"] = [
+                self._probe_args(check, (*path, "checks", at)) if isinstance(check, Mapping) else check
+                for at, check in enumerate(args["checks"])
+            ]
         return resolved
 
     def _model_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
-        return {**args, "body": self._body(args["body"], (*path, "body"))} if "body" in args else args
+        if "body" in args:
+            return {**args, "body": self._body(args["body"], (*path, "body"))}
+        for name in _NEVER_FILLED:
+            self._check_unfilled(args.get(name), (*path, name))
+        return args
+
+    def _check_unfilled(self, value: JsonValue, path: FieldPath) -> None:
+        """Report a field in an argument that is sent as it stands; a server's own chat template is none of ours."""
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if "template" not in str(key):
+                    self._check_unfilled(item, (*path, str(key)))
+        elif isinstance(value, list):
+            for at, item in enumerate(value):
+                self._check_unfilled(item, (*path, at))
+        elif isinstance(value, str) and _FIELD.search(value):
+            self.findings.add(
+                path, "has a field, which would be sent as it stands", "only type http fills fields in here"
+            )
 
     def _body(self, value: JsonValue, path: FieldPath) -> JsonValue:
         """Read the texts of an http body, where a mapping with other keys than `file` is what is sent."""

@@ -29,6 +29,9 @@ _MARKS = re.compile(r"\{[{%#]")
 _LONE = re.compile(
     r"\$?\{[^\S\n]*([^\W\d]\w*(?:\.\w+|-\w+|\[[^\[\]{}\n]*\])*)(?:![rsa])?(?::[-<>=^+#, 0-9.]*[a-zA-Z%]?)?[^\S\n]*\}"
 )
+_LATEX = re.compile(r"(?:\\[A-Za-z]+|[\^_])(?:\{[^{}]*\})*$")
+_OTHERS = re.compile(r"\{([^{}\n]{1,80})\}|<<(\w+)>>|\[\[(\w+)\]\]|%(\w+)%|\$(\w+)")
+"""How other tools write a field; an error where a field has that name. A lone tag is more often meant as a tag."""
 _ADD_IT = (
     "fix the template, or give the example that field; one that only some have is tested with {% if name is defined %}"
 )
@@ -61,9 +64,17 @@ class Template(msgspec.Struct, frozen=True):
 
     def check_names(self, values: Mapping[str, JsonValue]) -> None:
         """Raise TemplateError for a name that `values` lack, also where it stands in a branch that is not taken."""
-        for name, line in _parsed(self.text).required.items():
+        parsed = _parsed(self.text)
+        for name, line in parsed.required.items():
             if name not in values:
                 raise TemplateError(_lacks(name, values), fix=_ADD_IT, line=line)
+        for name, (written, line) in parsed.others.items():
+            if name in values and name not in parsed.names:
+                raise TemplateError(
+                    f"the template holds {written!r}, and the example has a field {name!r}",
+                    fix=f"write {_written(name)} for the field; {_RAW}",
+                    line=line,
+                )
 
     def fill(self, example: Example, **extra: JsonValue) -> str:
         """Return the text with every field filled in; `extra` fields take the place of the example's own.
@@ -113,11 +124,13 @@ def template_of(text: str, argument: str) -> Template:
 class _Parsed(msgspec.Struct, frozen=True, kw_only=True):
     """What a text comes to: what renders it, None where it is only text; and `alone` its one expression's value.
 
-    `required` are names with the line of the text at which each stands first.
+    `required` are names with the line of the text at which each stands first, `others` names that are written in
+    another way, with that and the line.
     """
 
     names: tuple[str, ...] = ()
     required: Mapping[str, int] = {}
+    others: Mapping[str, tuple[str, int]] = {}
     whole: "jinja2.Template | None" = None
     alone: "jinja2.Template | None" = None
 
@@ -126,15 +139,17 @@ class _Parsed(msgspec.Struct, frozen=True, kw_only=True):
 def _parsed(text: str) -> _Parsed:
     if not _MARKS.search(text):
         _refuse_lone(text)
-        return _Parsed()
+        return _Parsed(others=_others(text))
     import jinja2  # noqa: PLC0415 - Jinja2 is imported when it is used
 
     env = _environment()
     try:
         tree = env.syntax(text)
-        _refuse_lone(_literals(text))
+        literals = _literals(text)
+        _refuse_lone(literals)
         names, required = _names(text)
-        return _Parsed(names=names, required=required, whole=env.compiled(tree), alone=_alone(text))
+        others = _others(literals)
+        return _Parsed(names=names, required=required, others=others, whole=env.compiled(tree), alone=_alone(text))
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(
             f"the template is not well formed at its line {error.lineno}: {str(error.message).rstrip('.')}",
@@ -191,7 +206,7 @@ def _literals(text: str) -> str:
 
 
 def _refuse_lone(text: str) -> None:
-    found = _LONE.search(text)
+    found = next((one for one in _LONE.finditer(text) if not _LATEX.search(text, 0, one.start())), None)
     if found:
         raise TemplateError(
             f"the template holds {found[0]!r}, which would be sent as it stands",
@@ -205,6 +220,20 @@ def _refuse_lone(text: str) -> None:
             fix=f"write {{{{ name }}}} for a field; {_RAW}",
             line=text.count("\n", 0, stray) + 1,
         )
+
+
+def _others(text: str) -> dict[str, tuple[str, int]]:
+    """Find names in the spellings of other tools, but for the lone ones, which are errors whatever they name."""
+    found: dict[str, tuple[str, int]] = {}
+    for one in _OTHERS.finditer(text):
+        name = next(group for group in one.groups() if group is not None).strip()
+        if not (one[1] and name.isidentifier()):
+            found.setdefault(name, (one[0], text.count("\n", 0, one.start()) + 1))
+    return found
+
+
+def _written(name: str) -> str:
+    return f"{{{{ {name} }}}}" if name.isidentifier() else f'{{{{ {_ALL}["{name}"] }}}}'
 
 
 def _stray(text: str) -> int | None:

@@ -152,6 +152,35 @@ def test_what_a_template_can_do_is_bounded(text: str) -> None:
         Template(text).check(EXAMPLE)
 
 
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        ("<<topic>>", "{{ topic }}"), ("[[topic]]", "{{ topic }}"),
+        ("%topic%", "{{ topic }}"), ("$topic", "{{ topic }}"), ("{customer id}", '{{ fields["customer id"] }}'),
+    ],
+)  # fmt: skip
+def test_a_field_in_the_spelling_of_another_tool_is_an_error(written: str, ours: str) -> None:
+    example = Example(id="1", input="?", fields={"topic": "sums", "customer id": "c7"})
+    template = Template(f"{{{{ question }}}}\n{written}")
+    with pytest.raises(TemplateError, match="has a field") as caught:
+        template.check(example)
+    assert ours in (caught.value.fix or "")
+    assert caught.value.line == 2
+    template.check(Example(id="1", input="?"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ topic }} <topic>", "Use what is in <topic> tags.", "<topic>{{ question }}</topic>",
+        "Put the answer in \\boxed{n}: x^{n} \\frac{n}{topic}",
+        "if (x) { return {}; }", "{see below} [1] 50% $5",
+    ],
+)  # fmt: skip
+def test_tags_formulas_and_code_are_text(text: str) -> None:
+    Template(text).check(EXAMPLE)
+
+
 def test_a_name_in_a_branch_that_is_not_taken_is_checked_too() -> None:
     template = Template("{{ n }}\n{% if n > 5 %}{{ topci }}{% endif %}")
     assert template.fill(EXAMPLE) == "3\n"
