@@ -228,6 +228,25 @@ def test_a_diff_pairs_prompts_by_id_and_shows_the_words_that_changed(folder):
     }  # fmt: skip
 
 
+def test_all_texts_of_a_changed_chat_are_shown_its_system_text_among_them(folder):
+    run(folder)
+    changed = EXPERIMENT.replace("You help {{ name }}.", "You hinder {{ name }}.").replace("0 plus 0?", "9 plus 0?")
+    run(
+        folder,
+        changed.replace('content: "0"', 'content: "9"').replace('"{{ input }}"', '"{{ input }} Now."'),
+        "new",
+        "n.yaml",
+    )
+    told = " ".join(insidellms("diff", "run", "new", cwd=folder).out.split())
+    for words in (
+        "'What is 0 plus 0?' -> 'What is 9 plus 0?'",
+        "'You [-help-]{+hinder+} {{ name }}.'",
+        "'{{ input }}' -> '{{ input }} Now.'",
+    ):
+        assert words in told
+    assert "more" not in told.partition("probe")[0]
+
+
 def test_the_only_prompt_of_each_side_pairs_by_itself_and_others_need_a_name(folder):
     cut = EXPERIMENT[: EXPERIMENT.index("  - id: few")] + EXPERIMENT[EXPERIMENT.index("probe:") :]
     run(folder, cut, "one")

@@ -16,7 +16,7 @@ from insideLLMs.core.types import Record
 from insideLLMs.store.manifest import Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.sealed_run import SealedRun
 
-_SHOWN_MOVES = 3
+_SHOWN_MOVES, _SHOWN_TEXTS = 3, 12
 _SHOWN_LETTERS, _CUT_LETTERS = 40, 160
 _SEED = "seed"
 Member = MemberSpec | PromptFacts
@@ -194,9 +194,10 @@ def _moves(kind: str, before: Member, after: Member, *, with_seeds: bool) -> Ite
     moves = differences(_facts(before), _facts(after))
     told = [move for move in moves if with_seeds or move.split()[0].rpartition(".")[2] != _SEED]
     if told:
-        more = f" and {len(told) - _SHOWN_MOVES:,} more" if len(told) > _SHOWN_MOVES else ""
+        most = _SHOWN_TEXTS if isinstance(before, PromptFacts) else _SHOWN_MOVES
+        more = f" and {len(told) - most:,} more" if len(told) > most else ""
         name = repr(after.id) if before.id == after.id else f"{before.id!r} -> {after.id!r}"
-        yield f"{kind} {name}: {'; '.join(told[:_SHOWN_MOVES])}{more}"
+        yield f"{kind} {name}: {'; '.join(told[:most])}{more}"
 
 
 def _facts(spec: Member) -> dict[str, object]:
