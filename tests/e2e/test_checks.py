@@ -4,6 +4,7 @@ import pytest
 
 from support.command import insidellms, records_of, write_files
 from support.documents import ROOT, UPDATE, blocks, replace_block
+from support.openai_server import OpenAIServer
 
 EXPERIMENT = """
 model: {type: dummy, id: m, args: {responses: {refund: "Yes, within 14 days.", bye: "Go away!", silent: ""}}}
@@ -177,10 +178,27 @@ def test_only_policies_that_compare_texts_decide_on_recorded_answers(recorded, n
 
 def test_the_example_of_the_documentation_prints_what_it_shows(tmp_path):
     page = ROOT / "docs" / "checks.md"
-    write_files(tmp_path, {code.splitlines()[0].removeprefix("# "): code for code in blocks(page, "yaml")[:2]})
+    write_files(tmp_path, {code.splitlines()[0].removeprefix("# "): code for code in blocks(page, "yaml")})
     done = insidellms("run", "support.yaml", cwd=tmp_path)
     (shown,) = blocks(page, "text")
     now = done.out[done.out.index("FAILED") :]
     if UPDATE:
         replace_block(page, shown, now)
     assert (done.code, now) == (3, shown) or UPDATE
+
+
+def test_the_first_experiment_of_another_tool_is_no_longer_here_and_does_the_same(tmp_path):
+    theirs, ours = blocks(ROOT / "docs" / "checks.md", "yaml")[2:]
+    assert len(ours.splitlines()) <= len(theirs.splitlines())
+    write_files(tmp_path, {"translate.yaml": ours})
+    said = {"Good morning": "buenos Días", "See you tomorrow": "À demain"}
+    with OpenAIServer(answers=said) as server:
+        env = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
+        done = insidellms("run", "translate.yaml", "--run-dir", "right", cwd=tmp_path, env=env)
+        assert (done.code, server.requests) == (0, 8), done.err  # two prompts, two models, two examples
+        assert {body["model"] for body in server.bodies} == {"gpt-4.1", "gpt-4.1-mini"}
+        assert "How does one say Good morning in Spanish?" in server.prompts
+        server.answers["Good morning"] = "Hola"
+        done = insidellms("run", "translate.yaml", "--run-dir", "wrong", cwd=tmp_path, env=env)
+    assert done.code == 3
+    assert "contains none of 'Buenos días'" in " ".join(done.out.split())

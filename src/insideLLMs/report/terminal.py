@@ -139,7 +139,9 @@ def render_run_verdict(decided: DecidedRun, *, width: int = 80, color: bool = Fa
     verdict = decided.verdict
     line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
     line.append(f"  gate: {wording.conditions(verdict)} (exit code {verdict.exit_code})", style="")
-    parts: list[RenderableType] = [line, *(_plain(f"  {reason}") for reason in verdict.reasons)]
+    parts: list[RenderableType] = [line, *(_plain(f"  {reason}") for reason in verdict.reasons[:_REASONS])]
+    if len(verdict.reasons) > _REASONS:
+        parts.append(_plain(f"  … and {len(verdict.reasons) - _REASONS:,} more; --json lists them"))
     if verdict.look_first:
         parts.append(_plain("  look first at:"))
     for failed in verdict.look_first:
