@@ -7,7 +7,7 @@ import { link } from "./route";
 import { count, figure, line, many, points, words } from "./text";
 import type { DiffHead, Evidence, ModelPair, Tally, TrialName } from "./types";
 
-const MARKS = { passed: "✓ Passed", failed: "✗ Failed", inconclusive: "? Inconclusive" };
+export const MARKS = { passed: "✓ Passed", failed: "✗ Failed", inconclusive: "? Inconclusive" };
 
 export function pairName(pair: ModelPair): string {
   if (pair.baseline === pair.candidate) return pair.baseline ?? "";

@@ -1,5 +1,6 @@
 // The top of a run: what was run, and the results per model and probe with their intervals.
 
+import { MARKS } from "./diffoverview";
 import { h } from "./dom";
 import * as parts from "./parts";
 import { intervalPlot } from "./plots";
@@ -52,7 +53,16 @@ export function runOverview(head: RunHead): Node[] {
   );
   const title = models ? `Results per model${prompted ? ", prompt" : ""} and probe` : "Results per probe";
   const doubts = head.doubts?.length ? h("ul", { class: "first" }, ...head.doubts.map((doubt) => h("li", {}, line(doubt)))) : null;
-  return [facts, parts.section(title, doubts, table, promptsPart(manifest))];
+  const gate = gatePart(head);
+  return [...(gate ? [gate] : []), facts, parts.section(title, doubts, table, promptsPart(manifest))];
+}
+
+// What the conditions that the gate states of a run came to; only pages that were asked for with them have it.
+function gatePart({ verdict }: RunHead): HTMLElement | null {
+  if (!verdict) return null;
+  const title = h("h2", { id: "verdict" }, MARKS[verdict.state], h("span", { class: "policy" }, ` gate: ${verdict.told}`));
+  const reasons = h("ul", {}, ...verdict.reasons.map((reason) => h("li", {}, line(reason))));
+  return h("section", { class: `verdict ${verdict.state}`, "aria-labelledby": "verdict" }, title, reasons);
 }
 
 function results(member: MemberSummary, level: string, models: boolean, href: string): HTMLElement[] {

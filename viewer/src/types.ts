@@ -205,6 +205,7 @@ export interface RunHead extends Shared {
   kind: "run";
   manifest: Manifest;
   doubts?: string[];
+  verdict?: { state: "passed" | "failed" | "inconclusive"; told: string; reasons: string[] };
   summary: Summary;
   score_names: string[];
   price_source?: string | null; // where the page was made with telemetry

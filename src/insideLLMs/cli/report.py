@@ -1,5 +1,6 @@
 """`insidellms report`: look at a finished run."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # see `command`
 
@@ -8,12 +9,12 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
-from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_run_reports
-from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import REPORT, SealedRun
 
 if TYPE_CHECKING:
+    from insideLLMs.compare.run_gate import RunVerdict
     from insideLLMs.report.viewer.run_page import Measured
 
 
@@ -52,8 +53,10 @@ def command(
     summary = msgspec.to_builtins(sealed.summary)
     html: Path | None = options["html"]
     page = html or run / REPORT
+    rule = GateSpec() if gate is None else GateOverrides(settings=gate).apply(sealed.gate)
+    decided = decide_run(sealed, rule)
     if html is not None:
-        _write_page(sealed, html, telemetry=telemetry)
+        _write_page(sealed, html, decided.verdict, telemetry=telemetry)
     if telemetry and html is None:
         _show_telemetry(sealed, as_json=as_json)
     elif as_json:
@@ -65,8 +68,6 @@ def command(
         console.out(f"run {sealed.manifest.run_id[:12]}: {page}")
     if options["open_page"]:
         click.launch(str(page))
-    rule = GateSpec() if gate is None else GateOverrides(settings=gate).apply(sealed.gate)
-    decided = decide_run(sealed, rule)
     write_run_reports(sealed, decided, files, experiment=options["experiment"])
     show_verdict(decided, say=console.note if as_json else console.out)
     return decided.verdict.exit_code
@@ -83,14 +84,11 @@ def _show_telemetry(run: SealedRun, *, as_json: bool) -> None:
         console.out(render(found, detailed=True))
 
 
-def _write_page(run: SealedRun, html: Path, *, telemetry: bool) -> None:
+def _write_page(run: SealedRun, html: Path, verdict: "RunVerdict", *, telemetry: bool) -> None:
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415 - slow
 
-    try:
-        with html.open("wb") as out:
-            write_sealed_page(out, run, _measured(run) if telemetry else None)
-    except OSError as error:
-        raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
+    measured = _measured(run) if telemetry else None
+    write_files([(html, partial(write_sealed_page, run=run, measured=measured, verdict=verdict))])
 
 
 def _measured(run: SealedRun) -> "Measured":

@@ -218,7 +218,7 @@ def command(
     decided = decide_run(sealed, GateSpec() if gate is None else None)
     _show(sealed, decided, as_json=as_json, quiet=quiet)
     if arguments.html is not None:
-        write_files([(arguments.html, partial(write_sealed_page, run=sealed))])
+        write_files([(arguments.html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
     write_run_reports(sealed, decided, files, experiment=experiment_file)
     show_verdict(decided, say=console.note if as_json else console.out)
     _check_answered(sealed, decided)

@@ -19,6 +19,8 @@ from insideLLMs.core.types import Telemetry
 
 _KEPT = 10
 """How many of the worst Trials a condition keeps."""
+_WORST = 4.0
+"""How bad the first Trial without an answer is: it is shown before failed answers, all others after them."""
 MOST_FAILING = 1_000
 """How many of all Trials that did not pass are kept."""
 VERDICTS = "verdicts"
@@ -165,7 +167,8 @@ class RunFigures:
         member.passed += passed is True
         member.verdicts.open.append(float(passed is True))
         if not passed:
-            badness = self._badness(record)
+            is_first_lost = not answered and member.trials - member.answered == 1
+            badness = _WORST if is_first_lost else self._badness(record)
             member.worst.setdefault(VERDICTS, WorstTrials()).add(badness, record)
             self.failing.add(badness, record)
             self.failed += 1

@@ -102,12 +102,12 @@ class RunVerdict(msgspec.Struct, frozen=True, kw_only=True):
         return sum(one.severity == "critical" and one.state != "passed" for one in self.conditions)
 
     def blames(self, probe: str, subject: Subject) -> bool:
-        """Whether a critical condition is not met by this probe on this subject."""
+        """Whether a critical condition of this probe is not met by this subject."""
         return any(
             one.state == "failed"
             and one.severity == "critical"
             and (one.model, one.prompt) == subject
-            and one.probe in {probe, None}
+            and one.probe == probe
             for one in self.conditions
         )
 

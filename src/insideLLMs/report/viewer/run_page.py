@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from insideLLMs.compare.run_gate import RunVerdict
 from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
 from insideLLMs.core.subject import Subject, label_in
@@ -78,13 +79,22 @@ class RunRows:
         self.index.add(values)
         self.bodies.add((*tables.example_columns(record), *tables.answer_columns(record)))
 
-    def write(self, out: BinaryIO, *, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-        """Write the page of what was taken; nothing can be taken after that."""
+    def write(
+        self,
+        out: BinaryIO,
+        *,
+        manifest: Mapping[str, Any],
+        summary: Mapping[str, Any],
+        verdict: RunVerdict | None = None,
+    ) -> None:
+        """Write the page of what was taken, with the gate's verdict if given; nothing can be taken after that."""
         name = manifest.get("title") or manifest.get("name")
         title = f"Run {name}" if name else "Run"
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **self._head()}
         if doubts := wording.doubts(summary):
             head["doubts"] = doubts
+        if verdict is not None and verdict.conditions:
+            head["verdict"] = {"state": verdict.state, "told": wording.conditions(verdict), "reasons": verdict.reasons}
         plain = _plain(manifest, summary)
         out.writelines(page(title=title, head=head, plain=plain, index=self.index, bodies=self.bodies))
 
@@ -133,6 +143,7 @@ def write_run_page(
     summary: Mapping[str, Any],
     records: Iterable[bytes],
     measured: Measured | None = None,
+    verdict: RunVerdict | None = None,
     plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
 ) -> None:
     """Write the page of a run; `manifest` and `summary` are the parsed files, `records` the lines of the third.
@@ -142,17 +153,21 @@ def write_run_page(
     with closing(RunRows(measured, plain_limit_bytes=plain_limit_bytes)) as gathered:
         for line in records:
             gathered.add(line)
-        gathered.write(out, manifest=manifest, summary=summary)
+        gathered.write(out, manifest=manifest, summary=summary, verdict=verdict)
 
 
-def write_sealed_page(out: BinaryIO, run: SealedRun, measured: Measured | None = None) -> None:
-    """Write the page of a sealed run from its records: without `measured`, the same bytes that sealing wrote.
+def write_sealed_page(
+    out: BinaryIO, run: SealedRun, measured: Measured | None = None, verdict: RunVerdict | None = None
+) -> None:
+    """Write the page of a sealed run from its records: without `measured` and conditions, the bytes that sealing wrote.
 
     Raises RunDirectoryError for a run that is not what was sealed.
     """
     sealed = msgspec.structs.replace(run.manifest, records_root="", files={}, notes={})  # as sealing knows it by then
     head = {**expand(sealed), "title": run.experiment.title}
-    write_run_page(out, manifest=head, summary=expand(run.summary), records=run.lines(), measured=measured)
+    write_run_page(
+        out, manifest=head, summary=expand(run.summary), records=run.lines(), measured=measured, verdict=verdict
+    )
 
 
 def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
