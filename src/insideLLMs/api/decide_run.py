@@ -50,10 +50,11 @@ def decide_records(
     for record, line in records:
         figures.add(record, line)
     figures.close()
+    verdict = decide_figures(figures, gate, unmeasured, level=summary.confidence_level)
     return DecidedRun(
         label=label,
         summary=summary,
-        verdict=decide_figures(figures, gate, unmeasured, level=summary.confidence_level),
+        verdict=verdict.doubted(f"this is {summary.part}") if summary.part and not gate.accept_missing else verdict,
         failing=figures.failed,
         worst=tuple(failed_example(record) for record, _ in figures.failing.listed()),
     )

@@ -101,6 +101,14 @@ class RunVerdict(msgspec.Struct, frozen=True, kw_only=True):
         """How many critical conditions are not met, or cannot be decided."""
         return sum(one.severity == "critical" and one.state != "passed" for one in self.conditions)
 
+    def doubted(self, why: str) -> "RunVerdict":
+        """Return what it is where the run is not the whole: nothing passes for what was not run."""
+        if self.state != "passed" or not self.conditions:
+            return self
+        told = f"{why}, which cannot pass for the whole (`--set gate.accept_missing=true` lets it)"
+        code = int(EXIT_CODES["inconclusive"])
+        return msgspec.structs.replace(self, state="inconclusive", exit_code=code, reasons=(told, *self.reasons))
+
     def blames(self, probe: str, subject: Subject) -> bool:
         """Whether a critical condition of this probe is not met by this subject."""
         return any(
