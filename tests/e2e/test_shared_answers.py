@@ -284,3 +284,19 @@ def test_kill_nine_at_random_moments_changes_no_byte_and_asks_no_shared_answer_a
         if kills == KILLS:
             break
     assert kills == KILLS
+
+
+@pytest.mark.parametrize("baseline", ["", "independent_answers: true"])
+def test_growth_counts_an_answer_once_also_against_a_run_that_did_not_share(tmp_path, server, baseline):
+    write(tmp_path, server, extra=baseline)
+    run(tmp_path, "before")
+    server.reply_fields = {"usage": {"prompt_tokens": 4, "completion_tokens": 9}}
+    write(tmp_path, server)
+    run(tmp_path, "after")
+    found = insidellms(
+        "diff", "before", "after", "--max-growth", "output_tokens=0.5", "--json", "--limit", 0, cwd=tmp_path
+    ).json
+    (grown,) = found["verdict"]["growth"]
+    assert (grown["n"], grown["state"]) == (2 * len(ROWS), "failed")
+    usage = found["comparison"]["usage"]
+    assert (usage["trials"], usage["candidate_output_tokens"]) == (2 * len(ROWS), 9 * 2 * len(ROWS))

@@ -3,6 +3,7 @@
 import pytest
 
 from insideLLMs.core.errors import CassetteError, CassetteMissError, OptionError
+from insideLLMs.probes.contains import ContainsProbe
 from insideLLMs.providers.openai import OpenAIModel
 from insideLLMs.runner import ProbeRunner, RunConfig, run_experiment_from_config
 from support.users_code import Ask, Echo, Matches
@@ -101,3 +102,9 @@ def test_an_experiment_given_as_a_mapping_is_recorded_and_replayed_too(tmp_path,
     replayed = run_experiment_from_config(experiment, replay=tmp_path / "tape.jsonl")
     assert openai_server.requests == 1
     assert outputs(recorded) == outputs(replayed)
+
+
+def test_a_prompt_that_is_given_twice_is_asked_twice(openai_server):
+    before = openai_server.requests
+    results = ProbeRunner(model(openai_server), ContainsProbe(any=["echo"])).run(["same", "same", "same"])
+    assert openai_server.requests - before == len(results) == 3
