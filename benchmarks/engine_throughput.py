@@ -5,6 +5,7 @@ nothing, and `insidellms run` as a user runs it (start-up, journal, scoring, sea
 Prints wall time against the ideal (trials x latency / concurrency) and CPU per trial on top of start-up.
 
     python benchmarks/engine_throughput.py [--trials 2000] [--latency-ms 50] [--concurrency 64] [--rounds 3]
+        [--template 'Q: {{ question }}']
 """
 
 import argparse
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = """
 name: bench
 model: {{type: openai, id: m, args: {{model_name: stub, base_url: 'http://127.0.0.1:{port}/v1'}}}}
-probe: {{type: contains, args: {{any: ["7"]}}}}
+probe: {{type: contains, args: {{any: ["7"]{template}}}}}
 dataset: {{format: jsonl, path: {data}}}
 execution: {{concurrency: {concurrency}}}
 """
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=50)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--template", help="of the probe, as in 'Q: {{ question }}'")
     parser.add_argument("--bare", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
@@ -83,10 +85,12 @@ def main() -> None:
 
 
 def compare(port: int, options: argparse.Namespace, folder: Path) -> None:
+    template = f", template: {json.dumps(options.template)}" if options.template else ""
+
     def experiment(name: str, trials: int) -> str:
         rows = (json.dumps({"id": f"{n:07}", "prompt": f"Question {n}"}) for n in range(trials))
         (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
-        text = EXPERIMENT.format(port=port, data=f"{name}.jsonl", concurrency=options.concurrency)
+        text = EXPERIMENT.format(port=port, data=f"{name}.jsonl", concurrency=options.concurrency, template=template)
         (folder / f"{name}.yaml").write_text(text)
         return f"{name}.yaml"
 

@@ -44,6 +44,17 @@ def test_a_template_is_filled_from_input_and_fields(text: str, filled: str) -> N
     Template(text).check(EXAMPLE)
 
 
+@pytest.mark.parametrize("name", ["question", "topic", "n", "sure", "hints", "customer", "order", "nothing", "empty"])
+def test_plain_names_are_filled_as_jinja_fills_them(name: str) -> None:
+    def filled(text: str) -> str:
+        try:
+            return Template(text).fill(EXAMPLE)
+        except TemplateError as error:
+            return f"{error.message} at {error.line}"
+
+    assert filled(f"a\n{{{{ {name} }}}}b\n") == filled(f"a\n{{{{ ({name}) if 1 else '' }}}}b\n")
+
+
 def test_what_a_field_holds_is_not_filled_again() -> None:
     assert Template("{{ a }}").fill(Example(id="1", input="", fields={"a": "{{ b }}<&", "b": "x"})) == "{{ b }}<&"
 
