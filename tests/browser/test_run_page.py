@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from playwright.sync_api import expect
 
+from insideLLMs.compare.run_gate import Condition, RunVerdict
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
-from insideLLMs.core.types import Message, Request, Response, Usage, expand
+from insideLLMs.core.types import Message, Request, Response, Scores, Usage, expand
 from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
 from support.viewer_pages import MANIFEST, run_page
@@ -51,6 +52,26 @@ def test_results_show_rates_with_their_denominators_and_an_interval(page, visit)
     expect(table).to_contain_text("40/60 (66.7%)")
     expect(table).to_contain_text("2 timeout of 60")
     expect(table.get_by_role("img", name=re.compile("passed: .*95% interval"))).to_have_count(2)
+
+
+def test_the_verdict_on_a_run_stands_on_top_of_its_page(visit):
+    reason = "logic · m: the pass rate 0.0% is below the 90.0% wanted <b>"
+    condition = Condition(
+        setting="min_pass_rate", probe="logic", model="m", limit=0.9, state="failed", severity="critical", reason=reason
+    )
+    verdict = RunVerdict(state="failed", exit_code=3, reasons=(reason,), conditions=(condition,))
+    tab = visit(run_page([record(passed=False)], verdict=verdict))
+    expect(tab.get_by_role("region").first).to_contain_text("Failed gate: 1 of 1 conditions not met")
+    expect(tab.get_by_role("region").first.get_by_role("listitem")).to_have_text(reason)
+
+
+def test_the_checks_of_an_answer_are_a_table(visit):
+    checks = [{"check": "facts", "passed": True, "why": "found"}, {"check": "tone", "passed": False, "why": "rude <i>"}]
+    scores = Scores(values={"correct": 0.0}, passed=False, explanation="1 of 2", details={"checks": checks})
+    tab = visit(run_page([msgspec.structs.replace(record("q"), scores=scores)]))
+    rows(tab).first.click()
+    table = tab.get_by_role("table").filter(has_text="Check")
+    expect(table.get_by_role("row")).to_have_text(["CheckPassedWhy", "factspassfound", "tonefailrude <i>"])
 
 
 def test_filters_narrow_the_list_and_make_a_link(page, visit):

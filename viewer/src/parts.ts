@@ -171,8 +171,27 @@ export function scoresPart(scores: Scores | null): HTMLElement | null {
     scores.explanation ? h("p", { class: "why", dir: "auto" }, ...shown(scores.explanation)) : null,
     scores.label !== null && scores.label !== undefined ? h("p", {}, "Label: ", h("code", { dir: "auto" }, line(scores.label))) : null,
     table,
+    checksPart(scores.details),
     details("Details of the score", scores.details),
   );
+}
+
+// The checks of one answer, as a probe of several checks lists them: which passed, and why not.
+function checksPart(given: { [name: string]: Json }): HTMLElement | null {
+  const checks = Array.isArray(given.checks) ? (given.checks as { [name: string]: Json }[]) : [];
+  const rows = checks.filter((one) => typeof one.check === "string" && typeof (one.passed ?? one.held) === "boolean");
+  if (!rows.length) return null;
+  const cells = rows.map((one) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row", dir: "auto" }, ...shown(one.check as string)),
+      h("td", {}, (one.passed ?? one.held) ? badge("pass", "good") : badge("fail", "bad")),
+      h("td", { dir: "auto" }, ...shown(typeof one.why === "string" ? one.why : "")),
+    ),
+  );
+  const titles = ["Check", "Passed", "Why"].map((title) => h("th", { scope: "col" }, title));
+  return h("table", { class: "small" }, h("thead", {}, h("tr", {}, ...titles)), h("tbody", {}, ...cells));
 }
 
 export function details(title: string, value: Json | undefined): HTMLElement | null {
