@@ -31,7 +31,7 @@ def words_of(kind):
 def default(field):
     """Return the default as it is written in YAML."""
     value = msgspec.to_builtins(field.default if field.default is not msgspec.NODEFAULT else field.default_factory())
-    if value is None or value == {}:
+    if value is None or value in ({}, ()):
         return ""
     if isinstance(value, bool):
         return str(value).lower()

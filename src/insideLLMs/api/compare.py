@@ -15,6 +15,7 @@ from insideLLMs.compare.comparison import Comparison, TrialName
 from insideLLMs.compare.gate import Verdict, decide
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor
 from insideLLMs.compare.human_labels import HumanLabels
+from insideLLMs.compare.ignored import Ignored
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.policies import NEVER, SIGNIFICANT, reads_text_drift
@@ -105,9 +106,10 @@ def compare_runs(
     setup = setup or ComparisonSetup()
     _check_distinct(baseline)
     check_repeats(baseline)
-    sides = views_of((*baseline, *candidate))
-    views, news = sides[: len(baseline)], sides[len(baseline) :]
     spec = setup.policy(candidate[-1].gate)
+    ignored = Ignored(spec)
+    sides = views_of((*baseline, *candidate), ignored, baselines=len(baseline))
+    views, news = sides[: len(baseline)], sides[len(baseline) :]
     options = replace(setup.options, ranges=ranges_in_force((*views, *news), spec))
     labels = setup.labels and setup.labels.of_probes(sorted(_judged(candidate[-1])), _probe_ids(candidate[-1]))
     watch = _watch(spec, setup, labels, has_pool=len(baseline) > 1)
@@ -123,7 +125,7 @@ def compare_runs(
     )
     if spec.max_growth:
         evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
-    comparison = _with_manifests(comparison, baseline[-1], candidate[-1], setup.warnings)
+    comparison = _with_manifests(comparison, baseline[-1], candidate[-1], (*setup.warnings, *ignored.told()))
     return DecidedComparison(
         comparison=comparison,
         policy=spec,

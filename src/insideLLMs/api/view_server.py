@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 import msgspec
 
 from insideLLMs.api.compare import compare_runs
+from insideLLMs.compare.ignored import Ignored
 from insideLLMs.compare.sides import views_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report import wording
@@ -177,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _write_diff(out: BinaryIO, baseline: SealedRun, candidate: SealedRun) -> None:
     found = compare_runs([baseline], [candidate])
-    before, after = views_of((baseline, candidate))
+    before, after = views_of((baseline, candidate), Ignored(found.policy))
     write_diff_page(
         out,
         comparison=found.comparison,

@@ -36,7 +36,7 @@ GROUPS = {
     ),
     "What varies between runs": ("run_level", "independent_repeats", "cluster", "noise"),
     "New answers of both models": ("confirm", "retest", "folder", "trust_run"),
-    "What is compared": ("pairs", "semantic", "trust_semantic", "labelled", "labels"),
+    "What is compared": ("pairs", "ignore", "semantic", "trust_semantic", "labelled", "labels"),
 }
 """The options in the order of `--help`: the eight that most people need, then the others by what they are about."""
 
@@ -253,14 +253,15 @@ def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> t
 
 
 def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: ReportFiles) -> None:
-    from insideLLMs.compare.sides import views_of  # noqa: PLC0415 - slow
+    from insideLLMs.compare.ignored import Ignored  # noqa: PLC0415 - slow
+    from insideLLMs.compare.sides import views_of  # noqa: PLC0415
     from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = decided.comparison, decided.verdict
     sarif = b"" if files.sarif is None else _sarif(decided, arguments.experiment[-1] if arguments.experiment else None)
-    before, after = views_of((decided.baseline, decided.candidate))
+    before, after = views_of((decided.baseline, decided.candidate), Ignored(decided.policy))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
     writers: tuple[tuple[Path | None, Writer], ...] = (
         (arguments.html, partial(page, candidate=after, options=decided.setup.options)),

@@ -36,6 +36,7 @@ def gate_options(names: Collection[str] | None = None) -> Callable[[Command], Co
             is_off = options.pop("no_gate", False)
             gate = {field.name: options.pop(field.name) for field in settings}
             gate.update({name: _named_numbers(name, gate[name]) for name in _NUMBERS if name in gate})
+            gate = {name: None if value == () else value for name, value in gate.items()}
             return function(*args, gate=None if is_off else gate, **options)
 
         gathered.__doc__ = function.__doc__
@@ -60,6 +61,8 @@ def _declared(field: FieldInfo) -> dict[str, Any]:  # the keywords of click.opti
         kind, bounds = get_args(get_args(kind)[0])
         metas.append(bounds)
     words, said = _words_of(kind), next(meta.description for meta in metas if meta.description)
+    if get_origin(kind) is tuple:
+        return {"multiple": True, "metavar": "PATH|/REGEX/", "help": f"{said} May be given several times."}
     if field.name in _NUMBERS:
         of = f" Of {', '.join(words)}." if words else ""
         return {"multiple": True, "metavar": _NUMBERS[field.name][0], "help": f"{said}{of}"}

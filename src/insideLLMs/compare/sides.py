@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from insideLLMs.compare.comparison import SubjectPair
+from insideLLMs.compare.ignored import Ignored
 from insideLLMs.compare.word_diff import marked, word_diff
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import Facts
@@ -64,8 +65,8 @@ class RunView:
         return tuple(sorted(self.datasets))
 
 
-def views_of(runs: Sequence[SealedRun]) -> tuple[RunView, ...]:
-    """Return sealed runs as the sides of one comparison.
+def views_of(runs: Sequence[SealedRun], ignored: Ignored | None = None, *, baselines: int = 1) -> tuple[RunView, ...]:
+    """Return sealed runs as the sides of one comparison, the `baselines` first, without what is `ignored`.
 
     An import knows the input of an example and what is expected, and nothing else of it: beside one, nothing else
     counts for the others either.
@@ -73,10 +74,21 @@ def views_of(runs: Sequence[SealedRun]) -> tuple[RunView, ...]:
     are_imports = [_is_imported(run.manifest) for run in runs]
     is_mixed = any(are_imports) and not all(are_imports)
     views = zip(map(view_of, runs), runs, are_imports, strict=True)
-    return tuple(
+    sides = [
         replace(view, records=partial(_with_bare_examples, run)) if is_mixed and not is_import else view
         for view, run, is_import in views
+    ]
+    if ignored is None or not ignored.rules:
+        return tuple(sides)
+    names = ["baseline" if place < baselines else "candidate" for place in range(len(sides))]
+    return tuple(
+        replace(view, records=partial(_without_ignored, view, ignored, name))
+        for view, name in zip(sides, names, strict=True)
     )
+
+
+def _without_ignored(view: RunView, ignored: Ignored, side: str) -> Iterator[bytes]:
+    return ignored.lines(view.records(), side, f"run {view.label!r}: a line of records.jsonl")
 
 
 def _with_bare_examples(run: SealedRun) -> Iterator[bytes]:

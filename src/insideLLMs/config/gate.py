@@ -5,8 +5,12 @@ from collections.abc import Mapping
 
 from insideLLMs.config.shape import Findings, suggestion
 from insideLLMs.core.documents import FieldPath
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.gate_spec import IGNORE_FORM, is_ignored_form
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import Factory
+from insideLLMs.scoring.json_path import parse_path
+from insideLLMs.scoring.patterns import compile_safely
 
 Probes = Mapping[str, Factory | None]
 
@@ -29,9 +33,27 @@ def _check_rule(rule: Mapping[str, JsonValue], path: FieldPath, probes: Probes, 
     score_range = rule.get("score_range")
     if isinstance(score_range, list) and len(score_range) == 2 and score_range[0] == score_range[1]:
         findings.add((*path, "score_range"), "the worst and the best score must differ")
+    ignored = rule.get("ignore")
+    for place, one in enumerate(ignored if isinstance(ignored, list) else ()):
+        _check_ignored(one, (*path, "ignore", place), findings)
     wanted = rule.get("min_score")
     for name, limit in wanted.items() if isinstance(wanted, Mapping) else ():
         _check_score(str(name), limit, (*path, "min_score", str(name)), probes, findings, is_set=bool(score_range))
+
+
+def _check_ignored(rule: JsonValue, path: FieldPath, findings: Findings) -> None:
+    """Report what is neither a JSON path nor a regular expression between slashes."""
+    if not isinstance(rule, str):
+        return  # its type is reported already
+    try:
+        if rule.startswith("$"):
+            parse_path(rule)
+        elif not is_ignored_form(rule):
+            findings.add(path, f"{rule!r} says nothing to ignore", IGNORE_FORM)
+        else:
+            compile_safely(rule[1:-1], ignore_case=False)
+    except ArgumentError as error:
+        findings.add(path, error.message, error.fix)
 
 
 def _check_score(

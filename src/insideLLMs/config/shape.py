@@ -161,7 +161,7 @@ class _Check:
 
     def _items(self, value: list[Any], kind: Any, path: FieldPath, bounds: msgspec.Meta | None) -> None:
         parts = get_args(kind)
-        if get_origin(kind) is tuple and len(value) != len(parts):
+        if get_origin(kind) is tuple and ... not in parts and len(value) != len(parts):
             self._findings.add(path, f"must have {len(parts)} items")
         elif bounds is not None and len(value) < (bounds.min_length or 0):
             self._findings.add(path, "must not be empty")

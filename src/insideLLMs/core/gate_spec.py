@@ -5,7 +5,7 @@ statistics read them as they are.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -50,10 +50,12 @@ class ProbeGateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max: dict[LimitName, Rise] | None = None
     severity: Severity | None = None
     certain: bool | None = None
+    ignore: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_range(self.score_range)
         _check_limits(self.max or {})
+        _check_ignored(self.ignore or ())
 
 
 class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,11 +128,16 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     certain: Annotated[
         bool, Meta(description="Hold conditions against the bound of the confidence interval, not the estimate.")
     ] = False
+    ignore: Annotated[
+        tuple[str, ...],
+        Meta(description="What of an answer is left out of a comparison: `$.request_id`, or `/req-[0-9]+/` in texts."),
+    ] = ()
     probes: Annotated[dict[str, ProbeGateSpec], Meta(description="Settings of single probes, by id.")] = {}
 
     def __post_init__(self) -> None:
         _check_range(self.score_range)
         _check_limits(self.max or {})
+        _check_ignored(self.ignore)
 
     @property
     def is_absolute(self) -> bool:
@@ -152,6 +159,20 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 ABSOLUTE = ("min_pass_rate", "min_score", "max", "severity", "certain")
 """The settings that concern a run by itself, without a baseline."""
+
+
+def _check_ignored(rules: Iterable[str]) -> None:
+    for rule in rules:
+        if not is_ignored_form(rule):
+            raise ValueError(f"ignore has {rule!r}; {IGNORE_FORM}")
+
+
+def is_ignored_form(rule: str) -> bool:
+    """Whether `rule` looks like a JSON path, or like a regular expression between slashes."""
+    return rule.startswith("$") or (len(rule) > len("//") and rule[0] == rule[-1] == "/")
+
+
+IGNORE_FORM = "write a JSON path, $.request_id, or a regular expression between slashes, /req-[0-9]+/"
 
 
 def _check_limits(limits: Mapping[str, float]) -> None:

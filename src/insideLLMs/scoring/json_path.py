@@ -3,6 +3,7 @@
 ``$.name``, ``$['a name']``, ``$.items[0]``, ``$.items[-1]``, ``$.items[1:3]``, ``$.items[*].id``, ``$..id``.
 """
 
+import copy
 import functools
 import re
 from collections.abc import Iterator
@@ -50,6 +51,32 @@ def select(value: JsonValue, path: str) -> list[JsonValue]:
     for step in parse_path(path):
         found = [child for node in found for holder in _holders(node, step) for child in _children(holder, step)]
     return found
+
+
+def remove(value: JsonValue, path: str) -> JsonValue:
+    """Return a copy of a JSON value without what `path` leads to; `$` itself leads to everything, which leaves null."""
+    steps = parse_path(path)
+    if not steps:
+        return None
+    copied: JsonValue = copy.deepcopy(value)
+    found = [copied]
+    for step in steps[:-1]:
+        found = [child for node in found for holder in _holders(node, step) for child in _children(holder, step)]
+    holders = [holder for node in found for holder in _holders(node, steps[-1])]
+    for holder in holders:
+        _remove(holder, steps[-1])
+    return copied
+
+
+def _remove(holder: JsonValue, step: _Step) -> None:
+    selector = step.selector
+    if isinstance(holder, dict):
+        for name in list(holder) if selector is None else [selector]:
+            holder.pop(name, None)
+    elif isinstance(holder, list) and not isinstance(selector, str):
+        if isinstance(selector, int) and not -len(holder) <= selector < len(holder):
+            return
+        del holder[slice(None) if selector is None else selector]
 
 
 def _is_joined(found: re.Match[str]) -> bool:

@@ -9,8 +9,10 @@ nor backreferences and reads ``\d``, ``\w`` and ``\b`` as ASCII; the time limit 
 
 import functools
 import re
+from collections.abc import Callable
 
 from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import JsonValue
 from insideLLMs.scoring.endable import TooLongError, call
 
 SEARCH_LIMIT = 20_000
@@ -80,11 +82,30 @@ def is_all_of(pattern: re.Pattern[str], text: str) -> bool:
     return _match(pattern, text, full=True)
 
 
+def cut_out(pattern: re.Pattern[str], text: str) -> tuple[str, bool]:
+    """Return `text` without what `pattern` matches, and whether it did. Raises as `found_in` does."""
+    if _is_quick(pattern.pattern, len(text)):
+        bare = cut_here(pattern.pattern, pattern.flags, text)
+    else:
+        bare = str(_ended(pattern, cut_here, text))
+    return bare, bare != text
+
+
+def cut_here(pattern: str, flags: int, text: str) -> str:
+    """Cut out in this process."""
+    return re.compile(pattern, flags).sub("", text)
+
+
 def _match(pattern: re.Pattern[str], text: str, *, full: bool) -> bool:
     if _is_quick(pattern.pattern, len(text)):
         return match_here(pattern.pattern, pattern.flags, text, full)
+    return bool(_ended(pattern, match_here, text, full))
+
+
+def _ended(pattern: re.Pattern[str], function: Callable[..., JsonValue], text: str, *more: JsonValue) -> JsonValue:
+    """Call a function of this module in a process that can be ended."""
     try:
-        return bool(call(match_here, pattern.pattern, pattern.flags, text, full))
+        return call(function, pattern.pattern, pattern.flags, text, *more)
     except TooLongError as error:
         raise TooLongError(
             f"regex {pattern.pattern!r}: {error.message} on an answer of {len(text):,} characters",

@@ -1,0 +1,90 @@
+"""What of an answer is volatile, such as a request id: left out of both runs before they are compared.
+
+Scores stay as they were given. A rule is a JSON path, for answers that are JSON and for values and tool calls, or a
+regular expression between slashes, for any text.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+from insideLLMs.compare.levels import parse_answer
+from insideLLMs.core import canonical
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.record_views import read_record
+from insideLLMs.core.types import JsonValue, Record, Response, ToolCall
+from insideLLMs.scoring.json_path import remove
+from insideLLMs.scoring.patterns import compile_safely, cut_out
+
+
+class Ignored:
+    """Leaves out what a gate ignores, and counts by side and rule in how many answers it was found."""
+
+    def __init__(self, spec: GateSpec) -> None:
+        self._default = spec.ignore
+        self._of_probe = {name: spec.of_probe(name).ignore for name in spec.probes}
+        self._found: Mapping[str, Counter[str]] = {"baseline": Counter(), "candidate": Counter()}
+        self._answers = dict.fromkeys(self._found, 0)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """All rules, each once."""
+        return tuple(dict.fromkeys((*self._default, *(rule for own in self._of_probe.values() for rule in own))))
+
+    def lines(self, lines: Iterator[bytes], side: str, where: str) -> Iterator[bytes]:
+        """Yield the records of one side without what is ignored. Raises RunDirectoryError, or TooLongError."""
+        for line in lines:
+            record = read_record(line, Record, where=where)
+            rules = self._of_probe.get(record.probe, self._default)
+            if record.response is None or not rules:
+                yield line
+                continue
+            self._answers[side] += 1
+            response = record.response
+            for rule in rules:
+                bare = _without(response, rule)
+                self._found[side][rule] += bare is not response
+                response = bare
+            same = response is record.response
+            yield line if same else canonical.line(msgspec.structs.replace(record, response=response))
+
+    def told(self) -> tuple[str, ...]:
+        """Say of each rule how often it was found."""
+        return tuple(self._told(rule) for rule in self.rules)
+
+    def _told(self, rule: str) -> str:
+        counts = {side: found[rule] for side, found in self._found.items()}
+        if not any(counts.values()):
+            return f"gate.ignore: {rule} was found in no answer: nothing was ignored by it; check how it is written"
+        shares = (f"{count:,} of {self._answers[side]:,} answers of the {side}" for side, count in counts.items())
+        return f"ignored {rule}: found in {' and '.join(shares)}"
+
+
+def _without(response: Response, rule: str) -> Response:
+    """Return a response without what a rule finds; the very same one where it finds nothing."""
+    if not rule.startswith("$"):
+        text, found = cut_out(compile_safely(rule[1:-1], ignore_case=False), response.text)
+        return msgspec.structs.replace(response, text=text) if found else response
+    changes: dict[str, Any] = {}  # the fields of a Response
+    parsed = parse_answer(response.text)
+    bare = None if parsed is None else remove(parsed, rule)
+    if bare is not None and bare != parsed:
+        changes["text"] = _write(bare, response.text)
+    if response.value is not None and (value := remove(response.value, rule)) != response.value:
+        changes["value"] = value
+    calls = [{"name": call.name, "arguments": call.arguments} for call in response.tool_calls]
+    kept = remove({"tool_calls": calls}, rule)
+    if calls and kept != {"tool_calls": calls}:
+        changes["tool_calls"] = tuple(
+            ToolCall(name=call.get("name", ""), arguments=call.get("arguments", {}))
+            for call in kept.get("tool_calls", ())
+        )
+    return msgspec.structs.replace(response, **changes) if changes else response
+
+
+def _write(value: JsonValue, like: str) -> str:
+    """Write JSON on one line or on several, as the answer was."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 if "\n" in like.strip() else 0).decode()
