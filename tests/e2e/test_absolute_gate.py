@@ -198,6 +198,8 @@ def test_a_sealed_run_is_gated_again_by_resume_report_and_diff(tmp_path):
     text = EXPERIMENT + "gate: {min_pass_rate: 0.9, fail_on: regressions}\n"
     assert run(tmp_path, e_yaml=text).code == 3
     assert insidellms("run", "e.yaml", "--run-dir", "new", "--resume", cwd=tmp_path).code == 3
+    resumed = ("run", "e.yaml", "--run-dir", "new", "--resume", "--min-pass-rate")
+    assert [insidellms(*resumed, limit, cwd=tmp_path).code for limit in ("0.8", "0.9")] == [0, 3]
     assert insidellms("report", "new", cwd=tmp_path).code == 3
     assert insidellms("report", "new", "--no-gate", cwd=tmp_path).code == 0
     assert insidellms("run", "e.yaml", "--run-dir", "new", "--overwrite", "--no-gate", cwd=tmp_path).code == 0

@@ -215,7 +215,7 @@ def command(
             console.note(f"answers are kept; to go on: {arguments.how_to_resume(experiment_file, error.run_dir)}")
         raise
     sealed = SealedRun(run.path, run.manifest)
-    decided = decide_run(sealed, GateSpec() if gate is None else None)
+    decided = decide_run(sealed, GateSpec() if gate is None else experiment.gate)
     _show(sealed, decided, as_json=as_json, quiet=quiet)
     if arguments.html is not None:
         write_files([(arguments.html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
