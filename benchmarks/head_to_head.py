@@ -6,11 +6,11 @@
 
 A peer that is not installed is left out. Each tool gets one baseline run and one candidate, and decides with its own
 functions and defaults: NeMo Evaluator blocks where p < .05 and the effect is above .05 (`--max-drop`) in any probe;
-evalproof fails where p < .05 and the drop is at least .02 in any probe. `--least 0` sets both of these to 0, as ours
-is, so that the tests alone differ. evalproof has no repeats: it gets their mean, a graded score, which it bootstraps.
-Every percentage is of simulated comparisons that fail, with the half width of its 95% interval; in brackets those
-with another exit code than passed: inconclusive here, WARN or INCONCLUSIVE of NeMo Evaluator, "cannot gate" of
-evalproof.
+evalproof fails where p < .05 and the drop is at least .02 in any probe. `--least 0.001` sets both of these to 0, as
+ours is, so that the tests alone differ. evalproof has no repeats: it gets their mean, a graded score, which it
+bootstraps. Every percentage is of simulated comparisons that fail, with the half width of its 95% interval; in
+brackets those with another exit code than passed: inconclusive here, WARN or INCONCLUSIVE of NeMo Evaluator, "cannot
+gate" of evalproof.
 """
 
 import argparse
