@@ -183,6 +183,25 @@ def test_one_failed_call_is_the_outcome_of_all_that_needed_it(tmp_path):
         assert all(r["status"] == "success" for r in records_of(tmp_path / "r"))
 
 
+def test_an_asker_whose_scorer_failed_takes_the_answer_that_others_kept(tmp_path, server):
+    picky = "  - {type: 'picky.py:Picky', id: a-picky}\n"
+    code = (
+        "import pathlib\nfrom insideLLMs import PromptProbe\nfrom insideLLMs.core.types import Scores\n"
+        "class Picky(PromptProbe):\n    def score(self, example, response):\n"
+        f"        return Scores.of(pathlib.Path({str(tmp_path / 'fixed')!r}).read_text() == '')\n"
+    )
+    write(tmp_path, server, probes=PROBES + picky, **{"picky.py": code})
+    run(tmp_path, "r")
+    before = [r for r in records_of(tmp_path / "r") if r["probe"] == "a-picky"]
+    assert all(r["status"] == "error" for r in before)
+    (tmp_path / "fixed").write_text("")
+    run(tmp_path, "r", "--resume")
+    assert server.requests == 2 * len(ROWS)
+    after = [r for r in records_of(tmp_path / "r") if r["probe"] == "a-picky"]
+    assert all(r["status"] == "success" for r in after)
+    assert [r["response"] for r in after] == [r["response"] for r in before]
+
+
 def test_a_cassette_has_one_exchange_for_a_shared_answer_and_replays_the_same_bytes(tmp_path, server):
     write(tmp_path, server)
     run(tmp_path, "r", "--record", "answers.jsonl")

@@ -192,7 +192,8 @@ class Engine:
         asker = question.asker
         stored = self._stored(question, request)
         if stored is not None:
-            return _Answer(asker, _answered(stored.request, stored.response, stored.telemetry))
+            telemetry = Telemetry() if stored.telemetry.shared else stored.telemetry  # of a Trial that shared it
+            return _Answer(asker, _answered(stored.request, stored.response, telemetry))
         outcome = await ask(asked, request, asker)
         if outcome.response is None:
             return _Answer(asker, outcome)
@@ -204,7 +205,10 @@ class Engine:
         return _Answer(asker, outcome)
 
     def _stored(self, question: ModelQuestion, request: Request | InsideLLMsError) -> StoredAnswer | None:
-        """Return an answer from before: where the probes changed since, it may be that of another Trial there."""
+        """Return an answer from before.
+
+        It may be that of another Trial there: the probes may have changed, or the asker's own scorer failed.
+        """
         if not isinstance(request, Request):
             return None
         for index in question.place if self._is_resumed else (question.asker.index,):

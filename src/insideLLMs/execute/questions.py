@@ -18,7 +18,7 @@ from insideLLMs.execute.work import Work
 from insideLLMs.plan import Trial
 
 MOST_REMEMBERED = 50_000
-"""So many requests of a run are remembered, in some 9 MB, to know them again at a later place."""
+"""So many requests of a run are remembered, in some 7 MB, to know them again at a later place."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _DIGEST_BYTES = 16
 _NOWHERE = -1

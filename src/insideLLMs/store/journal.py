@@ -238,8 +238,8 @@ class Journal:
         return self._records[index] != _ABSENT
 
     def pending_answer(self, index: int) -> Answer | None:
-        """Return the answer of a Trial that was answered but not scored, if it was flushed."""
-        position = self._answers[index]
+        """Return the answer of a Trial, if it was flushed; of one that is done, that of its record."""
+        position = self._answers[index] or self._records[index]
         if position == _ABSENT or position >= self._flushed:
             return None
         with self._reading() as file:
