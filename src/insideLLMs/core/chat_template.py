@@ -5,7 +5,7 @@ from typing import get_args
 
 import msgspec
 
-from insideLLMs.core.arguments import refuse
+from insideLLMs.core.arguments import flag, refuse
 from insideLLMs.core.errors import TemplateError
 from insideLLMs.core.template import Template, values_of
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Role
@@ -62,7 +62,7 @@ def prompt_template(owner: str, value: JsonValue, argument: str = "template") ->
         return None
     content, constant = value, False
     if isinstance(value, Mapping) and set(value) in ({"text", "constant"}, {"messages", "constant"}):
-        content, constant = value.get("text", value.get("messages")), value["constant"] is True
+        content, constant = value.get("text", value.get("messages")), flag(owner, "constant", value["constant"])
     made: AnyTemplate | None = None
     if isinstance(content, str):
         made = Template(content)

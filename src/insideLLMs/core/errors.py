@@ -93,6 +93,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        if self.file is None and place:
+            place = f"line {place}"
         text = ": ".join(part for part in (place, self.field, self.message) if part)
         return f"{text} ({self.hint})" if self.hint else text
 

@@ -206,6 +206,12 @@ def test_a_mapping_without_a_file_has_no_lines_and_the_same_checks(folder):
         parse_experiment(mapping, folder=folder)
 
 
+def test_a_problem_of_a_mapping_says_its_line_in_words(folder):
+    mapping = {"model": {"type": "dummy", "system": "one\n{x}"}, "probe": "contains", "dataset": "q.jsonl"}
+    with pytest.raises(ConfigError, match=r"line 2: models\[0\].system: the template holds"):
+        prepare(parse_experiment(mapping, folder=folder), folder=folder, asks=False)
+
+
 def test_an_http_body_may_hold_texts_of_files(folder):
     text = """\
 model:

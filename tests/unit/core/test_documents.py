@@ -80,7 +80,7 @@ def test_json_keeps_its_own_rules_and_gets_places_from_yaml():
     assert document.place(("b",)) == (2, 3)
     assert document.place(("b", 1)) == (3, 2)
     assert document.place(("b", 7, "x")) == (2, 3)
-    assert messages('{"a": 1,\n "a": 2}', "json") == ["2:2: a: is given twice; first at line 1 (keep one of them)"]
+    assert messages('{"a": 1,\n "a": 2}', "json") == ["line 2:2: a: is given twice; first at line 1 (keep one of them)"]
     assert messages('{"\\ud83d\\ude00": 1, "a": 1, "a": 2}', "json") == ["a: is given twice"]
     assert "is not valid JSON" in messages("[" * 100_000, "json")[0] or "deeper" in messages("[" * 100_000, "json")[0]
     assert "is not valid JSON" in messages("9" * 5000, "json")[0]

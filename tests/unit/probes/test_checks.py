@@ -278,6 +278,11 @@ def test_a_template_that_names_no_field_is_refused_unless_it_is_constant(templat
     assert asked.messages[0].text == "Always the same"
 
 
+def test_constant_is_true_or_false():
+    with pytest.raises(ArgumentError, match="constant is 'maybe'; it must be true or false"):
+        EqualsProbe(template={"text": "{{ question }}", "constant": "maybe"})
+
+
 @pytest.mark.parametrize(
     "template",
     [5, "", [], {"text": "{{ question }}"}, [{"role": "bot", "content": "{{ question }}"}], [{"content": "{{ n }}"}],
