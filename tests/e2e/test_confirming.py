@@ -148,6 +148,17 @@ def test_a_retest_keeps_the_semantic_level(doubtful):
     assert semantic["threshold"] == 0.9
 
 
+def test_a_retest_asks_the_examples_of_a_dataset_that_was_renamed(tmp_path):
+    run(tmp_path, "base", seed=1)
+    (tmp_path / "renamed.jsonl").write_bytes((tmp_path / "data.jsonl").read_bytes())
+    text = EXPERIMENT.replace("ANSWER", "no").replace("FLAKY", "0.4").replace("SEED", "5")
+    write_files(tmp_path, {"moved.yaml": text.replace("data.jsonl", "renamed.jsonl")})
+    assert insidellms("run", "moved.yaml", "--run-dir", "moved", cwd=tmp_path).code == 0
+    done = insidellms("diff", "base", "moved", "--retest", "--trust-run", "--json", cwd=tmp_path)
+    assert done.code == 3, done.err
+    assert done.json["verdict"]["assessment"]["overall"]["n_paired"] == 60
+
+
 def test_a_retest_keeps_what_labels_say_of_the_judge(tmp_path):
     """Labels show that this judge hardly agrees with people, so its probe must not gate; nor may it after a retest."""
     judge = {"type": "dummy", "args": {"responses": {"GOOD": '{"score": 5}', "BAD": '{"score": 1}'}}}

@@ -347,8 +347,19 @@ def retest(decided: DecidedComparison, sides: Sides, say: Say) -> DecidedCompari
     Raises InsideLLMsError if a side cannot be asked again.
     """
     baseline, candidate = decided.baseline, decided.candidate
-    theirs = examples_of(candidate, None)
-    examples = {place: found for place, found in examples_of(baseline, None).items() if theirs.get(place) == found}
+    known: dict[tuple[str, str], list[Example]] = {}  # whatever a dataset is called: `diff` does not go by that either
+    for (probe, _, name), example in examples_of(baseline, None).items():
+        known.setdefault((probe, name), []).append(example)
+    examples = {
+        place: found
+        for place, found in examples_of(candidate, None).items()
+        if found in known.get((place[0], place[2]), ())
+    }
+    if not examples:
+        raise InsideLLMsError(
+            f"{baseline.path} and {candidate.path} have no unedited example in common, so nothing can be asked again",
+            fix="retest runs of the same examples",
+        )
     fresh: dict[str, list[SealedRun]] = {}
     for side, trusted in (("baseline", sides.baseline), ("candidate", sides.candidate)):
         asker = Asker(trusted, into=sides.into, examples=examples)
