@@ -18,6 +18,7 @@ from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.assess import assess
+from insideLLMs.core.subject import Subject
 
 
 def write_records(path: Path, count: int, *, changed_every: int) -> None:
@@ -44,7 +45,11 @@ def write_records(path: Path, count: int, *, changed_every: int) -> None:
 def view(path: Path) -> RunView:
     """Read a file as one side of a comparison."""
     return RunView(
-        run_id=path.name, label=path.name, models=("m",), datasets={"capitals": ("countries",)}, records=lines_of(path)
+        run_id=path.name,
+        label=path.name,
+        subjects=(Subject("m"),),
+        datasets={"capitals": ("countries",)},
+        records=lines_of(path),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from insideLLMs.compare.sides import RunView
+from insideLLMs.core.subject import Subject
 
 Row = tuple[str, str, int, bool, str]
 """A trial: its probe, its example, its repeat, whether it passed, and the text of its answer."""
@@ -17,7 +18,12 @@ def view_of(rows: Iterable[Row], *, shared: bool = False) -> RunView:
     lines = [json.dumps(record_of(row, asker=probes[0] if shared else row[0])).encode() for row in found]
     datasets = dict.fromkeys(probes, ("d",))
     return RunView(
-        run_id="", label="", models=("m",), datasets=datasets, records=lambda: iter(lines), shares_answers=shared
+        run_id="",
+        label="",
+        subjects=(Subject("m"),),
+        datasets=datasets,
+        records=lambda: iter(lines),
+        shares_answers=lambda: shared,
     )
 
 

@@ -28,6 +28,7 @@ from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Scores
 
 WORDS = 30
@@ -95,7 +96,9 @@ def run(name: str, logits: Counts, asked: Asked, temperature: float, source: ran
             )
             for repeat in range(repeats)
         ]
-    return RunView(run_id=name, label=name, models=("m",), datasets={"p": ("d",)}, records=lambda: iter(lines))
+    return RunView(
+        run_id=name, label=name, subjects=(Subject("m"),), datasets={"p": ("d",)}, records=lambda: iter(lines)
+    )
 
 
 def alarm(model: Counts, change: str, items: int, repeats: int, kernel: str, number: int) -> bool:

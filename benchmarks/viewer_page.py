@@ -27,6 +27,7 @@ from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Example, Failure, Record, Response, ResultStatus, Scores, Usage, expand
 from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.run_page import write_run_page
@@ -113,7 +114,13 @@ def write_diff(records: Path, out: BinaryIO) -> None:
     changed = records.with_suffix(".changed")
     datasets = dict.fromkeys(("logic", "summary", "tone"), ("questions",))
     before, after = (
-        RunView(run_id=name, label=name, models=("small",), datasets=datasets, records=lambda path=path: lines_of(path))
+        RunView(
+            run_id=name,
+            label=name,
+            subjects=(Subject("small"),),
+            datasets=datasets,
+            records=lambda path=path: lines_of(path),
+        )
         for name, path in (("main", records), ("branch", changed))
     )
     comparison = compare(before, after)
