@@ -132,6 +132,14 @@ def test_a_wrong_check_of_an_example_is_an_error_with_its_line(tmp_path, checks,
     assert not (tmp_path / "run").exists()
 
 
+def test_a_gate_that_names_no_check_is_an_error_and_one_that_names_an_examples_is_none(tmp_path):
+    rows = [{**ROWS[0], "checks": [{"type": "regex", "pattern": "^Yes", "name": "agrees to it"}]}]
+    gated = EXPERIMENT + "gate: {min_score: {facts: 0.5, agrees to it: 0.5, NAME: 0.5}}\n"
+    run(tmp_path, gated.replace("NAME", "score"), rows)
+    told = run(tmp_path, gated.replace("NAME", "fact"), rows, code=1)
+    assert "gate.min_score.fact: there is no score 'fact' (did you mean 'facts'?)" in told
+
+
 def test_an_example_without_checks_is_an_error(tmp_path):
     text = "model: dummy\nprobe: checks\ndataset: {path: d.jsonl}\n"
     assert "example 'plain': probe 'checks': nothing to check" in run(tmp_path, text, code=1)

@@ -2,14 +2,15 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from insideLLMs.config.shape import suggestion
 from insideLLMs.core.errors import ConfigError, DatasetError, Problem, TemplateError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, Experiment
+from insideLLMs.core.types import Example, Experiment, ProbeSpec
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.datasets.source import shown
@@ -41,6 +42,48 @@ def check_examples(work: Work, experiment: Experiment) -> None:
             "some examples cannot be scored:\n" + "\n".join(_placed(problems[:_MOST_PROBLEMS], experiment)),
             fix="fix the examples or the probe's args; no call has been made yet",
         )
+    _check_scores(work, experiment)
+
+
+def _check_scores(work: Work, experiment: Experiment) -> None:
+    """Raise ConfigError for a score that the gate names and no check of any example is called by.
+
+    Only the probe `checks` names scores by example; the others' are known when the experiment is loaded. Of a part of
+    the examples nothing can be told.
+    """
+    if experiment.part is not None or experiment.max_examples is not None:
+        return
+    gate, problems = experiment.gate, []
+    rules = [("gate", gate.min_score, experiment.probes)]
+    for spec in experiment.probes:
+        own = gate.probes.get(spec.id)
+        if own is not None and own.min_score:
+            rules.append((f"gate.probes.{spec.id}", own.min_score, (spec,)))
+    for place, wanted, specs in rules:
+        known = _scores_of(work, specs) if wanted else None
+        if known is None:
+            continue
+        for name in wanted:
+            if name not in known:
+                field = f"{place}.min_score.{name}"
+                problems.append(Problem(f"there is no score {name!r}", field, hint=suggestion(name, sorted(known))))
+    if problems:
+        raise ConfigError(problems, fix="no call has been made yet")
+
+
+def _scores_of(work: Work, specs: Iterable[ProbeSpec]) -> set[str] | None:
+    """Return the scores that probes give over their examples; None where one of them may give any."""
+    known: set[str] = set()
+    for spec in specs:
+        probe = work.probes[spec.id]
+        named: Callable[[Example], frozenset[str]] | None = getattr(probe, "named_scores", None)
+        if not type(probe).__module__.startswith("insideLLMs.") or (probe.open_scores and named is None):
+            return None
+        known.update(probe.score_ranges)
+        if named is not None:
+            for name in spec.datasets:
+                known.update(*(named(example) for _, example in work.datasets[name].examples()))
+    return known
 
 
 def _checks(work: Work, experiment: Experiment) -> Iterator[tuple[str, str, Check, Collection[str]]]:

@@ -188,6 +188,10 @@ class ChecksProbe(PromptProbe):
             self._own[key] = _named(own, taken=self.checks)
         return (*self.checks, *self._own[key])
 
+    def named_scores(self, example: Example) -> frozenset[str]:
+        """Return the scores of the checks that have a name, for this example. Raises WrongCheckError."""
+        return frozenset(check.name for check in self.checks_of(example) if check.is_named)
+
     def _own_check(self, raw: JsonValue, place: Place) -> NamedCheck:
         if isinstance(raw, Mapping) and "function" in raw:
             raise WrongCheckError((*place, "function"), "only the experiment may name a function, not a dataset")
