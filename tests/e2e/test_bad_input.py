@@ -170,3 +170,18 @@ def test_a_bug_exits_with_two_and_asks_for_a_report(good):
     assert "Please report it" in done.err
     assert "Traceback" not in done.err
     assert "Traceback" in insidellms("run", "e.yaml", "--run-dir", "run2", "--verbose", cwd=good).err
+
+
+def test_rows_that_are_skipped_are_told_by_the_command_and_the_page(tmp_path):
+    experiment = 'model: {type: dummy}\nprobe: {type: contains, args: {any: ["x"]}}\n'
+    rows = '{"id": "a", "prompt": "x"}\nnot json\n{"id": "b"}\n'
+    write_files(tmp_path, {"e.yaml": experiment + "dataset: {path: d.jsonl, on_error: skip}\n", "d.jsonl": rows})
+    done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "2 bad rows are skipped" in done.err
+    assert "d.jsonl:2: is not valid JSON" in done.err
+    said = "2 bad rows of dataset 'd' skipped"
+    assert said in done.out
+    assert said in insidellms("report", "run", "--html", "page.html", cwd=tmp_path).out
+    for page in ("page.html", "run/report.html"):
+        assert said in (tmp_path / page).read_text()

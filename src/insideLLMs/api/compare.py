@@ -163,6 +163,7 @@ def _with_manifests(
             *_probes_that_differ(baseline, candidate),
             *_stopped_early(candidate),
             *_parts(baseline.manifest, candidate.manifest),
+            *wording.skipped_rows(msgspec.to_builtins(candidate.summary)),
             *wording.doubtful_judges(msgspec.to_builtins(candidate.summary)),
         ),
     )

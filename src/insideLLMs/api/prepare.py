@@ -5,6 +5,7 @@ Whatever can be wrong is found here, before anything is spent.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,9 @@ from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.execute.work import Judges, ReadyModel, Sharing, Work
 from insideLLMs.plan import Plan, judge_id, make_plan
 from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, PromptFacts, all_identities, stored_ranges
+
+logger = logging.getLogger(__name__)
+_SHOWN_ROWS = 5
 
 
 class Source(Protocol):
@@ -163,15 +167,29 @@ def _open_datasets(experiment: Experiment, parts: Parts, folder: Path) -> dict[s
         spec.name: given[spec.name]
         if spec.name in given
         else _FileSource(
-            open_dataset(
-                spec,
-                max_examples=experiment.max_examples,
-                folder=folder,
-                part=experiment.part_examples.get(spec.name),
+            _told_of_skipped(
+                open_dataset(
+                    spec,
+                    max_examples=experiment.max_examples,
+                    folder=folder,
+                    part=experiment.part_examples.get(spec.name),
+                )
             )
         )
         for spec in experiment.datasets
     }
+
+
+def _told_of_skipped(dataset: Dataset) -> Dataset:
+    """Warn of rows that are left out, with the places of the first."""
+    index = dataset.index
+    if index.skipped:
+        named = "".join(f"\n  {problem}" for problem in index.problems[:_SHOWN_ROWS])
+        more = index.skipped - len(index.problems[:_SHOWN_ROWS])
+        rest = f"\n  and {more:,} more" if more else ""
+        rows = "row is" if index.skipped == 1 else "rows are"
+        logger.warning("dataset %r: %d bad %s skipped:%s%s", index.name, index.skipped, rows, named, rest)
+    return dataset
 
 
 class _Members(NamedTuple):

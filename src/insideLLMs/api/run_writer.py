@@ -51,8 +51,12 @@ class RunFacts:
             confidence_level=self.experiment.confidence_level,
             ranges={probe.id: probe.ranges() for probe in self.probes},
         )
-        part = self.experiment.part
-        return summary if part is None else msgspec.structs.replace(summary, part=str(part))
+        part, skipped = self.experiment.part, {each.name: each.skipped for each in self.datasets if each.skipped}
+        return msgspec.structs.replace(
+            summary,
+            part=msgspec.UNSET if part is None else str(part),
+            skipped_rows=skipped or msgspec.UNSET,
+        )
 
     def summary_of(self, lines: Iterable[bytes]) -> Summary:
         """Return the summary of records, given as their lines in order."""

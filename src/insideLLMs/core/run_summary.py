@@ -61,7 +61,10 @@ class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`summary.json`; `part` says which part of its experiment the run is of, where it is not of the whole."""
+    """`summary.json`; `part` says which part of its experiment the run is of, where it is not of the whole.
+
+    `skipped_rows` counts, by dataset, the bad rows that were left out, where there were any.
+    """
 
     run_id: str
     trials: int
@@ -70,3 +73,4 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     results: tuple[MemberSummary, ...]
     format: str = SUMMARY_FORMAT
     part: str | msgspec.UnsetType = msgspec.UNSET
+    skipped_rows: dict[str, int] | msgspec.UnsetType = msgspec.UNSET

@@ -167,9 +167,18 @@ def agreement(found: Mapping[str, Any], level: str) -> str:
 
 
 def doubts(summary: Mapping[str, Any]) -> list[str]:
-    """Say what a summary does not show: the whole experiment, or verdicts that a judge's agreement bears out."""
+    """Say what a summary does not show: the whole experiment, every row, or verdicts that people bear out."""
     part = [f"this is {summary['part']}"] if summary.get("part") else []
-    return [*part, *doubtful_judges(summary)]
+    return [*part, *skipped_rows(summary), *doubtful_judges(summary)]
+
+
+def skipped_rows(summary: Mapping[str, Any]) -> list[str]:
+    """Say of which datasets rows were left out."""
+    skipped = summary.get("skipped_rows") or {}
+    return [
+        f"{many(count, 'bad row')} of dataset {name!r} skipped; `insidellms validate` shows which"
+        for name, count in skipped.items()
+    ]
 
 
 def parts(comparison: Comparison) -> list[str]:
