@@ -152,3 +152,16 @@ def test_an_edited_run_is_refused(folder):
     for args in ((), ("--baseline", "v1", "--candidate", "worse")):
         done = insidellms("compare", "copy", *args, cwd=folder)
         assert (done.code, "is not the file that was sealed" in done.err) == (1, True)
+
+
+def test_what_to_look_at_first_names_the_subject_and_each_trial_once(tmp_path):
+    gated = EXPERIMENT + "gate: {min_pass_rate: 0.9}\n"
+    rows = [{**row, "answer": "yes"} for row in ROWS]
+    write_files(tmp_path, {"e.yaml": gated, "model.py": MODEL, "q.jsonl": rows})
+    insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
+    done = insidellms("compare", "run", "--baseline", "v2", "--candidate", "worse", "--json", cwd=tmp_path)
+    assert done.code == 3
+    found = done.json["verdict"]["look_first"]
+    trials = [(name["probe"], name["example_id"], name["models"]["candidate"]) for name in found]
+    assert len(trials) == len(set(trials)) > 0
+    assert {subject for _, _, subject in trials} <= {"big · worse", "small · worse"}

@@ -80,15 +80,21 @@ def decide(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Ve
     ]
     parts.sort(key=lambda part: RANK[part[0]])
     state = parts[0][0]
-    names = (*found.look_first, *(failed.trial for failed in alone.look_first))
+    named = {_of_candidate(name) for name in found.look_first}
+    others = (failed.trial for failed in alone.look_first if _of_candidate(failed.trial) not in named)
     return msgspec.structs.replace(
         found,
         state=state,
         exit_code=int(EXIT_CODES[state]),
         reasons=tuple(f"{what}, {each}: {reason}" for each, what, reasons in parts for reason in reasons),
-        look_first=tuple(dict.fromkeys(names))[:_LOOK_FIRST],
+        look_first=(*found.look_first, *dict.fromkeys(others))[:_LOOK_FIRST],
         by_itself=alone,
     )
+
+
+def _of_candidate(name: TrialName) -> tuple[object, ...]:
+    """Name the candidate's Trial, whatever it was compared with."""
+    return name.probe, name.dataset, name.example_id, name.models.candidate, name.repeat
 
 
 def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Verdict:

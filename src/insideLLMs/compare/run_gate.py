@@ -83,7 +83,7 @@ class FailedExample(msgspec.Struct, frozen=True, kw_only=True):
         """The Trial's name, as that of a run compared with nothing."""
         return TrialName(
             probe=self.probe, dataset=self.dataset, example_id=self.example_id, repeat=self.repeat,
-            models=SubjectPair(baseline=None, candidate=self.model),
+            models=SubjectPair(baseline=None, candidate=self.subject.label),
         )  # fmt: skip
 
 

@@ -274,7 +274,8 @@ def _verdict(verdict: Verdict) -> Iterable[Text]:
     yield line
     yield from (_plain(f"  {reason}") for reason in verdict.reasons)
     if verdict.look_first and verdict.state == "failed":
-        names = ", ".join(wording.trial(name) for name in verdict.look_first[:_LOOK_FIRST])
+        several = len({name.models for name in verdict.look_first}) > 1
+        names = ", ".join(wording.trial(name, several=several) for name in verdict.look_first[:_LOOK_FIRST])
         yield _plain(f"  look first at: {names}")
 
 
