@@ -152,6 +152,19 @@ def test_a_part_is_no_baseline_of_a_pool(folder):
     assert not (folder / "baselines").exists()
 
 
+def test_a_part_stands_in_no_series_that_is_watched_and_stops_no_run_early(folder):
+    insidellms("baseline", "accept", "whole", "--why", "x", "--pool", "pool", cwd=folder)
+    for command in (
+        ("watch", "part", "--pool", "pool"),
+        ("trend", "part", "--pool", "pool"),
+        ("run", "e.yaml", "--run-dir", "early", "--early-stop", "--baseline", "part"),
+    ):
+        done = insidellms(*command, cwd=folder)
+        assert done.code == 1
+        assert "part is a part of the experiment" in done.err
+    assert "part (a part)" in insidellms("trend", "whole", "part", cwd=folder).out
+
+
 def test_an_interrupted_part_is_resumed_as_the_part_that_it_is(folder):
     selection = ("--only", "billing-*", "--tag", "smoke")
     run = folder / "half"

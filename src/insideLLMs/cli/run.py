@@ -256,6 +256,8 @@ def _early_stop(arguments: _Arguments) -> "EarlyStop":
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     baselines = tuple(SealedRun.open(path) for path in arguments.baselines)
+    for baseline in baselines:
+        baseline.require_whole()
     if arguments.pool is None:
         return EarlyStop(baselines, _show_look)
     pool = open_pool(arguments.pool, today=today())

@@ -31,7 +31,8 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, alpha: float, as_json:
 
     opened = [SealedRun.open(run) for run in runs]
     looks = None if pool is None else watched(opened, pool, alpha)
-    found = trend(((run.label, msgspec.to_builtins(run.summary)) for run in opened), looks)
+    labels = [f"{run.label} (a part)" if run.manifest.part else run.label for run in opened]
+    found = trend(zip(labels, (msgspec.to_builtins(run.summary) for run in opened), strict=True), looks)
     if html is not None:
         try:
             html.write_bytes(trend_page(found))

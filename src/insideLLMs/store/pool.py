@@ -92,12 +92,9 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
 
 def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     """Copy a sealed, intact run into the pool and note it. Raises RunDirectoryError for one that is not intact."""
-    manifest = SealedRun.open(run).manifest
-    if manifest.part:
-        raise RunDirectoryError(
-            f"{run} is {manifest.part}; as the baseline it would leave the rest unguarded",
-            fix="run the whole experiment, and accept that",
-        )
+    sealed = SealedRun.open(run)
+    sealed.require_whole()
+    manifest = sealed.manifest
     problems = verify(run).problems
     if problems:
         raise RunDirectoryError(

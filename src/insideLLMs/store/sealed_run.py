@@ -106,6 +106,14 @@ class SealedRun:
         """What people call the run: its folder's name."""
         return self.path.name or self.path.resolve().name
 
+    def require_whole(self) -> None:
+        """Raise RunDirectoryError for a run of a part of its experiment, which leaves the rest unguarded."""
+        if self.manifest.part:
+            raise RunDirectoryError(
+                f"{self.path} is {self.manifest.part}; here it would pass for the whole",
+                fix="run the whole experiment, and give that run",
+            )
+
     @cached_property
     def experiment(self) -> Experiment:
         """The experiment that the run was made of. Raises RunDirectoryError."""
