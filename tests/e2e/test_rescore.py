@@ -187,3 +187,22 @@ def test_a_run_is_never_replaced_by_its_own_scores(killed, folder, run):
     assert done.code == 1
     assert "is the run itself" in done.err
     assert {path.name: path.read_bytes() for path in (where / run).iterdir()} == before
+
+
+def test_a_probe_that_shares_answers_is_told_where_the_others_are(killed):
+    two = HANGING.replace("probe: ", "probes:\n  - {type: contains, id: first, args: {any: [a]}}\n  - ")
+    (killed / "asked").touch()
+    write_files(
+        killed, {"hangs": "", "e.yaml": two.replace("PATTERN", "^(a|a)+$").replace("regex,", "regex, id: regex,")}
+    )
+    process = subprocess.Popen(command_line("run", "e.yaml", "--run-dir", "two"), cwd=killed, env=environment())
+    journal = killed / "two" / "journal.jsonl"
+    while not (journal.exists() and b"a!" in journal.read_bytes() and b"d" in log(killed)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    done = insidellms("rescore", "two", "--of", "regex", "--probe", FIXED, "--to", "some", cwd=killed)
+    assert "probe 'first' has 3 answers; if it asks the same, score those: --of first" in done.err
+    done = insidellms("rescore", "two", "--of", "first", "--probe", FIXED, "--to", "all", "--json", cwd=killed)
+    assert done.json["scored"] == 3

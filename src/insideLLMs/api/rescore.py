@@ -5,6 +5,7 @@ sealed one that lacks some.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,13 @@ class RescoreOptions:
 
 
 class Rescored(Run, frozen=True, kw_only=True):
-    """The run that scoring came to; of an unfinished one `scored` is fewer than its trials, and it can be resumed."""
+    """The run that scoring came to; of an unfinished one `scored` is fewer than its trials, and it can be resumed.
+
+    `answered_elsewhere` counts the answers of probes that have more: one that asks the same shares them.
+    """
 
     scored: int
+    answered_elsewhere: dict[str, int]
 
     @property
     def is_finished(self) -> bool:
@@ -141,14 +146,22 @@ async def _score_all(run: SealedRun | UnfinishedRun, of: str, prepared: Prepared
         journal = directory.journal
         for group in prepared.plan.groups:
             await _score_group(group, prepared, (calls, journal), keeps=isinstance(run, UnfinishedRun))
-        scored = journal.count_done()
+        scored, elsewhere = journal.count_done(), _answered_elsewhere(run, of)
         if scored < prepared.plan.total:
             manifest = prepared.facts.manifest(statuses={})
             summary = prepared.facts.summary_of(entry.record for entry in journal.entries())
         else:
             notes: dict[str, JsonValue] = {"rescored_from": run.manifest.run_id, "rescored_probe": of}
             manifest, summary = await asyncio.to_thread(writer.seal, notes)
-    return Rescored(path=options.to, manifest=manifest, summary=summary, scored=scored)
+    return Rescored(path=options.to, manifest=manifest, summary=summary, scored=scored, answered_elsewhere=elsewhere)
+
+
+def _answered_elsewhere(run: SealedRun | UnfinishedRun, of: str) -> dict[str, int]:
+    """Count the answers of each probe of an unfinished run that has more of them than `of`."""
+    if not isinstance(run, UnfinishedRun):
+        return {}
+    counts = Counter(record.probe for _, record, _ in run.journal.answered())
+    return {probe: count for probe, count in sorted(counts.items()) if count > counts[of]}
 
 
 async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls, Journal], *, keeps: bool) -> None:

@@ -57,6 +57,8 @@ def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, ove
             f"not finished: {result.scored:,} of {result.manifest.trials:,} trials have an answer; to ask for the "
             f"others, put the new probe into the experiment: insidellms run EXPERIMENT --run-dir {to} --resume"
         )
+        for probe, count in result.answered_elsewhere.items():
+            console.note(f"probe {probe!r} has {count:,} answers; if it asks the same, score those: --of {probe}")
     return ExitCode.OK
 
 
