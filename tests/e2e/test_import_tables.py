@@ -64,7 +64,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path, table, told):
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("t.csv", "id;output;score\na;x;1\nb;y;0\n"), ("t.csv", "id,id\na,1\n"), ("t.csv", '"id,score\n'),
+    [("t.csv", "id~output~score\na~x~1\nb~y~0\n"), ("t.csv", "id,id\na,1\n"), ("t.csv", '"id,score\n'),
      ("t.tsv", "id,score\na,1\nb,0\n"), ("t.jsonl", [{"name": "a"}, {"name": "b"}])],
 )  # fmt: skip
 def test_a_bad_header_is_one_error_and_nothing_else(tmp_path, name, table):
@@ -74,6 +74,13 @@ def test_a_bad_header_is_one_error_and_nothing_else(tmp_path, name, table):
     assert done.err.startswith("error: ")
     assert "Exception ignored" not in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_table_of_a_spreadsheet_with_semicolons_is_read_and_says_so(tmp_path):
+    write_files(tmp_path, {"t.csv": "id;output;score\na;x, y;1\nb;y;0\n"})
+    done = insidellms("import", "t.csv", "--to", "run", cwd=tmp_path)
+    assert (done.code, [each["response"]["text"] for each in records_of(tmp_path / "run")]) == (0, ["x, y", "y"])
+    assert "delimiter: ';'" in done.err
 
 
 def test_a_column_or_role_that_there_is_not_is_an_error(tmp_path):
