@@ -117,6 +117,10 @@ def test_every_output_says_that_it_is_a_part(folder):
         for name in reports[1::2]:
             assert said in (folder / name).read_text(), name
     assert said in (folder / "part" / "report.html").read_text()
+    for sides in ((), ("--baseline", "short", "--candidate", "long")):
+        done = insidellms("compare", "part", *sides, "--markdown", "o.md", cwd=folder)
+        assert said in " ".join((done.out + done.err).split())
+        assert said in (folder / "o.md").read_text()
     assert said in insidellms("report", "part", "--json", cwd=folder).out
     assert "part:" in insidellms("info", "part", cwd=folder).out
     assert "a part of the experiment" in insidellms("list", "runs", "--run-root", ".", cwd=folder).out

@@ -46,14 +46,18 @@ def command(
 def _show(run: "SealedRun", baseline: str | None, *, as_json: bool, markdown: Path | None) -> int:
     from insideLLMs.api.subjects import table_of  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report.pull_request import escape  # noqa: PLC0415
     from insideLLMs.report.subjects import render_subjects, subjects_markdown  # noqa: PLC0415
 
     table = table_of(run, baseline)
-    _write(markdown, subjects_markdown(table))
+    part = run.manifest.part
+    _write(markdown, subjects_markdown(table) + (f"\nthis is {escape(str(part))}\n" if part else ""))
     if as_json:
-        console.out_json(expand(table))
+        console.out_json({**expand(table), **({"part": expand(part)} if part else {})})
     else:
         console.out(render_subjects(table, width=console.width(), color=console.colours()))
+    if part:
+        console.warn(f"this is {part}")
     return ExitCode.OK
 
 
