@@ -71,7 +71,7 @@ def test_several_runs_of_one_answer_are_answers_too(folder):
     assert done.json["verdict"]["drift"]["n"] == 30
 
 
-def test_copies_are_no_answers_drawn_anew(folder):
+def test_copies_are_no_answers_drawn_again(folder):
     texts(folder, "copies", copies=True)
     done = drift(folder, "base", "copies")
     assert done.code == 4

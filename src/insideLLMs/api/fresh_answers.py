@@ -205,7 +205,7 @@ class _Confirming:
         first = self._first_pass()
         kept = judge_pass(first).confirmed
         second: dict[str, Answers] = {}
-        if kept and not self._are_drawn_anew():
+        if kept and not self._are_drawn_again():
             told = "no fresh answer differs from another of its item (a cache, a fixed seed or a greedy model), so "
             told += "they confirm nothing"
             return Confirmed(selected=self._selected, calls=self._calls(), run_dirs=self._run_dirs(), unavailable=told)
@@ -214,7 +214,7 @@ class _Confirming:
             self._say(f"second pass: {len(kept)} items, {repeats} answers a side")
             after = self._ask("candidate", "4-candidate", kept, repeats)
             before = self._ask("baseline", "5-baseline", kept, repeats)
-            second = {name: _answers(before, after, name) for name in kept if self._is_drawn_anew(name)}
+            second = {name: _answers(before, after, name) for name in kept if self._is_drawn_again(name)}
             if not second:
                 told = (
                     f"the fresh answers of {wording.many(len(kept), 'item')} that fell again are copies of each other "
@@ -269,7 +269,7 @@ class _Confirming:
             raise InsideLLMsError(f"the {side} gave no answer when asked again")
         return {name: (passes[name], asked[name]) for name in names}
 
-    def _are_drawn_anew(self) -> bool:
+    def _are_drawn_again(self) -> bool:
         """Whether some answer varies; asks items that did not flip where those that did leave it open."""
         if self._may_repeat or self._has_variety():
             return True
@@ -284,7 +284,7 @@ class _Confirming:
         """Whether the answers of some round to an item vary; those of two rounds may be copies within each."""
         return any(len(answers) > 1 for answers in self._answers.values())
 
-    def _is_drawn_anew(self, name: str) -> bool:
+    def _is_drawn_again(self, name: str) -> bool:
         """Whether nothing suggests that an item's answers come from a cache that others do not come from."""
         if self._may_repeat or self._is_greedy:
             return True
