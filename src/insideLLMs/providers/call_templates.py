@@ -4,6 +4,7 @@ Besides what is asked (`prompt`, also `question` and `input`; `system`, `message
 options of the request and the fields of the example, which travel in the request's `variables`.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +17,10 @@ from insideLLMs.core.errors import ArgumentError, TemplateError
 from insideLLMs.core.template import INPUT_NAMES, Template, template_of
 from insideLLMs.core.types import JsonValue, Message, expand
 
+logger = logging.getLogger(__name__)
 OURS = (*INPUT_NAMES, "system", "messages", "model_name")
 _MARK = re.compile(r"\{[{%#]")
+_EARLIER = re.compile(r"(?<![{$])\{(prompt|system|messages|model_name|seed)\}(?!\})")
 _HOST = re.compile(r"https?://[^/?#{}]+/")
 
 
@@ -34,7 +37,7 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
         cls, body: Mapping[str, JsonValue], headers: Mapping[str, str], address: str, model_name: str
     ) -> "CallTemplates":
         """Read the templates. Raises TemplateError or ArgumentError that names the argument."""
-        parsed = {name: _templates(item, f"body.{name}") for name, item in body.items()}
+        parsed = {name: _templates(_as_now_spelt(item, f"body.{name}"), f"body.{name}") for name, item in body.items()}
         named = {name: _template(text, f"headers.{name}") for name, text in headers.items()}
         path = _template(address[len(constant_part(address)) :], "base_url")
         made = cls(
@@ -135,6 +138,19 @@ def _template(text: str, where: str) -> Template | None:
     except TemplateError as error:
         error.message = f"{where}: {error.message}"
         raise
+
+
+def _as_now_spelt(value: JsonValue, where: str) -> JsonValue:
+    """Spell ``{prompt}``, as bodies were written before templates were Jinja2, as it is written now, and say so."""
+    if isinstance(value, Mapping):
+        return {key: _as_now_spelt(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_now_spelt(item, f"{where}[{at}]") for at, item in enumerate(value)]
+    if not isinstance(value, str) or _MARK.search(value) or not _EARLIER.search(value):
+        return value
+    now = _EARLIER.sub(r"{{ \1 }}", value)
+    logger.warning("%s: %r is read as %r; write it so, the earlier spelling will be refused", where, value, now)
+    return now
 
 
 def _templates(value: JsonValue, where: str) -> JsonValue:

@@ -187,7 +187,7 @@ def test_everything_that_cannot_be_made_is_told_at_once_with_its_line(folder):
     text = """\
 models:
   - {type: openai, args: {model_name: m, max_tokens: "100"}}
-  - {type: http, args: {base_url: "http://localhost:1", body: {q: "{prompt}"}, answer: $}}
+  - {type: http, args: {base_url: "http://localhost:1", body: {q: "{customer}"}, answer: $}}
 probes:
   - {type: logic, args: {tolerance: -1}}
   - type: contains

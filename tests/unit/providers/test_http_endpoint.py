@@ -135,6 +135,24 @@ def test_fields_of_the_example_are_filled_in_and_keep_their_type():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("before", "sent"),
+    [
+        ({"q": "{prompt}"}, {"q": "What is asked"}),
+        ({"q": ["Say: {prompt}", {"n": "{model_name}"}]}, {"q": ["Say: What is asked", {"n": "http"}]}),
+        ({"m": "{messages}"}, {"m": [{"role": "user", "content": "What is asked"}]}),
+    ],
+)
+def test_bodies_in_the_earlier_spelling_are_filled_and_the_new_one_is_said(caplog, before, sent):
+    assert json.loads(call_for(body=before).body) == sent
+    assert "read as" in caplog.text
+
+
+def test_the_earlier_spelling_is_none_beside_the_new_one():
+    with pytest.raises(TemplateError):
+        call_for(body={"q": "{{ question }} {prompt}"})
+
+
 def test_only_the_fields_that_are_named_travel_with_a_request():
     made = HttpEndpointModel(HERE, body={"q": "{{ prompt }} {{ locale }} {{ model_name }}"}, answer="$")
     assert made.variables == ("locale",)
