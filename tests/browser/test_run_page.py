@@ -150,7 +150,7 @@ def test_a_printed_list_fits_the_paper(visit):
     tab = visit(run_page([record(f"q{number}", model=model, values=many) for number in range(60) for model in "ab"]))
     tab.emulate_media(media="print")
     tab.set_viewport_size({"width": 718, "height": 1000})
-    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    tab.evaluate("dispatchEvent(new Event('beforeprint')); dispatchEvent(new Event('resize'))")
     edges = "[...document.querySelectorAll('.trials .cell')].map((cell) => cell.getBoundingClientRect().right)"
     assert len(tab.evaluate(edges)) > 4 * 120
     assert max(tab.evaluate(edges)) <= 718

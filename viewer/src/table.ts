@@ -43,6 +43,7 @@ export class VirtualTable {
   private body: HTMLElement;
   private shown = new Map<number, HTMLElement>();
   private frame = 0;
+  private printing = false;
 
   constructor(private options: TableOptions) {
     this.body = h("div", { role: "rowgroup", class: "body" });
@@ -50,10 +51,14 @@ export class VirtualTable {
     addEventListener("scroll", () => this.schedule(), { passive: true });
     addEventListener("resize", () => this.refresh());
     addEventListener("beforeprint", () => {
+      this.printing = true; // the paper's size comes as a resize, which would leave the rows in sight alone
       this.draw(PAPER);
       this.render(0, Math.min(this.rows.length, PRINTED));
     });
-    addEventListener("afterprint", () => this.refresh());
+    addEventListener("afterprint", () => {
+      this.printing = false;
+      this.refresh();
+    });
   }
 
   show(rows: Int32Array | number[]): void {
@@ -64,6 +69,7 @@ export class VirtualTable {
   }
 
   refresh(): void {
+    if (this.printing) return;
     this.draw();
     this.paint();
   }
@@ -124,7 +130,7 @@ export class VirtualTable {
   }
 
   private paint(): void {
-    if (!this.element.isConnected) return;
+    if (this.printing || !this.element.isConnected) return;
     const height = this.rowHeight();
     const top = this.body.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(-top / height) - OVERSCAN);
