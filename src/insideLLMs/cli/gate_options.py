@@ -7,10 +7,10 @@ import click
 from msgspec import Meta
 from msgspec.structs import FieldInfo, fields
 
+from insideLLMs.cli.option_group import Command, Given, option_group
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.gate_spec import ABSOLUTE, LIMITS, GateSpec, nearest_limit
 
-Command = Callable[..., int]
 FILE_ONLY = frozenset({"score_range", "probes"})
 """Settings with no option: they belong to single probes."""
 
@@ -31,22 +31,14 @@ def gate_options(names: Collection[str] | None = None) -> Callable[[Command], Co
         field for field in fields(GateSpec) if field.name not in FILE_ONLY and field.name in (names or [field.name])
     ]
 
-    def add(function: Command) -> Command:
-        def gathered(*args: object, **options: object) -> int:
-            is_off = options.pop("no_gate", False)
-            gate = {field.name: options.pop(field.name) for field in settings}
-            gate.update({name: _named_numbers(name, gate[name]) for name in _NUMBERS if name in gate})
-            gate = {name: None if value == () else value for name, value in gate.items()}
-            return function(*args, gate=None if is_off else gate, **options)
+    def gather(given: Given) -> GateWords | None:
+        is_off = given.pop("no_gate", False)
+        gate = {field.name: given.pop(field.name) for field in settings}
+        gate.update({name: _named_numbers(name, gate[name]) for name in _NUMBERS if name in gate})
+        return None if is_off else {name: None if value == () else value for name, value in gate.items()}
 
-        gathered.__doc__ = function.__doc__
-        command: Command = gathered
-        command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined] # click's own
-        for field in reversed(settings):
-            command = click.option(f"--{field.name.replace('_', '-')}", **_declared(field))(command)
-        return command
-
-    return add
+    options = [click.option(f"--{field.name.replace('_', '-')}", **_declared(field)) for field in settings]
+    return lambda function: option_group(function, "gate", options, gather)
 
 
 def run_gate_options(function: Command) -> Command:

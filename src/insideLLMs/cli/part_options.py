@@ -1,13 +1,13 @@
 """Options that select a part of an experiment; the function gets them as one argument, `part`."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
+import msgspec
 
+from insideLLMs.cli.option_group import Command, Given, option_group
 from insideLLMs.core.part import PartOptions
 
-Command = Callable[..., int]
 _SEVERAL = (
     ("--only", "only", "GLOB", "Run only the examples whose id fits, as 'billing-*'."),
     ("--tag", "tags", "TAG", "Run only the examples with this among their `tags`."),
@@ -19,17 +19,14 @@ _SEVERAL = (
 
 def part_options(function: Command) -> Command:
     """Add the options to a command."""
-
-    def gathered(*args: object, **options: object) -> int:
-        given = {name: options.pop(name) for name in PartOptions.__struct_fields__}
-        return function(*args, part=PartOptions(**given), **options)  # type: ignore[arg-type] # as click typed them
-
-    gathered.__doc__ = function.__doc__
-    command: Command = gathered
-    command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined] # click's own
+    several = (
+        click.option(option, name, multiple=True, metavar=metavar, help=f"{told} May be given several times.")
+        for option, name, metavar, told in _SEVERAL
+    )
     failed = "Run only the examples and probes that did not pass in this run."
-    command = click.option("--failed-in", metavar="RUN", type=click.Path(path_type=Path), help=failed)(command)
-    for option, name, metavar, told in reversed(_SEVERAL):
-        again = f"{told} May be given several times."
-        command = click.option(option, name, multiple=True, metavar=metavar, help=again)(command)
-    return command
+    failed_in = click.option("--failed-in", metavar="RUN", type=click.Path(path_type=Path), help=failed)
+    return option_group(function, "part", (*several, failed_in), _part)
+
+
+def _part(given: Given) -> PartOptions:
+    return msgspec.convert({name: given.pop(name) for name in PartOptions.__struct_fields__}, PartOptions)

@@ -10,19 +10,19 @@ import click
 
 import insideLLMs
 from insideLLMs.cli import console
+from insideLLMs.cli.option_group import Command, Given, option_group
 from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
     from insideLLMs.compare.run_gate import DecidedRun
     from insideLLMs.store.sealed_run import SealedRun
 
-Command = Callable[..., int]
 Writer = Callable[[BinaryIO], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFiles:
-    """Where which report goes, and whether GitHub Actions is told."""
+    """Where each report goes, and whether GitHub Actions gets annotations and a summary."""
 
     junit: Path | None
     markdown: Path | None
@@ -37,23 +37,17 @@ class ReportFiles:
 
 def report_options(function: Command) -> Command:
     """Add an option for each report; the function gets them as one argument, `files`."""
-
-    def gathered(*args: object, **options: object) -> int:
-        given = {name: options.pop(name) for name in ReportFiles.__slots__}
-        return function(*args, files=ReportFiles(**given), **options)  # type: ignore[arg-type] # as click typed them
-
-    gathered.__doc__ = function.__doc__
-    command: Command = gathered
-    command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined] # click's own
     options = (
         click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report."),
         click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment."),
         click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning."),
         click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return option_group(function, "files", options, _files)
+
+
+def _files(given: Given) -> ReportFiles:
+    return ReportFiles(**{name: given.pop(name) for name in ReportFiles.__slots__})  # type: ignore[arg-type] # click's
 
 
 def write_files(writers: Iterable[tuple[Path | None, Writer]]) -> None:
