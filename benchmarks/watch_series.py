@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from simulated_world import Chances, diffuse, logit_shift, suite
 
 from insideLLMs.compare.statistics.items import ItemCounts
-from insideLLMs.compare.statistics.permutation import permutation_test, unit_of_item
+from insideLLMs.compare.statistics.permutation import Unit, permutation_test, unit_of_item
 from insideLLMs.compare.statistics.series import watch_series
 
 DAYS, POOL = 365, 5
@@ -51,13 +51,13 @@ def _run(chances: Chances, drift: float, source: random.Random) -> list[float]:
 
 
 def _p(pool: list[list[float]], run: list[float]) -> float:
-    units: dict[object, int] = {}
+    units: dict[Unit, int] = {}
     observed = 0
     for before, now in zip(zip(*pool, strict=True), run, strict=True):
         unit = unit_of_item([int(value) for value in before], [int(now)], 1)
         units[unit] = units.get(unit, 0) + 1
         observed += POOL * int(now) - int(sum(before))
-    return permutation_test(units, {POOL: observed}).p_worse  # type: ignore[arg-type]
+    return permutation_test(units, {POOL: observed}).p_worse
 
 
 def rate(hits: int, trials: int) -> tuple[float, float]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.cli.report_files import write_files
+from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.gate_spec import FailOn
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def _show(run: "SealedRun", baseline: str | None, *, as_json: bool, markdown: Pa
 
     table = table_of(run, baseline)
     part = run.manifest.part
-    _write(markdown, subjects_markdown(table) + (f"\nthis is {escape(str(part))}\n" if part else ""))
+    marked = f"\nthis is {escape(str(part))}\n" if part else ""
+    write_files([(markdown, lambda out: out.write((subjects_markdown(table) + marked).encode()))])
     if as_json:
         console.out_json({**expand(table), **({"part": expand(part)} if part else {})})
     else:
@@ -72,18 +74,9 @@ def _gate(
 
     decided = gate_within(run, *sides, GateOverrides(settings={"fail_on": fail_on}))
     found, verdict = decided.comparison, decided.verdict
-    _write(markdown, diff_markdown(found, verdict))
+    write_files([(markdown, lambda out: out.write(diff_markdown(found, verdict).encode()))])
     if as_json:
         console.out_document(diff_document(found, verdict).decode().rstrip())
     else:
         console.out(render_comparison(found, verdict, width=console.width(), color=console.colours()))
     return int(verdict.exit_code)
-
-
-def _write(path: Path | None, text: str) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error

@@ -6,8 +6,8 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.report_files import write_files
 from insideLLMs.cli.watch import ALPHA, watched
-from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.store.sealed_run import SealedRun
 
 
@@ -33,11 +33,7 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, alpha: float, as_json:
     looks = None if pool is None else watched(opened, pool, alpha)
     labels = [f"{run.label} (a part)" if run.manifest.part else run.label for run in opened]
     found = trend(zip(labels, (msgspec.to_builtins(run.summary) for run in opened), strict=True), looks)
-    if html is not None:
-        try:
-            html.write_bytes(trend_page(found))
-        except OSError as error:
-            raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
+    write_files([(html, lambda out: out.write(trend_page(found)))])
     if as_json:
         console.out_json(expand(found))
     else:

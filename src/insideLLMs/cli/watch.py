@@ -8,7 +8,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
-from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.cli.report_files import write_files
 from insideLLMs.store.sealed_run import SealedRun
 
 if TYPE_CHECKING:
@@ -41,11 +41,7 @@ def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, 
     from insideLLMs.report.run_series import series_page, series_text  # noqa: PLC0415
 
     found = watched([SealedRun.open(run) for run in runs], pool, alpha)
-    if html is not None:
-        try:
-            html.write_bytes(series_page(found))
-        except OSError as error:
-            raise InsideLLMsError(f"cannot write {html}: {error.strerror}", fix="choose another file") from error
+    write_files([(html, lambda out: out.write(series_page(found)))])
     if as_json:
         console.out_json(expand(found))
     else:

@@ -21,7 +21,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     `base_url_env` and `key_env` name environment variables; `key_format` makes the value of `key_header`.
     A provider without keys has an empty `key_env`. `operations` is a pattern of what people paste behind the base
     URL; `is_own_server` says that users run it themselves, below the path of `base_url` wherever it is;
-    `version` is a pattern of what every path begins with, whoever's server it is.
+    `version` is a pattern of what every path begins with, on any server.
     """
 
     provider: str
