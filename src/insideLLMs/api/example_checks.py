@@ -93,7 +93,7 @@ def _checks(work: Work, experiment: Experiment) -> Iterator[tuple[str, str, Chec
         own: Check | None = getattr(ready.model, "check_example", None)
         if own is not None:
             yield f"models[{place}].args", f"model {model.id!r}", own, work.datasets
-        if ready.system is not None and ready.system.names:
+        if ready.system is not None and ready.system.needs_check:
             yield (
                 f"models[{place}]",
                 f"model {model.id!r}",

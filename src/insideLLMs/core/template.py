@@ -52,6 +52,16 @@ class Template(msgspec.Struct, frozen=True):
         return _parsed(self.text).names
 
     @property
+    def is_filled(self) -> bool:
+        """Whether it is more than text: it may compute something though it names no field."""
+        return _parsed(self.text).whole is not None
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether an example can show a fault: it is filled, or may hold a field in the spelling of another tool."""
+        return self.is_filled or bool(_parsed(self.text).others)
+
+    @property
     def required(self) -> tuple[str, ...]:
         """Those that it names without asking whether they are there, as ``{% if name is defined %}`` does."""
         return tuple(_parsed(self.text).required)

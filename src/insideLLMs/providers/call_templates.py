@@ -42,8 +42,8 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
         path = _template(address[len(constant_part(address)) :], "base_url")
         made = cls(
             body=parsed,
-            headers={name: template for name, template in named.items() if template and template.names},
-            path=path if path and path.names else None,
+            headers={name: template for name, template in named.items() if template and template.is_filled},
+            path=path if path and path.is_filled else None,
             model_name=model_name,
         )
         if not made.names:

@@ -57,7 +57,7 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
             _plain(label_in(result)),
             wording.rate(result["passed"], result["scored"])
             if result["scored"]
-            else f"{'no verdict' if result['scores'] else 'recorded, not scored'}, {result['trials']:,}",
+            else f"{_unscored(result)}, {result['trials']:,}",
             wording.interval(pass_rate, percent=True) if pass_rate else "–",
             wording.unanswered(result["statuses"]),
             "shared"
@@ -75,6 +75,12 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
     doubtful = [_styled(f"warning: {doubt}", _WARN) for doubt in wording.doubts(summary)]
     lines = [*(_plain(line) for line in scores), *doubtful, _plain(closing)]
     return _draw([table, _plain(""), *lines], width=width, color=color)
+
+
+def _unscored(result: Mapping[str, Any]) -> str:
+    """Say why no trial has a verdict: answers that nobody scores are meant so, missing ones are not."""
+    is_recorded = result["statuses"].get("success") and not result["scores"]
+    return "recorded, not scored" if is_recorded else "no verdict"
 
 
 def _score_lines(result: Mapping[str, Any], level: str) -> Iterable[str]:

@@ -246,3 +246,9 @@ def test_what_shapes_the_answer_is_part_of_the_identity():
     changes = [{}, {"method": "PUT"}, {"keep": {"a": "$.a"}}, {"thought_tags": [["<a>", "</a>"]]}, {"answer": "$.b"}]
     identities = [json.dumps(model(**change).identity(), sort_keys=True) for change in changes]
     assert len(set(identities)) == len(changes)
+
+
+def test_a_header_and_an_address_that_name_nothing_are_filled_all_the_same():
+    sent = call_for(base_url=f"{HERE}/{{{{ 1 + 1 }}}}", headers={"X-N": "{{ 2 + 2 }}"})
+    assert sent.headers["X-N"] == "4"
+    assert sent.path.endswith("/2")
