@@ -23,8 +23,8 @@ import msgspec
 from insideLLMs.compare.comparing import compare
 from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.compare.sides import RunView
-from insideLLMs.compare.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.subject import Subject

@@ -12,7 +12,7 @@ import msgspec
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate import decide
 from insideLLMs.compare.gate_evidence import GateEvidence
-from insideLLMs.compare.summary import summarise
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import expand
 from insideLLMs.report.viewer.diff_page import write_diff_page

@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 
 import insideLLMs
-from insideLLMs.compare.summary import Summariser
+from insideLLMs.compare.one_run.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.run_summary import Summary

@@ -3,8 +3,8 @@
 import re
 
 from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, GateOverrides, compare_runs
+from insideLLMs.compare.one_run.subject_table import SubjectTable, subject_table
 from insideLLMs.compare.sides import RunView, view_of
-from insideLLMs.compare.subject_table import SubjectTable, subject_table
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.subject import SEPARATOR, Subject

@@ -3,8 +3,8 @@
 import itertools
 from collections.abc import Iterator, Sequence
 
+from insideLLMs.compare.one_run.subject_table import SubjectRow, SubjectTable
 from insideLLMs.compare.statistics.evidence import points
-from insideLLMs.compare.subject_table import SubjectRow, SubjectTable
 from insideLLMs.core.run_summary import Interval, MemberSummary
 from insideLLMs.core.types import expand
 from insideLLMs.report import wording

@@ -1,7 +1,7 @@
 """A trend lines up what several runs measured."""
 
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.compare.run_series import trend
-from insideLLMs.compare.summary import summarise
 from insideLLMs.core.types import expand
 from support.compared_runs import record, view
 

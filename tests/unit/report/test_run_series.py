@@ -2,8 +2,8 @@
 
 import re
 
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.compare.run_series import Trend, trend
-from insideLLMs.compare.summary import summarise
 from insideLLMs.core.types import expand
 from insideLLMs.report.run_series import trend_page, trend_text
 from support.compared_runs import record, view

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from insideLLMs.compare.summary import summarise
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import Response, expand
 from insideLLMs.report.terminal import render_comparison, render_summary

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from insideLLMs.compare.summary import summarise
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.types import Message, Response, ToolCall, Usage, expand

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from insideLLMs.compare.run_figures import RunFigures
-from insideLLMs.compare.run_gate import decide_figures
+from insideLLMs.compare.one_run.conditions import decide_figures
+from insideLLMs.compare.one_run.figures import RunFigures
 from insideLLMs.compare.score_ranges import ScoreRanges
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from insideLLMs.compare.summary import summarise
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Scores, Usage
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from insideLLMs.compare.subject_table import subject_table
-from insideLLMs.compare.summary import summarise
+from insideLLMs.compare.one_run.subject_table import subject_table
+from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.subject import Subject
 from insideLLMs.report.subjects import render_subjects

@@ -14,9 +14,9 @@ from typing import Literal
 import msgspec
 
 from insideLLMs.compare.comparison import SubjectPair, TrialName
-from insideLLMs.compare.run_figures import VERDICTS, MemberFigures, QuantityFigures, RunFigures, WorstTrials
+from insideLLMs.compare.one_run.figures import VERDICTS, MemberFigures, QuantityFigures, RunFigures, WorstTrials
+from insideLLMs.compare.one_run.summary import mean_interval, rate_interval
 from insideLLMs.compare.statistics.distributions import binomial_pmf, wilson
-from insideLLMs.compare.summary import mean_interval, rate_interval
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec, Severity
 from insideLLMs.core.record_views import GatedRecord

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
+from insideLLMs.compare.one_run.summary import ExampleMean
 from insideLLMs.compare.score_ranges import ScoreRanges, counted_score, share
-from insideLLMs.compare.summary import ExampleMean
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.subject import Subject

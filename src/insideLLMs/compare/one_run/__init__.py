@@ -1,0 +1,1 @@
+"""One run by itself: its summary, its gate, and its subjects side by side."""
