@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from playwright.sync_api import expect
 
-from insideLLMs.compare.one_run.conditions import Condition, RunVerdict
 from insideLLMs.compare.one_run.summary import summarise
+from insideLLMs.compare.one_run.verdict import Condition, RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.types import Message, Request, Response, Scores, Usage, expand

@@ -18,7 +18,7 @@ from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.ignored import Ignored
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
-from insideLLMs.compare.one_run.conditions import RunVerdict
+from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.compare.policies import NEVER, SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.sides import RunView, differences, experiment_changes, system_changes, views_of

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from insideLLMs.api.quantities import reading_of
-from insideLLMs.compare.one_run.conditions import DecidedRun, decide_figures, failed_example
+from insideLLMs.compare.one_run.conditions import decide_figures
 from insideLLMs.compare.one_run.figures import Reading, RunFigures
+from insideLLMs.compare.one_run.verdict import DecidedRun, failed_example
 from insideLLMs.compare.score_ranges import Range, ScoreRanges
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec

@@ -11,7 +11,7 @@ from typing import Literal
 from insideLLMs.api.compare import ComparisonSetup, assess_part, check_repeats, compare_runs
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run import Ask
-from insideLLMs.compare.one_run.conditions import State
+from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.core import canonical

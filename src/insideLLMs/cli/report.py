@@ -14,7 +14,7 @@ from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import REPORT, SealedRun
 
 if TYPE_CHECKING:
-    from insideLLMs.compare.one_run.conditions import RunVerdict
+    from insideLLMs.compare.one_run.verdict import RunVerdict
     from insideLLMs.report.viewer.run_page import Measured
 
 

@@ -14,7 +14,7 @@ from insideLLMs.cli.option_group import Command, Given, option_group
 from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
-    from insideLLMs.compare.one_run.conditions import DecidedRun
+    from insideLLMs.compare.one_run.verdict import DecidedRun
     from insideLLMs.store.sealed_run import SealedRun
 
 Writer = Callable[[BinaryIO], object]

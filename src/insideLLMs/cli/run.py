@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from insideLLMs.api.answers import CacheMode
     from insideLLMs.api.early_stop import EarlyStop, Look
     from insideLLMs.api.run import Run
-    from insideLLMs.compare.one_run.conditions import DecidedRun
+    from insideLLMs.compare.one_run.verdict import DecidedRun
     from insideLLMs.core.types import Experiment, JsonValue
     from insideLLMs.store.sealed_run import SealedRun
 
@@ -277,7 +277,7 @@ def _show_decision(early: "EarlyStop", run: "SealedRun", *, as_json: bool) -> in
     last = early.looks[-1]
     saved = f"; {early.skipped:,} trials were not asked" if early.skipped else ""
     say = console.note if as_json else console.out
-    from insideLLMs.compare.one_run.conditions import EXIT_CODES  # noqa: PLC0415 - slow
+    from insideLLMs.compare.one_run.verdict import EXIT_CODES  # noqa: PLC0415 - slow
 
     state, reason = early.decide(run)
     say(f"{state.upper()}  {(reason or _LOOKS[last.decision]).rstrip('.')}, at {last.share:.0%}{saved}")

@@ -12,7 +12,7 @@ import msgspec
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, ProbeTally, Tally, TrialName
 from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
-from insideLLMs.compare.one_run.conditions import EXIT_CODES, RANK, RunVerdict, State
+from insideLLMs.compare.one_run.verdict import EXIT_CODES, RANK, RunVerdict, State
 from insideLLMs.compare.policies import (
     NEVER,
     GrowthRule,

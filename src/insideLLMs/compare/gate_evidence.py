@@ -9,7 +9,7 @@ from functools import cached_property
 import msgspec
 
 from insideLLMs.compare.observations import Observed
-from insideLLMs.compare.one_run.conditions import RunVerdict
+from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.compare.statistics.assess import Assessment, assess
 from insideLLMs.compare.statistics.confirmation import ALPHA_ITEM
 from insideLLMs.compare.statistics.evidence import Background

@@ -25,7 +25,7 @@ import msgspec
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Change, ProbeTally
 from insideLLMs.compare.gate_evidence import GateEvidence
-from insideLLMs.compare.one_run.conditions import State
+from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.noise import odd_one_out
 from insideLLMs.compare.statistics.quantities import Growth, QuantityChange

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from insideLLMs.compare.comparison import Change, Comparison, ProbeTally, ShownAnswer
 from insideLLMs.compare.gate import Verdict, counted_classes
-from insideLLMs.compare.one_run.conditions import DecidedRun, RunVerdict, failed_example
+from insideLLMs.compare.one_run.verdict import DecidedRun, RunVerdict, failed_example
 from insideLLMs.compare.policies import blame_of
 from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.subject import Subject

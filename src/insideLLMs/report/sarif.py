@@ -13,7 +13,7 @@ import orjson
 
 from insideLLMs.compare.comparison import Change, Comparison, TrialName
 from insideLLMs.compare.gate import Verdict, counted_classes
-from insideLLMs.compare.one_run.conditions import DecidedRun, RunVerdict
+from insideLLMs.compare.one_run.verdict import DecidedRun, RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue
 from insideLLMs.report import wording

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the summary of a run is drawn without what compares
 
     from insideLLMs.compare.comparison import Change, Comparison, RunSide
     from insideLLMs.compare.gate import Verdict
-    from insideLLMs.compare.one_run.conditions import DecidedRun, FailedExample
+    from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600

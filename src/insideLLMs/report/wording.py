@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a run's page and summary share these words, and need no com
         TrialName,
     )
     from insideLLMs.compare.gate import Verdict
-    from insideLLMs.compare.one_run.conditions import FailedExample, RunVerdict
+    from insideLLMs.compare.one_run.verdict import FailedExample, RunVerdict
 
 _SERVED = 5
 FAILURES = ("error", "timeout", "rate_limited", "skipped")

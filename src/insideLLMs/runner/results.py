@@ -9,7 +9,7 @@ from typing import Any
 from insideLLMs.api.decide_run import decide_records
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run_writer import MemorySink
-from insideLLMs.compare.one_run.conditions import RunVerdict
+from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.protocols import ModelInfo, ProbeScore

@@ -10,7 +10,7 @@ from typing import Any
 
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
-from insideLLMs.compare.one_run.conditions import RunVerdict
+from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.subject import Subject

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from insideLLMs.compare.one_run.conditions import RunVerdict
+from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
 from insideLLMs.core.subject import Subject, label_in
