@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from simulated_world import CHANGES, Chances, suite
 
 from insideLLMs.api.fresh_answers import Tallies, _Confirming
-from insideLLMs.compare.gate_evidence import Confirmed
+from insideLLMs.compare.gate.evidence import Confirmed
 from insideLLMs.compare.observations import CONTROLS, Flip
 from insideLLMs.core.subject import Subject
 

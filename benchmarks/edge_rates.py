@@ -16,8 +16,8 @@ from drawn_worlds import World, chances_of, counts_of, judge
 from simulated_records import Row, view_of
 
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.core.gate_spec import GateSpec
 

@@ -21,8 +21,8 @@ from drawn_worlds import World, chances_of, changed
 from simulated_records import view_of
 
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.core.gate_spec import GateSpec
 
 CHECKS, LIMIT = 8, 6.0

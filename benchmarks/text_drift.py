@@ -22,8 +22,8 @@ import time
 import unittest
 
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical

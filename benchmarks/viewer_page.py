@@ -21,8 +21,8 @@ from typing import BinaryIO
 import msgspec
 
 from insideLLMs.compare.comparing import compare
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core import canonical
 from insideLLMs.core.subject import Subject, in_order

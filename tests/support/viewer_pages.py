@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import expand

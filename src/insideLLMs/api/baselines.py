@@ -10,7 +10,7 @@ import msgspec
 from insideLLMs.api.compare import check_repeats
 from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.gate_evidence import NoiseFloor, measure_noise
+from insideLLMs.compare.gate.evidence import NoiseFloor, measure_noise
 from insideLLMs.compare.levels import LEVELS, response_of
 from insideLLMs.compare.observations import Observed, Waived, Watch
 from insideLLMs.compare.sides import RunView, system_changes, view_of

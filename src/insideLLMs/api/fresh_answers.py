@@ -18,7 +18,7 @@ from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_run
 from insideLLMs.api.prepare import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.api.trusted_runs import TrustedExperiment
-from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem
+from insideLLMs.compare.gate.evidence import Confirmed, ConfirmedItem
 from insideLLMs.compare.observations import Flip, Observed
 from insideLLMs.compare.statistics.confirmation import (
     Answers,

@@ -10,7 +10,7 @@ from insideLLMs.cli.baseline import today
 from insideLLMs.core.errors import ExitCode
 
 if TYPE_CHECKING:
-    from insideLLMs.compare.gate_evidence import NoiseFloor
+    from insideLLMs.compare.gate.evidence import NoiseFloor
     from insideLLMs.compare.statistics.noise import Disagreement
 
 

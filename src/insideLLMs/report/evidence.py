@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from insideLLMs.compare.gate import Verdict
-from insideLLMs.compare.policies import tell_drift
+from insideLLMs.compare.gate.decide import Verdict
+from insideLLMs.compare.gate.policies import tell_drift
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.evidence import Evidence
 from insideLLMs.report import wording

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from insideLLMs.compare.comparison import Comparison
-from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.run_summary import Summary

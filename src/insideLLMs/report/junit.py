@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from insideLLMs.compare.comparison import Change, Comparison, ProbeTally, ShownAnswer
-from insideLLMs.compare.gate import Verdict, counted_classes
+from insideLLMs.compare.gate.decide import Verdict, counted_classes
+from insideLLMs.compare.gate.policies import blame_of
 from insideLLMs.compare.one_run.verdict import DecidedRun, RunVerdict, failed_example
-from insideLLMs.compare.policies import blame_of
 from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.subject import Subject
 from insideLLMs.report import wording

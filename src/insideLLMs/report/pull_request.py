@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from insideLLMs.compare.comparison import Change, Comparison
-from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
 from insideLLMs.compare.word_diff import word_diff
 from insideLLMs.core.types import expand

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from insideLLMs.compare.comparison import Change, Comparison, TrialName
-from insideLLMs.compare.gate import Verdict, counted_classes
+from insideLLMs.compare.gate.decide import Verdict, counted_classes
 from insideLLMs.compare.one_run.verdict import DecidedRun, RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the summary of a run is drawn without what compares
     from rich.text import Text
 
     from insideLLMs.compare.comparison import Change, Comparison, RunSide
-    from insideLLMs.compare.gate import Verdict
+    from insideLLMs.compare.gate.decide import Verdict
     from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
 
 _PROMPT_LIMIT = 240

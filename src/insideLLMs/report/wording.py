@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # a run's page and summary share these words, and need no com
         Tally,
         TrialName,
     )
-    from insideLLMs.compare.gate import Verdict
+    from insideLLMs.compare.gate.decide import Verdict
     from insideLLMs.compare.one_run.verdict import FailedExample, RunVerdict
 
 _SERVED = 5

@@ -5,8 +5,8 @@ import pytest
 
 from insideLLMs.compare.classify import classify, is_alike
 from insideLLMs.compare.comparing import CompareOptions, compare
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.meaning import MIN_PAIRS, Meaning, lowest_own_similarity, own_similarities
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec

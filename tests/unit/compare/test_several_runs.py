@@ -3,7 +3,7 @@
 import pytest
 
 from insideLLMs.compare.comparing import CompareOptions, compare_with
-from insideLLMs.compare.gate_evidence import GateEvidence, measure_noise
+from insideLLMs.compare.gate.evidence import GateEvidence, measure_noise
 from insideLLMs.compare.observations import Watch
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec

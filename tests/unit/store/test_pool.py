@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from insideLLMs.api.baselines import write_noise
-from insideLLMs.compare.gate_evidence import NoiseFloor
+from insideLLMs.compare.gate.evidence import NoiseFloor
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import run_probe

@@ -11,7 +11,7 @@ from insideLLMs.compare.changes import subject_pair
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.comparison import Comparison, SubjectPair
-from insideLLMs.compare.gate import Verdict
+from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.compare.levels import Level
 from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.sides import RunView

@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 
 from insideLLMs.compare.comparing import CompareOptions, compare_with
-from insideLLMs.compare.gate import decide
-from insideLLMs.compare.gate_evidence import Confirmed, ConfirmedItem, GateEvidence, NoiseFloor
+from insideLLMs.compare.gate.decide import decide
+from insideLLMs.compare.gate.evidence import Confirmed, ConfirmedItem, GateEvidence, NoiseFloor
+from insideLLMs.compare.gate.policies import POLICIES, Policy, Rule
 from insideLLMs.compare.observations import Watch
-from insideLLMs.compare.policies import POLICIES, Policy, Rule
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force, share
 from insideLLMs.compare.statistics.noise import Disagreement
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure

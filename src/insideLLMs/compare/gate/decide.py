@@ -11,9 +11,8 @@ import msgspec
 
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, ProbeTally, Tally, TrialName
-from insideLLMs.compare.gate_evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
-from insideLLMs.compare.one_run.verdict import EXIT_CODES, RANK, RunVerdict, State
-from insideLLMs.compare.policies import (
+from insideLLMs.compare.gate.evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
+from insideLLMs.compare.gate.policies import (
     NEVER,
     GrowthRule,
     Rule,
@@ -24,6 +23,7 @@ from insideLLMs.compare.policies import (
     policy_of,
     resolve,
 )
+from insideLLMs.compare.one_run.verdict import EXIT_CODES, RANK, RunVerdict, State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import JudgeFinding, advisory_probes, judge_finding
 from insideLLMs.compare.statistics.labelled_drop import LabelledDrop, labelled_drop, suffice

@@ -24,7 +24,7 @@ import msgspec
 
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Change, ProbeTally
-from insideLLMs.compare.gate_evidence import GateEvidence
+from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.noise import odd_one_out
