@@ -62,13 +62,15 @@ class EqualsProbe(CheckProbe):
 
 
 class RegexProbe(CheckProbe):
-    """Check that an answer matches a regular expression: `pattern`, or those that the example expects.
+    """Check that an answer matches a regular expression, or any of several.
 
-    With `full` the whole answer (outer space aside) has to match. ``^`` and ``$`` match at lines. A pattern that
+    The example's own field `pattern` is looked for, else the probe's `pattern`, else what the example expects. With
+    `full` the whole answer (outer space aside) has to match. ``^`` and ``$`` match at lines. A pattern that
     repeats a repetition is refused, because it could run for ever.
     """
 
     kind = "regex"
+    version = "2"
     needs_expected = False
 
     def __init__(
@@ -94,23 +96,31 @@ class RegexProbe(CheckProbe):
 
     def complaint(self, example: Example) -> str | None:
         """Say that there is no pattern, or which is not one."""
-        if not self.pattern and not example.expected:
+        patterns = self._patterns(example)
+        if patterns is None:
+            return "its `pattern` must be a regular expression or a list of them, any of which may match"
+        if not patterns:
             return "no pattern; give the probe `pattern`, or the example `expected`"
         try:
-            for value in example.expected:
-                compile_safely(as_text(value), ignore_case=self.ignore_case)
+            for pattern in patterns:
+                compile_safely(pattern, ignore_case=self.ignore_case)
         except ArgumentError as error:
             return f"{error.message} ({error.fix})"
         return None
 
     def check(self, example: Example, answer: str) -> Scores:
         """Look for any of the patterns."""
-        patterns = tuple(map(as_text, example.expected)) or self.pattern
+        patterns = self._patterns(example) or ()
         matching = next((pattern for pattern in patterns if self._matches(pattern, answer)), None)
         named = " or ".join(shown(pattern) for pattern in patterns)
         return Scores.of(
             matching is not None, explanation=f"matches {shown(matching)}" if matching else f"does not match {named}"
         )
+
+    def _patterns(self, example: Example) -> tuple[str, ...] | None:
+        if "pattern" in example.fields:
+            return text_list(example.fields["pattern"])
+        return self.pattern or tuple(map(as_text, example.expected))
 
     def _matches(self, pattern: str, answer: str) -> bool:
         compiled = compile_safely(pattern, ignore_case=self.ignore_case)
