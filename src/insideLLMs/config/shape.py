@@ -199,11 +199,28 @@ def _either(values: tuple[Any, ...]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+_SETTING = "a setting of the models: generation: {{{}: ...}}"
+_ELSEWHERE = {
+    "system": "a text of a model: {type: ..., system: ...}",
+    "template": "prompt: ...",
+    "providers": "models: [...]",
+    "tests": "dataset: FILE, an example a row",
+    "vars": "the fields of each row of the dataset",
+    "assert": "a probe: {type: checks, args: {checks: [...]}}",
+    "scorers": "probes: [...]",
+    "metrics": "probes: [...]",
+    **{name: _SETTING.format(name) for name in ("temperature", "max_tokens", "top_p", "seed", "stop")},
+}
+"""Where a key belongs that other tools, or guesses, put at the top of the file."""
+
+
 def _unknown_hint(path: FieldPath) -> str:
     key = str(path[-1])
     if is_secret_key(key):
         return "keys belong in the environment, never in a file"
     known = known_keys(path[:-1])
+    if len(path) == 1 and key in _ELSEWHERE:
+        return f"here it is {_ELSEWHERE[key]}"
     hint = suggestion(key, known)
     if hint.startswith("known") and "args" in known:
         return f"arguments of the plug-in belong under 'args'; {hint}"

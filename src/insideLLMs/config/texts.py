@@ -6,7 +6,7 @@ file holds; a text that names a file instead of being one is an error, so that n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -25,7 +25,7 @@ _FOREIGN = (".py", ".js", ".mjs", ".ts", ".csv", ".jsonl", ".toml", ".pdf", ".do
 _NAME = re.compile(rf"[^\s{{}}<>]*[\w-](?:{'|'.join(map(re.escape, (*SUFFIXES, *_FOREIGN)))})", re.IGNORECASE)
 _LONGEST_NAME = 400
 _NEVER_FILLED = ("extra", "headers", "base_url")
-_FIELD = re.compile(r"\{\{\s*[^\W\d][\w.]*\s*\}\}")
+_FIELD = re.compile(r"\{\{-?\s*[^\W\d][\w.]*\s*(?:\|[^{}]*)?-?\}\}")
 
 
 class Texts(msgspec.Struct):
@@ -60,6 +60,8 @@ class Texts(msgspec.Struct):
         if isinstance(args, Mapping):
             within = (*path, "args")
             resolved["args"] = self._probe_args(args, within) if noun == "probe" else self._model_args(args, within)
+            if noun == "probe" and ":" not in str(entry.get("type")):  # a user's own class may fill its own templates
+                self._check_taken_literally(args, within)
         return resolved
 
     def _prompt(self, entry: JsonValue, path: FieldPath) -> JsonValue:
@@ -105,22 +107,32 @@ class Texts(msgspec.Struct):
         if "body" in args:
             return {**args, "body": self._body(args["body"], (*path, "body"))}
         for name in _NEVER_FILLED:
-            self._check_unfilled(args.get(name), (*path, name))
+            for where, text in _texts_in(args.get(name), (*path, name)):
+                if _FIELD.search(text):
+                    self.findings.add(
+                        where, "has a field, which would be sent as it stands", "only type http fills fields in here"
+                    )
         return args
 
-    def _check_unfilled(self, value: JsonValue, path: FieldPath) -> None:
-        """Report a field in an argument that is sent as it stands; a server's own chat template is none of ours."""
-        if isinstance(value, Mapping):
-            for key, item in value.items():
-                if "template" not in str(key):
-                    self._check_unfilled(item, (*path, str(key)))
-        elif isinstance(value, list):
-            for at, item in enumerate(value):
-                self._check_unfilled(item, (*path, at))
-        elif isinstance(value, str) and _FIELD.search(value):
-            self.findings.add(
-                path, "has a field, which would be sent as it stands", "only type http fills fields in here"
-            )
+    def _check_taken_literally(self, args: Mapping[str, JsonValue], path: FieldPath) -> None:
+        """Report a field or a file's name in arguments of a probe that are no texts to fill.
+
+        An answer would be compared with the braces. What differs between examples belongs into the examples.
+        """
+        for name in sorted(set(args) - {*TEXTS, "checks", "judges"}):
+            for where, text in _texts_in(args[name], (*path, name)):
+                if found := _FIELD.search(text):
+                    self.findings.add(
+                        where,
+                        f"holds {found[0]!r}, and this argument is no template",
+                        "leave it out where the probe reads what the example expects; "
+                        "else give each example its own `checks`",
+                    )
+                elif text.lower().startswith("file://"):
+                    self.findings.add(where, f"{text!r} names a file, and this argument reads none", "write its text")
+        for at, check in enumerate(args["checks"] if isinstance(args.get("checks"), list) else ()):
+            if isinstance(check, Mapping):
+                self._check_taken_literally(check, (*path, "checks", at))
 
     def _body(self, value: JsonValue, path: FieldPath) -> JsonValue:
         """Read the texts of an http body, where a mapping with other keys than `file` is what is sent."""
@@ -216,6 +228,19 @@ class Texts(msgspec.Struct):
             f"{text.strip()!r} is the name of a file, which would be sent as it stands{fault}",
             f"write {{file: {name}}}",
         )
+
+
+def _texts_in(value: JsonValue, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+    """Find the texts in a value; a server's own chat template is none of ours."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if "template" not in str(key):
+                yield from _texts_in(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _texts_in(item, (*path, at))
+    elif isinstance(value, str):
+        yield path, value
 
 
 def _constant(content: JsonValue, constant: JsonValue) -> JsonValue:

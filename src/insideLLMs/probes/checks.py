@@ -309,11 +309,12 @@ def _made(
     taken = inspect.signature(factory).parameters
     for key in args:
         if key not in taken or key in _NO_ARGUMENTS:
-            near = nearest(
-                str(key), [name for name in (*taken, *_OWN_KEYS) if name not in _NO_ARGUMENTS or name == "name"]
-            )
+            known = [name for name in (*taken, *_OWN_KEYS) if name not in _NO_ARGUMENTS or name == "name"]
+            near = nearest(str(key), known)
             raise WrongCheckError(
-                (*place, str(key)), "is no argument of this check", f"did you mean {near!r}?" if near else None
+                (*place, str(key)),
+                "is no argument of this check",
+                f"did you mean {near!r}?" if near else f"known: {', '.join(dict.fromkeys(known))}",
             )
     missing = [
         name
