@@ -154,6 +154,19 @@ def test_certain_holds_the_bound_of_the_interval_against_the_limit(folder):
     assert report(folder, "--max", "characters.p95=1000", "--certain").code == 4  # of too few values
 
 
+@pytest.mark.parametrize(("limit", "told"), [("0.99", "it takes 381 that all pass"), ("1", "no number of them could")])
+def test_a_bound_that_so_few_examples_cannot_reach_is_inconclusive_and_says_how_many_would_do(tmp_path, limit, told):
+    made = EXPERIMENT.replace('probes: [{type: contains, args: {any: ["yes"]}}, ', "probes: [")
+    write_files(tmp_path, {"e.yaml": made, "d.jsonl": ROWS})
+    done = insidellms("run", "e.yaml", "--run-dir", "run", "--min-pass-rate", limit, "--certain", cwd=tmp_path)
+    assert done.code == 4
+    assert told in " ".join(done.out.split())
+
+
+def test_a_rate_that_is_below_the_limit_itself_fails_whatever_the_bound_could_reach(folder):
+    assert report(folder, "--min-pass-rate", "0.99", "--certain").code == 3
+
+
 def test_an_advisory_condition_is_reported_and_changes_nothing(folder):
     done = report(folder, "--min-pass-rate", "0.9", "--severity", "advisory")
     assert done.code == 0

@@ -22,7 +22,7 @@ from insideLLMs.compare.one_run.verdict import (
     State,
     failed_example,
 )
-from insideLLMs.compare.statistics.distributions import binomial_pmf, wilson
+from insideLLMs.compare.statistics.distributions import binomial_pmf, fewest_for_bound, wilson
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
 from insideLLMs.core.run_summary import Interval
 from insideLLMs.core.subject import Subject
@@ -113,6 +113,11 @@ class _Row:
         )
         if lost:
             told += f"; {lost:,} without a scored answer count as failed"
+        fewest = fewest_for_bound(limit, level=self.level)
+        if not met and seen.value >= limit - _ROUNDING and (fewest is None or seen.n < fewest):
+            enough = f"it takes {fewest:,} that all pass" if fewest else "no number of them could"
+            told += f"; {seen.n:,} examples cannot show that, even if all pass: {enough}"
+            return self.condition(setting, limit, "inconclusive", told, seen, held)
         state, doubt = self._unless_missing(met, member.skipped, member.trials + member.skipped, "were not asked")
         return self.condition(setting, limit, state, told + doubt, seen, held)
 

@@ -300,6 +300,15 @@ def wilson(successes: float, trials: int, *, level: float = 0.95) -> tuple[float
     return 0.0 if rate <= 0.0 else max(0.0, center - half), 1.0 if rate >= 1.0 else min(1.0, center + half)
 
 
+def fewest_for_bound(limit: float, *, level: float = 0.95) -> int | None:
+    """Return how many trials, all of them successes, have a Wilson interval that begins at `limit`; None if none can.
+
+    Of n successes in n trials it begins at n / (n + z²).
+    """
+    z = normal_quantile(0.5 + level / 2.0)
+    return math.ceil(limit * z * z / (1.0 - limit) - 1e-9) if limit < 1.0 else None
+
+
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Return Holm's adjusted p-values, in the order given: the chance of any false one is bounded."""
     count = len(p_values)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from insideLLMs.compare.statistics import distributions as d
 
@@ -76,3 +77,14 @@ def test_infinite_t_has_all_the_mass_on_one_side():
 def test_a_quantile_of_no_probability_is_refused_by_name(p):
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         d.normal_quantile(p)
+
+
+@pytest.mark.parametrize("limit", [0.2, 0.5, 0.9, 0.95, 0.99, 0.999])
+def test_the_fewest_trials_for_a_bound_are_those_from_which_it_is_reached(limit):
+    fewest = d.fewest_for_bound(limit)
+    assert proportion_confint(fewest, fewest, method="wilson")[0] >= limit - 1e-9
+    assert fewest == 1 or proportion_confint(fewest - 1, fewest - 1, method="wilson")[0] < limit
+
+
+def test_no_number_of_trials_shows_that_all_pass():
+    assert d.fewest_for_bound(1.0) is None
