@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run is stored, what may happen to what is there already, and how the run goes on.
 
     `salvage` lets a resume leave out damaged journal lines. `handle_signals` makes SIGINT and SIGTERM finish
-    what is in flight, and a second one stop at once; it needs the main thread. `data_of` says what a
+    what is in flight, and a second one stop at once; only the main thread hears of them. `data_of` says what a
     simple-contract probe is given for a Trial, `probe_options` go to its `run`. Without `rounds` all is asked at
     once.
     """
@@ -195,7 +196,8 @@ async def execute(
         probe_options=options.probe_options,
     )
     engine = Engine(prepared, sink, counts, means)
-    async with obeying_signals(engine, sink.flush) if options.handle_signals else contextlib.nullcontext():
+    obeys = options.handle_signals and threading.current_thread() is threading.main_thread()
+    async with obeying_signals(engine, sink.flush) if obeys else contextlib.nullcontext():
         await engine.run()
 
 

@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
     console.open_outputs()
-    code = _run(argv)
+    code = run_command(argv)
     with contextlib.suppress(BrokenPipeError):  # a reader that has gone does not want the rest
         try:
             sys.stdout.flush()
@@ -106,6 +106,20 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     os._exit(code)
+
+
+def run_command(argv: Sequence[str] | None = None) -> int:
+    """Run the command in this process, as ``insideLLMs.cli.main(["diff", "a", "b"])``, and return its exit code.
+
+    In a notebook, whose thread runs an event loop, it runs on a thread of its own.
+    """
+    if "asyncio" not in sys.modules:  # which takes 40 ms, and who runs a loop has it
+        return _run(argv)
+    import asyncio  # noqa: PLC0415
+
+    from insideLLMs.core.run_blocking import is_in_loop, run_blocking  # noqa: PLC0415
+
+    return run_blocking(asyncio.to_thread(_run, argv)) if is_in_loop() else _run(argv)
 
 
 def _run(argv: Sequence[str] | None) -> int:

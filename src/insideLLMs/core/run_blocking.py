@@ -13,10 +13,11 @@ _POLL_S = 0.2
 
 def run_blocking(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end; where a loop is already running, on a thread of its own."""
-    return _run_aside(work) if _is_in_loop() else _run(work)
+    return _run_aside(work) if is_in_loop() else _run(work)
 
 
-def _is_in_loop() -> bool:
+def is_in_loop() -> bool:
+    """Whether the caller's thread runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
