@@ -207,12 +207,16 @@ class ModelError(InsideLLMsError):
     """One failed call to a model.
 
     `status` is the Outcome it leads to, `retryable` whether another attempt makes sense, `fatal` whether
-    the run should stop because every later call would fail too.
+    the run should stop because every later call would fail too. One that stopped a run names the Trial's `model`,
+    `probe` and `example_id`.
     """
 
     status: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
     fatal: bool = False
+    model: str = ""
+    probe: str = ""
+    example_id: str = ""
 
     def __init__(
         self,

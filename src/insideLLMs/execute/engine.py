@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ProbeExecutionError, TrialTimeoutError
+from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ModelError, ProbeExecutionError, TrialTimeoutError
 from insideLLMs.core.prices import price_at
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.record_views import read_record
@@ -146,7 +146,7 @@ class Engine:
                 else:
                     await self._settle(asked, question, question.request)
             except FatalError as fatal:
-                self.stop(fatal.error)
+                self.stop(_placed(fatal.error, question.asker))
                 return
 
     async def _examine(self, asked: AskedModel, trial: Trial) -> None:
@@ -238,7 +238,7 @@ class Engine:
         try:
             outcome = await score(probe, trial, answer.for_trial(trial), self._probe_calls)
         except FatalError as fatal:
-            self.stop(fatal.error)
+            self.stop(_placed(fatal.error, trial))
             return
         await self._finish(trial, outcome)
 
@@ -336,6 +336,12 @@ def _log(trial: Trial, outcome: Outcome) -> None:
     logger.info("trial failed: %s: %s: %s", trial.name, failure.type, failure.message, extra=facts)
     if outcome.error is not None and not isinstance(outcome.error, InsideLLMsError):
         logger.debug("trial failed: %s", trial.name, exc_info=outcome.error, extra=facts)
+
+
+def _placed(error: ModelError, trial: Trial) -> ModelError:
+    """Note at which Trial an error came up."""
+    error.model, error.probe, error.example_id = trial.model, trial.probe, trial.example.id
+    return error
 
 
 def _stop_error(record: Record, cause: BaseException | None) -> ProbeExecutionError:
