@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import DuplicatePluginError, InsideLLMsError, PluginError, UnknownPluginError
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Factory = Callable[..., Any]
 F = TypeVar("F", bound=Factory)
+
+
+class _Decorator(Protocol):
+    """Returns what it decorates, so that its type stays."""
+
+    def __call__(self, decorated: F, /) -> F: ...
+
 
 PROVIDERS = {
     "openai": "insideLLMs.providers.openai:OpenAIModel",
@@ -105,9 +112,13 @@ class Registry:
         self._group = group
         self._discovered = False
 
+    @overload
+    def register(self, name: str, /, factory: None = None, overwrite: bool = False, **defaults: Any) -> _Decorator: ...
+    @overload
+    def register(self, name: str, /, factory: Factory, overwrite: bool = False, **defaults: Any) -> None: ...
     def register(
         self, name: str, /, factory: Factory | None = None, overwrite: bool = False, **defaults: Any
-    ) -> Callable[[F], F] | None:
+    ) -> _Decorator | None:
         """Give `factory` a name; `defaults` are passed to it. Without a factory, return a decorator.
 
         Raises DuplicatePluginError for a name that is taken, unless `overwrite`.
