@@ -28,6 +28,7 @@ from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.core.record_views import LabelledRecord
 from insideLLMs.report import wording
+from insideLLMs.report.notebook import comparison_html
 from insideLLMs.store.manifest import Manifest, MemberSpec
 from insideLLMs.store.sealed_run import RECORDS, SealedRun
 
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
     from insideLLMs.report.sarif import Places
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DecidedComparison:
-    """A comparison, its setup, the policy in force, the gate's verdict, what that rests on, and the two runs shown."""
+    """A comparison, its setup, the policy in force, the gate's verdict, what that rests on, and the two runs shown.
+
+    As text it is what `insidellms diff` prints.
+    """
 
     comparison: Comparison
     policy: GateSpec
@@ -46,6 +50,17 @@ class DecidedComparison:
     baseline: SealedRun
     candidate: SealedRun
     setup: "ComparisonSetup"
+
+    def __str__(self) -> str:
+        from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415 - rich takes 50 ms
+
+        return render_comparison(self.comparison, self.verdict)
+
+    def __repr__(self) -> str:
+        return f"<DecidedComparison {self.baseline.label!r} -> {self.candidate.label!r}: {self.verdict.state}>"
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self.comparison, self.verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

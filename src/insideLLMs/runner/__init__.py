@@ -1,7 +1,11 @@
 """The Python doors over the one engine."""
 
+from insideLLMs.runner.load import LoadedRun as LoadedRun
+from insideLLMs.runner.load import load_dataset as load_dataset
+from insideLLMs.runner.load import load_run as load_run
 from insideLLMs.runner.results import ExperimentResult as ExperimentResult
 from insideLLMs.runner.results import ProbeResult as ProbeResult
+from insideLLMs.runner.results import ProbeResults as ProbeResults
 from insideLLMs.runner.run_config import RunConfig as RunConfig
 from insideLLMs.runner.runners import AsyncProbeRunner as AsyncProbeRunner
 from insideLLMs.runner.runners import ProbeRunner as ProbeRunner

@@ -7,7 +7,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError, OptionError
-from insideLLMs.core.types import Example, JsonValue
+from insideLLMs.core.types import Example, JsonValue, Record, expand
 from insideLLMs.datasets.examples import CONTENT_ID_LENGTH, ID_KEYS, INPUT_KEYS, ExampleReader
 from insideLLMs.store.manifest import DatasetFacts
 
@@ -50,6 +50,17 @@ class Prompts:
     def item(self, example_id: str) -> object:
         """Return what the caller gave, as it was given."""
         return self._items[self._positions[example_id]]
+
+    def given(self, record: Record) -> JsonValue:
+        """Return a record's input as it was given; of an Example, which is no JSON, its input as it is stored."""
+        item = self.item(record.example_id)
+        return stored_input(record.example) if isinstance(item, Example) else item
+
+
+def stored_input(example: Example) -> JsonValue:
+    """Return an example's input as JSON: text, or the chat's messages."""
+    given = example.input
+    return given if isinstance(given, str) else [expand(message) for message in given]
 
 
 def as_items(prompts: Iterable[object]) -> Sequence[object]:

@@ -1,7 +1,7 @@
 """What a run gives back in Python: one ProbeResult a Trial, and an ExperimentResult around them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,24 @@ from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.protocols import ModelInfo, ProbeScore
 from insideLLMs.core.record_views import GatedRecord, read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, expand
+from insideLLMs.core.types import JsonValue, Record, ResultStatus, Telemetry, as_text, expand
+from insideLLMs.report.frames import Tabular
+from insideLLMs.report.notebook import as_html, summary_html
+from insideLLMs.report.records_table import Row, Table
+from insideLLMs.report.safe_text import shorten
 from insideLLMs.runner.run_config import RunConfig
 from insideLLMs.store.sealed_run import SealedRun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ProbeResult(Mapping[str, Any]):  # a value looked up by its name has no one type; the attributes have theirs
-    """One Trial: a mapping of the names below, which are attributes too.
+class ProbeResult(dict[str, Any]):  # a value looked up by its name has no one type; the properties have theirs
+    """One Trial: a dict, so that `json.dumps` takes it, with each key as a property. It is true if it passed.
 
     `input` is the prompt as it was given, `output` the answer's text or what the probe's `run` returned.
     `error` and `error_type` say why there is none, or why it has no `scores`. `metadata` has example_id, model,
     probe, repeat, key, usage, finish_reason, attempts, and more of what is known of the Trial.
     """
 
+    __slots__ = ()
     input: JsonValue
     output: JsonValue
     status: ResultStatus
@@ -38,23 +42,76 @@ class ProbeResult(Mapping[str, Any]):  # a value looked up by its name has no on
     metadata: Mapping[str, JsonValue]
     scores: Mapping[str, float]
 
-    def __getitem__(self, name: str) -> Any:  # see above
-        if name in _NAMES:
-            return getattr(self, name)
-        raise KeyError(name)
+    def __getattr__(self, name: str) -> Any:  # of the keys, which are declared above
+        if name in _KEYS:
+            return self[name]
+        raise AttributeError(f"a ProbeResult has no {name!r}; it has {', '.join(_KEYS)}, passed and explanation")
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
+    @property
+    def passed(self) -> bool | None:
+        """The probe's verdict; None where it gave none, or the Trial failed."""
+        verdict: bool | None = self.metadata["passed"]
+        return verdict
 
-    def __len__(self) -> int:
-        return len(_NAMES)
+    @property
+    def explanation(self) -> str:
+        """Why it scored so, in one line; of a Trial that failed, its error."""
+        return self.metadata["explanation"] or self.error or ""
+
+    def __bool__(self) -> bool:
+        return self.passed is True
+
+    def __repr__(self) -> str:
+        state = {True: "passed", False: "failed", None: f"{self.status}, no verdict"}[self.passed]
+        asked, said = (shorten(as_text(one), _SHOWN) for one in (self.input, self.output))
+        why = f": {self.explanation}" if self.explanation else ""
+        return f"<ProbeResult {self.metadata['example_id']!r} {state}{why} | {asked!r} -> {said!r}>"
 
 
-_NAMES = tuple(one.name for one in fields(ProbeResult))
+_KEYS = tuple(ProbeResult.__annotations__)
+_SHOWN = 160
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentResult:
+class ProbeResults(list[ProbeResult], Tabular):
+    """The results of a run, in input order; a notebook shows them as a table."""
+
+    def table(self) -> Table:
+        """Return a row a result."""
+        names = sorted({name for result in self for name in result.scores})
+        scores = {f"score_{name}": "double" for name in names}
+        return Table(columns={**_COLUMNS, **scores}, rows=lambda: (_row(result, names) for result in self))
+
+    def _repr_html_(self) -> str:
+        passed = sum(result.passed is True for result in self)
+        judged = sum(result.passed is not None for result in self)
+        head = f"{passed} of {judged} passed" + (f", {len(self) - judged} without a verdict" * (judged < len(self)))
+        rows = ([result.metadata["example_id"], *_shown(result)] for result in self)
+        return as_html(head, ("example", "input", "output", "passed", "why"), rows, total=len(self))
+
+
+_COLUMNS = {
+    "probe": "string", "dataset": "string", "example_id": "string", "model": "string", "prompt": "string",
+    "repeat": "int64", "input": "string", "status": "string", "passed": "bool", "explanation": "string",
+    "label": "string", "output": "string", "finish_reason": "string", "error": "string", "latency_ms": "double",
+    "input_tokens": "int64", "output_tokens": "int64",
+}  # fmt: skip
+
+
+def _row(result: ProbeResult, score_names: Sequence[str]) -> Row:
+    flat = {**result.metadata, **(result.metadata["usage"] or {}), **result}
+    flat["explanation"] = result.explanation
+    for name in ("input", "output"):
+        flat[name] = None if flat[name] is None else as_text(flat[name])
+    return (*(flat.get(name) for name in _COLUMNS), *(result.scores.get(name) for name in score_names))
+
+
+def _shown(result: ProbeResult) -> Row:
+    verdict = result.status.value if result.passed is None else "yes" if result.passed else "no"
+    return as_text(result.input), "" if result.output is None else as_text(result.output), verdict, result.explanation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExperimentResult(Tabular):
     """A run of one model (with one prompt, where there are prompts) on one probe: `results` in input order, summed up.
 
     `summary` and `verdict` are those of the whole run; without conditions in its gate there is no verdict.
@@ -79,6 +136,17 @@ class ExperimentResult:
     def count(self, status: ResultStatus) -> int:
         """Count the results of one status."""
         return sum(result.status is status for result in self.results)
+
+    def table(self) -> Table:
+        """Return a row a result."""
+        return ProbeResults(self.results).table()
+
+    def __repr__(self) -> str:
+        statuses = ", ".join(f"{self.count(status)} {status}" for status in ResultStatus if self.count(status))
+        return f"<ExperimentResult {self.name!r}, run {self.run_id[:12]}: {statuses}>"
+
+    def _repr_html_(self) -> str:
+        return summary_html(self.summary, self.verdict) + ProbeResults(self.results)._repr_html_()
 
 
 def result_of(record: Record, telemetry: Telemetry, given: JsonValue) -> ProbeResult:

@@ -14,20 +14,15 @@ from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.subject import Subject
-from insideLLMs.core.types import Experiment, JsonValue, Record, expand
+from insideLLMs.core.types import Experiment, JsonValue, Record
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
+from insideLLMs.runner.prompts import stored_input
 from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of, verdict_of
 from insideLLMs.runner.run_config import DEFAULT_ROOT, RunConfig
 from insideLLMs.store.directory import free_run_dir
 
 logger = logging.getLogger(__name__)
-
-
-def as_stored(record: Record) -> JsonValue:
-    """Return a record's input as JSON: text, or the chat's messages."""
-    given = record.example.input
-    return given if isinstance(given, str) else [expand(message) for message in given]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +32,7 @@ class Job:
     experiment: Experiment
     folder: Path
     parts: Parts = field(default_factory=Parts)
-    given: Callable[[Record], Any] = as_stored
+    given: Callable[[Record], JsonValue] = lambda record: stored_input(record.example)
     data_of: Callable[[Trial], Any] | None = None
 
 

@@ -23,12 +23,12 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
-from insideLLMs.runner.results import ExperimentResult, ProbeResult
+from insideLLMs.runner.results import ExperimentResult, ProbeResults
 from insideLLMs.runner.run_config import Folder, RunConfig, RunKeywords, as_path, derive
 from insideLLMs.runner.run_to_results import Job, run_job
 from insideLLMs.store.sealed_run import SealedRun
 
-Results = list[ProbeResult] | ExperimentResult
+Results = ProbeResults | ExperimentResult
 Source = str | os.PathLike[str] | Mapping[str, JsonValue]
 
 
@@ -59,7 +59,7 @@ class AsyncProbeRunner:
         *,
         return_experiment: Literal[False] | None = None,
         **keywords: Unpack[RunKeywords],
-    ) -> list[ProbeResult]: ...
+    ) -> ProbeResults: ...
     async def run(
         self,
         prompts: Iterable[Prompt],
@@ -95,7 +95,7 @@ class ProbeRunner:
         *,
         return_experiment: Literal[False] | None = None,
         **keywords: Unpack[RunKeywords],
-    ) -> list[ProbeResult]: ...
+    ) -> ProbeResults: ...
     def run(
         self,
         prompts: Iterable[Prompt],
@@ -106,14 +106,14 @@ class ProbeRunner:
         return run_blocking(_run(self.model, self.probe, prompts, wanted))
 
 
-def run_probe(model: Any, probe: Any, prompts: Iterable[Prompt], **keywords: Unpack[RunKeywords]) -> list[ProbeResult]:
+def run_probe(model: Any, probe: Any, prompts: Iterable[Prompt], **keywords: Unpack[RunKeywords]) -> ProbeResults:
     """Run `probe` on `model` over `prompts`, in one call."""
     return ProbeRunner(model, probe).run(prompts, **keywords)
 
 
 async def run_probe_async(
     model: Any, probe: Any, prompts: Iterable[Prompt], **keywords: Unpack[RunKeywords]
-) -> list[ProbeResult]:
+) -> ProbeResults:
     """Run `probe` on `model` over `prompts`, in one awaited call."""
     return await AsyncProbeRunner(model, probe).run(prompts, **keywords)
 
@@ -125,11 +125,11 @@ def run_experiment_from_config(
 @overload
 def run_experiment_from_config(
     source: Source, *, return_experiment: Literal[False] | None = None, **keywords: Unpack[RunKeywords]
-) -> list[ProbeResult]: ...
+) -> ProbeResults: ...
 def run_experiment_from_config(
     source: Source,
     **keywords: Any,  # RunKeywords; anything else is refused
-) -> list[ProbeResult] | list[ExperimentResult]:
+) -> ProbeResults | list[ExperimentResult]:
     """Run an experiment file, or a mapping of the same shape (its paths relative to the working folder).
 
     Returns all results, by model and probe in the order of the file, then in input order; or, with
@@ -155,10 +155,10 @@ def _with_config(experiment: Experiment, config: RunConfig) -> Experiment:
 
 async def _run_experiment(
     experiment: Experiment, folder: Path, config: RunConfig
-) -> list[ProbeResult] | list[ExperimentResult]:
+) -> ProbeResults | list[ExperimentResult]:
     done = await run_job(Job(experiment=experiment, folder=folder), config)
     if not config.return_experiment:
-        return [result for results in done.results.values() for result in results]
+        return ProbeResults(result for results in done.results.values() for result in results)
     return [
         replace(
             experiment_result(done.models[subject.model], done.probes[probe], results, done, config, experiment.name),
@@ -177,13 +177,13 @@ async def _run(model: Any, probe: Any, given: Iterable[Prompt], config: RunConfi
         experiment=experiment,
         folder=Path(),
         parts=parts_of(model, usable, prompts),
-        given=lambda record: prompts.item(record.example_id),
+        given=prompts.given,
         data_of=data_for(prompts, example_data),
     )
     done = await run_job(job, config)
     results = done.results[Subject(name_of(model)), name_of(probe)]
     if not config.return_experiment:
-        return list(results)
+        return ProbeResults(results)
     return await asyncio.to_thread(experiment_result, model, probe, results, done, config, experiment.name)
 
 

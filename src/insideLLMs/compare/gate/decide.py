@@ -62,6 +62,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     by_itself: RunVerdict | None = None
 
+    @property
+    def passed(self) -> bool:
+        """Whether the gate passed; an inconclusive one did not."""
+        return self.state == "passed"
+
 
 def decide(comparison: Comparison, spec: GateSpec, evidence: GateEvidence) -> Verdict:
     """Decide on a comparison, and join what the conditions say of the candidate by itself: the worst counts.

@@ -85,6 +85,11 @@ class RunVerdict(msgspec.Struct, frozen=True, kw_only=True):
     look_first: tuple[FailedExample, ...] = ()
 
     @property
+    def passed(self) -> bool:
+        """Whether the gate passed; an inconclusive one did not."""
+        return self.state == "passed"
+
+    @property
     def unmet(self) -> int:
         """How many critical conditions are not met, or cannot be decided."""
         return sum(one.severity == "critical" and one.state != "passed" for one in self.conditions)
