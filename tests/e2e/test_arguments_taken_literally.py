@@ -84,3 +84,22 @@ def test_a_key_in_the_wrong_place_is_told_its_place(tmp_path, key, hint):
 def test_an_unknown_argument_of_a_check_is_told_those_there_are(tmp_path):
     experiment(tmp_path, probe={"type": "checks", "args": {"checks": [{"type": "equals", "zzz": 1}]}})
     assert "known: normalise, reading" in insidellms("validate", "e.yaml", cwd=tmp_path).err.replace("name, ", "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"probe": ["contains", "regex"]}, "several stand under 'probes'"),
+        ({"probes": "contains", "probe": None}, "write [contains]"),
+        ({"prompts": {"v1": "{{ input }}"}, "probe": "contains"}, "- {id: NAME, ...}"),
+        ({"dataset": ["a.jsonl"], "probe": "contains"}, "several stand under 'datasets'"),
+        ({"model": "openai/gpt-4o", "probe": "contains"}, "{type: openai, args: {model_name: gpt-4o}}"),
+        ({"model": "openai:chat:gpt-4o", "probe": "contains"}, "{type: openai, args: {model_name: gpt-4o}}"),
+    ],
+)  # fmt: skip
+def test_one_fault_of_form_is_one_problem_with_the_right_form(tmp_path, changed, told):
+    experiment(tmp_path, **{key: value for key, value in changed.items() if value is not None})
+    done = insidellms("validate", "e.yaml", cwd=tmp_path)
+    assert done.code == 1
+    assert "1 problem" in done.err
+    assert told in done.err

@@ -28,6 +28,7 @@ class Datasets(msgspec.Struct):
     _paths: dict[str, FieldPath] = msgspec.field(default_factory=dict)
     _used: set[str] = msgspec.field(default_factory=set)
     _declared: tuple[str, ...] | None = None
+    _has_probes: bool = False
 
     def declare(self, raw: Mapping[str, JsonValue]) -> None:
         """Take in the datasets that stand beside the probes."""
@@ -49,13 +50,14 @@ class Datasets(msgspec.Struct):
             names = list(self._declared)
         else:
             names = self._shipped(entry, factory)
+        self._has_probes = True
         self._used.update(name for name in names if name)
         return tuple(dict.fromkeys(name for name in names if name))
 
     def check_used(self) -> None:
-        """Report datasets that no probe runs over."""
+        """Report datasets that no probe runs over, if any probe could be read."""
         for name, path in self._paths.items():
-            if name not in self._used:
+            if self._has_probes and name not in self._used:
                 self.findings.add(path, f"dataset {name!r} is used by no probe", "remove it, or name it in a probe")
 
     def _named(self, entry: ConfigEntry) -> str | None:

@@ -1,6 +1,7 @@
 """Models and probes of an experiment: their entries checked against the plug-ins they name, and made Specs."""
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def find_factory(entry: ConfigEntry, key: str, registry: Registry, folder: Path,
         if ":" in name:
             return load_reference(name, folder=folder, what=f"{registry.kind} {name!r}")[0]
         if name not in registry:
-            findings.add(path, f"there is no {registry.kind} {name!r}", suggestion(name, registry.list()))
+            hint = _other_spelling(name, registry) or suggestion(name, registry.list())
+            findings.add(path, f"there is no {registry.kind} {name!r}", hint)
             return None
         return registry.get_factory(name)
     except PluginError as error:
@@ -123,9 +125,9 @@ def find_factory(entry: ConfigEntry, key: str, registry: Registry, folder: Path,
 
 
 def _other_spelling(name: str, registry: Registry) -> str | None:
-    """Say how to write a model that is named as other tools name it, ``openai:gpt-4o-mini``."""
-    kind, _, rest = name.partition(":")
-    if kind not in registry or "model_name" not in inspect.signature(registry.get_factory(kind)).parameters:
+    """Say how to write a model that is named as other tools name it: ``openai:gpt-4o-mini``, ``openai/gpt-4o-mini``."""
+    kind, rest = (*re.split("[:/]", name, maxsplit=1), "")[:2]
+    if not rest or kind not in registry or "model_name" not in inspect.signature(registry.get_factory(kind)).parameters:
         return None
     return f"write {{type: {kind}, args: {{model_name: {rest.rpartition(':')[2]}}}}}"
 

@@ -130,7 +130,7 @@ class _Check:
     def _is_a(self, kind: type, value: Any, path: FieldPath) -> bool:
         accepted = _ACCEPTED.get(kind, (kind,))
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            self._report(path, _NAMES[kind], value)
+            self._report(path, _NAMES[kind], value, _form_hint(path, kind, value))
         elif isinstance(value, float) and not math.isfinite(value):
             self._report(path, "finite", value)
         else:
@@ -186,8 +186,8 @@ class _Check:
         elif bounds.pattern is not None and not re.fullmatch(bounds.pattern, value):
             self._findings.add(path, f"must match {bounds.pattern}" + _given(path, value))
 
-    def _report(self, path: FieldPath, wanted: str, value: Any) -> None:
-        self._findings.add(path, f"must be {wanted}{_given(path, value)}")
+    def _report(self, path: FieldPath, wanted: str, value: Any, hint: str | None = None) -> None:
+        self._findings.add(path, f"must be {wanted}{_given(path, value)}", hint)
 
 
 def _is_bounded(meta: msgspec.Meta) -> bool:
@@ -212,6 +212,18 @@ _ELSEWHERE = {
     **{name: _SETTING.format(name) for name in ("temperature", "max_tokens", "top_p", "seed", "stop")},
 }
 """Where a key belongs that other tools, or guesses, put at the top of the file."""
+
+
+def _form_hint(path: FieldPath, kind: type, value: Any) -> str | None:
+    """Say how one, or several, of the members of an experiment are written."""
+    key = str(path[0]) if len(path) == 1 else ""
+    if key.removesuffix("s") not in {"model", "prompt", "probe", "dataset"}:
+        return None
+    if kind is dict and isinstance(value, list):
+        return f"several stand under '{key}s'"
+    if kind in {list, tuple} and isinstance(value, Mapping):
+        return "write a list, each with its name as 'id': - {id: NAME, ...}"
+    return f"write [{value}]" if kind in {list, tuple} and isinstance(value, str) else None
 
 
 def _unknown_hint(path: FieldPath) -> str:
