@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 
-LIBRARIES = ("aiohttp", "click", "jinja2", "msgspec", "orjson", "rich.console", "rich.progress", "rich.table", "yaml")
+LIBRARIES = ("aiohttp", "click", "jinja2", "msgspec", "orjson", "yaml")
 AT_START = ("PYTHON", "LC_", "LANG", "TZ")
 """What the environment says to an interpreter before it runs anything: only a cold start obeys it."""
 _MESSAGE = 200_000  # bytes

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import datetime as dt
 import io
 import json
 import logging
@@ -26,6 +27,8 @@ _EXTRA_FIELDS = (
     "http_status", "attempt", "attempts", "wait_s", "latency_ms",
 )  # fmt: skip
 _PLAIN_EVERY_S = 5.0
+_BAR_COLUMNS = 30
+_ERASE = "\r\x1b[K"
 _TRACKER_LABELS = ("issues", "bug tracker", "tracker")
 """Names for the address of a tracker in package metadata (packaging.python.org, "Well-known Project URLs")."""
 
@@ -250,8 +253,11 @@ def progress(*, quiet: bool) -> "Iterator[Callable[[ProgressInfo], None] | None]
     if quiet:
         yield None
     elif is_terminal():
-        with _bar() as update:
-            yield update
+        bar = _Bar()
+        try:
+            yield bar
+        finally:
+            bar.erase()
     else:
         yield _PlainProgress()
 
@@ -269,28 +275,21 @@ class _PlainProgress:
             note(f"{info.current}/{info.total} trials, {info.failed} failed, {info.rate or 0:.1f}/s{eta}")
 
 
-@contextlib.contextmanager
-def _bar() -> "Iterator[Callable[[ProgressInfo], None]]":
-    from rich import progress as bars  # noqa: PLC0415 - slow; only where a bar is drawn
-    from rich.console import Console  # noqa: PLC0415
+class _Bar:
+    """Progress on a terminal, as its last line: written again as the run goes on, erased at the end."""
 
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeRemainingColumn(),
-        bars.TextColumn("[red]{task.fields[failed]}"),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("trials", total=None, rate="", failed="")
+    def __call__(self, info: "ProgressInfo") -> None:
+        share = info.current / info.total if info.total else 1.0
+        bar = ("━" * round(share * _BAR_COLUMNS)).ljust(_BAR_COLUMNS, "─")
+        rate = f" {info.rate:.1f}/s" if info.rate else ""
+        eta = f" {dt.timedelta(seconds=round(info.eta_s))}" if info.eta_s else ""
+        failed = f" {info.failed} failed" if info.failed else ""
+        columns = shutil.get_terminal_size((80, 24)).columns
+        line = f"trials {bar} {info.current}/{info.total}{rate}{eta}{failed}"
+        click.echo(f"{_ERASE}{line[: columns - 1]}\r", err=True, nl=False)
 
-        def update(info: "ProgressInfo") -> None:
-            failed = f"{info.failed} failed" if info.failed else ""
-            rate = f"{info.rate:.1f}/s" if info.rate else ""
-            shown.update(task, completed=info.current, total=info.total, rate=rate, failed=failed)
-
-        yield update
+    def erase(self) -> None:
+        click.echo(_ERASE, err=True, nl=False)
 
 
 def width() -> int:

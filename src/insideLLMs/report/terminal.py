@@ -6,20 +6,16 @@ as git writes word diffs. Nothing that a model wrote reaches the terminal unesca
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from insideLLMs.compare.word_diff import Segment, word_diff
 from insideLLMs.core.subject import label_in
 from insideLLMs.report import wording
+from insideLLMs.report.drawing import DrawnTable, StyledText, draw
 from insideLLMs.report.safe_text import printable, shorten, without_commands
 
 if TYPE_CHECKING:  # the summary of a run is drawn without what compares
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-    from rich.text import Text
-
     from insideLLMs.compare.comparison import Change, Comparison, RunSide
     from insideLLMs.compare.gate.decide import Verdict
     from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
@@ -29,6 +25,7 @@ _TEXT_LIMIT = 600
 _CHANGE_LIMIT = 800
 _LOOK_FIRST = 5
 _REASONS = 20
+_NARROWEST = 40
 _BAD, _GOOD, _WARN, _DIM = "bold red", "green", "yellow", "dim"
 _STYLES = {
     "regressed": _BAD,
@@ -48,7 +45,7 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
     """Show `summary.json` as a table: every rate with its denominator, its interval, and what went unanswered."""
     level = f"{summary.get('confidence_level', 0.95):.0%}"
     noun = "model · prompt" if any("prompt" in result for result in summary["results"]) else "model"
-    table = _table("probe", noun, "passed", f"{level} interval", "no answer", "tokens")
+    table = DrawnTable("probe", noun, "passed", f"{level} interval", "no answer", "tokens")
     scores: list[str] = []
     for result in summary["results"]:
         pass_rate, usage = result["pass_rate"], result["usage"]
@@ -103,9 +100,9 @@ def render_tables(
     color: bool = False,
 ) -> str:
     """Show titled tables of plain cells, each with its columns and rows, and notes below them."""
-    parts: list[RenderableType] = []
+    parts: list[StyledText | DrawnTable] = []
     for title, columns, rows in tables:
-        table = _table(*columns)
+        table = DrawnTable(*columns)
         for row in rows:
             table.add_row(*map(_plain, row))
         parts += [_styled(title, "bold"), table, _plain("")]
@@ -117,7 +114,7 @@ def render_comparison(
 ) -> str:
     """Show a comparison: which runs, a table per probe, the worst `limit` changes with word diffs, the verdict."""
     several = len(comparison.models) > 1
-    parts: list[RenderableType] = [_header(comparison), _plain(""), _probe_table(comparison, several=several)]
+    parts: list[StyledText | DrawnTable] = [_header(comparison), _plain(""), _probe_table(comparison, several=several)]
     notes = [*wording.served_notes(comparison), *_usage(comparison), *comparison.warnings]
     if notes:
         parts += [_plain(""), *(_styled(f"note: {note}", _WARN) for note in notes)]
@@ -144,8 +141,8 @@ def render_run_verdict(decided: DecidedRun, *, width: int = 80, color: bool = Fa
     """Show the verdict on a run by itself, and the examples to look at first with the beginnings of their answers."""
     verdict = decided.verdict
     line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
-    line.append(f"  gate: {wording.conditions(verdict)} (exit code {verdict.exit_code})", style="")
-    parts: list[RenderableType] = [line, *(_plain(f"  {reason}") for reason in verdict.reasons[:_REASONS])]
+    line.append(f"  gate: {wording.conditions(verdict)} (exit code {verdict.exit_code})")
+    parts: list[StyledText | DrawnTable] = [line, *(_plain(f"  {reason}") for reason in verdict.reasons[:_REASONS])]
     if len(verdict.reasons) > _REASONS:
         parts.append(_plain(f"  … and {len(verdict.reasons) - _REASONS:,} more; --json lists them"))
     if verdict.look_first:
@@ -155,8 +152,8 @@ def render_run_verdict(decided: DecidedRun, *, width: int = 80, color: bool = Fa
     return _draw(parts, width=width, color=color)
 
 
-def _failed_body(failed: FailedExample) -> Table:
-    grid = _grid()
+def _failed_body(failed: FailedExample) -> DrawnTable:
+    grid = DrawnTable()
     if failed.answer:
         grid.add_row("      answer", _plain(shorten(failed.answer, _PROMPT_LIMIT)))
     if failed.expected:
@@ -165,8 +162,8 @@ def _failed_body(failed: FailedExample) -> Table:
     return grid
 
 
-def _header(comparison: Comparison) -> Table:
-    grid = _grid()
+def _header(comparison: Comparison) -> DrawnTable:
+    grid = DrawnTable()
     grid.add_row("baseline", _side(comparison.baseline))
     if comparison.pool:
         grid.add_row("  and", _plain(", ".join(run.label for run in comparison.pool)))
@@ -179,13 +176,13 @@ def _header(comparison: Comparison) -> Table:
     return grid
 
 
-def _side(side: RunSide) -> Text:
+def _side(side: RunSide) -> StyledText:
     models = ", ".join(side.models)
     return _plain(f"{side.label} (run {side.run_id[:12]}, {side.trials:,} trials, {shorten(models, 60)})")
 
 
-def _probe_table(comparison: Comparison, *, several: bool) -> Table:
-    table = _table("probe", "passed", "change", "trials")
+def _probe_table(comparison: Comparison, *, several: bool) -> DrawnTable:
+    table = DrawnTable("probe", "passed", "change", "trials")
     for probe in comparison.probes:
         tally = probe.tally
         fell = tally.paired.candidate_passed < tally.paired.baseline_passed
@@ -211,7 +208,7 @@ def _usage(comparison: Comparison) -> list[str]:
     return [f"tokens changed in {wording.many(usage.trials, 'trial')}: {tokens_in}, {tokens_out}"]
 
 
-def _change_title(number: int | None, change: Change, *, several: bool) -> Text:
+def _change_title(number: int | None, change: Change, *, several: bool) -> StyledText:
     title = _plain(f"{number}. " if number else "")
     title.append(wording.words(change.kind), style=_STYLES.get(change.kind, ""))
     title.append(f"  {wording.trial(change.trial, several=several)}")
@@ -222,8 +219,8 @@ def _change_title(number: int | None, change: Change, *, several: bool) -> Text:
     return title
 
 
-def _change_body(change: Change) -> Table:
-    grid = _grid()
+def _change_body(change: Change) -> DrawnTable:
+    grid = DrawnTable()
     grid.add_row("   prompt", _plain(shorten(change.prompt, _PROMPT_LIMIT)))
     if change.expected:
         grid.add_row("   expected", _plain(shorten(" | ".join(change.expected), _PROMPT_LIMIT)))
@@ -241,14 +238,14 @@ def _change_body(change: Change) -> Table:
     return grid
 
 
-def _edited_body(change: Change) -> Table:
-    grid = _grid()
+def _edited_body(change: Change) -> DrawnTable:
+    grid = DrawnTable()
     grid.add_row("   - before", _block(change.baseline_prompt or change.prompt, style="red"))
     grid.add_row("   + after", _block(change.prompt, style=_GOOD))
     return grid
 
 
-def _diff_text(diff: Iterable[Segment]) -> Text:
+def _diff_text(diff: Iterable[Segment]) -> StyledText:
     text = _plain("")
     for kind, words in diff:
         shown = printable(words, keep_newlines=True)
@@ -261,11 +258,11 @@ def _diff_text(diff: Iterable[Segment]) -> Text:
     return text
 
 
-def _evidence(verdict: Verdict) -> Iterable[RenderableType]:
+def _evidence(verdict: Verdict) -> Iterable[StyledText | DrawnTable]:
     from insideLLMs.report import evidence  # noqa: PLC0415 - brings the statistics, which a run's summary needs not
 
     if verdict.assessment is not None and verdict.assessment.overall.n_paired:
-        table = _table(*evidence.COLUMNS)
+        table = DrawnTable(*evidence.COLUMNS)
         for row in evidence.evidence_rows(verdict.assessment):
             table.add_row(*(_plain(cell) for cell in row))
         yield _plain("")
@@ -274,9 +271,9 @@ def _evidence(verdict: Verdict) -> Iterable[RenderableType]:
     yield from (_plain(f"  {line}") for line in evidence.evidence_lines(verdict))
 
 
-def _verdict(verdict: Verdict) -> Iterable[Text]:
+def _verdict(verdict: Verdict) -> Iterable[StyledText]:
     line = _styled(wording.MARKS[verdict.state], _VERDICT_STYLES[verdict.state])
-    line.append(f"  gate: {wording.policy(verdict)} (exit code {verdict.exit_code})", style="")
+    line.append(f"  gate: {wording.policy(verdict)} (exit code {verdict.exit_code})")
     yield line
     yield from (_plain(f"  {reason}") for reason in verdict.reasons)
     if verdict.look_first and verdict.state == "failed":
@@ -289,59 +286,17 @@ def _count(tokens: int | None) -> str:
     return "–" if tokens is None else f"{tokens:,}"
 
 
-def _plain(text: str) -> Text:
+def _plain(text: str) -> StyledText:
     return _styled(text, "")
 
 
-def _block(text: str, style: str = "") -> Text:
+def _block(text: str, style: str = "") -> StyledText:
     return _styled(shorten(text, _TEXT_LIMIT), style, keep_newlines=True)
 
 
-def _styled(text: str, style: str, *, keep_newlines: bool = False) -> Text:
-    from rich.text import Text  # noqa: PLC0415 - slow to import, and needed only to draw
-
-    return Text(printable(text, keep_newlines=keep_newlines), style=style)
+def _styled(text: str, style: str, *, keep_newlines: bool = False) -> StyledText:
+    return StyledText(printable(text, keep_newlines=keep_newlines), style=style)
 
 
-def _table(*columns: str) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - slow to import, and needed only to draw
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=True)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _grid() -> Table:
-    from rich.table import Table  # noqa: PLC0415 - slow to import, and needed only to draw
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style=_DIM, no_wrap=True)
-    grid.add_column(overflow="fold")
-    return grid
-
-
-def _draw(parts: Iterable[RenderableType], *, width: int, color: bool) -> str:
-    """Draw to text, ignoring the environment, so that the same values give the same text everywhere."""
-    out = io.StringIO()
-    console = _console(out, width=width, color=color)
-    for part in parts:
-        console.print(part)
-    lines = without_commands(out.getvalue()).splitlines()
-    return "\n".join(line if color else line.rstrip() for line in lines)
-
-
-def _console(out: io.StringIO, *, width: int, color: bool) -> Console:
-    from rich.console import Console  # noqa: PLC0415 - slow to import, and needed only to draw
-
-    return Console(
-        file=out,
-        width=max(width, 40),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        legacy_windows=False,
-    )
+def _draw(parts: Iterable[StyledText | DrawnTable], *, width: int, color: bool) -> str:
+    return without_commands(draw(parts, width=max(width, _NARROWEST), color=color))
