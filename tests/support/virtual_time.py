@@ -45,5 +45,9 @@ def run(main, clock=None):
         loop.set_default_executor(_Threads())
         return loop
 
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(main)
+    loop = make_loop()
+    try:  # not asyncio.Runner, which waits for the threads by the clock of the loop
+        return loop.run_until_complete(main)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

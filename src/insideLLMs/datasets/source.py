@@ -48,8 +48,8 @@ def format_of(path: str | Path) -> str | None:
 class _Hashing(io.RawIOBase):
     """An unbuffered file that hashes whatever is read from it."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=0)
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
         self.sha256 = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -73,7 +73,7 @@ class HashedFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._raw = _Hashing(path)
+            self._raw = _Hashing(io.FileIO(path))
         except OSError as error:
             raise _unreadable(path, error) from error
         stored = io.BufferedReader(self._raw, _BLOCK_BYTES)

@@ -1,5 +1,6 @@
 """The comparison as one JSON document for scripts, and the JSON Schemas of every file, generated from the types."""
 
+import inspect
 from typing import Any, Literal
 
 import msgspec
@@ -43,7 +44,19 @@ def schema(name: str) -> dict[str, Any]:  # Any: a JSON Schema
         "telemetry": (name, TelemetryLine),
     }
     title, kind = types[name]
-    return {"$schema": _DIALECT, "title": title, **msgspec.json.schema(kind)}
+    return {"$schema": _DIALECT, "title": title, **_without_indents(msgspec.json.schema(kind))}
+
+
+def _without_indents(part: Any) -> Any:  # Any: any part of a JSON Schema
+    """Return it with its descriptions as Python 3.13 and later give them: without the indents of docstrings."""
+    if isinstance(part, list):
+        return [_without_indents(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _without_indents(value)
+        for key, value in part.items()
+    }
 
 
 def schema_bytes(name: str) -> bytes:

@@ -65,7 +65,12 @@ class AnswerCache:
         self.finds_again = not refresh
         self._failed = False
         self._connection = _open(path)
-        self._secret = _read_secret(path, self._connection) if self._private else b""
+        self._secret = b""
+        if self._private:
+            with contextlib.ExitStack() as on_error:
+                on_error.callback(self._connection.close)
+                self._secret = _read_secret(path, self._connection)
+                on_error.pop_all()
         self._queue: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
         self._unwritten: dict[str, Exchange] = {}
         self._writer = threading.Thread(target=self._write_all, name="insidellms-cache", daemon=True)
@@ -235,7 +240,11 @@ def _using(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -448,7 +448,7 @@ def test_references_are_kept_as_they_are(folder):
 def test_json_and_toml_problems_have_lines(folder):
     text = '{\n "model": "scripted",\n "probe": "asked",\n "dataset": "q.jsonl",\n "repeats": 0\n}'
     assert problems(folder, text, "e.json") == ["e.json:5:2: repeats: must be at least 1, but is 0"]
-    assert "e.json:2:1: is not valid JSON" in problems(folder, '{"a": 1,\n}', "e.json")[0]
+    assert "e.json:2:1: is not valid JSON" in problems(folder, '{"a": 1\n"b": 2}', "e.json")[0]
     assert problems(folder, '{"repeats": 1,\n "repeats": 2}', "e.json")[-1].startswith(
         "e.json:2:2: repeats: is given twice"
     )

@@ -36,7 +36,7 @@ def test_json_is_the_whole_answer_or_its_one_fenced_block(answer: str, value: ob
         ("1e999", "too large"),
         ('{"a": 1, "a": 1}', "twice"),
         ("{'a': 1}", "Expecting"),
-        ("[1,]", "Expecting"),
+        ("[1 2]", "Expecting"),
         ('{"a": 1} and so on', "Extra data"),
         ("```json\n1\n```\n```json\n2\n```", "2 fenced blocks"),
         ("[" * 100_000, "deep"),
