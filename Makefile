@@ -1,4 +1,4 @@
-.PHONY: announce browser check clean constraints demo explore format test torch viewer-tools
+.PHONY: announce browser check clean constraints demo explore format package test torch viewer-tools
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,16 @@ test: announce check viewer-tools torch
 	$(BIN)/insidellms model pull smollm2
 	$(BIN)/insidellms model pull wordllama
 	$(BIN)/pytest -n 2
+
+# What `pip install` will bring: built, checked, and tried in fresh environments.
+package:
+	$(PYTHON) -m venv $(VENV)/package
+	$(PYTHON) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['package']))" > $(VENV)/package.txt
+	$(VENV)/package/bin/pip install --quiet --requirement $(VENV)/package.txt
+	rm -rf dist
+	$(VENV)/package/bin/python -m build --outdir dist . > $(VENV)/build.txt || (cat $(VENV)/build.txt; exit 1)
+	$(VENV)/package/bin/twine check --strict dist/*
+	$(VENV)/package/bin/pytest -q release
 
 # Property tests with random examples, up to ten times as many; what fails is kept in .hypothesis/ and tried first next time.
 explore: $(BIN)/.dev

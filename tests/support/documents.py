@@ -20,15 +20,18 @@ def blocks(path, language):
     return [found["code"] for found in _BLOCK.finditer(path.read_text()) if found["language"] == language]
 
 
-def session(code, folder):
-    """Run the `$` lines of a console block in one shell; return the block with what they print now to stdout."""
-    commands = [line[2:] for line in code.splitlines() if line.startswith("$ ")]
-    script = "".join(f"code=$?; printf '%s\\n' {_quote('$ ' + line)}; (exit $code)\n{line}\n" for line in commands)
+def session(code, folder, commands=Path(sys.executable).parent):
+    """Run a console block in one shell; return the block with what its commands print now to stdout.
+
+    A command is a line after `$ `, and the lines after `> ` that follow it. `commands` holds `insidellms`.
+    """
+    shown = re.findall(r"^\$ .*\n(?:> .*\n|>\n)*", code, re.MULTILINE)
+    script = "".join(f"code=$?; printf '%s' {_quote(text)}; (exit $code)\n{_typed(text)}\n" for text in shown)
     done = subprocess.run(
         ["bash"],
         input=script,
         cwd=folder,
-        env=environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        env=environment(PATH=f"{commands}:{os.environ['PATH']}"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -36,6 +39,10 @@ def session(code, folder):
         check=False,
     )
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+
+
+def _typed(text):
+    return "\n".join(line[2:] for line in text.splitlines())
 
 
 def _quote(text):
