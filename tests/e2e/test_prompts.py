@@ -179,6 +179,20 @@ def test_what_no_prompt_can_be_read_from_is_an_error(folder, wrong):
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "place"),
+    [("chat.yaml", "\n- role: system\n  content: You help {{ nmae }}\n- role: user\n  content: x {{ input }}\n",
+      "chat.yaml:3:"),
+     ("chat.md", "---\nsystem: You help {{ nmae }}\n---\n{{ input }}\n", "chat.md:")],
+)  # fmt: skip
+def test_a_fault_in_the_system_text_of_a_file_is_placed_in_that_file(folder, file, text, place):
+    write_files(folder, {**FILES, file: text})
+    done = run(folder, of_files(f"prompt: {{file: {file}}}\n"))
+    assert done.code == 1
+    assert place in done.err
+    assert "did you mean {{ name }}" in done.err
+
+
 def test_a_run_with_prompts_that_is_killed_resumes_to_the_same_bytes(folder):
     rows = [{"id": f"e{i:03}", "question": f"What is {i}?", "name": "Ann"} for i in range(60)]
     with OpenAIServer(latency_s=0.01) as server:

@@ -86,6 +86,8 @@ class Texts(msgspec.Struct):
         for other in {"template", "messages"} & set(entry):
             self.findings.add((*path, other), "stands beside 'file'", "keep one of the two")
         self.findings.texts[(*path, key)] = TextPlace(found.path, found.first_line)
+        if "system" not in entry:  # it can only be the file's: its front matter, or its first message
+            self.findings.texts[(*path, "system")] = TextPlace(found.path, next(iter(found.turn_lines), 1))
         return {"id": PurePath(found.path).name.partition(".")[0], **found.front, key: found.content, **entry}
 
     def _probe_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
