@@ -54,6 +54,25 @@ def test_require_says_how_many_must_pass(tmp_path, require, passed):
     assert run(tmp_path, text)["rude"]["passed"] is passed
 
 
+@pytest.mark.parametrize(("threshold", "passed"), [(0.25, True), (0.26, False)])
+def test_a_threshold_says_which_share_of_the_weight_must_pass(tmp_path, threshold, passed):
+    rude = run(tmp_path, EXPERIMENT.replace("    checks:", f"    threshold: {threshold}\n    checks:"))["rude"]
+    assert (rude["passed"], rude["values"]["score"]) == (passed, 0.25)
+    assert f"a score of 0.25 where {threshold} is wanted" in rude["explanation"]
+
+
+def test_checks_in_a_group_count_as_one(tmp_path):
+    either = {"type": "checks", "require": "any", "name": "either", "checks": [
+        {"type": "contains", "any": ["away"]}, {"type": "regex", "pattern": "^Yes"}]}  # fmt: skip
+    rows = [{"id": "e", "question": "bye", "checks": [either, {**either, "name": "none", "not": True}]}]
+    found = run(tmp_path, rows=rows)["e"]["details"]["checks"][-2:]
+    assert [(one["check"], one["passed"]) for one in found] == [("either", True), ("none", False)]
+    assert found[0]["why"].startswith("1 of 2 checks passed; failed: regex:")
+    own = {"type": "checks", "checks": [{"type": "function", "function": "own.py:short"}]}
+    told = run(tmp_path, rows=[{**rows[0], "checks": [own]}], code=1, own="def short(text, example): return True\n")
+    assert "probe function: function is 'own.py:short'" in told
+
+
 def test_an_empty_answer_passes_no_negated_check(tmp_path):
     rows = [{"id": "e", "question": "silent", "checks": []}]
     assert run(tmp_path, rows=rows)["e"]["values"]["tone"] == 0.0
@@ -107,6 +126,9 @@ def test_a_function_is_a_check_of_the_experiment_and_never_of_a_dataset(tmp_path
         ("type: contains, any: [\"away", "any: [\"away", "checks[1].type: is missing"),
         ("type: contains, any: [\"away", "type: bias, any: [\"away", "asks the model more than once"),
         ("    checks:", "    require: most\n    checks:", "require is 'most'; it must be all, any, or how many"),
+        ("    checks:", "    requires: any\n    checks:", "e.yaml:6:5: probe.args.requires: 'checks' takes no"),
+        ("    checks:", "    threshold: 2\n    checks:", "threshold is 2; it must be a share above 0"),
+        ("    checks:", "    require: any\n    threshold: 1\n    checks:", "threshold is 1; it must be left out"),
     ],
 )  # fmt: skip
 def test_a_wrong_check_of_the_experiment_is_an_error_with_its_place(tmp_path, written, wrong, told):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.arguments import nearest, refuse
+from insideLLMs.core.arguments import nearest, non_negative, refuse
 from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import Ask, JudgedProbe, PromptProbe
@@ -26,7 +26,10 @@ _OTHER_TOOLS = {
     "icontains": "{type: contains, any: [...]}, which ignores case",
     "contains-all": "{type: contains, all: [...]}",
     "contains-any": "{type: contains, any: [...]}",
-    "is-json": "{type: json_schema, schema: {...}}",
+    "is-json": "{type: json_schema, within: whole, schema: {...}}",
+    "contains-json": "{type: json_schema, within: anywhere, schema: {...}}",
+    "assert-set": "{type: checks, checks: [...]}",
+    "levenshtein": "{type: edit_similarity, max_edits: 5, expected: ...}",
     "javascript": "{type: function, function: checks.py:NAME} in the experiment",
     "python": "{type: function, function: checks.py:NAME} in the experiment",
     "llm-rubric": "{type: judge, rubric: ...}, with `judges` beside the checks",
@@ -37,6 +40,8 @@ _OTHER_TOOLS = {
 }
 """What other tools call a check, and what it is here."""
 _MOST_KEPT = 10_000
+_ROUNDING = 1e-9
+"""How far a sum of weights may be off: a tenth and two tenths are three tenths."""
 Place = tuple[str | int, ...]
 
 
@@ -97,8 +102,9 @@ class ChecksProbe(PromptProbe):
 
     A check is a mapping: the `type` of a probe with its arguments beside it, ``{type: contains, any: [...]}``. It may
     have a `name`, `expected` (in place of the example's), a `weight` (1; with 0 it is only shown), and ``not: true``.
-    `require` says how many of an answer's checks must pass: all, any, or a number. `judges` are the models that checks
-    of type `judge` ask, as for the probe `judge`. An example's own check cannot name a function or a model.
+    `require` says how many of an answer's checks must pass: all, any, or a number; or `threshold`, from which `score`
+    on an answer passes. A check of type `checks` is a group with its own. `judges` are the models that checks of type
+    `judge` ask, as for the probe `judge`. An example's own check cannot name a function or a model.
 
     Scores: `correct`; `score`, the share of the weight that passed; and of each check with a `name`, 1 or 0.
     """
@@ -117,6 +123,7 @@ class ChecksProbe(PromptProbe):
         *,
         checks: JsonValue = (),
         require: JsonValue = "all",
+        threshold: float | None = None,
         judges: JsonValue = None,
         template: JsonValue = None,
     ) -> None:
@@ -125,12 +132,18 @@ class ChecksProbe(PromptProbe):
         if require not in {"all", "any"} and not is_count:
             raise refuse("checks", "require", require, "all, any, or how many checks must pass")
         self.require = require
+        self.threshold = _share(threshold, require)
         self.judges = None if judges is None else named_judges(judges)
         self.version = _version()  # type: ignore[misc] # it follows that of every probe that a check can be
         self.template = template
         self._template = prompt_template("checks", template)
         self._own: dict[bytes, tuple[NamedCheck, ...]] = {}
         self.checks = _named(read_check(one, place, judges=self.judges) for place, one in _listed(checks))
+
+    # `__new__` is there for another reason, and says nothing of the arguments
+    __signature__: ClassVar[inspect.Signature] = inspect.Signature(
+        [one for name, one in inspect.signature(__init__).parameters.items() if name != "self"]
+    )
 
     @classmethod
     def argument_problems(cls, args: Mapping[str, JsonValue]) -> Iterator[tuple[Place, str, str | None]]:
@@ -206,9 +219,13 @@ class ChecksProbe(PromptProbe):
         failed = "; ".join(f"{result.check}: {result.why}" for result in counted if not result.passed)
         told = f"{held} of {len(counted)} checks passed"
         named = {result.check: float(result.passed) for result in results if result.is_named}
+        passed = held >= wanted
+        if self.threshold is not None:
+            passed = share >= self.threshold - _ROUNDING
+            told += f", a score of {share:.2f} where {self.threshold:g} is wanted"
         return Scores(
-            values={"correct": float(held >= wanted), "score": share, **named},
-            passed=held >= wanted,
+            values={"correct": float(passed), "score": share, **named},
+            passed=passed,
             explanation=f"{told}; failed: {failed}" if failed else told,
             details={"checks": [expand(result) for result in results]},
         )
@@ -232,6 +249,17 @@ class JudgedChecksProbe(ChecksProbe, JudgedProbe):
                 raise result
             results.append(result)
         return self._sum_up(tuple(results))
+
+
+def _share(threshold: object, require: JsonValue) -> float | None:
+    """Return the threshold. Raises ArgumentError for one beside `require`, or that is not above 0 and at most 1."""
+    if threshold is None:
+        return None
+    if require != "all":
+        raise refuse("checks", "threshold", threshold, "left out where `require` says how many checks must pass")
+    if not 0 < non_negative("checks", "threshold", threshold) <= 1:
+        raise refuse("checks", "threshold", threshold, "a share above 0 and up to 1")
+    return float(threshold)  # type: ignore[arg-type] # it is a number, see above
 
 
 def _checked(check: NamedCheck, example: Example, response: Response) -> CheckResult:
@@ -276,7 +304,7 @@ def read_check(raw: JsonValue, place: Place, *, judges: Mapping[str, Any] | None
 
 
 def _probe_class(kind: JsonValue, place: Place) -> Callable[..., PromptProbe]:
-    known = [name for name in probe_registry.list() if name not in {"checks", "record"}]
+    known = [name for name in probe_registry.list() if name != "record"]
     if not isinstance(kind, str) or kind not in known:
         raise WrongCheckError(
             (*place, "type"), f"{kind!r} is no check" if kind else "is missing", _type_hint(kind, known)
@@ -333,6 +361,8 @@ def _made(
             raise WrongCheckError(
                 (*place, "type"), "a judge needs models to ask: give the probe `judges` beside `checks`"
             )
+        given["judges"] = list(judges.values())
+    elif factory is ChecksProbe and judges is not None:
         given["judges"] = list(judges.values())
     try:
         return factory(**given)

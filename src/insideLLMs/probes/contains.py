@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import msgspec
 
-from insideLLMs.core.arguments import flag, refuse, text_list
+from insideLLMs.core.arguments import flag, one_of, refuse, text_list
 from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
@@ -14,6 +14,7 @@ from insideLLMs.scoring.normalise import comparable
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
 
 CHECKS = ("all", "any", "none", "regex")
+NORMALISATIONS = ("none", "spaces")
 
 
 class _Check(msgspec.Struct, frozen=True):
@@ -28,9 +29,10 @@ class ContainsProbe(PromptProbe):
     """Check that an answer contains `all`, `any` and `none` of given texts, and matches every `regex`.
 
     Arguments apply to every example; an example's own field of the same name takes its place. Where neither gives
-    `any`, it is what the example expects. Texts compare after NFKC, without regard to case unless
-    `ignore_case` is false. They are found inside words, too; where that matters, use a `regex` with ``\\b``. A
-    regex is searched in the answer as it stands (in the first and last 20,000 characters of a longer one).
+    `any`, it is what the example expects. Texts compare after NFKC and with single spaces (with ``normalise: none``
+    character by character), without regard to case unless `ignore_case` is false. They are found inside words, too;
+    where that matters, use a `regex` with ``\\b``. A regex is searched in the answer as it stands (in the first and
+    last 20,000 characters of a longer one).
 
     Scores: `correct`, and `held`, the share of checks that held. An empty answer passes nothing.
     """
@@ -39,7 +41,7 @@ class ContainsProbe(PromptProbe):
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "held": (0, 1)}
     scores_in_place: ClassVar[bool] = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
         self,
         name: str | None = None,
         *,
@@ -48,10 +50,13 @@ class ContainsProbe(PromptProbe):
         none: JsonValue = (),
         regex: JsonValue = (),
         ignore_case: bool = True,
+        normalise: str = "spaces",
         template: JsonValue = None,
     ) -> None:
         super().__init__(name or "contains", "contains", "What an answer must and must not contain.")
         self.ignore_case = flag("contains", "ignore_case", ignore_case)
+        one_of("contains", "normalise", normalise, NORMALISATIONS)
+        self.normalise = normalise
         self.all = self._argument("all", all)
         self.any = self._argument("any", any)
         self.none = self._argument("none", none)
@@ -112,7 +117,7 @@ class ContainsProbe(PromptProbe):
         return configured
 
     def _checks(self, example: Example, answer: str) -> Iterator[_Check]:
-        text = comparable(answer, ignore_case=self.ignore_case)
+        text = self._form(answer)
         for wanted in self._texts(example, "all"):
             yield _Check(f"contains {wanted!r}", self._contains(text, wanted), f"does not contain {wanted!r}")
         accepted = self._texts(example, "any")
@@ -130,6 +135,11 @@ class ContainsProbe(PromptProbe):
             yield _Check(f"matches {pattern!r}", found_in(compiled, answer), f"does not match {pattern!r}")
 
     def _contains(self, text: str, wanted: str) -> bool:
-        """Whether `text`, which is comparable already, contains `wanted`."""
-        needle = comparable(wanted, ignore_case=self.ignore_case)
+        """Whether `text`, which has its form already, contains `wanted`."""
+        needle = self._form(wanted)
         return bool(needle) and needle in text
+
+    def _form(self, text: str) -> str:
+        if self.normalise == "none":
+            return text.lower() if self.ignore_case else text
+        return comparable(text, ignore_case=self.ignore_case)

@@ -6,23 +6,28 @@ from typing import Any, ClassVar
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.arguments import refuse
+from insideLLMs.core.arguments import one_of, refuse
 from insideLLMs.core.errors import ArgumentError, CanonicalError, PluginError
 from insideLLMs.core.types import Example, JsonValue, Scores
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.scoring.endable import call
 from insideLLMs.scoring.json_path import parse_path, select
-from insideLLMs.scoring.json_values import Unparsed, find_json
+from insideLLMs.scoring.json_values import Parsed, Unparsed, find_json, objects_in, parse_strict
 
+WITHIN = ("whole", "fence", "anywhere")
+"""Where an answer may hold its JSON."""
 _MOST_FAULTS = 5
+_JSON_SPACE = " \t\r\n"
 
 
 class JsonSchemaProbe(CheckProbe):
     """Check that an answer is JSON (alone, or in its one fenced block) that a JSON Schema accepts.
 
-    The schema is `schema`, or the example's field `schema`; without ``$schema`` it is read as draft 2020-12.
-    Nothing is fetched: a ``$ref`` to another document fails. Needs `pip install 'insidellms[schema]'`.
+    `within` is `fence`, as just said; `whole`, where the answer must be nothing but JSON; or `anywhere`, where one
+    object in its prose must be accepted. The schema is `schema`, or the example's field `schema`; without ``$schema``
+    it is read as draft 2020-12. Nothing is fetched: a ``$ref`` to another document fails. Needs `pip install
+    'insidellms[schema]'`.
     """
 
     kind = "json_schema"
@@ -31,8 +36,17 @@ class JsonSchemaProbe(CheckProbe):
     scores_in_place: ClassVar[bool] = False  # validating takes long
     score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1)}
 
-    def __init__(self, name: str | None = None, *, schema: JsonValue = None, template: JsonValue = None) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        schema: JsonValue = None,
+        within: str = "fence",
+        template: JsonValue = None,
+    ) -> None:
         super().__init__(name, "Whether the answer is JSON of the right shape.", template)
+        one_of(self.kind, "within", within, WITHIN)
+        self.within = within
         self.schema = schema
         _check_engine()
         if schema is not None:
@@ -48,13 +62,22 @@ class JsonSchemaProbe(CheckProbe):
         return _schema_complaint(schema) if "schema" in example.fields else None
 
     def check(self, example: Example, answer: str) -> Scores:
-        """Parse and validate."""
-        found = find_json(answer)
+        """Parse and validate; of several objects the first that is accepted counts, else the first."""
+        found = self._values(answer)
         if isinstance(found, Unparsed):
             return self.failed(f"is not JSON: {found.why}")
         schema = example.fields.get("schema", self.schema)
-        faults = call(_faults, found.value, schema) if _has_patterns(schema) else _faults(found.value, schema)
+        slow = _has_patterns(schema)
+        each = (call(_faults, value, schema) if slow else _faults(value, schema) for value in found)
+        first = next(each)
+        faults = first if not first or all(each) else []
         return Scores.of(not faults, explanation="; ".join(faults) or "it matches the schema", is_json=1.0)
+
+    def _values(self, answer: str) -> list[JsonValue] | Unparsed:
+        if self.within == "anywhere":
+            return [value for _, value in objects_in(answer)] or Unparsed("there is no JSON object in it")
+        found = find_json(answer) if self.within == "fence" else parse_strict(answer.strip(_JSON_SPACE))
+        return [found.value] if isinstance(found, Parsed) else found
 
 
 class JsonPathProbe(CheckProbe):

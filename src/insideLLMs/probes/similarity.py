@@ -10,7 +10,7 @@ from insideLLMs.local.embedding import embedding_model, load_embedder, require_e
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.meaning import held_apart
-from insideLLMs.scoring.similarity import edit_similarity, rouge_l, rouge_n, token_f1
+from insideLLMs.scoring.similarity import LONGEST_EDITED, edit_distance, edit_similarity, rouge_l, rouge_n, token_f1
 
 VARIANTS = ("rouge1", "rouge2", "rougeL")
 
@@ -43,11 +43,16 @@ class SimilarityProbe(CheckProbe):
         if given is None:
             return self.failed("there is no final answer")
         said = final_answer.phrases(given, example.text) if self.reading == "final" else (given,)
-        best = max(self.similarity(one, as_text(value)) for one in said for value in example.expected)
-        passed = best >= self.threshold
-        relation = "at least" if passed else "below"
-        why = f"{self.measure} {best:.3f} is {relation} {self.threshold:g}"
+        accepted = tuple(map(as_text, example.expected))
+        best = max(self.similarity(one, value) for one in said for value in accepted)
+        passed, why = self.verdict(given, accepted, best)
         return Scores(values={"correct": float(passed), self.measure: best}, passed=passed, explanation=why)
+
+    def verdict(self, given: str, expected: tuple[str, ...], best: float) -> tuple[bool, str]:
+        """Say whether an answer passes that is so similar, and why."""
+        del given, expected  # named for those who override
+        passed = best >= self.threshold
+        return passed, f"{self.measure} {best:.3f} is {'at least' if passed else 'below'} {self.threshold:g}"
 
 
 class F1Probe(SimilarityProbe):
@@ -102,7 +107,11 @@ class RougeProbe(SimilarityProbe):
 
 
 class EditSimilarityProbe(SimilarityProbe):
-    """Score 1 less the edit distance as a share of the longer text."""
+    """Score 1 less the edit distance as a share of the longer text.
+
+    With `max_edits`, an answer is right up to so many edits (characters put in, taken out or replaced; every character
+    counts), in place of `threshold`.
+    """
 
     kind = "edit_similarity"
     version = "2"
@@ -110,11 +119,27 @@ class EditSimilarityProbe(SimilarityProbe):
     score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
 
     def __init__(
-        self, name: str | None = None, *, threshold: float = 0.8, reading: str = "whole", template: JsonValue = None
+        self,
+        name: str | None = None,
+        *,
+        threshold: float = 0.8,
+        max_edits: int | None = None,
+        reading: str = "whole",
+        template: JsonValue = None,
     ) -> None:
         super().__init__(
             name, "Edit distance to what is expected.", threshold=threshold, reading=reading, template=template
         )
+        if max_edits is not None:
+            non_negative(self.kind, "max_edits", max_edits)
+        self.max_edits = max_edits
+
+    def verdict(self, given: str, expected: tuple[str, ...], best: float) -> tuple[bool, str]:
+        """Compare edits, where they are bounded."""
+        if self.max_edits is None:
+            return super().verdict(given, expected, best)
+        edits = min(edit_distance(given[:LONGEST_EDITED], one[:LONGEST_EDITED]) for one in expected)
+        return edits <= self.max_edits, f"{edits} edits away, where {self.max_edits:g} are allowed"
 
     def similarity(self, given: str, expected: str) -> float:
         """Return the edit similarity."""

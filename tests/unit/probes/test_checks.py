@@ -96,6 +96,44 @@ def test_numeric(arguments, expected, answer, holds):
 
 
 @pytest.mark.parametrize(
+    ("within", "answer", "holds"),
+    [
+        ("fence", '```json\n{"a": 1}\n```', True),
+        ("whole", '```json\n{"a": 1}\n```', False),
+        ("whole", ' {"a": 1}\n', True),
+        ("whole", '\u00a0{"a": 1}', False),  # no space to JSON
+        ("whole", "{'a': 1}", False),
+        ("anywhere", 'Here: {"a": 1}. Done.', True),
+        ("anywhere", 'First {"b": 1}, then {"a": 1}.', True),
+        ("anywhere", 'First {"b": 1}, then {"a": "x"}.', False),
+        ("anywhere", "a: 1", False),
+    ],
+)
+def test_where_an_answer_may_hold_its_json(within, answer, holds):
+    probe = JsonSchemaProbe(schema={"required": ["a"], "properties": {"a": {"type": "integer"}}}, within=within)
+    assert passes(probe, example(), answer) is holds
+    with pytest.raises(ArgumentError, match=r"within is 'fenced'; it must be one of .*did you mean 'fence'"):
+        JsonSchemaProbe(schema=True, within="fenced")
+
+
+@pytest.mark.parametrize(
+    ("max_edits", "expected", "answer", "holds"),
+    [
+        (0, ["cat"], "cat", True),
+        (0, ["cat"], "cat ", False),
+        (1, ["cat"], "cart", True),
+        (1, ["cat"], "carts", False),
+        (1, ["dog", "cat"], "Cat", True),
+        (3, ["cat"], "dog", True),
+    ],
+)
+def test_edits_are_counted_where_they_are_bounded(max_edits, expected, answer, holds):
+    assert passes(EditSimilarityProbe(max_edits=max_edits), example(*expected), answer) is holds
+    with pytest.raises(ArgumentError, match="max_edits is -1"):
+        EditSimilarityProbe(max_edits=-1)
+
+
+@pytest.mark.parametrize(
     ("expected", "answer", "says"),
     [
         (1250, "The answer is 1.250.", "; 1.250 is ambiguous: its separator may group thousands or begin decimals"),

@@ -29,6 +29,10 @@ def passes(probe: ContainsProbe, given: Example, answer: str) -> bool:
         ({"all": "Polish", "ignore_case": False}, "Polish", "polish"),
         ({"regex": ["a", "b"], "ignore_case": False}, "ab", "aB"),
         ({"none": ["x"]}, "y", ""),
+        ({"all": "a b", "normalise": "none"}, "A b", "a  b"),
+        ({"all": "a\u0308", "normalise": "none"}, "A\u0308", "ä"),
+        ({"none": "secret", "normalise": "none"}, "the s\u200becret is out", "the Secret is out"),
+        ({"any": "A", "normalise": "none", "ignore_case": False}, "A", "a"),
     ],
 )
 def test_an_answer_holds_all_checks_or_fails(arguments: dict[str, JsonValue], right: str, wrong: str) -> None:
