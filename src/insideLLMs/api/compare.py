@@ -52,7 +52,7 @@ class DecidedComparison:
     setup: "ComparisonSetup"
 
     def __str__(self) -> str:
-        from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415 - rich takes 50 ms
+        from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415 - drawing takes 50 ms to load
 
         return render_comparison(self.comparison, self.verdict)
 

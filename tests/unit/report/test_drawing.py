@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wcwidth import width as width_of
 
-from insideLLMs.report.drawing import DrawnTable, StyledText, draw, width_of
+from insideLLMs.report.drawing import DrawnTable, StyledText, draw
 
 CELLS = st.text(st.sampled_from("ab  é\n日本→…") | st.characters(categories=["L", "N", "P"]), max_size=60)
 
@@ -31,9 +32,14 @@ def test_a_word_that_is_too_long_is_folded():
 
 
 def test_wide_letters_take_two_columns_and_marks_none():
-    assert width_of("日本") == 4
-    assert width_of("e\u0301") == 1
+    assert draw([StyledText("日本")], width=4) == "日本"
+    assert draw([StyledText("e\u0301e\u0301 e")], width=4) == "e\u0301e\u0301 e"
     assert draw([StyledText("日本日")], width=4).splitlines() == ["日本", "日"]
+
+
+def test_a_letter_made_of_several_is_not_broken():
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert draw([StyledText(f"{family}{family}")], width=2).splitlines() == [family, family]
 
 
 def test_a_style_goes_on_where_its_piece_is_broken():
