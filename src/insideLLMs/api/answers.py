@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
+from insideLLMs.api.prepare import Prepared
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import LocalModel
 from insideLLMs.core.types import Exchange, JsonValue, Response
-from insideLLMs.execute.work import AnswerStore, ReadyModel
+from insideLLMs.execute.work import AnswerStore
 
 if TYPE_CHECKING:
     from insideLLMs.store.cache import AnswerCache
@@ -24,11 +25,12 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where answers come from beside the models.
 
     `cache`: "read" asks only what the cache lacks, "refresh" asks everything again and stores it. `record` is a
-    cassette to add to, `replay` one that stands in for the models.
+    cassette to add to; with `missing`, only what it lacks is asked. `replay` is one that stands in for the models.
     """
 
     cache: CacheMode = "off"
     record: Path | None = None
+    missing: bool = False
     replay: Path | None = None
 
     def __post_init__(self) -> None:
@@ -39,6 +41,11 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.record is not None and self.cache == "read":
             raise OptionError(
                 "`record` cannot be combined with `cache=read`", fix="drop `cache`, or use `cache=refresh`"
+            )
+        if self.missing and (self.record is None or self.cache != "off"):
+            raise OptionError(
+                "`missing` says that a recording asks only what its cassette lacks",
+                fix="add `record`, and leave `cache` out",
             )
 
     def recorded(self) -> Mapping[str, Mapping[str, JsonValue]] | None:
@@ -51,7 +58,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def open_answers(options: AnswerOptions, models: Mapping[str, ReadyModel]) -> Iterator[AnswerStore | None]:
+def open_answers(options: AnswerOptions, prepared: Prepared) -> Iterator[AnswerStore | None]:
     """Open the store that `options` name for a run; a recording joins its cassette when the block ends well."""
     if options == AnswerOptions():
         yield None
@@ -63,6 +70,7 @@ def open_answers(options: AnswerOptions, models: Mapping[str, ReadyModel]) -> It
     if options.replay is not None:
         yield CassettePlayer(options.replay)
         return
+    models = prepared.asked
     stores: list[AnswerCache | CassetteRecorder] = []
     with contextlib.ExitStack() as stack:
         if options.cache != "off":
@@ -76,7 +84,8 @@ def open_answers(options: AnswerOptions, models: Mapping[str, ReadyModel]) -> It
                 for name, ready in models.items()
                 if isinstance(ready.model, LocalModel)
             ]
-            recorder = CassetteRecorder(options.record, facts)
+            identities = {models[name].digest: identity for name, identity in prepared.identities.items()}
+            recorder = CassetteRecorder(options.record, facts, identities=identities, missing=options.missing)
             stack.callback(recorder.close)
             stores.append(recorder)
         yield stores[0] if len(stores) == 1 else _Both(stores)

@@ -5,16 +5,17 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
+from insideLLMs.api.cassette_check import CassetteCheck, check_cassette
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.api.signals import obeying_signals
-from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.errors import CassetteMissError, InsideLLMsError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usage, expand
@@ -90,7 +91,7 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     plan = prepared.plan
     budget = make_budget(prepared)
     path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
-    with open_answers(options.answers, prepared.asked) as answers:
+    with open_answers(options.answers, prepared) as answers:
         directory = await asyncio.to_thread(
             RunDirectory.open,
             path,
@@ -99,7 +100,7 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
             overwrite=options.overwrite,
             salvage=options.salvage,
         )
-        with directory, RunWriter(prepared.facts, directory) as writer:
+        with directory, RunWriter(prepared.facts, directory) as writer, explaining_misses(prepared, options.answers):
             return await _run_in(directory, writer, prepared, options, answers, budget)
 
 
@@ -118,6 +119,10 @@ async def _run_in(
     try:
         async with writing_ahead(writer):
             notes = await _ask(prepared, journal, options, answers, budget)
+    except CassetteMissError:
+        if not journal.resumed:  # nothing was paid, so nothing is kept that would be in the way of the next run
+            await asyncio.to_thread(directory.clear)
+        raise
     except InsideLLMsError as error:
         error.run_dir = directory.path if directory.is_held() else None
         raise
@@ -130,9 +135,42 @@ async def run_in_memory(prepared: Prepared, options: RunOptions) -> tuple[Memory
     """Ask what was prepared, and store nothing."""
     sink = MemorySink()
     budget = make_budget(prepared)
-    with open_answers(options.answers, prepared.asked) as answers:
+    with open_answers(options.answers, prepared) as answers, explaining_misses(prepared, options.answers):
         await execute(prepared, sink, options, answers=answers, budget=budget)
     return sink, prepared.facts.summary_of(line for _, line, _ in sink.entries())
+
+
+@contextlib.contextmanager
+def explaining_misses(prepared: Prepared, answers: AnswerOptions) -> Iterator[None]:
+    """Say of a cassette that lacks an answer how many it lacks, what changed, and how to record them."""
+    try:
+        yield
+    except CassetteMissError as error:
+        assert answers.replay is not None
+        found = check_cassette(prepared, answers.replay)
+        more = f"; {found.words}" if found.missing else ""
+        raise CassetteMissError(
+            f"{error.message}{more}",
+            fix=f"record what is missing, where the model can be asked: --record {answers.replay} --missing",
+        ) from error
+
+
+async def acheck_cassette(experiment: Experiment, *, folder: Path, cassette: Path) -> CassetteCheck:
+    """Say what a replay of `experiment` would miss. Judges and such are replayed in memory; no model is asked."""
+    answers = AnswerOptions(replay=cassette)
+    recorded = await asyncio.to_thread(answers.recorded)
+    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, recorded=recorded)
+    try:
+        found = await asyncio.to_thread(check_cassette, prepared, cassette)
+        if found.whole or found.missing:
+            return found
+        try:
+            await run_in_memory(prepared, RunOptions(answers=answers))
+        except CassetteMissError as error:
+            return msgspec.structs.replace(found, missing=1, first=error.message)
+        return found
+    finally:
+        await prepared.aclose()
 
 
 async def _ask(

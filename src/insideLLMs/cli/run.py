@@ -1,6 +1,9 @@
 """`insidellms run`: an experiment file to a sealed run directory."""
 
 import asyncio
+import contextlib
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.part_options import part_options
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import (
+    CassetteMissError,
     ConfigError,
     ExitCode,
     InsideLLMsError,
@@ -26,7 +30,7 @@ from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
-    from insideLLMs.api.answers import CacheMode
+    from insideLLMs.api.answers import AnswerOptions, CacheMode
     from insideLLMs.api.early_stop import EarlyStop, Look
     from insideLLMs.api.run import Run
     from insideLLMs.compare.one_run.verdict import DecidedRun
@@ -63,6 +67,7 @@ class _Arguments:
     pairs: tuple[str, ...]
     cache: "CacheMode"
     record: Path | None
+    missing: bool
     replay: Path | None
     html: Path | None
     part: PartOptions
@@ -100,12 +105,45 @@ class _Arguments:
                 [Problem("--early-stop decides on a whole run, not on a part")], fix="leave the selection out"
             )
 
+    @property
+    def answers(self) -> "AnswerOptions":
+        """Where answers come from beside the models. Raises OptionError."""
+        from insideLLMs.api.answers import AnswerOptions  # noqa: PLC0415 - slow
+
+        return AnswerOptions(cache=self.cache, record=self.record, missing=self.missing, replay=self.replay)
+
     def how_to_resume(self, file: Path, run_dir: Path | None) -> str:
         """Return the command that goes on with an interrupted run."""
-        kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record}
+        kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record, "replay": self.replay}
         flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
+        flags += " --missing" if self.missing else ""
         flags += "".join(f" {word}" for word in self.part.words())
         return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
+
+    @contextlib.contextmanager
+    def saying_what_next(self, file: Path) -> Iterator[None]:
+        """Say of a run of `file` that stopped with which command to go on."""
+        try:
+            yield
+        except InterruptedRunError as error:
+            raise InterruptedRunError(error.message, fix=self.how_to_resume(file, error.run_dir)) from error
+        except CassetteMissError as error:
+            assert self.replay is not None
+            fix = f"record what is missing: {self.how_to_record(file, self.replay)}"
+            raise CassetteMissError(error.message, fix=fix) from error
+        except InsideLLMsError as error:
+            if error.run_dir is not None:
+                console.note(f"answers are kept; to go on: {self.how_to_resume(file, error.run_dir)}")
+            raise
+
+    def how_to_record(self, file: Path, cassette: Path) -> str:
+        """Return the command that records what a cassette lacks."""
+        named = {"repeats": self.repeats, "max-examples": self.max_examples}
+        words = [f"--{name} {value}" for name, value in named.items() if value is not None]
+        words += [f"--set {shlex.quote(pair)}" for pair in self.pairs] + list(self.part.words())
+        return " ".join(
+            (f"insidellms run {shlex.quote(str(file))} --record {shlex.quote(str(cassette))} --missing", *words)
+        )
 
 
 def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
@@ -165,7 +203,9 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     help="Take answers from the response cache, or ask again and refresh it.",
 )
 @click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
+@click.option("--missing", is_flag=True, help="With --record: ask only what the cassette lacks.")
 @click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; make no calls.")
+@click.option("--check", is_flag=True, help="With --replay: only say what the cassette lacks; exit code 4 if it does.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
 @part_options
 @report_options
@@ -177,6 +217,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 def command(
     experiment_file: Path,
     *,
+    check: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -204,16 +245,12 @@ def command(
         with loaded.placing_errors():
             return _dry_run(experiment, folder, as_json=as_json)
     arguments.check()
-    early = _early_stop(arguments) if arguments.early_stop else None
-    try:
+    if check:
         with loaded.placing_errors():
-            run = _run(experiment, folder, arguments, early, quiet=quiet)
-    except InterruptedRunError as error:
-        raise InterruptedRunError(error.message, fix=arguments.how_to_resume(experiment_file, error.run_dir)) from error
-    except InsideLLMsError as error:
-        if error.run_dir is not None:
-            console.note(f"answers are kept; to go on: {arguments.how_to_resume(experiment_file, error.run_dir)}")
-        raise
+            return _check(experiment_file, experiment, arguments, as_json=as_json)
+    early = _early_stop(arguments) if arguments.early_stop else None
+    with arguments.saying_what_next(experiment_file), loaded.placing_errors():
+        run = _run(experiment, folder, arguments, early, quiet=quiet)
     sealed = SealedRun(run.path, run.manifest)
     decided = decide_run(sealed, GateSpec() if gate is None else experiment.gate)
     _show(sealed, decided, as_json=as_json, quiet=quiet)
@@ -230,7 +267,6 @@ def command(
 def _run(
     experiment: "Experiment", folder: Path, arguments: _Arguments, early: "EarlyStop | None", *, quiet: bool
 ) -> "Run":
-    from insideLLMs.api.answers import AnswerOptions  # noqa: PLC0415 - slow
     from insideLLMs.api.run import RunOptions, arun  # noqa: PLC0415 - slow
 
     with console.progress(quiet=quiet) as update:
@@ -241,7 +277,7 @@ def _run(
             overwrite=arguments.overwrite,
             salvage=arguments.salvage,
             handle_signals=True,
-            answers=AnswerOptions(cache=arguments.cache, record=arguments.record, replay=arguments.replay),
+            answers=arguments.answers,
             progress=update,
             rounds=early.rounds if early else None,
         )
@@ -321,6 +357,25 @@ def _first_failure(run: "SealedRun") -> str:
 
     failure = next(run.records(FailedRecord)).failure
     return f"{failure.type}: {failure.message}" if failure else "no reason recorded"
+
+
+def _check(file: Path, experiment: "Experiment", arguments: _Arguments, *, as_json: bool) -> int:
+    """Say what the cassette lacks for the experiment, without asking, scoring or storing anything."""
+    from insideLLMs.api.run import acheck_cassette  # noqa: PLC0415 - slow
+
+    cassette = arguments.replay or arguments.record
+    if cassette is None:
+        raise ConfigError([Problem("--check needs a cassette")], fix="name it: --replay FILE --check")
+    found = asyncio.run(acheck_cassette(experiment, folder=file.resolve().parent, cassette=cassette))
+    if as_json:
+        console.out_json(msgspec.to_builtins(found))
+    elif not found.missing:
+        told = f"; {found.unused:,} more are recorded" if found.unused and found.whole else ""
+        console.out(f"{cassette} has all {found.needs:,} answers that {file} needs{told}")
+    else:
+        console.out(f"{cassette} is stale: {found.words}\n  first: {found.first}")
+        console.note(f"  fix: {arguments.how_to_record(file, cassette)}")
+    return ExitCode.INCONCLUSIVE if found.missing else ExitCode.OK
 
 
 def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:

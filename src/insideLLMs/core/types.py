@@ -146,12 +146,14 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A request as it was sent, and its answer.
 
-    `key` identifies the request, `model_digest` the model with all its parameters; `model` is its label.
+    `key` identifies the request, `model_digest` the model with all its parameters; `model` is its label. A cassette
+    says in the first answer of a model what `model_identity` that digest is of.
     """
 
     key: str
     model: str
     model_digest: str
+    model_identity: dict[str, JsonValue] = {}
     repeat: int = 0
     request: Request
     response: Response

@@ -130,7 +130,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
         return CassetteMissError(
             f"the cassette has no answer for example {trial.example.id!r} ({Subject(self.id, trial.prompt).words}, "
             f"probe {trial.probe!r}, repeat {trial.repeat})",
-            fix="record it again with --record: the model, its parameters, the prompt or the dataset changed",
+            fix="record what is missing: --record FILE --missing",
         )
 
 

@@ -34,9 +34,10 @@ class RunConfig:
     run directories, of which `run_id` names one (without it, the name is made from model, probe and run).
     `resume` continues what is there: only what is missing or did not succeed is asked. `overwrite` replaces it.
     `cache`, `record` and `replay` are those of the command line: "read" asks only what the response cache lacks,
-    "refresh" calls the model again and stores the answer; `record` is a cassette to write, `replay` one that stands in
-    for the model. `validate_output` checks each stored record when it is read back. `probe_options` are passed to a
-    simple-contract probe's `run`, and are part of the run's identity.
+    "refresh" calls the model again and stores the answer; `record` is a cassette to write, of which a run with
+    `missing` asks only what it lacks; `replay` is one that stands in for the model. `validate_output` checks each
+    stored record when it is read back. `probe_options` are passed to a simple-contract probe's `run`, and are part of
+    the run's identity.
 
     Raises OptionError, a ValueError, naming the value that cannot be.
     """
@@ -56,6 +57,7 @@ class RunConfig:
     resume: bool = False
     cache: CacheMode = "off"
     record: Folder | None = None
+    missing: bool = False
     replay: Folder | None = None
     validate_output: bool = False
     return_experiment: bool = False
@@ -66,7 +68,7 @@ class RunConfig:
             _check_count(name, getattr(self, name))
         for name in ("timeout", "requests_per_minute"):
             _check_positive(name, getattr(self, name))
-        for name in ("stop_on_error", "overwrite", "resume", "validate_output", "return_experiment"):
+        for name in ("stop_on_error", "overwrite", "resume", "missing", "validate_output", "return_experiment"):
             _check_flag(name, getattr(self, name), may_be_none=name == "stop_on_error")
         for name in ("run_dir", "run_root", "record", "replay"):
             if getattr(self, name) is not None:
@@ -90,7 +92,7 @@ class RunConfig:
     def answers(self) -> AnswerOptions:
         """Where answers come from beside the model."""
         record, replay = (None if path is None else Path(path) for path in (self.record, self.replay))
-        return AnswerOptions(cache=self.cache, record=record, replay=replay)
+        return AnswerOptions(cache=self.cache, record=record, missing=self.missing, replay=replay)
 
     def execution(self, base: ExecutionSpec) -> ExecutionSpec:
         """Return `base` with what is set here."""
@@ -127,6 +129,7 @@ class RunKeywords(TypedDict, total=False):
     resume: bool
     cache: CacheMode
     record: Folder | None
+    missing: bool
     replay: Folder | None
     validate_output: bool
     probe_options: Mapping[str, object]

@@ -4,6 +4,7 @@ One exchange a line, as canonical JSON, sorted by model, then key: an edited pro
 Before them stands, for each model that ran on the machine itself, what its identity holds of that machine.
 While recording, answers are appended to ``FILE.partial`` at once, so that a killed run loses none of them; they join
 the cassette when the run is done. A cassette only grows: an answer replaces that to the same request, and no other.
+The first answer of a model says what the model is, so that a miss can be explained.
 """
 
 import contextlib
@@ -11,9 +12,9 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -31,6 +32,20 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     facts: dict[str, JsonValue]
 
 
+class _Line(NamedTuple):
+    """A line, and of an answer the digest of its model, with what the line says of that."""
+
+    data: bytes
+    digest: str = ""
+    identity: Mapping[str, JsonValue] = {}
+
+
+_Name = tuple[bool, str, str]
+"""Whether it is an answer, its model, and its key or origin: the order of a cassette's lines."""
+_Answer = tuple[str, Response]
+"""The digest of the model that gave it, and the answer."""
+Identities = Mapping[str, Mapping[str, JsonValue]]
+"""What models are, by their digests."""
 _decode_exchange = msgspec.json.Decoder(Exchange).decode
 _decode_facts = msgspec.json.Decoder(ModelFacts).decode
 
@@ -38,30 +53,45 @@ _decode_facts = msgspec.json.Decoder(ModelFacts).decode
 class CassetteRecorder:
     """Keeps every answer of a run, and with the first of them the facts of its models.
 
-    Raises CassetteError, before anything is asked, if `path` is neither free nor a cassette.
+    With `missing`, it finds the answers that are recorded already. Raises CassetteError, before anything is asked, if
+    `path` is neither free nor a cassette.
     """
 
     closed = False
-    finds_again = False
     takes_user_code = True
 
-    def __init__(self, path: Path, models: Sequence[ModelFacts] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        models: Sequence[ModelFacts] = (),
+        *,
+        identities: Identities | None = None,
+        missing: bool = False,
+    ) -> None:
         self.path = path
+        self.finds_again = missing
         self._facts = list(models)
+        self._identities = identities or {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with only_writer(path.parent):
                 _entries_of(path)
                 self._partial, self._file = _open_partial(path)
+                recorded = [path, *_partials(path)] if missing else []
+                self._answers: dict[str, _Answer] = {}
+                for file in filter(_is_there, recorded):
+                    self._answers |= _answers_in(read_cassette(file, torn_end=True))
         except OSError as error:
             raise _unwritable(path, error) from error
 
-    def find(self, key: str, model_digest: str) -> Response | None:  # noqa: ARG002 - the store's contract
-        """Find nothing: what is recorded is asked."""
-        return None
+    def find(self, key: str, model_digest: str) -> Response | None:
+        """Return the recorded answer to a request, where only missing ones are asked."""
+        return _found(self._answers, key, model_digest)
 
     def keep(self, exchange: Exchange) -> None:
         """Append an answer. Raises CassetteError if the disk refuses."""
+        if self.finds_again:
+            self._answers[exchange.key] = exchange.model_digest, exchange.response
         entries = [*self._facts, exchange]
         self._facts.clear()
         try:
@@ -84,7 +114,7 @@ class CassetteRecorder:
         try:
             with only_writer(self.path.parent), contextlib.ExitStack() as left:
                 partials = [self._partial, *(partial for partial in _partials(self.path) if _hold(partial, left))]
-                _add(self.path, partials)
+                _add(self.path, partials, self._identities)
                 for partial in partials:
                     partial.unlink()
                 self._file.close()
@@ -92,29 +122,56 @@ class CassetteRecorder:
             raise _unwritable(self.path, error) from error
 
 
-def _add(path: Path, partials: Sequence[Path]) -> None:
+def _add(path: Path, partials: Sequence[Path], identities: Identities) -> None:
     """Write the cassette with the entries of `partials` in it; leave it as it is where these are in it."""
-    lines = before = _entries_of(path)
+    before = _entries_of(path)
+    lines = dict(before)
     for partial in reversed(partials):
-        lines = lines | _entries_of(partial, torn_end=True)
-    if lines == before:
+        lines |= _entries_of(partial, torn_end=True)
+    _say_what_models_are(lines, identities)
+    if {name: line.data for name, line in lines.items()} == {name: line.data for name, line in before.items()}:
         return
     draft = path.with_name(f"{path.name}.tmp")
     draft.unlink(missing_ok=True)
     with draft.open("xb") as file:
-        file.writelines(lines[name] + b"\n" for name in sorted(lines))
+        file.writelines(lines[name].data + b"\n" for name in sorted(lines))
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
 
 
-def _entries_of(path: Path, *, torn_end: bool = False) -> dict[tuple[bool, str, str], bytes]:
+def _say_what_models_are(lines: dict[_Name, _Line], identities: Identities) -> None:
+    """Write what a model is into the first of its answers, and take it out of the others."""
+    known = {line.digest: line.identity for line in lines.values() if line.identity} | dict(identities)
+    for name in sorted(lines):
+        line = lines[name]
+        identity = known.pop(line.digest, {}) if line.digest else {}
+        if identity != line.identity:
+            exchange = msgspec.structs.replace(_decode_exchange(line.data), model_identity=dict(identity))
+            lines[name] = _Line(canonical.line(exchange), line.digest, identity)
+
+
+def _entries_of(path: Path, *, torn_end: bool = False) -> dict[_Name, _Line]:
     """Return the lines of a cassette by what each answers, facts before answers; nothing where there is no file."""
-    found: dict[tuple[bool, str, str], bytes] = {}
+    found: dict[_Name, _Line] = {}
     for entry, line in read_cassette(path, torn_end=torn_end) if _is_there(path) else ():
-        is_answer = isinstance(entry, Exchange)
-        found[is_answer, entry.model, entry.key if isinstance(entry, Exchange) else entry.origin] = line
+        if isinstance(entry, Exchange):
+            found[True, entry.model, entry.key] = _Line(line, entry.model_digest, entry.model_identity)
+        else:
+            found[False, entry.model, entry.origin] = _Line(line)
     return found
+
+
+def _answers_in(entries: Iterable[tuple[Exchange | ModelFacts, bytes]]) -> dict[str, _Answer]:
+    """Return answers by their keys."""
+    found = (entry for entry, _ in entries if isinstance(entry, Exchange))
+    return {entry.key: (entry.model_digest, entry.response) for entry in found}
+
+
+def _found(answers: Mapping[str, _Answer], key: str, model_digest: str) -> Response | None:
+    """Return the answer to a request, if this very model gave it."""
+    digest, response = answers.get(key, ("", None))
+    return response if digest == model_digest else None
 
 
 def _is_there(path: Path) -> bool:
@@ -170,15 +227,11 @@ class CassettePlayer:
     takes_user_code = True
 
     def __init__(self, path: Path) -> None:
-        self._answers: dict[str, tuple[str, Response]] = {}
-        for entry, _ in read_cassette(path):
-            if isinstance(entry, Exchange):
-                self._answers[entry.key] = entry.model_digest, entry.response
+        self._answers = _answers_in(read_cassette(path))
 
     def find(self, key: str, model_digest: str) -> Response | None:
         """Return the recorded answer to a request."""
-        digest, response = self._answers.get(key, ("", None))
-        return response if digest == model_digest else None
+        return _found(self._answers, key, model_digest)
 
     def keep(self, exchange: Exchange) -> None:
         """Keep nothing: nothing was asked."""

@@ -129,6 +129,12 @@ class RunDirectory:
             return False
         return True
 
+    def clear(self) -> None:
+        """Remove what was written, so that the folder can be used again. Raises StorageError."""
+        self.check_held()
+        self.journal.close()
+        _remove_our_files(self.folder)
+
     @contextlib.contextmanager
     def sealing(self) -> Iterator[None]:
         """Close the journal, from which the block writes the files of the run. Raises StorageError."""
