@@ -21,6 +21,7 @@ from insideLLMs.core.errors import ModelError as ModelError
 from insideLLMs.core.errors import ModelNotFoundError as ModelNotFoundError
 from insideLLMs.core.errors import ModelTimeoutError as ModelTimeoutError
 from insideLLMs.core.errors import ModelUnavailableError as ModelUnavailableError
+from insideLLMs.core.errors import NoBaselineError as NoBaselineError
 from insideLLMs.core.errors import NothingToDoError as NothingToDoError
 from insideLLMs.core.errors import OptionError as OptionError
 from insideLLMs.core.errors import PlanMismatchError as PlanMismatchError

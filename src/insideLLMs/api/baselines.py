@@ -17,7 +17,7 @@ from insideLLMs.compare.sides import RunView, system_changes, view_of
 from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.noise import RunShift
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CompareError, RunDirectoryError, StorageError
+from insideLLMs.core.errors import CompareError, NoBaselineError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool
 from insideLLMs.store.sealed_run import SealedRun, is_regular
 
@@ -39,11 +39,12 @@ class OpenPool:
 
 
 def open_pool(path: Path, *, today: str) -> OpenPool:
-    """Open a pool as it stands on the day `today` (ISO 8601). Raises RunDirectoryError if it has no run."""
-    pool = read_pool(path)
-    if not pool.runs:
-        raise RunDirectoryError(
-            f"{path} holds no run", fix=f"accept a first one: insidellms baseline accept RUN --pool {path}"
+    """Open a pool as it stands on the day `today` (ISO 8601). Raises NoBaselineError if it has no run."""
+    pool = read_pool(path) if path.exists() else None
+    if pool is None or not pool.runs:
+        raise NoBaselineError(
+            f"there is no baseline yet: {path} holds no run",
+            fix=f"accept a first one, and commit it: insidellms baseline accept RUN --pool {path} --slim --why FIRST",
         )
     runs = tuple(map(SealedRun.open, pool.runs))
     others = older_generations(runs)

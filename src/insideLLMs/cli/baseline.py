@@ -2,8 +2,9 @@
 
 import datetime as dt
 import getpass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # see `accept`
 
 import click
 
@@ -33,46 +34,84 @@ def command() -> None:
 @_pool
 @click.option("--by", help="Who accepts the run.  [default: the user's login name]")
 @click.option("--why", required=True, help="The reason, for later reviewers.")
+@click.option("--slim", is_flag=True, help="Copy what comparisons need, for git: no page and no telemetry.")
+@click.option(
+    "--if-changed", is_flag=True, help="Do nothing if the newest run of the pool has the same answers and scores."
+)
 @click.option("--example", "examples", multiple=True, metavar="ID", help="Waive this example only; may be repeated.")
 @click.option("--probe", help="With --example: waive it only in this probe.")
 @click.option("--until", metavar="DATE", help="With --example: the last day it is waived, as 2027-01-31.")
 @console.common_options
 def accept(
-    run: Path, *, pool: Path, by: str | None, why: str, examples: tuple[str, ...], probe: str | None, until: str | None
+    run: Path,
+    *,
+    pool: Path,
+    by: str | None,
+    why: str,
+    examples: tuple[str, ...],
+    **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
     """Accept RUN as a baseline: copy it into the pool and note who did it, and why.
 
     With --example only these examples of RUN are accepted: until the waiver ends, the gate leaves them out, and the
     pool's runs stay as they are.
     """
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
+
+    said = {"on": today(), "by": by or getpass.getuser(), "why": why}
+    for_run = {name for name in ("slim", "if_changed") if options[name]}
+    for_examples = {name for name in ("until", "probe") if options[name]}
+    if examples and for_run:
+        raise ConfigError([Problem("--slim and --if-changed go with a run, not with --example")])
+    if for_examples and not examples:
+        raise ConfigError([Problem("--until and --probe go with --example")], fix="name the examples to waive")
+    sealed = SealedRun.open(run)
+    if examples:
+        _waive(sealed, pool, examples, said, probe=options["probe"], last=_day(options["until"]))
+    else:
+        _accept(sealed, pool, said, slim=options["slim"], if_changed=options["if_changed"])
+    return ExitCode.OK
+
+
+def _accept(run: "SealedRun", pool: Path, said: Mapping[str, str], *, slim: bool, if_changed: bool) -> None:
     from insideLLMs.api.baselines import new_generation  # noqa: PLC0415 - slow
     from insideLLMs.store import pool as pools  # noqa: PLC0415
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    who = by or getpass.getuser()
-    if not examples:
-        if until or probe:
-            raise ConfigError([Problem("--until and --probe go with --example")], fix="name the examples to waive")
-        changes = new_generation(pool, SealedRun.open(run))
-        target = pools.accept(pool, run, on=today(), by=who, why=why)
-        console.out(f"accepted {run} as {target}")
-        if changes:
-            console.out(f"a new generation begins, as this is another system: {'; '.join(changes)}")
-            console.note(
-                "older runs of the pool are no repeats of it; accept more runs of it to tell noise from change"
-            )
-        return ExitCode.OK
-    last = _day(until)
-    sealed = SealedRun.open(run)
-    _check_examples(sealed, examples, probe)
+    if if_changed and pools.has_newest(pool, run):
+        console.out(f"the newest run of {pool} has the same answers and scores; nothing was accepted")
+        return
+    changes = new_generation(pool, run)
+    target = pools.accept(pool, run.path, **said, slim=slim)
+    console.out(f"accepted {run.path} as {target}")
+    if changes:
+        console.out(f"a new generation begins, as this is another system: {'; '.join(changes)}")
+        console.note("older runs of the pool are no repeats of it; accept more runs of it to tell noise from change")
+
+
+def _waive(
+    run: "SealedRun",
+    pool: Path,
+    examples: tuple[str, ...],
+    said: Mapping[str, str],
+    *,
+    probe: str | None,
+    last: str | None,
+) -> None:
+    from insideLLMs.store import pool as pools  # noqa: PLC0415 - slow
+
+    _check_examples(run, examples, probe)
     for example in examples:
         entry = pools.LedgerEntry(
-            action="waive", on=today(), by=who, why=why, run=run.name, run_id=sealed.manifest.run_id, probe=probe,
-            example_id=example, until=last,
-        )  # fmt: skip
+            action="waive",
+            **said,
+            run=run.label,
+            run_id=run.manifest.run_id,
+            probe=probe,
+            example_id=example,
+            until=last,
+        )
         pools.append(pool, entry)
         console.out(f"waived {example}{'' if last is None else f' until {last}'}")
-    return ExitCode.OK
 
 
 def _check_examples(run: "SealedRun", examples: tuple[str, ...], probe: str | None) -> None:

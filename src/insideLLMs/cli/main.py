@@ -16,7 +16,7 @@ import click
 
 from insideLLMs import __version__
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode, InsideLLMsError, InterruptedRunError
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 COMMANDS = {
     "run": ("run", "Run an experiment and store its run directory."),
@@ -144,7 +144,7 @@ def _say(error: BaseException) -> ExitCode:
             return ExitCode.UNEXPECTED
         case InsideLLMsError():
             console.error(error)
-            return ExitCode.INTERRUPTED if isinstance(error, InterruptedRunError) else ExitCode.ERROR
+            return error.exit_code
         case BrokenPipeError():
             console.abandon_stdout()
             return ExitCode.OK

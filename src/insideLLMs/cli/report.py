@@ -10,6 +10,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
+from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import REPORT, SealedRun
 
@@ -65,8 +66,11 @@ def command(
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
         if failures := render_failures(sealed.records(FailedRecord)):
             console.out(failures)
-        console.out(f"run {sealed.manifest.run_id[:12]}: {page}")
+        made = page if page.exists() else f"its page was left out; make it again: insidellms report {run} --html FILE"
+        console.out(f"run {sealed.manifest.run_id[:12]}: {made}")
     if options["open_page"]:
+        if not page.exists():
+            raise InsideLLMsError(f"{page} is not there: the run was accepted with --slim", fix="add --html FILE")
         click.launch(str(page))
     write_run_reports(sealed, decided, files, experiment=options["experiment"])
     show_verdict(decided, say=console.note if as_json else console.out)

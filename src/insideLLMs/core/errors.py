@@ -16,6 +16,7 @@
     │   ├── LockedError             another process is writing there
     │   ├── JournalError            a journal damaged in the middle
     │   ├── PlanMismatchError       a resume of another experiment
+    │   ├── NoBaselineError         a pool without a run to compare with (exit 4)
     │   └── StorageError            the disk refused a write
     ├── SandboxError                a program that cannot be run in isolation here
     ├── CompareError                two runs that cannot be compared
@@ -66,9 +67,10 @@ class InsideLLMsError(Exception):
     """An expected error.
 
     `message` says what is wrong and where; `fix` says how to fix it; `run_dir` is the run directory that
-    keeps what was done until then, if there is one.
+    keeps what was done until then, if there is one. The command ends with `exit_code`.
     """
 
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
     run_dir: Path | None = None
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
@@ -175,6 +177,12 @@ class PlanMismatchError(RunDirectoryError):
     """A resume of a run whose experiment, dataset or model has changed."""
 
 
+class NoBaselineError(RunDirectoryError):
+    """A pool that has no run yet, so that nothing can be decided."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class StorageError(RunDirectoryError):
     """The disk refused a read or a write."""
 
@@ -201,6 +209,8 @@ class CassetteError(InsideLLMsError):
 
 class InterruptedRunError(InsideLLMsError):
     """The run was asked to stop; what is done is kept and can be resumed."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class ModelError(InsideLLMsError):

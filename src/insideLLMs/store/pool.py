@@ -3,6 +3,7 @@
 The ledger is a file of JSON lines that only grows, so that a team can keep the folder in git or an artefact store.
 """
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,12 +12,17 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
+    MANIFEST,
     MARKER,
     OUR_FILES,
+    REPORT,
+    TELEMETRY,
     SealedRun,
     State,
     is_regular,
@@ -28,6 +34,8 @@ from insideLLMs.store.sealed_run import (
 
 LEDGER = "ledger.jsonl"
 NOISE = "noise.json"
+_LEFT_OUT = (REPORT, TELEMETRY)
+"""What a slim copy does not have: nothing that a comparison reads, but for the growth of latency and cost."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -90,8 +98,11 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
             ) from error
 
 
-def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
-    """Copy a sealed, intact run into the pool and note it. Raises RunDirectoryError for one that is not intact."""
+def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = False) -> Path:
+    """Copy a sealed, intact run into the pool and note it. Raises RunDirectoryError for one that is not intact.
+
+    A `slim` copy leaves out the page, which can be made again, and the telemetry; its manifest does not name them.
+    """
     sealed = SealedRun.open(run)
     sealed.require_whole()
     manifest = sealed.manifest
@@ -104,7 +115,9 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     for other in known.runs if known else ():
         if other.resolve() == run.resolve():
             raise RunDirectoryError(f"{run} is already in the pool", fix="accept a run outside the pool")
-    target = _unlisted(known, run) or _copy(run, pool)
+    kept = replace(manifest, files={name: one for name, one in manifest.files.items() if name != REPORT})
+    manifest = kept if slim else manifest
+    target = _unlisted(known, manifest) or _copy(run, pool, manifest, slim=slim)
     entry = LedgerEntry(
         action="accept", on=on, by=by, why=why, run=target.name, run_id=manifest.run_id,
         records_root=manifest.records_root,
@@ -113,15 +126,24 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str) -> Path:
     return target
 
 
-def _unlisted(known: Pool | None, run: Path) -> Path | None:
+def has_newest(pool: Path, run: SealedRun) -> bool:
+    """Whether the newest run of the pool has the same id and records."""
+    runs = read_pool(pool).runs if pool.exists() else ()
+    newest = SealedRun.open(runs[-1]).manifest if runs else None
+    return newest is not None and (newest.run_id, newest.records_root) == (
+        run.manifest.run_id,
+        run.manifest.records_root,
+    )
+
+
+def _unlisted(known: Pool | None, manifest: Manifest) -> Path | None:
     """Return the copy of this run that a killed `accept` left without its line in the ledger."""
     listed = {entry.run for entry in known.ledger} if known else set()
-    manifest = SealedRun.open(run).manifest
     found = (path for path in (known.runs if known else ()) if path.name not in listed)
     return next((path for path in found if SealedRun.open(path).manifest == manifest), None)
 
 
-def _copy(run: Path, pool: Path) -> Path:
+def _copy(run: Path, pool: Path, manifest: Manifest, *, slim: bool) -> Path:
     """Copy a run under a name that no reader looks at, and give it its own once it is whole."""
     name = run.resolve().name
     draft = pool / f".{name}.partial"
@@ -129,8 +151,9 @@ def _copy(run: Path, pool: Path) -> Path:
         _remove(draft)  # of an `accept` that was killed
         draft.mkdir(parents=True)
         for file in (*OUR_FILES, MARKER):
-            if is_regular(run / file):
-                with open_regular(run / file) as source, (draft / file).open("xb") as copy:
+            if is_regular(run / file) and not (slim and file in _LEFT_OUT):
+                with open_regular(run / file) as stored, (draft / file).open("xb") as copy:
+                    source = io.BytesIO(canonical.pretty(manifest)) if slim and file == MANIFEST else stored
                     shutil.copyfileobj(source, copy)
                     copy.flush()
                     os.fsync(copy.fileno())

@@ -168,7 +168,8 @@ class SealedRun:
         """Yield the lines of `telemetry.jsonl`, which no digest covers. Raises RunDirectoryError."""
         if not self.has_telemetry:
             raise RunDirectoryError(
-                f"{self.path / TELEMETRY} is missing", fix="the run was made with --no-telemetry; leave --telemetry out"
+                f"{self.path / TELEMETRY} is missing: the run was made with --no-telemetry, or accepted with --slim",
+                fix="leave --telemetry out, or give the run that was accepted",
             )
         for number, line in enumerate(read_lines(self.path / TELEMETRY), start=1):
             yield read_record(line, TelemetryLine, where=f"{self.path / TELEMETRY}, line {number}")

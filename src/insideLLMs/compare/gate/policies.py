@@ -342,6 +342,10 @@ class GrowthRule(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+_OF_TELEMETRY = ("latency_ms", "cost_usd")
+_UNTIMED = "replayed answers, and runs with `--no-telemetry` or accepted with `--slim`, have no such measurements"
+
+
 def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec, *, parties: int) -> tuple[GrowthRule, ...]:
     """Decide on every quantity that has a bound; together they are one of the `parties` that share alpha."""
     bounds = sorted(spec.max_growth.items())
@@ -354,9 +358,10 @@ def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alph
     growth: Growth | None = None if found is None else getattr(found, by)
     n = 0 if found is None else found.n
     if growth is None or growth.ratio is None:
+        why = f" ({_UNTIMED})" if name in _OF_TELEMETRY else ""
         return GrowthRule(
             quantity=name, allowed=allowed, measured_by=by, n=n, ratio=None, low=None, high=None, p=1.0, alpha=alpha,
-            state="inconclusive", reason=f"{name}: nothing was measured on both sides",
+            state="inconclusive", reason=f"{name}: nothing was measured on both sides{why}",
         )  # fmt: skip
     failed = growth.p_grown <= alpha
     interval = (
