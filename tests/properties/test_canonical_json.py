@@ -4,6 +4,7 @@ import json
 import math
 import struct
 
+import msgspec
 import orjson
 import pytest
 import rfc8785
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError
+from insideLLMs.core.types import Response
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 integers = st.integers(-canonical.MAX_INTEGER, canonical.MAX_INTEGER)
@@ -42,6 +44,43 @@ def test_a_line_parses_back_to_the_value_and_to_the_same_line(value):
     assert b"\n" not in line
     assert json.loads(line) == value
     assert canonical.line(orjson.loads(line)) == line
+
+
+anything = st.recursive(
+    scalars | st.floats() | st.integers() | st.text() | st.sampled_from([b"x", 1e305, -1e305, "\ud800", "\u02ff"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+)
+
+
+@given(anything)
+@example(math.nan)
+@example(-math.inf)
+@example([1e304, {"a": -math.nan}])
+@example(2**53)
+@example(2**70)
+def test_a_struct_is_written_and_refused_as_what_it_holds_is(value):
+    response = Response(text="a", value=value)
+    try:
+        expected: object = canonical.line(msgspec.to_builtins(response))
+    except CanonicalError as error:
+        expected = error.message
+    try:
+        written: object = canonical.line(response)
+    except CanonicalError as error:
+        written = error.message
+    assert written == expected
+
+
+@pytest.mark.parametrize("depth", [97, 98, 99, 100, 101, 255, 300])
+def test_a_struct_may_hold_as_many_levels_as_a_plain_value(depth):
+    value: list[object] = []
+    for _ in range(depth - 1):
+        value = [value]
+    if depth < canonical._DEEPEST:
+        assert json.loads(canonical.line(Response(value=value)))["value"] == value
+    else:
+        with pytest.raises(CanonicalError, match="deeper than 100 levels"):
+            canonical.line(Response(value=value))
 
 
 @given(st.dictionaries(text, scalars))

@@ -18,6 +18,9 @@ _DEEPEST = 100  # orjson writes 254 levels at most; no record comes near
 _SEQUENCES = (list, tuple)  # not `list | tuple`, which would be made again for every value
 _EXPONENT_FROM = 1e21  # ECMAScript's Number::toString switches to exponents here (RFC 8785, 3.2.2.3)
 _EXPONENT_BELOW = 1e-6
+_FLOAT = b"\xcb"
+_HUGE = frozenset({b"\x7f", b"\xff"})
+"""With these bytes MessagePack begins nan, infinity and floats beyond 1e303, for which orjson may write null."""
 
 
 def check(value: object, *, at: str = "$") -> None:
@@ -97,9 +100,25 @@ def line(value: object) -> bytes:
 
     `value` may be a JSON value or a msgspec Struct. Raises CanonicalError for what has no canonical form.
     """
-    plain = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
-    check(plain)
-    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    if isinstance(value, msgspec.Struct):
+        return _line_of_struct(value)
+    check(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _line_of_struct(value: msgspec.Struct) -> bytes:
+    """Write a Struct, and check only what the encoders do not: at half the time of checking all that is in it."""
+    plain = msgspec.to_builtins(value)
+    try:
+        written = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
+        packed = msgspec.msgpack.encode(value)
+    except (TypeError, ValueError, OverflowError):
+        check(plain)
+        raise
+    is_deep = written.count(b"{") + written.count(b"[") > _DEEPEST
+    if is_deep or not _HUGE.isdisjoint([piece[:1] for piece in packed.split(_FLOAT)[1:]]):
+        check(plain)
+    return written
 
 
 def pretty(value: object) -> bytes:
