@@ -1,6 +1,6 @@
 """What every API's answers have in common, read with care: texts, counts, tool arguments, log probabilities."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -34,20 +34,29 @@ def read_count(value: object) -> int | None:
     return None
 
 
-_INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount", "prompt_eval_count")
-_OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "candidatesTokenCount", "eval_count")
-_TOTAL = ("total_tokens", "totalTokens", "totalTokenCount")
-_REASONING = ("reasoning_tokens", "thoughtsTokenCount")
-_READ = (
-    "cached_tokens",
-    "cache_read_input_tokens",
-    "cacheReadInputTokens",
-    "prompt_cache_hit_tokens",
-    "cachedContentTokenCount",
-    "cache_read_tokens",
-)
-_WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cache_write_tokens", "cache_creation_tokens")
-_TOOLS = ("toolUsePromptTokenCount",)
+_NAMES = {
+    "input": ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount", "prompt_eval_count"),
+    "output": ("completion_tokens", "output_tokens", "outputTokens", "candidatesTokenCount", "eval_count"),
+    "total": ("total_tokens", "totalTokens", "totalTokenCount"),
+    "reasoning": ("reasoning_tokens", "thoughtsTokenCount"),
+    "cached": (
+        "cached_tokens",
+        "cache_read_input_tokens",
+        "cacheReadInputTokens",
+        "prompt_cache_hit_tokens",
+        "cachedContentTokenCount",
+        "cache_read_tokens",
+    ),
+    "cache_write": (
+        "cache_creation_input_tokens",
+        "cacheWriteInputTokens",
+        "cache_write_tokens",
+        "cache_creation_tokens",
+    ),
+    "tools": ("toolUsePromptTokenCount",),
+}
+"""What the counts are called; the first that an answer has is read."""
+_MEANINGS = {name: (kind, place) for kind, names in _NAMES.items() for place, name in enumerate(names)}
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details", "input_tokens_details", "output_tokens_details")
 _BESIDE = frozenset(
     {"cache_read_input_tokens", "cacheReadInputTokens", "cache_creation_input_tokens", "cacheWriteInputTokens"}
@@ -67,9 +76,9 @@ def read_usage(counts: object) -> Usage | None:
     for detail in _DETAILS:
         for name, value in read_mapping(counts.get(detail)).items():
             flat.setdefault(name, value)
-    given, written, total = (_first_count(flat, names) for names in (_INPUT, _OUTPUT, _TOTAL))
-    reasoning, cached, cache_write = (_first_count(flat, names) for names in (_REASONING, _READ, _WRITTEN))
-    tools = _first_count(flat, _TOOLS)
+    known = _by_kind(flat).get
+    given, written, total, tools = known("input"), known("output"), known("total"), known("tools")
+    reasoning, cached, cache_write = known("reasoning"), known("cached"), known("cache_write")
     if given is written is total is reasoning is cached is cache_write is None:
         return None
     cache, thoughts = (cached or 0) + (cache_write or 0), reasoning or 0
@@ -89,11 +98,16 @@ def read_usage(counts: object) -> Usage | None:
     )
 
 
-def _first_count(counts: Mapping[str, object], names: Iterable[str]) -> int | None:
-    for name in names:
-        if name in counts and (count := read_count(counts[name])) is not None:
-            return count
-    return None
+def _by_kind(counts: Mapping[str, object]) -> dict[str, int]:
+    """Return the counts by what they count: of several names, the one that _NAMES has first."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, value in counts.items():
+        if name not in _MEANINGS or (count := read_count(value)) is None:
+            continue
+        kind, place = _MEANINGS[name]
+        if kind not in found or place < found[kind][0]:
+            found[kind] = place, count
+    return {kind: count for kind, (_, count) in found.items()}
 
 
 def add_counts(*counts: int | None) -> int | None:

@@ -31,7 +31,9 @@ def blocked_s(headers: Mapping[str, str], *, now: float) -> float | None:
     waits = [
         wait
         for remaining, reset in HEADERS.items()
-        if _number(headers.get(remaining)) == 0 and (wait := _wait_s(headers.get(reset), headers, now)) is not None
+        if remaining in headers
+        and _number(headers[remaining]) == 0
+        and (wait := _wait_s(headers.get(reset), headers, now)) is not None
     ]
     return min(max(waits), LONGEST_WAIT_S) if waits else None
 

@@ -36,10 +36,11 @@ class Redactor:
         # of a key and its header the key is enough
         self._secrets = tuple(sorted(one for one in wide if not any(other in one for other in wide - {one})))
         self._runs = tuple(sorted({run.encode("latin-1") for secret in self._secrets for run in _long_runs(secret)}))
-        self._escapes = tuple(
-            (start, tuple(sorted({pair for secret in self._secrets for pair in _escaped_pairs(secret, form)})))
-            for start, form in _ESCAPES
-        )
+        pairs = {
+            start: {pair for secret in self._secrets for form in forms for pair in _escaped_pairs(secret, form)}
+            for start, forms in _ESCAPES.items()
+        }
+        self._escapes = tuple((start, tuple(sorted(clues))) for start, clues in pairs.items() if clues)
 
     def also(self, *secrets: str) -> "Redactor":
         """Return one that blanks out these, too."""
@@ -55,10 +56,13 @@ class Redactor:
         return data
 
     def _may_be_in(self, folded: bytes) -> bool:
-        holds = folded.__contains__
-        return any(map(holds, self._runs)) or any(
-            start in folded and any(map(holds, clues)) for start, clues in self._escapes
-        )
+        for run in self._runs:
+            if run in folded:
+                return True
+        for start, clues in self._escapes:  # noqa: SIM110 - every answer passes here, and a generator doubles the time
+            if start in folded and any(clue in folded for clue in clues):
+                return True
+        return False
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
@@ -107,14 +111,12 @@ def _escaped_pairs(secret: str, form: str) -> Iterator[bytes]:
         yield "".join(form.format(ord(letter), letter.lower()) for letter in pair).rstrip("\0").encode()
 
 
-_ESCAPES = (
-    (b"\0", "{1}\0"),
-    (b"%", "%{0:02x}"),
-    (b"&", "&#{0};"),
-    (b"&", "&#x{0:x};"),
-    (b"\\", "\\u00{0:02x}"),
-    (b"\\", "\\x{0:02x}"),
-)
+_ESCAPES = {
+    b"\0": ("{1}\0",),
+    b"%": ("%{0:02x}",),
+    b"&": ("&#{0};", "&#x{0:x};"),
+    b"\\": ("\\u00{0:02x}", "\\x{0:02x}"),
+}
 """How a letter is escaped, behind the byte that begins it: one byte is found ten times as fast as several."""
 
 

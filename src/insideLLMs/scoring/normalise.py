@@ -45,7 +45,7 @@ def fold(text: str) -> str:
 def unify(text: str) -> str:
     """Undo what looks the same in another spelling: full-width forms, quotes, dashes, digits of other scripts."""
     if text.isascii():
-        return _INVISIBLE.sub("", text)
+        return text if text.isprintable() else _INVISIBLE.sub("", text)
     text = _MIXED_FRACTION.sub(" ", _JOINING_SPACE.sub(",", text))
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^" + run.group().translate(_SUPERSCRIPTS), text)
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_SPELLINGS)
