@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 from insideLLMs.api.run import RunOptions, arun
-from insideLLMs.core.types import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
 
 SETS = {"logic-statements": "fuzzy", "logiqa": "match", "regex-match": "match", "unsolvable_questions": "match"}
 

@@ -13,8 +13,9 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, ConfigError, DatasetError, Problem
+from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.core.thoughts import separate
-from insideLLMs.core.types import DatasetSpec, Example, Failure, JsonValue, Record, Response, ResultStatus, Scores
+from insideLLMs.core.types import Example, Failure, JsonValue, Record, Response, ResultStatus, Scores
 from insideLLMs.datasets.examples import EXPECTED_KEYS, ID_KEYS, BadRow, ExampleReader
 from insideLLMs.datasets.rows import open_rows, place
 from insideLLMs.datasets.source import SUFFIXES, format_of

@@ -13,8 +13,9 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - identities are part of planning
 from insideLLMs.core.errors import ConfigError, NothingToDoError, Problem
+from insideLLMs.core.experiment import Experiment, PromptSpec
 from insideLLMs.core.subject import Subject, in_order
-from insideLLMs.core.types import Example, Experiment, JsonValue, Outcome, PromptSpec, Record, Request, expand
+from insideLLMs.core.types import Example, JsonValue, Outcome, Record, Request, expand
 
 FORMAT_VERSION = 3
 """Raised whenever the meaning of a canonical file changes; part of every run id."""

@@ -13,7 +13,7 @@ import pytest
 
 from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.run import RunOptions, arun
-from insideLLMs.core.types import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
 from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
 

@@ -11,7 +11,7 @@ from insideLLMs.config.resolved import resolved_yaml, write_yaml
 from insideLLMs.core.canonical import MAX_INTEGER
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import ConfigError
-from insideLLMs.core.types import ExecutionSpec
+from insideLLMs.core.experiment import ExecutionSpec
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 hard_text = st.one_of(

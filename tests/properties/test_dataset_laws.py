@@ -8,7 +8,7 @@ from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from insideLLMs.core.types import DatasetSpec
+from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.datasets import open_dataset
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

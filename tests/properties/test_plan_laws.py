@@ -5,18 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insideLLMs.core.errors import NothingToDoError
-from insideLLMs.core.types import (
-    DatasetSpec,
-    Example,
-    ExecutionSpec,
-    Experiment,
-    Message,
-    ModelSpec,
-    Outcome,
-    ProbeSpec,
-    PromptSpec,
-    ResultStatus,
-)
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
+from insideLLMs.core.types import Example, Message, Outcome, ResultStatus
 from insideLLMs.plan import Selection, make_plan, record_of
 
 names = st.lists(st.text("abcXYZ-é/1", min_size=1, max_size=4), min_size=1, max_size=3, unique=True)

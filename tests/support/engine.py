@@ -4,19 +4,10 @@ import asyncio
 import time
 
 from insideLLMs.api.run_writer import MemorySink
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.record_views import read_record
-from insideLLMs.core.types import (
-    DatasetSpec,
-    Example,
-    ExecutionSpec,
-    Experiment,
-    ModelSpec,
-    ProbeSpec,
-    Record,
-    Response,
-    Scores,
-)
+from insideLLMs.core.types import Example, Record, Response, Scores
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.engine import Engine

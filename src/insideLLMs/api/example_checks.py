@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from insideLLMs.config.shape import suggestion
 from insideLLMs.core.errors import ConfigError, DatasetError, Problem, TemplateError
+from insideLLMs.core.experiment import Experiment, ProbeSpec
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, Experiment, ProbeSpec
+from insideLLMs.core.types import Example
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.datasets.source import shown

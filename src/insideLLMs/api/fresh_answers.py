@@ -30,8 +30,9 @@ from insideLLMs.compare.statistics.confirmation import (
 )
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, UnknownPluginError
+from insideLLMs.core.experiment import DatasetSpec, Experiment, ModelSpec, ProbeSpec
 from insideLLMs.core.subject import Subject
-from insideLLMs.core.types import DatasetSpec, Example, Experiment, JsonValue, ModelSpec, ProbeSpec, Record, Response
+from insideLLMs.core.types import Example, JsonValue, Record, Response
 from insideLLMs.plugins import model_registry
 from insideLLMs.report import wording
 from insideLLMs.store.manifest import DatasetFacts

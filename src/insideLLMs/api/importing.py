@@ -8,7 +8,8 @@ from insideLLMs import importers
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.core.types import DatasetSpec, ExecutionSpec, Experiment, JsonValue, ModelSpec, ProbeSpec, Telemetry
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
+from insideLLMs.core.types import JsonValue, Telemetry
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 

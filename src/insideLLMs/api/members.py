@@ -12,9 +12,10 @@ import msgspec
 
 from insideLLMs.config.secrets import expand_references
 from insideLLMs.core.errors import ConfigError, ModelUnavailableError, Problem
+from insideLLMs.core.experiment import ModelSpec, Spec
 from insideLLMs.core.protocols import AsyncModel, JudgedProbe, LocalModel, Probe
 from insideLLMs.core.template import template_of
-from insideLLMs.core.types import JsonValue, ModelSpec, Spec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model

@@ -10,9 +10,10 @@ import msgspec
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ConfigError, NothingToDoError, Problem
+from insideLLMs.core.experiment import Experiment, PromptSpec, Spec
 from insideLLMs.core.part import Part, PartOptions
 from insideLLMs.core.record_views import LabelledRecord
-from insideLLMs.core.types import Example, Experiment, PromptSpec, Spec
+from insideLLMs.core.types import Example
 from insideLLMs.datasets import open_dataset
 from insideLLMs.store.sealed_run import SealedRun
 

@@ -17,8 +17,9 @@ from insideLLMs.api.example_checks import check_examples
 from insideLLMs.api.members import Site, check_models, make_judges, make_probe, probe_identity, public_type, ready_model
 from insideLLMs.api.run_writer import RunFacts
 from insideLLMs.core.errors import ArgumentError, ConfigError, PluginError, Problem, TemplateError
+from insideLLMs.core.experiment import Experiment, PromptSpec, Spec
 from insideLLMs.core.protocols import Probe
-from insideLLMs.core.types import Example, Experiment, JsonValue, PromptSpec, Spec
+from insideLLMs.core.types import Example, JsonValue
 from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import close_model

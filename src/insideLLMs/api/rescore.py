@@ -17,23 +17,10 @@ from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import DatasetError, NothingToDoError, OptionError, RunDirectoryError
+from insideLLMs.core.experiment import ExecutionSpec, Experiment, ModelSpec, ProbeSpec, Spec
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.thoughts import separate
-from insideLLMs.core.types import (
-    AskedBy,
-    Example,
-    ExecutionSpec,
-    Experiment,
-    JsonValue,
-    ModelSpec,
-    Outcome,
-    ProbeSpec,
-    Record,
-    ResultStatus,
-    Spec,
-    Telemetry,
-    Usage,
-)
+from insideLLMs.core.types import AskedBy, Example, JsonValue, Outcome, Record, ResultStatus, Telemetry, Usage
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score

@@ -16,9 +16,10 @@ from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.api.signals import obeying_signals
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError
+from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, Usage, expand
+from insideLLMs.core.types import JsonValue, Record, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter

@@ -11,8 +11,9 @@ import insideLLMs
 from insideLLMs.compare.one_run.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
+from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import Experiment, JsonValue, Record, Telemetry, expand
+from insideLLMs.core.types import JsonValue, Record, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.store.directory import RunDirectory

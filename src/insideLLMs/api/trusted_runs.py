@@ -14,7 +14,8 @@ from insideLLMs.api.members import public_type
 from insideLLMs.config.load import load_experiment
 from insideLLMs.config.secrets import leaves, references
 from insideLLMs.core.errors import OptionError, UnknownPluginError
-from insideLLMs.core.types import Experiment, JsonValue, ModelSpec, ProbeSpec, Spec
+from insideLLMs.core.experiment import Experiment, ModelSpec, ProbeSpec, Spec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import model_registry
 from insideLLMs.store.sealed_run import SealedRun
 

@@ -11,7 +11,8 @@ from insideLLMs.cli.run import parse_settings
 from insideLLMs.core.errors import ExitCode
 
 if TYPE_CHECKING:
-    from insideLLMs.core.types import ModelSpec, Response
+    from insideLLMs.core.experiment import ModelSpec
+    from insideLLMs.core.types import Response
 
 
 @click.command("quicktest")
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 @console.common_options
 def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str | None, as_json: bool) -> int:
     """Ask a model PROMPT once and print its answer; nothing is stored."""
-    from insideLLMs.core.types import ModelSpec, expand  # noqa: PLC0415 - slow
+    from insideLLMs.core.experiment import ModelSpec  # noqa: PLC0415 - slow
+    from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
 
     spec = ModelSpec(type=provider, id=provider, args=parse_settings(pairs), system=system)
     response = asyncio.run(_ask(spec, prompt))

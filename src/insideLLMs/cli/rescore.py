@@ -8,7 +8,8 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
-from insideLLMs.core.types import Spec, expand
+from insideLLMs.core.experiment import Spec
+from insideLLMs.core.types import expand
 
 
 @click.command("rescore")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from insideLLMs.api.early_stop import EarlyStop, Look
     from insideLLMs.api.run import Run
     from insideLLMs.compare.one_run.verdict import DecidedRun
-    from insideLLMs.core.types import Experiment, JsonValue
+    from insideLLMs.core.experiment import Experiment
+    from insideLLMs.core.types import JsonValue
     from insideLLMs.store.sealed_run import SealedRun
 
 _SEVERITY = (ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.GATE_FAILED)

@@ -14,7 +14,7 @@ from insideLLMs.core.errors import ConfigError, ExitCode, Problem
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
-    from insideLLMs.core.types import ExecutionSpec
+    from insideLLMs.core.experiment import ExecutionSpec
 
 
 @click.command("validate")

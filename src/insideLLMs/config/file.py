@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec, Share
-from insideLLMs.core.types import ExecutionSpec, JsonValue
+from insideLLMs.core.types import JsonValue
 
 _DEPRECATED = {"deprecated": True}
 Args = Annotated[

@@ -11,7 +11,8 @@ from insideLLMs.config.members import ConfigEntry, check_args, check_secrets, en
 from insideLLMs.config.secrets import references
 from insideLLMs.config.shape import Findings
 from insideLLMs.core.documents import FieldPath
-from insideLLMs.core.types import DatasetSpec, JsonValue
+from insideLLMs.core.experiment import DatasetSpec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.rows import GIVEN_BY_NAME
 from insideLLMs.datasets.source import SUFFIXES, bare_path, format_of, missing_fix
 from insideLLMs.datasets.tables import usual_args

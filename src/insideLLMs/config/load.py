@@ -30,8 +30,9 @@ from insideLLMs.config.texts import Texts
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import Document, FieldPath, Format, dotted, read_document, undotted
 from insideLLMs.core.errors import CanonicalError, ConfigError, Problem
+from insideLLMs.core.experiment import ExecutionSpec, Experiment, ProbeSpec
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.types import ExecutionSpec, Experiment, JsonValue, ProbeSpec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.source import near_files, shown
 from insideLLMs.plugins import Factory, Registry, model_registry, probe_registry
 

@@ -11,7 +11,8 @@ from insideLLMs.config.secrets import holds_secret, is_reference, is_secret_key,
 from insideLLMs.config.shape import Findings, suggestion
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import PluginError
-from insideLLMs.core.types import JsonValue, ModelSpec
+from insideLLMs.core.experiment import ModelSpec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import Factory, Registry, load_reference
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -7,9 +7,10 @@ from insideLLMs.config.shape import Findings
 from insideLLMs.core.chat_template import names_no_field
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import TemplateError
+from insideLLMs.core.experiment import PromptSpec
 from insideLLMs.core.subject import SEPARATOR
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import JsonValue, Message, PromptSpec, Role
+from insideLLMs.core.types import JsonValue, Message, Role
 
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 

@@ -9,7 +9,8 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.core.types import DatasetSpec, Experiment, JsonValue, Spec, expand
+from insideLLMs.core.experiment import DatasetSpec, Experiment, Spec
+from insideLLMs.core.types import JsonValue, expand
 
 
 def resolved_yaml(experiment: Experiment, dataset_digests: Mapping[str, str]) -> bytes:

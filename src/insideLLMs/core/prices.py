@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from insideLLMs.core.types import JsonValue, PriceSpec, Usage
+from insideLLMs.core.experiment import PriceSpec
+from insideLLMs.core.types import JsonValue, Usage
 
 Price = Callable[[Usage], float | None]
 """Gives the cost of an answer by its usage; None where its tokens are not known: unknown is not free."""

@@ -14,7 +14,8 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import DatasetError, Problem
-from insideLLMs.core.types import DatasetSpec, Example
+from insideLLMs.core.experiment import DatasetSpec
+from insideLLMs.core.types import Example
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.datasets.images import Images
 from insideLLMs.datasets.rows import open_rows, place

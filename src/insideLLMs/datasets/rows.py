@@ -11,7 +11,8 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
-from insideLLMs.core.types import DatasetSpec, JsonValue
+from insideLLMs.core.experiment import DatasetSpec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.datasets.source import HashedFile, shown, translated
 from insideLLMs.plugins import Factory, dataset_registry, load_reference

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import msgspec
 
 from insideLLMs.core.errors import CassetteMissError, ModelError
+from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.thoughts import separate
-from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response
+from insideLLMs.core.types import Example, Exchange, Request, Response
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle

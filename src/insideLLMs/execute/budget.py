@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import msgspec
 
 from insideLLMs.core.errors import BudgetSpentError, OptionError
+from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.prices import Price, find_price
-from insideLLMs.core.types import ExecutionSpec, JsonValue, Request, Response, Usage
+from insideLLMs.core.types import JsonValue, Request, Response, Usage
 
 logger = logging.getLogger(__name__)
 _BYTES_PER_TOKEN = 3

@@ -14,6 +14,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ModelError, ProbeExecutionError, TrialTimeoutError
+from insideLLMs.core.experiment import PriceSpec
 from insideLLMs.core.prices import price_at
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.record_views import read_record
@@ -22,7 +23,6 @@ from insideLLMs.core.types import (
     CallTelemetry,
     Failure,
     Outcome,
-    PriceSpec,
     Record,
     Request,
     Response,

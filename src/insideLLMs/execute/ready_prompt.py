@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from insideLLMs.core.errors import TemplateError
+from insideLLMs.core.experiment import PromptSpec
 from insideLLMs.core.template import INPUT_NAMES, Template, template_of
-from insideLLMs.core.types import ContentPart, Example, JsonValue, Message, PromptSpec, Request, TextPart
+from insideLLMs.core.types import ContentPart, Example, JsonValue, Message, Request, TextPart
 
 
 class ReadyPrompt(msgspec.Struct, frozen=True):

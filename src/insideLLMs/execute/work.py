@@ -6,9 +6,10 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from insideLLMs.core import canonical
+from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import AsyncModel, Probe
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, Exchange, ExecutionSpec, Request, Response, expand
+from insideLLMs.core.types import Example, Exchange, Request, Response, expand
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import with_system, with_variables
 from insideLLMs.execute.budget import Budget

@@ -12,9 +12,10 @@ import msgspec
 
 from insideLLMs.core.arguments import non_negative, one_of, refuse
 from insideLLMs.core.errors import ArgumentError, CassetteMissError, RequestRefusedError, TemplateError
+from insideLLMs.core.experiment import ModelSpec
 from insideLLMs.core.protocols import Ask, JudgedProbe
 from insideLLMs.core.template import Template, template_of, values_of
-from insideLLMs.core.types import Example, JsonValue, ModelSpec, Request, Response, Scores, as_text
+from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.plugins import model_registry
 from insideLLMs.probes.exact import shown
 from insideLLMs.scoring.json_values import objects_in

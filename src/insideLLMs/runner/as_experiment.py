@@ -8,8 +8,9 @@ from typing import Any
 from insideLLMs.api.prepare import Parts
 from insideLLMs.core.describe import describe, describe_settings
 from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
 from insideLLMs.core.protocols import ModelInfo, Probe, ProbeScore, PromptProbe
-from insideLLMs.core.types import DatasetSpec, Example, ExecutionSpec, Experiment, JsonValue, ModelSpec, ProbeSpec
+from insideLLMs.core.types import Example, JsonValue
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.execute.adapt import model_name
 from insideLLMs.plan import Trial

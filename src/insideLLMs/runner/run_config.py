@@ -13,8 +13,8 @@ import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, CacheMode
 from insideLLMs.core.errors import OptionError
+from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.core.types import ExecutionSpec
 from insideLLMs.execute.progress import ProgressInfo
 
 ProgressCallback = Callable[[int, int], object] | Callable[[ProgressInfo], object]

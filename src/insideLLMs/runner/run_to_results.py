@@ -11,10 +11,11 @@ from typing import Any
 from insideLLMs.api.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
 from insideLLMs.compare.one_run.verdict import RunVerdict
+from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.subject import Subject
-from insideLLMs.core.types import Experiment, JsonValue, Record
+from insideLLMs.core.types import JsonValue, Record
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
 from insideLLMs.runner.prompts import stored_input

@@ -15,10 +15,11 @@ from insideLLMs.api.run import example_data
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.config.load import parse_experiment, read_experiment
 from insideLLMs.core.errors import OptionError
+from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.subject import Subject
-from insideLLMs.core.types import Experiment, JsonValue
+from insideLLMs.core.types import JsonValue
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of

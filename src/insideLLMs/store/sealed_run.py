@@ -21,10 +21,11 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
+from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import OfTrial, TelemetryLine, TrialOrder, is_same_trial, read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import Experiment, Record, ResultStatus
+from insideLLMs.core.types import Record, ResultStatus
 from insideLLMs.store.manifest import FileDigest, Manifest
 
 MARKER = ".insidellms-run"

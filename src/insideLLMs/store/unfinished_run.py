@@ -8,7 +8,7 @@ import msgspec
 
 from insideLLMs.config.resolved import read_resolved
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
-from insideLLMs.core.types import Experiment
+from insideLLMs.core.experiment import Experiment
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import JOURNAL, regular_descriptor

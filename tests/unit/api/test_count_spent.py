@@ -4,7 +4,8 @@ import pytest
 
 from insideLLMs.api.run import count_spent
 from insideLLMs.core.errors import BudgetSpentError
-from insideLLMs.core.types import Example, ExecutionSpec, Record, Response, ResultStatus, Telemetry, Usage
+from insideLLMs.core.experiment import ExecutionSpec
+from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry, Usage
 from insideLLMs.execute.budget import Budget
 from insideLLMs.store.journal import Journal, JournalHeader
 from support.engine import ScriptedModel, work_of

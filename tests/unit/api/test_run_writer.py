@@ -8,7 +8,8 @@ import pytest
 from insideLLMs.api.run import writing_ahead
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Example, Experiment, Record, Response, ResultStatus, Telemetry
+from insideLLMs.core.experiment import Experiment
+from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
 from insideLLMs.execute.engine import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder

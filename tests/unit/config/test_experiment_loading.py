@@ -8,12 +8,7 @@ import pytest
 from insideLLMs.config.file import experiment_schema
 from insideLLMs.config.load import load_experiment, parse_experiment
 from insideLLMs.core.errors import ConfigError
-from insideLLMs.core.types import (
-    DatasetSpec,
-    Experiment,
-    ModelSpec,
-    ProbeSpec,
-)
+from insideLLMs.core.experiment import DatasetSpec, Experiment, ModelSpec, ProbeSpec
 from insideLLMs.plugins import model_registry, probe_registry
 
 GOOD = """\

@@ -2,8 +2,9 @@
 
 import pytest
 
+from insideLLMs.core.experiment import PriceSpec
 from insideLLMs.core.prices import cost_of, find_price, price_at
-from insideLLMs.core.types import PriceSpec, Usage
+from insideLLMs.core.types import Usage
 
 SPEC = PriceSpec(input=1.0, output=2.0, cached=0.1)
 USAGE = Usage(input_tokens=1_000_000, output_tokens=500_000, cached_tokens=400_000)

@@ -10,7 +10,8 @@ import pytest
 from backports import zstd
 
 from insideLLMs.core.errors import DatasetError
-from insideLLMs.core.types import DatasetSpec, Message
+from insideLLMs.core.experiment import DatasetSpec
+from insideLLMs.core.types import Message
 from insideLLMs.datasets import formats, open_dataset
 from insideLLMs.plugins import dataset_registry
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from insideLLMs.core.errors import DatasetError
-from insideLLMs.core.types import DatasetSpec
+from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.datasets.dataset import open_dataset
 from insideLLMs.datasets.huggingface import read_huggingface
 from support.command import insidellms, records_of, write_files

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from insideLLMs.core.types import DatasetSpec
+from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines, open_dataset
 from insideLLMs.datasets.rows import open_rows
 from insideLLMs.datasets.tables import read_csv

@@ -4,9 +4,10 @@ import pytest
 from tests.support.engine import ScriptedModel, run_engine
 
 from insideLLMs.core.errors import TemplateError
+from insideLLMs.core.experiment import PromptSpec
 from insideLLMs.core.protocols import Probe
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, ImagePart, Message, PromptSpec, Request, TextPart
+from insideLLMs.core.types import Example, ImagePart, Message, Request, TextPart
 from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.execute.work import ReadyModel
 

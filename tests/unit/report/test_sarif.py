@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from insideLLMs.compare.comparing import CompareOptions
+from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.types import DatasetSpec
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.report.sarif import Place, Places, diff_sarif
 from support.compared_runs import decided, record, view

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from insideLLMs.core.errors import InsideLLMsError, OptionError
-from insideLLMs.core.types import ExecutionSpec
+from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.runner import ProbeRunner, RunConfig, compare_runs, run_experiment_from_config
 from insideLLMs.runner.run_config import RunKeywords, derive
 from support.users_code import Ask, Echo, Matches

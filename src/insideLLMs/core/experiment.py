@@ -1,0 +1,144 @@
+"""The Experiment: the validated configuration, with everything that it names."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.part import Part
+from insideLLMs.core.subject import Subject, cross
+from insideLLMs.core.types import JsonValue, Message
+
+Amount = Annotated[float, Meta(ge=0)]
+
+
+Above = Annotated[float, Meta(gt=0)]
+
+
+AtLeastOne = Annotated[int, Meta(ge=1)]
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How every plug-in is named: a `type`, its `args`, and the `id` that records carry."""
+
+    type: str
+    id: str
+    args: dict[str, JsonValue] = {}
+
+
+class ModelSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model of an Experiment; `system` is put before every request that has no system message of its own."""
+
+    system: str | None = None
+
+
+class PromptSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A prompt of an Experiment: it wraps what a probe asks.
+
+    Its `template` or its `messages` take the place of the last user message, its `system` that of the model's. One
+    that names no field of the example, nor the probe's own text as `input`, must be `constant`.
+    """
+
+    id: str
+    template: str | None = None
+    messages: tuple[Message, ...] = ()
+    system: str | None = None
+    constant: bool = False
+
+    @property
+    def chat(self) -> tuple[Message, ...]:
+        """What it puts in the place of the probe's own text."""
+        return self.messages if self.template is None else (Message(role="user", content=self.template),)
+
+
+class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where examples come from: a file, or `examples` given inline (then `path` is None).
+
+    `path` is absolute. `field_names` maps one of id, input, expected to the column that holds it.
+    `on_error` is what a bad line leads to; `sha256` pins the file's bytes.
+    """
+
+    name: str
+    format: str
+    path: str | None = None
+    examples: tuple[dict[str, JsonValue], ...] = ()
+    field_names: dict[str, str] = {}
+    on_error: Literal["stop", "skip"] = "stop"
+    sha256: str | None = None
+    args: dict[str, JsonValue] = {}
+
+
+class ProbeSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A probe of an Experiment; `datasets` names those it runs over."""
+
+    datasets: tuple[str, ...] = ()
+
+
+class PriceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a model costs, in dollars per million tokens."""
+
+    input: Annotated[Amount, Meta(description="Dollars per million tokens of input.")]
+    output: Annotated[Amount, Meta(description="Dollars per million tokens of output.")]
+    cached: Annotated[
+        Amount | None, Meta(description="Dollars per million tokens of input that the provider had cached.")
+    ] = None
+    cache_write: Annotated[
+        Amount | None,
+        Meta(description="Dollars per million tokens written to the provider's cache; default 1.25 times `input`."),
+    ] = None
+
+
+class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to run; none of it changes what is asked, so none of it is part of the run's identity."""
+
+    concurrency: Annotated[AtLeastOne, Meta(description="Trials in flight per model.")] = 16
+    timeout_s: Annotated[Above | None, Meta(description="Time limit of a Trial in seconds, including retries.")] = 300.0
+    attempt_timeout_s: Annotated[
+        Above | None, Meta(description="Time limit of one call in seconds; by default at most half of timeout_s.")
+    ] = 60.0
+    max_attempts: Annotated[AtLeastOne, Meta(description="Calls per answer, including the first.")] = 6
+    retry_budget: Annotated[Amount, Meta(description="Limit on retries in the run, as a share of its Trials.")] = 2.0
+    requests_per_minute: Annotated[
+        Above | None, Meta(description="A limit for all models of one provider account.")
+    ] = None
+    tokens_per_minute: Annotated[
+        Above | None, Meta(description="A limit for all models of one provider account, input and output.")
+    ] = None
+    max_tokens: Annotated[
+        AtLeastOne | None, Meta(description="Stops the run when its answers have used this many tokens.")
+    ] = None
+    max_cost_usd: Annotated[Above | None, Meta(description="Stops the run when it has cost this much.")] = None
+    prices: Annotated[
+        dict[str, PriceSpec] | None, Meta(description="Prices by model id, in place of the `prices` extra's table.")
+    ] = None
+    stop_on_error: Annotated[bool, Meta(description="Stop at the first Trial that fails.")] = False
+    telemetry: Annotated[bool, Meta(description="Write telemetry.jsonl: latency, attempts, queueing.")] = True
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The validated configuration: models x prompts x probes x datasets, repeats, and the gate's policy.
+
+    Where only a `part` of it is run, `part_examples` has the ids of the examples, by dataset.
+    """
+
+    name: str
+    models: tuple[ModelSpec, ...]
+    prompts: tuple[PromptSpec, ...] = ()
+    probes: tuple[ProbeSpec, ...]
+    datasets: tuple[DatasetSpec, ...]
+    max_examples: int | None = None
+    repeats: int = 1
+    independent_answers: bool = False
+    execution: ExecutionSpec = ExecutionSpec()
+    gate: GateSpec = GateSpec()
+    confidence_level: float = 0.95
+    title: str | None = None
+    part: Part | None = None
+    part_examples: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every model with every prompt, in the order of the file."""
+        return cross((model.id for model in self.models), (prompt.id for prompt in self.prompts))
