@@ -21,8 +21,9 @@ from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import JsonValue, Record, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
-from insideLLMs.execute.engine import SLOW_FLUSH_S, Engine, Sink
+from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
+from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Plan, Trial
 from insideLLMs.store.directory import RunDirectory, free_run_dir

@@ -12,11 +12,7 @@ from insideLLMs.core.subject import Subject, cross
 from insideLLMs.core.types import JsonValue, Message
 
 Amount = Annotated[float, Meta(ge=0)]
-
-
 Above = Annotated[float, Meta(gt=0)]
-
-
 AtLeastOne = Annotated[int, Meta(ge=1)]
 
 

@@ -8,7 +8,7 @@ before it is scored and before its worker asks again, so a killed process costs 
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -33,44 +33,14 @@ from insideLLMs.core.types import (
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.questions import ModelQuestion, questions_of
+from insideLLMs.execute.sink import Flusher, Sink, StoredAnswer
 from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, record_of
 
 logger = logging.getLogger(__name__)
-SLOW_FLUSH_S = 0.02
-SYNC_EVERY_S = 0.5
-"""A power cut loses at most the answers of this time; a killed process loses nothing that was flushed."""
 _YIELD_EVERY = 32
 Call = TypeVar("Call", bound=CallTelemetry)
-
-
-class StoredAnswer(Protocol):
-    """An answer that an earlier process had but did not score."""
-
-    @property
-    def request(self) -> Request: ...
-    @property
-    def response(self) -> Response: ...
-    @property
-    def telemetry(self) -> Telemetry: ...
-
-
-class Sink(Protocol):
-    """Where Outcomes go. `append_answer` is given a record that has no scores yet.
-
-    `append_*` must be quick. What a `durable` one flushed survives the process.
-    """
-
-    durable: bool
-
-    def is_done(self, index: int) -> bool: ...
-    def pending_answer(self, index: int) -> StoredAnswer | None: ...
-    def record(self, index: int) -> bytes | None: ...
-    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None: ...
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None: ...
-    def flush(self) -> None: ...
-    def sync(self) -> None: ...
 
 
 class Engine:
@@ -84,7 +54,7 @@ class Engine:
         self._models = make_asked_models(work, options, None if self._budget is None else self._spend)
         self._probe_calls = ProbeCalls(work=work, models=self._models, options=options)
         self._is_resumed = options.is_resumed
-        self._flusher = _Flusher(sink)
+        self._flusher = Flusher(sink)
         self._open: dict[int, asyncio.Future[_Answer | None]] = {}
         self._error: InsideLLMsError | None = None
         self.stopping = False
@@ -370,50 +340,3 @@ def _first(group: BaseExceptionGroup[InsideLLMsError]) -> InsideLLMsError:
         error = error.exceptions[0]
     assert isinstance(error, InsideLLMsError)
     return error
-
-
-class _Flusher:
-    """Writes what the sink collected: at once while writing is quick, else on a thread, many Outcomes at a time.
-
-    Handing a write to a thread costs more than the write, and delays the next call, as long as the disk keeps
-    up; one flush slower than SLOW_FLUSH_S, and the loop never waits for the disk again. Syncing is always left
-    to a thread.
-    """
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self._wanted = asyncio.Event()
-        self._waiting: list[asyncio.Future[None]] = []
-        self._is_quick = True
-
-    async def written(self) -> None:
-        """Return once everything appended so far has been handed to the operating system. Raises StorageError."""
-        if not self._sink.durable:
-            return
-        loop = asyncio.get_running_loop()
-        if self._is_quick:
-            started = loop.time()
-            self._sink.flush()
-            self._is_quick = loop.time() - started < SLOW_FLUSH_S
-            return
-        future = loop.create_future()
-        self._waiting.append(future)
-        self._wanted.set()
-        await future
-
-    async def flush_on_demand(self) -> None:
-        """Flush whenever somebody waits, until cancelled. Raises StorageError."""
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            waiting, self._waiting = self._waiting, []
-            await asyncio.to_thread(self._sink.flush)
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
-
-    async def sync_regularly(self) -> None:
-        """Sync every SYNC_EVERY_S, until cancelled. Raises StorageError."""
-        while self._sink.durable:
-            await asyncio.sleep(SYNC_EVERY_S)
-            await asyncio.to_thread(self._sink.sync)

@@ -10,7 +10,7 @@ from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
-from insideLLMs.execute.engine import SLOW_FLUSH_S
+from insideLLMs.execute.sink import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal import JournalHeader

@@ -22,7 +22,7 @@ from insideLLMs.core.errors import (
 )
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Response, ResultStatus, Scores
-from insideLLMs.execute.engine import SLOW_FLUSH_S
+from insideLLMs.execute.sink import SLOW_FLUSH_S
 from insideLLMs.execute.work import EngineOptions
 from support import virtual_time
 from support.engine import ScriptedModel, YesProbe, run_engine
