@@ -68,7 +68,8 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     from insideLLMs.api.run import RunOptions, execute, run_prepared
     from insideLLMs.api.run_writer import MemorySink
     from insideLLMs.config.load import load_experiment
-    from insideLLMs.store.journal import Journal, JournalHeader
+    from insideLLMs.store.journal import Journal
+    from insideLLMs.store.journal_line import JournalHeader
 
     if stage in STAGES[:2]:
         started = time.process_time()

@@ -11,7 +11,8 @@ import pytest
 from insideLLMs.api.view_server import ViewServer
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Telemetry
-from insideLLMs.store.journal import Journal, JournalHeader
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal_line import JournalHeader
 from support.command import insidellms, write_files
 from support.compared_runs import record
 

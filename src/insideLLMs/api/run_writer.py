@@ -17,7 +17,7 @@ from insideLLMs.core.types import JsonValue, Record, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.store.directory import RunDirectory
-from insideLLMs.store.journal import JournalHeader
+from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY

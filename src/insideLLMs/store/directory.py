@@ -19,7 +19,8 @@ from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
 from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.held_folder import HeldFolder
-from insideLLMs.store.journal import Entry, Journal, JournalHeader, check_same_run, journal_lines
+from insideLLMs.store.journal import Journal, check_same_run
+from insideLLMs.store.journal_line import Entry, JournalHeader, journal_lines
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, RECORDS, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024

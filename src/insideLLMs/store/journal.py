@@ -1,17 +1,16 @@
 """The append-only, checksummed file of Outcomes in the order in which they finished.
 
-Line 1 is a header that describes the run. Every further line is ``{"crc":"<crc32>","body":{...}}``; its body holds
-the Trial's number and either an *answer* (its record before it is scored, so that a scorer's crash loses nothing)
-or the finished *record*, stored as the very bytes that sealing copies. CRC-32 is over the body's bytes.
+Line 1 is a header that describes the run. Every further line holds a Trial's number and either its *answer* (its
+record before it is scored, so that a scorer's crash loses nothing) or the finished *record*, stored as the very bytes
+that sealing copies.
 """
 
 import contextlib
 import logging
 import os
 import threading
-import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -20,8 +19,9 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
 from insideLLMs.core.record_views import RecordStatus, read_record
-from insideLLMs.core.types import JsonValue, Record, Request, Response, ResultStatus, Telemetry, expand
+from insideLLMs.core.types import Record, Request, Response, ResultStatus, Telemetry
 from insideLLMs.plan import MOST_TRIALS
+from insideLLMs.store.journal_line import Body, Entry, JournalHeader, answer_line, header_line, read_body, record_line
 
 logger = logging.getLogger(__name__)
 
@@ -38,49 +38,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
 
 
-class JournalHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The run that what follows belongs to; a journal has more than one where the probes were changed.
-
-    `described` says what the run is, for those who read it before it is finished.
-    """
-
-    run_id: str
-    trials: int
-    answers_id: str = ""
-    described: dict[str, JsonValue] | None = None
-
-
-_FORMAT = "insidellms/journal/2"
 _SALVAGE = (
     "leave damaged lines out: insidellms run EXPERIMENT --run-dir ... --resume --salvage (their trials are run again)"
 )
-_NONE = msgspec.Raw(b"")
-
-
-class _Body(msgspec.Struct, frozen=True, kw_only=True):
-    index: int = -1
-    header: JournalHeader | None = None
-    answer: msgspec.Raw = _NONE
-    record: msgspec.Raw = _NONE
-    telemetry: msgspec.Raw = _NONE
-
-
-class _Line(msgspec.Struct, frozen=True):
-    crc: str
-    body: msgspec.Raw
-
-
-_decode_line = msgspec.json.Decoder(_Line).decode
-_decode_body = msgspec.json.Decoder(_Body).decode
 _decode_status = msgspec.json.Decoder(RecordStatus).decode
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished Trial: the bytes of its record and of its telemetry."""
-
-    index: int
-    record: bytes
-    telemetry: bytes
 
 
 class Journal:
@@ -117,7 +78,7 @@ class Journal:
         self._begin()
 
     def _begin(self) -> None:
-        self._append(_header_line(self._header))
+        self._append(header_line(self._header))
         self.flush()
         self.sync()
 
@@ -157,7 +118,7 @@ class Journal:
         unread = cls(path, JournalHeader(run_id="", trials=0), opener=opener)
         try:
             with unread._reading() as file:
-                body = _verify(file.readline())
+                body = read_body(file.readline())
         except OSError as error:
             raise _storage_error("read", path, error) from error
         if body is None or body.header is None or not 0 < body.header.trials <= MOST_TRIALS:
@@ -194,7 +155,7 @@ class Journal:
     def _read_all(self, file: BinaryIO, size: int, *, salvage: bool) -> int:
         position = 0
         for number, line in enumerate(file, start=1):
-            body = _verify(line)
+            body = read_body(line)
             if body is None and position + len(line) == size:
                 break
             if body is not None:
@@ -209,7 +170,7 @@ class Journal:
             position += len(line)
         return position
 
-    def _note(self, body: _Body, position: int, number: int) -> None:
+    def _note(self, body: Body, position: int, number: int) -> None:
         if number == 1 or body.header is not None:
             self._check_header(body)
         elif not 0 <= body.index < len(self._records):
@@ -220,7 +181,7 @@ class Journal:
             self.resumed += self._records[body.index] == _ABSENT
             self._records[body.index] = position
 
-    def _check_header(self, body: _Body) -> None:
+    def _check_header(self, body: Body) -> None:
         if body.header is None:
             raise _no_journal(self.path)
         self._written_for = found = body.header
@@ -279,15 +240,13 @@ class Journal:
 
     def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
         """Collect an answer, as a record without scores, for the next flush. Raises CanonicalError."""
-        line, facts = canonical.line(record), msgspec.json.encode(telemetry)
-        body = b'{"answer":%b,"index":%d,"telemetry":%b}' % (line, index, facts)
-        self._append(_encode(body), index=index)
+        line = answer_line(index, canonical.line(record), msgspec.json.encode(telemetry))
+        self._append(line, index=index)
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         """Collect a finished record, given as its canonical line, for the next flush."""
-        extra = msgspec.json.encode(telemetry)
-        body = b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, extra)
-        self._append(_encode(body), index=index, is_record=True)
+        line = record_line(index, record, msgspec.json.encode(telemetry))
+        self._append(line, index=index, is_record=True)
 
     def _append(self, line: bytes, *, index: int | None = None, is_record: bool = False) -> None:
         with self._lock:
@@ -374,10 +333,10 @@ class Journal:
         """Count the Trials that have a record."""
         return len(self._records) - self._records.count(_ABSENT)
 
-    def _read_at(self, file: BinaryIO, position: int, index: int) -> _Body:
+    def _read_at(self, file: BinaryIO, position: int, index: int) -> Body:
         """Read the line of a Trial. Raises JournalError if it is not what was written there."""
         file.seek(position)
-        body = _verify(file.readline())
+        body = read_body(file.readline())
         if body is None or body.index != index:
             raise JournalError(
                 f"{self.path} was changed while the run went on: the line of trial {index} is damaged",
@@ -417,34 +376,8 @@ def check_same_run(folder: Path, found: str, run_id: str) -> None:
         )
 
 
-def _header_line(header: JournalHeader) -> bytes:
-    return _encode(canonical.line({"header": {"format": _FORMAT, **expand(header)}}))
-
-
-def _encode(body: bytes) -> bytes:
-    return b'{"crc":"%08x","body":%b}\n' % (zlib.crc32(body), body)
-
-
-def _verify(line: bytes) -> _Body | None:
-    """Return the line's body, or None if it is torn or damaged."""
-    try:
-        parsed = _decode_line(line)
-        if not line.endswith(b"\n") or int(parsed.crc, 16) != zlib.crc32(parsed.body):
-            return None
-        return _decode_body(parsed.body)
-    except (msgspec.DecodeError, ValueError):
-        return None
-
-
 def _storage_error(verb: str, path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"cannot {verb} {path}: {error.strerror or error}",
         fix="check the disk's free space and the folder's permissions; the journalled answers can be resumed",
     )
-
-
-def journal_lines(entries: Iterable[Entry], header: JournalHeader) -> Iterator[bytes]:
-    """Yield the lines of a journal of finished `entries`, for a sealed run to be reopened."""
-    yield _header_line(header)
-    for entry in entries:
-        yield _encode(b'{"index":%d,"record":%b,"telemetry":%b}' % (entry.index, entry.record, entry.telemetry))

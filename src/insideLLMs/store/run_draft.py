@@ -15,7 +15,7 @@ from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import RecordIdentity, TrialOrder, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.directory import RunDirectory
-from insideLLMs.store.journal import Entry
+from insideLLMs.store.journal_line import Entry
 from insideLLMs.store.manifest import FileDigest, Manifest
 from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, RECORDS, TELEMETRY
 

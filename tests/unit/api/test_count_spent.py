@@ -7,7 +7,8 @@ from insideLLMs.core.errors import BudgetSpentError
 from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry, Usage
 from insideLLMs.execute.budget import Budget
-from insideLLMs.store.journal import Journal, JournalHeader
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal_line import JournalHeader
 from support.engine import ScriptedModel, work_of
 
 USAGE = Usage(input_tokens=30, output_tokens=10)

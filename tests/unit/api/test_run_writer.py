@@ -13,7 +13,7 @@ from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telem
 from insideLLMs.execute.sink import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
-from insideLLMs.store.journal import JournalHeader
+from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.sealed_run import State, state_of, verify
 from support import virtual_time
 from support.virtual_time import VirtualClock

@@ -11,7 +11,7 @@ from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryE
 from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
-from insideLLMs.store.journal import JournalHeader
+from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of, verify

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from insideLLMs.core.errors import StorageError
-from insideLLMs.store.journal import Journal, JournalHeader
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal_line import JournalHeader
 from support.engine import ScriptedModel, run_engine
 
 

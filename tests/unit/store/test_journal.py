@@ -8,7 +8,8 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
 from insideLLMs.core.types import Example, Record, Request, Response, ResultStatus, Telemetry
-from insideLLMs.store.journal import Journal, JournalHeader, journal_lines
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal_line import JournalHeader, journal_lines
 
 RUN = "a" * 64
 

@@ -5,7 +5,8 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.types import Telemetry
-from insideLLMs.store.journal import Journal, JournalHeader
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.progress import JournalWatch
 from support.compared_runs import record
 

@@ -1,0 +1,92 @@
+"""A line of the journal: ``{"crc":"<crc32>","body":{...}}``. CRC-32 is over the body's bytes: it shows a damaged line.
+
+The body is a header, or holds a Trial's number with its *answer* (its record before it is scored) or its *record*.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from insideLLMs.core import canonical
+from insideLLMs.core.types import JsonValue, expand
+
+
+class JournalHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run that what follows belongs to; a journal has more than one where the probes were changed.
+
+    `described` says what the run is, for those who read it before it is finished.
+    """
+
+    run_id: str
+    trials: int
+    answers_id: str = ""
+    described: dict[str, JsonValue] | None = None
+
+
+_FORMAT = "insidellms/journal/2"
+_NONE = msgspec.Raw(b"")
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line says; one that is no Trial's has the number -1."""
+
+    index: int = -1
+    header: JournalHeader | None = None
+    answer: msgspec.Raw = _NONE
+    record: msgspec.Raw = _NONE
+    telemetry: msgspec.Raw = _NONE
+
+
+class _Line(msgspec.Struct, frozen=True):
+    crc: str
+    body: msgspec.Raw
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_body = msgspec.json.Decoder(Body).decode
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished Trial: the bytes of its record and of its telemetry."""
+
+    index: int
+    record: bytes
+    telemetry: bytes
+
+
+def header_line(header: JournalHeader) -> bytes:
+    """Return the line that says which run the following ones belong to."""
+    return _line(canonical.line({"header": {"format": _FORMAT, **expand(header)}}))
+
+
+def answer_line(index: int, record: bytes, telemetry: bytes) -> bytes:
+    """Return the line of an answer, given as the canonical line of a record without scores."""
+    return _line(b'{"answer":%b,"index":%d,"telemetry":%b}' % (record, index, telemetry))
+
+
+def record_line(index: int, record: bytes, telemetry: bytes) -> bytes:
+    """Return the line of a finished Trial."""
+    return _line(b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, telemetry))
+
+
+def journal_lines(entries: Iterable[Entry], header: JournalHeader) -> Iterator[bytes]:
+    """Yield the lines of a journal of finished `entries`, for a sealed run to be reopened."""
+    yield header_line(header)
+    for entry in entries:
+        yield record_line(entry.index, entry.record, entry.telemetry)
+
+
+def _line(body: bytes) -> bytes:
+    return b'{"crc":"%08x","body":%b}\n' % (zlib.crc32(body), body)
+
+
+def read_body(line: bytes) -> Body | None:
+    """Return the line's body, or None if it is torn or damaged."""
+    try:
+        parsed = _decode_line(line)
+        if not line.endswith(b"\n") or int(parsed.crc, 16) != zlib.crc32(parsed.body):
+            return None
+        return _decode_body(parsed.body)
+    except (msgspec.DecodeError, ValueError):
+        return None
