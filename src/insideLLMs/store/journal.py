@@ -18,7 +18,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
-from insideLLMs.core.record_views import RecordStatus, read_record
+from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Record, Request, Response, ResultStatus, Telemetry
 from insideLLMs.plan import MOST_TRIALS
 from insideLLMs.store.journal_line import Body, Entry, JournalHeader, answer_line, header_line, read_body, record_line
@@ -41,7 +41,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 _SALVAGE = (
     "leave damaged lines out: insidellms run EXPERIMENT --run-dir ... --resume --salvage (their trials are run again)"
 )
-_decode_status = msgspec.json.Decoder(RecordStatus).decode
 
 
 class Journal:
@@ -177,7 +176,7 @@ class Journal:
             raise JournalError(f"{self.path}, line {number}: trial {body.index} is not part of this run")
         elif bytes(body.answer):
             self._answers[body.index] = position
-        elif bytes(body.record) and _decode_status(body.record).status == ResultStatus.SUCCESS:
+        elif body.status() == ResultStatus.SUCCESS:
             self.resumed += self._records[body.index] == _ABSENT
             self._records[body.index] = position
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from insideLLMs.core import canonical
+from insideLLMs.core.record_views import RecordStatus
 from insideLLMs.core.types import JsonValue, expand
 
 
@@ -37,6 +38,13 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     record: msgspec.Raw = _NONE
     telemetry: msgspec.Raw = _NONE
 
+    def status(self) -> str | None:
+        """Return what the Trial of its record came to; None where there is no record, or none that can be read."""
+        try:
+            return _decode_status(self.record).status if bytes(self.record) else None
+        except msgspec.DecodeError:
+            return None
+
 
 class _Line(msgspec.Struct, frozen=True):
     crc: str
@@ -44,6 +52,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
+_decode_status = msgspec.json.Decoder(RecordStatus).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 
 

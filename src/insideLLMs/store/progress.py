@@ -4,10 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.core.record_views import RecordStatus
+from insideLLMs.store.journal_line import JournalHeader, read_body
 from insideLLMs.store.sealed_run import JOURNAL, open_regular
 
 _PIECE_BYTES = 8 * 1024 * 1024
@@ -27,24 +25,6 @@ class RunProgress:
         return sum(self.statuses.values())
 
 
-class _Header(msgspec.Struct, frozen=True):
-    run_id: str
-    trials: int
-
-
-class _Body(msgspec.Struct, frozen=True):
-    index: int = -1
-    header: _Header | None = None
-    record: RecordStatus | None = None
-
-
-class _Line(msgspec.Struct, frozen=True):
-    body: _Body
-
-
-_decode = msgspec.json.Decoder(_Line).decode
-
-
 class JournalWatch:
     """Follows one journal; each look reads only what came since the last.
 
@@ -53,7 +33,7 @@ class JournalWatch:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / JOURNAL
-        self._header = _Header(run_id="", trials=0)
+        self._header = JournalHeader(run_id="", trials=0)
         self._forget()
 
     def _forget(self) -> None:
@@ -82,11 +62,11 @@ class JournalWatch:
             if not line.endswith(b"\n"):
                 return
             self._position += len(line)
-            try:
-                body = _decode(line).body
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            body = read_body(line)
+            if body is None:
                 continue
             self._header = body.header or self._header
-            if body.record is not None and body.index not in self._seen:
+            status = body.status()
+            if status is not None and body.index not in self._seen:
                 self._seen.add(body.index)
-                self._statuses[body.record.status] += 1
+                self._statuses[status] += 1

@@ -6,7 +6,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.types import Telemetry
 from insideLLMs.store.journal import Journal
-from insideLLMs.store.journal_line import JournalHeader
+from insideLLMs.store.journal_line import JournalHeader, record_line
 from insideLLMs.store.progress import JournalWatch
 from support.compared_runs import record
 
@@ -53,6 +53,11 @@ def test_damaged_lines_are_left_out_and_a_trial_counts_once(tmp_path):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + b'{"crc": \xff}\n' + lines[1] + lines[1])
     assert JournalWatch(tmp_path).look().statuses == {"success": 1}
+
+
+def test_a_record_without_a_status_is_left_out(tmp_path):
+    (tmp_path / "journal.jsonl").write_bytes(record_line(0, b"{}", b"{}"))
+    assert JournalWatch(tmp_path).look().done == 0
 
 
 def test_a_run_without_a_journal_is_an_error_that_says_so(tmp_path):
