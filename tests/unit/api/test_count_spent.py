@@ -5,11 +5,11 @@ import pytest
 from insideLLMs.api.run import count_spent
 from insideLLMs.core.errors import BudgetSpentError
 from insideLLMs.core.experiment import ExecutionSpec
-from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry, Usage
+from insideLLMs.core.types import Telemetry, Usage
 from insideLLMs.execute.budget import Budget
 from insideLLMs.store.journal import Journal
-from insideLLMs.store.journal_line import JournalHeader
 from support.engine import ScriptedModel, work_of
+from support.stored_trials import header, unscored
 
 USAGE = Usage(input_tokens=30, output_tokens=10)
 
@@ -17,22 +17,15 @@ USAGE = Usage(input_tokens=30, output_tokens=10)
 @pytest.fixture
 def journal(tmp_path):
     """A journal whose process died between an answer and its score."""
-    journal = Journal(tmp_path / "journal.jsonl", JournalHeader(run_id="r", trials=3))
+    journal = Journal(tmp_path / "journal.jsonl", header())
     journal.create()
     for index, (usage, cached) in enumerate([(USAGE, False), (None, False), (USAGE, True)]):
-        journal.append_answer(index, unscored(usage), Telemetry(cached=cached))
+        journal.append_answer(index, unscored(index, usage=usage), Telemetry(cached=cached))
     journal.close()
-    journal = Journal(tmp_path / "journal.jsonl", JournalHeader(run_id="r", trials=3))
+    journal = Journal(tmp_path / "journal.jsonl", header())
     journal.resume()
     yield journal
     journal.close()
-
-
-def unscored(usage):
-    example = Example(id="e", input="a question")
-    response = Response(text="an answer", usage=usage)
-    names = {"probe": "p", "dataset": "d", "example_id": "e", "model": "m", "key": "", "example_digest": ""}
-    return Record(**names, repeat=0, example=example, status=ResultStatus.SUCCESS, response=response)
 
 
 def spend(journal, limit):

@@ -7,18 +7,16 @@ import pytest
 
 from insideLLMs.api.run import writing_ahead
 from insideLLMs.api.run_writer import RunFacts, RunWriter
-from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
-from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
+from insideLLMs.core.types import Telemetry
 from insideLLMs.execute.sink import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
-from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.sealed_run import State, state_of, verify
 from support import virtual_time
+from support.stored_trials import RUN, header, record
 from support.virtual_time import VirtualClock
 
-RUN = "a" * 64
 FACTS = RunFacts(
     run_id=RUN,
     trials=3,
@@ -30,25 +28,12 @@ FACTS = RunFacts(
 
 
 def append(directory, index):
-    name = f"{index:03}"
-    record = Record(
-        probe="p",
-        dataset="d",
-        example_id=name,
-        model="m",
-        repeat=0,
-        key=f"{index:064x}",
-        example_digest="0" * 64,
-        example=Example(id=name, input="?"),
-        status=ResultStatus.SUCCESS,
-        response=Response(text="yes"),
-    )
-    directory.journal.append_record(index, canonical.line(record), Telemetry(attempts=1))
+    directory.journal.append_record(index, record(index), Telemetry(attempts=1))
 
 
 def write_run(path, *, indexes=range(3), **options):
     with (
-        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3), **options) as directory,
+        RunDirectory.open(path, header(), **options) as directory,
         RunWriter(FACTS, directory) as writer,
     ):
         for index in indexes:
@@ -65,7 +50,7 @@ def files_of(path):
 def test_what_is_written_ahead_changes_no_byte(tmp_path, order):
     path = tmp_path / "run"
     with (
-        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunDirectory.open(path, header()) as directory,
         RunWriter(FACTS, directory) as writer,
     ):
         for index in order:
@@ -81,7 +66,7 @@ def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, mo
     path, room = tmp_path / "run", iter([10**12, 0])
     monkeypatch.setattr(HeldFolder, "free_bytes", lambda _: next(room))
     with (
-        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunDirectory.open(path, header()) as directory,
         RunWriter(FACTS, directory) as writer,
     ):
         for index in range(3):
@@ -98,7 +83,7 @@ def test_nothing_is_written_ahead_where_an_answer_may_need_the_room(tmp_path, mo
 def test_a_run_that_ends_early_leaves_nothing_that_was_written_ahead(tmp_path):
     path = tmp_path / "run"
     with (
-        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunDirectory.open(path, header()) as directory,
         RunWriter(FACTS, directory) as writer,
     ):
         append(directory, 0)

@@ -6,34 +6,15 @@ import shutil
 import msgspec
 import pytest
 
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
-from insideLLMs.core.types import Example, Record, Response, ResultStatus, Telemetry
+from insideLLMs.core.types import ResultStatus, Telemetry
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of, verify
-
-RUN = "a" * 64
-
-
-def record(index, status=ResultStatus.SUCCESS, text="yes"):
-    return canonical.line(
-        Record(
-            probe="p",
-            dataset="d",
-            example_id=f"{index:03}",
-            model="m",
-            repeat=0,
-            key=f"{index:064x}",
-            example_digest="0" * 64,
-            example=Example(id=f"{index:03}", input="?"),
-            status=status,
-            response=Response(text=text),
-        )
-    )
+from support.stored_trials import RUN, header, record
 
 
 def seal(directory):
@@ -60,7 +41,7 @@ def seal(directory):
 
 
 def write_run(path, *, order=(2, 0, 1), sealed=True, statuses=None, **options):
-    with RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3), **options) as directory:
+    with RunDirectory.open(path, header(), **options) as directory:
         for index in order:
             if not directory.journal.is_done(index):
                 status = (statuses or {}).get(index, ResultStatus.SUCCESS)
@@ -104,7 +85,7 @@ def test_a_crash_while_sealing_leaves_a_run_that_resumes_to_the_same_bytes(tmp_p
     with (  # noqa: PT012 - the crash is in the last step
         monkeypatch.context() as patch,
         pytest.raises(Crash),
-        RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory,
+        RunDirectory.open(path, header()) as directory,
     ):
         for index in range(3):
             directory.journal.append_record(index, record(index), Telemetry(attempts=1))
@@ -122,7 +103,7 @@ def test_a_crash_while_sealing_leaves_a_run_that_resumes_to_the_same_bytes(tmp_p
 def test_a_sealed_run_with_failures_reopens_for_them_alone(tmp_path):
     write_run(tmp_path / "run", statuses={1: ResultStatus.TIMEOUT})
     assert SealedRun.open(tmp_path / "run").manifest.statuses["timeout"] == 1
-    with RunDirectory.open(tmp_path / "run", JournalHeader(run_id=RUN, trials=3), resume=True) as directory:
+    with RunDirectory.open(tmp_path / "run", header(), resume=True) as directory:
         assert [directory.journal.is_done(i) for i in range(3)] == [True, False, True]
         directory.journal.append_record(1, record(1), Telemetry(attempts=2))
         seal(directory)
@@ -142,10 +123,10 @@ def test_another_run_is_refused_and_nothing_is_touched(tmp_path, sealed):
 
 def test_one_writer_at_a_time(tmp_path):
     with (
-        RunDirectory.open(tmp_path / "run", JournalHeader(run_id=RUN, trials=3)),
+        RunDirectory.open(tmp_path / "run", header()),
         pytest.raises(LockedError, match="another process"),
     ):
-        RunDirectory.open(tmp_path / "run", JournalHeader(run_id=RUN, trials=3), resume=True)
+        RunDirectory.open(tmp_path / "run", header(), resume=True)
 
 
 def test_a_foreign_folder_is_never_touched_even_with_overwrite(tmp_path):
@@ -153,14 +134,14 @@ def test_a_foreign_folder_is_never_touched_even_with_overwrite(tmp_path):
     (tmp_path / "mine" / "records.jsonl").write_text("mine")
     for options in ({}, {"overwrite": True}, {"resume": True}):
         with pytest.raises(RunDirectoryError, match="not a run directory"):
-            RunDirectory.open(tmp_path / "mine", JournalHeader(run_id=RUN, trials=3), **options)
+            RunDirectory.open(tmp_path / "mine", header(), **options)
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["records.jsonl"]
 
 
 def test_overwriting_removes_our_files_and_leaves_strangers(tmp_path):
     write_run(tmp_path / "run")
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    with RunDirectory.open(tmp_path / "run", JournalHeader(run_id=RUN, trials=3), overwrite=True):
+    with RunDirectory.open(tmp_path / "run", header(), overwrite=True):
         left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left & set(OUR_FILES) == {"journal.jsonl"}
     assert "notes.txt" in left
@@ -168,7 +149,7 @@ def test_overwriting_removes_our_files_and_leaves_strangers(tmp_path):
 
 def test_a_disk_that_fills_while_sealing_is_a_clear_error_and_loses_nothing(tmp_path, monkeypatch):
     path = tmp_path / "run"
-    with RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3)) as directory, monkeypatch.context() as patch:
+    with RunDirectory.open(path, header()) as directory, monkeypatch.context() as patch:
         for index in range(3):
             directory.journal.append_record(index, record(index), Telemetry())
         patch.setattr(HeldFolder, "create", lambda *_: io.FileIO("/dev/full", "wb"))
@@ -208,7 +189,7 @@ def test_a_run_is_not_sealed_while_a_trial_has_no_record(tmp_path, missing):
 
 
 def test_a_run_is_not_sealed_with_one_trial_twice(tmp_path):
-    with RunDirectory.open(tmp_path / "run", JournalHeader(run_id=RUN, trials=3)) as directory:
+    with RunDirectory.open(tmp_path / "run", header()) as directory:
         for index, stored in enumerate([0, 1, 1]):
             directory.journal.append_record(index, record(stored), Telemetry())
         with pytest.raises(RunDirectoryError, match="trial 2 is out of order or double"):
@@ -217,7 +198,7 @@ def test_a_run_is_not_sealed_with_one_trial_twice(tmp_path):
 
 
 def open_run(path, **options):
-    return RunDirectory.open(path, JournalHeader(run_id=RUN, trials=3), **options)
+    return RunDirectory.open(path, header(), **options)
 
 
 def fill(directory):

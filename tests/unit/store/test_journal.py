@@ -5,33 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
-from insideLLMs.core.types import Example, Record, Request, Response, ResultStatus, Telemetry
+from insideLLMs.core.types import Request, ResultStatus, Telemetry
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.journal_line import JournalHeader, journal_lines
-
-RUN = "a" * 64
-
-
-def record(index, status=ResultStatus.SUCCESS, text="yes"):
-    return canonical.line(unscored(index, status, text))
-
-
-def unscored(index, status=ResultStatus.SUCCESS, text="yes"):
-    return Record(
-        probe="p",
-        dataset="d",
-        example_id=f"{index:03}",
-        model="m",
-        repeat=0,
-        key=f"{index:064x}",
-        example_digest="0" * 64,
-        example=Example(id=f"{index:03}", input="?"),
-        status=status,
-        response=Response(text=text),
-    )
-
+from support.stored_trials import RUN, record, unscored
 
 OPENED = []
 
@@ -140,6 +118,16 @@ def test_only_a_success_counts_as_done(tmp_path, status):
     again.append_record(0, record(0, text="at last"), Telemetry())
     again.close()
     assert [entry.record for entry in again.entries()] == [record(0, text="at last")]
+
+
+def test_a_record_without_a_status_does_not_count_as_done(tmp_path):
+    journal = open_journal(tmp_path)
+    journal.create()
+    journal.append_record(0, b"{}", Telemetry())
+    journal.close()
+    again = open_journal(tmp_path)
+    again.resume()
+    assert not again.is_done(0)
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
