@@ -11,7 +11,7 @@ import argparse
 import math
 import random
 
-from insideLLMs.compare.gate.policies import decide_growth
+from insideLLMs.compare.gate.growth import decide_growth
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
 from insideLLMs.core.gate_spec import GateSpec
 

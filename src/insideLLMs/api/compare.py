@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from insideLLMs.api.decide_run import decide_run
-from insideLLMs.api.quantities import measure_quantities
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison, TrialName
 from insideLLMs.compare.gate.decide import Verdict, decide
 from insideLLMs.compare.gate.evidence import Confirmed, GateEvidence, NoiseFloor
+from insideLLMs.compare.gate.growth import measure_quantities
 from insideLLMs.compare.gate.policies import NEVER, SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.ignored import Ignored
 from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
+from insideLLMs.compare.one_run.decide import decide_run
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.compare.score_ranges import ranges_in_force
 from insideLLMs.compare.sides import RunView, differences, experiment_changes, system_changes, views_of

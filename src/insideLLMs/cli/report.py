@@ -45,7 +45,7 @@ def command(
     Exit code 0: they are met or there are none, 3: one is not met, 4: one cannot be decided.
     """
     from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow
-    from insideLLMs.api.decide_run import decide_run  # noqa: PLC0415
+    from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415
     from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
     from insideLLMs.report.failures import render_failures  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
@@ -78,8 +78,7 @@ def command(
 
 
 def _show_telemetry(run: SealedRun, *, as_json: bool) -> None:
-    from insideLLMs.api.quantities import read_telemetry  # noqa: PLC0415 - slow
-    from insideLLMs.report.telemetry import render  # noqa: PLC0415
+    from insideLLMs.report.telemetry import read_telemetry, render  # noqa: PLC0415
 
     found = read_telemetry(run)
     if as_json:
@@ -96,7 +95,7 @@ def _write_page(run: SealedRun, html: Path, verdict: "RunVerdict", *, telemetry:
 
 
 def _measured(run: SealedRun) -> "Measured":
-    from insideLLMs.api.quantities import price_table, prices_of  # noqa: PLC0415 - slow
+    from insideLLMs.report.telemetry import price_table, prices_of  # noqa: PLC0415 - slow
     from insideLLMs.report.viewer.run_page import Measured  # noqa: PLC0415
 
     return Measured(telemetry=run.telemetry(), prices=prices_of(run.manifest), price_source=price_table())

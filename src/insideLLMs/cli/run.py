@@ -231,8 +231,8 @@ def command(
     The same experiment gives the same bytes. An interrupted run is resumed with --resume. Exit code 0: done, and the
     gate's conditions are met or there are none; 3: one is not met; 4: one cannot be decided.
     """
-    from insideLLMs.api.decide_run import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
     from insideLLMs.api.part import narrow  # noqa: PLC0415
+    from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
     from insideLLMs.config.load import read_experiment  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
@@ -322,10 +322,9 @@ def _show_decision(early: "EarlyStop", run: "SealedRun", *, as_json: bool) -> in
 
 
 def _show(run: "SealedRun", decided: "DecidedRun", *, as_json: bool, quiet: bool) -> None:
-    from insideLLMs.api.quantities import read_telemetry  # noqa: PLC0415 - slow
     from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
     from insideLLMs.report.failures import render_failures  # noqa: PLC0415
-    from insideLLMs.report.telemetry import render  # noqa: PLC0415
+    from insideLLMs.report.telemetry import read_telemetry, render  # noqa: PLC0415
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     summary = msgspec.to_builtins(decided.summary)

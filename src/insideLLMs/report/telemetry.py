@@ -1,16 +1,19 @@
-"""How a run went: latency, retries, queueing, cache hits, tokens and cost per model, from `telemetry.jsonl`. Pure."""
+"""How a run went: latency, retries, queueing, cache hits, tokens and cost per model, from `telemetry.jsonl`."""
 
 import datetime as dt
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import util
 
 import msgspec
 
-from insideLLMs.core.prices import Price, cost_of
+from insideLLMs.core.prices import Price, cost_of, find_price
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import JudgeCall, Usage
+from insideLLMs.store.manifest import Manifest, all_identities
+from insideLLMs.store.sealed_run import SealedRun
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +170,26 @@ def _spread(values: Sequence[float]) -> Spread | None:
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+
+
+def read_telemetry(run: SealedRun) -> RunTelemetry:
+    """Sum up a run's telemetry, at the prices that it was given, else by the table. Raises RunDirectoryError."""
+    return sum_up(run.telemetry(), prices_of(run.manifest), price_table())
+
+
+def prices_of(manifest: Manifest) -> dict[str, Price | None]:
+    """Return what an answer of each model costs by the table, by model id; None where nobody knows."""
+    identities = all_identities(manifest.models, manifest.probes)
+    return {name: find_price(identity) for name, identity in identities.items()}
+
+
+def price_table() -> str | None:
+    """Name the table of prices with its version: prices change, and with them what a run would have cost."""
+    if util.find_spec("genai_prices") is None:
+        return None
+    from importlib import metadata  # noqa: PLC0415 - 10 ms
+
+    return f"genai-prices {metadata.version('genai-prices')}"
 
 
 def render(found: RunTelemetry, *, detailed: bool = False) -> str:

@@ -6,9 +6,9 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.api.decide_run import decide_records
 from insideLLMs.api.prepare import Prepared
 from insideLLMs.api.run_writer import MemorySink
+from insideLLMs.compare.one_run.decide import decide_records
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError

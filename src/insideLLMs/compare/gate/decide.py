@@ -12,15 +12,8 @@ from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, TrialName
 from insideLLMs.compare.gate.doubts import doubted, doubts_of, nothing_answered
 from insideLLMs.compare.gate.evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
-from insideLLMs.compare.gate.policies import (
-    GrowthRule,
-    Rule,
-    blame_of,
-    blamed_classes,
-    decide_growth,
-    policy_of,
-    resolve,
-)
+from insideLLMs.compare.gate.growth import GrowthRule, decide_growth
+from insideLLMs.compare.gate.policies import Rule, blame_of, blamed_classes, policy_of, resolve
 from insideLLMs.compare.gate.scopes import labelled_drops, may_fail, parties_of, scopes_of
 from insideLLMs.compare.one_run.verdict import EXIT_CODES, RANK, RunVerdict, State
 from insideLLMs.compare.statistics.assess import Assessment

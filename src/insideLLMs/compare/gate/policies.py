@@ -28,7 +28,6 @@ from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.noise import odd_one_out
-from insideLLMs.compare.statistics.quantities import Growth, QuantityChange
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import FailOn, GateSpec
@@ -317,64 +316,3 @@ def blamed_classes(rule: Rule) -> frozenset[str]:
         return frozenset()
     kinds = frozenset(kind.value for kind in POLICIES[rule.fail_on].blames)
     return kinds | (rule.counts.keys() & {ALIKE})
-
-
-_TYPICAL = {"latency_ms"}
-"""Measured by the typical item, as a few slow answers say little of a server; all others by the total, as a bill is."""
-
-
-class GrowthRule(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one quantity: the ratio of candidate to baseline with its interval, and whether it grew too much.
-
-    `p` is the one-sided chance of such a growth where the true one is just what is allowed.
-    """
-
-    quantity: str
-    allowed: float
-    measured_by: Literal["total", "typical"]
-    n: int
-    ratio: float | None
-    low: float | None
-    high: float | None
-    p: float
-    alpha: float
-    state: Literal["passed", "failed", "inconclusive"]
-    reason: str
-
-
-_OF_TELEMETRY = ("latency_ms", "cost_usd")
-_UNTIMED = "replayed answers, and runs with `--no-telemetry` or accepted with `--slim`, have no such measurements"
-
-
-def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec, *, parties: int) -> tuple[GrowthRule, ...]:
-    """Decide on every quantity that has a bound; together they are one of the `parties` that share alpha."""
-    bounds = sorted(spec.max_growth.items())
-    alpha = spec.alpha / max(1, parties * len(bounds))
-    return tuple(_decide_growth(name, allowed, quantities.get(name), alpha) for name, allowed in bounds)
-
-
-def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alpha: float) -> GrowthRule:
-    by: Literal["total", "typical"] = "typical" if name in _TYPICAL else "total"
-    growth: Growth | None = None if found is None else getattr(found, by)
-    n = 0 if found is None else found.n
-    if growth is None or growth.ratio is None:
-        why = f" ({_UNTIMED})" if name in _OF_TELEMETRY else ""
-        return GrowthRule(
-            quantity=name, allowed=allowed, measured_by=by, n=n, ratio=None, low=None, high=None, p=1.0, alpha=alpha,
-            state="inconclusive", reason=f"{name}: nothing was measured on both sides{why}",
-        )  # fmt: skip
-    failed = growth.p_grown <= alpha
-    interval = (
-        "" if growth.low is None or growth.high is None else f", 95% interval {growth.low:.3g} to {growth.high:.3g}"
-    )
-    verdict = "grew by more than" if failed else "is not shown to have grown by more than"
-    reason = (
-        f"{name} {verdict} the {allowed:.0%} allowed: {by} ratio {growth.ratio:.3g}{interval} "
-        f"(p = {growth.p_grown:.2g} against {alpha:.2g}, {n:,} items)"
-    )
-    if name in _TYPICAL and growth.p_run is None:
-        reason += "; one baseline run cannot tell growth from a busy hour: two or more can, or --retest"
-    return GrowthRule(
-        quantity=name, allowed=allowed, measured_by=by, n=n, ratio=growth.ratio, low=growth.low, high=growth.high,
-        p=growth.p_grown, alpha=alpha, state="failed" if failed else "passed", reason=reason,
-    )  # fmt: skip

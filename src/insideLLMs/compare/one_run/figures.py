@@ -5,11 +5,12 @@ Gathered in one pass over the records, in their order; of each condition only th
 
 import heapq
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
+from insideLLMs.compare.one_run.readings import Reading
 from insideLLMs.compare.one_run.summary import ExampleMean
 from insideLLMs.compare.score_ranges import ScoreRanges, counted_score, share
 from insideLLMs.core.gate_spec import GateSpec
@@ -24,7 +25,6 @@ _WORST = 4.0
 MOST_FAILING = 1_000
 """How many of all Trials that did not pass are kept."""
 VERDICTS = "verdicts"
-Reading = Callable[[GatedRecord, Telemetry | None], float | None]
 
 
 @dataclass(slots=True)

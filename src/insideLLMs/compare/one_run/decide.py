@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from insideLLMs.api.quantities import reading_of
 from insideLLMs.compare.one_run.conditions import decide_figures
-from insideLLMs.compare.one_run.figures import Reading, RunFigures
+from insideLLMs.compare.one_run.figures import RunFigures
+from insideLLMs.compare.one_run.readings import Reading, reading_of
 from insideLLMs.compare.one_run.verdict import DecidedRun, failed_example
 from insideLLMs.compare.score_ranges import Range, ScoreRanges
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.record_views import GatedRecord
+from insideLLMs.core.record_views import GatedRecord, MeasuredRecord
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import Telemetry
 from insideLLMs.store.manifest import MemberSpec
@@ -69,11 +69,8 @@ def _bounded(gate: GateSpec) -> tuple[str, ...]:
 
 def _guarded(name: str, read: Reading, unmeasured: dict[str, str]) -> Reading:
     """Let a reading give nothing where there is nothing to read, and note why: what is not known is not met."""
-    counted = {"success", "timeout"} if name == "latency_ms" else {"success"}  # a call cut off was slow
 
-    def guarded(record: GatedRecord, line: Telemetry | None) -> float | None:
-        if record.status not in counted:
-            return None
+    def guarded(record: MeasuredRecord, line: Telemetry | None) -> float | None:
         try:
             return read(record, line)
         except CompareError as error:

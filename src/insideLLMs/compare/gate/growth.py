@@ -1,0 +1,151 @@
+"""Whether what answers cost, how long they took and how much they said grew, item by item."""
+
+import math
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from insideLLMs.compare.comparison import SubjectPair
+from insideLLMs.compare.one_run.readings import reading_of
+from insideLLMs.compare.statistics.quantities import Growth, MeasuredItem, QuantityChange, measure
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.record_views import MeasuredRecord
+from insideLLMs.store.sealed_run import SealedRun
+
+Item = tuple[str, str, str, str]
+"""Probe, example id, example digest, and the candidate's subject."""
+Name = tuple[str, str, str]
+"""An item without its digest."""
+_TYPICAL = {"latency_ms"}
+"""Measured by the typical item, as a few slow answers say little of a server; all others by the total, as a bill is."""
+_OF_TELEMETRY = {"latency_ms", "cost_usd"}
+_UNTIMED = "replayed answers, and runs with `--no-telemetry` or accepted with `--slim`, have no such measurements"
+
+
+def measure_quantities(
+    baselines: Sequence[SealedRun], candidates: Sequence[SealedRun], subjects: Sequence[SubjectPair], spec: GateSpec
+) -> dict[str, QuantityChange]:
+    """Measure what `spec.max_growth` bounds. Holds a few numbers per item and run.
+
+    Raises CompareError for prices that are not known.
+    """
+    ours = {pair.baseline: pair.candidate for pair in subjects if pair.baseline and pair.candidate}
+    theirs = {name: name for name in ours.values()}
+    found = {}
+    for name, allowed in sorted(spec.max_growth.items()):
+        before = [_Values.of(run, name, ours) for run in baselines]
+        after = [_Values.of(run, name, theirs) for run in candidates]
+        items = {item for run in before for item in run.values} & {item for run in after for item in run.values}
+        measured = (
+            MeasuredItem(
+                baseline=tuple(run.mean(item) for run in before), candidate=tuple(run.mean(item) for run in after)
+            )
+            for item in _once(items, (*before, *after))
+        )
+        found[str(name)] = measure(measured, allowed=allowed, seed=name)
+    return found
+
+
+def _once(items: Set[Item], runs: Sequence["_Values"]) -> list[Item]:
+    """Leave out the items whose answer is that of another item: an answer counts once, however many it serves."""
+    named = {_name(item) for item in items}
+    return sorted(item for item in items if not any(run.askers.get(item) in named for run in runs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """One quantity of a run; `askers` names the items that others share their answers with."""
+
+    values: dict[Item, list[float]]
+    askers: dict[Item, Name]
+
+    @classmethod
+    def of(cls, run: SealedRun, quantity: str, subjects: Mapping[str, str]) -> "_Values":
+        """Read it; answers that no call was made for have no latency."""
+        found = cls({}, {})
+        read = reading_of(quantity, run.manifest.models, run.label)
+        trials = (
+            run.measured_records(MeasuredRecord)
+            if quantity in _OF_TELEMETRY
+            else ((record, None) for record in run.records(MeasuredRecord))
+        )
+        for record, line in trials:
+            subject = record.subject.label
+            if subject in subjects:
+                value = read(record, line)
+                if value is not None:
+                    found.add(record, subjects[subject], value)
+        return found
+
+    def add(self, record: MeasuredRecord, subject: str, value: float) -> None:
+        """Take in one Trial's value."""
+        item = (record.probe, record.example_id, record.example_digest, subject)
+        self.values.setdefault(item, []).append(value)
+        asker = record.shared_with
+        if asker is not None:
+            self.askers[item] = (asker.probe, asker.example_id or record.example_id, subject)
+
+    def mean(self, item: Item) -> float | None:
+        """Return the mean of an item's repeats."""
+        values = self.values.get(item)
+        return math.fsum(values) / len(values) if values else None
+
+
+def _name(item: Item) -> Name:
+    probe, example_id, _, subject = item
+    return probe, example_id, subject
+
+
+class GrowthRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one quantity: the ratio of candidate to baseline with its interval, and whether it grew too much.
+
+    `p` is the one-sided chance of such a growth where the true one is just what is allowed.
+    """
+
+    quantity: str
+    allowed: float
+    measured_by: Literal["total", "typical"]
+    n: int
+    ratio: float | None
+    low: float | None
+    high: float | None
+    p: float
+    alpha: float
+    state: Literal["passed", "failed", "inconclusive"]
+    reason: str
+
+
+def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec, *, parties: int) -> tuple[GrowthRule, ...]:
+    """Decide on every quantity that has a bound; together they are one of the `parties` that share alpha."""
+    bounds = sorted(spec.max_growth.items())
+    alpha = spec.alpha / max(1, parties * len(bounds))
+    return tuple(_decide_growth(name, allowed, quantities.get(name), alpha) for name, allowed in bounds)
+
+
+def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alpha: float) -> GrowthRule:
+    by: Literal["total", "typical"] = "typical" if name in _TYPICAL else "total"
+    growth: Growth | None = None if found is None else getattr(found, by)
+    n = 0 if found is None else found.n
+    if growth is None or growth.ratio is None:
+        why = f" ({_UNTIMED})" if name in _OF_TELEMETRY else ""
+        return GrowthRule(
+            quantity=name, allowed=allowed, measured_by=by, n=n, ratio=None, low=None, high=None, p=1.0, alpha=alpha,
+            state="inconclusive", reason=f"{name}: nothing was measured on both sides{why}",
+        )  # fmt: skip
+    failed = growth.p_grown <= alpha
+    interval = (
+        "" if growth.low is None or growth.high is None else f", 95% interval {growth.low:.3g} to {growth.high:.3g}"
+    )
+    verdict = "grew by more than" if failed else "is not shown to have grown by more than"
+    reason = (
+        f"{name} {verdict} the {allowed:.0%} allowed: {by} ratio {growth.ratio:.3g}{interval} "
+        f"(p = {growth.p_grown:.2g} against {alpha:.2g}, {n:,} items)"
+    )
+    if name in _TYPICAL and growth.p_run is None:
+        reason += "; one baseline run cannot tell growth from a busy hour: two or more can, or --retest"
+    return GrowthRule(
+        quantity=name, allowed=allowed, measured_by=by, n=n, ratio=growth.ratio, low=growth.low, high=growth.high,
+        p=growth.p_grown, alpha=alpha, state="failed" if failed else "passed", reason=reason,
+    )  # fmt: skip
