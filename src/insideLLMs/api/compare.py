@@ -1,7 +1,6 @@
 """Compare sealed runs and decide: what differs, on what the verdict rests, and where its examples are."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from insideLLMs.compare.comparison import Comparison, TrialName
 from insideLLMs.compare.gate.decide import Verdict, decide
 from insideLLMs.compare.gate.evidence import Confirmed, GateEvidence, NoiseFloor
 from insideLLMs.compare.gate.growth import measure_quantities
+from insideLLMs.compare.gate.judges import judged_probes, judges_of
 from insideLLMs.compare.gate.policies import NEVER, SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.ignored import Ignored
@@ -21,12 +21,11 @@ from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.one_run.decide import decide_run
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.compare.score_ranges import ranges_in_force
-from insideLLMs.compare.sides import RunView, differences, experiment_changes, system_changes, views_of
+from insideLLMs.compare.sides import RunView, experiment_changes, system_changes, views_of
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, advisory_probes, judge_quality
+from insideLLMs.compare.statistics.judges import advisory_probes
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
-from insideLLMs.core.record_views import LabelledRecord
 from insideLLMs.report import wording
 from insideLLMs.report.notebook import comparison_html
 from insideLLMs.store.manifest import Manifest, MemberSpec
@@ -126,10 +125,14 @@ def compare_runs(
     sides = views_of((*baseline, *candidate), ignored, baselines=len(baseline))
     views, news = sides[: len(baseline)], sides[len(baseline) :]
     options = replace(setup.options, ranges=ranges_in_force((*views, *news), spec))
-    labels = setup.labels and setup.labels.of_probes(sorted(_judged(candidate[-1])), _probe_ids(candidate[-1]))
+    labels = setup.labels
+    if labels is not None:
+        probes = [probe.id for probe in candidate[-1].manifest.probes]
+        labels = labels.of_probes(sorted(judged_probes(candidate[-1])), probes)
     watch = _watch(spec, setup, labels, has_pool=len(baseline) > 1)
     comparison, observed = compare_with(views, news, options, watch)
-    _check_labels(labels, observed)
+    if labels is not None:
+        labels.check_found(observed.labelled.values())
     judges = judges_of((*baseline, *candidate[:-1]), candidate[-1], setup.labelled)
     evidence = _evidence(baseline, candidate, observed, setup.noise)
     evidence = replace(
@@ -315,80 +318,6 @@ def _stopped_early(candidate: SealedRun) -> tuple[str, ...]:
     if "early_stop" not in candidate.manifest.notes:
         return ()
     return ("the candidate stopped early, so trials are missing; complete it: insidellms run ... --resume",)
-
-
-def judges_of(runs: Sequence[SealedRun], candidate: SealedRun, labelled: SealedRun | None) -> tuple[Judge, ...]:
-    """Return the probes of the candidate that models score: what other runs' judges differ in, and how good they are.
-
-    `labelled` is a run in which the same judges scored answers that have a `label`, a person's verdict. Raises
-    CompareError if it has other judges, or no labels.
-    """
-    ours = _judged(candidate)
-    others = [_judged(run) for run in runs]
-    found = []
-    for name, spec in sorted(ours.items()):
-        moved = (differences(other[name].identity, spec.identity) for other in others if name in other)
-        found.append(Judge(probe=name, differs=next(filter(None, moved), ())))
-    if labelled is None:
-        return tuple(found)
-    return tuple(_with_quality(found, ours, labelled))
-
-
-def _judged(run: SealedRun) -> dict[str, MemberSpec]:
-    return {probe.id: probe for probe in run.manifest.probes if _is_judged(probe)}
-
-
-def _is_judged(probe: MemberSpec) -> bool:
-    """Whether models score the probe."""
-    return "judges" in probe.identity
-
-
-def _probe_ids(run: SealedRun) -> list[str]:
-    return [probe.id for probe in run.manifest.probes]
-
-
-def _check_labels(labels: HumanLabels | None, observed: Observed) -> None:
-    """Raise CompareError where labels were given and none is of an answer that is compared."""
-    if labels is None or any(
-        item.label_before or item.label_after for items in observed.labelled.values() for item in items
-    ):
-        return
-    raise CompareError(
-        f"{labels.source}: no label is of a judged answer of these runs",
-        fix="`run` is baseline or candidate, `id` the example's id, `probe` the probe's",
-    )
-
-
-def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled: SealedRun) -> Iterator[Judge]:
-    theirs = _judged(labelled)
-    labels = _labels(labelled)
-    shared = [judge.probe for judge in judges if judge.probe in theirs and labels.get(judge.probe)]
-    if not shared:
-        raise CompareError(
-            f"{labelled.path} has no probe of this comparison whose judge scored labelled answers",
-            fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`",
-        )
-    for one in judges:
-        if one.probe not in shared:
-            yield one
-            continue
-        moved = differences(theirs[one.probe].identity, ours[one.probe].identity)
-        if moved:
-            raise CompareError(
-                f"{labelled.path}: another judge scored the labelled answers of {one.probe!r}: {'; '.join(moved)}",
-                fix="run the labelled examples with the judge of the candidate",
-            )
-        yield msgspec.structs.replace(one, quality=judge_quality(labels[one.probe]))
-
-
-def _labels(run: SealedRun) -> dict[str, Labelled]:
-    found: dict[str, dict[tuple[str, str], list[Verdicts]]] = {}
-    for record in run.records(LabelledRecord):
-        label = record.example.fields.get("label")
-        if isinstance(label, bool) and record.scores is not None and record.scores.passed is not None:
-            verdicts = found.setdefault(record.probe, {}).setdefault((record.dataset, record.example_id), [])
-            verdicts.append(Verdicts.of(label=label, passed=record.scores.passed))
-    return {probe: Counter(map(Verdicts.total, each.values())) for probe, each in found.items()}
 
 
 def find_places(trials: Iterable[TrialName], *, candidate: Path, experiment: Path | None) -> "Places":

@@ -1,6 +1,6 @@
 """People's verdicts on answers of the two runs that are compared, found by the names of their Trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -45,6 +45,14 @@ class HumanLabels:
         if any(key.model is None for key in self.verdicts):
             raise CompareError(
                 f"{self.source}: the runs have several models, and some labels name none", fix="add a column `model`"
+            )
+
+    def check_found(self, items: Iterable[Sequence[LabelledItem]]) -> None:
+        """Raise CompareError where no label is of an answer among the `items` that were compared."""
+        if not any(item.label_before or item.label_after for of_probe in items for item in of_probe):
+            raise CompareError(
+                f"{self.source}: no label is of a judged answer of these runs",
+                fix="`run` is baseline or candidate, `id` the example's id, `probe` the probe's",
             )
 
     def item(self, before: Sequence[Facts], after: Sequence[Facts]) -> LabelledItem | None:
