@@ -1,6 +1,6 @@
-"""What baselines tell: pools and noise floors as files, and how close in meaning a baseline's own answers are."""
+"""What is known of baselines: pools and noise floors as files, and the embedding model with their threshold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.api.compare import check_repeats
-from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate.evidence import NoiseFloor, measure_noise
-from insideLLMs.compare.levels import LEVELS, response_of
+from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Waived, Watch
-from insideLLMs.compare.sides import RunView, system_changes, view_of
+from insideLLMs.compare.sides import system_changes, view_of
 from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.noise import RunShift
 from insideLLMs.core import canonical
@@ -114,10 +113,6 @@ def read_noise(path: Path) -> NoiseFloor:
         ) from error
 
 
-_ANSWERS = 6
-"""Answers of one item beyond this are not read for the threshold: one item must not outweigh the others."""
-
-
 def load_meaning(threshold: float | None, baselines: Sequence[SealedRun]) -> "Meaning":
     """Load the embedding model; without a threshold the baseline's own answers set it.
 
@@ -129,34 +124,7 @@ def load_meaning(threshold: float | None, baselines: Sequence[SealedRun]) -> "Me
     similarity = load_embedder().similarity
     told = "given"
     if threshold is None:
-        cosines = [
-            cosine
-            for answers in _own_answers([view_of(run) for run in baselines])
-            for cosine in meaning.own_similarities(answers[:_ANSWERS], similarity)
-        ]
-        threshold = meaning.lowest_own_similarity(cosines)
-        if threshold is None:
-            raise CompareError(
-                f"the baseline has {len(cosines)} pairs of answers that differ in their wording alone; a threshold "
-                f"takes {meaning.MIN_PAIRS}",
-                fix="give one: --semantic 0.9, or make the baseline with more runs or repeats",
-            )
-        told = f"1st percentile of {len(cosines):,} pairs of the baseline's own answers"
+        threshold, told = meaning.own_threshold([view_of(run) for run in baselines], similarity)
     elif not 0.0 < threshold <= 1.0:
         raise CompareError(f"the semantic threshold is {threshold!r}", fix="give a cosine above 0 and at most 1")
     return meaning.Meaning(model=embedding_model(), similarity=similarity, threshold=threshold, threshold_from=told)
-
-
-def _own_answers(runs: Sequence[RunView]) -> Iterator[list[str]]:
-    """Yield, for each item of the newest run, the texts of its answers of one verdict, over all runs and repeats."""
-    newest, named = runs[-1], probes_told_apart_by_dataset(*runs)
-    ranks = {subject: place for place, subject in enumerate(newest.subjects)}
-    pool = FurtherRuns(runs[:-1], [ranks for _ in runs[:-1]], named)
-    for key, trials in items_of(newest, ranks, named):
-        first = trials[0]
-        kin = [*trials, *(facts for run in pool.take(key) for facts in run)]
-        yield [
-            response_of(facts).text
-            for facts in kin
-            if facts.answered and facts.scores == first.scores and facts.example_digest == first.example_digest
-        ]

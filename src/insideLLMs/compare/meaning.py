@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from insideLLMs.compare.levels import Difference, Level
+from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
+from insideLLMs.compare.levels import Difference, Level, response_of
+from insideLLMs.compare.sides import RunView
+from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import EmbeddingModel
 from insideLLMs.scoring.meaning import held_apart
 
@@ -18,7 +21,9 @@ Similarity = Callable[[str, str], float]
 """The cosine of two texts, from -1 to 1."""
 QUANTILE = 0.01
 MIN_PAIRS = 20
-"""With fewer pairs of the baseline's own answers there is no threshold to be had of them."""
+"""With fewer pairs of the baseline's own answers there is no threshold."""
+_ANSWERS = 6
+"""Answers of one item beyond this are not read for the threshold: one item must not outweigh the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,24 @@ class Meaning:
         return Difference(Level.SEMANTIC, note, similarity=cosine)
 
 
+def own_threshold(baselines: Sequence[RunView], similarity: Similarity) -> tuple[float, str]:
+    """Return how close the baseline's own answers are, and in words where that is from.
+
+    Raises CompareError if they are too few.
+    """
+    cosines = [
+        cosine for answers in _own_answers(baselines) for cosine in own_similarities(answers[:_ANSWERS], similarity)
+    ]
+    threshold = lowest_own_similarity(cosines)
+    if threshold is None:
+        raise CompareError(
+            f"the baseline has {len(cosines)} pairs of answers that differ in their wording alone; a threshold takes "
+            f"{MIN_PAIRS}",
+            fix="give one: --semantic 0.9, or make the baseline with more runs or repeats",
+        )
+    return threshold, f"1st percentile of {len(cosines):,} pairs of the baseline's own answers"
+
+
 def lowest_own_similarity(cosines: Sequence[float]) -> float | None:
     """Return the 1st percentile (nearest rank) of how close an unchanged system's answers are; None of too few."""
     if len(cosines) < MIN_PAIRS:
@@ -56,3 +79,18 @@ def own_similarities(answers: Sequence[str], similarity: Similarity) -> Iterator
     for one, two in combinations(dict.fromkeys(answers), 2):
         if held_apart(one, two) is None:
             yield similarity(one, two)
+
+
+def _own_answers(runs: Sequence[RunView]) -> Iterator[list[str]]:
+    """Yield, for each item of the newest run, the texts of its answers of one verdict, over all runs and repeats."""
+    newest, named = runs[-1], probes_told_apart_by_dataset(*runs)
+    ranks = {subject: place for place, subject in enumerate(newest.subjects)}
+    pool = FurtherRuns(runs[:-1], [ranks for _ in runs[:-1]], named)
+    for key, trials in items_of(newest, ranks, named):
+        first = trials[0]
+        kin = [*trials, *(facts for run in pool.take(key) for facts in run)]
+        yield [
+            response_of(facts).text
+            for facts in kin
+            if facts.answered and facts.scores == first.scores and facts.example_digest == first.example_digest
+        ]
