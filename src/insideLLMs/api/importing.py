@@ -1,4 +1,8 @@
-"""A table of outcomes -> a sealed run directory, which every command takes as if it had been run here."""
+"""Tables made elsewhere.
+
+A table of outcomes becomes a sealed run directory, which every command takes as if it had been run here; a table of
+people's labels, what a comparison reads of it.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,14 +10,23 @@ from pathlib import Path
 
 from insideLLMs import importers
 from insideLLMs.api.run_writer import RunFacts, RunWriter
+from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.errors import ConfigError, DatasetError, Problem
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
 from insideLLMs.core.types import JsonValue, Telemetry
+from insideLLMs.datasets.examples import ID_KEYS
+from insideLLMs.datasets.rows import open_rows, place
+from insideLLMs.datasets.source import shown
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
 
 _FLUSH_EVERY = 10_000
+_SIDES: dict[object, Side] = {"baseline": "baseline", "candidate": "candidate"}
+_LABEL_FIX = (
+    "each row has `run` (baseline or candidate), `id`, `label` (true or false), and `probe`, `model`, `repeat` where "
+    "there are several"
+)
 
 
 def parse_map(text: str | None) -> dict[str, str]:
@@ -47,9 +60,9 @@ def import_table(
         RunDirectory.open(run_dir, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
         RunWriter(facts, directory) as writer,
     ):
-        for place, (rank, record) in enumerate(importers.records(spec, found, digests), start=1):
+        for count, (rank, record) in enumerate(importers.records(spec, found, digests), start=1):
             directory.journal.append_record(rank, canonical.line(record), Telemetry())
-            if place % _FLUSH_EVERY == 0:
+            if count % _FLUSH_EVERY == 0:
                 directory.journal.flush()
         manifest, _ = writer.seal({"imported": {"columns": dict(found.columns)}})
     return manifest
@@ -88,3 +101,36 @@ def _member(
         datasets=datasets,
         score_ranges=stored_ranges(ranges or {}),
     )
+
+
+def read_labels(path: Path) -> HumanLabels:
+    """Read the table at `path`. Raises DatasetError naming the line of what is wrong, or ConfigError."""
+    spec = importers.table_spec(path, None)
+    found: dict[LabelKey, bool] = {}
+    with open_rows(spec) as rows:
+        for number, row in rows.numbered:
+            try:
+                key, label = _label(row)
+                if key in found:
+                    raise DatasetError(f"labels {key.example_id!r} of the {key.side} a second time")
+            except DatasetError as error:
+                raise DatasetError(f"{place(spec, number)}: {error.message}", fix=_LABEL_FIX) from error
+            found[key] = label
+    if not found:
+        raise DatasetError(f"{shown(path)} has no labels", fix=_LABEL_FIX)
+    return HumanLabels(source=shown(path), verdicts=found)
+
+
+def _label(row: object) -> tuple[LabelKey, bool]:
+    names = row if isinstance(row, dict) else {}
+    name = next((key for key in ID_KEYS if key in names), None)
+    if name is None:
+        raise DatasetError("has no id")
+    cells = importers.Cells(row, {"id": name, "score": "label", "probe": "probe", "model": "model", "repeat": "repeat"})
+    side = _SIDES.get(names.get("run"))
+    if side is None:
+        raise DatasetError(f"`run` is {names.get('run')!r}, neither baseline nor candidate")
+    if cells.verdict is None:
+        raise DatasetError(f"`label` is {names.get('label')!r}, neither true nor false")
+    probe, model = (None if value == importers.ALONE else value for value in (cells.probe, cells.model))
+    return LabelKey(side, probe, cells.id, model, cells.repeat), cells.verdict

@@ -156,7 +156,7 @@ def command(
 def _decide(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
-    from insideLLMs.api.human_labels import read_labels  # noqa: PLC0415
+    from insideLLMs.api.importing import read_labels  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
