@@ -64,7 +64,7 @@ async def transport(port: int, trials: int, concurrency: int) -> None:
 
 def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     """Return the CPU seconds of one stage, in this process."""
-    from insideLLMs.api.prepare import prepare
+    from insideLLMs.api.preparation.prepare import prepare
     from insideLLMs.api.run import RunOptions, execute, run_prepared
     from insideLLMs.api.run_writer import MemorySink
     from insideLLMs.config.load import load_experiment

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 
-from insideLLMs.api.prepare import prepare
+from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.config.load import read_experiment
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import PromptProbe

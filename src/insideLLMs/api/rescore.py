@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from insideLLMs.api.example_checks import check_of, complaints
-from insideLLMs.api.members import Site, check_models, make_judges, make_probe, probe_identity
-from insideLLMs.api.prepare import Prepared, probe_specs
+from insideLLMs.api.preparation.example_checks import check_of, complaints
+from insideLLMs.api.preparation.members import Site, check_models, make_judges, make_probe, probe_identity
+from insideLLMs.api.preparation.prepare import Prepared, probe_specs
 from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical

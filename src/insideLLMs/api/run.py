@@ -11,10 +11,9 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
-from insideLLMs.api.cassette_check import CassetteCheck, check_cassette
-from insideLLMs.api.prepare import Parts, Prepared, prepare
+from insideLLMs.api.preparation.cassette_check import CassetteCheck, check_cassette
+from insideLLMs.api.preparation.prepare import Parts, Prepared, prepare
 from insideLLMs.api.run_writer import MemorySink, RunWriter
-from insideLLMs.api.signals import obeying_signals
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.record_views import read_record
@@ -23,6 +22,7 @@ from insideLLMs.core.types import JsonValue, Record, Telemetry, Usage, expand
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
+from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Plan, Trial

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.members import public_type
+from insideLLMs.api.preparation.members import public_type
 from insideLLMs.config.load import load_experiment
 from insideLLMs.config.secrets import leaves, references
 from insideLLMs.core.errors import OptionError, UnknownPluginError

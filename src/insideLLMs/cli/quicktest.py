@@ -45,7 +45,7 @@ def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str |
 
 
 async def _ask(spec: "ModelSpec", prompt: str) -> "Response":
-    from insideLLMs.api.members import make_model  # noqa: PLC0415 - slow
+    from insideLLMs.api.preparation.members import make_model  # noqa: PLC0415 - slow
     from insideLLMs.core.template import Template  # noqa: PLC0415
     from insideLLMs.core.types import Example, Request  # noqa: PLC0415
     from insideLLMs.execute.abandonable import AbandonableThreads  # noqa: PLC0415

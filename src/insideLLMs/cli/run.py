@@ -231,7 +231,7 @@ def command(
     The same experiment gives the same bytes. An interrupted run is resumed with --resume. Exit code 0: done, and the
     gate's conditions are met or there are none; 3: one is not met; 4: one cannot be decided.
     """
-    from insideLLMs.api.part import narrow  # noqa: PLC0415
+    from insideLLMs.api.preparation.part import narrow  # noqa: PLC0415
     from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
     from insideLLMs.config.load import read_experiment  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
@@ -379,8 +379,8 @@ def _check(file: Path, experiment: "Experiment", arguments: _Arguments, *, as_js
 
 
 def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
-    from insideLLMs.api.estimate import estimate  # noqa: PLC0415 - slow
-    from insideLLMs.api.prepare import prepare  # noqa: PLC0415
+    from insideLLMs.api.preparation.estimate import estimate  # noqa: PLC0415 - slow
+    from insideLLMs.api.preparation.prepare import prepare  # noqa: PLC0415
 
     prepared = prepare(experiment, folder=folder, asks=False)
     rows = estimate(prepared)

@@ -28,8 +28,8 @@ def command(target: Path, *, part: PartOptions, as_json: bool) -> int:
         if part != PartOptions():
             raise ConfigError([Problem(f"{target} is a run; a part can be selected of an experiment")])
         return check_run(target, as_json=as_json)
-    from insideLLMs.api.part import narrow  # noqa: PLC0415 - slow
-    from insideLLMs.api.prepare import prepare  # noqa: PLC0415
+    from insideLLMs.api.preparation.part import narrow  # noqa: PLC0415 - slow
+    from insideLLMs.api.preparation.prepare import prepare  # noqa: PLC0415
     from insideLLMs.config.load import read_experiment  # noqa: PLC0415
 
     loaded = read_experiment(target)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from insideLLMs.api.prepare import prepare
+from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.config.load import parse_experiment, read_experiment
 from insideLLMs.config.resolved import read_resolved, resolved_yaml
 from insideLLMs.core.errors import ConfigError

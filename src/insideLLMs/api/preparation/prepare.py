@@ -13,8 +13,16 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from insideLLMs.api.example_checks import check_examples
-from insideLLMs.api.members import Site, check_models, make_judges, make_probe, probe_identity, public_type, ready_model
+from insideLLMs.api.preparation.example_checks import check_examples
+from insideLLMs.api.preparation.members import (
+    Site,
+    check_models,
+    make_judges,
+    make_probe,
+    probe_identity,
+    public_type,
+    ready_model,
+)
 from insideLLMs.api.run_writer import RunFacts
 from insideLLMs.core.errors import ArgumentError, ConfigError, PluginError, Problem, TemplateError
 from insideLLMs.core.experiment import Experiment, PromptSpec, Spec
