@@ -2,7 +2,7 @@
 
 import ast
 import functools
-import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -37,9 +37,9 @@ def find(name):
     else:
         found = importlib.import_module(f"insideLLMs.{first}")
     for part in rest:
-        if not hasattr(found, part):
-            importlib.import_module(f"{found.__name__}.{part}")
-        found = getattr(found, part)
+        inner = f"{found.__name__}.{part}"
+        is_module = hasattr(found, "__path__") and importlib.util.find_spec(inner)
+        found = importlib.import_module(inner) if is_module else getattr(found, part)
     return found
 
 
