@@ -35,8 +35,6 @@ MAX_STREAM_FACTOR = 8
 """A stream may be so many times as long as a body: its events repeat what a body says once."""
 MAX_HELD_FACTOR = 4
 """What a stream leaves in memory may be so many times as large as a body: it comes in pieces of a few letters."""
-SNIFFED_BYTES = 65_536
-"""How far comments are read for what follows them."""
 EVENT_STREAM = "text/event-stream"
 
 

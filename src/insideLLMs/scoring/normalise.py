@@ -81,8 +81,3 @@ def bare(text: str) -> str:
     folded = fold(text).strip(_EDGE_PUNCTUATION)
     without = " ".join(_ARTICLES.sub(" ", folded).split())
     return without or folded
-
-
-def same_text(left: str, right: str) -> bool:
-    """Whether two short answers say the same but for case, spaces, articles and outer punctuation."""
-    return bare(left) == bare(right)

@@ -8,8 +8,6 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, ToolCall
 from insideLLMs.scoring.allowed_values import within_allowed
 
-CONTRACTS = ("must_call", "must_not_call", "before", "at_most")
-
 
 @dataclass(frozen=True, slots=True)
 class Expected:

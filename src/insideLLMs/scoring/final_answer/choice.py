@@ -55,7 +55,6 @@ _SPLIT_OPTION = re.compile(r"^\s*[(\[]?(?P<label>[A-Za-z]|\d{1,2})[)\].:]\s+(?P<
 
 _OPENING_LETTER = re.compile(r"^([A-Z])[.)](?: ?\1[.)])? ?(?=[A-Z][a-z])")
 """A letter, perhaps said twice, that runs into the sentence after it: "C.The ...", "C.C.The ..."."""
-_LISTED_OPTION = re.compile(r"(?:^|[\s(\[])([A-Z])[).:\]]\s{1,3}(\S[^\n]{0,300}?)(?=\s{1,3}[(\[]?[A-Z][).:\]]\s|\n|$)")
 
 
 @dataclass(frozen=True, slots=True)
