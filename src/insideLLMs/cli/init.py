@@ -1,5 +1,6 @@
 """`insidellms init`: a small experiment that runs as it is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -64,6 +65,12 @@ def command(folder: Path, *, provider: str) -> int:
         "questions.jsonl": _QUESTIONS.encode(),
         "experiment.schema.json": schema_bytes("experiment"),
     }
+    write_new(folder, files, experiment="experiment.yaml")
+    return ExitCode.OK
+
+
+def write_new(folder: Path, files: Mapping[str, bytes], *, experiment: str) -> None:
+    """Write files, of which none may exist, and say how to go on. Raises InsideLLMsError."""
     taken = [name for name in files if (folder / name).exists()]
     if taken:
         raise InsideLLMsError(
@@ -77,5 +84,4 @@ def command(folder: Path, *, provider: str) -> int:
         raise InsideLLMsError(f"cannot write in {folder}: {error.strerror}", fix="check its permissions") from error
     for name in files:
         console.out(f"wrote {folder / name}")
-    console.out(f"next: insidellms run {folder / 'experiment.yaml'}")
-    return ExitCode.OK
+    console.out(f"next: insidellms run {folder / experiment}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.init import write_new
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 _PROBE = '''\
@@ -77,20 +78,9 @@ def probe(name: str, *, folder: Path) -> int:
         raise InsideLLMsError(f"{name!r} cannot name a Python file", fix="use lower case letters, digits and _")
     names = {"name": name, "cls": "".join(part.capitalize() for part in name.split("_")) + "Probe"}
     files = {
-        f"{name}.py": _PROBE.format(**names),
-        f"test_{name}.py": _TEST.format(**names),
-        f"{name}.yaml": _EXPERIMENT.format(**names),
+        f"{name}.py": _PROBE.format(**names).encode(),
+        f"test_{name}.py": _TEST.format(**names).encode(),
+        f"{name}.yaml": _EXPERIMENT.format(**names).encode(),
     }
-    taken = [file for file in files if (folder / file).exists()]
-    if taken:
-        raise InsideLLMsError(f"{folder / taken[0]} exists already; nothing was written", fix="choose another name")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            (folder / file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InsideLLMsError(f"cannot write in {folder}: {error.strerror}", fix="check its permissions") from error
-    for file in files:
-        console.out(f"wrote {folder / file}")
-    console.out(f"next: insidellms run {folder / (name + '.yaml')}")
+    write_new(folder, files, experiment=f"{name}.yaml")
     return ExitCode.OK
