@@ -1,4 +1,4 @@
-.PHONY: announce browser check clean constraints demo explore format package test torch viewer-tools
+.PHONY: announce browser check clean constraints demo docs explore format package test torch viewer-tools
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,13 @@ test: announce check viewer-tools torch
 	$(BIN)/insidellms model pull smollm2
 	$(BIN)/insidellms model pull wordllama
 	$(BIN)/pytest -n 2
+
+# The site in site/, from docs/ and zensical.toml; a broken link stops it.
+docs:
+	$(PYTHON) -m venv $(VENV)/docs
+	$(PYTHON) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['docs']))" > $(VENV)/docs.txt
+	$(VENV)/docs/bin/pip install --quiet --requirement $(VENV)/docs.txt
+	$(VENV)/docs/bin/zensical build --strict --clean
 
 # What `pip install` will bring: built, checked, and tried in fresh environments.
 package:

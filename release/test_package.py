@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.command import environment
-from support.documents import ROOT, blocks, session
+from support.documents import ROOT, blocks, page_session, session
 
 MOST_PACKAGES = 20
 MOST_MB = 50
@@ -109,6 +109,11 @@ def test_the_environment_is_complete(installed):
 def test_the_tour_of_the_readme_prints_what_it_shows(installed, number, tmp_path):
     code = blocks(ROOT / "README.md", "console")[number]
     assert session(code, tmp_path, commands=installed) == code
+
+
+def test_the_tutorial_prints_what_it_shows(installed, tmp_path):
+    page = ROOT / "docs" / "tutorial.md"
+    assert page_session(page, tmp_path, commands=installed) == blocks(page, "console")
 
 
 def test_the_doctor_finds_a_sound_installation(installed, tmp_path):

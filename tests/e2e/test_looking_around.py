@@ -11,6 +11,7 @@ from pyarrow import parquet
 from insideLLMs.cli.main import COMMANDS
 from support.command import insidellms, write_files
 from support.documents import ROOT, UPDATE
+from support.site import llms_text, options_page
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,14 @@ def test_the_page_of_commands_is_what_help_prints(folder):
     if UPDATE:
         path.write_text(page)
     assert path.read_text() == page, "run the tests once with INSIDELLMS_UPDATE_DOCS=1"
+
+
+@pytest.mark.parametrize(("name", "make"), [("options.md", options_page), ("llms.txt", llms_text)])
+def test_what_is_made_from_the_code_is_up_to_date(name, make):
+    path = ROOT / "docs" / name
+    if UPDATE:
+        path.write_text(make())
+    assert path.read_text() == make(), "run the tests once with INSIDELLMS_UPDATE_DOCS=1"
 
 
 def test_help_imports_nothing_heavy(folder):
