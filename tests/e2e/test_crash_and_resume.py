@@ -4,12 +4,11 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
-from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
+from support.command import canonical_bytes, insidellms, records_of, started, write_files
 from support.openai_server import OpenAIServer
 
 TRIALS = 500
@@ -40,14 +39,7 @@ def folder(tmp_path, server):
 
 
 def start(folder, *args):
-    return subprocess.Popen(
-        command_line("run", "e.yaml", *args),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return started("run", "e.yaml", *args, cwd=folder)
 
 
 def wait_for_requests(server, process, count):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
+from support.command import canonical_bytes, insidellms, records_of, started, write_files
 from support.openai_server import OpenAIServer
 
 TRIALS = 600
@@ -57,14 +57,7 @@ def test_kills_over_a_faulty_run_change_no_byte_and_ask_nothing_without_reason(t
 
 def start(folder, name, *, resume):
     args = ["--run-dir", name, *(["--resume"] if resume and (folder / name).exists() else [])]
-    return subprocess.Popen(
-        command_line("run", "e.yaml", *args),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return started("run", "e.yaml", *args, cwd=folder)
 
 
 def wait_for(server, process, count):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
+from support.command import canonical_bytes, command_line, environment, insidellms, records_of, started, write_files
 
 CODE = """
 import asyncio, pathlib, time
@@ -79,10 +79,7 @@ def write(folder, *, model="Good", probe="contains", timeout_s=600):
 
 def interrupt_twice(folder):
     """Run, interrupt twice once the code that hangs was entered, and return the process's code and stderr."""
-    process = subprocess.Popen(
-        command_line("run", "e.yaml", "--run-dir", "run"),
-        cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = started("run", "e.yaml", "--run-dir", "run", cwd=folder)
     while not (folder / "entered").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
@@ -113,10 +110,7 @@ def test_a_second_interrupt_leaves_with_130_and_the_answers(tmp_path, hanging):
 
 def test_a_coroutine_that_blocks_the_loop_does_not_keep_the_process(tmp_path):
     write(tmp_path, model="Blocks")
-    process = subprocess.Popen(
-        command_line("run", "e.yaml", "--run-dir", "run"),
-        cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = started("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
     while not (tmp_path / "entered").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

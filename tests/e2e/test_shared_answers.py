@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 
@@ -14,7 +13,7 @@ import pytest
 from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
-from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
+from support.command import canonical_bytes, insidellms, records_of, started, write_files
 from support.openai_server import OpenAIServer
 
 KILLS = int(os.environ.get("INSIDELLMS_TEST_KILLS", "5"))
@@ -282,10 +281,7 @@ def test_kill_nine_at_random_moments_changes_no_byte_and_asks_no_shared_answer_a
         name, before, killed = f"run{number}", server.requests, 0
         while True:
             again = ["--resume"] if (tmp_path / name).exists() else []
-            process = subprocess.Popen(
-                command_line("run", "e.yaml", "--run-dir", name, *limit, *again),
-                cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
+            process = started("run", "e.yaml", "--run-dir", name, *limit, *again, cwd=tmp_path)
             if kills < KILLS:
                 wanted = server.requests + chance.randrange(distinct // 2)
                 while server.requests < wanted and process.poll() is None:

@@ -50,6 +50,18 @@ def command_line(*args):
     return [sys.executable, "-m", "insideLLMs", *map(str, args)]
 
 
+def started(*args, cwd):
+    """Start ``insidellms ARGS`` in `cwd`, to be interrupted or killed; its stderr can be read."""
+    return subprocess.Popen(
+        command_line(*args),
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def insidellms(*args, cwd, env=None, timeout=120):
     """Run ``insidellms ARGS`` in `cwd`."""
     changed = env or {}
