@@ -1,1 +1,1 @@
-"""Baseline against candidate: align, classify, count, and decide. Pure; no event loop, no network, no disk."""
+"""Baseline against candidate: align, classify, count, and decide. Pure; no event loop and no network."""
