@@ -34,8 +34,8 @@ class Unit:
 
     `options` are the possible numerators of D* over `denominator`, rising, each with the number of labellings
     that lead to it; None where there are more than MAX_OPTIONS. `variance` is that of the numerator. `is_stable` is
-    whether all run values were the best but for one or a few, no more than the candidate has runs, of two baseline runs
-    or more: the lowest value of D* then means that these are the candidate's.
+    whether all run values were the best but for one or a few that are no better than failed, no more than the candidate
+    has runs, of two baseline runs or more: the lowest value of D* then means that these are the candidate's.
     """
 
     options: Options | None
@@ -71,15 +71,21 @@ def unit_of_item(
 ) -> Unit:
     """Return the unit of one item from its run values (numerators over `denominator`).
 
-    `best` is the value of a run that passed in full, None where scores are no verdicts: nothing is stable there.
+    `best` is the value of a run that passed in full, None where scores are no verdicts: nothing is stable there. An
+    item that failed in a run failed in half of its repeats at least.
     """
-    return _unit(tuple(sorted([*baseline, *candidate])), len(candidate), denominator, best)
+    return _unit(tuple(sorted([*baseline, *candidate])), len(candidate), denominator, best, failed_at_most(best or 0))
+
+
+def failed_at_most(best: int) -> int:
+    """Return the highest value of a run in which an item failed, where `best` is that of all its repeats passed."""
+    return best // 2
 
 
 @functools.lru_cache(maxsize=4096)
-def _unit(pooled: tuple[int, ...], picked: int, denominator: int, best: int | None) -> Unit:
-    failing = 0 if best is None or len(pooled) - picked < 2 else sum(value < best for value in pooled)
-    is_stable = 0 < failing <= picked
+def _unit(pooled: tuple[int, ...], picked: int, denominator: int, best: int | None, worst: int) -> Unit:
+    failing = [] if best is None or len(pooled) - picked < 2 else [value for value in pooled if value < best]
+    is_stable = 0 < len(failing) <= picked and max(failing) <= worst
     runs, total = len(pooled), sum(pooled)
     over = denominator * picked * (runs - picked)
     squares = runs * sum(value * value for value in pooled) - total * total
@@ -108,7 +114,8 @@ def unit_of_cluster(
 ) -> Unit:
     """Return the unit of a cluster: run labels are permuted jointly over its (baseline, candidate, denominator).
 
-    All items must have the same runs, and values of one run stand at one place. `best` is each item's, as above.
+    All items must have the same runs, and values of one run stand at one place. `best` is each item's, as above. A
+    cluster failed in a run in which any of its items did not pass in full.
     """
     rest, picked = len(items[0][0]), len(items[0][1])
     common = math.lcm(*(denominator for _, _, denominator in items))
@@ -122,7 +129,7 @@ def unit_of_cluster(
         if best is None
         else sum(value * (common // denominator) for value, (_, _, denominator) in zip(best, items, strict=True))
     )
-    return unit_of_item(columns[:rest], columns[rest:], common, best=whole)
+    return _unit(tuple(sorted(columns)), picked, common, whole, (whole or 0) - 1)
 
 
 def permutation_test(units: Mapping[Unit, int], observed: Mapping[int, int], *, seed: str = "") -> PermutationTest:

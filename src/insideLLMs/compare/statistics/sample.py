@@ -19,6 +19,7 @@ from insideLLMs.compare.statistics.noise import RunShift, run_level_p, run_shift
 from insideLLMs.compare.statistics.permutation import (
     PermutationTest,
     Unit,
+    failed_at_most,
     least_p,
     permutation_test,
     unit_of_cluster,
@@ -270,8 +271,9 @@ def _lone_failures(items: Sequence[Paired]) -> tuple[int, ...]:
         return ()
     counts = [0] * (before + after)
     for item in complete:
-        failing = [run for run, value in enumerate((*item.before, *item.after)) if value < item.denominator]
-        if len(failing) == 1:
+        values = (*item.before, *item.after)
+        failing = [run for run, value in enumerate(values) if value < item.denominator]
+        if len(failing) == 1 and values[failing[0]] <= failed_at_most(item.denominator):
             counts[failing[0]] += item.count
     return tuple(counts)
 

@@ -1,10 +1,10 @@
 """Stable items: what had never failed in the baseline's runs fails now.
 
-An item is *stable* if it passed in full in all of its R + S runs but a few, at most the S of the candidate. Without a
-change each choice of m failing runs is equally likely, so that all m are the candidate's with chance
-C(S, m) / C(R+S, m): 1 / (R+1) for one candidate run. Repeats do not enter: those of one run may be copies, so a run
-that fails in one repeat has failed. The number of items that failed with the candidate alone is a sum of such chances:
-binomial where all are equal.
+An item is *stable* if it passed in full in all of its R + S runs but a few, at most the S of the candidate, in which
+it failed. Without a change each choice of m failing runs is equally likely, so that all m are the candidate's with
+chance C(S, m) / C(R+S, m): 1 / (R+1) for one candidate run. Repeats of one run may be copies, so a run counts once: an
+item failed in it if half of its repeats did, or more. One that failed in fewer is flaky, and counts nowhere here. The
+number of items that failed with the candidate alone is a sum of such chances: binomial where all are equal.
 
 The permutation test sees the mean, this one sees a few reliable items break. Both read the same labelling, so their
 joint distribution is known, and with it that of the weighted harmonic mean of their p-values (Wilson 2019,

@@ -48,6 +48,18 @@ def test_repeats_of_a_run_are_one_failure_whether_they_are_copies_or_not():
     assert stable_of(*["11111 0"] * 4, *["11011 1"] * 3, repeats=5) == one
 
 
+@pytest.mark.parametrize(("passes", "is_counted"), [(4, False), (3, False), (2, True), (0, True)])
+def test_a_run_has_failed_where_half_of_its_repeats_did(passes, is_counted):
+    candidate = tuple(float(number < passes) for number in range(5))
+    item = Item(probe="p", id="a", baseline=((1.0,) * 5,) * 3, candidate=(candidate,))
+    assert (assess([item]).overall.stable is not None) == is_counted
+
+
+def test_half_of_two_repeats_is_a_failure_too():
+    item = Item(probe="p", id="a", baseline=((1.0, 1.0),) * 3, candidate=((1.0, 0.0),))
+    assert assess([item]).overall.stable.broken == 1
+
+
 def test_an_item_that_some_runs_lack_has_the_chance_of_those_it_has():
     item = Item(probe="p", id="a", baseline=((1.0,), (None,), (1.0,)), candidate=((0.0,),))
     assert assess([item]).overall.stable.expected == pytest.approx(1 / 3)
