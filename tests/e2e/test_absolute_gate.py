@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from insideLLMs import run_experiment_from_config
+from insideLLMs.compare.one_run.decide import decide_run
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.store.sealed_run import SealedRun
 from support.command import insidellms, write_files
 from support.hostile_texts import HOSTILE
 
@@ -74,6 +77,16 @@ def test_without_a_gate_a_failing_run_is_green_and_says_how_it_could_have_been_r
     assert "2 of 20 trials did not pass, and nothing was gated" in done.err
     assert "--min-pass-rate" in done.err
     assert "baseline accept" in done.err
+
+
+def test_a_run_without_conditions_counts_its_failures_from_the_summary_alone(tmp_path):
+    assert run(tmp_path, d_jsonl=DOWN).code == 0
+    sealed = SealedRun.open(tmp_path / "new")
+    listed = decide_run(sealed, GateSpec())
+    (tmp_path / "new" / "records.jsonl").write_bytes(b"x" * (tmp_path / "new" / "records.jsonl").stat().st_size)
+    counted = decide_run(SealedRun.open(tmp_path / "new"), GateSpec(), lists_failing=False)
+    assert (listed.failing, len(listed.worst), len(counted.worst)) == (4, 4, 0)
+    assert (counted.failing, counted.verdict) == (listed.failing, listed.verdict)
 
 
 def test_a_trial_without_an_answer_counts_as_failed(tmp_path):

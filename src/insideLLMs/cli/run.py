@@ -253,7 +253,8 @@ def command(
     with arguments.saying_what_next(experiment_file), loaded.placing_errors():
         run = _run(experiment, folder, arguments, early, quiet=quiet)
     sealed = SealedRun(run.path, run.manifest)
-    decided = decide_run(sealed, GateSpec() if gate is None else experiment.gate)
+    rules = GateSpec() if gate is None else experiment.gate
+    decided = decide_run(sealed, rules, lists_failing=files.any_of_run)
     _show(sealed, decided, as_json=as_json, quiet=quiet)
     if arguments.html is not None:
         write_files([(arguments.html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
@@ -328,7 +329,7 @@ def _show(run: "SealedRun", decided: "DecidedRun", *, as_json: bool, quiet: bool
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
 
     summary = msgspec.to_builtins(decided.summary)
-    telemetry = read_telemetry(run) if run.has_telemetry else None
+    telemetry = read_telemetry(run) if run.has_telemetry and (as_json or not quiet) else None
     if as_json:
         result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
         verdict = msgspec.to_builtins(decided.verdict) if decided.is_gated else None
@@ -337,7 +338,7 @@ def _show(run: "SealedRun", decided: "DecidedRun", *, as_json: bool, quiet: bool
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
         if any(count for status, count in run.manifest.statuses.items() if status != "success"):
             console.note(render_failures(run.records(FailedRecord)))
-        if telemetry is not None and not quiet:
+        if telemetry is not None:
             console.note(render(telemetry))  # different at each run: no result
         console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
 

@@ -59,6 +59,12 @@ class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """The model with its prompt."""
         return Subject(self.model, self.prompt or None)
 
+    @property
+    def failing(self) -> int:
+        """How many Trials did not pass: those that failed, and those without an answer that were not skipped."""
+        answered = self.statuses.get("success", 0) + self.statuses.get("skipped", 0)
+        return self.scored - self.passed + self.trials - answered
+
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`summary.json`; `part` says which part of its experiment the run is of, where it is not of the whole.

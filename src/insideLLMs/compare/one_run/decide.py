@@ -16,9 +16,16 @@ from insideLLMs.store.manifest import MemberSpec
 from insideLLMs.store.sealed_run import SealedRun
 
 
-def decide_run(run: SealedRun, gate: GateSpec | None = None) -> DecidedRun:
-    """Judge a sealed run by its own gate, or by `gate`. Raises RunDirectoryError."""
+def decide_run(run: SealedRun, gate: GateSpec | None = None, *, lists_failing: bool = True) -> DecidedRun:
+    """Judge a sealed run by its own gate, or by `gate`. Raises RunDirectoryError.
+
+    Where the gate states no condition and nobody `lists_failing` examples, the records are not read again.
+    """
     gate = run.gate if gate is None else gate
+    if not (lists_failing or gate.is_absolute):
+        verdict = decide_figures(RunFigures(gate, ScoreRanges(), {}), gate, {})
+        failing = sum(result.failing for result in run.summary.results)
+        return DecidedRun(label=run.label, summary=run.summary, verdict=verdict, failing=failing, worst=())
     return decide_records(
         run.measured_records(GatedRecord) if _bounded(gate) else ((one, None) for one in run.records(GatedRecord)),
         gate,
