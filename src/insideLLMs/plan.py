@@ -117,14 +117,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def subject_at(self, index: int) -> Subject:
         """Return the subject of the Trial with this number."""
-        return self.subjects[self._place(index)]
+        return self.subjects[self._place(self.group_at(index), index)]
 
-    def _place(self, index: int) -> int:
-        return (index - self.group_at(index).offset) // self.repeats % len(self.subjects)
+    def _place(self, group: Group, index: int) -> int:
+        return (index - group.offset) // self.repeats % len(self.subjects)
 
     def trial(self, group: Group, index: int, example: Example, digest: str) -> Trial:
         """Make Trial `index`; its key covers the contents of subject, probe and example (`digest`), not their names."""
-        place = self._place(index)
+        place = self._place(group, index)
         subject = self.subjects[place]
         repeat = (index - group.offset) % self.repeats
         return Trial(

@@ -31,8 +31,8 @@ from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
 
 logger = logging.getLogger(__name__)
-_AHEAD_EVERY_S = 0.005
-_AHEAD_RECORDS = 16
+_AHEAD_EVERY_S = 0.01
+_AHEAD_RECORDS = 32
 """At most so many records at a time, which take less than a millisecond of the loop's."""
 
 Ask = Callable[[Sink], Awaitable[None]]

@@ -289,6 +289,9 @@ def _note_cost(call: Call, usage: Usage | None, price: PriceSpec | None) -> Call
 
 def _log(trial: Trial, outcome: Outcome) -> None:
     """Note a finished Trial: one that failed with its reason, for --verbose with what was raised and where."""
+    failure = outcome.failure
+    if failure is None and not logger.isEnabledFor(logging.DEBUG):
+        return
     facts: dict[str, object] = {
         "model": trial.model,
         "prompt": trial.prompt,
@@ -298,7 +301,6 @@ def _log(trial: Trial, outcome: Outcome) -> None:
         "attempts": outcome.telemetry.attempts,
         "latency_ms": outcome.telemetry.latency_ms,
     }
-    failure = outcome.failure
     if failure is None:
         logger.debug("trial finished: %s", outcome.status.value, extra=facts)
         return

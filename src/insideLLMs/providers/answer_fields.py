@@ -74,8 +74,9 @@ def read_usage(counts: object) -> Usage | None:
         return None
     flat = dict(counts)
     for detail in _DETAILS:
-        for name, value in read_mapping(counts.get(detail)).items():
-            flat.setdefault(name, value)
+        if detail in counts:
+            for name, value in read_mapping(counts[detail]).items():
+                flat.setdefault(name, value)
     known = _by_kind(flat).get
     given, written, total, tools = known("input"), known("output"), known("total"), known("tools")
     reasoning, cached, cache_write = known("reasoning"), known("cached"), known("cache_write")

@@ -206,8 +206,8 @@ def read_failure(answer: HttpAnswer) -> object:
 
 def finish_reason(word: str | None) -> str | None:
     """Return our word for theirs; one that is not known stays, in lower case where they shout."""
-    if word is None:
-        return None
+    if word is None or word in _REASONS:
+        return word
     plain = _plain(word)
     return FINISH_REASONS.get(plain, plain if word.isupper() else word)
 
@@ -221,7 +221,7 @@ def require_answer(response: Response, provider: str, http_status: int) -> Respo
     reason = response.finish_reason
     spelt = finish_reason(reason)
     if spelt in _REASONS:
-        return msgspec.structs.replace(response, finish_reason=spelt)
+        return response if spelt == reason else msgspec.structs.replace(response, finish_reason=spelt)
     kind = next((kind for word, kind in FAILED_REASONS if re.fullmatch(word, _plain(reason or ""))), None)
     if kind is None and not response.text and not response.tool_calls:
         kind = ServerError if reason else BadAnswerError
