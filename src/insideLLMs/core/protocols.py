@@ -270,9 +270,11 @@ class CallFacts(msgspec.Struct):
     """Times in seconds since the call began: until a new connection stood, until the answer's first byte, and, of a
     streamed answer, until its first event.
 
-    `blocked_s` is how long the provider says that it takes no further calls, where its limit is used up.
+    `blocked_s` is how long the provider says that it takes no further calls, where its limit is used up. `limit_s` is
+    told to the provider: the caller cancels the call after so many seconds.
     """
 
+    limit_s: float | None = None
     connect_s: float | None = None
     first_byte_s: float | None = None
     first_chunk_s: float | None = None

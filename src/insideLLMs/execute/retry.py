@@ -143,7 +143,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _watched(self, model: AsyncModel, request: Request, repeat: int, attempts: Attempts) -> Response:
         """Make one attempt from a place in the throttle, and tell the throttle what came of it."""
-        attempts.facts = CallFacts()
+        attempts.facts = CallFacts(limit_s=self.attempt_timeout_s)
         mark = current_call.set(attempts.facts)
         began, began_ns = time.monotonic(), time.time_ns()
         rejected, tokens = False, 0

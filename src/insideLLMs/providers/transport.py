@@ -71,6 +71,7 @@ class Transport:
         self.redactor = Redactor(secrets)
         self._options = options or TransportOptions()
         self._timeout = aiohttp.ClientTimeout(total=self._options.total_s, connect=self._options.connect_s)
+        self._limited = aiohttp.ClientTimeout(connect=self._options.connect_s)
         self._urls: dict[str, URL] = {}
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
@@ -98,6 +99,7 @@ class Transport:
                 data=call.body or None,
                 headers=call.headers or None,
                 allow_redirects=False,
+                timeout=self._timeout_beside(None if facts is None else facts.limit_s),
             ) as response:
                 if facts is not None:
                     facts.first_byte_s = time.monotonic() - started
@@ -114,6 +116,10 @@ class Transport:
                 )
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, ValueError) as error:
             raise self._translate(error) from None  # the cause may quote headers, and with them the key
+
+    def _timeout_beside(self, limit_s: float | None) -> aiohttp.ClientTimeout:
+        """Return the limits of a call that its caller may cut off sooner: a second clock would only take time."""
+        return self._timeout if limit_s is None or limit_s > self._options.total_s else self._limited
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and drop those of loops that are gone."""

@@ -18,6 +18,7 @@ from insideLLMs.core.errors import (
     ModelTimeoutError,
     RequestRefusedError,
 )
+from insideLLMs.core.protocols import CallFacts, current_call
 from insideLLMs.providers.addresses import bare_url
 from insideLLMs.providers.codec import HttpAnswer, HttpCall
 from insideLLMs.providers.rate_limits import retry_after_s
@@ -83,6 +84,25 @@ def test_a_server_that_does_not_finish_in_time_is_a_timeout(openai_server: OpenA
     openai_server.faults = [Fault(kind=kind)]
     with pytest.raises(ModelTimeoutError, match="no answer in time"):
         post(openai_server.base_url, options=TransportOptions(total_s=0.15))
+
+
+def test_a_caller_with_a_shorter_limit_keeps_the_time_and_a_longer_one_leaves_it_to_the_transport(
+    openai_server: OpenAIServer,
+) -> None:
+    openai_server.latency_s = 0.2
+    options = TransportOptions(total_s=0.05)
+    assert called_within(0.05, lambda: post(openai_server.base_url, options=options)).status == 200
+    with pytest.raises(ModelTimeoutError):
+        called_within(1.0, lambda: post(openai_server.base_url, options=options))
+
+
+def called_within(limit_s: float, call: Callable[[], HttpAnswer]) -> HttpAnswer:
+    """Call as somebody does who says that the call will be cancelled after `limit_s`, and does not."""
+    mark = current_call.set(CallFacts(limit_s=limit_s))
+    try:
+        return call()
+    finally:
+        current_call.reset(mark)
 
 
 def test_a_body_without_a_declared_length_is_cut_off_at_the_limit() -> None:
