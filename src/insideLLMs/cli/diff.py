@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "Options": ("candidate", "pool", "fail_on", "limit", "as_json", "html", "junit", "markdown"),
-    "More reports": ("quiet", "sarif", "experiment", "github"),
+    "More reports": ("quiet", "comment_name", "sarif", "experiment", "github"),
     "What fails the gate": ("tolerance", "alpha", "min_effect", "margin", "max_growth", "level", "drift"),
     "What the candidate must reach by itself": ("min_pass_rate", "min_score", "max", "severity", "certain"),
     "When the gate is inconclusive": (
@@ -260,6 +260,7 @@ def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: R
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = decided.comparison, decided.verdict
+    frame = files.frame(decided.candidate)
     sarif = b"" if files.sarif is None else _sarif(decided, arguments.experiment[-1] if arguments.experiment else None)
     before, after = views_of((decided.baseline, decided.candidate), Ignored(decided.policy))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
@@ -267,7 +268,7 @@ def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: R
         (arguments.html, partial(page, candidate=after, options=decided.setup.options)),
         (files.junit, lambda out: out.write(diff_junit(found, verdict).encode())),
         (files.sarif, lambda out: out.write(sarif)),
-        (files.markdown, lambda out: out.write(diff_markdown(found, verdict).encode())),
+        (files.markdown, lambda out: out.write(frame.around(diff_markdown(found, verdict)).encode())),
     )
     write_files(writers)
     if files.github:

@@ -31,6 +31,7 @@ COMMANDS = {
     "view": ("view", "Show a folder of runs in the browser, live."),
     "rescore": ("rescore", "Re-score the stored answers of a run."),
     "report": ("report", "Show a run, or regenerate its HTML report."),
+    "comment": ("comment", "Write a report as a comment on its pull request."),
     "validate": ("validate", "Check an experiment file or a run directory."),
     "verify": ("verify", "Check every digest of a run directory."),
     "init": ("init", "Write a small experiment to start from."),

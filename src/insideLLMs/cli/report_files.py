@@ -1,7 +1,7 @@
 """The files and CI messages that `diff`, `run` and `report` write beside what they print."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,6 +15,7 @@ from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
     from insideLLMs.compare.one_run.verdict import DecidedRun
+    from insideLLMs.report.pull_request import CommentFrame
     from insideLLMs.store.sealed_run import SealedRun
 
 Writer = Callable[[BinaryIO], object]
@@ -26,8 +27,17 @@ class ReportFiles:
 
     junit: Path | None
     markdown: Path | None
+    comment_name: str | None
     sarif: Path | None
     github: bool
+
+    def frame(self, run: "SealedRun") -> "CommentFrame":
+        """Return what stands around the comment on a run, or on a comparison of it."""
+        from insideLLMs.report.pull_request import CommentFrame  # noqa: PLC0415 - slow
+
+        if self.markdown is None:
+            return CommentFrame(name="")
+        return CommentFrame(name=self.comment_name or run.experiment.name, details_url=_job_url(os.environ))
 
     @property
     def any_of_run(self) -> bool:
@@ -39,11 +49,28 @@ def report_options(function: Command) -> Command:
     """Add an option for each report; the function gets them as one argument, `files`."""
     options = (
         click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report."),
-        click.option("--markdown", type=click.Path(path_type=Path), help="Also write a pull-request comment."),
+        click.option(
+            "--markdown",
+            type=click.Path(path_type=Path),
+            help="Also write a pull-request comment, for `insidellms comment`.",
+        ),
+        click.option(
+            "--comment-name",
+            metavar="NAME",
+            help="What the comment is found by when it is written again.  [default: the experiment's name]",
+        ),
         click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning."),
         click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary."),
     )
     return option_group(function, "files", options, _files)
+
+
+def _job_url(environ: Mapping[str, str]) -> str:
+    """Return where the artefacts of this CI job are; nothing outside CI."""
+    if environ.get("GITHUB_RUN_ID"):
+        server, repository = environ.get("GITHUB_SERVER_URL", ""), environ.get("GITHUB_REPOSITORY", "")
+        return f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
+    return f"{environ['CI_JOB_URL']}/artifacts/browse" if environ.get("CI_JOB_URL") else ""
 
 
 def _files(given: Given) -> ReportFiles:
@@ -87,9 +114,10 @@ def write_run_reports(run: "SealedRun", decided: "DecidedRun", files: ReportFile
     from insideLLMs.report.pull_request import run_annotations, run_markdown  # noqa: PLC0415
 
     sarif = b"" if files.sarif is None else _sarif(run, decided, experiment)
+    frame = files.frame(run)
     writers: tuple[tuple[Path | None, Writer], ...] = (
         (files.junit, lambda out: out.write(run_junit(decided, run.records(GatedRecord)).encode())),
-        (files.markdown, lambda out: out.write(run_markdown(decided).encode())),
+        (files.markdown, lambda out: out.write(frame.around(run_markdown(decided)).encode())),
         (files.sarif, lambda out: out.write(sarif)),
     )
     write_files(writers)

@@ -10,7 +10,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.part_options import part_options
 from insideLLMs.cli.verify import check_run
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.errors import ConfigError, ExitCode, InsideLLMsError, Problem
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
@@ -18,12 +18,30 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@click.argument("target", metavar="EXPERIMENT|RUN", type=click.Path(path_type=Path))
+@click.argument("targets", metavar="EXPERIMENT|RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @part_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def command(target: Path, *, part: PartOptions, as_json: bool) -> int:
-    """Check an experiment file with its datasets and plug-ins, or a run directory, and ask no model."""
+def command(targets: tuple[Path, ...], *, part: PartOptions, as_json: bool) -> int:
+    """Check an experiment file with its datasets and plug-ins, or a run directory, and ask no model.
+
+    Several may be given; all are checked.
+    """
+    if len(targets) == 1:
+        return _validate(targets[0], part=part, as_json=as_json)
+    if as_json:
+        raise ConfigError([Problem("--json prints the result of one check")], fix="give one file, or leave --json out")
+    codes = []
+    for target in targets:
+        try:
+            codes.append(_validate(target, part=part, as_json=False))
+        except InsideLLMsError as error:
+            console.error(error)
+            codes.append(error.exit_code)
+    return max(codes)
+
+
+def _validate(target: Path, *, part: PartOptions, as_json: bool) -> int:
     if target.is_dir():
         if part != PartOptions():
             raise ConfigError([Problem(f"{target} is a run; a part can be selected of an experiment")])

@@ -8,17 +8,22 @@ commands of GitHub Actions, which show in the run.
 import html
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from insideLLMs.compare.comparison import Change, Comparison
 from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
 from insideLLMs.compare.word_diff import word_diff
+from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import expand
 from insideLLMs.report import evidence, wording
 from insideLLMs.report.safe_text import printable, shorten, without_commands
 
 SIZE_LIMIT = 60_000
-"""GitHub refuses comments above 65,536 characters."""
+"""GitHub refuses comments above 65,536 characters; the rest is for the marker and the link."""
+_NAME_LIMIT = 80
+_MARKER = re.compile(r"<!-- insidellms:[\w.-]+ -->")
+_URL = re.compile(r"https?://[\w.:/%+-]{1,500}")
 _INLINE_LIMIT = 200
 _TEXT_LIMIT = 1_000
 _ROWS = 50
@@ -27,6 +32,36 @@ _LINK = re.compile(r"(?i)(:)(//)|(www)(\.)")
 _REFERENCE = re.compile(r"([@#])(?=\w)")  # GitHub links these after Markdown is done, so no backslash helps
 _BREAK = "\u200b"
 _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "⚠️"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentFrame:
+    """What stands around a comment: a marker with `name`, by which it is found again, and where to see everything."""
+
+    name: str
+    details_url: str = ""
+
+    @property
+    def marker(self) -> str:
+        """The first line, which nobody sees."""
+        plain = re.sub(r"[^\w.]+", "-", self.name, flags=re.ASCII).strip("-")[:_NAME_LIMIT]
+        return f"<!-- insidellms:{plain or 'run'} -->"
+
+    def around(self, text: str) -> str:
+        """Return the whole comment."""
+        link = f"\n[All trials: see the artefacts of this job]({self.details_url})\n"
+        return f"{self.marker}\n{text}{link if _URL.fullmatch(self.details_url) else ''}"
+
+
+def read_marker(text: str) -> str:
+    """Return the marker that a comment begins with. Raises InsideLLMsError where there is none."""
+    found = _MARKER.match(text)
+    if found is None:
+        raise InsideLLMsError(
+            "the comment does not begin with a marker such as <!-- insidellms:NAME -->",
+            fix="write it with --markdown, and keep its first line",
+        )
+    return found[0]
 
 
 def diff_markdown(comparison: Comparison, verdict: Verdict, *, limit: int = 20, size_limit: int = SIZE_LIMIT) -> str:

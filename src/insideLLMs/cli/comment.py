@@ -1,0 +1,28 @@
+"""`insidellms comment`: the report of a run or a comparison on its pull request, written again at each run."""
+
+import os
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+
+@click.command("comment")
+@click.argument("report", metavar="FILE", type=click.Path(path_type=Path))
+@console.common_options
+def command(report: Path) -> int:
+    """Write FILE, made with --markdown, as a comment on the pull or merge request that this CI job runs for.
+
+    The comment of an earlier run with the same name is replaced. Needs GITHUB_TOKEN, or on GitLab GITLAB_TOKEN.
+    """
+    from insideLLMs.api.sticky_comment import write_comment  # noqa: PLC0415 - slow
+
+    try:
+        text = report.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InsideLLMsError(f"{report} cannot be read: {error}", fix="write it with --markdown") from error
+    done = write_comment(text, os.environ)
+    console.out("this job runs for no pull request; no comment was written" if done is None else f"comment {done}")
+    return ExitCode.OK

@@ -1,0 +1,71 @@
+"""The comments of GitHub's and GitLab's REST APIs, as far as one sticky comment needs them, over real sockets."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+OURS = {"user": {"type": "Bot"}, "author": {"id": 9}}
+
+
+class CommentServer:
+    """`with CommentServer() as server:` listens at `server.url`; it refuses each request with `refuses`, if set."""
+
+    def __init__(self):
+        self.comments = []
+        self.requests = []
+        self.refuses = None
+        self.redirects_to = None
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def say(self, body, **who):
+        """Add a comment; by default it is ours."""
+        self.comments.append({"id": 100 + len(self.comments), "body": body, **(who or OURS)})
+
+    def answer(self, method, path, body):
+        if path.endswith("/user"):
+            return {"id": 9}
+        if method == "GET":
+            query = parse_qs(urlsplit(path).query)
+            size, page = int(query["per_page"][0]), int(query["page"][0])
+            return self.comments[size * (page - 1) : size * page]
+        if method == "POST":
+            self.say(body["body"])
+            return self.comments[-1]
+        number = int(re.search(r"/(\d+)$", path)[1])
+        found = next(comment for comment in self.comments if comment["id"] == number)
+        found["body"] = body["body"]
+        return found
+
+
+def _handler(owner):
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            owner.requests.append((self.command, self.path, dict(self.headers)))
+            if owner.redirects_to:
+                self.send_response(302)
+                self.send_header("Location", owner.redirects_to)
+            else:
+                self.send_response(owner.refuses or 200)
+            data = json.dumps(owner.answer(self.command, self.path, json.loads(body or b"{}"))).encode()
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = do_PUT = _serve
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    return Handler
