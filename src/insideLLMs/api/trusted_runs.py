@@ -108,6 +108,11 @@ def _merged(stored: Experiment, models: Sequence[Spec | None], probes: Sequence[
     )
 
 
+def variables_of(experiment: Experiment) -> tuple[str, ...]:
+    """Return the variables of the environment that an experiment sends, sorted: keys above all."""
+    return tuple(sorted({name for spec in (*experiment.models, *experiment.probes) for name in _named(spec)[1]}))
+
+
 def _consequences(run: SealedRun) -> Iterator[str]:
     """Say where each model is called and which variables it is sent, and which code runs."""
     for spec in (*run.experiment.models, *run.experiment.probes):

@@ -20,9 +20,9 @@ def command(report: Path) -> int:
     from insideLLMs.api.sticky_comment import write_comment  # noqa: PLC0415 - slow
 
     try:
-        text = report.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InsideLLMsError(f"{report} cannot be read: {error}", fix="write it with --markdown") from error
+        text = report.read_text(encoding="utf-8", errors="replace")  # a log may be cut within a letter
+    except OSError as error:
+        raise InsideLLMsError(f"{report} cannot be read: {error.strerror}", fix="write it with --markdown") from error
     done = write_comment(text, os.environ)
     console.out("this job runs for no pull request; no comment was written" if done is None else f"comment {done}")
     return ExitCode.OK

@@ -1,12 +1,16 @@
-"""`insidellms init`: a small experiment that runs as it is."""
+"""`insidellms init`: a small experiment that runs as it is, and the files that gate it in CI."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+if TYPE_CHECKING:
+    from insideLLMs.cli.ci_files import CiFiles
 
 _EXPERIMENT = """\
 # yaml-language-server: $schema=./experiment.schema.json
@@ -41,6 +45,12 @@ _QUESTIONS = """\
 {"id": "sum", "question": "What is 17 plus 25? Answer with a number.", "answer": 42}
 {"id": "capital", "question": "Capital of France? A) Lyon B) Paris C) Nice. Answer with a letter.", "answer": "B"}
 """
+_IGNORED = """\
+# Runs are made again from the experiment; what is accepted is in baselines/.
+runs/
+*.partial
+"""
+FILE = "experiment.yaml"
 
 
 @click.command("init")
@@ -48,40 +58,77 @@ _QUESTIONS = """\
 @click.option(
     "--provider", type=click.Choice(list(_PROVIDERS)), default="dummy", show_default=True, help="The model to ask."
 )
+@click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Also write what gates pull requests there.")
+@click.option(
+    "--experiment",
+    type=click.Path(path_type=Path),
+    help="With --ci: gate this experiment in FOLDER, and write no other.  [default: experiment.yaml, if it is there]",
+)
 @console.common_options
-def command(folder: Path, *, provider: str) -> int:
-    """Write experiment.yaml, its dataset and its schema into FOLDER; nothing that exists is overwritten."""
+def command(folder: Path, *, provider: str, ci: str | None, experiment: Path | None) -> int:
+    """Write experiment.yaml, its dataset and its schema into FOLDER; nothing that exists is overwritten.
+
+    With --ci, write the CI files for it, or for an experiment that is there, into the git repository around FOLDER.
+    """
+    if experiment is not None and ci is None:
+        raise InsideLLMsError("--experiment goes with --ci", fix="add --ci github or --ci gitlab")
+    gated = experiment or Path(FILE)
+    is_there = experiment is not None or (ci is not None and (folder / FILE).exists())
+    files = {} if is_there else _experiment_files(folder, provider)
+    ci_files = None
+    if ci is not None:
+        from insideLLMs.cli.ci_files import make_ci_files  # noqa: PLC0415 - slow
+
+        ci_files = make_ci_files(ci, folder, gated, is_there=is_there, provider=provider)
+        files |= ci_files.files
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        files[ignored] = _IGNORED.encode()
+    write_new(files)
+    _say_what_next(folder, gated, ci_files)
+    return ExitCode.OK
+
+
+def _experiment_files(folder: Path, provider: str) -> dict[Path, bytes]:
     from insideLLMs.report.json_documents import schema_bytes  # noqa: PLC0415 - slow
 
     text = _EXPERIMENT.format(
-        name="experiment.yaml",
+        name=FILE,
         stem=folder.resolve().name or "experiment",
         provider=provider,
         args=_PROVIDERS[provider],
         system="Answer briefly and correctly.",
     )
-    files = {
-        "experiment.yaml": text.encode(),
-        "questions.jsonl": _QUESTIONS.encode(),
-        "experiment.schema.json": schema_bytes("experiment"),
+    return {
+        folder / FILE: text.encode(),
+        folder / "questions.jsonl": _QUESTIONS.encode(),
+        folder / "experiment.schema.json": schema_bytes("experiment"),
     }
-    write_new(folder, files, experiment="experiment.yaml")
-    return ExitCode.OK
 
 
-def write_new(folder: Path, files: Mapping[str, bytes], *, experiment: str) -> None:
-    """Write files, of which none may exist, and say how to go on. Raises InsideLLMsError."""
-    taken = [name for name in files if (folder / name).exists()]
+def write_new(files: Mapping[Path, bytes]) -> None:
+    """Write files, of which none may exist. Raises InsideLLMsError."""
+    taken = [path for path in files if path.exists()]
     if taken:
         raise InsideLLMsError(
-            f"{folder / taken[0]} exists already; nothing was written", fix="choose another folder, or move it away"
+            f"{taken[0]} exists already; nothing was written", fix="choose another folder, or move it away"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-    except OSError as error:
-        raise InsideLLMsError(f"cannot write in {folder}: {error.strerror}", fix="check its permissions") from error
-    for name in files:
-        console.out(f"wrote {folder / name}")
-    console.out(f"next: insidellms run {folder / experiment}")
+    for path, data in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(data)
+        except OSError as error:
+            raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="check its permissions") from error
+        console.out(f"wrote {path}")
+
+
+def _say_what_next(folder: Path, experiment: Path, ci_files: "CiFiles | None") -> None:
+    if ci_files is None:
+        console.out(f"next: insidellms run {folder / experiment}")
+        return
+    for line in ci_files.to_add:
+        console.out(line)
+    console.out(f"next, in {folder}: record the answers, accept the first baseline, and commit all of it:")
+    for step in ci_files.next_steps:
+        console.out(f"  {step}")

@@ -82,5 +82,6 @@ def probe(name: str, *, folder: Path) -> int:
         f"test_{name}.py": _TEST.format(**names).encode(),
         f"{name}.yaml": _EXPERIMENT.format(**names).encode(),
     }
-    write_new(folder, files, experiment=f"{name}.yaml")
+    write_new({folder / file: data for file, data in files.items()})
+    console.out(f"next: insidellms run {folder / name}.yaml")
     return ExitCode.OK
