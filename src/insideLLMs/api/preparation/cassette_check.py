@@ -71,7 +71,7 @@ def check_cassette(prepared: Prepared, path: Path) -> CassetteCheck:
     recording = _Recording(path)
     found: set[str] = set()
     held: set[Subject] = set()
-    lacking: list[_Lacking] = []
+    missing: dict[str, _Lacking] = {}
     whole = not prepared.judges
     for model, ready in prepared.models.items():
         for question in questions_of(prepared, model):
@@ -85,7 +85,9 @@ def check_cassette(prepared: Prepared, path: Path) -> CassetteCheck:
                 held.add(Subject(model, trial.prompt))
             else:
                 identity = prepared.identities[model]
-                lacking.append(_Lacking(trial=trial, request=request, digest=ready.digest, identity=identity))
+                asked = _Lacking(trial=trial, request=request, digest=ready.digest, identity=identity)
+                missing.setdefault(key, asked)
+    lacking = tuple(missing.values())
     return CassetteCheck(
         needs=len(found) + len(lacking),
         missing=len(lacking),
