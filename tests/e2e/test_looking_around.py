@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+import tomllib
 
 import pytest
 from pyarrow import parquet
@@ -118,6 +119,12 @@ def test_a_dry_run_counts_calls_and_writes_nothing(folder):
     assert done.json["trials"] == 6
     assert done.json["models"][0]["calls"] == 6
     assert sorted(folder.rglob("*")) == before
+
+
+def test_doctor_lists_every_extra(folder):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    checks = {row["check"] for row in insidellms("doctor", "--json", cwd=folder).json}
+    assert {f"extra {name}" for name in extras} <= checks
 
 
 def test_doctor_prints_no_secret(folder):

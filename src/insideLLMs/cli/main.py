@@ -42,6 +42,7 @@ COMMANDS = {
     "quicktest": ("quicktest", "Ask a model one prompt."),
     "export": ("export", "Write a run's records as CSV or JSONL."),
     "schema": ("schema", "Print a JSON Schema of a file that insideLLMs reads or writes."),
+    "mcp": ("mcp", "Serve run, validate, diff and explain to a coding agent."),
     "model": ("model", "Fetch and list embedded models."),
     "cache": ("cache", "Show or prune the response cache."),
     "completion": ("completion", "Print the shell's completion script."),
