@@ -53,14 +53,14 @@ test: announce check viewer-tools torch
 docs:
 	$(PYTHON) -m venv $(VENV)/docs
 	$(PYTHON) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['docs']))" > $(VENV)/docs.txt
-	$(VENV)/docs/bin/pip install --quiet --requirement $(VENV)/docs.txt
+	$(VENV)/docs/bin/pip install --quiet --constraint constraints.txt --requirement $(VENV)/docs.txt
 	$(VENV)/docs/bin/zensical build --strict --clean
 
 # What `pip install` will bring: built, checked, and tried in fresh environments.
 package:
 	$(PYTHON) -m venv $(VENV)/package
 	$(PYTHON) -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml','rb'))['dependency-groups']['package']))" > $(VENV)/package.txt
-	$(VENV)/package/bin/pip install --quiet --requirement $(VENV)/package.txt
+	$(VENV)/package/bin/pip install --quiet --constraint constraints.txt --requirement $(VENV)/package.txt
 	rm -rf dist
 	$(VENV)/package/bin/python -m build --outdir dist . > $(VENV)/build.txt || (cat $(VENV)/build.txt; exit 1)
 	$(VENV)/package/bin/twine check --strict dist/*
@@ -74,7 +74,7 @@ explore: $(BIN)/.dev
 constraints: $(BIN)/.base
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --quiet --no-header --no-annotate \
-		--extra embedded --extra schema --extra semantic --extra zstd --extra transformers --group dev --no-emit-package torch \
+		--extra embedded --extra schema --extra semantic --extra zstd --extra transformers --group dev --group docs --group package --no-emit-package torch \
 		| grep -vE '^(nvidia|cuda|triton)' > constraints.new  # a build for CPUs needs none of these
 	mv constraints.new constraints.txt
 
