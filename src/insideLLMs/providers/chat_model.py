@@ -18,16 +18,9 @@ from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, 
 from insideLLMs.providers.events import EventAssembler
 from insideLLMs.providers.failures import fail, find_error, read_failure, require_answer
 from insideLLMs.providers.http_model import HttpModel
-from insideLLMs.providers.request_options import own_seed
+from insideLLMs.providers.request_options import RESERVED, merge_options
 from insideLLMs.providers.transport import TransportOptions
 
-RESERVED = {
-    "model": "set model_name",
-    "messages": "the probe makes the messages",
-    "stream": "whether answers are streamed is an argument of the model, where its API is read so",
-    "n": "use repeats",
-}
-"""Body fields that are ours to fill in, and what to do instead of setting them."""
 RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
@@ -80,17 +73,7 @@ class ChatCodec(ABC):
 
     def options(self, request: Request, repeat: int) -> Options:
         """Return `fields` with the options of a request over them. Raises RequestRefusedError for one that is ours."""
-        options = dict(self.fields)
-        if request.options:
-            for name, value in request.options.items():
-                if name in RESERVED:
-                    raise RequestRefusedError(f"a request cannot set {name!r}", fix=RESERVED[name])
-                options[name] = value
-            options = {name: value for name, value in options.items() if value is not None}
-        if isinstance(options.get("seed"), int):
-            asked = "seed" in request.options  # a probe that asks for a seed gets that one
-            options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
-        return options
+        return merge_options(self.fields, request, repeat)
 
     def assembler(self) -> EventAssembler:
         """Make what puts a streamed answer together."""

@@ -1,66 +1,36 @@
 """Any JSON endpoint as a model: a template for what is sent, paths to what is read from the answer."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import orjson
 
 from insideLLMs.core.arguments import check_mapping, check_numbers, one_of
-from insideLLMs.core.errors import ArgumentError, BadAnswerError, RequestRefusedError, TemplateError
+from insideLLMs.core.errors import BadAnswerError, RequestRefusedError, TemplateError
 from insideLLMs.core.template import values_of
 from insideLLMs.core.thoughts import read_tags
-from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage
-from insideLLMs.providers.answer_fields import read_count, read_text, read_value
-from insideLLMs.providers.call_templates import CallTemplates, constant_part
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response
+from insideLLMs.providers.answer_paths import AnswerPaths, json_text
 from insideLLMs.providers.chat_model import RANGES, ChatCodec, Options
-from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, excerpt, json_value
+from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, json_value
 from insideLLMs.providers.failures import fail, find_error, read_failure, require_answer
 from insideLLMs.providers.http_model import HttpModel
-from insideLLMs.providers.lenient_json import decode_text, write_json
+from insideLLMs.providers.http_templates import HttpTemplates, constant_part
+from insideLLMs.providers.lenient_json import decode_text
 from insideLLMs.providers.transport import TransportOptions
 
 METHODS = ("POST", "PUT", "PATCH", "GET")
 _OURS = frozenset({"body", "reads", "method", "keep", "path"})
-READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")
-_STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
-_MISSING = object()
-
-
-@dataclass(frozen=True, slots=True)
-class JsonPath:
-    """A path to one value, such as ``$.choices[0].text``. Raises ArgumentError for what is none."""
-
-    text: str
-    steps: tuple[str | int, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        text = self.text if isinstance(self.text, str) else ""
-        rest = text.removeprefix("$")
-        rest = rest if rest.startswith((".", "[")) or not rest else f".{rest}"
-        found = list(_STEP.finditer(rest))
-        if not text or "".join(step.group() for step in found) != rest:
-            raise ArgumentError(f"{self.text!r} is not a path", fix="write names and numbers: $.choices[0].text")
-        steps = tuple(int(step[2]) if step[2] else step[1] or step[3] or step[4] or "" for step in found)
-        object.__setattr__(self, "steps", steps)
-
-    def find(self, value: object) -> object:
-        """Return what stands there, or a mark that nothing does."""
-        for step in self.steps:
-            try:
-                value = value[step]  # type: ignore[index]  # whatever cannot be indexed so is caught
-            except (TypeError, LookupError):
-                return _MISSING
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateCodec(ChatCodec):
     """The user's own wire: `fields` holds the body as written, method, and paths; `templates` what is filled in."""
 
-    templates: CallTemplates
+    templates: HttpTemplates
+    paths: AnswerPaths
 
     def path(self) -> str:
         """The base URL is all of it, but for what has fields."""
@@ -78,7 +48,7 @@ class TemplateCodec(ChatCodec):
         if call.method != "GET":
             return call
         filled: dict[str, JsonValue] = orjson.loads(call.body)
-        query = {name: value if isinstance(value, str) else _as_text(value) for name, value in filled.items()}
+        query = {name: value if isinstance(value, str) else json_text(value) for name, value in filled.items()}
         return msgspec.structs.replace(call, body=b"", query=query)
 
     def options(self, request: Request, repeat: int) -> Options:
@@ -95,13 +65,12 @@ class TemplateCodec(ChatCodec):
         if not 200 <= answer.status < 300:
             return fail(read_failure(answer), answer, self.endpoint, self.model_name)
         body = self._value(answer)
-        text = JsonPath(self.fields["reads"]["text"]).find(body)
-        if text is _MISSING or text is None:
+        response = self.paths.response(body)
+        if response is None:
             error = find_error(body)
             if error is not None:
                 return fail(error, answer, self.endpoint, self.model_name)
-            raise self._lacks_answer(body, text, answer)
-        response = self._response(text if isinstance(text, str) else _as_text(text), body)
+            raise BadAnswerError(self.paths.lacks(self.endpoint.provider, body), http_status=answer.status)
         named = response.finish_reason is not None
         return require_answer(response, self.endpoint.provider, answer.status) if named else response
 
@@ -111,7 +80,7 @@ class TemplateCodec(ChatCodec):
 
     def _value(self, answer: HttpAnswer) -> object:
         """Decode a body: JSON of any kind, or plain text where all of it is the answer."""
-        is_all = self.fields["reads"]["text"] == "$"
+        is_all = self.paths.is_all
         kind = answer.headers.get("Content-Type", "")
         if is_all and kind.startswith("text/") and answer.body:
             return decode_text(answer.body, kind)
@@ -121,33 +90,6 @@ class TemplateCodec(ChatCodec):
             if not is_all or not answer.body.strip():
                 raise
             return decode_text(answer.body, kind)
-
-    def _response(self, text: str, body: object) -> Response:
-        reads = self.fields["reads"]
-        found = {name: JsonPath(reads[name]).find(body) for name in READABLE if name in reads}
-        counts = {name: read_count(found.get(name)) for name in ("input_tokens", "output_tokens")}
-        kept = {name: JsonPath(path).find(body) for name, path in self.fields.get("keep", {}).items()}
-        return Response(
-            text=text,
-            finish_reason=read_text(found.get("finish_reason")),
-            usage=Usage(**counts) if any(count is not None for count in counts.values()) else None,
-            model=read_text(found.get("model")),
-            reasoning=read_text(found.get("reasoning")),
-            kept={name: read_value(value) for name, value in kept.items() if value is not _MISSING},
-        )
-
-    def _lacks_answer(self, body: object, found: object, answer: HttpAnswer) -> BadAnswerError:
-        what = "nothing" if found is _MISSING else "null"
-        sent = f"the fields {', '.join(sorted(body)) or 'none'}" if isinstance(body, dict) else _as_text(body)
-        return BadAnswerError(
-            f"{self.endpoint.provider} answered with {what} at {self.fields['reads']['text']}; it sent {excerpt(sent)}",
-            http_status=answer.status,
-        )
-
-
-def _as_text(value: object) -> str:
-    """Write a value that is no text as JSON; true, 4 and lists are answers too."""
-    return write_json(value).decode()
 
 
 class HttpEndpointModel(HttpModel):
@@ -183,7 +125,7 @@ class HttpEndpointModel(HttpModel):
         check_numbers({"seed": seed, "timeout_s": timeout_s}, RANGES)
         one_of("", "method", method, METHODS)
         given = {**(headers or {})}
-        self._templates = CallTemplates.of(body, given, base_url, model_name)
+        self._templates = HttpTemplates.of(body, given, base_url, model_name)
         endpoint = Endpoint(
             provider="http",
             base_url="",
@@ -193,15 +135,17 @@ class HttpEndpointModel(HttpModel):
             headers={name: text for name, text in given.items() if name not in self._templates.headers},
             operations="",
         )
-        fields: dict[str, Any] = {"body": dict(body), "reads": _read_paths(answer, reads)}
-        fields |= {"keep": _kept_paths(keep)} if keep else {}
+        paths = AnswerPaths.of(answer, reads, keep)
+        fields: dict[str, Any] = {"body": dict(body), **paths.written}
         fields |= {"method": method} if method != "POST" else {}
         fields |= {} if seed is None else {"seed": seed}
         fields |= {"path": self._templates.path.text} if self._templates.path else {}
         super().__init__(
             model_name,
             endpoint=endpoint,
-            codec=TemplateCodec(model_name=model_name, fields=fields, endpoint=endpoint, templates=self._templates),
+            codec=TemplateCodec(
+                model_name=model_name, fields=fields, endpoint=endpoint, templates=self._templates, paths=paths
+            ),
             base_url=constant_part(base_url),
             options=TransportOptions(total_s=timeout_s, use_proxy_env=use_proxy_env),
         )
@@ -213,18 +157,3 @@ class HttpEndpointModel(HttpModel):
         """Raise TemplateError for an example from which what is sent cannot be filled."""
         options = {name: value for name, value in self._codec.parameters().items() if name == "seed"}
         self._templates.check({**values_of(example, self.variables), **options})
-
-
-def _read_paths(answer: str, reads: Mapping[str, str] | None) -> dict[str, str]:
-    check_mapping("reads", reads, texts=True)
-    for name in reads or {}:
-        if name not in READABLE:
-            raise ArgumentError(f"reads has {name!r}", fix=f"known are {', '.join(READABLE)}; `keep` takes any name")
-    return _kept_paths({"text": answer, **(reads or {})})
-
-
-def _kept_paths(paths: Mapping[str, str]) -> dict[str, str]:
-    check_mapping("keep", paths)
-    for path in paths.values():
-        JsonPath(path)
-    return dict(paths)

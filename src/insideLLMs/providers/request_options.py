@@ -12,6 +12,13 @@ from insideLLMs.core.errors import RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Role, TextPart
 
 Choice = Literal["auto", "none", "required", "named"]
+RESERVED = {
+    "model": "set model_name",
+    "messages": "the probe makes the messages",
+    "stream": "whether answers are streamed is an argument of the model, where its API is read so",
+    "n": "use repeats",
+}
+"""Body fields that are ours to fill in, and what to do instead of setting them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +145,21 @@ def required_inline(image: ImagePart, provider: str) -> tuple[str, str]:
             f"{provider} does not accept links to images", fix="give the image itself, as data:image/png;base64,..."
         )
     return inline
+
+
+def merge_options(fields: Mapping[str, JsonValue], request: Request, repeat: int) -> dict[str, JsonValue]:
+    """Return `fields` with the options of a request over them. Raises RequestRefusedError for one that is ours."""
+    options = dict(fields)
+    if request.options:
+        for name, value in request.options.items():
+            if name in RESERVED:
+                raise RequestRefusedError(f"a request cannot set {name!r}", fix=RESERVED[name])
+            options[name] = value
+        options = {name: value for name, value in options.items() if value is not None}
+    if isinstance(options.get("seed"), int):
+        asked = "seed" in request.options  # a probe that asks for a seed gets that one
+        options["seed"] = options["seed"] + repeat if asked else own_seed(options["seed"], repeat, request)
+    return options
 
 
 def own_seed(seed: int, repeat: int, request: Request) -> int:
