@@ -7,6 +7,7 @@ from insideLLMs.core.errors import BudgetSpentError as BudgetSpentError
 from insideLLMs.core.errors import CanonicalError as CanonicalError
 from insideLLMs.core.errors import CassetteError as CassetteError
 from insideLLMs.core.errors import CassetteMissError as CassetteMissError
+from insideLLMs.core.errors import CommandFailedError as CommandFailedError
 from insideLLMs.core.errors import CompareError as CompareError
 from insideLLMs.core.errors import ConfigError as ConfigError
 from insideLLMs.core.errors import ConnectionFailedError as ConnectionFailedError

@@ -52,6 +52,7 @@ PROVIDERS = {
     "openrouter": "insideLLMs.providers.compatible:OpenRouterModel",
     "vllm": "insideLLMs.providers.compatible:VllmModel",
     "callable": "insideLLMs.providers.callables:callable_model",
+    "exec": "insideLLMs.providers.exec_model:ExecModel",
     "http": "insideLLMs.providers.http_endpoint:HttpEndpointModel",
     "embedded": "insideLLMs.providers.embedded:EmbeddedModel",
     "transformers": "insideLLMs.providers.transformers:TransformersModel",

@@ -9,6 +9,7 @@ import stat
 import pytest
 
 from support.command import insidellms, write_files
+from support.foreign_runs import edit_experiment
 from support.openai_server import OpenAIServer
 
 EXPERIMENT = {
@@ -145,18 +146,6 @@ def asked(tmp_path, servers):
         assert done.code == 0, done.err
     own.requests = 0
     return tmp_path
-
-
-def edit_experiment(run, old, new):
-    """Change the stored experiment of a run, with the manifest's digest to match."""
-    path = run / "config.resolved.yaml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    manifest = json.loads((run / "manifest.json").read_bytes())
-    data = path.read_bytes()
-    manifest["files"][path.name] = {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
-    (run / "manifest.json").write_text(json.dumps(manifest))
 
 
 def diff(folder, *options):

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,56 @@ def test_a_key_in_an_address_is_refused_and_not_shown(tmp_path, query):
     assert "base_url: holds a secret" in output
     assert CANARY not in output
     assert not (tmp_path / "run").exists()
+
+
+ECHOES = """
+import json, os, sys
+echoed = json.load(open("echoed.json"))[int(sys.argv[1])]
+key = os.environ["OWN_KEY"]
+assert key == os.environ["BY_REFERENCE"], "they are one"
+sys.stderr.write("x" * 70_000 + echoed + "y" * 300)
+if sys.argv[2] == "fails":
+    sys.exit("wrong key: " + echoed)
+print(json.dumps({"text": "your key: " + echoed, "more": {echoed: [echoed]}}) if sys.argv[2] == "json" else echoed)
+"""
+
+
+def test_a_key_that_a_command_echoes_in_any_spelling_stays_where_it_belongs(tmp_path):
+    key = KEYS[0]
+    echoed = [spell(key) for spell in SPELLINGS.values()]
+    rows = [{"id": f"s{at}", "prompt": "a", "at": at} for at in range(len(echoed))]
+    common = {"env": {"OWN_KEY": "${OWN_KEY}", "BY_REFERENCE": "${OWN_KEY}"}}
+    models = [
+        {
+            "type": "exec",
+            "id": kind,
+            "args": {"command": [sys.executable, "-S", "echoes.py", "{{ at }}", kind], **common, **args},
+        }
+        for kind, args in (("text", {}), ("fails", {}), ("json", {"answer": "$.text", "keep": {"more": "$.more"}}))
+    ]
+    spec = {**experiment(""), "models": models, "dataset": {"examples": rows}, "execution": {"max_attempts": 1}}
+    write_files(tmp_path, {"e.json": json.dumps(spec), "echoes.py": ECHOES})
+    elsewhere = tmp_path / "run_here"
+    elsewhere.mkdir()
+    (tmp_path / "echoed.json").write_text(json.dumps(echoed))
+    done = subprocess.run(
+        command_line("run", "e.json", "--run-dir", "run_here/run", "--verbose", "--record", "run_here/t.jsonl"),
+        cwd=tmp_path,
+        env=environment(OWN_KEY=key),
+        capture_output=True,
+        check=False,
+    )
+    written = [done.stdout, done.stderr, *(path.read_bytes() for path in elsewhere.rglob("*") if path.is_file())]
+    assert b"[redacted]" in b"".join(written)
+    assert f"{2 * len(rows)} answered".encode() in done.stdout, done.stderr
+    forms = [form for text in (key, *echoed) for form in (text.encode(), json.dumps(text)[1:-1].encode())]
+    assert not [form for form in forms for text in written if form in text]
+
+
+def test_a_key_in_the_place_of_a_variables_name_is_not_shown(tmp_path):
+    for env in ([f"OWN_KEY={CANARY}"], [CANARY], {CANARY: "x"}, {"OWN_KEY": [CANARY]}):
+        model = {"type": "exec", "args": {"command": ["cat"], "stdin": "{{ prompt }}", "env": env}}
+        write_files(tmp_path, {"e.json": json.dumps({**experiment(""), "models": [model]})})
+        output, _ = run_watched(tmp_path, "run", "e.json", "--run-dir", "run")
+        assert "env" in output
+        assert CANARY not in output, output

@@ -4,7 +4,8 @@ A run directory may be somebody else's. Its stored experiment says which address
 environment, and which code runs; none of that is done because the directory says so.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,13 +133,25 @@ def _named(spec: Spec) -> tuple[list[str], set[str], list[str]]:
     texts = [(path, value, referring) for path, value, referring in leaves(spec.args, ()) if isinstance(value, str)]
     code = [spec.type] if ":" in spec.type else []
     code += [value for _, value, _ in texts if ".py:" in value]
+    code += [shlex.join(command) for command in _commands(spec.args)]
     names = {name for _, value, referring in texts if referring for name in references(value)}
+    names |= {value for path, value, _ in texts if "env" in path[-2:-1]}  # a list of variables
     addresses = [value for path, value, _ in texts if path[-1] in _ADDRESSES]
     if isinstance(spec, ModelSpec) and not code:
         address, key = _endpoint(spec)
         addresses = addresses or [address] if address else addresses
         names |= {key} if key else set()
     return addresses, names, code
+
+
+def _commands(value: JsonValue) -> Iterator[list[str]]:
+    """Yield the commands that arguments name, those of judges among them."""
+    if isinstance(value, Mapping):
+        command = value.get("command")
+        if isinstance(command, list):
+            yield [str(text) for text in command]
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _commands(item)
 
 
 def _endpoint(spec: ModelSpec) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """The sides of a comparison: runs with what their manifests say of them, and in what their experiments differ."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,6 +20,7 @@ from insideLLMs.store.sealed_run import SealedRun
 
 _SHOWN_MOVES, _SHOWN_TEXTS = 3, 12
 _SHOWN_LETTERS, _CUT_LETTERS = 40, 160
+_SHA256, _DIGEST_LETTERS = re.compile("[0-9a-f]{64}"), 12
 _SEED = "seed"
 Member = MemberSpec | PromptFacts
 
@@ -269,7 +271,8 @@ def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def _move(before: Any, after: Any) -> str:
-    if isinstance(before, str) and isinstance(after, str) and len(before + after) > _SHOWN_LETTERS:
+    texts = isinstance(before, str) and isinstance(after, str) and not _SHA256.fullmatch(after)
+    if texts and len(before + after) > _SHOWN_LETTERS:
         diff = word_diff(before, after)
         if diff is not None:
             return repr(marked(diff))
@@ -281,4 +284,6 @@ def _shown(value: Any) -> str:
         return "not set"
     if isinstance(value, str) and len(value) > _CUT_LETTERS:
         return f"{value[:_CUT_LETTERS]!r}… ({len(value):,} letters)"
+    if isinstance(value, str) and _SHA256.fullmatch(value):
+        return value[:_DIGEST_LETTERS]
     return repr(value) if isinstance(value, str) else canonical.line(value).decode()

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.config.secrets import holds_secret, is_reference, is_secret_key, lacks, leaves, references
+from insideLLMs.config.secrets import (
+    holds_secret,
+    is_reference,
+    is_secret_key,
+    lacks,
+    leaves,
+    references,
+    secret_arguments,
+)
 from insideLLMs.config.shape import Findings, suggestion
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import PluginError
@@ -177,6 +185,12 @@ def check_secrets(entry: ConfigEntry, environ: Mapping[str, str], findings: Find
 
     Where not `strict`, only names that end in `key` count: a probe's `secret` may be the word it asks for.
     """
+    for at in secret_arguments(entry.args.get("command")):
+        findings.add(
+            (*entry.path, "args", "command", at),
+            "holds a secret, which no file may, and which others on this machine could see",
+            "remove it, and name its variable under env, where the program reads it",
+        )
     for path, value, referring in leaves(entry.args, (*entry.path, "args")):
         key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
         if holds_secret(key, value) and (strict or not is_secret_key(key) or key.lower().endswith("key")):

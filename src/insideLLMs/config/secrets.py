@@ -1,6 +1,6 @@
 """Secrets stay in the environment: which arguments may be secret, and ``${NAME}`` references to variables.
 
-A reference is read in values that may be secret or differ from machine to machine: `headers`, `base_url`,
+A reference is read in values that may be secret or differ from machine to machine: `headers`, `env`, `base_url`,
 `organization`, `project`, `proxy`, and any argument whose name says secret. Everywhere else ``${...}`` is text.
 References are kept as they are in everything that is written, and expanded when a model is made.
 """
@@ -14,7 +14,7 @@ from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.types import JsonValue
 
-REFERENCE_KEYS = frozenset({"headers", "base_url", "organization", "project", "proxy"})
+REFERENCE_KEYS = frozenset({"headers", "env", "base_url", "organization", "project", "proxy"})
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_KEY = re.compile(
     r"(?:^|_)(?:api_?key|(?:access|private|secret|subscription|account)_key|token|secret|password|passwd|passphrase|"
@@ -50,6 +50,19 @@ def holds_secret(key: str, value: JsonValue) -> bool:
     return _PASSWORD_IN_URL.search(left) is not None or any(
         is_secret_key(name) or name.lower() in _SECRET_PARAMETERS for query in queries for name, _ in query
     )
+
+
+def secret_arguments(command: JsonValue) -> Iterator[int]:
+    """Yield the places of arguments that give a secret away: ``--api-key=...``, or what follows ``--api-key``.
+
+    What an example's field holds is no secret of the file.
+    """
+    texts = [text if isinstance(text, str) else "" for text in command] if isinstance(command, list) else []
+    for at, (before, text) in enumerate(zip(["", *texts], texts, strict=False)):
+        option = before if before.startswith("-") and not text.startswith("-") else ""
+        pairs = [(option, text), *((text.partition(mark)[0], text.partition(mark)[2]) for mark in "=:")]
+        if "{{" not in text and any(holds_secret(name.lstrip("-"), value) for name, value in pairs):
+            yield at
 
 
 def references(value: str) -> tuple[str, ...]:

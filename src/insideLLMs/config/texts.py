@@ -1,8 +1,9 @@
 """The texts of an experiment, which may stand in files: the files are read, so that the Experiment holds the text.
 
 A text stands under `system`, in a prompt, and under `template`, `rubric`, `prompt` and `messages` of a probe's
-arguments. Of a model of type `http`, every text in `body` is one. ``{file: prompts/v1.md}`` is replaced by what the
-file holds; a text that names a file instead of being one is an error, so that no model is ever sent a path.
+arguments. Of a model of type `http`, every text in `body` is one, and of type `exec` in `stdin`.
+``{file: prompts/v1.md}`` is replaced by what the file holds; a text that names a file instead of being one is an error,
+so that no model is ever sent a path.
 """
 
 import re
@@ -24,6 +25,7 @@ _SCHEME = re.compile(r"\s*file:(?://)?\s*", re.IGNORECASE)
 _FOREIGN = (".py", ".js", ".mjs", ".ts", ".csv", ".jsonl", ".toml", ".pdf", ".docx")  # where other tools keep prompts
 _NAME = re.compile(rf"[^\s{{}}<>]*[\w-](?:{'|'.join(map(re.escape, (*SUFFIXES, *_FOREIGN)))})", re.IGNORECASE)
 _LONGEST_NAME = 400
+_SENT = ("body", "stdin")
 _NEVER_FILLED = ("extra", "headers", "base_url")
 _FIELD = re.compile(r"\{\{-?\s*[^\W\d][\w.]*\s*(?:\|[^{}]*)?-?\}\}")
 
@@ -106,13 +108,16 @@ class Texts(msgspec.Struct):
         return resolved
 
     def _model_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
-        if "body" in args:
-            return {**args, "body": self._body(args["body"], (*path, "body"))}
+        sent = [name for name in _SENT if name in args]
+        if sent:
+            return {**args, **{name: self._body(args[name], (*path, name)) for name in sent}}
         for name in _NEVER_FILLED:
             for where, text in _texts_in(args.get(name), (*path, name)):
                 if _FIELD.search(text):
                     self.findings.add(
-                        where, "has a field, which would be sent as it stands", "only type http fills fields in here"
+                        where,
+                        "has a field, which would be sent as it stands",
+                        "only the types http and exec fill fields in",
                     )
         return args
 
@@ -137,7 +142,7 @@ class Texts(msgspec.Struct):
                 self._check_taken_literally(check, (*path, "checks", at))
 
     def _body(self, value: JsonValue, path: FieldPath) -> JsonValue:
-        """Read the texts of an http body, where a mapping with other keys than `file` is what is sent."""
+        """Read the texts of a body, where a mapping with other keys than `file` is what is sent."""
         if isinstance(value, Mapping):
             if set(value) == {"file"} and isinstance(value["file"], str) and _NAME.fullmatch(value["file"]):
                 return self.text(value, path)

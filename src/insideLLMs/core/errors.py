@@ -27,6 +27,7 @@
     │   ├── ConnectionFailedError   refused, reset, TLS, DNS
     │   ├── BadAnswerError          a body that is not what the API promises
     │   ├── RequestRefusedError     4xx: this request is wrong
+    │   ├── CommandFailedError      a command ended with a status that says so, or by a signal
     │   ├── AuthError               401, 403; fatal
     │   ├── ModelNotFoundError      404; fatal
     │   ├── CassetteMissError       the cassette that is replayed lacks an answer; fatal
@@ -279,6 +280,10 @@ class BadAnswerError(ModelError):
 
 class RequestRefusedError(ModelError):
     """The provider says that this request is wrong (4xx)."""
+
+
+class CommandFailedError(ModelError):
+    """A command that was to answer failed: by its exit status, by a signal, or because it wrote too much."""
 
 
 class AuthError(ModelError):

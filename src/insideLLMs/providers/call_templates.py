@@ -19,9 +19,13 @@ OURS = (*INPUT_NAMES, "system", "messages", "model_name")
 
 
 class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
-    """The templates of a call, each of which belongs to an argument of the model."""
+    """The templates of a call, each of which belongs to an argument of the model.
+
+    `given` are values of the model's own, the same for every example.
+    """
 
     model_name: str
+    given: Mapping[str, JsonValue] = {}
 
     @abstractmethod
     def arguments(self) -> Iterator[tuple[str, Template]]:
@@ -35,7 +39,7 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def variables(self) -> tuple[str, ...]:
         """The names that are looked up in the example."""
-        return tuple(name for name in self.names if name not in OURS)
+        return tuple(name for name in self.names if name not in OURS and name not in self.given)
 
     def values(self, messages: Sequence[Message], options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """Return what may be filled in: what is asked, and over it what else there is, `options`."""
@@ -46,6 +50,7 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
             "system": "\n\n".join(message.text for message in messages if message.role == "system"),
             "messages": [expand(message) for message in messages],
             "model_name": self.model_name,
+            **self.given,
         }
 
     def check(self, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -64,7 +69,7 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
 
     def require_names(self, argument: str) -> None:
         """Raise TemplateError where nothing depends on what is asked."""
-        if not self.names:
+        if not set(self.names) - set(self.given):
             raise TemplateError(
                 f"{argument} names no field, so every example would be asked the same",
                 fix="write {{ prompt }} where what is asked belongs",

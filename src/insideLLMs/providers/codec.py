@@ -97,8 +97,13 @@ def excerpt(text: str | bytes) -> str:
     """Shorten what a server sent for an error message, without control characters."""
     if isinstance(text, bytes):
         text = text[: 8 * EXCERPT_LENGTH].decode("utf-8", "replace")
-    clean = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    clean = one_line(text)
     return clean if len(clean) <= EXCERPT_LENGTH else clean[:EXCERPT_LENGTH] + "…"
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, with blanks in the place of control characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def json_value(answer: HttpAnswer, provider: str) -> object:

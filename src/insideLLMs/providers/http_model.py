@@ -52,8 +52,8 @@ class HttpModel(ProviderModel):
         """
         query = URL(f"?{literal_query(self._base_url)}").query
         told: dict[str, JsonValue] = {
-            "header_values": dict(_shown(self._given_headers.items())),
-            "query": [list(pair) for pair in _shown(query.items())],
+            "header_values": dict(shown_settings(self._given_headers.items())),
+            "query": [list(pair) for pair in shown_settings(query.items())],
             "thought_tags": [list(pair) for pair in self._thought_tags],
         }
         return {
@@ -69,10 +69,10 @@ class HttpModel(ProviderModel):
         private = [
             f"{name}: {value}"
             for name, value in self._given_headers.items()
-            if isinstance(value, FromEnvironment) or _is_secret(name)
+            if isinstance(value, FromEnvironment) or is_secret(name)
         ]
         query = self._base_url.partition("?")[2]
-        if isinstance(self._base_url, FromEnvironment) or any(_is_secret(name) for name in URL(f"?{query}").query):
+        if isinstance(self._base_url, FromEnvironment) or any(is_secret(name) for name in URL(f"?{query}").query):
             private.append(f"?{query}")
         return tuple(private)
 
@@ -163,18 +163,18 @@ def find_address(given: str | None, endpoint: Endpoint) -> str:
 def find_secrets(url: str, headers: Mapping[str, str]) -> list[str]:
     """Return what is secret in a URL and in headers: a password, and values under names that say so."""
     parsed = URL(url)
-    named = [value for name, value in (*headers.items(), *parsed.query.items()) if _is_secret(name)]
+    named = [value for name, value in (*headers.items(), *parsed.query.items()) if is_secret(name)]
     return [parsed.password or "", *named]
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_WORDS)
 
 
-def _shown(settings: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def shown_settings(settings: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Yield what may be written of named settings: what came from the environment by its reference, and no secret."""
     for name, value in settings:
         if isinstance(value, FromEnvironment):
             yield name, value.written
-        elif not _is_secret(name):
+        elif not is_secret(name):
             yield name, value

@@ -218,6 +218,12 @@ def die_with_parent() -> None:
         check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "cannot be bound to the parent")
 
 
+def gather_orphans() -> None:
+    """Become the parent of what the processes below this one leave behind, so that it can be found."""
+    if sys.platform == "linux":
+        check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "cannot gather processes that are left behind")
+
+
 def be_the_program(orders: Orders) -> None:
     """Lock in, and become the program; returns only by raising."""
     die_with_parent()
@@ -239,8 +245,7 @@ def first_process(orders: Orders) -> None:
     Without a namespace, too, what the program leaves behind becomes its child, so that it can be found.
     """
     die_with_parent()
-    if sys.platform == "linux":
-        check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "cannot gather processes that are left behind")
+    gather_orphans()
     if orders["isolated"]:
         build_root(orders)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -277,6 +282,7 @@ def end_in_time(orders: Orders) -> None:
 def end_what_is_left() -> None:
     """End the processes that the program leaves behind, which the kernel does where there is a namespace."""
     with contextlib.suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # raises where nothing is left, so that nothing has to be looked for
         while True:
             for name in os.listdir("/proc") if sys.platform == "linux" else ():
                 with (
