@@ -70,6 +70,8 @@ class ProbeResult(dict[str, Any]):  # a value looked up by its name has no one t
 
 _KEYS = tuple(ProbeResult.__annotations__)
 _SHOWN = 160
+_MOST_LISTED = 20
+"""asyncio itself asks for the text of a task with its result; of 100,000 results it took a second."""
 
 
 class ProbeResults(list[ProbeResult], Tabular):
@@ -80,6 +82,11 @@ class ProbeResults(list[ProbeResult], Tabular):
         names = sorted({name for result in self for name in result.scores})
         scores = {f"score_{name}": "double" for name in names}
         return Table(columns={**_COLUMNS, **scores}, rows=lambda: (_row(result, names) for result in self))
+
+    def __repr__(self) -> str:
+        more = len(self) - _MOST_LISTED
+        shown = list.__repr__(self[:_MOST_LISTED])
+        return shown if more <= 0 else f"{shown[:-1]}, ... and {more:,} more]"
 
     def _repr_html_(self) -> str:
         passed = sum(result.passed is True for result in self)

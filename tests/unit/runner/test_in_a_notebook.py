@@ -49,6 +49,14 @@ def test_results_are_json_as_they_stand():
     assert read == results
 
 
+def test_a_long_list_of_results_is_cut_where_it_is_printed_and_logged():
+    few = run_probe(DummyModel(), ContainsProbe(any=["x"]), [f"Question {n}" for n in range(20)])
+    many = run_probe(DummyModel(), ContainsProbe(any=["x"]), [f"Question {n}" for n in range(1_100)])
+    assert repr(few) == repr(list(few))
+    assert repr(many).endswith(", ... and 1,080 more]")
+    assert repr(many).count("<ProbeResult") == 20
+
+
 def test_a_result_says_whether_it_passed_and_why():
     passed, failed = judged()[0], judged("no")[0]
     assert (passed.passed, bool(passed), failed.passed, bool(failed)) == (True, True, False, False)
