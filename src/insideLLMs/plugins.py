@@ -1,8 +1,8 @@
 """Plug-ins by name: built-ins and other people's classes are loaded the same way, when first used.
 
 A name stands for ``module:attribute``. Names come from the built-in tables below, from entry points of one
-group per family (``insidellms.providers``, ``insidellms.probes``, ``insidellms.datasets``), from code
-(`register`), and, in an experiment file, from a reference such as ``my_probe.py:MyProbe``. Entry points of
+group per family (``insidellms.providers``, ``insidellms.probes``, ``insidellms.datasets``, ``insidellms.importers``),
+from code (`register`), and, in an experiment file, from a reference such as ``my_probe.py:MyProbe``. Entry points of
 the group ``insidellms.plugins`` name functions that register things themselves.
 """
 
@@ -100,6 +100,18 @@ DATASETS = {
     "openai_evals": "insideLLMs.datasets.installed:read_openai_evals",
     "parquet": "insideLLMs.datasets.tables:read_parquet",
 }
+IMPORTERS = {
+    "deepeval": "insideLLMs.importers.deepeval:DeepevalLog",
+    "garak": "insideLLMs.importers.garak:GarakLog",
+    "inspect_ai": "insideLLMs.importers.inspect_ai:InspectLog",
+    "langfuse": "insideLLMs.importers.langfuse:LangfuseLog",
+    "lm_eval": "insideLLMs.importers.lm_eval:LmEvalLog",
+    "openai_evals": "insideLLMs.importers.openai_evals:OpenAIEvalsLog",
+    "phoenix": "insideLLMs.importers.phoenix:PhoenixLog",
+    "promptfoo": "insideLLMs.importers.promptfoo:PromptfooLog",
+    "pydantic_evals": "insideLLMs.importers.pydantic_evals:PydanticEvalsLog",
+}
+"""Readers of other tools' logs."""
 
 
 class Registry:
@@ -325,6 +337,7 @@ def load_registering_plugins() -> None:
             "model_registry": model_registry,
             "probe_registry": probe_registry,
             "dataset_registry": dataset_registry,
+            "importer_registry": importer_registry,
         }
         wanted = inspect.signature(function).parameters
         try:
@@ -337,3 +350,4 @@ def load_registering_plugins() -> None:
 model_registry = Registry("provider", PROVIDERS, "insidellms.providers")
 probe_registry = Registry("probe", PROBES, "insidellms.probes")
 dataset_registry = Registry("dataset format", DATASETS, "insidellms.datasets")
+importer_registry = Registry("importer", IMPORTERS, "insidellms.importers")

@@ -332,7 +332,7 @@ def find_places(trials: Iterable[TrialName], *, candidate: Path, experiment: Pat
     from insideLLMs.report.sarif import Place, Places  # noqa: PLC0415
 
     if experiment is None:
-        return Places(otherwise=Place(shown(candidate / RECORDS)))
+        return Places(otherwise=Place(shown(candidate / RECORDS if candidate.is_dir() else candidate)))
     wanted: dict[str, set[str]] = {}
     for trial in trials:
         wanted.setdefault(trial.dataset, set()).add(trial.example_id)

@@ -1,27 +1,38 @@
-"""Tables made elsewhere.
+"""What was made elsewhere.
 
-A table of outcomes becomes a sealed run directory, which every command takes as if it had been run here; a table of
-people's labels, what a comparison reads of it.
+Logs of other tools, or a table of outcomes, become a sealed run directory, which every command takes as if it had been
+run here; a table of people's labels, what a comparison reads of it.
 """
 
-import math
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from insideLLMs import importers
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ConfigError, DatasetError, Problem
-from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec
-from insideLLMs.core.types import JsonValue, Telemetry
+from insideLLMs.core.errors import ConfigError, DatasetError, OptionError, Problem
+from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
+from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
 from insideLLMs.datasets.rows import open_rows, place
-from insideLLMs.datasets.source import shown
+from insideLLMs.datasets.source import format_of, shown
+from insideLLMs.importers.foreign import ALONE
+from insideLLMs.importers.logs import LogSource, known_logs, open_logs
+from insideLLMs.importers.scan import LogFindings, records, scan
+from insideLLMs.importers.table import USUAL, Cells, TableSource, table_spec
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
-from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, stored_ranges
+from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, PromptFacts, stored_ranges
+from insideLLMs.store.sealed_run import SealedRun
 
+TABLE = "table"
+"""The name under which a table is asked for where a log might be meant."""
+_TABLES_ALONE = {"csv", "yaml", "parquet"}
+"""Formats that no log has."""
 _FLUSH_EVERY = 10_000
+_TOLD_LEFT_OUT = 12
 _SIDES: dict[object, Side] = {"baseline": "baseline", "candidate": "candidate"}
 _LABEL_FIX = (
     "each row has `run` (baseline or candidate), `id`, `label` (true or false), and `probe`, `model`, `repeat` where "
@@ -29,64 +40,172 @@ _LABEL_FIX = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How files are read: as logs of the tool named, or else of the one that they are recognised as.
+
+    `columns` and `format` are those of a table. With `unfinished`, logs are taken whose tool did not end.
+    """
+
+    tool: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
+    unfinished: bool = False
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a table is meant, whatever the file looks like."""
+        return self.tool == TABLE or bool(self.columns) or self.format is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A run that was imported, from which tool, and what the user should know of it."""
+
+    manifest: Manifest
+    tool: str
+    notes: tuple[str, ...]
+
+
 def parse_map(text: str | None) -> dict[str, str]:
     """Parse ``role=column,role=column``. Raises ConfigError."""
     parsed: dict[str, str] = {}
     for pair in (text or "").split(",") if text else ():
         role, separator, column = (part.strip() for part in pair.partition("="))
-        if not separator or not column or role not in importers.USUAL:
+        if not separator or not column or role not in USUAL:
             raise ConfigError(
                 [Problem(f"--map has {pair!r}, which is not ROLE=COLUMN")],
-                fix=f"the roles are {', '.join(importers.USUAL)}; e.g. --map id=case,score=ok",
+                fix=f"the roles are {', '.join(USUAL)}; e.g. --map id=case,score=ok",
             )
         parsed[role] = column
     return parsed
 
 
-def import_table(
-    path: Path, run_dir: Path, *, columns: Mapping[str, str], format: str | None = None, overwrite: bool = False
-) -> Manifest:
-    """Read the table at `path` into a sealed run directory.
+def import_files(
+    paths: Sequence[Path], run_dir: Path, options: ImportOptions | None = None, *, overwrite: bool = False
+) -> Imported:
+    """Read logs of one tool, or a table, into a sealed run directory.
 
-    `format` is that of a dataset, by default what the suffix tells. Raises DatasetError naming the line of what is
-    wrong, or ConfigError.
+    Nothing is written before all of it was read once. Raises DatasetError naming the place of what is wrong, or
+    ConfigError.
     """
-    spec = importers.table_spec(path, format)
-    found = importers.scan(spec, columns)
-    facts = _facts(path, spec, found)
+    options = options or ImportOptions()
+    source = _open(paths, options)
+    try:
+        found = scan(source)
+    except DatasetError as error:
+        if isinstance(source, LogSource) or options.is_table:
+            raise
+        raise DatasetError(error.message, fix=f"{error.fix}; or is it a log? Known are:\n{known_logs()}") from error
+    facts, notes = _described(source, found, paths[0].name)
     digests = {f"model:{model.id}": model.digest for model in facts.models}
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
     with (
         RunDirectory.open(run_dir, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
         RunWriter(facts, directory) as writer,
     ):
-        for count, (rank, record) in enumerate(importers.records(spec, found, digests), start=1):
-            directory.journal.append_record(rank, canonical.line(record), Telemetry())
+        for count, (rank, record, telemetry) in enumerate(records(source, found, digests), start=1):
+            directory.journal.append_record(rank, canonical.line(record), telemetry)
             if count % _FLUSH_EVERY == 0:
                 directory.journal.flush()
-        manifest, _ = writer.seal({"imported": {"columns": dict(found.columns)}})
-    return manifest
+        manifest, _ = writer.seal({"imported": notes})
+    return Imported(manifest=manifest, tool=notes.get("from", TABLE), notes=_told(source, found))
 
 
-def _facts(path: Path, spec: DatasetSpec, found: importers.Scan) -> RunFacts:
-    """Return what is known of a table beside its rows; numbers in it have no declared range."""
-    ranges = {"correct": (0.0, 1.0)} if found.are_verdicts else {"score": (-math.inf, math.inf)}
-    size = found.examples
-    return RunFacts(
-        run_id=canonical.identity("imported-run/1", {"sha256": found.sha256, "columns": found.columns}),
-        trials=found.rows,
-        experiment=Experiment(
-            name=path.name.split(".")[0] or importers.ALONE,
-            models=tuple(ModelSpec(type=importers.ALONE, id=name) for name in found.models),
-            probes=tuple(ProbeSpec(type=importers.ALONE, id=name, datasets=(spec.name,)) for name in found.probes),
-            datasets=(spec,),
-            repeats=found.repeats,
-            execution=ExecutionSpec(telemetry=False),
+@contextmanager
+def opened_run(path: Path, tell: Callable[[str], None]) -> Iterator[SealedRun]:
+    """Open a run directory, or a log of another tool as the run that it would be imported as.
+
+    That run is in a temporary folder until the end of the block. Raises what `import_files` and `SealedRun.open` do.
+    """
+    if not path.is_file():
+        yield SealedRun.open(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="insidellms-") as folder:
+        imported = import_files([path], Path(folder, path.name))
+        for note in imported.notes:
+            tell(f"{path}: {note}")
+        yield SealedRun.open(Path(folder, path.name))
+
+
+def _open(paths: Sequence[Path], options: ImportOptions) -> LogSource | TableSource:
+    """Open what is given as what it is. Raises DatasetError or ConfigError that lists the logs that are known."""
+    if not options.is_table and (options.tool is not None or format_of(paths[0]) not in _TABLES_ALONE):
+        logs = open_logs(paths, options.tool, unfinished=options.unfinished)
+        if logs is not None:
+            return logs
+    if len(paths) > 1:
+        raise OptionError("a table is one file", fix="import each table into its own run")
+    try:
+        return TableSource(table_spec(paths[0], options.format), options.columns)
+    except ConfigError as error:
+        raise ConfigError(error.problems, fix=f"{error.fix}; or a log is meant, of these:\n{known_logs()}") from error
+
+
+def _described(
+    source: LogSource | TableSource, found: LogFindings, file_name: str
+) -> tuple[RunFacts, dict[str, JsonValue]]:
+    """Return what is known of a run beside its records, and what its manifest notes of the import."""
+    notes: dict[str, JsonValue]
+    if isinstance(source, TableSource):
+        specs: tuple[DatasetSpec, ...] = (source.spec,)
+        sha256, notes = source.sha256, {"columns": dict(source.columns)}
+        run_id = canonical.identity("imported-run/1", {"sha256": sha256, **notes})
+    else:
+        specs = tuple(DatasetSpec(name=name, format=ALONE) for name in sorted(found.examples))
+        sha256 = canonical.identity("logs/1", [log.sha256 for log in source.logs])
+        notes = {
+            "from": source.name,
+            "left_out": dict(sorted(found.left_out.items())),
+            "undirected": sorted(name for name, probe in found.probes.items() if probe.lower_is_better is None),
+        }
+        run_id = canonical.identity("imported-run/2", {"sha256": sha256, "from": source.name, "models": found.models})
+    experiment = Experiment(
+        name=file_name.split(".", maxsplit=1)[0] or ALONE,
+        models=tuple(ModelSpec(type=ALONE, id=name) for name in found.models),
+        prompts=tuple(PromptSpec(id=name) for name in found.prompts),
+        probes=tuple(
+            ProbeSpec(type=ALONE, id=name, datasets=tuple(sorted(probe.datasets)))
+            for name, probe in sorted(found.probes.items())
         ),
-        models=tuple(_member("model", name) for name in found.models),
-        probes=tuple(_member("probe", name, (importers.ALONE,), ranges) for name in found.probes),
-        datasets=(DatasetFacts(name=importers.ALONE, sha256=found.sha256, total=size, selected=size),),
+        datasets=specs,
+        repeats=found.most_repeats,
+        execution=ExecutionSpec(telemetry=found.has_times),
     )
+    return _facts(experiment, found, run_id=run_id, sha256=sha256), notes
+
+
+def _facts(experiment: Experiment, found: LogFindings, *, run_id: str, sha256: str) -> RunFacts:
+    return RunFacts(
+        run_id=run_id,
+        trials=found.records,
+        experiment=experiment,
+        models=tuple(_member("model", name) for name in found.models),
+        prompts=tuple(
+            PromptFacts(id=name, digest=canonical.identity("imported-prompt/1", {"id": name})) for name in found.prompts
+        ),
+        probes=tuple(
+            _member("probe", spec.id, spec.datasets, found.probes[spec.id].ranges()) for spec in experiment.probes
+        ),
+        datasets=tuple(
+            DatasetFacts(name=name, sha256=sha256, total=count, selected=count)
+            for name, count in sorted(found.examples.items())
+        ),
+    )
+
+
+def _told(source: LogSource | TableSource, found: LogFindings) -> tuple[str, ...]:
+    """Say what the user should know: what was not carried, and whatever else the importer noted."""
+    if isinstance(source, TableSource):
+        columns = ", ".join(map(repr, source.left_out))
+        return (f"columns without a role were left out: {columns}",) if columns else ()
+    counts = sorted(found.left_out.items(), key=lambda each: (-each[1], each[0]))
+    told = ", ".join(f"{name} ({count:,})" for name, count in counts[:_TOLD_LEFT_OUT])
+    more = f" and {len(counts) - _TOLD_LEFT_OUT:,} other fields" if len(counts) > _TOLD_LEFT_OUT else ""
+    left_out = (f"not carried: {told}{more}",) if counts else ()
+    blanked = found.blanking.count
+    keys = (f"keys were blanked out in {blanked:,} of {found.records:,} trials",) if blanked else ()
+    return (*source.reading.notes, *left_out, *keys)
 
 
 def _member(
@@ -95,7 +214,7 @@ def _member(
     identity: dict[str, JsonValue] = {"id": name}
     return MemberSpec(
         id=name,
-        type=importers.ALONE,
+        type=ALONE,
         identity=identity,
         digest=canonical.identity(f"imported-{kind}/1", identity),
         datasets=datasets,
@@ -105,7 +224,7 @@ def _member(
 
 def read_labels(path: Path) -> HumanLabels:
     """Read the table at `path`. Raises DatasetError naming the line of what is wrong, or ConfigError."""
-    spec = importers.table_spec(path, None)
+    spec = table_spec(path, None)
     found: dict[LabelKey, bool] = {}
     with open_rows(spec) as rows:
         for number, row in rows.numbered:
@@ -126,11 +245,11 @@ def _label(row: object) -> tuple[LabelKey, bool]:
     name = next((key for key in ID_KEYS if key in names), None)
     if name is None:
         raise DatasetError("has no id")
-    cells = importers.Cells(row, {"id": name, "score": "label", "probe": "probe", "model": "model", "repeat": "repeat"})
+    cells = Cells(row, {"id": name, "score": "label", "probe": "probe", "model": "model", "repeat": "repeat"})
     side = _SIDES.get(names.get("run"))
     if side is None:
         raise DatasetError(f"`run` is {names.get('run')!r}, neither baseline nor candidate")
     if cells.verdict is None:
         raise DatasetError(f"`label` is {names.get('label')!r}, neither true nor false")
-    probe, model = (None if value == importers.ALONE else value for value in (cells.probe, cells.model))
+    probe, model = (None if value == ALONE else value for value in (cells.probe, cells.model))
     return LabelKey(side, probe, cells.id, model, cells.repeat), cells.verdict

@@ -1,5 +1,6 @@
 """`insidellms diff`: what changed between two runs, is it real, and may it merge?"""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ GROUPS = {
 class _Arguments:
     """What the command line says beside the gate's settings."""
 
+    runs: tuple[Path, ...]
     candidate: Path | None
     pool: Path | None
     noise: Path | None
@@ -135,9 +137,10 @@ def command(
     those of the candidate's experiment, unless an option overrides them. Exit code 0: the gate passed, 3: it failed,
     4: inconclusive.
     """
-    arguments = _Arguments(**options)
-    decided = _decide(runs, arguments, gate)
-    _write_reports(decided, arguments, files)
+    arguments = _Arguments(runs=runs, **options)
+    with ExitStack() as opened:
+        decided = _decide(arguments, gate, opened)
+        _write_reports(decided, arguments, files)
     if as_json:
         from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415 - slow
 
@@ -153,16 +156,16 @@ def command(
     return int(decided.verdict.exit_code)
 
 
-def _decide(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "DecidedComparison":
+def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
-    from insideLLMs.api.importing import read_labels  # noqa: PLC0415
+    from insideLLMs.api.importing import opened_run, read_labels  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    ours, theirs = _sides(runs, arguments.candidate, pooled=arguments.pool is not None)
+    ours, theirs = _sides(arguments)
     pairs = parse_pairs(arguments.pairs)
-    baselines = tuple(map(SealedRun.open, ours))
+    baselines = tuple(opened.enter_context(opened_run(path, console.note)) for path in ours)
     noise = read_noise(arguments.noise) if arguments.noise is not None else None
     waived: frozenset[Waived] = frozenset()
     left_out: tuple[str, ...] = ()
@@ -170,7 +173,7 @@ def _decide(runs: tuple[Path, ...], arguments: _Arguments, gate: GateWords) -> "
         pool = open_pool(arguments.pool, today=today())
         baselines, noise = (*pool.runs, *baselines), noise or pool.noise
         waived, left_out = pool.waived, pool.left_out
-    candidate = SealedRun.open(theirs)
+    candidate = opened.enter_context(opened_run(theirs, console.note))
     asked = _asked((baselines[-1:], candidate), arguments) if arguments.confirm or arguments.retest else None
     options = CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines))
     setup = ComparisonSetup(
@@ -192,6 +195,11 @@ def _asked(
     """Return what may be asked of the newest baseline and the candidate. Raises OptionError."""
     from insideLLMs.api.trusted_runs import as_stored, named_by_user  # noqa: PLC0415 - slow
 
+    if any(path.is_file() for path in (*arguments.runs, arguments.candidate or Path())):
+        raise OptionError(
+            "--confirm and --retest ask models again, and the log of another tool does not say how",
+            fix="compare runs of an experiment, or run the other tool again",
+        )
     if not (arguments.experiment or arguments.trust_run):
         raise OptionError(
             "--confirm and --retest ask models again, and stored runs may be somebody else's",
@@ -242,7 +250,8 @@ def _ask_again(
     return decided
 
 
-def _sides(runs: tuple[Path, ...], candidate: Path | None, *, pooled: bool) -> tuple[tuple[Path, ...], Path]:
+def _sides(arguments: _Arguments) -> tuple[tuple[Path, ...], Path]:
+    runs, candidate, pooled = arguments.runs, arguments.candidate, arguments.pool is not None
     if candidate is not None and (runs or pooled):
         return runs, candidate
     if candidate is None and (len(runs) == 2 or (pooled and len(runs) == 1)):
@@ -261,7 +270,7 @@ def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: R
 
     found, verdict = decided.comparison, decided.verdict
     frame = files.frame(decided.candidate)
-    sarif = b"" if files.sarif is None else _sarif(decided, arguments.experiment[-1] if arguments.experiment else None)
+    sarif = b"" if files.sarif is None else _sarif(decided, arguments)
     before, after = views_of((decided.baseline, decided.candidate), Ignored(decided.policy))
     page = partial(write_diff_page, comparison=found, verdict=verdict, baseline=before)
     writers: tuple[tuple[Path | None, Writer], ...] = (
@@ -275,10 +284,11 @@ def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: R
         tell_github(annotations(found, verdict), lambda: diff_markdown(found, verdict))
 
 
-def _sarif(decided: "DecidedComparison", experiment: Path | None) -> bytes:
+def _sarif(decided: "DecidedComparison", arguments: _Arguments) -> bytes:
     from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
     from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
 
+    experiment = arguments.experiment[-1] if arguments.experiment else None
     listed = (*decided.comparison.changes.listed, *decided.comparison.edited.listed)
-    places = find_places((change.trial for change in listed), candidate=decided.candidate.path, experiment=experiment)
+    places = find_places((change.trial for change in listed), candidate=_sides(arguments)[1], experiment=experiment)
     return diff_sarif(decided.comparison, decided.verdict, places, version=insideLLMs.__version__)

@@ -66,7 +66,12 @@ def _plugin_facts(name: str) -> list[dict[str, JsonValue]]:
     from insideLLMs import plugins  # noqa: PLC0415 - discovers installed packages
     from insideLLMs.datasets.rows import GIVEN_BY_NAME  # noqa: PLC0415
 
-    registries = (plugins.model_registry, plugins.probe_registry, plugins.dataset_registry)
+    registries = (
+        plugins.model_registry,
+        plugins.probe_registry,
+        plugins.dataset_registry,
+        plugins.importer_registry,
+    )
     facts = []
     for registry in registries:
         if name in registry:

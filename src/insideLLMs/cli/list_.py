@@ -9,7 +9,7 @@ from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.types import JsonValue, expand
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
-KINDS = ("providers", "probes", "datasets", "runs")
+KINDS = ("providers", "probes", "datasets", "importers", "runs")
 
 
 @click.command("list")
@@ -20,11 +20,11 @@ KINDS = ("providers", "probes", "datasets", "runs")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:
-    """List providers, probes, datasets (those that come with the package, and formats), or runs.
+    """List providers, probes, datasets (those that come with the package, and formats), importers of logs, or runs.
 
-    Without KIND, the first three.
+    Without KIND, the first four.
     """
-    kinds = (kind,) if kind else KINDS[:3]
+    kinds = (kind,) if kind else KINDS[:4]
     found = {name: _runs(run_root) if name == "runs" else _plugins(name) for name in kinds}
     if as_json:
         console.out_json(found)
@@ -45,6 +45,7 @@ def _plugins(kind: str) -> list[dict[str, JsonValue]]:
         "providers": plugins.model_registry,
         "probes": plugins.probe_registry,
         "datasets": plugins.dataset_registry,
+        "importers": plugins.importer_registry,
     }[kind]
     rows = [{"name": name, "about": registry.info(name)["doc"]} for name in registry.list()]
     return [*_shipped(), *rows] if kind == "datasets" else rows

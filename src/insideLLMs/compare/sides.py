@@ -70,15 +70,13 @@ class RunView:
 def views_of(runs: Sequence[SealedRun], ignored: Ignored | None = None, *, baselines: int = 1) -> tuple[RunView, ...]:
     """Return sealed runs as the sides of one comparison, the `baselines` first, without what is `ignored`.
 
-    An import knows the input of an example and what is expected, and nothing else of it: beside one, nothing else
-    counts for the others either.
+    Two tools know the same of an example's input and of what is expected, and nothing else of it: where a run was
+    imported, and not both from logs of one tool, nothing else counts.
     """
-    are_imports = [_is_imported(run.manifest) for run in runs]
-    is_mixed = any(are_imports) and not all(are_imports)
-    views = zip(map(view_of, runs), runs, are_imports, strict=True)
+    tools = {_imported_from(run.manifest) for run in runs}
     sides = [
-        replace(view, records=partial(_with_bare_examples, run)) if is_mixed and not is_import else view
-        for view, run, is_import in views
+        replace(view, records=partial(_with_bare_examples, run)) if len(tools) > 1 else view
+        for view, run in zip(map(view_of, runs), runs, strict=True)
     ]
     if ignored is None or not ignored.rules:
         return tuple(sides)
@@ -100,8 +98,10 @@ def _with_bare_examples(run: SealedRun) -> Iterator[bytes]:
         yield canonical.line(msgspec.structs.replace(record, example=example, example_digest=example.digest()))
 
 
-def _is_imported(manifest: Manifest) -> bool:
-    return "imported" in manifest.notes
+def _imported_from(manifest: Manifest) -> str | None:
+    """Return the tool whose log a run was made of, nothing for a table; None for a run that was made here."""
+    notes = manifest.notes.get("imported")
+    return None if notes is None else str(notes.get("from", "")) if isinstance(notes, dict) else ""
 
 
 def view_of(run: SealedRun) -> RunView:
@@ -120,10 +120,12 @@ def view_of(run: SealedRun) -> RunView:
 
 
 def _score_ranges(manifest: Manifest) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return what the probes declare; nothing where the run does not say it: an import, or an old format."""
-    if _is_imported(manifest) or int(manifest.library["format"]) < 2:
+    """Return what the probes declare; nothing where the run does not say it: a table, a log, or an old format."""
+    if _imported_from(manifest) == "" or int(manifest.library["format"]) < 2:
         return {}
-    return {probe.id: probe.ranges() for probe in manifest.probes}
+    notes = manifest.notes.get("imported")
+    undirected = notes.get("undirected", ()) if isinstance(notes, dict) else ()
+    return {probe.id: probe.ranges() for probe in manifest.probes if probe.id not in undirected}
 
 
 def experiment_changes(

@@ -98,7 +98,7 @@ def _as_dict(row: object) -> dict[str, JsonValue]:
         raise DatasetError(row.message)
     if isinstance(row, Mapping):
         return dict(row)
-    raise DatasetError(f'is {_kind(row)}; an example is a JSON object, e.g. {{"prompt": "..."}}')
+    raise DatasetError(f'is {kind_of(row)}; an example is a JSON object, e.g. {{"prompt": "..."}}')
 
 
 def _read_id(given: object) -> str:
@@ -106,12 +106,12 @@ def _read_id(given: object) -> str:
         return str(given)
     if given == "":
         raise DatasetError("its id is empty; give it one, or leave the key out")
-    raise DatasetError(f"its id is {_kind(given)}; an id is text or a whole number")
+    raise DatasetError(f"its id is {kind_of(given)}; an id is text or a whole number")
 
 
 def _read_input(asked: object, keys: tuple[str, ...], images: Images) -> str | tuple[Message, ...]:
     if not isinstance(asked, list):
-        raise DatasetError(f"its input is {_kind(asked)}; {_wanted(keys)}")
+        raise DatasetError(f"its input is {kind_of(asked)}; {_wanted(keys)}")
     if not asked:
         raise DatasetError("its chat has no messages")
     return tuple(_read_message(message, number, images) for number, message in enumerate(asked, 1))
@@ -136,7 +136,7 @@ def _wanted(keys: tuple[str, ...]) -> str:
 def _read_message(message: object, number: int, images: Images) -> Message:
     where = f"message {number}"
     if not isinstance(message, dict):
-        raise DatasetError(f"{where} is {_kind(message)}; a message has a role and a content")
+        raise DatasetError(f"{where} is {kind_of(message)}; a message has a role and a content")
     if unknown := [key for key in message if key not in _MESSAGE_KEYS]:
         raise DatasetError(f"{where} has {unknown[0]!r}; known are {', '.join(sorted(_MESSAGE_KEYS))}")
     role = _ROLES.get(message.get("role")) if isinstance(message.get("role"), str) else None
@@ -153,7 +153,7 @@ def _read_message(message: object, number: int, images: Images) -> Message:
         role = _NAMED_ROLES[name]
     call_id = message.get("tool_call_id")
     if call_id is not None and not isinstance(call_id, str):
-        raise DatasetError(f"{where} has a tool_call_id that is {_kind(call_id)}; it must be text")
+        raise DatasetError(f"{where} has a tool_call_id that is {kind_of(call_id)}; it must be text")
     return Message(
         role=role,
         content=_read_content(message.get("content"), where, images),
@@ -195,7 +195,7 @@ def _read_tool_calls(calls: object, where: str) -> tuple[ToolCall, ...]:
     if calls is None:
         return ()
     if not isinstance(calls, list):
-        raise DatasetError(f"{where} has tool_calls that are {_kind(calls)}; it must be a list")
+        raise DatasetError(f"{where} has tool_calls that are {kind_of(calls)}; it must be a list")
     try:
         return tuple(_read_tool_call(call) for call in calls)
     except msgspec.MsgspecError as error:
@@ -212,6 +212,7 @@ def _read_tool_call(call: object) -> ToolCall:
     return read
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Say in words of what kind a JSON value is."""
     names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")

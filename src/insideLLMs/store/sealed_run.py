@@ -68,7 +68,10 @@ def _state_of(path: Path) -> State:
     if not path.exists():
         return State.ABSENT
     if not path.is_dir():
-        raise RunDirectoryError(f"{path} is a file, not a run directory", fix="give a folder")
+        raise RunDirectoryError(
+            f"{path} is a file, not a run directory",
+            fix="give a folder; the log of another tool becomes one: insidellms import FILE --to FOLDER",
+        )
     if is_regular(path / MARKER):
         if (path / JOURNAL).exists():
             return State.UNFINISHED

@@ -1,12 +1,6 @@
-"""A table of outcomes (CSV, JSONL, JSON, YAML), one row per Trial -> Records, in two streaming passes.
+"""A table of outcomes (CSV, JSONL, JSON, YAML), one row per Trial, by the roles of its columns."""
 
-The first pass checks every row, finds the order that records are stored in, and whether scores are verdicts (every
-one is 0 or 1, true or false, pass or fail) or numbers; the second makes the Records.
-"""
-
-from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,13 +8,13 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, ConfigError, DatasetError, Problem
 from insideLLMs.core.experiment import DatasetSpec
-from insideLLMs.core.thoughts import separate
-from insideLLMs.core.types import Example, Failure, JsonValue, Record, Response, ResultStatus, Scores
+from insideLLMs.core.types import Example, JsonValue, Response, ResultStatus
 from insideLLMs.datasets.examples import EXPECTED_KEYS, ID_KEYS, BadRow, ExampleReader
-from insideLLMs.datasets.rows import open_rows, place
+from insideLLMs.datasets.rows import open_rows
+from insideLLMs.datasets.rows import place as place_of_row
 from insideLLMs.datasets.source import SUFFIXES, format_of
 from insideLLMs.datasets.tables import usual_args
-from insideLLMs.plan import trial_key
+from insideLLMs.importers.foreign import ALONE, ForeignScore, ForeignTrial, Place
 
 USUAL = {
     "id": ID_KEYS,
@@ -31,8 +25,6 @@ USUAL = {
     **{role: (role,) for role in ("repeat", "probe", "model", "cluster", "status", "error")},
 }
 """Each role, and the columns that are taken for it where it is not mapped: the first that the table has."""
-ALONE = "imported"
-"""The probe, model and dataset of a table that does not name them."""
 _VERDICTS = {
     "1": True, "true": True, "yes": True, "pass": True, "passed": True, "correct": True,
     "0": False, "false": False, "no": False, "fail": False, "failed": False, "incorrect": False, "wrong": False,
@@ -42,29 +34,6 @@ _NO_ANSWER = "the table has no answer"
 _NO_INPUT = "-"
 _MOST_PROBLEMS = 20
 _FIX = 'say which column is which, e.g. --map "id=case,input=prompt,output=reply,score=ok"'
-
-
-@dataclass(slots=True, kw_only=True)
-class Scan:
-    """What the first pass found.
-
-    `columns` maps roles to columns, `ranks` each row to its place among the records; `models` and `probes` are
-    sorted, `examples` counts those of every probe.
-    """
-
-    sha256: str = ""
-    columns: dict[str, str] = field(default_factory=dict)
-    ranks: "array[int]" = field(default_factory=lambda: array("q"))
-    are_verdicts: bool = True
-    models: tuple[str, ...] = ()
-    probes: tuple[str, ...] = ()
-    examples: int = 0
-    repeats: int = 1
-
-    @property
-    def rows(self) -> int:
-        """How many Trials the table holds."""
-        return len(self.ranks)
 
 
 def table_spec(path: Path, format: str | None) -> DatasetSpec:
@@ -78,59 +47,68 @@ def table_spec(path: Path, format: str | None) -> DatasetSpec:
     return DatasetSpec(name=ALONE, format=known, path=str(path.resolve()), args=usual_args(path, known, {}))
 
 
-def scan(spec: DatasetSpec, wanted: Mapping[str, str]) -> Scan:
-    """Read the table once. Raises DatasetError with up to 20 problems, each with its line."""
-    found = Scan()
-    keys: list[str] = []
-    lines = array("q")
-    problems: list[str] = []
-    members: tuple[set[str], set[str]] = set(), set()
-    seen: dict[str, object] = {}
-    with open_rows(spec) as rows:
-        for number, row in rows.numbered:
-            if isinstance(row, dict) and not seen.keys() >= row.keys():
-                seen |= row
-                found.columns = choose_columns(seen, {**wanted, **found.columns})
-            try:
-                cells = Cells(row, found.columns)
-                keys.append("\0".join((cells.probe, ALONE, cells.id, cells.model, f"{cells.repeat:09}")))
-                members[0].add(cells.probe)
-                members[1].add(cells.model)
-                found.are_verdicts = found.are_verdicts and (cells.raw_score is None or cells.verdict is not None)
-                found.repeats = max(found.repeats, cells.repeat + 1)
-                lines.append(number)
-            except DatasetError as error:
-                problems.append(f"  {place(spec, number)}: {error.message}")
-                if len(problems) >= _MOST_PROBLEMS:
-                    break
-        found.sha256 = "" if problems else rows.digest()
-    _check_wanted(wanted, seen)
-    found.probes, found.models = (tuple(sorted(names)) for names in members)
-    problems += _order(found, keys, lines, spec)
-    if problems:
-        raise DatasetError("the table cannot be read:\n" + "\n".join(problems[:_MOST_PROBLEMS]), fix=_FIX)
-    if not keys:
-        raise DatasetError(f"{Path(spec.path or '').name} has no rows", fix="a table needs one row per trial")
-    return found
+class TableSource:
+    """The rows of a table as trials. `columns` maps roles to columns, as asked for and as found in the first pass."""
 
+    repeat_hint = "map a repeat column if it was asked again"
+    secrets: tuple[str, ...] = ()
 
-def _order(found: Scan, keys: list[str], lines: "array[int]", spec: DatasetSpec) -> Iterator[str]:
-    """Rank the rows in the order of records; yield a problem for each Trial that occurs twice."""
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    found.ranks = array("q", bytes(8 * len(keys)))
-    last = ""
-    for rank, row in enumerate(order):
-        found.ranks[row] = rank
-        example = keys[row].rsplit("\0", 2)[0]
-        found.examples += example != last
-        last = example
-        if rank and keys[row] == keys[order[rank - 1]]:
-            first, second = sorted((lines[order[rank - 1]], lines[row]))
-            probe, _, name, model, repeat = keys[row].split("\0")
-            yield (
-                f"  {place(spec, second)}: the trial of line {first} again (id {name!r}, probe {probe!r}, model "
-                f"{model!r}, repeat {int(repeat)}); map a repeat column if it was asked again"
-            )
+    def __init__(self, spec: DatasetSpec, wanted: Mapping[str, str]) -> None:
+        self.spec = spec
+        self.columns: dict[str, str] = {}
+        self.left_out: dict[str, int] = {}
+        self.sha256 = ""
+        self._wanted = wanted
+        self._seen: dict[str, object] = {}
+        self._problems: list[str] = []
+        self._is_first = True
+
+    def trials(self) -> Iterator[tuple[int, ForeignTrial]]:
+        """Yield every row. In the first pass columns are chosen, and bad rows gathered; in the second they are errors.
+
+        Raises DatasetError.
+        """
+        with open_rows(self.spec) as rows:
+            for number, row in rows.numbered:
+                if self._is_first and isinstance(row, dict) and not self._seen.keys() >= row.keys():
+                    self._seen |= row
+                    self.columns = choose_columns(self._seen, {**self._wanted, **self.columns})
+                try:
+                    yield 0, Cells(row, self.columns).trial(number)
+                except DatasetError as error:
+                    self._refuse(number, error)
+                    if len(self._problems) >= _MOST_PROBLEMS:
+                        break
+            if self._is_first and not self._problems:
+                self.sha256 = rows.digest()
+
+    def _refuse(self, number: int, error: DatasetError) -> None:
+        told = f"{self.place((0, number))}: {error.message}"
+        if not self._is_first:
+            raise DatasetError(told, fix=_FIX) from error
+        self._problems.append(f"  {told}")
+
+    def end(self) -> list[str]:
+        """End the first pass. Raises DatasetError where a column that was asked for is not there."""
+        self._is_first = False
+        for role, column in self._wanted.items() if self._seen else ():
+            if column not in self._seen:
+                raise DatasetError(
+                    f"there is no column {column!r} (for {role}); there are {', '.join(map(repr, self._seen))}",
+                    fix=_FIX,
+                )
+        self.left_out = dict.fromkeys(sorted(set(self._seen) - set(self.columns.values())), 1)
+        return self._problems
+
+    def place(self, place: Place, *, short: bool = False) -> str:
+        """Say where a row stands."""
+        return f"line {place[1]}" if short else place_of_row(self.spec, place[1])
+
+    def refusal(self, problems: Sequence[str]) -> DatasetError:
+        """Make the error for a table with problems, or without rows."""
+        if problems:
+            return DatasetError("the table cannot be read:\n" + "\n".join(problems), fix=_FIX)
+        return DatasetError(f"{Path(self.spec.path or '').name} has no rows", fix="a table needs one row per trial")
 
 
 def choose_columns(row: Mapping[str, object], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -144,14 +122,6 @@ def choose_columns(row: Mapping[str, object], wanted: Mapping[str, str]) -> dict
         lacking = "id" if "id" not in chosen else "score"
         raise DatasetError(f"no column is known for {lacking}; there are {', '.join(map(repr, row))}", fix=_FIX)
     return chosen
-
-
-def _check_wanted(wanted: Mapping[str, str], seen: Mapping[str, object]) -> None:
-    for role, column in wanted.items() if seen else ():
-        if column not in seen:
-            raise DatasetError(
-                f"there is no column {column!r} (for {role}); there are {', '.join(map(repr, seen))}", fix=_FIX
-            )
 
 
 class Cells:
@@ -251,31 +221,18 @@ class Cells:
         answered = self.raw_score is not None or self.cell("output") not in (None, "")
         return ResultStatus.SUCCESS if answered else ResultStatus.ERROR
 
-    def record(self, *, are_verdicts: bool, digests: Mapping[str, str]) -> Record:
-        """Make the Record; `digests` identify each model (``model:ID``) and probe (``probe:ID``)."""
-        example, status = self.example, self.status
-        digest = example.digest()
-        answered = status is ResultStatus.SUCCESS
-        scores = None
-        if answered and self.number is not None:
-            name = "correct" if are_verdicts else "score"
-            scores = Scores(values={name: self.number}, passed=self.number == 1.0 if are_verdicts else None)
-        failed = not answered and status is not ResultStatus.SKIPPED
-        return Record(
-            probe=self.probe,
-            dataset=ALONE,
-            example_id=self.id,
+    def trial(self, line: int) -> ForeignTrial:
+        """Return what the row says."""
+        answered = self.status is ResultStatus.SUCCESS
+        return ForeignTrial(
+            line=line,
+            example=self.example,
             model=self.model,
             repeat=self.repeat,
-            key=trial_key(digests[f"model:{self.model}"], digests[f"probe:{self.probe}"], digest, self.repeat),
-            example_digest=digest,
-            example=example,
-            status=status,
-            response=separate(Response(text=self._text("output"))) if answered else None,
-            scores=scores,
-            failure=Failure(stage="model", type="Imported", message=self._text("error") or _NO_ANSWER)
-            if failed
-            else None,
+            status=self.status,
+            response=Response(text=self._text("output")) if answered else None,
+            scores=(ForeignScore(probe=self.probe, value=self.number if answered else None),),
+            failure=self._text("error") or _NO_ANSWER,
         )
 
 
@@ -286,15 +243,3 @@ def _plain(value: JsonValue) -> str:
         return str(int(value)) if value in (0, 1) else str(value)
     text = str(value).strip().lower() if value is not None else ""
     return {"1.0": "1", "0.0": "0"}.get(text, text)
-
-
-def records(spec: DatasetSpec, found: Scan, digests: Mapping[str, str]) -> Iterator[tuple[int, Record]]:
-    """Read the table again and yield each Record with its place in the order of records."""
-    with open_rows(spec) as rows:
-        for place_in_file, (number, row) in enumerate(rows.numbered):
-            try:
-                cells = Cells(row, found.columns)
-                record = cells.record(are_verdicts=found.are_verdicts, digests=digests)
-            except DatasetError as error:
-                raise DatasetError(f"{place(spec, number)}: {error.message}", fix=_FIX) from error
-            yield found.ranks[place_in_file], record
