@@ -24,6 +24,7 @@ from insideLLMs.providers.lenient_json import write_json
 
 _SHAPE = 'a list of texts, the program first: [./app, --ask, "{{ question }}"]'
 _OF_A_SHELL = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
+_IN_BRACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _VARIABLE = re.compile(r"(?:^|=)\$\{?([A-Za-z_]\w*)\}?$")
 _INTERPRETER = re.compile(r"(?:ba|da|z|k|fi|c|tc)?sh|python[\d.]*|node|nodejs|deno|bun|perl|ruby|php|lua|Rscript")
 _WRAPPERS = frozenset({
@@ -133,11 +134,7 @@ def _code_places(texts: Sequence[str]) -> Iterator[int]:
 
 def _check_command(command: object) -> None:
     if isinstance(command, str):
-        try:
-            words = shlex.split(command)
-        except ValueError:  # a quote that is not closed
-            words = command.split()
-        shown = ", ".join(_yaml(word) for word in words)
+        shown = ", ".join(_yaml(word) for word in _words(command))
         raise _of_command(f"command is {command!r}; there is no shell to split it", f"write a list: [{shown}]")
     if not isinstance(command, Sequence) or not command:
         raise refuse("", "command", command, _SHAPE)
@@ -180,3 +177,13 @@ def _without_nul(text: str, where: str) -> str:
             f"{where} would hold a NUL, which no argument and no variable can", fix="send it on stdin, or take it out"
         ).of(where.partition("[")[0].partition(".")[0])
     return text
+
+
+def _words(command: str) -> list[str]:
+    """Split a command as a shell does, each field of a template kept whole."""
+    kept = _IN_BRACES.sub(lambda field: field[0].replace(" ", "\0"), command)
+    try:
+        words = shlex.split(kept)
+    except ValueError:  # a quote that is not closed
+        words = kept.split()
+    return [word.replace("\0", " ") for word in words]

@@ -112,6 +112,7 @@ async def once(asked, request, repeat):
     [
         ("./app --ask 'a b' {{question}}", 'write a list: [./app, --ask, "a b", "{{question}}"]'),
         ("./app 'open", "there is no shell"),
+        ("./app --ask={{ prompt }} {{ b | upper }}", 'write a list: [./app, "--ask={{ prompt }}", "{{ b | upper }}"]'),
         ([], "it must be a list of texts"),
         (None, "it must be a list of texts"),
         ([" ", "{{ prompt }}"], "it must be a list of texts"),
