@@ -70,11 +70,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     churn: Churn | None = None
     drift: TextDrift | None = None
 
-    @property
-    def counted(self) -> int:
-        """How many Trials count against the policy."""
-        return sum(self.counts.values())
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
