@@ -106,6 +106,9 @@ from insideLLMs.providers.ollama import OllamaModel as OllamaModel
 from insideLLMs.providers.openai import OpenAIModel as OpenAIModel
 from insideLLMs.providers.openai_responses import OpenAIResponsesModel as OpenAIResponsesModel
 from insideLLMs.providers.transformers import TransformersModel as TransformersModel
+from insideLLMs.pytest_plugin.answers import Llm as Llm
+from insideLLMs.pytest_plugin.answers import LlmAnswer as LlmAnswer
+from insideLLMs.pytest_plugin.experiments import LlmRun as LlmRun
 from insideLLMs.runner import AsyncProbeRunner as AsyncProbeRunner
 from insideLLMs.runner import ExperimentResult as ExperimentResult
 from insideLLMs.runner import LoadedRun as LoadedRun

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from support.command import environment
@@ -17,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 UPDATE = os.environ.get("INSIDELLMS_UPDATE_DOCS") == "1"
 """Set to 1 to write what the commands print now into the documents."""
 
+IS_INSTALLED = any(entry.name == "insidellms" for entry in entry_points(group="pytest11"))
+PLUGIN = "" if IS_INSTALLED else "insideLLMs.pytest_plugin.hooks"
+"""What pytest is to load where a checkout is used without being installed."""
 _BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>.+?) -->\n)?"
     r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<code>.*?)^```$',
@@ -80,7 +84,7 @@ def _run(script, folder, commands):
         ["bash"],
         input=script,
         cwd=folder,
-        env=environment(PATH=f"{commands}:{os.environ['PATH']}"),
+        env=environment(PATH=f"{commands}:{os.environ['PATH']}", PYTEST_PLUGINS=PLUGIN, CI=""),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -18,6 +18,7 @@ MAY_CATCH_ALL = {
     "scoring/endable.py": "hands what was raised to the process that called, and ends a process whatever is raised",
     "execute/abandonable.py": "hands what user code raised on a thread to the task that waits for it",
     "core/run_blocking.py": "hands what the run raised on a thread to the caller who waits for it",
+    "pytest_plugin/repeats.py": "whatever a test raises counts as a repeat that did not pass, and is shown",
     "store/directory.py": "gives the lock back and raises again",
 }
 LONGEST_FUNCTION = 55

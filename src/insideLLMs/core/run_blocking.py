@@ -84,3 +84,27 @@ def _wait_unless_cancelled(outcome: Future[Any]) -> None:
     while not wait([outcome], timeout=_POLL_S).done:
         if caller and caller.cancelling() > before:
             raise asyncio.CancelledError
+
+
+class LoopThread:
+    """An event loop on a thread of its own, for a caller without one who comes again and again."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="insidellms-loop")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end; interrupting the caller cancels it and lets it clean up first."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -141,7 +141,7 @@ def make_asked_models(
     """Return the models of `work` by id, the judges by `judge_id`. They belong to one event loop."""
     answers = options.answers
     execution = work.execution
-    throttles = _throttles(work.asked, execution)
+    throttles = work.throttles or make_throttles(work.asked, execution)
     flights = Flights()
     retries = RetryBudget(max(MIN_RETRIES, int(execution.retry_budget * work.plan.total)))
     return {
@@ -172,7 +172,7 @@ def _is_users(ready: ReadyModel) -> bool:
     return isinstance(ready.model, UserModel)
 
 
-def _throttles(models: Mapping[str, ReadyModel], execution: ExecutionSpec) -> dict[str, Throttle]:
+def make_throttles(models: Mapping[str, ReadyModel], execution: ExecutionSpec) -> dict[str, Throttle]:
     """Return a throttle per model: one and the same for models of one provider account."""
     accounts: dict[str, list[str]] = {}
     for name, ready in models.items():

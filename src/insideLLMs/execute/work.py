@@ -14,6 +14,7 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import with_system, with_variables
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.ready_prompt import ReadyPrompt
+from insideLLMs.execute.throttle import Throttle
 from insideLLMs.plan import Plan, Trial, judge_id
 
 
@@ -48,7 +49,10 @@ class ExampleSource(Protocol):
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """The Trials of a plan, and the objects that its names stand for; `threads` are where users' code runs."""
+    """The Trials of a plan, and the objects that its names stand for; `threads` are where users' code runs.
+
+    `throttles` are those of models that were asked before on this event loop.
+    """
 
     plan: Plan
     models: Mapping[str, ReadyModel]
@@ -59,6 +63,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     execution: ExecutionSpec
     threads: AbandonableThreads
     sharing: Sharing = "shared"
+    throttles: Mapping[str, Throttle] = {}
 
     def wrapped(self, request: Request, prompt: str | None, example: Example) -> Request:
         """Return what is asked where a probe asks `request`: the prompt wraps it. Raises TemplateError."""

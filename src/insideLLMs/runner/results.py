@@ -63,9 +63,15 @@ class ProbeResult(dict[str, Any]):  # a value looked up by its name has no one t
 
     def __repr__(self) -> str:
         state = {True: "passed", False: "failed", None: f"{self.status}, no verdict"}[self.passed]
-        asked, said = (shorten(as_text(one), _SHOWN) for one in (self.input, self.output))
+        asked, said = (shorten(as_text(one), _SHOWN) for one in (_last(self.input), self.output))
         why = f": {self.explanation}" if self.explanation else ""
         return f"<ProbeResult {self.metadata['example_id']!r} {state}{why} | {asked!r} -> {said!r}>"
+
+
+def _last(asked: JsonValue) -> JsonValue:
+    """Return what a chat ends with, and anything else as it is."""
+    is_chat = isinstance(asked, list) and asked and isinstance(asked[-1], Mapping)
+    return asked[-1].get("content", asked) if is_chat else asked
 
 
 _KEYS = tuple(ProbeResult.__annotations__)

@@ -21,7 +21,7 @@ from insideLLMs.store.cassette import read_cassette
 _MOST_EXPLAINED = 500
 """So many missing answers are held against the recording; the others are only counted."""
 _SHOWN = 3
-_ROWS = "dataset: new or edited examples, such as"
+NEW_EXAMPLES = "dataset: new or edited examples, such as"
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -124,10 +124,10 @@ def _causes(recording: "_Recording", lacking: Sequence[_Lacking], held: Collecti
 
 
 def _in_short(kind: str, words: Sequence[str]) -> str:
-    if kind != _ROWS:
+    if kind != NEW_EXAMPLES:
         return words[0]
     shown = list(dict.fromkeys(words))
-    return f"{_ROWS} {', '.join(shown[:_SHOWN])}{', …' if len(shown) > _SHOWN else ''}"
+    return f"{NEW_EXAMPLES} {', '.join(shown[:_SHOWN])}{', …' if len(shown) > _SHOWN else ''}"
 
 
 class _Recording:
@@ -147,7 +147,7 @@ class _Recording:
         """Yield the likely causes of a missing answer."""
         old = self._nearest(lacking)
         if old is None or (is_held and old.request.messages != lacking.request.messages):
-            yield _Change(_ROWS, repr(lacking.trial.example.id))
+            yield _Change(NEW_EXAMPLES, repr(lacking.trial.example.id))
             return
         subject = lacking.subject.words
         texts = differences({"template": _talk(old.request)}, {"template": _talk(lacking.request)})
