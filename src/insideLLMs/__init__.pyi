@@ -100,6 +100,7 @@ from insideLLMs.providers.compatible import OpenRouterModel as OpenRouterModel
 from insideLLMs.providers.compatible import VllmModel as VllmModel
 from insideLLMs.providers.dummy import DummyModel as DummyModel
 from insideLLMs.providers.embedded import EmbeddedModel as EmbeddedModel
+from insideLLMs.providers.exec_model import ExecModel as ExecModel
 from insideLLMs.providers.gemini import GeminiModel as GeminiModel
 from insideLLMs.providers.http_endpoint import HttpEndpointModel as HttpEndpointModel
 from insideLLMs.providers.ollama import OllamaModel as OllamaModel
