@@ -11,7 +11,9 @@ from insideLLMs.core.errors import ExitCode
 
 @click.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--to", "run_dir", required=True, type=click.Path(path_type=Path), help="The new run directory.")
+@click.option(
+    "--to", "run_dir", required=True, type=click.Path(path_type=Path), help="The new run directory, or experiment file."
+)
 @click.option(
     "--from",
     "tool",
@@ -26,7 +28,12 @@ from insideLLMs.core.errors import ExitCode
     help="Which column is which: id, input, output, score, expected, repeat, probe, model, cluster, status, error.",
 )
 @click.option("--format", help="A dataset format (see `insidellms list datasets`).  [default: by the suffix]")
-@click.option("--overwrite", is_flag=True, help="Replace the run in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the run in the folder, or the experiment file.")
+@click.option(
+    "--skip-unsupported",
+    is_flag=True,
+    help="Of an experiment: leave out what cannot be carried over. Checks that no answer passes stand in its place.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(
@@ -34,6 +41,7 @@ def command(
     *,
     run_dir: Path,
     overwrite: bool,
+    skip_unsupported: bool,
     as_json: bool,
     columns: str | None,
     **reading: Any,  # click passes them by name, each as its declaration types it
@@ -46,7 +54,14 @@ def command(
     In a table scores are verdicts where every one is 0 or 1, true or false, pass or fail; else numbers. A row without
     output and score is a trial that failed, for the reason in its error. Columns that are not mapped, and not called
     as their role, are left out.
+
+    A configuration of promptfoo's becomes an experiment file instead. What cannot be carried over is an error with its
+    line, and nothing is written; no program that it names is run.
     """
+    from insideLLMs.api.migrating import is_experiment  # noqa: PLC0415 - slow
+
+    if len(files) == 1 and is_experiment(files[0]):
+        return _import_experiment(files[0], run_dir, overwrite, skip_unsupported, as_json)
     from insideLLMs.api.importing import ImportOptions, import_files, parse_map  # noqa: PLC0415 - slow
 
     options = ImportOptions(columns=parse_map(columns), **reading)
@@ -59,4 +74,23 @@ def command(
         console.out_json({**document, "from": imported.tool, "notes": list(imported.notes)})
     else:
         console.out(f"run {manifest.run_id[:12]}: {manifest.trials:,} trials stored in {run_dir}")
+    return ExitCode.OK
+
+
+def _import_experiment(path: Path, to: Path, overwrite: bool, skip_unsupported: bool, as_json: bool) -> int:
+    from insideLLMs.api.migrating import migrate_experiment  # noqa: PLC0415 - slow
+
+    made = migrate_experiment(path, to, overwrite=overwrite, skip_unsupported=skip_unsupported)
+    for note in made.notes:
+        console.note(f"note: {note}")
+    for left_out in made.left_out:
+        console.note(f"LEFT OUT: {left_out}")
+    if as_json:
+        console.out_json({"experiment": str(to), **made._asdict()})
+        return ExitCode.OK
+    console.out(f"wrote {to}: {made.trials:,} trial{'s' if made.trials != 1 else ''}")
+    if made.left_out:
+        console.out(f"{len(made.left_out)} left out; no answer passes the checks in their places until you write them")
+    for name in made.variables:
+        console.out(f"set in the environment: {name}")
     return ExitCode.OK

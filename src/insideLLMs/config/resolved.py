@@ -104,13 +104,16 @@ _SHOWN = (
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def write_yaml(value: Mapping[str, JsonValue]) -> bytes:
-    """Return `value` as a YAML document, keys in the order given. Raises CanonicalError for what is no JSON."""
+def write_yaml(value: Mapping[str, JsonValue], *, width: int = 0) -> bytes:
+    """Return `value` as a YAML document, keys in the order given. Raises CanonicalError for what is no JSON.
+
+    A mapping or list stands on one line where it takes no more than `width` characters.
+    """
     canonical.check(value)
-    return "".join(f"{line}\n" for line in _block(value)).encode()
+    return "".join(f"{line}\n" for line in _block(value, width)).encode()
 
 
-def _block(value: JsonValue) -> Iterator[str]:
+def _block(value: JsonValue, width: int) -> Iterator[str]:
     """Yield the lines of a mapping, list or text as a block of its own."""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
@@ -118,10 +121,10 @@ def _block(value: JsonValue) -> Iterator[str]:
             if len(name) > _LONGEST_KEY:
                 yield f"? {name}"
                 name = ""
-            yield from _attached(f"{name}:", item)
+            yield from _attached(f"{name}:", item, width)
     elif isinstance(value, list | tuple) and value:
         for item in value:
-            first, *others = _block(item)
+            first, *others = _line(item, width) or _block(item, width)
             yield f"- {first}"
             yield from _indented(others)
     elif isinstance(value, str) and _is_block_text(value):
@@ -131,13 +134,30 @@ def _block(value: JsonValue) -> Iterator[str]:
         yield _scalar(value)
 
 
-def _attached(head: str, value: JsonValue) -> Iterator[str]:
+def _line(value: JsonValue, width: int) -> list[str]:
+    """Return the one line of a mapping or list; nothing where it does not fit."""
+    if not width or not isinstance(value, Mapping | list | tuple):
+        return []
+    line = _flow(value)
+    return [line] if len(line) <= width else []
+
+
+def _flow(value: JsonValue) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return _scalar(value)
+
+
+def _attached(head: str, value: JsonValue, width: int) -> Iterator[str]:
     """Yield `value` as it stands behind a key."""
-    if isinstance(value, Mapping | list | tuple) and value:
+    line = _line(value, width)
+    if isinstance(value, Mapping | list | tuple) and value and not line:
         yield head
-        yield from _indented(_block(value))
+        yield from _indented(_block(value, width))
     else:
-        first, *others = _block(value)
+        first, *others = line or _block(value, width)
         yield f"{head} {first}"
         yield from others
 

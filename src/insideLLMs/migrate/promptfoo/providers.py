@@ -1,0 +1,258 @@
+"""promptfoo's providers -> models."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from insideLLMs.config.secrets import holds_secret, is_secret_key, may_refer
+from insideLLMs.core.errors import ConfigError
+from insideLLMs.core.types import JsonValue
+from insideLLMs.migrate.promptfoo.values import PROGRAMS, js_value
+from insideLLMs.migrate.source import SCHEME, ImportFindings, Node
+
+Model = dict[str, JsonValue]
+_KEYS = ("id", "label", "config", "prompts", "transform", "delay", "env", "inputs", "provider")
+_ENV = re.compile(r"\{\{-?\s*env(?:\.(\w+)|\[['\"](\w+)['\"]\])\s*(?:\|[^}]*)?-?\}\}")
+_PROGRAM = re.compile(
+    r"(?:exec|python|ruby|golang|javascript|package|webhook|mcp|browser|docker|ws|wss):?", re.IGNORECASE
+)
+
+
+class Kind(NamedTuple):
+    """A provider of promptfoo's and the one that stands for it: its type, and arguments that it always has."""
+
+    type: str
+    args: Mapping[str, JsonValue] = {}
+    words: tuple[str, ...] = ("chat",)
+
+
+_CHAT = Kind("openai", {"temperature": 0, "max_tokens": 1024})
+"""What promptfoo sends where a configuration says nothing; its reasoning models get neither."""
+
+
+def _compatible(base_url: str, variable: str) -> Kind:
+    return Kind("openai", {**_CHAT.args, "base_url": base_url, "api_key_env": variable})
+
+
+KINDS: Mapping[str, Kind] = {
+    "openai": _CHAT,
+    "openai:responses": Kind("openai_responses", {}, ()),
+    "anthropic": Kind("anthropic", {}, ("messages",)),
+    "azure": Kind("azure", _CHAT.args),
+    "azureopenai": Kind("azure", _CHAT.args),
+    "google": Kind("gemini", {}, ()),
+    "vertex": Kind("gemini", {}, ("chat",)),
+    "ollama": Kind("ollama"),
+    "mistral": Kind("mistral"),
+    "cohere": Kind("cohere"),
+    "openrouter": Kind("openrouter", _CHAT.args, ()),
+    "bedrock": Kind("bedrock", {}, ("converse",)),
+    "huggingface": Kind("huggingface", {}, ("chat",)),
+    "vllm": Kind("vllm"),
+    "groq": _compatible("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+    "deepseek": _compatible("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
+    "xai": _compatible("https://api.x.ai/v1", "XAI_API_KEY"),
+    "togetherai": _compatible("https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+    "fireworks": _compatible("https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
+    "cerebras": _compatible("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
+    "perplexity": _compatible("https://api.perplexity.ai", "PERPLEXITY_API_KEY"),
+}
+_OTHER_CALLS = frozenset({"completion", "embedding", "embeddings", "image", "realtime", "assistant", "transcription",
+                          "moderation", "speech", "video", "agents", "live", "text-generation", "codex"})  # fmt: skip
+_NAMED = {
+    "apiBaseUrl": "base_url", "baseUrl": "base_url", "apiKeyEnvar": "api_key_env", "apiVersion": "api_version",
+    "maxTokens": "max_tokens", "max_tokens_to_sample": "max_tokens", "maxOutputTokens": "max_tokens",
+    "num_predict": "max_tokens", "topP": "top_p", "topK": "top_k", "stopSequences": "stop", "stop_sequences": "stop",
+    "passthrough": "extra", "max_output_tokens": "max_tokens", "region": "region",
+}  # fmt: skip
+_SAME = ("temperature", "max_tokens", "max_completion_tokens", "top_p", "top_k", "seed", "stop", "tools", "tool_choice",
+         "response_format", "presence_penalty", "frequency_penalty", "reasoning_effort", "headers", "thinking",
+         "num_ctx", "think", "logprobs")  # fmt: skip
+_NO_MATTER = ("cost", "inputCost", "outputCost", "omitDefaults", "maxRetries", "showThinking", "apiKeyRequired")
+_REASONING = re.compile(r"(?:^|/)(?:o\d|gpt-[5-9])")
+
+
+def read_providers(node: Node, findings: ImportFindings) -> list[tuple[Node, Model]]:
+    """Return the models of a configuration, each with where it stands."""
+    found: list[tuple[Node, Model]] = []
+    for entry in _entries(node, findings):
+        with findings.collecting():
+            model = read_provider(entry, findings)
+            if model is not None:
+                found.append((entry, model))
+    _number(found)
+    return found
+
+
+def _entries(node: Node, findings: ImportFindings) -> list[Node]:
+    """Return the entries of a list, and of the YAML files that it names."""
+    entries: list[Node] = []
+    for one in node.items():
+        if one.text is not None and one.text.startswith(SCHEME) and one.text.endswith((".yaml", ".yml", ".json")):
+            with findings.collecting():
+                entries += findings.document(one, findings.path_of(one, one.text)).items()
+        else:
+            entries.append(one)
+    return entries
+
+
+def _number(found: list[tuple[Node, Model]]) -> None:
+    """Give each of several models of one name an id of its own."""
+    seen: dict[str, int] = {}
+    for _, model in found:
+        name = str(model.get("id") or f"{model['type']}/{model['args'].get('model_name', '')}")
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            model["id"] = f"{name} {seen[name]}"
+
+
+def read_provider(node: Node, findings: ImportFindings) -> Model | None:
+    """Return the model for one provider; None where it is left out. Raises ConfigError."""
+    identity, label, options = _parts(node)
+    config = options.get("config") if options is not None else None
+    if options is not None:
+        findings.check_keys(options, _KEYS, "a provider")
+        for key, why in (("transform", "answers are taken as they are"), ("inputs", "it is of another kind of test")):
+            if options.get(key) is not None:
+                findings.leave_out(options, f"provider {identity!r}: {key}", why)
+        if options.get("delay") is not None:
+            findings.note(options, "delay: use `execution: {requests_per_minute: ...}`")
+        _environment(options.get("env"), findings)
+    if identity.startswith(("http://", "https://")) or identity in {"http", "https"}:
+        from insideLLMs.migrate.promptfoo.http import http_model  # noqa: PLC0415 - a provider of its own kind
+
+        made = http_model(node, identity, config, findings)
+    else:
+        made = _known_model(node, identity, config, findings)
+    return None if made is None else {**({"id": label} if label else {}), **made}
+
+
+def _parts(node: Node) -> tuple[str, str | None, Node | None]:
+    """Return the id, the label, and the options of a provider. Raises ConfigError."""
+    if node.text is not None:
+        return node.text.strip(), None, None
+    if not isinstance(node.value, Mapping):
+        raise ConfigError([node.problem("a provider is a text such as openai:gpt-4.1, or a mapping with an `id`")])
+    held, options = node.get("id"), node
+    if held is None and len(node.keys()) == 1:
+        name = node.keys()[0]
+        options = node.get(name) or node
+        own = options.get("id")
+        return name, None if own is None else own.text, options
+    label = node.get("label")
+    named = node.get("provider")
+    if (
+        named is not None and named.text and held is not None
+    ):  # a form of the guides: `provider` is asked, `id` its name
+        return named.text, held.text, options
+    if held is None or not held.text:
+        raise ConfigError([node.problem("a provider lacks its `id`")])
+    return held.text.strip(), None if label is None else label.text, options
+
+
+def _environment(node: Node | None, findings: ImportFindings) -> None:
+    """Note the variables that a configuration sets itself: their values are not copied."""
+    for name, held in node.fields() if node is not None else ():
+        findings.variable(held, name, str(held.value))
+
+
+def _known_model(node: Node, identity: str, config: Node | None, findings: ImportFindings) -> Model | None:
+    if _PROGRAM.match(identity) or identity.removeprefix(SCHEME).partition(":")[0].endswith(PROGRAMS):
+        findings.leave_out(node, f"provider {identity!r}", "no program is run by an import",
+                           "a function in Python is {type: callable, args: {function: file.py:NAME}}")  # fmt: skip
+        return None
+    name, _, rest = identity.partition(":")
+    kind = KINDS.get(f"{name}:{rest.partition(':')[0]}") or KINDS.get(name)
+    words = rest.split(":")
+    if kind is None or not rest or words[0] in _OTHER_CALLS:
+        findings.leave_out(node, f"provider {identity!r}", "there is no provider here that asks it")
+        return None
+    if kind is KINDS["openai:responses"] or words[0] in kind.words:
+        words = words[1:]
+    if not ":".join(words):
+        raise ConfigError([node.problem(f"provider {identity!r} names no model")])
+    model = ":".join(words)
+    if name == "vertex":
+        findings.note(node, "vertex: asked through the Gemini API, with GEMINI_API_KEY")
+    args: dict[str, JsonValue] = {"model_name": model, **kind.args}
+    if _REASONING.search(model):
+        args.pop("temperature", None)
+        args.pop("max_tokens", None)
+    if "max_tokens" in args:
+        findings.note(node, "temperature and max_tokens are those that promptfoo sends where nothing is said")
+    args.update(_arguments(kind, config, findings))
+    return {"type": kind.type, "args": args}
+
+
+def _arguments(kind: Kind, config: Node | None, findings: ImportFindings) -> dict[str, JsonValue]:
+    args: dict[str, JsonValue] = {}
+    for key, held in config.fields() if config is not None else ():
+        name = _NAMED.get(key, key)
+        if key in {"apiKey", "api_key"} or (is_secret_key(key) and name != "api_key_env"):
+            _key(kind, held, args, findings)
+        elif key in {"apiHost", "host"}:
+            args["base_url"] = f"https://{plain_text(held, findings)}" + ("" if kind.type == "azure" else "/v1")
+        elif key == "reasoning" and isinstance(held.value, Mapping) and set(held.value) == {"effort"}:
+            args["reasoning_effort"] = held.value["effort"]
+        elif name in _SAME or name in _NAMED.values():
+            value = plain(held, name, findings)
+            if value is not None:
+                args[name] = value
+        elif key not in _NO_MATTER:
+            findings.leave_out(held, f"provider: config.{key}", "no argument here stands for it",
+                               "a field of the request's body belongs under `extra`")  # fmt: skip
+    return args
+
+
+def _key(kind: Kind, held: Node, args: dict[str, JsonValue], findings: ImportFindings) -> None:
+    """Keep a key out of the result: it stays, or becomes, a variable of the environment."""
+    named = _ENV.fullmatch((held.text or "").strip())
+    if named is not None:
+        args["api_key_env"] = named[1] or named[2]
+        return
+    usual = kind.args.get("api_key_env") or f"{kind.type.removesuffix('_responses').upper()}_API_KEY"
+    usual = {"AZURE_API_KEY": "AZURE_OPENAI_API_KEY", "COHERE_API_KEY": "CO_API_KEY"}.get(str(usual), str(usual))
+    findings.variable(held, usual, str(held.value))
+
+
+def plain(held: Node, name: str, findings: ImportFindings) -> JsonValue:
+    """Return an argument: references to the environment in the form that is known here, no secret, files read.
+
+    Raises ConfigError.
+    """
+    if held.text is not None and held.text.startswith(SCHEME):
+        return js_value(findings.document(held, findings.path_of(held, held.text)).value)
+    if isinstance(held.value, Mapping):
+        within = may_refer(name)
+        return {key: plain(one, name if within else key, findings) if not holds_secret(key, one.value)
+                else _referred(key, one, findings) for key, one in held.fields()}  # fmt: skip
+    if isinstance(held.value, list):
+        return [plain(one, name, findings) for one in held.items()]
+    if held.text is None:
+        return js_value(held.value)
+    text = plain_text(held, findings)
+    if text != held.text and not may_refer(name):
+        raise ConfigError(
+            [held.problem("reads the environment", "write the value; only addresses and headers may refer")]
+        )
+    return text
+
+
+def plain_text(held: Node, findings: ImportFindings) -> str:
+    """Return text with `{{ env.NAME }}` as `${NAME}`; a secret in an address becomes a variable. Raises ConfigError."""
+    text = _ENV.sub(lambda found: f"${{{found[1] or found[2]}}}", held.text or "")
+    if "{{" in text and "{{env" in (held.text or "").replace(" ", ""):
+        raise ConfigError([held.problem(f"{held.text!r} is more than a variable's value")])
+    if holds_secret("", text):
+        return f"${{{findings.variable(held, 'SECRET_URL', text)}}}"
+    return text
+
+
+def _referred(key: str, held: Node, findings: ImportFindings) -> str:
+    """Return a reference in the place of a secret, such as a header's; its scheme stays."""
+    text = plain_text(held, findings)
+    if "${" in text:
+        return text
+    scheme, _, secret = text.rpartition(" ")
+    name = re.sub(r"\W", "_", key).upper()
+    return f"{scheme} ${{{findings.variable(held, name, secret)}}}".strip()

@@ -1,0 +1,70 @@
+"""Values as JavaScript writes and reads them, and texts filled in from a test's vars."""
+
+import json
+import math
+from collections.abc import Mapping
+
+from insideLLMs.core.errors import ConfigError, TemplateError
+from insideLLMs.core.template import Template
+from insideLLMs.core.types import JsonValue
+from insideLLMs.migrate.nunjucks import translated
+from insideLLMs.migrate.source import SCHEME, ImportFindings, Node
+
+Vars = Mapping[str, JsonValue]
+PROGRAMS = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".py", ".rb", ".sh", ".exe", ".bat", ".ps1", ".pl")
+_LARGEST_WHOLE = 1e21  # from here on JavaScript writes an exponent
+
+
+def js_text(value: JsonValue) -> str:
+    """Write a plain value as JavaScript's String() does."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        return str(int(value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def js_value(value: JsonValue) -> JsonValue:
+    """Return a value with whole numbers as whole numbers: JavaScript knows 1.0 only as 1."""
+    if isinstance(value, Mapping):
+        return {str(key): js_value(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [js_value(item) for item in value]
+    whole = isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < _LARGEST_WHOLE
+    return int(value) if whole else value
+
+
+def filled(node: Node, text: str, given: Vars) -> str:
+    """Return `text` with a test's vars filled in. Raises ConfigError."""
+    if "{{" not in text and "{%" not in text and "{#" not in text:
+        return text
+    try:
+        template = Template(translated(text, tuple(given)))
+        template.check_names(given)
+        return template.render(given)
+    except TemplateError as error:
+        raise ConfigError([node.problem(error.message, error.fix)]) from error
+
+
+def filled_value(node: Node, given: Vars, findings: ImportFindings) -> JsonValue:
+    """Return the value of an assertion: text and lists of text filled in, and what a file holds. Raises ConfigError."""
+    if node.text is not None:
+        return _filled_text(node, node.text, given, findings)
+    if isinstance(node.value, list):
+        return [
+            _filled_text(one, one.text, given, findings) if one.text is not None else js_value(one.value)
+            for one in node.items()
+        ]
+    return js_value(node.value)
+
+
+def _filled_text(node: Node, text: str, given: Vars, findings: ImportFindings) -> JsonValue:
+    if not text.startswith(SCHEME):
+        return filled(node, text, given)
+    path = findings.path_of(node, text)
+    match path.suffix.lower():
+        case ".json" | ".yaml" | ".yml":
+            return js_value(findings.document(node, path).value)
+        case ".txt":
+            return findings.text_of(node, path).strip()
+    raise ConfigError([node.problem(f"{text!r} is no text or YAML", "no program is run by an import")])
