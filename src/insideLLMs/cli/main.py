@@ -16,6 +16,7 @@ import click
 
 from insideLLMs import __version__
 from insideLLMs.cli import console
+from insideLLMs.cli.earlier_spellings import modern
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 COMMANDS = {
@@ -126,7 +127,10 @@ def run_command(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        result = cli.main(list(argv) if argv is not None else None, standalone_mode=False, prog_name="insidellms")
+        args, notes = modern(sys.argv[1:] if argv is None else argv)
+        for note in notes:
+            console.note(f"note: {note}")
+        result = cli.main(args, standalone_mode=False, prog_name="insidellms")
         return int(result) if isinstance(result, int) else ExitCode.OK
     except click.exceptions.Exit as error:
         return error.exit_code
