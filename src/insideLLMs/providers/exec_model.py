@@ -75,6 +75,8 @@ class ExecModel(ProviderModel):
         experiment_folder: Path = Path(),
     ) -> None:
         check_numbers({"seed": seed}, RANGES)
+        if model_name is not None and (not isinstance(model_name, str) or not model_name.strip()):
+            raise refuse("", "model_name", model_name, "a text that labels the model")
         self._env = CommandEnv(env)
         self._seed = {} if seed is None else {"seed": seed}
         beside = experiment_folder.absolute()

@@ -59,6 +59,8 @@ class ProgramFiles(msgspec.Struct, frozen=True, kw_only=True):
         installed its digest. Raises ArgumentError for what is missing.
         """
         known: Mapping[str, JsonValue] = assumed or {}
+        if not known and not self.folder.is_dir():
+            raise _missing("cwd", f"there is no folder {self.folder.name!r}", self.folder, "cwd is relative to")
         files = {**known, **dict(self._digests(known))}
         found = self.find_program()
         if found is not None and not (self.is_of_machine and self.program in known):
@@ -77,6 +79,8 @@ class ProgramFiles(msgspec.Struct, frozen=True, kw_only=True):
         named = (*self.files, *((self.copied,) if self.copied is not None else ()))
         for name in named:
             path = self.beside / name
+            if self.beside.resolve().is_relative_to(path.resolve()):
+                raise _holds_all("files" if name in self.files else "cwd", name)
             if path.exists():
                 yield name, tree_sha256(path)
             elif name not in assumed:
@@ -115,6 +119,15 @@ def _missing(argument: str, what: str, path: Path, where: str) -> ArgumentError:
     error = ArgumentError(
         what,
         fix=f"did you mean {near!r}?" if near else f"check the name; {where} the experiment file",
+    )
+    error.argument = argument
+    return error
+
+
+def _holds_all(argument: str, name: str) -> ArgumentError:
+    error = ArgumentError(
+        f"{name!r} holds the experiment itself, and the runs beside it, which change with every run",
+        fix="put what belongs to the command into a folder of its own",
     )
     error.argument = argument
     return error

@@ -294,6 +294,7 @@ def test_a_variable_that_has_no_value_is_missed_when_it_is_run_and_not_before(fo
         ({"cwd": ""}, "cwd is ''"),
         ({"files": [3]}, "files is [3]"),
         ({"seed": "x"}, "seed is 'x'"),
+        ({"model_name": 3}, "model_name is 3"),
     ],
 )
 def test_a_wrong_argument_is_named(folder, args, said):
@@ -342,7 +343,10 @@ def test_a_recorded_identity_stands_in_for_what_is_not_here_and_never_for_an_edi
         (["./app --ask", "{{ prompt }}"], {}, "each argument as an item of its own"),
         (["no-such-program", "{{ prompt }}"], {}, "in the folders of PATH"),
         (["python3", "tells.py", "{{ prompt }}"], {"files": ["tels.py"]}, "did you mean 'tells.py'"),
-        (["python3", "tells.py", "{{ prompt }}"], {"cwd": "none", "fresh": True}, "no file or folder 'none'"),
+        (["python3", "tells.py", "{{ prompt }}"], {"cwd": "none", "fresh": True}, "there is no folder 'none'"),
+        (["python3", "tells.py", "{{ prompt }}"], {"cwd": "tels.py"}, "did you mean 'tells.py'"),
+        (["python3", "tells.py", "{{ prompt }}"], {"cwd": ".", "fresh": True}, "holds the experiment itself"),
+        (["python3", "tells.py", "{{ prompt }}"], {"files": [".."]}, "holds the experiment itself"),
     ],
 )
 def test_what_is_missing_is_named_with_what_is_near(folder, command, args, said):
