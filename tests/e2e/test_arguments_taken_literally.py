@@ -103,3 +103,11 @@ def test_one_fault_of_form_is_one_problem_with_the_right_form(tmp_path, changed,
     assert done.code == 1
     assert "1 problem" in done.err
     assert told in done.err
+
+
+@pytest.mark.parametrize("name", ["answer", "expected", "reference"])
+def test_a_template_that_would_tell_the_model_what_is_expected_is_told_so(tmp_path, name):
+    experiment(tmp_path, probe={"type": "contains", "args": {"template": f"{{{{ question }}}} {{{{ {name} }}}}"}})
+    done = insidellms("validate", "e.yaml", cwd=tmp_path)
+    assert done.code == 1
+    assert "what an example expects is not for the model" in done.err

@@ -16,7 +16,7 @@ import msgspec
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import TemplateError
-from insideLLMs.core.types import Example, JsonValue, Message, Request, as_text
+from insideLLMs.core.types import EXPECTED_KEYS, Example, JsonValue, Message, Request, as_text
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 
 if TYPE_CHECKING:
@@ -322,6 +322,9 @@ class _explained:  # noqa: N801 - reads as a statement
 
 
 def _lacks(name: str, values: Mapping[str, JsonValue]) -> str:
+    if name in EXPECTED_KEYS:
+        told = "; a rubric may name {{ expected }}" if name != "expected" else ""
+        return f"the template names {{{{ {name} }}}}, but what an example expects is not for the model{told}"
     known = list(values)
     near = nearest(name, known)
     hint = f"; did you mean {{{{ {near} }}}}?" if near else ""

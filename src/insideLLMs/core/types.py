@@ -153,6 +153,10 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     response: Response
 
 
+EXPECTED_KEYS = ("expected", "answer", "ideal", "reference", "reference_answer")
+"""What a row may call the accepted answers. They are for the probes; no template sends them to a model."""
+
+
 class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One input of a Dataset; `expected` lists the accepted answers, `fields` holds whatever else it came with."""
 

@@ -11,12 +11,21 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
-from insideLLMs.core.types import ContentPart, Example, ImagePart, JsonValue, Message, Role, TextPart, ToolCall
+from insideLLMs.core.types import (
+    EXPECTED_KEYS,
+    ContentPart,
+    Example,
+    ImagePart,
+    JsonValue,
+    Message,
+    Role,
+    TextPart,
+    ToolCall,
+)
 from insideLLMs.datasets.images import Images
 
 ID_KEYS = ("id", "example_id")
 INPUT_KEYS = ("prompt", "question", "input", "messages")
-EXPECTED_KEYS = ("expected", "answer", "ideal", "reference", "reference_answer")
 CONTENT_ID_LENGTH = 24
 _MOST_NAMES = 12
 _SENT_AS_THEY_ARE = ("https://", "http://", "data:image/")

@@ -8,8 +8,8 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, ConfigError, DatasetError, Problem
 from insideLLMs.core.experiment import DatasetSpec
-from insideLLMs.core.types import Example, JsonValue, Response, ResultStatus
-from insideLLMs.datasets.examples import EXPECTED_KEYS, ID_KEYS, BadRow, ExampleReader
+from insideLLMs.core.types import EXPECTED_KEYS, Example, JsonValue, Response, ResultStatus
+from insideLLMs.datasets.examples import ID_KEYS, BadRow, ExampleReader
 from insideLLMs.datasets.rows import open_rows
 from insideLLMs.datasets.rows import place as place_of_row
 from insideLLMs.datasets.source import SUFFIXES, format_of

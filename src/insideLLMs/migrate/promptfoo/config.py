@@ -8,8 +8,8 @@ import msgspec
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ConfigError
-from insideLLMs.core.types import JsonValue
-from insideLLMs.datasets.examples import EXPECTED_KEYS, INPUT_KEYS
+from insideLLMs.core.types import EXPECTED_KEYS, JsonValue
+from insideLLMs.datasets.examples import INPUT_KEYS
 from insideLLMs.migrate.draft import Draft
 from insideLLMs.migrate.promptfoo.assertions import JUDGED, LIMITS, Check, base_type, check_threshold, read_assertion
 from insideLLMs.migrate.promptfoo.cases import Case, read_cases
