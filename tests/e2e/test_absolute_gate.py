@@ -292,7 +292,7 @@ def test_hostile_answers_are_harmless_in_every_report_of_a_run(tmp_path):
     ET.parse(tmp_path / "j.xml")
     json.loads((tmp_path / "s.json").read_text())
     markdown = (tmp_path / "m.md").read_text()
-    assert (tmp_path / "sum.md").read_text() == markdown
+    assert f"<!-- insidellms:e -->\n{(tmp_path / 'sum.md').read_text()}" == markdown
     assert len(markdown) < 60_000
     outside = re.sub(r"(?s)(`{3,})text\n.*?\n\1\n", "", markdown)
     assert "<script" not in outside
