@@ -76,7 +76,14 @@ def test_without_a_gate_a_failing_run_is_green_and_says_how_it_could_have_been_r
     assert (done.code, done.json["verdict"]) == (0, None)
     assert "2 of 20 trials did not pass, and nothing was gated" in done.err
     assert "--min-pass-rate" in done.err
-    assert "baseline accept" in done.err
+    assert "insidellms baseline accept new --pool" in done.err
+
+
+def test_the_command_that_accepts_a_run_names_its_whole_path(folder):
+    done = run(folder, "--run-dir", "runs/of today")
+    assert "insidellms baseline accept 'runs/of today' --pool" in done.err
+    report = insidellms("report", "runs/of today", cwd=folder)
+    assert "insidellms baseline accept 'runs/of today' --pool" in report.err
 
 
 def test_a_run_without_conditions_counts_its_failures_from_the_summary_alone(tmp_path):

@@ -73,7 +73,7 @@ def command(
             raise InsideLLMsError(f"{page} is not there: the run was accepted with --slim", fix="add --html FILE")
         click.launch(str(page))
     write_run_reports(sealed, decided, files, experiment=options["experiment"])
-    show_verdict(decided, say=console.note if as_json else console.out)
+    show_verdict(run, decided, say=console.note if as_json else console.out)
     return decided.verdict.exit_code
 
 

@@ -1,6 +1,7 @@
 """The files and CI messages that `diff`, `run` and `report` write beside what they print."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,7 @@ def _sarif(run: "SealedRun", decided: "DecidedRun", experiment: Path | None) -> 
     return run_sarif(decided, places, version=insideLLMs.__version__)
 
 
-def show_verdict(decided: "DecidedRun", *, say: Callable[[str], None]) -> None:
+def show_verdict(run: Path, decided: "DecidedRun", *, say: Callable[[str], None]) -> None:
     """Say what the gate's conditions came to; without any, how what failed could have been made red."""
     from insideLLMs.report.terminal import render_run_verdict  # noqa: PLC0415 - slow
 
@@ -145,7 +146,7 @@ def show_verdict(decided: "DecidedRun", *, say: Callable[[str], None]) -> None:
             if decided.summary.part
             else (
                 "; to accept the run as the baseline: "
-                f"insidellms baseline accept {decided.label} --pool baselines --why TEXT"
+                f"insidellms baseline accept {shlex.quote(str(run))} --pool baselines --why TEXT"
             )
         )
         console.note(

@@ -260,7 +260,7 @@ def command(
         write_files([(arguments.html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
     write_run_reports(sealed, decided, files, experiment=experiment_file)
     if decided.is_gated or not quiet:
-        show_verdict(decided, say=console.note if as_json else console.out)
+        show_verdict(run.path, decided, say=console.note if as_json else console.out)
     _check_answered(sealed, decided)
     code = decided.verdict.exit_code
     return code if early is None else max(code, _show_decision(early, sealed, as_json=as_json), key=_SEVERITY.index)
