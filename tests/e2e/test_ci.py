@@ -397,6 +397,22 @@ def test_init_overwrites_nothing(tmp_path, taken):
     assert not (tmp_path / "bot").exists()
 
 
+def test_init_refuses_an_experiment_that_the_repository_does_not_hold(tmp_path):
+    write_files(tmp_path, {"e.yaml": "model: dummy\nprobe: record\ndataset: {examples: [{question: hi}]}\n"})
+    git(tmp_path, "init", "-q", "work")
+    done = insidellms("init", ".", "--ci", "github", "--experiment", "../e.yaml", cwd=tmp_path / "work")
+    assert (done.code, "move it into the repository" in done.err) == (1, True), done.err
+    assert not (tmp_path / "work" / WORKFLOW).exists()
+
+
+@pytest.mark.parametrize("is_repository", [True, False])
+def test_init_says_where_no_git_repository_holds_its_files(tmp_path, is_repository):
+    if is_repository:
+        git(tmp_path, "init", "-q")
+    done = insidellms("init", "bot", "--ci", "github", cwd=tmp_path)
+    assert (done.code, "bot is in no git repository" in done.out) == (0, not is_repository), done.err
+
+
 def test_init_leaves_a_gitlab_file_that_is_there_and_says_what_to_add(tmp_path):
     git(tmp_path, "init", "-q")
     write_files(tmp_path, {".gitlab-ci.yml": "stages: [test]\n", ".gitignore": "mine\n"})

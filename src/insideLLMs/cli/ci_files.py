@@ -32,6 +32,11 @@ def make_ci_files(kind: str, folder: Path, experiment: Path, *, is_there: bool, 
     """Return the CI files for an experiment of `folder`. Raises InsideLLMsError if it cannot be read."""
     keys = _keys_of(folder / experiment) if is_there else _KEYS.get(provider, ())
     root = _repository(folder)
+    if not (folder / experiment).resolve().is_relative_to(root.resolve()):
+        raise InsideLLMsError(
+            f"{folder / experiment} is not in the repository {root.resolve()}, so CI would not find it",
+            fix="move it into the repository",
+        )
     values = {
         "NAME": re.sub(
             r"[^A-Za-z0-9._-]+", "-", folder.resolve().name if experiment.stem == "experiment" else experiment.stem
@@ -50,6 +55,11 @@ def make_ci_files(kind: str, folder: Path, experiment: Path, *, is_there: bool, 
         f'insidellms baseline accept runs/first --pool {POOL} --slim --why "first baseline"',
     )
     files, to_add = (_github if kind == "github" else _gitlab)(root, values, keys)
+    if not (root / ".git").exists():
+        to_add += (
+            f"{folder} is in no git repository, and CI reads these files at the root of one only:",
+            "  run `git init` in it, or move all of it into your repository and run this command again",
+        )
     return CiFiles(files=files, to_add=to_add, next_steps=steps)
 
 
