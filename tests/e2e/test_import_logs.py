@@ -90,3 +90,30 @@ def test_a_tool_can_be_named_and_a_misspelt_one_is_refused(tmp_path):
     assert insidellms("import", path, "--from", "inspect_ai", "--to", "run", cwd=tmp_path).code == 0
     done = insidellms("import", path, "--from", "inspct_ai", "--to", "other", cwd=tmp_path)
     assert (done.code, "did you mean 'inspect_ai'" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("import", "nothere.json", "--to", "x"), "relative to the folder that you are in"),
+        (("import", "lgo.jsonl", "--to", "x"), "did you mean log.jsonl?"),
+        (("import", ".", "--to", "x"), "name a file in it"),
+        (("import", "run", "--to", "x"), "it is a run already"),
+        (("import", "log.jsonl", "--to", "x.yaml"), "fix: --to FOLDER"),
+        (("diff", "e.yaml", "run"), "insidellms run e.yaml"),
+        (("diff", "run", "e.toml"), "insidellms run e.toml"),
+    ],
+)
+def test_what_is_no_log_is_refused_with_what_to_do_instead(command, says, tmp_path):
+    write_files(
+        tmp_path,
+        {
+            "e.yaml": "model: dummy\nprobe: record\ndataset: {examples: [{question: hi}]}\n",
+            "e.toml": 'model = "dummy"\n',
+        },
+    )
+    write_files(tmp_path, {"log.jsonl": [{"id": "a", "output": "b", "score": 1}]})
+    assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path).code == 0
+    done = insidellms(*command, cwd=tmp_path)
+    assert (done.code, says in done.err) == (1, True), done.err
+    assert not [name for name in ("x", "x.yaml") if (tmp_path / name).exists()]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR
 
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
@@ -18,14 +19,14 @@ from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, M
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
 from insideLLMs.datasets.rows import open_rows, place
-from insideLLMs.datasets.source import format_of, shown
+from insideLLMs.datasets.source import format_of, near_files, shown
 from insideLLMs.importers.foreign import ALONE
 from insideLLMs.importers.logs import LogSource, known_logs, open_logs
 from insideLLMs.importers.scan import LogFindings, records, scan
 from insideLLMs.importers.table import USUAL, Cells, TableSource, table_spec
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, PromptFacts, stored_ranges
-from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 TABLE = "table"
 """The name under which a table is asked for where a log might be meant."""
@@ -90,13 +91,15 @@ def import_files(
     ConfigError.
     """
     options = options or ImportOptions()
+    for path in paths:
+        _check_path(path)
     source = _open(paths, options)
     try:
         found = scan(source)
     except DatasetError as error:
         if isinstance(source, LogSource) or options.is_table:
             raise
-        raise DatasetError(error.message, fix=f"{error.fix}; or is it a log? Known are:\n{known_logs()}") from error
+        raise DatasetError(error.message, fix=f"{error.fix}; {_or_else(paths[0])}") from error
     facts, notes = _described(source, found, paths[0].name)
     digests = {f"model:{model.id}": model.digest for model in facts.models}
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
@@ -128,6 +131,24 @@ def opened_run(path: Path, tell: Callable[[str], None]) -> Iterator[SealedRun]:
         yield SealedRun.open(Path(folder, path.name))
 
 
+def _check_path(path: Path) -> None:
+    """Refuse what is no file; what cannot be opened is said where it is read. Raises DatasetError."""
+    try:
+        is_folder = S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError as error:
+        near = near_files(path)
+        fix = f"did you mean {' or '.join(near)}?" if near else "paths are relative to the folder that you are in"
+        raise DatasetError(f"there is no file {shown(path)}", fix=fix) from error
+    except OSError:
+        return
+    if is_folder:
+        is_run = state_of(path) is State.SEALED
+        raise DatasetError(
+            f"{shown(path)} is a folder; a log or a table is one file",
+            fix="it is a run already: give it to diff, report or export" if is_run else "name a file in it",
+        )
+
+
 def _open(paths: Sequence[Path], options: ImportOptions) -> LogSource | TableSource:
     """Open what is given as what it is. Raises DatasetError or ConfigError that lists the logs that are known."""
     if not options.is_table and (options.tool is not None or format_of(paths[0]) not in _TABLES_ALONE):
@@ -139,7 +160,13 @@ def _open(paths: Sequence[Path], options: ImportOptions) -> LogSource | TableSou
     try:
         return TableSource(table_spec(paths[0], options.format), options.columns)
     except ConfigError as error:
-        raise ConfigError(error.problems, fix=f"{error.fix}; or a log is meant, of these:\n{known_logs()}") from error
+        raise ConfigError(error.problems, fix=f"{error.fix}; {_or_else(paths[0])}") from error
+
+
+def _or_else(path: Path) -> str:
+    """Say what else a file may be that is no table."""
+    run_it = f"insidellms run {shown(path)}"
+    return f"if it is an experiment, run it first: {run_it}; or is it a log? Known are:\n{known_logs()}"
 
 
 def _described(

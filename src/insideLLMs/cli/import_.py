@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ExitCode
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+_OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
 
 
 @click.command("import")
@@ -64,6 +66,10 @@ def command(
         return _import_experiment(files[0], run_dir, overwrite, skip_unsupported, as_json)
     from insideLLMs.api.importing import ImportOptions, import_files, parse_map  # noqa: PLC0415 - slow
 
+    if run_dir.suffix.lower() in _OF_EXPERIMENTS and not run_dir.is_dir():
+        raise InsideLLMsError(
+            f"{run_dir} is a name for an experiment file, but a log or a table becomes a folder", fix="--to FOLDER"
+        )
     options = ImportOptions(columns=parse_map(columns), **reading)
     imported = import_files(files, run_dir, options, overwrite=overwrite)
     manifest = imported.manifest
