@@ -144,9 +144,9 @@ def test_a_recording_without_missing_asks_everything_again(folder, server):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("--missing",), "a recording asks only what its cassette lacks"),
-        (("--missing", "--replay", "t.jsonl"), "asks only what its cassette lacks"),
-        (("--missing", "--record", "t.jsonl", "--cache", "refresh"), "leave `cache` out"),
+        (("--missing",), "asks only what the cassette of `record` lacks"),
+        (("--missing", "--replay", "t.jsonl"), "leave `cache` and `replay` out"),
+        (("--missing", "--record", "t.jsonl", "--cache", "refresh"), "leave `cache` and `replay` out"),
         (("--check",), "--check needs a cassette"),
         (("--check", "--replay", "none.jsonl"), "--record none.jsonl"),
         (("--check", "--replay", "q.jsonl"), "q.jsonl, line 1 is not a recorded answer"),

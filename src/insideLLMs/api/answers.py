@@ -44,8 +44,8 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.missing and (self.record is None or self.cache != "off"):
             raise OptionError(
-                "`missing` says that a recording asks only what its cassette lacks",
-                fix="add `record`, and leave `cache` out",
+                "`missing` asks only what the cassette of `record` lacks",
+                fix="add `record`, and leave `cache` and `replay` out",
             )
 
     def recorded(self) -> Mapping[str, Mapping[str, JsonValue]] | None:

@@ -91,7 +91,10 @@ def find_path(path: str, root: Path, test: Path) -> Path:
 
 def _check(mark: pytest.Mark, known: tuple[str, ...], *, positional: int) -> None:
     if len(mark.args) > positional:
-        raise OptionError(f"{mark.name} takes {positional} positional argument(s), but has {mark.args!r}")
+        unnamed = ", ".join(map(repr, mark.args[positional:]))
+        raise OptionError(
+            f"{mark.name} has {unnamed} without a name", fix=f"write NAME=VALUE; known: {', '.join(known)}"
+        )
     for name in mark.kwargs:
         if name not in known:
             near = nearest(name, known)
