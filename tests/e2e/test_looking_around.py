@@ -172,3 +172,11 @@ def test_help_imports_nothing_heavy(folder):
     imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time")}
     assert "click" in imported
     assert not imported & {"aiohttp", "asyncio", "yaml", "orjson"}
+
+
+@pytest.mark.parametrize(("repeats", "says"), [(1, "valid: 1 trial ("), (1500, "valid: 1,500 trials (")])
+def test_validate_counts_trials_as_a_person_writes_them(tmp_path, repeats, says):
+    text = f"model: dummy\nprobe: record\nrepeats: {repeats}\ndataset: {{examples: [{{question: hi}}]}}\n"
+    write_files(tmp_path, {"one.yaml": text})
+    done = insidellms("validate", "one.yaml", cwd=tmp_path)
+    assert says in done.out, done.err

@@ -27,7 +27,10 @@ _EXTRAS = {
     "language": ("lingua", "tell the language of an answer"),
     "parquet": ("pyarrow", "read and write Parquet"),
     "schema": ("jsonschema", "hold answers against a JSON Schema"),
-    "zstd": ("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "read .zst datasets"),
+    "zstd": (
+        "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
+        "read .zst datasets, and .eval logs of inspect_ai",
+    ),
     "mcp": ("mcp", "serve coding agents"),
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),

@@ -26,7 +26,7 @@ COMMANDS = {
     "compare": ("compare", "Compare the models and prompts of one run."),
     "noise": ("noise", "Measure how much unchanged runs differ."),
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
-    "import": ("import_", "Turn a table of outcomes into a run."),
+    "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),
     "trend": ("trend", "Show how measures changed over several runs."),
     "watch": ("watch", "Alarm when runs that follow a pool get worse."),
     "view": ("view", "Show a folder of runs in the browser, live."),

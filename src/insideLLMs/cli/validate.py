@@ -67,7 +67,7 @@ def _validate(target: Path, *, part: PartOptions, as_json: bool) -> int:
             "repeat": plan.repeats,
         }
         told = ", ".join(f"{count} {noun}{'s' if count != 1 else ''}" for noun, count in counts.items() if count)
-        console.out(f"{target} is valid: {plan.total} trials ({told})")
+        console.out(f"{target} is valid: {plan.total:,} trial{'s' if plan.total != 1 else ''} ({told})")
         if prepared.experiment.part is not None:
             console.out(f"this is {prepared.experiment.part}")
         if loaded.text_files:
