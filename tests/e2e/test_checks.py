@@ -3,7 +3,7 @@
 import pytest
 
 from support.command import insidellms, records_of, write_files
-from support.documents import ROOT, UPDATE, blocks, replace_block
+from support.documents import ROOT, UPDATE, blocks, fences, replace_block
 from support.openai_server import OpenAIServer
 
 EXPERIMENT = """
@@ -210,7 +210,7 @@ def test_the_example_of_the_documentation_prints_what_it_shows(tmp_path):
     page = ROOT / "docs" / "checks.md"
     write_files(tmp_path, {code.splitlines()[0].removeprefix("# "): code for code in blocks(page, "yaml")})
     done = insidellms("run", "support.yaml", cwd=tmp_path)
-    (shown,) = blocks(page, "text")
+    (shown,) = (fence.code for fence in fences(page) if fence.language == "text" and "this experiment" in fence.reason)
     now = done.out[done.out.index("FAILED") :]
     if UPDATE:
         replace_block(page, shown, now)

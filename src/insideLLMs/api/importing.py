@@ -14,7 +14,7 @@ from stat import S_ISDIR
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ConfigError, DatasetError, OptionError, Problem
+from insideLLMs.core.errors import ConfigError, DatasetError, OptionError, Problem, RunDirectoryError
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
@@ -32,6 +32,8 @@ TABLE = "table"
 """The name under which a table is asked for where a log might be meant."""
 _TABLES_ALONE = {"csv", "yaml", "parquet"}
 """Formats that no log has."""
+_OF_EXPERIMENTS = (".yaml", ".yml", ".toml")
+"""Suffixes that no log has."""
 _FLUSH_EVERY = 10_000
 _TOLD_LEFT_OUT = 12
 _SIDES: dict[object, Side] = {"baseline": "baseline", "candidate": "candidate"}
@@ -124,6 +126,11 @@ def opened_run(path: Path, tell: Callable[[str], None]) -> Iterator[SealedRun]:
     if not path.is_file():
         yield SealedRun.open(path)
         return
+    if path.suffix.lower() in _OF_EXPERIMENTS:
+        raise RunDirectoryError(
+            f"{path} is a file, not a run directory",
+            fix=f"of an experiment, give the folder of its run: insidellms run {path}; of a table, import it first",
+        )
     with tempfile.TemporaryDirectory(prefix="insidellms-") as folder:
         imported = import_files([path], Path(folder, path.name))
         for note in imported.notes:
