@@ -57,8 +57,8 @@ def command(
     output and score is a trial that failed, for the reason in its error. Columns that are not mapped, and not called
     as their role, are left out.
 
-    A configuration of promptfoo's becomes an experiment file instead. What cannot be carried over is an error with its
-    line, and nothing is written; no program that it names is run.
+    A configuration of promptfoo's, or an experiment of the earlier insideLLMs, becomes an experiment file instead. What
+    cannot be carried over is an error with its line, and nothing is written; no program that it names is run.
     """
     from insideLLMs.api.migrating import is_experiment  # noqa: PLC0415 - slow
 

@@ -8,6 +8,8 @@ from insideLLMs.config.resolved import write_yaml
 from insideLLMs.core.types import JsonValue
 from insideLLMs.migrate.source import ImportFindings, Node
 
+NEVER = r"(?!)"
+"""A pattern that no answer matches: it stands where a check was left out, so that nothing is green without it."""
 _WIDEST = 110
 
 
@@ -15,11 +17,14 @@ class Draft(msgspec.Struct, kw_only=True):
     """What an experiment file will say; `origin` is the file it comes from."""
 
     origin: str
+    name: str | None = None
     title: str | None = None
     models: list[dict[str, JsonValue]] = msgspec.field(default_factory=list)
     prompts: list[dict[str, JsonValue]] = msgspec.field(default_factory=list)
     probes: list[dict[str, JsonValue]] = msgspec.field(default_factory=list)
+    max_examples: JsonValue = None
     repeats: int = 1
+    confidence_level: JsonValue = None
     execution: dict[str, JsonValue] = msgspec.field(default_factory=dict)
     gate: dict[str, JsonValue] = msgspec.field(default_factory=dict)
     places: dict[str, str] = msgspec.field(default_factory=dict)
@@ -31,15 +36,18 @@ class Draft(msgspec.Struct, kw_only=True):
     def content(self) -> dict[str, JsonValue]:
         """Return what stands in the file; defaults are left out."""
         found: dict[str, JsonValue] = {
+            "name": self.name,
             "title": self.title,
             "models": self.models,
             "prompts": self.prompts,
             "probes": self.probes,
+            "max_examples": self.max_examples,
             "repeats": self.repeats if self.repeats > 1 else None,
+            "confidence_level": self.confidence_level,
             "execution": self.execution,
             "gate": self.gate,
         }
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in found.items() if value not in (None, [], {})}
 
 
 def written(

@@ -56,6 +56,13 @@ class Node(msgspec.Struct, frozen=True):
         held = self.value.get(key) if isinstance(self.value, Mapping) else None
         return None if held is None else self._child(key, held)
 
+    def section(self, key: str) -> "Node":
+        """Return the mapping under a key, an empty one where nothing stands there. Raises ConfigError."""
+        held = self.get(key)
+        if held is not None and not isinstance(held.value, Mapping):
+            raise ConfigError([held.problem("is no mapping", "write {key: value}")])
+        return Node({}, self.source, self.path) if held is None else held
+
     def keys(self) -> tuple[str, ...]:
         """Return the keys of a mapping."""
         return tuple(map(str, self.value)) if isinstance(self.value, Mapping) else ()

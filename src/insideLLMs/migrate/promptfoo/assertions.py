@@ -7,6 +7,7 @@ from typing import NamedTuple
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ArgumentError, ConfigError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.migrate.draft import NEVER
 from insideLLMs.migrate.js_regex import exactly, python_pattern
 from insideLLMs.migrate.nunjucks import literal
 from insideLLMs.migrate.promptfoo.values import Vars, filled, filled_value, js_text, js_value
@@ -15,8 +16,6 @@ from insideLLMs.migrate.source import ImportFindings, Node
 Check = dict[str, JsonValue]
 KEYS = ("type", "value", "threshold", "weight", "metric", "provider", "rubricPrompt", "config", "transform",
         "contextTransform", "description", "assert")  # fmt: skip
-NEVER = r"(?!)"
-"""A pattern that no answer matches: it stands where an assertion was left out, so that nothing is green without it."""
 BY_DEGREE = frozenset({"rouge-n", "similar", "llm-rubric", "g-eval", "factuality", "model-graded-closedqa"})
 JUDGED = frozenset({"llm-rubric", "g-eval", "factuality", "model-graded-factuality", "model-graded-closedqa"})
 LIMITS = {"latency": "latency_ms.max", "cost": "cost_usd.max"}

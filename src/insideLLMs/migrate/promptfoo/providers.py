@@ -69,6 +69,8 @@ _SAME = ("temperature", "max_tokens", "max_completion_tokens", "top_p", "top_k",
          "response_format", "presence_penalty", "frequency_penalty", "reasoning_effort", "headers", "thinking",
          "num_ctx", "think", "logprobs")  # fmt: skip
 _NO_MATTER = ("cost", "inputCost", "outputCost", "omitDefaults", "maxRetries", "showThinking", "apiKeyRequired")
+_KEY_VARIABLES = {"AZURE_API_KEY": "AZURE_OPENAI_API_KEY", "COHERE_API_KEY": "CO_API_KEY",
+                  "HUGGINGFACE_API_KEY": "HF_TOKEN", "LLAMA_CPP_API_KEY": "LLAMA_API_KEY"}  # fmt: skip
 _REASONING = re.compile(r"(?:^|/)(?:o\d|gpt-[5-9])")
 
 
@@ -210,9 +212,13 @@ def _key(kind: Kind, held: Node, args: dict[str, JsonValue], findings: ImportFin
     if named is not None:
         args["api_key_env"] = named[1] or named[2]
         return
-    usual = kind.args.get("api_key_env") or f"{kind.type.removesuffix('_responses').upper()}_API_KEY"
-    usual = {"AZURE_API_KEY": "AZURE_OPENAI_API_KEY", "COHERE_API_KEY": "CO_API_KEY"}.get(str(usual), str(usual))
-    findings.variable(held, usual, str(held.value))
+    findings.variable(held, str(kind.args.get("api_key_env") or key_variable(kind.type)), str(held.value))
+
+
+def key_variable(kind: str) -> str:
+    """Return the variable in which a provider's key is looked for."""
+    usual = f"{kind.removesuffix('_responses').upper()}_API_KEY"
+    return _KEY_VARIABLES.get(usual, usual)
 
 
 def plain(held: Node, name: str, findings: ImportFindings) -> JsonValue:

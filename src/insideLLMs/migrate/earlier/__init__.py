@@ -1,0 +1,1 @@
+"""Experiment files of the earlier insideLLMs -> experiments of this one."""
