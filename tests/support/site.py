@@ -58,7 +58,7 @@ def _sections(nav):
 
 def _summary(page):
     for paragraph in (DOCS / page).read_text().split("\n\n"):
-        if paragraph[0] not in "#|!`<-":
+        if not paragraph.startswith(("#", "|", "!", "```", "<", "-")):
             plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", paragraph)
             return _first_sentence(plain).replace("**", "").rstrip(":")
     return "a list"
