@@ -152,7 +152,9 @@ class ImportFindings(msgspec.Struct):
 
     def leave_out(self, node: Node, what: str, reason: str, fix: str | None = None) -> None:
         """Note what cannot be carried over."""
-        self.left_out.append(LeftOut(node.problem(f"{what}: {reason}", fix), what))
+        found = LeftOut(node.problem(f"{what}: {reason}", fix), what)
+        if found not in self.left_out:
+            self.left_out.append(found)
 
     def note(self, node: Node, text: str) -> None:
         """Note a difference; the same one of several values is noted once, at the first."""

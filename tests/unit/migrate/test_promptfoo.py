@@ -68,6 +68,14 @@ def test_only_empty_answers_and_sloppy_json_are_judged_otherwise():
         ({"assert": [{"type": "latency"}]}, "latency: must have a number as its threshold"),
         ({"options": {"transform": "output.trim()"}}, "test: options.transform: nothing here stands for it"),
         ({"vars": {"q": "{{ w | upper }}", "w": "x"}}, "the var 'q' is a template of its own"),
+        ({"vars": {"q": "x {{ env.HOME }}"}}, "the var 'q' reads the environment"),
+        ({"vars": {"q": '[{"role": "user"}]'}}, "its chat is JSON only once it is filled in"),
+        ({"vars": {"q": "- role: user"}}, "its chat is JSON only once it is filled in"),
+        ({"vars": {"q": "{see below}"}}, "its chat is JSON only once it is filled in"),
+        (
+            {"vars": {"q": "x", "w": {"a": [1]}}, "assert": [{"type": "not-contains", "value": "{{ w.a }}"}]},
+            "prints a list or a mapping",
+        ),
         ({"vars": {"q": "file://../../etc/passwd"}}, "'file://../../etc/passwd' leads out of the folder"),
         ({"vars": {"q": "file:///etc/passwd"}}, "leads out of the folder"),
         ({"vars": {"q": "x", "checks": "y"}}, "a var is called 'checks', which means something else here"),
@@ -128,6 +136,46 @@ def test_a_provider_becomes_a_model(provider, made):
 def test_a_provider_that_runs_a_program_or_is_not_known_is_left_out(provider):
     _, problems = drafted({**config({}), "providers": [provider]})
     assert [one for one in problems if f"provider {provider!r}" in one]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        {"options": {"transform": "output.trim()"}, "assert": [{"type": "contains", "value": "x"}]},
+        {"options": {"postprocess": "output"}},
+        {"assertScoringFunction": "file://score.js", "assert": [{"type": "contains", "value": "x"}]},
+        {"providerOutput": "x", "assert": [{"type": "contains", "value": "x"}]},
+    ],
+)
+def test_where_an_option_that_changes_the_verdict_is_left_out_no_answer_passes(test):
+    draft, problems = drafted(config(test))
+    assert len(problems) == 1
+    (probe,) = draft.probes
+    (row,) = probe["dataset"]["examples"]
+    example = Example(id="1", input="Q?", fields={"checks": row.get("checks", [])})
+    scored = ChecksProbe(**probe.get("args", {})).score(example, Response(text="x"))
+    assert not scored.passed
+    assert "left out: " in scored.explanation
+
+
+@pytest.mark.parametrize("prompt", ["[see the list] {{ q }}", "{{ q }} {a}", "{{ q }}: [1, 2]"])
+def test_a_prompt_that_only_begins_like_json_is_a_text(prompt):
+    draft, problems = drafted({**config({}), "prompts": [prompt]})
+    assert problems == []
+    assert "template" in draft.prompts[0]
+
+
+@pytest.mark.parametrize("extra", [{"config": {"temperature": 1}}, {"prefix": "Say: "}, {"suffix": "!"}])
+def test_a_prompt_that_cannot_be_asked_as_it_is_meant_is_not_asked(extra):
+    draft, problems = drafted({**config({}), "prompts": ["{{ q }}", {"raw": "Say {{ q }}", **extra}]})
+    assert len(problems) == 1
+    assert [one["template"] for one in draft.prompts] == ["{{ q }}"]
+
+
+def test_a_provider_whose_answers_are_transformed_is_not_asked():
+    draft, problems = drafted({**config({}), "providers": ["openai:m", {"id": "openai:n", "transform": "output.x"}]})
+    assert len(problems) == 1
+    assert [one["args"]["model_name"] for one in draft.models] == ["m"]
 
 
 @pytest.mark.parametrize(

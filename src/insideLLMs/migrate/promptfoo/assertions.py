@@ -1,7 +1,7 @@
 """An assertion of promptfoo's -> a check with the same verdict."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from insideLLMs.core.arguments import nearest
@@ -99,8 +99,13 @@ def read_assertion(node: Node, given: Vars, findings: ImportFindings) -> Check:
             reason = error.message
     if reason is not None:
         findings.leave_out(node, f"{'not-' if negated else ''}{kind}", reason)
-        return {"type": "regex", "pattern": NEVER, "name": f"left out: {kind} ({node.place})", **_weight(node)}
+        return {**never(kind, node), **_weight(node)}
     return {**_name(node, given), **check, **({"not": True} if negated else {}), **_weight(node)}
+
+
+def never(what: str, node: Node) -> Check:
+    """Return the check that no answer passes, in the place of what was left out."""
+    return {"type": "regex", "pattern": NEVER, "name": f"left out: {what} ({node.place})"}
 
 
 def _reason_to_leave_out(node: Node, kind: str, negated: bool) -> str | None:
@@ -123,8 +128,21 @@ def _group(node: Node, given: Vars, findings: ImportFindings) -> Check:
     threshold = _threshold(node)
     if threshold is not None:
         check_threshold(node, inner.items(), threshold)
-    checks = [read_assertion(one, given, findings) for one in inner.items()]
+    checks = distinct(read_assertion(one, given, findings) for one in inner.items())
     return {"type": "checks", **({"threshold": threshold} if threshold is not None else {}), "checks": checks}
+
+
+def distinct(checks: Iterable[Check], taken: Iterable[str] = ()) -> list[Check]:
+    """Number checks of one name: a score has one."""
+    seen = set(taken)
+    return [{**check, "name": unique(str(check["name"]), seen)} if "name" in check else check for check in checks]
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """Return the name, numbered if it is taken, and take it."""
+    made = next(one for one in (name, *(f"{name} {at}" for at in range(2, len(taken) + 3))) if one not in taken)
+    taken.add(made)
+    return made
 
 
 def check_threshold(node: Node, assertions: list[Node], threshold: float) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from insideLLMs.core.documents import Document, read_document
 from insideLLMs.core.errors import ConfigError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.migrate.promptfoo.assertions import is_known
+from insideLLMs.migrate.promptfoo.assertions import Check, is_known, never
 from insideLLMs.migrate.promptfoo.values import PROGRAMS, Vars, js_text, js_value
 from insideLLMs.migrate.source import SCHEME, ForeignFile, ImportFindings, Node
 
@@ -46,6 +46,8 @@ class Case(NamedTuple):
     threshold: Node | None
     judge: Node | None
     metadata: Mapping[str, JsonValue]
+    left_out: tuple[Check, ...]
+    """What stands for options that change what is scored."""
 
 
 def read_cases(root: Node, findings: ImportFindings) -> list[Case]:
@@ -206,9 +208,9 @@ def _combined(parts: tuple[Node, ...], default: Node | None, findings: ImportFin
         if not isinstance(one.value, Mapping):
             raise ConfigError([one.problem("a test is a mapping with `vars` and `assert`")])
         findings.check_keys(one, KEYS, "a test")
-        _check_options(one, findings)
     layers = (*([default] if default is not None else []), *parts)
     own = tuple(one for part in parts for one in _assertions(part, findings))
+    left_out = tuple(check for layer in layers for check in _left_out(layer, findings))
     options = {key: held for layer in layers for key, held in (layer.get("options") or Node({}, test.source)).fields()}
     expected = (
         _assertions(default, findings) if default is not None and not _is_on(options, "disableDefaultAsserts") else ()
@@ -224,6 +226,7 @@ def _combined(parts: tuple[Node, ...], default: Node | None, findings: ImportFin
             threshold=next((held for layer in reversed(layers) if (held := layer.get("threshold"))), None),
             judge=options.get("provider"),
             metadata=metadata,
+            left_out=left_out,
         )  # fmt: skip
 
 
@@ -239,8 +242,8 @@ def _mapping(node: Node | None) -> Mapping[str, JsonValue]:
     return js_value(node.value) if node is not None and isinstance(node.value, Mapping) else {}
 
 
-def _check_options(test: Node, findings: ImportFindings) -> None:
-    """Leave out what a test wants beyond its vars and assertions."""
+def _left_out(test: Node, findings: ImportFindings) -> Iterator[Check]:
+    """Leave out what a test wants beyond its vars and assertions; yield a check for what would be scored otherwise."""
     for key, why in (
         ("providers", "every model here answers every example"),
         ("prompts", "every prompt here is asked with every example"),
@@ -251,6 +254,8 @@ def _check_options(test: Node, findings: ImportFindings) -> None:
         held = test.get(key)
         if held is not None:
             findings.leave_out(held, f"test: {key}", why)
+            if key in {"providerOutput", "assertScoringFunction"}:
+                yield never(key, held)
     options = test.get("options")
     if options is None:
         return
@@ -258,6 +263,7 @@ def _check_options(test: Node, findings: ImportFindings) -> None:
     for key, held in options.fields():
         if key not in _NO_MATTER and held.value is not None:
             findings.leave_out(held, f"test: options.{key}", "nothing here stands for it")
+            yield never(f"options.{key}", held)
 
 
 def _assertions(test: Node, findings: ImportFindings) -> tuple[Node, ...]:
@@ -277,6 +283,8 @@ def _combinations(
     nodes: dict[str, Node] = {}
     for layer in layers:
         held = layer.get("vars")
+        if held is not None and held.text is not None and held.text.startswith(SCHEME):
+            findings.note(held, f"promptfoo 0.123 finds no vars here: it wants {held.text.removeprefix(SCHEME)!r}")
         for part in _listed(held, findings) if held is not None and not isinstance(held.value, Mapping) else [[held]]:
             nodes |= {key: one for node in part if node is not None for key, one in node.fields()}
     choices = {key: _choices(node, findings, spread=spread) for key, node in nodes.items()}
@@ -317,7 +325,9 @@ def _resolved(given: dict[str, JsonValue], nodes: Mapping[str, Node]) -> dict[st
         for _ in range(_MOST_FILLINGS):
             text = _NAME.sub(lambda name: js_text(given[name[1]]) if name[1] in given else name[0], text)
         left = [name for name in _NAME.findall(text) if name in given]
-        if left or "{%" in text or re.search(r"\{\{\s*(?:env\b|\w+\s*[|.\[])", text):
+        if re.search(r"\{\{\s*env\b", text):
+            raise ConfigError([nodes[key].problem(f"the var {key!r} reads the environment", "write the text it is")])
+        if left or "{%" in text or re.search(r"\{\{\s*\w+\s*[|.\[]", text):
             raise ConfigError(
                 [nodes[key].problem(f"the var {key!r} is a template of its own", "write the text it comes to")]
             )

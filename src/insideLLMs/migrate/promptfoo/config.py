@@ -1,5 +1,6 @@
 """A whole configuration of promptfoo's -> an experiment."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,14 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from insideLLMs.core.arguments import nearest
-from insideLLMs.core.errors import ConfigError
+from insideLLMs.core.errors import ConfigError, TemplateError
+from insideLLMs.core.template import Template
 from insideLLMs.core.types import EXPECTED_KEYS, JsonValue
 from insideLLMs.datasets.examples import INPUT_KEYS
 from insideLLMs.migrate.draft import Draft
-from insideLLMs.migrate.promptfoo.assertions import JUDGED, LIMITS, Check, base_type, check_threshold, read_assertion
+from insideLLMs.migrate.promptfoo.assertions import (
+    JUDGED,
+    LIMITS,
+    Check,
+    base_type,
+    check_threshold,
+    distinct,
+    read_assertion,
+    unique,
+)
 from insideLLMs.migrate.promptfoo.cases import Case, read_cases
 from insideLLMs.migrate.promptfoo.prompts import names_of, raw_prompts, read_prompt, unread_json
 from insideLLMs.migrate.promptfoo.providers import read_provider, read_providers
+from insideLLMs.migrate.promptfoo.values import prints_whole
 from insideLLMs.migrate.source import ImportFindings, Node
 
 _KEYS = ("description", "tags", "providers", "targets", "prompts", "tests", "scenarios", "defaultTest", "outputPath",
@@ -39,6 +51,11 @@ _RESERVED = frozenset({"checks", "all", "any", "none", "regex", "constraints", "
 _GRADER = "openai:chat:gpt-5.6-sol"
 """The model that grades in promptfoo 0.123 where a configuration names none."""
 _LONGEST_ID = 80
+_DUMPED = re.compile(r"\|\s*dump(?!\w)")
+_WRITTEN_OTHERWISE = "a list or mapping is written as JSON with its keys in order; promptfoo writes it otherwise"
+_LIKE_A_CHAT = re.compile(
+    r'\s*(?:- role:|\{.*\}\s*\Z|\[\s*(?:["{\[\d-]|true|false|null).*\]\s*\Z|\[\s*\]\s*\Z)', re.DOTALL
+)
 _ID, _NOTHING = "_id", "_expected"
 """Columns of a dataset whose tests have vars of the names by which ids and expected answers go."""
 
@@ -125,15 +142,31 @@ def _add_prompts(root: Node, cases: Sequence[Case], draft: Draft, findings: Impo
     ids: set[str] = set()
     for raw in raw_prompts(node, root, findings):
         with findings.collecting():
-            if unread_json(raw):
+            entry = None if unread_json(raw) else read_prompt(raw, names, findings)
+            if entry is None or _fills_to_json(entry, cases, draft):
                 findings.leave_out(raw.node, "prompt", "its chat is JSON only once it is filled in", "write messages")
                 continue
-            entry = read_prompt(raw, names, findings)
             if "id" in entry:
-                entry["id"] = _unique(str(entry["id"]), ids)
+                entry["id"] = unique(str(entry["id"]), ids)
             draft.prompts.append(entry)
+            if _DUMPED.search(raw.text) or any(prints_whole(raw.text, case.given) for case in cases):
+                findings.note(raw.node, _WRITTEN_OTHERWISE)
             _complete(raw.node, names_of(entry), cases, findings)
     draft.place("prompts", node or root)
+    if not draft.prompts and not findings.wrong:
+        findings.refuse(node or root, "no prompt is left", "write one that can be carried over")
+
+
+def _fills_to_json(entry: Mapping[str, JsonValue], cases: Sequence[Case], draft: Draft) -> bool:
+    """Whether promptfoo would read a filled-in text as the messages of a chat, as it does with all that looks so."""
+    if "template" not in entry or all(model["type"] == "http" for model in draft.models):
+        return False
+    template = Template(entry["template"])
+    for case in cases:
+        with contextlib.suppress(TemplateError):  # what a case lacks is told where the case is checked
+            if _LIKE_A_CHAT.match(template.render(case.given)):
+                return True
+    return False
 
 
 def _complete(node: Node, wanted: Iterable[str], cases: Sequence[Case], findings: ImportFindings) -> None:
@@ -160,9 +193,9 @@ def _add_probes(cases: Sequence[Case], draft: Draft, findings: ImportFindings) -
     ids: set[str] = set()
     for group in groups:
         kind = "checks" if group.has_checks else "record"
-        name = _unique(kind, names)
+        name = unique(kind, names)
         shared = [read_assertion(one, {}, findings) for one in group.shared]
-        args = {**group.args, **({"checks": _distinct(shared, set())} if shared else {})}
+        args = {**group.args, **({"checks": distinct(shared)} if shared else {})}
         taken = {str(check["name"]) for check in shared if "name" in check}
         rows = [_example(case, checks, taken, ids, findings) for case, checks in group.cases]
         draft.probes.append({"type": kind, **({"id": name} if name != kind else {}), **({"args": args} if args else {}),
@@ -185,9 +218,10 @@ def _put(case: Case, groups: list[_Group], findings: ImportFindings) -> None:
         limits=_limits(case, findings),
         places=tuple(one.place for one in shared),
         shared=shared,
-        has_checks=bool(counted),
+        has_checks=bool(counted or case.left_out),
     )
     checks = [read_assertion(one, case.given, findings) for one in counted if one not in shared]
+    checks += case.left_out
     if counted and not any(check.get("weight", 1) for check in checks) and not shared:
         raise ConfigError([case.node.problem("no assertion has a weight", "leave them out, or give one a weight")])
     group = next((one for one in groups if one.scores_like(made)), made)
@@ -223,6 +257,8 @@ def _limits(case: Case, findings: ImportFindings) -> dict[str, float]:
         if (one.get("weight") or bound).value == 0 and one.get("weight") is not None:
             continue
         findings.note(one, f"{kind}: the gate holds it against the slowest or dearest answer of these tests")
+        if kind == "cost":
+            findings.note(one, "cost: the gate is inconclusive until prices are known, by `prices` of `execution`")
         limits[LIMITS[kind]] = min(bound.value, limits.get(LIMITS[kind], bound.value))
     return limits
 
@@ -262,13 +298,13 @@ def _example(
     reserved = _RESERVED & set(case.given)
     if reserved:
         findings.refuse(case.node, f"a var is called {min(reserved)!r}, which means something else here", "rename it")
-    row: dict[str, JsonValue] = {_ID if "id" in case.given else "id": _unique(_name_of(case), ids)}
+    row: dict[str, JsonValue] = {_ID if "id" in case.given else "id": unique(_name_of(case), ids)}
     if not any(isinstance(case.given.get(key), str) and case.given[key] for key in INPUT_KEYS):
         row["input"] = next((value for value in case.given.values() if isinstance(value, str) and value), "-")
     row |= case.given
     if case.metadata and "metadata" not in row:
         row["metadata"] = dict(case.metadata)
-    return {**row, **({"checks": _distinct(checks, taken)} if checks else {})}
+    return {**row, **({"checks": distinct(checks, taken)} if checks else {})}
 
 
 def _name_of(case: Case) -> str:
@@ -276,18 +312,6 @@ def _name_of(case: Case) -> str:
         return re.sub(r"\s+", " ", case.description).strip()[:_LONGEST_ID]
     words = " ".join(re.sub(r"\s+", " ", str(value)) for value in case.given.values() if isinstance(value, str | int))
     return words.strip()[:_LONGEST_ID].strip() or "test"
-
-
-def _distinct(checks: list[Check], taken: set[str]) -> list[Check]:
-    """Number checks of one name: a score has one."""
-    seen = set(taken)
-    return [{**check, "name": _unique(str(check["name"]), seen)} if "name" in check else check for check in checks]
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    made = next(one for one in (name, *(f"{name} {at}" for at in range(2, len(taken) + 3))) if one not in taken)
-    taken.add(made)
-    return made
 
 
 def _dataset(name: str, rows: list[dict[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -62,6 +62,7 @@ def _entry(node: Node, key: str | None, findings: ImportFindings) -> list[RawPro
             findings.leave_out(
                 node, "prompt", f"its {extra!r} has no like here", "write it into the prompt or the model"
             )
+            return []
     named = [one.text for one in (node.get("label"), node.get("id")) if one is not None]
     raw = node.get("raw") or node.get("id")
     if raw is None or raw.text is None:

@@ -117,6 +117,7 @@ def read_provider(node: Node, findings: ImportFindings) -> Model | None:
         for key, why in (("transform", "answers are taken as they are"), ("inputs", "it is of another kind of test")):
             if options.get(key) is not None:
                 findings.leave_out(options, f"provider {identity!r}: {key}", why)
+                return None
         if options.get("delay") is not None:
             findings.note(options, "delay: use `execution: {requests_per_minute: ...}`")
         _environment(options.get("env"), findings)
@@ -139,7 +140,7 @@ def _parts(node: Node) -> tuple[str, str | None, Node | None]:
     if held is None and len(node.keys()) == 1:
         name = node.keys()[0]
         options = node.get(name) or node
-        own = options.get("id")
+        own = options.get("label") or options.get("id")
         return name, None if own is None else own.text, options
     label = node.get("label")
     named = node.get("provider")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 
 from insideLLMs.core.errors import ConfigError, TemplateError
@@ -12,6 +13,7 @@ from insideLLMs.migrate.source import SCHEME, ImportFindings, Node
 
 Vars = Mapping[str, JsonValue]
 PROGRAMS = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".py", ".rb", ".sh", ".exe", ".bat", ".ps1", ".pl")
+_PRINTED = re.compile(r"\{\{-?\s*(\w+(?:\.\w+|\[\d+\])*)\s*-?\}\}")
 _LARGEST_WHOLE = 1e21  # from here on JavaScript writes an exponent
 
 
@@ -34,10 +36,26 @@ def js_value(value: JsonValue) -> JsonValue:
     return int(value) if whole else value
 
 
+def prints_whole(text: str, given: Vars) -> bool:
+    """Whether a template prints a list or a mapping: as JSON here; as 'a,b' and '[object Object]' in promptfoo."""
+    for path in _PRINTED.findall(text):
+        held: JsonValue = dict(given)
+        for step in re.findall(r"\w+", path):
+            if isinstance(held, list) and step.isdecimal() and int(step) < len(held):
+                held = held[int(step)]
+            else:
+                held = held.get(step) if isinstance(held, Mapping) else None
+        if isinstance(held, Mapping | list):
+            return True
+    return False
+
+
 def filled(node: Node, text: str, given: Vars) -> str:
     """Return `text` with a test's vars filled in. Raises ConfigError."""
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return text
+    if prints_whole(text, given):
+        raise ConfigError([node.problem("prints a list or a mapping", "name its parts, or use `| join(',')`")])
     try:
         template = Template(translated(text, tuple(given)))
         template.check_names(given)
