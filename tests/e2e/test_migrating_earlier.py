@@ -8,6 +8,7 @@ import yaml
 from support.command import insidellms, records_of, write_files
 
 DUMMY = "model: {type: dummy, args: {canned_response: 'Yes. The answer is 4.'}}\n"
+OPENAI = "model: {{type: openai, args: {{model_name: {}}}}}\n"
 LOGIC = "probe: {type: logic, args: {}}\n"
 ROWS = "dataset: {format: jsonl, path: rows.jsonl}\n"
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -135,6 +136,21 @@ def test_what_was_scored_otherwise_stops_and_is_never_green_where_it_is_left_out
     assert verdicts == {("logic", None), ("attack", False), ("bias", False), ("mine", False)}
 
 
+def test_models_and_probes_of_one_name_are_numbered_and_an_answer_that_lacks_is_told(tmp_path):
+    probes = "probes: [{type: logic}, {type: logic}, {type: attack, args: {name: regex}}]\n"
+    rows = [{"question": "2+2?", "correct_answer": "4"}, {"question": "3+3?"}]
+    written(tmp_path, "models: [{type: dummy}, {type: dummy}]\n" + probes + ROWS, rows[:1])
+    assert imported(tmp_path, "--skip-unsupported").code == 0
+    made = yaml.safe_load((tmp_path / "new.yaml").read_text())
+    assert [one.get("id") for one in made["models"] + made["probes"]] == [None, "dummy 2", None, "logic 2", None]
+    assert made["gate"] == {"probes": {"regex": {"min_pass_rate": 1}}}
+    written(tmp_path, DUMMY + LOGIC + ROWS, rows)
+    done = imported(tmp_path, "--overwrite")
+    assert done.code == 1
+    assert "rows.jsonl:2: " in done.err
+    assert "rows.jsonl:1: " not in done.err
+
+
 def test_a_file_that_is_valid_and_says_the_same_is_left_as_it_is(tmp_path):
     rows = [{"question": "2+2?", "reference_answer": "4"}]
     written(tmp_path, DUMMY + LOGIC + ROWS, rows)
@@ -193,6 +209,8 @@ def test_keys_become_variables_and_stand_nowhere(tmp_path):
         (DUMMY + LOGIC + "dataset: {format: csv, path: evil.py}\n", "old.yaml:"),
         (DUMMY + LOGIC + "dataset: {format: jsonl, path: evil.py}\n", "evil.py:1: "),
         ("model: &x {type: dummy, args: *x}\n" + LOGIC + ROWS, "old.yaml:1:8: model.args: contains itself"),
+        (OPENAI.format("m, stop: 'file://rows.jsonl'") + LOGIC + ROWS, "rows.jsonl is none of: "),
+        (OPENAI.format("'file://../secret.jsonl'") + LOGIC + ROWS, "leads out of the folder"),
         ("model: {args: 5}\nprobe: {args: 6}\ndataset: {items: 7}\n", "old.yaml:"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """An experiment in the making, and the file that it becomes: readable, with where each part came from."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -48,6 +49,17 @@ class Draft(msgspec.Struct, kw_only=True):
             "gate": self.gate,
         }
         return {key: value for key, value in found.items() if value not in (None, [], {})}
+
+
+def number(entries: Iterable[dict[str, JsonValue]]) -> None:
+    """Give each of several models or probes of one name an id of its own."""
+    seen: Counter[str] = Counter()
+    for entry in entries:
+        model = entry.get("args", {}).get("model_name")
+        name = str(entry.get("id") or (f"{entry['type']}/{model}" if model else entry["type"]))
+        seen[name] += 1
+        if seen[name] > 1:
+            entry["id"] = f"{name} {seen[name]}"
 
 
 def written(

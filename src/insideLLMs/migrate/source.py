@@ -207,6 +207,8 @@ class ImportFindings(msgspec.Struct):
 
     def document(self, node: Node, path: Path) -> Node:
         """Return what a YAML or JSON file holds. Raises ConfigError."""
+        if path.suffix.lower() not in FORMATS:
+            raise ConfigError([node.problem(f"{path.name} is none of: {', '.join(FORMATS)}")])
         if path not in self.read:
             shown = f"{path.relative_to(self.root)}"
             document = read_document(self.bytes_of(node, path), FORMATS[path.suffix.lower()])

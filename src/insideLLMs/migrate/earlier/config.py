@@ -8,7 +8,7 @@ from pathlib import Path
 from insideLLMs.config.secrets import is_secret_key, references
 from insideLLMs.core.errors import ConfigError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.migrate.draft import Draft
+from insideLLMs.migrate.draft import Draft, number
 from insideLLMs.migrate.earlier.probes import PROBES, read_probe
 from insideLLMs.migrate.earlier.rows import read_dataset
 from insideLLMs.migrate.promptfoo.providers import key_variable, plain
@@ -92,10 +92,11 @@ def _add_probes(root: Node, draft: Draft, findings: ImportFindings, *, to: Path)
     for node in _nodes(root, "probe"):
         draft.places.setdefault("probes", node.place)
         with findings.collecting():
-            probe = read_probe(node, dataset, findings)
-            draft.probes.append(probe)
-            if probe["type"] == "regex":  # it stands for one that was left out
-                draft.gate.setdefault("probes", {})[probe["id"]] = {"min_pass_rate": 1}
+            draft.probes.append(read_probe(node, dataset, findings))
+    number(draft.probes)
+    for probe in draft.probes:
+        if probe["type"] == "regex":  # it stands for one that was left out
+            draft.gate.setdefault("probes", {})[probe.get("id", "regex")] = {"min_pass_rate": 1}
     for limit in (held.get("limit") or held.get("max_examples"), root.get("max_examples")):
         if limit is not None:
             draft.max_examples = limit.value
@@ -141,6 +142,7 @@ def _add_models(root: Node, draft: Draft, findings: ImportFindings) -> None:
             model = _model(node, shared, findings)
             if model is not None:
                 draft.models.append(model)
+    number(draft.models)
 
 
 def _model(node: Node, shared: list[tuple[str, Node]], findings: ImportFindings) -> dict[str, JsonValue] | None:

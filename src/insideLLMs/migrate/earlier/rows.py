@@ -46,7 +46,7 @@ class EarlierDataset(msgspec.Struct, frozen=True):
         if asked is None:
             raise ConfigError([self.node.problem(f"no column is in all of its rows; wanted: {' or '.join(inputs)}")])
         roles = {"input": asked} if asked != self._usual(INPUT_KEYS) else {}
-        expected = self.named.get("expected") or self._column(_EXPECTED)
+        expected = self.named.get("expected") or self._column(_EXPECTED) or next(filter(self.has, _EXPECTED), None)
         if expected is not None and expected != self._usual(EXPECTED_KEYS):
             roles["expected"] = expected
         if not roles:

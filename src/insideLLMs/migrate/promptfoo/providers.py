@@ -7,6 +7,7 @@ from typing import NamedTuple
 from insideLLMs.config.secrets import holds_secret, is_secret_key, may_refer
 from insideLLMs.core.errors import ConfigError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.migrate.draft import number
 from insideLLMs.migrate.promptfoo.values import PROGRAMS, js_value
 from insideLLMs.migrate.source import SCHEME, ImportFindings, Node
 
@@ -82,7 +83,7 @@ def read_providers(node: Node, findings: ImportFindings) -> list[tuple[Node, Mod
             model = read_provider(entry, findings)
             if model is not None:
                 found.append((entry, model))
-    _number(found)
+    number(model for _, model in found)
     return found
 
 
@@ -96,16 +97,6 @@ def _entries(node: Node, findings: ImportFindings) -> list[Node]:
         else:
             entries.append(one)
     return entries
-
-
-def _number(found: list[tuple[Node, Model]]) -> None:
-    """Give each of several models of one name an id of its own."""
-    seen: dict[str, int] = {}
-    for _, model in found:
-        name = str(model.get("id") or f"{model['type']}/{model['args'].get('model_name', '')}")
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            model["id"] = f"{name} {seen[name]}"
 
 
 def read_provider(node: Node, findings: ImportFindings) -> Model | None:
