@@ -102,6 +102,8 @@ def test_a_tool_can_be_named_and_a_misspelt_one_is_refused(tmp_path):
         (("import", "log.jsonl", "--to", "x.yaml"), "fix: --to FOLDER"),
         (("diff", "e.yaml", "run"), "insidellms run e.yaml"),
         (("diff", "run", "e.toml"), "insidellms run e.toml"),
+        (("import", "cycle.yaml", "--to", "x"), "fix: if it is an experiment"),
+        (("validate", "foreign.yaml"), "insidellms import FILE --to experiment.yaml"),
     ],
 )
 def test_what_is_no_log_is_refused_with_what_to_do_instead(command, says, tmp_path):
@@ -112,6 +114,7 @@ def test_what_is_no_log_is_refused_with_what_to_do_instead(command, says, tmp_pa
             "e.toml": 'model = "dummy"\n',
         },
     )
+    write_files(tmp_path, {"cycle.yaml": "a: &a [*a]\n", "foreign.yaml": "prompts: [a]\nproviders: [openai:b]\n"})
     write_files(tmp_path, {"log.jsonl": [{"id": "a", "output": "b", "score": 1}]})
     assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path).code == 0
     done = insidellms(*command, cwd=tmp_path)

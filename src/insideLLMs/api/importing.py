@@ -101,7 +101,7 @@ def import_files(
     except DatasetError as error:
         if isinstance(source, LogSource) or options.is_table:
             raise
-        raise DatasetError(error.message, fix=f"{error.fix}; {_or_else(paths[0])}") from error
+        raise DatasetError(error.message, fix=_or_else(paths[0], error.fix)) from error
     facts, notes = _described(source, found, paths[0].name)
     digests = {f"model:{model.id}": model.digest for model in facts.models}
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
@@ -167,13 +167,13 @@ def _open(paths: Sequence[Path], options: ImportOptions) -> LogSource | TableSou
     try:
         return TableSource(table_spec(paths[0], options.format), options.columns)
     except ConfigError as error:
-        raise ConfigError(error.problems, fix=f"{error.fix}; {_or_else(paths[0])}") from error
+        raise ConfigError(error.problems, fix=_or_else(paths[0], error.fix)) from error
 
 
-def _or_else(path: Path) -> str:
-    """Say what else a file may be that is no table."""
-    run_it = f"insidellms run {shown(path)}"
-    return f"if it is an experiment, run it first: {run_it}; or is it a log? Known are:\n{known_logs()}"
+def _or_else(path: Path, fix: str | None) -> str:
+    """Say how to fix a table, or what else its file may be."""
+    ways = (fix, f"if it is an experiment, run it first: insidellms run {shown(path)}", "or is it a log? Known are:")
+    return "; ".join(filter(None, ways)) + f"\n{known_logs()}"
 
 
 def _described(

@@ -200,11 +200,12 @@ def _either(values: tuple[Any, ...]) -> str:
 
 
 _SETTING = "a setting of the models: generation: {{{}: ...}}"
+_IMPORTED = "a configuration of promptfoo is imported: insidellms import FILE --to experiment.yaml"
 _ELSEWHERE = {
     "system": "a text of a model: {type: ..., system: ...}",
     "template": "prompt: ...",
-    "providers": "models: [...]",
-    "tests": "dataset: FILE, an example a row",
+    "providers": f"models: [...]; {_IMPORTED}",
+    "tests": f"dataset: FILE, an example a row; {_IMPORTED}",
     "vars": "the fields of each row of the dataset",
     "assert": "a probe: {type: checks, args: {checks: [...]}}",
     "scorers": "probes: [...]",
