@@ -4,10 +4,13 @@ import re
 import tomllib
 
 import click
+import yaml
 
+from insideLLMs.cli.ci_files import action
 from insideLLMs.cli.main import cli
 from insideLLMs.config.file import experiment_schema
 from insideLLMs.plugins import DATASETS, PROBES, PROVIDERS
+from insideLLMs.pytest_plugin.hooks import pytest_addoption
 from support.documents import ROOT
 
 DOCS = ROOT / "docs"
@@ -25,7 +28,10 @@ _EVERYWHERE = 8
 
 def options_page():
     """Return the index: each option, setting, probe and provider with one line and a link."""
-    rows = sorted({*_options(), *_settings(), *_plugins()}, key=lambda row: (row[0].strip("-").lower(), row))
+    rows = sorted(
+        {*_options(), *_pytest_options(), *_inputs(), *_settings(), *_plugins()},
+        key=lambda row: (row[0].strip("-").lower(), row),
+    )
     head = "# Every option and setting\n\nFrom A to Z, made from the code. The site's search finds them, too.\n\n"
     head += "| name | what | where |\n|---|---|---|\n"
     return head + "".join(f"| `{name}` | {_cell(what)} | {where} |\n" for name, what, where in rows)
@@ -74,6 +80,31 @@ def _options():
     for (name, what), paths in found.items():
         links = ", ".join(f"[{path}](commands.md#{path.replace(' ', '-')})" for path in paths)
         yield name, what, links if len(paths) < _EVERYWHERE else "[every command](commands.md)"
+
+
+class _Parser:
+    """Stands for pytest's parser, and keeps what is added to it."""
+
+    def __init__(self):
+        self.helps = {}
+
+    def getgroup(self, *_):
+        return self
+
+    def addoption(self, name, *, help, **_):
+        self.helps[name] = help
+
+
+def _pytest_options():
+    parser = _Parser()
+    pytest_addoption(parser)
+    for name, what in parser.helps.items():
+        yield name, what, "[pytest](pytest.md#settings)"
+
+
+def _inputs():
+    for name, value in yaml.safe_load(action())["inputs"].items():
+        yield name, value["description"], "[the action](ci.md#the-action)"
 
 
 def _commands(group, prefix):
