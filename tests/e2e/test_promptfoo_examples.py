@@ -63,6 +63,16 @@ def test_what_a_program_would_have_scored_passes_nothing_where_it_is_left_out(tm
     assert [one["passed"] for one in rows] == [False, False, False]
 
 
+def test_where_a_choice_of_prompts_is_left_out_nothing_that_promptfoo_asked_is_missing(tmp_path):
+    with OpenAIServer(answers=read("prompts_by_provider", "answers.json")) as server:
+        folder, told = copied("prompts_by_provider", tmp_path), read("prompts_by_provider", "verdicts.json")
+        assert imported(folder, "--skip-unsupported").code == 0
+        done, rows = run(folder, server)
+        assert [one for one in told["asked"] if one not in asked(server)] == []
+    assert [one for one in told["rows"] if one not in rows] == []
+    assert done.code == 3
+
+
 def test_a_limit_on_cost_is_not_met_before_prices_are_known_and_then_as_promptfoo_says(tmp_path):
     prices = "execution: {prices: {openai/gpt-4.1-mini: {input: 0.4, output: 1.6}}}\n"
     with OpenAIServer(answers=read("cost_limits", "answers.json")) as server:
@@ -80,6 +90,6 @@ def test_a_limit_on_cost_is_not_met_before_prices_are_known_and_then_as_promptfo
 
 
 def test_the_examples_are_many_and_none_holds_a_path_of_a_machine_or_an_address():
-    assert len(CARRIED) >= 18
+    assert len(CARRIED) >= 22
     texts = [one.read_text(encoding="utf-8") for one in FOLDER.rglob("*") if one.is_file()]
     assert not [one for one in texts if "/tmp/" in one or "127.0.0.1" in one or "/home/" in one]
