@@ -110,7 +110,9 @@ class LogZip:
         try:
             yield
         except NotImplementedError as error:
-            raise DatasetError(f"{where} is compressed in a way that cannot be read: {error}") from error
+            raise DatasetError(
+                f"{where} is compressed in a way that cannot be read: {error}", fix="export the log again as .json"
+            ) from error
         except _damage() as error:
             raise DatasetError(f"{where} is damaged: {error}", fix="copy or export the log again") from error
 

@@ -257,9 +257,10 @@ def _share(threshold: object, require: JsonValue) -> float | None:
         return None
     if require != "all":
         raise refuse("checks", "threshold", threshold, "left out where `require` says how many checks must pass")
-    if not 0 < non_negative("checks", "threshold", threshold) <= 1:
+    share = non_negative("checks", "threshold", threshold)
+    if not 0 < share <= 1:
         raise refuse("checks", "threshold", threshold, "a share above 0 and up to 1")
-    return float(threshold)  # type: ignore[arg-type] # it is a number, see above
+    return share
 
 
 def _checked(check: NamedCheck, example: Example, response: Response) -> CheckResult:

@@ -105,7 +105,7 @@ def name_trial(trial: Trial) -> str:
 
 
 class _Change(NamedTuple):
-    """What differs between a missing answer and the recording: one `kind` is told once, by its first `words`."""
+    """What differs between a missing answer and the recording; each `kind` is shown once, with its first `words`."""
 
     kind: str
     words: str

@@ -163,7 +163,7 @@ def _fills_to_json(entry: Mapping[str, JsonValue], cases: Sequence[Case], draft:
         return False
     template = Template(entry["template"])
     for case in cases:
-        with contextlib.suppress(TemplateError):  # what a case lacks is told where the case is checked
+        with contextlib.suppress(TemplateError):  # the check of the case reports what it lacks
             if _LIKE_A_CHAT.match(template.render(case.given)):
                 return True
     return False
