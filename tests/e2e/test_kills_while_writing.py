@@ -1,6 +1,7 @@
 """kill -9 at random moments of writing: nothing is lost, nothing doubled, and nothing half written looks whole."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -83,10 +84,15 @@ def is_whole_or_not_sealed(run):
     return state_of(run) is not State.SEALED or insidellms("verify", run, cwd=run.parent).code == 0
 
 
-def lines_of(folder, name):
+def answers_in(folder, name):
+    """Every recorded answer, from the cassette and what killed recordings left of it.
+
+    Without the model's identity, which is written into the first answer of a whole cassette only.
+    """
     files = [each for each in folder.iterdir() if each.name == name or each.name.startswith(f"{name}.partial")]
     lines = itertools.chain.from_iterable(each.read_bytes().splitlines(keepends=True) for each in files)
-    return {line for line in lines if line.endswith(b"\n")}
+    answers = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return {(each["key"], each["model_digest"], each["response"]["text"]) for each in answers}
 
 
 def test_a_recording_keeps_every_answer_that_it_had(folder):
@@ -95,11 +101,11 @@ def test_a_recording_keeps_every_answer_that_it_had(folder):
 
     recorded = set()
     for _ in kills(folder, "run", "e.yaml", "--run-dir", "first", "--record", "t0.jsonl", of=command):
-        now = lines_of(folder, "t.jsonl")
+        now = answers_in(folder, "t.jsonl")
         assert recorded <= now
         recorded = now
     assert insidellms("run", "e.yaml", "--run-dir", "last", "--record", "t.jsonl", cwd=folder).code == 0
-    assert recorded <= lines_of(folder, "t.jsonl")
+    assert recorded <= answers_in(folder, "t.jsonl")
     assert (folder / "t.jsonl").read_bytes() == (folder / "t0.jsonl").read_bytes()
     assert not list(folder.glob("t.jsonl.*"))
 
