@@ -10,6 +10,7 @@ import pytest
 
 from support.command import canonical_bytes, insidellms, records_of, started, write_files
 from support.openai_server import OpenAIServer
+from support.processes import stop
 
 TRIALS = 500
 CONCURRENCY = 16
@@ -21,7 +22,7 @@ name: crash
 model: {type: openai, id: m, args: {model_name: stub, base_url: 'http://127.0.0.1:PORT/v1'}}
 probe: {type: contains, args: {any: ["7"]}}
 dataset: {format: jsonl, path: data.jsonl}
-execution: {concurrency: 16, timeout_s: 20}
+execution: {concurrency: 16}
 """
 ROWS = [{"id": f"e{i:04}", "prompt": f"Question {i}"} for i in range(TRIALS)]
 
@@ -96,7 +97,7 @@ def test_two_writers_at_once_are_kept_apart(folder, server):
     before = len(server.prompts)
     process = start(folder, "--run-dir", "run")
     wait_for_requests(server, process, before + 20)
-    process.send_signal(signal.SIGSTOP)  # it must not end before the second one has looked
+    stop(process)  # it must not end before the second one has looked
     try:
         second = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=folder)
     finally:
@@ -112,7 +113,7 @@ def test_a_run_directory_that_is_removed_and_made_again_belongs_to_the_second_ru
     before = len(server.prompts)
     first = start(folder, "--run-dir", "run")
     wait_for_requests(server, first, before + 100)
-    first.send_signal(signal.SIGSTOP)
+    stop(first)
     shutil.rmtree(folder / "run")
     second = start(folder, "--run-dir", "run")
     wait_for_requests(server, second, before + 200)
@@ -132,7 +133,7 @@ def test_a_run_whose_directory_is_removed_stops_asking(folder, server):
     before = len(server.prompts)
     process = start(folder, "--run-dir", "run", "--concurrency", "2")
     wait_for_requests(server, process, before + 50)
-    process.send_signal(signal.SIGSTOP)  # it must not make a file where they are being removed
+    stop(process)  # it must not make a file where they are being removed
     shutil.rmtree(folder / "run")
     process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=60)
@@ -164,7 +165,7 @@ def test_a_changed_dataset_refuses_the_resume_before_anything_is_written(unfinis
 @pytest.mark.parametrize(
     ("damage", "code", "says"),
     [
-        (lambda data: data[:-7], 0, "torn last line"),
+        (lambda data: data[: data.rindex(b"\n") - 6], 0, "torn last line"),
         (lambda data: b"", 0, "journal was empty"),
         (lambda data: data.replace(b'{"crc":"', b'{"crc":"#', 2).replace(b"#", b"", 1), 1, "line 2"),
     ],

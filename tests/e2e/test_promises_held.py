@@ -1,8 +1,6 @@
 """Promises of the README, each through the command line: nothing lost, nothing green by mistake, nothing leaked."""
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +10,7 @@ import pytest
 from support import wire
 from support.api_server import ApiServer
 from support.command import command_line, environment, insidellms, records_of, write_files
+from support.processes import below, command_lines, wait_until_gone
 
 PROBE = {"type": "contains", "id": "c", "args": {"any": ["A"]}}
 
@@ -211,25 +210,16 @@ def test_a_program_ends_with_a_command_that_is_killed(tmp_path):
     experiment_text = {"model": {"type": "m.py:Model"}, "probe": CODE_PROBE, "dataset": {"examples": rows}}
     write_files(tmp_path, {"m.py": code, "e.json": json.dumps(experiment_text)})
     process = subprocess.Popen(command_line("run", "e.json", "--run-dir", "run"), cwd=tmp_path, env=environment())
-    found = set()
-    while not found:
+    while not (found := sleeping_below(process.pid)):
         assert process.poll() is None
-        found = sleeping_below(process.pid)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
-    while any(os.path.exists(f"/proc/{pid}") for pid in found):
-        pass  # the test's own time limit ends this
+    wait_until_gone(*found)
 
 
 def sleeping_below(pid):
-    listed = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    below, wave = set(), {str(pid)}
-    while wave := {row[0] for row in rows if row[1] in wave}:
-        below |= wave
-    return {
-        row[0] for row in rows if row[0] in below and len(row) > 2 and "program.py" in row[2] and "-c" not in row[2]
-    }
+    lines = command_lines()
+    return [each for each in below(pid) if "program.py" in lines.get(each, "") and "-c" not in lines[each]]
 
 
 def test_an_altered_answer_of_the_cache_is_not_served(tmp_path):

@@ -1,6 +1,8 @@
 """Processes that tests start: whether they are there, and whether one has left zombies."""
 
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -26,18 +28,44 @@ def is_there(pid):
     return state not in {"Z", "X"}
 
 
-def children_of(pid):
-    """Return the numbers of the children of a process, zombies too."""
-    found = []
+def command_lines():
+    """Return what each process was called with, by its number; one that ends meanwhile is left out."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == pid:
-                found.append(int(entry.name))
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode(errors="replace")
     return found
+
+
+def children_of(pid):
+    """Return the numbers of the children of a process, zombies too."""
+    return [child for child, parent in _parents().items() if parent == pid]
+
+
+def below(pid):
+    """Return the numbers of a process and of all that it and its children started."""
+    parents = _parents()
+    found, wave = set(), {pid}
+    while wave:
+        found |= wave
+        wave = {child for child, parent in parents.items() if parent in wave}
+    return found
+
+
+def _parents():
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def stop(process):
+    """Stop a process, and wait until it stands still or has ended."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def wait_until_gone(*pids):

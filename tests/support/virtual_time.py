@@ -6,10 +6,22 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 
 class VirtualClock:
-    """The time of a loop, in seconds."""
+    """The time of a loop, in seconds: where nothing is left to do, it goes on to the next timer."""
+
+    is_held = False
 
     def __init__(self):
         self.now = 0.0
+
+
+class HeldClock(VirtualClock):
+    """Stands still until a test turns it, from any thread: nothing that returns by itself can be too late."""
+
+    is_held = True
+
+    def turn(self, seconds):
+        self.now += seconds
+        self.loop.call_soon_threadsafe(lambda: None)  # wakes the loop
 
 
 class _TurningSelector(selectors.DefaultSelector):
@@ -20,6 +32,8 @@ class _TurningSelector(selectors.DefaultSelector):
     def select(self, timeout=None):
         if timeout is None or timeout <= 0:
             return super().select(timeout)
+        if self._clock.is_held:
+            return super().select()
         ready = super().select(0)
         if not ready:
             self._clock.now += timeout
@@ -45,7 +59,7 @@ def run(main, clock=None):
         loop.set_default_executor(_Threads())
         return loop
 
-    loop = make_loop()
+    clock.loop = loop = make_loop()
     try:  # not asyncio.Runner, which waits for the threads by the clock of the loop
         return loop.run_until_complete(main)
     finally:

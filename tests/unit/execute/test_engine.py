@@ -1,6 +1,7 @@
 """How the engine treats trials: status, order, limits, timeouts, progress, stopping."""
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import threading
@@ -26,9 +27,12 @@ from insideLLMs.execute.sink import SLOW_FLUSH_S
 from insideLLMs.execute.work import EngineOptions
 from support import virtual_time
 from support.engine import ScriptedModel, YesProbe, run_engine
-from support.virtual_time import VirtualClock
+from support.virtual_time import HeldClock, VirtualClock
 
-FAST = {"attempt_timeout_s": 0.2, "timeout_s": 5.0}
+
+def by(clock):
+    """Run on a loop with this clock."""
+    return lambda main: virtual_time.run(main, clock)
 
 
 def test_a_mix_of_successes_and_errors_is_recorded_as_what_each_came_to():
@@ -84,7 +88,8 @@ def test_results_do_not_depend_on_the_order_of_finishing():
         await asyncio.sleep(0.05 if text == "0" else 0)
         return "yes"
 
-    _, slow = run_engine(ScriptedModel(lambda text, _: slow_first(text)), [str(i) for i in range(20)], concurrency=20)
+    model, numbers = ScriptedModel(lambda text, _: slow_first(text)), [str(i) for i in range(20)]
+    _, slow = run_engine(model, numbers, concurrency=20, run=virtual_time.run)
     _, fast = run_engine(ScriptedModel(lambda *_: "yes"), [str(i) for i in range(20)], concurrency=1)
     assert [line for _, line, _ in slow.entries()] == [line for _, line, _ in fast.entries()]
 
@@ -100,7 +105,7 @@ def test_never_more_than_concurrency_calls_are_in_flight():
         now -= 1
         return "yes"
 
-    run_engine(ScriptedModel(lambda *_: call()), [str(i) for i in range(60)], concurrency=7)
+    run_engine(ScriptedModel(lambda *_: call()), [str(i) for i in range(60)], concurrency=7, run=virtual_time.run)
     assert most == 7
 
 
@@ -136,23 +141,25 @@ def test_a_hung_call_becomes_a_timeout_and_the_others_go_on():
         await asyncio.Event().wait()
 
     model = ScriptedModel(lambda text, _: hang() if text == "hung" else "yes")
-    records, _ = run_engine(model, ["hung", "a", "b"], timeout_s=0.2, concurrency=1)
+    records, _ = run_engine(model, ["hung", "a", "b"], timeout_s=0.2, concurrency=1, run=virtual_time.run)
     assert [record.status for record in records] == ["timeout", "success", "success"]
     assert records[0].failure.message == "no answer within 0.2 s"
 
 
 def test_hung_blocking_calls_starve_nobody():
-    release = threading.Event()
+    release, clock, hung = threading.Event(), HeldClock(), itertools.count(1)
 
     class Hanging(Model):
         def generate(self, prompt, **kwargs):
             if prompt.startswith("hung"):
+                if next(hung) % 3 == 0:  # all that may run at once hang now
+                    clock.turn(0.2)
                 release.wait()
             return "yes"
 
     inputs = [f"hung{i}" for i in range(6)] + [str(i) for i in range(20)]
     try:
-        records, _ = run_engine(Hanging("h"), inputs, timeout_s=0.2, concurrency=3)
+        records, _ = run_engine(Hanging("h"), inputs, timeout_s=0.2, concurrency=3, run=by(clock))
     finally:
         release.set()
     assert [record.status for record in records] == ["timeout"] * 6 + ["success"] * 20
@@ -190,14 +197,16 @@ def test_a_scorer_that_raises_is_an_error_on_an_answer_that_is_kept():
 
 
 def test_a_scorer_that_hangs_is_a_timeout_on_an_answer_that_is_kept():
-    release = threading.Event()
+    release, clock = threading.Event(), HeldClock()
 
     class Hanging(PromptProbe):
         def score(self, example, response):
+            clock.turn(0.2)
             release.wait()
 
+    model = ScriptedModel(lambda *_: "paid for")
     try:
-        records, _ = run_engine(ScriptedModel(lambda *_: "paid for"), ["a"], probe=Hanging(), timeout_s=0.2)
+        records, _ = run_engine(model, ["a"], probe=Hanging(), timeout_s=0.2, run=by(clock))
     finally:
         release.set()
     assert records[0].status is ResultStatus.TIMEOUT
@@ -308,7 +317,9 @@ def test_stop_on_error_raises_after_what_was_in_flight_is_kept(slow, kind):
     model = ScriptedModel(lambda text, _: (hang() if slow else RequestRefusedError("400")) if text == "1" else "yes")
     sink = MemorySink()
     with pytest.raises(kind) as caught:
-        run_engine(model, ["0", "1", "2"], concurrency=1, stop_on_error=True, timeout_s=0.2, sink=sink)
+        run_engine(
+            model, ["0", "1", "2"], concurrency=1, stop_on_error=True, timeout_s=0.2, sink=sink, run=virtual_time.run
+        )
     assert isinstance(caught.value, TimeoutError) is slow
     assert "000001" in str(caught.value)
     assert [index for index, _, _ in sink.entries()] == [0, 1]
@@ -336,7 +347,7 @@ def test_models_run_side_by_side_and_a_slow_one_holds_up_no_other():
         return "yes"
 
     models = {"slow": ScriptedModel(lambda *_: slow()), "quick": ScriptedModel(quick)}
-    records, _ = run_engine(models, ["a", "b", "c"], concurrency=1)
+    records, _ = run_engine(models, ["a", "b", "c"], concurrency=1, run=virtual_time.run)
     assert finished[:3] == ["quick"] * 3
     assert [record.model for record in records] == ["quick", "slow"] * 3
 
@@ -434,9 +445,7 @@ async def answer_after(seconds):
 
 def run_on(disk, count, **options):
     model = ScriptedModel(lambda *_: answer_after(0.09))
-    run_engine(
-        model, [str(i) for i in range(count)], sink=disk, run=lambda main: virtual_time.run(main, disk.clock), **options
-    )
+    run_engine(model, [str(i) for i in range(count)], sink=disk, run=by(disk.clock), **options)
 
 
 def test_one_slow_write_holds_up_the_loop_and_the_next_ones_go_to_a_thread():

@@ -1,6 +1,7 @@
 """What a run gives back: order, status, errors, time-outs, progress; whoever wrote model and probe."""
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import threading
@@ -13,7 +14,9 @@ from insideLLMs.core.types import Example, Response, ResultStatus, Scores
 from insideLLMs.probes.base import ScoredProbe
 from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import AsyncProbeRunner, ExperimentResult, ProbeRunner, RunConfig, run_probe, run_probe_async
+from support import virtual_time
 from support.users_code import Ask, Echo, Matches, Moody
+from support.virtual_time import HeldClock
 
 KEYS = {"input", "output", "status", "error", "error_type", "latency_ms", "metadata", "scores"}
 
@@ -102,25 +105,32 @@ def test_a_progress_callback_that_raises_is_logged_and_breaks_nothing(caplog):
 
 
 def test_a_hung_coroutine_is_a_timeout_and_the_others_go_on():
+    clock = HeldClock()
+
     async def generate(prompt):
         if prompt == "hang":
+            clock.turn(0.1)
             await asyncio.Event().wait()
         return prompt
 
-    results = run_probe(generate, Ask(), ["a", "hang", "c"], concurrency=2, timeout=0.1)
+    run = run_probe_async(generate, Ask(), ["a", "hang", "c"], concurrency=1, timeout=0.1)
+    results = virtual_time.run(run, clock)
     assert [one["status"] for one in results] == ["success", "timeout", "success"]
 
 
 def test_a_hung_sync_probe_is_a_timeout_and_starves_nobody():
-    release = threading.Event()
+    release, clock, hung = threading.Event(), HeldClock(), itertools.count(1)
 
     class Hangs(Probe):
         def run(self, model, data, **kwargs):
             if "hang" in data:
+                if next(hung) % 2 == 0:  # all that may run at once hang now
+                    clock.turn(0.1)
                 release.wait()
             return data
 
-    results = run_probe(Echo(), Hangs(), [*(f"hang {n}" for n in range(6)), "a", "b"], concurrency=2, timeout=0.1)
+    prompts = [*(f"hang {n}" for n in range(6)), "a", "b"]
+    results = virtual_time.run(run_probe_async(Echo(), Hangs(), prompts, concurrency=2, timeout=0.1), clock)
     release.set()
     assert [one["status"] for one in results] == ["timeout"] * 6 + ["success"] * 2
 

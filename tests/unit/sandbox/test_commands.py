@@ -160,9 +160,11 @@ async def cancelled(server, asked, started):
         await task
 
 
-@pytest.mark.parametrize("beginning", [TIDIES, IGNORES])
-def test_a_command_whose_call_is_cancelled_is_ended_with_all_that_it_started(server, tmp_path, monkeypatch, beginning):
-    monkeypatch.setattr(commands, "GRACE_S", 0.5)
+@pytest.mark.parametrize(("beginning", "grace_s"), [(TIDIES, 60), (IGNORES, 0.5)])
+def test_a_command_whose_call_is_cancelled_is_ended_with_all_that_it_started(
+    server, tmp_path, monkeypatch, beginning, grace_s
+):
+    monkeypatch.setattr(commands, "GRACE_S", grace_s)
     program = f"{beginning}{CHILD_OF_ITS_OWN}\nopen('pid', 'w').write(str(os.getpid()))\nwhile True: time.sleep(60)"
     asyncio.run(cancelled(server, command(tmp_path, PYTHON, "-S", "-c", program), tmp_path / "pid"))
     assert not is_there(int((tmp_path / "pid").read_text()))
@@ -216,24 +218,27 @@ def test_many_at_once_leave_no_process_and_no_descriptor(server, tmp_path):
 
         return await asyncio.gather(*(once(number) for number in range(200)))
 
-    run(server, tmp_path, "/bin/true")
-    before, below = descriptors(), children_of(os.getpid())
+    below_us = children_of(os.getpid())
+    helper = started_helper(server, tmp_path)
+    before = descriptors()
     ends = asyncio.run(many())
     assert [end.stdout for end in ends] == [f"{number}\n".encode() for number in range(200)]
-    assert descriptors() == before
-    assert children_of(os.getpid()) == below
-    (helper,) = [pid for pid in below if children_of(pid) == [] and b"command_server" in _line(pid)]
+    assert descriptors() <= before  # what earlier tests left may be closed meanwhile
+    assert set(children_of(os.getpid())) <= {*below_us, helper}
     server.close()
     assert not is_there(helper)
 
 
-def _line(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+def started_helper(server, folder):
+    """Have the server start its helper, and return its number."""
+    before = children_of(os.getpid())
+    run(server, folder, "/bin/true")
+    (helper,) = [pid for pid in children_of(os.getpid()) if pid not in before]
+    return helper
 
 
 def test_a_server_that_somebody_ended_is_started_again(server, tmp_path):
-    run(server, tmp_path, "/bin/true")
-    (helper,) = [pid for pid in children_of(os.getpid()) if b"command_server" in _line(pid)]
+    helper = started_helper(server, tmp_path)
     os.kill(helper, signal.SIGKILL)
     wait_until_gone(helper)
     assert run(server, tmp_path, "/bin/echo", "again").stdout == b"again\n"
@@ -249,4 +254,4 @@ def test_descriptors_that_run_out_are_an_error_and_stay_closed(server, tmp_path,
     monkeypatch.setattr(commands.os, "pipe", none_left)
     with pytest.raises(OSError, match="Too many open files"):
         run(server, tmp_path, "/bin/true")
-    assert descriptors() == before
+    assert descriptors() <= before

@@ -17,6 +17,7 @@ import pytest
 import insideLLMs
 from insideLLMs.core.errors import SandboxError
 from insideLLMs.sandbox import Ended, Limits, Sandbox, isolation
+from support.processes import below, command_lines, wait_until_gone
 
 pytestmark = pytest.mark.skipif(isolation().kind == "none", reason=f"no isolation here: {isolation().why}")
 SMALL = Limits(cpu_s=2, wall_s=5, memory_bytes=256 << 20, output_bytes=100_000)
@@ -182,8 +183,7 @@ def test_nothing_stays_behind(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run("import time; time.sleep(99)", limits=Limits(wall_s=0.5))
     assert list(tmp_path.iterdir()) == []
-    found = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
-    assert str(tmp_path) not in found
+    assert not [line for line in command_lines().values() if str(tmp_path) in line]
 
 
 def test_a_program_cannot_report_in_the_place_of_the_jail():
@@ -212,32 +212,13 @@ Sandbox(limits=Limits(cpu_s=100, wall_s=3600)).run("import time; time.sleep(3600
 """
 
 
-def processes_below(process):
-    """Return the processes that `process` and its children started."""
-    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = [tuple(map(int, line.split())) for line in found.splitlines()]
-    below, wave = set(), {process}
-    while wave := {pid for pid, parent in parents if parent in wave}:
-        below |= wave
-    return below
-
-
-def is_there(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_programs_end_with_a_host_that_is_killed():
     host = subprocess.Popen([sys.executable, "-c", HOST])
-    while len(below := processes_below(host.pid)) < 3:  # the launcher, the first process, the program
+    while len(started := below(host.pid)) < 4:  # the host, the launcher, the first process, the program
         assert host.poll() is None
     host.kill()
     host.wait()
-    while any(is_there(pid) for pid in below):
-        pass  # the test's own time limit ends this, if they stay
+    wait_until_gone(*started)
 
 
 def host_in(folder):
@@ -250,7 +231,7 @@ def host_in(folder):
         stdout=subprocess.PIPE,
     )
     host.stdout.readline()
-    while len(processes_below(host.pid)) < 3:
+    while len(below(host.pid)) < 3:
         assert host.poll() is None
     [own] = set(folder.iterdir()) - before
     return host, own
@@ -367,8 +348,7 @@ def test_outside_of_isolation_all_processes_of_a_program_share_one_bound_of_memo
     open_air = Sandbox(limits=Limits(cpu_s=20, wall_s=25, memory_bytes=512 << 20, threads=64), allow_unsandboxed=True)
     assert open_air.run(EIGHT_CHILDREN).ended is Ended.MEMORY
     assert open_air.run(LEAVES_ONE_BEHIND).stdout == "left\n"
-    left = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
-    assert str(tmp_path) not in left
+    assert not [line for line in command_lines().values() if str(tmp_path) in line]
     shared = "import os, time\nkeep = bytearray(b'x') * (200 << 20)\n"
     shared += "for _ in range(5):\n    if os.fork() == 0:\n        time.sleep(0.5); os._exit(0)\n"
     shared += "for _ in range(5): os.wait()\nprint('done')"
