@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from insideLLMs.store.sealed_run import verify
+from insideLLMs.store.verification import verify
 from support.command import insidellms, write_files
 
 EXPERIMENT = """
@@ -32,7 +32,14 @@ def folder(tmp_path_factory):
 
 def test_a_slim_baseline_has_no_page_and_no_telemetry_and_is_intact(folder):
     names = sorted(path.name for path in (folder / "slim" / "one").iterdir())
-    assert names == [".insidellms-run", "config.resolved.yaml", "manifest.json", "records.jsonl", "summary.json"]
+    assert names == [
+        ".insidellms-run",
+        "config.resolved.yaml",
+        "leaves.jsonl",
+        "manifest.json",
+        "records.jsonl",
+        "summary.json",
+    ]
     assert verify(folder / "slim" / "one").ok
     for name in ("config.resolved.yaml", "records.jsonl", "summary.json"):
         assert (folder / "slim" / "one" / name).read_bytes() == (folder / "one" / name).read_bytes()

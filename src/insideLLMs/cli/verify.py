@@ -6,7 +6,8 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
-from insideLLMs.store.sealed_run import verify
+from insideLLMs.core.types import expand
+from insideLLMs.store.verification import verify
 
 
 @click.command("verify")
@@ -14,7 +15,10 @@ from insideLLMs.store.sealed_run import verify
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(run: Path, *, as_json: bool) -> int:
-    """Check RUN's files against its manifest: digests, schema, order, counts, Merkle root."""
+    """Check RUN's files against its manifest: digests, schema, order, counts, Merkle root.
+
+    A record that was altered, added, removed or moved is named.
+    """
     return check_run(run, as_json=as_json)
 
 
@@ -29,13 +33,17 @@ def check_run(run: Path, *, as_json: bool) -> int:
                 "records": found.records,
                 "files": found.files,
                 "problems": found.problems,
+                "changes": [expand(change) for change in found.changes],
+                "note": found.note,
             }
         )
     elif found.ok:
-        console.out(f"{run}: {found.records} records and {found.files} files match the manifest")
+        note = f"; {found.note}" if found.note else ""
+        console.out(f"{run}: {found.records} records and {found.files} files match the manifest{note}")
     if not found.ok:
         raise RunDirectoryError(
-            f"{run} does not match its manifest:\n" + "\n".join(f"  {problem}" for problem in found.problems),
+            f"{run} does not match its manifest:\n"
+            + "\n".join(f"  {problem}" for problem in (*found.problems, *([found.note] if found.note else ()))),
             fix="restore the original, or run the experiment again",
         )
     return ExitCode.OK

@@ -193,26 +193,3 @@ def identity(kind: str, value: object) -> str:
     The hashed bytes are ``insidellms/<kind>\\n`` and the RFC 8785 form.
     """
     return hashlib.sha256(f"insidellms/{kind}\n".encode() + jcs(value)).hexdigest()
-
-
-class MerkleTree:
-    """The RFC 6962 (2.1) Merkle tree hash over lines, computed as they stream by in O(log n) memory."""
-
-    def __init__(self) -> None:
-        self._subtrees: list[tuple[int, bytes]] = []
-
-    def add(self, leaf: bytes) -> None:
-        size, digest = 1, hashlib.sha256(b"\x00" + leaf).digest()
-        while self._subtrees and self._subtrees[-1][0] == size:
-            digest = hashlib.sha256(b"\x01" + self._subtrees.pop()[1] + digest).digest()
-            size *= 2
-        self._subtrees.append((size, digest))
-
-    def root(self) -> str:
-        """Return the hex root of what was added so far; of nothing it is the SHA-256 of no bytes."""
-        if not self._subtrees:
-            return hashlib.sha256(b"").hexdigest()
-        digest = self._subtrees[-1][1]
-        for _, left in reversed(self._subtrees[:-1]):
-            digest = hashlib.sha256(b"\x01" + left + digest).digest()
-        return digest.hex()

@@ -18,6 +18,8 @@ _ABSENT = msgspec.Raw(b"null")
 _NO_LIST = msgspec.Raw(b"[]")
 _NO_OBJECT = msgspec.Raw(b"{}")
 Stored = TypeVar("Stored")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the JSON that was expected; the last for one that is nested too deeply."""
 
 
 class OfTrial(Protocol):
@@ -224,7 +226,7 @@ class ViewedFailure(msgspec.Struct, frozen=True, gc=False):
 
 
 class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of `telemetry.jsonl`: the volatile facts of the Trial that it names."""
+    """One line of `telemetry.jsonl`: the volatile facts of the Trial that it names; `crc` is over the rest of it."""
 
     probe: str
     dataset: str
@@ -233,6 +235,7 @@ class TelemetryLine(Telemetry, frozen=True, kw_only=True, forbid_unknown_fields=
     repeat: int
     status: str
     prompt: str | None = None
+    crc: str | None = None
 
     @property
     def facts(self) -> Telemetry:
@@ -249,7 +252,7 @@ def read_record(line: bytes, kind: type[Stored], *, where: str = "a line of reco
     """Read one stored line as `kind`: Record, or one of these views. Raises RunDirectoryError saying `where`."""
     try:
         read: Stored = _decoder(kind).decode(line)  # type: ignore[arg-type] # a class can be hashed
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise RunDirectoryError(
             f"{where} is not a record: {error}: {line[:80]!r}",
             fix="check the run with `insidellms verify`, or run the experiment again",

@@ -21,13 +21,12 @@ from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal import Journal, check_same_run
 from insideLLMs.store.journal_line import Entry, JournalHeader, journal_lines
-from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, RECORDS, SealedRun, State, state_of
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, RECORDS, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
 _TAKEN_FIX = "add --resume to continue it, --overwrite to replace it, or choose another --run-dir"
 REPLACE_OR_MOVE = "add --overwrite to replace it, or choose another --to"
-_MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
 
 
 def free_run_dir(root: Path, name: str, run_id: str) -> Path:
@@ -191,8 +190,8 @@ def _lock(folder: HeldFolder) -> int:
         ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_new:
-            os.write(fd, _MARKER_TEXT)
+        if not os.fstat(fd).st_size:
+            os.write(fd, MARKER_TEXT)
     except BlockingIOError as error:
         os.close(fd)
         raise LockedError(

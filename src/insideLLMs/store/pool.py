@@ -3,9 +3,7 @@
 The ledger is a file of JSON lines that only grows, so that a team can keep the folder in git or an artefact store.
 """
 
-import io
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +14,11 @@ from msgspec.structs import replace
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.core.record_views import UNREADABLE
+from insideLLMs.store.leaves import resealed
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
+    LEAVES,
     MANIFEST,
     MARKER,
     OUR_FILES,
@@ -26,11 +27,11 @@ from insideLLMs.store.sealed_run import (
     SealedRun,
     State,
     is_regular,
-    open_regular,
     read_lines,
     state_of,
-    verify,
+    stored_lines,
 )
+from insideLLMs.store.verification import verify
 
 LEDGER = "ledger.jsonl"
 NOISE = "noise.json"
@@ -92,7 +93,7 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
     for number, line in enumerate(read_lines(path), start=1):
         try:
             yield decode(line)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise RunDirectoryError(
                 f"{path}, line {number}: not an entry of a ledger: {error}", fix="remove the line, or fix it"
             ) from error
@@ -152,9 +153,8 @@ def _copy(run: Path, pool: Path, manifest: Manifest, *, slim: bool) -> Path:
         draft.mkdir(parents=True)
         for file in (*OUR_FILES, MARKER):
             if is_regular(run / file) and not (slim and file in _LEFT_OUT):
-                with open_regular(run / file) as stored, (draft / file).open("xb") as copy:
-                    source = io.BytesIO(canonical.pretty(manifest)) if slim and file == MANIFEST else stored
-                    shutil.copyfileobj(source, copy)
+                with (draft / file).open("xb") as copy:
+                    copy.writelines(_content(run / file, canonical.pretty(manifest) if slim else None))
                     copy.flush()
                     os.fsync(copy.fileno())
         target = _free_name(pool, name)
@@ -163,6 +163,16 @@ def _copy(run: Path, pool: Path, manifest: Manifest, *, slim: bool) -> Path:
         raise StorageError(
             f"cannot copy {run} into {pool}: {error.strerror}", fix="check the pool's folder, and accept the run again"
         ) from error
+
+
+def _content(file: Path, slim_manifest: bytes | None) -> Iterator[bytes]:
+    """Yield what a copy has of a file; of a slim one, the manifest is another, and so the seal of the leaves."""
+    if slim_manifest is not None and file.name == MANIFEST:
+        yield slim_manifest
+    elif slim_manifest is not None and file.name == LEAVES:
+        yield from resealed(file, slim_manifest, has_telemetry=False)
+    else:
+        yield from stored_lines(file)
 
 
 def _remove(folder: Path) -> None:

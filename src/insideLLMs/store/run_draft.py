@@ -8,21 +8,22 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from insideLLMs.core import canonical
+from insideLLMs.core import canonical, merkle
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import RecordIdentity, TrialOrder, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal_line import Entry
+from insideLLMs.store.leaves import Leaf, leaf_line, seal_line
 from insideLLMs.store.manifest import FileDigest, Manifest
-from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, RECORDS, TELEMETRY
+from insideLLMs.store.sealed_run import JOURNAL, LEAVES, MANIFEST, RECORDS, TELEMETRY
+from insideLLMs.store.telemetry_line import telemetry_line
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _BUFFER_BYTES = 64 * 1024
+_NOT_CANONICAL = {TELEMETRY, LEAVES}
 
 
 class RunDraft:
@@ -37,13 +38,14 @@ class RunDraft:
         self._directory = directory
         self._folder = directory.folder
         self._journal = directory.journal
-        self._tree = canonical.MerkleTree()
+        self._tree = merkle.MerkleTree()
         self._next = 0
         self._last: TrialOrder | None = None
         self._files: dict[str, _DraftFile] = {}
         with contextlib.ExitStack() as stack:
             stack.callback(self.drop)
             self._records = self._new(RECORDS)
+            self._leaves = self._new(LEAVES)
             self._telemetry = self._new(TELEMETRY) if has_telemetry else None
             stack.pop_all()
 
@@ -74,11 +76,14 @@ class RunDraft:
 
     def digests(self) -> dict[str, FileDigest]:
         """Return the digest of every canonical file written so far, by name."""
-        return {name: self._files[name].digest() for name in sorted(self._files) if name != TELEMETRY}
+        return {name: self._files[name].digest() for name in sorted(self._files) if name not in _NOT_CANONICAL}
 
     def publish(self, manifest: Manifest) -> None:
         """Write the manifest, give every file its own name, and remove the journal."""
-        self.write(MANIFEST, canonical.pretty(manifest))
+        stored, lines = canonical.pretty(manifest), self._leaves.digest().sha256
+        with self._leaves as leaves:
+            leaves.write(seal_line(lines, stored, has_telemetry=self._telemetry is not None) + b"\n")
+        self.write(MANIFEST, stored)
         folder = self._folder
         for name, file in self._files.items():
             self._directory.check_held()
@@ -120,10 +125,11 @@ class RunDraft:
             )
         self._last = order
         self.statuses[identity.status] += 1
-        self._tree.add(entry.record)
+        leaf = self._tree.add(entry.record)
+        self._leaves.write(leaf_line(Leaf.of(leaf, identity)) + b"\n")
         self._records.write(entry.record + b"\n")
         if self._telemetry is not None:
-            self._telemetry.write(_telemetry_line(identity, entry.telemetry))
+            self._telemetry.write(telemetry_line(identity, entry.telemetry) + b"\n")
         self._next += 1
         return entry.record
 
@@ -166,9 +172,3 @@ class _DraftFile(io.BufferedWriter):
 
 def _draft(name: str) -> str:
     return f"{name}.tmp"
-
-
-def _telemetry_line(identity: RecordIdentity, telemetry: bytes) -> bytes:
-    """Put the facts behind what names their Trial; both are objects of plain JSON, as the journal has them."""
-    named = msgspec.json.encode(identity)
-    return named[:-1] + (b"," if len(telemetry) > 2 else b"") + telemetry[1:] + b"\n"

@@ -1,8 +1,7 @@
 """A sealed run, opened once: every reader of a run directory goes through it.
 
 What it hands out is what was sealed: each canonical file is held against its digest in the manifest, and the records
-against their number too, so that a copy that was cut or edited can never lead to a verdict. `verify` checks everything
-and says what is wrong.
+against their number too, so that a copy that was cut or edited can never lead to a verdict.
 """
 
 import errno
@@ -11,7 +10,6 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -19,27 +17,27 @@ from typing import NoReturn, Self, TypeVar
 
 import msgspec
 
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.record_views import OfTrial, TelemetryLine, TrialOrder, is_same_trial, read_record
+from insideLLMs.core.record_views import UNREADABLE, OfTrial, TelemetryLine, is_same_trial, read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import Record, ResultStatus
 from insideLLMs.store.manifest import FileDigest, Manifest
+from insideLLMs.store.telemetry_line import read_telemetry_line
 
 MARKER = ".insidellms-run"
+MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
 JOURNAL = "journal.jsonl"
 RECORDS = "records.jsonl"
+LEAVES = "leaves.jsonl"
 TELEMETRY = "telemetry.jsonl"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
-OUR_FILES = (MANIFEST, RECORDS, TELEMETRY, SUMMARY, CONFIG, REPORT, JOURNAL)
+OUR_FILES = (MANIFEST, RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, JOURNAL)
 """In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
 _BLOCK_BYTES = 256 * 1024
-_MOST_PROBLEMS = 20
 Stored = TypeVar("Stored")
 Named = TypeVar("Named", bound=OfTrial)
 
@@ -100,7 +98,7 @@ class SealedRun:
             raise RunDirectoryError(f"{path} {problem}", fix="give the folder that `insidellms run` printed")
         try:
             return cls(path, msgspec.json.decode(_read(path / MANIFEST), type=Manifest))
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise RunDirectoryError(
                 f"{path / MANIFEST} cannot be read: {error}", fix="was it edited, or written by a newer version?"
             ) from error
@@ -135,7 +133,7 @@ class SealedRun:
         self._check_size(RECORDS)
         try:
             return msgspec.json.decode(self.read_file(SUMMARY), type=Summary)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise _unreadable(self.path / SUMMARY, error) from error
 
     @property
@@ -169,14 +167,14 @@ class SealedRun:
         return is_regular(self.path / TELEMETRY)
 
     def telemetry(self) -> Iterator[TelemetryLine]:
-        """Yield the lines of `telemetry.jsonl`, which no digest covers. Raises RunDirectoryError."""
+        """Yield the lines of `telemetry.jsonl`. Raises RunDirectoryError, also for one that was changed."""
         if not self.has_telemetry:
             raise RunDirectoryError(
                 f"{self.path / TELEMETRY} is missing: the run was made with --no-telemetry, or accepted with --slim",
                 fix="leave --telemetry out, or give the run that was accepted",
             )
         for number, line in enumerate(read_lines(self.path / TELEMETRY), start=1):
-            yield read_record(line, TelemetryLine, where=f"{self.path / TELEMETRY}, line {number}")
+            yield read_telemetry_line(line, where=f"{self.path / TELEMETRY}, line {number}")
 
     def measured_records(self, as_: type[Named]) -> Iterator[tuple[Named, TelemetryLine | None]]:
         """Yield every record with its line of telemetry, None where the run kept none.
@@ -225,9 +223,14 @@ class SealedRun:
 
 def read_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file without their newlines. Raises RunDirectoryError if it cannot be read."""
+    for line in stored_lines(path):
+        yield line.rstrip(b"\n")
+
+
+def stored_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file as they are stored. Raises RunDirectoryError if it cannot be read."""
     for lines in _blocks(path):
-        for line in lines:
-            yield line.rstrip(b"\n")
+        yield from lines
 
 
 def _blocks(path: Path) -> Iterator[list[bytes]]:
@@ -273,69 +276,3 @@ def _unreadable(path: Path, reason: object) -> RunDirectoryError:
     return RunDirectoryError(
         f"{path} cannot be read: {reason}", fix=f"see what is wrong: insidellms verify {path.parent}"
     )
-
-
-@dataclass(slots=True)
-class Verification:
-    """What was checked and what is wrong; `problems` has at most 20 of them."""
-
-    run_id: str
-    records: int = 0
-    files: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
-
-    def complain(self, problem: str) -> None:
-        """Note a problem."""
-        if len(self.problems) < _MOST_PROBLEMS:
-            self.problems.append(problem)
-
-
-def verify(path: Path) -> Verification:
-    """Check a sealed run directory. Raises RunDirectoryError if it is not one."""
-    manifest = SealedRun.open(path).manifest
-    found = Verification(run_id=manifest.run_id)
-    _check_files(path, manifest, found)
-    if is_regular(path / RECORDS):
-        _check_records(path / RECORDS, manifest, found)
-    return found
-
-
-def _check_files(path: Path, manifest: Manifest, found: Verification) -> None:
-    for name, expected in manifest.files.items():
-        found.files += 1
-        if Path(name).name != name or not is_regular(path / name):
-            found.complain(f"{name} is missing")
-            continue
-        with open_regular(path / name) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != expected.sha256:
-            found.complain(f"{name} has sha256 {digest[:12]}..., the manifest says {expected.sha256[:12]}...")
-
-
-def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
-    statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
-    tree = canonical.MerkleTree()
-    previous: TrialOrder | None = None
-    for number, line in enumerate(read_lines(path), start=1):
-        found.records += 1
-        tree.add(line)
-        try:
-            record = read_record(line, Record, where=f"{path.name}, line {number}")
-        except RunDirectoryError as error:
-            found.complain(error.message)
-            continue
-        statuses[record.status] += 1
-        if previous is not None and record.sort_key <= previous:
-            found.complain(f"{path.name}, line {number}: out of order or double")
-        previous = record.sort_key
-        if canonical.line(record) != line:
-            found.complain(f"{path.name}, line {number}: not in canonical form")
-    if statuses != manifest.statuses or found.records != manifest.trials:
-        found.complain(f"{path.name} holds {found.records} records {statuses}, the manifest says {manifest.statuses}")
-    if tree.root() != manifest.records_root:
-        found.complain(f"{path.name} does not have the manifest's Merkle root")

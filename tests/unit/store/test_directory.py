@@ -13,31 +13,40 @@ from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
-from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of, verify
+from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of
+from insideLLMs.store.verification import verify
 from support.stored_trials import RUN, header, record
 
 
 def seal(directory):
     with directory.sealing():
         draft = RunDraft(directory, has_telemetry=True)
-        assert all(draft.take_rest())
-        draft.write("summary.json", b"{}")
-        manifest = Manifest(
-            run_id=RUN,
-            name="x",
-            library={},
-            models=(),
-            probes=(),
-            datasets=(),
-            repeats=1,
-            max_examples=None,
-            trials=3,
-            statuses=draft.statuses,
-            records_root=draft.root(),
-            files=draft.digests(),
-        )
-        draft.publish(manifest)
-        return manifest
+        try:
+            return fill_and_publish(draft)
+        except BaseException:
+            draft.drop()
+            raise
+
+
+def fill_and_publish(draft):
+    assert all(draft.take_rest())
+    draft.write("summary.json", b"{}")
+    manifest = Manifest(
+        run_id=RUN,
+        name="x",
+        library={},
+        models=(),
+        probes=(),
+        datasets=(),
+        repeats=1,
+        max_examples=None,
+        trials=3,
+        statuses=draft.statuses,
+        records_root=draft.root(),
+        files=draft.digests(),
+    )
+    draft.publish(manifest)
+    return manifest
 
 
 def write_run(path, *, order=(2, 0, 1), sealed=True, statuses=None, **options):
@@ -64,7 +73,7 @@ def test_the_order_of_finishing_changes_no_byte(tmp_path, order):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
 
 
-@pytest.mark.parametrize("step", range(10))
+@pytest.mark.parametrize("step", range(12))
 def test_a_crash_while_sealing_leaves_a_run_that_resumes_to_the_same_bytes(tmp_path, step, monkeypatch):
     write_run(tmp_path / "reference")
 

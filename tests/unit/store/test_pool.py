@@ -13,7 +13,8 @@ from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import run_probe
 from insideLLMs.store import pool as pools
 from insideLLMs.store.pool import accept, read_pool
-from insideLLMs.store.sealed_run import OUR_FILES, verify
+from insideLLMs.store.sealed_run import OUR_FILES
+from insideLLMs.store.verification import verify
 from support.users_code import Ask
 
 SAID = {"on": "2026-11-28", "by": "me", "why": "because"}

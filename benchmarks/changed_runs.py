@@ -1,0 +1,78 @@
+"""Change a sealed run at random, a thousand times, and see whether `verify` finds each change and names its place.
+
+    python benchmarks/changed_runs.py --changes 1000
+
+A change is a byte or a line that is replaced, removed, inserted or swapped, in any file of the run. `found` counts the
+changes that verify reports; `named`, those whose file it names and, in records, leaves and telemetry, whose example,
+probe, model and repeat.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.store.verification import verify
+from support.changed_runs import CHANGES, FILES, change_at_random
+
+EXPERIMENT = """
+models: [{type: dummy, id: one}, {type: dummy, id: two, args: {responses: {Is: "yes"}}}]
+prompts: [{id: plain, template: "{{ question }}"}, {id: short, template: "Briefly: {{ question }}"}]
+probes: [{type: equals}, {type: contains, args: {any: ["yes"]}}]
+dataset: {examples: [EXAMPLES]}
+repeats: 2
+"""
+
+
+def make_run(folder: Path) -> Path:
+    examples = ", ".join(f'{{id: "item {at}", question: "Is {at} odd? ä", expected: "yes"}}' for at in range(12))
+    (folder / "e.yaml").write_text(EXPERIMENT.replace("EXAMPLES", examples))
+    command = [sys.executable, "-m", "insideLLMs", "run", "e.yaml", "--run-dir", "run", "--quiet"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder / "run"
+
+
+def problems(run: Path) -> list[str]:
+    try:
+        return verify(run).problems
+    except RunDirectoryError as error:
+        return [error.message]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--changes", type=int, default=1000)
+    parser.add_argument("--seed", default="1")
+    options = parser.parse_args()
+    drawn, tally = random.Random(options.seed), Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        run = make_run(Path(folder))
+        while tally["made"] < options.changes:
+            name, change = drawn.choice(FILES), drawn.choice(list(CHANGES))
+            made = change_at_random(run, name, change, drawn)
+            if made is None:
+                continue
+            with made as words:
+                told = problems(run)
+            found = bool(told)
+            named = any(name in problem and all(word in problem for word in words) for problem in told)
+            for key in ("made", name, change):
+                tally[key] += 1
+                tally[key, "found"] += found
+                tally[key, "named"] += named
+            if not named:
+                print(f"not named: {change} in {name}: {words}: {told[:2]}")
+    print(f"{'':24}{'made':>6}{'found':>7}{'named':>7}")
+    for key, label in [*((each, each) for each in (*FILES, *CHANGES)), ("made", "all")]:
+        print(f"{label:24}{tally[key]:6}{tally[key, 'found']:7}{tally[key, 'named']:7}")
+    sys.exit(tally["made", "named"] != tally["made"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Checks a sealed run directory against its manifest, and names what is not as it was sealed."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.merkle import MerkleTree, leaf_hash
+from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrder, read_record, trial_order
+from insideLLMs.core.types import Record, ResultStatus
+from insideLLMs.store.leaves import Leaf, LeavesFile
+from insideLLMs.store.line_changes import ChangedLine, LineKey, changed_lines
+from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.sealed_run import (
+    LEAVES,
+    MANIFEST,
+    MARKER,
+    MARKER_TEXT,
+    RECORDS,
+    TELEMETRY,
+    SealedRun,
+    is_regular,
+    open_regular,
+    read_lines,
+    stored_lines,
+)
+from insideLLMs.store.telemetry_line import has_checksum
+
+_MOST_PROBLEMS = 20
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was checked and what is wrong.
+
+    `problems` has at most 20, of which `changes` are those of single lines. `note` says what could not be checked.
+    """
+
+    run_id: str
+    records: int = 0
+    files: int = 0
+    problems: list[str] = field(default_factory=list)
+    changes: list[ChangedLine] = field(default_factory=list)
+    note: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def complain(self, problem: str) -> None:
+        """Note a problem."""
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+    def name(self, changes: list[ChangedLine]) -> None:
+        """Note lines that were changed."""
+        room = _MOST_PROBLEMS - len(self.problems)
+        shown = changes if len(changes) <= room else changes[: max(0, room - 1)]
+        self.changes += shown
+        self.problems += [str(change) for change in shown]
+        if len(shown) < len(changes):
+            self.complain(f"{changes[0].file}: more lines than these are not as they were sealed")
+
+
+def verify(path: Path) -> Verification:
+    """Check a sealed run directory. Raises RunDirectoryError if it is not one."""
+    manifest = SealedRun.open(path).manifest
+    found = Verification(run_id=manifest.run_id)
+    with open_regular(path / MARKER) as marker:
+        if marker.read(len(MARKER_TEXT) + 1) != MARKER_TEXT:
+            found.complain(f"{MARKER} is not as it was written")
+    intact = _check_files(path, manifest, found)
+    if not (path / LEAVES).exists():
+        found.note = f"without {LEAVES}, as of a run of an earlier version, no changed line can be named"
+    elif not is_regular(path / LEAVES):
+        found.complain(f"{LEAVES} is not a regular file")
+    else:
+        leaves = LeavesFile.read(path / LEAVES)
+        _check_leaves(path, leaves, found)
+        _name_changes(path, leaves, manifest, found, has_records=RECORDS in intact)
+    if is_regular(path / RECORDS):
+        _check_records(path / RECORDS, manifest, found)
+    return found
+
+
+def _check_files(path: Path, manifest: Manifest, found: Verification) -> set[str]:
+    """Return the names of the files that are as they were sealed."""
+    intact = set()
+    for name, expected in manifest.files.items():
+        found.files += 1
+        if Path(name).name != name or not is_regular(path / name):
+            found.complain(f"{name} is missing")
+            continue
+        digest = _sha256(path / name)
+        if digest == expected.sha256:
+            intact.add(name)
+        else:
+            found.complain(f"{name} has sha256 {digest[:12]}..., the manifest says {expected.sha256[:12]}...")
+    return intact
+
+
+def _sha256(path: Path) -> str:
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
+    """Check what only the last line of `leaves.jsonl` says: of itself, the manifest, and telemetry."""
+    if leaves.seal is None:
+        found.complain(f"{LEAVES} is not as it was sealed: its last line does not fit the others")
+        return
+    if leaves.seal.manifest_sha256 != _sha256(path / MANIFEST):
+        found.complain(f"{MANIFEST} is not the one that was sealed: {LEAVES} has another digest of it")
+    if leaves.seal.telemetry and not is_regular(path / TELEMETRY):
+        found.note = f"{TELEMETRY}, which it was sealed with, is missing"
+    elif leaves.seal.telemetry:
+        found.name(changed_lines(TELEMETRY, lambda: _trials(leaves), _telemetry(path / TELEMETRY)))
+    elif (path / TELEMETRY).exists():
+        found.complain(f"{TELEMETRY} is not of this run: it was sealed without")
+
+
+def _name_changes(
+    path: Path, leaves: LeavesFile, manifest: Manifest, found: Verification, *, has_records: bool
+) -> None:
+    """Name the lines in which records and leaves differ, and blame the one of both files that was changed."""
+    fits = leaves.root == manifest.records_root
+    if has_records:
+        if leaves.seal is None or not fits:
+            records = path / RECORDS
+            found.name(changed_lines(LEAVES, lambda: _keyed(_leaves_of(records)), _keyed(leaves.lines())))
+    elif leaves.seal is None and not fits:
+        found.complain(f"{LEAVES} does not have the manifest's Merkle root: it cannot tell which record was changed")
+    elif is_regular(path / RECORDS):
+        sealed = lambda: (LineKey(leaf and leaf.hash, leaf) for leaf in leaves.lines())  # noqa: E731 - one pass of two
+        found.name(changed_lines(RECORDS, sealed, _records(path / RECORDS)))
+
+
+def _keyed(leaves: Iterator[Leaf | None]) -> Iterator[LineKey]:
+    return (LineKey(leaf, leaf) for leaf in leaves)
+
+
+def _leaves_of(records: Path) -> Iterator[Leaf]:
+    for line in read_lines(records):
+        yield Leaf.of(leaf_hash(line), read_record(line, RecordIdentity))
+
+
+def _trials(leaves: LeavesFile) -> Iterator[LineKey]:
+    return (LineKey(trial_order(leaf), leaf) for leaf in leaves.lines() if leaf)
+
+
+def _records(path: Path) -> Iterator[LineKey]:
+    """Yield what tells each record; one that has no line end is not a record as it was sealed."""
+    for number, line in enumerate(stored_lines(path)):
+        key = leaf_hash(line[:-1]).hex() if line.endswith(b"\n") else number
+        yield LineKey(key, _readable(line, RecordIdentity))
+
+
+def _telemetry(path: Path) -> Iterator[LineKey]:
+    for number, line in enumerate(stored_lines(path)):
+        trial = _readable(line, TelemetryLine)
+        is_whole = trial is not None and line.endswith(b"\n") and has_checksum(line[:-1])
+        yield LineKey(trial_order(trial) if trial and is_whole else number, trial)
+
+
+def _readable(line: bytes, kind: type[RecordIdentity] | type[TelemetryLine]) -> RecordIdentity | TelemetryLine | None:
+    try:
+        return read_record(line, kind)
+    except RunDirectoryError:
+        return None
+
+
+def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
+    statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
+    tree = MerkleTree()
+    previous: TrialOrder | None = None
+    for number, line in enumerate(read_lines(path), start=1):
+        found.records += 1
+        tree.add(line)
+        try:
+            record = read_record(line, Record, where=f"{path.name}, line {number}")
+        except RunDirectoryError as error:
+            found.complain(error.message)
+            continue
+        statuses[record.status] += 1
+        if previous is not None and record.sort_key <= previous:
+            found.complain(f"{path.name}, line {number}: out of order or double")
+        previous = record.sort_key
+        if canonical.line(record) != line:
+            found.complain(f"{path.name}, line {number}: not in canonical form")
+    if statuses != manifest.statuses or found.records != manifest.trials:
+        found.complain(f"{path.name} holds {found.records} records {statuses}, the manifest says {manifest.statuses}")
+    if tree.root() != manifest.records_root:
+        found.complain(f"{path.name} does not have the manifest's Merkle root")
