@@ -22,8 +22,9 @@ ItemKey = tuple[str, str, str, int]
 class Aligned(NamedTuple):
     """One Trial of the outer join; a side that does not have it is None.
 
-    The lines are the records as stored; of equal lines the facts are one object. `key` is what the two sides
-    were aligned by: probe, dataset (empty where its name does not count), example id, the subjects' rank, repeat.
+    The lines are the records as stored; of lines that differ in nothing but the Trial's key the facts are one object.
+    `key` is what the two sides were aligned by: probe, dataset (empty where its name does not count), example id, the
+    subjects' rank, repeat.
     """
 
     key: Key
@@ -94,20 +95,16 @@ def _merge(
 ) -> Iterator[Aligned]:
     last: Key = ("", "", "", -1, -1)
     while True:
-        line = ours.line
-        if same_names and line is not None and line == theirs.line:
-            ours.read()
-            key, facts = ours.key, ours.facts
-            assert key is not None
-            assert facts is not None
+        ours.read()
+        line, other, key, facts = ours.line, theirs.line, ours.key, ours.facts
+        if same_names and line and other and key and facts and _says_the_same(line, other, facts.key):
             if key <= last:
                 check(last, key, facts)
             last = key
-            yield Aligned(key, facts, facts, line, line)
+            yield Aligned(key, facts, facts, line, other)
             ours.advance()
             theirs.advance()
             continue
-        ours.read()
         theirs.read()
         if ours.key is None and theirs.key is None:
             return
@@ -116,6 +113,21 @@ def _merge(
             check(last, pair.key, pair.baseline or pair.candidate)  # type: ignore[arg-type]  # one side is there
         last = pair.key
         yield pair
+
+
+def _says_the_same(line: bytes, other: bytes, key: str) -> bool:
+    """Whether two lines are equal but for the Trial's key, which covers the whole model and its parameters.
+
+    That key stands nowhere else in the line, and what stands in its place cannot end the text that it is.
+    """
+    if line == other:
+        return True
+    digest = key.encode()
+    place = line.find(digest) if key.isalnum() else -1
+    if place < 0 or len(line) != len(other) or line.find(digest, place + 1) >= 0:
+        return False
+    end = place + len(digest)
+    return line[:place] == other[:place] and line[end:] == other[end:] and other[place:end].isalnum()
 
 
 def _take(ours: _Side, theirs: _Side) -> Aligned:

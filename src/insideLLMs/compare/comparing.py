@@ -9,7 +9,7 @@ import msgspec
 
 from insideLLMs.compare.align import Aligned, FurtherRuns, align, probes_told_apart_by_dataset
 from insideLLMs.compare.changes import describe, name_trial, subject_pair
-from insideLLMs.compare.classify import ChangeClass, Finding, classify, is_alike
+from insideLLMs.compare.classify import UNCHANGED, ChangeClass, Finding, classify, is_alike
 from insideLLMs.compare.comparison import (
     Change,
     Comparison,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # it reads texts, which nobody else does
     from insideLLMs.compare.meaning import Meaning
 
 Observe = Callable[[Aligned, Finding], None]
+_Subjects = tuple[Subject | None, Subject | None]
 _SEVERITY = {kind: place for place, kind in enumerate(ChangeClass)}
 _DEPTH = {level: place for place, level in enumerate(Level)}
 _SERVED_LIMIT = 50
@@ -183,7 +184,8 @@ class _Ledger:
         self._options = options
         self._ranges = options.ranges or DEFAULT_RANGES
         self._pairing = pairing
-        self._countings: dict[tuple[str, Subject | None, Subject | None], Counting] = {}
+        self._countings: dict[tuple[str, int], Counting] = {}
+        self._subjects: dict[tuple[str, int], _Subjects] = {}
         self._changes = _Worst(options.listed)
         self._edited = _Worst(options.listed)
         self._removed = _Names(options.listed)
@@ -196,11 +198,11 @@ class _Ledger:
     def add(self, pair: Aligned) -> Finding:
         before, after = pair.baseline, pair.candidate
         self._place += 1
-        finding = self._options.classify(before, after)
         counting = self._counting(pair)
         if before is after and before is not None and before.answered:
             counting.add_same(before)
-            return finding
+            return UNCHANGED
+        finding = self._options.classify(before, after)
         self._meanings.add(finding.difference)
         if is_waived(pair.key, self._options.waived):
             self._waived.setdefault(counting, Counter())[finding.kind.value] += 1
@@ -213,16 +215,11 @@ class _Ledger:
         return finding
 
     def _counting(self, pair: Aligned) -> Counting:
-        ours = pair.baseline.subject if pair.baseline is not None else None
-        theirs = pair.candidate.subject if pair.candidate is not None else None
-        facts = pair.baseline or pair.candidate
-        assert facts is not None
-        if ours is None or theirs is None:
-            ours, theirs = subject_pair(pair, self._pairing)
-        key = (facts.probe, ours, theirs)
-        counting = self._countings.get(key)
+        probe, _, _, rank, _ = pair.key
+        counting = self._countings.get((probe, rank))
         if counting is None:
-            counting = self._countings[key] = Counting()
+            counting = self._countings[probe, rank] = Counting()
+            self._subjects[probe, rank] = subject_pair(pair, self._pairing)
         return counting
 
     def _keep(self, pair: Aligned, finding: Finding) -> None:
@@ -253,13 +250,13 @@ class _Ledger:
     def close(self, baseline: RunView, candidate: RunView) -> Comparison:
         whole = Counting()
         probes = []
-        for probe, ours, theirs in sorted(self._countings, key=_order):
-            counting = self._countings[probe, ours, theirs]
+        for place in sorted(self._countings, key=lambda place: (place[0], _order(self._subjects[place]))):
+            counting, (ours, theirs) = self._countings[place], self._subjects[place]
             whole.include(counting)
             models = SubjectPair.of(ours, theirs)
             waived = dict(sorted(self._waived.get(counting, Counter()).items()))
             tally = counting.total()
-            probes.append(ProbeTally(probe=probe, models=models, tally=tally, waived=waived, alike=counting.alike))
+            probes.append(ProbeTally(probe=place[0], models=models, tally=tally, waived=waived, alike=counting.alike))
         overall, semantic = whole.total(), self._meanings.facts(self._options.meaning)
         pairs = [SubjectPair.of(ours, theirs) for ours, theirs in self._pairing.pairs]
         pairs += [SubjectPair.of(subject, None) for subject in self._pairing.only_baseline]
@@ -282,10 +279,8 @@ class _Ledger:
         )
 
 
-def _order(key: tuple[str, Subject | None, Subject | None]) -> tuple[str, tuple[str, str], tuple[str, str]]:
-    probe, *pair = key
-    ours, theirs = (("", "") if subject is None else subject.order for subject in pair)
-    return probe, ours, theirs
+def _order(subjects: _Subjects) -> tuple[tuple[str, str], ...]:
+    return tuple(("", "") if subject is None else subject.order for subject in subjects)
 
 
 def _side(view: RunView, trials: int) -> RunSide:

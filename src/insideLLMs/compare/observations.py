@@ -133,11 +133,12 @@ class Observations:
     def __call__(self, pair: Aligned, finding: Finding) -> None:
         """Take in the next Trial of the join."""
         key: Key = pair.key
-        if self._item is None or key[:4] != self._item:
+        item = key[:4]
+        if item != self._item:
             self._close()
-            self._item = key[:4]
+            self._item = item
             self._line = pair.candidate_line or pair.baseline_line
-        if is_waived(key, self._watch.waived):
+        if self._watch.waived and is_waived(key, self._watch.waived):
             return
         if pair.candidate is not None:
             self._after.append(pair.candidate)
@@ -175,7 +176,8 @@ class Observations:
 
     def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]) -> None:
         name, after = self._name_of(facts), news[-1]
-        before, values = (tuple(self._values(name, run) for run in side) for side in (runs, news))
+        values = tuple([self._values(name, run) for run in news])
+        before = values if runs == news else tuple([self._values(name, run) for run in runs])
         if self._watch.ranges.unlike:
             self._add_contradictions(name, after)
         self._count((name, before, values, self._cluster()), facts, runs[-1])

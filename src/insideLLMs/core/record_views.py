@@ -87,6 +87,7 @@ class Facts(RecordIdentity, frozen=True, kw_only=True, gc=False):
     """What a comparison reads: what places a record, and how it ended; `response` stays undecoded until it differs."""
 
     example_digest: str
+    key: str = ""
     scores: ScoreFacts | None = None
     response: msgspec.Raw = NO_RESPONSE
     shared_with: AskedBy | None = None

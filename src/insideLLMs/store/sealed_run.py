@@ -152,11 +152,9 @@ class SealedRun:
         Raises RunDirectoryError at the end if these are not the records that were sealed.
         """
         digest, count = hashlib.sha256(), 0
-        for lines in _blocks(self.path / RECORDS):
-            digest.update(b"".join(lines))
+        for lines in _blocks(self.path / RECORDS, digest):
             count += len(lines)
-            for line in lines:
-                yield line.rstrip(b"\n")
+            yield from lines
         if count != self.manifest.trials:
             self._refuse(f"{self.path / RECORDS} has {count:,} of the {self.manifest.trials:,} records of the run")
         self._check(RECORDS, digest.hexdigest())
@@ -233,11 +231,22 @@ def stored_lines(path: Path) -> Iterator[bytes]:
         yield from lines
 
 
-def _blocks(path: Path) -> Iterator[list[bytes]]:
+def _blocks(path: Path, digest: "hashlib._Hash | None" = None) -> Iterator[list[bytes]]:
+    """Yield the lines of a file, many at a time; `digest` takes in all that was read."""
+    cut: list[bytes] = []
     try:
         with open_regular(path) as file:
-            while lines := file.readlines(_BLOCK_BYTES):
-                yield lines
+            while block := file.read(_BLOCK_BYTES):
+                if digest is not None:
+                    digest.update(block)
+                first, *lines = block.split(b"\n")
+                cut.append(first)
+                if lines:
+                    *whole, last = lines
+                    yield [b"".join(cut), *whole]
+                    cut = [last]
+        if any(cut):
+            yield [b"".join(cut)]
     except OSError as error:
         raise _unreadable(path, error.strerror) from error
 
