@@ -99,7 +99,7 @@ def stages(folder: Path, wanted: Sequence[str], before: Path | None) -> Iterator
 
 
 def fit(points: Sequence[tuple[int, float]]) -> str:
-    """Say how a cost grows: a start-up and a cost a trial by least squares of the relative error, and its worst error."""
+    """Say how a cost grows, by least squares of the relative error, and how far the line is off at most."""
     weights = [1 / y**2 for _, y in points]
     mean_x = sum(w * x for w, (x, _) in zip(weights, points, strict=True)) / sum(weights)
     mean_y = sum(w * y for w, (_, y) in zip(weights, points, strict=True)) / sum(weights)

@@ -106,7 +106,7 @@ def write_run(records: Path, out: BinaryIO) -> None:
     """Write the page of one run."""
     summary = expand(summarise(lines_of(records), run_id="ab" * 32))
     manifest = {"run_id": "ab" * 32, "name": "benchmark", "models": [{"id": "small"}], "datasets": [], "probes": []}
-    write_run_page(out, manifest=manifest, summary=summary, records=lines_of(records))
+    write_run_page(out, manifest=manifest, summary=summary, records=lambda: lines_of(records))
 
 
 def write_diff(records: Path, out: BinaryIO) -> None:

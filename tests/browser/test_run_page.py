@@ -328,7 +328,7 @@ def test_a_hundred_thousand_examples_keep_few_elements_and_reach_the_end(visit):
     lines = [line.replace(b"000000", f"{number:06}".encode()) for number in range(100_000)]
     out = io.BytesIO()
     summary = expand(summarise([line], run_id="ab" * 32))
-    write_run_page(out, manifest=MANIFEST, summary=summary, records=lines)
+    write_run_page(out, manifest=MANIFEST, summary=summary, records=lambda: lines)
     tab = visit(out.getvalue())
     expect(said(tab)).to_have_text("100,000 of 100,000")
     assert rows(tab).count() < 60

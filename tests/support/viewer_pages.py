@@ -36,7 +36,7 @@ def run_page(records, *, manifest=MANIFEST, **options):
     run = view(records)
     out = io.BytesIO()
     summary = expand(summarise(run.records(), run_id="ab" * 32))
-    write_run_page(out, manifest=manifest, summary=summary, records=run.records(), **options)
+    write_run_page(out, manifest=manifest, summary=summary, records=run.records, **options)
     return out.getvalue()
 
 

@@ -16,6 +16,7 @@ from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import JsonValue, Record, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
+from insideLLMs.report.viewer.sampling import needs_sample, sample_of
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec, PromptFacts
@@ -142,7 +143,9 @@ class RunWriter:
             draft.write(CONFIG, facts.config())
             with draft.file(REPORT) as file, closing(begun.rows):
                 head = {**expand(facts.manifest(statuses=draft.statuses)), "title": experiment.title}
-                begun.rows.write(file, manifest=head, summary=expand(summary))
+                for line in self._directory.journal.records(begun.drawn()):
+                    begun.rows.add(line)
+                begun.rows.write(file, manifest=head, summary=expand(summary), sample=begun.sample)
             manifest = facts.manifest(statuses=draft.statuses, root=draft.root(), files=draft.digests(), notes=notes)
             draft.publish(manifest)
         self._begun = None
@@ -150,7 +153,7 @@ class RunWriter:
 
     def _begin(self) -> "_Pass":
         if self._begun is None:
-            self._begun = _Pass(self._directory, has_telemetry=self._facts.experiment.execution.telemetry)
+            self._begun = _Pass(self._directory, self._facts)
         return self._begun
 
     def _drop(self) -> None:
@@ -161,18 +164,24 @@ class RunWriter:
 
 
 class _Pass:
-    """What one pass over the records fills: their files, the summary, and the table of the page."""
+    """What one pass over the records fills: their files, the summary, and the table of the page, or its sample."""
 
-    def __init__(self, directory: RunDirectory, *, has_telemetry: bool) -> None:
-        self.draft = RunDraft(directory, has_telemetry=has_telemetry)
+    def __init__(self, directory: RunDirectory, facts: RunFacts) -> None:
+        self.draft = RunDraft(directory, has_telemetry=facts.experiment.execution.telemetry)
         self.summariser = Summariser()
         self.rows = RunRows()
+        self.sample = sample_of(()) if needs_sample(facts.trials) else None
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Take the next records, as they are written."""
+        show = self.rows.add if self.sample is None else self.sample.add_record
         for line in lines:
             self.summariser.add(line)
-            self.rows.add(line)
+            show(line)
+
+    def drawn(self) -> list[int]:
+        """Return the numbers of the Trials that the page lacks yet."""
+        return [] if self.sample is None else self.sample.numbers()
 
 
 class MemorySink:

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -216,6 +216,12 @@ class Journal:
             return None
         with self._reading() as file:
             return bytes(self._read_at(file, position, index).record)
+
+    def records(self, indexes: Iterable[int]) -> Iterator[bytes]:
+        """Yield the records of Trials that have one."""
+        with self._reading() as file:
+            for index in indexes:
+                yield bytes(self._read_at(file, self._records[index], index).record)
 
     def pending_answers(self) -> Iterator[tuple[int, Answer]]:
         """Yield the number and the answer of every Trial that was answered but has no record."""

@@ -145,7 +145,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path):
         pytest.raises(RunDirectoryError, match=r"not a record.*'\{\"probe\": 1\}'"),
         (tmp_path / "page").open("wb") as out,
     ):
-        write_run_page(out, manifest=MANIFEST, summary=summary, records=[b'{"probe": 1}'])
+        write_run_page(out, manifest=MANIFEST, summary=summary, records=lambda: [b'{"probe": 1}'])
 
 
 def test_only_what_was_asked_has_a_cost_and_only_where_a_price_is_known():

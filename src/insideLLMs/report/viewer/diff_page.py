@@ -1,7 +1,8 @@
 """A comparison as one page: the verdict with its evidence, and every Trial of both runs side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import msgspec
@@ -19,12 +20,14 @@ from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
+from insideLLMs.report.viewer.sampling import PageSample, needs_sample
 from insideLLMs.report.viewer.tables import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 
 _INDEX = (
     "probe", "dataset", "id", "models", "repeat", "kind", "level", "note",
     "status_a", "status_b", "passed_a", "passed_b", "scores_a", "scores_b", "tokens_a", "tokens_b", "prompt", "a", "b",
 )  # fmt: skip
+_CALM = frozenset({ChangeClass.UNCHANGED, ChangeClass.EQUIVALENT})
 _NULL = b"null"
 _NO_ANSWER = (_NULL,) * len(tables.ANSWER)
 
@@ -122,33 +125,53 @@ def write_diff_page(
     pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
     pairing = pair_subjects(baseline, candidate, pairs)
     options = (options or CompareOptions()).for_runs((baseline, candidate))
+    sample = None
+    if needs_sample(comparison.overall.trials):
+        sample = _sample_of(align(baseline, candidate, pairing), replace(options, meaning=None))
     gathered = _DiffRows(pairing, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):
-        for pair in align(baseline, candidate, pairing):
+        pairs_of_trials = align(baseline, candidate, pairing)
+        for pair in pairs_of_trials if sample is None else sample.pick(pairs_of_trials):
             gathered.add(pair, options.classify(pair.baseline, pair.candidate))
         title = f"{comparison.baseline.label} → {comparison.candidate.label}"
         head = {
             "kind": "diff",
             "title": title,
-            "comparison": _facts(comparison),
+            "comparison": _facts(comparison, sample),
             "verdict": msgspec.to_builtins(verdict),
             **gathered.head(),
         }
-        plain = _plain(comparison, verdict)
+        plain = _plain(comparison, verdict, sample)
         out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
 
 
-def _facts(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison without its lists: the rows hold every Trial."""
+def _sample_of(trials: Iterable[Aligned], options: CompareOptions) -> PageSample:
+    """Draw from the Trials of a comparison; what a model would say of their meaning is not asked for that."""
+    sample = PageSample("that changed")
+    for pair in trials:
+        facts = pair.candidate or pair.baseline
+        assert facts is not None
+        changed = (
+            pair.baseline is not pair.candidate and options.classify(pair.baseline, pair.candidate).kind not in _CALM
+        )
+        sample.add(facts.example_digest, worth_a_look=changed)
+    return sample
+
+
+def _facts(comparison: Comparison, sample: PageSample | None) -> dict[str, Any]:
+    """Return the comparison without its lists: the rows hold every Trial, or a sample."""
     plain: dict[str, Any] = msgspec.to_builtins(comparison)
     for name in ("changes", "edited", "removed", "new"):
         plain[name] = {"total": plain[name]["total"]}
     plain["changed"] = wording.experiment(comparison)
-    plain["warnings"] = [*wording.served_notes(comparison), *plain["warnings"]]
+    sampled = [] if sample is None else [sample.told()]
+    plain["warnings"] = [*sampled, *wording.served_notes(comparison), *plain["warnings"]]
     return plain
 
 
-def _plain(comparison: Comparison, verdict: Verdict) -> Iterator[str]:
+def _plain(comparison: Comparison, verdict: Verdict, sample: PageSample | None) -> Iterator[str]:
+    if sample is not None:
+        yield from table("Listed", ("trials",), ((sample.told(),),))
     changed = ((line,) for line in wording.experiment(comparison))
     yield from table("Changed in the experiment", ("change",), changed)
     yield from table(f"Verdict: {wording.MARKS[verdict.state]}", ("reason",), ((reason,) for reason in verdict.reasons))

@@ -1,6 +1,6 @@
 """One run as one page, `report.html`: the bytes follow from the inputs alone, and only our program runs in it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -9,12 +9,13 @@ import msgspec
 
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.prices import Price, cost_of
-from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record
+from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record, trial_order
 from insideLLMs.core.subject import Subject, label_in
 from insideLLMs.core.types import Usage, expand
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
+from insideLLMs.report.viewer.sampling import PageSample, needs_sample, sample_of
 from insideLLMs.report.viewer.tables import PLAIN_LIMIT_BYTES, Chunks, Dictionary, ValueChunks
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -86,16 +87,21 @@ class RunRows:
         manifest: Mapping[str, Any],
         summary: Mapping[str, Any],
         verdict: RunVerdict | None = None,
+        sample: PageSample | None = None,
     ) -> None:
-        """Write the page of what was taken, with the gate's verdict if given; nothing can be taken after that."""
+        """Write the page of what was taken, with the gate's verdict if given; nothing can be taken after that.
+
+        What was taken is a `sample`, or all.
+        """
         name = manifest.get("title") or manifest.get("name")
         title = f"Run {name}" if name else "Run"
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **self._head()}
-        if doubts := wording.doubts(summary):
+        sampled = [] if sample is None else [sample.told()]
+        if doubts := [*sampled, *wording.doubts(summary)]:
             head["doubts"] = doubts
         if verdict is not None and verdict.conditions:
             head["verdict"] = {"state": verdict.state, "told": wording.conditions(verdict), "reasons": verdict.reasons}
-        plain = _plain(manifest, summary)
+        plain = _plain(manifest, summary, sampled)
         out.writelines(page(title=title, head=head, plain=plain, index=self.index, bodies=self.bodies))
 
     def close(self) -> None:
@@ -115,7 +121,7 @@ class RunRows:
 
 
 class _Timings:
-    """Reads the telemetry beside the records: both are in one order, and a Trial may lack its line."""
+    """Reads the telemetry beside the records: both are in one order, and either may lack a Trial."""
 
     def __init__(self, measured: Measured) -> None:
         self._lines = iter(measured.telemetry)
@@ -124,6 +130,8 @@ class _Timings:
         self._next = next(self._lines, None)
 
     def of(self, record: ViewedRecord, usage: Usage | None) -> tuple[float | None, int | None, float | None]:
+        while self._next is not None and trial_order(self._next) < trial_order(record):
+            self._next = next(self._lines, None)
         timing = self._next
         if timing is None or not is_same_trial(timing, record):
             return None, None, None
@@ -141,19 +149,20 @@ def write_run_page(
     *,
     manifest: Mapping[str, Any],
     summary: Mapping[str, Any],
-    records: Iterable[bytes],
+    records: Callable[[], Iterable[bytes]],
     measured: Measured | None = None,
     verdict: RunVerdict | None = None,
     plain_limit_bytes: int = PLAIN_LIMIT_BYTES,
 ) -> None:
-    """Write the page of a run; `manifest` and `summary` are the parsed files, `records` the lines of the third.
+    """Write the page of a run; `manifest` and `summary` are the parsed files, `records` starts to read the third.
 
     With `measured`, latency and cost are shown; such a page is not the same each time.
     """
+    sample = sample_of(records()) if needs_sample(summary["trials"]) else None
     with closing(RunRows(measured, plain_limit_bytes=plain_limit_bytes)) as gathered:
-        for line in records:
+        for line in records() if sample is None else sample.pick(records()):
             gathered.add(line)
-        gathered.write(out, manifest=manifest, summary=summary, verdict=verdict)
+        gathered.write(out, manifest=manifest, summary=summary, verdict=verdict, sample=sample)
 
 
 def write_sealed_page(
@@ -166,15 +175,16 @@ def write_sealed_page(
     sealed = msgspec.structs.replace(run.manifest, records_root="", files={}, notes={})  # as sealing knows it by then
     head = {**expand(sealed), "title": run.experiment.title}
     write_run_page(
-        out, manifest=head, summary=expand(run.summary), records=run.lines(), measured=measured, verdict=verdict
+        out, manifest=head, summary=expand(run.summary), records=run.lines, measured=measured, verdict=verdict
     )
 
 
-def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[str]:
+def _plain(manifest: Mapping[str, Any], summary: Mapping[str, Any], sampled: Iterable[str]) -> Iterator[str]:
     statuses = summary["statuses"]
     told = f"{statuses.get('success', 0):,} of {summary['trials']:,} answered"
     level = f"{summary['confidence_level']:.0%}"
     facts = [("run", str(manifest["run_id"])), ("trials", f"{told}; not answered: {wording.unanswered(statuses)}")]
+    facts += [("listed", told) for told in sampled]
     yield from table("The run", ("what", "value"), facts)
     yield from table("Results", ("model", "probe", "passed", f"{level} interval", "not answered"), _results(summary))
     judged = [result for result in summary["results"] if "agreement" in result]
