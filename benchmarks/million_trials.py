@@ -45,7 +45,7 @@ STAGES = {
     "export parquet": "export a --format parquet -o a.parquet",
     "export diff": "export a b --format csv -o d.csv",
     "import": "import a.csv --to imported",
-    "rescore": "rescore a --probe equals --to rescored",
+    "rescore": 'rescore a --probe {"type":"contains","id":"q","args":{"any":["no"]}} --to rescored',
     "trend": "trend a b",
     "noise": "noise a a2",
     "resume": "run b.yaml --run-dir b --resume --quiet",

@@ -152,7 +152,7 @@ class SealedRun:
         Raises RunDirectoryError at the end if these are not the records that were sealed.
         """
         digest, count = hashlib.sha256(), 0
-        for lines in _blocks(self.path / RECORDS, digest):
+        for lines in _digested_lines(self.path / RECORDS, digest):
             count += len(lines)
             yield from lines
         if count != self.manifest.trials:
@@ -227,18 +227,20 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
 def stored_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file as they are stored. Raises RunDirectoryError if it cannot be read."""
-    for lines in _blocks(path):
-        yield from lines
+    try:
+        with open_regular(path) as file:
+            yield from file
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
 
 
-def _blocks(path: Path, digest: "hashlib._Hash | None" = None) -> Iterator[list[bytes]]:
-    """Yield the lines of a file, many at a time; `digest` takes in all that was read."""
+def _digested_lines(path: Path, digest: "hashlib._Hash") -> Iterator[list[bytes]]:
+    """Yield the lines of a file without their newlines, many at a time; `digest` takes in all that was read."""
     cut: list[bytes] = []
     try:
         with open_regular(path) as file:
             while block := file.read(_BLOCK_BYTES):
-                if digest is not None:
-                    digest.update(block)
+                digest.update(block)
                 first, *lines = block.split(b"\n")
                 cut.append(first)
                 if lines:
