@@ -50,6 +50,8 @@ READERS = [
     ("rescore", "theirs", "--probe", "contains", "--to", "new"),
     ("baseline", "accept", "theirs", "--pool", "pool", "--why", "x"),
     ("list", "runs", "--run-root", "."),
+    ("runs", "list", "."),
+    ("runs", "gc", ".", "--keep-last", "9"),
 ]
 NEEDS = {
     "records.jsonl": {"diff", "verify", "validate", "export", "noise", "rescore", "baseline"},

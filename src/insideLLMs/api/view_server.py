@@ -20,7 +20,8 @@ from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.page import content_policy, escape, plain_page
 from insideLLMs.report.viewer.run_page import write_sealed_page
 from insideLLMs.store.progress import JournalWatch
-from insideLLMs.store.sealed_run import MARKER, SealedRun, State, is_regular, state_of
+from insideLLMs.store.run_root import run_paths
+from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 LOOPBACK = "127.0.0.1"
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -50,11 +51,9 @@ class RunFolder:
         self.root = root
         self._watches: dict[str, JournalWatch] = {}
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of the runs, newest last as far as names tell."""
-        if self.root.is_dir():
-            found = (path for path in self.root.iterdir() if not path.is_symlink() and is_regular(path / MARKER))
-            yield from sorted(path.name for path in found)
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the runs, newest last as far as names tell."""
+        return tuple(path.name for path in run_paths(self.root)) if self.root.is_dir() else ()
 
     def entries(self) -> list[RunEntry]:
         """Return what there is to say of each run; one that changes under our eyes or is damaged is left out."""

@@ -7,7 +7,6 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.types import JsonValue, expand
-from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 KINDS = ("providers", "probes", "datasets", "importers", "runs")
 
@@ -61,15 +60,8 @@ def _shipped() -> list[dict[str, JsonValue]]:
 
 
 def _runs(root: Path) -> list[dict[str, JsonValue]]:
-    rows = []
-    for path in sorted(root.iterdir()) if root.is_dir() else []:
-        state = state_of(path) if path.is_dir() else State.FOREIGN
-        if state is State.SEALED:
-            manifest = SealedRun.open(path).manifest
-            done = manifest.statuses.get("success", 0)
-            part = "  (a part of the experiment)" if manifest.part else ""
-            about = f"{manifest.run_id[:12]}  {done}/{manifest.trials} answered{part}"
-            rows.append({"name": str(path), "about": about})
-        elif state is State.UNFINISHED:
-            rows.append({"name": str(path), "about": "unfinished; continue with --resume"})
-    return rows
+    from insideLLMs.cli.runs import answered  # noqa: PLC0415 - only here
+    from insideLLMs.store.run_root import runs_below  # noqa: PLC0415
+
+    found = runs_below(root) if root.is_dir() else ()
+    return [{"name": str(run.path), "about": answered(run)} for run in found]

@@ -29,6 +29,7 @@ COMMANDS = {
     "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),
     "trend": ("trend", "Show how measures changed over several runs."),
     "watch": ("watch", "Alarm when runs that follow a pool get worse."),
+    "runs": ("runs", "List the runs of a folder, and remove old ones."),
     "view": ("view", "Show a folder of runs in the browser, live."),
     "rescore": ("rescore", "Re-score the stored answers of a run."),
     "report": ("report", "Show a run, or regenerate its HTML report."),

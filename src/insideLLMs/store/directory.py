@@ -77,7 +77,7 @@ class RunDirectory:
             state = state_of(path)  # another process may have ended a run in it meanwhile
             _refuse(path, state, taken_fix="" if may_go_on else taken_fix)
             if overwrite and not resume:
-                _remove_our_files(folder)
+                remove_our_files(folder)
             journal = Journal(path / JOURNAL, header, opener=folder.opener)
             if resume and state is State.SEALED:
                 _reopen(folder, header)
@@ -133,7 +133,7 @@ class RunDirectory:
         """Remove what was written, so that the folder can be used again. Raises StorageError."""
         self.check_held()
         self.journal.close()
-        _remove_our_files(self.folder)
+        remove_our_files(self.folder)
 
     @contextlib.contextmanager
     def sealing(self) -> Iterator[None]:
@@ -205,7 +205,8 @@ def _lock(folder: HeldFolder) -> int:
     return fd
 
 
-def _remove_our_files(folder: HeldFolder) -> None:
+def remove_our_files(folder: HeldFolder) -> None:
+    """Remove every file of a run but its marker. Raises StorageError."""
     try:
         for name in OUR_FILES:
             folder.remove(f"{name}.tmp")

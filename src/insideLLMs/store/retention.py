@@ -1,0 +1,164 @@
+"""Which runs of a folder may go, and why each stays or goes; what refers to them is read from baseline pools."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.store.pool import LEDGER, Pool, read_pool
+from insideLLMs.store.run_root import FoundRun
+from insideLLMs.store.sealed_run import SealedRun, State, is_regular
+
+
+class RetentionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What may go, each only where it is given.
+
+    Runs that are unchanged for more than `older_than` seconds, are not among the newest `keep_last` finished ones of
+    their experiment and, oldest first, make all runs together larger than `max_size` bytes.
+    """
+
+    keep_last: int | None = None
+    older_than: int | None = None
+    max_size: int | None = None
+
+
+class RetentionDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a run goes, and why."""
+
+    run: FoundRun
+    goes: bool
+    why: str
+
+
+class RunReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that something names: by its id, and where they are known by its folder's name and its records."""
+
+    run_id: str
+    why: str
+    name: str = ""
+    records_root: str = ""
+
+
+def references_of(pools: Iterable[Pool]) -> Iterator[RunReference]:
+    """Yield the runs that pools accepted, and those that their waivers name. Raises RunDirectoryError."""
+    for pool in pools:
+        accepted, waived = f"the pool {pool.path} accepted it", f"a waiver of the pool {pool.path} names it"
+        for run in map(SealedRun.open, pool.runs):  # also what a killed `accept` did not note
+            found = run.manifest
+            yield RunReference(run_id=found.run_id, why=accepted, name=run.label, records_root=found.records_root)
+        for entry in pool.ledger:
+            if entry.run_id:
+                yield RunReference(
+                    run_id=entry.run_id,
+                    why=accepted if entry.action == "accept" else waived,
+                    name=entry.run or "",
+                    records_root=entry.records_root or "",
+                )
+
+
+def referred_to(runs: Iterable[FoundRun], references: Iterable[RunReference]) -> dict[Path, str]:
+    """Return why runs must stay: pools name them, or an unfinished run needs them to go on.
+
+    A run that was renamed is one of those with its id and records: all of them stay.
+    """
+    by_id: dict[str, list[FoundRun]] = {}
+    needed = []
+    for run in runs:
+        if run.manifest:
+            by_id.setdefault(run.manifest.run_id, []).append(run)
+            if run.holds_answers and run.manifest.part and run.manifest.part.failed_in:
+                needed.append(RunReference(run_id=run.manifest.part.failed_in, why=f"{run.path} goes on from it"))
+    found = {}
+    for each in (*references, *needed):
+        same = [run for run in by_id.get(each.run_id, ()) if _has_records(run, each.records_root)]
+        named = [run for run in same if run.path.name == each.name]
+        found.update(dict.fromkeys((run.path for run in named or same), each.why))
+    return found
+
+
+def _has_records(run: FoundRun, root: str) -> bool:
+    return not root or (run.manifest is not None and run.manifest.records_root == root)
+
+
+def pools_near(root: Path, named: Sequence[Path]) -> Iterator[Pool]:
+    """Read the pools that are `named`, and those in `root` and beside it. Raises RunDirectoryError."""
+    try:
+        near = {path.resolve() for folder in (root, root.resolve().parent) for path in folder.iterdir()}
+    except OSError as error:
+        raise RunDirectoryError(
+            f"cannot look for baseline pools in {root} and beside it: {error.strerror}", fix="check its permissions"
+        ) from error
+    found = {path for path in near if is_regular(path / LEDGER)}
+    for path in sorted(found | {path.resolve() for path in named}):
+        yield read_pool(path)
+
+
+def decide(
+    runs: Iterable[FoundRun],
+    limits: RetentionLimits,
+    references: Iterable[RunReference],
+    *,
+    now_s: float,
+    fits: Callable[[FoundRun], bool] = lambda _: True,
+) -> tuple[RetentionDecision, ...]:
+    """Decide about each run, in the order of `runs`; one that does not fit stays."""
+    runs = tuple(runs)
+    newest = sorted(runs, key=lambda run: (run.changed_s, run.path.name), reverse=True)
+    ranks, referred, stays = dict(_ranks(newest)), referred_to(runs, references), {}
+    for run in runs:
+        left_out = "" if fits(run) else "left out by --state or --experiment"
+        must = _reason_to_stay(run) or referred.get(run.path)
+        stays[run.path] = must or left_out or _within(run, limits, ranks.get(run.path), now_s)
+    _keep_to_size(newest, limits, stays)
+    return tuple(
+        RetentionDecision(
+            run=run, goes=not stays[run.path], why=stays[run.path] or f"unchanged for {_days(run, now_s)}"
+        )
+        for run in runs
+    )
+
+
+def _days(run: FoundRun, now_s: float) -> str:
+    return f"{(now_s - run.changed_s) / 86_400:.1f} days"
+
+
+def _ranks(newest: Iterable[FoundRun]) -> Iterator[tuple[Path, int]]:
+    """Number the finished runs of each experiment, from 1 for the newest."""
+    seen: Counter[str] = Counter()
+    for run in newest:
+        if run.state is State.SEALED and run.manifest:
+            seen[run.name] += 1
+            yield run.path, seen[run.name]
+
+
+def _reason_to_stay(run: FoundRun) -> str:
+    """Say why a run stays whatever the limits are; nothing where it may go."""
+    if run.holds_answers:
+        return "unfinished: its answers are paid for, and it can be resumed"
+    if run.problem:
+        return run.problem
+    return f"holds {run.others[0]}, which is not ours" if run.others else ""
+
+
+def _within(run: FoundRun, limits: RetentionLimits, rank: int | None, now_s: float) -> str:
+    """Say which limit a run is within; nothing where it is within none."""
+    if limits.keep_last is not None and rank is not None and rank <= limits.keep_last:
+        return f"among the newest {limits.keep_last} of {run.name}"
+    if limits.older_than is not None and now_s - run.changed_s <= limits.older_than:
+        return f"unchanged for {_days(run, now_s)} only"
+    return ""
+
+
+def _keep_to_size(newest: Sequence[FoundRun], limits: RetentionLimits, stays: dict[Path, str]) -> None:
+    """Let the newest stay that may go, once the older ones are enough to keep to the size."""
+    if limits.max_size is None:
+        return
+    size = sum(run.size_bytes for run in newest)
+    for run in reversed(newest):
+        if not stays[run.path]:
+            if size <= limits.max_size:
+                stays[run.path] = "the older ones are enough"
+            else:
+                size -= run.size_bytes

@@ -1,0 +1,140 @@
+"""`insidellms runs`: what a folder of runs holds, and what of it may go."""
+
+import os
+import time
+
+import pytest
+
+from insideLLMs.store.directory import RunDirectory
+from support.command import insidellms, write_files
+from support.stored_trials import header
+
+EXPERIMENT = """
+name: NAME
+model: {type: dummy, id: MODEL}
+probe: {type: contains, args: {any: [x]}}
+dataset: {examples: [{prompt: a}, {prompt: b}]}
+"""
+DAY_S = 86_400
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two runs of `nightly`, 40 and 2 days old, and a new one of `release`."""
+    for name, experiment, days in (("old", "nightly", 40), ("new", "nightly", 2), ("rc", "release", 0)):
+        model = "big" if experiment == "release" else "small"
+        write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("NAME", experiment).replace("MODEL", model)})
+        assert insidellms("run", "e.yaml", "--run-dir", f"runs/{name}", cwd=tmp_path).code == 0
+        for path in (tmp_path / "runs" / name).iterdir():
+            os.utime(path, (time.time() - days * DAY_S,) * 2)
+    return tmp_path
+
+
+def names(folder, *options):
+    done = insidellms("runs", "list", *options, "--json", cwd=folder)
+    assert done.code == 0, done.err
+    return [one["path"].removeprefix("runs/") for one in done.json]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), "old new rc"),
+        (("--experiment", "night*"), "old new"),
+        (("--model", "big"), "rc"),
+        (("--older-than", "1d"), "old new"),
+        (("--newer-than", "1w"), "new rc"),
+        (("--older-than", "36h", "--newer-than", "1w"), "new"),
+        (("--state", "unfinished"), ""),
+        (("--state", "finished", "--experiment", "release"), "rc"),
+    ],
+)
+def test_runs_are_listed_by_what_they_are(folder, options, found):
+    assert names(folder, *options) == found.split()
+
+
+def test_a_person_reads_state_age_size_and_answers(folder):
+    line = insidellms("runs", "list", cwd=folder).out.splitlines()[0]
+    assert line.split()[:4] == ["runs/old", "finished", "40", "d"]
+    assert "nightly · small" in line
+    assert "2/2 answered" in line
+
+
+def test_a_name_of_somebody_elses_run_cannot_steer_the_terminal(folder):
+    (folder / "runs" / "rc").rename(folder / "runs" / "\x1b[31mred")
+    assert "\x1b" not in insidellms("runs", "list", cwd=folder).out
+
+
+def test_one_run_is_shown_with_what_refers_to_it(folder):
+    shown = insidellms("runs", "show", "runs/rc", cwd=folder).out
+    assert "release" in shown
+    assert "2 success" in shown
+    assert "referred to" not in shown
+    assert insidellms("baseline", "accept", "runs/rc", "--why", "x", cwd=folder).code == 0
+    told = insidellms("runs", "show", "runs/rc", "--json", cwd=folder).json
+    assert "baselines accepted it" in told["referred_to"]
+    assert (told["state"], told["trials"], told["models"], told["being_written"]) == ("finished", 2, ["big"], False)
+
+
+def test_gc_changes_nothing_until_it_is_meant(folder):
+    done = insidellms("runs", "gc", "--older-than", "1d", "--keep-last", 1, cwd=folder)
+    assert done.code == 0, done.err
+    first, second, third, total = done.out.splitlines()
+    assert first.startswith("remove  runs/old")
+    assert "unchanged for 40.0 days" in first
+    assert "among the newest 1 of nightly" in second
+    assert "among the newest 1 of release" in third
+    assert total.startswith("1 of 3 runs would be removed")
+    assert names(folder) == ["old", "new", "rc"]
+
+
+def test_gc_removes_and_says_what_is_freed(folder):
+    size = sum(path.stat().st_size for path in (folder / "runs" / "old").iterdir())
+    done = insidellms("runs", "gc", "--older-than", "1d", "--keep-last", 1, "--yes", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert (done.json["freed_bytes"], done.json["dry_run"]) == (size, False)
+    assert [one["removed"] for one in done.json["runs"]] == [True, False, False]
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == ["new", "rc"]
+
+
+def test_gc_leaves_a_run_that_is_being_written(folder):
+    with RunDirectory.open(folder / "runs" / "going", header()):
+        for meant in ("--dry-run", "--yes"):
+            done = insidellms("runs", "gc", "--keep-last", 0, "--state", "unfinished", meant, cwd=folder)
+            assert done.code == 0, done.err
+            assert "another process is writing it" in done.out
+    assert "going" in names(folder)
+
+
+def test_gc_goes_on_with_the_others_where_one_cannot_be_removed(folder):
+    stuck = folder / "runs" / ".insidellms-trash-earlier"
+    stuck.mkdir()
+    (stuck / "mine").write_text("x")
+    done = insidellms("runs", "gc", "--keep-last", 0, "--yes", cwd=folder)
+    assert done.code == 1
+    assert "cannot remove runs/.insidellms-trash-earlier" in done.err
+    assert [path.name for path in (folder / "runs").iterdir()] == [stuck.name]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("gc",), "no limit is given"),
+        (("gc", "--keep-last", "-1"), "-1"),
+        (("gc", "--older-than", "3 fortnights"), "is no amount"),
+        (("gc", "--max-size", "10"), "is no amount"),
+        (("gc", "nowhere", "--keep-last", "1"), "nowhere cannot be looked into"),
+        (("gc", "runs/old", "--keep-last", "1"), "is a run itself"),
+        (("gc", "pool", "--keep-last", "1"), "is a baseline pool"),
+        (("gc", "--keep-last", "1", "--pool", "nowhere"), "nowhere is not a folder"),
+        (("show", "runs"), "is not a run directory"),
+        (("list", "e.yaml"), "cannot be looked into"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(folder, args, said):
+    write_files(folder, {"pool/ledger.jsonl": ""})
+    done = insidellms("runs", *args, cwd=folder)
+    assert done.code in {1, 2}
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert names(folder) == ["old", "new", "rc"]
