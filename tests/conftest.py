@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,19 @@ settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw the same examples whatever a worker ran before: not the constants of the modules that are loaded by then."""
+    """Let nothing depend on who started the tests, or what a worker ran before."""
+    _let_processes_be_interrupted()
+    _draw_the_same_examples(config)
+
+
+def _let_processes_be_interrupted() -> None:
+    """Take Ctrl-C, which a shell ignores in its background jobs: the processes that tests interrupt inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _draw_the_same_examples(config: pytest.Config) -> None:
+    """Leave out the constants of the modules that happen to be loaded."""
     if config.getoption("hypothesis_profile", None) in (None, "steady"):
         assert callable(providers.is_local_module_file), "Hypothesis has another way to find a module's constants"
         providers.is_local_module_file = lambda path: False

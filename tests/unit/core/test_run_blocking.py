@@ -13,10 +13,8 @@ from insideLLMs.runner import ProbeRunner
 from support.users_code import Ask, Echo
 
 PROGRAM = """
-import asyncio, os, signal, sys
+import asyncio, os, sys
 from insideLLMs import Model, Probe, ProbeRunner
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have it ignored
 
 class Slow(Model):
     async def agenerate(self, prompt, **kwargs):
