@@ -13,6 +13,7 @@ from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.steps import counted
 from insideLLMs.core.types import JsonValue, Record, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
@@ -137,7 +138,7 @@ class RunWriter:
         with self._directory.sealing():
             begun = self._begin()
             draft = begun.draft
-            begun.take(draft.take_rest())
+            begun.take(counted(draft.take_rest(), "sealing", facts.trials - sum(draft.statuses.values())))
             summary = facts.sum_up(begun.summariser)
             draft.write(SUMMARY, canonical.pretty(summary))
             draft.write(CONFIG, facts.config())

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import datetime as dt
+import functools
 import io
 import json
 import logging
@@ -11,10 +12,11 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 
+from insideLLMs.cli.steps_display import showing_steps
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report.safe_text import json_without_commands, printable, without_commands
 
@@ -242,9 +244,27 @@ def common_options(function: Command) -> Command:
             help="How it is logged.",
         ),
     )
+    shown: Command = _showing_steps(function)
     for option in reversed(options):
-        function = option(function)
-    return function
+        shown = option(shown)
+    return shown
+
+
+def _showing_steps(function: Command) -> Command:
+    @functools.wraps(function)
+    def shown(*args: Any, **options: Any) -> object:  # whatever the command takes
+        if options.get("quiet"):
+            return function(*args, **options)
+        with showing_steps(bar=draw if is_terminal() else None, say=note):
+            return function(*args, **options)
+
+    return cast("Command", shown)  # wraps keeps the signature
+
+
+def draw(line: str) -> None:
+    """Write the last line of the terminal again, cut to its width; nothing erases it."""
+    columns = shutil.get_terminal_size((80, 24)).columns
+    click.echo(f"{_ERASE}{line[: columns - 1]}\r" if line else _ERASE, err=True, nl=False)
 
 
 @contextlib.contextmanager
@@ -284,12 +304,10 @@ class _Bar:
         rate = f" {info.rate:.1f}/s" if info.rate else ""
         eta = f" {dt.timedelta(seconds=round(info.eta_s))}" if info.eta_s else ""
         failed = f" {info.failed} failed" if info.failed else ""
-        columns = shutil.get_terminal_size((80, 24)).columns
-        line = f"trials {bar} {info.current}/{info.total}{rate}{eta}{failed}"
-        click.echo(f"{_ERASE}{line[: columns - 1]}\r", err=True, nl=False)
+        draw(f"trials {bar} {info.current}/{info.total}{rate}{eta}{failed}")
 
     def erase(self) -> None:
-        click.echo(_ERASE, err=True, nl=False)
+        draw("")
 
 
 def width() -> int:

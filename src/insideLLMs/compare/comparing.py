@@ -30,6 +30,7 @@ from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.record_views import Facts
+from insideLLMs.core.steps import counted
 from insideLLMs.core.subject import Subject
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
@@ -86,7 +87,8 @@ def compare(
     options = (options or CompareOptions()).for_runs((baseline, candidate))
     pairing = pair_subjects(baseline, candidate, options.pairs)
     ledger = _Ledger(options, pairing)
-    for pair in align(baseline, candidate, pairing, named=named):
+    trials = align(baseline, candidate, pairing, named=named)
+    for pair in counted(trials, "comparing", max(baseline.trials, candidate.trials)):
         finding = ledger.add(pair)
         if observe is not None:
             observe(pair, finding)

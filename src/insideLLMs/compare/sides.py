@@ -33,7 +33,7 @@ class RunView:
     are what was under test, in the order of the records, `datasets` the dataset names of each probe. `label` is what
     people call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its
     scores; a probe that is not named there may have declared anything. `shares_answers` where Trials took answers
-    that others asked for. `is_part` where the run is of a part of its experiment.
+    that others asked for. `is_part` where the run is of a part of its experiment. `trials` is 0 where it is not known.
     """
 
     run_id: str
@@ -44,6 +44,7 @@ class RunView:
     score_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     shares_answers: Callable[[], bool] = lambda: False
     is_part: bool = False
+    trials: int = 0
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -116,6 +117,7 @@ def view_of(run: SealedRun) -> RunView:
         score_ranges=_score_ranges(manifest),
         shares_answers=lambda: any(result.shared for result in run.summary.results),
         is_part=bool(manifest.part),
+        trials=manifest.trials,
     )
 
 

@@ -9,6 +9,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.merkle import MerkleTree, leaf_hash
 from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrder, read_record, trial_order
+from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Record, ResultStatus
 from insideLLMs.store.leaves import Leaf, LeavesFile
 from insideLLMs.store.line_changes import ChangedLine, LineKey, changed_lines
@@ -176,7 +177,7 @@ def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
     statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
     tree = MerkleTree()
     previous: TrialOrder | None = None
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(counted(read_lines(path), "verifying", manifest.trials), start=1):
         found.records += 1
         tree.add(line)
         try:

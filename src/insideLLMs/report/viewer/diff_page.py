@@ -17,6 +17,7 @@ from insideLLMs.compare.levels import Level
 from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.record_views import ViewedRecord, read_record
+from insideLLMs.core.steps import counted
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
@@ -125,13 +126,14 @@ def write_diff_page(
     pairs = {pair.baseline: pair.candidate for pair in comparison.models if pair.baseline and pair.candidate}
     pairing = pair_subjects(baseline, candidate, pairs)
     options = (options or CompareOptions()).for_runs((baseline, candidate))
-    sample = None
-    if needs_sample(comparison.overall.trials):
-        sample = _sample_of(align(baseline, candidate, pairing), replace(options, meaning=None))
+    sample, trials = None, comparison.overall.trials
+    if needs_sample(trials):
+        aligned = counted(align(baseline, candidate, pairing), "drawing a sample", trials)
+        sample = _sample_of(aligned, replace(options, meaning=None))
     gathered = _DiffRows(pairing, plain_limit_bytes)
     with closing(gathered.index), closing(gathered.bodies):
-        pairs_of_trials = align(baseline, candidate, pairing)
-        for pair in pairs_of_trials if sample is None else sample.pick(pairs_of_trials):
+        aligned = counted(align(baseline, candidate, pairing), "writing the page", trials)
+        for pair in aligned if sample is None else sample.pick(aligned):
             gathered.add(pair, options.classify(pair.baseline, pair.candidate))
         title = f"{comparison.baseline.label} → {comparison.candidate.label}"
         head = {

@@ -10,6 +10,7 @@ import msgspec
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.prices import Price, cost_of
 from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record, trial_order
+from insideLLMs.core.steps import counted
 from insideLLMs.core.subject import Subject, label_in
 from insideLLMs.core.types import Usage, expand
 from insideLLMs.report import wording
@@ -158,9 +159,11 @@ def write_run_page(
 
     With `measured`, latency and cost are shown; such a page is not the same each time.
     """
-    sample = sample_of(records()) if needs_sample(summary["trials"]) else None
+    trials: int = summary["trials"]
+    sample = sample_of(counted(records(), "drawing a sample", trials)) if needs_sample(trials) else None
     with closing(RunRows(measured, plain_limit_bytes=plain_limit_bytes)) as gathered:
-        for line in records() if sample is None else sample.pick(records()):
+        lines = counted(records(), "writing the page", trials)
+        for line in lines if sample is None else sample.pick(lines):
             gathered.add(line)
         gathered.write(out, manifest=manifest, summary=summary, verdict=verdict, sample=sample)
 
