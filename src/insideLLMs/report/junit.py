@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +17,7 @@ from insideLLMs.report import wording
 from insideLLMs.report.safe_text import printable, shorten
 
 _TEXT_LIMIT = 4_000
+_MOST_CASES = 10_000
 # What XML 1.0 does not allow even as a reference (production 2, Char); printable() spells most of them already.
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -51,16 +53,16 @@ def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
 def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
     """Write one run as JUnit XML: a suite per probe and model, a case per example, and the gate's verdict.
 
-    An example that did not pass is a failure, and one without an answer an error, unless the gate tolerates them.
+    An example that did not pass is a failure, and one without an answer an error, unless the gate tolerates them. A
+    suite of more than 10,000 examples lists so many of those that did not pass, and the others as one case.
     """
-    cases: dict[tuple[str, Subject], list[_ExampleCase]] = {}
+    found: dict[tuple[str, Subject], _RunSuite] = {}
     for (probe, dataset, example_id, subject), trials in groupby(records, key=_example_of):
-        case = _ExampleCase(f"{dataset} / {example_id}", tuple(trials), is_red=decided.is_red(probe, subject))
-        cases.setdefault((probe, subject), []).append(case)
-    suites = [
-        _run_suite(f"{probe} · {subject.label}" if decided.several else probe, found)
-        for (probe, subject), found in sorted(cases.items(), key=lambda item: (item[0][0], item[0][1].order))
-    ]
+        suite = found.get((probe, subject))
+        if suite is None:
+            suite = found[probe, subject] = _RunSuite(f"{probe} · {subject.label}" if decided.several else probe)
+        suite.add(_ExampleCase(f"{dataset} / {example_id}", tuple(trials), is_red=decided.is_red(probe, subject)))
+    suites = [found[key].close() for key in sorted(found, key=lambda key: (key[0], key[1].order))]
     if decided.is_gated:
         suites.append(_gate_suite(decided.verdict, "conditions"))
     if decided.summary.part:
@@ -122,15 +124,42 @@ class _ExampleCase:
         return f"{start}><{self.kind} type={kind} message={_attribute(message)}>{_text(told)}</{self.kind}></testcase>"
 
 
-def _run_suite(name: str, cases: Sequence[_ExampleCase]) -> _Suite:
-    kinds = [case.kind for case in cases]
-    return _Suite(
-        name=name,
-        lines=[case.text(name) for case in cases],
-        tests=len(cases),
-        failures=kinds.count("failure"),
-        errors=kinds.count("error"),
-    )
+class _RunSuite:
+    """Gathers the examples of a suite, in memory that does not grow with them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._listed: list[tuple[str, str]] = []
+        self._kinds: Counter[str] = Counter()
+
+    def add(self, case: _ExampleCase) -> None:
+        """Take in the next example."""
+        kind = case.kind
+        self._kinds[kind] += 1
+        total = self._kinds.total()
+        if total == _MOST_CASES + 1:
+            self._listed = [one for one in self._listed if one[0]]
+        if total <= _MOST_CASES or (kind and len(self._listed) < _MOST_CASES):
+            self._listed.append((kind, case.text(self._name)))
+
+    def close(self) -> _Suite:
+        """Return the suite. An example that is red is red in it, be it among those that are not listed."""
+        listed = Counter(kind for kind, _ in self._listed)
+        rest = self._kinds - listed
+        red = rest["failure"] + rest["error"]
+        lines = [line for _, line in self._listed]
+        if rest:
+            name = _attribute(f"{rest.total():,} examples not listed")
+            message = _attribute(f"{red:,} of them did not pass")
+            inner = f'<failure type="failed" message={message}/>' if red else ""
+            lines.append(f"    <testcase classname={_attribute(self._name)} name={name}>{inner}</testcase>")
+        return _Suite(
+            name=self._name,
+            lines=lines,
+            tests=len(lines),
+            failures=listed["failure"] + bool(red),
+            errors=listed["error"],
+        )
 
 
 def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> _Suite:
