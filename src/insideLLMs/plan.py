@@ -172,7 +172,7 @@ def make_plan(
     pairs = sorted((probe.id, name) for probe in experiment.probes for name in probe.datasets)
     for probe_id, dataset in pairs:
         count = selections[dataset].count
-        if count == 0:
+        if count == 0 and experiment.shard is None:
             raise NothingToDoError(
                 f"dataset {dataset!r} selects no examples", fix="check max_examples and the dataset's file"
             )
@@ -184,7 +184,7 @@ def make_plan(
             [Problem(f"the run would have {offset:,} trials; at most {MOST_TRIALS:,} fit in one", field="repeats")],
             fix="lower repeats or max_examples, or split the experiment",
         )
-    if not groups or offset == 0:
+    if not groups or (offset == 0 and experiment.shard is None):
         raise NothingToDoError("the experiment has no trials", fix="give it a model, a probe and a dataset")
     return Plan(
         run_id=_run_id(experiment, digests, pairs, selections),
@@ -268,7 +268,7 @@ def _run_id(
             "groups": [list(pair) for pair in pairs],
             "repeats": experiment.repeats,
             **({"independent_answers": True} if experiment.independent_answers else {}),
-            **({} if experiment.part is None else {"part": True}),
+            **({} if experiment.part is None else {"part": experiment.part.name or True}),
         },
     )
 

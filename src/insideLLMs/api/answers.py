@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import LocalModel
 from insideLLMs.core.types import Exchange, JsonValue, Response

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from insideLLMs.api.compare import ComparisonSetup, assess_part, check_repeats, compare_runs
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Ask
 from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.sides import RunView

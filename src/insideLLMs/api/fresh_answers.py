@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
-from insideLLMs.api.preparation.prepare import Parts
+from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.api.trusted_runs import TrustedExperiment
 from insideLLMs.compare.gate.evidence import Confirmed, ConfirmedItem

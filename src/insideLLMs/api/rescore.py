@@ -12,7 +12,8 @@ from pathlib import Path
 
 from insideLLMs.api.preparation.example_checks import check_of, complaints
 from insideLLMs.api.preparation.members import Site, check_models, make_judges, make_probe, probe_identity
-from insideLLMs.api.preparation.prepare import Prepared, probe_specs
+from insideLLMs.api.preparation.prepare import probe_specs
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Run
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.core import canonical

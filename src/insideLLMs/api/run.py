@@ -12,7 +12,8 @@ import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.preparation.cassette_check import CassetteCheck, check_cassette
-from insideLLMs.api.preparation.prepare import Parts, Prepared, prepare
+from insideLLMs.api.preparation.prepare import prepare
+from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError
 from insideLLMs.core.experiment import Experiment
@@ -243,7 +244,7 @@ async def execute(
 
 def make_budget(prepared: Prepared) -> Budget | None:
     """Return the run's budget, None if nothing bounds it. Raises OptionError if a price is needed and not known."""
-    execution = prepared.experiment.execution
+    execution = prepared.execution
     if execution.max_tokens is None and execution.max_cost_usd is None:
         return None
     return Budget(execution, prepared.identities)

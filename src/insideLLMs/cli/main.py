@@ -22,6 +22,7 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 COMMANDS = {
     "run": ("run", "Run an experiment and store its run directory."),
     "harness": ("run", "Alias of run."),
+    "merge": ("merge", "Merge the shards of a run into the run."),
     "diff": ("diff", "Compare two runs, and gate on what changed."),
     "compare": ("compare", "Compare the models and prompts of one run."),
     "noise": ("noise", "Measure how much unchanged runs differ."),

@@ -1,5 +1,6 @@
 """Options that select a part of an experiment; the function gets them as one argument, `part`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import msgspec
 
 from insideLLMs.cli.option_group import Command, Given, option_group
 from insideLLMs.core.part import PartOptions
+from insideLLMs.core.shard import read_shard
 
 _SEVERAL = (
     ("--only", "only", "GLOB", "Run only the examples whose id fits, as 'billing-*'."),
@@ -25,8 +27,11 @@ def part_options(function: Command) -> Command:
     )
     failed = "Run only the examples and probes that did not pass in this run."
     failed_in = click.option("--failed-in", metavar="RUN", type=click.Path(path_type=Path), help=failed)
-    return option_group(function, "part", (*several, failed_in), _part)
+    shard = click.option("--shard", metavar="I/N", help="Run only the I-th of N shards; auto: as the scheduler says.")
+    return option_group(function, "part", (*several, failed_in, shard), _part)
 
 
 def _part(given: Given) -> PartOptions:
+    shard = given.pop("shard")
+    given["shard"] = read_shard(str(shard), os.environ) if shard is not None else None
     return msgspec.convert({name: given.pop(name) for name in PartOptions.__struct_fields__}, PartOptions)

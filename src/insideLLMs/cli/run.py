@@ -17,13 +17,13 @@ from insideLLMs.cli.baseline import today
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.part_options import part_options
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
+from insideLLMs.cli.run_result import check_answered, show_result
 from insideLLMs.core.errors import (
     CassetteMissError,
     ConfigError,
     ExitCode,
     InsideLLMsError,
     InterruptedRunError,
-    NothingToDoError,
     Problem,
 )
 from insideLLMs.core.gate_spec import GateSpec
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from insideLLMs.api.answers import AnswerOptions, CacheMode
     from insideLLMs.api.early_stop import EarlyStop, Look
     from insideLLMs.api.run import Run
-    from insideLLMs.compare.one_run.verdict import DecidedRun
     from insideLLMs.core.experiment import Experiment
     from insideLLMs.core.types import JsonValue
     from insideLLMs.store.sealed_run import SealedRun
@@ -253,15 +252,17 @@ def command(
     with arguments.saying_what_next(experiment_file), loaded.placing_errors():
         run = _run(experiment, folder, arguments, early, quiet=quiet)
     sealed = SealedRun(run.path, run.manifest)
-    rules = GateSpec() if gate is None else experiment.gate
+    rules = GateSpec() if gate is None or (arguments.part.shard and not settings) else experiment.gate
     decided = decide_run(sealed, rules, lists_failing=files.any_of_run)
-    _show(sealed, decided, as_json=as_json, quiet=quiet)
+    show_result(sealed, decided, as_json=as_json, quiet=quiet)
     if arguments.html is not None:
         write_files([(arguments.html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
     write_run_reports(sealed, decided, files, experiment=experiment_file)
     if decided.is_gated or not quiet:
         show_verdict(run.path, decided, say=console.note if as_json else console.out)
-    _check_answered(sealed, decided)
+    if arguments.part.shard and not quiet:
+        console.note(f"shard {arguments.part.shard} decides nothing: insidellms merge SHARD... --to RUN")
+    check_answered(sealed, decided)
     code = decided.verdict.exit_code
     return code if early is None else max(code, _show_decision(early, sealed, as_json=as_json), key=_SEVERITY.index)
 
@@ -322,44 +323,6 @@ def _show_decision(early: "EarlyStop", run: "SealedRun", *, as_json: bool) -> in
     return EXIT_CODES[state]
 
 
-def _show(run: "SealedRun", decided: "DecidedRun", *, as_json: bool, quiet: bool) -> None:
-    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
-    from insideLLMs.report.failures import render_failures  # noqa: PLC0415
-    from insideLLMs.report.telemetry import read_telemetry, render  # noqa: PLC0415
-    from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
-
-    summary = msgspec.to_builtins(decided.summary)
-    telemetry = read_telemetry(run) if run.has_telemetry and (as_json or not quiet) else None
-    if as_json:
-        result = {"run_dir": str(run.path), "run_id": run.manifest.run_id, "summary": summary}
-        verdict = msgspec.to_builtins(decided.verdict) if decided.is_gated else None
-        console.out_json({**result, "telemetry": msgspec.to_builtins(telemetry), "verdict": verdict})
-    else:
-        console.out(render_summary(summary, width=console.width(), color=console.colours()))
-        if any(count for status, count in run.manifest.statuses.items() if status != "success"):
-            console.note(render_failures(run.records(FailedRecord)))
-        if telemetry is not None:
-            console.note(render(telemetry))  # different at each run: no result
-        console.out(f"run {run.manifest.run_id[:12]} stored in {run.path}")
-
-
-def _check_answered(run: "SealedRun", decided: "DecidedRun") -> None:
-    """Raise NothingToDoError if nothing in the run was answered; a gate that failed has said so already."""
-    if run.manifest.statuses.get("success", 0) or decided.verdict.state == "failed":
-        return
-    raise NothingToDoError(
-        f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
-        fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {run.path} --resume",
-    )
-
-
-def _first_failure(run: "SealedRun") -> str:
-    from insideLLMs.core.record_views import FailedRecord  # noqa: PLC0415
-
-    failure = next(run.records(FailedRecord)).failure
-    return f"{failure.type}: {failure.message}" if failure else "no reason recorded"
-
-
 def _check(file: Path, experiment: "Experiment", arguments: _Arguments, *, as_json: bool) -> int:
     """Say what the cassette lacks for the experiment, without asking, scoring or storing anything."""
     from insideLLMs.api.run import acheck_cassette  # noqa: PLC0415 - slow
@@ -385,17 +348,18 @@ def _dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
 
     prepared = prepare(experiment, folder=folder, asks=False)
     rows = estimate(prepared)
+    part = prepared.experiment.part
     asyncio.run(prepared.aclose())
     if as_json:
         rows_json = [{name: getattr(row, name) for name in row.__slots__} for row in rows]
         told = {"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json}
-        console.out_json({**told, "part": msgspec.to_builtins(experiment.part)})
+        console.out_json({**told, "part": msgspec.to_builtins(part)})
         return ExitCode.OK
     known = [row.calls for row in rows if row.calls is not None]
     calls = f"{sum(known):,} calls for " if len(known) == len(rows) else ""
     console.out(f"run {prepared.plan.run_id[:12]}: {calls}{prepared.plan.total:,} trials, no calls made yet")
-    if experiment.part is not None:
-        console.out(f"this is {experiment.part}")
+    if part is not None:
+        console.out(f"this is {part}")
     for row in rows:
         cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.part import Part
+from insideLLMs.core.shard import Shard
 from insideLLMs.core.subject import Subject, cross
 from insideLLMs.core.types import JsonValue, Message
 
@@ -116,7 +117,8 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The validated configuration: models x prompts x probes x datasets, repeats, and the gate's policy.
 
-    Where only a `part` of it is run, `part_examples` has the ids of the examples, by dataset.
+    Where only a `part` of it is run, `part_examples` has the ids of the examples, by dataset; a `shard` is taken of
+    what is left.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     title: str | None = None
     part: Part | None = None
     part_examples: Mapping[str, tuple[str, ...]] = {}
+    shard: Shard | None = None
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import msgspec
 
+from insideLLMs.core.shard import Shard
+
 
 class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the user wants of an experiment: an example must fit one of each kind that is given.
 
     `only` are patterns of example ids, `tags` are tags of examples; `probes`, `models` and `prompts` are ids or
-    patterns of ids. `failed_in` is a run, of which the examples are taken that did not pass.
+    patterns of ids. `failed_in` is a run, of which the examples are taken that did not pass. Of all that, a `shard`
+    takes its share.
     """
 
     only: tuple[str, ...] = ()
@@ -20,6 +23,7 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     failed_in: Path | None = None
+    shard: Shard | None = None
 
     def words(self) -> Iterator[str]:
         """Yield the options as they are typed."""
@@ -29,12 +33,15 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
                 yield f"--{name} {shlex.quote(value)}"
         if self.failed_in is not None:
             yield f"--failed-in {shlex.quote(str(self.failed_in))}"
+        if self.shard is not None:
+            yield f"--shard {self.shard}"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a run is of, where that is not the whole experiment: `trials` of its `of_trials`.
 
-    The other fields are those of PartOptions; `failed_in` is the id of the run.
+    The other fields are those of PartOptions; `failed_in` is the id of the run, and `shard_of` that of the run that
+    the merged shards are.
     """
 
     trials: int
@@ -45,10 +52,17 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     models: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     failed_in: str | None = None
+    shard: Shard | None = None
+    shard_of: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Which shard it is, if it is one."""
+        return "" if self.shard is None else str(self.shard)
 
     def __str__(self) -> str:
         chosen = PartOptions(
             only=self.only, tags=self.tags, probes=self.probes, models=self.models, prompts=self.prompts,
-            failed_in=None if self.failed_in is None else Path(self.failed_in[:12]),
+            failed_in=None if self.failed_in is None else Path(self.failed_in[:12]), shard=self.shard,
         )  # fmt: skip
         return f"a part of the experiment: {self.trials:,} of {self.of_trials:,} trials ({' '.join(chosen.words())})"

@@ -49,9 +49,21 @@ IsDone = Callable[[int], bool]
 
 def questions_of(work: Work, model: str, is_done: IsDone = lambda _: False) -> Iterator[ModelQuestion]:
     """Yield what one model is to be asked for the Trials that are not done."""
+    return _all_of(_Questions(work, model, is_done), work, model)
+
+
+def shared_requests(work: Work, model: str, tell: Callable[[int, int], None]) -> frozenset[bytes]:
+    """Return digests of what one model is asked at several places; `tell` gets who asks again, and who asked."""
+    found = _Questions(work, model, lambda _: False)
+    for question in _all_of(found, work, model):
+        if question.is_asked_earlier:
+            tell(question.asker.index, question.earlier)
+    return frozenset(found.repeated)
+
+
+def _all_of(found: "_Questions", work: Work, model: str) -> Iterator[ModelQuestion]:
     plan = work.plan
     subjects = plan.subjects_of(model)
-    found = _Questions(work, is_done)
     for source in dict.fromkeys(group.source for group in plan.groups):
         members = [group for group in plan.groups if group.source == source]
         for rank, example in work.datasets[source].examples():
@@ -79,11 +91,14 @@ def request_of(work: Work, trial: Trial) -> Request:
 class _Questions:
     """Finds the questions of one model place by place, and remembers what was asked."""
 
-    def __init__(self, work: Work, is_done: IsDone) -> None:
+    def __init__(self, work: Work, model: str, is_done: IsDone) -> None:
         self._work = work
+        self._known = work.repeated.get(model)
+        self.repeated: set[bytes] = set()
         self._is_done = is_done
         self._shares = work.sharing == "shared"
-        self._room = MOST_REMEMBERED // len(work.plan.models) if self._shares else 0
+        most = MOST_REMEMBERED // len(work.plan.models) if self._known is None else len(self._known)
+        self._room = most if self._shares else 0
         self._asked: dict[bytes, int] = {}
 
     def are_needless(self, numbers: Sequence[int]) -> bool:
@@ -124,6 +139,8 @@ class _Questions:
     def _earlier(self, key: bytes, index: int) -> int:
         """Return the number of the Trial that asked this before; remember it where there is none."""
         found = self._asked.get(key, _NOWHERE)
-        if found == _NOWHERE and len(self._asked) < self._room:
+        if found != _NOWHERE:
+            self.repeated.add(key)
+        elif len(self._asked) < self._room and (self._known is None or key in self._known):
             self._asked[key] = index
         return found

@@ -51,7 +51,8 @@ class ExampleSource(Protocol):
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The Trials of a plan, and the objects that its names stand for; `threads` are where users' code runs.
 
-    `throttles` are those of models that were asked before on this event loop.
+    `throttles` are those of models that were asked before on this event loop. Of a shard, `repeated` has by model the
+    digests of requests that more than one place makes: a larger run may not remember all that it asked.
     """
 
     plan: Plan
@@ -64,6 +65,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     threads: AbandonableThreads
     sharing: Sharing = "shared"
     throttles: Mapping[str, Throttle] = {}
+    repeated: Mapping[str, frozenset[bytes]] = {}
 
     def wrapped(self, request: Request, prompt: str | None, example: Example) -> Request:
         """Return what is asked where a probe asks `request`: the prompt wraps it. Raises TemplateError."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.preparation.cassette_check import NEW_EXAMPLES, check_cassette
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import CassetteMissError
 from insideLLMs.core.types import JsonValue, Request
 from insideLLMs.execute.questions import questions_of

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from insideLLMs.api.answers import open_answers
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment

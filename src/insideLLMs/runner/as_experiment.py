@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from insideLLMs.api.preparation.prepare import Parts
+from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.core.describe import describe, describe_settings
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from insideLLMs.api.preparation.members import Site, make_judges, make_model
-from insideLLMs.api.preparation.prepare import Parts, Prepared, prepare
+from insideLLMs.api.preparation.prepare import prepare
+from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run import RunOptions, execute, make_budget
 from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.core.errors import DatasetError, OptionError, ProbeExecutionError

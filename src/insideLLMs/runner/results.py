@@ -6,7 +6,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.compare.one_run.decide import decide_records
 from insideLLMs.compare.one_run.verdict import RunVerdict

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.api.preparation.prepare import Parts, Prepared, prepare
+from insideLLMs.api.preparation.prepare import prepare
+from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.experiment import Experiment

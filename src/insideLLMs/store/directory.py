@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
-from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal import Journal, check_same_run
-from insideLLMs.store.journal_line import Entry, JournalHeader, journal_lines
-from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, RECORDS, SealedRun, State, state_of
+from insideLLMs.store.journal_line import JournalHeader, journal_lines
+from insideLLMs.store.sealed_entries import sealed_entries
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, SealedRun, State, state_of
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -224,7 +222,8 @@ def _reopen(folder: HeldFolder, header: JournalHeader) -> None:
     draft = f"{JOURNAL}.tmp"
     try:
         with io.BufferedWriter(folder.create(draft)) as file:
-            for line in journal_lines(_sealed_entries(sealed), header):
+            successes = (each for identity, each in sealed_entries(sealed) if identity.status == ResultStatus.SUCCESS)
+            for line in journal_lines(successes, header):
                 file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -235,23 +234,3 @@ def _reopen(folder: HeldFolder, header: JournalHeader) -> None:
         ) from error
     finally:
         folder.remove(draft)
-
-
-def _sealed_entries(run: SealedRun) -> Iterator[Entry]:
-    """Yield the successes, each with its telemetry where the run has it; the order of both files is that of Trials."""
-    telemetry = run.telemetry() if run.has_telemetry else iter(())
-    facts, last = next(telemetry, None), None
-    for index, line in enumerate(run.lines()):
-        identity = read_record(line, RecordIdentity)
-        order = trial_order(identity)
-        if last is not None and order <= last:
-            raise RunDirectoryError(
-                f"{run.path / RECORDS}, line {index + 1}: out of order or double",
-                fix=f"see what is wrong: insidellms verify {run.path}",
-            )
-        last = order
-        while facts is not None and trial_order(facts) < order:
-            facts = next(telemetry, None)
-        if identity.status == ResultStatus.SUCCESS:
-            stored = msgspec.json.encode(facts.facts) if facts and trial_order(facts) == order else b"{}"
-            yield Entry(index=index, record=line, telemetry=stored)

@@ -120,7 +120,7 @@ class Journal:
                 body = read_body(file.readline())
         except OSError as error:
             raise _storage_error("read", path, error) from error
-        if body is None or body.header is None or not 0 < body.header.trials <= MOST_TRIALS:
+        if body is None or body.header is None or not 0 <= body.header.trials <= MOST_TRIALS:
             raise _no_journal(path)
         journal = cls(path, body.header, opener=opener)
         journal._end = journal._flushed = journal._read()[0]

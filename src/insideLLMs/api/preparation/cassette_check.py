@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.compare.sides import differences
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Exchange, JsonValue, Request

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.prices import find_price
 from insideLLMs.core.types import JsonValue, Request, Usage

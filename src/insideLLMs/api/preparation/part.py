@@ -26,8 +26,12 @@ def narrow(experiment: Experiment, options: PartOptions, *, folder: Path) -> Exp
 
     Raises ConfigError for what selects nothing, DatasetError, and RunDirectoryError for a bad `failed_in`.
     """
-    if options == PartOptions():
-        return experiment
+    selection = msgspec.structs.replace(options, shard=None)
+    selected = experiment if selection == PartOptions() else _select(experiment, selection, folder)
+    return selected if options.shard is None else msgspec.structs.replace(selected, shard=options.shard)
+
+
+def _select(experiment: Experiment, options: PartOptions, folder: Path) -> Experiment:
     problems: list[Problem] = []
     models = _named("model", options.models, experiment.models, problems)
     prompts = _named("prompt", options.prompts, experiment.prompts, problems)

@@ -3,13 +3,12 @@
 Whatever can be wrong is found here, before anything is spent.
 """
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,74 +22,21 @@ from insideLLMs.api.preparation.members import (
     public_type,
     ready_model,
 )
-from insideLLMs.api.run_writer import RunFacts
+from insideLLMs.api.preparation.prepared import Parts, Prepared, Source
+from insideLLMs.api.preparation.shard import take_shard
 from insideLLMs.core.errors import ArgumentError, ConfigError, PluginError, Problem, TemplateError
 from insideLLMs.core.experiment import Experiment, PromptSpec, Spec
 from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, JsonValue
 from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.abandonable import AbandonableThreads
-from insideLLMs.execute.adapt import close_model
 from insideLLMs.execute.ready_prompt import ReadyPrompt
-from insideLLMs.execute.work import Judges, ReadyModel, Sharing, Work
+from insideLLMs.execute.work import Judges, ReadyModel
 from insideLLMs.plan import Plan, judge_id, make_plan
-from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, PromptFacts, all_identities, stored_ranges
+from insideLLMs.store.manifest import Bound, DatasetFacts, MemberSpec, PromptFacts, stored_ranges
 
 logger = logging.getLogger(__name__)
 _SHOWN_ROWS = 5
-
-
-class Source(Protocol):
-    """A dataset as the composition sees it: its examples, and the facts that the plan and manifest need."""
-
-    def examples(self) -> Iterator[tuple[int, Example]]: ...
-    @property
-    def facts(self) -> DatasetFacts: ...
-
-
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Ready-made objects, by id or name, that take the place of what the specs would make.
-
-    `sharing` is that of a run whose experiment does not want independent answers.
-    """
-
-    models: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    probes: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    datasets: Mapping[str, Source] = msgspec.field(default_factory=dict)
-    sharing: Sharing = "shared"
-
-
-class Prepared(Work, frozen=True, kw_only=True):
-    """Everything a run needs but a place to store it."""
-
-    experiment: Experiment
-    datasets: Mapping[str, Source]
-    model_specs: tuple[MemberSpec, ...]
-    prompt_facts: tuple[PromptFacts, ...] = ()
-    probe_specs: tuple[MemberSpec, ...]
-
-    @property
-    def facts(self) -> RunFacts:
-        """What the run's files say beside its records."""
-        return RunFacts(
-            run_id=self.plan.run_id,
-            trials=self.plan.total,
-            experiment=self.experiment,
-            models=self.model_specs,
-            prompts=self.prompt_facts,
-            probes=self.probe_specs,
-            datasets=tuple(self.datasets[name].facts for name in sorted(self.datasets)),
-        )
-
-    @property
-    def identities(self) -> dict[str, Mapping[str, JsonValue]]:
-        """What says of each model what it is, the judges among them."""
-        return all_identities(self.model_specs, self.probe_specs)
-
-    async def aclose(self) -> None:
-        """Give back the models' connections and memory."""
-        await asyncio.gather(*(close_model(ready.model) for ready in self.asked.values()))
-        self.threads.close()
 
 
 class _FileSource(msgspec.Struct, frozen=True):
@@ -166,7 +112,7 @@ def prepare(
         sharing="independent" if experiment.independent_answers else parts.sharing,
     )
     check_examples(prepared, experiment)
-    return prepared
+    return prepared if experiment.shard is None else take_shard(prepared, experiment.shard)
 
 
 def _open_datasets(experiment: Experiment, parts: Parts, folder: Path) -> dict[str, Source]:
