@@ -10,7 +10,7 @@ from insideLLMs.core.types import Example, Message, Response, ResultStatus, expa
 from insideLLMs.importers.fields import Fields, answer_of, as_words, is_chat, named_by_content
 from insideLLMs.importers.foreign import ForeignScore, ForeignTrial, Reading
 from insideLLMs.importers.log_file import LogFile
-from insideLLMs.probes.checks import CheckResult
+from insideLLMs.probes.named_check import CheckResult
 
 _ROW = re.compile(r"Row #\d+")
 _ERROR = 2
