@@ -19,6 +19,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, NoBaselineError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool
 from insideLLMs.store.sealed_run import SealedRun, is_regular
+from insideLLMs.store.whole_file import whole_file
 
 if TYPE_CHECKING:
     from insideLLMs.compare.meaning import Meaning
@@ -93,12 +94,9 @@ def _run_shift(observed: Observed) -> RunShift | None:
 
 def write_noise(path: Path, noise: NoiseFloor) -> None:
     """Store a noise floor."""
-    draft = path.with_name(f".{path.name}.tmp")
     try:
-        draft.unlink(missing_ok=True)
-        with draft.open("xb") as file:
+        with whole_file(path) as file:
             file.write(canonical.pretty(noise))
-        draft.replace(path)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
 

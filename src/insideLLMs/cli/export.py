@@ -83,13 +83,10 @@ def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
         with output.open("wb") as out:
             yield out
         return
-    draft = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as out:
-            yield out
-        draft.replace(output)
-    finally:
-        draft.unlink(missing_ok=True)
+    from insideLLMs.store.whole_file import whole_file  # noqa: PLC0415 - only here
+
+    with whole_file(output) as out:
+        yield out
 
 
 def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from insideLLMs.runner.open_model import OpenAnswer, OpenModel, OpenQuestion
 from insideLLMs.runner.results import ProbeResult
 from insideLLMs.store.held_folder import only_writer
 from insideLLMs.store.manifest import all_identities
+from insideLLMs.store.whole_file import whole_file
 
 NO_MODEL = (
     'name one in pyproject.toml: [tool.insidellms.pytest] model = {type = "openai", args = {model_name = "..."}}; '
@@ -172,9 +172,8 @@ class LlmSession:
             learnt = [
                 [self._known[place.module, name, _key(one), repeat] for repeat in place.repeats] for one in questions
             ]
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as draft:
-                draft.write(msgspec.json.encode(learnt))
-            Path(draft.name).replace(found)
+            with whole_file(found) as file:
+                file.write(msgspec.json.encode(learnt))
 
     def judge(self, check: object, asked: OpenAnswer, place: AskingTest) -> ProbeResult:
         """Let a check score an answer. Raises InsideLLMsError."""

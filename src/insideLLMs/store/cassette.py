@@ -22,6 +22,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.held_folder import only_writer
+from insideLLMs.store.whole_file import whole_file
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,13 +132,8 @@ def _add(path: Path, partials: Sequence[Path], identities: Identities) -> None:
     _say_what_models_are(lines, identities)
     if {name: line.data for name, line in lines.items()} == {name: line.data for name, line in before.items()}:
         return
-    draft = path.with_name(f"{path.name}.tmp")
-    draft.unlink(missing_ok=True)
-    with draft.open("xb") as file:
+    with whole_file(path) as file:
         file.writelines(lines[name].data + b"\n" for name in sorted(lines))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _say_what_models_are(lines: dict[_Name, _Line], identities: Identities) -> None:

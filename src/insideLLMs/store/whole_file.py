@@ -1,0 +1,43 @@
+"""A file that stands at its path once it is whole."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from insideLLMs.store.held_folder import HeldFolder
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a draft that takes the place of `path`, and is on the disk, once the block is done; else nothing changes.
+
+    A draft that a killed process left is written over; one that another process writes is waited for. Raises OSError.
+    """
+    folder, draft = HeldFolder(path.parent), f".{path.name}.tmp"
+    try:
+        with os.fdopen(_held_draft(folder, draft), "wb") as file, contextlib.ExitStack() as on_error:
+            on_error.callback(folder.remove, draft)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            folder.rename(draft, path.name)
+            on_error.pop_all()
+    finally:
+        folder.close()
+
+
+def _held_draft(folder: HeldFolder, name: str) -> int:
+    """Open an empty file that no other process writes."""
+    while True:
+        fd = folder.opener(name, os.O_WRONLY | os.O_CREAT)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        found = os.fstat(fd)
+        if found.st_nlink == 1 and folder.holds(name, found):
+            os.ftruncate(fd, 0)
+            return fd
+        os.close(fd)  # another process has renamed it meanwhile, or it is a second name of some other file
+        if found.st_nlink > 1:
+            folder.remove(name)
