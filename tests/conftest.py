@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -7,7 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from support.command import KEYS
 from support.openai_server import OpenAIServer
+
+TERMINAL = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
 
 # A busy machine is no fault of the code: no property fails because an example took long.
 _CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,8 +22,17 @@ settings.load_profile("steady")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let nothing depend on who started the tests, or what a worker ran before."""
+    _forget_the_shell()
     _let_processes_be_interrupted()
     _draw_the_same_examples(config)
+
+
+def _forget_the_shell() -> None:
+    """Drop what the shell says of its terminal, proxies, keys and git: a test's servers are local, its keys its own."""
+    for name in list(os.environ):
+        if name in TERMINAL or name.lower().endswith("_proxy") or name.startswith((*KEYS, "GIT_")):
+            del os.environ[name]
+    os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 
 
 def _let_processes_be_interrupted() -> None:

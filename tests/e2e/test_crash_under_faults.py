@@ -20,7 +20,7 @@ name: crash
 model: {type: openai, id: m, args: {model_name: stub, base_url: 'http://127.0.0.1:PORT/v1'}}
 probe: {type: contains, args: {any: ["7"]}}
 dataset: {format: jsonl, path: data.jsonl}
-execution: {concurrency: 16, attempt_timeout_s: 0.8, max_attempts: 8}
+execution: {concurrency: 16, attempt_timeout_s: 3, max_attempts: 8}
 """
 ROWS = [{"id": f"e{i:04}", "prompt": f"Question {i}"} for i in range(TRIALS)]
 KINDS = ["429", "500", "hang", "reset", "garbage", "truncated", "short", "content_type", "redirect"]

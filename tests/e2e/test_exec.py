@@ -213,10 +213,15 @@ def test_nothing_outlives_a_run_that_is_killed_or_interrupted_and_it_resumes_to_
     assert canonical_bytes(tmp_path / "run") == canonical_bytes(tmp_path / "whole")
 
 
+HANGS = '#!/bin/sh\nsleep 600 &\n: > "new$$"; mv "new$$" "pids$$-$!"\nwait\n'
+
+
 def test_a_command_that_hangs_is_a_timeout_and_is_ended(tmp_path):
-    waiting(tmp_path, timeout_s=4, attempt_timeout_s=3, max_attempts=1)
-    assert run(tmp_path, "--run-dir", "run").code == 0
-    assert [record["status"] for record in records_of(tmp_path / "run")] == ["success", "timeout"]
+    write(tmp_path, model("./hangs.sh", "{{ question }}"), execution={"attempt_timeout_s": 3, "max_attempts": 1})
+    (tmp_path / "hangs.sh").write_text(HANGS)
+    (tmp_path / "hangs.sh").chmod(0o755)
+    run(tmp_path, "--run-dir", "run")
+    assert {record["status"] for record in records_of(tmp_path / "run")} == {"timeout"}
     pids = [int(pid) for path in tmp_path.glob("pids*") for pid in path.name.removeprefix("pids").split("-")]
     assert pids
     assert not any(map(is_there, pids))

@@ -19,7 +19,7 @@ model:
     failures: {empty: empty, broken: error, late: timeout, slow down: rate_limited, stuck: hang}
 probe: {type: logic}
 dataset: {format: jsonl, path: questions.jsonl}
-execution: {concurrency: 4, timeout_s: 1, max_attempts: 1}
+execution: {concurrency: 4, timeout_s: 3, max_attempts: 1}
 """
 QUESTIONS = [
     {"id": "right-1", "question": "right: is it so?", "answer": "yes"},

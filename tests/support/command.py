@@ -37,7 +37,8 @@ def write_files(folder, files):
             path.write_text(content, encoding="utf-8")
 
 
-OWN = ("OPENAI", "INSIDELLMS", "ANTHROPIC", "AWS_", "AZURE_", "CO_API", "GEMINI", "HF_TOKEN", "MISTRAL", "OLLAMA")
+KEYS = ("OPENAI", "ANTHROPIC", "AWS_", "AZURE_", "CO_API", "GEMINI", "HF_TOKEN", "MISTRAL", "OLLAMA")
+OWN = ("INSIDELLMS", *KEYS)
 
 
 def environment(**extra):

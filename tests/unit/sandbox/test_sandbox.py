@@ -309,11 +309,12 @@ for program in (
 def test_a_user_without_rights_is_isolated_in_a_namespace_of_their_own():
     package = Path(insideLLMs.__file__).parent
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
         for name in ("__init__.py", "core", "sandbox"):
             copy = shutil.copytree if (package / name).is_dir() else shutil.copy
             (Path(folder) / "insideLLMs").mkdir(exist_ok=True)
             copy(package / name, Path(folder) / "insideLLMs" / name)
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            path.chmod(0o755)
         done = subprocess.run(
             ["/usr/bin/python3", "-B", "-c", UNPRIVILEGED.format(folder=folder)],
             user=65534, group=65534, extra_groups=[], capture_output=True, text=True, check=False, cwd="/", env={},
