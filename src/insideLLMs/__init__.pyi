@@ -3,6 +3,7 @@
 from insideLLMs.core.errors import ArgumentError as ArgumentError
 from insideLLMs.core.errors import AuthError as AuthError
 from insideLLMs.core.errors import BadAnswerError as BadAnswerError
+from insideLLMs.core.errors import BatchFileError as BatchFileError
 from insideLLMs.core.errors import BudgetSpentError as BudgetSpentError
 from insideLLMs.core.errors import CanonicalError as CanonicalError
 from insideLLMs.core.errors import CassetteError as CassetteError
@@ -23,6 +24,7 @@ from insideLLMs.core.errors import ModelNotFoundError as ModelNotFoundError
 from insideLLMs.core.errors import ModelTimeoutError as ModelTimeoutError
 from insideLLMs.core.errors import ModelUnavailableError as ModelUnavailableError
 from insideLLMs.core.errors import NoBaselineError as NoBaselineError
+from insideLLMs.core.errors import NotAnsweredYetError as NotAnsweredYetError
 from insideLLMs.core.errors import NothingToDoError as NothingToDoError
 from insideLLMs.core.errors import OptionError as OptionError
 from insideLLMs.core.errors import PlanMismatchError as PlanMismatchError
@@ -31,6 +33,7 @@ from insideLLMs.core.errors import ProbeExecutionError as ProbeExecutionError
 from insideLLMs.core.errors import RateLimitError as RateLimitError
 from insideLLMs.core.errors import RequestRefusedError as RequestRefusedError
 from insideLLMs.core.errors import RunDirectoryError as RunDirectoryError
+from insideLLMs.core.errors import RunUnfinishedError as RunUnfinishedError
 from insideLLMs.core.errors import SandboxError as SandboxError
 from insideLLMs.core.errors import ServerError as ServerError
 from insideLLMs.core.errors import StorageError as StorageError

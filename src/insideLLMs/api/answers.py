@@ -103,6 +103,7 @@ class _Both:
     """A cache being refreshed while a cassette is recorded; users' own models go to neither."""
 
     closed = False
+    batch = False
     finds_again = False
     takes_user_code = False
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -25,8 +26,10 @@ from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink
+from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Plan, Trial
+from insideLLMs.store.batch_log import BatchLog
 from insideLLMs.store.directory import RunDirectory, free_run_dir
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
@@ -36,8 +39,15 @@ _AHEAD_EVERY_S = 0.01
 _AHEAD_RECORDS = 32
 """At most so many records at a time, which take less than a millisecond of the loop's."""
 
-Ask = Callable[[Sink], Awaitable[None]]
-"""Asks every Trial that the sink lacks."""
+
+class Ask(Protocol):
+    """Asks every Trial that the sink lacks; of `answers`, else of those of the run, and into `wanted` if there is."""
+
+    async def __call__(
+        self, sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None
+    ) -> None: ...
+
+
 Rounds = Callable[[Prepared, Journal, Ask], Awaitable[Mapping[str, JsonValue]]]
 """Asks a run in several rounds, and returns notes for its manifest."""
 
@@ -139,7 +149,7 @@ async def run_in_memory(prepared: Prepared, options: RunOptions) -> tuple[Memory
     sink = MemorySink()
     budget = make_budget(prepared)
     with open_answers(options.answers, prepared) as answers, explaining_misses(prepared, options.answers):
-        await execute(prepared, sink, options, answers=answers, budget=budget)
+        await execute(prepared, sink, options, EngineOptions(answers=answers, budget=budget))
     return sink, prepared.facts.summary_of(line for _, line, _ in sink.entries())
 
 
@@ -183,13 +193,17 @@ async def _ask(
     if budget is not None:
         await asyncio.to_thread(count_spent, budget, journal, prepared.plan)
 
-    async def ask(sink: Sink) -> None:
-        done = journal.count_done()
-        await execute(prepared, sink, options, answers=answers, budget=budget, resumed=done)
+    own = answers
+
+    async def ask(sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None) -> None:
+        means = EngineOptions(answers=own if answers is None else answers, wanted=wanted, budget=budget)
+        await execute(prepared, sink, options, means, resumed=journal.count_done())
 
     if options.rounds is not None:
         return await options.rounds(prepared, journal, ask)
-    await ask(journal)
+    earlier = BatchLog.beside(journal)
+    with contextlib.nullcontext() if earlier is None else earlier:
+        await ask(journal, answers=earlier if own is None else own)
     return {}
 
 
@@ -222,16 +236,14 @@ async def execute(
     prepared: Prepared,
     sink: Sink,
     options: RunOptions,
+    means: EngineOptions,
     *,
-    answers: AnswerStore | None = None,
-    budget: Budget | None = None,
     resumed: int = 0,
 ) -> None:
     """Let the engine run every missing Trial into `sink`. Raises InterruptedRunError after a signal."""
     counts = ProgressCounter(options.progress, total=prepared.plan.total, resumed=resumed, clock=time.monotonic)
-    means = EngineOptions(
-        answers=answers,
-        budget=budget,
+    means = msgspec.structs.replace(
+        means,
         is_resumed=options.resume,
         data_of=options.data_of or example_data,
         probe_options=options.probe_options,

@@ -32,6 +32,7 @@ COMMANDS = {
     "watch": ("watch", "Alarm when runs that follow a pool get worse."),
     "runs": ("runs", "List the runs of a folder, and remove old ones."),
     "view": ("view", "Show a folder of runs in the browser, live."),
+    "batch": ("batch", "Write requests to a batch file, and take the answers."),
     "rescore": ("rescore", "Re-score the stored answers of a run."),
     "report": ("report", "Show a run, or regenerate its HTML report."),
     "comment": ("comment", "Write a report as a comment on its pull request."),

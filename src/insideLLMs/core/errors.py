@@ -31,11 +31,14 @@
     │   ├── AuthError               401, 403; fatal
     │   ├── ModelNotFoundError      404; fatal
     │   ├── CassetteMissError       the cassette that is replayed lacks an answer; fatal
+    │   ├── NotAnsweredYetError     the request is collected for a batch, and its Trial stays open
     │   └── ModelUnavailableError   a missing extra or missing weights; fatal
     ├── ProbeExecutionError         a Trial failed under `stop_on_error`
     │   └── TrialTimeoutError       (also TimeoutError)
     ├── BudgetSpentError            the run reached its max_tokens or max_cost_usd; it can be resumed
     ├── CassetteError               a cassette that cannot be read or written
+    ├── BatchFileError              a file of answers from a batch that cannot be taken as it is
+    ├── RunUnfinishedError          a batch that has not answered everything yet; the run can go on
     ├── InterruptedRunError         the run was asked to stop; it can be resumed (exit 130)
     └── NothingToDoError            no examples, no trials, no answers: never a green run
 """
@@ -208,6 +211,14 @@ class CassetteError(InsideLLMsError):
     """A cassette that cannot be read or written."""
 
 
+class BatchFileError(InsideLLMsError):
+    """A file of answers that does not fit the run, or is damaged; nothing of it was taken."""
+
+
+class RunUnfinishedError(InsideLLMsError):
+    """Some answers are still to come; what is there is kept, and the run can go on."""
+
+
 class InterruptedRunError(InsideLLMsError):
     """The run was asked to stop; what is done is kept and can be resumed."""
 
@@ -302,6 +313,10 @@ class CassetteMissError(ModelError):
     """The cassette that stands in for the models lacks an answer."""
 
     fatal = True
+
+
+class NotAnsweredYetError(ModelError):
+    """The answer is still to come in a batch: the Trial stays open, and leaves no record."""
 
 
 class ModelUnavailableError(ModelError):

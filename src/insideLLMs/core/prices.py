@@ -10,6 +10,8 @@ Price = Callable[[Usage], float | None]
 _FREE = ("embedded", "dummy", "callable", "ollama", "llama_cpp", "vllm")
 """Providers that send no bill."""
 _MILLION = 1_000_000
+BATCH_PRICE = 0.5
+"""What an answer from a batch costs, in times its price: half at OpenAI, Anthropic and Gemini alike."""
 _CACHE_WRITE = 1.25
 """What a token costs that is written to the provider's cache, in tokens of input (Anthropic's and Bedrock's prices)."""
 

@@ -225,7 +225,8 @@ class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     an event;
     `queued_ms` is the wait for a free slot, `retry_ms` failed attempts and the waits between them; `started_at` is
     UTC, ISO 8601. `cached` answers were not asked for: they have no attempts and no latency. `cost_usd` is what the
-    answer costs at the prices that the run was given.
+    answer costs at the prices that the run was given. `batched` answers came in a batch, at its prices, and have no
+    latency.
     """
 
     started_at: str | None = None
@@ -240,6 +241,7 @@ class CallTelemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     output_tokens: int | None = None
     cached: bool = False
     cost_usd: float | None = None
+    batched: bool = False
 
 
 class JudgeCall(CallTelemetry, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

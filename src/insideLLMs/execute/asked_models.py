@@ -20,6 +20,7 @@ from insideLLMs.execute.adapt import UserModel
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import make_tracer
+from insideLLMs.execute.wanted import Unanswered, WantedAnswers
 from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Sharing, Work, request_key
 from insideLLMs.plan import Trial
 
@@ -84,6 +85,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None
     digest: str = ""
     answers: AnswerStore | None = None
+    wanted: WantedAnswers | None = None
     spend: Callable[[Request, Response], None] | None = None
     refusals: Refusals = msgspec.field(default_factory=Refusals)
     flights: Flights = msgspec.field(default_factory=Flights)
@@ -99,8 +101,13 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
         async with self.flights.alone(key) if self.answers.finds_again else contextlib.nullcontext():
             found = self.answers.find(key, self.digest)
             if found is not None:
-                attempts.cached = True
+                attempts.batched = self.answers.batch
+                attempts.cached = not self.answers.batch
                 return separate(found)  # an older release may have stored it
+            if self.wanted is not None:
+                raise self.wanted.add(
+                    Unanswered(key=key, model=self.id, repeat=trial.repeat, request=sent), trial.index
+                )
             if self.answers.closed:
                 raise self._not_recorded(trial)
             response = await self._ask(sent, trial, attempts)
@@ -159,6 +166,7 @@ def make_asked_models(
             timeout_s=execution.timeout_s,
             digest=ready.digest,
             answers=answers if answers is None or answers.takes_user_code or not _is_users(ready) else None,
+            wanted=options.wanted,
             spend=None if spend is None else functools.partial(spend, name),
             refusals=Refusals(answered=options.is_resumed),
             flights=flights,

@@ -13,9 +13,15 @@ from typing import TypeVar
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CanonicalError, InsideLLMsError, ModelError, ProbeExecutionError, TrialTimeoutError
-from insideLLMs.core.experiment import PriceSpec
-from insideLLMs.core.prices import price_at
+from insideLLMs.core.errors import (
+    CanonicalError,
+    InsideLLMsError,
+    ModelError,
+    NotAnsweredYetError,
+    ProbeExecutionError,
+    TrialTimeoutError,
+)
+from insideLLMs.core.prices import BATCH_PRICE, find_price
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
@@ -54,6 +60,7 @@ class Engine:
         self._models = make_asked_models(work, options, None if self._budget is None else self._spend)
         self._probe_calls = ProbeCalls(work=work, models=self._models, options=options)
         self._is_resumed = options.is_resumed
+        self._wanted = options.wanted
         self._flusher = Flusher(sink)
         self._open: dict[int, asyncio.Future[_Answer | None]] = {}
         self._error: InsideLLMsError | None = None
@@ -67,7 +74,8 @@ class Engine:
     async def run(self) -> None:
         """Run what the sink does not have yet. Raises the error that stopped the run, if one did.
 
-        Raises RuntimeError if, without one, a Trial was left out: never a run with fewer records than Trials.
+        Raises RuntimeError if, without one, a Trial was left out that waits for no answer: never a run with fewer
+        records than Trials.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -84,9 +92,13 @@ class Engine:
             raise _first(caught) from None
         if self._error is not None:
             raise self._error
-        missing = 0 if self.stopping else sum(not self._sink.is_done(index) for index in range(self._work.plan.total))
+        missing = 0 if self.stopping else self._count_missing()
         if missing:
             raise RuntimeError(f"{missing} trials came to nothing; the run is not sealed and can be resumed")
+
+    def _count_missing(self) -> int:
+        missing = sum(not self._sink.is_done(index) for index in range(self._work.plan.total))
+        return missing - (0 if self._wanted is None else self._wanted.open_trials)
 
     def _spend(self, model: str, request: Request, response: Response) -> None:
         assert self._budget is not None
@@ -214,22 +226,33 @@ class Engine:
 
     def _priced(self, model: str, outcome: Outcome) -> Outcome:
         """Note what the answers cost where the run has prices; the table of prices can be asked at any later time."""
-        prices = self._work.execution.prices
-        if not prices:
-            return outcome
         answered = outcome.response if outcome.shared_with is None else None
-        usage = None if answered is None else answered.usage
-        telemetry = _note_cost(outcome.telemetry, usage, prices.get(model))
+        telemetry = self._note_cost(model, outcome.telemetry, None if answered is None else answered.usage)
         judges = tuple(
-            _note_cost(
-                call, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens), prices.get(call.model)
-            )
+            self._note_cost(call.model, call, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens))
             for call in telemetry.judges
         )
         return msgspec.structs.replace(outcome, telemetry=msgspec.structs.replace(telemetry, judges=judges))
 
+    def _note_cost(self, model: str, call: Call, usage: Usage | None) -> Call:
+        """Note a cost by the run's prices; that of a batch by any price, as no table of prices knows it."""
+        given = (self._work.execution.prices or {}).get(model)
+        if usage is None or (given is None and not call.batched):
+            return call
+        price = find_price(self._work.asked[model].model.identity(), given)
+        cost = None if price is None else price(usage)
+        if cost is not None and call.batched:
+            cost *= BATCH_PRICE
+        return msgspec.structs.replace(call, cost_usd=cost)
+
     async def _finish(self, trial: Trial, outcome: Outcome) -> None:
-        outcome = self._priced(trial.model, outcome)
+        """Store what a Trial came to, unless it waits for an answer: a probe may have caught the error that says so."""
+        if self._wanted is not None and self._wanted.leaves_open(
+            trial.index, told=isinstance(outcome.error, NotAnsweredYetError)
+        ):
+            return
+        if self._work.execution.prices or outcome.telemetry.batched or outcome.telemetry.judges:
+            outcome = self._priced(trial.model, outcome)
         record = record_of(trial, outcome)
         try:
             line = canonical.line(record)
@@ -279,12 +302,6 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def _answered(request: Request, response: Response, telemetry: Telemetry) -> Outcome:
     return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, telemetry=telemetry)
-
-
-def _note_cost(call: Call, usage: Usage | None, price: PriceSpec | None) -> Call:
-    if usage is None or price is None:
-        return call
-    return msgspec.structs.replace(call, cost_usd=price_at(price)(usage))
 
 
 def _log(trial: Trial, outcome: Outcome) -> None:

@@ -48,10 +48,16 @@ class Attempts(msgspec.Struct):
     retry_s: float = 0.0
     queued_s: float = 0.0
     cached: bool = False
+    batched: bool = False
     usage: Usage | None = None
     facts: CallFacts = msgspec.field(default_factory=CallFacts)
     deadline: asyncio.Timeout | None = None
     trial: Trial | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether no call was made that could have a latency."""
+        return self.batched or (self.cached and not self.count)
 
     def end(self, started: float, *, cut_off: bool) -> None:
         """Note an attempt that failed; one that was `cut_off` took that long, and would have taken longer."""

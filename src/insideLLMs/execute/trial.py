@@ -64,16 +64,17 @@ class TrialClock:
         seconds = time.monotonic() - self._started if whole else attempts.answer_s
         return Telemetry(
             started_at=self._started_at,
-            latency_ms=None if attempts.cached and not attempts.count else _milliseconds(seconds),
+            latency_ms=None if attempts.is_stored else _milliseconds(seconds),
             queued_ms=_milliseconds(attempts.queued_s),
             retry_ms=_milliseconds(attempts.retry_s),
             connect_ms=_milliseconds(attempts.facts.connect_s),
             first_byte_ms=_milliseconds(attempts.facts.first_byte_s),
             first_chunk_ms=_milliseconds(attempts.facts.first_chunk_s),
-            attempts=attempts.count,
+            attempts=attempts.count + attempts.batched,
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
             cached=attempts.cached,
+            batched=attempts.batched,
         )
 
 

@@ -9,12 +9,13 @@ from insideLLMs.core import canonical
 from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import AsyncModel, Probe
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, Exchange, Request, Response, expand
+from insideLLMs.core.types import Example, Exchange, Record, Request, Response, expand
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import with_system, with_variables
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.ready_prompt import ReadyPrompt
 from insideLLMs.execute.throttle import Throttle
+from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.plan import Plan, Trial, judge_id
 
 
@@ -83,10 +84,12 @@ class AnswerStore(Protocol):
 
     A `closed` one stands in for the models: what it lacks is not asked for. One that `finds_again` has at once what
     the run itself gave it to keep. `takes_user_code` tells whether it may hold answers of users' own models, whose
-    behaviour no identity covers wholly.
+    behaviour no identity covers wholly. Those of a batch are paid for, at `batch` prices; others cost nothing again.
+    `find` raises the ModelError that a batch came to where that is final.
     """
 
     closed: bool
+    batch: bool
     finds_again: bool
     takes_user_code: bool
 
@@ -94,7 +97,7 @@ class AnswerStore(Protocol):
     def keep(self, exchange: Exchange) -> None: ...
 
 
-def request_key(model_digest: str, request: Request, repeat: int, asker: Trial | None = None) -> str:
+def request_key(model_digest: str, request: Request, repeat: int, asker: Trial | Record | None = None) -> str:
     """Identify a request by content: the model with its parameters, all that is sent, and the repeat.
 
     With an `asker`, it is a request of that Trial alone.
@@ -108,10 +111,12 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a run draws on beside its models.
 
     `data_of` says what a probe of the simple contract is given for a Trial (by default the example's input);
-    `probe_options` go to its `run`. A run that `is_resumed` has asked its models before.
+    `probe_options` go to its `run`. A run that `is_resumed` has asked its models before. Where there is `wanted`, what
+    the store of answers lacks is put there, and no model is asked.
     """
 
     answers: AnswerStore | None = None
+    wanted: WantedAnswers | None = None
     budget: Budget | None = None
     is_resumed: bool = False
     data_of: Callable[[Trial], object] = lambda trial: trial.example.input

@@ -49,6 +49,7 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 class AnthropicCodec(ChatCodec):
     """The messages wire."""
 
+    batch_prefix: ClassVar[str | None] = ""
     events: ClassVar[type[EventAssembler]] = MessageEvents
 
     endpoint: Endpoint = ANTHROPIC

@@ -4,7 +4,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypedDict, TypeVar, get_type_hints
 
 import msgspec
@@ -47,6 +47,9 @@ class ChatCodec(ABC):
     events: ClassVar[type[EventAssembler] | None] = None
     """What reads this API's streams; None where nothing does."""
     stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True}
+
+    batch_prefix: ClassVar[str | None] = None
+    """What comes before the path of a call in a batch file; None where an API has no batches."""
 
     model_name: str
     fields: Mapping[str, JsonValue]
@@ -234,6 +237,16 @@ class ChatModel(HttpModel):
         )
         self._given_headers = args["headers"] or {}
         self._thought_tags = read_tags(args["thought_tags"])
+
+    @property
+    def batch_prefix(self) -> str | None:
+        """What comes before the path of a call in a batch file; None where the API has no batches."""
+        return self.codec_type.batch_prefix
+
+    def written(self, request: Request, *, repeat: int) -> HttpCall:
+        """Return the call that asks a request in a batch, which knows no streams. Raises RequestRefusedError."""
+        assert isinstance(self._codec, ChatCodec)
+        return replace(self._codec, stream=False).encode(request, repeat=repeat)
 
 
 def body_fields(parameters: Mapping[str, JsonValue], extra: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:

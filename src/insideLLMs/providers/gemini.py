@@ -63,6 +63,8 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
 class GeminiCodec(ChatCodec):
     """The generateContent wire."""
 
+    batch_prefix: ClassVar[str | None] = "/v1beta"
+
     endpoint: Endpoint = GEMINI
 
     def path(self) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+import msgspec
 from yarl import URL
 
 import insideLLMs
@@ -14,6 +15,7 @@ from insideLLMs.core.types import JsonValue, Request, Response
 from insideLLMs.providers.addresses import bare_url, base_address, is_loopback, literal_query
 from insideLLMs.providers.codec import Codec, Endpoint, HttpAnswer
 from insideLLMs.providers.provider_model import ProviderModel
+from insideLLMs.providers.redaction import Redactor
 from insideLLMs.providers.transport import Transport, TransportOptions
 
 SECRET_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
@@ -44,6 +46,7 @@ class HttpModel(ProviderModel):
         self._given_headers: Mapping[str, str] = {}
         self._thought_tags: Tags = ()
         self._transport: Transport | None = None
+        self._reader: Redactor | None = None
 
     def identity(self) -> Mapping[str, JsonValue]:
         """Return the model, its parameters, where it is asked and with which headers: no key, and no secret.
@@ -93,7 +96,7 @@ class HttpModel(ProviderModel):
 
     def _read(self, answer: HttpAnswer) -> Response:
         """Decode an answer, split its thoughts off, and blank the key out of what was decoded once more."""
-        redactor = self._connected().redactor
+        redactor = self._redactor()
         try:
             response = self._codec.decode(answer)
             if b"\\u" in answer.body:  # else what was decoded holds no spelling that the bytes did not hold
@@ -103,6 +106,14 @@ class HttpModel(ProviderModel):
             if isinstance(error, BadAnswerError):
                 error.answer_digest = hashlib.sha256(answer.body).hexdigest()
             raise redactor.error(error) from error.__cause__
+
+    def read(self, answer: HttpAnswer) -> Response:
+        """Read an answer that came another way than by `respond`; it needs no key. Raises ModelError."""
+        return self._read(msgspec.structs.replace(answer, body=self._redactor().blank(answer.body)))
+
+    def secrets_sent(self) -> list[str]:
+        """Return the secrets that stand in the bodies of requests."""
+        return secret_texts(self._codec.parameters())
 
     async def aclose(self) -> None:
         """Close this loop's connections; a later call opens new ones."""
@@ -123,10 +134,23 @@ class HttpModel(ProviderModel):
         }
         if key:
             headers[self._endpoint.key_header] = self._endpoint.key_format.format(key=key)
-        referred = [value for value in self._given_headers.values() if isinstance(value, FromEnvironment)]
-        secrets = [key, *referred, *find_secrets(self._base_url, headers), *secret_texts(self._codec.parameters())]
-        self._transport = Transport(self._base_url, headers=headers, secrets=secrets, options=self._options)
+        self._transport = Transport(
+            self._base_url, headers=headers, secrets=self._secrets(key, headers), options=self._options
+        )
         return self._transport
+
+    def _secrets(self, key: str, headers: Mapping[str, str]) -> list[str]:
+        referred = [value for value in self._given_headers.values() if isinstance(value, FromEnvironment)]
+        return [key, *referred, *find_secrets(self._base_url, headers), *self.secrets_sent()]
+
+    def _redactor(self) -> Redactor:
+        """Return what blanks out secrets: the transport's, or one of the same secrets where nothing is sent."""
+        if self._transport is not None:
+            return self._transport.redactor
+        if self._reader is None:
+            key = os.environ.get(self._endpoint.key_env, "").strip() if self._endpoint.key_env else ""
+            self._reader = Redactor(self._secrets(key, self._endpoint.headers))
+        return self._reader
 
     def _key(self) -> str:
         name = self._endpoint.key_env

@@ -33,6 +33,7 @@ OPENAI = Endpoint(
 class OpenAICodec(ChatCodec):
     """The chat completions wire."""
 
+    batch_prefix: ClassVar[str | None] = "/v1"
     events: ClassVar[type[EventAssembler]] = ChatEvents
     stream_fields: ClassVar[Mapping[str, JsonValue]] = {"stream": True, "stream_options": {"include_usage": True}}
 

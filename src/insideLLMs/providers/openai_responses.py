@@ -40,6 +40,7 @@ _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_
 class ResponsesCodec(ChatCodec):
     """The responses wire; nothing is stored at the provider (`store: false`) unless `extra` says so."""
 
+    batch_prefix: ClassVar[str | None] = "/v1"
     events: ClassVar[type[EventAssembler]] = ResponseEvents
 
     endpoint: Endpoint = OPENAI

@@ -131,7 +131,7 @@ class OpenModel:
             raise spent
         sink = _SomeRepeats(repeats)
         try:
-            await execute(prepared, sink, RunOptions(), answers=answers, budget=self._budget)
+            await execute(prepared, sink, RunOptions(), EngineOptions(answers=answers, budget=self._budget))
         finally:
             prepared.threads.close()
         asked = [

@@ -55,6 +55,7 @@ class AnswerCache:
     """Finds answers and keeps new ones. With `refresh`, finds none and replaces what is there."""
 
     closed = False
+    batch = False
     takes_user_code = False
 
     def __init__(

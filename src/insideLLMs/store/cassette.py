@@ -59,6 +59,7 @@ class CassetteRecorder:
     """
 
     closed = False
+    batch = False
     takes_user_code = True
 
     def __init__(
@@ -219,6 +220,7 @@ class CassettePlayer:
     """Stands in for the models: every answer comes from the file. Raises CassetteError if that cannot be read."""
 
     closed = True
+    batch = False
     finds_again = False
     takes_user_code = True
 

@@ -56,7 +56,7 @@ class Journal:
         total = header.trials
         self.path = path
         self.stat: os.stat_result | None = None
-        self._opener = opener
+        self.opener = opener
         self.run_id = header.run_id
         self._header = header
         self._written_for = header
@@ -360,7 +360,7 @@ class Journal:
         return self._opened("rb")
 
     def _opened(self, mode: str) -> BinaryIO:
-        file = open(self.path, mode, opener=self._opener)  # noqa: SIM115 - Path.open takes no opener
+        file = open(self.path, mode, opener=self.opener)  # noqa: SIM115 - Path.open takes no opener
         return cast("BinaryIO", file)  # every mode that is used is binary
 
 

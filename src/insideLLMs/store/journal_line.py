@@ -66,17 +66,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 def header_line(header: JournalHeader) -> bytes:
     """Return the line that says which run the following ones belong to."""
-    return _line(canonical.line({"header": {"format": _FORMAT, **expand(header)}}))
+    return checked_line(canonical.line({"header": {"format": _FORMAT, **expand(header)}}))
 
 
 def answer_line(index: int, record: bytes, telemetry: bytes) -> bytes:
     """Return the line of an answer, given as the canonical line of a record without scores."""
-    return _line(b'{"answer":%b,"index":%d,"telemetry":%b}' % (record, index, telemetry))
+    return checked_line(b'{"answer":%b,"index":%d,"telemetry":%b}' % (record, index, telemetry))
 
 
 def record_line(index: int, record: bytes, telemetry: bytes) -> bytes:
     """Return the line of a finished Trial."""
-    return _line(b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, telemetry))
+    return checked_line(b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, telemetry))
 
 
 def journal_lines(entries: Iterable[Entry], header: JournalHeader) -> Iterator[bytes]:
@@ -86,16 +86,25 @@ def journal_lines(entries: Iterable[Entry], header: JournalHeader) -> Iterator[b
         yield record_line(entry.index, entry.record, entry.telemetry)
 
 
-def _line(body: bytes) -> bytes:
+def checked_line(body: bytes) -> bytes:
+    """Return the line of a body, with its checksum."""
     return b'{"crc":"%08x","body":%b}\n' % (zlib.crc32(body), body)
+
+
+def checked_body(line: bytes) -> msgspec.Raw | None:
+    """Return the line's body as it stands, or None if it is torn or damaged."""
+    try:
+        parsed = _decode_line(line)
+        intact = line.endswith(b"\n") and int(parsed.crc, 16) == zlib.crc32(parsed.body)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return parsed.body if intact else None
 
 
 def read_body(line: bytes) -> Body | None:
     """Return the line's body, or None if it is torn or damaged."""
+    body = checked_body(line)
     try:
-        parsed = _decode_line(line)
-        if not line.endswith(b"\n") or int(parsed.crc, 16) != zlib.crc32(parsed.body):
-            return None
-        return _decode_body(parsed.body)
-    except (msgspec.DecodeError, ValueError):
+        return None if body is None else _decode_body(body)
+    except msgspec.DecodeError:
         return None

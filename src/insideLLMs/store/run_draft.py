@@ -16,7 +16,7 @@ from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal_line import Entry
 from insideLLMs.store.leaves import Leaf, leaf_line, seal_line
 from insideLLMs.store.manifest import FileDigest, Manifest
-from insideLLMs.store.sealed_run import JOURNAL, LEAVES, MANIFEST, RECORDS, TELEMETRY
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, LEAVES, MANIFEST, RECORDS, TELEMETRY
 from insideLLMs.store.telemetry_line import telemetry_line
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class RunDraft:
         return {name: self._files[name].digest() for name in sorted(self._files) if name not in _NOT_CANONICAL}
 
     def publish(self, manifest: Manifest) -> None:
-        """Write the manifest, give every file its own name, and remove the journal."""
+        """Write the manifest, give every file its own name, and remove the journal and what batches answered."""
         stored, lines = canonical.pretty(manifest), self._leaves.digest().sha256
         with self._leaves as leaves:
             leaves.write(seal_line(lines, stored, has_telemetry=self._telemetry is not None) + b"\n")
@@ -97,6 +97,7 @@ class RunDraft:
             folder.remove(TELEMETRY)
         folder.sync()
         self._directory.check_held()
+        folder.remove(BATCHES)
         folder.remove(JOURNAL)
         folder.sync()
 

@@ -28,6 +28,7 @@ from insideLLMs.store.telemetry_line import read_telemetry_line
 MARKER = ".insidellms-run"
 MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
 JOURNAL = "journal.jsonl"
+BATCHES = "batches.jsonl"
 RECORDS = "records.jsonl"
 LEAVES = "leaves.jsonl"
 TELEMETRY = "telemetry.jsonl"
@@ -35,7 +36,7 @@ MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
-OUR_FILES = (MANIFEST, RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, JOURNAL)
+OUR_FILES = (MANIFEST, RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, BATCHES, JOURNAL)
 """In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
 _BLOCK_BYTES = 256 * 1024
 Stored = TypeVar("Stored")

@@ -1,0 +1,170 @@
+"""`insidellms batch`: write what a run has to ask to a file, and take the answers from one."""
+
+import asyncio
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from insideLLMs.cli import console
+from insideLLMs.cli.batch_options import origin_options
+from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunUnfinishedError
+
+if TYPE_CHECKING:
+    from insideLLMs.api.batch_files import BatchExport, BatchImport
+    from insideLLMs.api.run import Run
+    from insideLLMs.store.batch_log import Origin
+
+_SHOWN = 5
+_MOST_OF_OPENAI = 50_000
+
+
+@click.group("batch")
+def command() -> None:
+    """Let others ask: write requests to a file in OpenAI's batch format, and read the answers.
+
+    OpenAI, Azure, Together, LiteLLM, vLLM (`vllm run-batch`) and Ray Data answer such files.
+    """
+
+
+@command.command("export")
+@click.argument("experiment_file", metavar="[EXPERIMENT]", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file of requests to write.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="The run.  [default: a new one, runs/NAME-RUNID]")
+@click.option(
+    "--for", "addressed", multiple=True, metavar="MODEL", help="Write only the requests to this model or judge."
+)
+@origin_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def export(
+    experiment_file: Path | None,
+    *,
+    output: Path,
+    run_dir: Path | None,
+    addressed: tuple[str, ...],
+    origin: "Origin | None",
+    as_json: bool,
+) -> int:
+    """Write what a run has to ask, one request a line: {custom_id, method, url, body}.
+
+    The first time name the EXPERIMENT: this begins a run. Later, --run-dir writes what is still to ask: what judges
+    and probes of several calls ask next, and what was not answered. Nothing is sent, and no key is needed.
+    """
+    from insideLLMs.api.batch_files import BatchExport  # noqa: PLC0415 - slow
+
+    given = _origin(experiment_file, run_dir, origin)
+    exporting = BatchExport(output, given, addressed)
+    path, run = _go_on(given, run_dir, exporting)
+    if as_json:
+        written = {"output": str(output) if exporting.written else None, "requests": exporting.written}
+        console.out_json({"run_dir": str(path), "complete": run is not None, **written})
+        return ExitCode.OK
+    if run is not None:
+        console.out(f"nothing is left to ask: run {run.manifest.run_id[:12]} is complete, and stored in {path}")
+        return ExitCode.OK
+    total = sum(exporting.written.values())
+    console.out(f"{total:,} requests written to {output}; the run is {path}")
+    for model, count in exporting.written.items() if len(exporting.written) > 1 else ():
+        console.out(f"  {count:>9,}  {model}")
+    if len(exporting.written) > 1:
+        console.note("OpenAI takes one model a file: --for MODEL writes the requests of one")
+    if total > _MOST_OF_OPENAI:
+        console.note(f"OpenAI takes at most {_MOST_OF_OPENAI:,} requests a file: split -l {_MOST_OF_OPENAI} {output}")
+    console.note(f"  then: insidellms batch import ANSWERS --run-dir {shlex.quote(str(path))}")
+    return ExitCode.OK
+
+
+@command.command("import")
+@click.argument("files", metavar="ANSWERS...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="The run that the answers are for.")
+@click.option(
+    "--experiment",
+    "experiment_file",
+    type=click.Path(path_type=Path),
+    help="The experiment, where the run does not know it or it was moved.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | None, as_json: bool) -> int:
+    """Take answers from files as the provider wrote them (OpenAI's, Anthropic's or Gemini's shape), in any order.
+
+    Every line is checked before any is taken. A run with all its answers is sealed, with the bytes of one that asked
+    by itself; else it says what is still to ask. Importing a file twice changes nothing.
+    """
+    from insideLLMs.api.batch_files import BatchImport  # noqa: PLC0415 - slow
+    from insideLLMs.api.batch_round import complete_run  # noqa: PLC0415
+
+    importing = BatchImport(files)
+    path, run = run_dir, complete_run(run_dir, files)
+    run_was_complete = run is not None
+    if run is None:
+        path, run = _go_on(_origin(experiment_file, run_dir, None), run_dir, importing)
+    if as_json:
+        counts = {name: getattr(importing, name) for name in ("taken", "known", "refused", "missing")}
+        failed = msgspec.to_builtins(importing.failed)
+        console.out_json({"run_dir": str(path), "complete": run is not None, "failed": failed, **counts})
+        return ExitCode.OK
+    if run_was_complete:
+        console.out("the run was complete before: nothing was taken")
+    else:
+        _show(importing)
+    if run is None:
+        quoted = shlex.quote(str(path))
+        console.out(f"{importing.missing:,} requests are still to be asked: another round is needed")
+        console.note(f"  then: insidellms batch export --run-dir {quoted} -o FILE")
+    else:
+        from insideLLMs.report.terminal import render_summary  # noqa: PLC0415 - slow
+
+        console.out(render_summary(msgspec.to_builtins(run.summary), width=console.width(), color=console.colours()))
+        console.out(f"run {run.manifest.run_id[:12]} is complete, and stored in {path}")
+    return ExitCode.OK
+
+
+def _show(importing: "BatchImport") -> None:
+    known = f"; {importing.known:,} were there already" if importing.known else ""
+    refused = f"; {importing.refused:,} were refused, which is the outcome of their trials" if importing.refused else ""
+    console.out(f"{importing.taken:,} answers taken{known}{refused}")
+    if importing.failed:
+        console.note(f"{len(importing.failed):,} lines hold errors, and are to be asked again:")
+        for line in importing.failed[:_SHOWN]:
+            console.note(f"  {line.place}: {line.type}: {line.message}")
+        if len(importing.failed) > _SHOWN:
+            console.note(f"  and {len(importing.failed) - _SHOWN:,} more")
+
+
+def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin | None") -> "Origin":
+    """Return how the experiment is read: as the command says, else as the run noted it. Raises ConfigError."""
+    from insideLLMs.api.batch_round import origin_of  # noqa: PLC0415 - slow
+    from insideLLMs.store.batch_log import read_origin  # noqa: PLC0415
+
+    noted = None if run_dir is None else read_origin(run_dir)
+    if experiment_file is not None:
+        return origin_of(experiment_file, given or noted)
+    if given is not None:
+        raise ConfigError([Problem("these options belong to an experiment")], fix="name the experiment's file first")
+    if noted is None:
+        where = "" if run_dir is None else f": {run_dir} does not say which it is"
+        raise ConfigError(
+            [Problem(f"an experiment is needed{where}")],
+            fix="insidellms batch export EXPERIMENT -o FILE begins a run and names its --run-dir; "
+            "to import into another one, add --experiment FILE",
+        )
+    return noted
+
+
+def _go_on(origin: "Origin", run_dir: Path | None, batch: "BatchExport | BatchImport") -> "tuple[Path, Run | None]":
+    """Run what can be run; return where it is, and the run once it is complete."""
+    from insideLLMs.api.batch_round import load, run_round  # noqa: PLC0415 - slow
+
+    loaded, experiment, folder = load(origin)
+    with loaded.placing_errors():
+        try:
+            run = asyncio.run(run_round(experiment, folder, run_dir, batch))
+        except RunUnfinishedError as error:
+            if error.run_dir is None:
+                raise
+            return error.run_dir, None
+    return run.path, run

@@ -1,0 +1,114 @@
+"""Lines of batch files: requests in OpenAI's format, and answers in that of any provider.
+
+OpenAI's format is what Azure, Together, LiteLLM and vLLM take, too. The body is the provider's own, whatever it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+from insideLLMs.core.errors import BatchFileError
+from insideLLMs.providers.codec import HttpAnswer, HttpCall, excerpt
+
+_GRPC = {
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    16: "UNAUTHENTICATED",
+}
+"""What the codes of Gemini's statuses mean (google.rpc.Code)."""
+_NO_ANSWER = {"expired": "the batch expired before", "canceled": "the batch was cancelled before"}
+_JSON = {"Content-Type": "application/json"}
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line says: whose answer it is, and the answer as the provider would have sent it by itself."""
+
+    custom_id: str
+    answer: HttpAnswer
+
+
+def request_line(custom_id: str, call: HttpCall, prefix: str) -> bytes:
+    """Write a request, with its line's end; `prefix` is what base URLs hold of a documented path."""
+    url = f"{prefix}{call.path}"
+    line = {"custom_id": custom_id, "method": call.method, "url": url, "body": orjson.Fragment(call.body)}
+    return orjson.dumps(line) + b"\n"
+
+
+def read_answer(line: bytes) -> BatchAnswer:
+    """Read a line as OpenAI, Anthropic or Gemini write it. Raises BatchFileError, whose message has no place."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BatchFileError(f"it is not JSON: {error}") from error
+    if isinstance(value, list):
+        raise BatchFileError("it is a JSON array", fix="write one object a line: jq -c '.[]' FILE")
+    if not isinstance(value, dict):
+        raise BatchFileError(f"it is a JSON {type(value).__name__}; it must be an object")
+    custom_id = value.get("custom_id", value.get("key", _inner(value, "metadata").get("key")))
+    if not isinstance(custom_id, str) or not custom_id:
+        raise BatchFileError("it has no custom_id", fix="give the file of answers as the provider wrote it")
+    return BatchAnswer(custom_id=custom_id, answer=_answer(value))
+
+
+def _answer(value: Mapping[str, Any]) -> HttpAnswer:
+    status, body = _status_and_body(value)
+    if body is None:
+        raise _no_answer(value)
+    data = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    return HttpAnswer(status=status, headers=_JSON, body=data)
+
+
+def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
+    """Return an answer as it would have come by itself; an error without a status is told by its words."""
+    found: tuple[int, Any]
+    match value:
+        case {"result": {"type": "succeeded", "message": dict(body)}} | {"response": {"body": dict(body)}} if (
+            "status_code" not in _inner(value, "response")
+        ):
+            found = 200, body
+        case {"result": {"type": "errored", "error": dict(error)}}:
+            found = 200, error if "error" in error else {"error": error}
+        case {"result": {"type": "expired" | "canceled" as kind}}:
+            found = 200, _error(f"batch_{kind}", f"{_NO_ANSWER[kind]} this request was answered")
+        case {"response": {"status_code": status, "body": body}} if body is not None and str(status).isdecimal():
+            found = int(status), body
+        case {"error": error} if error:
+            found = 200, {"error": _named(error)}
+        case {"response": {"status_code": status}}:
+            found = 200, _error("no_body", f"the response has status {excerpt(str(status))} and no body")
+        case {"response": dict(body)}:
+            found = 200, body
+        case _:
+            found = 0, None
+    return found
+
+
+def _no_answer(value: Mapping[str, Any]) -> BatchFileError:
+    fix = "give the file of answers as the provider wrote it"
+    if "method" in value and "body" in value:
+        return BatchFileError("it is a request, not an answer: this file goes to the provider", fix=fix)
+    return BatchFileError(
+        f"it holds neither a response nor an error, but {excerpt(', '.join(map(str, sorted(value))))}", fix=fix
+    )
+
+
+def _named(error: Any) -> Any:  # JSON of any kind
+    """Put the word for a gRPC code beside it."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return {"status": _GRPC[code], **error} if isinstance(code, int) and code in _GRPC else error
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
+
+
+def _inner(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, dict) else {}
