@@ -12,6 +12,7 @@ from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.part import Part
 from insideLLMs.core.record_views import trial_order
+from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.shard import Shard
 from insideLLMs.core.types import Telemetry
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
@@ -31,19 +32,30 @@ def merge_shards(paths: Sequence[Path], to: Path, *, overwrite: bool = False) ->
     """
     if to.resolve() in [path.resolve() for path in paths]:
         raise RunDirectoryError(f"{to} is one of the shards", fix="choose another --to")
-    shards = _in_order([_open(path) for path in paths])
+    shards = open_shards(paths)
     facts = _facts(shards)
     with (
         RunDirectory.open(to, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
         RunWriter(facts, directory) as writer,
     ):
-        for index, (record, telemetry) in enumerate(_records(shards)):
-            if index < facts.trials:  # sealing says so if there are more, as it does if there are fewer
-                directory.journal.append_record(index, record, telemetry)
-            if index % _FLUSH_EVERY == 0:
-                directory.journal.flush()
-        manifest, summary = writer.seal(shards[0].manifest.notes)
+        manifest, summary = write_merged(shards, directory, writer)
     return Run(path=to, manifest=manifest, summary=summary)
+
+
+def open_shards(paths: Sequence[Path]) -> list[SealedRun]:
+    """Open all shards of one run, and return them by their number. Raises RunDirectoryError for anything else."""
+    return _in_order([_open(path) for path in paths])
+
+
+def write_merged(shards: Sequence[SealedRun], directory: RunDirectory, writer: RunWriter) -> tuple[Manifest, Summary]:
+    """Seal the run in `directory` with the records of its shards. Raises RunDirectoryError."""
+    journal = directory.journal
+    for index, (record, telemetry) in enumerate(_records(shards)):
+        if index < journal.total:  # sealing says so if there are more, as it does if there are fewer
+            journal.append_record(index, record, telemetry)
+        if index % _FLUSH_EVERY == 0:
+            journal.flush()
+    return writer.seal(shards[0].manifest.notes)
 
 
 def _open(path: Path) -> SealedRun:

@@ -33,6 +33,7 @@ from insideLLMs.store.batch_log import BatchLog
 from insideLLMs.store.directory import RunDirectory, free_run_dir
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.shard_folders import check_in_one_piece
 
 logger = logging.getLogger(__name__)
 _AHEAD_EVERY_S = 0.01
@@ -104,6 +105,8 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     plan = prepared.plan
     budget = make_budget(prepared)
     path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
+    if options.resume:
+        check_in_one_piece(path)
     with open_answers(options.answers, prepared) as answers:
         directory = await asyncio.to_thread(
             RunDirectory.open,

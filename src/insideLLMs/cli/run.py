@@ -16,6 +16,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.part_options import part_options
+from insideLLMs.cli.process_options import processes_option, processes_to_use
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.cli.run_result import check_answered, show_result
 from insideLLMs.core.errors import (
@@ -71,6 +72,7 @@ class _Arguments:
     replay: Path | None
     html: Path | None
     part: PartOptions
+    processes: int
 
     def overrides(self) -> "dict[str, JsonValue]":
         """Return what goes over the experiment's settings. Raises ConfigError."""
@@ -99,6 +101,11 @@ class _Arguments:
             raise ConfigError(
                 [Problem("--early-stop and --baseline, or --pool, go together")],
                 fix="insidellms run EXPERIMENT --early-stop --baseline RUN",
+            )
+        if self.processes > 1 and (self.early_stop or self.part.shard):
+            raise ConfigError(
+                [Problem("--processes runs a whole run, and neither --early-stop nor --shard")],
+                fix="leave --processes out",
             )
         if self.early_stop and self.part != PartOptions():
             raise ConfigError(
@@ -208,6 +215,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 @click.option("--check", is_flag=True, help="With --replay: only say what the cassette lacks; exit code 4 if it does.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
 @part_options
+@processes_option
 @report_options
 @run_gate_options
 @click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls.")
@@ -272,6 +280,7 @@ def _run(
 ) -> "Run":
     from insideLLMs.api.run import RunOptions, arun  # noqa: PLC0415 - slow
 
+    count = processes_to_use(arguments.processes, arguments.run_dir if arguments.resume else None)
     with console.progress(quiet=quiet) as update:
         options = RunOptions(
             run_dir=arguments.run_dir,
@@ -284,7 +293,11 @@ def _run(
             progress=update,
             rounds=early.rounds if early else None,
         )
-        return asyncio.run(arun(experiment, folder=folder, options=options))
+        if count == 1:
+            return asyncio.run(arun(experiment, folder=folder, options=options))
+        from insideLLMs.api.processes import run_in_processes  # noqa: PLC0415 - few runs need it
+
+        return asyncio.run(run_in_processes(experiment, folder=folder, options=options, count=count))
 
 
 def _early_stop(arguments: _Arguments) -> "EarlyStop":

@@ -7,17 +7,25 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, InterruptedRunError
-from insideLLMs.execute.engine import Engine
 
 logger = logging.getLogger(__name__)
 LEAVE_S = 1.5
 """So long after the second signal the process ends, whatever hangs."""
 
 
+class Stoppable(Protocol):
+    """What lets what is in flight finish, then raises the error that it was stopped with; an Engine."""
+
+    stopping: bool
+
+    def stop(self, error: InsideLLMsError | None = None) -> None: ...
+
+
 @contextlib.asynccontextmanager
-async def obeying_signals(engine: Engine, flush: Callable[[], None]) -> AsyncIterator[None]:
+async def obeying_signals(engine: Stoppable, flush: Callable[[], None]) -> AsyncIterator[None]:
     """Let the first signal stop `engine` after what is in flight, and the second one at once.
 
     After the second one the process ends within LEAVE_S; `flush` then writes what was answered. It needs the main
@@ -47,7 +55,7 @@ async def obeying_signals(engine: Engine, flush: Callable[[], None]) -> AsyncIte
 class _Signals:
     """Hears of signals on a thread of its own, even while other people's code keeps the main thread."""
 
-    def __init__(self, engine: Engine, flush: Callable[[], None]) -> None:
+    def __init__(self, engine: Stoppable, flush: Callable[[], None]) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.task = task

@@ -20,6 +20,7 @@ from insideLLMs.store.journal import Journal, check_same_run
 from insideLLMs.store.journal_line import JournalHeader, journal_lines
 from insideLLMs.store.sealed_entries import sealed_entries
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, SealedRun, State, state_of
+from insideLLMs.store.shard_folders import remove_shards
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -76,8 +77,10 @@ class RunDirectory:
             _refuse(path, state, taken_fix="" if may_go_on else taken_fix)
             if overwrite and not resume:
                 remove_our_files(folder)
+                remove_shards(path)
             journal = Journal(path / JOURNAL, header, opener=folder.opener)
             if resume and state is State.SEALED:
+                remove_shards(path)  # of a process that was killed before it did
                 _reopen(folder, header)
             if resume and folder.stat(JOURNAL) is not None:
                 journal.resume(salvage=salvage)

@@ -1,0 +1,198 @@
+"""Run an experiment as shards in several processes of this machine, and merge them into the one run.
+
+The shards lie in the run directory until the run is sealed, so that it can be resumed however it ended.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.api.merging import open_shards, write_merged
+from insideLLMs.api.preparation.prepare import prepare
+from insideLLMs.api.preparation.prepared import Prepared
+from insideLLMs.api.run import Run, RunOptions
+from insideLLMs.api.run_writer import RunWriter
+from insideLLMs.api.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
+from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError
+from insideLLMs.core.experiment import Experiment
+from insideLLMs.core.shard import Shard
+from insideLLMs.execute.progress import ProgressInfo
+from insideLLMs.execute.signals import obeying_signals
+from insideLLMs.store.directory import RunDirectory, free_run_dir
+from insideLLMs.store.sealed_run import SealedRun, State, state_of
+from insideLLMs.store.shard_folders import remove_shards, shard_folder
+
+logger = logging.getLogger(__name__)
+MOST_KILLS = 3
+_LONGEST_LINE_BYTES = 16 * 1024 * 1024
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from insideLLMs.api.shard_process import main; main()"
+)
+"""Finds modules where this process does: not in the working folder, unless this process looks there too."""
+
+
+async def run_in_processes(experiment: Experiment, *, folder: Path, options: RunOptions, count: int) -> Run:
+    """Run `experiment` in `count` processes into one run directory, and seal it.
+
+    A run that is resumed goes on in as many as it began with. Raises InsideLLMsError; the run directory can then be
+    resumed.
+    """
+    recorded = await asyncio.to_thread(options.answers.recorded)
+    prepared = await asyncio.to_thread(prepare, experiment, folder=folder, recorded=recorded)
+    await prepared.aclose()
+    plan = prepared.plan
+    path = options.run_dir or free_run_dir(options.run_root, experiment.name, plan.run_id)
+    header = prepared.facts.header(plan.answers_id)
+    opening = asyncio.to_thread(
+        RunDirectory.open, path, header, resume=options.resume, overwrite=options.overwrite, salvage=options.salvage
+    )
+    with await opening as directory, RunWriter(prepared.facts, directory) as writer:
+        crew = _Crew(prepared, directory.path, folder, options, count)
+        async with obeying_signals(crew, directory.journal.flush):
+            await crew.run()
+        shards = await asyncio.to_thread(open_shards, [shard_folder(path, shard) for shard in crew.shards])
+        manifest, summary = await asyncio.to_thread(write_merged, shards, directory, writer)
+        remove_shards(path)
+    return Run(path=path, manifest=manifest, summary=summary)
+
+
+class _Crew:
+    """The processes of one run. `stop` lets them finish what is in flight; cancelling `run` kills them."""
+
+    def __init__(self, prepared: Prepared, run_dir: Path, folder: Path, options: RunOptions, count: int) -> None:
+        self.shards = Shard.all_of(count)
+        self.stopping = False
+        self._prepared = prepared
+        self._run_dir = run_dir
+        self._folder = folder
+        self._options = options
+        self._error: InsideLLMsError | None = None
+        self._running: set[Process] = set()
+        self._advanced: dict[Shard, Advanced] = {}
+        self._said: set[str] = set()
+        self._started_s = time.monotonic()
+
+    def stop(self, error: InsideLLMsError | None = None) -> None:
+        """Start nothing more; `error` is raised once all processes have ended."""
+        self.stopping = True
+        self._error = self._error or error
+        for process in self._running:
+            process.terminate()
+
+    async def run(self) -> None:
+        """Run every shard until it is sealed. Raises the error that stopped the run."""
+        async with asyncio.TaskGroup() as group:
+            for shard in self.shards:
+                if not _is_done(shard_folder(self._run_dir, shard)):
+                    group.create_task(self._run_shard(shard))
+        if self._error is not None:
+            self._error.run_dir = self._run_dir
+            raise self._error
+
+    async def _run_shard(self, shard: Shard) -> None:
+        """Run one shard; where its process is killed, another goes on from its journal."""
+        for _ in range(MOST_KILLS):
+            if self.stopping:
+                return
+            code = await self._run_process(shard)
+            if code >= 0 and code != ExitCode.INTERRUPTED:
+                return
+            if not self.stopping:
+                logger.warning("shard %s: its process was killed (%d); another goes on from its journal", shard, code)
+        self.stop(
+            InsideLLMsError(
+                f"shard {shard}: {MOST_KILLS} processes were killed, one after the other",
+                fix="is there enough memory for so many processes? Resume, or start again with fewer",
+            )
+        )
+
+    async def _run_process(self, shard: Shard) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", _START, msgspec.json.encode(sys.path).decode()),
+            stdin=PIPE, stdout=PIPE, start_new_session=True, limit=_LONGEST_LINE_BYTES,
+        )  # fmt: skip
+        self._running.add(process)
+        try:
+            if self.stopping:  # since it was asked for
+                process.terminate()
+            return await self._listen(shard, process)
+        finally:
+            self._running.discard(process)
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def _listen(self, shard: Shard, process: Process) -> int:
+        """Give a process its job, and take what it says until it ends. Raises RuntimeError for one with a bug."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(job_line(self._job(shard)))  # and left open: its end is ours
+        is_said = False
+        while line := await process.stdout.readline():
+            is_said = self._take(shard, line) or is_said
+        code = await process.wait()
+        if code > 0 and not is_said and not self.stopping:
+            raise RuntimeError(f"the process of shard {shard} ended with code {code}")
+        return code
+
+    def _take(self, shard: Shard, line: bytes) -> bool:
+        """Take a line; True for the error that ended the process."""
+        match read_said(line):
+            case Advanced() as advanced:
+                self._advanced[shard] = advanced
+                self._show()
+            case Logged() as logged:
+                if logged.message not in self._said:  # most warnings are those of every shard
+                    self._said.add(logged.message)
+                    logging.getLogger(logged.name).log(logged.level, "%s", logged.message)
+            case Stopped() as stopped:
+                self._end(stopped)
+                return True
+        return False
+
+    def _end(self, stopped: Stopped) -> None:
+        """Note why a process ended; the others go on only where it has spent its share of the budget."""
+        error = InsideLLMsError(stopped.message, fix=stopped.fix)
+        if stopped.error == BudgetSpentError.__name__:
+            self._error = self._error or error
+        elif stopped.error != InterruptedRunError.__name__ and not self.stopping:
+            self.stop(error)
+
+    def _job(self, shard: Shard) -> ShardJob:
+        path = shard_folder(self._run_dir, shard)
+        return ShardJob(
+            experiment=msgspec.structs.replace(self._prepared.experiment, shard=shard),
+            folder=self._folder,
+            run_dir=path.absolute(),
+            answers=self._options.answers,
+            resume=state_of(path) in {State.UNFINISHED, State.SEALED},
+            salvage=self._options.salvage,
+            log_level=logging.getLogger("insideLLMs").getEffectiveLevel(),
+        )
+
+    def _show(self) -> None:
+        if self._options.progress is None:
+            return
+        found = self._advanced.values()
+        self._options.progress(
+            ProgressInfo(
+                current=sum(each.current for each in found),
+                total=self._prepared.plan.total,
+                failed=sum(each.failed for each in found),
+                resumed=sum(each.resumed for each in found),
+                elapsed_s=time.monotonic() - self._started_s,
+            )
+        )
+
+
+def _is_done(path: Path) -> bool:
+    """Whether a shard is sealed, and no trial of it failed."""
+    if state_of(path) is not State.SEALED:
+        return False
+    manifest = SealedRun.open(path).manifest
+    return manifest.statuses.get("success", 0) == manifest.trials

@@ -1,0 +1,53 @@
+"""Where the shards of a run lie while it is made by several processes: in its directory, removed once it is sealed."""
+
+import contextlib
+import re
+from pathlib import Path
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.shard import Shard
+from insideLLMs.store.sealed_run import MARKER, OUR_FILES, State, is_regular, state_of
+
+SHARDS = "shards"
+_NAME = re.compile(r"[1-9][0-9]*-of-([1-9][0-9]*)")
+
+
+def shard_folder(run_dir: Path, shard: Shard) -> Path:
+    """Return where a shard of the run in `run_dir` lies."""
+    return run_dir / SHARDS / f"{shard.index}-of-{shard.count}"
+
+
+def split_of(run_dir: Path) -> int | None:
+    """Return how many shards an unfinished run is made in; None where it is made in one piece, or is sealed."""
+    if state_of(run_dir) is not State.UNFINISHED:
+        return None
+    return next((count for _, count in _found(run_dir)), None)
+
+
+def check_in_one_piece(run_dir: Path) -> None:
+    """Raise RunDirectoryError for an unfinished run whose answers are in shards: they would be asked again."""
+    count = split_of(run_dir)
+    if count is not None:
+        raise RunDirectoryError(
+            f"{run_dir} was begun by {count} processes", fix=f"resume it with as many: --processes {count}"
+        )
+
+
+def remove_shards(run_dir: Path) -> None:
+    """Remove the shards in a run directory: our files, in folders with our marker."""
+    for path, _ in _found(run_dir):
+        for name in (*OUR_FILES, MARKER):
+            for each in (name, f"{name}.tmp"):
+                (path / each).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what else is in it is not ours
+            path.rmdir()
+    with contextlib.suppress(OSError):
+        (run_dir / SHARDS).rmdir()
+
+
+def _found(run_dir: Path) -> list[tuple[Path, int]]:
+    folder = run_dir / SHARDS
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    ours = (path for path in sorted(folder.iterdir()) if not path.is_symlink() and is_regular(path / MARKER))
+    return [(path, int(name[1])) for path in ours if (name := _NAME.fullmatch(path.name))]
