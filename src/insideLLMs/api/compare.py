@@ -29,7 +29,7 @@ from insideLLMs.core.gate_spec import DriftKernel, GateSpec
 from insideLLMs.report import wording
 from insideLLMs.report.notebook import comparison_html
 from insideLLMs.store.manifest import Manifest, MemberSpec
-from insideLLMs.store.sealed_run import RECORDS, SealedRun
+from insideLLMs.store.sealed_run import RECORDS, SealedRun, content_path
 
 if TYPE_CHECKING:
     from insideLLMs.report.sarif import Places
@@ -332,7 +332,7 @@ def find_places(trials: Iterable[TrialName], *, candidate: Path, experiment: Pat
     from insideLLMs.report.sarif import Place, Places  # noqa: PLC0415
 
     if experiment is None:
-        return Places(otherwise=Place(shown(candidate / RECORDS if candidate.is_dir() else candidate)))
+        return Places(otherwise=Place(shown(content_path(candidate, RECORDS) if candidate.is_dir() else candidate)))
     wanted: dict[str, set[str]] = {}
     for trial in trials:
         wanted.setdefault(trial.dataset, set()).add(trial.example_id)

@@ -21,7 +21,7 @@ from insideLLMs.report.viewer.sampling import needs_sample, sample_of
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec, PromptFacts
-from insideLLMs.store.run_draft import RunDraft
+from insideLLMs.store.run_draft import RunDraft, packer
 from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY
 from insideLLMs.store.unfinished_run import RunDescription
 
@@ -103,6 +103,8 @@ class RunWriter:
     """
 
     def __init__(self, facts: RunFacts, directory: RunDirectory) -> None:
+        if facts.experiment.execution.compress:
+            packer()  # what is missing is said before anything is asked
         self._facts = facts
         self._directory = directory
         self._begun: _Pass | None = None
@@ -168,7 +170,8 @@ class _Pass:
     """What one pass over the records fills: their files, the summary, and the table of the page, or its sample."""
 
     def __init__(self, directory: RunDirectory, facts: RunFacts) -> None:
-        self.draft = RunDraft(directory, has_telemetry=facts.experiment.execution.telemetry)
+        execution = facts.experiment.execution
+        self.draft = RunDraft(directory, has_telemetry=execution.telemetry, compress=execution.compress)
         self.summariser = Summariser()
         self.rows = RunRows()
         self.sample = sample_of(()) if needs_sample(facts.trials) else None

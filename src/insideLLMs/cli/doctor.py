@@ -4,7 +4,6 @@ import os
 import platform
 import socket
 import ssl
-import sys
 from collections.abc import Iterator
 from importlib import util
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import click
 
 from insideLLMs import __version__
 from insideLLMs.cli import console
+from insideLLMs.core import zstd
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.plugins import entry_points
 
@@ -27,10 +27,7 @@ _EXTRAS = {
     "language": ("lingua", "tell the language of an answer"),
     "parquet": ("pyarrow", "read and write Parquet"),
     "schema": ("jsonschema", "hold answers against a JSON Schema"),
-    "zstd": (
-        "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
-        "read .zst datasets, and .eval logs of inspect_ai",
-    ),
+    "zstd": (zstd.NAME, "read .zst datasets and .eval logs of inspect_ai, store records compressed"),
     "mcp": ("mcp", "serve coding agents"),
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),

@@ -65,6 +65,7 @@ class _Arguments:
     baselines: tuple[Path, ...]
     pool: Path | None
     no_telemetry: bool
+    compress: bool | None
     pairs: tuple[str, ...]
     cache: "CacheMode"
     record: Path | None
@@ -83,6 +84,7 @@ class _Arguments:
             "repeats": self.repeats,
             "max_examples": self.max_examples,
             "execution.telemetry": False if self.no_telemetry else None,
+            "execution.compress": self.compress,
         }
         return {**{key: value for key, value in named.items() if value is not None}, **parse_settings(self.pairs)}
 
@@ -199,6 +201,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     "--pool", type=click.Path(path_type=Path), help="For --early-stop: a folder of accepted runs to compare with."
 )
 @click.option("--no-telemetry", is_flag=True, help="Write no telemetry.jsonl.")
+@click.option("--compress", is_flag=True, default=None, help="Store records.jsonl compressed, as records.jsonl.zst.")
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. gate.fail_on=changes."
 )

@@ -112,6 +112,7 @@ class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = None
     stop_on_error: Annotated[bool, Meta(description="Stop at the first Trial that fails.")] = False
     telemetry: Annotated[bool, Meta(description="Write telemetry.jsonl: latency, attempts, queueing.")] = True
+    compress: Annotated[bool, Meta(description="Store the records as records.jsonl.zst; needs the extra zstd.")] = False
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

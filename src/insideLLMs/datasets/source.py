@@ -2,10 +2,8 @@
 
 import gzip
 import hashlib
-import importlib
 import io
 import os
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.zstd import INSTALL, zstd_faults, zstd_module
 
 COMPRESSED = (".gz", ".zst")
 SUFFIXES = {
@@ -31,7 +30,6 @@ SUFFIXES = {
 }
 """The format that a file's name tells, with or without the suffix of a compression behind it."""
 _BLOCK_BYTES = 1 << 18
-_ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 
 def bare_path(path: str | Path) -> Path:
@@ -105,11 +103,11 @@ def _decompressed(stored: BinaryIO, path: Path) -> BinaryIO:
 
 def _zstd_file(stored: BinaryIO, path: Path) -> io.RawIOBase:
     try:
-        zstd = importlib.import_module(_ZSTD)  # optional: only .zst files need it
+        zstd = zstd_module()
     except ImportError as error:
         raise DatasetError(
             f"{shown(path)} is compressed with zstd, which this installation cannot read",
-            fix="pip install 'insidellms[zstd]', or unpack the file",
+            fix=f"{INSTALL}, or unpack the file",
         ) from error
     file: io.RawIOBase = zstd.ZstdFile(stored)
     return file
@@ -127,9 +125,8 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _damage() -> tuple[type[Exception], ...]:
-    """Return what a damaged compressed file raises; zstd's own class only where that package is in use."""
-    usual = (EOFError, zlib.error, gzip.BadGzipFile)
-    return (*usual, sys.modules[_ZSTD].ZstdError) if _ZSTD in sys.modules else usual
+    """Return what a damaged compressed file raises."""
+    return (zlib.error, gzip.BadGzipFile, *zstd_faults())
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.core.zstd import INSTALL, zstd_faults
 from insideLLMs.datasets.source import HashedFile, shown
 from insideLLMs.importers.strict_json import StrictDecoder
 
@@ -57,7 +58,7 @@ class LogZip:
         except ImportError as error:
             raise DatasetError(
                 f"{shown(self._path)} has entries compressed with zstd, which this installation cannot read",
-                fix="pip install 'insidellms[zstd]'",
+                fix=INSTALL,
             ) from error
         return module.ZipFile(self._path)
 
@@ -119,9 +120,8 @@ class LogZip:
 
 def _damage() -> tuple[type[Exception], ...]:
     twin = sys.modules.get(_WITH_ZSTD, zipfile)
-    zstd = sys.modules.get("compression.zstd" if _WITH_ZSTD == "zipfile" else "backports.zstd")
-    usual = (zipfile.BadZipFile, twin.BadZipFile, EOFError, OSError, zlib.error, struct.error, KeyError, ValueError)
-    return usual if zstd is None else (*usual, zstd.ZstdError)
+    usual = (zipfile.BadZipFile, twin.BadZipFile, OSError, zlib.error, struct.error, KeyError, ValueError)
+    return (*usual, *zstd_faults())
 
 
 def _check_directory(path: Path) -> None:

@@ -27,9 +27,9 @@ from insideLLMs.store.sealed_run import (
     SealedRun,
     State,
     is_regular,
+    open_regular,
     read_lines,
     state_of,
-    stored_lines,
 )
 from insideLLMs.store.verification import verify
 
@@ -172,7 +172,8 @@ def _content(file: Path, slim_manifest: bytes | None) -> Iterator[bytes]:
     elif slim_manifest is not None and file.name == LEAVES:
         yield from resealed(file, slim_manifest, has_telemetry=False)
     else:
-        yield from stored_lines(file)
+        with open_regular(file) as stored:
+            yield from stored
 
 
 def _remove(folder: Path) -> None:

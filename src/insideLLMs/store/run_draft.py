@@ -6,17 +6,18 @@ import io
 import itertools
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from insideLLMs.core import canonical, merkle
-from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.core.errors import OptionError, RunDirectoryError, StorageError
 from insideLLMs.core.record_views import RecordIdentity, TrialOrder, read_record, trial_order
 from insideLLMs.core.types import ResultStatus
+from insideLLMs.core.zstd import INSTALL, zstd_module
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal_line import Entry
 from insideLLMs.store.leaves import Leaf, leaf_line, seal_line
 from insideLLMs.store.manifest import FileDigest, Manifest
-from insideLLMs.store.sealed_run import BATCHES, JOURNAL, LEAVES, MANIFEST, RECORDS, TELEMETRY
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, LEAVES, MANIFEST, PACKED_RECORDS, RECORDS, TELEMETRY
 from insideLLMs.store.telemetry_line import telemetry_line
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _BUFFER_BYTES = 64 * 1024
 _NOT_CANONICAL = {TELEMETRY, LEAVES}
+_OPTIONAL = {TELEMETRY, RECORDS, PACKED_RECORDS}
+_LEVEL = 3
 
 
 class RunDraft:
@@ -33,7 +36,7 @@ class RunDraft:
     disk refuses, and StorageError where somebody else changed the folder.
     """
 
-    def __init__(self, directory: RunDirectory, *, has_telemetry: bool) -> None:
+    def __init__(self, directory: RunDirectory, *, has_telemetry: bool, compress: bool = False) -> None:
         self.statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
         self._directory = directory
         self._folder = directory.folder
@@ -44,7 +47,7 @@ class RunDraft:
         self._files: dict[str, _DraftFile] = {}
         with contextlib.ExitStack() as stack:
             stack.callback(self.drop)
-            self._records = self._new(RECORDS)
+            self._records = self._new(PACKED_RECORDS, packer()) if compress else self._new(RECORDS)
             self._leaves = self._new(LEAVES)
             self._telemetry = self._new(TELEMETRY) if has_telemetry else None
             stack.pop_all()
@@ -76,7 +79,8 @@ class RunDraft:
 
     def digests(self) -> dict[str, FileDigest]:
         """Return the digest of every canonical file written so far, by name."""
-        return {name: self._files[name].digest() for name in sorted(self._files) if name not in _NOT_CANONICAL}
+        files = {RECORDS if name == PACKED_RECORDS else name: file for name, file in self._files.items()}
+        return {name: files[name].digest() for name in sorted(files) if name not in _NOT_CANONICAL}
 
     def publish(self, manifest: Manifest) -> None:
         """Write the manifest, give every file its own name, and remove the journal and what batches answered."""
@@ -93,8 +97,8 @@ class RunDraft:
                     fix="see what else writes there, then resume: nothing needs to be asked again",
                 )
             folder.rename(_draft(name), name)
-        if TELEMETRY not in self._files:
-            folder.remove(TELEMETRY)
+        for name in _OPTIONAL - self._files.keys():
+            folder.remove(name)
         folder.sync()
         self._directory.check_held()
         folder.remove(BATCHES)
@@ -110,9 +114,9 @@ class RunDraft:
                 if self._folder.holds(_draft(name), file.stat):
                     self._folder.remove(_draft(name))
 
-    def _new(self, name: str) -> "_DraftFile":
+    def _new(self, name: str, packing: "Packer | None" = None) -> "_DraftFile":
         self._directory.check_held()
-        self._files[name] = file = _DraftFile(self._folder.create(_draft(name)))
+        self._files[name] = file = _DraftFile(self._folder.create(_draft(name)), packing)
         return file
 
     def _add(self, entry: Entry) -> bytes:
@@ -142,11 +146,28 @@ class RunDraft:
             )
 
 
-class _DraftFile(io.BufferedWriter):
-    """A new file that is hashed as it is written, and made durable when its block ends well."""
+class Packer(Protocol):
+    """Compresses a stream."""
 
-    def __init__(self, raw: io.RawIOBase) -> None:
+    def compress(self, data: "ReadableBuffer") -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def packer() -> Packer:
+    """Return what packs records: always at the same level, on one thread. Raises OptionError without the extra."""
+    try:
+        made: Packer = zstd_module().ZstdCompressor(level=_LEVEL)
+    except ImportError as error:
+        raise OptionError("records are compressed with zstd, which this installation lacks", fix=INSTALL) from error
+    return made
+
+
+class _DraftFile(io.BufferedWriter):
+    """A new file that is hashed as it is written, then perhaps packed, and made durable when its block ends well."""
+
+    def __init__(self, raw: io.RawIOBase, packing: Packer | None = None) -> None:
         super().__init__(raw, _BUFFER_BYTES)
+        self._packing = packing
         self.stat = os.fstat(self.fileno())
         self._sha256 = hashlib.sha256()
         self._size_bytes = 0
@@ -154,8 +175,10 @@ class _DraftFile(io.BufferedWriter):
     def write(self, data: "ReadableBuffer") -> int:
         """Write and hash."""
         self._sha256.update(data)
-        self._size_bytes += len(memoryview(data))
-        return super().write(data)
+        size = len(memoryview(data))
+        self._size_bytes += size
+        super().write(data if self._packing is None else self._packing.compress(data))
+        return size
 
     def digest(self) -> FileDigest:
         """Return the digest of what was written."""
@@ -164,6 +187,8 @@ class _DraftFile(io.BufferedWriter):
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
+                if self._packing is not None:
+                    super().write(self._packing.flush())
                 self.flush()
                 os.fsync(self.fileno())
         finally:

@@ -4,6 +4,7 @@ What it hands out is what was sealed: each canonical file is held against its di
 against their number too, so that a copy that was cut or edited can never lead to a verdict.
 """
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self, TypeVar
 
 import msgspec
 
@@ -22,21 +23,27 @@ from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import UNREADABLE, OfTrial, TelemetryLine, is_same_trial, read_record
 from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.zstd import INSTALL, zstd_faults, zstd_module
 from insideLLMs.store.manifest import FileDigest, Manifest
 from insideLLMs.store.telemetry_line import read_telemetry_line
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MARKER = ".insidellms-run"
 MARKER_TEXT = b"This folder is an insideLLMs run directory. Do not edit its files by hand.\n"
 JOURNAL = "journal.jsonl"
 BATCHES = "batches.jsonl"
 RECORDS = "records.jsonl"
+PACKED_RECORDS = f"{RECORDS}.zst"
+"""The same records, compressed: every digest is of what it unpacks to."""
 LEAVES = "leaves.jsonl"
 TELEMETRY = "telemetry.jsonl"
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
-OUR_FILES = (MANIFEST, RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, BATCHES, JOURNAL)
+OUR_FILES = (MANIFEST, RECORDS, PACKED_RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, BATCHES, JOURNAL)
 """In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
 _BLOCK_BYTES = 256 * 1024
 Stored = TypeVar("Stored")
@@ -153,7 +160,9 @@ class SealedRun:
         Raises RunDirectoryError at the end if these are not the records that were sealed.
         """
         digest, count = hashlib.sha256(), 0
-        for lines in _digested_lines(self.path / RECORDS, digest):
+        sealed = self.manifest.files.get(RECORDS)
+        most_bytes = 0 if sealed is None else sealed.size_bytes
+        for lines in _digested_lines(content_path(self.path, RECORDS), digest, most_bytes):
             count += len(lines)
             yield from lines
         if count != self.manifest.trials:
@@ -205,7 +214,9 @@ class SealedRun:
             self._refuse(f"{self.path / name} is not the file that was sealed: its sha256 differs from the manifest's")
 
     def _check_size(self, name: str) -> None:
-        """Notice a file that was cut or is gone, without reading it."""
+        """Notice a file that was cut or is gone, without reading it; of a compressed one only that it is gone."""
+        if content_path(self.path, name) != self.path / name:
+            return
         sealed = self.manifest.files.get(name)
         found = (self.path / name).lstat().st_size if is_regular(self.path / name) else 0
         if sealed is None or sealed.size_bytes != found:
@@ -227,31 +238,73 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
 
 def stored_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file as they are stored. Raises RunDirectoryError if it cannot be read."""
-    try:
-        with open_regular(path) as file:
-            yield from file
-    except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+    """Yield the lines of a file with their ends. Raises RunDirectoryError if it cannot be read."""
+    with reading(path) as file:
+        yield from file
 
 
-def _digested_lines(path: Path, digest: "hashlib._Hash") -> Iterator[list[bytes]]:
+def _digested_lines(path: Path, digest: "hashlib._Hash", most_bytes: int) -> Iterator[list[bytes]]:
     """Yield the lines of a file without their newlines, many at a time; `digest` takes in all that was read."""
     cut: list[bytes] = []
+    with reading(path, most_bytes) as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+            first, *lines = block.split(b"\n")
+            cut.append(first)
+            if lines:
+                *whole, last = lines
+                yield [b"".join(cut), *whole]
+                cut = [last]
+    if any(cut):
+        yield [b"".join(cut)]
+
+
+def content_path(folder: Path, name: str) -> Path:
+    """Return where the content of a canonical file is: records may be compressed, where they are not there plain."""
+    packed = folder / PACKED_RECORDS
+    return packed if name == RECORDS and is_regular(packed) and not is_regular(folder / name) else folder / name
+
+
+class _Unpacked(io.RawIOBase):
+    """What a compressed file holds, of which a few bytes may be a terabyte: reads raise OSError beyond `most_bytes`."""
+
+    def __init__(self, stored: BinaryIO, most_bytes: int | None) -> None:
+        self._file = zstd_module().ZstdFile(stored)
+        self._most_bytes = most_bytes
+        self._read_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        count: int = self._file.readinto(buffer)
+        self._read_bytes += count
+        if self._most_bytes is not None and self._read_bytes > self._most_bytes:
+            raise OSError(errno.EFBIG, "it unpacks to more than was sealed")
+        return count
+
+
+@contextlib.contextmanager
+def reading(path: Path, most_bytes: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file of a run to read its content, unpacked, and of a compressed one at most so much.
+
+    Raises RunDirectoryError if it cannot be read.
+    """
     try:
-        with open_regular(path) as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-                first, *lines = block.split(b"\n")
-                cut.append(first)
-                if lines:
-                    *whole, last = lines
-                    yield [b"".join(cut), *whole]
-                    cut = [last]
-        if any(cut):
-            yield [b"".join(cut)]
-    except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+        with open_regular(path) as stored:
+            packed = path.name == PACKED_RECORDS
+            yield io.BufferedReader(_Unpacked(stored, most_bytes), _BLOCK_BYTES) if packed else stored
+    except ImportError as error:
+        raise RunDirectoryError(
+            f"{path} is compressed with zstd, which this installation cannot read",
+            fix=f"{INSTALL}, or unpack the file beside itself",
+        ) from error
+    except _reading_faults() as error:
+        raise _unreadable(path, getattr(error, "strerror", None) or error) from error
+
+
+def _reading_faults() -> tuple[type[Exception], ...]:
+    return (OSError, *zstd_faults())
 
 
 def open_regular(path: Path) -> io.BufferedReader:

@@ -22,14 +22,19 @@ from insideLLMs.store.sealed_run import (
     RECORDS,
     TELEMETRY,
     SealedRun,
+    content_path,
     is_regular,
     open_regular,
     read_lines,
+    reading,
     stored_lines,
 )
 from insideLLMs.store.telemetry_line import has_checksum
 
 _MOST_PROBLEMS = 20
+_ROOM_BYTES = 1024 * 1024
+"""Compressed records may unpack to so much more than twice what was sealed, so that what was added can be named."""
+_BLOCK_BYTES = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -74,6 +79,7 @@ def verify(path: Path) -> Verification:
         if marker.read(len(MARKER_TEXT) + 1) != MARKER_TEXT:
             found.complain(f"{MARKER} is not as it was written")
     intact = _check_files(path, manifest, found)
+    records = content_path(path, RECORDS) if RECORDS in intact else None
     if not (path / LEAVES).exists():
         found.note = f"without {LEAVES}, as of a run of an earlier version, no changed line can be named"
     elif not is_regular(path / LEAVES):
@@ -81,31 +87,38 @@ def verify(path: Path) -> Verification:
     else:
         leaves = LeavesFile.read(path / LEAVES)
         _check_leaves(path, leaves, found)
-        _name_changes(path, leaves, manifest, found, has_records=RECORDS in intact)
-    if is_regular(path / RECORDS):
-        _check_records(path / RECORDS, manifest, found)
+        _name_changes(records, leaves, manifest, found, is_intact=intact.get(RECORDS, False))
+    if records is not None:
+        _check_records(records, manifest, found)
     return found
 
 
-def _check_files(path: Path, manifest: Manifest, found: Verification) -> set[str]:
-    """Return the names of the files that are as they were sealed."""
-    intact = set()
+def _check_files(path: Path, manifest: Manifest, found: Verification) -> dict[str, bool]:
+    """Say of each file that can be read whether it is as it was sealed."""
+    intact = {}
     for name, expected in manifest.files.items():
         found.files += 1
-        if Path(name).name != name or not is_regular(path / name):
+        content = content_path(path, name)
+        if Path(name).name != name or not is_regular(content):
             found.complain(f"{name} is missing")
             continue
-        digest = _sha256(path / name)
-        if digest == expected.sha256:
-            intact.add(name)
-        else:
+        try:
+            digest = _sha256(content, _ROOM_BYTES + 2 * expected.size_bytes)
+        except RunDirectoryError as error:
+            found.complain(error.message)
+            continue
+        intact[name] = digest == expected.sha256
+        if not intact[name]:
             found.complain(f"{name} has sha256 {digest[:12]}..., the manifest says {expected.sha256[:12]}...")
     return intact
 
 
-def _sha256(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Path, most_bytes: int | None = None) -> str:
+    digest = hashlib.sha256()
+    with reading(path, most_bytes) as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
@@ -124,19 +137,18 @@ def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
 
 
 def _name_changes(
-    path: Path, leaves: LeavesFile, manifest: Manifest, found: Verification, *, has_records: bool
+    records: Path | None, leaves: LeavesFile, manifest: Manifest, found: Verification, *, is_intact: bool
 ) -> None:
     """Name the lines in which records and leaves differ, and blame the one of both files that was changed."""
     fits = leaves.root == manifest.records_root
-    if has_records:
+    if records is not None and is_intact:
         if leaves.seal is None or not fits:
-            records = path / RECORDS
             found.name(changed_lines(LEAVES, lambda: _keyed(_leaves_of(records)), _keyed(leaves.lines())))
     elif leaves.seal is None and not fits:
         found.complain(f"{LEAVES} does not have the manifest's Merkle root: it cannot tell which record was changed")
-    elif is_regular(path / RECORDS):
+    elif records is not None:
         sealed = lambda: (LineKey(leaf and leaf.hash, leaf) for leaf in leaves.lines())  # noqa: E731 - one pass of two
-        found.name(changed_lines(RECORDS, sealed, _records(path / RECORDS)))
+        found.name(changed_lines(RECORDS, sealed, _records(records)))
 
 
 def _keyed(leaves: Iterator[Leaf | None]) -> Iterator[LineKey]:
