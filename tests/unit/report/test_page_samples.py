@@ -83,7 +83,7 @@ def test_a_comparison_of_many_trials_lists_changes_first_and_says_of_how_many(mo
     data = read_page(page)
     assert {"e005", "e070", "e098", "e099", "new"} <= {row["id"] for row in data.rows}
     assert len(data.rows) == 20
-    assert "a sample of 20 of 101: 5 of the 5 that changed" in data.head["comparison"]["warnings"][0]
+    assert "a sample of 20 of 101: 5 of the 5 that changed" in data.head["verdict"]["reasons"][-1]
     assert comparison.overall.classes["regressed"] == 2
 
 

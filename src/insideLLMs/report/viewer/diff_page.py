@@ -136,20 +136,22 @@ def write_diff_page(
         for pair in aligned if sample is None else sample.pick(aligned):
             gathered.add(pair, options.classify(pair.baseline, pair.candidate))
         title = f"{comparison.baseline.label} → {comparison.candidate.label}"
+        sampled = [] if sample is None else [sample.told()]
+        plain_verdict: dict[str, Any] = msgspec.to_builtins(verdict)
         head = {
             "kind": "diff",
             "title": title,
-            "comparison": _facts(comparison, sample),
-            "verdict": msgspec.to_builtins(verdict),
+            "comparison": _facts(comparison),
+            "verdict": {**plain_verdict, "reasons": [*verdict.reasons, *sampled]},
             **gathered.head(),
         }
-        plain = _plain(comparison, verdict, sample)
+        plain = _plain(comparison, verdict, sampled)
         out.writelines(page(title=title, head=head, plain=plain, index=gathered.index, bodies=gathered.bodies))
 
 
 def _sample_of(trials: Iterable[Aligned], options: CompareOptions) -> PageSample:
     """Draw from the Trials of a comparison; what a model would say of their meaning is not asked for that."""
-    sample = PageSample("that changed")
+    sample = PageSample("that changed", "squares and states are of the sample, all other figures of all trials")
     for pair in trials:
         facts = pair.candidate or pair.baseline
         assert facts is not None
@@ -160,23 +162,21 @@ def _sample_of(trials: Iterable[Aligned], options: CompareOptions) -> PageSample
     return sample
 
 
-def _facts(comparison: Comparison, sample: PageSample | None) -> dict[str, Any]:
+def _facts(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison without its lists: the rows hold every Trial, or a sample."""
     plain: dict[str, Any] = msgspec.to_builtins(comparison)
     for name in ("changes", "edited", "removed", "new"):
         plain[name] = {"total": plain[name]["total"]}
     plain["changed"] = wording.experiment(comparison)
-    sampled = [] if sample is None else [sample.told()]
-    plain["warnings"] = [*sampled, *wording.served_notes(comparison), *plain["warnings"]]
+    plain["warnings"] = [*wording.served_notes(comparison), *plain["warnings"]]
     return plain
 
 
-def _plain(comparison: Comparison, verdict: Verdict, sample: PageSample | None) -> Iterator[str]:
-    if sample is not None:
-        yield from table("Listed", ("trials",), ((sample.told(),),))
+def _plain(comparison: Comparison, verdict: Verdict, sampled: Iterable[str]) -> Iterator[str]:
     changed = ((line,) for line in wording.experiment(comparison))
     yield from table("Changed in the experiment", ("change",), changed)
-    yield from table(f"Verdict: {wording.MARKS[verdict.state]}", ("reason",), ((reason,) for reason in verdict.reasons))
+    reasons = ((reason,) for reason in (*verdict.reasons, *sampled))
+    yield from table(f"Verdict: {wording.MARKS[verdict.state]}", ("reason",), reasons)
     several = len(comparison.models) > 1
     results = (
         (

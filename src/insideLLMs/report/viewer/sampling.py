@@ -46,12 +46,13 @@ class PageSample:
     """Draws trials by the digests of their examples, so that the trials of one example are drawn together.
 
     Those `worth_a_look` fill up to a half before others do, and all of it where there are no others; `told` calls
-    them by `noun`.
+    them by `noun`, and `whole` says what is of all trials.
     """
 
-    def __init__(self, noun: str, most: int | None = None) -> None:
+    def __init__(self, noun: str, whole: str) -> None:
         self._noun = noun
-        self._most = SAMPLE_ROWS if most is None else most
+        self._whole = whole
+        self._most = SAMPLE_ROWS
         self._looked_for, self._others = _Lowest(self._most), _Lowest(self._most)
 
     @property
@@ -90,7 +91,7 @@ class PageSample:
         return (
             f"the trials listed here are a sample of {looked_for + others:,} of {self.total:,}: "
             f"{looked_for:,} of the {self._looked_for.total:,} {self._noun}, and {others:,} of the "
-            f"{self._others.total:,} others; every figure above them is of all trials"
+            f"{self._others.total:,} others; {self._whole}"
         )
 
     def _shares(self) -> tuple[int, int]:
@@ -106,7 +107,7 @@ def needs_sample(trials: int) -> bool:
 
 def sample_of(lines: Iterable[bytes]) -> PageSample:
     """Draw from the records of a run, given as their lines."""
-    sample = PageSample("that did not pass")
+    sample = PageSample("that did not pass", "the results are of all trials")
     for line in lines:
         sample.add_record(line)
     return sample
