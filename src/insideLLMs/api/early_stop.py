@@ -15,7 +15,7 @@ from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.core import canonical
-from insideLLMs.core.types import Failure, JsonValue, Outcome, Record, ResultStatus, Telemetry
+from insideLLMs.core.types import Failure, JsonValue, Outcome, ResultStatus, Telemetry
 from insideLLMs.plan import record_of
 from insideLLMs.store.journal import Answer, Journal
 from insideLLMs.store.sealed_run import SealedRun
@@ -53,7 +53,7 @@ class _Part:
     def record(self, index: int) -> bytes | None:
         return self._journal.record(index)
 
-    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
+    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         self._journal.append_answer(index, record, telemetry)
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:

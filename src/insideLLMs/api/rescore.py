@@ -167,7 +167,7 @@ async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls
         trial = plan.trial(group, group.offset + index - first, record.example, record.example_digest)
         answer = _answer_of(record, telemetry, _asker(record, group.probe, plan))
         if keeps and answer.shared_with is None:
-            journal.append_answer(trial.index, record_of(trial, answer), answer.telemetry)
+            journal.append_answer(trial.index, canonical.line(record_of(trial, answer)), answer.telemetry)
         outcome = await _score_again(probe, trial, answer, calls)
         journal.append_record(trial.index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
         if number % _FLUSH_EVERY == 0:

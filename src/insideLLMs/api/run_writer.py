@@ -14,7 +14,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.steps import counted
-from insideLLMs.core.types import JsonValue, Record, Telemetry, expand
+from insideLLMs.core.types import JsonValue, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
 from insideLLMs.report.viewer.run_page import RunRows
 from insideLLMs.report.viewer.sampling import needs_sample, sample_of
@@ -208,7 +208,7 @@ class MemorySink:
         """Return the record of a Trial, if it has one."""
         return self._finished[index][0] if index in self._finished else None
 
-    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
+    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         """Keep nothing: the record follows."""
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:

@@ -180,7 +180,8 @@ class Engine:
         if outcome.response is None:
             return _Answer(asker, outcome)
         try:
-            self._sink.append_answer(asker.index, record_of(asker, outcome), outcome.telemetry)
+            line = canonical.line(record_of(asker, outcome))
+            self._sink.append_answer(asker.index, line, outcome.telemetry)
         except CanonicalError as error:
             return _Answer(asker, _unstorable(error, outcome.telemetry))
         await self._flusher.written()

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from insideLLMs.core.types import Record, Request, Response, Telemetry
+from insideLLMs.core.types import Request, Response, Telemetry
 
 SLOW_FLUSH_S = 0.02
 SYNC_EVERY_S = 0.5
@@ -22,7 +22,7 @@ class StoredAnswer(Protocol):
 
 
 class Sink(Protocol):
-    """Where Outcomes go. `append_answer` is given a record that has no scores yet.
+    """Where Outcomes go, as canonical lines. `append_answer` is given a record that has no scores yet.
 
     `append_*` must be quick. What a `durable` one flushed survives the process.
     """
@@ -32,7 +32,7 @@ class Sink(Protocol):
     def is_done(self, index: int) -> bool: ...
     def pending_answer(self, index: int) -> StoredAnswer | None: ...
     def record(self, index: int) -> bytes | None: ...
-    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None: ...
+    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None: ...
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None: ...
     def flush(self) -> None: ...
     def sync(self) -> None: ...

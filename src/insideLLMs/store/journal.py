@@ -16,7 +16,6 @@ from typing import BinaryIO, Self, cast
 
 import msgspec
 
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import Record, Request, Response, ResultStatus, Telemetry
@@ -243,9 +242,9 @@ class Journal:
         record = read_record(bytes(body.answer) or bytes(body.record), Record, where=f"{self.path}, trial {index}")
         return record, read_record(bytes(body.telemetry), Telemetry, where=f"{self.path}, trial {index}")
 
-    def append_answer(self, index: int, record: Record, telemetry: Telemetry) -> None:
-        """Collect an answer, as a record without scores, for the next flush. Raises CanonicalError."""
-        line = answer_line(index, canonical.line(record), msgspec.json.encode(telemetry))
+    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        """Collect an answer, given as the canonical line of a record without scores, for the next flush."""
+        line = answer_line(index, record, msgspec.json.encode(telemetry))
         self._append(line, index=index)
 
     def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:

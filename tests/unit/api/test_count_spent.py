@@ -3,6 +3,7 @@
 import pytest
 
 from insideLLMs.api.run import count_spent
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import BudgetSpentError
 from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.types import Telemetry, Usage
@@ -20,7 +21,7 @@ def journal(tmp_path):
     journal = Journal(tmp_path / "journal.jsonl", header())
     journal.create()
     for index, (usage, cached) in enumerate([(USAGE, False), (None, False), (USAGE, True)]):
-        journal.append_answer(index, unscored(index, usage=usage), Telemetry(cached=cached))
+        journal.append_answer(index, canonical.line(unscored(index, usage=usage)), Telemetry(cached=cached))
     journal.close()
     journal = Journal(tmp_path / "journal.jsonl", header())
     journal.resume()

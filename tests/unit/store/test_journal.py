@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
 from insideLLMs.core.types import Request, ResultStatus, Telemetry
 from insideLLMs.store.journal import Journal
@@ -48,7 +49,7 @@ def test_entries_come_in_trial_order_with_the_very_bytes(written):
 def test_an_unscored_answer_survives(tmp_path):
     journal = open_journal(tmp_path)
     journal.create()
-    journal.append_answer(2, unscored(2, text="paid for"), Telemetry(attempts=1))
+    journal.append_answer(2, canonical.line(unscored(2, text="paid for")), Telemetry(attempts=1))
     journal.close()
     again = open_journal(tmp_path)
     again.resume()
