@@ -35,6 +35,7 @@
     │   └── ModelUnavailableError   a missing extra or missing weights; fatal
     ├── ProbeExecutionError         a Trial failed under `stop_on_error`
     │   └── TrialTimeoutError       (also TimeoutError)
+    ├── WorkersLostError            a run on other machines that has no workers left; it can be resumed
     ├── BudgetSpentError            the run reached its max_tokens or max_cost_usd; it can be resumed
     ├── CassetteError               a cassette that cannot be read or written
     ├── BatchFileError              a file of answers from a batch that cannot be taken as it is
@@ -201,6 +202,10 @@ class CompareError(InsideLLMsError):
 
 class NothingToDoError(InsideLLMsError):
     """Nothing was selected or nothing was answered; reported as an error so that it can never pass for success."""
+
+
+class WorkersLostError(InsideLLMsError):
+    """A run on other machines cannot have or keep its workers; what is done is kept and can be resumed."""
 
 
 class BudgetSpentError(InsideLLMsError):

@@ -7,7 +7,7 @@ before it is scored and before its worker asks again, so a killed process costs 
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -52,7 +52,14 @@ Call = TypeVar("Call", bound=CallTelemetry)
 class Engine:
     """Runs a Work once. `stop` lets what is in flight finish; cancelling the task stops at once."""
 
-    def __init__(self, work: Work, sink: Sink, progress: ProgressCounter, options: EngineOptions) -> None:
+    def __init__(
+        self,
+        work: Work,
+        sink: Sink,
+        progress: ProgressCounter,
+        options: EngineOptions,
+        flusher: Flusher | None = None,
+    ) -> None:
         self._work = work
         self._sink = sink
         self._progress = progress
@@ -61,7 +68,7 @@ class Engine:
         self._probe_calls = ProbeCalls(work=work, models=self._models, options=options)
         self._is_resumed = options.is_resumed
         self._wanted = options.wanted
-        self._flusher = Flusher(sink)
+        self._flusher = flusher or Flusher(sink)
         self._open: dict[int, asyncio.Future[_Answer | None]] = {}
         self._error: InsideLLMsError | None = None
         self.stopping = False
@@ -89,7 +96,7 @@ class Engine:
                 for task in writing:
                     task.cancel()
         except* InsideLLMsError as caught:
-            raise _first(caught) from None
+            raise first_error(caught) from None
         if self._error is not None:
             raise self._error
         missing = 0 if self.stopping else self._count_missing()
@@ -111,17 +118,19 @@ class Engine:
 
         So the first call is out before the last connection is opened, and answers come spread out, not at once.
         """
-        questions = questions_of(self._work, asked.id, self._sink.is_done)
+        questions = self.questions_for(asked.id)
         for _ in range(min(self._work.execution.concurrency, self._work.plan.total)):
             workers.create_task(self._work_off(asked, questions))
             await asyncio.sleep(0)
 
-    async def _work_off(self, asked: AskedModel, questions: Iterator[ModelQuestion]) -> None:
-        for worked, question in enumerate(questions, start=1):
+    def questions_for(self, model: str) -> AsyncIterator[ModelQuestion]:
+        """Return what one model is to be asked, which all its workers share."""
+        return _Unhurried(questions_of(self._work, model, self._sink.is_done))
+
+    async def _work_off(self, asked: AskedModel, questions: AsyncIterator[ModelQuestion]) -> None:
+        async for question in questions:
             if self.stopping:
                 return
-            if worked % _YIELD_EVERY == 0:  # an instant model and a quick disk would never let the loop turn
-                await asyncio.sleep(0)
             try:
                 if question.request is None:
                     await self._examine(asked, question.asker)
@@ -172,7 +181,7 @@ class Engine:
     ) -> "_Answer":
         """Return the answer that an earlier process had, or ask for it and store it."""
         asker = question.asker
-        stored = self._stored(question, request)
+        stored = find_stored(self._sink, question, is_resumed=self._is_resumed)
         if stored is not None:
             telemetry = Telemetry() if stored.telemetry.shared else stored.telemetry  # of a Trial that shared it
             return _Answer(asker, _answered(stored.request, stored.response, telemetry))
@@ -186,19 +195,6 @@ class Engine:
             return _Answer(asker, _unstorable(error, outcome.telemetry))
         await self._flusher.written()
         return _Answer(asker, outcome)
-
-    def _stored(self, question: ModelQuestion, request: Request | InsideLLMsError) -> StoredAnswer | None:
-        """Return an answer from before.
-
-        It may be that of another Trial there: the probes may have changed, or the asker's own scorer failed.
-        """
-        if not isinstance(request, Request):
-            return None
-        for index in question.place if self._is_resumed else (question.asker.index,):
-            stored = self._sink.pending_answer(index)
-            if stored is not None and canonical.line(stored.request) == canonical.line(request):
-                return stored
-        return None
 
     async def _score_all(self, question: ModelQuestion, answer: "_Answer") -> None:
         """Score an answer for all Trials that share it; one slow scorer holds up no other."""
@@ -270,6 +266,25 @@ class Engine:
             self.stop(_stop_error(record, outcome.error))
 
 
+class _Unhurried:
+    """Yields questions, and lets the loop turn now and then: an instant model and a quick disk never would."""
+
+    def __init__(self, questions: Iterator[ModelQuestion]) -> None:
+        self._questions = questions
+        self._taken = 0
+
+    def __aiter__(self) -> "_Unhurried":
+        return self
+
+    async def __anext__(self) -> ModelQuestion:
+        for question in self._questions:
+            self._taken += 1
+            if self._taken % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+            return question
+        raise StopAsyncIteration
+
+
 class _Answer(msgspec.Struct, frozen=True):
     """What a question came to, without scores, and the Trial that asked it."""
 
@@ -299,6 +314,20 @@ class _Answer(msgspec.Struct, frozen=True):
             example_id=None if trial.example.id == asker.example.id else asker.example.id,
         )
         return msgspec.structs.replace(outcome, telemetry=Telemetry(shared=True), shared_with=shared_with)
+
+
+def find_stored(sink: Sink, question: ModelQuestion, *, is_resumed: bool) -> StoredAnswer | None:
+    """Return an answer from before.
+
+    It may be that of another Trial there: the probes may have changed, or the asker's own scorer failed.
+    """
+    if not isinstance(question.request, Request):
+        return None
+    for index in question.place if is_resumed else (question.asker.index,):
+        stored = sink.pending_answer(index)
+        if stored is not None and canonical.line(stored.request) == canonical.line(question.request):
+            return stored
+    return None
 
 
 def _answered(request: Request, response: Response, telemetry: Telemetry) -> Outcome:
@@ -354,7 +383,8 @@ def _unstorable(error: CanonicalError, telemetry: Telemetry) -> Outcome:
     return Outcome(status=ResultStatus.ERROR, failure=failure, telemetry=telemetry)
 
 
-def _first(group: BaseExceptionGroup[InsideLLMsError]) -> InsideLLMsError:
+def first_error(group: BaseExceptionGroup[InsideLLMsError]) -> InsideLLMsError:
+    """Return the first error of a group, however deep."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

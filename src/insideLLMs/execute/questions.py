@@ -88,6 +88,16 @@ def request_of(work: Work, trial: Trial) -> Request:
     return work.models[trial.model].sent(work.wrapped(request, trial.prompt, trial.example), trial.example)
 
 
+def request_or_error(work: Work, trial: Trial) -> Request | InsideLLMsError | None:
+    """Return what a ModelQuestion has as its `request`."""
+    if not isinstance(work.probes[trial.probe], PromptProbe):
+        return None
+    try:
+        return request_of(work, trial)
+    except InsideLLMsError as error:
+        return error
+
+
 class _Questions:
     """Finds the questions of one model place by place, and remembers what was asked."""
 
@@ -110,7 +120,7 @@ class _Questions:
         place = tuple([trial.index for trial in trials])
         same: dict[bytes, tuple[Request | InsideLLMsError | None, list[Trial]]] = {}
         for trial in trials:
-            request = self._request_of(trial)
+            request = request_or_error(self._work, trial)
             key = self._digest(request, trial) or b"%d" % trial.index
             same.setdefault(key, (request, []))[1].append(trial)
         for key, (request, members) in same.items():
@@ -118,14 +128,6 @@ class _Questions:
             missing = tuple(trial for trial in members if not self._is_done(trial.index))
             if missing:
                 yield ModelQuestion(trials=missing, asker=members[0], request=request, place=place, earlier=earlier)
-
-    def _request_of(self, trial: Trial) -> Request | InsideLLMsError | None:
-        if not isinstance(self._work.probes[trial.probe], PromptProbe):
-            return None
-        try:
-            return request_of(self._work, trial)
-        except InsideLLMsError as error:
-            return error
 
     def _digest(self, request: Request | InsideLLMsError | None, trial: Trial) -> bytes | None:
         """Return what is equal for equal requests; None where the answer is not shared."""

@@ -15,7 +15,7 @@ from insideLLMs.core.errors import BadAnswerError, ModelError, ModelTimeoutError
 from insideLLMs.core.protocols import AsyncModel, CallFacts, current_call
 from insideLLMs.core.types import Request, Response, Usage
 from insideLLMs.execute.adapt import respond
-from insideLLMs.execute.throttle import Throttle
+from insideLLMs.execute.throttle import CallLimits
 from insideLLMs.execute.tracing import CallTracer
 from insideLLMs.plan import Trial
 
@@ -72,7 +72,7 @@ class Attempts(msgspec.Struct):
         until = None if self.deadline is None else self.deadline.when()
         return until is not None and asyncio.get_running_loop().time() + wait_s >= until
 
-    async def wait_in(self, throttle: Throttle) -> None:
+    async def wait_in(self, throttle: CallLimits) -> None:
         """Wait for a place; the time does not count against the Trial."""
         until = None if self.deadline is None else self.deadline.when()
         if self.deadline is not None and until is not None:
@@ -93,7 +93,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     attempt_timeout_s: float | None
     budget: RetryBudget
-    throttle: Throttle
+    throttle: CallLimits
     tracer: CallTracer | None = None
     jitter: random.Random = msgspec.field(default_factory=random.Random)
 

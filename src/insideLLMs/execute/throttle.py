@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from typing import Protocol
 
 logger = logging.getLogger(__name__)
 REJECTED_SHARE = 0.1
@@ -17,6 +18,14 @@ _MEMORY = 1 / 32
 _CREEP = 4.0
 """The window grows by this over its own size for each answer: by one call for a quarter of a window of answers."""
 _BURST_S = 6.0
+
+
+class CallLimits(Protocol):
+    """Where a call waits for its place, and says what came of it."""
+
+    def try_enter(self) -> bool: ...
+    async def enter(self) -> None: ...
+    def leave(self, *, began: float, rejected: bool, tokens: int = 0, blocked_s: float | None = None) -> None: ...
 
 
 class Throttle:

@@ -14,7 +14,7 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import with_system, with_variables
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.ready_prompt import ReadyPrompt
-from insideLLMs.execute.throttle import Throttle
+from insideLLMs.execute.throttle import CallLimits
 from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.plan import Plan, Trial, judge_id
 
@@ -52,7 +52,7 @@ class ExampleSource(Protocol):
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """The Trials of a plan, and the objects that its names stand for; `threads` are where users' code runs.
 
-    `throttles` are those of models that were asked before on this event loop. Of a shard, `repeated` has by model the
+    `throttles` are those that this event loop has for the models already. Of a shard, `repeated` has by model the
     digests of requests that more than one place makes: a larger run may not remember all that it asked.
     """
 
@@ -65,7 +65,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     execution: ExecutionSpec
     threads: AbandonableThreads
     sharing: Sharing = "shared"
-    throttles: Mapping[str, Throttle] = {}
+    throttles: Mapping[str, CallLimits] = {}
     repeated: Mapping[str, frozenset[bytes]] = {}
 
     def wrapped(self, request: Request, prompt: str | None, example: Example) -> Request:
