@@ -164,7 +164,7 @@ def make_plan(
     The identities are what the models and probes say defines them; secrets, paths, concurrency and the like
     never enter.
     """
-    digests = _digests(experiment, model_identities, probe_identities)
+    digests = member_digests(experiment, model_identities, probe_identities)
     subjects = in_order(experiment.subjects)
     sources = _sources(experiment, selections)
     groups: list[Group] = []
@@ -236,11 +236,12 @@ def judge_id(probe: str, name: str) -> str:
     return f"{probe}/{name}"
 
 
-def _digests(
+def member_digests(
     experiment: Experiment,
     model_identities: Mapping[str, Mapping[str, JsonValue]],
     probe_identities: Mapping[str, Mapping[str, JsonValue]],
 ) -> dict[str, str]:
+    """Return the digests of a Plan: of each model, prompt and probe."""
     digests = {
         f"model:{model.id}": model_digest(model_identities[model.id], model.system) for model in experiment.models
     }

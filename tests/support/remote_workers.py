@@ -91,7 +91,8 @@ class FakeCluster:
         return WorkerSetup(
             work=work,
             options=EngineOptions(budget=Budget(execution, {}) if self.work.execution.max_tokens else None),
-            shared=self._shared,
+            shared=self._shared & work.asked.keys(),
+            log_level=30,
             aclose=_nothing,
         )
 

@@ -15,15 +15,20 @@ from insideLLMs.api.answers import AnswerOptions, open_answers
 from insideLLMs.api.preparation.cassette_check import CassetteCheck, check_cassette
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
+from insideLLMs.api.ray_crews import ray_crews
 from insideLLMs.api.run_writer import MemorySink, RunWriter
-from insideLLMs.core.errors import CassetteMissError, InsideLLMsError
+from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
+from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import JsonValue, Record, Telemetry, Usage, expand
+from insideLLMs.core.types import JsonValue, Record, Telemetry, Usage
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
+from insideLLMs.execute.example_data import example_data
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
+from insideLLMs.execute.remote.crews import OpenCrews
+from insideLLMs.execute.remote.dispatcher import Dispatcher
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink
 from insideLLMs.execute.wanted import WantedAnswers
@@ -59,7 +64,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     `salvage` lets a resume leave out damaged journal lines. `handle_signals` makes SIGINT and SIGTERM finish
     what is in flight, and a second one stop at once; only the main thread hears of them. `data_of` says what a
     simple-contract probe is given for a Trial, `probe_options` go to its `run`. Without `rounds` all is asked at
-    once.
+    once. `ray` says where a cluster is that asks the models; `open_crews` are its workers.
     """
 
     run_dir: Path | None = None
@@ -74,6 +79,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     data_of: Callable[[Trial], object] | None = None
     probe_options: Mapping[str, object] = {}
     rounds: Rounds | None = None
+    ray: RayOptions | None = None
+    open_crews: OpenCrews | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,9 +102,27 @@ async def arun(
     recorded = await asyncio.to_thread(options.answers.recorded)
     prepared = await asyncio.to_thread(prepare, experiment, folder=folder, parts=parts, recorded=recorded)
     try:
-        return await run_prepared(prepared, options)
+        if options.ray is None:
+            return await run_prepared(prepared, options)
+        check_fits(options, parts)
+        async with ray_crews(prepared, options.ray, folder=folder, is_resumed=options.resume) as open_crews:
+            return await run_prepared(prepared, msgspec.structs.replace(options, open_crews=open_crews))
     finally:
         await prepared.aclose()
+
+
+def check_fits(options: RunOptions, parts: Parts | None) -> None:
+    """Raise OptionError for what cannot travel to the workers of a cluster."""
+    if parts is not None or options.data_of is not None or options.probe_options:
+        raise OptionError(
+            "objects of this process cannot travel to the workers of a cluster",
+            fix="name models and probes by their type in an experiment file",
+        )
+    if options.answers != AnswerOptions():
+        raise OptionError(
+            "a cache or cassette is on this machine, and the workers of a cluster cannot ask it",
+            fix="leave --cache, --record and --replay out, or run without --executor ray",
+        )
 
 
 async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
@@ -251,7 +276,11 @@ async def execute(
         data_of=options.data_of or example_data,
         probe_options=options.probe_options,
     )
-    engine = Engine(prepared, sink, counts, means)
+    engine: Engine | Dispatcher
+    if options.open_crews is None:
+        engine = Engine(prepared, sink, counts, means)
+    else:
+        engine = Dispatcher(prepared, sink, counts, means, options.open_crews)
     obeys = options.handle_signals and threading.current_thread() is threading.main_thread()
     async with obeying_signals(engine, sink.flush) if obeys else contextlib.nullcontext():
         await engine.run()
@@ -285,24 +314,3 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
     spent = budget.reached()
     if spent is not None:
         raise spent
-
-
-def example_data(trial: Trial) -> object:
-    """Return what a simple-contract probe is given: the input alone, or the example under all its usual names."""
-    example = trial.example
-    if not example.expected and not example.fields:
-        return example.input if isinstance(example.input, str) else _chat(trial)
-    data: dict[str, JsonValue] = {"id": example.id, "example_id": example.id}
-    for name in ("input", "prompt", "question"):
-        data[name] = example.text
-    if not isinstance(example.input, str):
-        data["messages"] = _chat(trial)
-    if example.expected:
-        only = example.expected[0] if len(example.expected) == 1 else list(example.expected)
-        data.update(dict.fromkeys(("expected", "answer", "ideal", "reference", "reference_answer"), only))
-    return {**data, **example.fields}
-
-
-def _chat(trial: Trial) -> list[dict[str, JsonValue]]:
-    assert not isinstance(trial.example.input, str)
-    return [expand(message) for message in trial.example.input]

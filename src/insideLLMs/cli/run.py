@@ -14,6 +14,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
+from insideLLMs.cli.executor_options import executor_options
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.part_options import part_options
 from insideLLMs.cli.process_options import processes_option, processes_to_use
@@ -29,6 +30,7 @@ from insideLLMs.core.errors import (
 )
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.part import PartOptions
+from insideLLMs.core.ray_options import RayOptions
 
 if TYPE_CHECKING:
     from insideLLMs.api.answers import AnswerOptions, CacheMode
@@ -74,6 +76,7 @@ class _Arguments:
     html: Path | None
     part: PartOptions
     processes: int
+    ray: RayOptions | None
 
     def overrides(self) -> "dict[str, JsonValue]":
         """Return what goes over the experiment's settings. Raises ConfigError."""
@@ -126,7 +129,8 @@ class _Arguments:
         kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record, "replay": self.replay}
         flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
         flags += " --missing" if self.missing else ""
-        flags += "".join(f" {word}" for word in self.part.words())
+        words = (*self.part.words(), *(self.ray.words() if self.ray else ()))
+        flags += "".join(f" {word}" for word in words)
         return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
 
     @contextlib.contextmanager
@@ -219,6 +223,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
 @part_options
 @processes_option
+@executor_options
 @report_options
 @run_gate_options
 @click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls.")
@@ -295,6 +300,7 @@ def _run(
             answers=arguments.answers,
             progress=update,
             rounds=early.rounds if early else None,
+            ray=arguments.ray,
         )
         if count == 1:
             return asyncio.run(arun(experiment, folder=folder, options=options))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from insideLLMs.core.experiment import ExecutionSpec
+from insideLLMs.core.experiment import ExecutionSpec, Resources
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec, Share
 from insideLLMs.core.types import JsonValue
 
@@ -43,6 +43,9 @@ class ModelEntry(_Entry):
     args: Args = {}
     system: Annotated[
         str | TextFileEntry | None, Meta(description="The system message of every request that has none; a template.")
+    ] = None
+    resources: Annotated[
+        Resources | None, Meta(description="What each of its workers takes of a cluster, with --executor ray.")
     ] = None
 
 

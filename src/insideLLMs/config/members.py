@@ -19,7 +19,7 @@ from insideLLMs.config.secrets import (
 from insideLLMs.config.shape import Findings, suggestion
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import PluginError
-from insideLLMs.core.experiment import ModelSpec
+from insideLLMs.core.experiment import ModelSpec, Resources
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import Factory, Registry, load_reference
 
@@ -89,8 +89,13 @@ def short_type(kind: str | None) -> str | None:
 
 def model_spec(entry: ConfigEntry) -> ModelSpec:
     """Make the Spec of a checked entry."""
+    given = entry.value.get("resources")
     return ModelSpec(
-        type=str(entry.value["type"]), id=str(model_id(entry)), args=entry.args, system=entry.text("system")
+        type=str(entry.value["type"]),
+        id=str(model_id(entry)),
+        args=entry.args,
+        system=entry.text("system"),
+        resources=None if given is None else msgspec.convert(given, Resources),
     )
 
 

@@ -25,10 +25,29 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     args: dict[str, JsonValue] = {}
 
 
+class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What each worker that asks a model takes of a cluster's nodes."""
+
+    num_cpus: Annotated[Amount, Meta(description="Cores of a node.")] = 1.0
+    num_gpus: Annotated[Amount, Meta(description="GPUs of a node, or a share of one.")] = 0.0
+    custom: Annotated[
+        dict[str, Amount], Meta(description="Other resources, by the names that the nodes were started with.")
+    ] = {}
+
+    def amounts(self) -> dict[str, float]:
+        """Return what is asked for, by the names that a cluster uses."""
+        named = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.custom}
+        return {name: amount for name, amount in named.items() if amount}
+
+
 class ModelSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model of an Experiment; `system` is put before every request that has no system message of its own."""
+    """A model of an Experiment; `system` is put before every request that has no system message of its own.
+
+    `resources` say where it can run, and nothing of what it answers.
+    """
 
     system: str | None = None
+    resources: Resources | None = None
 
 
 class PromptSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,7 +11,6 @@ import msgspec
 
 from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, GateOverrides
 from insideLLMs.api.compare import compare_runs as compare_sealed
-from insideLLMs.api.run import example_data
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.config.load import parse_experiment, read_experiment
 from insideLLMs.core.errors import OptionError
@@ -22,6 +21,7 @@ from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import JsonValue
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import as_async_model
+from insideLLMs.execute.example_data import example_data
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResults

@@ -78,15 +78,8 @@ def prepare(
     parts = parts or Parts()
     threads = AbandonableThreads()
     site = Site(folder=folder, threads=threads, recorded=recorded)
-    models, identities, probes, prompts, judges, judge_identities = _make_members(experiment, parts, site)
+    models, identities, probes, prompts, judges, probe_identities = make_members(experiment, parts, site)
     _check_names(models, judges)
-    probe_identities = {
-        spec.id: {
-            **probe_identity(spec, probes[spec.id], folder, ready=spec.id in parts.probes),
-            **judge_identities[spec.id],
-        }
-        for spec in experiment.probes
-    }
     datasets = _open_datasets(experiment, parts, folder)
     plan = make_plan(
         experiment,
@@ -147,18 +140,20 @@ def _told_of_skipped(dataset: Dataset) -> Dataset:
     return dataset
 
 
-class _Members(NamedTuple):
+class Members(NamedTuple):
+    """The objects that an experiment's entries name, and what identifies its models and probes."""
+
     models: dict[str, ReadyModel]
     identities: dict[str, dict[str, JsonValue]]
     probes: dict[str, Probe]
     prompts: dict[str, ReadyPrompt]
     judges: dict[str, Mapping[str, ReadyModel]]
-    judge_identities: dict[str, dict[str, JsonValue]]
+    probe_identities: dict[str, dict[str, JsonValue]]
 
 
-def _make_members(experiment: Experiment, parts: Parts, site: Site) -> _Members:
+def make_members(experiment: Experiment, parts: Parts, site: Site) -> Members:
     """Make the models, probes with their judges, and prompts. Raises ConfigError with all that cannot be made."""
-    made = _Members({}, {}, {}, {}, {}, {})
+    made = Members({}, {}, {}, {}, {}, {})
     problems: list[Problem] = []
     for place, model in enumerate(experiment.models):
         with _collecting(problems, f"models[{place}]", model.args):
@@ -170,7 +165,8 @@ def _make_members(experiment: Experiment, parts: Parts, site: Site) -> _Members:
             made.probes[probe.id] = parts.probes[probe.id] if is_made else make_probe(probe, site.folder)
             judges, identities = make_judges({probe.id: made.probes[probe.id]}, site)
             made.judges.update(judges)
-            made.judge_identities.update(identities)
+            own = probe_identity(probe, made.probes[probe.id], site.folder, ready=is_made)
+            made.probe_identities[probe.id] = {**own, **identities[probe.id]}
     for place, prompt in enumerate(experiment.prompts):
         with _collecting(problems, f"prompts[{place}]", {}):
             made.prompts[prompt.id] = ReadyPrompt.of(prompt)

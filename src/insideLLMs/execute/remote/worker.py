@@ -38,11 +38,12 @@ from insideLLMs.plan import Trial
 
 
 class WorkerSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker asks with; `shared` are the models whose limits the driver keeps."""
+    """What a worker asks with; `shared` are the models whose limits the driver keeps. It logs from `log_level` on."""
 
     work: Work
     options: EngineOptions
     shared: frozenset[str]
+    log_level: int
     aclose: Callable[[], Awaitable[None]]
 
 

@@ -1,0 +1,220 @@
+"""Crews of workers on a cluster of Ray: a local one by default, or the one at an address."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.ray_worker import RayWorker
+from insideLLMs.api.worker_kit import pack_kit
+from insideLLMs.core.errors import InsideLLMsError, OptionError, WorkersLostError
+from insideLLMs.core.experiment import Resources
+from insideLLMs.core.ray_options import RayOptions
+from insideLLMs.execute.remote.crews import Crew, Link, OpenCrews, WorkerLost
+
+logger = logging.getLogger(__name__)
+_OBJECT_STORE_BYTES = 80 << 20
+"""Of a local cluster, which holds nothing but the kits; Ray wants 75 MB at least."""
+_MANY_CALLS = 1000
+_TELL_OF_WAIT_S = 30.0
+_INSTALL = "pip install 'insidellms[ray]', the same version on every node"
+
+
+@contextlib.asynccontextmanager
+async def ray_crews(
+    prepared: Prepared, options: RayOptions, *, folder: Path, is_resumed: bool
+) -> AsyncIterator[OpenCrews]:
+    """Yield how crews for a run are opened. The cluster is joined when first needed, and left at the block's end."""
+    cluster = _Cluster(options)
+
+    @contextlib.asynccontextmanager
+    async def open_crews() -> AsyncIterator[Sequence[Crew]]:
+        await asyncio.to_thread(cluster.join)
+        yield await asyncio.to_thread(cluster.crews, prepared, folder=folder, is_resumed=is_resumed)
+
+    try:
+        yield open_crews
+    finally:
+        await asyncio.to_thread(cluster.leave)
+
+
+class _Cluster:
+    """Ray, as far as a run needs it."""
+
+    def __init__(self, options: RayOptions) -> None:
+        self._options = options
+        self._ray: Any = None  # Ray's module, which is optional and takes seconds to import
+        self._is_ours = False
+
+    def join(self) -> None:
+        """Start a local cluster or connect to one. Raises WorkersLostError, or OptionError without the extra."""
+        if self._ray is not None:
+            return
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            import ray  # noqa: PLC0415 - an optional extra, and slow
+        except ImportError as error:
+            raise OptionError("--executor ray needs Ray, which is not installed", fix=_INSTALL) from error
+        self._ray = ray
+        if ray.is_initialized():
+            return
+        address = self._options.address or os.environ.get("RAY_ADDRESS")
+        own = {
+            "address": "local",
+            "include_dashboard": False,
+            "num_cpus": max(self._options.workers or 1, os.cpu_count() or 1),
+            "object_store_memory": _OBJECT_STORE_BYTES,
+        }
+        try:
+            ray.init(**({"address": address} if address else own), log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise WorkersLostError(
+                f"cannot join the cluster {address or 'of this machine'}: {error}",
+                fix="check --ray-address; `ray status` on a node shows whether the cluster is up",
+            ) from error
+        self._is_ours = True
+
+    def leave(self) -> None:
+        """End what `join` began."""
+        if self._is_ours:
+            self._ray.shutdown()
+
+    def crews(self, prepared: Prepared, *, folder: Path, is_resumed: bool) -> list[Crew]:
+        """Return a crew for each model that asks for resources, and one for all others. Raises WorkersLostError."""
+        kinds: dict[str, tuple[Resources, tuple[str, ...]]] = {}
+        for spec in prepared.experiment.models:
+            kind = spec.id if spec.resources else ""
+            needs, models = kinds.get(kind, (spec.resources or Resources(), ()))
+            kinds[kind] = needs, (*models, spec.id)
+        made = []
+        for kind, (needs, models) in kinds.items():
+            size = self._size(needs, models, len(kinds), prepared)
+            shared = frozenset(_shared(prepared, models, has_own=bool(kind)))
+            kit = self._ray.put(
+                pack_kit(prepared, models, folder=folder, shared=shared, workers=size, is_resumed=is_resumed)
+            )
+            made.append(Crew(models=models, size=size, hire=_Hiring(self._ray, kit, needs).hire))
+        return made
+
+    def _size(self, needs: Resources, models: tuple[str, ...], kinds: int, prepared: Prepared) -> int:
+        """Return how many workers a crew has: as many as its share of the cluster holds, and as the run can use."""
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        room = sum(_room(node, needs.amounts()) for node in nodes)
+        if not room:
+            raise WorkersLostError(
+                f"no node of the cluster has room for model {models[0]!r}: it asks for {_in_words(needs.amounts())}",
+                fix="start a node that has it, or ask for less under `resources`",
+            )
+        useful = -(-prepared.plan.total // prepared.execution.concurrency)
+        return max(1, min(room // kinds, useful, self._options.workers or room))
+
+
+def _shared(prepared: Prepared, models: tuple[str, ...], *, has_own: bool) -> Iterable[str]:
+    """Yield the models whose account is one for all workers: not those that each worker has for itself."""
+    for name, ready in prepared.asked.items():
+        is_placed = has_own and name in models
+        if callable(getattr(ready.model, "account", None)) and not is_placed:
+            yield name
+
+
+def _room(node: Mapping[str, float], needs: Mapping[str, float]) -> int:
+    """Return how many workers fit on a node."""
+    return min((int(node.get(name, 0.0) / amount + 1e-9) for name, amount in needs.items()), default=_MANY_CALLS)
+
+
+def _in_words(amounts: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {amount:g}" for name, amount in amounts.items())
+
+
+class _Hiring:
+    """Starts the actors of one crew."""
+
+    def __init__(self, ray: Any, kit: Any, needs: Resources) -> None:
+        self._ray = ray
+        self._kit = kit
+        self._needs = needs
+        self._actor = ray.remote(RayWorker).options(
+            num_cpus=needs.num_cpus,
+            num_gpus=needs.num_gpus,
+            resources=dict(needs.custom) or None,
+            max_restarts=0,
+            max_concurrency=_MANY_CALLS,
+        )
+
+    async def hire(self) -> Link:
+        """Start a worker, once a node has room. Raises WorkerLost, or WorkersLostError for one that cannot start."""
+        link = _RayLink(self._ray, self._actor.remote(self._kit))
+        try:
+            async with self._telling_of_wait():
+                await link.start()
+        except BaseException:
+            link.dismiss()
+            raise
+        return link
+
+    @contextlib.asynccontextmanager
+    async def _telling_of_wait(self) -> AsyncIterator[None]:
+        """Say so where the cluster has no room for a while."""
+        text = "still waiting for room on the cluster for a worker with %s; `ray status` shows what is taken"
+        loop = asyncio.get_running_loop()
+        telling = loop.call_later(_TELL_OF_WAIT_S, logger.warning, text, _in_words(self._needs.amounts()))
+        try:
+            yield
+        finally:
+            telling.cancel()
+
+
+class _RayLink:
+    """The way to an actor."""
+
+    def __init__(self, ray: Any, actor: Any) -> None:
+        self.place = "a node that has not answered"
+        self._ray = ray
+        self._actor = actor
+
+    async def start(self) -> None:
+        """Wait until the actor runs."""
+        self.place = await self._answer(self._actor.start.remote())
+
+    async def tell(self, order: bytes) -> None:
+        """Send an order."""
+        await self._answer(self._actor.tell.remote(order))
+
+    async def hear(self) -> bytes:
+        """Wait for a report."""
+        report: bytes = await self._answer(self._actor.hear.remote())
+        return report
+
+    def dismiss(self) -> None:
+        """End the process, whatever it does."""
+        with contextlib.suppress(self._ray.exceptions.RayError):
+            self._ray.kill(self._actor)
+
+    async def _answer(self, reference: Any) -> Any:
+        errors = self._ray.exceptions
+        try:
+            return await reference
+        except errors.ActorDiedError as error:
+            if "creation task" in str(error):
+                raise _cannot_start(error) from error
+            raise WorkerLost(f"{self.place}: {_cause(error)}") from error
+        except errors.RayTaskError as error:  # before RayError: what the worker's own code raised
+            raise RuntimeError(f"the worker on {self.place} failed: {error}") from error
+        except errors.RayError as error:
+            raise WorkerLost(f"{self.place}: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Return the line of Ray's long message that says why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "because" in line or "unavailable" in line), lines[0] if lines else "")
+
+
+def _cannot_start(error: Exception) -> InsideLLMsError:
+    last = str(error).strip().splitlines()[-1]
+    return WorkersLostError(f"a worker cannot start: {last}", fix=_INSTALL)
