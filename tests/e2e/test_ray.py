@@ -1,0 +1,189 @@
+"""A run on a cluster of Ray: the bytes of one machine, whoever is killed, and no key anywhere."""
+
+import base64
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from support.command import canonical_bytes, command_line, environment, write_files
+from support.openai_server import OpenAIServer
+from support.ray_cluster import QUIET, RayCluster
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'insidellms[ray]'")
+pytestmark = pytest.mark.xdist_group("ray")
+
+KEY = "sk-canary-5a17c0ffee5a17"
+KILLS = int(os.environ.get("INSIDELLMS_TEST_RAY_KILLS", "3"))
+"""How many workers are killed in one run; the acceptance figure is 20."""
+CONCURRENCY, TRIALS = 4, 240
+
+EXPERIMENT = """
+name: cluster
+models:
+  - {type: openai, id: stub, args: {model_name: stub, base_url: 'http://127.0.0.1:PORT/v1', headers: {Authorization: 'Bearer ${CANARY_KEY}'}}}
+  - {type: 'own/mine.py:Mine', id: own, resources: {num_cpus: 1, custom: {slot: 1}}}
+probes:
+  - {type: 'own/probe.py:Short'}
+  - {type: contains, args: {any: ["7"]}}
+dataset: {path: data.jsonl}
+execution: {concurrency: 4}
+"""
+MODEL = """
+class Mine:
+    def __init__(self, name="mine", model_id=None):
+        self.name, self.model_id = name, model_id
+
+    def generate(self, prompt, **options):
+        return prompt.upper()
+"""
+PROBE = """
+from insideLLMs import PromptProbe, Request, Scores
+
+class Short(PromptProbe):
+    def request(self, example):
+        return Request.of(example.input)
+
+    def score(self, example, response):
+        return Scores.of(len(response.text) < 25)
+"""
+ROWS = [{"id": f"e{number:03}", "prompt": f"Question {number % 50}"} for number in range(TRIALS // 4)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with OpenAIServer(latency_s=0.02, require_key=KEY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a socket's path has 107 letters at most
+    with RayCluster(folder, environment={"CANARY_KEY": KEY}) as running:
+        yield running
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, server):
+    folder = tmp_path_factory.mktemp("cluster")
+    text = EXPERIMENT.replace("PORT", str(server.port))
+    write_files(folder, {"e.yaml": text, "data.jsonl": ROWS, "own/mine.py": MODEL, "own/probe.py": PROBE})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder, server):
+    """Return the canonical bytes of the run on one machine, and how many calls it took."""
+    finish(start(folder, "--run-dir", "whole"))
+    return canonical_bytes(folder / "whole"), len(server.prompts)
+
+
+def start(folder, *args, **extra):
+    return subprocess.Popen(
+        command_line("run", "e.yaml", *args),
+        cwd=folder,
+        env=environment(**QUIET, CANARY_KEY=KEY, **extra),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process, code=0):
+    """Wait for the end of a run; return what it told."""
+    _, told = process.communicate(timeout=200)
+    assert process.returncode == code, told
+    return told
+
+
+def on(cluster, workers=2):
+    return ("--executor", "ray", "--ray-address", cluster.address, "--ray-workers", workers)
+
+
+def wait_for_calls(server, process, count):
+    while len(server.prompts) < count and process.poll() is None:
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_give_the_bytes_of_one_machine_for_as_many_calls(folder, cluster, server, whole, workers):
+    before = len(server.prompts)
+    finish(start(folder, "--run-dir", f"of-{workers}", *on(cluster, workers)))
+    assert canonical_bytes(folder / f"of-{workers}") == whole[0]
+    assert len(server.prompts) - before == whole[1]
+
+
+def test_workers_killed_at_random_change_no_byte_and_ask_almost_nothing_twice(folder, cluster, server, whole):
+    before, chance = len(server.prompts), random.Random(20261129)
+    process = start(folder, "--run-dir", "killed", *on(cluster))
+    killed = 0
+    for number in range(KILLS):
+        wait_for_calls(server, process, before + 1 + number * (whole[1] // (KILLS + 1)))
+        victims = cluster.workers()
+        if victims and process.poll() is None:
+            os.kill(chance.choice(victims), signal.SIGKILL)
+            killed += 1
+    finish(process)
+    assert killed == KILLS
+    assert canonical_bytes(folder / "killed") == whole[0]
+    assert len(server.prompts) - before <= whole[1] + killed * CONCURRENCY
+
+
+def test_a_killed_driver_loses_nothing_that_was_answered(folder, cluster, server, whole):
+    before = len(server.prompts)
+    process = start(folder, "--run-dir", "resumed", *on(cluster))
+    wait_for_calls(server, process, before + whole[1] // 3)
+    process.kill()
+    finish(process, -signal.SIGKILL)
+    finish(start(folder, "--run-dir", "resumed", "--resume", *on(cluster)))
+    assert canonical_bytes(folder / "resumed") == whole[0]
+    assert len(server.prompts) - before <= whole[1] + 2 * CONCURRENCY * 2
+
+
+def test_an_interrupted_run_can_be_resumed_and_says_how(folder, cluster, server, whole):
+    before = len(server.prompts)
+    process = start(folder, "--run-dir", "stopped", *on(cluster))
+    wait_for_calls(server, process, before + 10)
+    os.killpg(process.pid, signal.SIGINT)
+    told = finish(process, 130)
+    assert f"--run-dir stopped --resume --executor ray --ray-address {cluster.address} --ray-workers 2" in told
+    finish(start(folder, "--run-dir", "stopped", "--resume"))
+    assert canonical_bytes(folder / "stopped") == whole[0]
+    assert len(server.prompts) - before == whole[1]
+
+
+def test_a_node_without_the_key_or_the_resources_is_named(folder, cluster, server):
+    needy = (folder / "e.yaml").read_text().replace("CANARY_KEY", "OTHER_KEY")
+    write_files(folder, {"needy.yaml": needy, "huge.yaml": needy.replace("slot: 1", "slot: 100")})
+    before = len(server.prompts)
+    for name, expected in (
+        ("needy", "the environment variable OTHER_KEY is not defined"),
+        ("huge", "no node of the cluster has room for model 'own': it asks for CPU 1, slot 100"),
+    ):
+        process = subprocess.run(
+            command_line("run", f"{name}.yaml", "--run-dir", name, *on(cluster)),
+            cwd=folder, env=environment(**QUIET, OTHER_KEY=KEY), capture_output=True, text=True, timeout=100,
+            check=False,
+        )  # fmt: skip
+        assert process.returncode == 1
+        assert expected in process.stderr
+        assert KEY not in process.stderr
+    assert len(server.prompts) == before
+
+
+def test_the_key_is_in_no_file_of_the_cluster(cluster, whole, folder):
+    """Last in this file: by now the cluster has seen every run above."""
+    assert cluster.texts()
+    wanted = [KEY.encode(), base64.b64encode(KEY.encode())[:24], KEY.encode().hex().encode(), KEY[::-1].encode()]
+    wanted += [base64.b64encode(b"x" * shift + KEY.encode())[4:24] for shift in (1, 2)]
+    wanted += [KEY.encode("utf-16-le"), repr(KEY.encode()).encode()]
+    found = [(path.name, each) for path, text in cluster.texts() for each in wanted if each in text]
+    assert not found
