@@ -27,7 +27,8 @@ CONCURRENCY, TRIALS = 4, 240
 EXPERIMENT = """
 name: cluster
 models:
-  - {type: openai, id: stub, args: {model_name: stub, base_url: 'http://127.0.0.1:PORT/v1', headers: {Authorization: 'Bearer ${CANARY_KEY}'}}}
+  - {type: openai, id: stub, args: {model_name: stub, base_url: 'http://127.0.0.1:PORT/v1',
+       api_key_env: CANARY_KEY, headers: {X-Canary: '${CANARY_KEY}'}}}
   - {type: 'own/mine.py:Mine', id: own, resources: {num_cpus: 1, custom: {slot: 1}}}
 probes:
   - {type: 'own/probe.py:Short'}

@@ -80,11 +80,13 @@ def main():
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - only this process needs Ray
 
     nodes, cpus, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    node = {"num_cpus": cpus, "object_store_memory": STORE_BYTES, "include_dashboard": False, "resources": {"slot": cpus}}
+    node = {"num_cpus": cpus, "resources": {"slot": cpus}, "object_store_memory": STORE_BYTES}
+    node["include_dashboard"] = False
     cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": folder})
     for _ in range(nodes - 1):
         cluster.add_node(**node)
-    print(cluster.address, flush=True)
+    sys.stdout.write(f"{cluster.address}\n")
+    sys.stdout.flush()
     sys.stdin.read()
     cluster.shutdown()
 

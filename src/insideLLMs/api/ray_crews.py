@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.api.preparation.prepare import Prepared
+from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.ray_worker import RayWorker
 from insideLLMs.api.worker_kit import pack_kit
 from insideLLMs.core.errors import InsideLLMsError, OptionError, WorkersLostError

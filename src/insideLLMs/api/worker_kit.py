@@ -19,7 +19,8 @@ import msgspec
 
 import insideLLMs
 from insideLLMs.api.preparation.members import Site, check_models
-from insideLLMs.api.preparation.prepare import Members, Parts, Prepared, make_members
+from insideLLMs.api.preparation.prepare import Members, make_members
+from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.compare.sides import differences
 from insideLLMs.config.secrets import holds_secret, leaves
 from insideLLMs.core.errors import OptionError, WorkersLostError

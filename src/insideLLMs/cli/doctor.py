@@ -31,6 +31,7 @@ _EXTRAS = {
     "mcp": ("mcp", "serve coding agents"),
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),
+    "ray": ("ray", "run on a cluster"),
     "semantic": ("numpy", "compare the meaning of texts"),
 }
 _NETWORK_S = 5.0
