@@ -19,6 +19,7 @@ MAY_CATCH_ALL = {
     "execute/abandonable.py": "hands what user code raised on a thread to the task that waits for it",
     "core/run_blocking.py": "hands what the run raised on a thread to the caller who waits for it",
     "pytest_plugin/repeats.py": "whatever a test raises counts as a repeat that did not pass, and is shown",
+    "execute/remote/worker.py": "a bug on another machine, which the driver raises again",
     "store/directory.py": "gives the lock back and raises again",
 }
 LONGEST_FUNCTION = 55

@@ -73,6 +73,7 @@ def documented_keys():
         keys.update(other_spellings(keys, example))
     for part, title in SECTIONS.items():
         found[part] = set(re.findall(r"^\| `(\w+)`", section(page, title), re.MULTILINE))
+    found["Resources"] = found.pop("ModelEntry.resources")
     found["PriceSpec"] = found.pop("ExecutionSpec.prices.prod")
     found["ProbeGateSpec"] = set(re.findall(r"^\| `(\w+)` \*", section(page, "The gate"), re.MULTILINE))
     return found

@@ -149,12 +149,11 @@ class _Hiring:
     async def hire(self) -> Link:
         """Start a worker, once a node has room. Raises WorkerLost, or WorkersLostError for one that cannot start."""
         link = _RayLink(self._ray, self._actor.remote(self._kit))
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(link.dismiss)
             async with self._telling_of_wait():
                 await link.start()
-        except BaseException:
-            link.dismiss()
-            raise
+            stack.pop_all()
         return link
 
     @contextlib.asynccontextmanager
