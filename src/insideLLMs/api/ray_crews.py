@@ -159,7 +159,7 @@ class _Hiring:
     @contextlib.asynccontextmanager
     async def _telling_of_wait(self) -> AsyncIterator[None]:
         """Say so where the cluster has no room for a while."""
-        text = "still waiting for room on the cluster for a worker with %s; `ray status` shows what is taken"
+        text = "a worker that asks for %s has not started yet; `ray status` shows whether the cluster has room"
         loop = asyncio.get_running_loop()
         telling = loop.call_later(_TELL_OF_WAIT_S, logger.warning, text, _in_words(self._needs.amounts()))
         try:

@@ -5,10 +5,10 @@ machine looks up for itself.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -213,31 +213,43 @@ def open_kit(packed: bytes) -> WorkerSetup:
             fix="install the same version of insidellms on every node",
         )
     kit = msgspec.msgpack.decode(sealed.kit, type=WorkerKit)
-    root = Path(tempfile.mkdtemp(prefix="insidellms-worker-"))
-    _unpack(kit.files, root)
-    threads = AbandonableThreads()
-    experiment = kit.experiment
-    made = make_members(experiment, Parts(), Site(folder=root / kit.folder, threads=threads))
-    _check_same(kit, made)
-    check_models((*made.models.values(), *(one for named in made.judges.values() for one in named.values())))
-    work = Work(
-        plan=kit.plan, models=made.models, prompts=made.prompts, probes=made.probes, datasets={}, judges=made.judges,
-        execution=experiment.execution, threads=threads, sharing=kit.sharing,
-    )  # fmt: skip
-    has_budget = experiment.execution.max_cost_usd is not None or kit.counts_tokens
-    budget = Budget(experiment.execution, kit.identities) if has_budget else None
+    with contextlib.ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="insidellms-", ignore_cleanup_errors=True)))
+        _unpack(kit.files, root)
+        work = _work_of(kit, root / kit.folder)
+        kept = stack.pop_all()
 
     async def aclose() -> None:
         await asyncio.gather(*(close_model(ready.model) for ready in work.asked.values()))
-        threads.close()
-        shutil.rmtree(root, ignore_errors=True)
+        work.threads.close()
+        kept.close()
 
+    counts = kit.counts_tokens or work.execution.max_cost_usd is not None
+    budget = Budget(work.execution, kit.identities) if counts else None
     return WorkerSetup(
         work=work,
         options=EngineOptions(budget=budget, is_resumed=kit.is_resumed, data_of=example_data),
         shared=kit.shared & work.asked.keys(),
         log_level=kit.log_level,
         aclose=aclose,
+    )
+
+
+def _work_of(kit: WorkerKit, folder: Path) -> Work:
+    threads = AbandonableThreads()
+    made = make_members(kit.experiment, Parts(), Site(folder=folder, threads=threads))
+    _check_same(kit, made)
+    check_models((*made.models.values(), *(one for named in made.judges.values() for one in named.values())))
+    return Work(
+        plan=kit.plan,
+        models=made.models,
+        prompts=made.prompts,
+        probes=made.probes,
+        datasets={},
+        judges=made.judges,
+        execution=kit.experiment.execution,
+        threads=threads,
+        sharing=kit.sharing,
     )
 
 

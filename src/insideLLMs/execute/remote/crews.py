@@ -41,7 +41,7 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
 OpenCrews = Callable[[], AbstractAsyncContextManager[Sequence[Crew]]]
 
 
-class Place(NamedTuple):
+class CallPlace(NamedTuple):
     """A call's place among those of its account, or its wait for one."""
 
     throttle: Throttle
@@ -90,7 +90,7 @@ class Member:
         self.wake.set()
         self.counts = Counter[str]()
         self.granted: list[int] = []
-        self.places: dict[int, Place] = {}
+        self.places: dict[int, CallPlace] = {}
         self.written = 0
         self.tokens = 0
         self.cost_usd = 0.0

@@ -17,7 +17,7 @@ from insideLLMs.execute.asked_models import make_throttles
 from insideLLMs.execute.engine import find_stored, first_error
 from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.questions import ModelQuestion
-from insideLLMs.execute.remote.crews import Crew, Desk, Link, Member, OpenCrews, Place, WorkerLost
+from insideLLMs.execute.remote.crews import CallPlace, Crew, Desk, Link, Member, OpenCrews, WorkerLost
 from insideLLMs.execute.remote.messages import (
     AnswerKept,
     Assignment,
@@ -225,7 +225,7 @@ class Dispatcher:
         for waiting in report.waiting:
             throttle = self._throttles[waiting.model]
             granting = talk.create_task(self._grant(member, waiting.ticket, throttle))
-            member.places[waiting.ticket] = Place(throttle, granting)
+            member.places[waiting.ticket] = CallPlace(throttle, granting)
         for ticket in report.given_up:
             member.places.pop(ticket).give_back()
 

@@ -15,11 +15,11 @@ from insideLLMs.execute.sink import StoredAnswer
 _PLAIN = (str, int, float, bool, type(None))
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Travelling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What travels."""
 
 
-class AnswerKept(Message, frozen=True, kw_only=True):
+class AnswerKept(Travelling, frozen=True, kw_only=True):
     """An answer that is journalled but not scored."""
 
     request: Request
@@ -32,7 +32,7 @@ class AnswerKept(Message, frozen=True, kw_only=True):
         return cls(request=stored.request, response=stored.response, telemetry=stored.telemetry)
 
 
-class Assignment(Message, frozen=True, kw_only=True):
+class Assignment(Travelling, frozen=True, kw_only=True):
     """A question, with the content that it is made of; the fields are those of ModelQuestion.
 
     `record` is that of the Trial that has asked already, `stored` an answer that was had before.
@@ -49,7 +49,7 @@ class Assignment(Message, frozen=True, kw_only=True):
     stored: AnswerKept | None = None
 
 
-class Order(Message, frozen=True, kw_only=True):
+class Order(Travelling, frozen=True, kw_only=True):
     """What a worker is told: what to ask, how many of its lines are on disk, and which calls may begin.
 
     `stop` ends it once its calls in flight have ended.
@@ -61,7 +61,7 @@ class Order(Message, frozen=True, kw_only=True):
     stop: bool = False
 
 
-class StreamedLine(Message, frozen=True, kw_only=True):
+class StreamedLine(Travelling, frozen=True, kw_only=True):
     """A line for the journal: a finished record with its `status`, or an answer, which has none yet."""
 
     index: int
@@ -70,14 +70,14 @@ class StreamedLine(Message, frozen=True, kw_only=True):
     status: str | None = None
 
 
-class Waiting(Message, frozen=True, kw_only=True):
+class Waiting(Travelling, frozen=True, kw_only=True):
     """A call that waits for its place among those of its model's account."""
 
     ticket: int
     model: str
 
 
-class Left(Message, frozen=True, kw_only=True):
+class Left(Travelling, frozen=True, kw_only=True):
     """A call that gave its place back, `lasted_s` after it began; the rest is what CallLimits are told."""
 
     ticket: int
@@ -87,7 +87,7 @@ class Left(Message, frozen=True, kw_only=True):
     blocked_s: float | None
 
 
-class LogLine(Message, frozen=True, kw_only=True):
+class LogLine(Travelling, frozen=True, kw_only=True):
     """A line of a worker's log, with its extra fields."""
 
     name: str
@@ -96,7 +96,7 @@ class LogLine(Message, frozen=True, kw_only=True):
     extra: dict[str, JsonValue]
 
 
-class SentError(Message, frozen=True, kw_only=True):
+class SentError(Travelling, frozen=True, kw_only=True):
     """An error: the name of its class, and what it says. One that is a bug has no class, and its traceback instead."""
 
     kind: str
@@ -129,7 +129,7 @@ class SentError(Message, frozen=True, kw_only=True):
         return error
 
 
-class Report(Message, frozen=True, kw_only=True):
+class Report(Travelling, frozen=True, kw_only=True):
     """What a worker has to say since its last report; `tokens` and `cost_usd` are what it has spent in all.
 
     The last one says `ended`, with the error that ended it, if any.
