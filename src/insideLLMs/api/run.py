@@ -277,6 +277,11 @@ async def execute(
         probe_options=options.probe_options,
     )
     engine: Engine | Dispatcher
+    if options.open_crews is not None and (means.answers is not None or means.wanted is not None):
+        raise OptionError(
+            "this run goes on from answers on this machine, and the workers of a cluster cannot ask for them",
+            fix="leave --executor ray out",
+        )
     if options.open_crews is None:
         engine = Engine(prepared, sink, counts, means)
     else:

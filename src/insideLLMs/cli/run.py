@@ -107,9 +107,9 @@ class _Arguments:
                 [Problem("--early-stop and --baseline, or --pool, go together")],
                 fix="insidellms run EXPERIMENT --early-stop --baseline RUN",
             )
-        if self.processes > 1 and (self.early_stop or self.part.shard):
+        if self.processes > 1 and (self.early_stop or self.part.shard or self.ray):
             raise ConfigError(
-                [Problem("--processes runs a whole run, and neither --early-stop nor --shard")],
+                [Problem("--processes runs a whole run, and neither --early-stop, --shard nor --executor ray")],
                 fix="leave --processes out",
             )
         if self.early_stop and self.part != PartOptions():
@@ -289,6 +289,8 @@ def _run(
     from insideLLMs.api.run import RunOptions, arun  # noqa: PLC0415 - slow
 
     count = processes_to_use(arguments.processes, arguments.run_dir if arguments.resume else None)
+    if count > 1 and arguments.ray is not None:
+        raise ConfigError([Problem("the run was begun with --processes")], fix="leave --executor ray out")
     with console.progress(quiet=quiet) as update:
         options = RunOptions(
             run_dir=arguments.run_dir,
