@@ -40,6 +40,7 @@ from insideLLMs.core.errors import StorageError as StorageError
 from insideLLMs.core.errors import TemplateError as TemplateError
 from insideLLMs.core.errors import TrialTimeoutError as TrialTimeoutError
 from insideLLMs.core.errors import UnknownPluginError as UnknownPluginError
+from insideLLMs.core.errors import WorkersLostError as WorkersLostError
 from insideLLMs.core.protocols import AsyncModel as AsyncModel
 from insideLLMs.core.protocols import CallableModel as CallableModel
 from insideLLMs.core.protocols import JudgedProbe as JudgedProbe
