@@ -31,7 +31,7 @@ class StepsDisplay:
         if not done:
             self._step, self._began_s, self._next_s = what, now, now + QUIET_S
         elif done == total:
-            self._end()
+            self.erase()
         elif now >= self._next_s:
             self._next_s = now + (_LINE_EVERY_S if self._bar is None else _BAR_EVERY_S)
             self._show(done, total, now - self._began_s)
@@ -46,13 +46,19 @@ class StepsDisplay:
         left = "" if left_s is None else f" {dt.timedelta(seconds=round(left_s))}"
         self._bar(f"{self._step} {drawn.ljust(_BAR_COLUMNS, '─')} {done:,}{f'/{total:,}' if total else ''}{left}")
 
-    def _end(self) -> None:
+    def erase(self) -> None:
+        """Take the bar away, if there is one."""
         if self._bar is not None and self._next_s > self._began_s + QUIET_S:
             self._bar("")
+            self._next_s = self._began_s
 
 
 @contextlib.contextmanager
 def showing_steps(*, bar: Callable[[str], None] | None, say: Callable[[str], None]) -> Iterator[None]:
-    """Show the steps of what is done in the block."""
-    with displayed(StepsDisplay(bar=bar, say=say, clock=time.monotonic)):
-        yield
+    """Show the steps of what is done in the block; no bar is left of one that was broken off."""
+    display = StepsDisplay(bar=bar, say=say, clock=time.monotonic)
+    try:
+        with displayed(display):
+            yield
+    finally:
+        display.erase()

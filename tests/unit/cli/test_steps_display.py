@@ -1,7 +1,10 @@
 """A command that takes long says what it does, how far it is and how long it will take; a quick one is silent."""
 
+import contextlib
+
 import pytest
 
+from insideLLMs.cli import steps_display
 from insideLLMs.cli.steps_display import StepsDisplay
 from insideLLMs.core.steps import counted, displayed
 
@@ -55,3 +58,15 @@ def test_every_item_is_handed_on_once(trials):
 
 def test_nothing_is_told_where_nobody_shows_it():
     assert list(counted("abc", "sealing", 3)) == ["a", "b", "c"]
+
+
+def test_no_bar_is_left_of_a_step_that_was_broken_off(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(steps_display.time, "monotonic", Clock(2.0))
+    with contextlib.suppress(OSError), steps_display.showing_steps(bar=drawn.append, say=drawn.append):
+        for number in counted(range(9_000), "verifying", 9_000):
+            if number == 5_000:
+                raise OSError
+    assert len(drawn) > 1
+    assert drawn[-1] == ""
+    assert drawn.count("") == 1
