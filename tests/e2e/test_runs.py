@@ -97,6 +97,13 @@ def test_gc_removes_and_says_what_is_freed(folder):
     assert sorted(path.name for path in (folder / "runs").iterdir()) == ["new", "rc"]
 
 
+def test_gc_keeps_a_folder_to_a_size(folder):
+    done = insidellms("runs", "gc", "runs", "--max-size", "250KB", "--yes", cwd=folder)
+    assert done.code == 0, done.err
+    assert "removed 1 of 3 runs" in done.out
+    assert names(folder) == ["new", "rc"]
+
+
 def test_gc_leaves_a_run_that_is_being_written(folder):
     with RunDirectory.open(folder / "runs" / "going", header()):
         for meant in ("--dry-run", "--yes"):

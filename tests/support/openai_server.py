@@ -122,7 +122,7 @@ class OpenAIServer:
 
         self._thread = threading.Thread(target=run, name="openai-server", daemon=True)
         self._thread.start()
-        ready.wait(10)
+        ready.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +134,7 @@ class OpenAIServer:
             self._loop.call_soon(self._loop.stop)
 
         self._loop.call_soon_threadsafe(stop)
-        self._thread.join(10)
+        self._thread.join()
         self._loop.close()
 
     def stats(self) -> dict[str, Any]:

@@ -246,8 +246,10 @@ def _empty_trash(root: Path, problems: list[str]) -> None:
         try:
             empty_trash(path)
             console.note(f"removed {path}, which a gc that was killed had left")
-        except RunDirectoryError as error:
+        except StorageError as error:
             problems.append(error.message)
+        except RunDirectoryError as error:
+            console.note(f"{path}: {error.message}")
 
 
 def _sum(gone: Sequence["FoundRun"], count: int, *, is_meant: bool) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.shard import Shard
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
 from insideLLMs.store.run_root import FoundRun
 from insideLLMs.store.sealed_run import SealedRun, State, is_regular
@@ -125,12 +126,14 @@ def _days(run: FoundRun, now_s: float) -> str:
 
 
 def _ranks(newest: Iterable[FoundRun]) -> Iterator[tuple[Path, int]]:
-    """Number the finished runs of each experiment, from 1 for the newest."""
-    seen: Counter[str] = Counter()
+    """Number the finished runs of each experiment, and of each shard of one, from 1 for the newest."""
+    seen: Counter[tuple[str, Shard | None]] = Counter()
     for run in newest:
         if run.state is State.SEALED and run.manifest:
-            seen[run.name] += 1
-            yield run.path, seen[run.name]
+            part = run.manifest.part
+            of = (run.name, part.shard if part else None)
+            seen[of] += 1
+            yield run.path, seen[of]
 
 
 def _reason_to_stay(run: FoundRun) -> str:

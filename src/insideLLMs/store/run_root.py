@@ -7,7 +7,7 @@ listed no more, and what a killed removal left there is removed by the next one.
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -85,20 +85,32 @@ def look(path: Path) -> FoundRun:
     """Return the facts of a run directory. Raises RunDirectoryError if it is none, FileNotFoundError if it goes."""
     if not _is_run(path):
         raise RunDirectoryError(f"{path} is not a run directory", fix="give the folder that `insidellms run` printed")
-    with os.scandir(path) as entries:
-        files = {entry.name: entry for entry in entries}
-    stats = [entry.stat(follow_symlinks=False) for entry in files.values()]
-    facts = FoundRun(
-        path=path,
-        state=state_of(path),
-        changed_s=max(each.st_mtime for each in stats),
-        size_bytes=sum(each.st_size for each in stats),
-        others=tuple(sorted(name for name, entry in files.items() if not _is_ours(entry))),
-    )
+    try:
+        with os.scandir(path) as entries:
+            files = tuple(entries)
+        stats = tuple(_stats(files))
+        facts = FoundRun(
+            path=path,
+            state=state_of(path),
+            changed_s=max((each.st_mtime for each in stats), default=0.0),
+            size_bytes=sum(each.st_size for each in stats),
+            others=tuple(sorted(entry.name for entry in files if not _is_ours(entry))),
+        )
+    except PermissionError as error:
+        return FoundRun(
+            path=path, state=State.FOREIGN, changed_s=0.0, size_bytes=0, problem=f"{path}: {error.strerror}"
+        )
     try:
         return _with_contents(facts)
     except RunDirectoryError as error:
         return replace(facts, problem=error.message, holds_answers=facts.state is State.UNFINISHED)
+
+
+def _stats(files: Iterable["os.DirEntry[str]"]) -> Iterator[os.stat_result]:
+    """Yield what the folder says of its files; one that was renamed meanwhile is left out."""
+    for entry in files:
+        with contextlib.suppress(FileNotFoundError):
+            yield entry.stat(follow_symlinks=False)
 
 
 def _is_ours(entry: "os.DirEntry[str]") -> bool:
@@ -159,6 +171,8 @@ def _held(path: Path) -> Iterator[HeldFolder]:
                 yield folder
         finally:
             folder.close()
+    except FileNotFoundError as error:
+        raise RunDirectoryError("it is gone already") from error
     except OSError as error:
         raise StorageError(
             f"cannot remove {path}: {error.strerror}", fix="check the folder's permissions, and what else is in it"

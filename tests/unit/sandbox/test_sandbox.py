@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,7 @@ def test_the_folder_of_a_killed_host_is_removed_by_the_next_one(tmp_path):
     killed.communicate()
     (tmp_path / "insidellms-sandbox-link").symlink_to(Path(__file__).parent)
     (tmp_path / "insidellms-sandbox-fresh").mkdir()
+    os.utime(tmp_path / "insidellms-sandbox-fresh", (time.time() + 3600,) * 2)  # fresh however slow the machine is
     for folder in (left, in_use):
         os.utime(folder, (0, 0))
     next_one, its_own = host_in(tmp_path)

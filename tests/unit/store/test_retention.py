@@ -4,13 +4,16 @@ import itertools
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
+from insideLLMs.core.part import Part
 from insideLLMs.core.protocols import Model
+from insideLLMs.core.shard import Shard
 from insideLLMs.core.types import Telemetry
 from insideLLMs.runner import run_probe
 from insideLLMs.store.directory import RunDirectory
@@ -94,6 +97,16 @@ def test_the_newest_of_each_experiment_are_kept(root):
     runs[0] = replace(runs[0], manifest=replace(runs[0].manifest, name="another"))
     found = decide(runs, RetentionLimits(keep_last=1), (), now_s=time.time())
     assert [each.run.path.name for each in found if not each.goes] == ["r0", "r3"]
+
+
+def test_each_shard_is_kept_as_an_experiment_of_its_own(root):
+    def shard(run, number):
+        part = Part(trials=1, of_trials=2, shard=Shard(number, 2))
+        return replace(run, manifest=replace(run.manifest, part=part))
+
+    runs = [shard(run, 1 + place % 2) for place, run in enumerate(runs_below(root))]
+    found = decide(runs, RetentionLimits(keep_last=1), (), now_s=time.time())
+    assert [each.run.path.name for each in found if not each.goes] == ["r2", "r3"]
 
 
 def test_the_oldest_go_until_the_rest_is_small_enough(root):
@@ -205,6 +218,37 @@ def test_a_run_that_is_written_is_not_removed(root):
     with pytest.raises(RunDirectoryError, match="changed meanwhile"):
         remove(facts)
     assert look(root / "r0").state is State.UNFINISHED
+
+
+def test_two_removals_at_once_remove_a_run_once(root):
+    facts = look(root / "r0")
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda _: end_of(facts), range(4)))
+    assert ends.count("removed") == 1
+    assert set(ends) <= {"removed", "it is gone already", "it has changed meanwhile", "another process is writing it"}
+    assert not (root / "r0").exists()
+    assert trash_in(root) == ()
+
+
+def end_of(facts):
+    try:
+        remove(facts)
+    except RunDirectoryError as error:
+        return error.message
+    return "removed"
+
+
+def test_a_run_that_may_not_be_looked_into_stays_and_hides_no_other(root, monkeypatch):
+    def scandir(path):
+        if path == root / "r1":
+            raise PermissionError(13, "Permission denied")
+        return original(path)
+
+    original = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, stay = gone(root, ALL)
+    assert found == {"r0", "r2", "r3"}
+    assert "Permission denied" in stay["r1"]
 
 
 class Killed(BaseException):
