@@ -184,8 +184,8 @@ def gc(
     """Remove the runs of ROOT that exceed every limit given; without --yes, only say which.
 
     A run stays, whatever the limits are, while it is written; when it is unfinished and has answers; when a baseline
-    pool accepted it or a waiver names it; when it holds files that are not ours, as a cassette or a signature; and
-    when it cannot be read. Links and other folders are never touched.
+    pool accepted it or a waiver names it; when it holds signatures, a batch that was sent, or files that are not ours;
+    and when it cannot be read. Links and other folders are never touched.
     """
     from insideLLMs.store.retention import decide, pools_near, references_of  # noqa: PLC0415 - slow
 

@@ -142,7 +142,7 @@ def _reason_to_stay(run: FoundRun) -> str:
         return "unfinished: its answers are paid for, and it can be resumed"
     if run.problem:
         return run.problem
-    return f"holds {run.others[0]}, which is not ours" if run.others else ""
+    return f"holds {run.others[0]}, which only you may remove" if run.others else ""
 
 
 def _within(run: FoundRun, limits: RetentionLimits, rank: int | None, now_s: float) -> str:

@@ -18,19 +18,21 @@ from insideLLMs.store.directory import remove_our_files
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.progress import JournalWatch
-from insideLLMs.store.sealed_run import MARKER, OUR_FILES, SealedRun, State, is_regular, state_of
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SealedRun, State, is_regular, state_of
 from insideLLMs.store.unfinished_run import RunDescription
 
 TRASH = ".insidellms-trash-"
-_OURS = {MARKER, *OUR_FILES, *(f"{name}.tmp" for name in OUR_FILES)}
+_SIGNATURES = "signatures.dsse.json"
+_OF_SEALED = {MARKER, *OUR_FILES, *(f"{name}.tmp" for name in OUR_FILES)} - {_SIGNATURES}
+_OF_UNFINISHED = {MARKER, JOURNAL}  # a batch that was sent, or a shard, may hold answers that the journal lacks
 
 
 class FoundRun(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to say of a run without its records.
 
     `changed_s` is when a file of it was last written, in seconds since 1970; `size_bytes` counts all its files, and
-    `others` names those that are not ours. `holds_answers` is of an unfinished run that may be worth resuming. Where
-    the manifest or journal cannot be read there is none, and `problem` says why.
+    `others` names those that nobody but a person may remove. `holds_answers` is of an unfinished run that may be worth
+    resuming. Where the manifest or journal cannot be read there is none, and `problem` says why.
     """
 
     path: Path
@@ -89,12 +91,14 @@ def look(path: Path) -> FoundRun:
         with os.scandir(path) as entries:
             files = tuple(entries)
         stats = tuple(_stats(files))
+        state = state_of(path)
+        ours = _OF_SEALED if state is State.SEALED else _OF_UNFINISHED
         facts = FoundRun(
             path=path,
-            state=state_of(path),
+            state=state,
             changed_s=max((each.st_mtime for each in stats), default=0.0),
             size_bytes=sum(each.st_size for each in stats),
-            others=tuple(sorted(entry.name for entry in files if not _is_ours(entry))),
+            others=tuple(sorted(entry.name for entry in files if entry.name not in ours or not _is_file(entry))),
         )
     except PermissionError as error:
         return FoundRun(
@@ -113,8 +117,8 @@ def _stats(files: Iterable["os.DirEntry[str]"]) -> Iterator[os.stat_result]:
             yield entry.stat(follow_symlinks=False)
 
 
-def _is_ours(entry: "os.DirEntry[str]") -> bool:
-    return entry.name in _OURS and entry.is_file(follow_symlinks=False)
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_file(follow_symlinks=False)
 
 
 def _with_contents(facts: FoundRun) -> FoundRun:

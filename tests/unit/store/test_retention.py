@@ -153,10 +153,10 @@ def test_a_ledger_that_cannot_be_read_stops_everything(root, tmp_path):
         gone(root, ALL)
 
 
-@pytest.mark.parametrize("name", ["tape.jsonl", "signature.json", "notes.txt", "records.jsonl.sig"])
+@pytest.mark.parametrize("name", ["tape.jsonl", "signatures.dsse.json", "notes.txt", "records.jsonl.sig"])
 def test_a_run_with_files_of_others_stays(root, name):
     (root / "r0" / name).write_text("mine")
-    assert gone(root, ALL)[1]["r0"] == f"holds {name}, which is not ours"
+    assert gone(root, ALL)[1]["r0"] == f"holds {name}, which only you may remove"
 
 
 def test_a_link_or_a_folder_in_the_place_of_a_file_of_ours_is_not_ours(root, tmp_path):
@@ -189,6 +189,15 @@ def test_an_unfinished_run_with_answers_stays_and_one_without_may_go(root):
     found, stay = gone(root, ALL)
     assert "bare" in found
     assert all("can be resumed" in stay[name] for name in ("answered", "torn", "garbled"))
+
+
+@pytest.mark.parametrize("name", ["batches.jsonl", "records.jsonl", "shards/1"])
+def test_an_unfinished_run_that_may_have_answers_elsewhere_stays(root, name):
+    with RunDirectory.open(root / "sent", header()):
+        pass
+    (root / "sent" / name).parent.mkdir(exist_ok=True)
+    (root / "sent" / name).write_text("")
+    assert f"holds {name.partition('/')[0]}" in gone(root, ALL)[1]["sent"]
 
 
 def test_a_run_that_an_unfinished_one_goes_on_from_stays(root):
