@@ -185,12 +185,12 @@ def test_answers_in_shards_are_never_asked_again_unseen(folder):
 
 
 def test_what_ends_one_process_ends_the_run_and_is_said_once(folder):
-    rows = [{"id": f"e{number}", "prompt": f"q{number}"} for number in range(8)]
-    model = "{type: openai, args: {model_name: x, base_url: http://127.0.0.1:9/v1, api_key: ''}}"
-    write_files(folder, {"data.jsonl": rows, "e.yaml": EXPERIMENT.replace('{type: "model.py:Echo", id: m}', model)})
-    done = run(folder, "--processes", "2")
+    recorded = insidellms("run", "e.yaml", "--record", "c.jsonl", "--only", "e1", "--run-dir", "one", cwd=folder)
+    assert recorded.code == 0, recorded.err
+    done = run(folder, "--processes", "2", "--replay", "c.jsonl")
     assert done.code == 1
     assert done.err.count("error:") == 1
+    assert "the cassette has no answer" in done.err
     assert "Traceback" not in done.err
 
 

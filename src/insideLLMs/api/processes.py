@@ -25,7 +25,7 @@ from insideLLMs.execute.progress import ProgressInfo
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.store.directory import RunDirectory, free_run_dir
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
-from insideLLMs.store.shard_folders import remove_shards, shard_folder
+from insideLLMs.store.shard_folders import make_shard_folders, remove_shards, shard_folder
 
 logger = logging.getLogger(__name__)
 MOST_KILLS = 3
@@ -53,6 +53,7 @@ async def run_in_processes(experiment: Experiment, *, folder: Path, options: Run
     )
     with await opening as directory, RunWriter(prepared.facts, directory) as writer:
         crew = _Crew(prepared, directory.path, folder, options, count)
+        make_shard_folders(path, crew.shards)
         async with obeying_signals(crew, directory.journal.flush):
             await crew.run()
         shards = await asyncio.to_thread(open_shards, [shard_folder(path, shard) for shard in crew.shards])

@@ -2,9 +2,10 @@
 
 import contextlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.shard import Shard
 from insideLLMs.store.sealed_run import MARKER, OUR_FILES, State, is_regular, state_of
 
@@ -15,6 +16,17 @@ _NAME = re.compile(r"[1-9][0-9]*-of-([1-9][0-9]*)")
 def shard_folder(run_dir: Path, shard: Shard) -> Path:
     """Return where a shard of the run in `run_dir` lies."""
     return run_dir / SHARDS / f"{shard.index}-of-{shard.count}"
+
+
+def make_shard_folders(run_dir: Path, shards: Iterable[Shard]) -> None:
+    """Make the folders of all shards, which tell in how many the run is made. Raises StorageError."""
+    try:
+        for shard in shards:
+            shard_folder(run_dir, shard).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {run_dir}: {error.strerror}", fix="check the folder's permissions and the disk's room"
+        ) from error
 
 
 def split_of(run_dir: Path) -> int | None:
@@ -36,7 +48,7 @@ def check_in_one_piece(run_dir: Path) -> None:
 def remove_shards(run_dir: Path) -> None:
     """Remove the shards in a run directory: our files, in folders with our marker."""
     for path, _ in _found(run_dir):
-        for name in (*OUR_FILES, MARKER):
+        for name in (*OUR_FILES, MARKER) if is_regular(path / MARKER) else ():
             for each in (name, f"{name}.tmp"):
                 (path / each).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # what else is in it is not ours
@@ -49,5 +61,5 @@ def _found(run_dir: Path) -> list[tuple[Path, int]]:
     folder = run_dir / SHARDS
     if folder.is_symlink() or not folder.is_dir():
         return []
-    ours = (path for path in sorted(folder.iterdir()) if not path.is_symlink() and is_regular(path / MARKER))
-    return [(path, int(name[1])) for path in ours if (name := _NAME.fullmatch(path.name))]
+    folders = (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink())
+    return [(path, int(name[1])) for path in folders if (name := _NAME.fullmatch(path.name))]
