@@ -169,10 +169,11 @@ def make_plan(
     sources = _sources(experiment, selections)
     groups: list[Group] = []
     offset = 0
+    is_shard = experiment.part is not None and experiment.part.shard is not None
     pairs = sorted((probe.id, name) for probe in experiment.probes for name in probe.datasets)
     for probe_id, dataset in pairs:
         count = selections[dataset].count
-        if count == 0 and experiment.shard is None:
+        if count == 0 and not is_shard:
             raise NothingToDoError(
                 f"dataset {dataset!r} selects no examples", fix="check max_examples and the dataset's file"
             )
@@ -184,7 +185,7 @@ def make_plan(
             [Problem(f"the run would have {offset:,} trials; at most {MOST_TRIALS:,} fit in one", field="repeats")],
             fix="lower repeats or max_examples, or split the experiment",
         )
-    if not groups or (offset == 0 and experiment.shard is None):
+    if not groups or (offset == 0 and not is_shard):
         raise NothingToDoError("the experiment has no trials", fix="give it a model, a probe and a dataset")
     return Plan(
         run_id=_run_id(experiment, digests, pairs, selections),

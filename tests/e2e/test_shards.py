@@ -206,6 +206,24 @@ def test_a_shard_says_what_it_will_ask_before_it_asks(folder):
     assert (shown["trials"], shown["part"]["shard"]) == (checked[0], {"index": 1, "count": 3})
 
 
+def test_a_shard_that_is_scored_again_is_merged_with_none(folder):
+    names = [f"s{index}-of-3" for index in (1, 2, 3)]
+    probe = '{"type": "contains", "args": {"any": ["8"]}}'
+    done = insidellms("rescore", names[2], "--of", "seven", "--probe", probe, "--to", "again", cwd=folder)
+    assert done.code == 0, done.err
+    assert "(--shard 3/3)" in insidellms("report", "again", cwd=folder).out
+    done = merge(folder, [*names[:2], "again"], "refused-too")
+    assert (done.code, "it was scored again" in done.err) == (1, True)
+
+
+def test_a_shard_is_resumed_as_the_shard_that_it_is(folder):
+    run(folder, "new", "--shard", "1/3", "--resume")  # as a scheduler does that may start a job twice
+    assert canonical_bytes(folder / "new") == canonical_bytes(folder / "s1-of-3")
+    for options in (("--shard", "2/3"), ("--shard", "1/2"), ()):
+        done = run(folder, "new", "--resume", *options, code=1)
+        assert "or shard differ" in done.err
+
+
 def test_early_stop_is_refused(folder):
     done = run(folder, "early", "--shard", "1/3", "--early-stop", "--baseline", "whole", code=1)
     assert "decides on a whole run" in done.err

@@ -65,9 +65,12 @@ def _open(path: Path) -> SealedRun:
             fix=f"finish it: insidellms run EXPERIMENT --shard I/N --run-dir {path} --resume",
         )
     run = SealedRun.open(path)
-    if not _part_of(run).shard:
+    part = _part_of(run)
+    if not part.shard or not part.shard_of:
+        why = "it was scored again" if part.shard else "it was run without --shard"
         raise RunDirectoryError(
-            f"{path} is no shard: it was run without --shard", fix="give the folders of `insidellms run --shard I/N`"
+            f"{path} is no shard: {why}",
+            fix="give the folders of `insidellms run --shard I/N`; score the merged run again, not its shards",
         )
     return run
 

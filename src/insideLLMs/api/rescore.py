@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from insideLLMs.api.preparation.example_checks import check_of, complaints
 from insideLLMs.api.preparation.members import Site, check_models, make_judges, make_probe, probe_identity
 from insideLLMs.api.preparation.prepare import probe_specs
@@ -280,7 +282,7 @@ def _experiment(run: SealedRun | UnfinishedRun, source: MemberSpec, options: Res
         max_examples=manifest.max_examples,
         repeats=manifest.repeats,
         independent_answers=resolved.independent_answers,
-        part=manifest.part or None,
+        part=msgspec.structs.replace(manifest.part, shard_of=None) if manifest.part else None,  # of another run now
         confidence_level=resolved.confidence_level,
         title=resolved.title,
         execution=ExecutionSpec(timeout_s=options.timeout_s),

@@ -375,7 +375,7 @@ def check_same_run(folder: Path, found: str, run_id: str) -> None:
     if found != run_id:
         raise PlanMismatchError(
             f"{folder} holds run {found[:12]}, but this experiment is run {run_id[:12]}: its models, probes, "
-            "parameters, repeats or datasets differ, or another version of insidellms began it",
+            "parameters, repeats, datasets or shard differ, or another version of insidellms began it",
             fix="restore the experiment and data as they were, or choose another --run-dir",
         )
 
