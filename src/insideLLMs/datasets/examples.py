@@ -88,6 +88,8 @@ class ExampleReader:
 
     def _take(self, fields: dict[str, JsonValue], keys: tuple[str, ...]) -> JsonValue:
         """Remove and return the first value given under one of `keys`; None where there is none."""
+        if fields.keys().isdisjoint(keys):
+            return None
         for key in keys:
             value = fields.get(key)
             if value is not None and not (self._blank_is_missing and value == ""):

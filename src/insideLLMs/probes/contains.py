@@ -79,8 +79,10 @@ class ContainsProbe(PromptProbe):
     def check_example(self, example: Example) -> str | None:
         """Say why this example cannot be scored: no check at all, or one that cannot be read."""
         for check in CHECKS:
+            if check not in example.fields:
+                continue
             try:
-                self._argument(check, example.fields.get(check, ()))
+                self._argument(check, example.fields[check])
             except ArgumentError as error:
                 return f"{error.message} ({error.fix})"
         if not any(self._texts(example, check) for check in CHECKS):
@@ -97,9 +99,9 @@ class ContainsProbe(PromptProbe):
         if not answer.strip():
             return Scores(values={"correct": 0.0, "held": 0.0}, passed=False, explanation="the answer is empty")
         checks = tuple(self._checks(example, answer))
-        held = sum(check.held for check in checks)
+        held = [check.held for check in checks].count(True)
         correct = bool(checks) and held == len(checks)
-        failed = "; ".join(check.why for check in checks if not check.held)
+        failed = "" if correct else "; ".join([check.why for check in checks if not check.held])
         searched = ", only its beginning and end were searched" if len(answer) > 2 * SEARCH_LIMIT and self.regex else ""
         return Scores(
             values={"correct": float(correct), "held": held / len(checks) if checks else 0.0},
