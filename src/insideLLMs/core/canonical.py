@@ -116,7 +116,7 @@ def _line_of_struct(value: msgspec.Struct) -> bytes:
         check(plain)
         raise
     is_deep = written.count(b"{") + written.count(b"[") > _DEEPEST
-    if is_deep or not _HUGE.isdisjoint([piece[:1] for piece in packed.split(_FLOAT)[1:]]):
+    if is_deep or (_FLOAT in packed and not _HUGE.isdisjoint([piece[:1] for piece in packed.split(_FLOAT)[1:]])):
         check(plain)
     return written
 

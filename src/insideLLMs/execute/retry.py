@@ -37,6 +37,28 @@ class RetryBudget(msgspec.Struct):
         return True
 
 
+class Deadline(msgspec.Struct):
+    """When a Trial's time is up, by the loop's clock; its attempts keep to it, and no timer runs beside theirs."""
+
+    until: float | None
+
+    def when(self) -> float | None:
+        """Return the time, None while it stands still."""
+        return self.until
+
+    def reschedule(self, when: float | None) -> None:
+        """Put it off."""
+        self.until = when
+
+    def expired(self) -> bool:
+        """Whether it has cut the Trial off: never, the attempt does."""
+        return False
+
+
+class TrialOverError(TimeoutError):
+    """The Trial's time was up before the attempt's."""
+
+
 class Attempts(msgspec.Struct):
     """What the attempts of one Trial took, in seconds of a monotonic clock.
 
@@ -51,7 +73,7 @@ class Attempts(msgspec.Struct):
     batched: bool = False
     usage: Usage | None = None
     facts: CallFacts = msgspec.field(default_factory=CallFacts)
-    deadline: asyncio.Timeout | None = None
+    deadline: asyncio.Timeout | Deadline | None = None
     trial: Trial | None = None
 
     @property
@@ -128,7 +150,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
                     attempts.end(started, cut_off=isinstance(error, ModelTimeoutError))
                     raise
                 _log_retry(error, tried, wait_s, attempts)
-            except asyncio.CancelledError:  # the Trial's time is up
+            except (asyncio.CancelledError, TrialOverError):  # the Trial's time is up
                 attempts.end(started, cut_off=True)
                 raise
             else:
@@ -154,7 +176,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         began, began_ns = time.monotonic(), time.time_ns()
         rejected, tokens = False, 0
         try:
-            response = await self._attempt(model, request, repeat)
+            response = await self._attempt(model, request, repeat, attempts.deadline)
             tokens = _tokens(response.usage)
             if self.tracer is not None:
                 self.tracer.record(began_ns, response, attempt=attempts.count)
@@ -168,16 +190,23 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             self.throttle.leave(began=began, rejected=rejected, tokens=tokens, blocked_s=attempts.facts.blocked_s)
         return response
 
-    async def _attempt(self, model: AsyncModel, request: Request, repeat: int) -> Response:
-        if self.attempt_timeout_s is None:
-            return await respond(model, request, repeat)
+    async def _attempt(
+        self, model: AsyncModel, request: Request, repeat: int, deadline: asyncio.Timeout | Deadline | None
+    ) -> Response:
+        """Call the model within the time of an attempt, or what the Trial has left of its own."""
+        now = asyncio.get_running_loop().time()
+        until = None if self.attempt_timeout_s is None else now + self.attempt_timeout_s
+        over = deadline.until if isinstance(deadline, Deadline) else None
+        is_last = over is not None and (until is None or over < until)
         try:
-            async with asyncio.timeout(self.attempt_timeout_s) as limit:
+            async with asyncio.timeout_at(over if is_last else until) as limit:
                 return await respond(model, request, repeat)
         except TimeoutError as error:
-            if limit.expired():
-                raise ModelTimeoutError(f"no answer within {self.attempt_timeout_s:g} s") from error
-            raise
+            if not limit.expired():
+                raise
+            if is_last:
+                raise TrialOverError from error
+            raise ModelTimeoutError(f"no answer within {self.attempt_timeout_s:g} s") from error
 
 
 def _log_retry(error: ModelError, tried: int, wait_s: float, attempts: Attempts) -> None:

@@ -32,7 +32,7 @@ from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import in_own_task
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async
 from insideLLMs.execute.asked_models import AskedModel
-from insideLLMs.execute.retry import Attempts
+from insideLLMs.execute.retry import Attempts, Deadline, TrialOverError
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, judge_id
 from insideLLMs.scoring.endable import OnEventLoopError
@@ -55,7 +55,7 @@ class TrialClock:
 
     def __init__(self) -> None:
         self.attempts = Attempts()
-        self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        self._started_at = time.time()
         self._started = time.monotonic()
 
     def telemetry(self, usage: Usage | None = None, *, whole: bool = False) -> Telemetry:
@@ -63,7 +63,7 @@ class TrialClock:
         attempts = self.attempts
         seconds = time.monotonic() - self._started if whole else attempts.answer_s
         return Telemetry(
-            started_at=self._started_at,
+            started_at=_written(self._started_at),
             latency_ms=None if attempts.is_stored else _milliseconds(seconds),
             queued_ms=_milliseconds(attempts.queued_s),
             retry_ms=_milliseconds(attempts.retry_s),
@@ -78,6 +78,17 @@ class TrialClock:
         )
 
 
+def _written(moment: float) -> str:
+    """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    second = int(moment)
+    return f"{_second(second)}.{int((moment - second) * 1000):03}+00:00"
+
+
+@functools.lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
@@ -90,13 +101,13 @@ async def ask(asked: AskedModel, request: Request | InsideLLMsError, trial: Tria
     clock = TrialClock()
     if isinstance(request, InsideLLMsError):
         return _failed(request, "request", clock.telemetry())
+    if asked.timeout_s is not None:
+        clock.attempts.deadline = Deadline(asyncio.get_running_loop().time() + asked.timeout_s)
     try:
-        async with asyncio.timeout(asked.timeout_s) as limit:
-            clock.attempts.deadline = limit
-            response = await asked.answer(request, trial, clock.attempts)
+        response = await asked.answer(request, trial, clock.attempts)
+    except TrialOverError:
+        return _timed_out(asked, clock.telemetry(), request)
     except TimeoutError as error:
-        if not isinstance(error, ModelError) and limit.expired():
-            return _timed_out(asked, clock.telemetry(), request)
         return _failed(error, "model", clock.telemetry(), request=request)
     except InsideLLMsError as error:
         return _failed(error, "model", clock.telemetry(), request=request)
@@ -204,8 +215,9 @@ def check_scores(scores: object, probe: Probe) -> None:
     if not isinstance(scores, Scores):
         raise InsideLLMsError(f"{probe.name}.score() returned {type(scores).__name__}; it must return Scores")
     for name, value in scores.values.items():
-        low, high = sorted(probe.score_ranges.get(name, (0.0, 1.0)))
-        if not low <= value <= high:
+        worst, best = probe.score_ranges.get(name, (0.0, 1.0))
+        if not (worst <= value <= best or best <= value <= worst):
+            low, high = sorted((worst, best))
             raise InsideLLMsError(
                 f"score {name!r} is {value}, outside its range {low:g} to {high:g}",
                 fix=f"declare score_ranges = {{{name!r}: (worst, best)}} in {type(probe).__name__}",

@@ -27,6 +27,8 @@ def read_list(value: object) -> list[Any]:
 
 def read_count(value: object) -> int | None:
     """Return a number of tokens, else None."""
+    if type(value) is int and 0 <= value <= canonical.MAX_INTEGER:  # almost all of them
+        return value
     if isinstance(value, float) and value.is_integer():  # Cohere counts in floats
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= canonical.MAX_INTEGER:
@@ -82,6 +84,8 @@ def read_usage(counts: object) -> Usage | None:
     reasoning, cached, cache_write = known("reasoning"), known("cached"), known("cache_write")
     if given is written is total is reasoning is cached is cache_write is None:
         return None
+    if given is not None and written is not None and reasoning is cached is cache_write is tools is None:
+        return Usage(input_tokens=given, output_tokens=written)
     cache, thoughts = (cached or 0) + (cache_write or 0), reasoning or 0
     rest = None if total is None else total - (given or 0) - (written or 0) - (tools or 0)
     cache_beside = not _BESIDE.isdisjoint(flat) and (
@@ -101,14 +105,14 @@ def read_usage(counts: object) -> Usage | None:
 
 def _by_kind(counts: Mapping[str, object]) -> dict[str, int]:
     """Return the counts by what they count: of several names, the one that _NAMES has first."""
-    found: dict[str, tuple[int, int]] = {}
-    for name, value in counts.items():
-        if name not in _MEANINGS or (count := read_count(value)) is None:
-            continue
+    found: dict[str, int] = {}
+    places: dict[str, int] = {}
+    for name in _MEANINGS.keys() & counts.keys():
         kind, place = _MEANINGS[name]
-        if kind not in found or place < found[kind][0]:
-            found[kind] = place, count
-    return {kind: count for kind, (_, count) in found.items()}
+        count = read_count(counts[name])
+        if count is not None and place < places.get(kind, len(_MEANINGS)):
+            found[kind], places[kind] = count, place
+    return found
 
 
 def add_counts(*counts: int | None) -> int | None:

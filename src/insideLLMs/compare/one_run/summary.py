@@ -31,7 +31,7 @@ class ExampleMean(msgspec.Struct):
 
     def close(self) -> None:
         if self.open:
-            mean = math.fsum(self.open) / len(self.open)
+            mean = self.open[0] if len(self.open) == 1 else math.fsum(self.open) / len(self.open)
             self.n += 1
             self.total += mean
             self.squares += mean * mean
@@ -80,7 +80,9 @@ class _Member(msgspec.Struct):
                 label = scores.passed if scores.values[AGREES] == 1.0 else not scores.passed
                 self.verdict_pairs.append(Verdicts.of(label=label, passed=scores.passed))
         for name, value in scores.values.items():
-            self.scores.setdefault(name, ExampleMean()).open.append(value)
+            if name not in self.scores:
+                self.scores[name] = ExampleMean()
+            self.scores[name].open.append(value)
 
     def close(self) -> None:
         self.verdicts.close()

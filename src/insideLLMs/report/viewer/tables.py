@@ -37,12 +37,13 @@ _NO_SCORES = ScoreFacts()
 
 def example_columns(record: ViewedRecord) -> tuple[bytes, ...]:
     """Return the JSON of the columns in BODY."""
-    return (bytes(record.example.input), bytes(record.example.expected), bytes(record.example.fields))
+    example = record.example
+    return tuple(map(bytes, (example.input, example.expected, example.fields)))
 
 
 def answer_columns(record: ViewedRecord) -> tuple[bytes, ...]:
     """Return the JSON of the columns in ANSWER."""
-    return (bytes(record.request), bytes(record.response), bytes(record.scores), bytes(record.failure))
+    return tuple(map(bytes, (record.request, record.response, record.scores, record.failure)))
 
 
 def response_of(record: ViewedRecord) -> ViewedResponse:
@@ -133,7 +134,7 @@ class Chunks:
     def __init__(self, name: str, columns: Sequence[str], *, plain_limit_bytes: int = PLAIN_LIMIT_BYTES) -> None:
         self._name = name
         self._keys = [b"%s:" % orjson.dumps(column) for column in columns]
-        self._columns: list[list[Any]] = [[] for _ in columns]
+        self._rows: list[Sequence[Any]] = []
         self._chunk_bytes = 0
         self._plain: list[bytes] | None = []
         self._plain_room = plain_limit_bytes
@@ -143,11 +144,10 @@ class Chunks:
 
     def add(self, values: Sequence[bytes]) -> None:
         """Append a row: the JSON of each column."""
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
-            self._chunk_bytes += len(value) + 1
+        self._rows.append(values)
+        self._chunk_bytes += sum(map(len, values)) + len(values)
         self.rows += 1
-        if self._chunk_bytes >= CHUNK_BYTES or len(self._columns[0]) >= CHUNK_ROWS:
+        if self._chunk_bytes >= CHUNK_BYTES or len(self._rows) >= CHUNK_ROWS:
             self._finish()
 
     def pieces(self) -> Iterator[bytes]:
@@ -170,16 +170,13 @@ class Chunks:
         self._file.close()
 
     def _finish(self) -> None:
-        rows = len(self._columns[0])
-        if not rows:
+        if not self._rows:
             return
-        json = b"{%s}" % b",".join(
-            key + self._spell(column) for key, column in zip(self._keys, self._columns, strict=True)
-        )
-        for column in self._columns:
-            column.clear()
+        columns = zip(*self._rows, strict=True)
+        json = b"{%s}" % b",".join(key + self._spell(column) for key, column in zip(self._keys, columns, strict=True))
+        self.starts.append(self.rows - len(self._rows))
+        self._rows.clear()
         self._chunk_bytes = 0
-        self.starts.append(self.rows - rows)
         if self._plain is None:
             self._store(len(self.starts) - 1, json)
             return
@@ -190,7 +187,7 @@ class Chunks:
             for number, held in enumerate(waiting):
                 self._store(number, held)
 
-    def _spell(self, column: list[Any]) -> bytes:
+    def _spell(self, column: Sequence[Any]) -> bytes:
         return b"[%s]" % b",".join(column)
 
     def _store(self, number: int, json: bytes) -> None:
@@ -202,13 +199,12 @@ class ValueChunks(Chunks):
 
     def add(self, values: Sequence[object]) -> None:
         """Append a row."""
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
+        self._rows.append(values)
         self.rows += 1
-        if len(self._columns[0]) >= SHORT_ROWS:
+        if len(self._rows) >= SHORT_ROWS:
             self._finish()
 
-    def _spell(self, column: list[Any]) -> bytes:
+    def _spell(self, column: Sequence[Any]) -> bytes:
         return orjson.dumps(column)
 
 
