@@ -29,6 +29,7 @@ _EXTRA_FIELDS = (
     "http_status", "attempt", "attempts", "wait_s", "latency_ms",
 )  # fmt: skip
 _PLAIN_EVERY_S = 5.0
+_BAR_EVERY_S = 0.1
 _BAR_COLUMNS = 30
 _ERASE = "\r\x1b[K"
 _TRACKER_LABELS = ("issues", "bug tracker", "tracker")
@@ -298,7 +299,13 @@ class _PlainProgress:
 class _Bar:
     """Progress on a terminal, as its last line: written again as the run goes on, erased at the end."""
 
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
     def __call__(self, info: "ProgressInfo") -> None:
+        if info.elapsed_s < self._next_s and info.current < info.total:
+            return
+        self._next_s = info.elapsed_s + _BAR_EVERY_S
         share = info.current / info.total if info.total else 1.0
         bar = ("━" * round(share * _BAR_COLUMNS)).ljust(_BAR_COLUMNS, "─")
         rate = f" {info.rate:.1f}/s" if info.rate else ""
