@@ -93,7 +93,7 @@ def test_gc_removes_and_says_what_is_freed(folder):
     done = insidellms("runs", "gc", "--older-than", "1d", "--keep-last", 1, "--yes", "--json", cwd=folder)
     assert done.code == 0, done.err
     assert (done.json["freed_bytes"], done.json["dry_run"]) == (size, False)
-    assert [one["removed"] for one in done.json["runs"]] == [True, False, False]
+    assert [one["goes"] for one in done.json["runs"]] == [True, False, False]
     assert sorted(path.name for path in (folder / "runs").iterdir()) == ["new", "rc"]
 
 

@@ -199,7 +199,7 @@ def gc(
         _empty_trash(root, problems)
     gone = [each.run for each in ends if each.goes]
     if as_json:
-        told = [{**_told(each.run, now), "removed": each.goes, "why": each.why} for each in ends]
+        told = [{**_told(each.run, now), "goes": each.goes, "why": each.why} for each in ends]
         freed = sum(run.size_bytes for run in gone)
         console.out_json({"root": str(root), "dry_run": not is_meant, "freed_bytes": freed, "runs": told})
     else:
