@@ -31,6 +31,7 @@ from insideLLMs.core.errors import PlanMismatchError as PlanMismatchError
 from insideLLMs.core.errors import PluginError as PluginError
 from insideLLMs.core.errors import ProbeExecutionError as ProbeExecutionError
 from insideLLMs.core.errors import RateLimitError as RateLimitError
+from insideLLMs.core.errors import RemoteError as RemoteError
 from insideLLMs.core.errors import RequestRefusedError as RequestRefusedError
 from insideLLMs.core.errors import RunDirectoryError as RunDirectoryError
 from insideLLMs.core.errors import RunUnfinishedError as RunUnfinishedError

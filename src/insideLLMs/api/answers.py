@@ -25,7 +25,8 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Where answers come from beside the models.
 
     `cache`: "read" asks only what the cache lacks, "refresh" asks everything again and stores it. `record` is a
-    cassette to add to; with `missing`, only what it lacks is asked. `replay` is one that stands in for the models.
+    cassette to add to, at a path or a URL as `Path` spells it; with `missing`, only what it lacks is asked. `replay` is
+    one that stands in for the models.
     """
 
     cache: CacheMode = "off"

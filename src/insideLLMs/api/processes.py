@@ -18,11 +18,12 @@ from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Run, RunOptions
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.api.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
-from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError
+from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.shard import Shard
 from insideLLMs.execute.progress import ProgressInfo
 from insideLLMs.execute.signals import obeying_signals
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.directory import RunDirectory, free_run_dir
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 from insideLLMs.store.shard_folders import make_shard_folders, remove_shards, shard_folder
@@ -46,7 +47,8 @@ async def run_in_processes(experiment: Experiment, *, folder: Path, options: Run
     prepared = await asyncio.to_thread(prepare, experiment, folder=folder, recorded=recorded)
     await prepared.aclose()
     plan = prepared.plan
-    path = options.run_dir or free_run_dir(options.run_root, experiment.name, plan.run_id)
+    run_dir, root = (_on_this_machine(place) for place in (options.run_dir, options.run_root))
+    path = run_dir or free_run_dir(root or Path(), experiment.name, plan.run_id)
     header = prepared.facts.header(plan.answers_id)
     opening = asyncio.to_thread(
         RunDirectory.open, path, header, resume=options.resume, overwrite=options.overwrite, salvage=options.salvage
@@ -60,6 +62,15 @@ async def run_in_processes(experiment: Experiment, *, folder: Path, options: Run
         manifest, summary = await asyncio.to_thread(write_merged, shards, directory, writer)
         remove_shards(path)
     return Run(path=path, manifest=manifest, summary=summary)
+
+
+def _on_this_machine(place: Path | RemoteUrl | None) -> Path | None:
+    if isinstance(place, RemoteUrl):
+        raise OptionError(
+            f"several processes share a folder of this machine, and {place} is a URL",
+            fix="give a path, or run in one process; or run shards to URLs of their own, and merge them",
+        )
+    return place
 
 
 class _Crew:

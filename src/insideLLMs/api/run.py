@@ -16,6 +16,7 @@ from insideLLMs.api.preparation.cassette_check import CassetteCheck, check_casse
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.ray_crews import ray_crews
+from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import MemorySink, RunWriter
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
@@ -34,10 +35,12 @@ from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink
 from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Plan, Trial
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.batch_log import BatchLog
-from insideLLMs.store.directory import RunDirectory, free_run_dir
+from insideLLMs.store.directory import RunDirectory, free_run_dir, run_name
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.remote_writing import free_place
 from insideLLMs.store.shard_folders import check_in_one_piece
 
 logger = logging.getLogger(__name__)
@@ -67,8 +70,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     once. `ray` says where a cluster is that asks the models; `open_crews` are its workers.
     """
 
-    run_dir: Path | None = None
-    run_root: Path = Path("runs")
+    run_dir: Path | RemoteUrl | None = None
+    run_root: Path | RemoteUrl = Path("runs")
     resume: bool = False
     overwrite: bool = False
     salvage: bool = False
@@ -129,20 +132,29 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     """Ask, store and seal what was prepared."""
     plan = prepared.plan
     budget = make_budget(prepared)
-    path = options.run_dir or free_run_dir(options.run_root, prepared.experiment.name, plan.run_id)
-    if options.resume:
-        check_in_one_piece(path)
-    with open_answers(options.answers, prepared) as answers:
-        directory = await asyncio.to_thread(
-            RunDirectory.open,
-            path,
-            prepared.facts.header(plan.answers_id),
-            resume=options.resume,
-            overwrite=options.overwrite,
-            salvage=options.salvage,
-        )
-        with directory, RunWriter(prepared.facts, directory) as writer, explaining_misses(prepared, options.answers):
-            return await _run_in(directory, writer, prepared, options, answers, budget)
+    async with working(await asyncio.to_thread(_place, prepared, options)) as work:
+        if options.resume:
+            check_in_one_piece(work.path)
+        with open_answers(options.answers, prepared) as answers:
+            directory = await asyncio.to_thread(
+                RunDirectory.open,
+                work.path,
+                prepared.facts.header(plan.answers_id),
+                resume=options.resume,
+                overwrite=options.overwrite,
+                salvage=options.salvage,
+            )
+            explained = explaining_misses(prepared, options.answers)
+            with directory, RunWriter(prepared.facts, directory) as writer, explained:
+                async with uploading(work.upload):
+                    return await _run_in(directory, writer, prepared, options, answers, budget)
+
+
+def _place(prepared: Prepared, options: RunOptions) -> Path | RemoteUrl:
+    name, run_id, root = prepared.experiment.name, prepared.plan.run_id, options.run_root
+    if options.run_dir is not None:
+        return options.run_dir
+    return free_run_dir(root, name, run_id) if isinstance(root, Path) else free_place(root, run_name(name, run_id))
 
 
 async def _run_in(

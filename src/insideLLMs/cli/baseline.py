@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any  # see `accept`
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import RUN, TO_WRITE
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
     from insideLLMs.store.sealed_run import SealedRun
 
-_pool = click.option(
-    "--pool", type=click.Path(path_type=Path), default=Path("baselines"), show_default=True, help="The pool's folder."
-)
+_pool = click.option("--pool", type=TO_WRITE, default=Path("baselines"), show_default=True, help="The pool's folder.")
 
 
 def today() -> str:
@@ -30,7 +30,7 @@ def command() -> None:
 
 
 @command.command("accept")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @_pool
 @click.option("--by", help="Who accepts the run.  [default: the user's login name]")
 @click.option("--why", required=True, help="The reason, for later reviewers.")
@@ -45,7 +45,7 @@ def command() -> None:
 def accept(
     run: Path,
     *,
-    pool: Path,
+    pool: Path | RemoteUrl,
     by: str | None,
     why: str,
     examples: tuple[str, ...],
@@ -56,7 +56,8 @@ def accept(
     With --example only these examples of RUN are accepted: until the waiver ends, the gate leaves them out, and the
     pool's runs stay as they are.
     """
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
+    from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415 - slow
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     said = {"on": today(), "by": by or getpass.getuser(), "why": why}
     for_run = {name for name in ("slim", "if_changed") if options[name]}
@@ -66,10 +67,12 @@ def accept(
     if for_examples and not examples:
         raise ConfigError([Problem("--until and --probe go with --example")], fix="name the examples to waive")
     sealed = SealedRun.open(run)
-    if examples:
-        _waive(sealed, pool, examples, said, probe=options["probe"], last=_day(options["until"]))
-    else:
-        _accept(sealed, pool, said, slim=options["slim"], if_changed=options["if_changed"])
+    last = _day(options["until"])
+    with writing_pool(pool) as folder:
+        if examples:
+            _waive(sealed, folder, examples, said, probe=options["probe"], last=last)
+        else:
+            _accept(sealed, folder, said, slim=options["slim"], if_changed=options["if_changed"])
     return ExitCode.OK
 
 
@@ -142,14 +145,15 @@ def _day(text: str | None) -> str | None:
 @_pool
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @console.common_options
-def list_(*, pool: Path, as_json: bool) -> int:
+def list_(*, pool: Path | RemoteUrl, as_json: bool) -> int:
     """List the pool's runs, oldest first, and the waivers that hold today."""
     from insideLLMs.api.baselines import older_generations  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415
+    from insideLLMs.store.remote_pool import local_pool  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    found = read_pool(pool)
+    found = read_pool(local_pool(pool))
     waivers = found.waivers(today())
     older = {run.path for run in older_generations(tuple(map(SealedRun.open, found.runs)))}
     if as_json:
@@ -175,11 +179,14 @@ def list_(*, pool: Path, as_json: bool) -> int:
 @_pool
 @click.option("--keep", type=click.IntRange(min=1), required=True, help="How many of the newest runs stay.")
 @console.common_options
-def prune(*, pool: Path, keep: int) -> int:
+def prune(*, pool: Path | RemoteUrl, keep: int) -> int:
     """Remove all but the newest runs of the pool; the ledger keeps their names."""
     from insideLLMs.store.pool import prune as prune_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415
+    from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415
 
-    for run in prune_pool(read_pool(pool), keep=keep, on=today()):
+    with writing_pool(pool) as folder:
+        gone = prune_pool(read_pool(folder), keep=keep, on=today())
+    for run in gone:
         console.out(f"removed {run.name}")
     return ExitCode.OK

@@ -10,6 +10,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.batch_options import origin_options
+from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunUnfinishedError
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def command() -> None:
 
 
 @command.command("export")
-@click.argument("experiment_file", metavar="[EXPERIMENT]", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file of requests to write.")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="The run.  [default: a new one, runs/NAME-RUNID]")
+@click.argument("experiment_file", metavar="[EXPERIMENT]", required=False, type=LOCAL)
+@click.option("-o", "--output", type=LOCAL, required=True, help="The file of requests to write.")
+@click.option("--run-dir", type=LOCAL, help="The run.  [default: a new one, runs/NAME-RUNID]")
 @click.option(
     "--for", "addressed", multiple=True, metavar="MODEL", help="Write only the requests to this model or judge."
 )
@@ -78,12 +79,12 @@ def export(
 
 
 @command.command("import")
-@click.argument("files", metavar="ANSWERS...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run-dir", type=click.Path(path_type=Path), required=True, help="The run that the answers are for.")
+@click.argument("files", metavar="ANSWERS...", nargs=-1, required=True, type=FILE)
+@click.option("--run-dir", type=LOCAL, required=True, help="The run that the answers are for.")
 @click.option(
     "--experiment",
     "experiment_file",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="The experiment, where the run does not know it or it was moved.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

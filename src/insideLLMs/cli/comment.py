@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 
 @click.command("comment")
-@click.argument("report", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("report", metavar="FILE", type=LOCAL)
 @console.common_options
 def command(report: Path) -> int:
     """Write FILE, made with --markdown, as a comment on the pull or merge request that this CI job runs for.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.cli.report_files import write_files
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.gate_spec import FailOn
@@ -17,12 +18,12 @@ _NAME = "A prompt, a model, or 'MODEL,PROMPT'."
 
 
 @click.command("compare")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @click.option("--baseline", metavar="NAME", help=f"What to compare with; by default the best. {_NAME}")
 @click.option("--candidate", metavar="NAME", help=f"Gate this against --baseline, and nothing else. {_NAME}")
 @click.option("--fail-on", type=click.Choice(get_args(FailOn)), help="The gate's policy, if not the experiment's.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Also write it as Markdown.")
+@click.option("--markdown", type=LOCAL, help="Also write it as Markdown.")
 @console.common_options
 def command(
     run: Path, *, baseline: str | None, candidate: str | None, fail_on: str | None, as_json: bool, markdown: Path | None

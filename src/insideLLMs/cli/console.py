@@ -120,12 +120,18 @@ def _print(text: str, *, err: bool = False) -> None:
 
 def _echo(text: str, *, err: bool = False) -> None:
     try:
-        click.echo(text, err=err)
+        click.echo(_with_urls(text), err=err)
     except OSError as error:
         if not err and not isinstance(error, BrokenPipeError):
             raise unwritable(error) from error
         if not err:
             raise
+
+
+def _with_urls(text: str) -> str:
+    """Put URLs in the place of the copies that stand for them on this machine."""
+    copies = sys.modules.get("insideLLMs.remote.copies")  # without it there is none
+    return text if copies is None else str(copies.with_urls(text))
 
 
 def _where_to_report() -> str:
@@ -169,14 +175,14 @@ class _JsonFormatter(logging.Formatter):
             },
             ensure_ascii=False,
         )
-        return json_without_commands(line)
+        return _with_urls(json_without_commands(line))
 
 
 class _TextFormatter(logging.Formatter):
     """A line a message; a traceback follows on lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_commands(printable(super().format(record), keep_newlines=True))
+        return _with_urls(without_commands(printable(super().format(record), keep_newlines=True)))
 
 
 def configure(*, verbose: bool, log_level: str, log_format: str) -> None:

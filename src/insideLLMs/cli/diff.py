@@ -12,6 +12,7 @@ import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
 from insideLLMs.cli.gate_options import GateWords, gate_options
+from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import ReportFiles, Writer, report_options, tell_github, write_files
 from insideLLMs.core.errors import ConfigError, OptionError, Problem
 
@@ -76,16 +77,14 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 @click.command("diff", cls=console.GroupedCommand, groups=GROUPS)
-@click.argument("runs", metavar="BASELINE... CANDIDATE", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--candidate", type=click.Path(path_type=Path), help="The candidate; all RUNS are then baselines.")
-@click.option("--pool", type=click.Path(path_type=Path), help="A folder of accepted baseline runs.")
-@click.option("--noise", type=click.Path(path_type=Path), help="A noise floor, as `insidellms noise --save` writes it.")
-@click.option(
-    "--labelled", type=click.Path(path_type=Path), help="A run whose judges scored answers that people labelled."
-)
+@click.argument("runs", metavar="BASELINE... CANDIDATE", nargs=-1, type=RUN)
+@click.option("--candidate", type=RUN, help="The candidate; all RUNS are then baselines.")
+@click.option("--pool", type=POOL, help="A folder of accepted baseline runs.")
+@click.option("--noise", type=FILE, help="A noise floor, as `insidellms noise --save` writes it.")
+@click.option("--labelled", type=RUN, help="A run whose judges scored answers that people labelled.")
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="A table of people's verdicts on answers of both runs: columns run, id, label.",
 )
 @gate_options()
@@ -93,7 +92,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--retest", is_flag=True, help="If in doubt, decide by three fresh runs of each side.")
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="Folder of the experiment's own plug-ins, for --confirm and --retest.  [default: beside the experiment]",
 )
 @click.option(
@@ -110,12 +109,12 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--quiet", is_flag=True, help="Print the verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with every trial side by side.")
+@click.option("--html", type=LOCAL, help="Also write a page with every trial side by side.")
 @report_options
 @click.option(
     "--experiment",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="Your experiment file: --confirm and --retest ask only what it names (give both where the sides differ); "
     "SARIF points to its datasets.",
 )

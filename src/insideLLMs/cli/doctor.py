@@ -27,6 +27,7 @@ _EXTRAS = {
     "language": ("lingua", "tell the language of an answer"),
     "parquet": ("pyarrow", "read and write Parquet"),
     "schema": ("jsonschema", "hold answers against a JSON Schema"),
+    "stores": ("obstore", "read and write s3://, gs:// and az:// URLs"),
     "zstd": (zstd.NAME, "read .zst datasets and .eval logs of inspect_ai, store records compressed"),
     "mcp": ("mcp", "serve coding agents"),
     "otel": ("opentelemetry", "record spans and metrics"),

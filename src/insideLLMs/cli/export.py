@@ -13,12 +13,13 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.diff import parse_pairs
+from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 from insideLLMs.report.safe_text import json_without_commands, without_commands
 
 
 @click.command("export")
-@click.argument("runs", metavar="RUN | BASELINE CANDIDATE", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN | BASELINE CANDIDATE", nargs=-1, required=True, type=RUN)
 @click.option(
     "--format",
     "form",
@@ -28,7 +29,7 @@ from insideLLMs.report.safe_text import json_without_commands, without_commands
     help="What to write; parquet needs the extra of that name.",
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models or prompts, by id.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to this file.  [default: stdout]")
+@click.option("--output", "-o", type=LOCAL, help="Write to this file.  [default: stdout]")
 @console.common_options
 def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output: Path | None) -> int:
     """Write RUN's records as a table, or those of two runs side by side, with the class of each change.

@@ -6,16 +6,16 @@ from typing import Any
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import FILE, TO_WRITE, on_this_machine
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.remote.url import RemoteUrl
 
 _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
 
 
 @click.command("import")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--to", "run_dir", required=True, type=click.Path(path_type=Path), help="The new run directory, or experiment file."
-)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("--to", "run_dir", required=True, type=TO_WRITE, help="The new run directory, or experiment file.")
 @click.option(
     "--from",
     "tool",
@@ -41,7 +41,7 @@ _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
 def command(
     files: tuple[Path, ...],
     *,
-    run_dir: Path,
+    run_dir: Path | RemoteUrl,
     overwrite: bool,
     skip_unsupported: bool,
     as_json: bool,
@@ -63,15 +63,17 @@ def command(
     from insideLLMs.api.migrating import is_experiment  # noqa: PLC0415 - slow
 
     if len(files) == 1 and is_experiment(files[0]):
-        return _import_experiment(files[0], run_dir, overwrite, skip_unsupported, as_json)
+        return _import_experiment(files[0], on_this_machine(run_dir, "--to"), overwrite, skip_unsupported, as_json)
     from insideLLMs.api.importing import ImportOptions, import_files, parse_map  # noqa: PLC0415 - slow
+    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415
 
-    if run_dir.suffix.lower() in _OF_EXPERIMENTS and not run_dir.is_dir():
+    if isinstance(run_dir, Path) and run_dir.suffix.lower() in _OF_EXPERIMENTS and not run_dir.is_dir():
         raise InsideLLMsError(
             f"{run_dir} is a name for an experiment file, but a log or a table becomes a folder", fix="--to FOLDER"
         )
     options = ImportOptions(columns=parse_map(columns), **reading)
-    imported = import_files(files, run_dir, options, overwrite=overwrite)
+    with working_run(run_dir) as work:
+        imported = import_files(files, work.path, options, overwrite=overwrite)
     manifest = imported.manifest
     for note in imported.notes:
         console.note(note)

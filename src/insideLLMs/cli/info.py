@@ -13,6 +13,7 @@ from insideLLMs.cli import console
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import JsonValue, expand
+from insideLLMs.store.remote_run import local_run
 from insideLLMs.store.sealed_run import SealedRun
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _KINDS: dict[type, str] = {str: "text", int: "whole number", float: "number", bo
 @console.common_options
 def command(name: str, *, as_json: bool) -> int:
     """Describe a provider, probe or dataset format with its arguments, or a run directory."""
-    facts = [_plain(expand(SealedRun.open(Path(name)).manifest))] if Path(name).is_dir() else _plugin_facts(name)
+    path = local_run(name)
+    facts = [_plain(expand(SealedRun.open(path).manifest))] if path.is_dir() else _plugin_facts(name)
     if as_json:
         console.out_json(facts if len(facts) > 1 else facts[0])
         return ExitCode.OK

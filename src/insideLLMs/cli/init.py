@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ FILE = "experiment.yaml"
 
 
 @click.command("init")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.argument("folder", type=LOCAL, default=Path())
 @click.option(
     "--provider", type=click.Choice(list(_PROVIDERS)), default="dummy", show_default=True, help="The model to ask."
 )
 @click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Also write what gates pull requests there.")
 @click.option(
     "--experiment",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="With --ci: gate this experiment in FOLDER, and write no other.  [default: experiment.yaml, if it is there]",
 )
 @console.common_options

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import RUNS
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.types import JsonValue, expand
 
@@ -13,9 +14,7 @@ KINDS = ("providers", "probes", "datasets", "importers", "runs")
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
-@click.option(
-    "--run-root", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are."
-)
+@click.option("--run-root", type=RUNS, default=Path("runs"), show_default=True, help="Where runs are.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:

@@ -7,16 +7,18 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
+from insideLLMs.cli.places import LOCAL, RUN, TO_WRITE
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.cli.run_result import check_answered, show_result
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.remote.url import RemoteUrl
 
 
 @click.command("merge")
-@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=click.Path(path_type=Path), help="Store the merged run here.")
+@click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=RUN)
+@click.option("--to", required=True, type=TO_WRITE, help="Store the merged run here.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
+@click.option("--html", type=LOCAL, help="Also write the run's page here.")
 @report_options
 @run_gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -24,7 +26,7 @@ from insideLLMs.core.gate_spec import GateSpec
 def command(
     shards: tuple[Path, ...],
     *,
-    to: Path,
+    to: Path | RemoteUrl,
     overwrite: bool,
     html: Path | None,
     files: ReportFiles,
@@ -40,9 +42,11 @@ def command(
     from insideLLMs.api.merging import merge_shards  # noqa: PLC0415
     from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
+    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    run = merge_shards(shards, to, overwrite=overwrite)
+    with working_run(to) as work:
+        run = merge_shards(shards, work.path, overwrite=overwrite)
     sealed = SealedRun(run.path, run.manifest)
     rules = GateSpec() if gate is None else GateOverrides(settings=gate).apply(sealed.gate)
     decided = decide_run(sealed, rules, lists_failing=files.any_of_run)

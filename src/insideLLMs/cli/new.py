@@ -6,6 +6,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.init import write_new
+from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 _PROBE = '''\
@@ -70,7 +71,7 @@ def command() -> None:
 
 @command.command("probe")
 @click.argument("name")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write; default: here.")
+@click.option("--folder", type=LOCAL, default=Path(), help="Where to write; default: here.")
 @console.common_options
 def probe(name: str, *, folder: Path) -> int:
     """Write NAME.py, a test of it and an experiment that uses it; nothing that exists is overwritten."""

@@ -1,5 +1,6 @@
 """`insidellms noise`: how much runs of an unchanged system differ."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,9 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
+from insideLLMs.cli.places import LOCAL, RUN, TO_WRITE
 from insideLLMs.core.errors import ExitCode
+from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
     from insideLLMs.compare.gate.evidence import NoiseFloor
@@ -15,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command("noise")
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--pool", type=click.Path(path_type=Path), help="Measure this pool's runs, and store noise.json in it.")
-@click.option("--save", type=click.Path(path_type=Path), help="Store the noise floor here, for `diff --noise`.")
+@click.argument("runs", nargs=-1, type=RUN)
+@click.option("--pool", type=TO_WRITE, help="Measure this pool's runs, and store noise.json in it.")
+@click.option("--save", type=LOCAL, help="Store the noise floor here, for `diff --noise`.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @console.common_options
-def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_json: bool) -> int:
+def command(runs: tuple[Path, ...], *, pool: Path | RemoteUrl | None, save: Path | None, as_json: bool) -> int:
     """Measure the noise floor of RUNS, two or more runs of the same experiment (A/A).
 
     Stored, it tells `diff` what it could have seen, and whether the runs are deterministic.
@@ -28,16 +31,18 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, save: Path | None, as_
     from insideLLMs.api.baselines import noise_of, open_pool, write_noise  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import NOISE  # noqa: PLC0415
+    from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    pooled = open_pool(pool, today=today()) if pool is not None else None
-    left_out = pooled.left_out if pooled is not None else ()
-    found = noise_of((*(pooled.runs if pooled is not None else ()), *map(SealedRun.open, runs)), left_out)
-    for warning in left_out:
-        console.warn(warning)
-    for path in (save, pool / NOISE if pool is not None else None):
-        if path is not None:
-            write_noise(path, found)
+    with nullcontext() if pool is None else writing_pool(pool) as folder:
+        pooled = open_pool(folder, today=today()) if folder is not None else None
+        left_out = pooled.left_out if pooled is not None else ()
+        found = noise_of((*(pooled.runs if pooled is not None else ()), *map(SealedRun.open, runs)), left_out)
+        for warning in left_out:
+            console.warn(warning)
+        for path in (save, folder / NOISE if folder is not None else None):
+            if path is not None:
+                write_noise(path, found)
     if as_json:
         console.out_json(expand(found))
         return ExitCode.OK

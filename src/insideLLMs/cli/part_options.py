@@ -1,12 +1,12 @@
 """Options that select a part of an experiment; the function gets them as one argument, `part`."""
 
 import os
-from pathlib import Path
 
 import click
 import msgspec
 
 from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.places import RUN
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.shard import read_shard
 
@@ -26,7 +26,7 @@ def part_options(function: Command) -> Command:
         for option, name, metavar, told in _SEVERAL
     )
     failed = "Run only the examples and probes that did not pass in this run."
-    failed_in = click.option("--failed-in", metavar="RUN", type=click.Path(path_type=Path), help=failed)
+    failed_in = click.option("--failed-in", metavar="RUN", type=RUN, help=failed)
     shard = click.option("--shard", metavar="I/N", help="Run only the I-th of N shards; auto: as the scheduler says.")
     return option_group(function, "part", (*several, failed_in, shard), _part)
 

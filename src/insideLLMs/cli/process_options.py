@@ -7,6 +7,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.option_group import Command
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.sealed_run import State, state_of
 from insideLLMs.store.shard_folders import split_of
 
@@ -31,9 +32,9 @@ def processes_option(function: Command) -> Command:
     return click.option("--processes", type=_Processes(), default=1, metavar="N", help=told)(function)
 
 
-def processes_to_use(wanted: int, resumed: Path | None) -> int:
+def processes_to_use(wanted: int, resumed: Path | RemoteUrl | None) -> int:
     """Return in how many processes to run: a run that is resumed goes on in as many as it began with."""
-    if resumed is None or state_of(resumed) not in {State.UNFINISHED, State.SEALED}:
+    if not isinstance(resumed, Path) or state_of(resumed) not in {State.UNFINISHED, State.SEALED}:
         return wanted
     found = split_of(resumed) or 1
     if wanted not in {found, 1}:

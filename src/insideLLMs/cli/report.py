@@ -9,6 +9,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
+from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
@@ -20,15 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
-@click.option("--html", type=click.Path(path_type=Path), help="Regenerate the page, here.")
+@click.option("--html", type=LOCAL, help="Regenerate the page, here.")
 @click.option("--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, on the page.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @report_options
-@click.option(
-    "--experiment", type=click.Path(path_type=Path), help="Your experiment file: SARIF points to its dataset."
-)
+@click.option("--experiment", type=LOCAL, help="Your experiment file: SARIF points to its dataset.")
 @run_gate_options
 @console.common_options
 def command(

@@ -12,6 +12,7 @@ import click
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class ReportFiles:
 def report_options(function: Command) -> Command:
     """Add an option for each report; the function gets them as one argument, `files`."""
     options = (
-        click.option("--junit", type=click.Path(path_type=Path), help="Also write a JUnit report."),
+        click.option("--junit", type=LOCAL, help="Also write a JUnit report."),
         click.option(
             "--markdown",
-            type=click.Path(path_type=Path),
+            type=LOCAL,
             help="Also write a pull-request comment, for `insidellms comment`.",
         ),
         click.option(
@@ -60,7 +61,7 @@ def report_options(function: Command) -> Command:
             metavar="NAME",
             help="What the comment is found by when it is written again.  [default: the experiment's name]",
         ),
-        click.option("--sarif", type=click.Path(path_type=Path), help="Also write SARIF for code scanning."),
+        click.option("--sarif", type=LOCAL, help="Also write SARIF for code scanning."),
         click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary."),
     )
     return option_group(function, "files", options, _files)

@@ -7,13 +7,15 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import RUN, TO_WRITE
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.types import expand
+from insideLLMs.remote.url import RemoteUrl
 
 
 @click.command("rescore")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=RUN)
 @click.option(
     "--probe",
     "probes",
@@ -22,23 +24,26 @@ from insideLLMs.core.types import expand
     metavar="TYPE|JSON",
     help='How to score: a probe\'s name, or {"type": ..., "args": {...}, "id": ...}. May be given several times.',
 )
-@click.option("--to", type=click.Path(path_type=Path), required=True, help="The new run directory.")
+@click.option("--to", type=TO_WRITE, required=True, help="The new run directory.")
 @click.option("--of", metavar="PROBE", help="Whose answers are scored, where RUN has several probes.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def command(run: Path, *, probes: tuple[str, ...], to: Path, of: str | None, overwrite: bool, as_json: bool) -> int:
+def command(
+    run: Path, *, probes: tuple[str, ...], to: Path | RemoteUrl, of: str | None, overwrite: bool, as_json: bool
+) -> int:
     """Score the stored answers of RUN with other probes, into a run directory of their own.
 
     Of a RUN that was not finished, what it has is scored; the result is not finished either, and can be resumed.
     """
     from insideLLMs.api.rescore import RescoreOptions, open_answered, rescore  # noqa: PLC0415 - slow
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
+    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415
 
-    terms = RescoreOptions(
-        probes=tuple(parse_probe(text) for text in probes), to=to, of=of, overwrite=overwrite, folder=Path.cwd()
-    )
-    result = asyncio.run(rescore(open_answered(run), terms))
+    parsed = tuple(parse_probe(text) for text in probes)
+    with working_run(to) as work:
+        terms = RescoreOptions(probes=parsed, to=work.path, of=of, overwrite=overwrite, folder=Path.cwd())
+        result = asyncio.run(rescore(open_answered(run), terms))
     if as_json:
         console.out_json(
             {

@@ -17,6 +17,7 @@ from insideLLMs.cli.baseline import today
 from insideLLMs.cli.executor_options import executor_options
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.part_options import part_options
+from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN, TO_WRITE
 from insideLLMs.cli.process_options import processes_option, processes_to_use
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.cli.run_result import check_answered, show_result
@@ -31,6 +32,7 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.ray_options import RayOptions
+from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
     from insideLLMs.api.answers import AnswerOptions, CacheMode
@@ -53,8 +55,8 @@ _LOOKS = {
 class _Arguments:
     """What the command line says of where and how to run."""
 
-    run_dir: Path | None
-    run_root: Path
+    run_dir: Path | RemoteUrl | None
+    run_root: Path | RemoteUrl
     resume: bool
     overwrite: bool
     salvage: bool
@@ -70,7 +72,7 @@ class _Arguments:
     compress: bool | None
     pairs: tuple[str, ...]
     cache: "CacheMode"
-    record: Path | None
+    record: Path | RemoteUrl | None
     missing: bool
     replay: Path | None
     html: Path | None
@@ -122,7 +124,8 @@ class _Arguments:
         """Where answers come from beside the models. Raises OptionError."""
         from insideLLMs.api.answers import AnswerOptions  # noqa: PLC0415 - slow
 
-        return AnswerOptions(cache=self.cache, record=self.record, missing=self.missing, replay=self.replay)
+        record = None if self.record is None else Path(str(self.record))
+        return AnswerOptions(cache=self.cache, record=record, missing=self.missing, replay=self.replay)
 
     def how_to_resume(self, file: Path, run_dir: Path | None) -> str:
         """Return the command that goes on with an interrupted run."""
@@ -174,11 +177,11 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 
 
 @click.command("run")
-@click.argument("experiment_file", metavar="EXPERIMENT", type=click.Path(path_type=Path))
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run here.  [default: runs/NAME-RUNID]")
+@click.argument("experiment_file", metavar="EXPERIMENT", type=LOCAL)
+@click.option("--run-dir", type=TO_WRITE, help="Store the run here.  [default: runs/NAME-RUNID]")
 @click.option(
     "--run-root",
-    type=click.Path(path_type=Path),
+    type=TO_WRITE,
     default=Path("runs"),
     show_default=True,
     help="Where run directories are made.",
@@ -198,12 +201,10 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     "--baseline",
     "baselines",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=RUN,
     help="For --early-stop: the run to compare with; may be repeated.",
 )
-@click.option(
-    "--pool", type=click.Path(path_type=Path), help="For --early-stop: a folder of accepted runs to compare with."
-)
+@click.option("--pool", type=POOL, help="For --early-stop: a folder of accepted runs to compare with.")
 @click.option("--no-telemetry", is_flag=True, help="Write no telemetry.jsonl.")
 @click.option("--compress", is_flag=True, default=None, help="Store records.jsonl compressed, as records.jsonl.zst.")
 @click.option(
@@ -216,11 +217,11 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
     show_default=True,
     help="Take answers from the response cache, or ask again and refresh it.",
 )
-@click.option("--record", type=click.Path(path_type=Path), help="Record every answer in this cassette.")
+@click.option("--record", type=TO_WRITE, help="Record every answer in this cassette.")
 @click.option("--missing", is_flag=True, help="With --record: ask only what the cassette lacks.")
-@click.option("--replay", type=click.Path(path_type=Path), help="Take every answer from this cassette; make no calls.")
+@click.option("--replay", type=FILE, help="Take every answer from this cassette; make no calls.")
 @click.option("--check", is_flag=True, help="With --replay: only say what the cassette lacks; exit code 4 if it does.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write the run's page here.")
+@click.option("--html", type=LOCAL, help="Also write the run's page here.")
 @part_options
 @processes_option
 @executor_options
@@ -350,10 +351,12 @@ def _show_decision(early: "EarlyStop", run: "SealedRun", *, as_json: bool) -> in
 def _check(file: Path, experiment: "Experiment", arguments: _Arguments, *, as_json: bool) -> int:
     """Say what the cassette lacks for the experiment, without asking, scoring or storing anything."""
     from insideLLMs.api.run import acheck_cassette  # noqa: PLC0415 - slow
+    from insideLLMs.remote.copies import local_file  # noqa: PLC0415
 
-    cassette = arguments.replay or arguments.record
-    if cassette is None:
+    named = arguments.replay or arguments.record
+    if named is None:
         raise ConfigError([Problem("--check needs a cassette")], fix="name it: --replay FILE --check")
+    cassette = local_file(named)
     found = asyncio.run(acheck_cassette(experiment, folder=file.resolve().parent, cassette=cassette))
     if as_json:
         console.out_json(msgspec.to_builtins(found))

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from insideLLMs.cli import console
 from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.places import LOCAL, POOL, RUN, RUNS
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError, StorageError
 from insideLLMs.core.types import JsonValue
 
@@ -43,7 +44,8 @@ class AmountParam(click.ParamType[int]):
 
 
 AGE, SIZE = AmountParam("age", _SECONDS), AmountParam("size", _BYTES)
-_ROOT = click.argument("root", type=click.Path(path_type=Path), default=Path("runs"))
+_ROOT = click.argument("root", type=RUNS, default=Path("runs"))
+_OWN_ROOT = click.argument("root", type=LOCAL, default=Path("runs"))
 _OLDER = click.option("--older-than", type=AGE, help="Only runs unchanged for longer than this, as 30d, 12h or 2w.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _FITTING = (
@@ -133,7 +135,7 @@ def list_(
 
 
 @command.command("show")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RUN)
 @_JSON
 @console.common_options
 def show(run: Path, *, as_json: bool) -> int:
@@ -159,14 +161,14 @@ def show(run: Path, *, as_json: bool) -> int:
 
 
 @command.command("gc")
-@_ROOT
+@_OWN_ROOT
 @_limited
 @_fitting
 @click.option(
     "--pool",
     "pools",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=POOL,
     help="Keep what this baseline pool refers to; pools in ROOT and beside it are found. May be given several times.",
 )
 @click.option("--yes/--dry-run", "is_meant", help="Remove them, or say what would be removed.  [default: dry-run]")

@@ -6,19 +6,18 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import write_files
 from insideLLMs.cli.watch import ALPHA, watched
 from insideLLMs.store.sealed_run import SealedRun
 
 
 @click.command("trend")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--pool", type=click.Path(path_type=Path), help="Also watch the RUNs against these accepted baseline runs."
-)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
+@click.option("--pool", type=POOL, help="Also watch the RUNs against these accepted baseline runs.")
 @ALPHA
 @click.option("--json", "as_json", is_flag=True, help="Print the trend as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with a chart of each measure.")
+@click.option("--html", type=LOCAL, help="Also write a page with a chart of each measure.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path | None, alpha: float, as_json: bool, html: Path | None) -> int:
     """Show how pass rates and scores went over RUNs, in the order given (oldest first, say).

@@ -9,6 +9,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.part_options import part_options
+from insideLLMs.cli.places import RUN
 from insideLLMs.cli.verify import check_run
 from insideLLMs.core.errors import ConfigError, ExitCode, InsideLLMsError, Problem
 from insideLLMs.core.part import PartOptions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@click.argument("targets", metavar="EXPERIMENT|RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("targets", metavar="EXPERIMENT|RUN...", nargs=-1, required=True, type=RUN)
 @part_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options

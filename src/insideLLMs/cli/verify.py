@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import RUN
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 from insideLLMs.core.types import expand
 from insideLLMs.store.verification import verify
 
 
 @click.command("verify")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(run: Path, *, as_json: bool) -> int:

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import RUNS
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 
 @click.command("view")
-@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+@click.argument("folder", type=RUNS, default=Path("runs"))
 @click.option("--port", type=click.IntRange(0, 65535), default=7380, show_default=True, help="0 chooses a free one.")
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
 @console.common_options

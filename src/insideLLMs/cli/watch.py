@@ -8,6 +8,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
+from insideLLMs.cli.places import LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import write_files
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -25,11 +26,11 @@ ALPHA = click.option(
 
 
 @click.command("watch")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--pool", required=True, type=click.Path(path_type=Path), help="The folder of accepted baseline runs.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RUN)
+@click.option("--pool", required=True, type=POOL, help="The folder of accepted baseline runs.")
 @ALPHA
 @click.option("--json", "as_json", is_flag=True, help="Print every look as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a page with the chart.")
+@click.option("--html", type=LOCAL, help="Also write a page with the chart.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, html: Path | None) -> int:
     """Watch RUNs, oldest first, against a pool: small lasting drops add up, and unchanged systems hardly ever alarm.

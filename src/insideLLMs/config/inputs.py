@@ -11,12 +11,15 @@ from insideLLMs.config.members import ConfigEntry, check_args, check_secrets, en
 from insideLLMs.config.secrets import references
 from insideLLMs.config.shape import Findings
 from insideLLMs.core.documents import FieldPath
+from insideLLMs.core.errors import RemoteError, StorageError
 from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.rows import GIVEN_BY_NAME
 from insideLLMs.datasets.source import SUFFIXES, bare_path, format_of, missing_fix
 from insideLLMs.datasets.tables import usual_args
 from insideLLMs.plugins import Factory, dataset_registry
+from insideLLMs.remote.copies import local_file
+from insideLLMs.remote.url import is_url
 
 
 class Datasets(msgspec.Struct):
@@ -98,6 +101,9 @@ class Datasets(msgspec.Struct):
         if len(rows) + (path is not None) > 1:
             self.findings.add(entry.path, "has both a path and examples, or examples twice", "keep one of them")
             return None
+        copy = self._fetched(entry, path) if path and is_url(path) else None
+        if path and is_url(path) and copy is None:
+            return None
         kind = _format(entry, path, inline=bool(rows))
         if kind is None:
             self._report_format(entry, path)
@@ -106,7 +112,7 @@ class Datasets(msgspec.Struct):
         factory = find_factory(named, "format", dataset_registry, self.folder, self.findings)
         check_args(named, factory, self.findings, given=GIVEN_BY_NAME)
         check_secrets(named, self.environ, self.findings)
-        whole = self._absolute(path) if path else None
+        whole = copy or (self._absolute(path) if path else None)
         self._check_source(entry, kind, whole)
         examples = entry.value.get(rows[0]) if rows else ()
         if not _is_sound(entry):
@@ -152,6 +158,14 @@ class Datasets(msgspec.Struct):
         """Return where the path stands, for an entry that may be bare text."""
         with_key = (*entry.path, "path")
         return with_key if with_key in self.findings.document.places else entry.path
+
+    def _fetched(self, entry: ConfigEntry, url: str) -> Path | None:
+        """Return a copy of the dataset at a URL."""
+        try:
+            return local_file(url)
+        except (RemoteError, StorageError) as error:
+            self.findings.add(self._path_of(entry), error.message, error.fix)
+            return None
 
     def _absolute(self, path: str) -> Path:
         return Path(os.path.abspath(self.folder / path))  # noqa: PTH100 - links stay as they are

@@ -18,6 +18,7 @@
     │   ├── PlanMismatchError       a resume of another experiment
     │   ├── NoBaselineError         a pool without a run to compare with (exit 4)
     │   └── StorageError            the disk refused a write
+    ├── RemoteError                 a URL, or an object store that refused a read or a write
     ├── SandboxError                a program that cannot be run in isolation here
     ├── CompareError                two runs that cannot be compared
     ├── ModelError                  one failed call to a model; `status`, `retryable`, `fatal` say what follows
@@ -190,6 +191,10 @@ class NoBaselineError(RunDirectoryError):
 
 class StorageError(RunDirectoryError):
     """The disk refused a read or a write."""
+
+
+class RemoteError(InsideLLMsError):
+    """A URL that cannot be used, or an object store that refused a read or a write; it shows no key and no query."""
 
 
 class SandboxError(InsideLLMsError):

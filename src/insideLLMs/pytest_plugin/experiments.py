@@ -14,8 +14,10 @@ from insideLLMs.config.load import read_experiment
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.pytest_plugin.marks import find_path
 from insideLLMs.pytest_plugin.session import LlmSession
+from insideLLMs.remote.url import parse_place
 from insideLLMs.runner.load import LoadedRun
 from insideLLMs.store.pool import accept
+from insideLLMs.store.remote_pool import local_baseline, writing_pool
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 
@@ -33,11 +35,13 @@ class LlmRun:
         pool, and nothing is compared. Raises RunDirectoryError where there is no baseline.
         """
         __tracebackhide__ = True
-        path = self._session.settings.root / baseline
+        given = parse_place(os.fspath(baseline))
+        place = self._session.settings.root / given if isinstance(given, Path) else given
         if self._session.settings.accept:
-            self._accept(path)
+            with writing_pool(place) as pool:
+                self._accept(pool)
             return
-        decided = self._compare(path, fail_on)
+        decided = self._compare(place if isinstance(place, Path) else local_baseline(place), fail_on)
         if decided.verdict.passed:
             return
         told = f"{decided}\nthe run is in {self.run.path}"

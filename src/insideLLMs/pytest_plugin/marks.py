@@ -12,6 +12,8 @@ import pytest
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.remote.copies import local_file
+from insideLLMs.remote.url import is_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ def static_skip(item: pytest.Item) -> bool:
 
 def find_path(path: str, root: Path, test: Path) -> Path:
     """Return a file that a test names, relative to the root. Raises OptionError saying where it may be."""
+    if is_url(path):
+        return local_file(path)
     found = root / path
     if found.exists():
         return found

@@ -12,6 +12,7 @@ from insideLLMs.report.frames import Tabular
 from insideLLMs.report.notebook import summary_html
 from insideLLMs.report.records_table import Table, run_table
 from insideLLMs.runner.run_config import Folder, as_path
+from insideLLMs.store.remote_run import local_run
 from insideLLMs.store.sealed_run import SealedRun
 
 
@@ -46,7 +47,7 @@ def load_run(path: Folder) -> LoadedRun:
 
     What is read of it is held against the digests that were sealed.
     """
-    return LoadedRun.open(as_path("path", path))
+    return LoadedRun.open(local_run(as_path("path", path)))
 
 
 def load_dataset(path: Folder, **settings: JsonValue) -> list[Example]:

@@ -16,6 +16,7 @@ from insideLLMs.core.errors import OptionError
 from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.execute.progress import ProgressInfo
+from insideLLMs.remote.copies import local_file
 
 ProgressCallback = Callable[[int, int], object] | Callable[[ProgressInfo], object]
 Folder = str | os.PathLike[str]
@@ -91,7 +92,8 @@ class RunConfig:
     @property
     def answers(self) -> AnswerOptions:
         """Where answers come from beside the model."""
-        record, replay = (None if path is None else Path(path) for path in (self.record, self.replay))
+        record = None if self.record is None else Path(self.record)
+        replay = None if self.replay is None else local_file(os.fspath(self.replay))
         return AnswerOptions(cache=self.cache, record=record, missing=self.missing, replay=replay)
 
     def execution(self, base: ExecutionSpec) -> ExecutionSpec:

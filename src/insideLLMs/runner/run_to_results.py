@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run import RunOptions, run_in_memory, run_prepared
 from insideLLMs.compare.one_run.verdict import RunVerdict
+from insideLLMs.core.errors import OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.protocols import AsyncModel
 from insideLLMs.core.run_summary import Summary
@@ -19,10 +21,12 @@ from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import JsonValue, Record
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.plan import Trial
+from insideLLMs.remote.url import RemoteUrl, parse_place
 from insideLLMs.runner.prompts import stored_input
 from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of, verdict_of
 from insideLLMs.runner.run_config import DEFAULT_ROOT, RunConfig
-from insideLLMs.store.directory import free_run_dir
+from insideLLMs.store.directory import free_run_dir, run_name
+from insideLLMs.store.remote_writing import free_place
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +63,13 @@ async def run_job(job: Job, config: RunConfig) -> Done:
     recorded = await asyncio.to_thread(config.answers.recorded)
     prepared = await asyncio.to_thread(prepare, job.experiment, folder=job.folder, parts=job.parts, recorded=recorded)
     try:
-        path = place_of(config, prepared) if config.is_stored else None
+        path = await asyncio.to_thread(place_of, config, prepared) if config.is_stored else None
         options = _options(job, config, path)
-        lines, summary = await (_in_memory(prepared, options) if path is None else _stored(prepared, options))
+        lines, summary, run_dir = await (_in_memory if path is None else _stored)(prepared, options)
         results = await asyncio.to_thread(_results, job, prepared, lines, validate=config.validate_output)
         return Done(
             run_id=prepared.plan.run_id,
-            run_dir=path,
+            run_dir=run_dir,
             results=results,
             summary=summary,
             verdict=await asyncio.to_thread(verdict_of, lines, prepared, summary),
@@ -83,14 +87,18 @@ def user_model(model: AsyncModel) -> Any:
     return model.model if isinstance(model, UserModel) else model
 
 
-def place_of(config: RunConfig, prepared: Prepared) -> Path:
+def place_of(config: RunConfig, prepared: Prepared) -> Path | RemoteUrl:
     """Choose the run directory. A resume by root alone goes on with the latest run of this name."""
     if config.run_dir is not None:
-        return Path(config.run_dir)
-    root = Path(config.run_root) if config.run_root is not None else DEFAULT_ROOT
+        return parse_place(os.fspath(config.run_dir))
+    root = parse_place(os.fspath(config.run_root)) if config.run_root is not None else DEFAULT_ROOT
     if config.run_id is not None:
         return root / config.run_id
     name, run_id = prepared.experiment.name, prepared.plan.run_id
+    if isinstance(root, RemoteUrl):
+        if config.resume or config.overwrite:
+            raise OptionError("run_root is a URL, below which no latest run is looked for", fix="give run_dir")
+        return free_place(root, run_name(name, run_id))
     free = free_run_dir(root, name, run_id)
     return _latest_before(free, run_id) if config.resume or config.overwrite else free
 
@@ -104,7 +112,7 @@ def _latest_before(free: Path, run_id: str) -> Path:
     return free.with_name(f"{stem}{short}" + (f"-{number}" if number > 1 else ""))
 
 
-def _options(job: Job, config: RunConfig, path: Path | None) -> RunOptions:
+def _options(job: Job, config: RunConfig, path: Path | RemoteUrl | None) -> RunOptions:
     return RunOptions(
         run_dir=path,
         resume=config.resume,
@@ -116,18 +124,18 @@ def _options(job: Job, config: RunConfig, path: Path | None) -> RunOptions:
     )
 
 
-async def _in_memory(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summary]:
+async def _in_memory(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summary, Path | None]:
     sink, summary = await run_in_memory(prepared, options)
-    return lines_in_memory(sink), summary
+    return lines_in_memory(sink), summary, None
 
 
-async def _stored(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summary]:
+async def _stored(prepared: Prepared, options: RunOptions) -> tuple[Lines, Summary, Path | None]:
     try:
         run = await run_prepared(prepared, options)
     except asyncio.CancelledError:
         logger.warning("interrupted; to continue, run the same with run_dir=%r and resume=True", str(options.run_dir))
         raise
-    return await asyncio.to_thread(lines_in_directory, run.path), run.summary
+    return await asyncio.to_thread(lines_in_directory, run.path), run.summary, run.path
 
 
 def _results(

@@ -27,6 +27,7 @@ from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResults
 from insideLLMs.runner.run_config import Folder, RunConfig, RunKeywords, as_path, derive
 from insideLLMs.runner.run_to_results import Job, run_job
+from insideLLMs.store.remote_run import local_run
 from insideLLMs.store.sealed_run import SealedRun
 
 Results = ProbeResults | ExperimentResult
@@ -206,6 +207,6 @@ def compare_runs(
     folders = baseline if isinstance(baseline, list | tuple) else (baseline,)
     if not folders:
         raise OptionError("baseline is empty", fix="give a run directory, or several, oldest first")
-    runs = [SealedRun.open(as_path("baseline", folder)) for folder in folders]
+    runs = [SealedRun.open(local_run(as_path("baseline", folder))) for folder in folders]
     setup = ComparisonSetup(options=options or CompareOptions(), gate=gate)
-    return compare_sealed(runs, [SealedRun.open(as_path("candidate", candidate))], setup)
+    return compare_sealed(runs, [SealedRun.open(local_run(as_path("candidate", candidate)))], setup)

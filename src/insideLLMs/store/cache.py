@@ -24,6 +24,7 @@ import msgspec
 
 from insideLLMs.core.errors import StorageError
 from insideLLMs.core.types import Exchange, Response
+from insideLLMs.remote.copies import cache_folder
 
 logger = logging.getLogger(__name__)
 FORMAT = 1
@@ -43,12 +44,8 @@ _decode = msgspec.json.Decoder(Response).decode
 
 
 def cache_path(environ: Mapping[str, str]) -> Path:
-    """Return where the cache lies: under $INSIDELLMS_CACHE, $XDG_CACHE_HOME or ~/.cache."""
-    own = environ.get("INSIDELLMS_CACHE")
-    if own:
-        return Path(own) / "answers.sqlite"
-    base = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "insidellms" / "answers.sqlite"
+    """Return where the cache lies: in the folder of caches. Raises RemoteError where that is a URL."""
+    return cache_folder(environ) / "answers.sqlite"
 
 
 class AnswerCache:

@@ -22,6 +22,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.held_folder import only_writer
+from insideLLMs.store.remote_cassette import cassette_to_record
 from insideLLMs.store.whole_file import whole_file
 
 
@@ -55,7 +56,7 @@ class CassetteRecorder:
     """Keeps every answer of a run, and with the first of them the facts of its models.
 
     With `missing`, it finds the answers that are recorded already. Raises CassetteError, before anything is asked, if
-    `path` is neither free nor a cassette.
+    what is at `place` is neither free nor a cassette.
     """
 
     closed = False
@@ -64,13 +65,14 @@ class CassetteRecorder:
 
     def __init__(
         self,
-        path: Path,
+        place: Path,
         models: Sequence[ModelFacts] = (),
         *,
         identities: Identities | None = None,
         missing: bool = False,
     ) -> None:
-        self.path = path
+        self.path, self._change = cassette_to_record(place)
+        path = self.path
         self.finds_again = missing
         self._facts = list(models)
         self._identities = identities or {}
@@ -116,7 +118,7 @@ class CassetteRecorder:
         try:
             with only_writer(self.path.parent), contextlib.ExitStack() as left:
                 partials = [self._partial, *(partial for partial in _partials(self.path) if _hold(partial, left))]
-                _add(self.path, partials, self._identities)
+                self._change(self.path, lambda path: _add(path, partials, self._identities))
                 for partial in partials:
                     partial.unlink()
                 self._file.close()

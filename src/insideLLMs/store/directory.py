@@ -30,12 +30,17 @@ REPLACE_OR_MOVE = "add --overwrite to replace it, or choose another --to"
 
 def free_run_dir(root: Path, name: str, run_id: str) -> Path:
     """Return ``root/NAME-RUNID``, or the first of ``-2``, ``-3``, ... that is not taken."""
-    base = root / f"{_file_name(name)}-{run_id[:12]}"
+    base = root / run_name(name, run_id)
     path, number = base, 1
     while state_of(path) not in {State.ABSENT, State.EMPTY}:
         number += 1
         path = base.with_name(f"{base.name}-{number}")
     return path
+
+
+def run_name(name: str, run_id: str) -> str:
+    """Return what the folder of a run is called."""
+    return f"{_file_name(name)}-{run_id[:12]}"
 
 
 def _file_name(name: str) -> str:

@@ -1,0 +1,89 @@
+"""What options and arguments name: a run, a pool, a file, at a path or a URL. A command gets what is on this machine.
+
+Every argument that names a place has one of these types; the one that takes paths alone says so of a URL.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from insideLLMs.core.errors import RemoteError
+from insideLLMs.remote.url import RemoteUrl, is_url, parse_place
+
+Found = Path | RemoteUrl
+
+
+class PlaceParam(click.Path):
+    """Takes a path as it is; of a URL it gives what `find` makes of it."""
+
+    def __init__(self, find: Callable[[str], Found]) -> None:
+        super().__init__(path_type=Path)
+        self._find = find
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Found:  # type: ignore[override] # a URL is no path
+        """Return the path. Raises InsideLLMsError for a URL that cannot be used."""
+        text = str(value)
+        if is_url(text) and not (ctx and ctx.resilient_parsing):
+            return self._find(text)
+        found: Path = super().convert(text, param, ctx)  # type: ignore[assignment] # of its path_type
+        return found
+
+
+class PathParam(PlaceParam):
+    """Takes a path alone: what is written there, or read, is on this machine."""
+
+    def __init__(self) -> None:
+        super().__init__(parse_place)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path. Raises RemoteError for a URL."""
+        found = super().convert(value, param, ctx)
+        name = param.opts[0] if isinstance(param, click.Option) else "this argument"
+        return on_this_machine(found, name)
+
+
+def on_this_machine(found: Found, name: str) -> Path:
+    """Return a path. Raises RemoteError for a URL, given as the option `name`."""
+    if isinstance(found, RemoteUrl):
+        raise RemoteError(
+            f"{name} takes a path on this machine, and {found} is a URL", fix="give a path, and copy the file yourself"
+        )
+    return found
+
+
+def _run(text: str) -> Found:
+    from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - only for a URL
+
+    return local_run(text)
+
+
+def _runs(text: str) -> Found:
+    from insideLLMs.store.remote_run import local_runs  # noqa: PLC0415 - only for a URL
+
+    return local_runs(text)
+
+
+def _pool(text: str) -> Found:
+    from insideLLMs.store.remote_pool import local_pool  # noqa: PLC0415 - only for a URL
+
+    return local_pool(text)
+
+
+def _file(text: str) -> Found:
+    from insideLLMs.remote.copies import local_file  # noqa: PLC0415 - only for a URL
+
+    return local_file(text)
+
+
+LOCAL = PathParam()
+RUN = PlaceParam(_run)
+"""A run, or the log of another tool."""
+RUNS = PlaceParam(_runs)
+"""A folder of runs, to be read."""
+FILE = PlaceParam(_file)
+"""A file to be read."""
+TO_WRITE = PlaceParam(parse_place)
+"""Where a run, a folder of runs, a pool or a cassette is written: a URL stays one."""
+POOL = PlaceParam(_pool)
+"""A pool, to be read."""

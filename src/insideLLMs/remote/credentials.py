@@ -1,0 +1,90 @@
+"""Which client talks to a store, and with which credentials: those that the vendors' tools find.
+
+Nothing of them is kept, written or shown.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from insideLLMs.core.errors import RemoteError
+from insideLLMs.remote.url import RemoteUrl
+
+if TYPE_CHECKING:
+    from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Credential, S3Store
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_MOST_RETRIES = 5
+CREDENTIALS_FIX = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or AWS_PROFILE",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or log in: gcloud auth application-default login",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or log in: az login",
+}
+_SILENCE = timedelta(seconds=30)
+_WHOLE = timedelta(minutes=30)
+"""A large object over a slow line; a line that falls silent is noticed after `_SILENCE`."""
+
+
+def store_for(url: RemoteUrl, *, retries: bool = True) -> "S3Store | GCSStore | AzureStore":
+    """Return a client of the bucket, which may try again by itself. Raises RemoteError where something is missing."""
+    try:
+        from obstore import exceptions, store  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise RemoteError(f"{url} needs the extra `stores`", fix="pip install 'insidellms[stores]'") from error
+    options: ClientConfig = {"timeout": _WHOLE, "read_timeout": _SILENCE, "connect_timeout": timedelta(seconds=10)}
+    retry: RetryConfig = {"max_retries": _MOST_RETRIES if retries else 0, "retry_timeout": timedelta(seconds=60)}
+    try:
+        if url.scheme == "gs":
+            return store.GCSStore(url.bucket, client_options=options, retry_config=retry)
+        if url.scheme == "az":
+            return store.AzureStore(url.bucket, client_options=options, retry_config=retry)
+        return store.S3Store(url.bucket, **_s3(os.environ, options), retry_config=retry)
+    except (exceptions.BaseError, ValueError):
+        raise RemoteError(
+            f"{url}: the environment does not say how to reach the store",
+            fix="set AZURE_STORAGE_ACCOUNT_NAME" if url.scheme == "az" else "check its variables for this store",
+        ) from None
+
+
+def _s3(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:
+    """Return the settings of S3 beside those that obstore takes from the environment itself."""
+    endpoint = next((environ[name] for name in _ENDPOINTS if environ.get(name)), "")
+    settings: dict[str, Any] = {"client_options": options}
+    if endpoint:
+        settings["endpoint"] = endpoint
+        options["allow_http"] = endpoint.startswith("http://")
+    if environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_SKIP_SIGNATURE"):
+        return settings
+    return settings | _of_profile()
+
+
+def _of_profile() -> dict[str, Any]:
+    """Return what AWS's own library finds: profiles, single sign-on, roles, the machine's own rights."""
+    import botocore.exceptions  # noqa: PLC0415 - optional, and slow
+    import botocore.session  # noqa: PLC0415
+
+    session = botocore.session.get_session()
+    try:
+        found, region = session.get_credentials(), session.get_config_variable("region")
+    except botocore.exceptions.BotoCoreError as error:  # its texts name profiles and files
+        raise RemoteError(f"AWS's profiles cannot be used: {error}", fix="check AWS_PROFILE") from None
+    if found is None:
+        raise RemoteError("there are no credentials for s3:// URLs", fix=CREDENTIALS_FIX["s3"])
+    return {"credential_provider": _Provider(found), **({"region": region} if region else {})}
+
+
+class _Provider:
+    """Asks AWS's own library for credentials whenever obstore needs them: it renews what expires."""
+
+    def __init__(self, credentials: Any) -> None:  # botocore has no types
+        self._credentials = credentials
+
+    def __call__(self) -> "S3Credential":
+        frozen = self._credentials.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": getattr(self._credentials, "_expiry_time", None),
+        }

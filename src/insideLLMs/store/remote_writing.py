@@ -1,0 +1,262 @@
+"""Writing a run to a URL: in a working copy on this machine, which is published when it is sealed.
+
+Until then its journal is uploaded, so that another machine can go on after this one was lost.
+"""
+
+import contextlib
+import logging
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.core.errors import LockedError, RemoteError, StorageError
+from insideLLMs.remote.copies import folder_for, named, only_user
+from insideLLMs.remote.objects import Expect, Objects, Stored, Version
+from insideLLMs.remote.url import RemoteUrl
+from insideLLMs.store.remote_journal import (
+    LEASE_S,
+    JournalParts,
+    RemoteWriter,
+    age_s,
+    read_writer,
+    write_writer,
+)
+from insideLLMs.store.remote_run import (
+    download_run,
+    manifest_id,
+    publish_run,
+    published_folder,
+    remove_published,
+)
+from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, MARKER, MARKER_TEXT, State, is_regular, state_of
+
+logger = logging.getLogger(__name__)
+_BEAT_S = 20.0
+_PART_BYTES = 8 << 20
+
+
+@contextlib.contextmanager
+def working_run(place: Path | RemoteUrl) -> Iterator["WorkingRun"]:
+    """Yield the folder to write a run in; for a URL a working copy, published at the end of the block if it is sealed.
+
+    One that is not sealed is uploaded as far as it got. Raises RemoteError, and LockedError where another writes.
+    """
+    if isinstance(place, Path):
+        yield WorkingRun(path=place)
+        return
+    folder = folder_for(place, "work")
+    with only_user(folder, waits=False) as is_free:
+        if not is_free:
+            raise LockedError(f"another process is writing to {place}", fix="wait for it, or choose another URL")
+        upload = RunUpload.take(place, folder)
+        path = named(folder / place.name, place)
+        is_published = False
+        try:
+            yield WorkingRun(path=path, upload=upload)
+            if state_of(path) is State.SEALED:
+                upload.publish()
+                is_published = True
+        finally:
+            if not is_published:
+                upload.leave()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingRun:
+    """Where a run is written on this machine, and the upload of one that lies elsewhere."""
+
+    path: Path
+    upload: "RunUpload | None" = None
+
+
+class RunUpload:
+    """The upload of one run, by the one writer of it. Its methods raise RemoteError."""
+
+    def __init__(
+        self, objects: Objects, path: Path, writer: RemoteWriter, version: Version, base: Stored | None
+    ) -> None:
+        self._objects = objects
+        self._path = path
+        self._writer = writer
+        self._version = version
+        self._base = base
+        self._parts = JournalParts(objects, writer.journal)
+        self._is_aligned = False
+        self._beat_at = time.monotonic()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def take(cls, url: RemoteUrl, folder: Path) -> "RunUpload":
+        """Take the lock of a run, and bring the working copy to what is at its URL. Raises LockedError."""
+        objects = Objects(url)
+        base, found = objects.get(MANIFEST), read_writer(objects)
+        base_id = None if base is None else manifest_id(base.data)
+        machine = _machine(folder)
+        goes_on = found is not None and found[0].base == base_id  # else it outlived the run that it published
+        if found is not None:
+            _check_free(url, *found, machine)
+        journal = found[0].journal if found is not None and goes_on else secrets.token_hex(8)
+        writer = RemoteWriter(writer=secrets.token_hex(8), machine=machine, journal=journal, base=base_id)
+        version = write_writer(objects, writer, Expect.NOTHING if found is None else found[1].version)
+        if version is None:
+            raise _lost(url)
+        upload = cls(objects, folder / url.name, writer, version, base)
+        upload._bring(is_ours=_read(folder / "journal") == journal)
+        (folder / "journal").write_text(journal)
+        return upload
+
+    def _bring(self, *, is_ours: bool) -> None:
+        """Make the working copy what is at the URL; answers of our own that were not uploaded stay."""
+        path = self._path
+        if not is_ours:
+            shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(exist_ok=True)
+        (path / MARKER).write_bytes(MARKER_TEXT) if not is_regular(path / MARKER) else None
+        draft = path.parent / f"draft-{secrets.token_hex(8)}"
+        self._parts.read_all(draft)
+        own = path / JOURNAL
+        if self._parts.count and not is_regular(own) and state_of(path) is not State.SEALED:
+            draft.replace(own)
+        elif is_regular(own) and not self._parts.is_start_of(own):
+            _join(draft, own)
+        draft.unlink(missing_ok=True)
+        if self._base is not None and state_of(path) is State.EMPTY:
+            download_run(self._objects, self._base.data, path)
+
+    def keep_up(self) -> None:
+        """Upload what the journal has more, and say that we live. Raises LockedError once another writes."""
+        with self._lock:
+            self._upload_lines()
+            if time.monotonic() - self._beat_at > _BEAT_S:
+                self._renew()
+
+    def _upload_lines(self) -> None:
+        journal = self._path / JOURNAL
+        if not is_regular(journal):
+            return
+        if not self._is_aligned:
+            self._align(journal)
+        while lines := _lines_from(journal, self._parts.size_bytes):
+            if not self._parts.append(lines):
+                raise _lost(self._objects.url)
+
+    def _align(self, journal: Path) -> None:
+        """Begin another journal where this one does not continue what was uploaded."""
+        if not self._parts.is_start_of(journal):
+            old = self._parts
+            self._writer = msgspec.structs.replace(self._writer, journal=secrets.token_hex(8))
+            self._renew()
+            (self._path.parent / "journal").write_text(self._writer.journal)
+            self._parts = JournalParts(self._objects, self._writer.journal)
+            old.remove()
+        self._is_aligned = True
+
+    def _renew(self, *, released: bool = False) -> None:
+        self._writer = msgspec.structs.replace(self._writer, beat=self._writer.beat + 1, released=released)
+        version = write_writer(self._objects, self._writer, self._version)
+        if version is None:
+            raise _lost(self._objects.url)
+        self._version, self._beat_at = version, time.monotonic()
+
+    def leave(self) -> None:
+        """Upload what there is of an unfinished run, and let others go on with it."""
+        try:
+            with self._lock:
+                self._upload_lines()
+                self._renew(released=True)
+        except (RemoteError, LockedError) as error:
+            logger.warning("what was not uploaded stays on this machine: %s", error.message)
+
+    def publish(self) -> None:
+        """Publish the sealed run; from then on readers see it. Raises StorageError."""
+        url, base = self._objects.url, self._base
+        try:
+            self._renew()
+            if not publish_run(self._path, url, expect=Expect.NOTHING if base is None else base.version):
+                raise _lost(url)
+        except RemoteError as error:
+            raise StorageError(
+                f"{url} was not published: {error.message}",
+                fix="its answers are kept on this machine; go on with --resume once that is fixed",
+            ) from error
+        with contextlib.suppress(RemoteError):  # the run is there; what is left over is seen as such
+            self._parts.remove()
+            if base is not None and published_folder(base.data) != published_folder(
+                (self._path / MANIFEST).read_bytes()
+            ):
+                remove_published(url, base.data)
+            self._renew(released=True)
+        (self._path.parent / "journal").unlink(missing_ok=True)
+
+
+def _check_free(url: RemoteUrl, writer: RemoteWriter, stored: Stored, machine: str) -> None:
+    """Raise LockedError if another machine may still write; of ours, no other process does."""
+    age = age_s(stored)
+    if writer.released or writer.machine == machine or age > LEASE_S:
+        return
+    raise LockedError(
+        f"another machine is writing to {url}: it said so {max(age, 0):.0f} s ago",
+        fix=f"wait for it, or choose another URL; after {LEASE_S:.0f} s of silence --resume goes on in its place",
+    )
+
+
+def _lost(url: RemoteUrl) -> LockedError:
+    return LockedError(
+        f"another process took over {url}, so this one stopped",
+        fix="let it finish; what was answered here stays on this machine",
+    )
+
+
+def _machine(folder: Path) -> str:
+    """Return the name of this machine's working copy: who has its lock knows that no other process here writes."""
+    name = _read(folder / "machine")
+    if name is None:
+        name = secrets.token_hex(16)
+        (folder / "machine").write_text(name)
+    return name
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+def _lines_from(journal: Path, start: int) -> bytes:
+    """Return whole lines from a place on: all, or a part's worth."""
+    with journal.open("rb") as file:
+        file.seek(start)
+        data = file.read(_PART_BYTES)
+        if len(data) == _PART_BYTES:
+            data += file.readline()
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _join(uploaded: Path, own: Path) -> None:
+    """Put behind the uploaded lines what only our journal has, but for its header."""
+    with uploaded.open("rb") as file:
+        known = {hash(line) for line in file}
+    with own.open("rb") as file, uploaded.open("ab") as joined:
+        next(file, None)
+        joined.writelines(line for line in file if hash(line) not in known and line.endswith(b"\n"))
+    uploaded.replace(own)
+
+
+def free_place(root: RemoteUrl, base: str) -> RemoteUrl:
+    """Return the URL of a new run below `root`: BASE, or the first of BASE-2, ... that is not taken."""
+    url, number = root / base, 1
+    while not _is_free(Objects(url)):
+        number += 1
+        url = root / f"{base}-{number}"
+    return url
+
+
+def _is_free(objects: Objects) -> bool:
+    if objects.get(MANIFEST) is not None:
+        return False
+    found = read_writer(objects)
+    return found is None or (found[0].released and not JournalParts(objects, found[0].journal).has_any())

@@ -1,0 +1,140 @@
+"""Objects of a real server: conditions, faults, and what is said of them."""
+
+import threading
+
+import pytest
+
+from insideLLMs.core.errors import RemoteError
+from insideLLMs.remote.objects import Expect, Objects
+from insideLLMs.remote.url import parse_place
+from support.object_store import KEY, SECRET, ObjectStore
+
+REFUSALS = {
+    (403, "AccessDenied"): "your credentials may not do that (AccessDenied)",
+    (403, "InvalidAccessKeyId"): "does not accept your credentials (InvalidAccessKeyId)",
+    (403, "SignatureDoesNotMatch"): "does not accept your credentials (SignatureDoesNotMatch)",
+    (400, "ExpiredToken"): "your credentials have expired",
+    (301, "PermanentRedirect"): "its bucket is in another region",
+    (404, "NoSuchBucket"): "there is no bucket",
+    (400, "InvalidRequest"): "the store answers 400 (InvalidRequest)",
+}
+
+
+@pytest.fixture
+def store(monkeypatch):
+    with ObjectStore() as store:
+        for name, value in store.env.items():
+            monkeypatch.setenv(name, value)
+        yield store
+
+
+@pytest.fixture
+def objects(store):
+    return Objects(parse_place(store.at("below")))
+
+
+def test_an_object_is_written_read_and_removed(objects):
+    assert objects.get("a") is None
+    objects.put("a", b"one")
+    assert objects.get("a").data == b"one"
+    objects.delete("a")
+    objects.delete("a")
+    assert objects.get("a") is None
+
+
+def test_an_empty_and_a_large_object_keep_their_bytes(objects, tmp_path):
+    large = bytes(range(256)) * 100_000  # several parts of an upload
+    (tmp_path / "large").write_bytes(large)
+    objects.put("large", tmp_path / "large")
+    objects.put("empty", b"")
+    blocks = []
+    objects.download("large", blocks.append)
+    assert b"".join(blocks) == large
+    assert objects.get("empty").data == b""
+
+
+def test_a_write_under_a_condition_happens_once(objects):
+    first = objects.put("a", b"one", expect=Expect.NOTHING)
+    assert first is not None
+    assert objects.put("a", b"two", expect=Expect.NOTHING) is None
+    assert objects.put("a", b"two", expect=first) is not None
+    assert objects.put("a", b"three", expect=first) is None
+    assert objects.put("gone", b"x", expect=first) is None
+    assert objects.get("a").data == b"two"
+
+
+def test_a_write_whose_answer_was_lost_counts_as_written(store, objects):
+    lost = []
+
+    def answered(method, key):
+        if method == "PUT" and not lost:
+            lost.append(key)
+            return ("after",)
+        return None
+
+    store.fault = answered
+    assert objects.put("a", b"one", expect=Expect.NOTHING) is not None
+    assert objects.put("a", b"one", expect=Expect.NOTHING) is None, "the same bytes of somebody else do not"
+
+
+def test_a_download_of_what_did_not_change_brings_nothing(objects):
+    version = objects.put("a", b"one")
+    blocks = []
+    assert objects.download("a", blocks.append, unless=version) == version
+    assert blocks == []
+    objects.put("a", b"two")
+    assert objects.download("a", blocks.append, unless=version) != version
+    assert blocks == [b"two"]
+
+
+def test_many_who_change_one_object_at_once_all_count(store):
+    def add():
+        Objects(parse_place(store.at("below"))).change("n", lambda there: str(int(there or b"0") + 1).encode())
+
+    threads = [threading.Thread(target=add) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.get("below/n") == b"6"
+
+
+def test_a_fault_that_passes_is_not_seen(store, objects):
+    faults = [(503, "SlowDown"), (500, "InternalError")]
+    store.fault = lambda method, key: faults.pop() if faults else None
+    objects.put("a", b"one")
+    assert objects.get("a").data == b"one"
+
+
+@pytest.mark.parametrize(("answer", "told"), REFUSALS.items(), ids=[code for _, code in REFUSALS])
+def test_a_refusal_says_what_is_refused_and_how_to_go_on(store, objects, answer, told):
+    store.fault = lambda method, key: answer
+    uses = (
+        lambda: objects.get("a"),
+        lambda: objects.download("a", print),
+        lambda: objects.put("a", b"x"),
+        lambda: objects.put("a", b"x", expect=Expect.NOTHING),
+        lambda: objects.change("a", lambda there: b"x"),
+        objects.folders,
+    )
+    for use in uses:
+        with pytest.raises(RemoteError) as raised:
+            use()
+        assert told in raised.value.message
+        assert raised.value.fix
+        assert raised.value.__cause__ is None, "the library's text is not shown, even in a traceback"
+        assert raised.value.__suppress_context__
+        assert not [key for key in (KEY, SECRET) if key in str(raised.value)]
+
+
+def test_a_bucket_that_is_not_there_is_named(store):
+    with pytest.raises(RemoteError, match="there is no bucket 'no-such-bucket'"):
+        Objects(parse_place("s3://no-such-bucket/x")).get("a")
+
+
+def test_names_below_a_url_are_listed_and_an_empty_bucket_has_none(store, objects):
+    assert Objects(parse_place(store.at(""))).folders() == []
+    objects.put("b/1", b"x")
+    objects.put("a/1", b"x")
+    objects.put("c", b"x")
+    assert objects.folders() == ["a", "b"]
