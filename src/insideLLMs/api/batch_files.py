@@ -27,7 +27,7 @@ from insideLLMs.core.errors import (
     RunUnfinishedError,
 )
 from insideLLMs.core.types import JsonValue, Response
-from insideLLMs.execute.wanted import Unanswered, WantedAnswers
+from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.providers.batch_lines import BatchAnswer, read_answer, request_line
 from insideLLMs.providers.chat_model import ChatModel
 from insideLLMs.store.batch_log import Answered, BatchLog, Entry, Exported, Failed, Origin
@@ -280,7 +280,7 @@ class _AnswerReader:
         return Answered(key=key, model_digest=self._digests[self._wanted[key].model], response=response)
 
     def _outcome(self, found: BatchAnswer) -> Response | ModelError:
-        return outcome_of(self._models, self._wanted[found.custom_id], found)
+        return outcome_of(self._models[self._wanted[found.custom_id].model], found)
 
     def _read(self, line: _Line) -> BatchAnswer | None:
         try:
@@ -338,10 +338,10 @@ def _foreign(files: Sequence[Path], count: int) -> BatchFileError:
     )
 
 
-def outcome_of(models: Mapping[str, ChatModel], asked: Unanswered, found: BatchAnswer) -> Response | ModelError:
+def outcome_of(model: ChatModel, found: BatchAnswer) -> Response | ModelError:
     """Return the answer to a request, or the error that it is."""
     try:
-        response = models[asked.model].read(found.answer)
+        response = model.read(found.answer)
         canonical.line(response)
     except ModelError as error:
         return error

@@ -67,7 +67,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     `salvage` lets a resume leave out damaged journal lines. `handle_signals` makes SIGINT and SIGTERM finish
     what is in flight, and a second one stop at once; only the main thread hears of them. `data_of` says what a
     simple-contract probe is given for a Trial, `probe_options` go to its `run`. Without `rounds` all is asked at
-    once. `ray` says where a cluster is that asks the models; `open_crews` are its workers.
+    once. `ray` says where a cluster is that asks the models; `open_crews` are its workers. `check` raises
+    InsideLLMsError for what such rounds cannot take, before anything is written.
     """
 
     run_dir: Path | RemoteUrl | None = None
@@ -84,6 +85,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     rounds: Rounds | None = None
     ray: RayOptions | None = None
     open_crews: OpenCrews | None = None
+    check: Callable[[Prepared], object] | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +133,8 @@ def check_fits(options: RunOptions, parts: Parts | None) -> None:
 async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     """Ask, store and seal what was prepared."""
     plan = prepared.plan
+    if options.check is not None:
+        options.check(prepared)
     budget = make_budget(prepared)
     async with working(await asyncio.to_thread(_place, prepared, options)) as work:
         if options.resume:

@@ -1,17 +1,23 @@
-"""Options of batches: how an experiment is read where a run begins, as one argument, `origin`."""
+"""Options of batches: how an experiment is read where a run begins, and how a run asks in them."""
 
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
 
+from insideLLMs.cli import console
 from insideLLMs.cli.option_group import Command, Given, option_group
 from insideLLMs.cli.part_options import part_options
+from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
+    from insideLLMs.api.batch_run import BatchedRun
     from insideLLMs.store.batch_log import Origin
 
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _NAMED = ("repeats", "max_examples")
 
 
@@ -39,3 +45,59 @@ def _origin(given: Given) -> "Origin | None":
     if not settings and part == PartOptions():
         return None
     return Origin(experiment="", overrides=settings, part=msgspec.to_builtins(part, enc_hook=str))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchChoice:
+    """That the providers' batch APIs are asked, how long to wait for them, and what then."""
+
+    max_wait: str
+    then: str
+
+    def words(self) -> str:
+        """Return the options as they are typed."""
+        return f" --batch --max-wait {self.max_wait} --then {self.then}"
+
+    def rounds(self) -> "BatchedRun":
+        """Return how such a run goes."""
+        from insideLLMs.api.batch_run import BatchedRun  # noqa: PLC0415 - slow
+        from insideLLMs.api.provider_batches import BatchTerms  # noqa: PLC0415 - slow
+
+        then: Literal["stop", "live"] = "live" if self.then == "live" else "stop"
+        terms = BatchTerms(max_wait_s=parse_duration_s(self.max_wait), then=then)
+        return BatchedRun(terms, console.note, handle_signals=True)
+
+
+def batch_options(function: Command) -> Command:
+    """Add the options of a run in batches; the function gets them as one argument, `batch`: None without --batch."""
+    options = (
+        click.option(
+            "--batch", "is_batch", is_flag=True, help="Ask in batches, at half the price: OpenAI, Anthropic, Gemini."
+        ),
+        click.option("--max-wait", metavar="TIME", help="With --batch: wait so long, as 90s, 30m, 2h.  [default: 24h]"),
+        click.option(
+            "--then",
+            type=click.Choice(["stop", "live"]),
+            help="With --batch: stop, to be resumed, or ask live what no batch answered in time.  [default: stop]",
+        ),
+    )
+    return option_group(function, "batch", options, _choice)
+
+
+def _choice(given: Given) -> BatchChoice | None:
+    is_batch, max_wait, then = given.pop("is_batch"), given.pop("max_wait"), given.pop("then")
+    if not is_batch:
+        if max_wait is not None or then is not None:
+            raise ConfigError([Problem("--max-wait and --then go with --batch")], fix="add --batch, or leave them out")
+        return None
+    choice = BatchChoice(max_wait=str(max_wait or "24h"), then=str(then or "stop"))
+    parse_duration_s(choice.max_wait)
+    return choice
+
+
+def parse_duration_s(text: str) -> float:
+    """Return a time in seconds. Raises ConfigError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    if found is None:
+        raise ConfigError([Problem(f"--max-wait {text!r} is not a time")], fix="write it as 90s, 30m, 2h or 1d")
+    return float(found[1]) * _SECONDS[found[2]]

@@ -14,6 +14,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
+from insideLLMs.cli.batch_options import BatchChoice, batch_options
 from insideLLMs.cli.executor_options import executor_options
 from insideLLMs.cli.gate_options import GateWords, run_gate_options
 from insideLLMs.cli.part_options import part_options
@@ -79,6 +80,7 @@ class _Arguments:
     part: PartOptions
     processes: int
     ray: RayOptions | None
+    batch: BatchChoice | None
 
     def overrides(self) -> "dict[str, JsonValue]":
         """Return what goes over the experiment's settings. Raises ConfigError."""
@@ -109,10 +111,15 @@ class _Arguments:
                 [Problem("--early-stop and --baseline, or --pool, go together")],
                 fix="insidellms run EXPERIMENT --early-stop --baseline RUN",
             )
-        if self.processes > 1 and (self.early_stop or self.part.shard or self.ray):
+        if self.processes > 1 and (self.early_stop or self.part.shard or self.ray or self.batch):
             raise ConfigError(
-                [Problem("--processes runs a whole run, and neither --early-stop, --shard nor --executor ray")],
+                [Problem("--processes goes with neither --early-stop, --shard, --executor ray nor --batch")],
                 fix="leave --processes out",
+            )
+        if self.batch and (self.early_stop or self.cache != "off" or self.record or self.replay or self.ray):
+            raise ConfigError(
+                [Problem("--batch cannot be combined with --early-stop, --cache, --record, --replay or --executor")],
+                fix="leave those out",
             )
         if self.early_stop and self.part != PartOptions():
             raise ConfigError(
@@ -134,6 +141,7 @@ class _Arguments:
         flags += " --missing" if self.missing else ""
         words = (*self.part.words(), *(self.ray.words() if self.ray else ()))
         flags += "".join(f" {word}" for word in words)
+        flags += self.batch.words() if self.batch else ""
         return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
 
     @contextlib.contextmanager
@@ -225,6 +233,7 @@ def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
 @part_options
 @processes_option
 @executor_options
+@batch_options
 @report_options
 @run_gate_options
 @click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls.")
@@ -292,6 +301,7 @@ def _run(
     count = processes_to_use(arguments.processes, arguments.run_dir if arguments.resume else None)
     if count > 1 and arguments.ray is not None:
         raise ConfigError([Problem("the run was begun with --processes")], fix="leave --executor ray out")
+    batch = arguments.batch.rounds() if arguments.batch else None
     with console.progress(quiet=quiet) as update:
         options = RunOptions(
             run_dir=arguments.run_dir,
@@ -302,8 +312,9 @@ def _run(
             handle_signals=True,
             answers=arguments.answers,
             progress=update,
-            rounds=early.rounds if early else None,
             ray=arguments.ray,
+            rounds=early.rounds if early else batch.rounds if batch else None,
+            check=batch.check if batch else None,
         )
         if count == 1:
             return asyncio.run(arun(experiment, folder=folder, options=options))

@@ -9,15 +9,18 @@ from yarl import URL
 
 import insideLLMs
 from insideLLMs.core.describe import FromEnvironment, secret_texts, without_secrets
-from insideLLMs.core.errors import ArgumentError, AuthError, BadAnswerError, ModelError
+from insideLLMs.core.errors import ArgumentError, AuthError, BadAnswerError, ModelError, RequestRefusedError
 from insideLLMs.core.thoughts import Tags, separate
 from insideLLMs.core.types import JsonValue, Request, Response
 from insideLLMs.providers.addresses import bare_url, base_address, is_loopback, literal_query
-from insideLLMs.providers.codec import Codec, Endpoint, HttpAnswer
+from insideLLMs.providers.codec import Codec, Endpoint, HttpAnswer, HttpCall
+from insideLLMs.providers.failures import fail, read_failure
 from insideLLMs.providers.provider_model import ProviderModel
 from insideLLMs.providers.redaction import Redactor
 from insideLLMs.providers.transport import Transport, TransportOptions
 
+_MOST_BULK_BYTES = 2 * 1024**3
+"""The results of a batch are long."""
 SECRET_WORDS = ("auth", "key", "token", "secret", "cookie", "password")
 """A header or query parameter whose name holds one of these carries a secret."""
 
@@ -46,6 +49,7 @@ class HttpModel(ProviderModel):
         self._given_headers: Mapping[str, str] = {}
         self._thought_tags: Tags = ()
         self._transport: Transport | None = None
+        self._bulk: Transport | None = None
         self._reader: Redactor | None = None
 
     def identity(self) -> Mapping[str, JsonValue]:
@@ -115,10 +119,22 @@ class HttpModel(ProviderModel):
         """Return the secrets that stand in the bodies of requests."""
         return secret_texts(self._codec.parameters())
 
+    async def call(self, call: HttpCall) -> HttpAnswer:
+        """Make another call of the API than a question, of any size. Raises the ModelError of a status but 2xx."""
+        self._bulk = self._bulk or self._open(msgspec.structs.replace(self._options, max_body_bytes=_MOST_BULK_BYTES))
+        answer = await self._bulk.send(call)
+        if 200 <= answer.status < 300:
+            return answer
+        try:
+            fail(read_failure(answer), answer, self._endpoint, self.model_id)
+        except ModelError as error:
+            raise self._redactor().error(error) from None
+        raise RequestRefusedError(f"{self.provider} refused the content of {call.path}", http_status=answer.status)
+
     async def aclose(self) -> None:
         """Close this loop's connections; a later call opens new ones."""
-        if self._transport is not None:
-            await self._transport.aclose()
+        for transport in filter(None, (self._transport, self._bulk)):
+            await transport.aclose()
 
     _release = aclose
 
@@ -126,6 +142,10 @@ class HttpModel(ProviderModel):
         return self._transport or self._connect()
 
     def _connect(self) -> Transport:
+        self._transport = self._open(self._options)
+        return self._transport
+
+    def _open(self, options: TransportOptions) -> Transport:
         key = self._key()
         headers = {
             "User-Agent": f"insideLLMs/{insideLLMs.__version__}",
@@ -134,10 +154,7 @@ class HttpModel(ProviderModel):
         }
         if key:
             headers[self._endpoint.key_header] = self._endpoint.key_format.format(key=key)
-        self._transport = Transport(
-            self._base_url, headers=headers, secrets=self._secrets(key, headers), options=self._options
-        )
-        return self._transport
+        return Transport(self._base_url, headers=headers, secrets=self._secrets(key, headers), options=options)
 
     def _secrets(self, key: str, headers: Mapping[str, str]) -> list[str]:
         referred = [value for value in self._given_headers.values() if isinstance(value, FromEnvironment)]

@@ -5,7 +5,7 @@ before it is scored; sealing removes the file. Answers are found by the key of t
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -126,7 +126,7 @@ class BatchLog:
         self.open: dict[str, Submission] = {}
         self.ids: dict[str, str] = {}
         self.failures: dict[str, dict[str, Failed]] = {}
-        self._max_attempts = max_attempts
+        self.max_attempts = max_attempts
         self._answers: dict[bytes, int] = {}
         self._opener = journal.opener
         self._file = self._opened("ab")
@@ -175,9 +175,9 @@ class BatchLog:
             return entry.response if isinstance(entry, Answered) and entry.model_digest == model_digest else None
         failed = self.failures.get(key, {})
         last = next(reversed(failed.values()), None)
-        if last is not None and self._max_attempts:
+        if last is not None and self.max_attempts:
             error = last.error()
-            if not error.retryable or len(failed) >= self._max_attempts:
+            if not error.retryable or len(failed) >= self.max_attempts:
                 raise error
         return None
 
@@ -276,9 +276,3 @@ def read_origin(run_dir: Path) -> Origin | None:
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}", fix="check its permissions") from error
     return found
-
-
-def submitted(log: BatchLog) -> Iterator[tuple[Submission, str | None]]:
-    """Yield the batches that are out, each with its id where the provider is known to have accepted it."""
-    for token, submission in list(log.open.items()):
-        yield submission, log.ids.get(token)

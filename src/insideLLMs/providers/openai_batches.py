@@ -1,0 +1,106 @@
+"""OpenAI's batches: a file of requests, a batch of it, and files of answers and errors.
+
+By https://platform.openai.com/docs/api-reference/batch (read in November 2026).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+from insideLLMs.providers.batch_api import (
+    PAGE,
+    PAGES,
+    BatchState,
+    Send,
+    Sought,
+    count,
+    get,
+    lines_of,
+    post,
+    read,
+    read_id,
+)
+from insideLLMs.providers.batch_lines import request_line
+from insideLLMs.providers.codec import HttpCall, excerpt
+
+_ENDED = ("completed", "failed", "expired", "cancelled")
+_METADATA = "insidellms"
+
+
+class OpenAIBatches:
+    """See BatchApi. A batch carries its token in its metadata."""
+
+    id_field = "id"
+    most_requests = 50_000
+    most_bytes = 200_000_000
+
+    def line(self, custom_id: str, call: HttpCall) -> bytes:
+        return request_line(custom_id, call, "/v1")
+
+    async def newest(self, send: Send) -> str:  # noqa: ARG002 - the contract's name
+        return ""
+
+    async def creation(self, send: Send, token: str, path: str, lines: Sequence[bytes]) -> HttpCall:
+        file = read_id(await send(_upload(token, lines)))
+        return post(
+            "/batches",
+            {
+                "input_file_id": file,
+                "endpoint": f"/v1{path}",
+                "completion_window": "24h",
+                "metadata": {_METADATA: token},
+            },
+            token,
+        )
+
+    async def find(self, send: Send, sought: Sought) -> str | None:
+        after: dict[str, str] = {}
+        for _ in range(PAGES):
+            page = read(await send(get("/batches", limit=PAGE, **after)))
+            batches = [batch for batch in page.get("data") or () if isinstance(batch, dict)]
+            for batch in batches:
+                if (batch.get("metadata") or {}).get(_METADATA) == sought.token:
+                    return str(batch["id"])
+            if not page.get("has_more") or not batches:
+                break
+            after = {"after": str(batches[-1].get("id"))}
+        return None
+
+    async def look(self, send: Send, batch: str) -> BatchState:
+        found = read(await send(get(f"/batches/{batch}")))
+        word, counts = str(found.get("status")), found.get("request_counts")
+        files = tuple(found[name] for name in ("output_file_id", "error_file_id") if found.get(name))
+        errors = (found.get("errors") or {}).get("data") or []
+        said = "; ".join(str(error.get("message")) for error in errors[:3] if isinstance(error, dict))
+        return BatchState(
+            id=batch,
+            word=word,
+            is_ended=word in _ENDED,
+            completed=count(counts, "completed"),
+            failed=count(counts, "failed"),
+            total=count(counts, "total"),
+            problem=excerpt(said or "it failed") if word == "failed" and not files else "",
+            results=files,
+        )
+
+    async def results(self, send: Send, state: BatchState, token: str) -> AsyncIterator[bytes]:  # noqa: ARG002
+        for file in state.results:
+            for line in lines_of((await send(get(f"/files/{file}/content"))).body):
+                yield line
+
+    def cancellation(self, batch: str) -> HttpCall:
+        return post(f"/batches/{batch}/cancel", {})
+
+
+def _upload(token: str, lines: Sequence[bytes]) -> HttpCall:
+    """Write the form that uploads a file (RFC 7578)."""
+    boundary = f"insidellms-{token}"
+    disposition = "Content-Disposition: form-data; name="
+    head = (
+        f'--{boundary}\r\n{disposition}"purpose"\r\n\r\nbatch\r\n'
+        f'--{boundary}\r\n{disposition}"file"; filename="{boundary}.jsonl"\r\n'
+        "Content-Type: application/jsonl\r\n\r\n"
+    )
+    return HttpCall(
+        path="/files",
+        body=b"".join((head.encode(), *lines, f"\r\n--{boundary}--\r\n".encode())),
+        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )

@@ -1,0 +1,220 @@
+"""`run --batch`: submitted, waited for, collected; killed at any moment, no batch is submitted twice and none lost."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from support.batch_server import BatchServer
+from support.command import canonical_bytes, environment, insidellms, records_of, write_files
+
+ROWS = [{"id": f"e{i}", "question": f"Question {i}", "answer": f"QUESTION {i}"} for i in range(8)]
+EXPERIMENT = """
+name: batched
+model: {type: TYPE, id: m, args: {model_name: stub, base_url: 'URL'}}
+probes: [{type: equals}, {type: contains, args: {any: ["3"]}}]
+dataset: {format: jsonl, path: data.jsonl}
+"""
+BASES = {"openai": "/v1", "anthropic": "", "gemini": "/v1beta"}
+DRIVER = """
+import asyncio
+from pathlib import Path
+from insideLLMs.api.batch_run import BatchedRun, BatchTerms
+from insideLLMs.api.run import RunOptions, arun
+from insideLLMs.config.load import read_experiment
+
+terms = BatchTerms(settle_s=SETTLE, first_wait_s=0.02, most_wait_s=0.05)
+rounds = BatchedRun(terms, lambda text: None)
+resume = Path("batch").exists()
+options = RunOptions(run_dir=Path("batch"), resume=resume, rounds=rounds.rounds, check=rounds.check)
+asyncio.run(arun(read_experiment(Path("e.yaml")).experiment, folder=Path("."), options=options))
+"""
+
+
+def experiment(folder, server, model="openai", text=EXPERIMENT):
+    written = text.replace("TYPE", model).replace("URL", server.url + BASES[model])
+    write_files(folder, {"e.yaml": written, "data.jsonl": ROWS})
+
+
+def batch(folder, *args, run="batch"):
+    return insidellms("run", "e.yaml", "--run-dir", run, "--batch", *args, cwd=folder)
+
+
+def live(folder):
+    assert insidellms("run", "e.yaml", "--run-dir", "live", cwd=folder).code == 0
+
+
+@pytest.mark.parametrize("model", BASES)
+def test_a_run_in_batches_has_the_bytes_of_one_that_asked_live(tmp_path, model):
+    with BatchServer(looks=2, doubles=True) as server:
+        experiment(tmp_path, server, model)
+        live(tmp_path)
+        asked = len(server.single)
+        done = batch(tmp_path)
+        assert done.code == 0, done.err
+        assert (len(server.jobs), len(server.single)) == (1, asked)
+    assert "8 requests submitted to m" in done.err
+    assert "8 of 8 answered" in done.err
+    assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")
+    assert not (tmp_path / "batch" / "batches.jsonl").exists()
+
+
+@pytest.mark.parametrize("model", BASES)
+def test_what_expired_failed_or_was_lost_is_asked_again_and_a_refusal_is_not(tmp_path, model):
+    fates = ["expired", "busy", "lost", "refused"]
+
+    def fate(job, number):
+        return fates[number] if job.created == 1 and number < len(fates) else "ok"
+
+    with BatchServer(looks=0, fate=fate) as server:
+        experiment(tmp_path, server, model)
+        done = batch(tmp_path)
+        assert done.code == 0, done.err
+        assert [len(job.requests) for job in server.jobs] == [8, 3]
+    statuses = Counter(record["status"] for record in records_of(tmp_path / "batch"))
+    assert statuses == {"success": 14, "error": 2}
+
+
+def test_a_request_that_fails_in_every_batch_is_asked_no_more_often_than_live(tmp_path):
+    text = EXPERIMENT + "execution: {max_attempts: 2}\n"
+    with BatchServer(looks=0, fate=lambda job, number: "busy") as server:
+        experiment(tmp_path, server, text=text)
+        done = batch(tmp_path)
+        assert (done.code, "none of the 16 trials was answered" in done.err) == (1, True)
+        assert len(server.jobs) == 2
+
+
+def test_what_is_not_answered_in_time_is_asked_live(tmp_path):
+    with BatchServer(looks=10**9) as server:
+        experiment(tmp_path, server)
+        live(tmp_path)
+        assert batch(tmp_path, "--max-wait", "0s").code == 1
+        done = batch(tmp_path, "--resume", "--max-wait", "0s", "--then", "live")
+        assert done.code == 0, done.err
+        assert (len(server.jobs), server.jobs[0].is_cancelled, len(server.single)) == (1, True, 16)
+    assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")
+
+
+def test_a_run_that_stops_waiting_is_collected_later_and_not_asked_live_meanwhile(tmp_path):
+    with BatchServer(looks=10**9) as server:
+        experiment(tmp_path, server)
+        done = batch(tmp_path, "--max-wait", "0s")
+        assert (done.code, "1 batch(es) at the provider (batch_0001) not answered yet" in done.err) == (1, True)
+        assert "--run-dir batch --resume --batch" in done.err
+        done = insidellms("run", "e.yaml", "--run-dir", "batch", "--resume", cwd=tmp_path)
+        assert (done.code, "collect them: add --batch" in done.err, len(server.single)) == (1, True, 0)
+        server.looks = 0
+        done = batch(tmp_path, "--resume")
+        assert (done.code, len(server.jobs)) == (0, 1), done.err
+
+
+def test_a_batch_that_is_refused_is_an_error_and_is_submitted_again_when_asked(tmp_path):
+    refusal = (400, {"error": {"message": "enqueued token limit reached", "type": "invalid_request_error"}})
+    with BatchServer(refuses=refusal) as server:
+        experiment(tmp_path, server)
+        done = batch(tmp_path)
+        assert (done.code, "enqueued token limit reached" in done.err) == (1, True)
+        server.refuses = None
+        assert batch(tmp_path, "--resume").code == 0
+        assert len(server.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("type: TYPE, id: m, args: {model_name: stub, base_url: 'URL'}|type: dummy", "(dummy) has no batches"),
+        ("type: TYPE|type: openrouter", "openrouter has no batch API that is known here"),
+        ("repeats|repeats", "max_cost_usd and max_tokens cannot be kept"),
+    ],
+)
+def test_what_cannot_go_in_a_batch_is_said_before_anything_is_written(tmp_path, change, told):
+    before, _, after = change.partition("|")
+    text = EXPERIMENT.replace(before, after) + ("execution: {max_tokens: 9}\n" if "max_cost" in told else "")
+    with BatchServer() as server:
+        experiment(tmp_path, server, text=text)
+    done = batch(tmp_path)
+    assert (done.code, told in done.err) == (1, True), done.err
+    assert not (tmp_path / "batch").exists()
+
+
+def test_options_of_batches_need_each_other(tmp_path):
+    with BatchServer() as server:
+        experiment(tmp_path, server)
+    assert "go with --batch" in insidellms("run", "e.yaml", "--then", "live", cwd=tmp_path).err
+    assert "is not a time" in batch(tmp_path, "--max-wait", "soon").err
+    assert "cannot be combined" in batch(tmp_path, "--cache", "read").err
+
+
+class Killed:
+    """Runs the client again and again; `moments` are (event, count) at which it is killed."""
+
+    def __init__(self, folder, moments):
+        self.folder = folder
+        self.moments = set(moments)
+        self.client = None
+
+    def on_event(self, event, count):
+        if (event, count) in self.moments and self.client is not None:
+            self.moments.discard((event, count))
+            self.client.send_signal(signal.SIGKILL)
+            self.client.wait()
+
+    def run(self, settle_s=0.2):
+        """Start the client until it ends by itself; return how it did."""
+        while True:
+            self.client = subprocess.Popen(
+                [sys.executable, "-c", DRIVER.replace("SETTLE", str(settle_s))],
+                cwd=self.folder, env=environment(), stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            _, err = self.client.communicate(timeout=120)
+            if self.client.returncode != -signal.SIGKILL:
+                return self.client.returncode, err
+
+
+MOMENTS = [("upload", 1), ("creating", 1), ("created", 1), ("looked", 1), ("looked", 2), ("results", 1)]
+NO_SUCH_STEP = {"openai": set(), "anthropic": {("upload", 1)}, "gemini": {("upload", 1), ("results", 1)}}
+
+
+@pytest.mark.parametrize("model", BASES)
+def test_killed_at_every_step_no_batch_is_submitted_twice_and_none_is_lost(tmp_path, model):
+    killed = Killed(tmp_path, MOMENTS)
+    with BatchServer(looks=1, on_event=killed.on_event) as server:
+        experiment(tmp_path, server, model)
+        live(tmp_path)
+        code, err = killed.run()
+        assert code == 0, err
+        assert len(server.jobs) == 1
+        assert killed.moments == NO_SUCH_STEP[model]
+    assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")
+
+
+def test_a_batch_that_is_listed_late_is_waited_for(tmp_path):
+    killed = Killed(tmp_path, [("creating", 1)])
+    with BatchServer(looks=0, create_delay_s=1.5, on_event=killed.on_event) as server:
+        experiment(tmp_path, server)
+        code, err = killed.run(settle_s=30)
+        assert (code, len(server.jobs)) == (0, 1), err
+
+
+def test_an_interrupt_says_that_the_batch_goes_on(tmp_path):
+    stopped = {}
+
+    def on_event(event, count):
+        if (event, count) == ("looked", 1):
+            stopped["client"].send_signal(signal.SIGINT)
+
+    with BatchServer(looks=10**9, on_event=on_event) as server:
+        experiment(tmp_path, server)
+        command = [sys.executable, "-m", "insideLLMs", "run", "e.yaml", "--run-dir", "batch", "--batch"]
+        stopped["client"] = subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        _, err = stopped["client"].communicate(timeout=120)
+        assert stopped["client"].returncode == 130, err
+        assert "1 batch(es) at the provider (batch_0001)" in err
+        assert "insidellms run e.yaml --run-dir batch --resume --batch" in err
+        server.looks = 0
+        assert batch(tmp_path, "--resume").code == 0
+        assert len(server.jobs) == 1
