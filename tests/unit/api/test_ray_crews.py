@@ -1,0 +1,73 @@
+"""Which crews a cluster gets, and what is refused before one is joined."""
+
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from insideLLMs.api.answers import AnswerOptions
+from insideLLMs.api.preparation.prepared import Parts
+from insideLLMs.api.ray_crews import _Cluster, _room
+from insideLLMs.api.run import RunOptions, check_fits
+from insideLLMs.cli.run import command
+from insideLLMs.core.errors import ConfigError, OptionError
+from insideLLMs.core.experiment import Resources
+from insideLLMs.core.ray_options import RayOptions
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(OptionError, match="needs Ray, which is not installed") as raised:
+        _Cluster(RayOptions()).join()
+    assert "insidellms[ray]" in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("needs", "fits"),
+    [
+        (Resources(), 8),
+        (Resources(num_cpus=3), 2),
+        (Resources(num_gpus=1), 2),
+        (Resources(num_gpus=0.5), 4),
+        (Resources(num_gpus=0.1), 8),
+        (Resources(num_cpus=0, num_gpus=0.1), 20),
+        (Resources(num_cpus=9), 0),
+        (Resources(custom={"disk": 2}), 1),
+        (Resources(custom={"tpu": 1}), 0),
+    ],
+)
+def test_a_node_holds_as_many_workers_as_its_scarcest_resource(needs, fits):
+    assert _room({"CPU": 8.0, "GPU": 2.0, "disk": 3.0}, needs.amounts()) == fits
+
+
+@pytest.mark.parametrize("given", [{"address": "ray://head:10001"}, {"workers": 0}, {"workers": -1}])
+def test_options_that_no_cluster_can_have_are_refused(given):
+    with pytest.raises(OptionError):
+        RayOptions(**given)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (RunOptions(), Parts()),
+        (RunOptions(data_of=lambda trial: trial), None),
+        (RunOptions(probe_options={"a": 1}), None),
+        (RunOptions(answers=AnswerOptions(cache="read")), None),
+    ],
+)
+def test_what_cannot_travel_is_refused(options, parts):
+    with pytest.raises(OptionError):
+        check_fits(options, parts)
+    check_fits(RunOptions(), None)
+
+
+@pytest.mark.parametrize("words", [["--ray-workers", "2"], ["--ray-address", "head:1", "--executor", "local"]])
+def test_options_of_the_executor_go_with_it(words):
+    done = CliRunner().invoke(command, ["e.yaml", *words])
+    assert isinstance(done.exception, ConfigError)
+    assert "go with --executor ray" in str(done.exception)
+
+
+def test_the_command_that_resumes_names_the_cluster_again():
+    words = RayOptions(address="head node:1", workers=3).words()
+    assert " ".join(words) == "--executor ray --ray-address 'head node:1' --ray-workers 3"
