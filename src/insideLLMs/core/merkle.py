@@ -1,8 +1,10 @@
 """The Merkle tree of RFC 6962 (2.1): leaves and nodes are hashed apart, so that no node passes for a leaf."""
 
 import hashlib
+from collections.abc import Iterable
 
 EMPTY_ROOT = hashlib.sha256(b"").hexdigest()
+_HASH_BYTES = hashlib.sha256().digest_size
 
 
 def leaf_hash(line: bytes) -> bytes:
@@ -42,3 +44,65 @@ class MerkleTree:
         for _, left in reversed(self._subtrees[:-1]):
             digest = _node_hash(left, digest)
         return digest.hex()
+
+
+class LeafHashes:
+    """The hashes of all leaves, 32 bytes each, from which paths are taken."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._hashes = bytearray()
+        for line in lines:
+            self._hashes += leaf_hash(line)
+        self.count = len(self._hashes) // _HASH_BYTES
+        self._roots: dict[tuple[int, int], bytes] = {}
+
+    def path(self, index: int) -> list[str]:
+        """Return the hex audit path of a leaf, from its sibling to the root's child (RFC 6962, 2.1.1)."""
+        path: list[str] = []
+        start, end = 0, self.count
+        while end - start > 1:
+            middle = start + _split(end - start)
+            if index < middle:
+                path.append(self._root(middle, end).hex())
+                end = middle
+            else:
+                path.append(self._root(start, middle).hex())
+                start = middle
+        return path[::-1]
+
+    def _root(self, start: int, end: int) -> bytes:
+        """Return the hash of a subtree; paths of one tree share most of them."""
+        known = self._roots.get((start, end))
+        if known is None:
+            tree = MerkleTree()
+            for at in range(start, end):
+                tree.add_hash(bytes(self._hashes[at * _HASH_BYTES : (at + 1) * _HASH_BYTES]))
+            known = self._roots[start, end] = bytes.fromhex(tree.root())
+        return known
+
+
+def _split(size: int) -> int:
+    """Return the largest power of two below `size`, which is 2 or more."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def root_of_path(line: bytes, index: int, size: int, path: Iterable[str]) -> str | None:
+    """Return the hex root of the tree of `size` leaves in which `line` is leaf `index`; None where the path is not one.
+
+    RFC 9162, 2.1.3.2. Raises ValueError for a path that is not hex.
+    """
+    if not 0 <= index < size:
+        return None
+    digest, place, last = leaf_hash(line), index, size - 1
+    for step in path:
+        sibling = bytes.fromhex(step)
+        if last == 0 or len(sibling) != _HASH_BYTES:
+            return None
+        if place % 2 or place == last:
+            digest = _node_hash(sibling, digest)
+            while place and not place % 2:
+                place, last = place >> 1, last >> 1
+        else:
+            digest = _node_hash(digest, sibling)
+        place, last = place >> 1, last >> 1
+    return digest.hex() if last == 0 else None

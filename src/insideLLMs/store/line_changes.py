@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import zip_longest
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 
@@ -26,32 +26,22 @@ class LineKey(NamedTuple):
     trial: OfTrial | None
 
 
-class ChangedLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of a file of a run that is not as it was sealed; lines count from 1, None where there is none.
+class SealedTrial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What tells a Trial from every other of its run."""
 
-    The names are those of its Trial; where a line was altered, those under which it was sealed.
-    """
-
-    file: str
-    change: Change
-    line: int | None
-    sealed_line: int | None
-    probe: str | None = None
-    dataset: str | None = None
-    example_id: str | None = None
-    model: str | None = None
+    probe: str
+    dataset: str
+    example_id: str
+    model: str
+    repeat: int
     prompt: str | None = None
-    repeat: int | None = None
+
+    @classmethod
+    def of(cls, trial: OfTrial) -> Self:
+        """Take the names from a stored line."""
+        return cls(**{name: getattr(trial, name) for name in cls.__struct_fields__})
 
     def __str__(self) -> str:
-        where = f"line {self.line or self.sealed_line}"
-        if self.change == "moved":
-            where += f", sealed as line {self.sealed_line}"
-        return f"{self.file}: {self.change}: {where}: {self._trial()}"
-
-    def _trial(self) -> str:
-        if self.example_id is None:
-            return "no record"
         prompt = "" if self.prompt is None else f", prompt {_shown(self.prompt)}"
         return (
             f"example {_shown(self.example_id)} of dataset {_shown(self.dataset)}, probe {_shown(self.probe)}, "
@@ -59,9 +49,28 @@ class ChangedLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         )
 
 
-def _shown(name: object) -> str:
+def _shown(name: str) -> str:
     text = repr(name)
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
+
+
+class ChangedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a file of a run that is not as it was sealed; lines count from 1, None where there is none.
+
+    `trial` is whose line it is, where it was altered, whose it was when it was sealed; None for what is no record.
+    """
+
+    file: str
+    change: Change
+    line: int | None
+    sealed_line: int | None
+    trial: SealedTrial | None
+
+    def __str__(self) -> str:
+        where = f"line {self.line or self.sealed_line}"
+        if self.change == "moved":
+            where += f", sealed as line {self.sealed_line}"
+        return f"{self.file}: {self.change}: {where}: {self.trial or 'no record'}"
 
 
 def changed_lines(file: str, sealed: Callable[[], Iterable[LineKey]], found: Iterable[LineKey]) -> list[ChangedLine]:
@@ -87,12 +96,8 @@ def _changed(
     file: str, change: Change, line: int | None, sealed_line: int | None, trial: OfTrial | None
 ) -> ChangedLine:
     at, was = (None if place is None else place + 1 for place in (line, sealed_line))
-    if trial is None:
-        return ChangedLine(file=file, change=change, line=at, sealed_line=was)
-    return ChangedLine(
-        file=file, change=change, line=at, sealed_line=was, probe=trial.probe, dataset=trial.dataset,
-        example_id=trial.example_id, model=trial.model, prompt=trial.prompt, repeat=trial.repeat,
-    )  # fmt: skip
+    name = None if trial is None else SealedTrial.of(trial)
+    return ChangedLine(file=file, change=change, line=at, sealed_line=was, trial=name)
 
 
 class _Pairing:

@@ -23,6 +23,7 @@ from insideLLMs.store.sealed_run import (
     MARKER,
     OUR_FILES,
     REPORT,
+    SIGNATURES,
     TELEMETRY,
     SealedRun,
     State,
@@ -35,8 +36,11 @@ from insideLLMs.store.verification import verify
 
 LEDGER = "ledger.jsonl"
 NOISE = "noise.json"
-_LEFT_OUT = (REPORT, TELEMETRY)
-"""What a slim copy does not have: nothing that a comparison reads, but for the growth of latency and cost."""
+_LEFT_OUT = (REPORT, TELEMETRY, SIGNATURES)
+"""What a slim copy does not have: nothing that a comparison reads, but for the growth of latency and cost.
+
+Signatures are of the whole run, with its page and its telemetry.
+"""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -43,7 +43,10 @@ MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
 CONFIG = "config.resolved.yaml"
 REPORT = "report.html"
-OUR_FILES = (MANIFEST, RECORDS, PACKED_RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, BATCHES, JOURNAL)
+SIGNATURES = "signatures.dsse.json"
+OUR_FILES = (
+    MANIFEST, RECORDS, PACKED_RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, SIGNATURES, BATCHES, JOURNAL,
+)  # fmt: skip
 """In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
 _BLOCK_BYTES = 256 * 1024
 Stored = TypeVar("Stored")

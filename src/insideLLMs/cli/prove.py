@@ -1,0 +1,34 @@
+"""`insidellms prove`: show one example's records of a run without the rest."""
+
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.places import RUN
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+
+@click.command("prove")
+@click.argument("run", metavar="RUN", type=RUN)
+@click.argument("example", metavar="EXAMPLE")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Write the proof to this file.")
+@console.common_options
+def command(run: Path, example: str, *, output: Path) -> int:
+    """Write the records of the example with this id, and what proves that they are of RUN, to a file.
+
+    It holds nothing of the other records but hashes. Whoever has your public key, or the run's Merkle root, checks it
+    without the run: insidellms verify-proof FILE.
+    """
+    from insideLLMs.store.proofs import Proof  # noqa: PLC0415 - slow
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
+
+    proof = Proof.of(SealedRun.open(run), example)
+    try:
+        output.write_bytes(canonical.pretty(proof))
+    except OSError as error:
+        raise InsideLLMsError(f"cannot write {output}: {error.strerror}", fix="choose another --output") from error
+    signed = "with the run's signatures" if proof.signatures else "of a run that is not signed"
+    console.out(f"{output}: {len(proof.records)} of {proof.trials} records, {signed}; root {proof.records_root}")
+    return ExitCode.OK

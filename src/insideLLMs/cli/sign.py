@@ -1,0 +1,61 @@
+"""`insidellms sign`: vouch for a sealed run with a key."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.core.errors import ExitCode, RunDirectoryError
+
+
+@click.command("sign")
+@click.argument("run", metavar="RUN", required=False, type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), help="Your private key: PEM, or OpenSSH as ~/.ssh/id_ed25519.")
+@click.option("--new-key", type=click.Path(path_type=Path), help="Write a new ed25519 key to this file, and FILE.pub.")
+@click.option(
+    "--passphrase-env",
+    metavar="NAME",
+    default="INSIDELLMS_KEY_PASSPHRASE",
+    show_default=True,
+    help="The environment variable with the key's passphrase; without it, a terminal asks.",
+)
+@console.common_options
+def command(run: Path | None, *, key: Path | None, new_key: Path | None, passphrase_env: str) -> int:
+    """Sign RUN with a private key: every file of it, as it is now, in signatures.dsse.json.
+
+    Others check it with your public key: insidellms verify RUN --key FILE. Several people can sign one run. Needs the
+    extra: pip install 'insidellms[sign]'.
+    """
+    if (run is None) != (key is None) or (run is None and new_key is None):
+        raise click.UsageError("Give RUN with --key KEY, or --new-key FILE.")
+    if new_key is not None:
+        from insideLLMs.store.signing_keys import new_key as write_new_key  # noqa: PLC0415 - an extra
+
+        public = write_new_key(new_key, os.environ.get(passphrase_env))
+        console.out(f"{new_key}: keep it to yourself; give others {public}")
+    if run is not None and key is not None:
+        _sign(run, key, passphrase_env)
+    return ExitCode.OK
+
+
+def _sign(run: Path, key: Path, passphrase_env: str) -> None:
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
+    from insideLLMs.store.signatures import sign  # noqa: PLC0415
+    from insideLLMs.store.signing_keys import read_signer  # noqa: PLC0415
+    from insideLLMs.store.verification import verify  # noqa: PLC0415
+
+    def passphrase() -> str | None:
+        given = os.environ.get(passphrase_env)
+        if given is None and sys.stdin.isatty():
+            given = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
+        return given
+
+    signer = read_signer(key, passphrase)
+    if problems := verify(run).problems:
+        raise RunDirectoryError(
+            f"{run} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {run}"
+        )
+    count = sign(SealedRun.open(run), signer)
+    console.out(f"{run}: signed with key id {signer.public_key.keyid[:12]}; {count} signature{'s'[: count - 1]}")

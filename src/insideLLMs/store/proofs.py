@@ -1,0 +1,124 @@
+"""A proof: some records of a run with their paths in its Merkle tree, to be checked where the run is not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import msgspec
+
+from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
+from insideLLMs.core.merkle import LeafHashes, root_of_path
+from insideLLMs.core.record_views import UNREADABLE, RecordIdentity, read_record
+from insideLLMs.core.types import JsonValue
+from insideLLMs.store.line_changes import SealedTrial
+from insideLLMs.store.sealed_run import SIGNATURES, SealedRun, is_regular, open_regular
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import SSlibKey
+
+_LONGEST_PATH = 64
+
+
+class ProvenRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A record as its line is stored, its number from 0 among the records, and its audit path (RFC 6962, 2.1.1)."""
+
+    index: int
+    record: str
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Name its Trial and how that ended. Raises RunDirectoryError."""
+        identity = read_record(self.record.encode(), RecordIdentity, where=f"record {self.index} of the proof")
+        return f"{SealedTrial.of(identity)}: {identity.status!r}"
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file that `prove` writes; `signatures` is the run's DSSE envelope, None where it was not signed."""
+
+    run_id: str
+    trials: int
+    records_root: str
+    records: tuple[ProvenRecord, ...]
+    signatures: JsonValue = None
+    format: Literal["insidellms/proof/1"] = "insidellms/proof/1"
+
+    @classmethod
+    def of(cls, run: SealedRun, example_id: str) -> Self:
+        """Prove all records of an example. Raises RunDirectoryError where the run has none, or is not as sealed."""
+        found = list(_records_of(run, example_id))
+        if not found:
+            raise RunDirectoryError(
+                f"{run.path} has no record of example {example_id!r}",
+                fix="give the id of an example as records.jsonl has it",
+            )
+        hashes = LeafHashes(run.lines())
+        manifest = run.manifest
+        return cls(
+            run_id=manifest.run_id,
+            trials=manifest.trials,
+            records_root=manifest.records_root,
+            records=tuple(
+                ProvenRecord(index=index, record=line.decode(), path=tuple(hashes.path(index))) for index, line in found
+            ),
+            signatures=_signatures(run),
+        )
+
+    def problems(self) -> Iterator[str]:
+        """Yield what keeps the records from being those of the tree with `records_root`."""
+        if not self.records:
+            yield "the proof has no record"
+        for one in self.records:
+            try:
+                is_long = len(one.path) > _LONGEST_PATH
+                root = None if is_long else root_of_path(one.record.encode(), one.index, self.trials, one.path)
+            except ValueError:
+                root = None
+            if root != self.records_root:
+                yield f"record {one.index} is not of the run: it does not lead to the root {self.records_root[:12]}"
+
+
+def _records_of(run: SealedRun, example_id: str) -> Iterator[tuple[int, bytes]]:
+    for index, line in enumerate(run.lines()):
+        if read_record(line, RecordIdentity).example_id == example_id:
+            yield index, line
+
+
+def _signatures(run: SealedRun) -> JsonValue:
+    if not is_regular(run.path / SIGNATURES):
+        return None
+    try:
+        with open_regular(run.path / SIGNATURES) as file:
+            return msgspec.json.decode(file.read())
+    except (OSError, *UNREADABLE) as error:
+        raise RunDirectoryError(
+            f"{run.path / SIGNATURES} cannot be read: {error}", fix="sign the run again: insidellms sign RUN --key KEY"
+        ) from error
+
+
+def read_proof(path: Path) -> Proof:
+    """Read a proof. Raises InsideLLMsError if the file is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Proof)
+    except (OSError, *UNREADABLE) as error:
+        raise InsideLLMsError(
+            f"{path} is not a proof: {error}", fix="give the file that `insidellms prove` wrote"
+        ) from error
+
+
+def signer_problems(proof: Proof, key: "SSlibKey", name: str) -> Iterator[str]:
+    """Yield what keeps the tree of the proof from being that of a run which the key signed."""
+    from insideLLMs.store.signatures import SignedRun, decode_envelope, has_signed, statement_in  # noqa: PLC0415 - an extra
+
+    if proof.signatures is None:
+        yield "the run was not signed when the proof was made"
+        return
+    try:
+        envelope = decode_envelope(msgspec.json.encode(proof.signatures))
+        said = statement_in(envelope).predicate
+    except ValueError as error:
+        yield f"its signatures cannot be read: {error}"
+        return
+    if not has_signed(envelope, key):
+        yield f"it has no valid signature of {name}"
+    if said != SignedRun(run_id=proof.run_id, trials=proof.trials, records_root=proof.records_root):
+        yield "what was signed is another run"

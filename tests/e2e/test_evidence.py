@@ -1,0 +1,135 @@
+"""Signing, verifying and proving as users type them."""
+
+import json
+import shutil
+
+import pytest
+
+from support.command import insidellms, write_files
+
+EXPERIMENT = """
+models: [{type: dummy, id: one}, {type: dummy, id: two, args: {responses: {Q: "yes"}}}]
+probe: {type: equals}
+dataset:
+  examples:
+    - {id: a, prompt: Q1, expected: "yes"}
+    - {id: "b\\e[31m\\u202e", prompt: Q2, expected: "yes"}
+    - {id: c, prompt: Q3, expected: "no"}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run, signed, a baseline of it, and two keys."""
+    folder = tmp_path_factory.mktemp("evidence")
+    write_files(folder, {"e.yaml": EXPERIMENT})
+    for command in (
+        ("run", "e.yaml", "--run-dir", "run"),
+        ("sign", "--new-key", "key"),
+        ("sign", "--new-key", "other"),
+        ("sign", "run", "--key", "key"),
+        ("baseline", "accept", "run", "--pool", "pool", "--why", "first"),
+        ("baseline", "accept", "run", "--pool", "slim", "--slim", "--why", "first"),
+        ("rescore", "run", "--probe", "equals", "--to", "rescored"),
+        ("sign", "rescored", "--key", "key"),
+    ):
+        done = insidellms(*command, cwd=folder)
+        assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture
+def copied(folder, tmp_path):
+    """The folder, to be changed."""
+    return shutil.copytree(folder, tmp_path / "copied")
+
+
+def change(run, old, new):
+    path = run / "records.jsonl"
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("run", ["run", "pool/run", "rescored"])
+def test_a_signed_run_verifies_where_it_is_and_where_it_was_accepted(folder, run):
+    done = insidellms("verify", run, "--key", "key.pub", cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    assert "signed by key.pub" in done.out
+
+
+def test_a_slim_baseline_is_another_folder_that_nobody_signed(folder):
+    done = insidellms("verify", "slim/run", "--key", "key.pub", cwd=folder)
+    assert done.code == 1
+    assert "is not signed" in done.err
+    assert insidellms("verify", "slim/run", cwd=folder).code == 0
+
+
+@pytest.mark.parametrize("run", ["run", "pool/run", "slim/run", "rescored"])
+def test_verify_names_the_record_that_was_changed(copied, run):
+    change(copied / run, b'"passed":false', b'"passed":true')
+    done = insidellms("verify", run, cwd=copied)
+    assert done.code == 1
+    assert "records.jsonl: altered: line 1: example 'a' of dataset 'inline', probe 'equals', model 'one'" in done.err
+
+
+def test_verify_tells_a_script_where_the_change_is(copied):
+    lines = (copied / "run" / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (copied / "run" / "records.jsonl").write_bytes(b"".join([*lines[:4], *lines[5:]]))
+    done = insidellms("verify", "run", "--json", cwd=copied)
+    assert (done.code, done.json["valid"]) == (1, False)
+    trial = {"probe": "equals", "dataset": "inline", "example_id": "c", "model": "one", "repeat": 0}
+    assert done.json["changes"] == [
+        {"file": "records.jsonl", "change": "removed", "line": None, "sealed_line": 5, "trial": trial}
+    ]
+
+
+def test_names_that_would_command_a_terminal_are_spelt_out(copied):
+    lines = (copied / "run" / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (copied / "run" / "records.jsonl").write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    done = insidellms("verify", "run", cwd=copied)
+    assert "removed" in done.err
+    assert "\x1b" not in done.err
+    assert "\u202e" not in done.err
+
+
+def test_another_key_a_changed_run_and_an_unsigned_one_exit_with_one(copied):
+    assert insidellms("verify", "run", "--key", "other.pub", cwd=copied).code == 1
+    assert insidellms("verify", "run", "--key", "key.pub", "--key", "other.pub", cwd=copied).code == 1
+    change(copied / "run", b"Q1", b"Q9")
+    assert insidellms("verify", "run", "--key", "key.pub", cwd=copied).code == 1
+    refused = insidellms("sign", "run", "--key", "key", cwd=copied)
+    assert refused.code == 1
+    assert "is not intact" in refused.err
+
+
+def test_what_fits_together_again_is_found_by_the_signature_alone(copied):
+    """Who changes all files so that they fit makes another intact run."""
+    write_files(copied, {"e.yaml": EXPERIMENT.replace('Q: "yes"', 'Q: "no"')})
+    assert insidellms("run", "e.yaml", "--run-dir", "forged", cwd=copied).code == 0
+    shutil.copy(copied / "run" / "signatures.dsse.json", copied / "forged")
+    assert insidellms("verify", "forged", cwd=copied).code == 0
+    assert insidellms("verify", "forged", "--key", "key.pub", cwd=copied).code == 1
+
+
+def test_a_proof_is_checked_where_there_is_no_run(folder, tmp_path):
+    assert insidellms("prove", "run", "c", "-o", tmp_path / "proof.json", cwd=folder).code == 0
+    shutil.copy(folder / "key.pub", tmp_path)
+    shutil.copy(folder / "other.pub", tmp_path)
+    done = insidellms("verify-proof", "proof.json", "--key", "key.pub", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "2 of 6 records" in done.out
+    assert insidellms("verify-proof", "proof.json", "--key", "other.pub", cwd=tmp_path).code == 1
+    assert insidellms("verify-proof", "proof.json", cwd=tmp_path).code == 2
+    root = json.loads((folder / "run" / "manifest.json").read_text())["records_root"]
+    shown = insidellms("verify-proof", "proof.json", "--root", root, "--json", cwd=tmp_path)
+    assert [json.loads(line)["example_id"] for line in shown.json["records"]] == ["c", "c"]
+    assert insidellms("verify-proof", "proof.json", "--root", "0" * 64, cwd=tmp_path).code == 1
+    text = (tmp_path / "proof.json").read_text()
+    (tmp_path / "changed.json").write_text(text.replace("Q3", "Q4", 1))
+    assert insidellms("verify-proof", "changed.json", "--root", root, cwd=tmp_path).code == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("run",), ("--key", "key"), ("run", "--new-key", "k")])
+def test_half_a_command_is_wrong_usage(folder, arguments):
+    assert insidellms("sign", *arguments, cwd=folder).code == 2
