@@ -33,6 +33,7 @@ _EXTRAS = {
     "otel": ("opentelemetry", "record spans and metrics"),
     "prices": ("genai_prices", "estimate costs"),
     "ray": ("ray", "run on a cluster"),
+    "redact": ("phonenumbers", "find phone numbers in what is exported"),
     "sign": ("securesystemslib cryptography", "sign runs, and check signatures"),
     "semantic": ("numpy", "compare the meaning of texts"),
 }

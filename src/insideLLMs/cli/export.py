@@ -14,6 +14,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.diff import parse_pairs
 from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.redact_options import Redaction, redact_options
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 from insideLLMs.report.safe_text import json_without_commands, without_commands
 
@@ -30,12 +31,16 @@ from insideLLMs.report.safe_text import json_without_commands, without_commands
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models or prompts, by id.")
 @click.option("--output", "-o", type=LOCAL, help="Write to this file.  [default: stdout]")
+@redact_options
 @console.common_options
-def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output: Path | None) -> int:
+def command(
+    runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output: Path | None, redaction: Redaction | None
+) -> int:
     """Write RUN's records as a table, or those of two runs side by side, with the class of each change.
 
     In CSV a cell that a spreadsheet would run as a formula gets a leading apostrophe. In Parquet columns have types
-    and text stays as it is.
+    and text stays as it is. With --redact, what is found of secrets and personal data is replaced by pseudonyms; names
+    of people are not found, and --redact-words lists them.
     """
     if len(runs) > 2:
         raise click.UsageError("Give a run, or a baseline and a candidate.")
@@ -43,7 +48,7 @@ def command(runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output
         raise click.UsageError("JSONL is one run's records as they are: choose csv or parquet for a comparison.")
     if output is None and form == "parquet" and not sys.stdout.seekable():
         raise click.UsageError("Parquet needs a file, not a terminal or a pipe: give --output FILE.")
-    write = _writer(runs, form, parse_pairs(pairs))
+    write = _writer(runs, form, parse_pairs(pairs), redaction)
     try:
         with _opened(output, form) as out:
             write(out)
@@ -90,7 +95,9 @@ def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
         yield out
 
 
-def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callable[[BinaryIO], None]:
+def _writer(
+    runs: tuple[Path, ...], form: str, pairs: dict[str, str], redaction: Redaction | None
+) -> Callable[[BinaryIO], None]:
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415 - slow
     from insideLLMs.compare.score_ranges import ranges_in_force  # noqa: PLC0415
     from insideLLMs.compare.sides import views_of  # noqa: PLC0415
@@ -100,10 +107,13 @@ def _writer(runs: tuple[Path, ...], form: str, pairs: dict[str, str]) -> Callabl
     sealed = [SealedRun.open(run) for run in runs]
     views = views_of(sealed)
     if form == "jsonl":
-        return lambda out: out.writelines(line + b"\n" for line in views[0].records())
+        change = bytes if redaction is None else redaction.line
+        return lambda out: out.writelines(change(line) + b"\n" for line in views[0].records())
     if len(views) == 1:
         table = run_table(views[0])
     else:
         options = CompareOptions(pairs=pairs, ranges=ranges_in_force(views, sealed[1].gate))
         table = comparison_table(views[0], views[1], options)
+    if redaction is not None:
+        table = redaction.table(table, views)
     return partial(write_parquet if form == "parquet" else write_csv, table=table)

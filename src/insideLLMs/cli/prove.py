@@ -5,21 +5,22 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import RUN
+from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 
 @click.command("prove")
 @click.argument("run", metavar="RUN", type=RUN)
-@click.argument("example", metavar="EXAMPLE")
-@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Write the proof to this file.")
+@click.argument("example", metavar="EXAMPLE", required=False)
+@click.option("--output", "-o", type=LOCAL, required=True, help="Write the proof to this file.")
 @console.common_options
-def command(run: Path, example: str, *, output: Path) -> int:
+def command(run: Path, example: str | None, *, output: Path) -> int:
     """Write the records of the example with this id, and what proves that they are of RUN, to a file.
 
     It holds nothing of the other records but hashes. Whoever has your public key, or the run's Merkle root, checks it
-    without the run: insidellms verify-proof FILE.
+    without the run: insidellms verify-proof FILE. Without EXAMPLE it holds no record: a redacted export is checked
+    with it.
     """
     from insideLLMs.store.proofs import Proof  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 
 
 @click.command("sign")
-@click.argument("run", metavar="RUN", required=False, type=click.Path(path_type=Path))
-@click.option("--key", type=click.Path(path_type=Path), help="Your private key: PEM, or OpenSSH as ~/.ssh/id_ed25519.")
-@click.option("--new-key", type=click.Path(path_type=Path), help="Write a new ed25519 key to this file, and FILE.pub.")
+@click.argument("run", metavar="RUN", required=False, type=LOCAL)
+@click.option("--key", type=LOCAL, help="Your private key: PEM, or OpenSSH as ~/.ssh/id_ed25519.")
+@click.option("--new-key", type=LOCAL, help="Write a new ed25519 key to this file, and FILE.pub.")
 @click.option(
     "--passphrase-env",
     metavar="NAME",

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import RUN
+from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 from insideLLMs.core.types import expand
 from insideLLMs.store.sealed_run import SIGNATURES, SealedRun
@@ -18,7 +18,7 @@ from insideLLMs.store.verification import Verification, verify
     "--key",
     "keys",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="A public key, PEM or OpenSSH, that must have signed the run. May be given several times: each must have.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

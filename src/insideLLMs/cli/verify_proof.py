@@ -1,33 +1,39 @@
 """`insidellms verify-proof`: check records of a run that is not here."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+if TYPE_CHECKING:
+    from insideLLMs.store.proofs import Proof, RedactedTable
 
 
 @click.command("verify-proof")
-@click.argument("proof", metavar="PROOF", type=click.Path(path_type=Path))
-@click.option("--key", type=click.Path(path_type=Path), help="The public key that must have signed the run.")
+@click.argument("proof", metavar="PROOF", type=LOCAL)
+@click.option("--key", type=LOCAL, help="The public key that must have signed the run.")
 @click.option("--root", metavar="HEX", help="The Merkle root of the run, from where you trust it.")
+@click.option(
+    "--redacted",
+    type=LOCAL,
+    help="Also check that this export, redacted, as JSONL, was made of the run's records.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, with the records.")
 @console.common_options
-def command(proof: Path, *, key: Path | None, root: str | None, as_json: bool) -> int:
+def command(proof: Path, *, key: Path | None, root: str | None, redacted: Path | None, as_json: bool) -> int:
     """Check that the records in PROOF are of a run that was signed with --key, or that has the Merkle root --root."""
-    from insideLLMs.store.proofs import read_proof, signer_problems  # noqa: PLC0415 - slow
+    from insideLLMs.store.proofs import RedactedTable, read_proof  # noqa: PLC0415 - slow
 
     if key is None and root is None:
         raise click.UsageError("Give --key or --root: a proof alone says nothing of who made the run.")
     found = read_proof(proof)
-    problems = list(found.problems())
-    if root is not None and root.lower() != found.records_root:
-        problems.append(f"the run has the root {found.records_root}, not {root[:80]}")
-    if key is not None:
-        from insideLLMs.store.signing_keys import read_public_key  # noqa: PLC0415 - an extra
-
-        problems += signer_problems(found, read_public_key(key), str(key))
+    table = None if redacted is None else RedactedTable.read(redacted)
+    problems = [*found.problems(), *_problems(found, table, key, root)]
     if as_json:
         records = [] if problems else [one.record for one in found.records]
         console.out_json({"valid": not problems, "run_id": found.run_id, "problems": problems, "records": records})
@@ -37,7 +43,27 @@ def command(proof: Path, *, key: Path | None, root: str | None, as_json: bool) -
             fix="ask whoever made it for another one",
         )
     if not as_json:
-        console.out(f"{proof}: {len(found.records)} of {found.trials} records of run {found.run_id[:12]}:")
-        for one in found.records:
-            console.out(f"  {one}")
+        _show(proof, found, table)
     return ExitCode.OK
+
+
+def _problems(proof: "Proof", table: "RedactedTable | None", key: Path | None, root: str | None) -> Iterator[str]:
+    if root is not None and root.lower() != proof.records_root:
+        yield f"the run has the root {proof.records_root}, not {root[:80]}"
+    if key is not None:
+        from insideLLMs.store.proofs import signer_problems  # noqa: PLC0415 - slow
+        from insideLLMs.store.signing_keys import read_public_key  # noqa: PLC0415 - an extra
+
+        yield from signer_problems(proof, read_public_key(key), str(key))
+    if table is None and not proof.records:
+        yield "it has no record: give --redacted, or another proof"
+    if table is not None and (table.root, table.lines) != (proof.records_root, proof.trials):
+        yield "the redacted export was not made of the run's records, or a line of it was changed"
+
+
+def _show(path: Path, proof: "Proof", table: "RedactedTable | None") -> None:
+    console.out(f"{path}: {len(proof.records)} of {proof.trials} records of run {proof.run_id[:12]}")
+    for one in proof.records:
+        console.out(f"  {one}")
+    if table is not None:
+        console.out(f"{table.lines - table.redacted} records as they are in the run, {table.redacted} redacted")

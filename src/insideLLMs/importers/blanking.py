@@ -13,7 +13,7 @@ import msgspec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.providers.redaction import REDACTED, Redactor
 
-_KEYS = re.compile(
+KEY_SHAPES = re.compile(
     rb"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|gsk|r8|hf|xai|pplx|nvapi|glpat|lsv2|pypi|tgp|fw|csk)[-_](?=[A-Za-z_-]*\d)"
     rb"[A-Za-z0-9_-]{16,}|AIza[0-9A-Za-z_-]{30,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}|"
     rb"(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])|xox[abeprs]-[A-Za-z0-9-]{10,}|"
@@ -49,7 +49,7 @@ class Blanking:
         """Return a value without secrets: the same object where it had none."""
         data = msgspec.json.encode(given)
         data = _ESCAPE.sub(b" ", data) if b"\\" in data else data
-        if not _KEYS.search(data) and self._redactor.blank(data) is data:
+        if not KEY_SHAPES.search(data) and self._redactor.blank(data) is data:
             return given
         self.count += 1
         return msgspec.convert(self._value(msgspec.to_builtins(given)), type(given))
@@ -57,7 +57,7 @@ class Blanking:
     def text(self, text: str) -> str:
         """Return a text without secrets."""
         data = text.encode("utf-8", "surrogatepass")
-        blanked = _KEYS.sub(REDACTED.encode(), self._redactor.blank(data))
+        blanked = KEY_SHAPES.sub(REDACTED.encode(), self._redactor.blank(data))
         return text if blanked == data else blanked.decode("utf-8", "surrogatepass")
 
     def _value(self, value: JsonValue) -> JsonValue:

@@ -1,17 +1,18 @@
 """A proof: some records of a run with their paths in its Merkle tree, to be checked where the run is not."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
 from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
-from insideLLMs.core.merkle import LeafHashes, root_of_path
+from insideLLMs.core.merkle import LeafHashes, MerkleTree, leaf_hash, root_of_path
 from insideLLMs.core.record_views import UNREADABLE, RecordIdentity, read_record
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.line_changes import SealedTrial
-from insideLLMs.store.sealed_run import SIGNATURES, SealedRun, is_regular, open_regular
+from insideLLMs.store.sealed_run import SIGNATURES, SealedRun, is_regular, open_regular, read_lines
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -43,10 +44,13 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Literal["insidellms/proof/1"] = "insidellms/proof/1"
 
     @classmethod
-    def of(cls, run: SealedRun, example_id: str) -> Self:
-        """Prove all records of an example. Raises RunDirectoryError where the run has none, or is not as sealed."""
-        found = list(_records_of(run, example_id))
-        if not found:
+    def of(cls, run: SealedRun, example_id: str | None) -> Self:
+        """Prove all records of an example, or none: what is left says whose records a redacted export is made of.
+
+        Raises RunDirectoryError where the run has no such record, or is not as it was sealed.
+        """
+        found = [] if example_id is None else list(_records_of(run, example_id))
+        if not found and example_id is not None:
             raise RunDirectoryError(
                 f"{run.path} has no record of example {example_id!r}",
                 fix="give the id of an example as records.jsonl has it",
@@ -65,8 +69,6 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def problems(self) -> Iterator[str]:
         """Yield what keeps the records from being those of the tree with `records_root`."""
-        if not self.records:
-            yield "the proof has no record"
         for one in self.records:
             try:
                 is_long = len(one.path) > _LONGEST_PATH
@@ -92,6 +94,40 @@ def _signatures(run: SealedRun) -> JsonValue:
     except (OSError, *UNREADABLE) as error:
         raise RunDirectoryError(
             f"{run.path / SIGNATURES} cannot be read: {error}", fix="sign the run again: insidellms sign RUN --key KEY"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedTable:
+    """How many lines an export has, how many of them are not the records' own, and the root of what they came from."""
+
+    lines: int
+    redacted: int
+    root: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `export --redact --format jsonl` wrote. Raises InsideLLMsError if the file is something else."""
+        tree, lines, redacted = MerkleTree(), 0, 0
+        for line in read_lines(path):
+            lines += 1
+            origin = _origin(line, f"{path}, line {lines}")
+            redacted += origin is not None
+            tree.add_hash(leaf_hash(line) if origin is None else origin)
+        return cls(lines=lines, redacted=redacted, root=tree.root())
+
+
+class _Redacted(msgspec.Struct, frozen=True):
+    redacted_from: str | None = None
+
+
+def _origin(line: bytes, where: str) -> bytes | None:
+    try:
+        digest = read_record(line, _Redacted, where=where).redacted_from
+        return None if digest is None else bytes.fromhex(digest)
+    except (RunDirectoryError, ValueError) as error:
+        raise InsideLLMsError(
+            f"{where} is no line of an export", fix="give the file of: insidellms export RUN --redact --format jsonl"
         ) from error
 
 

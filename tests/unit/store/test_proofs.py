@@ -67,10 +67,6 @@ def test_a_file_that_is_no_proof_is_an_error_in_words(tmp_path, data):
         read_proof(tmp_path / "proof.json")
 
 
-def test_an_empty_proof_proves_nothing(folder):
-    assert list(msgspec.structs.replace(proof_of(folder), records=()).problems())
-
-
 def test_an_example_that_the_run_has_not_is_an_error(folder):
     with pytest.raises(RunDirectoryError, match="no record of example 'nine'"):
         proof_of(folder, "nine")

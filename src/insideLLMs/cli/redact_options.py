@@ -1,0 +1,93 @@
+"""Options that replace secrets and personal data in what is exported; the function gets them as one argument."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.places import LOCAL
+from insideLLMs.core.errors import InsideLLMsError
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.sides import RunView
+    from insideLLMs.report.pseudonyms import Pseudonyms
+    from insideLLMs.report.records_table import Table
+
+_SHORTEST_SALT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What is exported in the place of records and tables."""
+
+    pseudonyms: "Pseudonyms"
+
+    def line(self, line: bytes) -> bytes:
+        """Return a record without what was found."""
+        from insideLLMs.report.redacted import redact_line  # noqa: PLC0415 - slow
+
+        return redact_line(line, self.pseudonyms)
+
+    def table(self, table: "Table", runs: Sequence["RunView"]) -> "Table":
+        """Return a table without what was found."""
+        from insideLLMs.report.redacted import redact_table  # noqa: PLC0415 - slow
+
+        return redact_table(table, runs, self.pseudonyms)
+
+
+def redact_options(function: Command) -> Command:
+    """Add the options to a command."""
+    options = (
+        click.option("--redact", is_flag=True, help="Replace secrets and personal data by pseudonyms."),
+        click.option(
+            "--redact-words",
+            type=LOCAL,
+            help="A file with further texts to replace, such as names, one a line.",
+        ),
+        click.option(
+            "--salt-env",
+            metavar="NAME",
+            help="The environment variable with a secret that keeps pseudonyms the same in several exports.",
+        ),
+        click.option(
+            "--phone-region", metavar="CODE", help="Whose phone numbers have no country code, as DE.  [default: none]"
+        ),
+    )
+    return option_group(function, "redaction", options, _redaction)
+
+
+def _redaction(given: Given) -> Redaction | None:
+    is_wanted = given.pop("redact")
+    words, salt_env, region = (given.pop(name) for name in ("redact_words", "salt_env", "phone_region"))
+    if not is_wanted:
+        if words or salt_env or region:
+            raise click.UsageError("--redact-words, --salt-env and --phone-region need --redact.")
+        return None
+    from insideLLMs.report.pseudonyms import Pseudonyms  # noqa: PLC0415 - slow
+
+    listed = () if words is None else _lines(Path(str(words)))
+    return Redaction(Pseudonyms(_salt(salt_env), words=listed, region=None if region is None else str(region)))
+
+
+def _salt(name: object) -> bytes:
+    if name is None:
+        return secrets.token_bytes(32)
+    salt = os.environ.get(str(name), "")
+    if len(salt) < _SHORTEST_SALT:
+        raise InsideLLMsError(
+            f"{name} is not set to a secret of at least {_SHORTEST_SALT} letters",
+            fix="with a salt that can be guessed, so can what is behind the pseudonyms; openssl rand -hex 32 makes one",
+        )
+    return salt.encode()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise InsideLLMsError(f"{path} cannot be read: {error}", fix="give a text file, one text a line") from error

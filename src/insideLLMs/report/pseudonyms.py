@@ -1,0 +1,140 @@
+"""Secrets and personal data in texts, each replaced by a pseudonym: the same value by the same one, under one salt."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.types import JsonValue
+from insideLLMs.importers.blanking import KEY_SHAPES
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+"""A pseudonym has no digits, so that nothing in it is taken for a number."""
+_DIGEST_LETTERS = 12
+_EMAIL = re.compile(r"[\w.%+'-]{1,64}@[^\W_](?:[\w-]{0,62}\.)+[^\W\d_]{2,63}")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
+_SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
+_IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)")
+_IPV6 = re.compile(r"(?<![:\w])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![:\w])")
+_GROUPED_PHONE = re.compile(r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])")
+_JOINED = re.compile(r"[\w.,/-]\Z")
+_BLANKS = re.compile(r"[\s().-]+")
+
+
+class Pseudonyms:
+    """Replaces what it finds. `words` are further texts to replace; `region` is whose phone numbers lack a prefix.
+
+    Raises InsideLLMsError without the extra.
+    """
+
+    def __init__(self, salt: bytes, *, words: Iterable[str] = (), region: str | None = None) -> None:
+        self._salt = salt
+        self._phones = _phone_finder(region)
+        listed = sorted({word.strip() for word in words if word.strip()}, key=len, reverse=True)
+        self._words = re.compile("|".join(map(re.escape, listed)), re.IGNORECASE) if listed else None
+
+    def text(self, text: str) -> str:
+        """Return a text without what was found."""
+        if self._words is not None:
+            text = self._words.sub(lambda found: self._name("word", found[0].casefold()), text)
+        data = text.encode("utf-8", "surrogatepass")
+        blanked = KEY_SHAPES.sub(lambda found: self._name("key", found[0].decode(errors="replace")).encode(), data)
+        text = blanked.decode("utf-8", "surrogatepass")
+        if "@" in text:
+            text = _EMAIL.sub(lambda found: self._name("email", found[0].casefold()), text)
+        if not any(letter.isdigit() for letter in text) and "::" not in text:
+            return text
+        for kind, pattern, is_one in _NUMBERS:
+            text = pattern.sub(partial(self._number, kind, is_one), text)
+        return self._without_phones(text)
+
+    def value(self, value: JsonValue) -> JsonValue:
+        """Return a JSON value whose texts, keys and numbers have nothing that was found."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(name): self.value(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        if isinstance(value, int) and _CARD.fullmatch(str(value)):
+            shown = self.text(str(value))
+            return value if shown == str(value) else shown
+        return value
+
+    def _number(self, kind: str, is_one: Callable[[str], bool], found: re.Match[str]) -> str:
+        if not is_one(found[0]):
+            return found[0]
+        plain = _BLANKS.sub("", found[0])
+        return self._name(kind, f"+1{plain.lstrip('+')[-10:]}" if kind == "phone" else plain)
+
+    def _without_phones(self, text: str) -> str:
+        for start, end, number in reversed(list(self._phones(text))):
+            if not _JOINED.search(text[:start]) and not text[end : end + 1].isalnum():
+                text = f"{text[:start]}{self._name('phone', number)}{text[end:]}"
+        return text
+
+    def _name(self, kind: str, value: str) -> str:
+        digest = hmac.new(self._salt, f"{kind}\n{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return f"[{kind}-{digest[:_DIGEST_LETTERS].translate(_LETTERS)}]"
+
+
+def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int, str]]]:
+    """Return what yields where a text has phone numbers, and each in the form of E.164."""
+    try:
+        import phonenumbers  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InsideLLMsError(
+            "--redact needs a library that is not installed", fix="pip install 'insidellms[redact]'"
+        ) from error
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        raise InsideLLMsError(f"{region!r} is no region with phone numbers", fix="give two letters, such as US or DE")
+
+    def find(text: str) -> Iterable[tuple[int, int, str]]:
+        for found in phonenumbers.PhoneNumberMatcher(text, region):
+            opening = found.raw_string.count("(") > found.raw_string.count(")")
+            yield (
+                found.start + opening,
+                found.end,
+                phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164),
+            )
+
+    return find
+
+
+def _is_card(found: str) -> bool:
+    """Whether the digits pass the check of ISO/IEC 7812 (Luhn), and are not all the same."""
+    digits = [int(letter) for letter in reversed(found) if letter.isdigit()]
+    doubled = sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
+    return len(set(digits)) > 1 and (sum(digits[::2]) + doubled) % 10 == 0
+
+
+def _is_iban(found: str) -> bool:
+    """Whether the check digits of ISO 13616 fit."""
+    packed = found.replace(" ", "")
+    return int("".join(str(int(letter, 36)) for letter in packed[4:] + packed[:4])) % 97 == 1
+
+
+def _is_address(found: str) -> bool:
+    try:
+        ipaddress.ip_address(found)
+    except ValueError:
+        return False
+    return any(letter.isdigit() for letter in found)
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+_NUMBERS = (
+    ("iban", _IBAN, _is_iban),
+    ("card", _CARD, _is_card),
+    ("ssn", _SSN, _always),
+    ("ip", _IPV4, _is_address),
+    ("ip", _IPV6, _is_address),
+    ("phone", _GROUPED_PHONE, _always),
+)

@@ -1,0 +1,122 @@
+"""Secrets and personal data get pseudonyms, the same value the same one; other text stays as it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.report.pseudonyms import Pseudonyms
+
+SALT = b"a salt for tests"
+
+
+def names(**options):
+    return Pseudonyms(SALT, **options)
+
+
+FOUND = [
+    ("email", "jane.doe+x@mail.example.co.uk"),
+    ("email", "müller@beispiel.de"),
+    ("phone", "+44 20 7946 0958"),
+    ("phone", "+49 30 901820"),
+    ("phone", "(415) 555-2671"),
+    ("phone", "415.555.2671"),
+    ("phone", "1-415-555-2671"),
+    ("card", "4111 1111 1111 1111"),
+    ("card", "5213591727586604"),
+    ("card", "3782-822463-10005"),
+    ("iban", "DE89 3704 0044 0532 0130 00"),
+    ("iban", "GB82WEST12345698765432"),
+    ("ssn", "123-45-6789"),
+    ("ip", "58.74.121.78"),
+    ("ip", "2001:db8::ff00:42:8329"),
+    ("ip", "::1"),
+    ("key", "sk-proj-abcdefghijklmnop0123456789"),
+    ("key", "AKIAIOSFODNN7EXAMPLE"),
+    ("key", "ghp_0123456789abcdefghijklmnopqrstuvwxyz"),
+]
+FRAMES = ["{}", "It is {}.", "({})", 'a "{}" b', "first line\n{}\nlast", "{}, and {}", "é {} ü", "<b>{}</b>"]
+LEFT = [
+    "", "In 2024 there were 12345 items", "version 1.2.3", "pi is 3.14159265358979", "at 12:30:45", "std::map a::b",
+    "4111111111111112", "2024-05-06", "0000 0000 0000 0000", "a@b", "me @ home", "3... 2... 1...", "x" * 1000,
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "GB82WEST12345698765431", "999.1.1.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize(("kind", "value"), FOUND)
+def test_what_is_personal_or_secret_is_replaced_and_nothing_around_it(kind, value, frame):
+    shown = names().text(frame.replace("{}", value))
+    pseudonym = names().text(value)
+    assert pseudonym.startswith(f"[{kind}-")
+    assert pseudonym.endswith("]")
+    assert shown == frame.replace("{}", pseudonym)
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_other_text_stays_as_it_is(text):
+    assert names().text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Jane@Example.com", "jane@example.COM"),
+        ("+1 415 555 2671", "(415) 555-2671"),
+        ("+14155552671", "415-555-2671"),
+        ("4111 1111 1111 1111", "4111-1111-1111-1111"),
+        ("DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+    ],
+)
+def test_one_value_has_one_pseudonym_however_it_is_spelt(one, other):
+    assert names().text(one) == names().text(other)
+    assert names().text(one) != Pseudonyms(b"another salt ...").text(one)
+
+
+def test_different_values_have_different_pseudonyms():
+    shown = [names().text(f"user{number}@example.com") for number in range(2000)]
+    assert len(set(shown)) == 2000
+
+
+def test_words_of_a_list_are_replaced_in_any_case_the_longest_first():
+    found = names(words=["Jane Doe", "jane", "", "  "])
+    assert found.text("JANE DOE met Jane.") == f"{found.text('Jane Doe')} met {found.text('Jane')}."
+    assert found.text("nothing") == "nothing"
+
+
+def test_phone_numbers_without_a_country_code_need_a_region():
+    assert names().text("030 901820") == "030 901820"
+    assert names(region="DE").text("030 901820") == names().text("+49 30 901820")
+    with pytest.raises(InsideLLMsError, match="no region"):
+        names(region="Germany")
+
+
+def test_values_keys_and_numbers_of_json_are_replaced():
+    shown = names().value({"a@example.com": [1, 2.5, None, True, 4111111111111111, {"x": ("b@example.com",)}]})
+    assert shown == {
+        names().text("a@example.com"): [
+            *(1, 2.5, None, True),
+            names().text("4111111111111111"),
+            {"x": [names().text("b@example.com")]},
+        ]
+    }
+
+
+@given(st.text())
+def test_any_text_can_be_read_and_a_second_pass_changes_nothing(text):
+    once = names().text(text)
+    assert names().text(once) == once
+
+
+@pytest.mark.parametrize(
+    "text", ["1" * 20_000, "a@" * 10_000, "1-" * 10_000, "::" * 10_000, "DE89 " * 5_000, "a." * 20_000 + "@"]
+)
+def test_hostile_texts_take_no_more_time_than_others(text):
+    names().text(text)
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "phonenumbers", None)
+    with pytest.raises(InsideLLMsError) as caught:
+        names()
+    assert caught.value.fix == "pip install 'insidellms[redact]'"
