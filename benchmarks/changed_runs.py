@@ -4,7 +4,7 @@
 
 A change is a byte or a line that is replaced, removed, inserted or swapped, in any file of the run. `found` counts the
 changes that verify reports; `named`, those whose file it names and, in records, leaves and telemetry, whose example,
-probe, model and repeat.
+probe, model and repeat; `signed`, those after which the signature over the run still verifies. Needs the extra `sign`.
 """
 
 import argparse
@@ -18,6 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.signatures import sign, signature_problems
+from insideLLMs.store.signing_keys import new_key, read_public_key, read_signer
 from insideLLMs.store.verification import verify
 from support.changed_runs import CHANGES, FILES, change_at_random
 
@@ -35,7 +38,16 @@ def make_run(folder: Path) -> Path:
     (folder / "e.yaml").write_text(EXPERIMENT.replace("EXAMPLES", examples))
     command = [sys.executable, "-m", "insideLLMs", "run", "e.yaml", "--run-dir", "run", "--quiet"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    new_key(folder / "key", None)
+    sign(SealedRun.open(folder / "run"), read_signer(folder / "key", lambda: None))
     return folder / "run"
+
+
+def is_signed(run: Path) -> bool:
+    try:
+        return not list(signature_problems(SealedRun.open(run), [("key", read_public_key(run.parent / "key.pub"))]))
+    except RunDirectoryError:
+        return False
 
 
 def problems(run: Path) -> list[str]:
@@ -53,25 +65,27 @@ def main() -> None:
     drawn, tally = random.Random(options.seed), Counter()
     with tempfile.TemporaryDirectory() as folder:
         run = make_run(Path(folder))
+        assert is_signed(run)
         while tally["made"] < options.changes:
             name, change = drawn.choice(FILES), drawn.choice(list(CHANGES))
             made = change_at_random(run, name, change, drawn)
             if made is None:
                 continue
             with made as words:
-                told = problems(run)
+                told, signed = problems(run), is_signed(run)
             found = bool(told)
             named = any(name in problem and all(word in problem for word in words) for problem in told)
             for key in ("made", name, change):
                 tally[key] += 1
                 tally[key, "found"] += found
                 tally[key, "named"] += named
+                tally[key, "signed"] += signed
             if not named:
                 print(f"not named: {change} in {name}: {words}: {told[:2]}")
-    print(f"{'':24}{'made':>6}{'found':>7}{'named':>7}")
+    print(f"{'':24}{'made':>6}{'found':>7}{'named':>7}{'signed':>8}")
     for key, label in [*((each, each) for each in (*FILES, *CHANGES)), ("made", "all")]:
-        print(f"{label:24}{tally[key]:6}{tally[key, 'found']:7}{tally[key, 'named']:7}")
-    sys.exit(tally["made", "named"] != tally["made"])
+        print(f"{label:24}{tally[key]:6}{tally[key, 'found']:7}{tally[key, 'named']:7}{tally[key, 'signed']:8}")
+    sys.exit(tally["made", "named"] != tally["made"] or tally["made", "signed"] > 0)
 
 
 if __name__ == "__main__":

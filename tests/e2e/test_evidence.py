@@ -32,6 +32,8 @@ def folder(tmp_path_factory):
         ("baseline", "accept", "run", "--pool", "slim", "--slim", "--why", "first"),
         ("rescore", "run", "--probe", "equals", "--to", "rescored"),
         ("sign", "rescored", "--key", "key"),
+        ("run", "e.yaml", "--run-dir", "packed", "--compress"),
+        ("sign", "packed", "--key", "key"),
     ):
         done = insidellms(*command, cwd=folder)
         assert done.code == 0, done.err
@@ -51,7 +53,7 @@ def change(run, old, new):
     path.write_bytes(data.replace(old, new, 1))
 
 
-@pytest.mark.parametrize("run", ["run", "pool/run", "rescored"])
+@pytest.mark.parametrize("run", ["run", "pool/run", "rescored", "packed"])
 def test_a_signed_run_verifies_where_it_is_and_where_it_was_accepted(folder, run):
     done = insidellms("verify", run, "--key", "key.pub", cwd=folder)
     assert (done.code, done.err) == (0, "")
@@ -91,6 +93,12 @@ def test_names_that_would_command_a_terminal_are_spelt_out(copied):
     assert "removed" in done.err
     assert "\x1b" not in done.err
     assert "\u202e" not in done.err
+
+
+def test_a_signature_holds_for_compressed_records_that_were_unpacked(copied):
+    shutil.copy(copied / "run" / "records.jsonl", copied / "packed")
+    (copied / "packed" / "records.jsonl.zst").unlink()
+    assert insidellms("verify", "packed", "--key", "key.pub", cwd=copied).code == 0
 
 
 def test_another_key_a_changed_run_and_an_unsigned_one_exit_with_one(copied):

@@ -18,12 +18,11 @@ from insideLLMs.store.directory import remove_our_files
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.progress import JournalWatch
-from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SealedRun, State, is_regular, state_of
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SIGNATURES, SealedRun, State, is_regular, state_of
 from insideLLMs.store.unfinished_run import RunDescription
 
 TRASH = ".insidellms-trash-"
-_SIGNATURES = "signatures.dsse.json"
-_OF_SEALED = {MARKER, *OUR_FILES, *(f"{name}.tmp" for name in OUR_FILES)} - {_SIGNATURES}
+_OF_SEALED = {MARKER, *OUR_FILES, *(f"{name}.tmp" for name in OUR_FILES)} - {SIGNATURES}
 _OF_UNFINISHED = {MARKER, JOURNAL}  # a batch that was sent, or a shard, may hold answers that the journal lacks
 
 

@@ -16,14 +16,27 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.store.held_folder import HeldFolder, only_writer
-from insideLLMs.store.sealed_run import BATCHES, JOURNAL, OUR_FILES, SIGNATURES, SealedRun, is_regular, open_regular
+from insideLLMs.store.sealed_run import (
+    BATCHES,
+    JOURNAL,
+    MARKER,
+    OUR_FILES,
+    PACKED_RECORDS,
+    SIGNATURES,
+    SealedRun,
+    content_path,
+    is_regular,
+    open_regular,
+    reading,
+)
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import CryptoSigner, SSlibKey
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_SIGNED_FILES = tuple(name for name in OUR_FILES if name not in {JOURNAL, BATCHES, SIGNATURES})
+_SIGNED_FILES = (MARKER, *(name for name in OUR_FILES if name not in {JOURNAL, BATCHES, SIGNATURES, PACKED_RECORDS}))
+_BLOCK_BYTES = 256 * 1024
 _LONGEST_ENVELOPE = 1024 * 1024
 _SIGN_AGAIN = "sign the run again: insidellms sign RUN --key KEY"
 
@@ -68,11 +81,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, run: SealedRun) -> Self:
-        """State what a run is now. Raises OSError."""
+        """State what a run is now. Raises OSError, and RunDirectoryError for a file that cannot be read."""
         manifest = run.manifest
         said = SignedRun(run_id=manifest.run_id, trials=manifest.trials, records_root=manifest.records_root)
-        present = sorted(name for name in _SIGNED_FILES if is_regular(run.path / name))
-        return cls(subject=tuple(_signed_file(run.path / name) for name in present), predicate=said)
+        present = sorted(name for name in _SIGNED_FILES if is_regular(content_path(run.path, name)))
+        return cls(subject=tuple(_signed_file(run, name) for name in present), predicate=said)
 
     def differences(self, signed: "Statement") -> list[str]:
         """Say which files are not those that were signed."""
@@ -91,9 +104,13 @@ def _how(name: str, now: dict[str, dict[str, str]], then: dict[str, dict[str, st
     return "is not the file that was signed" if name in now else "is missing, and was signed"
 
 
-def _signed_file(path: Path) -> SignedFile:
-    with open_regular(path) as file:
-        return SignedFile(name=path.name, digest={"sha256": hashlib.file_digest(file, "sha256").hexdigest()})
+def _signed_file(run: SealedRun, name: str) -> SignedFile:
+    """Return a file's digest: of compressed records, that of what they unpack to, as everywhere."""
+    sealed, digest = run.manifest.files.get(name), hashlib.sha256()
+    with reading(content_path(run.path, name), sealed.size_bytes if sealed is not None else 0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return SignedFile(name=name, digest={"sha256": digest.hexdigest()})
 
 
 def sign(run: SealedRun, signer: "CryptoSigner") -> int:
@@ -184,7 +201,7 @@ def signature_problems(run: SealedRun, keys: Sequence[tuple[str, "SSlibKey"]]) -
         return
     try:
         envelope = read_envelope(path)
-        signed = statement_in(envelope)
+        signed, now = statement_in(envelope), Statement.of(run)
     except RunDirectoryError as error:
         yield error.message
         return
@@ -194,7 +211,7 @@ def signature_problems(run: SealedRun, keys: Sequence[tuple[str, "SSlibKey"]]) -
     for name, key in keys:
         if not has_signed(envelope, key):
             yield f"{SIGNATURES} has no valid signature of {name}; it has {_named(envelope.signatures)}"
-    yield from Statement.of(run).differences(signed)
+    yield from now.differences(signed)
 
 
 def _named(keyids: Iterable[str]) -> str:

@@ -48,7 +48,7 @@ def test_each_signer_is_found_and_nobody_else(folder):
     assert any("no valid signature of three.pub" in problem for problem in problems(folder / "run", one, three))
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != ".insidellms-run"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_signature_over_a_changed_run_never_verifies(folder, name, change):
     made = change_at_random(folder / "run", name, change, random.Random(f"{name} {change}"))
