@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ _OBJECT_STORE_BYTES = 80 << 20
 """Of a local cluster, which holds nothing but the kits; Ray wants 75 MB at least."""
 _MANY_CALLS = 1000
 _TELL_OF_WAIT_S = 30.0
+_CONNECT_S = 10.0
 _INSTALL = "pip install 'insidellms[ray]', the same version on every node"
 
 
@@ -64,6 +66,7 @@ class _Cluster:
         if ray.is_initialized():
             return
         address = self._options.address or os.environ.get("RAY_ADDRESS")
+        check_reachable(address)
         own = {
             "address": "local",
             "include_dashboard": False,
@@ -73,10 +76,7 @@ class _Cluster:
         try:
             ray.init(**({"address": address} if address else own), log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise WorkersLostError(
-                f"cannot join the cluster {address or 'of this machine'}: {error}",
-                fix="check --ray-address; `ray status` on a node shows whether the cluster is up",
-            ) from error
+            raise _cannot_join(address, error) from error
         self._is_ours = True
 
     def leave(self) -> None:
@@ -112,6 +112,24 @@ class _Cluster:
             )
         useful = -(-prepared.plan.total // prepared.execution.concurrency)
         return max(1, min(room // kinds, useful, self._options.workers or room))
+
+
+def check_reachable(address: str | None) -> None:
+    """Raise WorkersLostError where nothing listens at HOST:PORT, which Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise _cannot_join(address, error) from error
+
+
+def _cannot_join(address: str | None, error: Exception) -> WorkersLostError:
+    return WorkersLostError(
+        f"cannot join the cluster {address or 'of this machine'}: {error}",
+        fix="check --ray-address; `ray status` on a node shows whether the cluster is up",
+    )
 
 
 def _shared(prepared: Prepared, models: tuple[str, ...], *, has_own: bool) -> Iterable[str]:

@@ -34,7 +34,7 @@ def executor_options(function: Command) -> Command:
 def _ray(given: Given) -> RayOptions | None:
     executor, address, workers = (given.pop(name) for name in ("executor", "ray_address", "ray_workers"))
     if executor == "ray":
-        return msgspec.convert({"address": address, "workers": workers}, RayOptions)
+        return RayOptions(address=msgspec.convert(address, str | None), workers=msgspec.convert(workers, int | None))
     if address is not None or workers is not None:
         raise ConfigError([Problem("--ray-address and --ray-workers go with --executor ray")], fix="add --executor ray")
     return None

@@ -1,5 +1,6 @@
 """Which crews a cluster gets, and what is refused before one is joined."""
 
+import socket
 import sys
 
 import pytest
@@ -7,10 +8,10 @@ from click.testing import CliRunner
 
 from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.preparation.prepared import Parts
-from insideLLMs.api.ray_crews import _Cluster, _room
+from insideLLMs.api.ray_crews import _Cluster, _room, check_reachable
 from insideLLMs.api.run import RunOptions, check_fits
 from insideLLMs.cli.run import command
-from insideLLMs.core.errors import ConfigError, OptionError
+from insideLLMs.core.errors import ConfigError, OptionError, WorkersLostError
 from insideLLMs.core.experiment import Resources
 from insideLLMs.core.ray_options import RayOptions
 
@@ -66,6 +67,19 @@ def test_options_of_the_executor_go_with_it(words):
     done = CliRunner().invoke(command, ["e.yaml", *words])
     assert isinstance(done.exception, ConfigError)
     assert "go with --executor ray" in str(done.exception)
+
+
+@pytest.mark.parametrize("words", [["--ray-workers", "0"], ["--ray-address", "ray://head:10001"]])
+def test_a_wrong_value_on_the_command_line_is_an_expected_error(words):
+    done = CliRunner().invoke(command, ["e.yaml", "--executor", "ray", *words])
+    assert isinstance(done.exception, OptionError)
+
+
+def test_an_address_where_nothing_listens_is_an_error_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(WorkersLostError, match=f"cannot join the cluster {address}"):
+        check_reachable(address)
 
 
 def test_the_command_that_resumes_names_the_cluster_again():
