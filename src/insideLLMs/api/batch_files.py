@@ -7,7 +7,6 @@ the first answers are there, so a run may take several rounds; it is sealed when
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +31,7 @@ from insideLLMs.providers.batch_lines import BatchAnswer, read_answer, request_l
 from insideLLMs.providers.chat_model import ChatModel
 from insideLLMs.store.batch_log import Answered, BatchLog, Entry, Exported, Failed, Origin
 from insideLLMs.store.journal import Journal
+from insideLLMs.store.whole_file import whole_file
 
 _SHOWN = 8
 _AT_ONCE = 500
@@ -101,7 +101,7 @@ class BatchExport:
     def _write(self, prepared: Prepared, log: BatchLog, wanted: WantedAnswers) -> None:
         keys: list[str] = []
         models = batch_models(prepared)
-        with _whole_file(self._out) as file:
+        with _written(self._out) as file:
             for one in wanted:
                 if self._models and one.model not in self._models:
                     continue
@@ -134,20 +134,13 @@ def _note_refused(prepared: Prepared, log: BatchLog, wanted: WantedAnswers) -> b
 
 
 @contextlib.contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
+def _written(path: Path) -> Iterator[BinaryIO]:
     """Write a file that is there whole or not at all. Raises BatchFileError."""
-    draft = path.with_name(f".{path.name}.tmp")
     try:
-        with draft.open("wb") as file:
+        with whole_file(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
     except OSError as error:
         raise BatchFileError(f"cannot write {path}: {error.strerror or error}", fix="choose another file") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 class LineError(msgspec.Struct, frozen=True, kw_only=True):
