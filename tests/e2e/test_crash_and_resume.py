@@ -157,7 +157,7 @@ def test_a_changed_dataset_refuses_the_resume_before_anything_is_written(unfinis
     before = len(server.prompts)
     done = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=unfinished)
     assert done.code == 1
-    assert "datasets differ" in done.err
+    assert "datasets or shard differ" in done.err
     assert (unfinished / "run" / "journal.jsonl").read_bytes() == journal
     assert len(server.prompts) == before
 

@@ -206,8 +206,8 @@ def test_stopping_on_an_error_stops_all(folder):
     [
         (("--processes", "0"), 2, "0 is not in the range"),
         (("--processes", "many"), 2, "many"),
-        (("--processes", "2", "--shard", "1/2"), 1, "neither --early-stop, --shard nor"),
-        (("--processes", "2", "--early-stop", "--baseline", "whole"), 1, "neither --early-stop, --shard nor"),
+        (("--processes", "2", "--shard", "1/2"), 1, "neither --early-stop, --shard"),
+        (("--processes", "2", "--early-stop", "--baseline", "whole"), 1, "neither --early-stop, --shard"),
     ],
     ids=str,
 )

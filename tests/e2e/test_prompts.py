@@ -298,6 +298,7 @@ def test_a_run_of_the_format_before_prompts_is_still_read(folder):
     del manifest["prompts"]
     manifest["library"]["format"] = "2"
     (folder / "old" / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "old" / "leaves.jsonl").unlink()
     run(folder, plain, "new")
     for args in (("verify", "old"), ("report", "old"), ("diff", "old", "new"), ("export", "old")):
         assert insidellms(*args, cwd=folder).code == 0, args

@@ -196,7 +196,8 @@ def _lock(folder: HeldFolder) -> int:
         ) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.fstat(fd).st_size:
+        marker = os.fstat(fd)
+        if not marker.st_size and marker.st_nlink == 1:  # new, or of a process killed here; no name of another file
             os.write(fd, MARKER_TEXT)
     except BlockingIOError as error:
         os.close(fd)
