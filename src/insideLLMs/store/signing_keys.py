@@ -111,4 +111,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_LONGEST_KEY)
     except OSError as error:
-        raise InsideLLMsError(f"{path} cannot be read: {error.strerror}", fix="give the file of a key") from error
+        raise InsideLLMsError(
+            f"{path} cannot be read: {error.strerror}",
+            fix="name the file of a key; to make one: insidellms sign --new-key FILE",
+        ) from error
