@@ -1,6 +1,14 @@
 """Options that belong together: a command gets what they say as one argument."""
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    NumberParam = click.ParamType[int]
+else:
+    NumberParam = click.ParamType  # which takes no parameter before click 8.4
 
 Command = Callable[..., int]
 Given = dict[str, object]

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.option_group import Command
+from insideLLMs.cli.option_group import Command, NumberParam
 from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.sealed_run import State, state_of
 from insideLLMs.store.shard_folders import split_of
@@ -14,7 +14,7 @@ from insideLLMs.store.shard_folders import split_of
 _MOST = 256
 
 
-class _Processes(click.ParamType[int]):
+class _Processes(NumberParam):
     """A number of processes, or `auto` for that of the cores this process may use."""
 
     name = "processes"

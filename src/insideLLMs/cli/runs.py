@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from insideLLMs.cli import console
-from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.option_group import Command, Given, NumberParam, option_group
 from insideLLMs.cli.places import LOCAL, POOL, RUN, RUNS
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError, StorageError
 from insideLLMs.core.types import JsonValue
@@ -27,7 +27,7 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-class AmountParam(click.ParamType[int]):
+class AmountParam(NumberParam):
     """A number with a unit, as 30d or 10GB."""
 
     def __init__(self, name: str, units: dict[str, int]) -> None:
