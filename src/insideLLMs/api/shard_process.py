@@ -87,7 +87,7 @@ class _Reports(logging.Handler):
 
     def say(self, what: Said) -> None:
         """Write a line, if anybody listens."""
-        with contextlib.suppress(OSError):  # whoever listened is gone, and stdin says so
+        with contextlib.suppress(OSError):  # the parent is gone, and stdin says so
             os.write(self._out, msgspec.json.encode(what) + b"\n")
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -18,7 +18,7 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 def command(run: Path, example: str | None, *, output: Path) -> int:
     """Write the records of the example with this id, and what proves that they are of RUN, to a file.
 
-    It holds nothing of the other records but hashes. Whoever has your public key, or the run's Merkle root, checks it
+    Of the other records it holds only hashes. Anyone with your public key, or the run's Merkle root, checks it
     without the run: insidellms verify-proof FILE. Without EXAMPLE it holds no record: a redacted export is checked
     with it.
     """

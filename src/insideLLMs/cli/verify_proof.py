@@ -40,7 +40,7 @@ def command(proof: Path, *, key: Path | None, root: str | None, redacted: Path |
     if problems:
         raise InsideLLMsError(
             f"{proof} proves nothing:\n" + "\n".join(f"  {problem}" for problem in problems),
-            fix="ask whoever made it for another one",
+            fix="ask the person who made it for another one",
         )
     if not as_json:
         _show(proof, found, table)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Display = Callable[[str, int, int], None]
-"""Is told what is done, how many of its items are, and how many there are; 0 where that is not known."""
+"""Called with what is being done, how many items are done, and how many there are; 0 where that is not known."""
 _TOLD_EVERY = 1024
 _display: ContextVar[Display | None] = ContextVar("insidellms_display", default=None)
 

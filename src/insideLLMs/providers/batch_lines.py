@@ -66,7 +66,7 @@ def _answer(value: Mapping[str, Any]) -> HttpAnswer:
 
 
 def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
-    """Return an answer as it would have come by itself; an error without a status is told by its words."""
+    """Return an answer as it would have come by itself; an error without a status is recognised by its words."""
     found: tuple[int, Any]
     match value:
         case {"result": {"type": "succeeded", "message": dict(body)}} | {"response": {"body": dict(body)}} if (

@@ -1,4 +1,4 @@
-"""A cassette at a URL while it is recorded: what was recorded joins what is there by then, whoever else joined."""
+"""A cassette at a URL while it is recorded: what was recorded joins what is there by then, that of others included."""
 
 import contextlib
 import secrets

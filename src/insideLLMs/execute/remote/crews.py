@@ -1,4 +1,4 @@
-"""Who does the work, as the driver sees it: crews, their members, and what each was told to ask."""
+"""Who does the work, as the driver sees it: crews, their members, and the questions that each has."""
 
 import asyncio
 import math
@@ -81,7 +81,7 @@ class Desk:
 
 
 class Member:
-    """A worker as the driver sees it: what it was told to ask, what it holds, and how much of it is written."""
+    """A worker as the driver sees it: the questions it got, the places it holds, and how much of it is written."""
 
     def __init__(self, link: Link, desk: Desk) -> None:
         self.link = link
@@ -98,7 +98,7 @@ class Member:
         self._open: dict[int, set[int]] = {}
 
     def add(self, question: ModelQuestion) -> None:
-        """Take note of a question that it is told to ask."""
+        """Take note of a question that is sent to it."""
         self.counts[question.asker.model] += 1
         numbers = self._open[question.asker.index] = {trial.index for trial in question.trials}
         self._questions.update(dict.fromkeys(numbers, question))

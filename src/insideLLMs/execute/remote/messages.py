@@ -50,7 +50,7 @@ class Assignment(Travelling, frozen=True, kw_only=True):
 
 
 class Order(Travelling, frozen=True, kw_only=True):
-    """What a worker is told: what to ask, how many of its lines are on disk, and which calls may begin.
+    """What the driver sends to a worker: what to ask, how many of its lines are on disk, and which calls may begin.
 
     `stop` ends it once its calls in flight have ended.
     """
@@ -78,7 +78,7 @@ class Waiting(Travelling, frozen=True, kw_only=True):
 
 
 class Left(Travelling, frozen=True, kw_only=True):
-    """A call that gave its place back, `lasted_s` after it began; the rest is what CallLimits are told."""
+    """A call that gave its place back, `lasted_s` after it began; the rest is for CallLimits."""
 
     ticket: int
     lasted_s: float

@@ -1,4 +1,4 @@
-"""A worker's side of a run: the engine asks what it is told to, and every outcome goes to the driver.
+"""A worker's side of a run: the engine asks the questions that the driver sends, and every outcome goes to the driver.
 
 An answer counts as written once the driver has it on disk: as on one machine, a call costs nothing twice that had its
 answer, but for those in flight.
@@ -48,7 +48,7 @@ class WorkerSetup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RemoteWorker:
-    """Does what it is told until it is told to stop. `tell` and `hear` are the driver's ends."""
+    """Does what the driver says until that says to stop. `tell` and `hear` are the driver's ends."""
 
     def __init__(self, prepare: Callable[[], WorkerSetup]) -> None:
         self._prepare = prepare
@@ -142,7 +142,7 @@ class Outbox:
         )
 
     def is_done(self, index: int) -> bool:
-        """Whether the Trial is none of those that this worker was told to ask, or has its record."""
+        """Whether the Trial is none of those that the driver gave to this worker, or has its record."""
         return index not in self._open
 
     def pending_answer(self, index: int) -> AnswerKept | None:
