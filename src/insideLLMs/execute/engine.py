@@ -85,16 +85,9 @@ class Engine:
         records than Trials.
         """
         try:
-            async with asyncio.TaskGroup() as group:
-                writing = [
-                    group.create_task(self._flusher.flush_on_demand()),
-                    group.create_task(self._flusher.sync_regularly()),
-                ]
-                async with asyncio.TaskGroup() as workers:
-                    for name in self._work.models:
-                        workers.create_task(self._start_workers(workers, self._models[name]))
-                for task in writing:
-                    task.cancel()
+            async with self._flusher.writing(), asyncio.TaskGroup() as workers:
+                for name in self._work.models:
+                    workers.create_task(self._start_workers(workers, self._models[name]))
         except* InsideLLMsError as caught:
             raise first_error(caught) from None
         if self._error is not None:

@@ -1,6 +1,8 @@
 """Where Outcomes go, and when they are written: what is paid for is on disk before anything else happens to it."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from insideLLMs.core.types import Request, Response, Telemetry
@@ -67,7 +69,16 @@ class Flusher:
         self._wanted.set()
         await future
 
-    async def flush_on_demand(self) -> None:
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Flush and sync while the block runs. Raises what it raised, and StorageError, as an exception group."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._flush_on_demand()), group.create_task(self._sync_regularly())]
+            yield
+            for task in tasks:
+                task.cancel()
+
+    async def _flush_on_demand(self) -> None:
         """Flush whenever somebody waits, until cancelled. Raises StorageError."""
         while True:
             await self._wanted.wait()
@@ -78,7 +89,7 @@ class Flusher:
                 if not future.done():
                     future.set_result(None)
 
-    async def sync_regularly(self) -> None:
+    async def _sync_regularly(self) -> None:
         """Sync every SYNC_EVERY_S, until cancelled. Raises StorageError."""
         while self._sink.durable:
             await asyncio.sleep(SYNC_EVERY_S)

@@ -75,15 +75,8 @@ class Dispatcher:
         if not self._missing:
             return
         try:
-            async with asyncio.TaskGroup() as group:
-                writing = [
-                    group.create_task(self._flusher.flush_on_demand()),
-                    group.create_task(self._flusher.sync_regularly()),
-                ]
-                async with self._open_crews() as crews:
-                    await self._serve_all(crews)
-                for task in writing:
-                    task.cancel()
+            async with self._flusher.writing(), self._open_crews() as crews:
+                await self._serve_all(crews)
         except* InsideLLMsError as caught:
             raise first_error(caught) from None
         if self._error is not None:
