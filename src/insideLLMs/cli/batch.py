@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.cli.batch_options import origin_options
+from insideLLMs.cli.options.batch import origin_options
 from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunUnfinishedError
 

@@ -11,7 +11,7 @@ import click
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.baseline import today
-from insideLLMs.cli.gate_options import GateWords, gate_options
+from insideLLMs.cli.options.gate import GateWords, gate_options
 from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import ReportFiles, Writer, report_options, tell_github, write_files
 from insideLLMs.core.errors import ConfigError, OptionError, Problem

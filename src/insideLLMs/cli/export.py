@@ -13,8 +13,8 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.diff import parse_pairs
+from insideLLMs.cli.options.redact import Redaction, redact_options
 from insideLLMs.cli.places import LOCAL, RUN
-from insideLLMs.cli.redact_options import Redaction, redact_options
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 from insideLLMs.report.safe_text import json_without_commands, without_commands
 

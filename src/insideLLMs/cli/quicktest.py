@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.run import parse_settings
+from insideLLMs.cli.options.settings import parse_settings
 from insideLLMs.core.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.cli.gate_options import GateWords, run_gate_options
+from insideLLMs.cli.options.gate import GateWords, run_gate_options
 from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import InsideLLMsError

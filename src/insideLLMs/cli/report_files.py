@@ -11,7 +11,7 @@ import click
 
 import insideLLMs
 from insideLLMs.cli import console
-from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import InsideLLMsError
 

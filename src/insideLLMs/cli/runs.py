@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from insideLLMs.cli import console
-from insideLLMs.cli.option_group import Command, Given, NumberParam, option_group
+from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
 from insideLLMs.cli.places import LOCAL, POOL, RUN, RUNS
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError, StorageError
 from insideLLMs.core.types import JsonValue

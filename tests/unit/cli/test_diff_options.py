@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from msgspec.structs import fields
 
 from insideLLMs.cli.diff import GROUPS, command
-from insideLLMs.cli.gate_options import FILE_ONLY, gate_options
+from insideLLMs.cli.options.gate import FILE_ONLY, gate_options
 from insideLLMs.core.gate_spec import GateSpec
 from support import gate_tables
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import InsideLLMsError
 

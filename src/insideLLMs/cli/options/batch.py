@@ -8,8 +8,9 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.cli.option_group import Command, Given, option_group
-from insideLLMs.cli.part_options import part_options
+from insideLLMs.cli.options.group import Command, Given, option_group
+from insideLLMs.cli.options.part import part_options
+from insideLLMs.cli.options.settings import parse_settings
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.part import PartOptions
 
@@ -33,7 +34,6 @@ def origin_options(function: Command) -> Command:
 
 def _origin(given: Given) -> "Origin | None":
     """Return what is given, without a file; None where that is nothing."""
-    from insideLLMs.cli.run import parse_settings  # noqa: PLC0415 - slow
     from insideLLMs.store.batch_log import Origin  # noqa: PLC0415
 
     part = given.pop("part")

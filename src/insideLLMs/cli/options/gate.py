@@ -7,7 +7,7 @@ import click
 from msgspec import Meta
 from msgspec.structs import FieldInfo, fields
 
-from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.gate_spec import ABSOLUTE, LIMITS, GateSpec, nearest_limit
 

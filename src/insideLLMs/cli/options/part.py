@@ -5,7 +5,7 @@ import os
 import click
 import msgspec
 
-from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import RUN
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.shard import read_shard

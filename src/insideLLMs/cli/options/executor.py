@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from insideLLMs.cli.option_group import Command, Given, option_group
+from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.ray_options import RayOptions
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.option_group import Command, NumberParam
+from insideLLMs.cli.options.group import Command, NumberParam
 from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.sealed_run import State, state_of
 from insideLLMs.store.shard_folders import split_of

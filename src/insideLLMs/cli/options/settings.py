@@ -1,0 +1,24 @@
+"""`KEY=VALUE` options."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from insideLLMs.core.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from insideLLMs.core.types import JsonValue
+
+
+def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
+    """Parse ``KEY=VALUE`` overrides; a value is JSON where it can be, else text. Raises ConfigError."""
+    settings: dict[str, JsonValue] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not separator or not key:
+            raise ConfigError([Problem(f"--set {pair!r} is not KEY=VALUE")], fix="e.g. --set execution.concurrency=8")
+        try:
+            settings[key] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            settings[key] = text
+    return settings

@@ -1,0 +1,146 @@
+"""What the command line of `run` says, checked, and how to go on after a run that stopped."""
+
+import contextlib
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insideLLMs.cli import console
+from insideLLMs.cli.options.batch import BatchChoice
+from insideLLMs.cli.options.settings import parse_settings
+from insideLLMs.core.errors import CassetteMissError, ConfigError, InsideLLMsError, InterruptedRunError, Problem
+from insideLLMs.core.part import PartOptions
+from insideLLMs.core.ray_options import RayOptions
+from insideLLMs.remote.url import RemoteUrl
+
+if TYPE_CHECKING:
+    from insideLLMs.api.answers import AnswerOptions, CacheMode
+    from insideLLMs.core.types import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunArguments:
+    """What the command line says of where and how to run."""
+
+    run_dir: Path | RemoteUrl | None
+    run_root: Path | RemoteUrl
+    resume: bool
+    overwrite: bool
+    salvage: bool
+    concurrency: int | None
+    timeout_s: float | None
+    repeats: int | None
+    max_examples: int | None
+    stop_on_error: bool | None
+    early_stop: bool
+    baselines: tuple[Path, ...]
+    pool: Path | None
+    no_telemetry: bool
+    compress: bool | None
+    pairs: tuple[str, ...]
+    cache: "CacheMode"
+    record: Path | RemoteUrl | None
+    missing: bool
+    replay: Path | None
+    html: Path | None
+    part: PartOptions
+    processes: int
+    ray: RayOptions | None
+    batch: BatchChoice | None
+    dry_run: bool
+
+    def overrides(self) -> "dict[str, JsonValue]":
+        """Return what goes over the experiment's settings. Raises ConfigError."""
+        named: dict[str, JsonValue] = {
+            "execution.concurrency": self.concurrency,
+            "execution.timeout_s": self.timeout_s,
+            "execution.stop_on_error": self.stop_on_error,
+            "repeats": self.repeats,
+            "max_examples": self.max_examples,
+            "execution.telemetry": False if self.no_telemetry else None,
+            "execution.compress": self.compress,
+        }
+        return {**{key: value for key, value in named.items() if value is not None}, **parse_settings(self.pairs)}
+
+    def check(self) -> None:
+        """Raise ConfigError for options that need each other."""
+        for is_wrong, said, fix in (
+            (
+                self.resume and self.run_dir is None,
+                "--resume needs --run-dir",
+                "give the folder of the run to continue",
+            ),
+            (
+                self.resume and self.overwrite,
+                "--resume and --overwrite exclude each other",
+                "--resume keeps what is there, --overwrite removes it",
+            ),
+            (self.salvage and not self.resume, "--salvage goes with --resume", "add --resume, or leave --salvage out"),
+            (
+                self.early_stop != bool(self.baselines or self.pool),
+                "--early-stop and --baseline, or --pool, go together",
+                "insidellms run EXPERIMENT --early-stop --baseline RUN",
+            ),
+            (
+                self.processes > 1 and (self.early_stop or self.part.shard or self.ray or self.batch),
+                "--processes goes with neither --early-stop, --shard, --executor ray nor --batch",
+                "leave --processes out",
+            ),
+            (
+                self.batch and (self.early_stop or self.cache != "off" or self.record or self.replay or self.ray),
+                "--batch cannot be combined with --early-stop, --cache, --record, --replay or --executor",
+                "leave those out",
+            ),
+            (
+                self.early_stop and self.part != PartOptions(),
+                "--early-stop decides on a whole run, not on a part",
+                "leave the selection out",
+            ),
+        ):
+            if is_wrong:
+                raise ConfigError([Problem(said)], fix=fix)
+
+    @property
+    def answers(self) -> "AnswerOptions":
+        """Where answers come from beside the models. Raises OptionError."""
+        from insideLLMs.api.answers import AnswerOptions  # noqa: PLC0415 - slow
+
+        record = None if self.record is None else Path(str(self.record))
+        return AnswerOptions(cache=self.cache, record=record, missing=self.missing, replay=self.replay)
+
+    def how_to_resume(self, file: Path, run_dir: Path | None) -> str:
+        """Return the command that goes on with an interrupted run."""
+        kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record, "replay": self.replay}
+        flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
+        flags += " --missing" if self.missing else ""
+        words = (*self.part.words(), *(self.ray.words() if self.ray else ()))
+        flags += "".join(f" {word}" for word in words)
+        flags += self.batch.words() if self.batch else ""
+        return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
+
+    @contextlib.contextmanager
+    def saying_what_next(self, file: Path) -> Iterator[None]:
+        """Say of a run of `file` that stopped with which command to go on."""
+        try:
+            yield
+        except InterruptedRunError as error:
+            raise InterruptedRunError(error.message, fix=self.how_to_resume(file, error.run_dir)) from error
+        except CassetteMissError as error:
+            assert self.replay is not None
+            fix = f"record what is missing: {self.how_to_record(file, self.replay)}"
+            raise CassetteMissError(error.message, fix=fix) from error
+        except InsideLLMsError as error:
+            if error.run_dir is not None:
+                console.note(f"answers are kept; to go on: {self.how_to_resume(file, error.run_dir)}")
+            raise
+
+    def how_to_record(self, file: Path, cassette: Path) -> str:
+        """Return the command that records what a cassette lacks."""
+        named = {"repeats": self.repeats, "max-examples": self.max_examples}
+        words = [f"--{name} {value}" for name, value in named.items() if value is not None]
+        words += [f"--set {shlex.quote(pair)}" for pair in self.pairs] + list(self.part.words())
+        return " ".join(
+            (f"insidellms run {shlex.quote(str(file))} --record {shlex.quote(str(cassette))} --missing", *words)
+        )
