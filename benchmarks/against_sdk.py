@@ -14,8 +14,8 @@ import venv
 from pathlib import Path
 
 from engine_throughput import EXPERIMENT, timed
+from stub_server import stub_server
 
-ROOT = Path(__file__).resolve().parents[1]
 CLIENT = """
 import asyncio, sys
 from openai import AsyncOpenAI, __version__
@@ -40,14 +40,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--concurrency", type=int, default=64)
     options = parser.parse_args()
-    command = [sys.executable, "tests/support/openai_server.py", "--port", "0"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            compare(port, options, Path(folder))
-    finally:
-        server.kill()
+    with stub_server() as port, tempfile.TemporaryDirectory() as folder:
+        compare(port, options, Path(folder))
 
 
 def compare(port: int, options: argparse.Namespace, folder: Path) -> None:

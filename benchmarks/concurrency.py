@@ -9,15 +9,14 @@ start-up, measured by a run of one trial, is taken off. Prints requests a second
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine_throughput import EXPERIMENT, timed
+from stub_server import stub_server
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1, 4, 16, 64, 256, 1000)
 MOST_TRIALS = 8_000
 
@@ -37,15 +36,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    command = [sys.executable, "tests/support/openai_server.py", "--port", "0", "--latency-ms", str(options.latency_ms)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            for size in options.sizes:
-                compare(port, size, options, Path(folder))
-    finally:
-        server.kill()
+    with stub_server("--latency-ms", str(options.latency_ms)) as port, tempfile.TemporaryDirectory() as folder:
+        for size in options.sizes:
+            compare(port, size, options, Path(folder))
 
 
 def compare(port: int, size: int, options: argparse.Namespace, folder: Path) -> None:

@@ -18,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from stub_server import stub_server
+
 EXPERIMENT = """
 name: bench
 model: {{type: openai, id: m, args: {{model_name: stub, base_url: 'http://127.0.0.1:{port}/v1'}}}}
@@ -70,18 +71,8 @@ def main() -> None:
     if options.bare:
         bare_client(options.bare, options.trials, options.concurrency)
         return
-    server = subprocess.Popen(
-        [sys.executable, "tests/support/openai_server.py", "--port", "0", "--latency-ms", str(options.latency_ms)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            compare(port, options, Path(folder))
-    finally:
-        server.kill()
+    with stub_server("--latency-ms", str(options.latency_ms)) as port, tempfile.TemporaryDirectory() as folder:
+        compare(port, options, Path(folder))
 
 
 def compare(port: int, options: argparse.Namespace, folder: Path) -> None:

@@ -8,15 +8,14 @@ their reason to stop; and the requests beyond one a trial must be those that met
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
 from engine_throughput import timed
+from stub_server import stub_server
 
-ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = """
 name: faults
 model: {{type: openai, id: m, args: {{model_name: stub, base_url: 'http://127.0.0.1:{port}/v1', stream: {stream}}}}}
@@ -50,17 +49,8 @@ def main() -> None:
 
 
 def run(folder: Path, faults: str, stream: str, options: argparse.Namespace) -> float:
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "tests/support/openai_server.py", "--port", "0"),
-            *("--latency-ms", str(options.latency_ms), "--faults", str(folder / f"{faults}.json")),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        port = int(server.stdout.readline())
+    given = ("--latency-ms", str(options.latency_ms), "--faults", str(folder / f"{faults}.json"))
+    with stub_server(*given) as port:
         rows = "".join(f'{{"id": "{n:05}", "prompt": "Question {n}"}}\n' for n in range(options.trials))
         (folder / "data.jsonl").write_text(rows)
         (folder / "e.yaml").write_text(EXPERIMENT.format(port=port, stream=stream, concurrency=options.concurrency))
@@ -80,8 +70,6 @@ def run(folder: Path, faults: str, stream: str, options: argparse.Namespace) -> 
             sep=", ",
         )
         return wall
-    finally:
-        server.kill()
 
 
 if __name__ == "__main__":

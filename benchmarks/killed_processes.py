@@ -21,7 +21,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from stub_server import stub_server
+
 TRIALS, PROCESSES, IN_FLIGHT = 200, 3, 6
 EXPERIMENT = f"""
 name: p
@@ -87,35 +88,23 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
     chance, bad = random.Random(given.seed), 0
-    server = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/support/openai_server.py"), "--port", "0", "--latency-ms", "100"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as made:
-            folder = Path(made)
-            (folder / "e.yaml").write_text(EXPERIMENT.replace("PORT", str(port)))
-            (folder / "data.jsonl").write_text("".join(f'{{"id": "{n}", "prompt": "q{n}"}}\n' for n in range(TRIALS)))
-            subprocess.run(command("whole"), cwd=folder, check=True, stdout=subprocess.DEVNULL)
-            for number in range(1, given.rounds + 1):
-                before = asked(port)
-                kills = killed_round(folder, chance)
-                extra = asked(port) - before - TRIALS
-                same = all((folder / "run" / name).read_bytes() == (folder / "whole" / name).read_bytes()
-                           for name in CANONICAL)  # fmt: skip
-                most = len(kills) * IN_FLIGHT
-                bad += not same or extra > most
-                told = "same bytes" if same else "OTHER BYTES"
-                killed = ", ".join(kills) or "nothing"
-                print(
-                    f"round {number}: killed {killed}; {extra} calls more, at most {most} in flight; {told}", flush=True
-                )
-                subprocess.run(["rm", "-r", str(folder / "run")], check=True)
-    finally:
-        server.terminate()
-        server.wait()
+    with stub_server("--latency-ms", "100") as port, tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "e.yaml").write_text(EXPERIMENT.replace("PORT", str(port)))
+        (folder / "data.jsonl").write_text("".join(f'{{"id": "{n}", "prompt": "q{n}"}}\n' for n in range(TRIALS)))
+        subprocess.run(command("whole"), cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        for number in range(1, given.rounds + 1):
+            before = asked(port)
+            kills = killed_round(folder, chance)
+            extra = asked(port) - before - TRIALS
+            same = all((folder / "run" / name).read_bytes() == (folder / "whole" / name).read_bytes()
+                       for name in CANONICAL)  # fmt: skip
+            most = len(kills) * IN_FLIGHT
+            bad += not same or extra > most
+            told = "same bytes" if same else "OTHER BYTES"
+            killed = ", ".join(kills) or "nothing"
+            print(f"round {number}: killed {killed}; {extra} calls more, at most {most} in flight; {told}", flush=True)
+            subprocess.run(["rm", "-r", str(folder / "run")], check=True)
     return 1 if bad else 0
 
 

@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from stub_server import stub_server
+
 STAGES = ("bare client", "transport and codec", "engine in memory", "with journal", "with sealing")
 
 
@@ -103,12 +104,8 @@ def main() -> None:
     if options.stage:
         print(measure(options.stage, options.port, options.trials, options.concurrency))
         return
-    command = [sys.executable, "tests/support/openai_server.py", "--port", "0"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        compare(int(server.stdout.readline()), options)
-    finally:
-        server.kill()
+    with stub_server() as port:
+        compare(port, options)
 
 
 def compare(port: int, options: argparse.Namespace) -> None:

@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from stub_server import stub_server
+
 PROCESSES = (1, 2, 4)
 CODE = """
 from insideLLMs import PromptProbe, Scores
@@ -90,17 +91,8 @@ def main() -> None:
     if given.only in {None, "instant"}:
         table("instant", experiment(DUMMY, 0, 16), given.trials, given.rounds)
     if given.only in {None, "waiting"}:
-        server = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/support/openai_server.py"), "--port", "0", "--latency-ms", "200"],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            assert server.stdout is not None
-            port = int(server.stdout.readline())
+        with stub_server("--latency-ms", "200") as port:
             table("waiting", experiment(SERVED.format(port=port), 0, 1_000), given.trials, given.rounds)
-        finally:
-            server.terminate()
-            server.wait()
 
 
 if __name__ == "__main__":

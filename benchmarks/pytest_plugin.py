@@ -16,7 +16,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from stub_server import stub_server
+
 HOOKS = "insideLLMs.pytest_plugin.hooks"
 PLUGIN = """
 import pytest
@@ -48,20 +49,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        server, base_url = start_server(options.latency_ms)
-        try:
+        with stub_server("--latency-ms", str(options.latency_ms)) as port:
+            base_url = f"http://127.0.0.1:{port}/v1"
             write_project(project, options.tests, base_url)
             start_up(project, options.rounds)
             compare(project, base_url, options.rounds)
-        finally:
-            server.terminate()
-
-
-def start_server(latency_ms: float) -> tuple[subprocess.Popen[str], str]:
-    program = [sys.executable, str(ROOT / "tests/support/openai_server.py"), "--port", "0"]
-    server = subprocess.Popen([*program, "--latency-ms", str(latency_ms)], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    return server, f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
 
 
 def write_project(project: Path, tests: int, base_url: str) -> None:

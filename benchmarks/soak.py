@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from stub_server import stub_server
+
 EXPERIMENT = """
 name: soak
 model: {{type: openai, id: m, args: {{model_name: stub, base_url: 'http://127.0.0.1:{port}/v1'}}}}
@@ -54,15 +55,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100_000)
     parser.add_argument("--concurrency", type=int, default=64)
     options = parser.parse_args()
-    server = subprocess.Popen(
-        [sys.executable, "tests/support/openai_server.py", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            sys.exit(soak(Path(folder), port, options))
-    finally:
-        server.kill()
+    with stub_server() as port, tempfile.TemporaryDirectory() as folder:
+        sys.exit(soak(Path(folder), port, options))
 
 
 def soak(folder: Path, port: int, options: argparse.Namespace) -> int:

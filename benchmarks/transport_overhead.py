@@ -8,19 +8,16 @@ best of each counts: the machine may be shared.
 
 import argparse
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import aiohttp
 import orjson
+from stub_server import stub_server
 
 from insideLLMs.core.types import Message, Request
 from insideLLMs.providers.openai import OpenAIModel
 
-SERVER = Path(__file__).parent.parent / "tests" / "support" / "openai_server.py"
 MESSAGES = [
     {"role": "system", "content": "You are a careful assistant. Answer in one word."},
     {"role": "user", "content": "What is the capital of France? " * 8},
@@ -74,17 +71,12 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    server = subprocess.Popen([sys.executable, str(SERVER)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        base_url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
-        results: dict[str, list[float]] = {"bare": [], "ours": []}
+    results: dict[str, list[float]] = {"bare": [], "ours": []}
+    with stub_server() as port:
+        base_url = f"http://127.0.0.1:{port}/v1"
         for _ in range(options.rounds):
             results["bare"].append(asyncio.run(bare(base_url, options.requests, options.concurrency)))
             results["ours"].append(asyncio.run(ours(base_url, options.requests, options.concurrency)))
-    finally:
-        server.terminate()
-        server.wait()
     best = {name: min(values) for name, values in results.items()}
     print(f"bare aiohttp {best['bare']:.0f} µs of CPU per request, insideLLMs {best['ours']:.0f} µs")
     print(f"ratio {best['ours'] / best['bare']:.2f}")

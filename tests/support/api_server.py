@@ -4,10 +4,9 @@ Answers with the last user text in upper case, in the shape of the API whose pat
 """
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support import streams, wire
+from support.local_server import LocalServer, QuietHandler
 
 SHAPES = {
     "/chat/completions": wire.chat_completion,
@@ -43,7 +42,7 @@ def last_text(body):
     return found[-1] if found else ""
 
 
-class ApiServer:
+class ApiServer(LocalServer):
     """`with ApiServer() as server:` listens at `server.url`; `requests` lists (path, headers, body).
 
     Where a request asks for a stream, the answer is sent in events; `streams` may hold what is sent instead, as
@@ -58,9 +57,7 @@ class ApiServer:
         self.failure = failure
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "null")
                 server.requests.append((self.path, dict(self.headers.items()), body))
@@ -95,19 +92,4 @@ class ApiServer:
                     self.wfile.flush()
                 self.close_connection = True
 
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        super().__init__(Handler)

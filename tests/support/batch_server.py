@@ -10,10 +10,10 @@ import json
 import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from support.api_server import SHAPES, last_text
+from support.local_server import LocalServer, QuietHandler
 
 REFUSED = {"type": "invalid_request_error", "message": "too long"}
 BUSY = {"type": "server_error", "message": "busy"}
@@ -32,7 +32,7 @@ class Job:
         self.is_cancelled = False
 
 
-class BatchServer:
+class BatchServer(LocalServer):
     """`with BatchServer() as server:` listens at `server.url`; `jobs` has every batch, `single` the single requests."""
 
     def __init__(self, *, looks=1, fate=None, doubles=False, on_event=None, create_delay_s=0.0, refuses=None):
@@ -49,9 +49,7 @@ class BatchServer:
         self.lock = threading.RLock()
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_POST(self):
                 self.handle_call(self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
@@ -72,26 +70,7 @@ class BatchServer:
                 except OSError:
                     self.close_connection = True  # the client was killed
 
-            def log_message(self, *args):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request, address):
-                pass  # a client that was killed
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        super().__init__(Handler)
 
     def answer(self, method, path, query, body):
         """Return status and body for a call."""

@@ -2,14 +2,14 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from support.local_server import LocalServer, QuietHandler
 
 OURS = {"user": {"type": "Bot"}, "author": {"id": 9}}
 
 
-class CommentServer:
+class CommentServer(LocalServer):
     """`with CommentServer() as server:` listens at `server.url`; it refuses each request with `refuses`, if set."""
 
     def __init__(self):
@@ -17,16 +17,7 @@ class CommentServer:
         self.requests = []
         self.refuses = None
         self.redirects_to = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self))
 
     def say(self, body, **who):
         """Add a comment; by default it is ours."""
@@ -49,7 +40,7 @@ class CommentServer:
 
 
 def _handler(owner):
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def _serve(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             owner.requests.append((self.command, self.path, dict(self.headers)))
@@ -64,8 +55,5 @@ def _handler(owner):
             self.wfile.write(data)
 
         do_GET = do_POST = do_PATCH = do_PUT = _serve
-
-        def log_message(self, *_):
-            """Say nothing."""
 
     return Handler
