@@ -65,3 +65,8 @@ def run(main, clock=None):
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+def by(clock):
+    """Return what runs on a loop with this clock."""
+    return lambda main: run(main, clock)

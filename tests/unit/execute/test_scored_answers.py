@@ -1,0 +1,144 @@
+"""What a probe's scores of an answer become in its record."""
+
+import threading
+
+import pytest
+
+from insideLLMs.core.errors import (
+    ServerError,
+)
+from insideLLMs.core.protocols import Model, Probe, PromptProbe
+from insideLLMs.core.types import Response, ResultStatus, Scores
+from support.engine import ScriptedModel, YesProbe, run_engine
+from support.virtual_time import HeldClock, by
+
+
+def test_a_wrong_answer_scores_wrong():
+    records, _ = run_engine(ScriptedModel(lambda *_: "garbage"), ["a", "b"])
+    assert [record.scores.values["correct"] for record in records] == [0.0, 0.0]
+
+
+def test_a_scorer_that_raises_is_an_error_on_an_answer_that_is_kept():
+    class Broken(PromptProbe):
+        scores_in_place = True
+
+        def score(self, example, response):
+            raise KeyError("oops")
+
+    records, _ = run_engine(ScriptedModel(lambda *_: "paid for"), ["a"], probe=Broken())
+    assert records[0].status is ResultStatus.ERROR
+    assert records[0].failure.stage == "score"
+    assert records[0].failure.type == "KeyError"
+    assert records[0].response.text == "paid for"
+
+
+def test_a_scorer_that_hangs_is_a_timeout_on_an_answer_that_is_kept():
+    release, clock = threading.Event(), HeldClock()
+
+    class Hanging(PromptProbe):
+        def score(self, example, response):
+            clock.turn(0.2)
+            release.wait()
+
+    model = ScriptedModel(lambda *_: "paid for")
+    try:
+        records, _ = run_engine(model, ["a"], probe=Hanging(), timeout_s=0.2, run=by(clock))
+    finally:
+        release.set()
+    assert records[0].status is ResultStatus.TIMEOUT
+    assert records[0].response.text == "paid for"
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        (lambda: Scores(values={"f1": float("nan")}), "'f1' is nan"),
+        (lambda: Scores(values={"f1": 1.5}), "outside its range 0 to 1"),
+        (lambda: 0.7, "returned float"),
+        (lambda: None, "returned NoneType"),
+    ],
+)
+def test_scores_that_are_no_scores_are_refused_by_name(scores, says):
+    class Odd(PromptProbe):
+        scores_in_place = True
+
+        def score(self, example, response):
+            return scores()
+
+    records, _ = run_engine(ScriptedModel(lambda *_: "x"), ["a"], probe=Odd())
+    assert records[0].status is ResultStatus.ERROR
+    assert says in records[0].failure.message
+
+
+@pytest.mark.parametrize("answer", ["lone \ud800 surrogate", Response(text="", value=float("nan"))])
+def test_an_answer_that_cannot_be_stored_is_an_error_not_a_crash(answer):
+    class Odd(Model):
+        def generate(self, prompt, **kwargs):
+            return answer
+
+    records, _ = run_engine(Odd("odd"), ["a"])
+    assert records[0].status is ResultStatus.ERROR
+    assert "cannot be stored" in records[0].failure.message
+
+
+@pytest.mark.parametrize("answer", [None, 7, ["yes"], {"text": "yes"}])
+def test_a_model_must_return_text(answer):
+    records, _ = run_engine(lambda prompt: answer, ["a"])
+    assert records[0].status is ResultStatus.ERROR
+    assert "must return text" in records[0].failure.message
+
+
+def test_a_simple_probe_may_call_the_model_as_often_as_it_likes():
+    class Twice(Probe):
+        def run(self, model, data, **kwargs):
+            return {"first": model.generate(data), "second": model.chat([{"role": "user", "content": "again"}])}
+
+    class AsyncTwice(Probe):
+        async def run(self, model, data, **kwargs):
+            return {"first": await model.agenerate(data), "second": await model.agenerate("again")}
+
+    for probe in (Twice(), AsyncTwice()):
+        model = ScriptedModel(lambda text, _: f"<{text}>")
+        records, sink = run_engine(model, ["a"], probe=probe)
+        assert records[0].response.value == {"first": "<a>", "second": "<again>"}
+        assert next(sink.entries())[2].attempts == 2
+
+
+def test_a_simple_probe_gets_a_users_own_model_as_it_is():
+    class Special(Model):
+        def generate(self, prompt, **kwargs):
+            return "yes"
+
+        def own_method(self):
+            return "mine"
+
+    class Uses(Probe):
+        def run(self, model, data, **kwargs):
+            return model.own_method()
+
+    records, _ = run_engine(Special("s"), ["a"], probe=Uses())
+    assert records[0].response.text == "mine"
+
+
+def test_a_probe_in_place_and_one_on_a_thread_score_alike():
+    class OnThread(YesProbe):
+        scores_in_place = False
+
+    script = ["yes", "no", "yes"]
+    here, _ = run_engine(ScriptedModel(lambda text, _: script[int(text)]), ["0", "1", "2"])
+    there, _ = run_engine(ScriptedModel(lambda text, _: script[int(text)]), ["0", "1", "2"], probe=OnThread())
+    assert [record.scores for record in here] == [record.scores for record in there]
+
+
+def test_each_of_many_calls_of_a_probe_has_attempts_of_its_own():
+    class Many(Probe):
+        async def run(self, model, data, **kwargs):
+            return [await model.agenerate(f"{data}{number}") for number in range(6)]
+
+    def flaky(text, attempt):
+        error = ServerError("down")
+        error.retry_after_s = 0.0
+        return error if attempt == 1 else "yes"
+
+    records, _ = run_engine(ScriptedModel(flaky), ["a"], probe=Many(), max_attempts=3)
+    assert [record.status for record in records] == ["success"]
