@@ -102,16 +102,16 @@ def folder(tmp_path_factory, server):
 
 @pytest.fixture(scope="module")
 def whole(folder, server):
-    """Return the canonical bytes of the run on one machine, and how many calls it took."""
-    finish(start(folder, "--run-dir", "whole"))
+    """Return the canonical bytes of the run on one machine, and how many calls it took; it records `whole.jsonl`."""
+    finish(start(folder, "--run-dir", "whole", "--record", "whole.jsonl"))
     return canonical_bytes(folder / "whole"), len(server.prompts)
 
 
-def start(folder, *args, experiment="e.yaml"):
+def start(folder, *args, experiment="e.yaml", **variables):
     return subprocess.Popen(
         command_line("run", experiment, *args),
         cwd=folder,
-        env=environment(**QUIET, CANARY_KEY=KEY),
+        env=environment(**QUIET, CANARY_KEY=KEY, INSIDELLMS_CACHE=str(folder / "cache"), **variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -152,8 +152,9 @@ def test_four_workers_on_a_cluster_of_the_runs_own_give_the_bytes_of_one_machine
 
 
 def test_workers_killed_at_random_change_no_byte_and_ask_almost_nothing_twice(folder, cluster, server, whole):
+    """What they have asked is in the driver's cache, so that a second run asks nothing."""
     before, chance = len(server.prompts), random.Random(20261129)
-    process = start(folder, "--run-dir", "killed", *on(cluster))
+    process = start(folder, "--run-dir", "killed", "--cache", "read", *on(cluster))
     killed = 0
     for number in range(KILLS):
         wait_for_calls(server, process, before + 1 + number * (whole[1] // (KILLS + 1)))
@@ -167,17 +168,27 @@ def test_workers_killed_at_random_change_no_byte_and_ask_almost_nothing_twice(fo
     assert killed
     assert canonical_bytes(folder / "killed") == whole[0]
     assert len(server.prompts) - before <= whole[1] + killed * CONCURRENCY
+    before = len(server.prompts)
+    finish(start(folder, "--run-dir", "cached", "--cache", "read", *on(cluster)))
+    assert canonical_bytes(folder / "cached") == whole[0]
+    assert len(server.prompts) == before
 
 
 def test_a_killed_driver_loses_nothing_that_was_answered(folder, cluster, server, whole):
-    before = len(server.prompts)
-    process = start(folder, "--run-dir", "resumed", *on(cluster))
+    """Its cassette has the bytes of one machine's, and stands in for the models on a cluster too."""
+    before, recording = len(server.prompts), ("--record", "ray.jsonl", *on(cluster))
+    process = start(folder, "--run-dir", "resumed", *recording)
     wait_for_calls(server, process, before + whole[1] // 3)
     process.kill()
     process.communicate()
-    finish(start(folder, "--run-dir", "resumed", "--resume", *on(cluster)))
+    finish(start(folder, "--run-dir", "resumed", "--resume", *recording))
     assert canonical_bytes(folder / "resumed") == whole[0]
     assert len(server.prompts) - before <= whole[1] + 2 * CONCURRENCY * 2
+    assert (folder / "ray.jsonl").read_bytes() == (folder / "whole.jsonl").read_bytes()
+    before = len(server.prompts)
+    finish(start(folder, "--run-dir", "replayed", "--replay", "ray.jsonl", *on(cluster)))
+    assert canonical_bytes(folder / "replayed") == whole[0]
+    assert len(server.prompts) == before
 
 
 def test_an_interrupted_run_can_be_resumed_and_says_how(folder, cluster, server, whole):

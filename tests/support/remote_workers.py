@@ -70,9 +70,11 @@ class FakeCluster:
         self._shared = frozenset(shared)
         self._crews = crews or [tuple(work.models)]
         self._prepare = prepare
+        self._store = None
 
     @contextlib.asynccontextmanager
-    async def open(self):
+    async def open(self, store=None):
+        self._store = store
         yield [
             Crew(models=models, size=self.size, hire=lambda models=models: self._hire(models)) for models in self._crews
         ]
@@ -92,6 +94,7 @@ class FakeCluster:
             work=work,
             options=EngineOptions(budget=Budget(execution, {}) if self.work.execution.max_tokens else None),
             shared=self._shared & work.asked.keys(),
+            store=self._store,
             log_level=30,
             aclose=_nothing,
         )

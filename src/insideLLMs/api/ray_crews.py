@@ -6,16 +6,18 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.ray_worker import RayWorker
-from insideLLMs.api.worker_kit import pack_kit
+from insideLLMs.api.worker_kit import RunSite, pack_kit
 from insideLLMs.core.errors import InsideLLMsError, OptionError, WorkersLostError
 from insideLLMs.core.experiment import Resources
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.execute.remote.crews import Crew, Link, OpenCrews, WorkerLost
+from insideLLMs.execute.remote.messages import StoreTerms
 
 logger = logging.getLogger(__name__)
 _OBJECT_STORE_BYTES = 80 << 20
@@ -27,16 +29,14 @@ _INSTALL = "pip install 'insidellms[ray]', the same version on every node"
 
 
 @contextlib.asynccontextmanager
-async def ray_crews(
-    prepared: Prepared, options: RayOptions, *, folder: Path, is_resumed: bool
-) -> AsyncIterator[OpenCrews]:
+async def ray_crews(prepared: Prepared, options: RayOptions, site: RunSite) -> AsyncIterator[OpenCrews]:
     """Yield how crews for a run are opened. The cluster is joined when first needed, and left at the block's end."""
     cluster = _Cluster(options)
 
     @contextlib.asynccontextmanager
-    async def open_crews() -> AsyncIterator[Sequence[Crew]]:
+    async def open_crews(store: StoreTerms | None) -> AsyncIterator[Sequence[Crew]]:
         await asyncio.to_thread(cluster.join)
-        yield await asyncio.to_thread(cluster.crews, prepared, folder=folder, is_resumed=is_resumed)
+        yield await asyncio.to_thread(cluster.crews, prepared, msgspec.structs.replace(site, store=store))
 
     try:
         yield open_crews
@@ -84,7 +84,7 @@ class _Cluster:
         if self._is_ours:
             self._ray.shutdown()
 
-    def crews(self, prepared: Prepared, *, folder: Path, is_resumed: bool) -> list[Crew]:
+    def crews(self, prepared: Prepared, site: RunSite) -> list[Crew]:
         """Return a crew for each model that asks for resources, and one for all others. Raises WorkersLostError."""
         kinds: dict[str, tuple[Resources, tuple[str, ...]]] = {}
         for spec in prepared.experiment.models:
@@ -95,9 +95,7 @@ class _Cluster:
         for kind, (needs, models) in kinds.items():
             size = self._size(needs, models, len(kinds), prepared)
             shared = frozenset(_shared(prepared, models, has_own=bool(kind)))
-            kit = self._ray.put(
-                pack_kit(prepared, models, folder=folder, shared=shared, workers=size, is_resumed=is_resumed)
-            )
+            kit = self._ray.put(pack_kit(prepared, models, site, shared=shared, workers=size))
             made.append(Crew(models=models, size=size, hire=_Hiring(self._ray, kit, needs).hire))
         return made
 

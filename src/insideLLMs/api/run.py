@@ -18,6 +18,7 @@ from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.ray_crews import ray_crews
 from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import MemorySink, RunWriter
+from insideLLMs.api.worker_kit import RunSite
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.ray_options import RayOptions
@@ -110,7 +111,8 @@ async def arun(
         if options.ray is None:
             return await run_prepared(prepared, options)
         check_fits(options, parts)
-        async with ray_crews(prepared, options.ray, folder=folder, is_resumed=options.resume) as open_crews:
+        site = RunSite(folder=folder, is_resumed=options.resume, recorded=recorded)
+        async with ray_crews(prepared, options.ray, site) as open_crews:
             return await run_prepared(prepared, msgspec.structs.replace(options, open_crews=open_crews))
     finally:
         await prepared.aclose()
@@ -122,11 +124,6 @@ def check_fits(options: RunOptions, parts: Parts | None) -> None:
         raise OptionError(
             "objects of this process cannot travel to the workers of a cluster",
             fix="name models and probes by their type in an experiment file",
-        )
-    if options.answers != AnswerOptions():
-        raise OptionError(
-            "a cache or cassette is on this machine, and the workers of a cluster cannot ask it",
-            fix="leave --cache, --record and --replay out, or run without --executor ray",
         )
 
 
@@ -293,11 +290,8 @@ async def execute(
         probe_options=options.probe_options,
     )
     engine: Engine | Dispatcher
-    if options.open_crews is not None and (means.answers is not None or means.wanted is not None):
-        raise OptionError(
-            "this run goes on from answers on this machine, and the workers of a cluster cannot ask for them",
-            fix="leave --executor ray out",
-        )
+    if options.open_crews is not None and means.wanted is not None:
+        raise OptionError("a batch is asked in rounds, not by the workers of a cluster", fix="leave --executor ray out")
     if options.open_crews is None:
         engine = Engine(prepared, sink, counts, means)
     else:

@@ -31,6 +31,7 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import close_model
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.example_data import example_data
+from insideLLMs.execute.remote.messages import StoreTerms
 from insideLLMs.execute.remote.worker import WorkerSetup
 from insideLLMs.execute.work import EngineOptions, Sharing, Work
 from insideLLMs.plan import Plan, member_digests
@@ -62,6 +63,8 @@ class WorkerKit(msgspec.Struct, frozen=True, kw_only=True):
     identities: dict[str, dict[str, JsonValue]]
     sharing: Sharing
     shared: frozenset[str]
+    recorded: dict[str, dict[str, JsonValue]] | None
+    store: StoreTerms | None
     is_resumed: bool
     counts_tokens: bool
     folder: str
@@ -86,8 +89,20 @@ def library_name() -> str:
     return f"insidellms {insideLLMs.__version__} ({digest.hexdigest()[:12]})"
 
 
+class RunSite(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run lies for its workers: the experiment's folder, and what goes on from answers of earlier.
+
+    `recorded` has what the cassette of a replay tells of its models' machine, `store` the terms of the driver's store.
+    """
+
+    folder: Path
+    is_resumed: bool
+    recorded: Mapping[str, Mapping[str, JsonValue]] | None = None
+    store: StoreTerms | None = None
+
+
 def pack_kit(
-    prepared: Prepared, models: tuple[str, ...], *, folder: Path, shared: frozenset[str], workers: int, is_resumed: bool
+    prepared: Prepared, models: tuple[str, ...], site: RunSite, *, shared: frozenset[str], workers: int
 ) -> bytes:
     """Pack what `workers` need to ask `models`. Raises OptionError for a secret, or for files that are too large."""
     experiment = prepared.experiment
@@ -98,7 +113,7 @@ def pack_kit(
         max_tokens=None,
         max_cost_usd=None if prepared.execution.max_cost_usd is None else _BOUNDLESS,
     )
-    files = _Files(folder)
+    files = _Files(site.folder)
     narrowed = msgspec.structs.replace(
         experiment,
         models=tuple(_placed(spec, files) for spec in experiment.models if spec.id in models),
@@ -117,7 +132,9 @@ def pack_kit(
         },
         sharing=prepared.sharing,
         shared=shared,
-        is_resumed=is_resumed,
+        recorded=None if site.recorded is None else {name: dict(facts) for name, facts in site.recorded.items()},
+        store=site.store,
+        is_resumed=site.is_resumed,
         counts_tokens=prepared.execution.max_tokens is not None,
         folder=files.folder,
         files=tuple(files.packed()),
@@ -230,6 +247,7 @@ def open_kit(packed: bytes) -> WorkerSetup:
         work=work,
         options=EngineOptions(budget=budget, is_resumed=kit.is_resumed, data_of=example_data),
         shared=kit.shared & work.asked.keys(),
+        store=kit.store,
         log_level=kit.log_level,
         aclose=aclose,
     )
@@ -237,9 +255,10 @@ def open_kit(packed: bytes) -> WorkerSetup:
 
 def _work_of(kit: WorkerKit, folder: Path) -> Work:
     threads = AbandonableThreads()
-    made = make_members(kit.experiment, Parts(), Site(folder=folder, threads=threads))
+    made = make_members(kit.experiment, Parts(), Site(folder=folder, threads=threads, recorded=kit.recorded))
     _check_same(kit, made)
-    check_models((*made.models.values(), *(one for named in made.judges.values() for one in named.values())))
+    if kit.recorded is None:
+        check_models((*made.models.values(), *(one for named in made.judges.values() for one in named.values())))
     return Work(
         plan=kit.plan,
         models=made.models,

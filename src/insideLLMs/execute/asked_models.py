@@ -21,7 +21,7 @@ from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
 from insideLLMs.execute.tracing import make_tracer
 from insideLLMs.execute.wanted import Unanswered, WantedAnswers
-from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Sharing, Work, request_key
+from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Sharing, Turns, Work, request_key
 from insideLLMs.plan import Trial
 
 MIN_RETRIES = 10
@@ -59,7 +59,7 @@ class Flights:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @contextlib.asynccontextmanager
-    async def alone(self, key: str) -> AsyncIterator[None]:
+    async def alone(self, key: str, model_digest: str) -> AsyncIterator[None]:  # noqa: ARG002 - the contract of Turns
         """Hold the request `key`, for the time of the block."""
         lock, users = self._locks.get(key, (asyncio.Lock(), 0))
         self._locks[key] = lock, users + 1
@@ -88,7 +88,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     wanted: WantedAnswers | None = None
     spend: Callable[[Request, Response], None] | None = None
     refusals: Refusals = msgspec.field(default_factory=Refusals)
-    flights: Flights = msgspec.field(default_factory=Flights)
+    turns: Turns = msgspec.field(default_factory=Flights)
     sharing: Sharing = "shared"
 
     async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
@@ -98,7 +98,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
         if self.answers is None:
             return await self._ask(sent, trial, attempts)
         key = request_key(self.digest, sent, trial.repeat, trial if self.sharing == "independent" else None)
-        async with self.flights.alone(key) if self.answers.finds_again else contextlib.nullcontext():
+        async with self.turns.alone(key, self.digest) if self.answers.finds_again else contextlib.nullcontext():
             found = self.answers.find(key, self.digest)
             if found is not None:
                 attempts.batched = self.answers.batch
@@ -149,7 +149,7 @@ def make_asked_models(
     answers = options.answers
     execution = work.execution
     throttles = work.throttles or make_throttles(work.asked, execution)
-    flights = Flights()
+    turns = options.turns or Flights()
     retries = RetryBudget(max(MIN_RETRIES, int(execution.retry_budget * work.plan.total)))
     return {
         name: AskedModel(
@@ -169,7 +169,7 @@ def make_asked_models(
             wanted=options.wanted,
             spend=None if spend is None else functools.partial(spend, name),
             refusals=Refusals(answered=options.is_resumed),
-            flights=flights,
+            turns=turns,
             sharing=work.sharing,
         )
         for name, ready in work.asked.items()

@@ -1,6 +1,7 @@
 """What a run asks and scores, and what it may draw on meanwhile."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -97,6 +98,12 @@ class AnswerStore(Protocol):
     def keep(self, exchange: Exchange) -> None: ...
 
 
+class Turns(Protocol):
+    """Lets one at a time look a request up and ask for it."""
+
+    def alone(self, key: str, model_digest: str) -> AbstractAsyncContextManager[None]: ...
+
+
 def request_key(model_digest: str, request: Request, repeat: int, asker: Trial | Record | None = None) -> str:
     """Identify a request by content: the model with its parameters, all that is sent, and the repeat.
 
@@ -110,12 +117,14 @@ def request_key(model_digest: str, request: Request, repeat: int, asker: Trial |
 class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a run draws on beside its models.
 
+    `turns` are those in which its `answers` are looked up, by default the run's own.
     `data_of` says what a probe of the simple contract is given for a Trial (by default the example's input);
     `probe_options` go to its `run`. A run that `is_resumed` has asked its models before. Where there is `wanted`, what
     the store of answers lacks is put there, and no model is asked.
     """
 
     answers: AnswerStore | None = None
+    turns: Turns | None = None
     wanted: WantedAnswers | None = None
     budget: Budget | None = None
     is_resumed: bool = False

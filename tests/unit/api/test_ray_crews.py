@@ -6,7 +6,6 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.api.ray_crews import _Cluster, _room, check_reachable
 from insideLLMs.api.run import RunOptions, check_fits
@@ -53,7 +52,6 @@ def test_options_that_no_cluster_can_have_are_refused(given):
         (RunOptions(), Parts()),
         (RunOptions(data_of=lambda trial: trial), None),
         (RunOptions(probe_options={"a": 1}), None),
-        (RunOptions(answers=AnswerOptions(cache="read")), None),
     ],
 )
 def test_what_cannot_travel_is_refused(options, parts):

@@ -9,7 +9,7 @@ import pytest
 
 from insideLLMs.api import worker_kit
 from insideLLMs.api.preparation.prepare import prepare
-from insideLLMs.api.worker_kit import library_name, open_kit, pack_kit
+from insideLLMs.api.worker_kit import RunSite, library_name, open_kit, pack_kit
 from insideLLMs.config.load import load_experiment, parse_experiment
 from insideLLMs.core.errors import ConfigError, OptionError, WorkersLostError
 from insideLLMs.execute.remote.messages import SentError
@@ -54,7 +54,7 @@ def packed(folder, kind="mine.py:Mine", models=("own", "api", "tool")):
 def pack(experiment, folder, models):
     prepared = prepare(experiment, folder=folder)
     try:
-        return pack_kit(prepared, models, folder=folder, shared=frozenset(), workers=2, is_resumed=False)
+        return pack_kit(prepared, models, RunSite(folder=folder, is_resumed=False), shared=frozenset(), workers=2)
     finally:
         asyncio.run(prepared.aclose())
 

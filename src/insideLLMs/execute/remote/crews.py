@@ -9,11 +9,14 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from insideLLMs.execute.asked_models import Flights
 from insideLLMs.execute.questions import ModelQuestion
+from insideLLMs.execute.remote.answers import LookupDesk
 from insideLLMs.execute.remote.backlog import Backlog
+from insideLLMs.execute.remote.messages import StoreTerms
 from insideLLMs.execute.sink import Sink
 from insideLLMs.execute.throttle import Throttle
-from insideLLMs.execute.work import Work
+from insideLLMs.execute.work import AnswerStore, Work
 
 
 class WorkerLost(Exception):  # noqa: N818 - it is no error of the run: another worker goes on
@@ -38,7 +41,8 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
     hire: Callable[[], Awaitable[Link]]
 
 
-OpenCrews = Callable[[], AbstractAsyncContextManager[Sequence[Crew]]]
+OpenCrews = Callable[[StoreTerms | None], AbstractAsyncContextManager[Sequence[Crew]]]
+"""Opens the crews of a run, whose store of answers is on the terms that are given."""
 
 
 class CallPlace(NamedTuple):
@@ -83,11 +87,12 @@ class Desk:
 class Member:
     """A worker as the driver sees it: the questions it got, the places it holds, and how much of it is written."""
 
-    def __init__(self, link: Link, desk: Desk) -> None:
+    def __init__(self, link: Link, desk: Desk, store: AnswerStore | None, flights: Flights) -> None:
         self.link = link
         self.desk = desk
         self.wake = asyncio.Event()
         self.wake.set()
+        self.lookups = LookupDesk(store, flights, self.wake.set)
         self.counts = Counter[str]()
         self.granted: list[int] = []
         self.places: dict[int, CallPlace] = {}
@@ -118,7 +123,8 @@ class Member:
                 self.desk.wake_all()
 
     def give_all_back(self) -> None:
-        """Give back its places, and its questions for others to ask."""
+        """Give back its places and its turns, and its questions for others to ask."""
+        self.lookups.close()
         for place in self.places.values():
             place.give_back()
         unfinished = {question.asker.index: question for question in self._questions.values()}

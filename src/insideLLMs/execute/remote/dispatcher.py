@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from insideLLMs.core.errors import InsideLLMsError, WorkersLostError
 from insideLLMs.core.types import ResultStatus
-from insideLLMs.execute.asked_models import make_throttles
+from insideLLMs.execute.asked_models import Flights, make_throttles
 from insideLLMs.execute.engine import find_stored, first_error
 from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.questions import ModelQuestion
@@ -24,6 +24,7 @@ from insideLLMs.execute.remote.messages import (
     LogLine,
     Order,
     Report,
+    StoreTerms,
     StreamedLine,
     decode_report,
     encode,
@@ -51,6 +52,8 @@ class Dispatcher:
         self._budget = options.budget
         self._is_resumed = options.is_resumed
         self._open_crews = open_crews
+        self._answers = options.answers
+        self._flights = Flights()
         self._flusher = Flusher(sink)
         self._throttles = make_throttles(work.asked, work.execution)
         self._missing = Counter[str]()
@@ -75,7 +78,8 @@ class Dispatcher:
         if not self._missing:
             return
         try:
-            async with self._flusher.writing(), self._open_crews() as crews:
+            terms = None if self._answers is None else StoreTerms.of(self._answers)
+            async with self._flusher.writing(), self._open_crews(terms) as crews:
                 await self._serve_all(crews)
         except* InsideLLMsError as caught:
             raise first_error(caught) from None
@@ -119,7 +123,7 @@ class Dispatcher:
 
     async def _converse(self, desk: Desk, link: Link) -> None:
         """Talk to a worker until it has ended. Raises WorkerLost."""
-        member = Member(link, desk)
+        member = Member(link, desk, self._answers, self._flights)
         desk.members.append(member)
         try:
             async with asyncio.TaskGroup() as talk:
@@ -140,10 +144,14 @@ class Dispatcher:
             assignments = () if self.stopping else tuple(self._assign(one) for one in self._take_for(member))
             member.desk.close_if_finished()
             granted, member.granted = tuple(member.granted), []
-            stop = member.desk.closed.is_set()
-            await member.link.tell(
-                encode(Order(assignments=assignments, written=member.written, granted=granted, stop=stop))
+            order = Order(
+                assignments=assignments,
+                written=member.written,
+                granted=granted,
+                found=member.lookups.take_found(),
+                stop=member.desk.closed.is_set(),
             )
+            await member.link.tell(encode(order))
 
     def _take_for(self, member: Member) -> Iterable[ModelQuestion]:
         """Fill a worker up: twice what it asks at a time, but no more than its share of what is left."""
@@ -177,6 +185,7 @@ class Dispatcher:
             report = decode_report(await member.link.hear())
             for line in report.logs:
                 self._log(line)
+            member.lookups.serve(report, talk)
             await self._write(member, report.lines)
             self._keep_limits(member, report, talk)
             self._count_spent(member, report)

@@ -9,8 +9,9 @@ import msgspec
 
 from insideLLMs.core import errors
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
-from insideLLMs.core.types import Example, JsonValue, Request, Response, Telemetry
+from insideLLMs.core.types import Example, Exchange, JsonValue, Request, Response, Telemetry
 from insideLLMs.execute.sink import StoredAnswer
+from insideLLMs.execute.work import AnswerStore
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -47,18 +48,6 @@ class Assignment(Travelling, frozen=True, kw_only=True):
     earlier: int
     record: bytes | None = None
     stored: AnswerKept | None = None
-
-
-class Order(Travelling, frozen=True, kw_only=True):
-    """What the driver sends to a worker: what to ask, how many of its lines are on disk, and which calls may begin.
-
-    `stop` ends it once its calls in flight have ended.
-    """
-
-    assignments: tuple[Assignment, ...] = ()
-    written: int = 0
-    granted: tuple[int, ...] = ()
-    stop: bool = False
 
 
 class StreamedLine(Travelling, frozen=True, kw_only=True):
@@ -113,8 +102,8 @@ class SentError(Travelling, frozen=True, kw_only=True):
         problems = error.problems if isinstance(error, ConfigError) else ()
         return cls(kind=kind.__name__, message=error.message, fix=error.fix, facts=facts, problems=problems)
 
-    def error(self, place: str) -> Exception:
-        """Return the error again, saying where it came up."""
+    def error(self, place: str | None = None) -> Exception:
+        """Return the error again, saying at which worker it came up."""
         kind: Any = getattr(errors, self.kind, None)  # any class of that module, each made in its own way
         if not self.kind or kind is None:
             return RuntimeError(f"the worker on {place} failed:\n{self.message}")
@@ -123,15 +112,58 @@ class SentError(Travelling, frozen=True, kw_only=True):
         error.original_error = None  # type: ignore[attr-defined] # that of a ProbeExecutionError stays where it was
         for name, value in {**self.facts, "fix": self.fix}.items():
             setattr(error, name, value)
-        error.message = f"on worker {place}: {self.message}"
+        error.message = self.message if place is None else f"on worker {place}: {self.message}"
         if isinstance(error, ConfigError):
             error.problems = self.problems
         return error
 
 
+class StoreTerms(Travelling, frozen=True, kw_only=True):
+    """What a worker must know of the driver's store of answers; the fields are those of AnswerStore."""
+
+    closed: bool
+    batch: bool
+    takes_user_code: bool
+
+    @classmethod
+    def of(cls, store: AnswerStore) -> "StoreTerms":
+        """Take down a store's."""
+        return cls(closed=store.closed, batch=store.batch, takes_user_code=store.takes_user_code)
+
+
+class Lookup(Travelling, frozen=True, kw_only=True):
+    """A request that a worker looks up in the driver's store."""
+
+    ticket: int
+    key: str
+    model_digest: str
+
+
+class FoundAnswer(Travelling, frozen=True, kw_only=True):
+    """What the store has of a request: an answer, the error that it came to, or neither."""
+
+    ticket: int
+    response: Response | None = None
+    error: SentError | None = None
+
+
+class Order(Travelling, frozen=True, kw_only=True):
+    """What the driver sends to a worker: what to ask, how many of its lines are on disk, and which calls may begin.
+
+    `found` is what the worker has looked up. `stop` ends it once its calls in flight have ended.
+    """
+
+    assignments: tuple[Assignment, ...] = ()
+    written: int = 0
+    granted: tuple[int, ...] = ()
+    found: tuple[FoundAnswer, ...] = ()
+    stop: bool = False
+
+
 class Report(Travelling, frozen=True, kw_only=True):
     """What a worker has to say since its last report; `tokens` and `cost_usd` are what it has spent in all.
 
+    `exchanges` are for the store of answers, `looked_up` the tickets of lookups whose turn is over.
     The last one says `ended`, with the error that ended it, if any.
     """
 
@@ -139,6 +171,9 @@ class Report(Travelling, frozen=True, kw_only=True):
     waiting: tuple[Waiting, ...] = ()
     given_up: tuple[int, ...] = ()
     left: tuple[Left, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    looked_up: tuple[int, ...] = ()
     logs: tuple[LogLine, ...] = ()
     tokens: int = 0
     cost_usd: float = 0.0

@@ -19,6 +19,7 @@ from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.questions import ModelQuestion, request_or_error
+from insideLLMs.execute.remote.answers import DriversAnswers
 from insideLLMs.execute.remote.messages import (
     AnswerKept,
     Assignment,
@@ -27,6 +28,7 @@ from insideLLMs.execute.remote.messages import (
     Order,
     Report,
     SentError,
+    StoreTerms,
     StreamedLine,
     Waiting,
     decode_order,
@@ -38,11 +40,15 @@ from insideLLMs.plan import Trial
 
 
 class WorkerSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker asks with; `shared` are the models whose limits the driver keeps. It logs from `log_level` on."""
+    """What a worker asks with; `shared` are the models whose limits the driver keeps. It logs from `log_level` on.
+
+    `store` has the terms of the driver's store of answers, where it has one.
+    """
 
     work: Work
     options: EngineOptions
     shared: frozenset[str]
+    store: StoreTerms | None = None
     log_level: int
     aclose: Callable[[], Awaitable[None]]
 
@@ -186,10 +192,10 @@ class _FedEngine(Engine):
         self._writing = _WrittenByDriver(outbox)
         outbox.budget = setup.options.budget
         progress = ProgressCounter(None, total=work.plan.total, resumed=0, clock=time.monotonic)
+        self._answers = None if setup.store is None else DriversAnswers(setup.store, outbox.add)
+        options = msgspec.structs.replace(setup.options, answers=self._answers, turns=self._answers)
         throttles = {**work.throttles, **{name: _DriversLimits(name, self._places) for name in setup.shared}}
-        super().__init__(
-            msgspec.structs.replace(work, throttles=throttles), outbox, progress, setup.options, self._writing
-        )
+        super().__init__(msgspec.structs.replace(work, throttles=throttles), outbox, progress, options, self._writing)
 
     def questions_for(self, model: str) -> "_Feed":
         return self._feeds[model]
@@ -203,6 +209,8 @@ class _FedEngine(Engine):
         """Do as told."""
         self._writing.note(order.written)
         self._places.grant(order.granted)
+        if self._answers is not None:
+            self._answers.take(order.found)
         for assignment in order.assignments:
             self._outbox.expect(assignment)
             self._feeds[assignment.model].put(self._question(assignment))
