@@ -22,9 +22,12 @@ DRIVER = """
 import asyncio
 from pathlib import Path
 from insideLLMs.api.batch_run import BatchedRun, BatchTerms
+from insideLLMs.api.provider_batches import APIS
 from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.config.load import read_experiment
 
+for name, value in LIMITS.items():
+    setattr(APIS[MODEL], name, value)
 terms = BatchTerms(settle_s=SETTLE, first_wait_s=0.02, most_wait_s=0.05)
 rounds = BatchedRun(terms, lambda text: None)
 resume = Path("batch").exists()
@@ -86,9 +89,10 @@ def test_a_request_that_fails_in_every_batch_is_asked_no_more_often_than_live(tm
         assert len(server.jobs) == 2
 
 
-def test_what_is_not_answered_in_time_is_asked_live(tmp_path):
+@pytest.mark.parametrize("model", BASES)
+def test_what_is_not_answered_in_time_is_asked_live(tmp_path, model):
     with BatchServer(looks=10**9) as server:
-        experiment(tmp_path, server)
+        experiment(tmp_path, server, model)
         live(tmp_path)
         assert batch(tmp_path, "--max-wait", "0s").code == 1
         done = batch(tmp_path, "--resume", "--max-wait", "0s", "--then", "live")
@@ -148,12 +152,16 @@ def test_options_of_batches_need_each_other(tmp_path):
 
 
 class Killed:
-    """Runs the client again and again; `moments` are (event, count) at which it is killed."""
+    """Runs the client again and again; `moments` are (event, count) at which it is killed.
 
-    def __init__(self, folder, moments):
+    `limits` are set instead of those of the model's provider.
+    """
+
+    def __init__(self, folder, moments=(), model="openai", **limits):
         self.folder = folder
         self.moments = set(moments)
         self.client = None
+        self.program = DRIVER.replace("LIMITS", repr(limits)).replace("MODEL", repr(model))
 
     def on_event(self, event, count):
         if (event, count) in self.moments and self.client is not None:
@@ -165,7 +173,7 @@ class Killed:
         """Start the client until it ends by itself; return how it did."""
         while True:
             self.client = subprocess.Popen(
-                [sys.executable, "-c", DRIVER.replace("SETTLE", str(settle_s))],
+                [sys.executable, "-c", self.program.replace("SETTLE", str(settle_s))],
                 cwd=self.folder, env=environment(), stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
             _, err = self.client.communicate(timeout=120)
@@ -174,19 +182,25 @@ class Killed:
 
 
 MOMENTS = [("upload", 1), ("creating", 1), ("created", 1), ("looked", 1), ("looked", 2), ("results", 1)]
-NO_SUCH_STEP = {"openai": set(), "anthropic": {("upload", 1)}, "gemini": {("upload", 1), ("results", 1)}}
+WAYS = [
+    ("openai", {}, set()),
+    ("anthropic", {}, {("upload", 1)}),
+    ("gemini", {}, {("upload", 1), ("results", 1)}),
+    ("gemini", {"most_inline_bytes": 100}, set()),
+]
 
 
-@pytest.mark.parametrize("model", BASES)
-def test_killed_at_every_step_no_batch_is_submitted_twice_and_none_is_lost(tmp_path, model):
-    killed = Killed(tmp_path, MOMENTS)
+@pytest.mark.parametrize(("model", "limits", "no_such_step"), WAYS)
+def test_killed_at_every_step_no_batch_is_submitted_twice_and_none_is_lost(tmp_path, model, limits, no_such_step):
+    killed = Killed(tmp_path, MOMENTS, model, **limits)
     with BatchServer(looks=1, on_event=killed.on_event) as server:
         experiment(tmp_path, server, model)
         live(tmp_path)
         code, err = killed.run()
         assert code == 0, err
         assert len(server.jobs) == 1
-        assert killed.moments == NO_SUCH_STEP[model]
+        assert server.jobs[0].is_file is bool(limits)
+        assert killed.moments == no_such_step
     assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")
 
 

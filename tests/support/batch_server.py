@@ -30,6 +30,7 @@ class Job:
         self.requests = requests
         self.looks = 0
         self.is_cancelled = False
+        self.is_file = False
 
 
 class BatchServer(LocalServer):
@@ -39,6 +40,7 @@ class BatchServer(LocalServer):
         self.jobs = []
         self.files = {}
         self.single = []
+        self.uploads = []
         self.events = Counter()
         self.looks = looks
         self.fate = fate or (lambda job, number: "ok")
@@ -59,12 +61,14 @@ class BatchServer(LocalServer):
             def handle_call(self, body):
                 split = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(split.query).items()}
-                status, value = server.answer(self.command, split.path, query, body)
+                status, value, *more = server.answer(self.command, split.path, query, body, self.headers)
                 data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 try:
                     self.send_response(status)
                     self.send_header("Content-Type", "application/json")
                     self.send_header("Content-Length", str(len(data)))
+                    for name, text in (more[0] if more else {}).items():
+                        self.send_header(name, text)
                     self.end_headers()
                     self.wfile.write(data)
                 except OSError:
@@ -72,8 +76,8 @@ class BatchServer(LocalServer):
 
         super().__init__(Handler)
 
-    def answer(self, method, path, query, body):
-        """Return status and body for a call."""
+    def answer(self, method, path, query, body, headers):
+        """Return status and body for a call, and headers if it has some of its own."""
         if path == "/v1/files":
             return self.upload(body)
         if path.startswith("/v1/files/"):
@@ -83,6 +87,12 @@ class BatchServer(LocalServer):
             return self.anthropic(method, path, query, body)
         if path.startswith("/v1/batches"):
             return self.openai(method, path, query, body)
+        if path == "/upload/v1beta/files":
+            return self.gemini_upload(query, body, headers)
+        if path.startswith("/download/v1beta/files/"):
+            self.event("results")
+            assert query == {"alt": "media"}
+            return 200, self.files[path.removeprefix("/download/v1beta/").removesuffix(":download")]
         if path.startswith("/v1beta/batches") or path.endswith(":batchGenerateContent"):
             return self.gemini(method, path, query, body)
         shape = next(shape for end, shape in SHAPES.items() if path.endswith(end))
@@ -103,6 +113,27 @@ class BatchServer(LocalServer):
             self.files[name] = rest.rpartition(b"\r\n--")[0]
         self.event("upload")
         return 200, {"id": name, "object": "file"}
+
+    def gemini_upload(self, query, body, headers):
+        """Take a file in the two steps of Google's resumable protocol."""
+        told = {name.removeprefix("X-Goog-Upload-"): text for name, text in headers.items()}
+        if not query:
+            assert told["Protocol"] == "resumable"
+            assert told["Command"] == "start"
+            with self.lock:
+                self.uploads.append((json.loads(body)["file"]["display_name"], int(told["Header-Content-Length"])))
+            place = f"{self.url}/upload/v1beta/files?upload_id={len(self.uploads) - 1}&upload_protocol=resumable"
+            return 200, {}, {"X-Goog-Upload-URL": place, "X-Goog-Upload-Status": "active"}
+        assert told["Command"] == "upload, finalize"
+        assert told["Offset"] == "0"
+        number = int(query["upload_id"])
+        shown, size = self.uploads[number]
+        assert len(body) == size
+        name = f"files/{number:08}"
+        with self.lock:
+            self.files[name] = body
+        self.event("upload")
+        return 200, {"file": {"name": name, "displayName": shown, "sizeBytes": str(size), "state": "ACTIVE"}}
 
     def create(self, kind, token, requests):
         self.event("creating")
@@ -217,13 +248,19 @@ class BatchServer(LocalServer):
         if path.endswith(":batchGenerateContent"):
             order = json.loads(body)["batch"]
             single = path.replace(":batchGenerateContent", ":generateContent")
-            requests = [
-                (one["metadata"]["key"], single, one["request"])
-                for one in order["input_config"]["requests"]["requests"]
-            ]
-            return 200, self.gemini_batch(self.create("gemini", order["display_name"], requests))
+            asked = order["input_config"]
+            if "file_name" in asked:
+                lines = [json.loads(line) for line in self.files[asked["file_name"]].splitlines()]
+                requests = [(line["key"], single, line["request"]) for line in lines]
+            else:
+                requests = [(one["metadata"]["key"], single, one["request"]) for one in asked["requests"]["requests"]]
+            job = self.create("gemini", order["display_name"], requests)
+            job.is_file = "file_name" in asked
+            return 200, self.gemini_batch(job)
         if path == "/v1beta/batches":
-            return 200, {"operations": [self.gemini_batch(job) for job in self.jobs]}
+            start = int(query.get("pageToken", 0))
+            page = {"operations": [self.gemini_batch(job) for job in self.jobs[::-1][start : start + 2]]}
+            return 200, {**page, **({"nextPageToken": str(start + 2)} if start + 2 < len(self.jobs) else {})}
         return 200, self.gemini_batch(self.look(path, "/v1beta/"))
 
     def gemini_batch(self, job):
@@ -232,11 +269,17 @@ class BatchServer(LocalServer):
         facts = {"displayName": job.token, "state": "BATCH_STATE_RUNNING", "batchStats": stats}
         if not self.ended(job):
             return {"name": job.id, "metadata": facts}
-        word = "CANCELLED" if job.is_cancelled else "SUCCEEDED"
-        answers = {"inlinedResponses": {"inlinedResponses": self.results(job, gemini_line)}}
-        return {
-            "name": job.id, "done": True, "metadata": {**facts, "state": f"BATCH_STATE_{word}"}, "response": answers
-        }  # fmt: skip
+        done = {"name": job.id, "done": True, "metadata": {**facts, "state": "BATCH_STATE_SUCCEEDED"}}
+        if job.is_cancelled:
+            facts["state"] = "BATCH_STATE_CANCELLED"
+            return {**done, "metadata": facts, "error": {"code": 1, "message": "The operation was cancelled."}}
+        if not job.is_file:
+            return {**done, "response": {"inlinedResponses": {"inlinedResponses": self.results(job, gemini_line)}}}
+        name = f"files/batch-{job.created}"
+        lines = [{"key": line.pop("metadata")["key"], **line} for line in self.results(job, gemini_line)]
+        with self.lock:
+            self.files[name] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        return {**done, "response": {"responsesFile": name}}
 
 
 def openai_line(custom_id, body, fate):

@@ -8,19 +8,8 @@ from typing import Any
 
 import orjson
 
-from insideLLMs.providers.batch_api import (
-    PAGE,
-    PAGES,
-    BatchState,
-    NotToldYetError,
-    Send,
-    Sought,
-    count,
-    get,
-    lines_of,
-    post,
-    read,
-)
+from insideLLMs.providers import batch_api
+from insideLLMs.providers.batch_api import BatchState, NotToldYetError, Send, Sought
 from insideLLMs.providers.codec import HttpCall
 
 _PATH = "/v1/messages/batches"
@@ -38,7 +27,7 @@ class AnthropicBatches:
         return orjson.dumps({"custom_id": custom_id, "params": orjson.Fragment(call.body)}) + b"\n"
 
     async def newest(self, send: Send) -> str:
-        page = read(await send(get(_PATH, limit=1)))
+        page = batch_api.read(await send(batch_api.get(_PATH, limit=1)))
         return next((str(batch["id"]) for batch in page.get("data") or ()), "")
 
     async def creation(self, send: Send, token: str, path: str, lines: Sequence[bytes]) -> HttpCall:  # noqa: ARG002
@@ -63,21 +52,21 @@ class AnthropicBatches:
         return None
 
     async def look(self, send: Send, batch: str) -> BatchState:
-        return _state(read(await send(get(f"{_PATH}/{batch}"))))
+        return _state(batch_api.read(await send(batch_api.get(f"{_PATH}/{batch}"))))
 
     async def results(self, send: Send, state: BatchState, token: str) -> AsyncIterator[bytes]:  # noqa: ARG002
-        for line in lines_of((await send(get(f"{_PATH}/{state.id}/results"))).body):
+        for line in batch_api.lines_of((await send(batch_api.get(f"{_PATH}/{state.id}/results"))).body):
             yield line
 
     def cancellation(self, batch: str) -> HttpCall:
-        return post(f"{_PATH}/{batch}/cancel", {})
+        return batch_api.post(f"{_PATH}/{batch}/cancel", {})
 
 
 async def _newer(send: Send, newest: str) -> AsyncIterator[dict[str, Any]]:
     """Yield the batches that are newer than one, the newest first."""
     after: dict[str, str] = {}
-    for _ in range(PAGES):
-        page = read(await send(get(_PATH, limit=PAGE, **after)))
+    for _ in range(batch_api.PAGES):
+        page = batch_api.read(await send(batch_api.get(_PATH, limit=batch_api.PAGE, **after)))
         for batch in page.get("data") or ():
             if batch.get("id") == newest:
                 return
@@ -93,7 +82,7 @@ def _state(batch: dict[str, Any]) -> BatchState:
         id=str(batch.get("id")),
         word=word,
         is_ended=word == "ended",
-        completed=count(counts, "succeeded"),
-        failed=count(counts, *_FAILED),
-        total=count(counts, "processing", "succeeded", *_FAILED),
+        completed=batch_api.count(counts, "succeeded"),
+        failed=batch_api.count(counts, *_FAILED),
+        total=batch_api.count(counts, "processing", "succeeded", *_FAILED),
     )

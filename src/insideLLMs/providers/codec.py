@@ -53,11 +53,13 @@ class Assembler(Protocol):
 class HttpCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call: `path` is appended to the endpoint's base URL; `headers` are those of this call alone.
 
+    A `service` stands before the version that the base URL ends in, as Google's uploads have it.
     `assembler` makes what puts a streamed answer together, where one is asked for.
     """
 
     path: str
     body: bytes
+    service: str = ""
     method: str = "POST"
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}

@@ -5,19 +5,8 @@ By https://platform.openai.com/docs/api-reference/batch (read in November 2026).
 
 from collections.abc import AsyncIterator, Sequence
 
-from insideLLMs.providers.batch_api import (
-    PAGE,
-    PAGES,
-    BatchState,
-    Send,
-    Sought,
-    count,
-    get,
-    lines_of,
-    post,
-    read,
-    read_id,
-)
+from insideLLMs.providers import batch_api
+from insideLLMs.providers.batch_api import BatchState, Send, Sought
 from insideLLMs.providers.batch_lines import request_line
 from insideLLMs.providers.codec import HttpCall, excerpt
 
@@ -39,8 +28,8 @@ class OpenAIBatches:
         return ""
 
     async def creation(self, send: Send, token: str, path: str, lines: Sequence[bytes]) -> HttpCall:
-        file = read_id(await send(_upload(token, lines)))
-        return post(
+        file = batch_api.read_id(await send(_upload(token, lines)))
+        return batch_api.post(
             "/batches",
             {
                 "input_file_id": file,
@@ -53,8 +42,8 @@ class OpenAIBatches:
 
     async def find(self, send: Send, sought: Sought) -> str | None:
         after: dict[str, str] = {}
-        for _ in range(PAGES):
-            page = read(await send(get("/batches", limit=PAGE, **after)))
+        for _ in range(batch_api.PAGES):
+            page = batch_api.read(await send(batch_api.get("/batches", limit=batch_api.PAGE, **after)))
             batches = [batch for batch in page.get("data") or () if isinstance(batch, dict)]
             for batch in batches:
                 if (batch.get("metadata") or {}).get(_METADATA) == sought.token:
@@ -65,7 +54,7 @@ class OpenAIBatches:
         return None
 
     async def look(self, send: Send, batch: str) -> BatchState:
-        found = read(await send(get(f"/batches/{batch}")))
+        found = batch_api.read(await send(batch_api.get(f"/batches/{batch}")))
         word, counts = str(found.get("status")), found.get("request_counts")
         files = tuple(found[name] for name in ("output_file_id", "error_file_id") if found.get(name))
         errors = (found.get("errors") or {}).get("data") or []
@@ -74,20 +63,20 @@ class OpenAIBatches:
             id=batch,
             word=word,
             is_ended=word in _ENDED,
-            completed=count(counts, "completed"),
-            failed=count(counts, "failed"),
-            total=count(counts, "total"),
+            completed=batch_api.count(counts, "completed"),
+            failed=batch_api.count(counts, "failed"),
+            total=batch_api.count(counts, "total"),
             problem=excerpt(said or "it failed") if word == "failed" and not files else "",
             results=files,
         )
 
     async def results(self, send: Send, state: BatchState, token: str) -> AsyncIterator[bytes]:  # noqa: ARG002
         for file in state.results:
-            for line in lines_of((await send(get(f"/files/{file}/content"))).body):
+            for line in batch_api.lines_of((await send(batch_api.get(f"/files/{file}/content"))).body):
                 yield line
 
     def cancellation(self, batch: str) -> HttpCall:
-        return post(f"/batches/{batch}/cancel", {})
+        return batch_api.post(f"/batches/{batch}/cancel", {})
 
 
 def _upload(token: str, lines: Sequence[bytes]) -> HttpCall:

@@ -150,17 +150,21 @@ class Transport:
         return str(self._url(path))
 
     def _called(self, call: HttpCall) -> URL:
-        url = self._url(call.path)
+        url = self._url(call.path, call.service)
         return url.update_query(call.query) if call.query else url
 
-    def _url(self, path: str) -> URL:
-        url = self._urls.get(path)
+    def _url(self, path: str, service: str = "") -> URL:
+        url = self._urls.get(service + path)
         if url is None:
             if len(self._urls) >= _MOST_URLS:  # an address with fields is another one for every example
                 self._urls.clear()
             # a base URL may end in a query, as Azure's does; the path goes before it
             base, mark, query = self.base_url.partition("?")
-            url = self._urls[path] = URL(base.rstrip("/") + path + mark + query)
+            base = base.rstrip("/")
+            if service:
+                host, _, version = base.rpartition("/")
+                base = f"{host}/{service}/{version}"
+            url = self._urls[service + path] = URL(base + path + mark + query)
         return url
 
     async def _read(
