@@ -33,7 +33,7 @@ CLIENT = """
 import asyncio
 from pathlib import Path
 from insideLLMs.api.batch_run import BatchedRun
-from insideLLMs.api.provider_batches import BatchTerms
+from insideLLMs.api.batch_waiting import BatchTerms
 from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.config.load import read_experiment
 terms = BatchTerms(settle_s=2, first_wait_s=0.02, most_wait_s=0.1)

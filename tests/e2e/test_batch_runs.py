@@ -212,6 +212,33 @@ def test_a_batch_that_is_listed_late_is_waited_for(tmp_path):
         assert (code, len(server.jobs)) == (0, 1), err
 
 
+@pytest.mark.parametrize("model", BASES)
+def test_a_batch_that_is_listed_after_it_was_asked_again_is_cancelled(tmp_path, model):
+    killed = Killed(tmp_path, model=model)
+    late_ends = model == "anthropic"  # nothing but its end tells that one of Anthropic's batches is ours
+
+    def ended(job):
+        return job.is_cancelled or (late_ends if job.created == 1 else server.jobs[0].is_cancelled)
+
+    with BatchServer(loses={1}) as server:
+        server.hides = lambda job: job.created == 1 and len(server.jobs) == 1
+        server.ended = ended
+        experiment(tmp_path, server, model)
+        live(tmp_path)
+        code, err = killed.run()
+        assert (code, len(server.jobs)) == (0, 2), err
+        assert [job.is_cancelled for job in server.jobs] == [not late_ends, late_ends]
+    assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")
+
+
+def test_a_creation_that_is_never_answered_ends_the_run(tmp_path):
+    with BatchServer(loses=range(100)) as server:
+        server.hides = lambda job: True
+        experiment(tmp_path, server)
+        code, err = Killed(tmp_path).run(settle_s=0)
+        assert (code, "busy" in err, len(server.jobs)) == (1, True, 5), err
+
+
 def test_an_interrupt_says_that_the_batch_goes_on(tmp_path):
     stopped = {}
 

@@ -2,8 +2,9 @@
 
 Answers are the last user text in upper case. A test scripts it: `looks` is how often a batch is looked at before it
 ends, `fate(job, number)` what becomes of a request ("ok", "expired", "busy" or "refused"), `doubles` repeats every
-result, and `on_event(event, count)` is called at "upload", "creating" (before a batch exists), "created" (before its
-answer is sent), "looked" and "results", each with how often it has come.
+result, `hides(job)` keeps a batch out of listings, a creation whose number is in `loses` is answered with an error
+though the batch is there, and `on_event(event, count)` is called at "upload", "creating" (before a batch exists),
+"created" (before its answer is sent), "looked" and "results", each with how often it has come.
 """
 
 import json
@@ -36,7 +37,7 @@ class Job:
 class BatchServer(LocalServer):
     """`with BatchServer() as server:` listens at `server.url`; `jobs` has every batch, `single` the single requests."""
 
-    def __init__(self, *, looks=1, fate=None, doubles=False, on_event=None, create_delay_s=0.0, refuses=None):
+    def __init__(self, *, looks=1, fate=None, doubles=False, on_event=None, create_delay_s=0.0, refuses=None, loses=()):
         self.jobs = []
         self.files = {}
         self.single = []
@@ -48,6 +49,8 @@ class BatchServer(LocalServer):
         self.on_event = on_event or (lambda event, count: None)
         self.create_delay_s = create_delay_s
         self.refuses = refuses
+        self.loses = loses
+        self.hides = lambda job: False
         self.lock = threading.RLock()
         server = self
 
@@ -144,6 +147,13 @@ class BatchServer(LocalServer):
         self.event("created")
         return job
 
+    def created(self, job, form):
+        return (500, {"error": BUSY}) if job.created in self.loses else (200, form(job))
+
+    def listed(self):
+        """Return what listings have, the newest first."""
+        return [job for job in self.jobs[::-1] if not self.hides(job)]
+
     def look(self, path, prefix):
         with self.lock:
             job = next(
@@ -151,9 +161,9 @@ class BatchServer(LocalServer):
                 for job in self.jobs
                 if job.id == path.removeprefix(prefix).split("/cancel")[0].split(":")[0].removesuffix("/results")
             )
-            job.looks += 1
             if path.endswith(("/cancel", ":cancel")):
-                job.is_cancelled = True
+                job.is_cancelled = job.is_cancelled or not self.ended(job)
+            job.looks += 1
         self.event("looked")
         return job
 
@@ -184,7 +194,8 @@ class BatchServer(LocalServer):
             lines = [json.loads(line) for line in self.files[order["input_file_id"]].splitlines()]
             assert {line["url"] for line in lines} == {order["endpoint"]}
             requests = [(line["custom_id"], line["url"], line["body"]) for line in lines]
-            return 200, self.openai_batch(self.create("openai", order["metadata"]["insidellms"], requests))
+            job = self.create("openai", order["metadata"]["insidellms"], requests)
+            return self.created(job, self.openai_batch)
         if path == "/v1/batches":
             return 200, self.page(query, "after", self.openai_batch, 2)
         return 200, self.openai_batch(self.look(path, "/v1/batches/"))
@@ -208,7 +219,7 @@ class BatchServer(LocalServer):
 
     def page(self, query, name, form, size):
         """Return a page of a listing, the newest first."""
-        jobs = self.jobs[::-1]
+        jobs = self.listed()
         start = next((place + 1 for place, job in enumerate(jobs) if job.id == query.get(name)), 0)
         size = min(size, int(query.get("limit", size)))
         shown = jobs[start : start + size]
@@ -218,7 +229,7 @@ class BatchServer(LocalServer):
     def anthropic(self, method, path, query, body):
         if method == "POST" and path == "/v1/messages/batches":
             requests = [(one["custom_id"], "/v1/messages", one["params"]) for one in json.loads(body)["requests"]]
-            return 200, self.anthropic_batch(self.create("anthropic", "", requests))
+            return self.created(self.create("anthropic", "", requests), self.anthropic_batch)
         if path == "/v1/messages/batches":
             for job in self.jobs:
                 job.looks += 1  # time goes by
@@ -256,11 +267,11 @@ class BatchServer(LocalServer):
                 requests = [(one["metadata"]["key"], single, one["request"]) for one in asked["requests"]["requests"]]
             job = self.create("gemini", order["display_name"], requests)
             job.is_file = "file_name" in asked
-            return 200, self.gemini_batch(job)
+            return self.created(job, self.gemini_batch)
         if path == "/v1beta/batches":
-            start = int(query.get("pageToken", 0))
-            page = {"operations": [self.gemini_batch(job) for job in self.jobs[::-1][start : start + 2]]}
-            return 200, {**page, **({"nextPageToken": str(start + 2)} if start + 2 < len(self.jobs) else {})}
+            start, jobs = int(query.get("pageToken", 0)), self.listed()
+            page = {"operations": [self.gemini_batch(job) for job in jobs[start : start + 2]]}
+            return 200, {**page, **({"nextPageToken": str(start + 2)} if start + 2 < len(jobs) else {})}
         return 200, self.gemini_batch(self.look(path, "/v1beta/"))
 
     def gemini_batch(self, job):

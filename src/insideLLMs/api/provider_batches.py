@@ -5,25 +5,21 @@ as it is known. Killed in between, the run looks for the token at the provider b
 submitted twice, and none is lost.
 """
 
-import asyncio
 import contextlib
 import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Literal, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from insideLLMs.api.batch_files import batch_models, outcome_of
+from insideLLMs.api.batch_waiting import PatientWait
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import (
     BadAnswerError,
     BatchFileError,
     ConfigError,
     ConnectionFailedError,
-    InsideLLMsError,
-    InterruptedRunError,
     ModelError,
     ModelTimeoutError,
     Problem,
@@ -39,7 +35,7 @@ from insideLLMs.providers.batch_lines import read_answer
 from insideLLMs.providers.codec import HttpCall
 from insideLLMs.providers.gemini_batches import GeminiBatches
 from insideLLMs.providers.openai_batches import OpenAIBatches
-from insideLLMs.store.batch_log import Accepted, Answered, BatchLog, Closed, Entry, Failed, Submission
+from insideLLMs.store.batch_log import Accepted, Answered, BatchLog, Closed, Entry, Failed, Submission, Unlisted
 
 T = TypeVar("T")
 APIS: Mapping[str, BatchApi] = {
@@ -52,64 +48,8 @@ _MAY_BE_ACCEPTED = (ConnectionFailedError, ModelTimeoutError, ServerError, BadAn
 """Where the answer to a creation failed so, the batch may have been created."""
 _MAY_BE_THE_REQUEST = (403, 404)
 _TRIES = 5
-
-
-class BatchTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait, in seconds, and what then; times for tests to shorten.
-
-    A batch that its provider does not list `settle_s` after it was sent was never accepted. Looks are `first_wait_s`
-    apart at first, and `most_wait_s` in the end.
-    """
-
-    max_wait_s: float = 24 * 3600.0
-    then: Literal["stop", "live"] = "stop"
-    settle_s: float = 10.0
-    first_wait_s: float = 0.5
-    most_wait_s: float = 60.0
-
-
-class PatientWait:
-    """Waits between looks, ever longer, until the time is over or a signal comes."""
-
-    def __init__(self, terms: BatchTerms) -> None:
-        self._terms = terms
-        self.settle_s = terms.settle_s
-        self.goes_on_live = terms.then == "live"
-        self._until = time.monotonic() + terms.max_wait_s
-        self._stopped = asyncio.Event()
-        self._error: InterruptedRunError | None = None
-        self.stopping = False
-        self._wait_s = terms.first_wait_s
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() >= self._until
-
-    def stop(self, error: InsideLLMsError | None = None) -> None:
-        """Stop at the next wait; a call that is being made is made to its end."""
-        self.stopping = True
-        self._error = error if isinstance(error, InterruptedRunError) else None
-        self._stopped.set()
-
-    def begin(self) -> None:
-        """Begin with short waits."""
-        self._wait_s = self._terms.first_wait_s
-
-    async def once(self, *, bounded: bool = True) -> None:
-        """Wait, if `bounded` not beyond the end of all waiting. Raises the InterruptedRunError of a signal."""
-        self.check()
-        left = max(0.0, self._until - time.monotonic()) if bounded else self._wait_s
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(self._wait_s, left)):
-                await self._stopped.wait()
-        self.check()
-        self._wait_s = min(self._wait_s * 1.5, self._terms.most_wait_s)
-
-    def check(self) -> None:
-        """Raise the InterruptedRunError of a signal, if one came."""
-        if self.stopping:
-            raise self._error or InterruptedRunError("interrupted")
+_LONGEST_CALL_S = 600
+"""So long a creation may have taken whose run was killed."""
 
 
 class _Chunk:
@@ -168,6 +108,7 @@ class ProviderBatches:
         self._waiting = waiting
         self._say = say
         self._told: dict[str, str] = {}
+        self._unlisted = 0
 
     async def submit(self, wanted: WantedAnswers, keys: frozenset[str]) -> None:
         """Submit what is wanted of these keys, in as many batches as the providers' limits need."""
@@ -175,7 +116,8 @@ class ProviderBatches:
             mine = (one for one in wanted if one.model == name and one.key in keys)
             for chunk in self._chunks(name, mine):
                 self._waiting.check()
-                await self._patiently(functools.partial(self._submit, name, chunk))
+                newest, creation = await self._patiently(functools.partial(self._creation, name, chunk))
+                await self._patiently(functools.partial(self._create, name, chunk, newest, creation))
 
     def _chunks(self, name: str, wanted: Iterator[Unanswered]) -> Iterator[_Chunk]:
         """Yield the requests to a model in pieces that fit; note those that its API cannot be asked."""
@@ -195,36 +137,51 @@ class ProviderBatches:
         if chunk.keys:
             yield chunk
 
-    async def _submit(self, name: str, chunk: _Chunk) -> None:
-        api, send, log = self._apis[name], self._send_of(name), self._log
-        newest = await api.newest(send)
-        creation = await api.creation(send, chunk.token, chunk.path, chunk.lines)
+    async def _creation(self, name: str, chunk: _Chunk) -> tuple[str, HttpCall]:
+        """Return the newest batch there is, and the call that creates the next one."""
+        api, send = self._apis[name], self._send_of(name)
+        return await api.newest(send), await api.creation(send, chunk.token, chunk.path, chunk.lines)
+
+    async def _create(self, name: str, chunk: _Chunk, newest: str, creation: HttpCall) -> None:
+        log = self._log
         submission = Submission(token=chunk.token, model=name, keys=tuple(chunk.keys), at=time.time(), newest=newest)
         log.append([submission])
         try:
-            created = read_id(await send(creation), api.id_field)
-        except _MAY_BE_ACCEPTED:
-            found = await self._find(submission)
-            if found is None:
-                log.append([Closed(token=chunk.token)])
-                raise
-            created = found
+            created = read_id(await self._send_of(name)(creation), self._apis[name].id_field)
+        except _MAY_BE_ACCEPTED as error:
+            self._say(f"{name}: whether a batch was created is not known ({error.message}); looking for it")
+            await self._settle_one(submission, time.time(), error)
+            return
         except ModelError:
             log.append([Closed(token=chunk.token)])
             raise
         log.append([Accepted(token=chunk.token, id=created)])
         self._say(f"batch {created}: {len(chunk.keys):,} requests submitted to {name}")
 
-    async def _find(self, submission: Submission) -> str | None:
+    async def _settle_one(self, submission: Submission, sent_at: float, error: ModelError | None = None) -> None:
+        """Look for a batch that may have been accepted; where it is not listed in time its requests are asked again.
+
+        Raises RunUnfinishedError where creations come to nothing again and again.
+        """
+        found = await self._find(submission, sent_at)
+        if found is not None:
+            self._log.append([Accepted(token=submission.token, id=found)])
+            self._say(f"batch {found}: found at {submission.model}")
+            return
+        self._log.append([Unlisted(token=submission.token)])
+        self._unlisted += 1
+        if error is not None and self._unlisted >= _TRIES:
+            raise RunUnfinishedError(f"no batch could be created at {submission.model}: {error.message}")
+        self._say(f"{submission.model}: no such batch is listed, so its requests are asked again")
+
+    async def _find(self, submission: Submission, sent_at: float) -> str | None:
         """Look for a batch that may have been accepted, until it would have been listed."""
-        api, send = self._apis[submission.model], self._send_of(submission.model)
-        others = frozenset(self._log.ids.values())
-        sought = Sought(token=submission.token, count=len(submission.keys), newest=submission.newest, others=others)
+        settled_at = time.monotonic() + min(self._waiting.settle_s, sent_at + self._waiting.settle_s - time.time())
         self._waiting.begin()
         while True:
-            has_settled = time.time() - submission.at > self._waiting.settle_s or time.time() < submission.at
+            has_settled = time.monotonic() > settled_at
             try:
-                found = await self._patiently(functools.partial(api.find, send, sought))
+                found = await self._patiently(functools.partial(self._found, submission))
                 if found is not None or has_settled:
                     return found
             except NotToldYetError:
@@ -233,22 +190,53 @@ class ProviderBatches:
                     return None
             await self._waiting.once(bounded=False)
 
+    async def _found(self, submission: Submission) -> str | None:
+        api, send = self._apis[submission.model], self._send_of(submission.model)
+        others = frozenset(self._log.ids.values())
+        sought = Sought(token=submission.token, count=len(submission.keys), newest=submission.newest, others=others)
+        return await api.find(send, sought)
+
     async def collect(self) -> None:
         """Wait for all batches that are out, and store what they answered, in the order in which they end."""
         await self._settle()
         self._waiting.begin()
         while self._log.open:
+            await self._cancel_late()
             for submission in list(self._log.open.values()):
                 state = await self._look(submission)
                 self._tell(state)
                 if state.is_ended:
                     await self._take(submission, state)
+            await self._cancel_answered()
             if not self._log.open:
                 return
             if self._waiting.is_over:
                 await self._stop_waiting()
                 return
             await self._waiting.once()
+
+    async def _cancel_late(self) -> None:
+        """Cancel batches that are listed only now, whose requests were asked again; take what they have answered."""
+        for submission in list(self._log.unlisted.values()):
+            found = None
+            with contextlib.suppress(NotToldYetError):  # its end will tell
+                found = await self._patiently(functools.partial(self._found, submission))
+            if found is not None:
+                self._log.append([Accepted(token=submission.token, id=found)])
+                self._say(f"batch {found}: listed only now, and another one asks the same: it is cancelled")
+                await self._cancel(submission)
+
+    async def _cancel_answered(self) -> None:
+        """Wait no longer for batches whose requests another one has answered."""
+        for token, submission in list(self._log.open.items()):
+            if all(map(self._log.has, submission.keys)):
+                await self._cancel(submission)
+                self._log.append([Closed(token=token)])
+
+    async def _cancel(self, submission: Submission) -> None:
+        with contextlib.suppress(ModelError):  # it may have ended meanwhile
+            call = self._apis[submission.model].cancellation(self._log.ids[submission.token])
+            await self._send_of(submission.model)(call)
 
     async def _look(self, submission: Submission) -> BatchState:
         api, send = self._apis[submission.model], self._send_of(submission.model)
@@ -257,12 +245,9 @@ class ProviderBatches:
     async def _settle(self) -> None:
         """Find out what became of batches whose id was not noted."""
         for token, submission in list(self._log.open.items()):
-            if token in self._log.ids:
-                continue
-            found = await self._find(submission)
-            self._log.append([Closed(token=token) if found is None else Accepted(token=token, id=found)])
-            if found is not None:
-                self._say(f"batch {found}: found again at {submission.model}")
+            if token not in self._log.ids:
+                self._say(f"{submission.model}: looking for a batch that was being created when the run stopped")
+                await self._settle_one(submission, min(time.time(), submission.at + _LONGEST_CALL_S))
 
     async def _take(self, submission: Submission, state: BatchState) -> None:
         """Store what a batch that ended has. Raises ModelError where it was refused as a whole."""
@@ -274,6 +259,7 @@ class ProviderBatches:
         outcomes = await self._patiently(functools.partial(self._outcomes, submission, state))
         answered = any(isinstance(outcome, Response) for outcome in outcomes.values())
         fatal: ModelError | None = None
+        elsewhere = self._asked_elsewhere(submission)
         entries: list[Entry] = []
         for number, key in enumerate(submission.keys):
             outcome = outcomes.get(number) or ServerError(f"the batch ended ({state.word}) without this answer")
@@ -282,11 +268,15 @@ class ProviderBatches:
                 entries.append(Answered(key=key, model_digest=digest, response=outcome))
             elif outcome.fatal and not (answered and outcome.http_status in _MAY_BE_THE_REQUEST):
                 fatal = fatal or outcome
-            else:
+            elif key not in elsewhere and not self._log.has(key):
                 entries.append(Failed.of(key, outcome, submission.token))
         self._log.append([*entries, Closed(token=submission.token)])
         if fatal is not None:
             raise fatal
+
+    def _asked_elsewhere(self, submission: Submission) -> set[str]:
+        """Return the requests that another batch asks, too: one that was listed late."""
+        return {key for other in self._log.open.values() if other is not submission for key in other.keys}
 
     async def _outcomes(self, submission: Submission, state: BatchState) -> dict[int, Response | ModelError]:
         """Read the results: by the number of the request, the first answer, else the first error."""
@@ -311,8 +301,7 @@ class ProviderBatches:
         self._give_up_in_time()
         for token, submission in list(self._log.open.items()):
             batch = self._log.ids[token]
-            with contextlib.suppress(ModelError):  # it may have ended meanwhile
-                await self._send_of(submission.model)(self._apis[submission.model].cancellation(batch))
+            await self._cancel(submission)
             state = await self._look(submission)
             if state.is_ended:
                 await self._take(submission, state)

@@ -58,6 +58,12 @@ class Accepted(_Entry, frozen=True, kw_only=True, tag="accepted"):
     id: str
 
 
+class Unlisted(_Entry, frozen=True, kw_only=True, tag="unlisted"):
+    """A batch that may have been created, and that its provider did not list: its requests are asked again."""
+
+    token: str
+
+
 class Closed(_Entry, frozen=True, kw_only=True, tag="closed"):
     """A batch of which nothing more is to come: collected, given up, or never accepted."""
 
@@ -102,7 +108,7 @@ class Failed(_Entry, frozen=True, kw_only=True, tag="failure"):
         return made
 
 
-Entry = Origin | Exported | Submission | Accepted | Closed | Answered | Failed
+Entry = Origin | Exported | Submission | Accepted | Unlisted | Closed | Answered | Failed
 _decoder: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
 _decode = _decoder.decode
 
@@ -124,6 +130,7 @@ class BatchLog:
         self.origin: Origin | None = None
         self.exported: set[str] = set()
         self.open: dict[str, Submission] = {}
+        self.unlisted: dict[str, Submission] = {}
         self.ids: dict[str, str] = {}
         self.failures: dict[str, dict[str, Failed]] = {}
         self.max_attempts = max_attempts
@@ -232,6 +239,10 @@ class BatchLog:
                 self.open[entry.token] = entry
             case Accepted():
                 self.ids[entry.token] = entry.id
+                if entry.token in self.unlisted:
+                    self.open[entry.token] = self.unlisted.pop(entry.token)
+            case Unlisted():
+                self.unlisted[entry.token] = self.open.pop(entry.token)
             case Closed():
                 self.open.pop(entry.token, None)
             case Answered():

@@ -61,7 +61,7 @@ class BatchChoice:
     def rounds(self) -> "BatchedRun":
         """Return how such a run goes."""
         from insideLLMs.api.batch_run import BatchedRun  # noqa: PLC0415 - slow
-        from insideLLMs.api.provider_batches import BatchTerms  # noqa: PLC0415 - slow
+        from insideLLMs.api.batch_waiting import BatchTerms  # noqa: PLC0415 - slow
 
         then: Literal["stop", "live"] = "live" if self.then == "live" else "stop"
         terms = BatchTerms(max_wait_s=parse_duration_s(self.max_wait), then=then)
