@@ -7,18 +7,15 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
-from insideLLMs.api.preparation.cassette_check import CassetteCheck, check_cassette
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
-from insideLLMs.api.ray_crews import ray_crews
 from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import MemorySink, RunWriter
-from insideLLMs.api.worker_kit import RunSite
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.ray_options import RayOptions
@@ -29,20 +26,22 @@ from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.example_data import example_data
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
-from insideLLMs.execute.remote.crews import OpenCrews
-from insideLLMs.execute.remote.dispatcher import Dispatcher
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink
 from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.execute.work import AnswerStore, EngineOptions
 from insideLLMs.plan import Plan, Trial
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.batch_log import BatchLog
 from insideLLMs.store.directory import RunDirectory, free_run_dir, run_name
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
-from insideLLMs.store.remote_writing import free_place
+from insideLLMs.store.sealed_run import BATCHES
 from insideLLMs.store.shard_folders import check_in_one_piece
+
+if TYPE_CHECKING:  # what few runs need is imported by these
+    from insideLLMs.api.preparation.cassette_check import CassetteCheck
+    from insideLLMs.execute.remote.crews import OpenCrews
+    from insideLLMs.execute.remote.dispatcher import Dispatcher
 
 logger = logging.getLogger(__name__)
 _AHEAD_EVERY_S = 0.01
@@ -85,7 +84,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     probe_options: Mapping[str, object] = {}
     rounds: Rounds | None = None
     ray: RayOptions | None = None
-    open_crews: OpenCrews | None = None
+    open_crews: "OpenCrews | None" = None
     check: Callable[[Prepared], object] | None = None
 
 
@@ -111,6 +110,9 @@ async def arun(
         if options.ray is None:
             return await run_prepared(prepared, options)
         check_fits(options, parts)
+        from insideLLMs.api.ray_crews import ray_crews  # noqa: PLC0415 - few runs have a cluster
+        from insideLLMs.api.worker_kit import RunSite  # noqa: PLC0415
+
         site = RunSite(folder=folder, is_resumed=options.resume, recorded=recorded)
         async with ray_crews(prepared, options.ray, site) as open_crews:
             return await run_prepared(prepared, msgspec.structs.replace(options, open_crews=open_crews))
@@ -155,7 +157,11 @@ def _place(prepared: Prepared, options: RunOptions) -> Path | RemoteUrl:
     name, run_id, root = prepared.experiment.name, prepared.plan.run_id, options.run_root
     if options.run_dir is not None:
         return options.run_dir
-    return free_run_dir(root, name, run_id) if isinstance(root, Path) else free_place(root, run_name(name, run_id))
+    if isinstance(root, Path):
+        return free_run_dir(root, name, run_id)
+    from insideLLMs.store.remote_writing import free_place  # noqa: PLC0415 - only for a URL
+
+    return free_place(root, run_name(name, run_id))
 
 
 async def _run_in(
@@ -200,6 +206,8 @@ def explaining_misses(prepared: Prepared, answers: AnswerOptions) -> Iterator[No
     try:
         yield
     except CassetteMissError as error:
+        from insideLLMs.api.preparation.cassette_check import check_cassette  # noqa: PLC0415 - few runs miss one
+
         assert answers.replay is not None
         found = check_cassette(prepared, answers.replay)
         more = f"; {found.words}" if found.missing else ""
@@ -209,8 +217,10 @@ def explaining_misses(prepared: Prepared, answers: AnswerOptions) -> Iterator[No
         ) from error
 
 
-async def acheck_cassette(experiment: Experiment, *, folder: Path, cassette: Path) -> CassetteCheck:
+async def acheck_cassette(experiment: Experiment, *, folder: Path, cassette: Path) -> "CassetteCheck":
     """Say what a replay of `experiment` would miss. Judges and such are replayed in memory; no model is asked."""
+    from insideLLMs.api.preparation.cassette_check import check_cassette  # noqa: PLC0415 - few runs have one
+
     answers = AnswerOptions(replay=cassette)
     recorded = await asyncio.to_thread(answers.recorded)
     prepared = await asyncio.to_thread(prepare, experiment, folder=folder, recorded=recorded)
@@ -242,8 +252,12 @@ async def _ask(
 
     if options.rounds is not None:
         return await options.rounds(prepared, journal, ask)
-    earlier = BatchLog.beside(journal)
-    with contextlib.nullcontext() if earlier is None else earlier:
+    if not journal.path.with_name(BATCHES).exists():
+        await ask(journal)
+        return {}
+    from insideLLMs.store.batch_log import BatchLog  # noqa: PLC0415 - few runs were begun in batches
+
+    with BatchLog.beside(journal) as earlier:
         await ask(journal, answers=earlier if own is None else own)
     return {}
 
@@ -289,16 +303,22 @@ async def execute(
         data_of=options.data_of or example_data,
         probe_options=options.probe_options,
     )
-    engine: Engine | Dispatcher
-    if options.open_crews is not None and means.wanted is not None:
-        raise OptionError("a batch is asked in rounds, not by the workers of a cluster", fix="leave --executor ray out")
-    if options.open_crews is None:
-        engine = Engine(prepared, sink, counts, means)
-    else:
-        engine = Dispatcher(prepared, sink, counts, means, options.open_crews)
+    engine = _engine(prepared, sink, counts, means, options.open_crews)
     obeys = options.handle_signals and threading.current_thread() is threading.main_thread()
     async with obeying_signals(engine, sink.flush) if obeys else contextlib.nullcontext():
         await engine.run()
+
+
+def _engine(
+    prepared: Prepared, sink: Sink, counts: ProgressCounter, means: EngineOptions, open_crews: "OpenCrews | None"
+) -> "Engine | Dispatcher":
+    if open_crews is None:
+        return Engine(prepared, sink, counts, means)
+    if means.wanted is not None:
+        raise OptionError("a batch is asked in rounds, not by the workers of a cluster", fix="leave --executor ray out")
+    from insideLLMs.execute.remote.dispatcher import Dispatcher  # noqa: PLC0415 - few runs have a cluster
+
+    return Dispatcher(prepared, sink, counts, means, open_crews)
 
 
 def make_budget(prepared: Prepared) -> Budget | None:

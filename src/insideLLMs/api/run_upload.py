@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from insideLLMs.core.errors import RemoteError
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.remote_writing import RunUpload, WorkingRun, working_run
+from insideLLMs.store.directory import WorkingRun
+
+if TYPE_CHECKING:
+    from insideLLMs.store.remote_writing import RunUpload
 
 logger = logging.getLogger(__name__)
 _SOONEST_S, _LATEST_S = 1.0, 10.0
@@ -23,6 +27,8 @@ async def working(place: Path | RemoteUrl) -> AsyncIterator[WorkingRun]:
     if isinstance(place, Path):
         yield WorkingRun(path=place)
         return
+    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415 - only for a URL
+
     opened = working_run(place)
 
     async def close(
@@ -37,7 +43,7 @@ async def working(place: Path | RemoteUrl) -> AsyncIterator[WorkingRun]:
 
 
 @asynccontextmanager
-async def uploading(upload: RunUpload | None) -> AsyncIterator[None]:
+async def uploading(upload: "RunUpload | None") -> AsyncIterator[None]:
     """Upload what is answered while the block runs. Ends it with LockedError once another process writes the run."""
     if upload is None:
         yield
@@ -59,7 +65,7 @@ async def uploading(upload: RunUpload | None) -> AsyncIterator[None]:
         going.result()
 
 
-async def _keep_up(upload: RunUpload) -> None:
+async def _keep_up(upload: "RunUpload") -> None:
     now = asyncio.get_running_loop().time
     started, is_told = now(), False
     while True:

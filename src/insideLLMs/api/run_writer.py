@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Self
 
 import msgspec
@@ -26,8 +25,7 @@ from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY
 from insideLLMs.store.unfinished_run import RunDescription
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a run beside its records: everything that its files say follows from these two."""
 
     run_id: str

@@ -3,11 +3,11 @@
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
+import msgspec
 
 import insideLLMs
 from insideLLMs.cli import console
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 Writer = Callable[[BinaryIO], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportFiles:
+class ReportFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Where each report goes, and whether GitHub Actions gets annotations and a summary."""
 
     junit: Path | None
@@ -76,7 +75,7 @@ def _job_url(environ: Mapping[str, str]) -> str:
 
 
 def _files(given: Given) -> ReportFiles:
-    return ReportFiles(**{name: given.pop(name) for name in ReportFiles.__slots__})  # type: ignore[arg-type] # click's
+    return ReportFiles(**{name: given.pop(name) for name in ReportFiles.__struct_fields__})  # type: ignore[arg-type] # click's
 
 
 def write_files(writers: Iterable[tuple[Path | None, Writer]]) -> None:

@@ -7,26 +7,29 @@ either goes from 0 to 1. The gate's setting concerns the score that counts: a tr
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from insideLLMs.compare.sides import RunView
+import msgspec
+
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import Facts
+
+if TYPE_CHECKING:
+    from insideLLMs.compare.sides import RunView
 
 Range = tuple[float, float]
 USUAL: Range = (0.0, 1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreRanges:
+class ScoreRanges(msgspec.Struct, frozen=True, kw_only=True):
     """The ranges in force for a comparison, by probe: as set by the gate, and as declared, by score.
 
     `unlike` says of a probe's scores which two ranges the runs declare, where they contradict each other.
     """
 
-    by_gate: Mapping[str, Range] = field(default_factory=dict)
-    declared: Mapping[str, Mapping[str, Range]] = field(default_factory=dict)
-    unlike: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    by_gate: Mapping[str, Range] = {}
+    declared: Mapping[str, Mapping[str, Range]] = {}
+    unlike: Mapping[str, Mapping[str, str]] = {}
 
     def of(self, probe: str, name: str, *, counts: bool) -> Range:
         """Return the range of a score; `counts` is whether it is the one that counts for its trial."""
@@ -109,7 +112,7 @@ def _squashed(distance: float) -> float:
     return distance / (1.0 + distance)
 
 
-def ranges_in_force(runs: Iterable[RunView], spec: GateSpec | None = None) -> ScoreRanges:
+def ranges_in_force(runs: "Iterable[RunView]", spec: GateSpec | None = None) -> ScoreRanges:
     """Return the ranges of a comparison of `runs` under a policy."""
     runs = tuple(runs)
     probes = sorted({probe for run in runs for probe in run.datasets})

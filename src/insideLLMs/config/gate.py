@@ -9,8 +9,6 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.gate_spec import IGNORE_FORM, is_ignored_form
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import Factory
-from insideLLMs.scoring.json_path import parse_path
-from insideLLMs.scoring.patterns import compile_safely
 
 Probes = Mapping[str, Factory | None]
 
@@ -45,6 +43,9 @@ def _check_ignored(rule: JsonValue, path: FieldPath, findings: Findings) -> None
     """Report what is neither a JSON path nor a regular expression between slashes."""
     if not isinstance(rule, str):
         return  # its type is reported already
+    from insideLLMs.scoring.json_path import parse_path  # noqa: PLC0415 - few gates ignore anything
+    from insideLLMs.scoring.patterns import compile_safely  # noqa: PLC0415
+
     try:
         if rule.startswith("$"):
             parse_path(rule)

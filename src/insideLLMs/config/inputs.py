@@ -18,7 +18,6 @@ from insideLLMs.datasets.rows import GIVEN_BY_NAME
 from insideLLMs.datasets.source import SUFFIXES, bare_path, format_of, missing_fix
 from insideLLMs.datasets.tables import usual_args
 from insideLLMs.plugins import Factory, dataset_registry
-from insideLLMs.remote.copies import local_file
 from insideLLMs.remote.url import is_url
 
 
@@ -161,6 +160,8 @@ class Datasets(msgspec.Struct):
 
     def _fetched(self, entry: ConfigEntry, url: str) -> Path | None:
         """Return a copy of the dataset at a URL."""
+        from insideLLMs.remote.copies import local_file  # noqa: PLC0415 - only for a URL
+
         try:
             return local_file(url)
         except (RemoteError, StorageError) as error:

@@ -5,8 +5,9 @@ The spelling is OpenAI's, as most people know it; each codec writes it in its AP
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from insideLLMs.core.errors import RequestRefusedError
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Role, TextPart
@@ -21,8 +22,7 @@ RESERVED = {
 """Body fields that are ours to fill in, and what to do instead of setting them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """A function that the model may call; `parameters` is its JSON Schema."""
 
     name: str
@@ -35,16 +35,14 @@ class Tool:
         return {"name": self.name, **described, schema_key: dict(self.parameters)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolChoice:
+class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a tool must be called; `name` says which, if `kind` is "named"."""
 
     kind: Choice
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonFormat:
+class JsonFormat(msgspec.Struct, frozen=True, kw_only=True):
     """JSON output; `schema` is None where any object will do."""
 
     schema: Mapping[str, JsonValue] | None

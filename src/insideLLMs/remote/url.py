@@ -1,9 +1,10 @@
 """A place in an object store, as people write it: ``s3://bucket/key``, ``gs://bucket/key``, ``az://container/key``."""
 
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from insideLLMs.core.errors import RemoteError
 
@@ -15,8 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WEB = {"http", "https"}
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteUrl:
+class RemoteUrl(msgspec.Struct, frozen=True):
     """A bucket (or container) and the key of an object, or of what lies below it. Holds no key to get in."""
 
     scheme: str
@@ -27,7 +27,7 @@ class RemoteUrl:
         return f"{self.scheme}://{self.bucket}/{self.key}".rstrip("/")
 
     def __truediv__(self, name: str) -> "RemoteUrl":
-        return replace(self, key=f"{self.key}/{name}".lstrip("/"))
+        return msgspec.structs.replace(self, key=f"{self.key}/{name}".lstrip("/"))
 
     @property
     def name(self) -> str:

@@ -3,7 +3,6 @@
 import datetime as dt
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import util
 
 import msgspec
@@ -69,8 +68,7 @@ _FRESH_CONNECTION_MS = 0.05
 """Less than this is the look into the pool, not a connection."""
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     """What one model's lines come to."""
 
     trials: int = 0
@@ -79,9 +77,9 @@ class _Tally:
     shared: int = 0
     failed: int = 0
     calls: int = 0
-    tokens: dict[str, int] = field(default_factory=lambda: {"input_tokens": 0, "output_tokens": 0})
+    tokens: dict[str, int] = msgspec.field(default_factory=lambda: {"input_tokens": 0, "output_tokens": 0})
     cost_usd: float | None = 0.0
-    times: "dict[str, array[float]]" = field(default_factory=lambda: {name: array("d") for name in _TIMES})
+    times: "dict[str, array[float]]" = msgspec.field(default_factory=lambda: {name: array("d") for name in _TIMES})
 
     def add(self, line: TelemetryLine | JudgeCall, price: Price | None) -> None:
         self.trials += 1

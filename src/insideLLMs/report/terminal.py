@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from insideLLMs.compare.word_diff import Segment, word_diff
 from insideLLMs.core.subject import label_in
 from insideLLMs.report import wording
 from insideLLMs.report.drawing import DrawnTable, StyledText, draw
@@ -19,6 +18,7 @@ if TYPE_CHECKING:  # the summary of a run is drawn without what compares
     from insideLLMs.compare.comparison import Change, Comparison, RunSide
     from insideLLMs.compare.gate.decide import Verdict
     from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
+    from insideLLMs.compare.word_diff import Segment
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
@@ -220,6 +220,8 @@ def _change_title(number: int | None, change: Change, *, several: bool) -> Style
 
 
 def _change_body(change: Change) -> DrawnTable:
+    from insideLLMs.compare.word_diff import word_diff  # noqa: PLC0415 - a run alone has none
+
     grid = DrawnTable()
     grid.add_row("   prompt", _plain(shorten(change.prompt, _PROMPT_LIMIT)))
     if change.expected:

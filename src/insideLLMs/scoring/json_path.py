@@ -7,8 +7,9 @@ import copy
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import assert_never
+
+import msgspec
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
@@ -21,8 +22,7 @@ _STEP = re.compile(
 _ESCAPE = re.compile(r"\\(.)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(msgspec.Struct, frozen=True):
     """One step of a path: a member's name, an index, a slice, or (None) everything."""
 
     selector: str | int | slice | None

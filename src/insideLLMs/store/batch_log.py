@@ -140,13 +140,11 @@ class BatchLog:
         self._end = self._read_all()
 
     @classmethod
-    def beside(cls, journal: Journal) -> Self | None:
-        """Return the log of a run that goes on without batches; None where it never had any.
+    def beside(cls, journal: Journal) -> Self:
+        """Return the log of a run that goes on without batches.
 
         Raises StorageError where batches are out: what they answer would be paid for twice.
         """
-        if not journal.path.with_name(BATCHES).exists():
-            return None
         log = cls(journal, max_attempts=0)
         if log.open:
             log.close()

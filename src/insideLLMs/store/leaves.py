@@ -6,7 +6,6 @@ line holds the digest of the lines above, and that of the manifest.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -57,8 +56,7 @@ def seal_line(lines_sha256: str, manifest: bytes, *, has_telemetry: bool) -> byt
     return canonical.line(LeavesSeal(sha256=lines_sha256, manifest_sha256=digest, telemetry=has_telemetry))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeavesFile:
+class LeavesFile(msgspec.Struct, frozen=True, kw_only=True):
     """What `leaves.jsonl` is found to be; `seal` is None where its last line does not fit the others."""
 
     path: Path

@@ -10,7 +10,6 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,7 @@ from insideLLMs.core.errors import LockedError, RemoteError, StorageError
 from insideLLMs.remote.copies import folder_for, named, only_user
 from insideLLMs.remote.objects import Expect, Objects, Stored, Version
 from insideLLMs.remote.url import RemoteUrl
+from insideLLMs.store.directory import WorkingRun
 from insideLLMs.store.remote_journal import (
     LEASE_S,
     JournalParts,
@@ -42,7 +42,7 @@ _PART_BYTES = 8 << 20
 
 
 @contextlib.contextmanager
-def working_run(place: Path | RemoteUrl) -> Iterator["WorkingRun"]:
+def working_run(place: Path | RemoteUrl) -> Iterator[WorkingRun]:
     """Yield the folder to write a run in; for a URL a working copy, published at the end of the block if it is sealed.
 
     One that is not sealed is uploaded as far as it got. Raises RemoteError, and LockedError where another writes.
@@ -65,14 +65,6 @@ def working_run(place: Path | RemoteUrl) -> Iterator["WorkingRun"]:
         finally:
             if not is_published:
                 upload.leave()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkingRun:
-    """Where a run is written on this machine, and the upload of one that lies elsewhere."""
-
-    path: Path
-    upload: "RunUpload | None" = None
 
 
 class RunUpload:

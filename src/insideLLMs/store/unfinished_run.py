@@ -1,6 +1,5 @@
 """A run directory that was not sealed, read as far as it got: its journal says what it is and what was answered."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -21,8 +20,7 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     config: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedRun:
+class UnfinishedRun(msgspec.Struct, frozen=True):
     """What a run is, and the journal of what was answered."""
 
     path: Path

@@ -1,7 +1,6 @@
 """Narrow an experiment to the part of it that the user selects. Nothing selected, or a name unknown, is an error."""
 
 from collections.abc import Collection, Iterable, Sequence, Set
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -107,8 +106,7 @@ def _raise_any(problems: Sequence[Problem]) -> None:
         raise ConfigError(problems, fix="change what is selected, or leave the option out to run everything")
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
+class _Failed(msgspec.Struct, frozen=True):
     """The examples of a run that did not pass, by dataset and id, and the probes that they failed."""
 
     run_id: str
@@ -138,17 +136,16 @@ def _is_bad(record: LabelledRecord) -> bool:
     return record.status != "success" or (record.scores is not None and record.scores.passed is False)
 
 
-@dataclass(slots=True)
-class _Examples:
+class _Examples(msgspec.Struct):
     """The ids that are kept of each dataset, and what is known of all, for the words of an error."""
 
     options: PartOptions
     failed: _Failed | None
     names: Collection[str]
-    kept: dict[str, list[str]] = field(default_factory=dict)
-    totals: dict[str, int] = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)
-    tags: set[str] = field(default_factory=set)
+    kept: dict[str, list[str]] = {}
+    totals: dict[str, int] = {}
+    ids: set[str] = msgspec.field(default_factory=set)
+    tags: set[str] = msgspec.field(default_factory=set)
 
     def read(self, dataset: str, examples: Iterable[Example], *, is_wanted: bool) -> None:
         """Take the examples of a dataset, of which only one that `is_wanted` is selected from."""

@@ -8,8 +8,9 @@ measured at all, a condition is undecidable, which is inconclusive and never gre
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from insideLLMs.compare.one_run.figures import VERDICTS, MemberFigures, QuantityFigures, RunFigures, WorstTrials
 from insideLLMs.compare.one_run.summary import mean_interval, rate_interval
@@ -69,8 +70,7 @@ def _member_conditions(
             yield row.score(name, limit, member, score_range), member.worst.get(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
     """Where conditions hold, by which rule, and at which level of confidence."""
 
     probe: str | None

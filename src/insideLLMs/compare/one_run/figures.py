@@ -6,9 +6,10 @@ Gathered in one pass over the records, in their order; of each condition only th
 import heapq
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
+
+import msgspec
 
 from insideLLMs.compare.one_run.readings import Reading
 from insideLLMs.compare.one_run.summary import ExampleMean
@@ -27,13 +28,12 @@ MOST_FAILING = 1_000
 VERDICTS = "verdicts"
 
 
-@dataclass(slots=True)
-class WorstTrials:
+class WorstTrials(msgspec.Struct):
     """The worst Trials that it was shown, `kept` of them, at most one of an example."""
 
     kept: int = _KEPT
-    _heap: list[tuple[float, int, GatedRecord, str]] = field(default_factory=list)
-    _numbers: "count[int]" = field(default_factory=lambda: count(0, -1))
+    _heap: list[tuple[float, int, GatedRecord, str]] = []
+    _numbers: "count[int]" = msgspec.field(default_factory=lambda: count(0, -1))
 
     def add(self, badness: float, record: GatedRecord, note: str = "") -> None:
         """Take a Trial, and what to say of it; of equally bad ones the first are kept."""
@@ -49,8 +49,7 @@ class WorstTrials:
         return tuple(shown.values())
 
 
-@dataclass(slots=True)
-class MemberFigures:
+class MemberFigures(msgspec.Struct):
     """One probe on one subject. `trials` were asked, `answered` of them have an answer that was scored.
 
     `verdicts` takes every Trial that has a verdict or no answer, which counts as failed.
@@ -61,10 +60,10 @@ class MemberFigures:
     skipped: int = 0
     scored: int = 0
     passed: int = 0
-    verdicts: ExampleMean = field(default_factory=ExampleMean)
-    scores: dict[str, ExampleMean] = field(default_factory=dict)
-    with_score: dict[str, int] = field(default_factory=dict)
-    worst: dict[str, WorstTrials] = field(default_factory=dict)
+    verdicts: ExampleMean = msgspec.field(default_factory=ExampleMean)
+    scores: dict[str, ExampleMean] = {}
+    with_score: dict[str, int] = {}
+    worst: dict[str, WorstTrials] = {}
     example: tuple[str, str] | None = None
 
     @property
@@ -78,14 +77,13 @@ class MemberFigures:
             mean.close()
 
 
-@dataclass(slots=True)
-class QuantityFigures:
+class QuantityFigures(msgspec.Struct):
     """One quantity of a subject, over all probes or one of them: a value for each Trial that has one."""
 
-    values: "array[float]" = field(default_factory=lambda: array("d"))
-    means: ExampleMean = field(default_factory=ExampleMean)
+    values: "array[float]" = msgspec.field(default_factory=lambda: array("d"))
+    means: ExampleMean = msgspec.field(default_factory=ExampleMean)
     missing: int = 0
-    worst: WorstTrials = field(default_factory=WorstTrials)
+    worst: WorstTrials = msgspec.field(default_factory=WorstTrials)
     example: tuple[str, str, str] | None = None
 
     def add(self, name: str, value: float | None, record: GatedRecord, *, may_lack: bool) -> None:

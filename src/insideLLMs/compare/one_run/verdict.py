@@ -1,7 +1,6 @@
 """What is said of one run held against its gate: each condition, the verdict, and the examples to look at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -113,8 +112,7 @@ class RunVerdict(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecidedRun:
+class DecidedRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run with the verdict on it. `failing` counts the Trials that did not pass; `worst` has up to 1,000 of them."""
 
     label: str

@@ -8,7 +8,8 @@ ten thousand.
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 _TINY = 1e-300
 _EPSILON = 1e-16
@@ -196,8 +197,7 @@ def _spread(low: int, high: int, mode: int, ratio: Callable[[int], float]) -> li
     return [weight / total for weight in weights]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
+class Moments(msgspec.Struct, frozen=True, kw_only=True):
     """The number of items, and the sum and the sum of squares of their differences D."""
 
     n: int
@@ -205,8 +205,7 @@ class Moments:
     squares: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeanInterval:
+class MeanInterval(msgspec.Struct, frozen=True, kw_only=True):
     """A two-sided interval of a mean change.
 
     `center` and `error` (the standard error, of that many `degrees` of freedom) are what it was made from.

@@ -7,12 +7,14 @@ sensitivity + specificity - 1, and one that hardly agrees with people informs an
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from insideLLMs.compare.statistics.distributions import t_quantile
-from insideLLMs.compare.statistics.evidence import Evidence
+
+if TYPE_CHECKING:  # a run counts how far judges agree with people, and compares nothing
+    from insideLLMs.compare.statistics.evidence import Evidence
 
 MIN_LABELLED = 50
 MIN_KAPPA = 0.6
@@ -166,7 +168,7 @@ class JudgeFinding(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-def judge_finding(judge: Judge, evidence: Evidence | None, *, accepted: bool) -> JudgeFinding:
+def judge_finding(judge: Judge, evidence: "Evidence | None", *, accepted: bool) -> JudgeFinding:
     """Say what a judge's errors make of the evidence of its probe."""
     quality = judge.quality
     finding = JudgeFinding(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import msgspec
@@ -27,15 +26,14 @@ _INDEX = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """What a page shows beside the records: the lines of telemetry.jsonl, and what an answer of each model costs.
 
     `prices` hold where a line does not say itself what its answer cost; `price_source` names their table.
     """
 
     telemetry: Iterable[TelemetryLine]
-    prices: Mapping[str, Price | None] = field(default_factory=dict)
+    prices: Mapping[str, Price | None] = {}
     price_source: str | None = None
 
 
