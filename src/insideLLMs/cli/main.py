@@ -25,6 +25,7 @@ COMMANDS = {
     "merge": ("merge", "Merge the shards of a run into the run."),
     "diff": ("diff", "Compare two runs, and gate on what changed."),
     "compare": ("compare", "Compare the models and prompts of one run."),
+    "audit": ("audit", "Show what the gate of a run would miss."),
     "noise": ("noise", "Measure how much unchanged runs differ."),
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
     "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),

@@ -155,6 +155,8 @@ class Probe:
     """Whether it may give other scores than `score_ranges` names."""
     scores_in_place: ClassVar[bool] = False
     """Whether scoring is quick and cannot hang, so that it needs no thread of its own."""
+    label_is_answer: ClassVar[bool] = False
+    """Whether `label` is all that it reads of an answer, so that two answers with one label come to the same."""
     name: str
     category: str | None
     description: str | None

@@ -138,6 +138,13 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
     return msgspec.structs.replace(answer, scores=scores, telemetry=_with(answer.telemetry, calls))
 
 
+async def score_stored(probe: Probe, trial: Trial, response: Response, calls: "ProbeCalls") -> Outcome:
+    """Score a stored answer as the run did, whatever the probe's contract; nothing but a judge is asked."""
+    if isinstance(probe, PromptProbe):
+        return await score(probe, trial, Outcome(status=ResultStatus.SUCCESS, response=response), calls)
+    return await _score_output(probe, trial, response, Telemetry(), calls)
+
+
 def _with(telemetry: Telemetry, calls: list[JudgeCall]) -> Telemetry:
     return msgspec.structs.replace(telemetry, judges=tuple(calls)) if calls else telemetry
 

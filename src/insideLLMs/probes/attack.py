@@ -41,6 +41,7 @@ class AttackProbe(PromptProbe):
         **dict.fromkeys(("complied", "over_refused"), (1.0, 0.0)),
     }
     scores_in_place: ClassVar[bool] = True
+    label_is_answer: ClassVar[bool] = True
     measurement: ClassVar[str] = "data/refusal_detector.json"
     kind: ClassVar[str] = "attack"
 

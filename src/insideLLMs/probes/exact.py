@@ -31,6 +31,7 @@ class EqualsProbe(CheckProbe):
 
     kind = "equals"
     version = "2"
+    label_is_answer: ClassVar[bool] = True
 
     def __init__(
         self, name: str | None = None, *, normalise: str = "bare", reading: str = "whole", template: JsonValue = None
@@ -136,6 +137,7 @@ class NumericProbe(CheckProbe):
 
     kind = "numeric"
     version = "2"
+    label_is_answer: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class LogicProbe(PromptProbe):
     version: ClassVar[str] = "2"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "answered": (0, 1)}
     scores_in_place: ClassVar[bool] = True
+    label_is_answer: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/logic.jsonl"
 
     def __init__(

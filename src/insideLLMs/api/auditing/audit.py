@@ -1,0 +1,190 @@
+"""Audit a run: damage its stored answers, score them again without a call, and put them to its gate."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from insideLLMs.api.auditing.answers import Item
+from insideLLMs.api.auditing.opened import AuditOptions, Damaged, Group, OpenAudit, open_audit
+from insideLLMs.api.auditing.suggestions import suggest
+from insideLLMs.compare.audit import (
+    AuditReport,
+    AuditState,
+    DamageFinding,
+    ProbeAudit,
+    Suggestion,
+    UnnoticedExample,
+)
+from insideLLMs.compare.catch_rates import SHARES, CatchRates, examples_needed
+from insideLLMs.compare.gate.decide import rule_of
+from insideLLMs.compare.statistics.evidence import POWER
+from insideLLMs.core import canonical
+from insideLLMs.core.arguments import nearest
+from insideLLMs.core.errors import NothingToDoError, OptionError
+from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.types import Response
+from insideLLMs.scoring.damages import DAMAGES, Damage
+from insideLLMs.store.sealed_run import SealedRun
+
+_SHOWN_CHARACTERS = 300
+
+
+async def audit(run: SealedRun, options: AuditOptions) -> AuditReport:
+    """Audit a sealed run. Raises NothingToDoError where nothing could be audited, InsideLLMsError otherwise."""
+    damages = _chosen(options.damages, tuple(DAMAGES), "damage")
+    _chosen(options.probes, tuple(probe.id for probe in run.manifest.probes), "probe")
+    going = await open_audit(run, options)
+    found: dict[Group, list[DamageFinding]] = {group: [] for group in going.audited}
+    for name in damages:
+        damaged = await going.damage(DAMAGES[name])
+        for group, findings in found.items():
+            findings.append(_finding(going, DAMAGES[name], group, damaged))
+    report = _report(going, found)
+    if not any(report.findings("caught", "missed", "cannot tell", "harmless")):
+        reasons = {f"{probe.probe}: {probe.not_audited}" for probe in report.probes if probe.not_audited}
+        raise NothingToDoError(
+            f"nothing of {run.path} could be audited: "
+            + ("; ".join(sorted(reasons)) or "no damage applies to its answers"),
+            fix="give a run with answers that its probes score without a judge",
+        )
+    return report
+
+
+def _chosen(names: Sequence[str], known: Sequence[str], kind: str) -> tuple[str, ...]:
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}? " if near else ""
+            raise OptionError(f"there is no {kind} {name!r}", fix=f"{hint}known: {', '.join(known)}")
+    return tuple(name for name in known if not names or name in names)
+
+
+def _finding(going: OpenAudit, damage: Damage, group: Group, damaged: Damaged) -> DamageFinding:
+    probe = group[0]
+    items = [item for item in going.groups[group] if going.places(probe, item, damaged)[0]]
+    fates = [going.fate(damage, probe, item, damaged) for item in items]
+    missed = [item for item, fate in zip(items, fates, strict=True) if fate == "missed"]
+    found = DamageFinding(
+        damage=damage.name,
+        applies=len(items) - fates.count("harmless"),
+        noticed=fates.count("noticed"),
+        elsewhere=fates.count("elsewhere"),
+        failing=fates.count("failing"),
+        harmless=fates.count("harmless"),
+        unnoticed=tuple(_unnoticed(going, probe, item, damaged) for item in missed),
+        suggestions=_suggested(going, damage, probe, (missed, items), damaged),
+        state="does not apply",
+    )
+    if going.alone.verdict.state != "passed" or found.applies == found.failing:
+        state: AuditState = "cannot tell" if found.applies else "harmless" if found.harmless else "does not apply"
+        return msgspec.structs.replace(found, state=state)
+    hit = [item for item, fate in zip(items, fates, strict=True) if fate != "harmless"]
+    return _rated(going, probe, [_places(item, damaged) for item in hit], damaged, found)
+
+
+def _places(item: Item, damaged: Damaged) -> list[int]:
+    return [place for answer in item.answers for place in answer.places if place in damaged]
+
+
+def _rated(
+    going: OpenAudit, probe: str, places: Sequence[Sequence[int]], damaged: Damaged, found: DamageFinding
+) -> DamageFinding:
+    """Add at which shares of the examples the gate fails, and how many it would take where it does not."""
+
+    def changed(chosen: Sequence[int]) -> dict[int, bytes]:
+        return {place: damaged[place].line for number in chosen for place in places[number]}
+
+    def fails(chosen: Sequence[int]) -> bool:
+        return going.decide(changed(chosen)).verdict.state == "failed"
+
+    share = going.options.share
+    kinds = [going.kind(each, damaged) for each in places]
+    seed = f"{going.run.manifest.run_id}|{probe}|{found.damage}"
+    rates = CatchRates(fails, going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
+    caught = next(rate.caught for rate in rates if rate.share == share)
+    noticed = (found.noticed + found.elsewhere) / found.applies
+    needed = None
+    if caught < POWER and noticed:
+        needed = examples_needed(
+            rule_of(going.decide(changed(range(len(places)))).verdict, probe), share * noticed, probe
+        )
+    return msgspec.structs.replace(found, rates=rates, needed=needed, state="caught" if caught >= POWER else "missed")
+
+
+def _unnoticed(going: OpenAudit, probe: str, item: Item, damaged: Damaged) -> UnnoticedExample:
+    place = going.places(probe, item, damaged)[0][0]
+    before, after = going.records[place], damaged[place].record
+    return UnnoticedExample(
+        dataset=item.dataset,
+        example_id=item.example_id,
+        subject=item.subject.label,
+        before=_told(before.response),
+        after=_told(after.response),
+        why=after.scores.explanation[:_SHOWN_CHARACTERS] if after.scores is not None else "",
+    )
+
+
+def _told(response: Response | None) -> str:
+    if response is None:
+        return ""
+    said = response.text
+    if response.value is not None or response.tool_calls:
+        said = f"{said} {canonical.line([response.value, list(response.tool_calls)]).decode()}".strip()
+    return said if len(said) <= _SHOWN_CHARACTERS else f"{said[: _SHOWN_CHARACTERS - 3]}..."
+
+
+def _suggested(
+    going: OpenAudit, damage: Damage, probe: str, items: tuple[Sequence[Item], Sequence[Item]], damaged: Damaged
+) -> tuple[Suggestion, ...]:
+    missed, hit = ([going.places(probe, item, damaged)[0][0] for item in each] for each in items)
+    pairs = [(going.records[place], damaged[place].record) for place in missed]
+    return suggest(damage.name, pairs, [going.records[place] for place in hit]) if pairs else ()
+
+
+def _report(going: OpenAudit, found: Mapping[Group, Sequence[DamageFinding]]) -> AuditReport:
+    run, verdict = going.run, going.alone.verdict
+    return AuditReport(
+        run_id=run.manifest.run_id,
+        label=run.label,
+        policy=verdict.resolved,
+        gate=verdict.state,
+        gate_reasons=verdict.reasons,
+        share=going.options.share,
+        power=POWER,
+        repeats=run.manifest.repeats,
+        probes=tuple(_audits(going, found)),
+        notes=tuple(_notes(going)),
+        damaged=going.damaged,
+    )
+
+
+def _audits(going: OpenAudit, found: Mapping[Group, Sequence[DamageFinding]]) -> Iterator[ProbeAudit]:
+    wanted = going.options.probes
+    examples: dict[Group, set[tuple[str, str]]] = {}
+    for record in going.records:
+        if not wanted or record.probe in wanted:
+            examples.setdefault((record.probe, record.subject), set()).add((record.dataset, record.example_id))
+    for (probe, subject), names in sorted(examples.items(), key=lambda entry: (entry[0][0], entry[0][1].order)):
+        answered = len(going.groups.get((probe, subject), ()))
+        yield ProbeAudit(
+            probe=probe,
+            subject=subject.label,
+            examples=len(names),
+            answered=answered,
+            policy=going.policy_of(probe),
+            findings=tuple(found.get((probe, subject), ())),
+            not_audited=going.scorers.left_out.get(probe, "") or ("" if answered else "it has no answers"),
+        )
+
+
+def _notes(going: OpenAudit) -> Iterator[str]:
+    verdict = going.alone.verdict
+    if going.run.experiment.gate == GateSpec():
+        yield "the experiment sets no gate; this is how the default one decides"
+    if verdict.state != "passed":
+        yield (
+            "the gate does not pass this run even when it is held against itself, so what it would catch cannot be "
+            f"told: {verdict.reasons[0]}"
+        )
+    elif going.run.manifest.repeats == 1:
+        yield "one repeat: these are the rates of a model that answers all other examples as before"

@@ -1,0 +1,172 @@
+"""An audit for the terminal and for Markdown: what would go unnoticed, at what share the gate fails, what to add."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from insideLLMs.compare.audit import AuditReport, DamageFinding, ProbeAudit, Suggestion
+from insideLLMs.compare.catch_rates import SHARES
+from insideLLMs.report import wording
+from insideLLMs.report.pull_request import escape, fence
+from insideLLMs.report.safe_text import printable
+from insideLLMs.report.terminal import render_tables
+from insideLLMs.scoring.damages import DAMAGES
+
+_SHOWN_EXAMPLES = 3
+_SHOWN_LETTERS = 70
+_COLUMNS = ("damage", "noticed", *(f"{share:.0%}" for share in SHARES), "")
+
+
+def render_audit(report: AuditReport, *, width: int = 80, color: bool = False) -> str:
+    """Show a table for each probe, below it what goes unnoticed and what would close the hole."""
+    tables = [(_title(report, probe), _COLUMNS, _rows(probe)) for probe in report.probes if probe.findings]
+    fixes = [line for title, lines in _fixes(report) for line in (title, *(f"  {each}" for each in lines), "")]
+    return "\n".join(
+        (
+            render_tables(tables, headline(report), width=width, color=color),
+            "",
+            *map(printable, fixes),  # not wrapped, so that they can be copied
+            render_tables((), _notes(report), width=width, color=color),
+        )
+    )
+
+
+def audit_markdown(report: AuditReport) -> str:
+    """Write the same in Markdown."""
+    lines = [*(f"**{escape(line, 500)}**" for line in headline(report)), ""]
+    for probe in report.probes:
+        if probe.findings:
+            rows = (_COLUMNS, ("---",) * len(_COLUMNS), *_rows(probe))
+            lines += [f"### {escape(_title(report, probe), 120)}", "", *(_line(row) for row in rows), ""]
+    for title, own in _fixes(report):
+        lines += [f"- {escape(title, 300)}", "", fence("\n".join(own), language="yaml"), ""]
+    return "\n".join([*lines, *(f"- {escape(note, 500)}" for note in _notes(report)), ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(escape(cell, 80) for cell in cells)} |"
+
+
+def headline(report: AuditReport) -> Iterator[str]:
+    """Say in a sentence each what the suite would not notice, and what it would."""
+    missed: dict[tuple[str, ...], list[str]] = {}
+    for name, damage in DAMAGES.items():
+        probes = tuple(_name(probe) for probe, found in report.findings("missed") if found.damage == name)
+        if probes:
+            missed.setdefault(probes, []).append(damage.plural)
+    where = f"in {report.share:.0%} of the examples"
+    for probes, plurals in missed.items():
+        yield f"Your gate would miss {_listed(plurals)} {where}: {_listed(probes)}."
+    if not missed and any(report.findings("caught")):
+        yield f"Your gate would catch each of these damages {where}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _name(probe: ProbeAudit) -> str:
+    return f"{probe.probe} · {probe.subject}"
+
+
+def _title(report: AuditReport, probe: ProbeAudit) -> str:
+    examples = wording.many(probe.answered, "example")
+    return f"{_name(probe)}: {examples} x {wording.many(report.repeats, 'repeat')}, gate {probe.policy}"
+
+
+def _rows(probe: ProbeAudit) -> Iterator[tuple[str, ...]]:
+    for found in probe.findings:
+        if found.state == "does not apply":
+            continue
+        rates = {rate.share: rate.caught for rate in found.rates}
+        cells = (f"{rates[share]:.0%}" if share in rates else "–" for share in SHARES)
+        yield found.damage, _noticed(found), *cells, found.state
+
+
+def _noticed(found: DamageFinding) -> str:
+    told = wording.rate(found.noticed, found.applies - found.failing)
+    return f"{told} +{found.elsewhere:,} elsewhere" if found.elsewhere else told
+
+
+def _fixes(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
+    """Yield for each damage that goes unnoticed somewhere: where and why, and what to add."""
+    for probe in report.probes:
+        for found in probe.findings:
+            told = _needed(report, found) if found.state == "missed" else ""
+            if found.unnoticed:
+                plural, scored = DAMAGES[found.damage].plural, found.applies - found.failing
+                title = f"{_name(probe)} does not notice {plural} in {found.missed:,} of {scored:,} examples{told}:"
+                yield title, [*_seen(found), *_added(found.suggestions)]
+            elif told:
+                yield f"{_name(probe)}, {DAMAGES[found.damage].plural}{told}", []
+
+
+def _needed(report: AuditReport, found: DamageFinding) -> str:
+    if found.needed is None or found.needed <= found.applies:
+        return ""
+    return (
+        f"; to catch them in {report.share:.0%} of the examples 4 times out of 5, the gate needs about "
+        f"{found.needed:,} examples like these (it has {found.applies:,})"
+    )
+
+
+def _seen(found: DamageFinding) -> Iterator[str]:
+    for example in found.unnoticed[:_SHOWN_EXAMPLES]:
+        yield f"# {example.example_id} passes as {_short(example.after)}" + (
+            f" ({_short(example.why)})" if example.why else ""
+        )
+    rest = found.missed - _SHOWN_EXAMPLES
+    if rest > 0:
+        yield f"# and {wording.many(rest, 'more example')}"
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return json.dumps(
+        plain if len(plain) <= _SHOWN_LETTERS else f"{plain[: _SHOWN_LETTERS - 3]}...", ensure_ascii=False
+    )
+
+
+def _added(suggestions: Sequence[Suggestion]) -> Iterator[str]:
+    """Write checks as YAML: a probe for all examples, or the field of an example."""
+    for suggestion in suggestions:
+        checks = f"[{', '.join(map(_flow, suggestion.checks))}]"
+        if not suggestion.examples:
+            yield f"- {{type: checks, args: {{checks: {checks}}}}}  # under `probes`"
+        for name in suggestion.examples:
+            yield f"checks: {checks}  # in example {name}"
+    if any(suggestion.examples for suggestion in suggestions):
+        yield "- {type: checks}  # under `probes`, if it is not there"
+
+
+def _flow(check: dict[str, object]) -> str:
+    return "{" + ", ".join(f"{key}: {_value(key, value)}" for key, value in check.items()) + "}"
+
+
+def _value(key: str, value: object) -> str:
+    return str(value) if key == "type" else json.dumps(value, ensure_ascii=False)
+
+
+def _notes(report: AuditReport) -> Iterator[str]:
+    yield (
+        f"{report.damaged:,} damaged answers scored again with {report.calls:,} calls; columns: how often the gate "
+        "fails where so many of the examples have the damage"
+    )
+    for probe in report.probes:
+        if probe.not_audited:
+            yield f"not audited: {_name(probe)}: {probe.not_audited}"
+        elif probe.answered < probe.examples:
+            yield f"{_name(probe)}: {probe.examples - probe.answered:,} of {probe.examples:,} examples have no answer"
+        yield from _left_out(probe)
+    yield from report.notes
+
+
+def _left_out(probe: ProbeAudit) -> Iterator[str]:
+    for state, told in (("harmless", "come to the same for the probe, so they are not counted"),
+                        ("failing", "failed before, so nothing can be noticed of them")):  # fmt: skip
+        counts = [(found.damage, getattr(found, state)) for found in probe.findings if getattr(found, state)]
+        if counts:
+            names = ", ".join(f"{count:,} {damage}" for damage, count in counts)
+            yield f"{_name(probe)}: {names} {told}"
+    idle = [found.damage for found in probe.findings if found.state == "does not apply"]
+    if idle:
+        yield f"{_name(probe)}: nothing to damage there: {', '.join(idle)}"

@@ -1,0 +1,202 @@
+"""`insidellms audit`: what a gate would miss, found without a call, and what would close the hole."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+from support.command import insidellms, write_files
+
+ANSWERS = {
+    "How long may I return it?": "You can return it within 14 days. Keep the receipt.",
+    "What does delivery cost?": "Delivery costs 4.90 EUR. It is free from 50 EUR on.",
+    "When do you open?": "We open at 09:30 on weekdays. Please ring the bell.",
+    "How do I reach you?": "You can call us on 030 901820. We answer in a day.",
+}
+CHECKS = [["14 days", "receipt"], ["4.90", "free"], ["09:30", "bell"], ["901820", "a day"]]
+EXPERIMENT = """
+model: {type: dummy, args: {responses: ANSWERS}}
+probe: {type: PROBE}
+dataset: {format: jsonl, path: data.jsonl}
+"""
+
+
+def rows(checks=CHECKS, kind="all"):
+    return [
+        {"id": f"q{number}", "question": question, "checks": [{"type": "contains", kind: words}]}
+        for number, (question, words) in enumerate(zip(ANSWERS, checks, strict=True), start=1)
+    ]
+
+
+def experiment(probe="checks", more=""):
+    return EXPERIMENT.replace("ANSWERS", json.dumps(ANSWERS)).replace("PROBE", probe) + more
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("audit")
+    write_files(path, {"e.yaml": experiment(), "data.jsonl": rows()})
+    assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=path).code == 0
+    return path
+
+
+def audit(folder, *args, run="run"):
+    done = insidellms("audit", run, *args, "--json", cwd=folder)
+    assert done.code in {0, 3, 4}, done.err
+    return {probe["probe"]: {each["damage"]: each for each in probe["findings"]} for probe in done.json["probes"]}
+
+
+def made(folder, name, files):
+    path = folder / name
+    write_files(path, files)
+    done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=path)
+    assert done.code == 0, done.err
+    return path
+
+
+def test_what_checks_cover_is_caught_and_what_they_do_not_is_missed_with_its_examples(folder):
+    found = audit(folder)["checks"]
+    states = {name: each["state"] for name, each in found.items()}
+    for name in ("number", "truncated", "shortened", "refused", "swapped", "language"):
+        assert states[name] == "caught", name
+        assert found[name]["noticed"] == 4
+    for name in ("negated", "hedged", "padded"):
+        assert states[name] == "missed", name
+        assert [each["example_id"] for each in found[name]["unnoticed"]] == ["q1", "q2", "q3", "q4"]
+    assert {states[name] for name in ("json", "tool-dropped", "tool-argument")} == {"does not apply"}
+
+
+def test_a_check_taken_away_is_found_as_a_hole_and_the_suggestion_closes_it(folder):
+    weaker = rows([["14 days"], ["4.90", "free"], ["09:30", "bell"], ["901820", "a day"]])
+    path = made(folder, "weaker", {"e.yaml": experiment(), "data.jsonl": weaker})
+    found = audit(path)["checks"]["shortened"]
+    assert [each["example_id"] for each in found["unnoticed"]] == ["q1"]
+    (suggestion,) = found["suggestions"]
+    assert suggestion["examples"] == ["q1"]
+    weaker[0]["checks"] += suggestion["checks"]
+    closed = made(folder, "closed", {"e.yaml": experiment(), "data.jsonl": weaker})
+    assert audit(closed)["checks"]["shortened"]["unnoticed"] == []
+
+
+def test_what_is_shown_to_add_is_an_experiment_that_catches_it(folder):
+    shown = insidellms("audit", "run", "--damage", "hedged", cwd=folder).out
+    (line,) = [line for line in shown.splitlines() if "under `probes`" in line]
+    probes = yaml.safe_load(line)
+    path = made(
+        folder,
+        "added",
+        {
+            "e.yaml": experiment(more=f"probes: {json.dumps([{'type': 'checks', 'id': 'first'}, *probes])}").replace(
+                "probe: {type: checks}", ""
+            ),
+            "data.jsonl": rows(),
+        },
+    )
+    found = audit(path, "--damage", "hedged")
+    assert found["checks"]["hedged"]["state"] == found["first"]["hedged"]["state"] == "caught"
+    assert found["first"]["hedged"]["elsewhere"] == 4
+
+
+def test_the_numbers_are_right_with_a_gate_of_its_own(folder):
+    gate = "gate: {fail_on: significant}\n"
+    path = made(folder, "significant", {"e.yaml": experiment(more=gate), "data.jsonl": rows()})
+    found = audit(path, "--damage", "number", "--share", "1")["checks"]["number"]
+    assert found["rates"][-1]["caught"] == (found["state"] == "caught")
+    assert audit(path, "--damage", "number")["checks"]["number"]["needed"] > 4
+
+
+def test_an_absolute_gate_decides_too(folder):
+    path = made(
+        folder,
+        "absolute",
+        {"e.yaml": experiment(more="gate: {fail_on: never, min_pass_rate: 0.7}\n"), "data.jsonl": rows()},
+    )
+    rates = {each["share"]: each["caught"] for each in audit(path, "--damage", "number")["checks"]["number"]["rates"]}
+    assert (rates[0.25], rates[0.5], rates[1.0]) == (0.0, 1.0, 1.0)
+
+
+def test_a_missed_damage_fails_only_where_that_is_asked_for(folder):
+    assert insidellms("audit", "run", cwd=folder).code == 0
+    assert insidellms("audit", "run", "--fail-on-missed", cwd=folder).code == 3
+    assert insidellms("audit", "run", "--damage", "number", "--fail-on-missed", cwd=folder).code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("--damage", "numbr"), 1, "did you mean 'number'?"),
+        (("--probe", "check"), 1, "did you mean 'checks'?"),
+        (("--share", "0"), 2, "0"),
+        (("--damage", "json"), 1, "nothing of run could be audited"),
+    ],
+)
+def test_what_cannot_be_audited_is_an_error(folder, args, code, says):
+    done = insidellms("audit", "run", *args, cwd=folder)
+    assert done.code == code
+    assert says in done.err
+
+
+def test_answers_that_failed_already_are_never_green(folder):
+    wrong = rows([["zzz"]] * 4)
+    path = made(folder, "failing", {"e.yaml": experiment(), "data.jsonl": wrong})
+    done = insidellms("audit", "run", "--fail-on-missed", cwd=path)
+    assert done.code == 4
+    assert "failed before" in done.out
+
+
+def test_a_judge_is_not_asked_and_its_probe_not_audited(folder):
+    judge = {"type": "dummy", "args": {"canned_response": '{"grade": 5}'}}
+    probes = [{"type": "checks"}, {"type": "judge", "args": {"rubric": "Good?", "judges": judge}}]
+    path = made(
+        folder,
+        "judged",
+        {
+            "e.yaml": experiment().replace("probe: {type: checks}", f"probes: {json.dumps(probes)}"),
+            "data.jsonl": rows(),
+        },
+    )
+    done = insidellms("audit", "run", "--damage", "number", "--fail-on-missed", cwd=path)
+    assert done.code == 4
+    assert "not audited: judge" in done.out
+
+
+FUNCTION = "def keeps(text, example):\n    return 'days' in text or 'EUR' in text or 'We' in text\n"
+
+
+def test_code_runs_only_where_the_user_names_it(folder):
+    text = experiment("function, args: {function: 'own.py:keeps'}")
+    path = made(folder, "own", {"e.yaml": text, "data.jsonl": rows(), "own.py": FUNCTION})
+    refused = insidellms("audit", "run", cwd=path)
+    assert refused.code == 1
+    assert "own.py:keeps" in refused.err
+    for way in (("--experiment", "e.yaml"), ("--trust-run",)):
+        done = insidellms("audit", "run", *way, "--json", cwd=path)
+        assert done.code == 0, done.err
+        assert {each["state"] for probe in done.json["probes"] for each in probe["findings"]} >= {"missed", "caught"}
+    (path / "own.py").write_text("def keeps(text, example):\n    return False\n")
+    changed = insidellms("audit", "run", "--trust-run", cwd=path)
+    assert changed.code == 1
+    assert "otherwise now" in changed.err
+    (path / "own.py").unlink()
+    gone = insidellms("audit", "run", "--trust-run", cwd=path)
+    assert gone.code == 1
+    assert "own.py" in gone.err
+
+
+def test_a_damaged_run_directory_is_refused(folder):
+    shutil.copytree(folder / "run", folder / "broken")
+    with (folder / "broken" / "records.jsonl").open("r+b") as file:
+        file.seek(50)
+        file.write(b"x")
+    done = insidellms("audit", "broken", cwd=folder)
+    assert done.code == 1
+    assert "sealed" in done.err
+
+
+def test_an_audit_is_the_same_again_and_changes_nothing(folder):
+    before = {path.name: path.read_bytes() for path in (folder / "run").iterdir()}
+    first, second = (insidellms("audit", "run", "--json", "--markdown", "audit.md", cwd=folder).out for _ in range(2))
+    assert first == second
+    assert {path.name: path.read_bytes() for path in (folder / "run").iterdir()} == before
+    assert "| negated | 0/4 (0.0%)" in (folder / "audit.md").read_text()
