@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from enum import Enum
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn, Self, TypeVar
 
@@ -154,20 +155,24 @@ class SealedRun:
 
     def records(self, as_: type[Stored]) -> Iterator[Stored]:
         """Yield every record as `as_`: Record, or one of its views. Raises RunDirectoryError as `lines` does."""
+        path = self.path / RECORDS
         for number, line in enumerate(self.lines(), start=1):
-            yield read_record(line, as_, where=f"{self.path / RECORDS}, line {number}")
+            yield read_record(line, as_, where=f"{path}, line {number}")
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of `records.jsonl`, without newlines.
 
         Raises RunDirectoryError at the end if these are not the records that were sealed.
         """
+        return chain.from_iterable(self._blocks_of_lines())
+
+    def _blocks_of_lines(self) -> Iterator[list[bytes]]:
         digest, count = hashlib.sha256(), 0
         sealed = self.manifest.files.get(RECORDS)
         most_bytes = 0 if sealed is None else sealed.size_bytes
         for lines in _digested_lines(content_path(self.path, RECORDS), digest, most_bytes):
             count += len(lines)
-            yield from lines
+            yield lines
         if count != self.manifest.trials:
             self._refuse(f"{self.path / RECORDS} has {count:,} of the {self.manifest.trials:,} records of the run")
         self._check(RECORDS, digest.hexdigest())
@@ -184,8 +189,9 @@ class SealedRun:
                 f"{self.path / TELEMETRY} is missing: the run was made with --no-telemetry, or accepted with --slim",
                 fix="leave --telemetry out, or give the run that was accepted",
             )
-        for number, line in enumerate(read_lines(self.path / TELEMETRY), start=1):
-            yield read_telemetry_line(line, where=f"{self.path / TELEMETRY}, line {number}")
+        path = self.path / TELEMETRY
+        for number, line in enumerate(read_lines(path), start=1):
+            yield read_telemetry_line(line, where=f"{path}, line {number}")
 
     def measured_records(self, as_: type[Named]) -> Iterator[tuple[Named, TelemetryLine | None]]:
         """Yield every record with its line of telemetry, None where the run kept none.
