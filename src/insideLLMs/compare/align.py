@@ -7,19 +7,20 @@ further runs of a side are read item by item in step with the join.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+
+import msgspec
 
 from insideLLMs.compare.pairing import Pairing, Ranks
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.errors import CompareError
-from insideLLMs.core.record_views import Facts, read_record
+from insideLLMs.core.record_views import Facts, record_reader
 
 Key = tuple[str, str, str, int, int]
 ItemKey = tuple[str, str, str, int]
 """What the Trials of one item share: probe, dataset (empty where its name does not count), example id, and rank."""
 
 
-class Aligned(NamedTuple):
+class Aligned(msgspec.Struct, frozen=True, gc=False):
     """One Trial of the outer join; a side that does not have it is None.
 
     The lines are the records as stored; of lines that differ in nothing but the Trial's key the facts are one object.
@@ -51,12 +52,12 @@ def align(
 class _Side:
     """A cursor over one run: the current line, and its facts and key once they are needed."""
 
-    __slots__ = ("_label", "_lines", "_named", "_ranks", "_where", "facts", "key", "line")
+    __slots__ = ("_label", "_lines", "_named", "_ranks", "_read", "facts", "key", "line")
 
     def __init__(self, view: RunView, ranks: Ranks, named: frozenset[str], *, sort: bool = False) -> None:
         self._label = view.label
-        self._where = f"run {view.label!r}: a line of records.jsonl"
-        self._ranks = ranks
+        self._read = record_reader(Facts, where=f"run {view.label!r}: a line of records.jsonl")
+        self._ranks = {(subject.model, subject.prompt): rank for subject, rank in ranks.items()}
         self._named = named
         self._lines = self._resorted(view.records()) if sort else view.records()
         self.facts: Facts | None = None
@@ -69,11 +70,11 @@ class _Side:
 
     def read(self) -> None:
         if self.line is not None and self.facts is None:
-            self.facts = read_record(self.line, Facts, where=self._where)
-            self.key = self.key_of(self.facts)
+            self.facts = facts = self._read(self.line)
+            self.key = self.key_of(facts)
 
     def key_of(self, facts: Facts) -> Key:
-        rank = self._ranks.get(facts.subject)
+        rank = self._ranks.get((facts.model, facts.prompt))
         if rank is None:
             raise CompareError(
                 f"run {self._label!r}: example {facts.example_id!r} was answered by "
@@ -85,7 +86,7 @@ class _Side:
 
     def _resorted(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Put each example's records in the order of the ranks; only one example is held at a time."""
-        read = ((self.key_of(read_record(line, Facts, where=self._where)), line) for line in lines)
+        read = ((self.key_of(self._read(line)), line) for line in lines)
         for _, group in groupby(read, key=lambda item: item[0][:3]):
             yield from (line for _, line in sorted(group))
 
@@ -122,12 +123,12 @@ def _says_the_same(line: bytes, other: bytes, key: str) -> bool:
     """
     if line == other:
         return True
-    digest = key.encode()
-    place = line.find(digest) if key.isalnum() else -1
-    if place < 0 or len(line) != len(other) or line.find(digest, place + 1) >= 0:
+    if len(line) != len(other) or not key.isalnum():
         return False
-    end = place + len(digest)
-    return line[:place] == other[:place] and line[end:] == other[end:] and other[place:end].isalnum()
+    head, *tails = line.split(key.encode())
+    if len(tails) != 1:
+        return False
+    return other.startswith(head) and other.endswith(tails[0]) and other[len(head) : -len(tails[0])].isalnum()
 
 
 def _take(ours: _Side, theirs: _Side) -> Aligned:
@@ -208,9 +209,8 @@ class _Stream:
 
 def items_of(run: RunView, ranks: Ranks, named: frozenset[str]) -> Iterator[tuple[ItemKey, tuple[Facts, ...]]]:
     """Yield a run's items with their Trials, in order; subjects without a rank are left out."""
-    where = f"run {run.label!r}: a line of records.jsonl"
-    read = (read_record(line, Facts, where=where) for line in run.records())
-    by_example = groupby(read, key=lambda facts: (facts.probe, facts.dataset, facts.example_id))
+    read = record_reader(Facts, where=f"run {run.label!r}: a line of records.jsonl")
+    by_example = groupby(map(read, run.records()), key=lambda facts: (facts.probe, facts.dataset, facts.example_id))
     for (probe, dataset, example_id), group in by_example:
         trials: dict[int, list[Facts]] = {}
         for facts in group:

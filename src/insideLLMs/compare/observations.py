@@ -15,7 +15,7 @@ from insideLLMs.compare.statistics.labelled_drop import LabelledItem
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import DriftKernel, TextLevel
-from insideLLMs.core.record_views import Facts, LabelledRecord, read_record
+from insideLLMs.core.record_views import NO_FIELDS, ExampleFields, Facts, read_record
 from insideLLMs.core.subject import SEPARATOR, Subject
 from insideLLMs.core.types import Response
 
@@ -121,12 +121,12 @@ class Observations:
             self._watch.labels.check_models()
         self._pool = pool if pool is not None and len(pool) else None
         self._more = more if more is not None and len(more) else None
+        self._ranges = self._watch.ranges
         self._counts: Counter[_Shape] = Counter()
         self._shapes: dict[_Shape, _Shape] = {}
         self._places: dict[_Place, list[_Shape]] = {}
         self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
         self._item: ItemKey | None = None
-        self._line = b""
         self._before: list[Facts] = []
         self._after: list[Facts] = []
 
@@ -137,7 +137,6 @@ class Observations:
         if item != self._item:
             self._close()
             self._item = item
-            self._line = pair.candidate_line or pair.baseline_line
         if self._watch.waived and is_waived(key, self._watch.waived):
             return
         if pair.candidate is not None:
@@ -178,9 +177,9 @@ class Observations:
         name, after = self._name_of(facts), news[-1]
         values = tuple([self._values(name, run) for run in news])
         before = values if runs == news else tuple([self._values(name, run) for run in runs])
-        if self._watch.ranges.unlike:
+        if self._ranges.unlike:
             self._add_contradictions(name, after)
-        self._count((name, before, values, self._cluster()), facts, runs[-1])
+        self._count((name, before, values, cluster_of(facts, self._watch.cluster)), facts, runs[-1])
         if len(after) > 1:
             self._add_repeats(after)
         if self._pool is not None:
@@ -193,10 +192,8 @@ class Observations:
             item = self._watch.labels.item(runs[-1], after)
             if item is not None:
                 self._seen.labelled.setdefault(name, []).append(item)
-        if self._watch.flips and values[-1][:1] == (0.0,) and before[-1][:1] == (1.0,):
-            self._seen.flips.append(_flip(name, runs[-1][0], facts))
-        elif self._watch.flips and values[-1][:1] == (1.0,) and before[-1][:1] == (1.0,):
-            self._add_control(_flip(name, runs[-1][0], facts), varies=runs[-1][0].response != facts.response)
+        if self._watch.flips and before[-1][:1] == (1.0,):
+            self._add_flip(_flip(name, runs[-1][0], facts), values[-1], varies=runs[-1][0].response != facts.response)
 
     def _count(self, shape: _Shape, facts: Facts, baseline: Sequence[Facts]) -> None:
         self._counts[shape] += 1
@@ -204,12 +201,14 @@ class Observations:
             self._places.setdefault(_place(facts, baseline), []).append(self._shapes.setdefault(shape, shape))
 
     def _values(self, name: str, trials: Sequence[Facts]) -> tuple[float | None, ...]:
-        asked = [facts for facts in trials if facts.status != "skipped"]
-        values = tuple(map(self._watch.ranges.quality, asked))
-        for facts, value in zip(asked, values, strict=True):
-            if value is not None and not 0.0 <= value <= 1.0:
-                self._seen.outside.setdefault(name, self._watch.ranges.tell_outside(facts))
-        return values
+        values: list[float | None] = []
+        for facts in trials:
+            if facts.status != "skipped":
+                value = self._ranges.quality(facts)
+                values.append(value)
+                if value is not None and not 0.0 <= value <= 1.0:
+                    self._seen.outside.setdefault(name, self._ranges.tell_outside(facts))
+        return tuple(values)
 
     def _name_of(self, facts: Facts) -> str:
         name = f"{facts.probe}{SEPARATOR}{facts.subject.label}" if self._watch.several_subjects else facts.probe
@@ -217,12 +216,9 @@ class Observations:
             self._seen.probes[name] = facts.probe
         return name
 
-    def _cluster(self) -> str | None:
-        return cluster_of(self._line, self._watch.cluster)
-
     def _add_contradictions(self, name: str, trials: Sequence[Facts]) -> None:
         for facts in trials:
-            found = self._watch.ranges.contradiction(facts)
+            found = self._ranges.contradiction(facts)
             if found is not None:
                 self._seen.unlike[name] = found
 
@@ -250,9 +246,11 @@ class Observations:
             sums = self._seen.drift[name] = DriftSums(kernel, f"{self._watch.seed}|{name}")
         sums.add(repr(self._item), _texts(runs), _texts(news))
 
-    def _add_control(self, item: Flip, *, varies: bool) -> None:
-        """Keep a few items that pass on both sides, those first whose answers vary already."""
-        if varies or len(self._seen.controls) < CONTROLS:
+    def _add_flip(self, item: Flip, values: Sequence[float | None], *, varies: bool) -> None:
+        """Keep an item that fell, and a few that pass on both sides, those first whose answers vary already."""
+        if values[:1] == (0.0,):
+            self._seen.flips.append(item)
+        elif values[:1] == (1.0,) and (varies or len(self._seen.controls) < CONTROLS):
             self._seen.controls.insert(0 if varies else len(self._seen.controls), item)
             del self._seen.controls[CONTROLS:]
 
@@ -294,11 +292,10 @@ def _pattern(runs: Sequence[Sequence[Facts]], level: TextLevel) -> Pattern:
     return tuple(found)
 
 
-def cluster_of(line: bytes, name: str) -> str | None:
+def cluster_of(facts: Facts, name: str) -> str | None:
     """Return the cluster that the example names; text as it is, any other value in its canonical spelling."""
-    if b'"%b":' % name.encode() not in line:
+    fields = bytes(facts.example.fields) if facts.example.fields is not NO_FIELDS else b""
+    if b'"%b":' % name.encode() not in fields:
         return None
-    value = read_record(line, LabelledRecord).example.fields.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    return canonical.line(value).decode()
+    value = read_record(b'{"fields":%b}' % fields, ExampleFields).fields.get(name)
+    return value if value is None or isinstance(value, str) else canonical.line(value).decode()

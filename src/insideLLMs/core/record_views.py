@@ -4,6 +4,7 @@ A field has the name that it has in Record, Scores and so on; a test holds every
 decoded where it is needed, if at all.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +17,7 @@ from insideLLMs.core.types import AskedBy, Failure, JsonValue, Telemetry, Usage
 NO_RESPONSE = msgspec.Raw(b"null")
 _ABSENT = msgspec.Raw(b"null")
 _NO_LIST = msgspec.Raw(b"[]")
-_NO_OBJECT = msgspec.Raw(b"{}")
+NO_FIELDS = msgspec.Raw(b"{}")
 Stored = TypeVar("Stored")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not the JSON that was expected; the last for one that is nested too deeply."""
@@ -83,10 +84,17 @@ class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     label: str | None = None
 
 
+class StoredFields(msgspec.Struct, frozen=True, gc=False):
+    """What an example came with beside its input, as it is stored."""
+
+    fields: msgspec.Raw = NO_FIELDS
+
+
 class Facts(RecordIdentity, frozen=True, kw_only=True, gc=False):
     """What a comparison reads: what places a record, and how it ended; `response` stays undecoded until it differs."""
 
     example_digest: str
+    example: StoredFields = StoredFields()
     key: str = ""
     scores: ScoreFacts | None = None
     response: msgspec.Raw = NO_RESPONSE
@@ -196,7 +204,7 @@ class ViewedExample(msgspec.Struct, frozen=True, gc=False):
 
     input: msgspec.Raw
     expected: msgspec.Raw = _NO_LIST
-    fields: msgspec.Raw = _NO_OBJECT
+    fields: msgspec.Raw = NO_FIELDS
 
 
 class ViewedRecord(RecordIdentity, frozen=True, kw_only=True, gc=False):
@@ -254,8 +262,25 @@ def read_record(line: bytes, kind: type[Stored], *, where: str = "a line of reco
     try:
         read: Stored = _decoder(kind).decode(line)  # type: ignore[arg-type] # a class can be hashed
     except UNREADABLE as error:
-        raise RunDirectoryError(
-            f"{where} is not a record: {error}: {line[:80]!r}",
-            fix="check the run with `insidellms verify`, or run the experiment again",
-        ) from error
+        raise _no_record(line, where, error) from error
     return read
+
+
+def record_reader(kind: type[Stored], *, where: str) -> Callable[[bytes], Stored]:
+    """Return what reads many stored lines as `read_record` reads one."""
+    decode: Callable[[bytes], Stored] = _decoder(kind).decode  # type: ignore[arg-type] # a class can be hashed
+
+    def read(line: bytes) -> Stored:
+        try:
+            return decode(line)
+        except UNREADABLE as error:
+            raise _no_record(line, where, error) from error
+
+    return read
+
+
+def _no_record(line: bytes, where: str, error: Exception) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{where} is not a record: {error}: {line[:80]!r}",
+        fix="check the run with `insidellms verify`, or run the experiment again",
+    )

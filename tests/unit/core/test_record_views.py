@@ -50,6 +50,7 @@ VIEWS = {
     record_views.SummedResponse: Response,
     record_views.LabelledRecord: Record,
     record_views.ExampleFields: Example,
+    record_views.StoredFields: Example,
     record_views.FailedRecord: Record,
     record_views.ScoreVerdict: Scores,
     record_views.MeasuredRecord: Record,

@@ -152,16 +152,16 @@ def _read(run: RunView) -> _Items:
     ranges = ranges_in_force((run,))
     places = {subject: place for place, subject in enumerate(run.subjects)}
     counts: Counter[tuple[str, str | None, Values]] = Counter()
-    read = ((read_record(line, Facts, where=f"run {run.label!r}: a record"), line) for line in run.records())
-    for (probe, _, _), group in itertools.groupby(
-        read, key=lambda one: (one[0].probe, one[0].dataset, one[0].example_id)
-    ):
+    named = GateSpec().cluster
+    where = f"run {run.label!r}: a record"
+    read = (read_record(line, Facts, where=where) for line in run.records())
+    for _, group in itertools.groupby(read, key=lambda facts: (facts.probe, facts.dataset, facts.example_id)):
+        trials = tuple(group)
         found: list[list[float | None]] = [[] for _ in places]
-        line = b""
-        for facts, line in group:  # noqa: B007 - the last one says which cluster it is
+        for facts in trials:
             if facts.status != "skipped":
                 found[places[facts.subject]].append(_quality(facts, ranges))
-        counts[probe, cluster_of(line, GateSpec().cluster), tuple(map(tuple, found))] += 1
+        counts[trials[0].probe, cluster_of(trials[0], named), tuple(map(tuple, found))] += 1
     return _Items(run_id=run.run_id, subjects=run.subjects, counts=counts)
 
 
