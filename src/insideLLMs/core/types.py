@@ -319,7 +319,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def sort_key(self) -> tuple[str, str, str, str, str, int]:
         """The order of `records.jsonl`."""
-        return (self.probe, self.dataset, self.example_id, *self.subject.order, self.repeat)
+        return (self.probe, self.dataset, self.example_id, self.model, self.prompt or "", self.repeat)
 
 
 class EmbeddingModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

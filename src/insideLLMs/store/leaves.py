@@ -68,7 +68,7 @@ class LeavesFile(msgspec.Struct, frozen=True, kw_only=True):
         """Read the file once. Raises RunDirectoryError if it cannot be read."""
         digest, tree, seal = hashlib.sha256(), MerkleTree(), None
         for line in stored_lines(path):
-            seal = _seal(line, digest.hexdigest())
+            seal = _seal(line, digest)
             if seal is None:
                 digest.update(line)
                 if leaf := _leaf(line):
@@ -100,11 +100,11 @@ def _leaf(line: bytes) -> Leaf | None:
         return None
 
 
-def _seal(line: bytes, sha256: str) -> LeavesSeal | None:
+def _seal(line: bytes, lines_above: "hashlib._Hash") -> LeavesSeal | None:
     if not line.startswith(b"{"):
         return None
     try:
         seal = _read_seal(line)
     except UNREADABLE:
         return None
-    return seal if seal.sha256 == sha256 and canonical.line(seal) + b"\n" == line else None
+    return seal if seal.sha256 == lines_above.hexdigest() and canonical.line(seal) + b"\n" == line else None

@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import zip_longest
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -19,7 +19,7 @@ _MOST_OPEN = 10_000
 _LONGEST_NAME = 80
 
 
-class LineKey(NamedTuple):
+class LineKey(msgspec.Struct, frozen=True, gc=False):
     """What tells a line from all others of its file, and the Trial that it is of, where that can be read."""
 
     key: Hashable

@@ -189,21 +189,23 @@ def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
     statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
     tree = MerkleTree()
     previous: TrialOrder | None = None
+    name = path.name
     for number, line in enumerate(counted(read_lines(path), "verifying", manifest.trials), start=1):
         found.records += 1
         tree.add(line)
         try:
-            record = read_record(line, Record, where=f"{path.name}, line {number}")
+            record = read_record(line, Record, where=f"{name}, line {number}")
         except RunDirectoryError as error:
             found.complain(error.message)
             continue
         statuses[record.status] += 1
-        if previous is not None and record.sort_key <= previous:
-            found.complain(f"{path.name}, line {number}: out of order or double")
-        previous = record.sort_key
+        place = record.sort_key
+        if previous is not None and place <= previous:
+            found.complain(f"{name}, line {number}: out of order or double")
+        previous = place
         if canonical.line(record) != line:
-            found.complain(f"{path.name}, line {number}: not in canonical form")
+            found.complain(f"{name}, line {number}: not in canonical form")
     if statuses != manifest.statuses or found.records != manifest.trials:
-        found.complain(f"{path.name} holds {found.records} records {statuses}, the manifest says {manifest.statuses}")
+        found.complain(f"{name} holds {found.records} records {statuses}, the manifest says {manifest.statuses}")
     if tree.root() != manifest.records_root:
-        found.complain(f"{path.name} does not have the manifest's Merkle root")
+        found.complain(f"{name} does not have the manifest's Merkle root")
