@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.batch_server import BatchServer  # noqa: E402 - from the tests' folder
 from support.command import canonical_bytes, environment, insidellms, write_files  # noqa: E402
+from support.killed_batches import BASES, KilledBatches  # noqa: E402
 
-BASES = {"openai": "/v1", "anthropic": "", "gemini": "/v1beta"}
 EXPERIMENT = """
 name: killed
 model: {type: TYPE, id: m, args: {model_name: stub, base_url: 'URL'}}
@@ -29,24 +29,6 @@ probe: equals
 dataset: {format: jsonl, path: data.jsonl}
 """
 ROWS = [{"id": f"e{i:03}", "question": f"Question {i}", "answer": f"QUESTION {i}"} for i in range(100)]
-CLIENT = """
-import asyncio
-from pathlib import Path
-from insideLLMs.api.batch_run import BatchedRun
-from insideLLMs.api.batch_waiting import BatchTerms
-from insideLLMs.api.run import RunOptions, arun
-from insideLLMs.config.load import read_experiment
-terms = BatchTerms(settle_s=2, first_wait_s=0.02, most_wait_s=0.1)
-rounds = BatchedRun(terms, lambda text: None)
-options = RunOptions(
-    run_dir=Path("batch"), resume=Path("batch").exists(), rounds=rounds.rounds, check=rounds.check
-)
-asyncio.run(arun(read_experiment(Path("e.yaml")).experiment, folder=Path("."), options=options))
-"""
-
-
-def started(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", CLIENT], cwd=folder, env=environment(), stderr=subprocess.DEVNULL)
 
 
 def take_a_moment(*_: object) -> None:
@@ -64,16 +46,17 @@ def one_run(model: str, most: int, draw: random.Random) -> int:
         written = EXPERIMENT.replace("TYPE", model).replace("URL", server.url + BASES[model])
         write_files(folder, {"e.yaml": written, "data.jsonl": ROWS})
         assert insidellms("run", "e.yaml", "--run-dir", "live", cwd=folder).code == 0
+        killed = KilledBatches(folder, model=model)
         began = time.monotonic()
         assert subprocess.run([sys.executable, "-c", "import insideLLMs.api.run"], check=True, env=environment())
         start_s, kills = time.monotonic() - began, 0
         while True:
-            client = started(folder)
+            killed.start(settle_s=2)
             try:
-                code = client.wait(start_s * draw.uniform(0.8, 3.0) if kills < most else 120)
+                code = killed.client.wait(start_s * draw.uniform(0.8, 3.0) if kills < most else 120)
             except subprocess.TimeoutExpired:
-                client.kill()
-                client.wait()
+                killed.client.kill()
+                killed.client.wait()
                 kills += 1
                 continue
             assert code == 0, f"the client failed with {code}"

@@ -9,6 +9,7 @@ import pytest
 
 from support.batch_server import BatchServer
 from support.command import canonical_bytes, environment, insidellms, records_of, write_files
+from support.killed_batches import BASES, KilledBatches
 
 ROWS = [{"id": f"e{i}", "question": f"Question {i}", "answer": f"QUESTION {i}"} for i in range(8)]
 EXPERIMENT = """
@@ -16,23 +17,6 @@ name: batched
 model: {type: TYPE, id: m, args: {model_name: stub, base_url: 'URL'}}
 probes: [{type: equals}, {type: contains, args: {any: ["3"]}}]
 dataset: {format: jsonl, path: data.jsonl}
-"""
-BASES = {"openai": "/v1", "anthropic": "", "gemini": "/v1beta"}
-DRIVER = """
-import asyncio
-from pathlib import Path
-from insideLLMs.api.batch_run import BatchedRun, BatchTerms
-from insideLLMs.api.provider_batches import APIS
-from insideLLMs.api.run import RunOptions, arun
-from insideLLMs.config.load import read_experiment
-
-for name, value in LIMITS.items():
-    setattr(APIS[MODEL], name, value)
-terms = BatchTerms(settle_s=SETTLE, first_wait_s=0.02, most_wait_s=0.05)
-rounds = BatchedRun(terms, lambda text: None)
-resume = Path("batch").exists()
-options = RunOptions(run_dir=Path("batch"), resume=resume, rounds=rounds.rounds, check=rounds.check)
-asyncio.run(arun(read_experiment(Path("e.yaml")).experiment, folder=Path("."), options=options))
 """
 
 
@@ -130,14 +114,12 @@ def test_a_batch_that_is_refused_is_an_error_and_is_submitted_again_when_asked(t
     [
         ("type: TYPE, id: m, args: {model_name: stub, base_url: 'URL'}|type: dummy", "(dummy) has no batches"),
         ("type: TYPE|type: openrouter", "openrouter has no batch API that is known here"),
-        ("repeats|repeats", "max_cost_usd and max_tokens cannot be kept"),
     ],
 )
 def test_what_cannot_go_in_a_batch_is_said_before_anything_is_written(tmp_path, change, told):
     before, _, after = change.partition("|")
-    text = EXPERIMENT.replace(before, after) + ("execution: {max_tokens: 9}\n" if "max_cost" in told else "")
     with BatchServer() as server:
-        experiment(tmp_path, server, text=text)
+        experiment(tmp_path, server, text=EXPERIMENT.replace(before, after))
     done = batch(tmp_path)
     assert (done.code, told in done.err) == (1, True), done.err
     assert not (tmp_path / "batch").exists()
@@ -151,36 +133,6 @@ def test_options_of_batches_need_each_other(tmp_path):
     assert "cannot be combined" in batch(tmp_path, "--cache", "read").err
 
 
-class Killed:
-    """Runs the client again and again; `moments` are (event, count) at which it is killed.
-
-    `limits` are set instead of those of the model's provider.
-    """
-
-    def __init__(self, folder, moments=(), model="openai", **limits):
-        self.folder = folder
-        self.moments = set(moments)
-        self.client = None
-        self.program = DRIVER.replace("LIMITS", repr(limits)).replace("MODEL", repr(model))
-
-    def on_event(self, event, count):
-        if (event, count) in self.moments and self.client is not None:
-            self.moments.discard((event, count))
-            self.client.send_signal(signal.SIGKILL)
-            self.client.wait()
-
-    def run(self, settle_s=0.2):
-        """Start the client until it ends by itself; return how it did."""
-        while True:
-            self.client = subprocess.Popen(
-                [sys.executable, "-c", self.program.replace("SETTLE", str(settle_s))],
-                cwd=self.folder, env=environment(), stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            _, err = self.client.communicate(timeout=120)
-            if self.client.returncode != -signal.SIGKILL:
-                return self.client.returncode, err
-
-
 MOMENTS = [("upload", 1), ("creating", 1), ("created", 1), ("looked", 1), ("looked", 2), ("results", 1)]
 WAYS = [
     ("openai", {}, set()),
@@ -192,7 +144,7 @@ WAYS = [
 
 @pytest.mark.parametrize(("model", "limits", "no_such_step"), WAYS)
 def test_killed_at_every_step_no_batch_is_submitted_twice_and_none_is_lost(tmp_path, model, limits, no_such_step):
-    killed = Killed(tmp_path, MOMENTS, model, **limits)
+    killed = KilledBatches(tmp_path, MOMENTS, model, **limits)
     with BatchServer(looks=1, on_event=killed.on_event) as server:
         experiment(tmp_path, server, model)
         live(tmp_path)
@@ -205,7 +157,7 @@ def test_killed_at_every_step_no_batch_is_submitted_twice_and_none_is_lost(tmp_p
 
 
 def test_a_batch_that_is_listed_late_is_waited_for(tmp_path):
-    killed = Killed(tmp_path, [("creating", 1)])
+    killed = KilledBatches(tmp_path, [("creating", 1)])
     with BatchServer(looks=0, create_delay_s=1.5, on_event=killed.on_event) as server:
         experiment(tmp_path, server)
         code, err = killed.run(settle_s=30)
@@ -214,7 +166,7 @@ def test_a_batch_that_is_listed_late_is_waited_for(tmp_path):
 
 @pytest.mark.parametrize("model", BASES)
 def test_a_batch_that_is_listed_after_it_was_asked_again_is_cancelled(tmp_path, model):
-    killed = Killed(tmp_path, model=model)
+    killed = KilledBatches(tmp_path, model=model)
     late_ends = model == "anthropic"  # nothing but its end tells that one of Anthropic's batches is ours
 
     def ended(job):
@@ -235,7 +187,7 @@ def test_a_creation_that_is_never_answered_ends_the_run(tmp_path):
     with BatchServer(loses=range(100)) as server:
         server.hides = lambda job: True
         experiment(tmp_path, server)
-        code, err = Killed(tmp_path).run(settle_s=0)
+        code, err = KilledBatches(tmp_path).run(settle_s=0)
         assert (code, "busy" in err, len(server.jobs)) == (1, True, 5), err
 
 

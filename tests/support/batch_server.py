@@ -35,13 +35,17 @@ class Job:
 
 
 class BatchServer(LocalServer):
-    """`with BatchServer() as server:` listens at `server.url`; `jobs` has every batch, `single` the single requests."""
+    """`with BatchServer() as server:` listens at `server.url`.
+
+    `jobs` has every batch, `single` the single requests, and `most_bytes` is the size of the largest file.
+    """
 
     def __init__(self, *, looks=1, fate=None, doubles=False, on_event=None, create_delay_s=0.0, refuses=None, loses=()):
         self.jobs = []
         self.files = {}
         self.single = []
         self.uploads = []
+        self.most_bytes = 0
         self.events = Counter()
         self.looks = looks
         self.fate = fate or (lambda job, number: "ok")
@@ -114,6 +118,7 @@ class BatchServer(LocalServer):
             name = f"file_{len(self.files)}"
             _, _, rest = body.partition(b"application/jsonl\r\n\r\n")
             self.files[name] = rest.rpartition(b"\r\n--")[0]
+            self.most_bytes = max(self.most_bytes, len(self.files[name]))
         self.event("upload")
         return 200, {"id": name, "object": "file"}
 
@@ -135,6 +140,7 @@ class BatchServer(LocalServer):
         name = f"files/{number:08}"
         with self.lock:
             self.files[name] = body
+            self.most_bytes = max(self.most_bytes, len(body))
         self.event("upload")
         return 200, {"file": {"name": name, "displayName": shown, "sizeBytes": str(size), "state": "ACTIVE"}}
 

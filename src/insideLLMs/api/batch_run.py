@@ -64,7 +64,7 @@ class BatchedRun:
             if not keys:
                 return False
             async with self._obeying(waiting):
-                await at_providers.submit(wanted, frozenset(keys))
+                await at_providers.submit(wanted, frozenset(keys), ask.budget)
 
     def _obeying(self, waiting: "PatientWait") -> contextlib.AbstractAsyncContextManager[None]:
         return obeying_signals(waiting, lambda: None) if self._handle_signals else contextlib.nullcontext()

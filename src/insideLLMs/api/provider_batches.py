@@ -7,11 +7,11 @@ submitted twice, and none is lost.
 
 import contextlib
 import functools
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from insideLLMs.api.batch_chunks import BatchChunk, BatchChunks, check_bounded
 from insideLLMs.api.batch_files import batch_models, outcome_of
 from insideLLMs.api.batch_waiting import PatientWait
 from insideLLMs.api.preparation.prepared import Prepared
@@ -28,7 +28,8 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.types import Response
-from insideLLMs.execute.wanted import Unanswered, WantedAnswers
+from insideLLMs.execute.budget import Budget
+from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.providers.anthropic_batches import AnthropicBatches
 from insideLLMs.providers.batch_api import BatchApi, BatchState, NotToldYetError, Send, Sought, read_id
 from insideLLMs.providers.batch_lines import read_answer
@@ -52,24 +53,6 @@ _LONGEST_CALL_S = 600
 """So long a creation may have taken whose run was killed."""
 
 
-class _Chunk:
-    """The requests of one batch."""
-
-    def __init__(self) -> None:
-        self.token = secrets.token_hex(8)
-        self.keys: list[str] = []
-        self.lines: list[bytes] = []
-        self.size_bytes = 0
-        self.path = ""
-
-    def add(self, key: str, line: bytes, call: HttpCall) -> None:
-        """Take a request; `call` is what asks it by itself."""
-        self.keys.append(key)
-        self.lines.append(line)
-        self.size_bytes += len(line)
-        self.path = call.path
-
-
 def batch_apis(prepared: Prepared) -> dict[str, BatchApi]:
     """Return the batch API of each model, the judges among them. Raises ConfigError for what cannot go in a batch."""
     models = batch_models(prepared)
@@ -81,12 +64,7 @@ def batch_apis(prepared: Prepared) -> dict[str, BatchApi]:
     if problems:
         known = ", ".join(APIS)
         raise ConfigError(problems, fix=f"known are {known}; for others use `insidellms batch export` and `import`")
-    execution = prepared.execution
-    if execution.max_cost_usd is not None or execution.max_tokens is not None:
-        raise ConfigError(
-            [Problem("max_cost_usd and max_tokens cannot be kept in a batch, which is paid as a whole")],
-            fix="take them out, and see the cost before with --dry-run",
-        )
+    check_bounded(prepared, models)
     return {name: APIS[model.provider] for name, model in models.items()}
 
 
@@ -110,39 +88,31 @@ class ProviderBatches:
         self._told: dict[str, str] = {}
         self._unlisted = 0
 
-    async def submit(self, wanted: WantedAnswers, keys: frozenset[str]) -> None:
-        """Submit what is wanted of these keys, in as many batches as the providers' limits need."""
-        for name in self._models:
+    async def submit(self, wanted: WantedAnswers, keys: frozenset[str], budget: Budget | None) -> None:
+        """Submit what is wanted of these keys, in as many batches as the providers' limits need.
+
+        What may cost more than is left of the budget waits. Raises BudgetSpentError where that is all.
+        """
+        chunks = BatchChunks(self._log, None if budget is None else budget.allowance())
+        submitted = 0
+        for name, model in self._models.items():
             mine = (one for one in wanted if one.model == name and one.key in keys)
-            for chunk in self._chunks(name, mine):
+            for chunk in chunks.of(name, model, self._apis[name], mine):
                 self._waiting.check()
                 newest, creation = await self._patiently(functools.partial(self._creation, name, chunk))
                 await self._patiently(functools.partial(self._create, name, chunk, newest, creation))
+                submitted += len(chunk.keys)
+        if chunks.refusal is not None and not submitted:
+            raise chunks.refusal
+        if chunks.refusal is not None:
+            self._say(f"{len(keys) - submitted:,} requests wait until the cost of these is known, to keep the budget")
 
-    def _chunks(self, name: str, wanted: Iterator[Unanswered]) -> Iterator[_Chunk]:
-        """Yield the requests to a model in pieces that fit; note those that its API cannot be asked."""
-        api, chunk = self._apis[name], _Chunk()
-        for one in wanted:
-            try:
-                call = self._models[name].written(one.request, repeat=one.repeat)
-            except ModelError as error:
-                self._log.append([Failed.of(one.key, error)])
-                continue
-            line = api.line(f"{chunk.token}-{len(chunk.keys)}", call)
-            if chunk.keys and (len(chunk.keys) >= api.most_requests or chunk.size_bytes + len(line) > api.most_bytes):
-                yield chunk
-                chunk = _Chunk()
-                line = api.line(f"{chunk.token}-0", call)
-            chunk.add(one.key, line, call)
-        if chunk.keys:
-            yield chunk
-
-    async def _creation(self, name: str, chunk: _Chunk) -> tuple[str, HttpCall]:
+    async def _creation(self, name: str, chunk: BatchChunk) -> tuple[str, HttpCall]:
         """Return the newest batch there is, and the call that creates the next one."""
         api, send = self._apis[name], self._send_of(name)
         return await api.newest(send), await api.creation(send, chunk.token, chunk.path, chunk.lines)
 
-    async def _create(self, name: str, chunk: _Chunk, newest: str, creation: HttpCall) -> None:
+    async def _create(self, name: str, chunk: BatchChunk, newest: str, creation: HttpCall) -> None:
         log = self._log
         submission = Submission(token=chunk.token, model=name, keys=tuple(chunk.keys), at=time.time(), newest=newest)
         log.append([submission])

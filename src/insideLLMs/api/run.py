@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,7 +51,13 @@ _AHEAD_RECORDS = 32
 
 
 class Ask(Protocol):
-    """Asks every Trial that the sink lacks; of `answers`, else of those of the run, and into `wanted` if there is."""
+    """Asks every Trial that the sink lacks; of `answers`, else of those of the run, and into `wanted` if there is.
+
+    Raises BudgetSpentError where models are to be asked, and nothing of the `budget` is left.
+    """
+
+    @property
+    def budget(self) -> Budget | None: ...
 
     async def __call__(
         self, sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None
@@ -243,13 +250,7 @@ async def _ask(
     """Ask every Trial that the journal lacks; return what the manifest notes of it."""
     if budget is not None:
         await asyncio.to_thread(count_spent, budget, journal, prepared.plan)
-
-    own = answers
-
-    async def ask(sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None) -> None:
-        means = EngineOptions(answers=own if answers is None else answers, wanted=wanted, budget=budget)
-        await execute(prepared, sink, options, means, resumed=journal.count_done())
-
+    ask = _Asking(prepared=prepared, journal=journal, options=options, answers=answers, budget=budget)
     if options.rounds is not None:
         return await options.rounds(prepared, journal, ask)
     if not journal.path.with_name(BATCHES).exists():
@@ -258,8 +259,29 @@ async def _ask(
     from insideLLMs.store.batch_log import BatchLog  # noqa: PLC0415 - few runs were begun in batches
 
     with BatchLog.beside(journal) as earlier:
-        await ask(journal, answers=earlier if own is None else own)
+        await ask(journal, answers=earlier if answers is None else answers)
     return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """See Ask."""
+
+    prepared: Prepared
+    journal: Journal
+    options: RunOptions
+    answers: AnswerStore | None
+    budget: Budget | None
+
+    async def __call__(
+        self, sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None
+    ) -> None:
+        spent = self.budget.reached() if self.budget is not None and wanted is None else None
+        if spent is not None:
+            raise spent
+        found = self.answers if answers is None else answers
+        means = EngineOptions(answers=found, wanted=wanted, budget=self.budget)
+        await execute(self.prepared, sink, self.options, means, resumed=self.journal.count_done())
 
 
 @contextlib.asynccontextmanager
@@ -330,10 +352,11 @@ def make_budget(prepared: Prepared) -> Budget | None:
 
 
 def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
-    """Count what the journal's answers cost, scored or not. Raises BudgetSpentError if that is all there was."""
+    """Count what the journal's answers cost, scored or not."""
     for index, answer in journal.pending_answers():
         if not answer.telemetry.cached:
-            budget.spend(plan.subject_at(index).model, answer.request, answer.response)
+            model = plan.subject_at(index).model
+            budget.spend(model, answer.request, answer.response, batched=answer.telemetry.batched)
     for entry in journal.entries():
         record = read_record(entry.record, Record)
         if record.response is None:
@@ -341,11 +364,9 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
         request = record.request or record.example.request()
         telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
         if not (telemetry.cached or telemetry.shared):
-            budget.spend(record.model, request, record.response)
+            budget.spend(record.model, request, record.response, batched=telemetry.batched)
         for call in telemetry.judges:
             if not call.cached:  # a judge that does not count its tokens has read the answer at least
                 usage = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
-                budget.spend(call.model, request, msgspec.structs.replace(record.response, usage=usage))
-    spent = budget.reached()
-    if spent is not None:
-        raise spent
+                read = msgspec.structs.replace(record.response, usage=usage)
+                budget.spend(call.model, request, read, batched=call.batched)

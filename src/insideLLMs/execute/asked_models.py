@@ -5,8 +5,8 @@ All share one budget of retries and one store of answers, and those of one provi
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -29,8 +29,12 @@ REFUSALS_IN_A_ROW = 5
 """So many end the run: the key or the model, not the prompts, is then the likely cause."""
 _MAY_BE_THE_PROMPTS = (403, 404)
 _NO_OPTIONS = EngineOptions()
-Spend = Callable[[str, Request, Response], None]
-"""Counts an answer of a model against the run's budget."""
+
+
+class Spend(Protocol):
+    """Counts an answer of a model against the run's budget, that of a batch by the key of its request."""
+
+    def __call__(self, model: str, request: Request, response: Response, batch_key: str = "") -> None: ...
 
 
 class Refusals(msgspec.Struct):
@@ -86,7 +90,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     answers: AnswerStore | None = None
     wanted: WantedAnswers | None = None
-    spend: Callable[[Request, Response], None] | None = None
+    spend: Spend | None = None
     refusals: Refusals = msgspec.field(default_factory=Refusals)
     turns: Turns = msgspec.field(default_factory=Flights)
     sharing: Sharing = "shared"
@@ -103,6 +107,8 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             if found is not None:
                 attempts.batched = self.answers.batch
                 attempts.cached = not self.answers.batch
+                if self.answers.batch and self.spend is not None:
+                    self.spend(self.id, sent, found, key)
                 return separate(found)  # an older release may have stored it
             if self.wanted is not None:
                 raise self.wanted.add(
@@ -131,7 +137,7 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             raise
         self.refusals.end()
         if self.spend is not None:
-            self.spend(sent, response)
+            self.spend(self.id, sent, response)
         return response
 
     def _not_recorded(self, trial: Trial) -> CassetteMissError:
@@ -167,7 +173,7 @@ def make_asked_models(
             digest=ready.digest,
             answers=answers if answers is None or answers.takes_user_code or not _is_users(ready) else None,
             wanted=options.wanted,
-            spend=None if spend is None else functools.partial(spend, name),
+            spend=spend,
             refusals=Refusals(answered=options.is_resumed),
             turns=turns,
             sharing=work.sharing,

@@ -10,7 +10,7 @@ import msgspec
 
 from insideLLMs.core.errors import BudgetSpentError, OptionError
 from insideLLMs.core.experiment import ExecutionSpec
-from insideLLMs.core.prices import Price, find_price
+from insideLLMs.core.prices import BATCH_PRICE, Price, find_price
 from insideLLMs.core.types import JsonValue, Request, Response, Usage
 
 logger = logging.getLogger(__name__)
@@ -26,13 +26,16 @@ class Budget:
         self.tokens = 0
         self.cost_usd = 0.0
         self._estimated: set[str] = set()
+        self._batched: set[str] = set()
         self._max_tokens = execution.max_tokens
         self._max_cost_usd = execution.max_cost_usd
         self._prices = (
             {} if self._max_cost_usd is None else {name: _price(name, identities, execution) for name in identities}
         )
 
-    def spend(self, model: str, request: Request, response: Response) -> BudgetSpentError | None:
+    def spend(
+        self, model: str, request: Request, response: Response, *, batched: bool = False
+    ) -> BudgetSpentError | None:
         """Count an answer; return the error that ends the run once a bound is reached."""
         usage = response.usage or Usage()
         sent, answered = usage.input_tokens, usage.output_tokens
@@ -42,10 +45,24 @@ class Budget:
         sent = _tokens_sent(request) if sent is None else sent
         answered = _tokens(response.text) + _tokens(response.reasoning or "") if answered is None else answered
         self.tokens += sent + answered
-        if model in self._prices:
-            counted = msgspec.structs.replace(usage, input_tokens=sent, output_tokens=answered)
-            self.cost_usd += self._prices[model](counted) or 0.0
+        counted = msgspec.structs.replace(usage, input_tokens=sent, output_tokens=answered)
+        self.cost_usd += self.cost_usd_of(model, counted, batched=batched)
         return self.reached()
+
+    def spend_batched(self, key: str, model: str, request: Request, response: Response) -> None:
+        """Count the answer to the request `key` of a batch, the first time that it is found."""
+        if key not in self._batched:
+            self._batched.add(key)
+            self.spend(model, request, response, batched=True)
+
+    def cost_usd_of(self, model: str, usage: Usage, *, batched: bool) -> float:
+        """Return what an answer costs, in a batch or live; 0 where no cost is bounded."""
+        cost = (self._prices[model](usage) or 0.0) if model in self._prices else 0.0
+        return cost * BATCH_PRICE if batched else cost
+
+    def allowance(self) -> "Allowance":
+        """Return what is left, to be given out before it is spent."""
+        return Allowance(self, self._max_tokens, self._max_cost_usd)
 
     def reached(self) -> BudgetSpentError | None:
         """Return the error that ends the run if a bound is reached."""
@@ -59,6 +76,36 @@ class Budget:
                 f"the budget of ${self._max_cost_usd:.4f} is spent (${self.cost_usd:.4f})",
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
             )
+        return None
+
+
+class Allowance:
+    """What is left of a budget, given out request by request before any is asked in a batch."""
+
+    def __init__(self, budget: Budget, max_tokens: int | None, max_cost_usd: float | None) -> None:
+        self._budget = budget
+        self._max_tokens = max_tokens
+        self._max_cost_usd = max_cost_usd
+        self._tokens = budget.tokens
+        self._cost_usd = budget.cost_usd
+
+    def take(self, model: str, most: Usage) -> BudgetSpentError | None:
+        """Set the most aside that a request can take; return the error where that is more than what is left."""
+        tokens = self._tokens + (most.input_tokens or 0) + (most.output_tokens or 0)
+        cost_usd = self._cost_usd + self._budget.cost_usd_of(model, most, batched=True)
+        if self._max_tokens is not None and tokens > self._max_tokens:
+            return BudgetSpentError(
+                f"the next answer of {model} may take {tokens - self._tokens:,} tokens, and of the budget of "
+                f"{self._max_tokens:,} tokens {max(0, self._max_tokens - self._tokens):,} are left",
+                fix="resume with a larger one: --set execution.max_tokens=...",
+            )
+        if self._max_cost_usd is not None and cost_usd > self._max_cost_usd:
+            return BudgetSpentError(
+                f"the next answer of {model} may cost ${cost_usd - self._cost_usd:.4f}, and of the budget of "
+                f"${self._max_cost_usd:.4f} there is ${max(0.0, self._max_cost_usd - self._cost_usd):.4f} left",
+                fix="resume with a larger one: --set execution.max_cost_usd=...",
+            )
+        self._tokens, self._cost_usd = tokens, cost_usd
         return None
 
 

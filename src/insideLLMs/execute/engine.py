@@ -100,8 +100,12 @@ class Engine:
         missing = sum(not self._sink.is_done(index) for index in range(self._work.plan.total))
         return missing - (0 if self._wanted is None else self._wanted.open_trials)
 
-    def _spend(self, model: str, request: Request, response: Response) -> None:
+    def _spend(self, model: str, request: Request, response: Response, batch_key: str = "") -> None:
+        """Count an answer, and stop once the budget is spent; what a batch has answered was paid before."""
         assert self._budget is not None
+        if batch_key:
+            self._budget.spend_batched(batch_key, model, request, response)
+            return
         reached = self._budget.spend(model, request, response)
         if reached is not None and not self.stopping:
             self.stop(reached)
