@@ -42,7 +42,7 @@ def test_a_budget_is_kept_by_submitting_in_rounds(tmp_path, model):
         sizes = [len(job.requests) for job in server.jobs]
         assert (sum(sizes), len(sizes) > 1) == (8, True)
         assert max(most_tokens(server)) < 700 + 8 * 40  # json.dumps writes blanks that no request has
-    assert "requests wait until the cost of these is known, to keep the budget" in done.err
+    assert "will be submitted once the cost of these is known" in done.err
     assert (tmp_path / "batch" / "records.jsonl").read_text().count('"status":"success"') == 8
 
 

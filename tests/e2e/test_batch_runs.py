@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from support.batch_server import BatchServer
+from support.batch_server import BUSY, BatchServer
 from support.command import canonical_bytes, environment, insidellms, records_of, write_files
 from support.killed_batches import BASES, KilledBatches
 
@@ -89,7 +89,7 @@ def test_a_run_that_stops_waiting_is_collected_later_and_not_asked_live_meanwhil
     with BatchServer(looks=10**9) as server:
         experiment(tmp_path, server)
         done = batch(tmp_path, "--max-wait", "0s")
-        assert (done.code, "1 batch(es) at the provider (batch_0001) not answered yet" in done.err) == (1, True)
+        assert (done.code, "still at the provider: 1 batch (batch_0001)" in done.err) == (1, True)
         assert "--run-dir batch --resume --batch" in done.err
         done = insidellms("run", "e.yaml", "--run-dir", "batch", "--resume", cwd=tmp_path)
         assert (done.code, "collect them: add --batch" in done.err, len(server.single)) == (1, True, 0)
@@ -191,6 +191,64 @@ def test_a_creation_that_is_never_answered_ends_the_run(tmp_path):
         assert (code, "busy" in err, len(server.jobs)) == (1, True, 5), err
 
 
+class Ended(BatchServer):
+    """Ends batches as `word` says; `outages` calls for the state of one are answered 503 before."""
+
+    word, outages = "completed", 0
+
+    def answer(self, method, path, query, body, headers):
+        if self.outages and method == "GET" and path.startswith("/v1/batches/"):
+            self.outages -= 1
+            return 503, {"error": BUSY}
+        return super().answer(method, path, query, body, headers)
+
+    def openai_batch(self, job):
+        batch = super().openai_batch(job)
+        if not self.ended(job) or (self.word == "failed" and job.created != 1):
+            return batch
+        if self.word == "failed":
+            told = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached"}]}
+            return {**batch, "status": "failed", "output_file_id": None, "errors": told}
+        return {**batch, "status": self.word}
+
+
+def test_a_batch_that_somebody_cancelled_is_not_submitted_again_by_itself(tmp_path):
+    fate = lambda job, number: "ok" if number < 3 or job.created > 1 else "expired"  # noqa: E731 - a rule in a line
+    with Ended(looks=0, fate=fate) as server:
+        experiment(tmp_path, server)
+        server.word = "cancelled"
+        done = batch(tmp_path)
+        assert (done.code, len(server.jobs)) == (1, 1)
+        assert "batch_0001 was cancelled at the provider; what it had answered is kept" in done.err
+        server.word = "completed"
+        assert batch(tmp_path, "--resume").code == 0
+        assert [len(job.requests) for job in server.jobs] == [8, 5]
+
+
+def test_an_outage_while_the_run_waits_passes(tmp_path):
+    with Ended(looks=0) as server:
+        experiment(tmp_path, server)
+        server.outages = 7
+        code, err = KilledBatches(tmp_path).run()
+        assert (code, server.outages, len(server.jobs)) == (0, 0, 1), err
+
+
+def test_a_batch_that_does_not_fit_beside_others_is_submitted_again_after_them(tmp_path):
+    with Ended(looks=1) as server:
+        experiment(tmp_path, server)
+        live(tmp_path)
+        server.word = "failed"
+        code, err = KilledBatches(tmp_path, most_requests=4).run()
+        assert (code, [len(job.requests) for job in server.jobs]) == (0, [4, 4, 4]), err
+    assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")
+
+
+def test_quiet_leaves_the_progress_of_batches_out(tmp_path):
+    with BatchServer(looks=0) as server:
+        experiment(tmp_path, server)
+        assert batch(tmp_path, "--quiet").err == ""
+
+
 def test_an_interrupt_says_that_the_batch_goes_on(tmp_path):
     stopped = {}
 
@@ -206,8 +264,8 @@ def test_an_interrupt_says_that_the_batch_goes_on(tmp_path):
         )
         _, err = stopped["client"].communicate(timeout=120)
         assert stopped["client"].returncode == 130, err
-        assert "1 batch(es) at the provider (batch_0001)" in err
-        assert "insidellms run e.yaml --run-dir batch --resume --batch" in err
+        assert "interrupted; still at the provider: 1 batch (batch_0001)" in err
+        assert "insidellms run e.yaml --run-dir batch --resume --batch\n" in err
         server.looks = 0
         assert batch(tmp_path, "--resume").code == 0
         assert len(server.jobs) == 1

@@ -39,7 +39,7 @@ class BatchedRun:
             try:
                 is_complete = await self._until_answered(journal, ask, log, waiting, at_providers)
             except InterruptedRunError as error:
-                goes_on = f"; {at_providers.out_there} goes on" if log.open else ""
+                goes_on = f"; {at_providers.out_there}" if log.open else ""
                 raise InterruptedRunError(f"{error.message}{goes_on}") from error
             if not is_complete:
                 self._say("asking live what no batch has answered")

@@ -36,6 +36,7 @@ from insideLLMs.providers.batch_lines import read_answer
 from insideLLMs.providers.codec import HttpCall
 from insideLLMs.providers.gemini_batches import GeminiBatches
 from insideLLMs.providers.openai_batches import OpenAIBatches
+from insideLLMs.report.wording import many
 from insideLLMs.store.batch_log import Accepted, Answered, BatchLog, Closed, Entry, Failed, Submission, Unlisted
 
 T = TypeVar("T")
@@ -86,6 +87,7 @@ class ProviderBatches:
         self._waiting = waiting
         self._say = say
         self._told: dict[str, str] = {}
+        self._cancelled: set[str] = set()
         self._unlisted = 0
 
     async def submit(self, wanted: WantedAnswers, keys: frozenset[str], budget: Budget | None) -> None:
@@ -105,7 +107,8 @@ class ProviderBatches:
         if chunks.refusal is not None and not submitted:
             raise chunks.refusal
         if chunks.refusal is not None:
-            self._say(f"{len(keys) - submitted:,} requests wait until the cost of these is known, to keep the budget")
+            left = many(len(keys) - submitted, "request")
+            self._say(f"to keep the budget, {left} will be submitted once the cost of these is known")
 
     async def _creation(self, name: str, chunk: BatchChunk) -> tuple[str, HttpCall]:
         """Return the newest batch there is, and the call that creates the next one."""
@@ -126,7 +129,7 @@ class ProviderBatches:
             log.append([Closed(token=chunk.token)])
             raise
         log.append([Accepted(token=chunk.token, id=created)])
-        self._say(f"batch {created}: {len(chunk.keys):,} requests submitted to {name}")
+        self._say(f"batch {created}: {many(len(chunk.keys), 'request')} submitted to {name}")
 
     async def _settle_one(self, submission: Submission, sent_at: float, error: ModelError | None = None) -> None:
         """Look for a batch that may have been accepted; where it is not listed in time its requests are asked again.
@@ -170,13 +173,12 @@ class ProviderBatches:
         """Wait for all batches that are out, and store what they answered, in the order in which they end."""
         await self._settle()
         self._waiting.begin()
+        if self._log.open:
+            self._tell("", "waiting; Ctrl-C ends the waiting, not the batch, which --resume --batch collects later")
         while self._log.open:
             await self._cancel_late()
             for submission in list(self._log.open.values()):
-                state = await self._look(submission)
-                self._tell(state)
-                if state.is_ended:
-                    await self._take(submission, state)
+                await self._follow(submission)
             await self._cancel_answered()
             if not self._log.open:
                 return
@@ -184,6 +186,20 @@ class ProviderBatches:
                 await self._stop_waiting()
                 return
             await self._waiting.once()
+
+    async def _follow(self, submission: Submission) -> None:
+        """Look at a batch, and take what it has if it has ended; an outage of its provider passes."""
+        batch = self._log.ids[submission.token]
+        try:
+            state = await self._look(submission)
+            failed = f", {state.failed:,} failed" if state.failed else ""
+            self._tell(batch, f"batch {batch}: {state.word}, {state.completed:,} of {state.total:,} answered{failed}")
+            if state.is_ended:
+                await self._take(submission, state)
+        except ModelError as error:
+            if not error.retryable:
+                raise
+            self._tell(batch, f"batch {batch}: {error.message}; looking again later")
 
     async def _cancel_late(self) -> None:
         """Cancel batches that are listed only now, whose requests were asked again; take what they have answered."""
@@ -204,6 +220,7 @@ class ProviderBatches:
                 self._log.append([Closed(token=token)])
 
     async def _cancel(self, submission: Submission) -> None:
+        self._cancelled.add(submission.token)
         with contextlib.suppress(ModelError):  # it may have ended meanwhile
             call = self._apis[submission.model].cancellation(self._log.ids[submission.token])
             await self._send_of(submission.model)(call)
@@ -220,12 +237,13 @@ class ProviderBatches:
                 await self._settle_one(submission, min(time.time(), submission.at + _LONGEST_CALL_S))
 
     async def _take(self, submission: Submission, state: BatchState) -> None:
-        """Store what a batch that ended has. Raises ModelError where it was refused as a whole."""
+        """Store what a batch that ended has.
+
+        Raises ModelError where it was refused, and RunUnfinishedError where somebody cancelled it.
+        """
         if state.problem:
-            self._log.append([Closed(token=submission.token)])
-            raise RequestRefusedError(
-                f"batch {state.id} was refused: {state.problem}", fix="fix the cause, and resume the run"
-            )
+            self._refuse(submission, state)
+            return
         outcomes = await self._patiently(functools.partial(self._outcomes, submission, state))
         answered = any(isinstance(outcome, Response) for outcome in outcomes.values())
         fatal: ModelError | None = None
@@ -238,11 +256,25 @@ class ProviderBatches:
                 entries.append(Answered(key=key, model_digest=digest, response=outcome))
             elif outcome.fatal and not (answered and outcome.http_status in _MAY_BE_THE_REQUEST):
                 fatal = fatal or outcome
-            elif key not in elsewhere and not self._log.has(key):
+            elif not (state.is_cancelled or key in elsewhere or self._log.has(key)):
                 entries.append(Failed.of(key, outcome, submission.token))
         self._log.append([*entries, Closed(token=submission.token)])
         if fatal is not None:
             raise fatal
+        left = any(not self._log.has(key) and key not in elsewhere for key in submission.keys)
+        if left and state.is_cancelled and submission.token not in self._cancelled:
+            raise RunUnfinishedError(
+                f"batch {state.id} was cancelled at the provider; what it had answered is kept",
+                fix="resume the run to submit the rest again",
+            )
+
+    def _refuse(self, submission: Submission, state: BatchState) -> None:
+        """Close a batch that was refused as a whole; one beside others may fit once they have ended."""
+        self._log.append([Closed(token=submission.token)])
+        told = f"batch {state.id} was refused: {state.problem}"
+        if not any(other.model == submission.model for other in self._log.open.values()):
+            raise RequestRefusedError(told, fix="fix the cause, and resume the run")
+        self._say(f"{told}; its requests are submitted again once another batch has ended")
 
     def _asked_elsewhere(self, submission: Submission) -> set[str]:
         """Return the requests that another batch asks, too: one that was listed late."""
@@ -282,20 +314,19 @@ class ProviderBatches:
     def _give_up_in_time(self) -> None:
         """Raise RunUnfinishedError once the time is over, where nothing is to be asked live."""
         if self._waiting.is_over and not self._waiting.goes_on_live:
-            raise RunUnfinishedError(f"{self.out_there} not answered yet")
+            raise RunUnfinishedError(f"the time is over; {self.out_there}")
 
     @property
     def out_there(self) -> str:
-        """Name the batches that are out."""
+        """Say which batches are out."""
         ids = [self._log.ids.get(token, "one that was just submitted") for token in self._log.open]
-        return f"{len(ids)} batch(es) at the provider ({', '.join(ids[:5])})"
+        return f"still at the provider: {len(ids)} batch{'es' if len(ids) > 1 else ''} ({', '.join(ids[:5])})"
 
-    def _tell(self, state: BatchState) -> None:
-        failed = f", {state.failed:,} failed" if state.failed else ""
-        told = f"batch {state.id}: {state.word}, {state.completed:,} of {state.total:,} answered{failed}"
-        if self._told.get(state.id) != told:
-            self._told[state.id] = told
-            self._say(told)
+    def _tell(self, batch: str, text: str) -> None:
+        """Say what is not what was said of the batch before."""
+        if self._told.get(batch) != text:
+            self._told[batch] = text
+            self._say(text)
 
     def _send_of(self, name: str) -> Send:
         return self._models[name].call

@@ -89,7 +89,7 @@ def _run(
     count = processes_to_use(arguments.processes, arguments.run_dir if arguments.resume else None)
     if count > 1 and arguments.ray is not None:
         raise ConfigError([Problem("the run was begun with --processes")], fix="leave --executor ray out")
-    batch = arguments.batch.rounds() if arguments.batch else None
+    batch = arguments.batch.rounds(quiet=quiet) if arguments.batch else None
     with console.progress(quiet=quiet) as update:
         options = RunOptions(
             run_dir=arguments.run_dir,

@@ -82,6 +82,7 @@ def _state(batch: dict[str, Any]) -> BatchState:
         id=str(batch.get("id")),
         word=word,
         is_ended=word == "ended",
+        is_cancelled=batch_api.count(counts, "canceled") > 0,
         completed=batch_api.count(counts, "succeeded"),
         failed=batch_api.count(counts, *_FAILED),
         total=batch_api.count(counts, "processing", "succeeded", *_FAILED),

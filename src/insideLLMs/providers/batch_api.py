@@ -22,12 +22,14 @@ PAGE = 100
 class BatchState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a batch is, as the provider says; `problem` is why it refused the whole of it.
 
+    One that is cancelled may have answers.
     `results` are what its answers are read from: names of files, or the answers themselves, as the API has it.
     """
 
     id: str
     word: str
     is_ended: bool
+    is_cancelled: bool = False
     completed: int = 0
     failed: int = 0
     total: int = 0

@@ -72,6 +72,7 @@ class GeminiBatches:
         return BatchState(
             id=batch,
             word=word.lower(),
+            is_cancelled=word == "CANCELLED",
             is_ended=word in _ENDED or found.get("done") is True,
             completed=batch_api.count(stats, "successfulRequestCount"),
             failed=batch_api.count(stats, "failedRequestCount"),

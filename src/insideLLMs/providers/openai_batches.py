@@ -63,6 +63,7 @@ class OpenAIBatches:
             id=batch,
             word=word,
             is_ended=word in _ENDED,
+            is_cancelled=word == "cancelled",
             completed=batch_api.count(counts, "completed"),
             failed=batch_api.count(counts, "failed"),
             total=batch_api.count(counts, "total"),

@@ -205,7 +205,7 @@ def render(found: RunTelemetry, *, detailed: bool = False) -> str:
 
 def _latency(model: ModelTelemetry) -> str:
     if model.latency is None:
-        return "nothing asked"
+        return "no latency" if model.asked else "nothing asked"  # a batch has none
     return f"p50 {_time(model.latency.p50)}, p95 {_time(model.latency.p95)}"
 
 

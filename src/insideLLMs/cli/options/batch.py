@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from insideLLMs.store.batch_log import Origin
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MAX_WAIT, _THEN = "24h", "stop"
 _NAMED = ("repeats", "max_examples")
 
 
@@ -56,16 +57,21 @@ class BatchChoice:
 
     def words(self) -> str:
         """Return the options as they are typed."""
-        return f" --batch --max-wait {self.max_wait} --then {self.then}"
+        wait = "" if self.max_wait == _MAX_WAIT else f" --max-wait {self.max_wait}"
+        return f" --batch{wait}{'' if self.then == _THEN else f' --then {self.then}'}"
 
-    def rounds(self) -> "BatchedRun":
+    def rounds(self, *, quiet: bool) -> "BatchedRun":
         """Return how such a run goes."""
         from insideLLMs.api.batch_run import BatchedRun  # noqa: PLC0415 - slow
         from insideLLMs.api.batch_waiting import BatchTerms  # noqa: PLC0415 - slow
 
         then: Literal["stop", "live"] = "live" if self.then == "live" else "stop"
         terms = BatchTerms(max_wait_s=parse_duration_s(self.max_wait), then=then)
-        return BatchedRun(terms, console.note, handle_signals=True)
+        return BatchedRun(terms, _say_nothing if quiet else console.note, handle_signals=True)
+
+
+def _say_nothing(text: str) -> None:
+    """Leave progress out."""
 
 
 def batch_options(function: Command) -> Command:
@@ -90,7 +96,7 @@ def _choice(given: Given) -> BatchChoice | None:
         if max_wait is not None or then is not None:
             raise ConfigError([Problem("--max-wait and --then go with --batch")], fix="add --batch, or leave them out")
         return None
-    choice = BatchChoice(max_wait=str(max_wait or "24h"), then=str(then or "stop"))
+    choice = BatchChoice(max_wait=str(max_wait or _MAX_WAIT), then=str(then or _THEN))
     parse_duration_s(choice.max_wait)
     return choice
 
