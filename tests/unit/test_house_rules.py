@@ -71,7 +71,9 @@ def test_the_exceptions_are_still_needed():
         assert any(catches_all(handler) for handler in handlers), f"{name} catches nothing broad any more"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "cli").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_the_command_line_types_its_values_or_says_why_not(path):
     untyped = [
         line.strip()
