@@ -191,10 +191,10 @@ def test_an_experiment_in_a_folder_of_a_larger_repository(command_path, tmp_path
     assert server.comments[0]["body"].startswith(f"{MARKER}\n## ✅")
 
 
-HOSTILE = ["$(touch hacked)", "`touch hacked`", "'; touch hacked; '", "a b", "", "../x", "-x\n::set-output"]
+COMMANDS = "$(touch hacked)`touch hacked`'; touch hacked; '\"; touch hacked; \""
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [COMMANDS, "a b", "", "../x", "-x\n::set-output"])
 def test_a_name_never_becomes_a_command(run, repository, name, tmp_path):
     path = repository / WORKFLOW
     path.write_text(path.read_text().replace('name: "support"', f"name: {json.dumps(name)}"))
@@ -204,10 +204,9 @@ def test_a_name_never_becomes_a_command(run, repository, name, tmp_path):
 
 
 @pytest.mark.parametrize("field", ["experiment", "cassette", "pool"])
-@pytest.mark.parametrize("value", HOSTILE[:3])
-def test_a_path_never_becomes_a_command(run, repository, field, value, tmp_path):
+def test_a_path_never_becomes_a_command(run, repository, field, tmp_path):
     path = repository / WORKFLOW
-    text = re.sub(rf'{field}: "[^"]*"', lambda _: f"{field}: {json.dumps(value)}", path.read_text())
+    text = re.sub(rf'{field}: "[^"]*"', lambda _: f"{field}: {json.dumps(COMMANDS)}", path.read_text())
     path.write_text(text)
     assert run("gate").outcome == "failure"
     assert not list(tmp_path.rglob("hacked"))
