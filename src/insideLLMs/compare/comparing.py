@@ -200,9 +200,9 @@ class _Ledger:
     def add(self, pair: Aligned) -> Finding:
         before, after = pair.baseline, pair.candidate
         self._place += 1
-        counting = self._counting(pair)
+        counting = self._countings.get((pair.key[0], pair.key[3])) or self._begin(pair)
         if before is after and before is not None and before.answered:
-            counting.add_same(before)
+            counting.same[before.status, before.passed] += 1
             return UNCHANGED
         finding = self._options.classify(before, after)
         self._meanings.add(finding.difference)
@@ -216,12 +216,11 @@ class _Ledger:
         self._keep(pair, finding)
         return finding
 
-    def _counting(self, pair: Aligned) -> Counting:
+    def _begin(self, pair: Aligned) -> Counting:
+        """Begin to count what is compared of a probe and a pair of subjects."""
         probe, _, _, rank, _ = pair.key
-        counting = self._countings.get((probe, rank))
-        if counting is None:
-            counting = self._countings[probe, rank] = Counting()
-            self._subjects[probe, rank] = subject_pair(pair, self._pairing)
+        self._subjects[probe, rank] = subject_pair(pair, self._pairing)
+        counting = self._countings[probe, rank] = Counting()
         return counting
 
     def _keep(self, pair: Aligned, finding: Finding) -> None:

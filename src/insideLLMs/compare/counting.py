@@ -16,7 +16,10 @@ Side = Counter[tuple[str, bool | None]]
 
 
 class Counting:
-    """The running tally of one probe and one pair of models."""
+    """The running tally of one probe and one pair of models.
+
+    `same` counts the Trials whose two lines are equal: their class follows from their status.
+    """
 
     __slots__ = ("alike", "baseline", "candidate", "kinds", "levels", "paired", "same")
 
@@ -28,10 +31,6 @@ class Counting:
         self.baseline: Side = Counter()
         self.candidate: Side = Counter()
         self.paired: Counter[tuple[bool, bool]] = Counter()
-
-    def add_same(self, facts: Facts) -> None:
-        """Count a Trial whose two lines are equal; its class follows from its status."""
-        self.same[facts.status, facts.passed] += 1
 
     def add(self, baseline: Facts | None, candidate: Facts | None, finding: Finding) -> None:
         """Count any other Trial."""

@@ -294,7 +294,9 @@ def _pattern(runs: Sequence[Sequence[Facts]], level: TextLevel) -> Pattern:
 
 def cluster_of(facts: Facts, name: str) -> str | None:
     """Return the cluster that the example names; text as it is, any other value in its canonical spelling."""
-    fields = bytes(facts.example.fields) if facts.example.fields is not NO_FIELDS else b""
+    if facts.example.fields is NO_FIELDS:
+        return None
+    fields = bytes(facts.example.fields)
     if b'"%b":' % name.encode() not in fields:
         return None
     value = read_record(b'{"fields":%b}' % fields, ExampleFields).fields.get(name)

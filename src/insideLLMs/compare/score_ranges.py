@@ -43,14 +43,15 @@ class ScoreRanges(msgspec.Struct, frozen=True, kw_only=True):
         None is a trial that was not answered, or whose scores do not say which of them counts. A score outside its
         range comes out below 0 or above 1.
         """
-        if facts.scores is None or not facts.answered:
+        scores = facts.scores
+        if scores is None or not facts.answered:
             return None
-        if facts.scores.passed is not None:
-            return float(facts.scores.passed)
-        name = counted_score(facts.scores.values)
+        if scores.passed is not None:
+            return float(scores.passed)
+        name = counted_score(scores.values)
         if name is None:
             return None
-        return share(facts.scores.values[name], self.of(facts.probe, name, counts=True))
+        return share(scores.values[name], self.of(facts.probe, name, counts=True))
 
     def tell_outside(self, facts: Facts) -> str:
         """Say that the score that counts is outside its range."""
