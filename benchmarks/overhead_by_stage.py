@@ -1,6 +1,6 @@
 """Where a trial's CPU goes: each stage added to the one before, against the same server, in one process each.
 
-    python benchmarks/overhead_by_stage.py [--trials 3000] [--concurrency 64]
+    python benchmarks/overhead_by_stage.py [--trials 3000] [--concurrency 64 256 1000]
 
 Stages: a bare aiohttp client; our transport and codec; the engine with everything in memory; with the journal;
 with sealing (records, digests, summary, report). CPU is the process's own, imports excluded, the least of 3.
@@ -69,6 +69,7 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
     from insideLLMs.api.run import RunOptions, execute, run_prepared
     from insideLLMs.api.run_writer import MemorySink
     from insideLLMs.config.load import load_experiment
+    from insideLLMs.execute.engine import EngineOptions
     from insideLLMs.store.journal import Journal
     from insideLLMs.store.journal_line import JournalHeader
 
@@ -86,7 +87,7 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
             if stage == STAGES[4]:
                 await run_prepared(prepared, RunOptions(run_dir=folder / "run"))
             else:
-                await execute(prepared, MemorySink() if stage == STAGES[2] else journal, RunOptions())
+                await execute(prepared, MemorySink() if stage == STAGES[2] else journal, RunOptions(), EngineOptions())
             await prepared.aclose()
 
         started = time.process_time()
@@ -97,23 +98,24 @@ def measure(stage: str, port: int, trials: int, concurrency: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=3000)
-    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[64, 256, 1000])
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.stage:
-        print(measure(options.stage, options.port, options.trials, options.concurrency))
+        print(measure(options.stage, options.port, options.trials, options.concurrency[0]))
         return
     with stub_server() as port:
-        compare(port, options)
+        for concurrency in options.concurrency:
+            compare(port, concurrency, options)
 
 
-def compare(port: int, options: argparse.Namespace) -> None:
+def compare(port: int, concurrency: int, options: argparse.Namespace) -> None:
     own = [sys.executable, str(Path(__file__).resolve()), "--port", str(port), "--trials", str(options.trials)]
     before = 0.0
-    print(f"{options.trials} trials at no latency, concurrency {options.concurrency}: ms of CPU a trial")
+    print(f"{options.trials} trials at no latency, {concurrency:,} in flight: ms of CPU a trial")
     for stage in STAGES:
-        command = [*own, "--concurrency", str(options.concurrency), "--stage", stage]
+        command = [*own, "--concurrency", str(concurrency), "--stage", stage]
         runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]
         least = min(float(text) for text in runs) / options.trials * 1000
         print(f"  {stage:<22} {least:.3f}   {least - before:+.3f}")
