@@ -48,13 +48,14 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
 class Round:
     """One round of questions to one side: `repeats` answers of each example by `subject` (None is every one).
 
-    `label` names the round's folder and starts its seeds.
+    `label` names the round's folder and starts its seeds, unless the models keep their own: not `fresh_seeds`.
     """
 
     label: str
     subject: Subject | None
     places: tuple[Place, ...]
     repeats: int
+    fresh_seeds: bool = True
 
 
 class _Chosen:
@@ -77,13 +78,16 @@ class _Chosen:
 
 
 class Asker:
-    """Asks one run's models again; `into` is where rounds go."""
+    """Asks one run's models again; `into` is where rounds go. Where it `resumes`, a round that is there goes on."""
 
-    def __init__(self, trusted: TrustedExperiment, *, into: Path, examples: Mapping[Place, Example]) -> None:
+    def __init__(
+        self, trusted: TrustedExperiment, *, into: Path, examples: Mapping[Place, Example], resumes: bool = False
+    ) -> None:
         self._experiment = trusted.experiment
         self._folder = trusted.folder
         self._into = into
         self._examples = examples
+        self._resumes = resumes
         self.run_dirs: list[Path] = []
         self.calls = 0
 
@@ -91,7 +95,13 @@ class Asker:
         """Ask, and return the records. Raises InsideLLMsError."""
         experiment, parts = self._narrowed(round_)
         path = self._into / round_.label
-        options = RunOptions(run_dir=path, overwrite=True, notes={"asked_again": round_.label})
+        options = RunOptions(
+            run_dir=path,
+            overwrite=True,
+            resume=self._resumes,
+            handle_signals=self._resumes,
+            notes={"asked_again": round_.label},
+        )
         run: Run = asyncio.run(arun(experiment, folder=self._folder, options=options, parts=parts))
         self.run_dirs.append(run.path)
         self.calls += run.manifest.trials - sum(member.shared or 0 for member in run.summary.results)
@@ -113,7 +123,7 @@ class Asker:
         seed = f"{round_.label}/{canonical.identity('places/1', [list(place) for place in round_.places])}"
         narrowed = msgspec.structs.replace(
             self._experiment,
-            models=tuple(reseeded(model, seed) for model in models),
+            models=tuple(reseeded(model, seed) if round_.fresh_seeds else model for model in models),
             prompts=tuple(prompts),
             probes=probes,
             datasets=tuple(DatasetSpec(name=name, format="inline") for name in sorted(sources)),

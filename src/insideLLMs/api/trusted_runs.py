@@ -15,17 +15,11 @@ from insideLLMs.api.preparation.members import public_type
 from insideLLMs.config.load import load_experiment
 from insideLLMs.config.secrets import leaves, references
 from insideLLMs.core.errors import OptionError, UnknownPluginError
-from insideLLMs.core.experiment import Experiment, ModelSpec, ProbeSpec, Spec
+from insideLLMs.core.experiment import SAMPLING, Experiment, ModelSpec, ProbeSpec, Spec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import model_registry
 from insideLLMs.store.sealed_run import SealedRun
 
-_SAMPLING = frozenset({
-    "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed",
-    "stop", "presence_penalty", "frequency_penalty", "repetition_penalty", "logprobs", "top_logprobs",
-    "reasoning_effort",
-})  # fmt: skip
-"""Arguments that change what is answered, and neither where a call goes nor what it gives away."""
 _ADDRESSES = ("base_url", "url", "proxy")
 
 
@@ -86,7 +80,7 @@ def _is_harmless(spec: Spec, name: str) -> bool:
         return False
     value = spec.args.get(name)
     plain = isinstance(value, str | int | float | None) and "${" not in str(value)
-    return spec.type == "dummy" or (name in _SAMPLING and plain)  # a dummy model calls nothing
+    return spec.type == "dummy" or (name in SAMPLING and plain)  # a dummy model calls nothing
 
 
 def _merged(stored: Experiment, models: Sequence[Spec | None], probes: Sequence[Spec | None]) -> Experiment:

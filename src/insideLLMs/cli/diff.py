@@ -14,7 +14,8 @@ from insideLLMs.cli.baseline import today
 from insideLLMs.cli.options.gate import GateWords, gate_options
 from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import ReportFiles, Writer, report_options, tell_github, write_files
-from insideLLMs.core.errors import ConfigError, OptionError, Problem
+from insideLLMs.cli.trust import trusted_sides
+from insideLLMs.core.errors import ConfigError, ExitCode, OptionError, Problem
 
 if TYPE_CHECKING:
     from insideLLMs.api.compare import DecidedComparison
@@ -152,6 +153,8 @@ def command(
             console.out(render_verdict(decided.verdict, width=width, color=color))
         else:
             console.out(render_comparison(decided.comparison, decided.verdict, width=width, color=color, limit=limit))
+    if decided.verdict.exit_code == ExitCode.GATE_FAILED and decided.comparison.experiment_changes is not None:
+        console.note(f"who did it: insidellms blame {decided.baseline.path} {decided.candidate.path} --experiment FILE")
     return int(decided.verdict.exit_code)
 
 
@@ -192,25 +195,14 @@ def _asked(
     runs: "tuple[tuple[SealedRun, ...], SealedRun]", arguments: _Arguments
 ) -> "tuple[TrustedExperiment, TrustedExperiment]":
     """Return what may be asked of the newest baseline and the candidate. Raises OptionError."""
-    from insideLLMs.api.trusted_runs import as_stored, named_by_user  # noqa: PLC0415 - slow
-
     if any(path.is_file() for path in (*arguments.runs, arguments.candidate or Path())):
         raise OptionError(
             "--confirm and --retest ask models again, and the log of another tool does not say how",
             fix="compare runs of an experiment, or run the other tool again",
         )
-    if not (arguments.experiment or arguments.trust_run):
-        raise OptionError(
-            "--confirm and --retest ask models again, and stored runs may be somebody else's",
-            fix="name your experiment: --experiment FILE; or add --trust-run if you trust both runs",
-        )
-    folder = arguments.folder
-    sides = (*runs[0], runs[1])
-    if arguments.trust_run:
-        asked = [as_stored(run, folder, console.note) for run in sides]
-    else:
-        asked = [named_by_user(run, arguments.experiment, folder) for run in sides]
-    return asked[0], asked[-1]
+    why = "--confirm and --retest ask models again"
+    sides = (runs[0][-1], runs[1])
+    return trusted_sides(sides, why, arguments.experiment, arguments.folder, trust_run=arguments.trust_run)
 
 
 def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning | None":

@@ -24,6 +24,7 @@ COMMANDS = {
     "harness": ("run", "Alias of run."),
     "merge": ("merge", "Merge the shards of a run into the run."),
     "diff": ("diff", "Compare two runs, and gate on what changed."),
+    "blame": ("blame", "Find out which change between two runs did it."),
     "compare": ("compare", "Compare the models and prompts of one run."),
     "audit": ("audit", "Show what the gate of a run would miss."),
     "noise": ("noise", "Measure how much unchanged runs differ."),

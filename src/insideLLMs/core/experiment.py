@@ -15,6 +15,12 @@ from insideLLMs.core.types import JsonValue, Message
 Amount = Annotated[float, Meta(ge=0)]
 Above = Annotated[float, Meta(gt=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
+SAMPLING = frozenset({
+    "temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "max_output_tokens", "seed",
+    "stop", "presence_penalty", "frequency_penalty", "repetition_penalty", "logprobs", "top_logprobs",
+    "reasoning_effort",
+})  # fmt: skip
+"""Arguments that change what is answered, and neither where a call goes nor what it gives away."""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -22,6 +22,13 @@ def displayed(display: Display) -> Iterator[None]:
         _display.reset(token)
 
 
+def tell(what: str, done: int, total: int = 0) -> None:
+    """Tell the display how far a step is whose items are not iterated over; it begins with nothing done."""
+    display = _display.get()
+    if display is not None:
+        display(what, done, total)
+
+
 def counted(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
     """Yield `items`, and tell the display how many were taken."""
     display = _display.get()

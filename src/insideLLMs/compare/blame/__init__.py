@@ -1,0 +1,1 @@
+"""Who did it: in what two experiments differ, and which of it made examples fail."""

@@ -1,0 +1,178 @@
+"""Who did it, in words: for the terminal, for a pull request, for a page and as JSON."""
+
+from collections.abc import Iterator, Sequence
+
+from insideLLMs.compare.blame.report import BlamedCause, BlamePlan, BlameReport, Share
+from insideLLMs.core import canonical
+from insideLLMs.report.pull_request import escape
+from insideLLMs.report.safe_text import printable
+from insideLLMs.report.wording import many
+
+_TITLES = {
+    "found": "who did it",
+    "provider": "the provider did it",
+    "not_reproduced": "it cannot be reproduced: noise",
+    "undecided": "not decided",
+    "nothing_fell": "nothing fell",
+}
+_TOLD_FACTORS = 40
+_TOLD_NAMES = 6
+
+
+def blame_document(report: BlameReport) -> bytes:
+    """Write the report as JSON: UTF-8, sorted keys, indented."""
+    return canonical.pretty(report)
+
+
+def blame_lines(report: BlameReport) -> tuple[str, ...]:
+    """Say who did it and who did not, a sentence a line. Not escaped."""
+    return tuple(_lines(report))
+
+
+def _lines(report: BlameReport) -> Iterator[str]:
+    if report.state == "nothing_fell":
+        yield f"no example fell from {report.baseline} to {report.candidate}, so there is nobody to blame"
+        return
+    yield from (_cause(report, cause) for cause in report.causes)
+    if report.state == "not_reproduced":
+        yield (
+            f"asked again, {_of(report.again)} fell with all changes and {_of(report.before)} with none: "
+            "the fall cannot be reproduced, so it was noise"
+        )
+    yield from _provider(report)
+    yield from _innocent(report)
+    yield from _open(report)
+
+
+def _cause(report: BlameReport, cause: BlamedCause) -> str:
+    names = _names(report, cause.factors)
+    p = "" if cause.p is None else f" (p = {_p(cause.p)})"
+    fell = f"{_of(cause.fell)} fell, without {cause.without.fell} of {cause.without.asked:,}"
+    if len(cause.factors) == 1:
+        return f"{names} did it{p}: with it alone {fell}"
+    has_parts = any(set(other.factors) < set(cause.factors) for other in report.causes)
+    which = "on other examples " if has_parts else ""
+    return f"{which}{names} did it together{p}: with all of them {fell}; fewer do not suffice"
+
+
+def _names(report: BlameReport, numbers: Sequence[int]) -> str:
+    return " and ".join(report.factors[number].factor.name for number in numbers)
+
+
+def _provider(report: BlameReport) -> Iterator[str]:
+    p = "" if report.provider_p is None else f" (p = {_p(report.provider_p)})"
+    today = f"the baseline asked again today: {_of(report.before)} fell"
+    if report.provider == "did it":
+        yield f"the provider did it{p}, or what else is not in the experiments; {today}"
+    elif report.provider == "did not":
+        yield f"the provider did not; {today}"
+    elif report.before.asked:
+        yield f"whether the provider did it is not decided{p}; {today}"
+    yield from (f"not in the experiments, and only to be had as it is today: {told}" for told in report.unasked)
+
+
+def _innocent(report: BlameReport) -> Iterator[str]:
+    innocent = [verdict.factor.name for verdict in report.factors if verdict.guilt == "did not"]
+    if innocent:
+        listed = ", ".join(innocent[:_TOLD_NAMES]) + (", ..." if len(innocent) > _TOLD_NAMES else "")
+        rest = f"; with all of them and no cause {_of(report.rest)} fell" if report.rest.asked else ""
+        yield f"the other {many(len(innocent), 'change')} did not: {listed}{rest}"
+
+
+def _open(report: BlameReport) -> Iterator[str]:
+    if report.state == "undecided":
+        why = (
+            f"the budget of {many(report.max_calls, 'call')} ended"
+            if report.budget_ended
+            else "the answers vary too much"
+        )
+        between = f": between {_names(report, report.open_factors)} it is not decided" if report.open_factors else ""
+        fix = "; go on with a larger --max-calls, nothing is asked twice" if report.budget_ended else ""
+        yield f"{why}{between}{fix}"
+    if report.unexplained:
+        yield f"{many(report.unexplained, 'fallen example')} fell again for no cause that could be proved"
+    yield from report.remarks
+
+
+def _of(share: Share) -> str:
+    return f"{share.fell} of {many(share.asked, 'answer')}"
+
+
+def _p(p: float) -> str:
+    return f"{p:.2g}"
+
+
+def _basis(report: BlameReport) -> str:
+    looked = f"{report.looked_at} of {many(report.fallen, 'fallen example')} looked at"
+    earlier = f", {report.earlier_calls:,} of them by an earlier start" if report.earlier_calls else ""
+    error = (
+        "answers are exact, so each question was asked once"
+        if report.exact
+        else f"something innocent is blamed with a chance of {report.alpha:g} at most, over all looks"
+    )
+    return f"{looked}, {many(report.calls, 'call')}{earlier}; {error}"
+
+
+def render_blame(report: BlameReport) -> str:
+    """Draw the report for a terminal."""
+    return "\n".join(printable(line, keep_newlines=True) for line in _text(report))
+
+
+def _text(report: BlameReport) -> Iterator[str]:
+    yield f"{report.baseline} -> {report.candidate}: {_TITLES[report.state]}"
+    yield from (f"  {line}" for line in blame_lines(report))
+    if report.factors:
+        yield ""
+        yield from _rows([(one.factor.name, one.guilt, one.factor.change) for one in report.factors])
+    yield ""
+    yield _basis(report)
+    if report.rounds is not None:
+        yield f"every answer is in {report.rounds}"
+
+
+def _rows(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield a line for each difference, and what changed below it."""
+    width = max((len(name) for name, _, _ in rows[:_TOLD_FACTORS]), default=0)
+    for name, guilt, change in rows[:_TOLD_FACTORS]:
+        yield printable(f"  {name:<{width}}  {guilt}".rstrip())
+        yield printable(f"      {change}")
+    if len(rows) > _TOLD_FACTORS:
+        yield f"  and {len(rows) - _TOLD_FACTORS} more"
+
+
+def render_plan(plan: BlamePlan) -> str:
+    """Draw what a blame would look at."""
+    return "\n".join(_plan(plan))
+
+
+def _plan(plan: BlamePlan) -> Iterator[str]:
+    yield f"{plan.baseline} -> {plan.candidate}: {many(plan.fallen, 'example')} fell"
+    yield f"{many(len(plan.factors) + 1, 'suspect')}:"
+    yield from _rows([(factor.name, "", factor.change) for factor in plan.factors])
+    yield "  the provider"
+    yield from (
+        f"not in the experiments, and only to be had as it is today: {printable(told)}" for told in plan.unasked
+    )
+    how = "each question once: the models answer exactly" if plan.exact else "questions several times: answers vary"
+    yield f"{plan.looked_at} fallen examples would be asked again, {how}"
+    yield f"at most {many(plan.max_calls, 'call')} (--max-calls); judges are asked besides"
+
+
+def blame_markdown(report: BlameReport) -> str:
+    """Write the report for a pull request; nothing in it is live."""
+    return "\n".join(_markdown(report)) + "\n"
+
+
+def _markdown(report: BlameReport) -> Iterator[str]:
+    yield f"### insideLLMs: {_TITLES[report.state]}"
+    yield ""
+    yield from (f"- {escape(line, 800)}" for line in blame_lines(report))
+    yield ""
+    if report.factors:
+        yield "| change | what | did it? |"
+        yield "| --- | --- | --- |"
+        for verdict in report.factors[:_TOLD_FACTORS]:
+            cells = (escape(verdict.factor.name, 120), escape(verdict.factor.change, 300), verdict.guilt)
+            yield f"| {' | '.join(cells)} |"
+        yield ""
+    yield escape(_basis(report), 500)
