@@ -2,12 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
+from insideLLMs.api.preparation.members import private_settings
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.protocols import LocalModel
@@ -75,7 +76,7 @@ def open_answers(options: AnswerOptions, prepared: Prepared) -> Iterator[AnswerS
     stores: list[AnswerCache | CassetteRecorder] = []
     with contextlib.ExitStack() as stack:
         if options.cache != "off":
-            private = {one.digest: _private_settings(one.model) for one in models.values()}
+            private = {one.digest: private_settings(one.model) for one in models.values()}
             cache = AnswerCache(cache_path(os.environ), refresh=options.cache == "refresh", private=private)
             stack.callback(cache.close)
             stores.append(cache)
@@ -92,12 +93,6 @@ def open_answers(options: AnswerOptions, prepared: Prepared) -> Iterator[AnswerS
         yield stores[0] if len(stores) == 1 else _Both(stores)
         if options.record is not None:
             recorder.finish()
-
-
-def _private_settings(model: object) -> tuple[str, ...]:
-    """Return what tells a model from others and may not be written; most have nothing of the kind."""
-    settings: Callable[[], tuple[str, ...]] = getattr(model, "private_settings", tuple)
-    return settings()
 
 
 class _Both:

@@ -81,7 +81,10 @@ def noise_of(runs: Sequence[SealedRun], left_out: Sequence[str] = ()) -> NoiseFl
     _, observed = compare_with(views, views[-1:], watch=Watch(noise=LEVELS))
     found = measure_noise(observed, tuple(run.manifest.records_root for run in runs))
     if found is None:
-        raise CompareError("the runs have no answered trial in common", fix="give runs of one experiment")
+        raise CompareError(
+            "the newest run has no new answer to a trial that others have",
+            fix="give runs of one experiment that asked by themselves",
+        )
     return msgspec.structs.replace(found, run_shift=_run_shift(observed))
 
 

@@ -26,6 +26,7 @@ from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import advisory_probes
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
 from insideLLMs.core.gate_spec import DriftKernel, GateSpec
+from insideLLMs.core.since import since_facts
 from insideLLMs.report import wording
 from insideLLMs.report.notebook import comparison_html
 from insideLLMs.store.manifest import Manifest, MemberSpec
@@ -277,6 +278,7 @@ def _evidence(
         same_experiment=(before[-1].run_id, before[-1].subjects) == (after[-1].run_id, after[-1].subjects),
         recorded=frozenset(probe.id for probe in candidate[-1].manifest.probes if probe.type == "record"),
         parts=_parts(before[-1], after[-1]),
+        since=since_facts(after[-1].notes),
         is_whole=len({_extent(manifest) for manifest in (*before, *after)}) == 1,
     )
 

@@ -22,6 +22,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import DatasetError, NothingToDoError, OptionError, RunDirectoryError
 from insideLLMs.core.experiment import ExecutionSpec, Experiment, ModelSpec, ProbeSpec, Spec
 from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.since import NOTE
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import AskedBy, Example, JsonValue, Outcome, Record, ResultStatus, Telemetry, Usage
 from insideLLMs.execute.abandonable import AbandonableThreads
@@ -142,6 +143,7 @@ async def _score_all(run: SealedRun | UnfinishedRun, of: str, prepared: Prepared
             summary = prepared.facts.summary_of(entry.record for entry in journal.entries())
         else:
             notes: dict[str, JsonValue] = {"rescored_from": run.manifest.run_id, "rescored_probe": of}
+            notes |= {NOTE: run.manifest.notes[NOTE]} if NOTE in run.manifest.notes else {}
             manifest, summary = await asyncio.to_thread(writer.seal, notes)
     return Rescored(path=options.to, manifest=manifest, summary=summary, scored=scored, answered_elsewhere=elsewhere)
 
@@ -171,7 +173,8 @@ async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls
         if keeps and answer.shared_with is None:
             journal.append_answer(trial.index, canonical.line(record_of(trial, answer)), answer.telemetry)
         outcome = await _score_again(probe, trial, answer, calls)
-        journal.append_record(trial.index, canonical.line(record_of(trial, outcome)), outcome.telemetry)
+        scored = msgspec.structs.replace(record_of(trial, outcome), since=record.since)
+        journal.append_record(trial.index, canonical.line(scored), outcome.telemetry)
         if number % _FLUSH_EVERY == 0:
             journal.flush()
             await asyncio.sleep(0)

@@ -17,12 +17,13 @@ from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import MemorySink, RunWriter
+from insideLLMs.api.since.begun import check_alone
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import JsonValue, Record, Telemetry, Usage
+from insideLLMs.core.types import JsonValue, Record, Response, Scores, Telemetry, Usage
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.example_data import example_data
@@ -50,17 +51,27 @@ _AHEAD_RECORDS = 32
 """At most so many records at a time, which take less than a millisecond of the loop's."""
 
 
+Judged = Callable[[Trial, Response], Scores | None]
+"""Returns what judges said of a Trial's answer before; None where they are to be asked."""
+
+
 class Ask(Protocol):
     """Asks every Trial that the sink lacks; of `answers`, else of those of the run, and into `wanted` if there is.
 
-    Raises BudgetSpentError where models are to be asked, and nothing of the `budget` is left.
+    `judged` is what EngineOptions has by that name. Raises BudgetSpentError where models are to be asked, and nothing
+    of the `budget` is left.
     """
 
     @property
     def budget(self) -> Budget | None: ...
 
     async def __call__(
-        self, sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None
+        self,
+        sink: Sink,
+        *,
+        answers: AnswerStore | None = None,
+        wanted: WantedAnswers | None = None,
+        judged: Judged | None = None,
     ) -> None: ...
 
 
@@ -75,7 +86,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     what is in flight, and a second one stop at once; only the main thread hears of them. `data_of` says what a
     simple-contract probe is given for a Trial, `probe_options` go to its `run`. Without `rounds` all is asked at
     once. `ray` says where a cluster is that asks the models; `open_crews` are its workers. `check` raises
-    InsideLLMsError for what such rounds cannot take, before anything is written.
+    InsideLLMsError for what such rounds cannot take, before anything is written. `begin` is given the folder, and
+    returns what the journal notes of the run from its first line on.
     """
 
     run_dir: Path | RemoteUrl | None = None
@@ -93,6 +105,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     ray: RayOptions | None = None
     open_crews: "OpenCrews | None" = None
     check: Callable[[Prepared], object] | None = None
+    begin: Callable[[Path, Prepared], Mapping[str, JsonValue]] | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,11 +158,14 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     async with working(await asyncio.to_thread(_place, prepared, options)) as work:
         if options.resume:
             check_in_one_piece(work.path)
+            if options.begin is None:
+                check_alone(work.path)
+        notes = {} if options.begin is None else await asyncio.to_thread(options.begin, work.path, prepared)
         with open_answers(options.answers, prepared) as answers:
             directory = await asyncio.to_thread(
                 RunDirectory.open,
                 work.path,
-                prepared.facts.header(plan.answers_id),
+                prepared.facts.header(plan.answers_id, notes),
                 resume=options.resume,
                 overwrite=options.overwrite,
                 salvage=options.salvage,
@@ -274,13 +290,19 @@ class _Asking:
     budget: Budget | None
 
     async def __call__(
-        self, sink: Sink, *, answers: AnswerStore | None = None, wanted: WantedAnswers | None = None
+        self,
+        sink: Sink,
+        *,
+        answers: AnswerStore | None = None,
+        wanted: WantedAnswers | None = None,
+        judged: Judged | None = None,
     ) -> None:
         spent = self.budget.reached() if self.budget is not None and wanted is None else None
         if spent is not None:
             raise spent
         found = self.answers if answers is None else answers
         means = EngineOptions(answers=found, wanted=wanted, budget=self.budget)
+        means = means if judged is None else msgspec.structs.replace(means, judged=judged)
         await execute(self.prepared, sink, self.options, means, resumed=self.journal.count_done())
 
 

@@ -12,6 +12,7 @@ from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.since import since_facts
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import JsonValue, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
@@ -36,9 +37,10 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     datasets: tuple[DatasetFacts, ...]
     prompts: tuple[PromptFacts, ...] = ()
 
-    def header(self, answers_id: str = "") -> JournalHeader:
-        """Return the first line of the run's journal."""
-        described = expand(RunDescription(manifest=self.manifest(statuses={}), config=self.config().decode()))
+    def header(self, answers_id: str = "", notes: Mapping[str, JsonValue] | None = None) -> JournalHeader:
+        """Return the first line of the run's journal; `notes` are those that the run begins with."""
+        manifest = self.manifest(statuses={}, notes=notes)
+        described = expand(RunDescription(manifest=manifest, config=self.config().decode()))
         return JournalHeader(run_id=self.run_id, trials=self.trials, answers_id=answers_id, described=described)
 
     def config(self) -> bytes:
@@ -139,7 +141,10 @@ class RunWriter:
             begun = self._begin()
             draft = begun.draft
             begun.take(counted(draft.take_rest(), "sealing", facts.trials - sum(draft.statuses.values())))
+            since = since_facts(notes or {})
             summary = facts.sum_up(begun.summariser)
+            if since is not None:
+                summary = msgspec.structs.replace(summary, reused=since.words)
             draft.write(SUMMARY, canonical.pretty(summary))
             draft.write(CONFIG, facts.config())
             with draft.file(REPORT) as file, closing(begun.rows):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.options.since import SinceChoice
 from insideLLMs.cli.run_arguments import RunArguments
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
 
@@ -35,25 +36,29 @@ def check_cassette(file: Path, experiment: "Experiment", arguments: RunArguments
     return ExitCode.INCONCLUSIVE if found.missing else ExitCode.OK
 
 
-def show_dry_run(experiment: "Experiment", folder: Path, *, as_json: bool) -> int:
+def show_dry_run(experiment: "Experiment", folder: Path, since: SinceChoice | None, *, as_json: bool) -> int:
     """Say how many calls a run makes, and what they cost at most."""
     from insideLLMs.api.preparation.estimate import estimate  # noqa: PLC0415 - slow
     from insideLLMs.api.preparation.prepare import prepare  # noqa: PLC0415
 
     prepared = prepare(experiment, folder=folder, asks=False)
-    rows = estimate(prepared)
+    preview = since.rounds(resume=False).preview(prepared) if since else None
+    rows = estimate(prepared, preview.is_reused) if preview else estimate(prepared)
     part = prepared.experiment.part
     asyncio.run(prepared.aclose())
     if as_json:
         rows_json = [{name: getattr(row, name) for name in row.__slots__} for row in rows]
         told = {"run_id": prepared.plan.run_id, "trials": prepared.plan.total, "models": rows_json}
-        console.out_json({**told, "part": msgspec.to_builtins(part)})
+        reuse = {"since": preview.counts} if preview else {}
+        console.out_json({**told, "part": msgspec.to_builtins(part), **reuse})
         return ExitCode.OK
     known = [row.calls for row in rows if row.calls is not None]
     calls = f"{sum(known):,} calls for " if len(known) == len(rows) else ""
     console.out(f"run {prepared.plan.run_id[:12]}: {calls}{prepared.plan.total:,} trials, no calls made yet")
     if part is not None:
         console.out(f"this is {part}")
+    if preview is not None:
+        console.out(preview.words)
     for row in rows:
         cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"

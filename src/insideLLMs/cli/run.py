@@ -57,7 +57,7 @@ def command(
     experiment = narrow(loaded.experiment, arguments.part, folder=folder)
     if arguments.dry_run:
         with loaded.placing_errors():
-            return show_dry_run(experiment, folder, as_json=as_json)
+            return show_dry_run(experiment, folder, arguments.since, as_json=as_json)
     arguments.check()
     if check:
         with loaded.placing_errors():
@@ -90,6 +90,8 @@ def _run(
     if count > 1 and arguments.ray is not None:
         raise ConfigError([Problem("the run was begun with --processes")], fix="leave --executor ray out")
     batch = arguments.batch.rounds(quiet=quiet) if arguments.batch else None
+    since = arguments.since.rounds(resume=arguments.resume) if arguments.since else None
+    asking = early or batch or since
     with console.progress(quiet=quiet) as update:
         options = RunOptions(
             run_dir=arguments.run_dir,
@@ -101,8 +103,9 @@ def _run(
             answers=arguments.answers,
             progress=update,
             ray=arguments.ray,
-            rounds=early.rounds if early else batch.rounds if batch else None,
+            rounds=asking.rounds if asking else None,
             check=batch.check if batch else None,
+            begin=since.begin if since else None,
         )
         if count == 1:
             return asyncio.run(arun(experiment, folder=folder, options=options))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import BatchChoice
 from insideLLMs.cli.options.settings import parse_settings
+from insideLLMs.cli.options.since import SinceChoice
 from insideLLMs.core.errors import CassetteMissError, ConfigError, InsideLLMsError, InterruptedRunError, Problem
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.ray_options import RayOptions
@@ -18,6 +19,9 @@ from insideLLMs.remote.url import RemoteUrl
 if TYPE_CHECKING:
     from insideLLMs.api.answers import AnswerOptions, CacheMode
     from insideLLMs.core.types import JsonValue
+
+
+_OTHER_WAYS = "--early-stop, --batch, --executor, --shard, --processes, --cache, --record or --replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class RunArguments:
     processes: int
     ray: RayOptions | None
     batch: BatchChoice | None
+    since: SinceChoice | None
     dry_run: bool
 
     def overrides(self) -> "dict[str, JsonValue]":
@@ -98,9 +103,18 @@ class RunArguments:
                 "--early-stop decides on a whole run, not on a part",
                 "leave the selection out",
             ),
+            (self.since and self._asks_otherwise, f"--since cannot be combined with {_OTHER_WAYS}", "leave those out"),
         ):
             if is_wrong:
                 raise ConfigError([Problem(said)], fix=fix)
+        if self.since is not None:
+            self.since.check_apart(self.run_dir)
+
+    @property
+    def _asks_otherwise(self) -> bool:
+        """Whether some other option says where answers come from, or that other processes ask."""
+        elsewhere = self.record or self.replay or self.cache != "off"
+        return bool(elsewhere or self.early_stop or self.batch or self.ray or self.part.shard or self.processes > 1)
 
     @property
     def answers(self) -> "AnswerOptions":
@@ -118,6 +132,7 @@ class RunArguments:
         words = (*self.part.words(), *(self.ray.words() if self.ray else ()))
         flags += "".join(f" {word}" for word in words)
         flags += self.batch.words() if self.batch else ""
+        flags += self.since.words() if self.since else ""
         return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
 
     @contextlib.contextmanager

@@ -24,6 +24,7 @@ from insideLLMs.compare.comparison import (
     TrialName,
 )
 from insideLLMs.compare.counting import Counting, MeaningCount, ServedFacts
+from insideLLMs.compare.draws import Draws
 from insideLLMs.compare.levels import Level, score_moves
 from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
 from insideLLMs.compare.pairing import Pairing, pair_subjects
@@ -116,6 +117,7 @@ def compare_with(
         waived=options.waived,
         ranges=options.ranges or DEFAULT_RANGES,
         shared=any(run.shares_answers() for run in (*baselines, *candidates)),
+        draws=Draws.of(baselines, candidates),
     )
     observations = Observations(watch, pool, more)
     comparison = compare(newest, candidate, options, observations, named=named)

@@ -7,6 +7,7 @@ from itertools import chain, zip_longest
 
 from insideLLMs.compare.align import Aligned, FurtherRuns, ItemKey, Key
 from insideLLMs.compare.classify import ChangeClass, Finding
+from insideLLMs.compare.draws import ALL_DRAWS, Draws, counts_beside
 from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.levels import Label, label_of, normalise, response_of
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
@@ -56,7 +57,7 @@ class Watch:
     baseline runs. `drift` holds the texts of two or more answers a side against each other, by that kernel; `seed`
     starts its draws. `labels` keeps the items of probes that have a person's labels. `flips` keeps the items that went
     from pass to fail, and some controls. `waived` items are left out. `ranges` say what a score counts as.
-    Where answers are `shared`, the items of one place move together.
+    Where answers are `shared`, the items of one place move together. `draws` tell which answers are new ones.
     """
 
     several_subjects: bool = False
@@ -71,6 +72,7 @@ class Watch:
     waived: frozenset[Waived] = frozenset()
     ranges: ScoreRanges = DEFAULT_RANGES
     shared: bool = False
+    draws: Draws = ALL_DRAWS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class Observed:
     flips: list[Flip] = field(default_factory=list)
     controls: list[Flip] = field(default_factory=list)
     labelled: dict[str, list[LabelledItem]] = field(default_factory=dict)
+    canaries: ItemCounts = field(default_factory=ItemCounts)
+    reused: Counter[str] = field(default_factory=Counter)
 
 
 _Shape = tuple[str, RunValues, RunValues, str | None]
@@ -129,6 +133,7 @@ class Observations:
         self._item: ItemKey | None = None
         self._before: list[Facts] = []
         self._after: list[Facts] = []
+        self._old: Facts | None = None
 
     def __call__(self, pair: Aligned, finding: Finding) -> None:
         """Take in the next Trial of the join."""
@@ -140,8 +145,12 @@ class Observations:
         if self._watch.waived and is_waived(key, self._watch.waived):
             return
         if pair.candidate is not None:
-            self._after.append(pair.candidate)
-        if pair.baseline is not None and finding.kind is not ChangeClass.EDITED:
+            if self._watch.draws.counts_after(pair):
+                self._after.append(pair.candidate)
+            else:
+                self._old = pair.candidate
+        is_edited = finding.kind is ChangeClass.EDITED
+        if pair.baseline is not None and not is_edited and self._watch.draws.counts_before(pair.baseline):
             self._before.append(pair.baseline)
 
     def observed(self) -> Observed:
@@ -155,6 +164,9 @@ class Observations:
 
     def _close(self) -> None:
         before, after = self._before, self._after
+        if self._old is not None and not after:
+            self._seen.reused[self._name_of(self._old)] += 1
+        self._old = None
         if self._pool is None and self._more is None:
             if before and after:
                 self._add(after[0], (before,), (after,))
@@ -164,8 +176,8 @@ class Observations:
         after.clear()
 
     def _close_pooled(self, item: ItemKey) -> None:
-        runs: list[Sequence[Facts]] = [*(self._pool.take(item) if self._pool else ()), self._before]
-        news: list[Sequence[Facts]] = [*(self._more.take(item) if self._more else ()), self._after]
+        runs: list[Sequence[Facts]] = [*_new_of(self._pool, item), self._before]
+        news: list[Sequence[Facts]] = [*_new_of(self._more, item), self._after]
         if not self._after:
             return
         digest = self._after[0].example_digest
@@ -179,7 +191,7 @@ class Observations:
         before = values if runs == news else tuple([self._values(name, run) for run in runs])
         if self._ranges.unlike:
             self._add_contradictions(name, after)
-        self._count((name, before, values, cluster_of(facts, self._watch.cluster)), facts, runs[-1])
+        self._count((name, before, values, cluster_of(facts, self._watch.cluster)), runs[-1], after)
         if len(after) > 1:
             self._add_repeats(after)
         if self._pool is not None:
@@ -195,10 +207,12 @@ class Observations:
         if self._watch.flips and before[-1][:1] == (1.0,):
             self._add_flip(_flip(name, runs[-1][0], facts), values[-1], varies=runs[-1][0].response != facts.response)
 
-    def _count(self, shape: _Shape, facts: Facts, baseline: Sequence[Facts]) -> None:
+    def _count(self, shape: _Shape, baseline: Sequence[Facts], after: Sequence[Facts]) -> None:
         self._counts[shape] += 1
         if self._watch.shared and shape[-1] is None:
-            self._places.setdefault(_place(facts, baseline), []).append(self._shapes.setdefault(shape, shape))
+            self._places.setdefault(_place(after[0], baseline), []).append(self._shapes.setdefault(shape, shape))
+        if all(facts.since is not None for facts in after):
+            self._seen.canaries.add_equal(*shape[:3], cluster=shape[3])
 
     def _values(self, name: str, trials: Sequence[Facts]) -> tuple[float | None, ...]:
         values: list[float | None] = []
@@ -253,6 +267,11 @@ class Observations:
         elif values[:1] == (1.0,) and (varies or len(self._seen.controls) < CONTROLS):
             self._seen.controls.insert(0 if varies else len(self._seen.controls), item)
             del self._seen.controls[CONTROLS:]
+
+
+def _new_of(runs: FurtherRuns | None, item: ItemKey) -> list[Sequence[Facts]]:
+    """Return the Trials of an item by run, without those whose answers may be another run's."""
+    return [tuple(filter(counts_beside, run)) for run in runs.take(item)] if runs else []
 
 
 def _flip(name: str, before: Facts, after: Facts) -> Flip:

@@ -34,6 +34,7 @@ class RunView:
     people call the run (its folder's name, say). `score_ranges` are the (worst, best) that a probe declares of its
     scores; a probe that is not named there may have declared anything. `shares_answers` where Trials took answers
     that others asked for. `is_part` where the run is of a part of its experiment. `trials` is 0 where it is not known.
+    `root` is that of the records, "" where there is none yet; `probe_digests` say how each probe was set up.
     """
 
     run_id: str
@@ -45,6 +46,8 @@ class RunView:
     shares_answers: Callable[[], bool] = lambda: False
     is_part: bool = False
     trials: int = 0
+    root: str = ""
+    probe_digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -118,6 +121,8 @@ def view_of(run: SealedRun) -> RunView:
         shares_answers=lambda: any(result.shared for result in run.summary.results),
         is_part=bool(manifest.part),
         trials=manifest.trials,
+        root=manifest.records_root,
+        probe_digests={probe.id: probe.digest for probe in manifest.probes},
     )
 
 

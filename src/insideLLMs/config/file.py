@@ -47,6 +47,10 @@ class ModelEntry(_Entry):
     resources: Annotated[
         Resources | None, Meta(description="What each of its workers takes of a cluster, with --executor ray.")
     ] = None
+    reusable: Annotated[
+        bool,
+        Meta(description="With --since: also reuse answers of your own code, command or endpoint: no hidden inputs."),
+    ] = False
 
 
 class MessageEntry(_Entry):

@@ -96,6 +96,7 @@ def model_spec(entry: ConfigEntry) -> ModelSpec:
         args=entry.args,
         system=entry.text("system"),
         resources=None if given is None else msgspec.convert(given, Resources),
+        reusable=bool(entry.value.get("reusable")),
     )
 
 

@@ -49,11 +49,13 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ModelSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model of an Experiment; `system` is put before every request that has no system message of its own.
 
-    `resources` say where it can run, and nothing of what it answers.
+    `resources` say where it can run, and nothing of what it answers. One that is `reusable` has no hidden inputs: what
+    it is and what it is sent decide how it answers.
     """
 
     system: str | None = None
     resources: Resources | None = None
+    reusable: bool = False
 
 
 class PromptSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.subject import Subject
-from insideLLMs.core.types import AskedBy, Failure, JsonValue, Telemetry, Usage
+from insideLLMs.core.types import AskedBy, Failure, JsonValue, SinceMark, Telemetry, Usage
 
 NO_RESPONSE = msgspec.Raw(b"null")
 _ABSENT = msgspec.Raw(b"null")
@@ -99,6 +99,7 @@ class Facts(RecordIdentity, frozen=True, kw_only=True, gc=False):
     scores: ScoreFacts | None = None
     response: msgspec.Raw = NO_RESPONSE
     shared_with: AskedBy | None = None
+    since: SinceMark | None = None
 
     @property
     def answered(self) -> bool:

@@ -69,7 +69,8 @@ class MemberSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`summary.json`; `part` says which part of its experiment the run is of, where it is not of the whole.
 
-    `skipped_rows` counts, by dataset, the bad rows that were left out, where there were any.
+    `skipped_rows` counts, by dataset, the bad rows that were left out, where there were any. `reused` says how many
+    answers are those of other runs.
     """
 
     run_id: str
@@ -80,3 +81,4 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     format: str = SUMMARY_FORMAT
     part: str | msgspec.UnsetType = msgspec.UNSET
     skipped_rows: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    reused: str | msgspec.UnsetType = msgspec.UNSET

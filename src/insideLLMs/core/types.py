@@ -269,6 +269,17 @@ class AskedBy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     example_id: str | None = None
 
 
+class SinceMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a Trial of a run since another came to its answer; one whose request is new has no such mark.
+
+    `reused` is the answer of the `run` whose records have this root; `canary` was asked again although nothing of it
+    changed, `retried` as that run had no answer.
+    """
+
+    answer: Literal["reused", "canary", "retried"]
+    run: str | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a Trial came to: an answer with scores, or a failure (with the answer, where one was had).
 
@@ -292,7 +303,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `key` identifies the Trial by content, `example_digest` the example's content. `request` is what
     was sent, system prompt and filled template included; None where that is the example's input as it stands.
     `prompt` is left out where the run has no prompts.
-    `shared_with` is there where another Trial asked for the answer: its tokens are counted there.
+    `shared_with` is there where another Trial asked for the answer: its tokens are counted there. `since` is there in a
+    run since another.
     """
 
     probe: str
@@ -310,6 +322,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     failure: Failure | None = None
     prompt: str | msgspec.UnsetType = msgspec.UNSET
     shared_with: AskedBy | msgspec.UnsetType = msgspec.UNSET
+    since: SinceMark | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def subject(self) -> Subject:

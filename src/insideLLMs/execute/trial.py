@@ -127,7 +127,8 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
     calls: list[JudgeCall] = []
     try:
         if isinstance(probe, JudgedProbe):
-            scores = await probe_calls.by_judges(probe, trial, response, calls)
+            known = probe_calls.options.judged(trial, response)
+            scores = known or await probe_calls.by_judges(probe, trial, response, calls)
         else:
             score = functools.partial(probe.score, trial.example, response)
             scores = await probe_calls.call(score, f"{probe.name}.score()", probe)

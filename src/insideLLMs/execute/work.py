@@ -10,7 +10,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import AsyncModel, Probe
 from insideLLMs.core.template import Template
-from insideLLMs.core.types import Example, Exchange, Record, Request, Response, expand
+from insideLLMs.core.types import Example, Exchange, Record, Request, Response, Scores, expand
 from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.adapt import with_system, with_variables
 from insideLLMs.execute.budget import Budget
@@ -21,11 +21,15 @@ from insideLLMs.plan import Plan, Trial, judge_id
 
 
 class ReadyModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of the run: adapted, with its system prompt and the digest of both."""
+    """A model of the run: adapted, with its system prompt and the digest of both.
+
+    Answers of one that is not `reusable` may depend on more than that and what it is sent.
+    """
 
     model: AsyncModel
     system: Template | None = None
     digest: str = ""
+    reusable: bool = False
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -120,7 +124,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     `turns` are those in which its `answers` are looked up, by default the run's own.
     `data_of` says what a probe of the simple contract is given for a Trial (by default the example's input);
     `probe_options` go to its `run`. A run that `is_resumed` has asked its models before. Where there is `wanted`, what
-    the store of answers lacks is put there, and no model is asked.
+    the store of answers lacks is put there, and no model is asked. `judged` returns what judges said of a Trial's
+    answer before, where they need not be asked.
     """
 
     answers: AnswerStore | None = None
@@ -130,3 +135,4 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_resumed: bool = False
     data_of: Callable[[Trial], object] = lambda trial: trial.example.input
     probe_options: Mapping[str, Any] = {}  # users' own keywords
+    judged: Callable[[Trial, Response], Scores | None] = lambda _, __: None

@@ -65,8 +65,7 @@ def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
     suites = [found[key].close() for key in sorted(found, key=lambda key: (key[0], key[1].order))]
     if decided.is_gated:
         suites.append(_gate_suite(decided.verdict, "conditions"))
-    if decided.summary.part:
-        suites.append(_part_suite(f"this is {decided.summary.part}"))
+    suites += map(_part_suite, wording.extent(decided.summary))
     return _document(suites)
 
 

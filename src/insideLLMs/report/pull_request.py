@@ -108,8 +108,8 @@ def _run_head(decided: DecidedRun) -> Iterator[str]:
     yield ""
     yield f"run {escape(decided.label)} ({escape(summary.run_id[:12])}, {wording.many(summary.trials, 'trial')})"
     yield ""
-    if summary.part:
-        yield f"this is {escape(summary.part)}"
+    for told in wording.extent(summary):
+        yield escape(told)
         yield ""
     yield f"| probe | subject | passed | {summary.confidence_level:.0%} interval | no answer |"
     yield "| --- | --- | --- | --- | --- |"

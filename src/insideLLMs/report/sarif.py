@@ -85,7 +85,7 @@ def run_sarif(decided: DecidedRun, places: Places, *, version: str) -> bytes:
     results = [*_gate(decided.verdict, "conditions", places.otherwise), *_failed(decided, places)]
     left = decided.failing - len(decided.worst)
     told = [f"{left:,} more trials that did not pass are not listed"] if left else []
-    told += [f"this is {decided.summary.part}"] if decided.summary.part else []
+    told += wording.extent(decided.summary)
     return _document(results, decided.verdict.exit_code, printable("; ".join(told)), version, "")
 
 

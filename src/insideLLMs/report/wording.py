@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from insideLLMs.compare.statistics.judges import MIN_KAPPA, MIN_LABELLED
+from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.subject import label_in
 from insideLLMs.report.safe_text import printable
 
@@ -169,7 +170,13 @@ def agreement(found: Mapping[str, Any], level: str) -> str:
 def doubts(summary: Mapping[str, Any]) -> list[str]:
     """Say what a summary does not show: the whole experiment, every row, or verdicts that people bear out."""
     part = [f"this is {summary['part']}"] if summary.get("part") else []
-    return [*part, *skipped_rows(summary), *doubtful_judges(summary)]
+    reused = [summary["reused"]] if summary.get("reused") else []
+    return [*part, *reused, *skipped_rows(summary), *doubtful_judges(summary)]
+
+
+def extent(summary: Summary) -> list[str]:
+    """Say that a run is of a part of its experiment, and that it reuses answers of others."""
+    return [f"this is {summary.part}"] * bool(summary.part) + [str(summary.reused)] * bool(summary.reused)
 
 
 def skipped_rows(summary: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.prices import find_price
 from insideLLMs.core.types import JsonValue, Request, Usage
-from insideLLMs.execute.questions import questions_of
+from insideLLMs.execute.questions import IsDone, questions_of
 from insideLLMs.plan import judge_id
 
 CHARACTERS_PER_TOKEN = 4
@@ -32,14 +32,17 @@ class Estimate:
     cost_usd: float | None
 
 
-def estimate(prepared: Prepared) -> list[Estimate]:
-    """Estimate each model's part, in the order of model ids, then the judges'; nothing is sent."""
+def estimate(prepared: Prepared, is_done: IsDone = lambda _: False) -> list[Estimate]:
+    """Estimate each model's part, in the order of model ids, then the judges'; nothing is sent.
+
+    Of Trials that are `is_done` by their number, nothing is asked.
+    """
     judged = [
         _unknown(prepared, judge_id(probe, name), _trials_of(prepared, probe))
         for probe, judges in sorted(prepared.judges.items())
         for name in judges
     ]
-    return [_estimate(prepared, model) for model in prepared.plan.models] + judged
+    return [_estimate(prepared, model, is_done) for model in prepared.plan.models] + judged
 
 
 def _trials_of(prepared: Prepared, probe: str) -> int:
@@ -59,10 +62,10 @@ def _unknown(prepared: Prepared, model: str, trials: int) -> Estimate:
     )
 
 
-def _estimate(prepared: Prepared, model: str) -> Estimate:
+def _estimate(prepared: Prepared, model: str, is_done: IsDone) -> Estimate:
     calls = characters = 0
     known = True
-    for question in questions_of(prepared, model):
+    for question in questions_of(prepared, model, is_done):
         request = question.request
         if isinstance(request, InsideLLMsError):
             raise request

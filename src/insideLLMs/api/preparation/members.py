@@ -3,7 +3,7 @@
 import copy
 import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -22,6 +22,8 @@ from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.work import Judges, ReadyModel
 from insideLLMs.plan import describe, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
+
+_APPLICATIONS = ("callable", "exec", "http")
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +55,26 @@ def ready_model(spec: ModelSpec, ready: Any, site: Site) -> tuple[ReadyModel, di
     model = as_async_model(make_model(spec, site.folder) if ready is None else ready, site.threads)
     identity = {"type": public_type(spec), **_identity(model, site.recorded), **_code_digest(spec, site.folder)}
     system = None if spec.system is None else template_of(spec.system, "system")
-    return ReadyModel(model=model, system=system, digest=model_digest(identity, spec.system)), identity
+    reusable = spec.reusable or not has_hidden_inputs(spec, model)
+    return ReadyModel(
+        model=model, system=system, digest=model_digest(identity, spec.system), reusable=reusable
+    ), identity
+
+
+def has_hidden_inputs(spec: ModelSpec, model: AsyncModel) -> bool:
+    """Whether more may decide its answers than its identity and what it is sent.
+
+    So it is of users' own code, of commands, of endpoints that may be a whole application, and of what the environment
+    sets and may not be written.
+    """
+    is_ours = type(model).__module__.startswith("insideLLMs.providers.") and spec.type not in _APPLICATIONS
+    return not is_ours or bool(private_settings(model))
+
+
+def private_settings(model: object) -> tuple[str, ...]:
+    """Return what tells a model from others and may not be written; most have nothing of the kind."""
+    settings: Callable[[], tuple[str, ...]] = getattr(model, "private_settings", tuple)
+    return settings()
 
 
 def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[str, dict[str, JsonValue]]]:

@@ -14,6 +14,7 @@ from insideLLMs.cli.options.gate import run_gate_options
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.options.part import part_options
 from insideLLMs.cli.options.processes import processes_option
+from insideLLMs.cli.options.since import since_options
 from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN, TO_WRITE
 from insideLLMs.cli.report_files import report_options
 from insideLLMs.cli.run_arguments import RunArguments
@@ -73,6 +74,7 @@ _OPTIONS = (
     processes_option,
     executor_options,
     batch_options,
+    since_options,
     report_options,
     run_gate_options,
     click.option("--dry-run", is_flag=True, help="Show the number of calls and their cost; make no calls."),

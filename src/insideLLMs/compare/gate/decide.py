@@ -10,7 +10,7 @@ import msgspec
 
 from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, TrialName
-from insideLLMs.compare.gate.doubts import doubted, doubts_of, nothing_answered
+from insideLLMs.compare.gate.doubts import doubted, doubts_of, nothing_answered, reused_rule
 from insideLLMs.compare.gate.evidence import Confirmed, GateEvidence, NoiseFloor, Transitions
 from insideLLMs.compare.gate.growth import GrowthRule, decide_growth
 from insideLLMs.compare.gate.policies import Rule, blame_of, blamed_classes, policy_of, resolve
@@ -98,7 +98,11 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
     scopes = scopes_of(comparison, spec, evidence)
     parties = parties_of(spec, scopes, evidence)
     labelled = labelled_drops(spec, evidence, parties)
-    rules = tuple(doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence, labelled) for scope in scopes)
+    rules = tuple(
+        reused_rule(scope, evidence)
+        or doubted(policy_of(scope.spec).decide(scope, evidence), scope, evidence, labelled)
+        for scope in scopes
+    )
     growth = decide_growth(evidence.quantities, spec, parties=parties)
     fatal = nothing_answered(comparison.overall, scopes)
     doubts = doubts_of(comparison, spec, scopes, rules, evidence)
@@ -202,7 +206,7 @@ def _judges(spec: GateSpec, evidence: GateEvidence) -> tuple[JudgeFinding, ...]:
 
 def _remarks(evidence: GateEvidence) -> tuple[str, ...]:
     seen = evidence.observed
-    remarks = []
+    remarks = [] if evidence.since is None else [f"{evidence.since.words}: reused answers are no evidence"]
     if evidence.has_copies:
         remarks.append(
             f"the repeats of all {seen.repeated:,} items are byte-identical: a cache, a fixed seed or a greedy "

@@ -64,10 +64,27 @@ def doubts_of(
 ) -> list[str]:
     """Say why a comparison on which nothing failed cannot pass either."""
     return [
+        *_nothing_asked(scopes, evidence),
         *_outside(spec, scopes, evidence),
         *_undecided(comparison, scopes, rules),
         *_nothing_scored(comparison, spec, scopes, evidence),
     ]
+
+
+def _nothing_asked(scopes: Sequence[Scope], evidence: GateEvidence) -> list[str]:
+    """Doubt a candidate of which every answer that could be compared is another run's."""
+    if not evidence.only_reuses(evidence.observed.probes.values()) or not any(policy_of(s.spec).reads for s in scopes):
+        return []
+    return ["nothing was asked: every answer is reused; ask some again with --canary, or run without --since"]
+
+
+def reused_rule(scope: Scope, evidence: GateEvidence) -> Rule | None:
+    """Return the rule of a scope whose answers are all reused, where others were asked: nothing of it changed."""
+    probes = {probe.probe for probe in scope.probes}
+    if not evidence.only_reuses(probes) or evidence.only_reuses(evidence.observed.probes.values()):
+        return None
+    told = f"{scope.where}nothing is new since the run whose answers are reused"
+    return Rule(scope=scope.name, fail_on=scope.spec.fail_on, state="passed", reasons=(told,), trials=scope.trials)
 
 
 def nothing_answered(overall: Tally, scopes: Sequence[Scope]) -> list[str]:

@@ -20,6 +20,7 @@ from insideLLMs.compare.statistics.quantities import QuantityChange
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.since import SinceFacts
 
 
 class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +109,8 @@ class GateEvidence:
     `same_experiment` is whether both sides ran the same experiment; `noise` a stored noise floor; `judges` are the
     probes that models score, `recorded` those that score nothing. `by_itself` is what the candidate's own conditions
     came to. `parts` say which sides are
-    only a part of their experiment, `is_whole` whether both are the same part of it, or the whole.
+    only a part of their experiment, `is_whole` whether both are the same part of it, or the whole. `since` is what a
+    candidate says that reuses answers.
     """
 
     observed: Observed = field(default_factory=Observed)
@@ -125,6 +127,7 @@ class GateEvidence:
     recorded: frozenset[str] = frozenset()
     parts: tuple[str, ...] = ()
     is_whole: bool = True
+    since: SinceFacts | None = None
 
     @cached_property  # slots would leave no room for it
     def floor(self) -> NoiseFloor | None:
@@ -136,6 +139,19 @@ class GateEvidence:
         """Whether the repeats of every item are byte-identical although the models do not say that they would."""
         seen = self.observed
         return bool(seen.repeated) and seen.copied == seen.repeated and not (self.scripted or self.greedy)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the candidate reuses answers, and all that it asked was asked before."""
+        seen = self.observed
+        return bool(seen.reused) and seen.tally.counts == seen.canaries.counts
+
+    def only_reuses(self, probes: Collection[str]) -> bool:
+        """Whether of `probes` all that could be compared is reused."""
+        names = set(self.names_of(probes))
+        return not names.isdisjoint(self.observed.reused) and names.isdisjoint(
+            shape.probe for shape in self.observed.tally.counts
+        )
 
     def drift_of(self, probes: Collection[str]) -> TextDrift | None:
         """Return the text drift over the items of `probes`; None if it was not measured."""
@@ -175,6 +191,7 @@ class GateEvidence:
             noise = disagreement_of((shape.baseline, count) for shape, count in self.observed.tally.counts.items())
         return Background(
             confirmed_p=self._confirmed_p(names),
+            unchanged=self.is_unchanged,
             noise=noise if noise is not None and noise.n else None,
             run_shift=None if self.noise is None else self.noise.run_shift,
             baseline_runs=self.baseline_runs,

@@ -20,12 +20,14 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a comparison beside its scores and the gate's settings.
 
     `noise` is an A/A measurement of verdicts, `run_shift` one of whole runs. `confirmed_p` is the p of item
-    confirmation, None where it was not made. The ids of the runs seed the Monte Carlo draws.
+    confirmation, None where it was not made. `unchanged` is whether the items are a sample of what was asked again
+    though nothing of it changed: a few of them are enough. The ids of the runs seed the Monte Carlo draws.
     """
 
     noise: Disagreement | None = None
     run_shift: RunShift | None = None
     confirmed_p: float | None = None
+    unchanged: bool = False
     baseline_runs: tuple[str, ...] = ()
     candidate_runs: tuple[str, ...] = ()
 

@@ -1,0 +1,265 @@
+"""How a run since another goes: what is new first, with the canaries; then more of the rest, or none of it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from insideLLMs.api.preparation.prepared import Prepared
+from insideLLMs.api.run import Ask
+from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers, count_sources
+from insideLLMs.api.since.begun import resumed
+from insideLLMs.api.since.selection import ReuseKind, ReusePlan, plan_reuse
+from insideLLMs.compare.score_ranges import ScoreRanges
+from insideLLMs.compare.statistics.canaries import ALARM_AT, WIDEN_AT, capital
+from insideLLMs.core import canonical
+from insideLLMs.core.protocols import JudgedProbe
+from insideLLMs.core.record_views import Facts, read_record
+from insideLLMs.core.since import NOTE, Begun, SinceFacts, since_facts
+from insideLLMs.core.thoughts import separate
+from insideLLMs.core.types import JsonValue, Record, Response, Scores, SinceMark, Telemetry, Usage
+from insideLLMs.plan import Trial
+from insideLLMs.store.journal import Answer, Journal
+from insideLLMs.store.sealed_run import SealedRun
+
+CANARY_SHARE = 0.02
+"""Of what is unchanged; asked again where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinceOptions:
+    """Which run's answers are reused, which share of them is asked again, and by which seed it is drawn.
+
+    Without a `seed` it is the day `today` and the run's own id, so that the share rotates. `say` is given a sentence
+    where more is asked again than that share.
+    """
+
+    baseline: SealedRun
+    today: str
+    say: Callable[[str], None]
+    canary: float | None = None
+    seed: str | None = None
+    resume: bool = False
+
+    def begun(self, run_id: str) -> Begun:
+        """Return how a new run begins."""
+        seed = f"{self.today} {run_id}" if self.seed is None else self.seed
+        share = CANARY_SHARE if self.canary is None else self.canary
+        return Begun(run=self.baseline.manifest.records_root, canary=share, seed=seed)
+
+
+class RunSince:
+    """The rounds of a run since `baseline`; afterwards `facts` says what they came to."""
+
+    def __init__(self, options: SinceOptions) -> None:
+        self._options = options
+        self._begun: Begun | None = None
+        self.facts: SinceFacts | None = None
+
+    def begin(self, run_dir: Path, prepared: Prepared) -> Mapping[str, JsonValue]:
+        """Return what the journal notes: a resumed run asks again what it drew at first. Raises PlanMismatchError."""
+        options = self._options
+        self._begun = options.begun(prepared.plan.run_id)
+        if options.resume:
+            self._begun = resumed(run_dir, self._begun, canary=options.canary, seed=options.seed)
+        return {NOTE: msgspec.to_builtins(self._begun)}
+
+    def preview(self, prepared: Prepared) -> ReusePlan:
+        """Return what a new run would ask; nothing is asked."""
+        return plan_reuse(prepared, StoredAnswers(self._options.baseline), self._options.begun(prepared.plan.run_id))
+
+    async def rounds(self, prepared: Prepared, journal: Journal, ask: Ask) -> Mapping[str, JsonValue]:
+        """Ask what is new and the canaries, more if they surprise, and take stored answers for the rest."""
+        assert self._begun is not None
+        stored = StoredAnswers(self._options.baseline)
+        reuse = plan_reuse(prepared, stored, self._begun)
+        stored.forget_names()
+        look = _Looking(prepared, journal, stored, reuse)
+        asked, surprise = ReuseKind.CANARY, ""
+        while True:
+            sink = _SinceJournal(journal, stored, reuse, asked)
+            await ask(sink)
+            journal.flush()
+            found = look.next(asked)
+            if found is None:
+                break
+            asked, surprise = found
+            self._options.say(surprise)
+        reusing = _SinceJournal(journal, stored, reuse, asked, reuses=True)
+        await ask(reusing, judged=_Judged(prepared, stored, reuse, asked))
+        self.facts = _facts(self._begun, stored, reuse, asked, look, surprise)
+        return {NOTE: msgspec.to_builtins(self.facts)}
+
+
+class _SinceJournal:
+    """The journal of a run since another: it marks records, and pretends to have what is not `asked` yet.
+
+    Where it `reuses`, it has for those the baseline's answers instead.
+    """
+
+    durable = True
+
+    def __init__(
+        self, journal: Journal, stored: StoredAnswers, reuse: ReusePlan, asked: ReuseKind, *, reuses: bool = False
+    ) -> None:
+        self._journal = journal
+        self._stored = stored
+        self._reuse = reuse
+        self._asked = asked
+        self._reuses = reuses
+
+    def _is_reused(self, index: int) -> bool:
+        return self._reuse.kinds[index] > self._asked
+
+    def is_done(self, index: int) -> bool:
+        return self._journal.is_done(index) or (not self._reuses and self._is_reused(index))
+
+    def pending_answer(self, index: int) -> Answer | None:
+        if not self._is_reused(index):
+            return self._journal.pending_answer(index)
+        if not self._reuses:
+            return None
+        record = self._stored.record(self._reuse.answers[index])
+        assert record.response is not None
+        response = separate(record.response)
+        usage = response.usage or Usage()
+        told = Telemetry(cached=True, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        return Answer(request=record.request or record.example.request(), response=response, telemetry=told)
+
+    def record(self, index: int) -> bytes | None:
+        return self._journal.record(index)
+
+    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        self._journal.append_answer(index, record, telemetry)
+
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        mark = self._mark(index)
+        if mark is not None:
+            record = canonical.line(msgspec.structs.replace(read_record(record, Record), since=mark))
+        self._journal.append_record(index, record, telemetry)
+
+    def _mark(self, index: int) -> SinceMark | None:
+        kind = self._reuse.kinds[index]
+        if self._is_reused(index):
+            answer = self._stored.record(self._reuse.answers[index])
+            return SinceMark(answer="reused", run=self._stored.asked_by(answer))
+        return (
+            None
+            if kind == ReuseKind.CHANGED
+            else SinceMark(answer="retried" if kind == ReuseKind.RETRIED else "canary")
+        )
+
+    def flush(self) -> None:
+        self._journal.flush()
+
+    def sync(self) -> None:
+        self._journal.sync()
+
+
+class _Judged:
+    """What judges said of reused answers: they need not be asked again where they and what they see are the same."""
+
+    def __init__(self, prepared: Prepared, stored: StoredAnswers, reuse: ReusePlan, asked: ReuseKind) -> None:
+        self._stored, self._reuse, self._asked = stored, reuse, asked
+        self._probes = {name for name in prepared.probes if _judges_are_reusable(prepared, name)}
+
+    def __call__(self, trial: Trial, response: Response) -> Scores | None:
+        """Return the stored scores of a Trial whose answer is the very one that they are of; else None."""
+        place = self._reuse.records[trial.index]
+        is_reused = self._reuse.kinds[trial.index] > self._asked
+        if place == NOWHERE or not is_reused or trial.probe not in self._probes:
+            return None
+        record = self._stored.record(place)
+        same = record.response is not None and separate(record.response) == response
+        return record.scores if same else None
+
+
+def _judges_are_reusable(prepared: Prepared, probe: str) -> bool:
+    """Whether the identity of a probe covers how it scores: it is ours, with no code of users, as are its judges."""
+    made = prepared.probes[probe]
+    identity = next(spec.identity for spec in prepared.probe_specs if spec.id == probe)
+    is_ours = type(made).__module__.startswith("insideLLMs.probes.") and b'"code_sha256"' not in canonical.line(
+        identity
+    )
+    return isinstance(made, JudgedProbe) and is_ours and all(one.reusable for one in prepared.judges[probe].values())
+
+
+class _Looking:
+    """Looks at the canaries that were asked, and says whether more are wanted."""
+
+    def __init__(self, prepared: Prepared, journal: Journal, stored: StoredAnswers, reuse: ReusePlan) -> None:
+        self._journal, self._stored, self._reuse = journal, stored, reuse
+        self._ranges = ScoreRanges(declared={spec.id: spec.ranges() for spec in prepared.probe_specs})
+        earlier = since_facts(stored.run.manifest.notes)
+        self._earlier = (earlier.worse, earlier.better) if earlier is not None else (0, 0)
+        self.worse, self.better = self._earlier
+
+    def next(self, asked: ReuseKind) -> tuple[ReuseKind, str] | None:
+        """Return up to which kind to ask now, and why; None where what was asked is enough."""
+        if asked is ReuseKind.REST:
+            return None
+        moved, served = self._count(asked)
+        self.worse, self.better = self._earlier[0] + moved[0], self._earlier[1] + moved[1]
+        told = f"of the answers asked again {self.worse:,} got worse and {self.better:,} better"
+        has_more = self._reuse.count(ReuseKind.REST) + (asked < ReuseKind.WIDER) * self._reuse.count(ReuseKind.WIDER)
+        grown = capital(self.worse, self.better)
+        if not has_more:
+            return None
+        if served:
+            return ReuseKind.REST, f"answers are served by {served!r} now: all of the rest is asked again"
+        if grown >= ALARM_AT:
+            return ReuseKind.REST, f"{told}, beyond chance (E = {grown:.3g}): all of the rest is asked again"
+        if grown >= WIDEN_AT and asked is ReuseKind.CANARY and self._reuse.count(ReuseKind.WIDER):
+            return ReuseKind.WIDER, f"{told} (E = {grown:.3g}): more of the rest is asked again"
+        return None
+
+    def _count(self, asked: ReuseKind) -> tuple[tuple[int, int], str]:
+        """Count the requests whose answers got worse and better; name a model that served none of the stored ones."""
+        moves: Counter[float] = Counter()
+        served = ""
+        for index, kind in enumerate(self._reuse.kinds):
+            line = self._journal.record(index) if ReuseKind.CANARY <= kind <= asked else None
+            if line is None:
+                continue
+            after = read_record(line, Record)
+            known, name = self._stored.served.get(after.model), after.response.model if after.response else None
+            served = name if name and known and name not in known else served
+            move = self._move(index, line)
+            moves[self._reuse.draws[index]] += (move > 0.0) - (move < 0.0)
+        return (sum(move < 0 for move in moves.values()), sum(move > 0 for move in moves.values())), served
+
+    def _move(self, index: int, line: bytes) -> float:
+        place = self._reuse.records[index]
+        if place == NOWHERE:
+            return 0.0
+        before, after = self._ranges.quality(self._stored.facts(place)), self._ranges.quality(read_record(line, Facts))
+        return 0.0 if before is None or after is None else after - before
+
+
+def _facts(
+    begun: Begun, stored: StoredAnswers, reuse: ReusePlan, asked: ReuseKind, look: _Looking, surprise: str
+) -> SinceFacts:
+    roots: Counter[str] = Counter()
+    for index, kind in enumerate(reuse.kinds):
+        if kind > asked:
+            roots[stored.asked_by(stored.record(reuse.answers[index]))] += 1
+    count = {kind: reuse.count(kind) for kind in ReuseKind}
+    canaries = sum(count[kind] for kind in ReuseKind if ReuseKind.CANARY <= kind <= asked)
+    unchanged = canaries + roots.total()
+    is_fresh = not roots.total()
+    return SinceFacts(
+        **msgspec.structs.asdict(begun),
+        run_id=stored.run.manifest.run_id,
+        changed=count[ReuseKind.CHANGED],
+        canaries=canaries,
+        retried=count[ReuseKind.RETRIED],
+        reused=roots.total(),
+        asked_again=canaries / unchanged if unchanged else 0.0,
+        worse=0 if is_fresh else look.worse,
+        better=0 if is_fresh else look.better,
+        surprise=surprise,
+        due=stored.due_after(roots.keys()),
+        sources=count_sources(stored, roots),
+    )

@@ -1,0 +1,76 @@
+"""Options of a run since another; the function gets them as one argument, `since`: None without --since."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.baseline import today
+from insideLLMs.cli.options.group import Command, Given, option_group
+from insideLLMs.cli.places import RUN
+from insideLLMs.core.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from insideLLMs.api.since.rounds import RunSince
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinceChoice:
+    """The run whose answers are reused, the share of them that is asked again, and the seed that draws it."""
+
+    run: Path
+    canary: float | None
+    seed: str | None
+
+    def words(self) -> str:
+        """Return the options as they are typed."""
+        share = "" if self.canary is None else f" --canary {self.canary:g}"
+        seed = "" if self.seed is None else f" --canary-seed {shlex.quote(self.seed)}"
+        return f" --since {shlex.quote(str(self.run))}{share}{seed}"
+
+    def check_apart(self, run_dir: object) -> None:
+        """Raise ConfigError where the run would be written over the one that it is since."""
+        if isinstance(run_dir, Path) and run_dir.resolve() == self.run.resolve():
+            raise ConfigError(
+                [Problem(f"--run-dir and --since are one folder: {run_dir}")], fix="choose another --run-dir"
+            )
+
+    def rounds(self, *, resume: bool) -> "RunSince":
+        """Return how such a run goes. Raises RunDirectoryError for a run whose answers cannot be reused."""
+        from insideLLMs.api.since.baseline import open_baseline  # noqa: PLC0415 - slow
+        from insideLLMs.api.since.rounds import RunSince, SinceOptions  # noqa: PLC0415 - slow
+
+        baseline = open_baseline(self.run)
+        options = SinceOptions(
+            baseline=baseline, today=today(), say=console.note, canary=self.canary, seed=self.seed, resume=resume
+        )
+        return RunSince(options)
+
+
+def since_options(function: Command) -> Command:
+    """Add the options to a command."""
+    options = (
+        click.option(
+            "--since", metavar="RUN", type=RUN, help="Ask only what is new since this run, or the newest of this pool."
+        ),
+        click.option("--canary", type=float, help="With --since: ask this share of the rest again.  [default: 0.02]"),
+        click.option(
+            "--canary-seed", metavar="TEXT", help="With --since: draw that share by this.  [default: the day]"
+        ),
+    )
+    return option_group(function, "since", options, _choice)
+
+
+def _choice(given: Given) -> SinceChoice | None:
+    run, canary, seed = given.pop("since"), given.pop("canary"), given.pop("canary_seed")
+    if run is None:
+        if canary is not None or seed is not None:
+            raise ConfigError([Problem("--canary and --canary-seed go with --since")], fix="add --since RUN")
+        return None
+    assert isinstance(run, Path)
+    if canary is not None and not (isinstance(canary, float) and 0.0 <= canary <= 1.0):
+        raise ConfigError([Problem(f"--canary is {canary}; it is a share from 0 to 1")], fix="e.g. --canary 0.05")
+    return SinceChoice(run=run, canary=canary, seed=None if seed is None else str(seed))

@@ -1,0 +1,81 @@
+"""What a run since another notes of itself in its manifest, under `since`."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.types import JsonValue
+
+NOTE = "since"
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides which answers are asked again: the baseline's `run` (the root of its records), share and seed."""
+
+    run: str
+    canary: float
+    seed: str
+
+
+class ReusedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many Trials have answers that the `run` of this root asked for, and on which days (ISO 8601) it asked."""
+
+    run: str
+    trials: int
+    oldest: str | None = None
+    newest: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The run, and when it asked."""
+        if self.oldest is None or self.newest is None:
+            return f"run {self.run[:12]}, asked on a day that it does not say"
+        until = "" if self.newest == self.oldest else f" to {self.newest}"
+        return f"run {self.run[:12]}, asked on {self.oldest}{until}"
+
+
+class SinceFacts(Begun, frozen=True, kw_only=True):
+    """What became of the Trials: `changed` were asked as their requests are new, `canaries` although nothing changed.
+
+    `retried` had no answer in the baseline, `reused` took theirs from `sources`. `asked_again` is the share of what is
+    unchanged that canaries came to. Of all canaries since every answer was last asked for, `worse` fell and `better`
+    rose. `surprise` says why more were asked again than `canary`. `due` are the roots
+    of the runs whose answers were not asked again yet: canaries of the next run are drawn among those.
+    """
+
+    run_id: str
+    changed: int
+    canaries: int
+    retried: int
+    reused: int
+    asked_again: float
+    worse: int
+    better: int
+    surprise: str = ""
+    due: tuple[str, ...] = ()
+    sources: tuple[ReusedFrom, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What a report says of it: how many answers are reused, of which runs and how old, and what was asked."""
+        asked = [(self.changed, "new"), (self.canaries, "asked again though unchanged"), (self.retried, "retried")]
+        told = ", ".join(f"{count:,} {what}" for count, what in asked if count) or "nothing was asked"
+        total = self.reused + sum(count for count, _ in asked)
+        if not self.reused:
+            return f"no answer of run {self.run[:12]} is reused: {told}"
+        sources = "; ".join(source.words for source in self.sources)
+        surprise = f"; {self.surprise}" if self.surprise else ""
+        return f"{self.reused:,} of {total:,} trials reuse answers of {sources}; {told}{surprise}"
+
+
+def since_facts(notes: Mapping[str, JsonValue]) -> SinceFacts | None:
+    """Return what the notes of a sealed run say; None where it is since no other. Raises RunDirectoryError."""
+    if NOTE not in notes:
+        return None
+    try:
+        return msgspec.convert(notes[NOTE], SinceFacts)
+    except msgspec.ValidationError as error:
+        raise RunDirectoryError(
+            f"the manifest's note {NOTE!r} cannot be read: {error}", fix="was it edited, or written by a newer version?"
+        ) from error
