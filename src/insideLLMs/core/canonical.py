@@ -18,8 +18,7 @@ _DEEPEST = 100  # orjson writes 254 levels at most; no record comes near
 _SEQUENCES = (list, tuple)  # not `list | tuple`, which would be made again for every value
 _EXPONENT_FROM = 1e21  # ECMAScript's Number::toString switches to exponents here (RFC 8785, 3.2.2.3)
 _EXPONENT_BELOW = 1e-6
-_FLOAT = b"\xcb"
-_HUGE = frozenset({b"\x7f", b"\xff"})
+_HUGE, _HUGE_BELOW_ZERO = b"\xcb\x7f", b"\xcb\xff"
 """With these bytes MessagePack begins nan, infinity and floats beyond 1e303, for which orjson may write null."""
 
 
@@ -116,7 +115,7 @@ def _line_of_struct(value: msgspec.Struct) -> bytes:
         check(plain)
         raise
     is_deep = written.count(b"{") + written.count(b"[") > _DEEPEST
-    if is_deep or (_FLOAT in packed and not _HUGE.isdisjoint([piece[:1] for piece in packed.split(_FLOAT)[1:]])):
+    if is_deep or _HUGE in packed or _HUGE_BELOW_ZERO in packed:
         check(plain)
     return written
 
