@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 import insideLLMs
-from insideLLMs.compare.one_run.summary import Summariser
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
@@ -16,14 +15,15 @@ from insideLLMs.core.since import since_facts
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import JsonValue, Telemetry, expand
 from insideLLMs.plan import FORMAT_VERSION
-from insideLLMs.report.viewer.run_page import RunRows
-from insideLLMs.report.viewer.sampling import needs_sample, sample_of
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import DatasetFacts, FileDigest, Manifest, MemberSpec, PromptFacts
-from insideLLMs.store.run_draft import RunDraft, packer
 from insideLLMs.store.sealed_run import CONFIG, REPORT, SUMMARY
 from insideLLMs.store.unfinished_run import RunDescription
+
+if TYPE_CHECKING:  # the first calls go out before these are imported
+    from insideLLMs.api.run_pass import RunPass
+    from insideLLMs.compare.one_run.summary import Summariser
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
         """Return `config.resolved.yaml`."""
         return resolved_yaml(self.experiment, {dataset.name: dataset.sha256 for dataset in self.datasets})
 
-    def sum_up(self, summariser: Summariser) -> Summary:
+    def sum_up(self, summariser: "Summariser") -> Summary:
         """Return the summary of what `summariser` took, within the score ranges that the probes declare."""
         summary = summariser.result(
             run_id=self.run_id,
@@ -63,6 +63,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     def summary_of(self, lines: Iterable[bytes]) -> Summary:
         """Return the summary of records, given as their lines in order."""
+        from insideLLMs.compare.one_run.summary import Summariser  # noqa: PLC0415 - see above
+
         summariser = Summariser()
         for line in lines:
             summariser.add(line)
@@ -104,10 +106,12 @@ class RunWriter:
 
     def __init__(self, facts: RunFacts, directory: RunDirectory) -> None:
         if facts.experiment.execution.compress:
+            from insideLLMs.store.run_draft import packer  # noqa: PLC0415 - see above
+
             packer()  # what is missing is said before anything is asked
         self._facts = facts
         self._directory = directory
-        self._begun: _Pass | None = None
+        self._begun: RunPass | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -157,9 +161,11 @@ class RunWriter:
         self._begun = None
         return manifest, summary
 
-    def _begin(self) -> "_Pass":
+    def _begin(self) -> "RunPass":
         if self._begun is None:
-            self._begun = _Pass(self._directory, self._facts)
+            from insideLLMs.api.run_pass import RunPass  # noqa: PLC0415 - see above
+
+            self._begun = RunPass(self._directory, self._facts.experiment.execution, self._facts.trials)
         return self._begun
 
     def _drop(self) -> None:
@@ -167,28 +173,6 @@ class RunWriter:
         if begun is not None:
             begun.rows.close()
             begun.draft.drop()
-
-
-class _Pass:
-    """What one pass over the records fills: their files, the summary, and the table of the page, or its sample."""
-
-    def __init__(self, directory: RunDirectory, facts: RunFacts) -> None:
-        execution = facts.experiment.execution
-        self.draft = RunDraft(directory, has_telemetry=execution.telemetry, compress=execution.compress)
-        self.summariser = Summariser()
-        self.rows = RunRows()
-        self.sample = sample_of(()) if needs_sample(facts.trials) else None
-
-    def take(self, lines: Iterable[bytes]) -> None:
-        """Take the next records, as they are written."""
-        show = self.rows.add if self.sample is None else self.sample.add_record
-        for line in lines:
-            self.summariser.add(line)
-            show(line)
-
-    def drawn(self) -> list[int]:
-        """Return the numbers of the Trials that the page lacks yet."""
-        return [] if self.sample is None else self.sample.numbers()
 
 
 class MemorySink:

@@ -48,7 +48,6 @@ def command(
     from insideLLMs.api.preparation.part import narrow  # noqa: PLC0415
     from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415 - slow; --help must not pay for it
     from insideLLMs.config.load import read_experiment  # noqa: PLC0415
-    from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     settings = {f"gate.{name}": value for name, value in (gate or {}).items() if value is not None}
@@ -70,6 +69,8 @@ def command(
     decided = decide_run(sealed, rules, lists_failing=files.any_of_run)
     show_result(sealed, decided, as_json=as_json, quiet=quiet)
     if arguments.html is not None:
+        from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415 - slow
+
         write_files([(arguments.html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
     write_run_reports(sealed, decided, files, experiment=experiment_file)
     if decided.is_gated or not quiet:
