@@ -5,7 +5,10 @@ nothing, and `insidellms run` as a user runs it (start-up, journal, scoring, sea
 Prints wall time against the ideal (trials x latency / concurrency) and CPU per trial on top of start-up.
 
     python benchmarks/engine_throughput.py [--trials 2000] [--latency-ms 50] [--concurrency 64] [--rounds 3]
-        [--template 'Q: {{ question }}']
+        [--template 'Q: {{ question }}'] [--beside SRC [--template-beside 'Q: {question}']]
+
+With `--beside`, the sources of another version in the folder SRC run in turn with these, in the same environment, and
+their ratio is printed.
 """
 
 import argparse
@@ -47,10 +50,12 @@ def bare_client(url: str, trials: int, concurrency: int) -> None:
     asyncio.run(main())
 
 
-def timed(command: list[str], cwd: Path) -> tuple[float, float, int]:
-    """Run a process; return wall seconds, CPU seconds and peak resident kilobytes."""
+def timed(command: list[str], cwd: Path, source: str | None = None) -> tuple[float, float, int]:
+    """Run a process, of other sources if given; return wall seconds, CPU seconds and peak resident kilobytes."""
     # modules are compiled once, as an installation does, and not at every start
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if source is not None:
+        environ["PYTHONPATH"] = source
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ)
     _, status, usage = os.wait4(process.pid, 0)
@@ -66,6 +71,8 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--template", help="of the probe, as in 'Q: {{ question }}'")
+    parser.add_argument("--beside", type=Path, metavar="SRC", help="sources of another version, to be measured in turn")
+    parser.add_argument("--template-beside", help="the same template in the spelling of that version")
     parser.add_argument("--bare", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
@@ -76,38 +83,49 @@ def main() -> None:
 
 
 def compare(port: int, options: argparse.Namespace, folder: Path) -> None:
-    template = f", template: {json.dumps(options.template)}" if options.template else ""
-
-    def experiment(name: str, trials: int) -> str:
-        rows = (json.dumps({"id": f"{n:07}", "prompt": f"Question {n}"}) for n in range(trials))
-        (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
-        text = EXPERIMENT.format(port=port, data=f"{name}.jsonl", concurrency=options.concurrency, template=template)
-        (folder / f"{name}.yaml").write_text(text)
-        return f"{name}.yaml"
-
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    run = [sys.executable, "-m", "insideLLMs", "run"]
     bare = [sys.executable, str(Path(__file__).resolve()), "--bare", url, "--concurrency", str(options.concurrency)]
-    full, one = experiment("full", options.trials), experiment("one", 1)
+    versions = {"insidellms run": (None, options.template)}
+    if options.beside is not None:
+        versions["the other version"] = (str(options.beside.resolve()), options.template_beside)
     ideal = options.trials * options.latency_ms / 1000 / options.concurrency
     print(f"{options.trials} trials, {options.latency_ms:g} ms, concurrency {options.concurrency}: ideal {ideal:.2f} s")
     best: dict[str, tuple[float, float, int]] = {}
+
+    def measure(name: str, command: list[str], source: str | None = None) -> None:
+        wall, cpu, rss = timed(command, folder, source)
+        kept = best.get(name, (wall, cpu, rss))
+        best[name] = (min(wall, kept[0]), min(cpu, kept[1]), max(rss, kept[2]))
+
     for number in range(options.rounds):
-        measured = {
-            "bare client": timed([*bare, "--trials", str(options.trials)], folder),
-            "bare client, 1 call": timed([*bare, "--trials", "1"], folder),
-            "insidellms run": timed([*run, full, "--run-dir", f"full{number}"], folder),
-            "insidellms run, 1 trial": timed([*run, one, "--run-dir", f"one{number}"], folder),
-        }
-        for name, (wall, cpu, rss) in measured.items():
-            kept = best.get(name, (wall, cpu, rss))
-            best[name] = (min(wall, kept[0]), min(cpu, kept[1]), max(rss, kept[2]))
+        for trials, what in ((options.trials, ""), (1, ", 1 trial")):
+            measure(f"bare client{what}", [*bare, "--trials", str(trials)])
+            for name, (source, template) in versions.items():
+                file = experiment(folder, f"{name.split()[-1]}{trials}", trials, template, port, options.concurrency)
+                run = [sys.executable, "-m", "insideLLMs", "run", file, "--run-dir", f"{file}-{number}"]
+                measure(f"{name}{what}", run, source)
     for name, (wall, cpu, rss) in best.items():
-        print(f"  {name:<24} wall {wall:5.2f} s   cpu {cpu:5.2f} s   peak {rss / 1024:4.0f} MB")
-    for name, start in (("bare client", "bare client, 1 call"), ("insidellms run", "insidellms run, 1 trial")):
-        wall, cpu, _ = best[name]
-        per_trial = (cpu - best[start][1]) / options.trials * 1000
-        print(f"{name}: {ideal / wall:.0%} of ideal, start-up included; {per_trial:.3f} ms of CPU a trial on top of it")
+        print(f"  {name:<26} wall {wall:5.2f} s   cpu {cpu:5.2f} s   peak {rss / 1024:4.0f} MB")
+    per_trial = {
+        name: (best[name][1] - best[f"{name}, 1 trial"][1]) / options.trials * 1000 for name in best if "," not in name
+    }
+    for name, cpu_ms in per_trial.items():
+        wall = best[name][0]
+        print(f"{name}: {ideal / wall:.0%} of ideal, start-up included; {cpu_ms:.3f} ms of CPU a trial on top of it")
+    if options.beside is not None:
+        ours, theirs = "insidellms run", "the other version"
+        wall, cpu = best[ours][0] / best[theirs][0] - 1, per_trial[ours] / per_trial[theirs] - 1
+        print(f"beside the other version: wall {wall:+.1%}, CPU a trial {cpu:+.1%}")
+
+
+def experiment(folder: Path, name: str, trials: int, template: str | None, port: int, concurrency: int) -> str:
+    """Write an experiment with as many trials, and return the name of its file."""
+    rows = (json.dumps({"id": f"{n:07}", "prompt": f"Question {n}"}) for n in range(trials))
+    (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    argument = f", template: {json.dumps(template)}" if template else ""
+    text = EXPERIMENT.format(port=port, data=f"{name}.jsonl", concurrency=concurrency, template=argument)
+    (folder / f"{name}.yaml").write_text(text)
+    return f"{name}.yaml"
 
 
 if __name__ == "__main__":
