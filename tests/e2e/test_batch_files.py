@@ -6,47 +6,9 @@ import pytest
 
 from support.api_server import ApiServer
 from support.batch_answers import answer_lines, as_anthropic, as_gemini, as_openai, read_lines, write_lines
+from support.batch_imports import EXPERIMENT, PROVIDERS, ROWS, begun, experiment, export, take
 from support.command import canonical_bytes, insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
-
-ROWS = [{"id": f"e{i}", "question": f"Question {i}", "answer": f"QUESTION {i}"} for i in range(6)]
-EXPERIMENT = """
-name: batched
-model: {type: TYPE, id: m, args: {model_name: stub, base_url: 'URL'}}
-probes: [{type: equals}, {type: contains, args: {any: ["3"]}}]
-dataset: {format: jsonl, path: data.jsonl}
-repeats: 2
-"""
-PROVIDERS = {
-    "openai": "/v1",
-    "openai_responses": "/v1",
-    "anthropic": "",
-    "gemini": "/v1beta",
-}
-NOWHERE = "http://127.0.0.1:9/v1"
-
-
-def experiment(folder, *, model="openai", url=NOWHERE, text=EXPERIMENT, **more):
-    written = text.replace("TYPE", model).replace("URL", url) + "".join(
-        f"{k}: {json.dumps(v)}\n" for k, v in more.items()
-    )
-    write_files(folder, {"e.yaml": written, "data.jsonl": ROWS})
-
-
-def export(folder, *args, **env):
-    return insidellms("batch", "export", *args, "-o", "requests.jsonl", cwd=folder, env=env)
-
-
-def take(folder, *files, run="batch", **env):
-    return insidellms("batch", "import", *files, "--run-dir", run, "--json", cwd=folder, env=env)
-
-
-def begun(folder, **experiment_args):
-    """Begin a run, and return the answers to its requests."""
-    experiment(folder, **experiment_args)
-    done = export(folder, "e.yaml", "--run-dir", "batch")
-    assert done.code == 0, done.err
-    return answer_lines(folder / "requests.jsonl")
 
 
 def live(folder, run="live"):
@@ -199,7 +161,7 @@ WRONG = {
     "not UTF-8": (lambda lines: b'{"custom_id": "\xff"}\n', "line 1: it is not JSON"),
     "only errors": (
         lambda lines: [as_openai(line["custom_id"], {"error": {"message": "busy"}}, 503) for line in lines],
-        "none of the 12 lines is an answer",
+        "errors only, and no answer, in 12 lines",
     ),
     "only expired": (
         lambda lines: [{"custom_id": line["custom_id"], "result": {"type": "expired"}} for line in lines],

@@ -181,7 +181,7 @@ class BatchImport:
             await ask(journal, answers=log, wanted=left)
             self.missing = len(left)
             if left:
-                raise RunUnfinishedError(f"{self.missing:,} requests are still to be asked")
+                raise RunUnfinishedError(f"requests still to be asked: {self.missing:,}")
         return {}
 
     def _take(self, reader: "_AnswerReader", log: BatchLog) -> None:
@@ -204,7 +204,7 @@ class BatchImport:
         log.append(pending)
         if self.failed and not (self.taken or self.known or self.refused):
             raise BatchFileError(
-                f"none of the {len(self.failed):,} lines is an answer; first {self.failed[0].place}: "
+                f"there are errors only, and no answer, in {len(self.failed):,} lines; first {self.failed[0].place}: "
                 f"{self.failed[0].message}",
                 fix="fix the cause, and ask again: insidellms batch export --run-dir ... -o FILE",
             )
@@ -288,7 +288,7 @@ class _AnswerReader:
             shown = "".join(f"\n  {problem}" for problem in self._problems[:_SHOWN])
             more = len(self._problems) - _SHOWN
             raise BatchFileError(
-                f"{len(self._problems):,} line(s) cannot be taken, so nothing was:{shown}"
+                f"nothing was taken, as these lines cannot be ({len(self._problems):,}):{shown}"
                 + (f"\n  and {more:,} more" if more > 0 else ""),
                 fix="correct or remove these lines, or download the file again",
             )

@@ -67,7 +67,7 @@ def export(
         console.out(f"nothing is left to ask: run {run.manifest.run_id[:12]} is complete, and stored in {path}")
         return ExitCode.OK
     total = sum(exporting.written.values())
-    console.out(f"{total:,} requests written to {output}; the run is {path}")
+    console.out(f"requests written to {output}: {total:,}; the run is {path}")
     for model, count in exporting.written.items() if len(exporting.written) > 1 else ():
         console.out(f"  {count:>9,}  {model}")
     if len(exporting.written) > 1:
@@ -114,7 +114,7 @@ def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | N
         _show(importing)
     if run is None:
         quoted = shlex.quote(str(path))
-        console.out(f"{importing.missing:,} requests are still to be asked: another round is needed")
+        console.out(f"another round is needed: requests without an answer: {importing.missing:,}")
         console.note(f"  then: insidellms batch export --run-dir {quoted} -o FILE")
     else:
         from insideLLMs.report.terminal import render_summary  # noqa: PLC0415 - slow
@@ -125,11 +125,11 @@ def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | N
 
 
 def _show(importing: "BatchImport") -> None:
-    known = f"; {importing.known:,} were there already" if importing.known else ""
-    refused = f"; {importing.refused:,} were refused, which is the outcome of their trials" if importing.refused else ""
-    console.out(f"{importing.taken:,} answers taken{known}{refused}")
+    known = f"; {importing.known:,} known already" if importing.known else ""
+    refused = f"; {importing.refused:,} refused, which is the outcome of their trials" if importing.refused else ""
+    console.out(f"answers taken: {importing.taken:,}{known}{refused}")
     if importing.failed:
-        console.note(f"{len(importing.failed):,} lines hold errors, and are to be asked again:")
+        console.note(f"to be asked again, as there is an error instead of an answer: {len(importing.failed):,}")
         for line in importing.failed[:_SHOWN]:
             console.note(f"  {line.place}: {line.type}: {line.message}")
         if len(importing.failed) > _SHOWN:

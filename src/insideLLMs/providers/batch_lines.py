@@ -1,6 +1,7 @@
 """Lines of batch files: requests in OpenAI's format, and answers in that of any provider.
 
 OpenAI's format is what Azure, Together, LiteLLM and vLLM take, too. The body is the provider's own, whatever it is.
+`http_response` and `__inference_error__` are columns of Ray Data.
 """
 
 from collections.abc import Mapping
@@ -69,25 +70,31 @@ def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
     """Return an answer as it would have come by itself; an error without a status is recognised by its words."""
     found: tuple[int, Any]
     match value:
-        case {"result": {"type": "succeeded", "message": dict(body)}} | {"response": {"body": dict(body)}} if (
-            "status_code" not in _inner(value, "response")
-        ):
+        case {"result": {"type": "succeeded", "message": dict(body)}} | {"http_response": dict(body)}:
             found = 200, body
         case {"result": {"type": "errored", "error": dict(error)}}:
             found = 200, error if "error" in error else {"error": error}
         case {"result": {"type": "expired" | "canceled" as kind}}:
             found = 200, _error(f"batch_{kind}", f"{_NO_ANSWER[kind]} this request was answered")
-        case {"response": {"status_code": status, "body": body}} if body is not None and str(status).isdecimal():
-            found = int(status), body
-        case {"error": error} if error:
+        case {"response": {"body": body, **rest}} if body is not None:
+            found = _status(rest.get("status_code")), body
+        case {"error": error} | {"__inference_error__": error} if error:
             found = 200, {"error": _named(error)}
         case {"response": {"status_code": status}}:
             found = 200, _error("no_body", f"the response has status {excerpt(str(status))} and no body")
         case {"response": dict(body)}:
             found = 200, body
+        case {"response": None}:
+            found = 200, _error("no_answer", "the line has neither an answer nor an error")
         case _:
             found = 0, None
     return found
+
+
+def _status(value: Any) -> int:  # JSON of any kind
+    """Read a status, which tables turn into 200.0 or leave out; the body tells then what it is."""
+    text = str(value).removesuffix(".0")
+    return int(text) if text.isdecimal() else 200
 
 
 def _no_answer(value: Mapping[str, Any]) -> BatchFileError:
