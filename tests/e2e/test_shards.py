@@ -133,13 +133,13 @@ def edited(folder, name, to, file, *change):
 @pytest.mark.parametrize(
     ("names", "said", "fix"),
     [
-        (["s1-of-3", "s3-of-3"], "of the 3 shards 1 are missing: 2/3", "--shard 2/3"),
+        (["s1-of-3", "s3-of-3"], "1 of 3 shards is missing: 2/3", "--shard 2/3"),
         (["s1-of-3", "s2-of-3", "s3-of-3", "copy"], "s1-of-3 and copy are both shard 1/3", "once"),
         (["s1-of-3", "s1-of-3", "s2-of-3", "s3-of-3"], "are both shard 1/3", "once"),
         (["s1-of-3", "s2-of-3", "whole"], "whole is no shard", "--shard I/N"),
         (["s1-of-3", "s2-of-3", "selected"], "selected is no shard", "--shard I/N"),
         (["s1-of-3", "other-n"], "the numbers of shards differ (3 and 2)", "one split"),
-        (["s1-of-3", "s2-of-3", "other-data"], "the runs that they are of differ", "run the shard of other-data again"),
+        (["s1-of-3", "s2-of-3", "other-data"], "the ids of their runs differ", "run the shard of other-data again"),
         (["s1-of-3", "s2-of-3", "other-title"], "the settings in config.resolved.yaml differ", "again"),
         (["s1-of-3", "s2-of-3", "other-version"], "the versions of insidellms differ", "one version"),
         (["s1-of-3", "s2-of-3", "unfinished"], "unfinished is not finished", "--resume"),

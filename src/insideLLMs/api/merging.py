@@ -97,8 +97,9 @@ def _in_order(shards: Sequence[SealedRun]) -> list[SealedRun]:
             )
     missing = [str(shard) for shard in Shard.all_of(_shard_of(shards[0]).count) if shard not in found]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise RunDirectoryError(
-            f"of the {_shard_of(shards[0]).count} shards {len(missing)} are missing: {', '.join(missing[:20])}",
+            f"{len(missing)} of {_shard_of(shards[0]).count} shards {verb} missing: {', '.join(missing[:20])}",
             fix=f"give them too, or run them: insidellms run EXPERIMENT --shard {missing[0]}",
         )
     return [found[shard] for shard in sorted(found)]
@@ -120,7 +121,7 @@ def _compared(first: SealedRun, run: SealedRun) -> Iterator[tuple[str, object, o
     yield "the versions of insidellms", _version(one), _version(other), f"{again}: all with one version"
     yield "the numbers of shards", _shard_of(first).count, _shard_of(run).count, "give the shards of one split"
     same = f"{again}: models, probes, prompts, datasets and repeats must be the same"
-    yield "the runs that they are of", _whole_id(first)[:12], _whole_id(run)[:12], same
+    yield "the ids of their runs", _whole_id(first)[:12], _whole_id(run)[:12], same
     settings = f"{again}: name, title and gate must be the same too"
     yield f"the settings in {CONFIG}", _config_digest(one), _config_digest(other), settings
 
@@ -146,7 +147,7 @@ def _facts(shards: Sequence[SealedRun]) -> RunFacts:
     is_whole = msgspec.structs.replace(part, trials=part.of_trials) == whole
     if is_whole and part != whole:
         raise RunDirectoryError(
-            f"the shards have {trials:,} trials together, and the run has {part.of_trials:,}",
+            f"together the shards have {trials:,} of the {part.of_trials:,} trials of the run",
             fix="see which of them was changed: insidellms verify RUN",
         )
     has_telemetry = all(run.has_telemetry for run in shards)
