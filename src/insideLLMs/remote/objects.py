@@ -247,7 +247,8 @@ def _of_answer(url: RemoteUrl, status: str | None, code: str | None, text: str) 
         return "there are no credentials", CREDENTIALS_FIX[url.scheme]
     if "timed out" in said or "TimedOut" in text or "kind: Timeout" in text:
         return "no answer came in time", "check the network and the store, and run the command again"
-    return "the store cannot be reached", "check the network, and AWS_ENDPOINT_URL where it is set"
+    variable = ", and AWS_ENDPOINT_URL where it is set" if url.scheme == "s3" else ""
+    return "the store cannot be reached", f"check the network{variable}"
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str | None:
