@@ -24,6 +24,8 @@ _OBJECT_STORE_BYTES = 80 << 20
 """Of a local cluster, which holds nothing but the kits; Ray wants 75 MB at least."""
 _MANY_CALLS = 1000
 _TELL_OF_WAIT_S = 30.0
+_MOST_CHECKS = 3
+"""A run stops where so many times in a row, that far apart, no node was there that could ever have a worker."""
 _CONNECT_S = 10.0
 _INSTALL = "pip install 'insidellms[ray]', the same version on every node"
 
@@ -101,13 +103,9 @@ class _Cluster:
 
     def _size(self, needs: Resources, models: tuple[str, ...], kinds: int, prepared: Prepared) -> int:
         """Return how many workers a crew has: as many as its share of the cluster holds, and as the run can use."""
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        room = sum(_room(node, needs.amounts()) for node in nodes)
+        room = sum(_room(node, needs.amounts()) for node in _nodes(self._ray))
         if not room:
-            raise WorkersLostError(
-                f"no node of the cluster has room for model {models[0]!r}: it asks for {_in_words(needs.amounts())}",
-                fix="start a node that has it, or ask for less under `resources`",
-            )
+            raise _no_room(f"no node of the cluster has room for model {models[0]!r}", needs)
         useful = -(-prepared.plan.total // prepared.execution.concurrency)
         return max(1, min(room // kinds, useful, self._options.workers or room))
 
@@ -143,6 +141,18 @@ def _room(node: Mapping[str, float], needs: Mapping[str, float]) -> int:
     return min((int(node.get(name, 0.0) / amount + 1e-9) for name, amount in needs.items()), default=_MANY_CALLS)
 
 
+def _nodes(ray: Any) -> list[Mapping[str, float]]:
+    """Return what each node has that is there."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _no_room(what: str, needs: Resources) -> WorkersLostError:
+    return WorkersLostError(
+        f"{what}: it asks for {_in_words(needs.amounts())}",
+        fix="start a node that has it, or ask for less under `resources`",
+    )
+
+
 def _in_words(amounts: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {amount:g}" for name, amount in amounts.items())
 
@@ -165,23 +175,29 @@ class _Hiring:
     async def hire(self) -> Link:
         """Start a worker, once a node has room. Raises WorkerLost, or WorkersLostError for one that cannot start."""
         link = _RayLink(self._ray, self._actor.remote(self._kit))
-        async with contextlib.AsyncExitStack() as stack:
+        starting = asyncio.ensure_future(link.start())
+        with contextlib.ExitStack() as stack:
             stack.callback(link.dismiss)
-            async with self._telling_of_wait():
-                await link.start()
+            stack.callback(starting.cancel)
+            checks = 0
+            while not (await asyncio.wait([starting], timeout=_TELL_OF_WAIT_S))[0]:
+                checks = 0 if await asyncio.to_thread(self._tell_of_wait) else checks + 1
+                if checks == _MOST_CHECKS:
+                    raise _no_room("no node of the cluster has room any more for a worker", self._needs)
+            starting.result()
             stack.pop_all()
         return link
 
-    @contextlib.asynccontextmanager
-    async def _telling_of_wait(self) -> AsyncIterator[None]:
-        """Say so where the cluster has no room for a while."""
-        text = "a worker that asks for %s has not started yet; `ray status` shows whether the cluster has room"
-        loop = asyncio.get_running_loop()
-        telling = loop.call_later(_TELL_OF_WAIT_S, logger.warning, text, _in_words(self._needs.amounts()))
-        try:
-            yield
-        finally:
-            telling.cancel()
+    def _tell_of_wait(self) -> bool:
+        """Say what a worker waits for; return whether any node could ever have it."""
+        needs = self._needs.amounts()
+        nodes, free = _nodes(self._ray), self._ray.available_resources()
+        has_node = any(_room(node, needs) for node in nodes)
+        told = (f"{name} {free.get(name, 0.0):g} of {sum(node.get(name, 0.0) for node in nodes):g}" for name in needs)
+        text = "a worker that asks for %s has not started yet; free in the cluster: %s%s"
+        hint = "" if has_node else "; no node has that much"
+        logger.warning(text, _in_words(needs), ", ".join(told), hint)
+        return has_node
 
 
 class _RayLink:

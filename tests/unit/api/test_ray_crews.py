@@ -1,11 +1,14 @@
 """Which crews a cluster gets, and what is refused before one is joined."""
 
+import asyncio
 import socket
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from insideLLMs.api import ray_crews
 from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.api.ray_crews import _Cluster, _room, check_reachable
 from insideLLMs.api.run import RunOptions, check_fits
@@ -83,3 +86,61 @@ def test_an_address_where_nothing_listens_is_an_error_at_once():
 def test_the_command_that_resumes_names_the_cluster_again():
     words = RayOptions(address="head node:1", workers=3).words()
     assert " ".join(words) == "--executor ray --ray-address 'head node:1' --ray-workers 3"
+
+
+class WaitingCluster:
+    """A stand-in for Ray: an actor starts once it was asked so many times what is free, on nodes that have `nodes`."""
+
+    def __init__(self, *nodes, starts_after=None):
+        self.nodes_there = nodes
+        self.asked = 0
+        self.killed = 0
+        self._starts_after = starts_after
+
+    def remote(self, _):
+        return SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda _: self._actor()))
+
+    def _actor(self):
+        return SimpleNamespace(start=SimpleNamespace(remote=self._start))
+
+    async def _start(self):
+        self._loop, self._started = asyncio.get_running_loop(), asyncio.Event()
+        await self._started.wait()
+        return "a node"
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": node} for node in self.nodes_there]
+
+    def available_resources(self):
+        self.asked += 1
+        if self.asked == self._starts_after:
+            self._loop.call_soon_threadsafe(self._started.set)
+        return {"CPU": 3.0}
+
+    def kill(self, _):
+        self.killed += 1
+
+    exceptions = SimpleNamespace(ActorDiedError=OSError, RayTaskError=OSError, RayError=OSError)
+
+
+def hire(cluster, monkeypatch):
+    """Hire a worker that asks for a GPU."""
+    monkeypatch.setattr(ray_crews, "_TELL_OF_WAIT_S", 0.001)
+    return asyncio.run(ray_crews._Hiring(cluster, b"", Resources(num_gpus=1)).hire())
+
+
+def test_a_worker_that_waits_for_room_says_again_and_again_for_what(caplog, monkeypatch):
+    cluster = WaitingCluster({"CPU": 4.0, "GPU": 2.0}, starts_after=5)
+    assert hire(cluster, monkeypatch).place == "a node"
+    assert len(caplog.records) >= 5
+    text = "a worker that asks for CPU 1, GPU 1 has not started yet; free in the cluster: CPU 3 of 4, GPU 0 of 2"
+    assert {record.message for record in caplog.records} == {text}
+    assert cluster.killed == 0
+
+
+def test_a_run_does_not_wait_for_ever_for_a_node_that_is_gone(caplog, monkeypatch):
+    cluster = WaitingCluster({"CPU": 4.0})
+    with pytest.raises(WorkersLostError, match=r"no node of the cluster has room any more .* CPU 1, GPU 1"):
+        hire(cluster, monkeypatch)
+    assert "GPU 0 of 0; no node has that much" in caplog.records[-1].message
+    assert cluster.killed == 1
