@@ -111,6 +111,7 @@ from insideLLMs.providers.http_endpoint import HttpEndpointModel as HttpEndpoint
 from insideLLMs.providers.ollama import OllamaModel as OllamaModel
 from insideLLMs.providers.openai import OpenAIModel as OpenAIModel
 from insideLLMs.providers.openai_responses import OpenAIResponsesModel as OpenAIResponsesModel
+from insideLLMs.providers.served import ServedModel as ServedModel
 from insideLLMs.providers.transformers import TransformersModel as TransformersModel
 from insideLLMs.pytest_plugin.answers import Llm as Llm
 from insideLLMs.pytest_plugin.answers import LlmAnswer as LlmAnswer

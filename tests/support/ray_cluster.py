@@ -2,9 +2,10 @@
 
 As a process::
 
-    python tests/support/ray_cluster.py NODES CPUS FOLDER
+    python tests/support/ray_cluster.py NODES CPUS GPUS FOLDER
 
-prints the cluster's address on a line. Whatever it starts carries MARK in its environment.
+prints the cluster's address on a line. The GPUs are declared; no hardware has them. Whatever it starts carries MARK
+in its environment.
 """
 
 import contextlib
@@ -22,10 +23,10 @@ STORE_BYTES = 80 << 20
 class RayCluster:
     """Use as a context manager; `environment` is that of the nodes, and of nothing else."""
 
-    def __init__(self, folder, *, nodes=1, cpus=4, environment=None):
+    def __init__(self, folder, *, nodes=1, cpus=4, gpus=0, environment=None):
         self.folder = folder
         self.mark = uuid.uuid4().hex
-        self._command = [sys.executable, __file__, str(nodes), str(cpus), str(folder)]
+        self._command = [sys.executable, __file__, str(nodes), str(cpus), str(gpus), str(folder)]
         self._environment = {**os.environ, **QUIET, **(environment or {}), MARK: self.mark}
         self._process = None
         self.address = ""
@@ -79,8 +80,8 @@ def main():
     """Keep a cluster until nobody holds our input any more."""
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - only this process needs Ray
 
-    nodes, cpus, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    node = {"num_cpus": cpus, "resources": {"slot": cpus}, "object_store_memory": STORE_BYTES}
+    nodes, cpus, gpus, folder = *map(int, sys.argv[1:4]), sys.argv[4]
+    node = {"num_cpus": cpus, "num_gpus": gpus, "resources": {"slot": cpus}, "object_store_memory": STORE_BYTES}
     node["include_dashboard"] = False
     cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": folder})
     for _ in range(nodes - 1):

@@ -7,7 +7,7 @@ from insideLLMs.core.types import JsonValue, Usage
 
 Price = Callable[[Usage], float | None]
 """Gives the cost of an answer by its usage; None where its tokens are not known: unknown is not free."""
-_FREE = ("embedded", "dummy", "callable", "ollama", "llama_cpp", "vllm")
+_FREE = ("embedded", "dummy", "callable", "ollama", "llama_cpp", "vllm", "served")
 """Providers that send no bill."""
 _MILLION = 1_000_000
 BATCH_PRICE = 0.5

@@ -66,7 +66,8 @@ class AsyncModel(Protocol):
     """What the engine calls: what providers make, and what a Model is adapted to.
 
     It may also have `check() -> None`, which raises the ModelError that every call would meet (no key, no
-    weights); it is asked once, before anything is sent. One that fills fields of the example into what it sends names
+    weights); it is asked once, before anything is sent. One that has `async make_ready()` is given the time for that
+    before each call, outside of every time limit. One that fills fields of the example into what it sends names
     them in `variables`, gets them in the request's, and has `check_example(example)`, which raises TemplateError.
     """
 

@@ -130,6 +130,9 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             return response
 
     async def _ask(self, sent: Request, trial: Trial, attempts: Attempts) -> Response:
+        make_ready = getattr(self.model, "make_ready", None)
+        if callable(make_ready):
+            await attempts.wait_for(make_ready())
         try:
             response = await self.policy.call(self.model, sent, trial.repeat, attempts)
         except ModelError as error:

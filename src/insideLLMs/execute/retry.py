@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Awaitable
 
 import msgspec
 
@@ -94,14 +95,14 @@ class Attempts(msgspec.Struct):
         until = None if self.deadline is None else self.deadline.when()
         return until is not None and asyncio.get_running_loop().time() + wait_s >= until
 
-    async def wait_in(self, throttle: CallLimits) -> None:
-        """Wait for a place; the time does not count against the Trial."""
+    async def wait_for(self, turn: Awaitable[object]) -> None:
+        """Wait for a place, or for a model to be ready; the time does not count against the Trial."""
         until = None if self.deadline is None else self.deadline.when()
         if self.deadline is not None and until is not None:
             self.deadline.reschedule(None)
         started = time.monotonic()
         try:
-            await throttle.enter()
+            await turn
         finally:
             waited = time.monotonic() - started
             self.queued_s += waited
@@ -135,7 +136,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         tried, seen = 0, set[str | None]()
         while True:
             if not self.throttle.try_enter():
-                await attempts.wait_in(self.throttle)
+                await attempts.wait_for(self.throttle.enter())
             attempts.count += 1
             tried += 1
             started = time.monotonic()

@@ -61,7 +61,7 @@ class ProgramFiles(msgspec.Struct, frozen=True, kw_only=True):
         known: Mapping[str, JsonValue] = assumed or {}
         if not known and not self.folder.is_dir():
             raise _missing("cwd", f"there is no folder {self.folder.name!r}", self.folder, "cwd is relative to")
-        files = {**known, **dict(self._digests(known))}
+        files = {**known, **dict(self.digests(known))}
         found = self.find_program()
         if found is not None and not (self.is_of_machine and self.program in known):
             files[self.program] = tree_sha256(found)
@@ -71,7 +71,8 @@ class ProgramFiles(msgspec.Struct, frozen=True, kw_only=True):
             files[self.program] = known[self.program]
         return dict(sorted(files.items()))
 
-    def _digests(self, assumed: Mapping[str, JsonValue]) -> Iterator[tuple[str, str]]:
+    def digests(self, assumed: Mapping[str, JsonValue]) -> Iterator[tuple[str, str]]:
+        """Yield the names and digests of the files among the arguments, and of those that are named."""
         for written, passed in self.constants:
             for name, text in ((written, passed), (written.partition("=")[2], passed.partition("=")[2])):
                 if text and _is_file(self.folder / text):

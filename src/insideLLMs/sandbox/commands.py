@@ -40,7 +40,8 @@ command_server.main()
 class Command:
     """What to run: `program` is a file, `arguments` has its name first, `folder` is where it runs.
 
-    `stdin` is None where it is to read nothing. It may write `output_bytes` to its standard output.
+    `stdin` is None where it is to read nothing. It may write `output_bytes` to its standard output; or, where only the
+    end of that is kept (`keeps_end`), without bound.
     """
 
     program: str
@@ -49,6 +50,7 @@ class Command:
     folder: str
     stdin: bytes | None
     output_bytes: int
+    keeps_end: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,8 @@ def _pipe(reading: contextlib.ExitStack, writing: contextlib.ExitStack) -> tuple
 async def _attend(command: Command, ends: _Ends) -> CommandEnd:
     """Give the orders, feed and read the command, and wait for its end."""
     loop = asyncio.get_running_loop()
-    stdout = _Drain(ends.stdout, command.output_bytes, when_full=lambda: _cut(ends.lifeline))
+    when_full = None if command.keeps_end else lambda: _cut(ends.lifeline)
+    stdout = _Drain(ends.stdout, command.output_bytes, when_full=when_full)
     stderr = _Drain(ends.stderr, STDERR_BYTES)
     feed = _Feed(ends.stdin, command.stdin or b"")
     streams = (stdout, stderr, feed)

@@ -102,7 +102,8 @@ def make_model(spec: ModelSpec, folder: Path) -> Any:
     """Make the model that `spec` names; environment references in its arguments are resolved now, and only here."""
     args = expand_references(spec.args, os.environ)
     factory = None if ":" in spec.type else model_registry.get_factory(spec.type)
-    made_by = getattr(factory, "__init__", None) if isinstance(factory, type) else factory
+    given = getattr(factory, "__init__", None) if isinstance(factory, type) else factory
+    made_by = None if given is None else inspect.unwrap(given)
     if isinstance(made_by, FunctionType) and "experiment_folder" in made_by.__code__.co_varnames:
         args["experiment_folder"] = folder  # for those that name files beside the experiment
     return _make(spec, args, model_registry, "model", folder)
