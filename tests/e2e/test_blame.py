@@ -2,10 +2,11 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 
-from support.command import insidellms, write_files
+from support.command import insidellms, started, write_files
 from support.openai_server import OpenAIServer
 
 BASE = """
@@ -99,6 +100,35 @@ def test_a_budget_that_ends_is_inconclusive_and_a_larger_one_goes_on(runs):
     on = blame(runs, "--json").json
     assert on["earlier_calls"] == short.json["calls"]
     assert on["causes"] == whole["causes"]
+
+
+def test_a_kill_at_any_moment_loses_nothing(runs):
+    slow = [(runs / f"{name}.yaml").read_text().replace("seed:", "delay_s: 0.02, seed:") for name in ("base", "cand")]
+    write_files(runs, {"slow-base.yaml": slow[0], "slow-cand.yaml": slow[1]})
+    for name in ("base", "cand"):
+        assert insidellms("run", f"slow-{name}.yaml", "--run-dir", f"slow-{name}", cwd=runs).code == 0
+    command = ("blame", "slow-base", "slow-cand", "--experiment", "slow-base.yaml", "--json")
+    for kill in (subprocess.Popen.kill, subprocess.Popen.terminate):
+        process = started(*command, cwd=runs)
+        process.stderr.readline()  # the first words: from now on it asks
+        kill(process)
+        process.communicate()
+    done = insidellms(*command, cwd=runs)
+    whole = insidellms(*command, "--to", "whole", cwd=runs)
+    assert done.code == 0, done.err
+    assert {**done.json, "earlier_calls": 0, "rounds": ""} == {**whole.json, "earlier_calls": 0, "rounds": ""}
+
+
+def test_a_change_of_the_scoring_alone_is_scored_on_the_answers_that_are_there(tmp_path):
+    with OpenAIServer(answers={"question": "30 days"}) as server:
+        model = f"{{type: openai, args: {{model_name: m, base_url: '{server.base_url}'}}}}"
+        text = BASE.replace(BASE.splitlines()[2].removeprefix("model: "), model)
+        run(tmp_path, "base", text)
+        run(tmp_path, "cand", text.replace('all: ["30"]', 'all: ["thirty"]'))
+        asked = server.requests
+        done = blame(tmp_path, "--experiment", "cand.yaml", "--json", "--exact")
+        assert guilt(done.json) == {"all": "did it"}
+        assert server.requests - asked == done.json["calls"] == len(ROWS)
 
 
 def test_a_dry_run_lists_the_suspects_and_asks_nothing(runs):

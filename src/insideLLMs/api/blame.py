@@ -64,14 +64,14 @@ class BlameCase:
     @property
     def panel(self) -> Panel:
         """The examples as the search numbers them."""
-        fallen, stubborn = len(self.chosen.fallen), len(self.chosen.stubborn)
-        verdicts = [at for at, item in enumerate(self.chosen.fallen) if item.is_verdict]
+        fallen = (*self.chosen.fallen, *self.chosen.reserve)
+        first_stubborn, first_calm = len(fallen), len(fallen) + len(self.chosen.stubborn)
         return Panel(
             changes=[mixture.changes for mixture in self.mixtures],
-            fallen=range(fallen),
-            balanced=verdicts[: self.chosen.balanced],
-            stubborn=range(fallen, fallen + stubborn),
-            calm=range(fallen + stubborn, len(self.mixtures)),
+            fallen=range(len(self.chosen.fallen)),
+            balanced=[at for at, item in enumerate(fallen[: self.chosen.balanced]) if item.is_verdict],
+            stubborn=range(first_stubborn, first_calm),
+            calm=range(first_calm, len(self.mixtures)),
         )
 
     def plan(self, max_calls: int) -> BlamePlan:
@@ -197,7 +197,7 @@ def _searched(
 ) -> tuple[MixedAsker, SearchOutcome]:
     asked = AskedItems(items=case.chosen.items, mixtures=case.mixtures, ranges=case.ranges)
     into = options.into / ("exact" if case.exact else "varying")
-    asker = MixedAsker(asked, base, into=into, max_calls=options.max_calls, fresh=not case.exact)
+    asker = MixedAsker(asked, base, into=into, max_calls=options.max_calls, exact=case.exact)
 
     def ask(questions: Sequence[ItemQuestion]) -> list[bool | None]:
         answers = asker(questions)

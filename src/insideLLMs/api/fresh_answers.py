@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
 from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.api.run import Run, RunOptions, arun
@@ -48,14 +49,16 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
 class Round:
     """One round of questions to one side: `repeats` answers of each example by `subject` (None is every one).
 
-    `label` names the round's folder and starts its seeds, unless the models keep their own: not `fresh_seeds`.
+    `label` names the round's folder. Seeds start from the `session` or, where that is None, from the label; with an
+    empty one the models keep their own. Rounds with one `cassette` ask equal requests once.
     """
 
     label: str
     subject: Subject | None
     places: tuple[Place, ...]
     repeats: int
-    fresh_seeds: bool = True
+    session: str | None = None
+    cassette: Path | None = None
 
 
 class _Chosen:
@@ -101,6 +104,7 @@ class Asker:
             resume=self._resumes,
             handle_signals=self._resumes,
             notes={"asked_again": round_.label},
+            answers=AnswerOptions(record=round_.cassette, missing=round_.cassette is not None),
         )
         run: Run = asyncio.run(arun(experiment, folder=self._folder, options=options, parts=parts))
         self.run_dirs.append(run.path)
@@ -120,10 +124,12 @@ class Asker:
         subject = round_.subject
         models = [spec for spec in self._experiment.models if subject is None or spec.id == subject.model]
         prompts = [spec for spec in self._experiment.prompts if subject is None or spec.id == subject.prompt]
-        seed = f"{round_.label}/{canonical.identity('places/1', [list(place) for place in round_.places])}"
+        seed = round_.session
+        if seed is None:
+            seed = f"{round_.label}/{canonical.identity('places/1', [list(place) for place in round_.places])}"
         narrowed = msgspec.structs.replace(
             self._experiment,
-            models=tuple(reseeded(model, seed) if round_.fresh_seeds else model for model in models),
+            models=tuple(reseeded(model, seed) if seed else model for model in models),
             prompts=tuple(prompts),
             probes=probes,
             datasets=tuple(DatasetSpec(name=name, format="inline") for name in sorted(sources)),

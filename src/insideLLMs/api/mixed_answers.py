@@ -111,12 +111,16 @@ class AskedItems:
 
 
 class MixedAsker:
-    """Asks questions about items, each round a run directory; one that an earlier start left is taken or finished."""
+    """Asks questions about items, each round a run directory; one that an earlier start left is taken or finished.
 
-    def __init__(self, asked: AskedItems, base: TrustedExperiment, *, into: Path, max_calls: int, fresh: bool) -> None:
+    Equal requests of one batch share an answer, so that what changed in the scoring is scored on one answer; where
+    answers are `exact`, those of all batches do.
+    """
+
+    def __init__(self, asked: AskedItems, base: TrustedExperiment, *, into: Path, max_calls: int, exact: bool) -> None:
         self._asked, self._base, self._into = asked, base, into
-        self._max_calls, self._fresh = max_calls, fresh
-        self._rounds = 0
+        self._max_calls, self._exact = max_calls, exact
+        self._rounds = self._batches = 0
         self.calls = self.earlier_calls = 0
         self.unbuilt: set[str] = set()
 
@@ -124,6 +128,7 @@ class MixedAsker:
         """Ask each of them once. Raises BudgetEnded before more is asked than may be, and InsideLLMsError."""
         if self.calls + len(questions) > self._max_calls:
             raise BudgetEnded
+        self._batches += 1
         answers: dict[int, bool | None] = {}
         for members in self._grouped(questions).values():
             answers.update(self._ask_round([(at, questions[at]) for at in members]))
@@ -149,10 +154,16 @@ class MixedAsker:
         self._rounds += 1
         said = canonical.identity("blame-round/1", [_digest(experiment), [e.digest() for e in examples.values()]])
         label = f"{self._rounds:03}-{said[-_DIGEST_LETTERS:]}"
-        if state_of(self._into / label) is State.SEALED:
-            self.earlier_calls += len(members)
+        is_earlier = state_of(self._into / label) is State.SEALED
         asker = Asker(replace(self._base, experiment=experiment), into=self._into, examples=examples, resumes=True)
-        round_ = Round(label=label, subject=None, places=tuple(sorted(examples)), repeats=1, fresh_seeds=self._fresh)
+        round_ = Round(
+            label=label,
+            subject=None,
+            places=tuple(sorted(examples)),
+            repeats=1,
+            session="" if self._exact else f"batch-{self._batches}",
+            cassette=self._into / ("answers.jsonl" if self._exact else f"answers-{self._batches:03}.jsonl"),
+        )
         try:
             asker.ask(round_)
         except ConfigError as error:
@@ -160,15 +171,18 @@ class MixedAsker:
                 raise
             self.unbuilt.add(error.problems[0].message if error.problems else error.message)
             return {}
-        self.calls += asker.calls
-        return self._read(asker.run_dirs[-1], places, is_pure=applied == NONE)
+        before = self.calls
+        answers = self._read(asker.run_dirs[-1], places, is_pure=applied == NONE)
+        self.earlier_calls += self.calls - before if is_earlier else 0
+        return answers
 
     def _read(
         self, path: Path, places: Mapping[Place, tuple[int, ItemQuestion]], *, is_pure: bool
     ) -> dict[int, bool | None]:
         found: dict[int, bool | None] = {}
         statuses: list[str] = []
-        for facts in SealedRun.open(path).records(Facts):
+        for facts, told in SealedRun.open(path).measured_records(Facts):
+            self.calls += not (told and (told.cached or told.shared))
             at, question = places[facts.probe, facts.dataset.removeprefix(f"{facts.probe}."), facts.example_id]
             quality = self._asked.ranges.quality(facts)
             found[at] = None if quality is None else quality < self._asked.items[question.item].cut

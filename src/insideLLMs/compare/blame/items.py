@@ -12,7 +12,10 @@ from insideLLMs.compare.score_ranges import ScoreRanges
 from insideLLMs.core.record_views import Facts
 from insideLLMs.core.subject import Subject
 
-MOST_FALLEN, MOST_STUBBORN, MOST_CALM = 20, 60, 4
+MOST_FALLEN, MOST_CALM = 20, 4
+"""How many are asked with changes."""
+MOST_DRAWN = 60
+"""How many of the fallen, and of the stubborn, may be asked whether the provider changed."""
 _SCORE_DROP = 0.2
 """By how much a score without a verdict falls, as a share of its range."""
 
@@ -55,9 +58,13 @@ class _Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What was drawn, and how many fell in all; `balanced` of the fallen are as large a share as the stubborn are."""
+    """What was drawn, and how many fell in all; `balanced` of the fallen are as large a share as the stubborn are.
+
+    `reserve` are further fallen ones, for the provider alone.
+    """
 
     fallen: tuple[AskedItem, ...]
+    reserve: tuple[AskedItem, ...]
     stubborn: tuple[AskedItem, ...]
     calm: tuple[AskedItem, ...]
     balanced: int
@@ -66,12 +73,12 @@ class Chosen:
     @property
     def items(self) -> tuple[AskedItem, ...]:
         """All of them, in the order in which they are numbered."""
-        return (*self.fallen, *self.stubborn, *self.calm)
+        return (*self.fallen, *self.reserve, *self.stubborn, *self.calm)
 
 
 def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
     """Draw examples from two aligned runs by their first answers: those that fell, and some to hold them against."""
-    fallen, stubborn, calm = _Drawn(MOST_FALLEN), _Drawn(MOST_STUBBORN), _Drawn(MOST_CALM)
+    fallen, stubborn, calm = _Drawn(MOST_DRAWN), _Drawn(MOST_DRAWN), _Drawn(MOST_CALM)
     for _, group in groupby(trials, key=lambda pair: pair.key[:4]):
         first = next(group)
         if first.baseline is None or first.candidate is None:
@@ -108,7 +115,8 @@ def _in_step(fallen: _Drawn, stubborn: _Drawn, calm: _Drawn) -> Chosen:
         len(stubborn.heap) / stubborn.total if stubborn.total else 1.0,
     )
     return Chosen(
-        fallen=fallen.items(),
+        fallen=fallen.items()[:MOST_FALLEN],
+        reserve=fallen.items()[MOST_FALLEN:],
         stubborn=stubborn.items()[: math.ceil(share * stubborn.total)],
         calm=calm.items(),
         balanced=math.floor(share * fallen.total),
