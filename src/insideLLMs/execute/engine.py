@@ -264,7 +264,10 @@ class Engine:
 
 
 class _Unhurried:
-    """Yields questions, and lets the loop turn now and then: an instant model and a quick disk never would."""
+    """Yields questions, and lets the loop turn now and then: an instant model and a quick disk never would.
+
+    Nothing may come between taking a question and asking it: one that needs the same answer would find it not begun.
+    """
 
     def __init__(self, questions: Iterator[ModelQuestion]) -> None:
         self._questions = questions
@@ -274,10 +277,10 @@ class _Unhurried:
         return self
 
     async def __anext__(self) -> ModelQuestion:
+        self._taken += 1
+        if self._taken % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)
         for question in self._questions:
-            self._taken += 1
-            if self._taken % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
             return question
         raise StopAsyncIteration
 

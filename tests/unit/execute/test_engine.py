@@ -210,3 +210,13 @@ def test_a_call_that_was_cut_off_took_as_long_as_it_was_waited_for(limits):
     telemetry = [line for _, _, line in sink.entries()]
     assert [line.attempts for line in telemetry] == [1, 1]
     assert telemetry[1].latency_ms is not None
+
+
+@pytest.mark.parametrize("place", range(28, 36))
+def test_equal_requests_side_by_side_are_asked_once_wherever_they_stand(place):
+    inputs = [f"question {number}" for number in range(40)]
+    inputs[place + 1] = inputs[place]
+    model = ScriptedModel(lambda text, attempt: "yes")
+    records, _ = run_engine(model, inputs, concurrency=64)
+    assert model.calls.count(inputs[place]) == 1
+    assert [bool(record.shared_with) for record in records].count(True) == 1
