@@ -56,6 +56,7 @@ def evidence_lines(verdict: Verdict) -> Iterator[str]:
         said = (found.overall.message, "" if found.verdict == "failed" else found.overall.sensitivity)
         yield from (text for text in said if text and found.overall.n_paired and text not in verdict.reasons)
         yield from (f"note: {_where(note.probe)}{note.text}" for note in found.notes)
+    yield from () if verdict.suite is None else [verdict.suite.message]
     yield from _noise(verdict)
     yield from _states(verdict)
     yield from _confirmed(verdict)

@@ -1,9 +1,11 @@
 """The run whose answers are reused: opened, held against what can be reused, and its records at hand."""
 
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Self
 
 import insideLLMs
 from insideLLMs.core.errors import RunDirectoryError
@@ -48,7 +50,10 @@ def open_baseline(path: Path) -> SealedRun:
 
 
 class StoredAnswers:
-    """The records of a baseline by what was asked, and by Trial; they are copied to a file without a name."""
+    """The records of a baseline by what was asked, and by Trial; they are copied to a file without a name.
+
+    Use as a context manager; entering it reads them. Raises RunDirectoryError.
+    """
 
     def __init__(self, run: SealedRun) -> None:
         self.run = run
@@ -62,7 +67,20 @@ class StoredAnswers:
         facts = since_facts(run.manifest.notes)
         self._due_roots = facts.due if facts is not None else (self.root,)
         self._due: set[int] = set()
-        self._read()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as on_error:
+            on_error.enter_context(self._file)
+            self._read()
+            on_error.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the copy back."""
+        self._file.close()
 
     def forget_names(self) -> None:
         """Give back the memory of what is found by name; places stay good."""

@@ -1,5 +1,7 @@
 """How a run since another goes: what is new first, with the canaries; then more of the rest, or none of it."""
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,12 +53,11 @@ class SinceOptions:
 
 
 class RunSince:
-    """The rounds of a run since `baseline`; afterwards `facts` says what they came to."""
+    """The rounds of a run since `baseline`."""
 
     def __init__(self, options: SinceOptions) -> None:
         self._options = options
         self._begun: Begun | None = None
-        self.facts: SinceFacts | None = None
 
     def begin(self, run_dir: Path, prepared: Prepared) -> Mapping[str, JsonValue]:
         """Return what the journal notes: a resumed run asks again what it drew at first. Raises PlanMismatchError."""
@@ -68,29 +69,35 @@ class RunSince:
 
     def preview(self, prepared: Prepared) -> ReusePlan:
         """Return what a new run would ask; nothing is asked."""
-        return plan_reuse(prepared, StoredAnswers(self._options.baseline), self._options.begun(prepared.plan.run_id))
+        with StoredAnswers(self._options.baseline) as stored:
+            return plan_reuse(prepared, stored, self._options.begun(prepared.plan.run_id))
 
     async def rounds(self, prepared: Prepared, journal: Journal, ask: Ask) -> Mapping[str, JsonValue]:
         """Ask what is new and the canaries, more if they surprise, and take stored answers for the rest."""
         assert self._begun is not None
         stored = StoredAnswers(self._options.baseline)
-        reuse = plan_reuse(prepared, stored, self._begun)
-        stored.forget_names()
-        look = _Looking(prepared, journal, stored, reuse)
+        await asyncio.to_thread(stored.__enter__)
+        with contextlib.closing(stored):
+            reuse = await asyncio.to_thread(plan_reuse, prepared, stored, self._begun)
+            stored.forget_names()
+            look = _Looking(prepared, journal, stored, reuse)
+            asked, surprise = await self._ask(journal, ask, look)
+            reusing = _SinceJournal(journal, stored, reuse, asked, reuses=True)
+            await ask(reusing, judged=_Judged(prepared, stored, reuse, asked))
+            facts = _facts(self._begun, stored, reuse, asked, look, surprise)
+        return {NOTE: msgspec.to_builtins(facts)}
+
+    async def _ask(self, journal: Journal, ask: Ask, look: "_Looking") -> tuple[ReuseKind, str]:
+        """Ask as long as the canaries surprise; return up to which kind was asked, and the last surprise."""
         asked, surprise = ReuseKind.CANARY, ""
         while True:
-            sink = _SinceJournal(journal, stored, reuse, asked)
-            await ask(sink)
+            await ask(_SinceJournal(journal, look.stored, look.reuse, asked))
             journal.flush()
             found = look.next(asked)
             if found is None:
-                break
+                return asked, surprise
             asked, surprise = found
             self._options.say(surprise)
-        reusing = _SinceJournal(journal, stored, reuse, asked, reuses=True)
-        await ask(reusing, judged=_Judged(prepared, stored, reuse, asked))
-        self.facts = _facts(self._begun, stored, reuse, asked, look, surprise)
-        return {NOTE: msgspec.to_builtins(self.facts)}
 
 
 class _SinceJournal:
@@ -190,7 +197,7 @@ class _Looking:
     """Looks at the canaries that were asked, and says whether more are wanted."""
 
     def __init__(self, prepared: Prepared, journal: Journal, stored: StoredAnswers, reuse: ReusePlan) -> None:
-        self._journal, self._stored, self._reuse = journal, stored, reuse
+        self._journal, self.stored, self.reuse = journal, stored, reuse
         self._ranges = ScoreRanges(declared={spec.id: spec.ranges() for spec in prepared.probe_specs})
         earlier = since_facts(stored.run.manifest.notes)
         self._earlier = (earlier.worse, earlier.better) if earlier is not None else (0, 0)
@@ -203,7 +210,7 @@ class _Looking:
         moved, served = self._count(asked)
         self.worse, self.better = self._earlier[0] + moved[0], self._earlier[1] + moved[1]
         told = f"of the answers asked again {self.worse:,} got worse and {self.better:,} better"
-        has_more = self._reuse.count(ReuseKind.REST) + (asked < ReuseKind.WIDER) * self._reuse.count(ReuseKind.WIDER)
+        has_more = self.reuse.count(ReuseKind.REST) + (asked < ReuseKind.WIDER) * self.reuse.count(ReuseKind.WIDER)
         grown = capital(self.worse, self.better)
         if not has_more:
             return None
@@ -211,7 +218,7 @@ class _Looking:
             return ReuseKind.REST, f"answers are served by {served!r} now: all of the rest is asked again"
         if grown >= ALARM_AT:
             return ReuseKind.REST, f"{told}, beyond chance (E = {grown:.3g}): all of the rest is asked again"
-        if grown >= WIDEN_AT and asked is ReuseKind.CANARY and self._reuse.count(ReuseKind.WIDER):
+        if grown >= WIDEN_AT and asked is ReuseKind.CANARY and self.reuse.count(ReuseKind.WIDER):
             return ReuseKind.WIDER, f"{told} (E = {grown:.3g}): more of the rest is asked again"
         return None
 
@@ -219,22 +226,22 @@ class _Looking:
         """Count the requests whose answers got worse and better; name a model that served none of the stored ones."""
         moves: Counter[float] = Counter()
         served = ""
-        for index, kind in enumerate(self._reuse.kinds):
+        for index, kind in enumerate(self.reuse.kinds):
             line = self._journal.record(index) if ReuseKind.CANARY <= kind <= asked else None
             if line is None:
                 continue
             after = read_record(line, Record)
-            known, name = self._stored.served.get(after.model), after.response.model if after.response else None
+            known, name = self.stored.served.get(after.model), after.response.model if after.response else None
             served = name if name and known and name not in known else served
             move = self._move(index, line)
-            moves[self._reuse.draws[index]] += (move > 0.0) - (move < 0.0)
+            moves[self.reuse.draws[index]] += (move > 0.0) - (move < 0.0)
         return (sum(move < 0 for move in moves.values()), sum(move > 0 for move in moves.values())), served
 
     def _move(self, index: int, line: bytes) -> float:
-        place = self._reuse.records[index]
+        place = self.reuse.records[index]
         if place == NOWHERE:
             return 0.0
-        before, after = self._ranges.quality(self._stored.facts(place)), self._ranges.quality(read_record(line, Facts))
+        before, after = self._ranges.quality(self.stored.facts(place)), self._ranges.quality(read_record(line, Facts))
         return 0.0 if before is None or after is None else after - before
 
 

@@ -19,6 +19,7 @@ from insideLLMs.compare.one_run.verdict import EXIT_CODES, RANK, RunVerdict, Sta
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import JudgeFinding, judge_finding
 from insideLLMs.compare.statistics.labelled_drop import LabelledDrop
+from insideLLMs.compare.statistics.suite_estimate import SuiteEstimate
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
@@ -34,6 +35,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     None where it could not be made. `states` counts items by how they stand, `noise` is the noise floor,
     `judges` are the probes that models score, `labelled` is what people's labels say of probes, `drift` is the text
     drift over all probes, where it was measured.
+    `suite` is the estimate over all items where a part of the candidate's answers is reused.
     `by_itself` holds the candidate to the conditions that its gate states of a run, None if it states none.
     """
 
@@ -54,6 +56,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     drift: TextDrift | None = None
     remarks: tuple[str, ...] = ()
     by_itself: RunVerdict | None = None
+    suite: SuiteEstimate | None = None
 
     @property
     def passed(self) -> bool:
@@ -131,6 +134,7 @@ def _decide_comparison(comparison: Comparison, spec: GateSpec, evidence: GateEvi
         confirmed=evidence.confirmed,
         judges=_judges(spec, evidence),
         labelled=labelled,
+        suite=_suite(evidence),
         drift=evidence.drift_of({probe.probe for probe in comparison.probes}),
         remarks=_remarks(evidence),
     )
@@ -190,6 +194,13 @@ def _assess(comparison: Comparison, spec: GateSpec, rules: Sequence[Rule], evide
     try:
         return evidence.assess({probe.probe for probe in comparison.probes} - evidence.recorded, spec)
     except CompareError:  # a score without a declared range: only a policy that reads it need stop
+        return None
+
+
+def _suite(evidence: GateEvidence) -> SuiteEstimate | None:
+    try:
+        return evidence.suite()
+    except CompareError:  # as above: only a policy that reads it need stop
         return None
 
 

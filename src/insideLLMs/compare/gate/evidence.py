@@ -17,6 +17,7 @@ from insideLLMs.compare.statistics.items import ItemCounts
 from insideLLMs.compare.statistics.judges import Judge
 from insideLLMs.compare.statistics.noise import Disagreement, RunShift, disagreement_of
 from insideLLMs.compare.statistics.quantities import QuantityChange
+from insideLLMs.compare.statistics.suite_estimate import SuiteEstimate, suite_estimate
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec
@@ -146,6 +147,11 @@ class GateEvidence:
         seen = self.observed
         return bool(seen.reused) and seen.tally.counts == seen.canaries.counts
 
+    def suite(self) -> SuiteEstimate | None:
+        """Estimate the suite where a part of it is reused. Raises CompareError for a score outside its range."""
+        seen = self.observed
+        return suite_estimate(seen.tally, seen.canaries, seen.reused.total()) if seen.reused else None
+
     def only_reuses(self, probes: Collection[str]) -> bool:
         """Whether of `probes` all that could be compared is reused."""
         names = set(self.names_of(probes))
@@ -192,6 +198,7 @@ class GateEvidence:
         return Background(
             confirmed_p=self._confirmed_p(names),
             unchanged=self.is_unchanged,
+            reused={name: self.observed.reused[name] for name in names if name in self.observed.reused},
             noise=noise if noise is not None and noise.n else None,
             run_shift=None if self.noise is None else self.noise.run_shift,
             baseline_runs=self.baseline_runs,

@@ -103,7 +103,8 @@ def _branch(
     kind: Literal["overall", "probe", "item"], evidence: Evidence | None, p: float, weight: float, spec: GateSpec
 ) -> Branch:
     delta = evidence.delta if evidence else None
-    is_large = evidence is None or (delta is not None and delta < 0.0 and delta <= -spec.min_effect)
+    effect = evidence.effect if evidence else None
+    is_large = evidence is None or (effect is not None and effect < 0.0 and effect <= -spec.min_effect)
     return Branch(
         kind=kind,
         probe=evidence.probe if evidence else None,

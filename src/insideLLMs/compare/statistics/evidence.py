@@ -1,6 +1,7 @@
 """Evidence: what a comparison found for one probe, or for all, in numbers and in words, and what it could have seen."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -21,15 +22,21 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
 
     `noise` is an A/A measurement of verdicts, `run_shift` one of whole runs. `confirmed_p` is the p of item
     confirmation, None where it was not made. `unchanged` is whether the items are a sample of what was asked again
-    though nothing of it changed: a few of them are enough. The ids of the runs seed the Monte Carlo draws.
+    though nothing of it changed: a few of them are enough. `reused` counts by probe the items that were not asked. The
+    ids of the runs seed the Monte Carlo draws.
     """
 
     noise: Disagreement | None = None
     run_shift: RunShift | None = None
     confirmed_p: float | None = None
     unchanged: bool = False
+    reused: Mapping[str, int] = {}
     baseline_runs: tuple[str, ...] = ()
     candidate_runs: tuple[str, ...] = ()
+
+    def reused_of(self, probe: str | None) -> int:
+        """Return how many items of a probe, or of all, are reused."""
+        return sum(self.reused.values()) if probe is None else self.reused.get(probe, 0)
 
     def seed(self, probe: str) -> str:
         """Name the Monte Carlo draws of a probe; the same for both directions of a comparison."""
@@ -179,7 +186,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     smallest drop found with the wanted power at this question's share of alpha; `detectable_is_upper` says that its
     noise was estimated from this comparison itself, and `sensitivity` says it in words. About `items_needed` items find
     the wanted drop. `passes_needed` is how many items that can get worse it takes to fail the gate, None where there
-    are enough.
+    are enough. `reused` items are not among them: their answers are the baseline's.
     """
 
     probe: str | None
@@ -218,6 +225,13 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     detectable_is_upper: bool = False
     items_needed: int | None = None
     passes_needed: int | None = None
+    reused: int = 0
+
+    @property
+    def effect(self) -> float | None:
+        """The mean change with what is reused counted as unchanged: what a smallest effect is held against."""
+        everything = self.n_items + self.reused
+        return None if self.delta is None else self.delta * self.n_items / max(1, everything)
 
 
 def nothing_paired(probe: str | None, missing: Missing) -> Evidence:
@@ -287,6 +301,7 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         p_used=p_used,
         noise=noise,
         detectable=detectable,
+        reused=background.reused_of(question.probe),
         detectable_is_upper=background.noise is None and sample.item_variance is None,
         items_needed=None if detectable is None else items_needed(sample.n, detectable, question.wanted_drop),
     )
