@@ -204,7 +204,17 @@ def of_another_tool(folder):
     path.write_text(json.dumps(plain))
 
 
-@pytest.mark.parametrize("spoil", [damaged, cut, partial, absent, of_another_version, of_another_tool])
+def with_a_broken_note(folder):
+    path = folder / "base" / "manifest.json"
+    plain = json.loads(path.read_bytes())
+    plain["notes"]["since"] = {"run": "\u001b[31m", "canary": "all"}
+    path.write_text(json.dumps(plain))
+
+
+SPOILED = (damaged, cut, partial, absent, of_another_version, of_another_tool, with_a_broken_note)
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
 def test_a_baseline_whose_answers_cannot_be_trusted_is_refused(shop, server, spoil):
     spoil(shop)
     server.prompts.clear()
@@ -279,9 +289,12 @@ def test_an_unchanged_experiment_with_canaries_passes_and_says_how_many(shop, se
 def test_reused_answers_do_not_count(shop):
     edit(shop, "Kindly: ", "Very kindly: ")
     since(shop)
-    found = json.loads(insidellms("diff", "base", "pr", "--json", cwd=shop).out)["verdict"]
-    assert found["assessment"]["overall"]["n_paired"] == 24
-    assert found["assessment"]["overall"]["n_items"] == 24
+    done = insidellms("diff", "base", "pr", "--max-growth", "output_tokens=0.5", "--json", cwd=shop)
+    found = json.loads(done.out)["verdict"]
+    overall = found["assessment"]["overall"]
+    assert (overall["n_paired"], overall["n_items"], overall["reused"]) == (24, 24, 24)
+    assert [growth["n"] for growth in found["growth"]] == [12]  # of 24 Trials half share the answers of others
+    assert found["suite"]["share"] == pytest.approx(0.5)
 
 
 def test_the_seed_draws_other_canaries_and_the_same_ones_again(shop):

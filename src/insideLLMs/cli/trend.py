@@ -26,11 +26,12 @@ def command(runs: tuple[Path, ...], *, pool: Path | None, alpha: float, as_json:
     """
     from insideLLMs.compare.run_series import trend  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report import wording  # noqa: PLC0415
     from insideLLMs.report.run_series import trend_page, trend_text  # noqa: PLC0415
 
     opened = [SealedRun.open(run) for run in runs]
     looks = None if pool is None else watched(opened, pool, alpha)
-    labels = [f"{run.label} (a part)" if run.manifest.part else run.label for run in opened]
+    labels = [f"{run.label}{wording.in_brackets(run.summary)}" for run in opened]
     found = trend(zip(labels, (msgspec.to_builtins(run.summary) for run in opened), strict=True), looks)
     write_files([(html, lambda out: out.write(trend_page(found)))])
     if as_json:

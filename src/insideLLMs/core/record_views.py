@@ -176,6 +176,7 @@ class MeasuredRecord(RecordIdentity, frozen=True, kw_only=True):
     example_digest: str
     response: MeasuredResponse | None = None
     shared_with: AskedBy | None = None
+    since: SinceMark | None = None
 
 
 class GatedExample(msgspec.Struct, frozen=True):

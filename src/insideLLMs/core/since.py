@@ -1,30 +1,34 @@
 """What a run since another notes of itself in its manifest, under `since`."""
 
 from collections.abc import Mapping
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.core.types import JsonValue
+from insideLLMs.core.types import JsonValue, Sha256
 
 NOTE = "since"
+
+
+Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """What decides which answers are asked again: the baseline's `run` (the root of its records), share and seed."""
 
-    run: str
-    canary: float
+    run: Sha256
+    canary: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
     seed: str
 
 
 class ReusedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many Trials have answers that the `run` of this root asked for, and on which days (ISO 8601) it asked."""
 
-    run: str
+    run: Sha256
     trials: int
-    oldest: str | None = None
-    newest: str | None = None
+    oldest: Day | None = None
+    newest: Day | None = None
 
     @property
     def words(self) -> str:
@@ -69,12 +73,20 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
         return f"{self.reused:,} of {total:,} trials reuse answers of {sources}; {told}{surprise}"
 
 
+_Noted = TypeVar("_Noted", bound=Begun)
+
+
 def since_facts(notes: Mapping[str, JsonValue]) -> SinceFacts | None:
     """Return what the notes of a sealed run say; None where it is since no other. Raises RunDirectoryError."""
+    return read_note(notes, SinceFacts)
+
+
+def read_note(notes: Mapping[str, JsonValue], kind: type[_Noted]) -> _Noted | None:
+    """Return the note as Begun, which an unfinished run has, too, or as SinceFacts. Raises RunDirectoryError."""
     if NOTE not in notes:
         return None
     try:
-        return msgspec.convert(notes[NOTE], SinceFacts)
+        return msgspec.convert(notes[NOTE], kind)
     except msgspec.ValidationError as error:
         raise RunDirectoryError(
             f"the manifest's note {NOTE!r} cannot be read: {error}", fix="was it edited, or written by a newer version?"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
@@ -269,6 +269,9 @@ class AskedBy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     example_id: str | None = None
 
 
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class SinceMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a Trial of a run since another came to its answer; one whose request is new has no such mark.
 
@@ -277,7 +280,7 @@ class SinceMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     answer: Literal["reused", "canary", "retried"]
-    run: str | None = None
+    run: Sha256 | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

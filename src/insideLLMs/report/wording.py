@@ -174,6 +174,12 @@ def doubts(summary: Mapping[str, Any]) -> list[str]:
     return [*part, *reused, *skipped_rows(summary), *doubtful_judges(summary)]
 
 
+def in_brackets(summary: Summary) -> str:
+    """Return the same as short as it can be, to stand behind a run's name."""
+    told = ["a part"] * bool(summary.part) + ["reuses answers"] * bool(summary.reused)
+    return f" ({', '.join(told)})" if told else ""
+
+
 def extent(summary: Summary) -> list[str]:
     """Say that a run is of a part of its experiment, and that it reuses answers of others."""
     return [f"this is {summary.part}"] * bool(summary.part) + [str(summary.reused)] * bool(summary.reused)

@@ -1,6 +1,7 @@
 """The run whose answers are reused: opened, held against what can be reused, and its records at hand."""
 
 import contextlib
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -25,6 +26,7 @@ _RUN_ALL = "run the whole experiment once, without --since, and give that run"
 NOWHERE = -1
 """The place of what is not there."""
 _DAY = len("2026-11-29")
+_IS_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def open_baseline(path: Path) -> SealedRun:
@@ -160,7 +162,8 @@ class StoredAnswers:
         if told is not None and told.started_at and not told.cached and self.asked_by(record) == self.root:
             day = told.started_at[:_DAY]
             first, last = self._days.get(self.root, (day, day))
-            self._days[self.root] = min(first, day), max(last, day)
+            if _IS_DAY.fullmatch(day):  # telemetry is not sealed
+                self._days[self.root] = min(first, day), max(last, day)
 
 
 def count_sources(stored: StoredAnswers, roots: Mapping[str, int]) -> tuple[ReusedFrom, ...]:

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import msgspec
-
 from insideLLMs.core.errors import PlanMismatchError
-from insideLLMs.core.since import NOTE, Begun
+from insideLLMs.core.since import Begun, read_note
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 from insideLLMs.store.unfinished_run import UnfinishedRun
 
@@ -16,8 +14,7 @@ def begun_in(run_dir: Path) -> tuple[bool, Begun | None]:
     if state not in {State.UNFINISHED, State.SEALED}:
         return False, None
     run = SealedRun.open(run_dir) if state is State.SEALED else UnfinishedRun.open(run_dir)
-    note = run.manifest.notes.get(NOTE)
-    return True, None if note is None else msgspec.convert(note, Begun)
+    return True, read_note(run.manifest.notes, Begun)
 
 
 def check_alone(run_dir: Path) -> None:

@@ -73,4 +73,8 @@ def _choice(given: Given) -> SinceChoice | None:
     assert isinstance(run, Path)
     if canary is not None and not (isinstance(canary, float) and 0.0 <= canary <= 1.0):
         raise ConfigError([Problem(f"--canary is {canary}; it is a share from 0 to 1")], fix="e.g. --canary 0.05")
+    try:
+        str(seed).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError([Problem("--canary-seed is not valid UTF-8")], fix="give a text, e.g. a date") from error
     return SinceChoice(run=run, canary=canary, seed=None if seed is None else str(seed))

@@ -36,7 +36,7 @@ def measure_quantities(
     found = {}
     for name, allowed in sorted(spec.max_growth.items()):
         before = [_Values.of(run, name, ours) for run in baselines]
-        after = [_Values.of(run, name, theirs) for run in candidates]
+        after = [_Values.of(run, name, theirs, only_new=True) for run in candidates]
         items = {item for run in before for item in run.values} & {item for run in after for item in run.values}
         measured = (
             MeasuredItem(
@@ -62,8 +62,8 @@ class _Values:
     askers: dict[Item, Name]
 
     @classmethod
-    def of(cls, run: SealedRun, quantity: str, subjects: Mapping[str, str]) -> "_Values":
-        """Read it; answers that no call was made for have no latency."""
+    def of(cls, run: SealedRun, quantity: str, subjects: Mapping[str, str], *, only_new: bool = False) -> "_Values":
+        """Read it, without reused answers if `only_new`; answers that no call was made for have no latency."""
         found = cls({}, {})
         read = reading_of(quantity, run.manifest.models, run.label)
         trials = (
@@ -73,7 +73,8 @@ class _Values:
         )
         for record, line in trials:
             subject = record.subject.label
-            if subject in subjects:
+            is_reused = only_new and record.since is not None and record.since.answer == "reused"
+            if subject in subjects and not is_reused:
                 value = read(record, line)
                 if value is not None:
                     found.add(record, subjects[subject], value)
