@@ -23,7 +23,7 @@ from insideLLMs.execute.work import Judges, ReadyModel
 from insideLLMs.plan import describe, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
 
-_APPLICATIONS = ("callable", "exec", "http")
+_APPLICATIONS = ("callable", "exec", "http", "served")
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

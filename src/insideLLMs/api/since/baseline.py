@@ -3,8 +3,7 @@
 import contextlib
 import re
 import tempfile
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Self
 
@@ -164,11 +163,6 @@ class StoredAnswers:
             first, last = self._days.get(self.root, (day, day))
             if _IS_DAY.fullmatch(day):  # telemetry is not sealed
                 self._days[self.root] = min(first, day), max(last, day)
-
-
-def count_sources(stored: StoredAnswers, roots: Mapping[str, int]) -> tuple[ReusedFrom, ...]:
-    """Describe the runs that asked for reused answers, those with the most first."""
-    return tuple(stored.source(run, trials) for run, trials in Counter(roots).most_common())
 
 
 def _name(key: str, subject: Subject) -> bytes:

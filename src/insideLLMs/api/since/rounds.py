@@ -11,7 +11,7 @@ import msgspec
 
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Ask
-from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers, count_sources
+from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers
 from insideLLMs.api.since.begun import resumed
 from insideLLMs.api.since.selection import ReuseKind, ReusePlan, plan_reuse
 from insideLLMs.compare.score_ranges import ScoreRanges
@@ -84,7 +84,8 @@ class RunSince:
             asked, surprise = await self._ask(journal, ask, look)
             reusing = _SinceJournal(journal, stored, reuse, asked, reuses=True)
             await ask(reusing, judged=_Judged(prepared, stored, reuse, asked))
-            facts = _facts(self._begun, stored, reuse, asked, look, surprise)
+            journal.flush()
+            facts = await asyncio.to_thread(_facts, self._begun, journal, look, surprise)
         return {NOTE: msgspec.to_builtins(facts)}
 
     async def _ask(self, journal: Journal, ask: Ask, look: "_Looking") -> tuple[ReuseKind, str]:
@@ -245,28 +246,33 @@ class _Looking:
         return 0.0 if before is None or after is None else after - before
 
 
-def _facts(
-    begun: Begun, stored: StoredAnswers, reuse: ReusePlan, asked: ReuseKind, look: _Looking, surprise: str
-) -> SinceFacts:
+def _facts(begun: Begun, journal: Journal, look: _Looking, surprise: str) -> SinceFacts:
+    """Sum up what the records are marked as."""
+    counts: Counter[str] = Counter()
     roots: Counter[str] = Counter()
-    for index, kind in enumerate(reuse.kinds):
-        if kind > asked:
-            roots[stored.asked_by(stored.record(reuse.answers[index]))] += 1
-    count = {kind: reuse.count(kind) for kind in ReuseKind}
-    canaries = sum(count[kind] for kind in ReuseKind if ReuseKind.CANARY <= kind <= asked)
-    unchanged = canaries + roots.total()
-    is_fresh = not roots.total()
+    for entry in journal.entries():
+        mark = read_record(entry.record, Facts).since
+        counts["changed" if mark is None else mark.answer] += 1
+        if mark is not None and mark.run is not None:
+            roots[mark.run] += 1
+    unchanged = counts["canary"] + counts["reused"]
+    is_going_on = counts["reused"] > 0
     return SinceFacts(
         **msgspec.structs.asdict(begun),
-        run_id=stored.run.manifest.run_id,
-        changed=count[ReuseKind.CHANGED],
-        canaries=canaries,
-        retried=count[ReuseKind.RETRIED],
-        reused=roots.total(),
-        asked_again=canaries / unchanged if unchanged else 0.0,
-        worse=0 if is_fresh else look.worse,
-        better=0 if is_fresh else look.better,
+        run_id=look.stored.run.manifest.run_id,
+        changed=counts["changed"],
+        canaries=counts["canary"],
+        retried=counts["retried"],
+        reused=counts["reused"],
+        asked_again=counts["canary"] / unchanged if unchanged else 0.0,
+        worse=look.worse if is_going_on else 0,
+        better=look.better if is_going_on else 0,
         surprise=surprise,
-        due=stored.due_after(roots.keys()),
-        sources=count_sources(stored, roots),
+        due=look.stored.due_after(roots.keys()),
+        sources=tuple(look.stored.source(run, trials) for run, trials in sorted(roots.items(), key=_most_first)),
     )
+
+
+def _most_first(source: tuple[str, int]) -> tuple[int, str]:
+    run, trials = source
+    return -trials, run
