@@ -90,7 +90,7 @@ def library_name() -> str:
 
 
 class RunSite(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run lies for its workers: the experiment's folder, and what goes on from answers of earlier.
+    """What is the same for all workers of a run: the experiment's folder, and where answers come from beside models.
 
     `recorded` has what the cassette of a replay tells of its models' machine, `store` the terms of the driver's store.
     """
