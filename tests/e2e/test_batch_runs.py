@@ -177,7 +177,7 @@ def test_a_batch_that_is_listed_after_it_was_asked_again_is_cancelled(tmp_path, 
         server.ended = ended
         experiment(tmp_path, server, model)
         live(tmp_path)
-        code, err = killed.run()
+        code, err = killed.run(settle_s=0.2)
         assert (code, len(server.jobs)) == (0, 2), err
         assert [job.is_cancelled for job in server.jobs] == [not late_ends, late_ends]
     assert canonical_bytes(tmp_path / "batch") == canonical_bytes(tmp_path / "live")

@@ -44,14 +44,14 @@ class KilledBatches:
             self.client.send_signal(signal.SIGKILL)
             self.client.wait()
 
-    def start(self, settle_s=0.2):
+    def start(self, settle_s=10):
         """Start the client once, as `client`."""
         self.client = subprocess.Popen(
             [sys.executable, "-c", self.program.replace("SETTLE", str(settle_s))],
             cwd=self.folder, env=environment(), stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, settle_s=0.2):
+    def run(self, settle_s=10):
         """Start the client until it ends by itself; return how it did."""
         while True:
             self.start(settle_s)

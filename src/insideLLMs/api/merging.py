@@ -38,7 +38,11 @@ def merge_shards(paths: Sequence[Path], to: Path, *, overwrite: bool = False) ->
         RunDirectory.open(to, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
         RunWriter(facts, directory) as writer,
     ):
-        manifest, summary = write_merged(shards, directory, writer)
+        try:
+            manifest, summary = write_merged(shards, directory, writer)
+        except RunDirectoryError:
+            directory.clear()  # else it is in the way of the next merge
+            raise
     return Run(path=to, manifest=manifest, summary=summary)
 
 

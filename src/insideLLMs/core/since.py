@@ -91,3 +91,13 @@ def read_note(notes: Mapping[str, JsonValue], kind: type[_Noted]) -> _Noted | No
         raise RunDirectoryError(
             f"the manifest's note {NOTE!r} cannot be read: {error}", fix="was it edited, or written by a newer version?"
         ) from error
+
+
+class _Named(Begun, frozen=True, kw_only=True):
+    sources: tuple[ReusedFrom, ...] = ()
+
+
+def runs_named(notes: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """Return the roots of the runs that a run is since, or has answers of. Raises RunDirectoryError."""
+    named = read_note(notes, _Named)
+    return () if named is None else (named.run, *(source.run for source in named.sources))

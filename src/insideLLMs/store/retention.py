@@ -8,6 +8,7 @@ import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.shard import Shard
+from insideLLMs.core.since import runs_named
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
 from insideLLMs.store.run_root import FoundRun
 from insideLLMs.store.sealed_run import SealedRun, State, is_regular
@@ -113,12 +114,29 @@ def decide(
         must = _reason_to_stay(run) or referred.get(run.path)
         stays[run.path] = must or left_out or _within(run, limits, ranks.get(run.path), now_s)
     _keep_to_size(newest, limits, stays)
+    stays |= dict(_named_by([run for run in runs if stays[run.path]], [run for run in runs if not stays[run.path]]))
     return tuple(
         RetentionDecision(
             run=run, goes=not stays[run.path], why=stays[run.path] or f"unchanged for {_days(run, now_s)}"
         )
         for run in runs
     )
+
+
+def _named_by(staying: Iterable[FoundRun], going: Iterable[FoundRun]) -> Iterator[tuple[Path, str]]:
+    """Yield why runs stay, too: one that stays is since them, or has answers that they asked for.
+
+    What these are since in their turn may go: else nothing of a chain of nightly runs ever could.
+    """
+    named = {
+        root: f"{run.path} is since it, or has answers of it"
+        for run in staying
+        if run.manifest is not None
+        for root in runs_named(run.manifest.notes)
+    }
+    for run in going:
+        if run.manifest is not None and run.manifest.records_root in named:
+            yield run.path, named[run.manifest.records_root]
 
 
 def _days(run: FoundRun, now_s: float) -> str:

@@ -308,3 +308,22 @@ def test_what_somebody_put_into_the_trash_stays_and_is_told(root):
     with pytest.raises(StorageError, match="cannot remove"):
         empty_trash(trash)
     assert (trash / "mine").exists()
+
+
+def test_a_run_stays_that_one_which_stays_is_since_or_has_answers_of(root):
+    runs = {run.path.name: run for run in runs_below(root)}
+    records = {name: run.manifest.records_root for name, run in runs.items()}
+
+    def since(name, baseline, *sources):
+        reused = [{"run": records[source], "trials": 1} for source in sources]
+        facts = {"run": records[baseline], "canary": 0.1, "seed": "s", "sources": reused}
+        runs[name] = replace(runs[name], manifest=replace(runs[name].manifest, notes={"since": facts}))
+
+    since("r3", "r2")
+    since("r2", "r1")
+    since("r1", "r0")
+    for sources, going in ((), {"r0", "r1"}), (("r0",), {"r1"}):
+        since("r3", "r2", *sources)
+        found = decide(runs.values(), RetentionLimits(keep_last=1), (), now_s=time.time())
+        assert {each.run.path.name for each in found if each.goes} == going
+    assert "r3 is since it, or has answers of it" in next(each.why for each in found if each.run.path.name == "r2")
