@@ -17,6 +17,7 @@ from insideLLMs.core.types import (
     Response,
     ResultStatus,
     Scores,
+    SinceMark,
     Telemetry,
     Usage,
     expand,
@@ -39,6 +40,7 @@ WHOLE = Record(
     failure=Failure(stage="score", type="ValueError", message="no", fix="so"),
     prompt="v1",
     shared_with=AskedBy(probe="first", dataset="other", example_id="e1"),
+    since=SinceMark(answer="reused", run="2" * 64),
 )
 VIEWS = {
     record_views.RecordStatus: Record,
