@@ -21,8 +21,8 @@ _MOST_DECISIONS = 120
 
 Kind = Hashable
 """What an example comes to with the fault, as the gate sees it; examples of one kind stand for each other."""
-Decide = Callable[[Sequence[int]], bool]
-"""Whether the gate fails where these examples have the fault."""
+Decide = Callable[[Sequence[int], int], bool]
+"""Whether the gate fails where these examples have the fault; the number tells the draws of one share apart."""
 
 
 class CatchRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,10 +46,10 @@ class CatchRates:
     """Draws examples and asks `decide`, of outcomes that are alike once.
 
     More of one and the same loss never turns a gate from red to green, so that what lies between two decisions that
-    agree is not asked again.
+    agree is not asked again. Where the other answers vary too (`known` is None), each draw is another outcome.
     """
 
-    def __init__(self, decide: Decide, known: KnownDecisions) -> None:
+    def __init__(self, decide: Decide, known: KnownDecisions | None) -> None:
         self._decide = decide
         self._known = known
 
@@ -70,34 +70,38 @@ class CatchRates:
 
     def _rate(self, kinds: Sequence[Kind | None], size: int, seed: str) -> CatchRate:
         caught = decisions = draws = 0
-        for chosen in _choices(len(kinds), size, seed):
-            failed, is_new = self._failed(kinds, [place for place in chosen if kinds[place] is not None])
+        for number, chosen in enumerate(_choices(len(kinds), size, seed, at_random=self._known is None)):
+            lost = [place for place in chosen if kinds[place] is not None]
+            if self._known is None:
+                failed, is_new = self._decide(lost, number), True
+            else:
+                failed, is_new = self._failed(kinds, lost, self._known)
             caught, decisions, draws = caught + failed, decisions + is_new, draws + 1
             if decisions >= _MOST_DECISIONS or (decisions >= _FIRST_DRAWS and caught in (0, draws)):
                 break
         return CatchRate(share=size / len(kinds), examples=size, caught=caught / draws, draws=draws)
 
-    def _failed(self, kinds: Sequence[Kind | None], chosen: Sequence[int]) -> tuple[bool, bool]:
+    def _failed(self, kinds: Sequence[Kind | None], chosen: Sequence[int], known: KnownDecisions) -> tuple[bool, bool]:
         """Return whether the gate fails, and whether it had to be asked."""
         if not chosen:
             return False, False
         counts = Counter(kinds[place] for place in chosen)
         outcome = frozenset(counts.items())
-        if outcome in self._known.outcomes:
-            return self._known.outcomes[outcome], False
+        if outcome in known.outcomes:
+            return known.outcomes[outcome], False
         alone = next(iter(counts)) if len(counts) == 1 else None
-        passed, failed = self._known.bounds.get(alone, (0, math.inf)) if alone is not None else (0, math.inf)
+        passed, failed = known.bounds.get(alone, (0, math.inf)) if alone is not None else (0, math.inf)
         if len(chosen) <= passed or len(chosen) >= failed:
             return len(chosen) >= failed, False
-        self._known.outcomes[outcome] = found = self._decide(chosen)
+        known.outcomes[outcome] = found = self._decide(chosen, 0)
         if alone is not None:
-            self._known.bounds[alone] = (passed, len(chosen)) if found else (len(chosen), failed)
+            known.bounds[alone] = (passed, len(chosen)) if found else (len(chosen), failed)
         return found, True
 
 
-def _choices(n: int, size: int, seed: str) -> Iterable[Sequence[int]]:
+def _choices(n: int, size: int, seed: str, *, at_random: bool) -> Iterable[Sequence[int]]:
     """Yield every choice of `size` of `n` where they are few, else drawn ones."""
-    if math.comb(n, size) <= DRAWS:
+    if math.comb(n, size) <= DRAWS and not at_random:
         return itertools.combinations(range(n), size)
     draw = random.Random(f"{seed}|{size}")  # noqa: S311 - draws, not secrets
     return (draw.sample(range(n), size) for _ in range(DRAWS))

@@ -13,7 +13,7 @@ def rates(kinds, decide, **given):
 
 def test_a_gate_that_tolerates_nothing_catches_as_often_as_a_loss_is_drawn():
     n, losses = 40, 6
-    found = rates(["lost"] * losses + [None] * (n - losses), bool)
+    found = rates(["lost"] * losses + [None] * (n - losses), lambda chosen, _: bool(chosen))
     for share in SHARES:
         size = max(1, round(share * n))
         exact = 1 - comb(n - losses, size) / comb(n, size)
@@ -22,7 +22,7 @@ def test_a_gate_that_tolerates_nothing_catches_as_often_as_a_loss_is_drawn():
 
 
 def test_what_is_never_a_loss_is_never_caught_and_never_put_to_the_gate():
-    def never_asked(chosen):
+    def never_asked(chosen, _):
         raise AssertionError(chosen)
 
     assert {rate.caught for rate in rates([None] * 30, never_asked).values()} == {0.0}
@@ -31,7 +31,7 @@ def test_what_is_never_a_loss_is_never_caught_and_never_put_to_the_gate():
 def test_the_gate_is_asked_about_few_outcomes_where_examples_are_alike():
     asked = []
 
-    def needs_ten(chosen):
+    def needs_ten(chosen, _):
         asked.append(len(chosen))
         return len(chosen) >= 10
 
@@ -43,7 +43,7 @@ def test_the_gate_is_asked_about_few_outcomes_where_examples_are_alike():
 def test_where_each_example_counts_otherwise_draws_are_bounded():
     asked = []
 
-    def by_chance(chosen):
+    def by_chance(chosen, _):
         asked.append(len(chosen))
         return 7 in chosen
 
@@ -53,5 +53,17 @@ def test_where_each_example_counts_otherwise_draws_are_bounded():
 
 
 def test_one_example_is_hit_at_every_share():
-    found = rates(["lost"], lambda chosen: True)
+    found = rates(["lost"], lambda *_: True)
     assert {(rate.examples, rate.caught) for rate in found.values()} == {(1, 1.0)}
+
+
+def test_where_other_answers_vary_each_draw_is_put_to_the_gate():
+    numbers = []
+
+    def on_even_draws(_, number):
+        numbers.append(number)
+        return number % 2 == 0
+
+    found = CatchRates(on_even_draws, None).of(["lost"] * 4, "seed", (1.0,))
+    assert found[0].caught == pytest.approx(0.5)
+    assert numbers == list(range(found[0].draws))

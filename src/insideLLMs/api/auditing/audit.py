@@ -16,7 +16,7 @@ from insideLLMs.compare.audit import (
     UnnoticedExample,
 )
 from insideLLMs.compare.catch_rates import SHARES, CatchRates, examples_needed
-from insideLLMs.compare.gate.decide import rule_of
+from insideLLMs.compare.gate.decide import Verdict, rule_of
 from insideLLMs.compare.statistics.evidence import POWER
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
@@ -91,23 +91,22 @@ def _rated(
 ) -> DamageFinding:
     """Add at which shares of the examples the gate fails, and how many it would take where it does not."""
 
-    def changed(chosen: Sequence[int]) -> dict[int, bytes]:
-        return {place: damaged[place].line for number in chosen for place in places[number]}
+    def verdict(chosen: Sequence[int], number: int = 0) -> Verdict:
+        return going.decide({place: damaged[place] for item in chosen for place in places[item]}, number).verdict
 
-    def fails(chosen: Sequence[int]) -> bool:
-        return going.decide(changed(chosen)).verdict.state == "failed"
+    def fails(chosen: Sequence[int], number: int) -> bool:
+        return verdict(chosen, number).state == "failed"
 
     share = going.options.share
     kinds = [going.kind(each, damaged) for each in places]
     seed = f"{going.run.manifest.run_id}|{probe}|{found.damage}"
-    rates = CatchRates(fails, going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
+    rates = CatchRates(fails, None if going.varying else going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
     caught = next(rate.caught for rate in rates if rate.share == share)
     noticed = (found.noticed + found.elsewhere) / found.applies
     needed = None
     if caught < POWER and noticed:
-        needed = examples_needed(
-            rule_of(going.decide(changed(range(len(places)))).verdict, probe), share * noticed, probe
-        )
+        rule = rule_of(verdict(range(len(places))), probe)
+        needed = examples_needed(rule, share * noticed, probe)
     return msgspec.structs.replace(found, rates=rates, needed=needed, state="caught" if caught >= POWER else "missed")
 
 
@@ -188,3 +187,5 @@ def _notes(going: OpenAudit) -> Iterator[str]:
         )
     elif going.run.manifest.repeats == 1:
         yield "one repeat: these are the rates of a model that answers all other examples as before"
+    elif going.varying:
+        yield "where repeats vary, the other answers are drawn among them, as those of an unchanged model"

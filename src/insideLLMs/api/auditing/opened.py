@@ -1,11 +1,14 @@
 """A run that is being audited: its answers, who scores them again without a call, and how its gate decides."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from insideLLMs.api.auditing.answers import Item, intact, items_of, other_answers
 from insideLLMs.api.auditing.scorers import Scorers, leaves_sandbox, make_scorers
@@ -100,11 +103,30 @@ class OpenAudit:
         rule = rule_of(self.alone.verdict, probe)
         return rule.fail_on if rule is not None else self.alone.verdict.resolved
 
-    def decide(self, changed: Mapping[int, bytes]) -> DecidedComparison:
-        """Let the run's own gate decide between the run and itself with other records."""
+    @cached_property
+    def varying(self) -> dict[int, list[int]]:
+        """The places of records whose example was not always answered alike, each with those of all its repeats."""
+        found: dict[int, list[int]] = {}
+        for _, group in groupby(range(len(self.records)), key=lambda place: self.records[place].sort_key[:-1]):
+            repeats = list(group)
+            if len({(self.records[place].status, _outcome(self.records[place])) for place in repeats}) > 1:
+                found.update((place, repeats) for place in repeats)
+        return found
+
+    def decide(self, changed: Damaged, number: int = 0) -> DecidedComparison:
+        """Let the run's own gate decide between the run and itself with other records.
+
+        Where repeats of an example vary, the candidate's are drawn among them: `number` tells the draws apart.
+        """
         lines = list(self.lines)
-        for place, line in changed.items():
-            lines[place] = line
+        for place, damaged in changed.items():
+            lines[place] = damaged.line
+        for place, repeats in self.varying.items():
+            own = self.records[place]
+            draw = random.Random(f"{number}|{own.dataset}|{own.example_id}|{own.subject.label}|{own.repeat}")  # noqa: S311 - draws, not secrets
+            taken = repeats[draw.randrange(len(repeats))]
+            record = changed[taken].record if taken in changed else self.records[taken]
+            lines[place] = canonical.line(msgspec.structs.replace(record, repeat=own.repeat, key=own.key))
         return compare_runs([self.run], [AlteredRun(self.run, lines, name="damaged")])
 
     async def damage(self, damage: Damage) -> Damaged:
@@ -217,7 +239,7 @@ async def _doubt(going: OpenAudit, probe: str) -> str:
     others = []
     for record in counted(records, f"scoring again: {probe}", len(records)):
         again = await going.scorers.score(record, record.response or Response())
-        if not _same(record, again):
+        if _outcome(record) != _outcome(again):
             others.append(record.example_id)
     if not others:
         return ""
@@ -227,7 +249,7 @@ async def _doubt(going: OpenAudit, probe: str) -> str:
     )
 
 
-def _same(one: Record, other: Record) -> bool:
-    if one.scores is None or other.scores is None:
-        return one.scores is other.scores
-    return (one.scores.values, one.scores.passed) == (other.scores.values, other.scores.passed)
+def _outcome(record: Record) -> tuple[object, ...]:
+    """Return what a record's scores come to."""
+    scores = record.scores
+    return (None,) if scores is None else (scores.passed, *sorted(scores.values.items()))
