@@ -100,7 +100,7 @@ def _rated(
     share = going.options.share
     kinds = [going.kind(each, damaged) for each in places]
     seed = f"{going.run.manifest.run_id}|{probe}|{found.damage}"
-    rates = CatchRates(fails, None if going.varying else going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
+    rates = CatchRates(fails, None if going.redrawn else going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
     caught = next(rate.caught for rate in rates if rate.share == share)
     noticed = (found.noticed + found.elsewhere) / found.applies
     needed = None
@@ -187,5 +187,5 @@ def _notes(going: OpenAudit) -> Iterator[str]:
         )
     elif going.run.manifest.repeats == 1:
         yield "one repeat: these are the rates of a model that answers all other examples as before"
-    elif going.varying:
-        yield "where repeats vary, the other answers are drawn among them, as those of an unchanged model"
+    elif going.redrawn:
+        yield "repeats vary, so the other answers are drawn too, as another run of the same model would give them"

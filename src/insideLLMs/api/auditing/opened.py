@@ -1,16 +1,14 @@
 """A run that is being audited: its answers, who scores them again without a call, and how its gate decides."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from insideLLMs.api.auditing.answers import Item, intact, items_of, other_answers
+from insideLLMs.api.auditing.redrawn import RedrawnAnswers, outcome_of
 from insideLLMs.api.auditing.scorers import Scorers, leaves_sandbox, make_scorers
 from insideLLMs.api.compare import DecidedComparison, compare_runs
 from insideLLMs.compare.catch_rates import Kind, KnownDecisions
@@ -104,29 +102,22 @@ class OpenAudit:
         return rule.fail_on if rule is not None else self.alone.verdict.resolved
 
     @cached_property
-    def varying(self) -> dict[int, list[int]]:
-        """The places of records whose example was not always answered alike, each with those of all its repeats."""
-        found: dict[int, list[int]] = {}
-        for _, group in groupby(range(len(self.records)), key=lambda place: self.records[place].sort_key[:-1]):
-            repeats = list(group)
-            if len({(self.records[place].status, _outcome(self.records[place])) for place in repeats}) > 1:
-                found.update((place, repeats) for place in repeats)
-        return found
+    def redrawn(self) -> RedrawnAnswers:
+        """The answers that vary from run to run."""
+        return RedrawnAnswers(self.records)
 
     def decide(self, changed: Damaged, number: int = 0) -> DecidedComparison:
-        """Let the run's own gate decide between the run and itself with other records.
+        """Let the run's own gate decide between the run and another one in which these records are damaged.
 
-        Where repeats of an example vary, the candidate's are drawn among them: `number` tells the draws apart.
+        Where repeats vary, the other one's answers are drawn: `number` tells the draws apart.
         """
         lines = list(self.lines)
         for place, damaged in changed.items():
             lines[place] = damaged.line
-        for place, repeats in self.varying.items():
-            own = self.records[place]
-            draw = random.Random(f"{number}|{own.dataset}|{own.example_id}|{own.subject.label}|{own.repeat}")  # noqa: S311 - draws, not secrets
-            taken = repeats[draw.randrange(len(repeats))]
-            record = changed[taken].record if taken in changed else self.records[taken]
-            lines[place] = canonical.line(msgspec.structs.replace(record, repeat=own.repeat, key=own.key))
+        if self.redrawn:
+            records = {place: damaged.record for place, damaged in changed.items()}
+            for place, record in self.redrawn.draw(number, records).items():
+                lines[place] = canonical.line(record)
         return compare_runs([self.run], [AlteredRun(self.run, lines, name="damaged")])
 
     async def damage(self, damage: Damage) -> Damaged:
@@ -239,7 +230,7 @@ async def _doubt(going: OpenAudit, probe: str) -> str:
     others = []
     for record in counted(records, f"scoring again: {probe}", len(records)):
         again = await going.scorers.score(record, record.response or Response())
-        if _outcome(record) != _outcome(again):
+        if outcome_of(record) != outcome_of(again):
             others.append(record.example_id)
     if not others:
         return ""
@@ -247,9 +238,3 @@ async def _doubt(going: OpenAudit, probe: str) -> str:
         f"it scores {len(others):,} of its {len(records):,} stored answers otherwise now (first: {others[0]}): the "
         "probe or what it reads was changed since, or the run was redacted"
     )
-
-
-def _outcome(record: Record) -> tuple[object, ...]:
-    """Return what a record's scores come to."""
-    scores = record.scores
-    return (None,) if scores is None else (scores.passed, *sorted(scores.values.items()))
