@@ -5,9 +5,9 @@
 
 *Holes*: suites of prose answers whose checks, one for each damage, are written by hand; each check of each example is
 deleted with a chance of 0.3. A hole is an example with a damage whose every guard was deleted. *Equivalents*: numeric
-questions whose answers go on after the result; what follows it may be lost. *Rates*: what the audit says
-of a damage at each share, beside fresh candidates of the same model that are run and compared as `diff` does, with
-the damage in as many examples. *Speed*: damaged answers scored in a minute of CPU, with the calls that a counting model saw.
+questions whose answers go on after the result; what follows it may be lost. *Rates*: what the audit says of a damage
+at each share, beside fresh candidates of the same model that are run and compared as `diff` does, with the damage in
+as many examples. *Speed*: damaged answers scored in a minute of CPU, with the calls that a counting model saw.
 
 Exits 1 if fewer than 95 % of the holes are found, more than 5 % are invented in complete suites, a rate is off by more
 than 5 points on average over its cells, or 10,000 damaged answers take more than 60 s of CPU or any call.

@@ -16,6 +16,7 @@ from insideLLMs.compare.statistics.evidence import POWER, minimum_detectable_dro
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 DRAWS = 400
 _FIRST_DRAWS = 30
+_NO_CHANCE = 1e-9
 _MOST_DECISIONS = 120
 """How many different outcomes of one share are put to the gate: where each example counts otherwise, fewer draws."""
 
@@ -26,7 +27,10 @@ Decide = Callable[[Sequence[int], int], bool]
 
 
 class CatchRate(msgspec.Struct, frozen=True, kw_only=True):
-    """Of `draws` choices of `examples`, a `share` of all, the part in which the gate failed."""
+    """The chance that the gate fails where `examples`, a `share` of all, have the fault.
+
+    It is the part of `draws` choices of them; exact where there are none, as all that are lost are alike.
+    """
 
     share: float
     examples: int
@@ -69,6 +73,17 @@ class CatchRates:
         return tuple(msgspec.structs.replace(found[sizes[share]], share=share) for share in shares)
 
     def _rate(self, kinds: Sequence[Kind | None], size: int, seed: str) -> CatchRate:
+        lost = [place for place, kind in enumerate(kinds) if kind is not None]
+        if self._known is not None and len({kinds[place] for place in lost}) < 2:
+            caught = math.fsum(
+                chance
+                for count, chance in enumerate(_chances(len(kinds), len(lost), size))
+                if chance > _NO_CHANCE and self._failed(kinds, lost[:count], self._known)[0]
+            )
+            return CatchRate(share=size / len(kinds), examples=size, caught=min(1.0, caught), draws=0)
+        return self._drawn(kinds, size, seed)
+
+    def _drawn(self, kinds: Sequence[Kind | None], size: int, seed: str) -> CatchRate:
         caught = decisions = draws = 0
         for number, chosen in enumerate(_choices(len(kinds), size, seed, at_random=self._known is None)):
             lost = [place for place in chosen if kinds[place] is not None]
@@ -97,6 +112,21 @@ class CatchRates:
         if alone is not None:
             known.bounds[alone] = (passed, len(chosen)) if found else (len(chosen), failed)
         return found, True
+
+
+def _chances(n: int, lost: int, size: int) -> list[float]:
+    """Return the chances that of `size` of `n` examples so many are among the `lost` ones: hypergeometric."""
+    return [
+        math.exp(_log_ways(lost, count) + _log_ways(n - lost, size - count) - _log_ways(n, size))
+        for count in range(min(lost, size) + 1)
+    ]
+
+
+def _log_ways(n: int, size: int) -> float:
+    """Return the logarithm of the number of choices of `size` of `n`."""
+    if not 0 <= size <= n:
+        return -math.inf
+    return math.lgamma(n + 1) - math.lgamma(size + 1) - math.lgamma(n - size + 1)
 
 
 def _choices(n: int, size: int, seed: str, *, at_random: bool) -> Iterable[Sequence[int]]:

@@ -11,8 +11,8 @@ from insideLLMs.core.types import JsonValue, Response, Usage
 from insideLLMs.scoring.json_values import Parsed, find_json
 
 Item = TypeVar("Item")
-_TEXT_KEY = "answer"
-"""Where the JSON that a probe of the simple contract returned holds the model's last words."""
+_TEXT_KEYS = ("answer", "response_b", "b")
+"""Where the JSON that a probe of the simple contract returned may hold the model's last words, the first that does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,15 @@ class IntactAnswer:
     @property
     def text(self) -> str:
         """What the model said in words."""
+        response = self.response
+        return response.text if response.value is None else str(response.value.get(self._key) if self._key else "")
+
+    @property
+    def _key(self) -> str | None:
         value = self.response.value
-        if value is None:
-            return self.response.text
-        said = value.get(_TEXT_KEY) if isinstance(value, Mapping) else None
-        return said if isinstance(said, str) else ""
+        if not isinstance(value, Mapping):
+            return None
+        return next((key for key in _TEXT_KEYS if isinstance(value.get(key), str)), None)
 
     @property
     def is_json(self) -> bool:
@@ -50,7 +54,7 @@ class IntactAnswer:
             return None
         before = self.response
         if before.value is not None:
-            return msgspec.structs.replace(before, value={**before.value, _TEXT_KEY: text})
+            return msgspec.structs.replace(before, value={**before.value, str(self._key): text})
         return msgspec.structs.replace(
             before,
             text=text,
