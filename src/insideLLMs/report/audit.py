@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from insideLLMs.compare.ablation import AblationReport, SentenceFinding
 from insideLLMs.compare.audit import AuditReport, DamageFinding, ProbeAudit, Suggestion
 from insideLLMs.compare.catch_rates import SHARES
 from insideLLMs.report import wording
@@ -12,6 +13,7 @@ from insideLLMs.report.terminal import render_tables
 from insideLLMs.scoring.damages import DAMAGES
 
 _SHOWN_EXAMPLES = 3
+_SHOWN_PROBES = 3
 _SHOWN_LETTERS = 70
 _COLUMNS = ("damage", "noticed", *(f"{share:.0%}" for share in SHARES), "")
 
@@ -55,13 +57,18 @@ def headline(report: AuditReport) -> Iterator[str]:
             missed.setdefault(probes, []).append(damage.plural)
     where = f"in {report.share:.0%} of the examples"
     for probes, plurals in missed.items():
-        yield f"Your gate would miss {_listed(plurals)} {where}: {_listed(probes)}."
+        yield f"Your gate would miss {_listed(plurals)} {where}: {_listed(_first(probes))}."
     if not missed and any(report.findings("caught")):
         yield f"Your gate would catch each of these damages {where}."
 
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _first(names: Sequence[str]) -> Sequence[str]:
+    rest = len(names) - _SHOWN_PROBES
+    return names if rest <= 1 else (*names[:_SHOWN_PROBES], f"{rest:,} more")
 
 
 def _name(probe: ProbeAudit) -> str:
@@ -170,3 +177,43 @@ def _left_out(probe: ProbeAudit) -> Iterator[str]:
     idle = [found.damage for found in probe.findings if found.state == "does not apply"]
     if idle:
         yield f"{_name(probe)}: nothing to damage there: {', '.join(idle)}"
+
+
+def render_ablation(report: AblationReport, *, width: int = 80, color: bool = False) -> str:
+    """Show what leaving out each sentence came to."""
+    rows = [(each.where, each.sentence, _came_to(each, is_dry=report.is_dry)) for each in report.sentences]
+    tables = [("Without one sentence of the prompt", ("where", "sentence", "checks"), rows)]
+    return render_tables(tables, _ablation_notes(report), width=width, color=color)
+
+
+def ablation_markdown(report: AblationReport) -> str:
+    """Write the same in Markdown."""
+    rows = [(each.where, each.sentence, _came_to(each, is_dry=report.is_dry)) for each in report.sentences]
+    lines = [_line(row) for row in (("where", "sentence", "checks"), ("---",) * 3, *rows)]
+    return "\n".join([*lines, "", *(f"- {escape(note, 500)}" for note in _ablation_notes(report)), ""])
+
+
+def _came_to(each: SentenceFinding, *, is_dry: bool) -> str:
+    if each.state == "kept":
+        return "kept: it holds a variable"
+    if is_dry:
+        return "to be left out"
+    fell = f": {', '.join(each.fell[:_SHOWN_EXAMPLES])}{', ...' if len(each.fell) > _SHOWN_EXAMPLES else ''}"
+    return f"{each.state}{fell if each.fell else ''}"
+
+
+def _ablation_notes(report: AblationReport) -> Iterator[str]:
+    examples = wording.many(len(report.examples), "example")
+    if report.is_dry:
+        yield f"at most {report.planned:,} calls over {examples}; nothing was asked"
+        return
+    unseen = sum(1 for _ in report.in_state("not noticed"))
+    yield (
+        f"No check notices the loss of {wording.many(unseen, 'sentence')}: they have no sensor."
+        if unseen
+        else "Every sentence that could be judged has a check that notices its loss."
+        if any(report.in_state("noticed"))
+        else "Nothing can be told of any sentence."
+    )
+    yield from dict.fromkeys(f"cannot tell: {each.reason}" for each in report.in_state("cannot tell"))
+    yield f"{report.calls:,} calls now, of at most {report.planned:,}, over {examples}"

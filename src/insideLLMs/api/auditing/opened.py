@@ -96,6 +96,12 @@ class OpenAudit:
         """Which way a score is better."""
         return ranges_in_force([view_of(self.run)], self.alone.policy)
 
+    def silence_of(self, probe: str) -> str:
+        """Say that a probe only records answers, where the gate does not compare texts either."""
+        kinds = {spec.id: spec.type for spec in self.run.manifest.probes}
+        silent = kinds[probe] == "record" and not POLICIES[self.policy_of(probe)].compares_texts
+        return "it only records answers" if silent else ""
+
     def policy_of(self, probe: str) -> str:
         """Return the policy that decides on a probe."""
         rule = rule_of(self.alone.verdict, probe)
@@ -214,7 +220,7 @@ async def open_audit(run: SealedRun, options: AuditOptions) -> OpenAudit:
     going = OpenAudit(run=run, options=options, lines=lines, scorers=scorers, alone=alone)
     left_out = dict(scorers.left_out)
     for name in sorted(scorers.probes):
-        reason = await _doubt(going, name)
+        reason = going.silence_of(name) or await _doubt(going, name)
         if reason:
             left_out[name] = reason
     probes = {name: probe for name, probe in scorers.probes.items() if name not in left_out}

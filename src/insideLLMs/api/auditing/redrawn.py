@@ -14,7 +14,7 @@ from insideLLMs.core.types import Record, Scores
 _LEAST = 1e-3
 
 
-class Spread(NamedTuple):
+class Chances(NamedTuple):
     """How the chances to pass are spread over the examples of a probe: a beta distribution."""
 
     passes: float
@@ -26,7 +26,7 @@ class _Example:
     """The places of an example's repeats, and how chances to pass are spread over all examples of its kind."""
 
     places: tuple[int, ...]
-    spread: Spread | None
+    spread: Chances | None
 
 
 class RedrawnAnswers:
@@ -84,7 +84,7 @@ def _varying(records: Sequence[Record]) -> Iterable[_Example]:
             yield from (_Example(places, spread) for places in examples if len(places) > 1)
 
 
-def _spread(examples: Sequence[Sequence[bool | None]]) -> Spread | None:
+def _spread(examples: Sequence[Sequence[bool | None]]) -> Chances | None:
     """Fit the beta distribution; None where there are no verdicts, or none that tell of a spread."""
     if any(passed is None for passes in examples for passed in passes):
         return None
@@ -95,7 +95,7 @@ def _spread(examples: Sequence[Sequence[bool | None]]) -> Spread | None:
     variance = math.fsum((share - mean) ** 2 for share in shares) / max(1, len(shares) - 1)
     correlation = (repeats * variance / (mean * (1.0 - mean)) - 1.0) / (repeats - 1)
     size = 1.0 / min(max(correlation, 0.01), 0.99) - 1.0
-    return Spread(max(_LEAST, mean * size), max(_LEAST, (1.0 - mean) * size))
+    return Chances(max(_LEAST, mean * size), max(_LEAST, (1.0 - mean) * size))
 
 
 def _passed(record: Record) -> bool | None:
