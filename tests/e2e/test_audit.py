@@ -200,3 +200,57 @@ def test_an_audit_is_the_same_again_and_changes_nothing(folder):
     assert first == second
     assert {path.name: path.read_bytes() for path in (folder / "run").iterdir()} == before
     assert "| negated | 0/4 (0.0%)" in (folder / "audit.md").read_text()
+
+
+MODEL = """
+from insideLLMs.core.types import Response, ToolCall
+
+
+class Odd:
+    def identity(self):
+        return {}
+
+    async def respond(self, request, *, repeat=0):
+        call = ToolCall(name="f", arguments={"x": {"y": [1, 2]}, "z": None})
+        return {
+            "empty": Response(text=""),
+            "long": Response(text="word 12, " * 20_000),
+            "json": Response(text='{"a": [1, {"b": "c"}], "d": 1e5}'),
+            "tool": Response(tool_calls=(call,)),
+            "said": Response(text="Sí, son 14 días. No hay problema con el recibo."),
+        }[request.messages[-1].text.split()[0]]
+
+    async def aclose(self):
+        pass
+"""
+ODD = """
+model: {type: "own.py:Odd", id: odd}
+probes:
+  - {type: regex, args: {pattern: "."}}
+  - {type: usage, args: {max_characters: 1000000}}
+  - {type: record}
+gate: {fail_on: regressions}
+dataset:
+  format: inline
+  examples:
+    - {id: empty, question: empty}
+    - {id: long, question: long}
+    - {id: json, question: json}
+    - {id: tool, question: tool}
+    - {id: spanish, question: said}
+    - id: image
+      messages:
+        - {role: user, content: [{type: text, text: said}, {type: image, url: "data:image/png;base64,AAAA"}]}
+"""
+
+
+def test_long_json_foreign_and_empty_answers_tool_calls_and_images_are_audited(folder):
+    path = made(folder, "odd", {"e.yaml": ODD, "own.py": MODEL})
+    done = insidellms("audit", "run", cwd=path)
+    assert done.code == 0, done.err
+    assert "not audited: record" in done.out
+    found = audit(path)
+    assert [each["example_id"] for each in found["usage"]["tool-dropped"]["unnoticed"]] == ["tool"]
+    assert {each["example_id"] for each in found["regex"]["json"]["unnoticed"]} == {"json"}
+    assert found["regex"]["number"]["applies"] == 4
+    assert found["regex"]["hedged"]["state"] == "does not apply"

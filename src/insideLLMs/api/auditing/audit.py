@@ -1,5 +1,6 @@
 """Audit a run: damage its stored answers, score them again without a call, and put them to its gate."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -22,7 +23,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import NothingToDoError, OptionError
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.core.types import Response
+from insideLLMs.core.types import Response, expand
 from insideLLMs.scoring.damages import DAMAGES, Damage
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -37,8 +38,8 @@ async def audit(run: SealedRun, options: AuditOptions) -> AuditReport:
     found: dict[Group, list[DamageFinding]] = {group: [] for group in going.audited}
     for name in damages:
         damaged = await going.damage(DAMAGES[name])
-        for group, findings in found.items():
-            findings.append(_finding(going, DAMAGES[name], group, damaged))
+        for group, findings in found.items():  # on a thread: scorers may wait for a process
+            findings.append(await asyncio.to_thread(_finding, going, DAMAGES[name], group, damaged))
     report = _report(going, found)
     if not any(report.findings("caught", "missed", "cannot tell", "harmless")):
         reasons = {f"{probe.probe}: {probe.not_audited}" for probe in report.probes if probe.not_audited}
@@ -128,7 +129,8 @@ def _told(response: Response | None) -> str:
         return ""
     said = response.text
     if response.value is not None or response.tool_calls:
-        said = f"{said} {canonical.line([response.value, list(response.tool_calls)]).decode()}".strip()
+        rest = canonical.line([response.value, *map(expand, response.tool_calls)])
+        said = f"{said} {rest.decode()}".strip()
     return said if len(said) <= _SHOWN_CHARACTERS else f"{said[: _SHOWN_CHARACTERS - 3]}..."
 
 
