@@ -48,19 +48,20 @@ def command(
 def _show(run: "SealedRun", baseline: str | None, *, as_json: bool, markdown: Path | None) -> int:
     from insideLLMs.api.subjects import table_of  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
+    from insideLLMs.report import wording  # noqa: PLC0415
     from insideLLMs.report.pull_request import escape  # noqa: PLC0415
     from insideLLMs.report.subjects import render_subjects, subjects_markdown  # noqa: PLC0415
 
     table = table_of(run, baseline)
-    part = run.manifest.part
-    marked = f"\nthis is {escape(str(part))}\n" if part else ""
+    part, extent = run.manifest.part, wording.extent(run.summary)
+    marked = "".join(f"\n{escape(told)}\n" for told in extent)
     write_files([(markdown, lambda out: out.write((subjects_markdown(table) + marked).encode()))])
     if as_json:
         console.out_json({**expand(table), **({"part": expand(part)} if part else {})})
     else:
         console.out(render_subjects(table, width=console.width(), color=console.colours()))
-    if part:
-        console.warn(f"this is {part}")
+    for told in extent:
+        console.warn(told)
     return ExitCode.OK
 
 

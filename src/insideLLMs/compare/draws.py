@@ -13,9 +13,11 @@ class Draws:
     """Tells which Trials of a comparison count in its statistics.
 
     `baseline` is the root of the newest baseline run's records, `others` have those of all other runs. `rescored` are
-    the probes that are set up differently on the two sides: a reused answer that they score is evidence of that.
+    the probes that are set up differently on the two sides: a reused answer that they score is evidence of that. Where
+    two subjects of one run are compared, every answer counts: each is a draw of its subject.
     """
 
+    every: bool = False
     baseline: str = ""
     others: frozenset[str] = frozenset()
     rescored: frozenset[str] = frozenset()
@@ -24,6 +26,8 @@ class Draws:
     def of(cls, baselines: Sequence[RunView], candidates: Sequence[RunView]) -> "Draws":
         """Return those of a comparison; of each side the last run is aligned, and the others stand beside it."""
         before, after = baselines[-1], candidates[-1]
+        if before.root == after.root and before.subjects != after.subjects:
+            return ALL_DRAWS
         roots = {run.root for run in (*baselines[:-1], *candidates)} - {"", before.root}
         return cls(
             baseline=before.root, others=frozenset(roots), rescored=_unlike(before.probe_digests, after.probe_digests)
@@ -31,7 +35,7 @@ class Draws:
 
     def counts_before(self, facts: Facts) -> bool:
         """Whether a Trial of the newest baseline run counts: not where another run of the comparison has its answer."""
-        return facts.since is None or facts.since.run is None or facts.since.run not in self.others
+        return self.every or facts.since is None or facts.since.run not in self.others
 
     def counts_after(self, pair: Aligned) -> bool:
         """Whether the candidate's Trial counts.
@@ -40,11 +44,11 @@ class Draws:
         probe, or by themselves. One that was asked again because the baseline failed was chosen by its outcome.
         """
         before, after = pair.baseline, pair.candidate
-        if after is None or after.since is None or after.since.answer == "canary":
+        if after is None or after.since is None or after.since.answer == "canary" or self.every:
             return True
         if after.since.answer == "retried":
             return before is None or before.answered
-        if before is None or after.since.run != self._asked_by(before):
+        if before is None or after.subject != before.subject or after.since.run != self._asked_by(before):
             return False
         return after.probe in self.rescored or before.scores != after.scores
 
@@ -52,7 +56,7 @@ class Draws:
         return (facts.since.run if facts.since else None) or self.baseline
 
 
-ALL_DRAWS = Draws()
+ALL_DRAWS = Draws(every=True)
 """Of runs of which nothing else is known."""
 
 

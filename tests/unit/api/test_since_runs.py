@@ -1,6 +1,8 @@
 """Runs since another, in process: what judges said is kept, and a run that was cut off anywhere ends with its bytes."""
 
 import asyncio
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -18,6 +20,7 @@ from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.sealed_run import SealedRun
 from support.command import canonical_bytes, records_of
+from support.documents import ROOT
 
 CALLS = Counter()
 
@@ -119,3 +122,17 @@ def test_no_answer_is_asked_again_twice_before_the_others_were_once(tmp_path):
         drawn.append({line["example_id"] for line in records_of(path) if line["since"]["answer"] == "canary"})
         last = path
     assert Counter(name for names in drawn for name in names) == {f"e{i:02}": 1 for i in range(30)}
+
+
+def test_no_edit_of_a_sample_leads_to_a_stale_answer():
+    """Some of the thousand edits of the benchmark; it exits with 1 for a stale answer, and for a call too many."""
+    script = ROOT / "benchmarks" / "since_edits.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--edits", "12", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "runs with a stale answer or score: 0" in done.stdout

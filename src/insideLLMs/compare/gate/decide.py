@@ -217,7 +217,9 @@ def _judges(spec: GateSpec, evidence: GateEvidence) -> tuple[JudgeFinding, ...]:
 
 def _remarks(evidence: GateEvidence) -> tuple[str, ...]:
     seen = evidence.observed
-    remarks = [] if evidence.since is None else [f"{evidence.since.words}: reused answers are no evidence"]
+    remarks = [] if evidence.since is None else [evidence.since.words]
+    if seen.reused:
+        remarks = [f"{told}; reused answers are no evidence" for told in remarks]
     if evidence.has_copies:
         remarks.append(
             f"the repeats of all {seen.repeated:,} items are byte-identical: a cache, a fixed seed or a greedy "
