@@ -256,6 +256,8 @@ def test_where_answers_vary_a_cause_is_proved_and_noise_is_not_blamed(tmp_path):
         (("base", "cand", "--max-calls", "0"), "--max-calls"),
         (("base", "cand", "--alpha", "nan"), "alpha"),
         (("base", "cand", "--pair", "x"), "BASELINE=CANDIDATE"),
+        (("base", "cand", "--to", "base"), "is a run"),
+        (("base", "cand", "--to", "base.yaml"), "is a file"),
     ],
 )
 def test_what_cannot_be_blamed_is_said_before_anything_is_asked(runs, arguments, told):
@@ -264,6 +266,24 @@ def test_what_cannot_be_blamed_is_said_before_anything_is_asked(runs, arguments,
     assert told in done.err
     assert "Traceback" not in done.err
     assert not (runs / "cand.blame").exists()
+
+
+def test_runs_without_an_example_in_common_are_no_calm(runs):
+    run(runs, "other", CAND, [{**row, "id": f"other-{row['id']}"} for row in ROWS])
+    done = blame(runs, candidate="other")
+    assert done.code == 1
+    assert "no scored example in common" in done.err
+
+
+def test_a_fall_of_chance_is_called_noise(tmp_path):
+    flaky = BASE.replace("seed: 1", "flaky: 0.5, seed: SEED").replace('all: ["30"]', 'all: ["30"], none: ["altered"]')
+    rows = [{"id": f"e{i:02}", "question": f"question {i}?"} for i in range(40)]
+    run(tmp_path, "base", flaky.replace("SEED", "1"), rows)
+    run(tmp_path, "cand", flaky.replace("SEED", "2"), rows)
+    done = blame(tmp_path, "--json")
+    assert done.code == 0, done.err
+    assert done.json["state"] == "not_reproduced"
+    assert done.json["causes"] == []
 
 
 def test_a_folder_that_holds_something_else_stays_as_it_is(runs):

@@ -13,17 +13,17 @@ from insideLLMs.compare.blame.answers import NONE, BudgetEnded, FellCount, ItemQ
 from insideLLMs.compare.blame.factors import Factor
 from insideLLMs.compare.blame.items import Chosen, choose
 from insideLLMs.compare.blame.report import BlamedCause, BlamePlan, BlameReport, Guilt, Share, judged, state_of_outcome
-from insideLLMs.compare.blame.search import ALPHA, SUSPICIOUS, Found, Panel, SearchOutcome, search
+from insideLLMs.compare.blame.search import ALPHA, SIGN, SUSPICIOUS, Found, Panel, SearchOutcome, search
 from insideLLMs.compare.gate.judges import judged_probes
 from insideLLMs.compare.pairing import pair_subjects
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force
 from insideLLMs.compare.sides import differences, views_of
-from insideLLMs.core.errors import CompareError, OptionError
+from insideLLMs.core.errors import CompareError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.steps import tell
 from insideLLMs.core.types import Example
 from insideLLMs.store.manifest import MemberSpec
-from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 MAX_CALLS = 400
 _STEP = "asking with some of the changes"
@@ -102,6 +102,11 @@ def open_case(
     before, after = views_of((baseline, candidate))
     ranges = ranges_in_force((before, after), candidate.gate)
     chosen = choose(align(before, after, pair_subjects(before, after, options.pairs)), ranges)
+    if not chosen.total:
+        raise CompareError(
+            f"{baseline.path} and {candidate.path} have no scored example in common, so nothing can be blamed",
+            fix="give runs of the same examples, in which both sides answered",
+        )
     examples = (_examples(baseline, chosen, 0), _examples(candidate, chosen, 1))
     found, factors = mixtures(chosen.items, experiments or (baseline.experiment, candidate.experiment), examples)
     return BlameCase(
@@ -179,11 +184,18 @@ def blame(trusted: tuple[TrustedExperiment, TrustedExperiment], options: BlameOp
     case = open_case(trusted[0].run, trusted[1].run, options, (trusted[0].experiment, trusted[1].experiment))
     if not case.chosen.fallen:
         return report_nothing(case, options)
+    if state_of(options.into) in {State.SEALED, State.UNFINISHED}:
+        raise OptionError(f"{options.into} is a run, and nothing is put into it", fix="give another folder: --to")
     asker, outcome = _searched(case, trusted[0], options, say)
     if case.exact and options.exact is None and outcome.provider and _varies(case, asker):
         say("equal questions had different answers, so several answers are taken to each")
         case = replace(case, exact=False)
         asker, outcome = _searched(case, trusted[0], options, say)
+    if not (outcome.again.asked or outcome.ended or outcome.provider) and case.factors:
+        raise InsideLLMsError(
+            f"no fallen example was answered under the candidate's experiment: see {options.into}",
+            fix="is its model still served, and its key set?",
+        )
     return _report(case, outcome, options, asker)
 
 
@@ -248,8 +260,10 @@ def _report(case: BlameCase, outcome: SearchOutcome, options: BlameOptions, aske
 
 
 def _is_provider_open(outcome: SearchOutcome) -> bool:
-    is_low = outcome.before.fell < SUSPICIOUS * outcome.before.asked
-    return outcome.before.asked == 0 or not is_low
+    """Whether too little is known to clear the provider: nothing was asked, or there is a sign of it and no proof."""
+    if outcome.provider_p is not None:
+        return outcome.provider_p < SIGN
+    return outcome.before.asked == 0 or outcome.before.fell >= SUSPICIOUS * outcome.before.asked
 
 
 def _cause(found: Found) -> BlamedCause:

@@ -14,7 +14,7 @@ from insideLLMs.compare.blame.factors import Factor, Factors, MixedPart
 from insideLLMs.compare.blame.items import AskedItem
 from insideLLMs.compare.score_ranges import ScoreRanges
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ConfigError, InsideLLMsError
+from insideLLMs.core.errors import ConfigError, InsideLLMsError, InterruptedRunError, PlanMismatchError
 from insideLLMs.core.experiment import Experiment, ModelSpec, ProbeSpec, PromptSpec
 from insideLLMs.core.record_views import Facts
 from insideLLMs.core.types import Example
@@ -166,11 +166,17 @@ class MixedAsker:
         )
         try:
             asker.ask(round_)
+        except InterruptedRunError as error:
+            raise InterruptedRunError(
+                error.message, fix="give the same command again: what was answered is not asked twice"
+            ) from error
+        except PlanMismatchError as error:
+            raise InsideLLMsError(error.message, fix="ask everything again, into another folder: --to") from error
         except ConfigError as error:
             if not applied or applied == frozenset(mixture.changes):
                 raise
             self.unbuilt.add(error.problems[0].message if error.problems else error.message)
-            return {}
+            return {at: False for at, _ in members}  # what cannot be sent makes nothing fall
         before = self.calls
         answers = self._read(asker.run_dirs[-1], places, is_pure=applied == NONE)
         self.earlier_calls += self.calls - before if is_earlier else 0

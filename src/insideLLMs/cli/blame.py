@@ -43,12 +43,18 @@ class _Arguments:
         from insideLLMs.api.blame import BlameOptions  # noqa: PLC0415 - slow
 
         return BlameOptions(
-            into=self.to or candidate.with_name(f"{candidate.resolve().name}.blame"),
+            into=self.to or _beside(candidate),
             max_calls=self.max_calls,
             alpha=self.alpha,
             exact=self.exact,
             pairs=parse_pairs(self.pairs),
         )
+
+
+def _beside(run: Path) -> Path:
+    """Return the folder for the answers, also of a run that is named as `.` or `..`."""
+    named = run if run.name not in {"", ".."} else run.resolve()
+    return named.with_name(f"{named.name}.blame")
 
 
 @click.command("blame")
@@ -117,7 +123,7 @@ def _tell_plan(runs: "tuple[SealedRun, SealedRun]", how: "BlameOptions", *, as_j
     if as_json:
         console.out_document(canonical.pretty(plan).decode().rstrip())
     else:
-        console.out(render_plan(plan))
+        console.out(render_plan(plan, width=console.width()))
     return ExitCode.OK
 
 
@@ -176,5 +182,5 @@ def _print(report: "BlameReport", *, as_json: bool) -> int:
     if as_json:
         console.out_document(blame_document(report).decode().rstrip())
     else:
-        console.out(render_blame(report))
+        console.out(render_blame(report, width=console.width()))
     return int(report.exit_code)

@@ -1,6 +1,7 @@
 """Who did it, in words: for the terminal, for a pull request, for a page and as JSON."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 
 from insideLLMs.compare.blame.report import BlamedCause, BlamePlan, BlameReport, Share
 from insideLLMs.core import canonical
@@ -65,7 +66,7 @@ def _provider(report: BlameReport) -> Iterator[str]:
     if report.provider == "did it":
         yield f"the provider did it{p}, or what else is not in the experiments; {today}"
     elif report.provider == "did not":
-        yield f"the provider did not; {today}"
+        yield f"the provider did not{p}; {today}"
     elif report.before.asked:
         yield f"whether the provider did it is not decided{p}; {today}"
     yield from (f"not in the experiments, and only to be had as it is today: {told}" for told in report.unasked)
@@ -76,7 +77,8 @@ def _innocent(report: BlameReport) -> Iterator[str]:
     if innocent:
         listed = ", ".join(innocent[:_TOLD_NAMES]) + (", ..." if len(innocent) > _TOLD_NAMES else "")
         rest = f"; with all of them and no cause {_of(report.rest)} fell" if report.rest.asked else ""
-        yield f"the other {many(len(innocent), 'change')} did not: {listed}{rest}"
+        other = "the other " if report.causes else ""
+        yield f"{other}{many(len(innocent), 'change')} did not: {listed}{rest}"
 
 
 def _open(report: BlameReport) -> Iterator[str]:
@@ -89,7 +91,7 @@ def _open(report: BlameReport) -> Iterator[str]:
         between = f": between {_names(report, report.open_factors)} it is not decided" if report.open_factors else ""
         fix = "; go on with a larger --max-calls, nothing is asked twice" if report.budget_ended else ""
         yield f"{why}{between}{fix}"
-    if report.unexplained:
+    if report.unexplained and report.state != "not_reproduced":
         yield f"{many(report.unexplained, 'fallen example')} fell again for no cause that could be proved"
     yield from report.remarks
 
@@ -113,9 +115,15 @@ def _basis(report: BlameReport) -> str:
     return f"{looked}, {many(report.calls, 'call')}{earlier}; {error}"
 
 
-def render_blame(report: BlameReport) -> str:
-    """Draw the report for a terminal."""
-    return "\n".join(printable(line, keep_newlines=True) for line in _text(report))
+def render_blame(report: BlameReport, *, width: int = 80) -> str:
+    """Draw the report for a terminal of so many columns."""
+    return "\n".join(_wrapped(printable(line), width) for line in _text(report))
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Break a long line, the rest below where its text begins."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _text(report: BlameReport) -> Iterator[str]:
@@ -134,15 +142,15 @@ def _rows(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     """Yield a line for each difference, and what changed below it."""
     width = max((len(name) for name, _, _ in rows[:_TOLD_FACTORS]), default=0)
     for name, guilt, change in rows[:_TOLD_FACTORS]:
-        yield printable(f"  {name:<{width}}  {guilt}".rstrip())
-        yield printable(f"      {change}")
+        yield f"  {name:<{width}}  {guilt}".rstrip()
+        yield f"      {change}"
     if len(rows) > _TOLD_FACTORS:
         yield f"  and {len(rows) - _TOLD_FACTORS} more"
 
 
-def render_plan(plan: BlamePlan) -> str:
+def render_plan(plan: BlamePlan, *, width: int = 80) -> str:
     """Draw what a blame would look at."""
-    return "\n".join(_plan(plan))
+    return "\n".join(_wrapped(printable(line), width) for line in _plan(plan))
 
 
 def _plan(plan: BlamePlan) -> Iterator[str]:
@@ -150,9 +158,7 @@ def _plan(plan: BlamePlan) -> Iterator[str]:
     yield f"{many(len(plan.factors) + 1, 'suspect')}:"
     yield from _rows([(factor.name, "", factor.change) for factor in plan.factors])
     yield "  the provider"
-    yield from (
-        f"not in the experiments, and only to be had as it is today: {printable(told)}" for told in plan.unasked
-    )
+    yield from (f"not in the experiments, and only to be had as it is today: {told}" for told in plan.unasked)
     how = "each question once: the models answer exactly" if plan.exact else "questions several times: answers vary"
     yield f"{plan.looked_at} fallen examples would be asked again, {how}"
     yield f"at most {many(plan.max_calls, 'call')} (--max-calls); judges are asked besides"

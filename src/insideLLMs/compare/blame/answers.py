@@ -24,6 +24,10 @@ class BudgetEnded(Exception):  # noqa: N818 - no fault: the search stops here
     """No more may be asked."""
 
 
+class NoAnswer(Exception):  # noqa: N818 - no fault of the search: an example is left out
+    """An example was not answered, however often it was asked."""
+
+
 class FellCount(NamedTuple):
     """How many of the answers fell."""
 
@@ -43,6 +47,8 @@ class _Seen:
 _MARGIN = 3
 """By how many answers one side leads before a varying example counts as fallen or not."""
 _MOST_DRAWS = 7
+_TRIES = 3
+"""How often an example is asked in a row that is not answered: a timeout says nothing of the changes."""
 
 
 class SeenAnswers:
@@ -88,13 +94,15 @@ class SeenAnswers:
         return None if lead == 0 else lead > 0
 
     def fell(self, item: int, applied: Changes) -> bool:
-        """Whether an example falls under some changes; asks until that is clear enough to look further."""
+        """Whether an example falls under some changes; asks until that is clear enough. Raises NoAnswer."""
         question = ItemQuestion(item, applied)
         most = 1 if self._exact else _MOST_DRAWS
+        unanswered = 0
         while abs(self.lead(question)) < self.margin and self.tally([item], applied).asked < most:
             (answer,) = self._take([question])
-            if answer is None:
-                return False  # what cannot be asked shows nothing
+            unanswered = unanswered + 1 if answer is None else 0
+            if unanswered == _TRIES:
+                raise NoAnswer
         return self.lead(question) > 0
 
     def tally(self, items: Sequence[int], applied: Changes) -> FellCount:

@@ -58,9 +58,10 @@ class _Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What was drawn, and how many fell in all; `balanced` of the fallen are as large a share as the stubborn are.
+    """What was drawn, and how many were compared and fell in all.
 
-    `reserve` are further fallen ones, for the provider alone.
+    `balanced` of the fallen are as large a share of all as the stubborn are; `reserve` are further fallen ones, for the
+    provider alone.
     """
 
     fallen: tuple[AskedItem, ...]
@@ -68,6 +69,7 @@ class Chosen:
     stubborn: tuple[AskedItem, ...]
     calm: tuple[AskedItem, ...]
     balanced: int
+    total: int
     total_fallen: int
 
     @property
@@ -78,6 +80,7 @@ class Chosen:
 
 def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
     """Draw examples from two aligned runs by their first answers: those that fell, and some to hold them against."""
+    compared = 0
     fallen, stubborn, calm = _Drawn(MOST_DRAWN), _Drawn(MOST_DRAWN), _Drawn(MOST_CALM)
     for _, group in groupby(trials, key=lambda pair: pair.key[:4]):
         first = next(group)
@@ -86,6 +89,7 @@ def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
         before, after = ranges.quality(first.baseline), ranges.quality(first.candidate)
         if before is None or after is None:
             continue
+        compared += 1
         item = _item(first.baseline, first.candidate, before, after)
         if before - after >= (1.0 if item.is_verdict else _SCORE_DROP):
             fallen.add(item)
@@ -93,7 +97,7 @@ def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
             stubborn.add(item)
         elif item.is_verdict and (before, after) == (1.0, 1.0):
             calm.add(item)
-    return _in_step(fallen, stubborn, calm)
+    return _in_step(compared, fallen, stubborn, calm)
 
 
 def _item(baseline: Facts, candidate: Facts, before: float, after: float) -> AskedItem:
@@ -108,7 +112,7 @@ def _item(baseline: Facts, candidate: Facts, before: float, after: float) -> Ask
     )
 
 
-def _in_step(fallen: _Drawn, stubborn: _Drawn, calm: _Drawn) -> Chosen:
+def _in_step(compared: int, fallen: _Drawn, stubborn: _Drawn, calm: _Drawn) -> Chosen:
     """Take equal shares of the fallen and the stubborn for the question whether the provider changed."""
     share = min(
         len(fallen.heap) / max(1, fallen.total),
@@ -120,5 +124,6 @@ def _in_step(fallen: _Drawn, stubborn: _Drawn, calm: _Drawn) -> Chosen:
         stubborn=stubborn.items()[: math.ceil(share * stubborn.total)],
         calm=calm.items(),
         balanced=math.floor(share * fallen.total),
+        total=compared,
         total_fallen=fallen.total,
     )

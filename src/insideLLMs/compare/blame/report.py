@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from insideLLMs.compare.blame.factors import Factor
-from insideLLMs.compare.blame.search import SearchOutcome
+from insideLLMs.compare.blame.search import SIGN, SearchOutcome
 from insideLLMs.core.errors import ExitCode
 
 SCHEMA_VERSION: Literal["insidellms/blame/1"] = "insidellms/blame/1"
@@ -95,24 +95,31 @@ class BlamePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 def state_of_outcome(outcome: SearchOutcome) -> State:
     """Say in one word what a search came to."""
+    if _is_noise(outcome):
+        return "not_reproduced"
     if outcome.ended:
         return "undecided"
     if outcome.causes:
         return "found"
-    if outcome.provider:
-        return "provider"
-    is_suspected = outcome.provider_p is not None and outcome.before.fell > outcome.before.asked / 2
-    return "undecided" if outcome.unexplained or is_suspected else "not_reproduced"
+    return "provider" if outcome.provider else "undecided"
+
+
+def _is_noise(outcome: SearchOutcome) -> bool:
+    """Whether nothing fell again, or as often under no change as under all, without a sign of the provider."""
+    if outcome.causes or outcome.provider or (outcome.ended and not outcome.gave_up):
+        return False
+    is_calm = outcome.provider_p is None or outcome.provider_p >= SIGN
+    falls = outcome.unexplained and (outcome.reproduced_p is None or outcome.reproduced_p < SIGN)
+    return is_calm and not falls
 
 
 def judged(factors: tuple[Factor, ...], outcome: SearchOutcome) -> tuple[FactorVerdict, ...]:
     """Say of each factor whether it did it, alone or with others; of none before the search has ended."""
     alone = {cause.changes[0] for cause in outcome.causes if len(cause.changes) == 1}
     together = {change for cause in outcome.causes for change in cause.changes} - alone
-    is_whole = not outcome.ended and not outcome.unexplained
-    rest: Guilt = (
-        "did not" if is_whole and (outcome.causes or outcome.provider or not outcome.reproduced) else "not decided"
-    )
+    state = state_of_outcome(outcome)
+    is_whole = state == "not_reproduced" or (state != "undecided" and not outcome.unexplained)
+    rest: Guilt = "did not" if is_whole else "not decided"
     return tuple(
         FactorVerdict(factor=factor, guilt="did it" if at in alone else "took part" if at in together else rest)
         for at, factor in enumerate(factors)

@@ -6,7 +6,7 @@ answers exactly, this is proof. Where answers vary it is a suspicion, and then e
 taken out and put back on example after example: only such pairs of fresh answers blame it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from insideLLMs.compare.blame.answers import (
@@ -17,8 +17,10 @@ from insideLLMs.compare.blame.answers import (
     Changes,
     FellCount,
     ItemQuestion,
+    NoAnswer,
     SeenAnswers,
 )
+from insideLLMs.compare.blame.proof import PairedProof, Suspicion, add_pairs
 from insideLLMs.compare.statistics.distributions import binomial_tail
 from insideLLMs.compare.statistics.fair_pairs import FairPairs, share_of_alpha
 
@@ -27,9 +29,9 @@ ALPHA = 0.05
 _PROVIDER_SHARE = 0.2
 SUSPICIOUS = 0.3
 """From this share of the fallen on that fall without any change today, the provider is tested."""
+SIGN = 0.1
+"""Above this p there is no sign of a fall, or of a changed provider: what fell once was bad luck."""
 _BATCH = 4
-_MOST_PAIRS, _MOST_PAIRS_OF_ONE = 40, 10
-_FUTILE_AFTER = 9
 _MOST_WRONG_SUSPICIONS = 3
 _REST = 8
 """On how many examples the innocent changes are tried together."""
@@ -70,7 +72,8 @@ class Found:
 class SearchOutcome:
     """What a search came to.
 
-    `again` and `before` count the fallen examples asked again under all changes and none. `provider_p` is None where
+    `again` and `before` count the fallen examples asked again under all changes and none; `reproduced_p` is that of
+    their first pairs, None where answers are exact. `provider_p` is None where
     the provider was not tested, `provider` whether it is blamed. `rest` counts them with the causes taken out.
     `ended` is whether the search stopped before its end, `gave_up` that it did so after suspicions that did not hold.
     `open_changes` are those among which the search ended, `unexplained` the examples that fall for no cause found.
@@ -81,6 +84,7 @@ class SearchOutcome:
     before: FellCount = NOTHING_ASKED
     rest: FellCount = NOTHING_ASKED
     reproduced: bool = False
+    reproduced_p: float | None = None
     provider: bool = False
     provider_p: float | None = None
     ended: bool = False
@@ -159,7 +163,7 @@ class _Search:
         self._say(f"asking {len(fallen)} of the fallen examples again")
         if self._exact:
             self._answers.ask([ItemQuestion(item, NONE) for item in fallen])
-            self._out.provider = any(self._answers.fell(item, NONE) for item in fallen)
+            self._out.provider = any(self._falls(item, NONE) for item in fallen)
             self._out.reproduced = next(self._falling(), None) is not None
             return
         pairs, enough = FairPairs(), self._reproduced_alpha
@@ -167,13 +171,14 @@ class _Search:
             self._pair(fallen[start : start + _BATCH], pairs)
             if pairs.p <= enough:
                 break
+        self._out.reproduced_p = pairs.p
         self._out.reproduced = pairs.p <= enough or next(self._falling(), None) is not None
         self._suspect_provider()
 
     def _pair(self, items: Sequence[int], pairs: FairPairs) -> None:
         questions = [ItemQuestion(item, changes) for item in items for changes in (self._all(item), NONE)]
         answers = self._answers.ask(questions)
-        _add_pairs(pairs, zip(answers[::2], answers[1::2], strict=True))
+        add_pairs(pairs, zip(answers[::2], answers[1::2], strict=True))
 
     def _suspect_provider(self) -> None:
         """Test the provider where the baseline falls today: examples that failed in both runs balance the luck of some.
@@ -237,10 +242,16 @@ class _Search:
         return self._answers.lead(together) > -self._answers.margin
 
     def _falls_by_changes(self, item: int) -> bool:
-        return self._answers.fell(item, self._all(item)) and not self._answers.fell(item, NONE)
+        return self._falls(item, self._all(item)) and not self._falls(item, NONE)
 
     def _shrink(self, item: int, row: Sequence[int]) -> Changes | None:
-        """Return a smallest set of changes of the row under which an example falls; None where answers disagree."""
+        """Return a smallest set of changes of the row under which an example falls; None where that cannot be said."""
+        try:
+            return self._split(item, row)
+        except NoAnswer:
+            return None
+
+    def _split(self, item: int, row: Sequence[int]) -> Changes | None:
         kept: Changes = NONE
         rest = tuple(row)
         while not (kept and self._answers.fell(item, kept)):
@@ -275,7 +286,7 @@ class _Search:
             if out in done or not left:
                 continue
             done.add(out)
-            if self._answers.fell(item, frozenset(left)):
+            if self._falls(item, frozenset(left)):
                 other = next((one for one in known if not one & out), None) or self._shrink(item, left)
                 if other is not None:
                     if other not in known:
@@ -292,53 +303,22 @@ class _Search:
             self._causes[cause] = None
             self._answers.ask([ItemQuestion(other, cause) for other in self._panel.fallen if cause <= self._all(other)])
         else:
-            proved, p = self._prove(item, cause)
-            if proved and proved != cause:
-                proved, p = self._prove(item, proved)
+            proved = self._prove(item, cause)
             if not proved:
                 return False
-            self._causes[proved] = p
             cause = proved
         self._answers.ask([ItemQuestion(other, cause) for other in self._panel.calm if cause <= self._all(other)])
         return True
 
-    def _prove(self, item: int, cause: Changes) -> tuple[Changes, float]:
-        """Return the changes of a suspected set that are proved to take part, if that is some, and the worst p."""
+    def _prove(self, item: int, cause: Changes) -> Changes:
+        """Blame a suspected set or, if only some of its changes seem to take part, these; return what was proved."""
+        items = [each for each in self._panel.fallen if cause <= self._all(each)]
+        proof = PairedProof(self._answers, Suspicion(cause=cause, first=item, items=items), self._all)
         self._tests += 1
-        enough = share_of_alpha(self._alpha, self._tests) / len(cause)
-        pairs = {change: FairPairs() for change in sorted(cause)}
-        asked: dict[int, int] = {}
-        while sum(asked.values()) < _MOST_PAIRS:
-            batch = self._next_items(item, cause, asked)
-            arms = (cause, *(cause - {change} for change in pairs))
-            answers = self._answers.ask([ItemQuestion(each, arm) for each in batch for arm in arms])
-            for place, each in enumerate(batch):
-                asked[each] = asked.get(each, 0) + 1
-                own = answers[place * len(arms) : (place + 1) * len(arms)]
-                for test, without in zip(pairs.values(), own[1:], strict=True):
-                    _add_pairs(test, [(own[0], without)])
-            if all(test.p <= enough for test in pairs.values()):
-                return cause, max(test.p for test in pairs.values())
-            if sum(asked.values()) >= _FUTILE_AFTER and any(test.wins <= test.losses + 1 for test in pairs.values()):
-                break
-        kept = frozenset(change for change, test in pairs.items() if test.p <= 0.2)
-        return (kept if kept != cause else NONE), 1.0
-
-    def _next_items(self, first: int, cause: Changes, asked: dict[int, int]) -> list[int]:
-        """Return the next examples for pairs, those first that fell under the set; their next pair is fresh anyway."""
-
-        def promise(item: int) -> float:
-            alone, whole = (self._answers.tally([item], applied) for applied in (cause, self._all(item)))
-            calm = self._answers.tally([item], NONE)
-            falls = (alone.fell + whole.fell / 2 + 0.3) / (alone.asked + whole.asked / 2 + 0.9)
-            holds = (calm.asked - calm.fell + 0.5) / (calm.asked + 1)
-            return falls * holds / (1 + asked.get(item, 0) // _MOST_PAIRS_OF_ONE)
-
-        known = [item for item in self._panel.fallen if item != first and cause <= self._all(item)]
-        promises = {item: promise(item) for item in (first, *known)}
-        best = max(promises.values())
-        worth = [item for item, found in promises.items() if found >= best / 2]
-        return sorted(worth, key=lambda item: -promises[item])[:_BATCH]
+        if proof.succeeds(share_of_alpha(self._alpha, self._tests) / len(cause)):
+            self._causes[cause] = proof.p
+            return cause
+        return self._prove(item, proof.leaning) if NONE < proof.leaning < cause else NONE
 
     # What is left of the changes is tried together.
 
@@ -370,10 +350,11 @@ class _Search:
         left = self._all(item) - blamed
         if self._answers.leaning(ItemQuestion(item, left)) is not True:
             return False
-        return self._answers.fell(item, left) and not self._answers.fell(item, NONE)
+        return self._falls(item, left) and not self._falls(item, NONE)
 
-
-def _add_pairs(test: FairPairs, pairs: Iterable[tuple[bool | None, bool | None]]) -> None:
-    for with_it, without in pairs:
-        if with_it is not None and without is not None and with_it != without:
-            test.add(expected=with_it)
+    def _falls(self, item: int, applied: Changes) -> bool:
+        """Whether an example falls; one that is not answered does not."""
+        try:
+            return self._answers.fell(item, applied)
+        except NoAnswer:
+            return False

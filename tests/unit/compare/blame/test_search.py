@@ -110,6 +110,16 @@ def test_an_example_that_cannot_be_asked_is_no_evidence():
     assert not outcome.provider
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_answers_that_are_lost_now_and_then_lead_to_no_other_cause(seed):
+    world, lost = World([[{2, 5}]]), random.Random(seed)
+    falls = world.falls
+    world.falls = lambda question: None if lost.random() < 0.15 else falls(question)
+    outcome = world.search()
+    assert causes(outcome) == {frozenset({2, 5})}
+    assert not outcome.provider
+
+
 def test_changes_that_undo_each_other_come_to_a_smallest_set():
     world = World([[{0}]])
     world.falls = lambda question: (
