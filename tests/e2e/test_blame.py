@@ -97,6 +97,8 @@ def test_a_budget_that_ends_is_inconclusive_and_a_larger_one_goes_on(runs):
     assert short.json["state"] == "undecided"
     assert short.json["calls"] <= 14
     assert set(guilt(short.json).values()) == {"not decided"}
+    nothing = blame(runs, "--json", "--max-calls", "3", "--to", "nothing")
+    assert (nothing.code, nothing.json["calls"], nothing.json["looked_at"]) == (4, 0, 0)
     on = blame(runs, "--json").json
     assert on["earlier_calls"] == short.json["calls"]
     assert on["causes"] == whole["causes"]
@@ -287,10 +289,11 @@ def test_a_fall_of_chance_is_called_noise(tmp_path):
 
 
 def test_a_folder_that_holds_something_else_stays_as_it_is(runs):
-    write_files(runs, {"mine/exact/001-x/note.txt": "mine"})
-    shutil.copytree(runs / "mine", runs / "cand.blame")
-    assert blame(runs).code == 0
-    assert (runs / "cand.blame/exact/001-x/note.txt").read_text() == "mine"
+    write_files(runs, {"cand.blame/notes.txt": "mine"})
+    done = blame(runs)
+    assert done.code == 1
+    assert "holds something else" in done.err
+    assert [path.name for path in (runs / "cand.blame").iterdir()] == ["notes.txt"]
 
 
 def test_a_red_gate_names_the_next_step(runs):

@@ -26,6 +26,7 @@ from insideLLMs.store.manifest import MemberSpec
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 MAX_CALLS = 400
+_EXACT, _VARYING = "exact", "varying"
 _STEP = "asking with some of the changes"
 _LOCAL = frozenset({"embedded", "transformers"})
 """Models that answer alike on one machine, where they do not sample."""
@@ -184,8 +185,7 @@ def blame(trusted: tuple[TrustedExperiment, TrustedExperiment], options: BlameOp
     case = open_case(trusted[0].run, trusted[1].run, options, (trusted[0].experiment, trusted[1].experiment))
     if not case.chosen.fallen:
         return report_nothing(case, options)
-    if state_of(options.into) in {State.SEALED, State.UNFINISHED}:
-        raise OptionError(f"{options.into} is a run, and nothing is put into it", fix="give another folder: --to")
+    _check_free(options.into)
     asker, outcome = _searched(case, trusted[0], options, say)
     if case.exact and options.exact is None and outcome.provider and _varies(case, asker):
         say("equal questions had different answers, so several answers are taken to each")
@@ -199,6 +199,14 @@ def blame(trusted: tuple[TrustedExperiment, TrustedExperiment], options: BlameOp
     return _report(case, outcome, options, asker)
 
 
+def _check_free(into: Path) -> None:
+    """Raise OptionError for a folder that holds anything but the answers of a blame."""
+    is_run = state_of(into) in {State.SEALED, State.UNFINISHED}
+    if is_run or (into.exists() and any(each.name not in {_EXACT, _VARYING} for each in into.iterdir())):
+        what = "is a run" if is_run else "holds something else"
+        raise OptionError(f"{into} {what}, and nothing is put into it", fix="give another folder, or a new one: --to")
+
+
 def report_nothing(case: BlameCase, options: BlameOptions) -> BlameReport:
     """Report of two runs between which nothing fell."""
     return _report(case, SearchOutcome(), options, None)
@@ -208,7 +216,7 @@ def _searched(
     case: BlameCase, base: TrustedExperiment, options: BlameOptions, say: Say
 ) -> tuple[MixedAsker, SearchOutcome]:
     asked = AskedItems(items=case.chosen.items, mixtures=case.mixtures, ranges=case.ranges)
-    into = options.into / ("exact" if case.exact else "varying")
+    into = options.into / (_EXACT if case.exact else _VARYING)
     asker = MixedAsker(asked, base, into=into, max_calls=options.max_calls, exact=case.exact)
 
     def ask(questions: Sequence[ItemQuestion]) -> list[bool | None]:
@@ -239,7 +247,7 @@ def _report(case: BlameCase, outcome: SearchOutcome, options: BlameOptions, aske
         exact=case.exact,
         alpha=options.alpha,
         fallen=case.chosen.total_fallen,
-        looked_at=len(case.chosen.fallen),
+        looked_at=outcome.looked_at,
         again=_share(outcome.again),
         before=_share(outcome.before),
         rest=_share(outcome.rest),

@@ -72,16 +72,22 @@ class SeenAnswers:
     def _take(self, questions: Sequence[ItemQuestion]) -> list[bool | None]:
         answers = list(self._ask(questions)) if questions else []
         for question, fell in zip(questions, answers, strict=True):
+            if fell is None:
+                continue
             seen = self._seen.setdefault(question, _Seen())
             seen.fell += fell is True
             seen.held += fell is False
-            if question.applied == NONE and fell is not None:
+            if question.applied == NONE:
                 self._first.setdefault(question.item, fell)
         return answers
 
     def first(self, item: int) -> bool | None:
         """Whether the first answer without any change fell; None where there is none."""
         return self._first.get(item)
+
+    def is_asked(self, item: int) -> bool:
+        """Whether an example was answered under any changes."""
+        return any(question.item == item for question in self._seen)
 
     def lead(self, question: ItemQuestion) -> int:
         """Return by how many answers it fell more often than it held."""

@@ -70,7 +70,7 @@ class Found:
 
 @dataclass(slots=True, kw_only=True)
 class SearchOutcome:
-    """What a search came to.
+    """What a search came to; `looked_at` of the fallen examples were answered.
 
     `again` and `before` count the fallen examples asked again under all changes and none; `reproduced_p` is that of
     their first pairs, None where answers are exact. `provider_p` is None where
@@ -80,6 +80,7 @@ class SearchOutcome:
     """
 
     causes: list[Found] = field(default_factory=list)
+    looked_at: int = 0
     again: FellCount = NOTHING_ASKED
     before: FellCount = NOTHING_ASKED
     rest: FellCount = NOTHING_ASKED
@@ -124,6 +125,7 @@ class _Search:
             out.ended = True
         out.open_changes = self._open
         fallen = self._panel.fallen
+        out.looked_at = sum(self._answers.is_asked(item) for item in fallen)
         out.again = self._sum(fallen, self._all)
         out.before = self._answers.tally(fallen, NONE)
         out.vary = self._answers.vary
