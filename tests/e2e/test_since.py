@@ -149,6 +149,8 @@ def test_what_failed_in_the_baseline_is_asked_again_and_is_no_evidence(shop, ser
     since(shop)
     assert sorted(server.prompts) == ["Briefly: Item 7", "Kindly: Item 7"]
     assert [record["since"]["answer"] for record in records_of(shop / "pr")].count("retried") == 4
+    since(shop, "two", canary="0.01")
+    assert [record["since"]["answer"] for record in records_of(shop / "two")].count("canary") == 2
     assert insidellms("diff", "base", "pr", "--fail-on", "significant", cwd=shop).code == 4
 
 
@@ -222,6 +224,7 @@ def test_a_baseline_whose_answers_cannot_be_trusted_is_refused(shop, server, spo
     assert done.code == 1
     assert "fix: " in done.err
     assert not server.prompts
+    assert not (shop / "pr").exists()
 
 
 CODE = """
@@ -313,6 +316,17 @@ def test_a_resume_needs_the_run_that_it_was_begun_with(shop):
     assert run(shop, "base", "--resume", "--since", "pr").code == 1
     again = run(shop, "pr", "--resume", "--since", "base")
     assert again.code == 0, again.err
+
+
+def test_a_small_suite_asks_more_where_its_only_canary_moved(shop, server):
+    """A few canaries cannot be an alarm: one that moved is looked into, and then all fell."""
+    server.answers = {"Item": "no"}
+    done = since(shop, canary="0.01")
+    assert "more of the rest is asked again" in done.err
+    assert "all of the rest is asked again" in done.err
+    assert len(server.prompts) == 24
+    assert "all of the rest is asked again" in " ".join(done.out.split())
+    assert insidellms("diff", "base", "pr", cwd=shop).code == 3
 
 
 def test_the_newest_run_of_a_pool_can_be_named(shop, server):

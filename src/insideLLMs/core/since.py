@@ -61,16 +61,20 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
     sources: tuple[ReusedFrom, ...] = ()
 
     @property
+    def trials(self) -> int:
+        """All Trials of the run."""
+        return self.changed + self.canaries + self.retried + self.reused
+
+    @property
     def words(self) -> str:
         """What a report says of it: how many answers are reused, of which runs and how old, and what was asked."""
         asked = [(self.changed, "new"), (self.canaries, "asked again though unchanged"), (self.retried, "retried")]
         told = ", ".join(f"{count:,} {what}" for count, what in asked if count) or "nothing was asked"
-        total = self.reused + sum(count for count, _ in asked)
-        if not self.reused:
-            return f"no answer of run {self.run[:12]} is reused: {told}"
-        sources = "; ".join(source.words for source in self.sources)
         surprise = f"; {self.surprise}" if self.surprise else ""
-        return f"{self.reused:,} of {total:,} trials reuse answers of {sources}; {told}{surprise}"
+        if not self.reused:
+            return f"no answer of run {self.run[:12]} is reused: {told}{surprise}"
+        sources = "; ".join(source.words for source in self.sources)
+        return f"{self.reused:,} of {self.trials:,} trials reuse answers of {sources}; {told}{surprise}"
 
 
 _Noted = TypeVar("_Noted", bound=Begun)

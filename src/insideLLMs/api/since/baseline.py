@@ -37,6 +37,7 @@ def open_baseline(path: Path) -> SealedRun:
         path = runs[-1]
     run = SealedRun.open(path)
     run.require_whole()
+    since_facts(run.manifest.notes)  # one that cannot be read is refused now
     if "imported" in run.manifest.notes:
         raise RunDirectoryError(f"{path} was imported: its answers were not asked for here", fix=_RUN_ALL)
     library = run.manifest.library

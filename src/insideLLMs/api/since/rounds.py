@@ -15,7 +15,7 @@ from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers
 from insideLLMs.api.since.begun import resumed
 from insideLLMs.api.since.selection import ReuseKind, ReusePlan, plan_reuse
 from insideLLMs.compare.score_ranges import ScoreRanges
-from insideLLMs.compare.statistics.canaries import ALARM_AT, WIDEN_AT, capital
+from insideLLMs.compare.statistics.canaries import ALARM_AT, ENOUGH, WIDEN_AT, capital
 from insideLLMs.core import canonical
 from insideLLMs.core.protocols import JudgedProbe
 from insideLLMs.core.record_views import Facts, read_record
@@ -28,6 +28,7 @@ from insideLLMs.store.sealed_run import SealedRun
 
 CANARY_SHARE = 0.02
 """Of what is unchanged; asked again where nobody says otherwise."""
+_NAME_LIMIT = 200  # characters; a provider's word for itself is no text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ class RunSince:
     def begin(self, run_dir: Path, prepared: Prepared) -> Mapping[str, JsonValue]:
         """Return what the journal notes: a resumed run asks again what it drew at first. Raises PlanMismatchError."""
         options = self._options
+        for _ in options.baseline.lines():  # a damaged one is refused before the folder is touched
+            pass
         self._begun = options.begun(prepared.plan.run_id)
         if options.resume:
             self._begun = resumed(run_dir, self._begun, canary=options.canary, seed=options.seed)
@@ -206,22 +209,25 @@ class _Looking:
 
     def next(self, asked: ReuseKind) -> tuple[ReuseKind, str] | None:
         """Return up to which kind to ask now, and why; None where what was asked is enough."""
-        if asked is ReuseKind.REST:
+        if all(kind <= asked for kind in self.reuse.kinds):
             return None
         moved, served = self._count(asked)
         self.worse, self.better = self._earlier[0] + moved[0], self._earlier[1] + moved[1]
-        told = f"of the answers asked again {self.worse:,} got worse and {self.better:,} better"
-        has_more = self.reuse.count(ReuseKind.REST) + (asked < ReuseKind.WIDER) * self.reuse.count(ReuseKind.WIDER)
         grown = capital(self.worse, self.better)
-        if not has_more:
-            return None
+        told = f"of the answers asked again {self.worse:,} got worse and {self.better:,} better (E = {grown:.3g})"
         if served:
-            return ReuseKind.REST, f"answers are served by {served!r} now: all of the rest is asked again"
+            return ReuseKind.REST, f"answers are served by {served[:_NAME_LIMIT]!r} now: all of the rest is asked again"
         if grown >= ALARM_AT:
-            return ReuseKind.REST, f"{told}, beyond chance (E = {grown:.3g}): all of the rest is asked again"
-        if grown >= WIDEN_AT and asked is ReuseKind.CANARY and self.reuse.count(ReuseKind.WIDER):
-            return ReuseKind.WIDER, f"{told} (E = {grown:.3g}): more of the rest is asked again"
+            return ReuseKind.REST, f"{told}, beyond chance: all of the rest is asked again"
+        is_thin = any(moved) and self._requests(asked) < ENOUGH
+        if asked is ReuseKind.CANARY and self.reuse.count(ReuseKind.WIDER) and (is_thin or grown >= WIDEN_AT):
+            return ReuseKind.WIDER, f"{told}: more of the rest is asked again"
         return None
+
+    def _requests(self, asked: ReuseKind) -> int:
+        """Count the requests that were asked again, each with its repeats."""
+        kinds = enumerate(self.reuse.kinds)
+        return len({self.reuse.draws[index] for index, kind in kinds if ReuseKind.CANARY <= kind <= asked})
 
     def _count(self, asked: ReuseKind) -> tuple[tuple[int, int], str]:
         """Count the requests whose answers got worse and better; name a model that served none of the stored ones."""

@@ -1,13 +1,14 @@
 """Which Trials are asked, and which take a stored answer: decided once, before anything is paid."""
 
 import hashlib
+import heapq
 from array import array
 from dataclasses import dataclass
 from enum import IntEnum
 
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers
-from insideLLMs.compare.statistics.canaries import WIDEN_BY
+from insideLLMs.compare.statistics.canaries import ENOUGH, WIDEN_BY
 from insideLLMs.core.since import Begun
 from insideLLMs.core.types import ImagePart, Request
 from insideLLMs.execute.questions import ModelQuestion, questions_of
@@ -106,22 +107,26 @@ class _Planning:
             self._answers[trial.index] = answer
             self._records[trial.index] = self._stored.trial_at(trial.key)
             self._draws[trial.index] = drawn
-            self._is_due[trial.index] = answer == NOWHERE or self._stored.is_due(answer)
+            self._is_due[trial.index] = answer != NOWHERE and self._stored.is_due(answer)
 
     def result(self, share: float) -> ReusePlan:
-        """Give each Trial its kind: `share` of what is unchanged is drawn, among what is due, and at least one."""
-        unchanged = [index for index, drawn in enumerate(self._draws) if drawn != _NEW]
+        """Give each Trial its kind: `share` of what is unchanged is drawn, among what is due, and at least one.
+
+        If that is not enough to tell anything, the next ones drawn are those that make it enough.
+        """
+        known = [index for index, drawn in enumerate(self._draws) if drawn != _NEW]
+        unchanged = [index for index in known if self._answers[index] != NOWHERE]
         due = [index for index in unchanged if self._is_due[index]] or unchanged
         kinds = bytearray(len(self._draws))
-        for index in unchanged:
+        for index in known:
             kinds[index] = ReuseKind.RETRIED if self._answers[index] == NOWHERE else ReuseKind.REST
         bound = share * len(unchanged) / max(1, len(due))
-        least = min((self._draws[index] for index in due), default=_NEW) if share else _NEW
+        least = heapq.nsmallest(ENOUGH, {self._draws[index] for index in due}) if share else []
         for index in due:
             drawn = self._draws[index]
-            if drawn < bound or drawn == least:
+            if drawn < bound or drawn in least[:1]:
                 kinds[index] = ReuseKind.CANARY
-            elif drawn < bound * WIDEN_BY and kinds[index] == ReuseKind.REST:
+            elif drawn < bound * WIDEN_BY or drawn in least:
                 kinds[index] = ReuseKind.WIDER
         calls = dict.fromkeys(ReuseKind, 0)
         for index, kind in enumerate(kinds):

@@ -75,7 +75,9 @@ def _nothing_asked(scopes: Sequence[Scope], evidence: GateEvidence) -> list[str]
     """Doubt a candidate of which every answer that could be compared is another run's."""
     if not evidence.only_reuses(evidence.observed.probes.values()) or not any(policy_of(s.spec).reads for s in scopes):
         return []
-    return ["nothing was asked: every answer is reused; ask some again with --canary, or run without --since"]
+    is_new = evidence.since is not None and evidence.since.reused < evidence.since.trials
+    told = "nothing that can be compared was asked" if is_new else "nothing was asked: every answer is reused"
+    return [f"{told}; ask some again with --canary, or run without --since"]
 
 
 def reused_rule(scope: Scope, evidence: GateEvidence) -> Rule | None:

@@ -132,7 +132,8 @@ def _assess(tally: ItemCounts, spec: GateSpec, background: Background, margin: f
         return evidence_of(sample, question, missing, background)
 
     overall = evidence(None, whole, sample)
-    can_fail = shown is not None or background.confirmed_p is not None or background.unchanged
+    held = background.unchanged and sample is not None and not sample.n_worse
+    can_fail = shown is not None or background.confirmed_p is not None or held
     if sample and not can_fail and sample.least_fall() > spec.alpha:
         overall = msgspec.structs.replace(overall, passes_needed=sample.passes_needed(spec.alpha))
     probes = _corrected({name: evidence(name, part, samples[name]) for name, part in parts.items()}, plan)

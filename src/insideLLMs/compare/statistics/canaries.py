@@ -16,6 +16,8 @@ WIDEN_AT = 5.0
 """Capital at which more is asked again; without a change that ever happens in at most 1 of 5 chains of runs."""
 ALARM_AT = 20.0
 """Capital at which all is asked again; without a change that ever happens in at most 1 of 20."""
+ENOUGH = 8
+"""So many flips, if all go one way, reach ALARM_AT; of fewer canaries one that moved is looked into."""
 WIDEN_BY = 4
 """So many times the share is asked again at WIDEN_AT."""
 

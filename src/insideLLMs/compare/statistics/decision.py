@@ -243,7 +243,7 @@ def notes_on(
             probe=evidence.probe,
         )
         for evidence in probes
-        if 0 < evidence.n_paired < FEW_ITEMS
+        if 0 < evidence.n_paired < FEW_ITEMS and not evidence.reused
     ]
     if overall.n_clusters is not None and overall.n_clusters < FEW_ITEMS:
         plural = "" if overall.n_clusters == 1 else "s"

@@ -35,7 +35,8 @@ class SuiteEstimate(msgspec.Struct, frozen=True, kw_only=True):
         )
         rest = "the rest is taken to be as it was"
         if self.canary_delta is not None:
-            rest = f"the rest by its {self.canaries:,} canaries: {signed_points(self.canary_delta)}"
+            plural = "y" if self.canaries == 1 else "ies"
+            rest = f"the rest by its {self.canaries:,} canar{plural}: {signed_points(self.canary_delta)}"
         made = f"{new}; {rest})" if new else f" ({rest})"
         limits = f"{CONFIDENCE:.0%} interval {signed_points(self.low)} to {signed_points(self.high)}"
         return f"the suite moved by {signed_points(self.delta)} points, {limits}{made}"
