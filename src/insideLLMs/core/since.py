@@ -69,7 +69,7 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
     def words(self) -> str:
         """What a report says of it: how many answers are reused, of which runs and how old, and what was asked."""
         asked = [(self.changed, "new"), (self.canaries, "asked again though unchanged"), (self.retried, "retried")]
-        told = ", ".join(f"{count:,} {what}" for count, what in asked if count) or "nothing was asked"
+        told = ", ".join(f"{count:,} {what}" for count, what in asked if count) or "no answer was asked for"
         surprise = f"; {self.surprise}" if self.surprise else ""
         if not self.reused:
             return f"no answer of run {self.run[:12]} is reused: {told}{surprise}"
