@@ -16,7 +16,7 @@ from insideLLMs.compare.score_ranges import ScoreRanges
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, InterruptedRunError, PlanMismatchError
 from insideLLMs.core.experiment import Experiment, ModelSpec, ProbeSpec, PromptSpec
-from insideLLMs.core.record_views import Facts
+from insideLLMs.core.record_views import Facts, FailedRecord
 from insideLLMs.core.types import Example
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
@@ -194,9 +194,11 @@ class MixedAsker:
             found[at] = None if quality is None else quality < self._asked.items[question.item].cut
             statuses.append(facts.status)
         if is_pure and all(value is None for value in found.values()):
+            failures = [record.failure for record in SealedRun.open(path).records(FailedRecord) if record.failure]
+            cause = f"{failures[0].type}: {failures[0].message}" if failures else ", ".join(sorted(set(statuses)))
             raise InsideLLMsError(
-                f"the baseline gave no answer when asked again ({', '.join(sorted(set(statuses)))}): {path}",
-                fix="look at that run; is the model still served, and is its key set?",
+                f"the baseline gave no answer when asked again: {cause}",
+                fix=f"is the model still served, and is its key set? All answers are in {path}",
             )
         return found
 

@@ -12,7 +12,7 @@ from insideLLMs.report.wording import many
 _TITLES = {
     "found": "who did it",
     "provider": "the provider did it",
-    "not_reproduced": "it cannot be reproduced: noise",
+    "not_reproduced": "it cannot be reproduced",
     "undecided": "not decided",
     "nothing_fell": "nothing fell",
 }
@@ -38,7 +38,7 @@ def _lines(report: BlameReport) -> Iterator[str]:
     if report.state == "not_reproduced":
         yield (
             f"asked again, {_of(report.again)} fell with all changes and {_of(report.before)} with none: "
-            "the fall cannot be reproduced, so it was noise"
+            "nothing shows that it was more than noise"
         )
     yield from _provider(report)
     yield from _innocent(report)
@@ -62,13 +62,13 @@ def _names(report: BlameReport, numbers: Sequence[int]) -> str:
 
 def _provider(report: BlameReport) -> Iterator[str]:
     p = "" if report.provider_p is None else f" (p = {_p(report.provider_p)})"
-    today = f"the baseline asked again today: {_of(report.before)} fell"
+    again = f"of the baseline asked again {_of(report.before)} fell"
     if report.provider == "did it":
-        yield f"the provider did it{p}, or what else is not in the experiments; {today}"
+        yield f"the provider did it{p}, or what else is not in the experiments; {again}"
     elif report.provider == "did not":
-        yield f"the provider did not{p}; {today}"
+        yield f"the provider did not{p}; {again}"
     elif report.before.asked:
-        yield f"whether the provider did it is not decided{p}; {today}"
+        yield f"whether the provider did it is not decided{p}; {again}"
     yield from (f"not in the experiments, and only to be had as it is today: {told}" for told in report.unasked)
 
 
@@ -82,13 +82,17 @@ def _innocent(report: BlameReport) -> Iterator[str]:
 
 
 def _open(report: BlameReport) -> Iterator[str]:
-    if report.state == "undecided":
+    undecided = [verdict.factor.name for verdict in report.factors if verdict.guilt == "not decided"]
+    if report.state == "found" and undecided:
+        yield f"of {', '.join(undecided[:_TOLD_NAMES])} it is not decided"
+    if report.state == "undecided" or report.budget_ended:
         why = (
             f"the budget of {many(report.max_calls, 'call')} ended"
             if report.budget_ended
             else "the answers vary too much"
         )
-        between = f": between {_names(report, report.open_factors)} it is not decided" if report.open_factors else ""
+        is_open = report.state == "undecided" and report.open_factors
+        between = f": between {_names(report, report.open_factors)} it is not decided" if is_open else ""
         fix = "; go on with a larger --max-calls, nothing is asked twice" if report.budget_ended else ""
         yield f"{why}{between}{fix}"
     if report.unexplained and report.state != "not_reproduced":
@@ -106,7 +110,9 @@ def _p(p: float) -> str:
 
 def _basis(report: BlameReport) -> str:
     looked = f"{report.looked_at} of {many(report.fallen, 'fallen example')} looked at"
-    earlier = f", {report.earlier_calls:,} of them by an earlier start" if report.earlier_calls else ""
+    earlier = ""
+    if report.earlier_calls:
+        earlier = f", {report.earlier_calls:,} of them by an earlier start (to ask afresh, give another folder: --to)"
     error = (
         "answers are exact, so each question was asked once"
         if report.exact

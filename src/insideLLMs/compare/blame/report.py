@@ -9,7 +9,7 @@ from insideLLMs.compare.blame.search import SIGN, SearchOutcome
 from insideLLMs.core.errors import ExitCode
 
 SCHEMA_VERSION: Literal["insidellms/blame/1"] = "insidellms/blame/1"
-Guilt = Literal["did it", "did not", "took part", "not decided"]
+Guilt = Literal["did it", "did not", "took part", "no sign", "not decided"]
 State = Literal["found", "provider", "not_reproduced", "undecided", "nothing_fell"]
 
 
@@ -97,10 +97,10 @@ def state_of_outcome(outcome: SearchOutcome) -> State:
     """Say in one word what a search came to."""
     if _is_noise(outcome):
         return "not_reproduced"
-    if outcome.ended:
-        return "undecided"
     if outcome.causes:
         return "found"
+    if outcome.ended:
+        return "undecided"
     return "provider" if outcome.provider else "undecided"
 
 
@@ -118,8 +118,10 @@ def judged(factors: tuple[Factor, ...], outcome: SearchOutcome) -> tuple[FactorV
     alone = {cause.changes[0] for cause in outcome.causes if len(cause.changes) == 1}
     together = {change for cause in outcome.causes for change in cause.changes} - alone
     state = state_of_outcome(outcome)
-    is_whole = state == "not_reproduced" or (state != "undecided" and not outcome.unexplained)
-    rest: Guilt = "did not" if is_whole else "not decided"
+    is_open = state == "undecided" or outcome.ended or outcome.unexplained
+    rest: Guilt = "not decided" if is_open else "did not"
+    if state == "not_reproduced":
+        rest = "did not" if outcome.reproduced_p is None else "no sign"
     return tuple(
         FactorVerdict(factor=factor, guilt="did it" if at in alone else "took part" if at in together else rest)
         for at, factor in enumerate(factors)

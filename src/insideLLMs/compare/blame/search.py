@@ -6,6 +6,7 @@ answers exactly, this is proof. Where answers vary it is a suspicion, and then e
 taken out and put back on example after example: only such pairs of fresh answers blame it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,8 @@ SUSPICIOUS = 0.3
 SIGN = 0.1
 """Above this p there is no sign of a fall, or of a changed provider: what fell once was bad luck."""
 _BATCH = 4
+_LEAST_PAIRS = 12
+"""Before so many pairs were asked, no fall is called noise."""
 _MOST_WRONG_SUSPICIONS = 3
 _REST = 8
 """On how many examples the innocent changes are tried together."""
@@ -123,7 +126,7 @@ class _Search:
             self._open = ()
         except BudgetEnded:
             out.ended = True
-        out.open_changes = self._open
+        out.open_changes = tuple(change for change in self._open if change not in self._blamed())
         fallen = self._panel.fallen
         out.looked_at = sum(self._answers.is_asked(item) for item in fallen)
         out.again = self._sum(fallen, self._all)
@@ -169,8 +172,9 @@ class _Search:
             self._out.reproduced = next(self._falling(), None) is not None
             return
         pairs, enough = FairPairs(), self._reproduced_alpha
-        for start in range(0, len(fallen), _BATCH):
-            self._pair(fallen[start : start + _BATCH], pairs)
+        batches = [fallen[start : start + _BATCH] for start in range(0, len(fallen), _BATCH)]
+        for batch in batches * math.ceil(_LEAST_PAIRS / len(fallen)):  # few examples are asked several times
+            self._pair(batch, pairs)
             if pairs.p <= enough:
                 break
         self._out.reproduced_p = pairs.p
@@ -309,7 +313,8 @@ class _Search:
             if not proved:
                 return False
             cause = proved
-        self._answers.ask([ItemQuestion(other, cause) for other in self._panel.calm if cause <= self._all(other)])
+        if self._exact:  # one that varies may fall by luck
+            self._answers.ask([ItemQuestion(other, cause) for other in self._panel.calm if cause <= self._all(other)])
         return True
 
     def _prove(self, item: int, cause: Changes) -> Changes:
