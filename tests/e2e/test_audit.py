@@ -94,7 +94,7 @@ def test_what_is_shown_to_add_is_an_experiment_that_catches_it(folder):
         },
     )
     found = audit(path, "--damage", "hedged")
-    assert found["checks"]["hedged"]["state"] == found["first"]["hedged"]["state"] == "caught"
+    assert found["not-hedged"]["hedged"]["state"] == found["first"]["hedged"]["state"] == "caught"
     assert found["first"]["hedged"]["elsewhere"] == 4
 
 

@@ -19,6 +19,8 @@ _FIRST_DRAWS = 30
 _NO_CHANCE = 1e-9
 _MOST_DECISIONS = 120
 """How many different outcomes of one share are put to the gate: where each example counts otherwise, fewer draws."""
+_MOST_NOISY = 60
+"""The same where each draw is another outcome, as the other answers vary too."""
 
 Kind = Hashable
 """What an example comes to with the fault, as the gate sees it; examples of one kind stand for each other."""
@@ -85,6 +87,7 @@ class CatchRates:
 
     def _drawn(self, kinds: Sequence[Kind | None], size: int, seed: str) -> CatchRate:
         caught = decisions = draws = 0
+        most = _MOST_DECISIONS if self._known is not None else _MOST_NOISY
         for number, chosen in enumerate(_choices(len(kinds), size, seed, at_random=self._known is None)):
             lost = [place for place in chosen if kinds[place] is not None]
             if self._known is None:
@@ -92,7 +95,7 @@ class CatchRates:
             else:
                 failed, is_new = self._failed(kinds, lost, self._known)
             caught, decisions, draws = caught + failed, decisions + is_new, draws + 1
-            if decisions >= _MOST_DECISIONS or (decisions >= _FIRST_DRAWS and caught in (0, draws)):
+            if decisions >= most or (decisions >= _FIRST_DRAWS and caught in (0, draws)):
                 break
         return CatchRate(share=size / len(kinds), examples=size, caught=caught / draws, draws=draws)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from insideLLMs.compare.ablation import AblationReport, SentenceFinding
-from insideLLMs.compare.audit import AuditReport, DamageFinding, ProbeAudit, Suggestion
+from insideLLMs.compare.audit import AuditReport, DamageFinding, ProbeAudit
 from insideLLMs.compare.catch_rates import SHARES
 from insideLLMs.report import wording
 from insideLLMs.report.pull_request import escape, fence
@@ -102,9 +102,9 @@ def _fixes(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
             if found.unnoticed:
                 plural, scored = DAMAGES[found.damage].plural, found.applies - found.failing
                 title = f"{_name(probe)} does not notice {plural} in {found.missed:,} of {scored:,} examples{told}:"
-                yield title, [*_seen(found), *_added(found.suggestions)]
+                yield title, [*_seen(found), *_added(found)]
             elif told:
-                yield f"{_name(probe)}, {DAMAGES[found.damage].plural}{told}", []
+                yield f"{_name(probe)} notices {DAMAGES[found.damage].plural}{told}", []
 
 
 def _needed(report: AuditReport, found: DamageFinding) -> str:
@@ -133,15 +133,17 @@ def _short(text: str) -> str:
     )
 
 
-def _added(suggestions: Sequence[Suggestion]) -> Iterator[str]:
+def _added(found: DamageFinding) -> Iterator[str]:
     """Write checks as YAML: a probe for all examples, or the field of an example."""
-    for suggestion in suggestions:
+    if not found.suggestions:
+        yield "# no plain check tells the damaged answers from the stored ones: write one, or ask a judge"
+    for suggestion in found.suggestions:
         checks = f"[{', '.join(map(_flow, suggestion.checks))}]"
         if not suggestion.examples:
-            yield f"- {{type: checks, args: {{checks: {checks}}}}}  # under `probes`"
+            yield f"- {{type: checks, id: not-{found.damage}, args: {{checks: {checks}}}}}  # under `probes`"
         for name in suggestion.examples:
             yield f"checks: {checks}  # in example {name}"
-    if any(suggestion.examples for suggestion in suggestions):
+    if any(suggestion.examples for suggestion in found.suggestions):
         yield "- {type: checks}  # under `probes`, if it is not there"
 
 

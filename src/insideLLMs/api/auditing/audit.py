@@ -18,6 +18,7 @@ from insideLLMs.compare.audit import (
 )
 from insideLLMs.compare.catch_rates import SHARES, CatchRates, examples_needed
 from insideLLMs.compare.gate.decide import Verdict, rule_of
+from insideLLMs.compare.gate.policies import NEVER
 from insideLLMs.compare.statistics.evidence import POWER
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
@@ -73,7 +74,7 @@ def _finding(going: OpenAudit, damage: Damage, group: Group, damaged: Damaged) -
         failing=fates.count("failing"),
         harmless=fates.count("harmless"),
         unnoticed=tuple(_unnoticed(going, probe, item, damaged) for item in missed),
-        suggestions=_suggested(going, damage, probe, (missed, items), damaged),
+        suggestions=_suggested(going, damage, group, missed, damaged),
         state="does not apply",
     )
     if going.alone.verdict.state != "passed" or found.applies == found.failing:
@@ -135,11 +136,13 @@ def _told(response: Response | None) -> str:
 
 
 def _suggested(
-    going: OpenAudit, damage: Damage, probe: str, items: tuple[Sequence[Item], Sequence[Item]], damaged: Damaged
+    going: OpenAudit, damage: Damage, group: Group, missed: Sequence[Item], damaged: Damaged
 ) -> tuple[Suggestion, ...]:
-    missed, hit = ([going.places(probe, item, damaged)[0][0] for item in each] for each in items)
-    pairs = [(going.records[place], damaged[place].record) for place in missed]
-    return suggest(damage.name, pairs, [going.records[place] for place in hit]) if pairs else ()
+    """Suggest checks; one for all examples has to hold of every answer that passes, of whatever probe."""
+    places = [going.places(group[0], item, damaged)[0][0] for item in missed]
+    pairs = [(going.records[place], damaged[place].record) for place in places]
+    passing = [one for one in going.records if one.scores is not None and one.scores.passed is not False]
+    return suggest(damage.name, pairs, passing) if pairs else ()
 
 
 def _report(going: OpenAudit, found: Mapping[Group, Sequence[DamageFinding]]) -> AuditReport:
@@ -187,6 +190,8 @@ def _notes(going: OpenAudit) -> Iterator[str]:
             "the gate does not pass this run even when it is held against itself, so what it would catch cannot be "
             f"told: {verdict.reasons[0]}"
         )
+    elif verdict.resolved == NEVER.name and not going.run.experiment.gate.is_absolute:
+        yield "gate.fail_on is never, and no condition is set: no damage can fail this gate, whatever is checked"
     elif going.run.manifest.repeats == 1:
         yield "one repeat: these are the rates of a model that answers all other examples as before"
     elif going.redrawn:

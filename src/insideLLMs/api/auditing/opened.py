@@ -20,7 +20,7 @@ from insideLLMs.compare.sides import view_of
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.record_views import Facts, read_record
-from insideLLMs.core.steps import counted
+from insideLLMs.core.steps import counted, displayed
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record, Response
 from insideLLMs.scoring.damages import Damage
@@ -124,7 +124,8 @@ class OpenAudit:
             records = {place: damaged.record for place, damaged in changed.items()}
             for place, record in self.redrawn.draw(number, records).items():
                 lines[place] = canonical.line(record)
-        return compare_runs([self.run], [AlteredRun(self.run, lines, name="damaged")])
+        with displayed(lambda *_: None):  # one of many
+            return compare_runs([self.run], [AlteredRun(self.run, lines, name="damaged")])
 
     async def damage(self, damage: Damage) -> Damaged:
         """Damage every answer once, and score it for all probes that share it."""

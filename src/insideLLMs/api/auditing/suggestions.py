@@ -17,13 +17,15 @@ _LONGEST_ANSWER = 80
 _ROOM = 1.5
 """Longer than the longest stored answer by so much is too long."""
 _NUMBER = re.compile(r"\d+(?:[.,:/\-’']\d+)*")
+_ENDS = re.compile(r"[.!?;:]\s")
+"""A phrase over the end of a sentence is one of the wording, not of what is said."""
 _WORD = re.compile(r"[^\W_](?:[\w'’-]*\w)?")
 
 
 def suggest(damage: str, missed: Sequence[Pair], stored: Sequence[Record]) -> tuple[Suggestion, ...]:
     """Suggest one check for all examples if there is one, else one each for the first few.
 
-    `missed` are those that nothing noticed, `stored` all that the damage applies to: a check for all has to pass them.
+    `missed` are those that nothing noticed, `stored` all answers that pass: a check for all has to pass them, too.
     """
     for check in _for_all(damage, stored):
         if all(_passes(check, record) for record in stored) and not any(_passes(check, after) for _, after in missed):
@@ -68,7 +70,7 @@ def _for_one(before: Record, after: Record) -> Iterator[Check]:
     for count in range(1, _LONGEST_PHRASE + 1):
         phrases = {stored[first.start() : last.end()] for first, last in zip(words, words[count - 1 :], strict=False)}
         for phrase in sorted(phrases, key=lambda phrase: (-len(phrase), phrase)):
-            if phrase.lower() not in damaged.lower():
+            if phrase.lower() not in damaged.lower() and not _ENDS.search(phrase):
                 yield {"type": "contains", "all": [phrase]}
     if len(stored) <= _LONGEST_ANSWER:
         yield {"type": "equals", "expected": stored}
