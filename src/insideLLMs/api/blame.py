@@ -239,7 +239,8 @@ def _varies(case: BlameCase, asker: MixedAsker) -> bool:
 
 
 def _report(case: BlameCase, outcome: SearchOutcome, options: BlameOptions, asker: MixedAsker | None) -> BlameReport:
-    provider: Guilt = "did it" if outcome.provider else "not decided" if _is_provider_open(outcome) else "did not"
+    tested: Guilt = "did not" if outcome.provider_p is None else "no sign"
+    provider: Guilt = "did it" if outcome.provider else "not decided" if _is_provider_open(outcome) else tested
     return BlameReport(
         state=state_of_outcome(outcome) if case.chosen.fallen else "nothing_fell",
         baseline=case.baseline.label,

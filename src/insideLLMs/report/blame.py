@@ -65,6 +65,8 @@ def _provider(report: BlameReport) -> Iterator[str]:
     again = f"of the baseline asked again {_of(report.before)} fell"
     if report.provider == "did it":
         yield f"the provider did it{p}, or what else is not in the experiments; {again}"
+    elif report.provider == "no sign":
+        yield f"there is no sign that the provider changed{p}; {again}"
     elif report.provider == "did not":
         yield f"the provider did not{p}; {again}"
     elif report.before.asked:
