@@ -65,10 +65,10 @@ class _Words:
 def command(run: Path, *, prompt_ablation: bool, **options: Any) -> int:  # click passes them by name
     """Damage the stored answers of RUN, score them again, and show what its gate would miss.
 
-    No model is asked. Each damage (negated, another number, truncated, refused, ...) befalls a part of the examples,
-    and the run's own gate decides between the run and that. What nothing notices is a hole in the suite; the checks
-    that would close it are shown. With --prompt-ablation the model is asked, without one sentence of the prompt at a
-    time; a sentence whose loss no check notices has no sensor. What was asked is kept beside RUN, and not asked twice.
+    No model is asked. Each damage (negated, another number, truncated, refused, ...) is done to a share of the
+    examples, and the run's own gate compares the run with the result. What nothing notices is a hole in the suite; the
+    checks that would close it are shown. With --prompt-ablation the model is asked, without one sentence of the prompt
+    at a time; a sentence whose loss no check notices has no sensor. Answers are kept beside RUN and not asked twice.
     """
     words = _Words(**options)
     if prompt_ablation:

@@ -97,10 +97,10 @@ def _beside(run: Path) -> Path:
 def command(baseline: Path, candidate: Path, **options: Any) -> int:  # click passes them as each is declared
     """Find out which change between BASELINE and CANDIDATE made examples fall.
 
-    Everything in which the two experiments differ is a suspect: sentences of prompts, parameters, the model, tools,
-    probes, judges, examples, and the provider itself. Examples that fell are asked again, with some of the changes. A
-    start that was stopped goes on where it was: nothing is asked twice. Exit code 0: decided, also where it was noise
-    or nothing fell, 4: not decided.
+    Every difference between the two experiments is a suspect: sentences of prompts, parameters, the model, tools,
+    probes, judges, examples, and the provider itself. Examples that got worse are asked again, with some of the
+    changes. An interrupted search goes on where it stopped: nothing is asked twice. Exit code 0: decided, also where it
+    was noise or nothing fell, 4: not decided.
     """
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
 
