@@ -22,7 +22,7 @@ from insideLLMs.api.preparation.members import Site, check_models
 from insideLLMs.api.preparation.prepare import Members, make_members
 from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.compare.sides import differences
-from insideLLMs.config.secrets import holds_secret, leaves
+from insideLLMs.config.secrets import gives_away, leaves
 from insideLLMs.core.errors import OptionError, WorkersLostError
 from insideLLMs.core.experiment import Experiment, Spec
 from insideLLMs.core.gate_spec import GateSpec
@@ -146,7 +146,7 @@ def pack_kit(
 def _refuse_secrets(experiment: Experiment) -> None:
     for spec in (*experiment.models, *experiment.probes):
         for path, value, _ in leaves(spec.args, (spec.id,)):
-            if holds_secret(str(path[-1]), value):
+            if gives_away(path, value):
                 raise OptionError(
                     f"{spec.id!r} has a secret in its argument {path[-1]!r}, which would travel to other machines",
                     fix="keep it in the environment of every node, and name the variable: ${NAME}",

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.config.secrets import (
+    gives_away,
     holds_secret,
     is_reference,
     is_secret_key,
@@ -199,7 +200,7 @@ def check_secrets(entry: ConfigEntry, environ: Mapping[str, str], findings: Find
         )
     for path, value, referring in leaves(entry.args, (*entry.path, "args")):
         key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
-        if holds_secret(key, value) and (strict or not is_secret_key(key) or key.lower().endswith("key")):
+        if gives_away(path, value) and (strict or not is_secret_key(key) or key.lower().endswith("key")):
             findings.add(path, "holds a secret, which no file may", _where_secrets_go(entry))
         elif not referring and is_reference(value):
             findings.add(path, f"may not refer to the environment ({value})", "only headers, addresses and secrets may")

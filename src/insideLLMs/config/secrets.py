@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.key_shapes import KEY_SHAPES
 from insideLLMs.core.types import JsonValue
 
 REFERENCE_KEYS = frozenset({"headers", "env", "base_url", "organization", "project", "proxy"})
@@ -20,6 +21,10 @@ _SECRET_KEY = re.compile(
     r"(?:^|_)(?:api_?key|(?:access|private|secret|subscription|account)_key|token|secret|password|passwd|passphrase|"
     r"credentials?|authorization|cookie)$"
 )
+_SECRET_HEADER = re.compile(
+    r"(?:^|[-_])(?:auth|authentication|jwt|pat|signature|[a-z]*(?:key|token|secret))$", re.IGNORECASE
+)
+_NO_SECRETS = frozenset({"idempotency-key", "x-idempotency-key"})
 _QUERY = re.compile(r"\bhttps?://[^\s?#]*\?([^\s#]+)", re.IGNORECASE)
 _SECRET_PARAMETERS = frozenset({"key", "sig", "signature"})
 """Of a URL's query: Google's key, and what signs an address of Azure's or Amazon's."""
@@ -50,6 +55,20 @@ def holds_secret(key: str, value: JsonValue) -> bool:
     return _PASSWORD_IN_URL.search(left) is not None or any(
         is_secret_key(name) or name.lower() in _SECRET_PARAMETERS for query in queries for name, _ in query
     )
+
+
+def gives_away(path: FieldPath, value: JsonValue) -> bool:
+    """Whether the value at `path` of some arguments gives a secret away: by its name, or where keys go, by its shape.
+
+    Of headers more names are secret than of arguments: `X-Auth`, `X-RapidAPI-Key`.
+    """
+    name = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+    if holds_secret(name, value) or not isinstance(value, str):
+        return holds_secret(name, value)
+    left = _REFERENCE.sub("", value).strip()
+    is_header = "headers" in path and name.lower() not in _NO_SECRETS and _SECRET_HEADER.search(name) is not None
+    goes_along = not REFERENCE_KEYS.isdisjoint(path)
+    return goes_along and ((is_header and left != "") or KEY_SHAPES.search(left.encode(errors="replace")) is not None)
 
 
 def secret_arguments(command: JsonValue) -> Iterator[int]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.key_shapes import KEY_SHAPES
 from insideLLMs.core.types import JsonValue
-from insideLLMs.importers.blanking import KEY_SHAPES
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 """A pseudonym has no digits, so that nothing in it is taken for a number."""
