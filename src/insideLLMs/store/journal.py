@@ -113,15 +113,10 @@ class Journal:
     @classmethod
     def look(cls, path: Path, opener: Opener) -> Self:
         """Read the journal of any run, and write nothing, not even where its last line is torn. Raises JournalError."""
-        unread = cls(path, JournalHeader(run_id="", trials=0), opener=opener)
-        try:
-            with unread._reading() as file:
-                body = read_body(file.readline())
-        except OSError as error:
-            raise _storage_error("read", path, error) from error
-        if body is None or body.header is None or not 0 <= body.header.trials <= MOST_TRIALS:
+        header = read_header(path, opener)
+        if header is None:
             raise _no_journal(path)
-        journal = cls(path, body.header, opener=opener)
+        journal = cls(path, header, opener=opener)
         journal._end = journal._flushed = journal._read()[0]
         return journal
 
@@ -361,6 +356,17 @@ class Journal:
     def _opened(self, mode: str) -> BinaryIO:
         file = open(self.path, mode, opener=self.opener)  # noqa: SIM115 - Path.open takes no opener
         return cast("BinaryIO", file)  # every mode that is used is binary
+
+
+def read_header(path: Path, opener: Opener) -> JournalHeader | None:
+    """Return what the first line of a journal says; None where it is not one. Raises JournalError."""
+    try:
+        with open(path, "rb", opener=opener) as file:
+            body = read_body(file.readline())
+    except OSError as error:
+        raise _storage_error("read", path, error) from error
+    header = None if body is None else body.header
+    return header if header is not None and 0 <= header.trials <= MOST_TRIALS else None
 
 
 def _no_journal(path: Path) -> JournalError:

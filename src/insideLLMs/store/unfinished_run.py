@@ -1,5 +1,6 @@
 """A run directory that was not sealed, read as far as it got: its journal says what it is and what was answered."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +9,8 @@ import msgspec
 from insideLLMs.config.resolved import read_resolved
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
 from insideLLMs.core.experiment import Experiment
-from insideLLMs.store.journal import Journal
+from insideLLMs.core.types import JsonValue
+from insideLLMs.store.journal import Journal, read_header
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import JOURNAL, regular_descriptor
 
@@ -18,6 +20,20 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
 
     manifest: Manifest
     config: str
+
+
+def read_notes(path: Path) -> Mapping[str, JsonValue] | None:
+    """Return the notes with which the run in `path` was begun; None where its journal does not say so.
+
+    Raises JournalError where it cannot be read.
+
+    The first line is read, so that a damaged journal can be looked at before anybody says what to do with it.
+    """
+    header = read_header(path / JOURNAL, regular_descriptor)
+    try:
+        return None if header is None else msgspec.convert(header.described, RunDescription).manifest.notes
+    except msgspec.ValidationError:
+        return None
 
 
 class UnfinishedRun(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from pathlib import Path
 from insideLLMs.core.errors import PlanMismatchError
 from insideLLMs.core.since import Begun, read_note
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
-from insideLLMs.store.unfinished_run import UnfinishedRun
+from insideLLMs.store.unfinished_run import read_notes
 
 
 def begun_in(run_dir: Path) -> tuple[bool, Begun | None]:
@@ -13,8 +13,8 @@ def begun_in(run_dir: Path) -> tuple[bool, Begun | None]:
     state = state_of(run_dir)
     if state not in {State.UNFINISHED, State.SEALED}:
         return False, None
-    run = SealedRun.open(run_dir) if state is State.SEALED else UnfinishedRun.open(run_dir)
-    return True, read_note(run.manifest.notes, Begun)
+    notes = SealedRun.open(run_dir).manifest.notes if state is State.SEALED else read_notes(run_dir)
+    return (False, None) if notes is None else (True, read_note(notes, Begun))
 
 
 def check_alone(run_dir: Path) -> None:
