@@ -318,16 +318,18 @@ def test_whether_to_stream_is_no_matter_of_a_request_and_is_true_or_false():
         OpenAIModel("m", extra={"stream": True})
 
 
-STREAMING = {
+STREAMS = {
     name: factory
     for name in PROVIDERS
     if "stream" in inspect.signature(factory := model_registry.get_factory(name)).parameters
 }
+STREAMING = {name: factory for name, factory in STREAMS.items() if hasattr(factory, "codec_type")}
 CUTS = {ChatEvents: streams.chat, MessageEvents: streams.messages, ResponseEvents: streams.responses}
 
 
 def test_every_provider_that_streams_is_held_to_the_law():
     assert {"openai", "anthropic", "openai_responses", "mistral", "openrouter", "vllm"} <= set(STREAMING)
+    assert set(STREAMS) - set(STREAMING) == {"served"}, "it asks its server as the type openai does"
     assert {factory.codec_type.events for factory in STREAMING.values()} == set(CUTS)
 
 
