@@ -174,6 +174,21 @@ def test_text_of_a_prompt_is_never_live(tmp_path):
     assert not any(line.startswith("::error::") for line in done.out.splitlines())
 
 
+def test_examples_without_an_answer_may_have_fallen_so_nothing_is_decided(tmp_path):
+    bot = "def answer(prompt):\n    if FAILS and 'question 1' in prompt:\n        raise ValueError\n    return '30'\n"
+    own = '{type: dummy, args: {responses: {"days only": "30"}, canned_response: "thirty", seed: 1}}'
+    for name, fails in (("base", False), ("cand", True)):
+        write_files(tmp_path, {f"{name}.py": f"FAILS = {fails}\n{bot}"})
+        model = f"{{type: callable, id: bot, args: {{function: '{name}.py:answer'}}}}"
+        write_files(tmp_path, {f"{name}.yaml": BASE.replace(own, model), "data.jsonl": ROWS})
+        insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path)
+    done = blame(tmp_path)
+    assert done.code == 4, done.err
+    assert "3 examples with an answer in base got none in cand" in done.out
+    assert "no other example fell" in done.out
+    assert blame(tmp_path, "--json").json["unanswered"] == 3
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [

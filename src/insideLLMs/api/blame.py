@@ -12,7 +12,16 @@ from insideLLMs.compare.align import align
 from insideLLMs.compare.blame.answers import NONE, BudgetEnded, FellCount, ItemQuestion
 from insideLLMs.compare.blame.factors import Factor
 from insideLLMs.compare.blame.items import Chosen, choose
-from insideLLMs.compare.blame.report import BlamedCause, BlamePlan, BlameReport, Guilt, Share, judged, state_of_outcome
+from insideLLMs.compare.blame.report import (
+    BlamedCause,
+    BlamePlan,
+    BlameReport,
+    BlameState,
+    Guilt,
+    Share,
+    judged,
+    state_of_outcome,
+)
 from insideLLMs.compare.blame.search import ALPHA, SIGN, SUSPICIOUS, Found, Panel, SearchOutcome, search
 from insideLLMs.compare.gate.judges import judged_probes
 from insideLLMs.compare.pairing import pair_subjects
@@ -208,7 +217,7 @@ def _check_free(into: Path) -> None:
 
 
 def report_nothing(case: BlameCase, options: BlameOptions) -> BlameReport:
-    """Report of two runs between which nothing fell."""
+    """Report of two runs between which nothing fell, as far as both sides answered."""
     return _report(case, SearchOutcome(), options, None)
 
 
@@ -242,12 +251,13 @@ def _report(case: BlameCase, outcome: SearchOutcome, options: BlameOptions, aske
     tested: Guilt = "did not" if outcome.provider_p is None else "no sign"
     provider: Guilt = "did it" if outcome.provider else "not decided" if _is_provider_open(outcome) else tested
     return BlameReport(
-        state=state_of_outcome(outcome) if case.chosen.fallen else "nothing_fell",
+        state=_state(case.chosen, outcome),
         baseline=case.baseline.label,
         candidate=case.candidate.label,
         exact=case.exact,
         alpha=options.alpha,
         fallen=case.chosen.total_fallen,
+        unanswered=case.chosen.unanswered,
         looked_at=outcome.looked_at,
         again=_share(outcome.again),
         before=_share(outcome.before),
@@ -266,6 +276,12 @@ def _report(case: BlameCase, outcome: SearchOutcome, options: BlameOptions, aske
         budget_ended=outcome.ended and not outcome.gave_up,
         rounds=None if asker is None else str(options.into),
     )
+
+
+def _state(chosen: Chosen, outcome: SearchOutcome) -> BlameState:
+    if chosen.fallen:
+        return state_of_outcome(outcome)
+    return "undecided" if chosen.unanswered else "nothing_fell"
 
 
 def _is_provider_open(outcome: SearchOutcome) -> bool:

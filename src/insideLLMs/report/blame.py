@@ -31,8 +31,14 @@ def blame_lines(report: BlameReport) -> tuple[str, ...]:
 
 
 def _lines(report: BlameReport) -> Iterator[str]:
-    if report.state == "nothing_fell":
-        yield f"no example fell from {report.baseline} to {report.candidate}, so there is nobody to blame"
+    if report.unanswered:
+        yield (
+            f"{many(report.unanswered, 'example')} with an answer in {report.baseline} got none in {report.candidate}: "
+            "what fell may be among them, so run that again"
+        )
+    if not report.fallen:
+        also = "no other example fell" if report.unanswered else "no example fell"
+        yield f"{also} from {report.baseline} to {report.candidate}, so there is nobody to blame"
         return
     yield from (_cause(report, cause) for cause in report.causes)
     if report.state == "not_reproduced":

@@ -4,7 +4,7 @@ import hashlib
 import heapq
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from insideLLMs.compare.align import Aligned
@@ -61,7 +61,7 @@ class Chosen:
     """What was drawn, and how many were compared and fell in all.
 
     `balanced` of the fallen are as large a share of all as the stubborn are; `reserve` are further fallen ones, for the
-    provider alone.
+    provider alone. `unanswered` are those that the baseline answered and the candidate did not.
     """
 
     fallen: tuple[AskedItem, ...]
@@ -71,6 +71,7 @@ class Chosen:
     balanced: int
     total: int
     total_fallen: int
+    unanswered: int
 
     @property
     def items(self) -> tuple[AskedItem, ...]:
@@ -80,7 +81,7 @@ class Chosen:
 
 def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
     """Draw examples from two aligned runs by their first answers: those that fell, and some to hold them against."""
-    compared = 0
+    compared = unanswered = 0
     fallen, stubborn, calm = _Drawn(MOST_DRAWN), _Drawn(MOST_DRAWN), _Drawn(MOST_CALM)
     for _, group in groupby(trials, key=lambda pair: pair.key[:4]):
         first = next(group)
@@ -88,6 +89,7 @@ def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
             continue
         before, after = ranges.quality(first.baseline), ranges.quality(first.candidate)
         if before is None or after is None:
+            unanswered += before is not None
             continue
         compared += 1
         item = _item(first.baseline, first.candidate, before, after)
@@ -97,7 +99,7 @@ def choose(trials: Iterable[Aligned], ranges: ScoreRanges) -> Chosen:
             stubborn.add(item)
         elif item.is_verdict and (before, after) == (1.0, 1.0):
             calm.add(item)
-    return _in_step(compared, fallen, stubborn, calm)
+    return replace(_in_step(compared, fallen, stubborn, calm), unanswered=unanswered)
 
 
 def _item(baseline: Facts, candidate: Facts, before: float, after: float) -> AskedItem:
@@ -126,4 +128,5 @@ def _in_step(compared: int, fallen: _Drawn, stubborn: _Drawn, calm: _Drawn) -> C
         balanced=math.floor(share * fallen.total),
         total=compared,
         total_fallen=fallen.total,
+        unanswered=0,
     )

@@ -10,7 +10,7 @@ from insideLLMs.core.errors import ExitCode
 
 SCHEMA_VERSION: Literal["insidellms/blame/1"] = "insidellms/blame/1"
 Guilt = Literal["did it", "did not", "took part", "no sign", "not decided"]
-State = Literal["found", "provider", "not_reproduced", "undecided", "nothing_fell"]
+BlameState = Literal["found", "provider", "not_reproduced", "undecided", "nothing_fell"]
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,16 +45,18 @@ class BlameReport(msgspec.Struct, frozen=True, kw_only=True):
     """Who did it, on what evidence, and at which price.
 
     `fallen` fell in all, of which `looked_at` were asked again: `again` under all changes, `before` under none, `rest`
-    under all but the causes. `exact` is whether equal questions were taken to have equal answers. `calls` counts all
-    answers, `earlier_calls` those that an earlier start had asked. `unasked` are differences that cannot be asked.
+    under all but the causes; `unanswered` have no answer of the candidate, so they may have fallen, too. `exact` is
+    whether equal questions were taken to have equal answers. `calls` counts all answers, `earlier_calls` those that an
+    earlier start had asked. `unasked` are differences that cannot be asked.
     """
 
-    state: State
+    state: BlameState
     baseline: str
     candidate: str
     exact: bool
     alpha: float
     fallen: int
+    unanswered: int
     looked_at: int
     again: Share
     before: Share
@@ -93,7 +95,7 @@ class BlamePlan(msgspec.Struct, frozen=True, kw_only=True):
     max_calls: int
 
 
-def state_of_outcome(outcome: SearchOutcome) -> State:
+def state_of_outcome(outcome: SearchOutcome) -> BlameState:
     """Say in one word what a search came to."""
     if _is_noise(outcome):
         return "not_reproduced"
