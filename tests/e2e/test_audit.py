@@ -161,6 +161,12 @@ def test_a_judge_is_not_asked_and_its_probe_not_audited(folder):
     assert "not audited: judge" in done.out
 
 
+def test_a_run_that_reuses_answers_is_audited_like_the_run_that_asked_for_them(folder):
+    done = insidellms("run", "e.yaml", "--since", "run", "--canary", "0", "--run-dir", "reused", cwd=folder)
+    assert done.code == 0, done.err
+    assert audit(folder, run="reused") == audit(folder)
+
+
 FUNCTION = "def keeps(text, example):\n    return 'days' in text or 'EUR' in text or 'We' in text\n"
 
 

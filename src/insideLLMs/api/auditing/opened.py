@@ -7,6 +7,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+from msgspec import UNSET
+
 from insideLLMs.api.auditing.answers import Item, intact, items_of, other_answers
 from insideLLMs.api.auditing.redrawn import RedrawnAnswers, outcome_of
 from insideLLMs.api.auditing.scorers import Scorers, leaves_sandbox, make_scorers
@@ -20,6 +23,7 @@ from insideLLMs.compare.sides import view_of
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.record_views import Facts, read_record
+from insideLLMs.core.since import NOTE
 from insideLLMs.core.steps import counted, displayed
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record, Response
@@ -66,9 +70,13 @@ Damaged = Mapping[int, DamagedRecord]
 
 @dataclass(kw_only=True)
 class OpenAudit:
-    """A run that is audited; `damaged` counts the answers that were damaged and scored so far."""
+    """A run that is audited; `damaged` counts the answers that were damaged and scored so far.
+
+    `baseline` is the run as if it had asked for all its answers: what the gate compares with.
+    """
 
     run: SealedRun
+    baseline: SealedRun
     options: AuditOptions
     lines: Sequence[bytes]
     scorers: Scorers
@@ -125,7 +133,7 @@ class OpenAudit:
             for place, record in self.redrawn.draw(number, records).items():
                 lines[place] = canonical.line(record)
         with displayed(lambda *_: None):  # one of many
-            return compare_runs([self.run], [AlteredRun(self.run, lines, name="damaged")])
+            return compare_runs([self.baseline], [AlteredRun(self.run, lines, name="damaged")])
 
     async def damage(self, damage: Damage) -> Damaged:
         """Damage every answer once, and score it for all probes that share it."""
@@ -214,11 +222,12 @@ class OpenAudit:
 
 async def open_audit(run: SealedRun, options: AuditOptions) -> OpenAudit:
     """Read a run, and make the probes that score its stored answers as it says. Raises InsideLLMsError."""
-    lines = list(run.lines())
+    lines = [_as_asked(line) for line in list(run.lines())]  # checked as a whole before one is read
     wanted = tuple(spec for spec in options.specs if not options.probes or spec.id in options.probes)
     scorers = make_scorers(run, wanted, options.folder, trusted=options.trusted, timeout_s=options.timeout_s)
-    alone = compare_runs([run], [AlteredRun(run, lines, name="undamaged")])
-    going = OpenAudit(run=run, options=options, lines=lines, scorers=scorers, alone=alone)
+    baseline = AlteredRun(run, lines, name="stored") if NOTE in run.manifest.notes else run
+    alone = compare_runs([baseline], [AlteredRun(run, lines, name="undamaged")])
+    going = OpenAudit(run=run, baseline=baseline, options=options, lines=lines, scorers=scorers, alone=alone)
     left_out = dict(scorers.left_out)
     for name in sorted(scorers.probes):
         reason = going.silence_of(name) or await _doubt(going, name)
@@ -227,6 +236,12 @@ async def open_audit(run: SealedRun, options: AuditOptions) -> OpenAudit:
     probes = {name: probe for name, probe in scorers.probes.items() if name not in left_out}
     going.scorers = replace(scorers, probes=probes, left_out=left_out)
     return going
+
+
+def _as_asked(line: bytes) -> bytes:
+    """Return a record without its mark that another run asked: the audit scores answers, wherever they are from."""
+    record = read_record(line, Record)
+    return line if record.since is UNSET else canonical.line(msgspec.structs.replace(record, since=UNSET))
 
 
 async def _doubt(going: OpenAudit, probe: str) -> str:
