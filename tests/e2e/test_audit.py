@@ -167,6 +167,18 @@ def test_a_run_that_reuses_answers_is_audited_like_the_run_that_asked_for_them(f
     assert audit(folder, run="reused") == audit(folder)
 
 
+def test_an_imported_run_is_audited_by_what_scores_it_here(folder):
+    (folder / "log.csv").write_text("id,input,output,score\na,2+2?,4,1\nb,3+3?,It is 6.,1\n")
+    assert insidellms("import", "log.csv", "--to", "imported", cwd=folder).code == 0
+    done = insidellms("audit", "imported", cwd=folder)
+    assert done.code == 1
+    assert "imported was imported" in done.err
+    assert "insidellms rescore" in done.err
+    probe = json.dumps({"type": "regex", "args": {"pattern": "[46]"}})
+    assert insidellms("rescore", "imported", "--probe", probe, "--to", "scored", cwd=folder).code == 0
+    assert audit(folder, run="scored")["regex"]["refused"]["noticed"] == 2
+
+
 FUNCTION = "def keeps(text, example):\n    return 'days' in text or 'EUR' in text or 'We' in text\n"
 
 

@@ -21,6 +21,7 @@ from insideLLMs.compare.gate.policies import POLICIES, REGRESSIONS
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force
 from insideLLMs.compare.sides import view_of
 from insideLLMs.core import canonical
+from insideLLMs.core.errors import OptionError
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.since import NOTE
@@ -222,6 +223,11 @@ class OpenAudit:
 
 async def open_audit(run: SealedRun, options: AuditOptions) -> OpenAudit:
     """Read a run, and make the probes that score its stored answers as it says. Raises InsideLLMsError."""
+    if "imported" in run.manifest.notes:
+        raise OptionError(
+            f"{run.path} was imported: its scores are another tool's, so its answers cannot be scored again",
+            fix="audit what scores them here: insidellms rescore RUN --probe TYPE --to DIRECTORY",
+        )
     lines = [_as_asked(line) for line in list(run.lines())]  # checked as a whole before one is read
     wanted = tuple(spec for spec in options.specs if not options.probes or spec.id in options.probes)
     scorers = make_scorers(run, wanted, options.folder, trusted=options.trusted, timeout_s=options.timeout_s)

@@ -20,7 +20,6 @@ from insideLLMs.plugins import probe_registry
 from insideLLMs.store.sealed_run import SealedRun
 
 _UNSANDBOXED = "allow_unsandboxed"
-_IMPORTED = "its scores were imported; score the answers with a probe of ours first: insidellms rescore RUN --probe ..."
 _TRUST = "name your experiment with --experiment, or add --trust-run if you trust the run"
 
 
@@ -62,12 +61,8 @@ def make_scorers(run: SealedRun, specs: tuple[Spec, ...], folder: Path, *, trust
     """Make the probes that can score without a call. Nothing of a user's code is loaded unless it is `trusted`."""
     probes: dict[str, Probe] = {}
     left_out: dict[str, str] = {}
-    is_imported = "imported" in run.manifest.notes
     for spec in specs:
         reason = "" if trusted else _code_of(spec)
-        if is_imported:
-            left_out[spec.id] = _IMPORTED
-            continue
         if reason:
             left_out[spec.id] = f"it runs {reason}, which stored runs do not get to say; {_TRUST}"
             continue
