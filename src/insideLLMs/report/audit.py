@@ -121,6 +121,8 @@ def _seen(found: DamageFinding) -> Iterator[str]:
         yield f"# {example.example_id} passes as {_short(example.after)}" + (
             f" ({_short(example.why)})" if example.why else ""
         )
+        if not any(not each.examples or example.example_id in each.examples for each in found.suggestions):
+            yield "# no phrase tells it from the stored answer: a person or a judge has to check it"
     rest = found.missed - _SHOWN_EXAMPLES
     if rest > 0:
         yield f"# and {wording.many(rest, 'more example')}"
@@ -135,8 +137,6 @@ def _short(text: str) -> str:
 
 def _added(found: DamageFinding) -> Iterator[str]:
     """Write checks as YAML: a probe for all examples, or the field of an example."""
-    if not found.suggestions:
-        yield "# no plain check tells the damaged answers from the stored ones: write one, or ask a judge"
     for suggestion in found.suggestions:
         checks = f"[{', '.join(map(_flow, suggestion.checks))}]"
         if not suggestion.examples:

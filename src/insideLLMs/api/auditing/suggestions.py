@@ -13,12 +13,19 @@ Pair = tuple[Record, Record]
 Check = dict[str, JsonValue]
 _EXAMPLES = 3
 _LONGEST_PHRASE = 6
-_LONGEST_ANSWER = 80
+_LABEL_WORDS = 3
+"""An answer of no more words is a label, which a check may spell; a longer one can be said in other words."""
 _ROOM = 1.5
 """Longer than the longest stored answer by so much is too long."""
 _NUMBER = re.compile(r"\d+(?:[.,:/\-’']\d+)*")
-_ENDS = re.compile(r"[.!?;:]\s")
+_ENDS = re.compile(r"[.!?;:…][\"'”’»)\]}*_`]*\s|[。！？；\n]")
 """A phrase over the end of a sentence is one of the wording, not of what is said."""
+_CONTENT = re.compile(
+    r"\b(?!(?:also|been|does|from|have|into|just|only|such|than|that|them|then|there|they|this|very|were|what|when|"
+    r"which|will|with|would|your)\b)\w{4,}|\d|[^\x00-\x7f]{2,}",
+    re.IGNORECASE,
+)
+"""A word that says something; without one, a phrase may stand in any answer."""
 _WORD = re.compile(r"[^\W_](?:[\w'’-]*\w)?")
 
 
@@ -70,9 +77,10 @@ def _for_one(before: Record, after: Record) -> Iterator[Check]:
     for count in range(1, _LONGEST_PHRASE + 1):
         phrases = {stored[first.start() : last.end()] for first, last in zip(words, words[count - 1 :], strict=False)}
         for phrase in sorted(phrases, key=lambda phrase: (-len(phrase), phrase)):
-            if phrase.lower() not in damaged.lower() and not _ENDS.search(phrase):
+            says = _CONTENT.search(phrase) and not _ENDS.search(phrase)
+            if says and phrase.lower() not in damaged.lower():
                 yield {"type": "contains", "all": [phrase]}
-    if len(stored) <= _LONGEST_ANSWER:
+    if len(words) <= _LABEL_WORDS and not _ENDS.search(stored.strip()):
         yield {"type": "equals", "expected": stored}
 
 
