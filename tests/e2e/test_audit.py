@@ -179,6 +179,38 @@ def test_an_imported_run_is_audited_by_what_scores_it_here(folder):
     assert audit(folder, run="scored")["regex"]["refused"]["noticed"] == 2
 
 
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        ("fail_on: never", "the gate's policy is never: no damage can fail it"),
+        ("probes: {checks: {fail_on: never}}", "the gate's policy is never: no damage can fail it"),
+        ("tolerance: 5", "tolerance 5 lets 1 of 4 damaged examples pass"),
+        ("{fail_on: significant, min_effect: 0.5}", "min_effect 0.5 lets a drop of 25% pass"),
+    ],
+)
+def test_where_the_gate_itself_is_the_hole_no_check_is_advised(folder, gate, says):
+    text = experiment(more=f"gate: {gate if gate.startswith('{') else f'{{{gate}}}'}\n")
+    path = made(folder, "".join(filter(str.isalnum, gate)), {"e.yaml": text, "data.jsonl": rows()})
+    done = insidellms("audit", "run", "--damage", "negated", "--damage", "number", cwd=path)
+    assert f"checks · dummy: {says} (negated answers, swapped numbers)" in done.out
+    assert "checks: [" not in done.out
+    assert "the gate needs" not in done.out
+
+
+@pytest.mark.parametrize("policy", ["confirmed", "churn"])
+def test_a_policy_that_an_audit_cannot_decide_is_named_with_a_way_that_works(folder, policy):
+    path = made(folder, policy, {"e.yaml": experiment(more=f"gate: {{fail_on: {policy}}}\n"), "data.jsonl": rows()})
+    done = insidellms("audit", "run", "--fail-on-missed", cwd=path)
+    assert done.code == 4
+    told = " ".join(done.out.split())
+    assert f"an audit cannot decide the policy {policy}" in told
+    assert "--confirm" not in told
+    (path / "e.yaml").write_text(experiment(more="gate: {fail_on: regressions}\n"))
+    again = insidellms("run", "e.yaml", "--since", "run", "--canary", "0", "--run-dir", "new", cwd=path)
+    assert again.code == 0, again.err
+    assert audit(path, "--damage", "number", run="new")["checks"]["number"]["state"] == "caught"
+
+
 FUNCTION = "def keeps(text, example):\n    return 'days' in text or 'EUR' in text or 'We' in text\n"
 
 

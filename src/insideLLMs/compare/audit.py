@@ -40,6 +40,7 @@ class DamageFinding(msgspec.Struct, frozen=True, kw_only=True):
     not counted among `applies`; `failing` ones failed before the damage, so nothing can be noticed of them. `rates`
     are of the gate; none where it could not decide.
     `needed` is about how many examples the gate needs to catch the damage at `share`, None where more do not help.
+    `hole` says what of the gate lets the damage pass, whatever is checked; there are no `suggestions` then.
     """
 
     damage: str
@@ -52,6 +53,7 @@ class DamageFinding(msgspec.Struct, frozen=True, kw_only=True):
     unnoticed: tuple[UnnoticedExample, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     needed: int | None = None
+    hole: str = ""
     state: AuditState
 
     @property

@@ -97,9 +97,12 @@ def _noticed(found: DamageFinding) -> str:
 def _fixes(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
     """Yield for each damage that goes unnoticed somewhere: where and why, and what to add."""
     for probe in report.probes:
+        for hole in dict.fromkeys(found.hole for found in probe.findings if found.hole):
+            plurals = [DAMAGES[found.damage].plural for found in probe.findings if found.hole == hole]
+            yield f"{_name(probe)}: {hole} ({', '.join(plurals)})", []
         for found in probe.findings:
             told = _needed(report, found) if found.state == "missed" else ""
-            if found.unnoticed:
+            if found.unnoticed and not found.hole:
                 plural, scored = DAMAGES[found.damage].plural, found.applies - found.failing
                 title = f"{_name(probe)} does not notice {plural} in {found.missed:,} of {scored:,} examples{told}:"
                 yield title, [*_seen(found), *_added(found)]

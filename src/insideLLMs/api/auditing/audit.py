@@ -18,17 +18,26 @@ from insideLLMs.compare.audit import (
 )
 from insideLLMs.compare.catch_rates import SHARES, CatchRates, examples_needed
 from insideLLMs.compare.gate.decide import Verdict, rule_of
-from insideLLMs.compare.gate.policies import NEVER
+from insideLLMs.compare.gate.policies import NEVER, POLICIES
 from insideLLMs.compare.statistics.evidence import POWER
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import NothingToDoError, OptionError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import Response, expand
+from insideLLMs.report import wording
 from insideLLMs.scoring.damages import DAMAGES, Damage
 from insideLLMs.store.sealed_run import SealedRun
 
 _SHOWN_CHARACTERS = 300
+_UNDECIDABLE = {
+    "confirmed": "which asks a model again",
+    "churn": "which needs two runs of the baseline",
+}
+_INSTEAD = (
+    "set `gate: {fail_on: regressions}` in the experiment, run it with `--since RUN --canary 0`, which asks nothing "
+    "again, and audit the new run"
+)
 
 
 async def audit(run: SealedRun, options: AuditOptions) -> AuditReport:
@@ -103,13 +112,31 @@ def _rated(
     kinds = [going.kind(each, damaged) for each in places]
     seed = f"{going.run.manifest.run_id}|{probe}|{found.damage}"
     rates = CatchRates(fails, None if going.redrawn else going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
-    caught = next(rate.caught for rate in rates if rate.share == share)
+    found = msgspec.structs.replace(found, rates=rates, state="caught")
+    rate = next(rate for rate in rates if rate.share == share)
+    if rate.caught >= POWER:
+        return found
+    hole = _hole(going, probe, rate.examples, of=len(places))
+    if hole:
+        return msgspec.structs.replace(found, hole=hole, suggestions=(), state="missed")
     noticed = (found.noticed + found.elsewhere) / found.applies
-    needed = None
-    if caught < POWER and noticed:
-        rule = rule_of(verdict(range(len(places))), probe)
-        needed = examples_needed(rule, share * noticed, probe)
-    return msgspec.structs.replace(found, rates=rates, needed=needed, state="caught" if caught >= POWER else "missed")
+    rule = rule_of(verdict(range(len(places))), probe) if noticed else None
+    return msgspec.structs.replace(found, needed=examples_needed(rule, share * noticed, probe), state="missed")
+
+
+def _hole(going: OpenAudit, probe: str, size: int, *, of: int) -> str:
+    """Say what of the gate lets a damage of `size` examples pass although every one is noticed; "" if nothing does."""
+    spec, policy = going.alone.policy.of_probe(probe), POLICIES[going.policy_of(probe)]
+    if going.alone.policy.is_absolute:
+        return ""
+    if policy is NEVER:
+        return "the gate's policy is never: no damage can fail it"
+    counted = size * (going.run.manifest.repeats if policy.compares_texts else 1)
+    if not policy.is_statistical and counted <= spec.tolerance:
+        return f"tolerance {spec.tolerance:,} lets {size:,} of {wording.many(of, 'damaged example')} pass"
+    if policy.is_statistical and size < spec.min_effect * of:
+        return f"min_effect {spec.min_effect:g} lets a drop of {size / of:.0%} pass"
+    return ""
 
 
 def _unnoticed(going: OpenAudit, probe: str, item: Item, damaged: Damaged) -> UnnoticedExample:
@@ -152,7 +179,7 @@ def _report(going: OpenAudit, found: Mapping[Group, Sequence[DamageFinding]]) ->
         label=run.label,
         policy=verdict.resolved,
         gate=verdict.state,
-        gate_reasons=verdict.reasons,
+        gate_reasons=_undecidable(going) or verdict.reasons,
         share=going.options.share,
         power=POWER,
         repeats=run.manifest.repeats,
@@ -181,17 +208,25 @@ def _audits(going: OpenAudit, found: Mapping[Group, Sequence[DamageFinding]]) ->
         )
 
 
+def _undecidable(going: OpenAudit) -> tuple[str, ...]:
+    """Say which policies of the gate an audit cannot decide."""
+    policies = {going.policy_of(probe.id) for probe in going.run.manifest.probes}
+    told = [(name, why) for name, why in _UNDECIDABLE.items() if name in policies]
+    return tuple(f"an audit cannot decide the policy {name}, {why}; {_INSTEAD}" for name, why in told)
+
+
 def _notes(going: OpenAudit) -> Iterator[str]:
     verdict = going.alone.verdict
     if going.run.experiment.gate == GateSpec():
         yield "the experiment sets no gate; this is how the default one decides"
-    if verdict.state != "passed":
+    undecidable = _undecidable(going)
+    if undecidable:
+        yield from undecidable
+    elif verdict.state != "passed":
         yield (
             "the gate does not pass this run even when it is held against itself, so what it would catch cannot be "
             f"told: {verdict.reasons[0]}"
         )
-    elif verdict.resolved == NEVER.name and not going.run.experiment.gate.is_absolute:
-        yield "gate.fail_on is never, and no condition is set: no damage can fail this gate, whatever is checked"
     elif going.run.manifest.repeats == 1:
         yield "one repeat: these are the rates of a model that answers all other examples as before"
     elif going.redrawn:
