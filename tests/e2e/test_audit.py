@@ -211,6 +211,16 @@ def test_a_policy_that_an_audit_cannot_decide_is_named_with_a_way_that_works(fol
     assert audit(path, "--damage", "number", run="new")["checks"]["number"]["state"] == "caught"
 
 
+def test_checks_of_one_example_are_one_list_and_one_example_is_one(folder):
+    weak = [{"id": "q1", "question": next(iter(ANSWERS)), "checks": [{"type": "contains", "any": ["You"]}]}]
+    path = made(folder, "one", {"e.yaml": experiment(), "data.jsonl": weak})
+    shown = insidellms("audit", "run", "--damage", "number", "--damage", "shortened", cwd=path).out
+    (line,) = [line for line in shown.splitlines() if "# in example q1" in line]
+    assert len(yaml.safe_load(line)["checks"]) == 2
+    assert "in 1 of 1 example:" in shown
+    assert "where the experiment says `probe: X`, write `probes:`" in shown
+
+
 FUNCTION = "def keeps(text, example):\n    return 'days' in text or 'EUR' in text or 'We' in text\n"
 
 

@@ -95,7 +95,7 @@ def _noticed(found: DamageFinding) -> str:
 
 
 def _fixes(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
-    """Yield for each damage that goes unnoticed somewhere: where and why, and what to add."""
+    """Yield for each damage that goes unnoticed somewhere: where and why; below all of them, what to add."""
     for probe in report.probes:
         for hole in dict.fromkeys(found.hole for found in probe.findings if found.hole):
             plurals = [DAMAGES[found.damage].plural for found in probe.findings if found.hole == hole]
@@ -103,11 +103,14 @@ def _fixes(report: AuditReport) -> Iterator[tuple[str, list[str]]]:
         for found in probe.findings:
             told = _needed(report, found) if found.state == "missed" else ""
             if found.unnoticed and not found.hole:
-                plural, scored = DAMAGES[found.damage].plural, found.applies - found.failing
-                title = f"{_name(probe)} does not notice {plural} in {found.missed:,} of {scored:,} examples{told}:"
-                yield title, [*_seen(found), *_added(found)]
+                plural, scored = DAMAGES[found.damage].plural, wording.many(found.applies - found.failing, "example")
+                title = f"{_name(probe)} does not notice {plural} in {found.missed:,} of {scored}{told}:"
+                yield title, list(_seen(found))
             elif told:
                 yield f"{_name(probe)} notices {DAMAGES[found.damage].plural}{told}", []
+    added = list(_added(report))
+    if added:
+        yield "To notice them, add:", added
 
 
 def _needed(report: AuditReport, found: DamageFinding) -> str:
@@ -138,16 +141,25 @@ def _short(text: str) -> str:
     )
 
 
-def _added(found: DamageFinding) -> Iterator[str]:
-    """Write checks as YAML: a probe for all examples, or the field of an example."""
-    for suggestion in found.suggestions:
-        checks = f"[{', '.join(map(_flow, suggestion.checks))}]"
-        if not suggestion.examples:
-            yield f"- {{type: checks, id: not-{found.damage}, args: {{checks: {checks}}}}}  # under `probes`"
-        for name in suggestion.examples:
-            yield f"checks: {checks}  # in example {name}"
-    if any(suggestion.examples for suggestion in found.suggestions):
+def _added(report: AuditReport) -> Iterator[str]:
+    """Write the checks as YAML: a probe for all examples, or the field of an example."""
+    of_examples: dict[str, list[str]] = {}
+    of_all: dict[str, str] = {}
+    for _, found in report.findings("caught", "missed", "cannot tell"):
+        for suggestion in found.suggestions:
+            checks = list(map(_flow, suggestion.checks))
+            if not suggestion.examples:
+                of_all[found.damage] = ", ".join(checks)
+            for name in suggestion.examples:
+                of_examples.setdefault(name, []).extend(checks)
+    for name, checks in of_examples.items():
+        yield f"checks: [{', '.join(dict.fromkeys(checks))}]  # in example {name}"
+    for damage, told in of_all.items():
+        yield f"- {{type: checks, id: not-{damage}, args: {{checks: [{told}]}}}}  # under `probes`"
+    if of_examples:
         yield "- {type: checks}  # under `probes`, if it is not there"
+    if (of_examples or of_all) and len({probe.probe for probe in report.probes}) == 1:
+        yield "# where the experiment says `probe: X`, write `probes:` and under it `- X` and these"
 
 
 def _flow(check: dict[str, object]) -> str:
@@ -160,14 +172,15 @@ def _value(key: str, value: object) -> str:
 
 def _notes(report: AuditReport) -> Iterator[str]:
     yield (
-        f"{report.damaged:,} damaged answers scored again with {report.calls:,} calls; columns: how often the gate "
-        "fails where so many of the examples have the damage"
+        f"{wording.many(report.damaged, 'damaged answer')} scored again with {report.calls:,} calls; columns: how "
+        "often the gate fails where so many of the examples have the damage"
     )
     for probe in report.probes:
         if probe.not_audited:
             yield f"not audited: {_name(probe)}: {probe.not_audited}"
         elif probe.answered < probe.examples:
-            yield f"{_name(probe)}: {probe.examples - probe.answered:,} of {probe.examples:,} examples have no answer"
+            examples = wording.many(probe.examples, "example")
+            yield f"{_name(probe)}: without an answer are {probe.examples - probe.answered:,} of {examples}"
         yield from _left_out(probe)
     yield from report.notes
 
