@@ -67,3 +67,21 @@ def test_where_other_answers_vary_each_draw_is_put_to_the_gate():
     found = CatchRates(on_even_draws, None).of(["lost"] * 4, "seed", (1.0,))
     assert found[0].caught == pytest.approx(0.5)
     assert numbers == list(range(found[0].draws))
+
+
+def test_where_other_answers_vary_the_shares_of_a_draw_are_nested_and_few_are_put_to_the_gate():
+    asked = []
+
+    def needs_ten(chosen, number):
+        asked.append((number, len(chosen)))
+        return len(chosen) + number % 2 >= 10
+
+    found = {rate.share: rate for rate in CatchRates(needs_ten, None).of(["lost"] * 180, "seed")}
+    assert [found[share].caught for share in SHARES] == [0.0, 0.5, 1.0, 1.0, 1.0, 1.0]
+    assert {rate.draws for rate in found.values()} == {60}
+    assert len(asked) < 60 * len(SHARES) / 2
+
+
+def test_draws_that_all_come_out_the_same_are_few():
+    found = CatchRates(lambda *_: False, None).of([None] * 50, "seed")
+    assert {(rate.caught, rate.draws) for rate in found} == {(0.0, 30)}

@@ -24,6 +24,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import NothingToDoError, OptionError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.steps import tell
 from insideLLMs.core.types import Response, expand
 from insideLLMs.report import wording
 from insideLLMs.scoring.damages import DAMAGES, Damage
@@ -106,11 +107,17 @@ def _rated(
         return going.decide({place: damaged[place] for item in chosen for place in places[item]}, number).verdict
 
     def fails(chosen: Sequence[int], number: int) -> bool:
-        return verdict(chosen, number).state == "failed"
+        what = (found.damage, number, tuple(sorted(place for item in chosen for place in places[item])))
+        if what not in going.asked:
+            asked[0] += 1
+            tell(step, asked[0])
+            going.asked[what] = verdict(chosen, number).state == "failed"
+        return going.asked[what]
 
-    share = going.options.share
+    share, step, asked = going.options.share, f"asking the gate: {found.damage}", [0]
+    tell(step, 0)
     kinds = [going.kind(each, damaged) for each in places]
-    seed = f"{going.run.manifest.run_id}|{probe}|{found.damage}"
+    seed = f"{going.run.manifest.run_id}|{found.damage}"
     rates = CatchRates(fails, None if going.redrawn else going.known).of(kinds, seed, tuple(sorted({*SHARES, share})))
     found = msgspec.structs.replace(found, rates=rates, state="caught")
     rate = next(rate for rate in rates if rate.share == share)

@@ -13,9 +13,10 @@ from msgspec import UNSET
 from insideLLMs.api.auditing.answers import Item, intact, items_of, other_answers
 from insideLLMs.api.auditing.redrawn import RedrawnAnswers, outcome_of
 from insideLLMs.api.auditing.scorers import Scorers, leaves_sandbox, make_scorers
-from insideLLMs.api.compare import DecidedComparison, compare_runs
+from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, compare_runs
 from insideLLMs.compare.catch_rates import Kind, KnownDecisions
 from insideLLMs.compare.classify import Finding, classify
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.gate.decide import rule_of
 from insideLLMs.compare.gate.policies import POLICIES, REGRESSIONS
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force
@@ -24,7 +25,6 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.record_views import Facts, read_record
-from insideLLMs.core.since import NOTE
 from insideLLMs.core.steps import counted, displayed
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record, Response
@@ -35,6 +35,8 @@ from insideLLMs.store.sealed_run import SealedRun
 Fate = Literal["noticed", "elsewhere", "failing", "harmless", "missed"]
 """What became of an example whose answers were damaged; see DamageFinding."""
 Group = tuple[str, Subject]
+_UNLISTED = ComparisonSetup(options=CompareOptions(listed=0))
+"""Nobody reads which Trials changed, only what the gate decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ Damaged = Mapping[int, DamagedRecord]
 class OpenAudit:
     """A run that is audited; `damaged` counts the answers that were damaged and scored so far.
 
-    `baseline` is the run as if it had asked for all its answers: what the gate compares with.
+    `baseline` is the run as if it had asked for all its answers, in memory: what the gate compares with. `asked` has
+    what it decided of damages, by draw and by the places that are damaged: probes that share answers share decisions.
     """
 
     run: SealedRun
@@ -83,6 +86,7 @@ class OpenAudit:
     scorers: Scorers
     alone: DecidedComparison
     known: KnownDecisions = field(default_factory=KnownDecisions)
+    asked: dict[tuple[str, int, tuple[int, ...]], bool] = field(default_factory=dict)
     damaged: int = 0
 
     @cached_property
@@ -134,7 +138,7 @@ class OpenAudit:
             for place, record in self.redrawn.draw(number, records).items():
                 lines[place] = canonical.line(record)
         with displayed(lambda *_: None):  # one of many
-            return compare_runs([self.baseline], [AlteredRun(self.run, lines, name="damaged")])
+            return compare_runs([self.baseline], [AlteredRun(self.run, lines, name="damaged")], _UNLISTED)
 
     async def damage(self, damage: Damage) -> Damaged:
         """Damage every answer once, and score it for all probes that share it."""
@@ -231,7 +235,7 @@ async def open_audit(run: SealedRun, options: AuditOptions) -> OpenAudit:
     lines = [_as_asked(line) for line in list(run.lines())]  # checked as a whole before one is read
     wanted = tuple(spec for spec in options.specs if not options.probes or spec.id in options.probes)
     scorers = make_scorers(run, wanted, options.folder, trusted=options.trusted, timeout_s=options.timeout_s)
-    baseline = AlteredRun(run, lines, name="stored") if NOTE in run.manifest.notes else run
+    baseline = AlteredRun(run, lines, name="stored")
     alone = compare_runs([baseline], [AlteredRun(run, lines, name="undamaged")])
     going = OpenAudit(run=run, baseline=baseline, options=options, lines=lines, scorers=scorers, alone=alone)
     left_out = dict(scorers.left_out)

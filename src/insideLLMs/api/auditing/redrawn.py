@@ -12,6 +12,8 @@ import msgspec
 from insideLLMs.core.types import Record, Scores
 
 _LEAST = 1e-3
+_Luck = list[tuple[bool | None, float]]
+"""Of each repeat of an example, whether it passes, and which of those that came out so it is, from 0 to 1."""
 
 
 class Chances(NamedTuple):
@@ -39,6 +41,7 @@ class RedrawnAnswers:
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = records
         self._examples = list(_varying(records))
+        self._luck: dict[int, list[_Luck]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._examples)
@@ -46,17 +49,26 @@ class RedrawnAnswers:
     def draw(self, number: int, changed: Mapping[int, Record]) -> dict[int, Record]:
         """Return the records that are other ones in draw `number`; of examples in `changed`, damaged ones."""
         found: dict[int, Record] = {}
-        for example in self._examples:
-            first = self._records[example.places[0]]
-            seed = f"{number}|{first.dataset}|{first.example_id}|{first.subject.label}"
-            draw = random.Random(seed)  # noqa: S311 - draws, not secrets; the same for all probes of an answer
-            chance = self._chance(example, random.Random(f"{seed}|chance"))  # noqa: S311
-            for place in example.places:
-                luck, turn = draw.random(), draw.random()
-                record = self._taken(example.places, None if chance is None else luck < chance, turn, changed)
+        for example, drawn in zip(self._examples, self._drawn(number), strict=True):
+            for place, (passes, turn) in zip(example.places, drawn, strict=True):
+                record = self._taken(example.places, passes, turn, changed)
                 own = self._records[place]
                 found[place] = msgspec.structs.replace(record, repeat=own.repeat, key=own.key)
         return {place: record for place, record in found.items() if record != self._records[place] or place in changed}
+
+    def _drawn(self, number: int) -> list[_Luck]:
+        """Return how the repeats of each example come out in draw `number`, whatever is damaged; drawn once."""
+        if number not in self._luck:
+            self._luck[number] = [self._luck_of(number, example) for example in self._examples]
+        return self._luck[number]
+
+    def _luck_of(self, number: int, example: _Example) -> _Luck:
+        first = self._records[example.places[0]]
+        seed = f"{number}|{first.dataset}|{first.example_id}|{first.subject.label}"
+        draw = random.Random(seed)  # noqa: S311 - draws, not secrets; the same for all probes of an answer
+        chance = self._chance(example, random.Random(f"{seed}|chance"))  # noqa: S311
+        pairs = [(draw.random(), draw.random()) for _ in example.places]
+        return [(None if chance is None else luck < chance, turn) for luck, turn in pairs]
 
     def _chance(self, example: _Example, draw: random.Random) -> float | None:
         if example.spread is None:
