@@ -1,27 +1,30 @@
 """Does `insidellms audit` find the holes of a suite, invent none, and predict how often the gate fails?
 
-    python benchmarks/audit_holes.py               # about a minute of CPU
-    python benchmarks/audit_holes.py --suites 5 --candidates 40
+    python benchmarks/audit_holes.py               # about ten minutes of CPU
+    python benchmarks/audit_holes.py --suites 5 --candidates 200 --baselines 20
 
 *Holes*: suites of prose answers whose checks, one for each damage, are written by hand; each check of each example is
 deleted with a chance of 0.3. A hole is an example with a damage whose every guard was deleted. *Equivalents*: numeric
 questions whose answers go on after the result; what follows it may be lost. *Rates*: what the audit says of a damage
-at each share, beside fresh candidates of the same model that are run and compared as `diff` does, with the damage in
-as many examples. *Speed*: damaged answers scored in a minute of CPU, with the calls that a counting model saw.
+at each share, beside fresh candidates of the same model that are compared as `diff` does, with the damage in as many
+examples. Candidates are put together in memory from three runs: as said, damaged, and wrong. *Speed*: damaged answers
+scored in a minute of CPU, with the calls that a counting model saw.
 
-Exits 1 if fewer than 95 % of the holes are found, more than 5 % are invented in complete suites, a rate is off by more
-than 5 points on average over its cells, or 10,000 damaged answers take more than 60 s of CPU or any call.
+Exits 1 if fewer than 95 % of the holes are found, more than 5 % are invented in complete suites, a rate of any cell is
+off by more than 5 points and two standard errors, or 10,000 damaged answers take more than 60 s of CPU or any call.
 """
 
 import argparse
 import asyncio
+import math
 import random
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from insideLLMs.api.auditing.audit import audit
 from insideLLMs.api.auditing.opened import AuditOptions
@@ -32,8 +35,11 @@ from insideLLMs.compare.audit import AuditReport
 from insideLLMs.config.load import load_experiment
 from insideLLMs.core import canonical
 from insideLLMs.core.protocols import Model
-from insideLLMs.core.types import Response
+from insideLLMs.core.record_views import read_record
+from insideLLMs.core.steps import displayed
+from insideLLMs.core.types import Record, Response
 from insideLLMs.scoring.damages import DAMAGES, IntactAnswer
+from insideLLMs.store.altered_run import AlteredRun
 from insideLLMs.store.sealed_run import SealedRun
 
 GUARDS: Mapping[str, tuple[str, ...]] = {
@@ -160,39 +166,69 @@ def find_equivalents(folder: Path, n: int = 60) -> tuple[int, int]:
     return sum(each.harmless for each in found), len(holes(report))
 
 
-def rates_of(
-    folder: Path, gate: str, repeats: int, baselines: int, candidates: int
-) -> Iterator[tuple[float, float, float]]:
-    """Yield a share, the predicted rate, and that of fresh candidates: both the means over several baselines.
+class RateCell(NamedTuple):
+    """What was predicted and seen of a share, the means over baselines, and the standard error of their difference."""
 
-    What one baseline says of its own model is off by its luck, so that only the mean of several can be right.
+    share: float
+    predicted: float
+    seen: float
+    error: float
+
+
+def rates_of(folder: Path, gate: str, repeats: int, baselines: int, candidates: int) -> Iterator[RateCell]:
+    """Yield the rates of each share, with so many candidates of each baseline.
+
+    What one baseline says of its own model is off by its luck, so that only the mean of many can be right.
     """
-    predicted: dict[float, list[float]] = {}
-    seen: dict[float, list[bool]] = {}
-    for world in range(baselines):
-        draw = random.Random(f"{gate}|{world}")
-        answers, examples, chance = {}, [], {}
+    found: dict[float, list[tuple[float, float]]] = {share: [] for share in _SHARES}
+    for number in range(baselines):
+        world = World(folder, gate, repeats, number)
+        for rate in audited(world.baseline, _RATED).probes[0].findings[0].rates:
+            if rate.share in found:
+                failed = sum(world.fails(rate.examples, f"{rate.share}|{one}") for one in range(candidates))
+                found[rate.share].append((rate.caught, failed / candidates))
+    for share, pairs in found.items():
+        predicted, seen = (statistics.fmean(each) for each in zip(*pairs, strict=True))
+        differences = [one - other for one, other in pairs]
+        spread = statistics.variance(differences) if baselines > 1 else seen * (1.0 - seen) / candidates
+        yield RateCell(share, predicted, seen, math.sqrt(spread / baselines))
+
+
+class World:
+    """A model whose chance of a wrong answer is known of each question, a suite, and a baseline of it."""
+
+    def __init__(self, folder: Path, gate: str, repeats: int, number: int) -> None:
+        draw = random.Random(f"{gate}|{number}")
+        self._name = f"{gate}|{number}"
+        answers, examples = {}, []
+        self._chance: dict[str, float] = {}
         for place in range(_EXAMPLES):
             question, answer, checks = prose(place)
             left = {about for about in checks if draw.random() > 0.5} | {"end"}
             answers[question] = answer
-            chance[question] = draw.choice([0.0, 0.0, 0.0, 0.1, 0.3]) if repeats > 1 else 0.0
+            self._chance[question] = draw.choice([0.0, 0.0, 0.0, 0.1, 0.3]) if repeats > 1 else 0.0
             checks_left = [checks[about] for about in sorted(left)]
             examples.append({"id": f"e{place}", "question": question, "checks": checks_left})
         file = suite(folder, examples, f"repeats: {repeats}\ngate: {{fail_on: {gate}}}\n")
-        baseline = run(file, Shop(answers, chance=chance, seed=world), "baseline")
-        for rate in audited(baseline, _RATED).probes[0].findings[0].rates:
-            if rate.share not in _SHARES:
-                continue
-            predicted.setdefault(rate.share, []).append(rate.caught)
-            for number in range(candidates):
-                hit = set(random.Random(f"{world}|{rate.share}|{number}").sample(sorted(answers), rate.examples))
-                said = {one: _damaged(_RATED, one, text) if one in hit else text for one, text in answers.items()}
-                fresh = run(file, Shop(said, chance=chance, seed=1000 * (world + 1) + number), "candidate")
-                failed = compare_runs([baseline], [fresh]).verdict.state == "failed"
-                seen.setdefault(rate.share, []).append(failed)
-    for share, rates in predicted.items():
-        yield share, sum(rates) / len(rates), sum(seen[share]) / len(seen[share])
+        damaged = {question: _damaged(_RATED, question, text) for question, text in answers.items()}
+        said = [Shop(answers), Shop(damaged), Shop(answers, chance=dict.fromkeys(answers, 1.0))]
+        runs = (list(run(file, model, "said").lines()) for model in said)
+        self._lines = list(zip(*runs, strict=True))
+        questions = {f"e{place}": question for place, question in enumerate(answers)}
+        self.baseline = run(file, Shop(answers, chance=self._chance, seed=number), "baseline")
+        self._questions = [questions[read_record(line, Record).example_id] for line in self.baseline.lines()]
+
+    def fails(self, hit: int, seed: str) -> bool:
+        """Return whether a fresh candidate fails in which `hit` examples have the damage."""
+        draw = random.Random(f"{self._name}|{seed}")
+        chosen = set(draw.sample(sorted(self._chance), hit))
+        lines = [
+            wrong if draw.random() < self._chance[question] else damaged if question in chosen else intact
+            for question, (intact, damaged, wrong) in zip(self._questions, self._lines, strict=True)
+        ]
+        with displayed(lambda *_: None):
+            verdict = compare_runs([self.baseline], [AlteredRun(self.baseline, lines, name="candidate")]).verdict
+        return verdict.state == "failed"
 
 
 def _damaged(name: str, question: str, answer: str) -> str:
@@ -218,8 +254,8 @@ def main() -> int:
     """Print the figures. Returns 1 where a claim does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suites", type=int, default=20)
-    parser.add_argument("--candidates", type=int, default=100, help="of each cell")
-    parser.add_argument("--baselines", type=int, default=10, help="of the model that varies")
+    parser.add_argument("--candidates", type=int, default=2000, help="of each cell")
+    parser.add_argument("--baselines", type=int, default=200, help="of the model that varies")
     parser.add_argument("--examples", type=int, default=1200, help="of the suite whose audit is timed")
     given = parser.parse_args()
     holds = True
@@ -231,15 +267,15 @@ def main() -> int:
         harmless, counted = find_equivalents(folder)
         print(f"answers that come to the same: {harmless:,} excused, {counted:,} counted as missed")
         holds &= harmless > 0 and counted <= 0.05 * harmless
-        differences = []
         for gate, repeats in (("regressions", 1), ("significant", 1), ("significant", 3)):
             baselines = 1 if repeats == 1 else given.baselines
-            for share, predicted, seen in rates_of(folder, gate, repeats, baselines, given.candidates // baselines):
-                differences.append(predicted - seen)
-                print(f"{gate}, {repeats} x, in {share:.0%}: predicted {predicted:.0%}, seen {seen:.0%}")
-        off = sum(map(abs, differences)) / len(differences)
-        print(f"rates: off by {100 * off:.1f} points on average over {len(differences)} cells")
-        holds &= off <= 0.05
+            for cell in rates_of(folder, gate, repeats, baselines, max(1, given.candidates // baselines)):
+                is_close = abs(cell.predicted - cell.seen) <= 0.05 + 2.0 * cell.error
+                print(
+                    f"{gate}, {repeats} x, in {cell.share:.0%}: predicted {cell.predicted:.1%}, seen {cell.seen:.1%}, "
+                    f"standard error {100 * cell.error:.1f} points{'' if is_close else ': off'}"
+                )
+                holds &= is_close
         damaged, seconds, calls = speed(folder, given.examples)
         print(f"speed: {damaged:,} damaged answers in {seconds:.1f} s of CPU, {calls} calls")
         holds &= calls == 0 and seconds <= 60 * max(1.0, damaged / 10_000)

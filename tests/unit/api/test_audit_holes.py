@@ -23,9 +23,9 @@ def test_what_comes_to_the_same_for_a_probe_is_no_hole(tmp_path):
 
 
 def test_a_rate_is_that_of_fresh_candidates(tmp_path):
-    seen = {share: (predicted, failed) for share, predicted, failed in rates_of(tmp_path, "regressions", 1, 1, 3)}
-    assert seen[0.5] == (pytest.approx(1.0, abs=1e-4), 1.0)
-    assert 0.5 < seen[0.1][0] < 1.0
+    cells = {cell.share: cell for cell in rates_of(tmp_path, "regressions", 1, 1, 3)}
+    assert (cells[0.5].predicted, cells[0.5].seen) == (pytest.approx(1.0, abs=1e-4), 1.0)
+    assert 0.5 < cells[0.1].predicted < 1.0
 
 
 def test_an_audit_makes_no_call(tmp_path):
