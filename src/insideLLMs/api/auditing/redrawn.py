@@ -2,16 +2,17 @@
 
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import msgspec
 
 from insideLLMs.core.types import Record, Scores
 
-_LEAST = 1e-3
+_MEANS, _CORRELATIONS = 100, 20
 _Luck = list[tuple[bool | None, float]]
 """Of each repeat of an example, whether it passes, and which of those that came out so it is, from 0 to 1."""
 
@@ -22,20 +23,51 @@ class Chances(NamedTuple):
     passes: float
     failures: float
 
+    def log_likelihood(self, passes: int, failures: int) -> float:
+        """Return the logarithm of the chance of these repeats of one example, in one order."""
+        a, b = self
+        return _log_beta(a + passes, b + failures) - _log_beta(a, b)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _chances_of(mean: int, correlation: int) -> Chances:
+    """Return a point of the grid: the arcsine prior (Jeffreys) of the mean, a uniform one of the correlation."""
+    share = math.sin(math.pi / 2.0 * (mean + 0.5) / _MEANS) ** 2
+    size = _CORRELATIONS / (correlation + 0.5) - 1.0
+    return Chances(share * size, (1.0 - share) * size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Posterior:
+    """Beta distributions with their summed weights: how probable each is, given the repeats of all examples."""
+
+    points: tuple[Chances, ...]
+    weights: tuple[float, ...]
+
+    def draw(self, number: int) -> Chances:
+        """Return the one of draw `number`."""
+        draw = random.Random(f"{number}|spread")  # noqa: S311 - draws, not secrets
+        return draw.choices(self.points, cum_weights=self.weights)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class _Example:
-    """The places of an example's repeats, and how chances to pass are spread over all examples of its kind."""
+    """The places of an example's repeats, and how chances to pass may be spread over all examples of its kind."""
 
     places: tuple[int, ...]
-    spread: Chances | None
+    spread: _Posterior | None
 
 
 class RedrawnAnswers:
     """The examples whose answers another run would draw: those of a probe and subject of which some repeats vary.
 
-    The chance that an answer passes has the posterior of a beta distribution over the examples, whose mean and
-    correlation are those of the repeats (method of moments), so that an example that passed each time may still fail.
+    The chance that an answer passes has the posterior of a beta distribution over the examples, so that an example that
+    passed each time may still fail. One run tells only about which distribution that is: each draw takes another one,
+    as probable as the repeats make it (Gelman et al., Bayesian Data Analysis, section 5.3). With the best fit alone,
+    two runs of one model differ too little.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -66,16 +98,17 @@ class RedrawnAnswers:
         first = self._records[example.places[0]]
         seed = f"{number}|{first.dataset}|{first.example_id}|{first.subject.label}"
         draw = random.Random(seed)  # noqa: S311 - draws, not secrets; the same for all probes of an answer
-        chance = self._chance(example, random.Random(f"{seed}|chance"))  # noqa: S311
+        chance = self._chance(example, number, random.Random(f"{seed}|chance"))  # noqa: S311
         pairs = [(draw.random(), draw.random()) for _ in example.places]
         return [(None if chance is None else luck < chance, turn) for luck, turn in pairs]
 
-    def _chance(self, example: _Example, draw: random.Random) -> float | None:
+    def _chance(self, example: _Example, number: int, draw: random.Random) -> float | None:
         if example.spread is None:
             return None
+        spread = example.spread.draw(number)
         passes = sum(_passed(self._records[place]) is True for place in example.places)
         failures = len(example.places) - passes
-        return draw.betavariate(example.spread.passes + passes, example.spread.failures + failures)
+        return draw.betavariate(spread.passes + passes, spread.failures + failures)
 
     def _taken(self, places: Sequence[int], passes: bool | None, turn: float, changed: Mapping[int, Record]) -> Record:
         """Return a repeat that came out so, damaged where it is hit; where none did, one with the other verdict."""
@@ -92,22 +125,24 @@ def _varying(records: Sequence[Record]) -> Iterable[_Example]:
         groups.setdefault((key[0], *key[3:]), []).append(tuple(repeats))
     for examples in groups.values():
         if any(len({outcome_of(records[place]) for place in places}) > 1 for places in examples):
-            spread = _spread([[_passed(records[place]) for place in places] for places in examples])
+            spread = _posterior([[_passed(records[place]) for place in places] for places in examples])
             yield from (_Example(places, spread) for places in examples if len(places) > 1)
 
 
-def _spread(examples: Sequence[Sequence[bool | None]]) -> Chances | None:
-    """Fit the beta distribution; None where there are no verdicts, or none that tell of a spread."""
+def _posterior(examples: Sequence[Sequence[bool | None]]) -> _Posterior | None:
+    """Weigh beta distributions by the examples; None where there are no verdicts, or none that tell of a spread."""
     if any(passed is None for passes in examples for passed in passes):
         return None
-    shares = [sum(map(bool, passes)) / len(passes) for passes in examples]
-    mean, repeats = math.fsum(shares) / len(shares), max(map(len, examples))
-    if not 0.0 < mean < 1.0 or repeats < 2:
+    counts = Counter((sum(map(bool, passes)), len(passes)) for passes in examples)
+    if not 0 < sum(passes * n for (passes, _), n in counts.items()) < sum(map(len, examples)):
         return None
-    variance = math.fsum((share - mean) ** 2 for share in shares) / max(1, len(shares) - 1)
-    correlation = (repeats * variance / (mean * (1.0 - mean)) - 1.0) / (repeats - 1)
-    size = 1.0 / min(max(correlation, 0.01), 0.99) - 1.0
-    return Chances(max(_LEAST, mean * size), max(_LEAST, (1.0 - mean) * size))
+    points = tuple(_chances_of(mean, correlation) for mean in range(_MEANS) for correlation in range(_CORRELATIONS))
+    logs = [
+        math.fsum(n * point.log_likelihood(passes, size - passes) for (passes, size), n in counts.items())
+        for point in points
+    ]
+    best = max(logs)
+    return _Posterior(points, tuple(accumulate(math.exp(log - best) for log in logs)))
 
 
 def _passed(record: Record) -> bool | None:
