@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl
 from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.documents import FieldPath
 from insideLLMs.core.errors import ConfigError, Problem
-from insideLLMs.core.key_shapes import KEY_SHAPES
 from insideLLMs.core.types import JsonValue
 
 REFERENCE_KEYS = frozenset({"headers", "env", "base_url", "organization", "project", "proxy"})
@@ -25,6 +24,7 @@ _SECRET_HEADER = re.compile(
     r"(?:^|[-_])(?:auth|authentication|jwt|pat|signature|[a-z]*(?:key|token|secret))$", re.IGNORECASE
 )
 _NO_SECRETS = frozenset({"idempotency-key", "x-idempotency-key"})
+_MAYBE_KEY = re.compile(r"[\w-]{16}|\s")
 _QUERY = re.compile(r"\bhttps?://[^\s?#]*\?([^\s#]+)", re.IGNORECASE)
 _SECRET_PARAMETERS = frozenset({"key", "sig", "signature"})
 """Of a URL's query: Google's key, and what signs an address of Azure's or Amazon's."""
@@ -68,7 +68,15 @@ def gives_away(path: FieldPath, value: JsonValue) -> bool:
     left = _REFERENCE.sub("", value).strip()
     is_header = "headers" in path and name.lower() not in _NO_SECRETS and _SECRET_HEADER.search(name) is not None
     goes_along = not REFERENCE_KEYS.isdisjoint(path)
-    return goes_along and ((is_header and left != "") or KEY_SHAPES.search(left.encode(errors="replace")) is not None)
+    return goes_along and ((is_header and left != "") or _looks_like_key(left))
+
+
+def _looks_like_key(text: str) -> bool:
+    if not _MAYBE_KEY.search(text):
+        return False
+    from insideLLMs.core.key_shapes import KEY_SHAPES  # noqa: PLC0415 - its pattern takes 5 ms of every start
+
+    return KEY_SHAPES.search(text.encode(errors="replace")) is not None
 
 
 def secret_arguments(command: JsonValue) -> Iterator[int]:
