@@ -76,7 +76,8 @@ def test_only_a_changed_prompt_is_asked(shop, server):
     edit(shop, "Kindly: ", "Very kindly: ")
     done = since(shop)
     assert sorted(server.prompts) == sorted(f"Very kindly: Item {i}" for i in range(12))
-    assert "24 of 48 trials reuse answers of run" in done.out
+    run_id = json.loads((shop / "base" / "manifest.json").read_bytes())["run_id"]
+    assert f"24 of 48 trials reuse answers of run {run_id[:12]}, asked on" in done.out
     marks = [record.get("since") for record in records_of(shop / "pr")]
     root = json.loads((shop / "base" / "manifest.json").read_bytes())["records_root"]
     assert marks.count({"answer": "reused", "run": root}) == 24

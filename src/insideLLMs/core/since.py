@@ -23,9 +23,13 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReusedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many Trials have answers that the `run` of this root asked for, and on which days (ISO 8601) it asked."""
+    """How many Trials have answers that a run asked for, and on which days (ISO 8601) it asked.
+
+    `run` is the root of its records, which two runs of one experiment do not share as they do their `run_id`.
+    """
 
     run: Sha256
+    run_id: Sha256
     trials: int
     oldest: Day | None = None
     newest: Day | None = None
@@ -34,9 +38,9 @@ class ReusedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def words(self) -> str:
         """The run, and when it asked."""
         if self.oldest is None or self.newest is None:
-            return f"run {self.run[:12]}, asked on a day that it does not say"
+            return f"run {self.run_id[:12]}, asked on a day that it does not say"
         until = "" if self.newest == self.oldest else f" to {self.newest}"
-        return f"run {self.run[:12]}, asked on {self.oldest}{until}"
+        return f"run {self.run_id[:12]}, asked on {self.oldest}{until}"
 
 
 class SinceFacts(Begun, frozen=True, kw_only=True):
@@ -72,7 +76,7 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
         told = ", ".join(f"{count:,} {what}" for count, what in asked if count) or "no answer was asked for"
         surprise = f"; {self.surprise}" if self.surprise else ""
         if not self.reused:
-            return f"no answer of run {self.run[:12]} is reused: {told}{surprise}"
+            return f"no answer of run {self.run_id[:12]} is reused: {told}{surprise}"
         sources = "; ".join(source.words for source in self.sources)
         return f"{self.reused:,} of {self.trials:,} trials reuse answers of {sources}; {told}{surprise}"
 

@@ -315,7 +315,7 @@ def test_a_run_stays_that_one_which_stays_is_since_or_has_answers_of(root):
     records = {name: run.manifest.records_root for name, run in runs.items()}
 
     def since(name, baseline, *sources):
-        reused = [{"run": records[source], "trials": 1} for source in sources]
+        reused = [{"run": records[source], "run_id": records[source], "trials": 1} for source in sources]
         facts = {"run": records[baseline], "canary": 0.1, "seed": "s", "sources": reused}
         runs[name] = replace(runs[name], manifest=replace(runs[name].manifest, notes={"since": facts}))
 

@@ -65,7 +65,9 @@ class StoredAnswers:
         self._answers: dict[bytes, int] = {}
         self._failures: set[bytes] = set()
         self._trials: dict[bytes, int] = {}
-        self._days: dict[str, tuple[str, str]] = _known_days(run.manifest)
+        known = _known_sources(run.manifest)
+        self._days = {one.run: (one.oldest, one.newest) for one in known if one.oldest and one.newest}
+        self._run_ids = {one.run: one.run_id for one in known} | {self.root: run.manifest.run_id}
         facts = since_facts(run.manifest.notes)
         self._due_roots = facts.due if facts is not None else (self.root,)
         self._due: set[int] = set()
@@ -124,7 +126,7 @@ class StoredAnswers:
     def source(self, run: str, trials: int) -> ReusedFrom:
         """Describe where answers come from."""
         days = self._days.get(run, (None, None))
-        return ReusedFrom(run=run, trials=trials, oldest=days[0], newest=days[1])
+        return ReusedFrom(run=run, run_id=self._run_ids.get(run, run), trials=trials, oldest=days[0], newest=days[1])
 
     def _line(self, place: int) -> bytes:
         self._file.seek(place)
@@ -170,11 +172,10 @@ def _name(key: str, subject: Subject) -> bytes:
     return bytes.fromhex(key) + "\0".join(subject.order).encode()
 
 
-def _known_days(manifest: Manifest) -> dict[str, tuple[str, str]]:
-    """Return when the runs asked that the baseline itself took answers from."""
+def _known_sources(manifest: Manifest) -> tuple[ReusedFrom, ...]:
+    """Return the runs that the baseline itself took answers from."""
     facts = since_facts(manifest.notes)
-    sources = facts.sources if facts is not None else ()
-    return {one.run: (one.oldest, one.newest) for one in sources if one.oldest and one.newest}
+    return facts.sources if facts is not None else ()
 
 
 def _asks(manifest: Manifest, record: Record) -> bool:
