@@ -150,7 +150,7 @@ def test_what_failed_in_the_baseline_is_asked_again_and_is_no_evidence(shop, ser
     since(shop)
     assert sorted(server.prompts) == ["Briefly: Item 7", "Kindly: Item 7"]
     assert [record["since"]["answer"] for record in records_of(shop / "pr")].count("retried") == 4
-    since(shop, "two", canary="0.01")
+    since(shop, "two", canary="1e-9")
     assert [record["since"]["answer"] for record in records_of(shop / "two")].count("canary") == 2
     assert insidellms("diff", "base", "pr", "--fail-on", "significant", cwd=shop).code == 4
 
@@ -303,7 +303,7 @@ def test_reused_answers_do_not_count(shop):
 
 def test_the_seed_draws_other_canaries_and_the_same_ones_again(shop):
     def drawn(name, seed):
-        since(shop, name, "--canary-seed", seed, canary="0.2")
+        since(shop, name, "--canary-seed", seed, canary="0.5")
         return {(r["example_id"], r["prompt"]) for r in records_of(shop / name) if r["since"]["answer"] == "canary"}
 
     assert drawn("one", "monday") == drawn("two", "monday") != drawn("three", "tuesday")
