@@ -55,6 +55,13 @@ def test_the_verdict_stands_on_top_with_its_reasons(page, visit):
     expect(tab.get_by_role("heading", level=1)).to_have_text("json")
 
 
+def test_a_tiny_p_value_keeps_its_exponent(visit):
+    names = [f"q{number:02}" for number in range(30)]
+    fallen = [record(name, text="The answer is no.", passed=False) for name in names]
+    tab = visit(diff_page([record(name) for name in names], fallen, assessed=True)[0])
+    expect(tab.get_by_role("group", name="Changes by probe")).to_contain_text("4.657e-10")
+
+
 def test_the_list_begins_with_the_worst_and_hides_what_did_not_change(page, visit):
     tab = visit(page)
     expect(rows(tab).first).to_contain_text("regressed")

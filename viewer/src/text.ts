@@ -42,7 +42,7 @@ export const many = (value: number, noun: string): string => `${count(value)} ${
 export const percent = (share: number): string => `${(share * 100).toFixed(1)}%`;
 export const rate = (passed: number, scored: number): string =>
   scored ? `${count(passed)}/${count(scored)} (${percent(passed / scored)})` : "0/0";
-export const figure = (value: number): string => (Number.isInteger(value) ? count(value) : value.toPrecision(4).replace(/\.?0+$/, ""));
+export const figure = (value: number): string => (Number.isInteger(value) ? count(value) : String(Number(value.toPrecision(4))));
 // A score: three decimals, so that a column of them lines up.
 export const decimal = (value: number): string => (Math.abs(value) >= 1000 ? count(Math.round(value)) : value.toFixed(3));
 export const arrows = (note: string): string => note.replaceAll(" -> ", " → ");
