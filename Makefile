@@ -39,7 +39,7 @@ torch: $(BIN)/.dev
 		|| echo 'no CPU build of torch: the tests of the provider transformers are skipped'
 
 announce:
-	@echo 'make test takes about 14 minutes on 2 cores, and 2 more to install.'
+	@echo 'make test takes about 18 minutes on 2 cores, and 2 more to install.'
 	@command -v chromium >/dev/null || echo 'No chromium: its tests of the pages are skipped. To run them: make browser'
 	@command -v firefox-esr >/dev/null || echo 'No firefox-esr: its tests of the pages are skipped. To run them: make browser'
 

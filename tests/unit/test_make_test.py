@@ -28,7 +28,7 @@ def test_property_tests_draw_the_same_examples_and_keep_none(request):
 
 
 def test_it_says_first_how_long_it_takes():
-    assert "about 14 minutes" in commands("test").splitlines()[0]
+    assert "about 18 minutes" in commands("test").splitlines()[0]
 
 
 def test_it_installs_no_system_package():
