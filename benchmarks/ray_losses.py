@@ -155,10 +155,10 @@ def cut_node(folder):
         trial = Trial(folder / "t", server, HOST, 1500)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": env}
         with subprocess.Popen(head, **quiet) as first:
-            time.sleep(15)
+            time.sleep(15)  # until the node serves; without the dashboard nothing says so
             with subprocess.Popen(node, **quiet) as second:
                 try:
-                    time.sleep(15)
+                    time.sleep(15)  # likewise
                     before, started = trial.calls, time.time()
                     process = trial.start("--run-dir", "node", *on(f"{HOST}:6399"))
                     trial.wait_for(before + 300, process)

@@ -1,4 +1,4 @@
-"""How often a gate fails where a fault befalls some of a run's examples: by drawing which ones, and asking the gate."""
+"""How often a gate fails where some of a run's examples have a fault: by drawing which ones, and asking the gate."""
 
 import itertools
 import math

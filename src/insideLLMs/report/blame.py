@@ -51,6 +51,10 @@ def _lines(report: BlameReport) -> Iterator[str]:
     yield from _open(report)
 
 
+def _unasked(differences: Sequence[str]) -> Iterator[str]:
+    yield from (f"not in the experiments, so only today's can be asked: {told}" for told in differences)
+
+
 def _cause(report: BlameReport, cause: BlamedCause) -> str:
     names = _names(report, cause.factors)
     p = "" if cause.p is None else f" (p = {_p(cause.p)})"
@@ -77,7 +81,7 @@ def _provider(report: BlameReport) -> Iterator[str]:
         yield f"the provider did not{p}; {again}"
     elif report.before.asked:
         yield f"whether the provider did it is not decided{p}; {again}"
-    yield from (f"not in the experiments, and only to be had as it is today: {told}" for told in report.unasked)
+    yield from _unasked(report.unasked)
 
 
 def _innocent(report: BlameReport) -> Iterator[str]:
@@ -172,7 +176,7 @@ def _plan(plan: BlamePlan) -> Iterator[str]:
     yield f"{many(len(plan.factors) + 1, 'suspect')}:"
     yield from _rows([(factor.name, "", factor.change) for factor in plan.factors])
     yield "  the provider"
-    yield from (f"not in the experiments, and only to be had as it is today: {told}" for told in plan.unasked)
+    yield from _unasked(plan.unasked)
     how = "each question once: the models answer exactly" if plan.exact else "questions several times: answers vary"
     yield f"{plan.looked_at} fallen examples would be asked again, {how}"
     yield f"at most {many(plan.max_calls, 'call')} (--max-calls); judges are asked besides"

@@ -17,7 +17,7 @@ class ItemQuestion(NamedTuple):
 
 
 Ask = Callable[[Sequence[ItemQuestion]], Sequence[bool | None]]
-"""Asks, each time anew, and says of each whether it fell; None is no answer. Raises BudgetEnded."""
+"""Asks again, and says of each whether it fell; None is no answer. Raises BudgetEnded."""
 
 
 class BudgetEnded(Exception):  # noqa: N818 - no fault: the search stops here

@@ -155,7 +155,7 @@ def _stands_alone(spec: ModelSpec, name: str) -> bool:
 
 
 def _argument(args: Mapping[str, JsonValue], name: str) -> object:
-    """Wrap an argument, so that text is no prompt to be cut into hunks and one that is missing is told from null."""
+    """Wrap an argument: its text is then not cut into hunks as a prompt is, and a missing one differs from null."""
     return (args[name],) if name in args else ()
 
 
