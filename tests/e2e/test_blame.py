@@ -210,6 +210,19 @@ def test_what_a_probe_expects_is_a_suspect(tmp_path, change, name):
     assert guilt(done.json)[name] == "did it"
 
 
+def test_a_rubric_is_a_suspect(tmp_path):
+    judge = """{type: dummy, args: {responses: {"Be strict": '{"reason": "x", "score": 1}'},
+      canned_response: '{"reason": "x", "score": 5}'}}"""
+    probe = f'probe: {{type: judge, args: {{rubric: "Is it polite? Be mild.", judges: [{judge}]}}}}'
+    base = BASE.replace('probe: {type: contains, args: {all: ["30"]}}', probe)
+    run(tmp_path, "base", base)
+    run(tmp_path, "cand", base.replace("Be mild", "Be strict").replace("seed: 1", "seed: 2"))
+    done = blame(tmp_path, "--experiment", "cand.yaml")
+    assert done.code == 0, done.err
+    assert "rubric did it" in done.out
+    assert "the other change did not: seed" in done.out
+
+
 def test_an_edited_example_is_a_suspect(tmp_path):
     text = BASE.replace(', args: {all: ["30"]}', "")
     run(tmp_path, "base", text, [{**row, "all": ["30"]} for row in ROWS])

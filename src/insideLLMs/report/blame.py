@@ -89,8 +89,9 @@ def _innocent(report: BlameReport) -> Iterator[str]:
     if innocent:
         listed = ", ".join(innocent[:_TOLD_NAMES]) + (", ..." if len(innocent) > _TOLD_NAMES else "")
         rest = f"; with all of them and no cause {_of(report.rest)} fell" if report.rest.asked else ""
-        other = "the other " if report.causes else ""
-        yield f"{other}{many(len(innocent), 'change')} did not: {listed}{rest}"
+        changes = many(len(innocent), "change")
+        others = f"the other {changes.removeprefix('1 ')}" if report.causes else changes
+        yield f"{others} did not: {listed}{rest}"
 
 
 def _open(report: BlameReport) -> Iterator[str]:
