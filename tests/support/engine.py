@@ -61,8 +61,8 @@ class ScriptedModel:
         pass
 
 
-def work_of(models, inputs, *, probe=None, prompts=(), repeats=1, threads=None, **execution):
-    """Plan a Work over `models` (by id) and one probe."""
+def work_of(models, inputs, *, probe=None, prompts=(), repeats=1, threads=None, own=None, **execution):
+    """Plan a Work over `models` (by id) and one probe; `own` are the models that the probe asks, by name."""
     experiment = Experiment(
         name="test",
         models=tuple(ModelSpec(type="scripted", id=name) for name in models),
@@ -87,6 +87,7 @@ def work_of(models, inputs, *, probe=None, prompts=(), repeats=1, threads=None, 
         datasets={"d": Inputs(*inputs)},
         execution=experiment.execution,
         threads=threads,
+        judges={"probe": {name: ReadyModel(model=model) for name, model in own.items()}} if own else {},
     )
 
 

@@ -183,6 +183,13 @@ class Probe:
         """Whether `run` can take `data`."""
         return True
 
+    def own_models(self) -> Mapping[str, Any]:
+        """Return the models of its own that `run` asks, by name: a ModelSpec each, or a ready model.
+
+        ``model.respond_to(request, by=NAME)`` asks one, as the run's own models are asked.
+        """
+        return {}
+
     def info(self) -> dict[str, Any]:
         """Describe the probe."""
         return {

@@ -146,7 +146,8 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 A = TypeVar("A")
-Ask = Callable[[Request], Coroutine[Any, Any, Response]]
+Ask = Callable[[Request, str | None], Coroutine[Any, Any, Response]]
+"""Asks the run's model, or one of the probe's own by its name."""
 
 
 class ModelDoor:
@@ -175,9 +176,12 @@ class ModelDoor:
         """Ask a chat."""
         return self._wait(self.achat(messages, **options))
 
-    def respond_to(self, request: Request) -> Response:
-        """Ask a Request, for probes that need the whole Response: tool calls, reasons to stop."""
-        return self._wait(self._respond(request))
+    def respond_to(self, request: Request, *, by: str | None = None) -> Response:
+        """Ask a Request, for probes that need the whole Response: tool calls, reasons to stop.
+
+        `by` names one of the models that are the probe's own.
+        """
+        return self._wait(self._respond(request, by))
 
     async def agenerate(self, prompt: str, **options: Any) -> str:
         """Ask one prompt from a coroutine."""
@@ -196,8 +200,10 @@ class ModelDoor:
     async def _answer(self, request: Request) -> str:
         return (await self._respond(request)).text
 
-    async def _respond(self, request: Request) -> Response:
-        response = await self._ask(request)
+    async def _respond(self, request: Request, by: str | None = None) -> Response:
+        response = await self._ask(request, by)
+        if by is not None:  # its tokens are counted with its call
+            return response
         self.usage = _add(self.usage, response.usage)
         return response
 

@@ -153,7 +153,7 @@ def _with(telemetry: Telemetry, calls: list[JudgeCall]) -> Telemetry:
 class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
     """How the code of probes is called: ours in place, anybody else's on a thread that can be abandoned.
 
-    `models` holds the judges that scoring asks, by `judge_id`.
+    `models` holds those that probes ask, their judges, by `judge_id`.
     """
 
     work: Work
@@ -165,13 +165,17 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
         """How long scoring may take."""
         return self.work.execution.timeout_s
 
+    def askers(self, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> dict[str, Ask]:
+        """Return how the probe of a Trial asks each of its own models; each call is noted."""
+        named = self.work.judges.get(trial.probe, ())
+        return {name: _asker(self.models[judge_id(trial.probe, name)], trial, limit, calls) for name in named}
+
     async def by_judges(self, probe: JudgedProbe, trial: Trial, response: Response, calls: list[JudgeCall]) -> Scores:
         """Let a probe ask its judges, and note each call. Raises what they or the probe raise, as `call` does."""
         with calling_user_code(f"{probe.name}.score_with()"):
             try:
                 async with asyncio.timeout(self.timeout_s) as limit:
-                    judges = {name: self.models[judge_id(trial.probe, name)] for name in self.work.judges[trial.probe]}
-                    asks = {name: _asker(judge, trial, limit, calls) for name, judge in judges.items()}
+                    asks = self.askers(trial, limit, calls)
                     return await in_own_task(probe.score_with(trial.example, response, asks))
             except TimeoutError as error:
                 if isinstance(error, ModelError) or not limit.expired():
@@ -197,7 +201,7 @@ class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _asker(judge: AskedModel, trial: Trial, limit: asyncio.Timeout, calls: list[JudgeCall]) -> Ask:
-    """Return how a scorer asks one judge: on its terms, within the Trial's time, and noted in `calls`."""
+    """Return how a probe asks one of its models: on its terms, within the Trial's time, and noted in `calls`."""
 
     async def ask_judge(request: Request) -> Response:
         clock = TrialClock()
@@ -235,17 +239,24 @@ def check_scores(scores: object, probe: Probe) -> None:
 async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClock, calls: ProbeCalls) -> Outcome:
     """Run a probe of the simple contract: it does the calling."""
 
-    async def answer(request: Request) -> Response:
+    own: dict[str, Ask] = {}
+    noted: list[JudgeCall] = []
+
+    async def answer(request: Request, by: str | None = None) -> Response:
+        if by is not None:
+            return await own[by](request)
         wrapped = calls.work.wrapped(request, trial.prompt, trial.example)
         return await asked.answer(wrapped, trial, clock.attempts)
 
     door = ModelDoor(_user_object(asked), answer, asyncio.get_running_loop())
     data = calls.options.data_of(trial)
-    threaded = trial.prompt is None and isinstance(asked.model, UserModel) and asked.model.runs_in_thread
+    is_bare = trial.prompt is None and trial.probe not in calls.work.judges
+    threaded = is_bare and isinstance(asked.model, UserModel) and asked.model.runs_in_thread
     model = _user_object(asked) if threaded else door
     try:
         async with asyncio.timeout(asked.timeout_s) as limit:
             clock.attempts.deadline = limit
+            own.update(calls.askers(trial, limit, noted))
             with calling_user_code(f"{probe.name}.run()"):
                 if not _accepts(probe, data):
                     failure = Failure(stage="probe", type="InvalidInput", message=f"{probe.name} declined this input")
@@ -259,7 +270,8 @@ async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClo
         return _failed(error, "probe", clock.telemetry(whole=True))
     finally:
         door.close()
-    return await _score_output(probe, trial, response, clock.telemetry(response.usage, whole=True), calls)
+    told = _with(clock.telemetry(response.usage, whole=True), noted)
+    return await _score_output(probe, trial, response, told, calls)
 
 
 async def _run_probe(probe: Probe, model: object, data: object, calls: ProbeCalls) -> object:

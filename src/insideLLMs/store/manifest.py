@@ -74,11 +74,12 @@ def _bound(value: float) -> Bound:
 
 
 def all_identities(models: Iterable[MemberSpec], probes: Iterable[MemberSpec]) -> dict[str, Mapping[str, JsonValue]]:
-    """Return the identities of models by id, and of the probes' judges by their names among the run's models."""
+    """Return the identities of models by id, and of those that probes ask by their names among the run's models."""
     found: dict[str, Mapping[str, JsonValue]] = {model.id: model.identity for model in models}
     for probe in probes:
-        judges = probe.identity.get("judges")
-        found.update({judge_id(probe.id, name): one for name, one in (judges or {}).items()})
+        for key in ("judges", "models"):
+            asked = probe.identity.get(key)
+            found.update({judge_id(probe.id, name): one for name, one in (asked or {}).items()})
     return found
 
 

@@ -8,7 +8,7 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
-from insideLLMs.core.types import Response, ResultStatus, Scores
+from insideLLMs.core.types import Request, Response, ResultStatus, Scores
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import HeldClock, by
 
@@ -118,6 +118,20 @@ def test_a_simple_probe_gets_a_users_own_model_as_it_is():
 
     records, _ = run_engine(Special("s"), ["a"], probe=Uses())
     assert records[0].response.text == "mine"
+
+
+def test_a_simple_probe_asks_models_of_its_own_and_each_call_is_noted():
+    class Asks(Probe):
+        def run(self, model, data, **kwargs):
+            looked_up = model.respond_to(Request.of("where?"), by="map")
+            return model.generate(f"{data} {looked_up.text}")
+
+    for model in (ScriptedModel(lambda text, _: f"<{text}>"), lambda prompt: f"<{prompt}>"):
+        records, sink = run_engine(model, ["a"], probe=Asks(), own={"map": ScriptedModel(lambda *_: "north")})
+        assert records[0].response.text == "<a north>"
+        telemetry = next(sink.entries())[2]
+        assert [(call.model, call.status, call.attempts) for call in telemetry.judges] == [("probe/map", "success", 1)]
+        assert telemetry.attempts == 1
 
 
 def test_a_probe_in_place_and_one_on_a_thread_score_alike():

@@ -78,17 +78,19 @@ def private_settings(model: object) -> tuple[str, ...]:
 
 
 def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[str, dict[str, JsonValue]]]:
-    """Make the models that probes ask to score; return with them what they add to each probe's identity."""
+    """Make the models that probes ask to score or run; return with them what they add to each probe's identity."""
     judges: dict[str, dict[str, ReadyModel]] = {}
     identities: dict[str, dict[str, JsonValue]] = {name: {} for name in probes}
     for probe_id, probe in probes.items():
-        if not isinstance(probe, JudgedProbe):
-            continue
-        with calling_user_code(f"{probe.name}.judge_models()"):
-            named = dict(probe.judge_models())
+        key, models_of = "models", getattr(probe, "own_models", dict)
+        if isinstance(probe, JudgedProbe):
+            key, models_of = "judges", probe.judge_models
+        with calling_user_code(f"{probe.name}.{models_of.__name__}()"):
+            named = dict(models_of())
         made = {name: _judge(name, one, site) for name, one in named.items()}
-        judges[probe_id] = {name: ready for name, (ready, _) in made.items()}
-        identities[probe_id] = {"judges": {name: identity for name, (_, identity) in made.items()}}
+        if made or key == "judges":
+            judges[probe_id] = {name: ready for name, (ready, _) in made.items()}
+            identities[probe_id] = {key: {name: identity for name, (_, identity) in made.items()}}
     return judges, identities
 
 
