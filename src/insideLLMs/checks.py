@@ -9,6 +9,7 @@ from typing import Any
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.plugins import probe_registry
+from insideLLMs.probes.answer_parts import make_reading_part
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
@@ -18,7 +19,12 @@ def __getattr__(name: str) -> Callable[..., Any]:
     if name not in probe_registry:
         near = nearest(name, probe_registry.list())
         raise AttributeError(f"there is no check {name!r}" + (f"; did you mean {near!r}?" if near else ""))
-    return functools.partial(probe_registry.get, name)
+    return functools.partial(_make, name)
+
+
+def _make(name: str, /, **args: Any) -> Any:
+    make = functools.partial(probe_registry.get, name)
+    return make_reading_part(probe_registry.get_factory(name), args, make=make)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from insideLLMs import checks
-from insideLLMs.plugins import PROBES
+from insideLLMs.plugins import PROBES, probe_registry
 from insideLLMs.pytest_plugin.marks import LlmMark
 from insideLLMs.pytest_plugin.repeats import Repeat, verdict
 from support.command import environment
@@ -293,6 +293,6 @@ def test_the_checks_are_those_of_the_registry():
     typed = dict(line.split(" = ") for line in stub.splitlines() if " = " in line)
     assert typed == {name: target.partition(":")[2] for name, target in PROBES.items()}
     assert set(dir(checks)) >= set(PROBES)
-    assert isinstance(checks.contains(any=["x"]), checks.contains.func.__self__.get_factory("contains"))
+    assert isinstance(checks.contains(any=["x"]), probe_registry.get_factory("contains"))
     with pytest.raises(AttributeError, match="did you mean 'contains'"):
         checks.contain  # noqa: B018 - the access is the test

@@ -23,6 +23,7 @@ from insideLLMs.core.errors import PluginError
 from insideLLMs.core.experiment import ModelSpec, Resources
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import Factory, Registry, load_reference
+from insideLLMs.probes.answer_parts import takes_part
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -171,6 +172,7 @@ def check_args(
         return
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     named = [name for name, parameter in parameters.items() if parameter.kind in _NAMED and name not in given]
+    named += ["of"] if takes_part(factory) else []
     for key in entry.args:
         if key not in named and not takes_any and not holds_secret(key, entry.args[key]):
             findings.add((*entry.path, "args", key), _not_taken(entry, key), suggestion(key, named))
@@ -179,7 +181,11 @@ def check_args(
             hint = suggestion(key, named) or "write it in the args of the models that take it"
             findings.add(("generation", key), f"model {model_id(entry)!r}: {_not_taken(entry, key)}", hint)
     for name in named:
-        if parameters[name].default is inspect.Parameter.empty and name not in {*entry.args, *shared, *preset}:
+        if (
+            name in parameters
+            and parameters[name].default is inspect.Parameter.empty
+            and name not in {*entry.args, *shared, *preset}
+        ):
             findings.add(entry.path, f"lacks the argument {name!r}", f"add 'args: {{{name}: ...}}'")
 
 

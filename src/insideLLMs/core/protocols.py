@@ -6,7 +6,7 @@ A model is anything with `generate(prompt) -> str` (sync or async); a probe is a
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -223,7 +223,15 @@ def _correct(result: Mapping[str, Any]) -> float | None:
 
 
 class PromptProbe(Probe):
-    """The fast contract: two pure functions; the engine calls the model, so answers can be cached and re-scored."""
+    """The fast contract: two pure functions; the engine calls the model, so answers can be cached and re-scored.
+
+    `of` names the part of an answer that is scored in place of its text, such as ``sources`` or ``sources[0].title``.
+    A part is given as plain text, its values one a line, or as its class says in `reads_part`: as `json`, or not at
+    all, where it looks for the part in the response `itself`, or there is `none` that it could read.
+    """
+
+    of: str | None = None
+    reads_part: ClassVar[Literal["text", "json", "itself", "none"]] = "text"
 
     def request(self, example: Example) -> Request:
         """Turn an example into a request; by default its input as it stands."""
@@ -239,6 +247,11 @@ class PromptProbe(Probe):
         Raises TemplateError where a template cannot be filled from it.
         """
         return None
+
+    def parts_read(self, example: Example) -> tuple[str, ...]:
+        """Return the parts of an answer that scoring this example reads, as they are written."""
+        del example  # named for those who override
+        return () if self.of is None else (self.of,)
 
     def run(self, model: Any, data: Any, **kwargs: Any) -> Any:
         """Ask `model` as the simple contract would, for those who call a probe by hand."""

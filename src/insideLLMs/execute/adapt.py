@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
 from insideLLMs.core.template import Template, values_of
 from insideLLMs.core.thoughts import read_tags, separate
@@ -17,6 +17,8 @@ from insideLLMs.core.types import Example, JsonValue, Message, Request, Response
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
 from insideLLMs.plan import describe
+from insideLLMs.providers.answer_fields import read_value
+from insideLLMs.providers.answer_paths import check_part_name, plain_json
 
 logger = logging.getLogger(__name__)
 CLOSE_S = 3.0
@@ -52,6 +54,12 @@ class UserModel:
     def runs_in_thread(self) -> bool:
         """Whether the model's code blocks, so that a probe on a thread may call it as it is."""
         return not is_async(self._generate)
+
+    @property
+    def keeps(self) -> frozenset[str] | None:
+        """The names of the parts that its answers have, where they are known before."""
+        known: frozenset[str] | None = getattr(self.model, "keeps", None)
+        return known
 
     def identity(self) -> Mapping[str, JsonValue]:
         return describe(self.model)
@@ -115,12 +123,40 @@ def model_name(model: Any) -> str:
 
 
 def as_response(answer: object, what: str) -> Response:
-    """Type what a model returned. Raises InsideLLMsError for what is neither text nor a Response."""
-    if isinstance(answer, Response):
-        return answer
+    """Type what a model returned. Raises InsideLLMsError for what is no text, Response, or mapping of its fields."""
     if isinstance(answer, str):
         return Response(text=answer)
-    raise InsideLLMsError(f"{what} returned {type(answer).__name__}; it must return text or a Response")
+    try:
+        if isinstance(answer, Mapping):
+            return _with_parts(_of_fields(plain_json(answer)))
+        if isinstance(answer, Response):
+            return _with_parts(answer)
+    except (ArgumentError, msgspec.ValidationError) as error:
+        raise InsideLLMsError(f"{what} returned what is no answer: {error}", fix=_SHAPE) from error
+    raise InsideLLMsError(f"{what} returned {type(answer).__name__}; it must return text or a Response", fix=_SHAPE)
+
+
+_SHAPE = 'return text, or a mapping: {"text": "...", "kept": {"sources": [...]}}'
+
+
+def _of_fields(fields: Mapping[str, JsonValue]) -> Response:
+    if not fields.keys() & _ANSWERS:
+        raise ArgumentError(f"a mapping without text; it has {', '.join(map(repr, fields)) or 'nothing'}")
+    return msgspec.convert(fields, Response)
+
+
+_ANSWERS = {"text", "value", "tool_calls"}
+"""The fields of which a Response has one where it answers at all."""
+
+
+def _with_parts(response: Response) -> Response:
+    """Return it with parts that can be stored, under names that can be written."""
+    if not response.kept:
+        return response
+    for name in response.kept:
+        check_part_name(name)
+    parts = plain_json(response.kept)
+    return msgspec.structs.replace(response, kept={name: read_value(part) for name, part in parts.items()})
 
 
 def with_system(request: Request, system: Template | None, example: Example) -> Request:

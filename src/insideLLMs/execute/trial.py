@@ -35,6 +35,7 @@ from insideLLMs.execute.asked_models import AskedModel
 from insideLLMs.execute.retry import Attempts, Deadline, TrialOverError
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, judge_id
+from insideLLMs.probes.answer_parts import scored_response
 from insideLLMs.scoring.endable import OnEventLoopError
 
 Stage = Literal["request", "model", "probe", "score", "plan"]
@@ -126,11 +127,14 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
         return answer
     calls: list[JudgeCall] = []
     try:
-        if isinstance(probe, JudgedProbe):
+        scored = scored_response(probe, response)
+        if isinstance(scored, Scores):
+            scores = scored
+        elif isinstance(probe, JudgedProbe):
             known = probe_calls.options.judged(trial, response)
-            scores = known or await probe_calls.by_judges(probe, trial, response, calls)
+            scores = known or await probe_calls.by_judges(probe, trial, scored, calls)
         else:
-            score = functools.partial(probe.score, trial.example, response)
+            score = functools.partial(probe.score, trial.example, scored)
             scores = await probe_calls.call(score, f"{probe.name}.score()", probe)
         check_scores(scores, probe)
     except InsideLLMsError as error:

@@ -10,7 +10,9 @@ from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
+from insideLLMs.probes.answer_parts import find_part
 from insideLLMs.probes.base import as_scores
+from insideLLMs.scoring.json_values import Unparsed
 
 READINGS = ("whole", "final")
 """How much of an answer is compared: all of it, or the final answer that its prose comes to."""
@@ -69,11 +71,11 @@ class CheckProbe(PromptProbe):
 class FunctionProbe(CheckProbe):
     """Score answers with a function: ``checks.py:is_polite`` beside the experiment file, or ``package.module:name``.
 
-    It is called as ``function(text, example)``: the answer's text and the Example, whose `input`, `expected` and
-    `fields` it may read. A function with a third parameter is also given the Response, with `reasoning`, `tool_calls`
-    and the parts that a model of type `http` was told to `keep`. It returns a bool, a number, or a mapping such as
-    ``{"correct": True, "tone": 0.8}``. A file's digest is part of the run's identity. Scores other than from 0 to 1
-    need a probe class of your own.
+    It is called as ``function(text, example)``: the answer's text (with `of`, that part of the answer, a JSON value)
+    and the Example, whose `input`, `expected` and `fields` it may read. A function with a third parameter is also given
+    the Response, with `reasoning`, `tool_calls` and all parts, which the model was told to `keep`. It returns a bool, a
+    number, or a mapping such as ``{"correct": True, "tone": 0.8}``. A file's digest is part of the run's identity.
+    Scores other than from 0 to 1 need a probe class of your own.
     """
 
     kind = "function"
@@ -81,8 +83,15 @@ class FunctionProbe(CheckProbe):
     scores_in_place: ClassVar[bool] = False  # it is the user's code
     references: ClassVar[tuple[str, ...]] = ("function",)
     open_scores: ClassVar[bool] = True
+    reads_part: ClassVar = "itself"
 
-    def __init__(self, name: str | None = None, *, function: Callable[..., Any], template: JsonValue = None) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        function: Callable[..., Any],
+        template: JsonValue = None,
+    ) -> None:
         super().__init__(name, "Your own check, as a function.", template)
         if not callable(function):
             raise ArgumentError(
@@ -92,14 +101,19 @@ class FunctionProbe(CheckProbe):
         self._takes_response = _positional(function) >= len(("text", "example", "response"))
 
     def score(self, example: Example, response: Response) -> Scores:
-        """Call the function, with empty answers, too."""
-        if self._takes_response:
-            return as_scores(self.function(response.text, example, response), probe=self.name)
-        return self.check(example, response.text)
+        """Call the function, with empty answers, too, and type what it returns."""
+        answered: JsonValue = response.text
+        if self.of is not None:
+            found = find_part(response.kept, self.of)
+            if isinstance(found, Unparsed):
+                return self.failed(found.why)
+            answered = found.value
+        further = (response,) if self._takes_response else ()
+        return as_scores(self.function(answered, example, *further), probe=self.name)
 
     def check(self, example: Example, answer: str) -> Scores:
-        """Call the function and type what it returns."""
-        return as_scores(self.function(answer, example), probe=self.name)
+        """Call the function with a text alone."""
+        return self.score(example, Response(text=answer))
 
 
 def _positional(function: Callable[..., Any]) -> int:

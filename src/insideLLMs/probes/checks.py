@@ -39,6 +39,7 @@ class ChecksProbe(PromptProbe):
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0.0, 1.0), "score": (0.0, 1.0)}
     open_scores: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("checks[].function",)
+    reads_part: ClassVar = "none"  # each check says for itself what it reads
 
     def __new__(cls, *_: object, judges: JsonValue = None, **__: object) -> "ChecksProbe":
         """Make the form that asks judges where there are some: only the engine can ask them."""
@@ -113,7 +114,7 @@ class ChecksProbe(PromptProbe):
 
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer."""
-        return self._sum_up(tuple(_checked(check, example, response) for check in self.checks_of(example)))
+        return self._sum_up(tuple(check.score(example, response) for check in self.checks_of(example)))
 
     def checks_of(self, example: Example) -> tuple[NamedCheck, ...]:
         """Return the checks given to the probe, then the example's own. Raises WrongCheckError."""
@@ -127,6 +128,10 @@ class ChecksProbe(PromptProbe):
             own = (self._own_check(one, place) for place, one in _listed(raw))
             self._own[key] = _named(own, taken=self.checks)
         return (*self.checks, *self._own[key])
+
+    def parts_read(self, example: Example) -> tuple[str, ...]:
+        """Return the parts that its checks read. Raises WrongCheckError."""
+        return tuple(of for check in self.checks_of(example) for of in check.probe.parts_read(check.example(example)))
 
     def named_scores(self, example: Example) -> frozenset[str]:
         """Return the scores of the checks that have a name, for this example. Raises WrongCheckError."""
@@ -169,7 +174,7 @@ class JudgedChecksProbe(ChecksProbe, JudgedProbe):
         """Check the answer; the judges of all checks are asked at once."""
         checks = self.checks_of(example)
         # every check is waited for, so that no call goes on behind a trial that has failed
-        asked = (_check_with(check, example, response, judges) for check in checks)
+        asked = (check.score_with(example, response, judges) for check in checks)
         results: list[CheckResult] = []
         for result in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -188,18 +193,6 @@ def _share(threshold: object, require: JsonValue) -> float | None:
     if not 0 < share <= 1:
         raise refuse("checks", "threshold", threshold, "a share above 0 and up to 1")
     return share
-
-
-def _checked(check: NamedCheck, example: Example, response: Response) -> CheckResult:
-    return check.result(response, check.probe.score(check.example(example), response))
-
-
-async def _check_with(
-    check: NamedCheck, example: Example, response: Response, judges: Mapping[str, Ask]
-) -> CheckResult:
-    if isinstance(check.probe, JudgedProbe):
-        return check.result(response, await check.probe.score_with(check.example(example), response, judges))
-    return await asyncio.to_thread(_checked, check, example, response)  # it may wait for a process
 
 
 def _listed(raw: JsonValue) -> Iterator[tuple[Place, JsonValue]]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from insideLLMs.core.arguments import flag, non_negative, one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Example, JsonValue, Response, Scores, as_text
+from insideLLMs.probes.answer_parts import json_text
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.normalise import bare, comparable
@@ -32,6 +33,7 @@ class EqualsProbe(CheckProbe):
     kind = "equals"
     version = "2"
     label_is_answer: ClassVar[bool] = True
+    reads_part: ClassVar = "json"
 
     def __init__(
         self, name: str | None = None, *, normalise: str = "bare", reading: str = "whole", template: JsonValue = None
@@ -48,7 +50,8 @@ class EqualsProbe(CheckProbe):
         if given is None:
             return self.failed("there is no final answer")
         said = final_answer.phrases(given, example.text) if self.reading == "final" else (given,)
-        equal = any(self._form(one) == self._form(as_text(value)) for one in said for value in example.expected)
+        write = as_text if self.of is None else json_text
+        equal = any(self._form(one) == self._form(write(value)) for one in said for value in example.expected)
         wanted = " or ".join(shown(value) for value in example.expected)
         why = f"is {wanted}" if equal else f"answered {shown(given)}, expected {wanted}"
         return Scores.of(equal, label=given if self.reading == "final" else None, explanation=why)

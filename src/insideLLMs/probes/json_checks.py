@@ -35,6 +35,7 @@ class JsonSchemaProbe(CheckProbe):
     needs_expected = False
     scores_in_place: ClassVar[bool] = False  # validating takes long
     score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1)}
+    reads_part: ClassVar = "json"
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class JsonPathProbe(CheckProbe):
     version: ClassVar[str] = "2"
     needs_expected = False
     score_ranges: ClassVar = {"correct": (0, 1), "is_json": (0, 1), "held": (0, 1)}
+    reads_part: ClassVar = "json"
 
     def __init__(
         self,

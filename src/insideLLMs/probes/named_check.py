@@ -1,5 +1,6 @@
 """One check of an answer: a probe of its own, made of a mapping in the experiment or in an example."""
 
+import asyncio
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -9,9 +10,10 @@ import msgspec
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.core.protocols import JudgedProbe, PromptProbe
+from insideLLMs.core.protocols import Ask, JudgedProbe, PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
 from insideLLMs.plugins import probe_registry
+from insideLLMs.probes.answer_parts import make_reading_part, scored_response, takes_part
 
 _OWN_KEYS = ("type", "name", "weight", "not", "expected")
 _NO_ARGUMENTS = ("name", "template", "judges")
@@ -64,6 +66,20 @@ class NamedCheck(msgspec.Struct, frozen=True, kw_only=True):
         fields = {name: value for name, value in example.fields.items() if name != "checks" and name not in self.given}
         expected = example.expected if self.expected is None else self.expected
         return msgspec.structs.replace(example, fields=fields, expected=expected)
+
+    def score(self, example: Example, response: Response) -> "CheckResult":
+        """Check an answer."""
+        scored = scored_response(self.probe, response)
+        if isinstance(scored, Scores):
+            return self.result(Response(), scored)
+        return self.result(scored, self.probe.score(self.example(example), scored))
+
+    async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> "CheckResult":
+        """Check an answer; a judge is asked, and any other check runs on a thread, as it may wait for a process."""
+        scored = scored_response(self.probe, response)
+        if isinstance(scored, Response) and isinstance(self.probe, JudgedProbe):
+            return self.result(scored, await self.probe.score_with(self.example(example), scored, judges))
+        return await asyncio.to_thread(self.score, example, response)
 
     def result(self, response: Response, scores: Scores) -> "CheckResult":
         """Say what the probe's scores mean for this check; an empty answer passes nothing by being negated."""
@@ -151,8 +167,8 @@ def _made(
 ) -> PromptProbe:
     taken = inspect.signature(factory).parameters
     for key in args:
-        if key not in taken or key in _NO_ARGUMENTS:
-            known = [name for name in (*taken, *_OWN_KEYS) if name not in _NO_ARGUMENTS or name == "name"]
+        if (key not in taken and not (key == "of" and takes_part(factory))) or key in _NO_ARGUMENTS:
+            known = [name for name in (*taken, "of", *_OWN_KEYS) if name not in _NO_ARGUMENTS or name == "name"]
             near = nearest(str(key), known)
             raise WrongCheckError(
                 (*place, str(key)),
@@ -176,7 +192,8 @@ def _made(
     if judges is not None and "judges" in taken:  # of a judge, or of a group of checks
         given["judges"] = list(judges.values())
     try:
-        return factory(**given)
+        probe: PromptProbe = make_reading_part(factory, given)
+        return probe
     except (InsideLLMsError, TypeError, ValueError) as error:
         wrong = getattr(error, "argument", None)
         message = error.message if isinstance(error, InsideLLMsError) else str(error)

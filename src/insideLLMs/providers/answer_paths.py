@@ -1,8 +1,7 @@
 """What is read of what a user's own application answers: paths to its text, its counts, and parts to keep."""
 
-import re
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -11,38 +10,12 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, Response, Usage
 from insideLLMs.providers.answer_fields import read_count, read_text, read_value
 from insideLLMs.providers.codec import excerpt
-from insideLLMs.providers.lenient_json import write_json
+from insideLLMs.providers.lenient_json import read_json, write_json
+from insideLLMs.providers.transport import MAX_BODY_BYTES
+from insideLLMs.scoring.json_path import find, parse_path, rooted
 
+_LONGEST_NAME = 100
 READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")
-_STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]""")
-_MISSING = object()
-
-
-@dataclass(frozen=True, slots=True)
-class JsonPath:
-    """A path to one value, such as ``$.choices[0].text``. Raises ArgumentError for what is none."""
-
-    text: str
-    steps: tuple[str | int, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        text = self.text if isinstance(self.text, str) else ""
-        rest = text.removeprefix("$")
-        rest = rest if rest.startswith((".", "[")) or not rest else f".{rest}"
-        found = list(_STEP.finditer(rest))
-        if not text or "".join(step.group() for step in found) != rest:
-            raise ArgumentError(f"{self.text!r} is not a path", fix="write names and numbers: $.choices[0].text")
-        steps = tuple(int(step[2]) if step[2] else step[1] or step[3] or step[4] or "" for step in found)
-        object.__setattr__(self, "steps", steps)
-
-    def find(self, value: object) -> object:
-        """Return what stands there, or a mark that nothing does."""
-        for step in self.steps:
-            try:
-                value = value[step]  # type: ignore[index]  # whatever cannot be indexed so is caught
-            except (TypeError, LookupError):
-                return _MISSING
-        return value
 
 
 class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +34,10 @@ class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
             if name not in READABLE:
                 known = ", ".join(READABLE)
                 raise ArgumentError(f"reads has {name!r}", fix=f"known are {known}; `keep` takes any name")
+        for name in keep or {}:
+            check_part_name(name)
         for path in (answer, *(reads or {}).values(), *(keep or {}).values()):
-            JsonPath(path)
+            _check_path(path)
         return cls(answer=answer, reads=dict(reads or {}), keep=dict(keep or {}))
 
     @property
@@ -76,28 +51,86 @@ class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
         kept = {"keep": dict(self.keep)} if self.keep else {}
         return {"reads": {"text": self.answer, **self.reads}, **kept}
 
-    def response(self, body: object) -> Response | None:
+    def response(self, body: JsonValue) -> Response | None:
         """Read a decoded answer; None where there is nothing, or null, at the path to its text."""
-        text = JsonPath(self.answer).find(body)
-        if text is _MISSING or text is None:
+        text = _at(body, self.answer)
+        if text is None:
             return None
-        found = {name: JsonPath(path).find(body) for name, path in self.reads.items()}
+        found = {name: _at(body, path) for name, path in self.reads.items()}
         counts = {name: read_count(found.get(name)) for name in ("input_tokens", "output_tokens")}
-        kept = {name: JsonPath(path).find(body) for name, path in self.keep.items()}
+        kept = {name: find(body, rooted(path)) for name, path in self.keep.items()}
         return Response(
             text=text if isinstance(text, str) else json_text(text),
             finish_reason=read_text(found.get("finish_reason")),
             usage=Usage(**counts) if any(count is not None for count in counts.values()) else None,
             model=read_text(found.get("model")),
             reasoning=read_text(found.get("reasoning")),
-            kept={name: read_value(value) for name, value in kept.items() if value is not _MISSING},
+            kept={name: read_value(values[0]) for name, values in kept.items() if values},
         )
 
-    def lacks(self, who: str, body: object) -> str:
+    def lacks(self, who: str, body: JsonValue) -> str:
         """Say what stands in the place of the text, and what was answered instead."""
-        what = "nothing" if JsonPath(self.answer).find(body) is _MISSING else "null"
+        what = "null" if find(body, rooted(self.answer)) else "nothing"
         sent = f"the fields {', '.join(sorted(body)) or 'none'}" if isinstance(body, dict) else json_text(body)
         return f"{who} answered with {what} at {self.answer}; it sent {excerpt(sent)}"
+
+
+def read_paths(
+    answer: str | None, reads: Mapping[str, str] | None, keep: Mapping[str, str] | None
+) -> AnswerPaths | None:
+    """Return the paths of what may be text alone. Raises ArgumentError for some without one to the answer."""
+    if answer is not None:
+        return AnswerPaths.of(answer, reads, keep)
+    for name, given in (("reads", reads), ("keep", keep)):
+        if given:
+            raise ArgumentError(f"{name} needs JSON, and there is no path to its answer", fix="add answer: $.text")
+    return None
+
+
+def check_part_name(name: object) -> None:
+    """Raise ArgumentError for a part's name that nobody could write or read."""
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ArgumentError(
+            f"a part is called {name!r}", fix=f"name it in up to {_LONGEST_NAME} printable characters, such as sources"
+        )
+
+
+def plain_json(value: object) -> JsonValue:
+    """Return what a user's code returned as JSON, read as leniently as what is sent.
+
+    Dataclasses, Structs, pydantic's models and arrays are what they hold; a set is a sorted list. Raises ArgumentError
+    for what is no JSON value, or takes more than MAX_BODY_BYTES.
+    """
+    try:
+        built = msgspec.to_builtins(value, enc_hook=_held, str_keys=True, order="deterministic")
+        written = json.dumps(built).encode()
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise ArgumentError(
+            f"it is no JSON value: {error}", fix="return texts, numbers, true, false, lists and mappings"
+        ) from error
+    if len(written) > MAX_BODY_BYTES:
+        raise ArgumentError(f"it takes {len(written):,} bytes; at most {MAX_BODY_BYTES:,} are kept", fix="return less")
+    return read_json(written)
+
+
+def _held(thing: object) -> object:
+    """Return what an object of another library holds: pydantic's models, and arrays."""
+    dump = getattr(thing, "model_dump", None) or getattr(thing, "tolist", None)
+    if not callable(dump):
+        raise TypeError(f"a value of type {type(thing).__name__}")
+    return dump()
+
+
+def _check_path(path: object) -> None:
+    """Raise ArgumentError for what is no path."""
+    try:
+        parse_path(rooted(path) if isinstance(path, str) and path else "")
+    except ArgumentError as error:
+        raise ArgumentError(f"{path!r} is not a path", fix="write names and numbers: $.choices[0].text") from error
+
+
+def _at(body: JsonValue, path: str) -> JsonValue:
+    return next(iter(find(body, rooted(path))), None)
 
 
 def json_text(value: object) -> str:

@@ -7,30 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from insideLLMs.core.describe import describe, without_secrets
-from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.errors import ArgumentError, BadAnswerError
 from insideLLMs.core.thoughts import Tags, read_tags
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import load_reference
+from insideLLMs.providers.answer_paths import AnswerPaths, plain_json, read_paths
 
 
-def callable_model(
+def callable_model(  # noqa: PLR0913 - each argument is a key that users write under `args:`
     function: str,
     *,
     messages: bool = False,
     options: Mapping[str, JsonValue] | None = None,
+    answer: str | None = None,
+    reads: Mapping[str, str] | None = None,
+    keep: Mapping[str, str] | None = None,
     model_name: str | None = None,
     thought_tags: Sequence[Sequence[str]] | None = None,
     experiment_folder: Path = Path(),
 ) -> "FunctionModel | AsyncFunctionModel":
     """Your own function as a model: ``module:function`` or ``file.py:function``, sync or async.
 
-    It returns text or a Response. It is called with the prompt, or with all `messages` as mappings; `options` are
+    It returns text, a Response, or a mapping with fields of a Response: ``{"text": ..., "kept": {"sources": ...}}``. Of
+    anything else that it returns, `answer` is the path to the text, with `reads` and `keep` as of the type http. It is
+    called with the prompt, or with all `messages` as mappings; `options` are
     passed as keywords. A file is looked up beside the experiment. `model_name` only labels the model.
     `thought_tags` are pairs of texts between which it thinks, where it has tags of its own.
     """
     if not isinstance(function, str) or ":" not in function:
         raise ArgumentError(f"function is {function!r}", fix="write module:function or file.py:function")
     found, digest = load_reference(function, folder=experiment_folder, what=f"function {function!r}")
+    paths = read_paths(answer, reads, keep)
     target: Any = found() if inspect.isclass(found) else found
     code = {"code_sha256": digest} if digest else {}
     identity = {
@@ -39,6 +46,7 @@ def callable_model(
         **code,
         "messages": messages,
         "options": without_secrets(options or {}),
+        **({} if paths is None else paths.written),
         **({"thought_tags": [list(pair) for pair in thought_tags]} if thought_tags else {}),
     }
     is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004
@@ -46,6 +54,7 @@ def callable_model(
     name = model_name or function.rpartition(":")[2]
     made = kind(functools.partial(target, **(options or {})), name=name, identity=identity, takes_messages=messages)
     made.thought_tags = read_tags(thought_tags)
+    made.read_by(paths)
     return made
 
 
@@ -53,6 +62,8 @@ class _Called:
     """Calls a function with what it wants; both forms share it."""
 
     thought_tags: Tags = ()
+    keeps: frozenset[str] | None = None
+    _paths: AnswerPaths | None = None
 
     def __init__(self, function: Any, *, name: str, identity: Mapping[str, Any], takes_messages: bool) -> None:
         self.name = self.model_id = name
@@ -63,6 +74,20 @@ class _Called:
     def identity(self) -> Mapping[str, JsonValue]:
         """Return what the function is made of, and its options."""
         return self._identity
+
+    def read_by(self, paths: AnswerPaths | None) -> None:
+        """Take what is returned for JSON in which the answer and its parts stand at `paths`."""
+        if paths is not None:
+            self._paths, self.keeps = paths, frozenset(paths.keep)
+
+    def _answer(self, returned: object) -> Any:
+        if self._paths is None:
+            return returned
+        body = plain_json(returned)
+        response = self._paths.response(body)
+        if response is None:
+            raise BadAnswerError(self._paths.lacks(f"the function {self.name!r}", body))
+        return response
 
     def _call(self, prompt: str | list[dict[str, Any]], given: Mapping[str, Any]) -> Any:
         if self._takes_messages and isinstance(prompt, str):
@@ -75,11 +100,11 @@ class FunctionModel(_Called):
 
     def generate(self, prompt: str, **options: Any) -> Any:
         """Answer `prompt`."""
-        return self._call(prompt, options)
+        return self._answer(self._call(prompt, options))
 
     def chat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """Answer a chat; a function that takes prompts gets its last message."""
-        return self._call(messages if self._takes_messages else messages[-1]["content"], options)
+        return self._answer(self._call(messages if self._takes_messages else messages[-1]["content"], options))
 
 
 class AsyncFunctionModel(_Called):
@@ -87,8 +112,8 @@ class AsyncFunctionModel(_Called):
 
     async def agenerate(self, prompt: str, **options: Any) -> Any:
         """Answer `prompt`."""
-        return await self._call(prompt, options)
+        return self._answer(await self._call(prompt, options))
 
     async def achat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """Answer a chat; a function that takes prompts gets its last message."""
-        return await self._call(messages if self._takes_messages else messages[-1]["content"], options)
+        return self._answer(await self._call(messages if self._takes_messages else messages[-1]["content"], options))

@@ -25,7 +25,7 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.template import values_of
 from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import Example, JsonValue, Request, Response
-from insideLLMs.providers.answer_paths import AnswerPaths
+from insideLLMs.providers.answer_paths import read_paths
 from insideLLMs.providers.chat_model import RANGES
 from insideLLMs.providers.command_answers import CommandAnswers, read_statuses
 from insideLLMs.providers.command_env import CommandEnv
@@ -85,7 +85,7 @@ class ExecModel(ProviderModel):
             command, stdin, self._env.written, label, {"experiment_folder": str(beside)}
         )
         super().__init__(label, label)
-        paths = _read_paths(answer, reads, keep)
+        paths = read_paths(answer, reads, keep)
         who = f"the command {PurePath(command[0]).name!r}"
         self._answers = CommandAnswers(who=who, paths=paths, statuses=read_statuses(exit_status))
         self._files = ProgramFiles(
@@ -110,7 +110,7 @@ class ExecModel(ProviderModel):
         self._assumed: Mapping[str, JsonValue] | None = None
         self._redactor: Redactor | None = None
         self._server = CommandServer()
-        self.variables = self._templates.variables
+        self.variables, self.keeps = self._templates.variables, frozenset(keep or ())
 
     def identity(self) -> Mapping[str, JsonValue]:
         """Return the command as written, the digests of its files, and the names of variables that are passed on."""
@@ -245,17 +245,6 @@ async def _wholly(call: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
-
-
-def _read_paths(
-    answer: str | None, reads: Mapping[str, str] | None, keep: Mapping[str, str] | None
-) -> AnswerPaths | None:
-    if answer is not None:
-        return AnswerPaths.of(answer, reads, keep)
-    for name, given in (("reads", reads), ("keep", keep)):
-        if given:
-            raise ArgumentError(f"{name} needs JSON, and there is no path to its answer", fix="add answer: $.text")
-    return None
 
 
 def _read_files(files: Any) -> tuple[str, ...]:  # as it was written

@@ -149,6 +149,7 @@ class HttpEndpointModel(HttpModel):
             base_url=constant_part(base_url),
             options=TransportOptions(total_s=timeout_s, use_proxy_env=use_proxy_env),
         )
+        self.keeps = frozenset(paths.keep)
         self._given_headers = given
         self._thought_tags = read_tags(thought_tags)
         self.variables = self._templates.variables

@@ -19,6 +19,8 @@ class ProviderModel(Model):
     """
 
     provider: str
+    keeps: frozenset[str] | None = frozenset()
+    """The names of the parts that its answers have; None where nobody knows them before."""
 
     @abstractmethod
     def identity(self) -> Mapping[str, JsonValue]:

@@ -45,6 +45,18 @@ def parse_path(path: str) -> tuple[_Step, ...]:
     return tuple(steps)
 
 
+def rooted(path: str) -> str:
+    """Return a path with the root that a reader may leave out: ``sources[0].title`` is ``$.sources[0].title``."""
+    return path if path.startswith("$") else f"${path}" if path.startswith("[") else f"$.{path}"
+
+
+def find(value: JsonValue, path: str) -> list[JsonValue]:
+    """Return what stands at `path`, alone; of a path that may lead to several values, the list of them, if any."""
+    found = select(value, path)
+    leads_to_one = all(isinstance(step.selector, str | int) and not step.deep for step in parse_path(path))
+    return found if leads_to_one or not found else [found]
+
+
 def select(value: JsonValue, path: str) -> list[JsonValue]:
     """Return every value that `path` leads to, in the order of the document."""
     found = [value]

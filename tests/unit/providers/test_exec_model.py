@@ -224,7 +224,7 @@ def test_arguments_that_are_too_long_are_refused_with_a_way_out(folder):
         ({"env": {"N": "{name}"}}, "write {{ name }}"),
         ({"reads": {"output_tokens": "$.n"}}, "add answer: $.text"),
         ({"keep": {"x": "$.n"}}, "add answer: $.text"),
-        ({"answer": "text..x"}, "is not a path"),
+        ({"answer": "text.[x"}, "is not a path"),
         ({"exit_status": {"agian": [3]}}, "did you mean 'again'"),
         ({"exit_status": {"again": [0]}}, "whole numbers from 1 to 255"),
         ({"exit_status": {"again": [3], "refused": [3]}}, "two meanings"),

@@ -102,4 +102,4 @@ def _passes(check: Check, record: Record) -> bool:
     except WrongCheckError:
         return False
     example = Example(id=record.example.id, input=record.example.input)
-    return made.result(response, made.probe.score(made.example(example), response)).passed
+    return made.score(example, response).passed

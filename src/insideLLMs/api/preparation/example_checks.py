@@ -16,6 +16,7 @@ from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.datasets.source import shown
 from insideLLMs.execute.work import ExampleSource, Work
+from insideLLMs.probes.answer_parts import names_part
 
 _MOST_PROBLEMS = 20
 Check = Callable[[Example], str | None]
@@ -44,6 +45,34 @@ def check_examples(work: Work, experiment: Experiment) -> None:
             fix="fix the examples or the probe's args; no call has been made yet",
         )
     _check_scores(work, experiment)
+    _check_parts(work, experiment)
+
+
+def _check_parts(work: Work, experiment: Experiment) -> None:
+    """Raise ConfigError for a part that a probe reads and a model does not keep, where it is known what it keeps."""
+    problems = []
+    for place, spec in enumerate(experiment.probes):
+        for of in _parts_read(work, spec):
+            for model in experiment.models:
+                keeps: frozenset[str] | None = getattr(work.models[model.id].model, "keeps", None)
+                if keeps is not None and not names_part(of, keeps):
+                    kept = f"which keeps {', '.join(sorted(keeps))}" if keeps else "which keeps no parts"
+                    message = f"`of` names {of!r}, which is no part of the answers of model {model.id!r}, {kept}"
+                    hint = suggestion(of, sorted(keeps)) or f"write what the model is to keep: keep: {{{of}: $.{of}}}"
+                    problems.append(Problem(message, f"probes[{place}].args", hint=hint))
+    if problems:
+        raise ConfigError(problems[:_MOST_PROBLEMS], fix="no call has been made yet")
+
+
+def _parts_read(work: Work, spec: ProbeSpec) -> list[str]:
+    """Return what a probe reads beside the text; only some have to be asked for each example."""
+    probe = work.probes[spec.id]
+    if not isinstance(probe, PromptProbe):
+        return []
+    if type(probe).parts_read is PromptProbe.parts_read:
+        return [] if probe.of is None else [probe.of]
+    examples = (example for name in spec.datasets for _, example in work.datasets[name].examples())
+    return list(dict.fromkeys(of for example in examples for of in probe.parts_read(example)))
 
 
 def _check_scores(work: Work, experiment: Experiment) -> None:

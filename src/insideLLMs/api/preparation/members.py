@@ -1,6 +1,7 @@
 """The models, probes and judges that specs name: made from their plug-ins, and told apart by their identities."""
 
 import copy
+import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.work import Judges, ReadyModel
 from insideLLMs.plan import describe, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
+from insideLLMs.probes.answer_parts import make_reading_part
 
 _APPLICATIONS = ("callable", "exec", "http", "served")
 
@@ -136,8 +138,10 @@ def _make(spec: Spec, args: Mapping[str, JsonValue], registry: Registry, kind: s
         with calling_user_code(f"{kind} {spec.id!r}"):
             if ":" in spec.type:
                 factory, _ = load_reference(spec.type, folder=folder, what=f"{kind} {spec.id!r}")
-                return factory(**args)
-            return registry.get(spec.type, **args)
+                make = factory
+            else:
+                factory, make = registry.get_factory(spec.type), functools.partial(registry.get, spec.type)
+            return make(**args) if kind == "model" else make_reading_part(factory, args, make=make)
     except UserCodeError as error:
         lacking = _lacking(spec, args, registry)
         why = f"lacks the argument {lacking!r}" if lacking else f"cannot be made: {error.type_name}: {error.cause}"
@@ -205,7 +209,8 @@ def probe_identity(spec: Spec, probe: Any, folder: Path, *, ready: bool) -> dict
     """Return what defines a probe: type, version, arguments, code; of a ready-made one its settings."""
     version = str(getattr(probe, "version", "1"))
     if ready:
-        return {"type": spec.type, "version": version, **describe(probe)}
+        of = getattr(probe, "of", None)
+        return {"type": spec.type, "version": version, **describe(probe), **({} if of is None else {"of": of})}
     _, args = _loaded_args(spec, folder)
     return {"type": public_type(spec), "version": version, "args": args, **_code_digest(spec, folder)}
 

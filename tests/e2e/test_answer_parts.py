@@ -1,0 +1,158 @@
+"""What an application returns beside its text: kept, checked, and refused in words where it cannot be."""
+
+import json
+
+from support.command import insidellms, records_of, write_files
+
+APP = """
+from dataclasses import dataclass
+
+@dataclass
+class Found:
+    title: str
+    score: float
+
+def answer(prompt):
+    found = [Found("Returns", float("nan")), Found('Say "yes"', 2.0)]
+    return {"reply": "Within 14 days.", "found": found, "route": "x"}
+
+def kept(prompt):
+    return {"text": "Within 14 days.", "kept": {"sources": ["a", "b"], "cost": 0.25, "nothing": None}}
+
+async def later(prompt):
+    return {"reply": "Within 14 days.", "found": {"one": {"title": "Returns"}}}
+
+def odd(prompt):
+    return RETURNED[prompt]
+
+RETURNED = {
+    "no text": {"sources": []}, "unknown": {"text": "x", "sources": []}, "nameless": {"text": "x", "kept": {"": 1}},
+    "object": {"text": "x", "kept": {"s": object()}}, "null": {"text": None}, "large": {"text": "x", "kept": {
+        "s": "x" * 17_000_000}}, "half": {"text": "x", "kept": {"s": "\\ud800\\0", "usage": 1, "text": 2}},
+}
+"""
+ROWS = [{"id": "q", "question": "When?"}]
+
+
+def experiment(*checks, function="answer", rows=ROWS, **args):
+    return {
+        "name": "e", "model": {"type": "callable", "id": "app", "args": {"function": f"app.py:{function}", **args}},
+        "probe": {"type": "checks", "args": {"checks": list(checks)}}, "dataset": {"examples": rows},
+    }  # fmt: skip
+
+
+PATHS = {"answer": "$.reply", "keep": {"found": "$.found", "route": "$.route", "absent": "$.nowhere"}}
+
+
+def run(folder, spec, **files):
+    write_files(folder, {"app.py": APP, "e.json": json.dumps(spec), **{f"{name}.py": it for name, it in files.items()}})
+    done = insidellms("run", "e.json", "--run-dir", "run", "--overwrite", cwd=folder)
+    return done.err if done.code else records_of(folder / "run")
+
+
+def checked(folder, *checks):
+    (record,) = run(folder, experiment(*checks, **PATHS))
+    return record["scores"]["details"]["checks"]
+
+
+def test_a_function_is_read_by_paths_and_its_parts_are_stored_as_json(tmp_path):
+    (record,) = run(tmp_path, experiment({"type": "contains", "any": ["14"]}, **PATHS))
+    assert record["response"]["text"] == "Within 14 days."
+    assert record["response"]["kept"] == {
+        "found": [{"score": None, "title": "Returns"}, {"score": 2.0, "title": 'Say "yes"'}], "route": "x",
+    }  # fmt: skip
+
+
+CHECKS = [
+    {"type": "contains", "of": "found", "all": ["Returns", 'Say "yes"'], "none": ["14"]},
+    {"type": "contains", "of": "found[1].title", "all": ['Say "yes"']},
+    {"type": "contains", "of": "$.found[*].title", "all": ["Returns"]},
+    {"type": "equals", "of": "found[0].title", "expected": "returns"},
+    {"type": "equals", "of": "found[0]", "normalise": "none", "expected": {"title": "Returns", "score": None}},
+    {"type": "regex", "of": "found[*].title", "pattern": "^Say"},
+    {"type": "numeric", "of": "found[1].score", "expected": 2},
+    {"type": "json_path", "of": "found", "values": {"$[1].score": 2}},
+    {"type": "json_schema", "of": "found", "schema": {"type": "array", "minItems": 2}},
+    {"type": "f1", "of": "found[0].title", "expected": "Returns"},
+    {"type": "usage", "of": "route", "max_characters": 1},
+]
+
+
+def test_every_kind_of_check_reads_a_part(tmp_path):
+    shown = checked(tmp_path, *CHECKS)
+    assert [one["check"] for one in shown if not one["passed"]] == [], shown
+    assert len(shown) == len(CHECKS)
+
+
+MISSING = {
+    "absent": "the answer has no part 'absent'; it has 'found', 'route'",
+    "found[2].title": "the answer has no part 'found[2].title'",
+    "found[0].score": "the part 'found[0].score' of the answer is null",
+}
+
+
+def test_a_missing_part_passes_nothing_and_says_so(tmp_path):
+    checks = [
+        {"type": "contains", "of": of, "none": ["x"], "not": negated} for of in MISSING for negated in (True, False)
+    ]
+    shown = checked(tmp_path, *checks)
+    assert [one["passed"] for one in shown] == [False] * 6
+    assert all(
+        why in one["why"] for one, why in zip(shown, [why for why in MISSING.values() for _ in "ab"], strict=True)
+    )
+
+
+def test_a_probe_reads_a_part_and_a_function_is_given_it_as_it_is(tmp_path):
+    spec = experiment(function="later", **PATHS)
+    spec["probes"] = [
+        {"type": "contains", "args": {"of": "found.one.title", "any": ["Returns"]}},
+        {"type": "function", "args": {"function": "own.py:check", "of": "found"}},
+    ]
+    del spec["probe"]
+    own = "def check(found, example, response):\n    return found['one'] == response.kept['found']['one'] != {}"
+    assert [one["scores"]["passed"] for one in run(tmp_path, spec, own=own)] == [True, True]
+
+
+def test_validate_names_the_part_that_no_model_keeps(tmp_path):
+    inner = {"type": "checks", "checks": [{"type": "contains", "of": "fuond[0]", "any": ["x"]}]}
+    told = run(tmp_path, experiment(inner, **PATHS))
+    assert "`of` names 'fuond[0]', which is no part of the answers of model 'app'" in told
+    assert "did you mean 'found'?" in told
+    assert "e.json:" in told
+
+
+def test_an_example_may_name_no_other_part_either(tmp_path):
+    rows = [{**ROWS[0], "checks": [{"type": "contains", "of": "sauces", "any": ["x"]}]}]
+    told = run(tmp_path, experiment({"type": "contains", "any": ["14"]}, rows=rows, **PATHS))
+    assert "`of` names 'sauces'" in told
+
+
+def test_what_is_no_part_is_refused_before_anything_is_asked(tmp_path):
+    told = run(tmp_path, experiment(*({"type": "contains", "of": of, "any": ["x"]} for of in ("", 3, "a[")), **PATHS))
+    for of in ("''", "3", "'a['"):
+        assert f"of is {of}; it must be" in told
+
+
+def test_what_a_function_returns_without_paths_is_read_as_the_fields_of_a_response(tmp_path):
+    check = {"type": "contains", "of": "sources", "all": ["a", "b"]}
+    (record,) = run(tmp_path, experiment(check, function="kept"))
+    assert record["scores"]["passed"]
+    assert record["response"] == {
+        "kept": {"cost": 0.25, "nothing": None, "sources": ["a", "b"]}, "text": "Within 14 days."
+    }  # fmt: skip
+
+
+def test_what_is_no_answer_is_an_error_that_says_how_to_write_one(tmp_path):
+    names = ("no text", "unknown", "nameless", "object", "null", "large", "half")
+    rows = [{"id": name.replace(" ", "-"), "question": name} for name in names]
+    spec = experiment({"type": "contains", "any": ["x"]}, function="odd", rows=rows)
+    failed = {one["example_id"]: (one["failure"] or {"message": ""})["message"] for one in run(tmp_path, spec)}
+    assert "a mapping without text; it has 'sources'" in failed["no-text"]
+    assert "unknown field `sources`" in failed["unknown"]
+    assert "a part is called ''" in failed["nameless"]
+    assert "no JSON value: a value of type object" in failed["object"]
+    assert "$.text" in failed["null"]
+    assert "at most 16,777,216 are kept" in failed["large"]
+    assert failed["half"] == ""
+    half = next(one for one in run(tmp_path, spec) if one["example_id"] == "half")
+    assert half["response"]["kept"] == {"s": "\ufffd\0", "text": 2, "usage": 1}
