@@ -5,14 +5,16 @@ import random
 
 import pytest
 
+from insideLLMs.store.labels import append_label
 from support.command import insidellms
+from support.people import answers, label_of
 from support.tables import imported, row
 
 N = 300
 
 
 def judged(folder, *, rates, sensitivity, specificity):
-    """Import two runs as a judge sees them, and write labels.csv with people's verdicts on 80 answers of each."""
+    """Import two runs as a judge sees them, with what people say of 80 answers of each in a table and in the runs."""
     source = random.Random("labels")
     labels = []
     for name, side, rate, finds, spots in zip(
@@ -20,8 +22,13 @@ def judged(folder, *, rates, sensitivity, specificity):
     ):
         person = [source.random() < rate for _ in range(N)]
         judge = [source.random() < (finds if said else 1 - spots) for said in person]
-        imported(folder, name, [row(f"e{n:03}", int(said)) for n, said in enumerate(judge)])
-        labels += [(side, f"e{n:03}", str(person[n]).lower()) for n in source.sample(range(N), 80)]
+        imported(folder, name, [row(f"e{n:03}", int(said), output=f"{name} {n}") for n, said in enumerate(judge)])
+        chosen = source.sample(range(N), 80)
+        labels += [(side, f"e{n:03}", str(person[n]).lower()) for n in chosen]
+        said = {f"e{n:03}": person[n] for n in chosen}
+        for record in answers(folder / name):
+            if record.example_id in said:
+                append_label(folder / name, label_of(record, "ann", passed=said[record.example_id]))
     with (folder / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("run", "id", "label"), *labels])
     return folder
@@ -58,6 +65,16 @@ def test_the_estimate_stands_in_the_json_and_the_page(flattered, tmp_path):
     assert found["low"] < -0.3 < found["high"] < 0.0
     diff(flattered, "--labels", "labels.csv", "--html", tmp_path / "page.html")
     assert "labelled answers show a true drop" in (tmp_path / "page.html").read_text()
+
+
+IN_THE_RUNS = ("--labels", "before", "--labels", "after")
+
+
+def test_labels_in_the_runs_say_what_a_table_of_them_says(flattered):
+    (table,) = diff(flattered, "--labels", "labels.csv", "--json").json["verdict"]["labelled"]
+    done = diff(flattered, *IN_THE_RUNS, "--json")
+    assert (done.code, done.json["verdict"]["labelled"]) == (3, [table])
+    assert "not used" not in diff(flattered, *IN_THE_RUNS).out
 
 
 def test_a_drop_that_only_the_judge_sees_is_inconclusive(disliked):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support.command import insidellms, write_files
+from support.people import label_run
 
 RUBRIC = "Is the answer polite?"
 EXPERIMENT = {
@@ -106,6 +107,25 @@ def test_labelled_answers_correct_the_rates_and_the_smallest_visible_drop(folder
     assert found["detectable"] == pytest.approx(seen / 0.8)
     shown = insidellms("diff", "one", "same", "--labelled", "better", cwd=folder).out
     assert "kappa 0.80" in " ".join(shown.split())
+
+
+def test_what_people_said_of_a_run_measures_its_judge_as_labels_of_its_dataset_do(folder):
+    answers = (*("GOOD",) * 5, *("BAD",) * 4, "FAIR")
+    run(folder, "from-dataset", judge(), answers=answers, labels=(*(True,) * 5, *(False,) * 5))
+    people = run(folder, "by-people", judge(), answers=answers)
+    label_run(people, "ann", lambda name: int(name[1:]) % 10 < 5)
+    figures = [diff(folder, "one", "same", "--labelled", name).json["verdict"]["judges"] for name in
+               ("from-dataset", "by-people")]  # fmt: skip
+    assert figures[0] == figures[1]
+    assert figures[0][0]["quality"]["n"] == 60
+
+
+def test_labels_of_answers_that_failed_measure_no_judge(folder):
+    people = run(folder, "chosen", judge())
+    label_run(people, "ann", lambda _: True, drawn="failed")
+    done = insidellms("diff", "one", "same", "--labelled", "chosen", cwd=folder)
+    assert done.code == 1
+    assert "labelled a random sample" in " ".join(done.err.split())
 
 
 def test_a_judge_that_hardly_agrees_with_people_does_not_gate(folder):

@@ -256,8 +256,8 @@ def _member(
     )
 
 
-def read_labels(path: Path) -> HumanLabels:
-    """Read the table at `path`. Raises DatasetError naming the line of what is wrong, or ConfigError."""
+def read_label_table(path: Path) -> HumanLabels:
+    """Read a table of labels. Raises DatasetError naming the line of what is wrong, or ConfigError."""
     spec = table_spec(path, None)
     found: dict[LabelKey, bool] = {}
     with open_rows(spec) as rows:

@@ -53,7 +53,7 @@ class _Arguments:
     pool: Path | None
     noise: Path | None
     labelled: Path | None
-    labels: Path | None
+    labels: tuple[Path, ...]
     confirm: bool
     retest: bool
     folder: Path | None
@@ -82,11 +82,16 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--candidate", type=RUN, help="The candidate; all RUNS are then baselines.")
 @click.option("--pool", type=POOL, help="A folder of accepted baseline runs.")
 @click.option("--noise", type=FILE, help="A noise floor, as `insidellms noise --save` writes it.")
-@click.option("--labelled", type=RUN, help="A run whose judges scored answers that people labelled.")
+@click.option(
+    "--labelled",
+    type=RUN,
+    help="A run whose judges scored answers that people labelled, in its dataset or in the browser.",
+)
 @click.option(
     "--labels",
+    multiple=True,
     type=FILE,
-    help="A table of people's verdicts on answers of both runs: columns run, id, label.",
+    help="People's verdicts on answers of both runs: a run, or a labels.jsonl; or a table with columns run, id, label.",
 )
 @gate_options()
 @click.option("--confirm", is_flag=True, help="Re-run the items that got worse, on both sides; needs both endpoints.")
@@ -161,7 +166,8 @@ def command(
 def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
-    from insideLLMs.api.importing import opened_run, read_labels  # noqa: PLC0415
+    from insideLLMs.api.importing import opened_run  # noqa: PLC0415
+    from insideLLMs.api.labelling import labels_for  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
@@ -177,15 +183,16 @@ def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "Decid
         waived, left_out = pool.waived, pool.left_out
     candidate = opened.enter_context(opened_run(theirs, console.note))
     asked = _asked((baselines[-1:], candidate), arguments) if arguments.confirm or arguments.retest else None
+    labels, unused = labels_for(arguments.labels, (*baselines[-1:], candidate))
     options = CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines))
     setup = ComparisonSetup(
         options=options,
         gate=GateOverrides(settings=gate),
         noise=noise,
         labelled=None if arguments.labelled is None else SealedRun.open(arguments.labelled),
-        labels=None if arguments.labels is None else read_labels(arguments.labels),
+        labels=labels,
         flips=arguments.confirm,
-        warnings=left_out,
+        warnings=(*left_out, *unused),
     )
     decided = compare_runs(baselines, [candidate], setup)
     return decided if asked is None else _ask_again(decided, asked, arguments)

@@ -34,6 +34,7 @@ COMMANDS = {
     "watch": ("watch", "Alarm when runs that follow a pool get worse."),
     "runs": ("runs", "List the runs of a folder, and remove old ones."),
     "view": ("view", "Show a folder of runs in the browser, live."),
+    "labels": ("labels", "Show, merge and export people's labels of a run's answers."),
     "batch": ("batch", "Write requests to a batch file, and take the answers."),
     "rescore": ("rescore", "Re-score the stored answers of a run."),
     "report": ("report", "Show a run, or regenerate its HTML report."),

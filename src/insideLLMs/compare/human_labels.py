@@ -1,10 +1,11 @@
-"""People's verdicts on answers of the two runs that are compared, found by the names of their Trials."""
+"""People's verdicts on answers of the two runs that are compared, found by the names of Trials or by the answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from insideLLMs.compare.statistics.labelled_drop import Label, LabelledItem
+from insideLLMs.core.answer_digest import answer_digest
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.record_views import Facts
 
@@ -23,10 +24,14 @@ class LabelKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanLabels:
-    """Labels of a table, which `source` names to people; `probes` are those that it labels."""
+    """Labels, which `source` names to people; `probes` are those that they are of.
+
+    `verdicts` are those of a table, `answers` those that people gave in the browser, by the digest of the answer.
+    """
 
     source: str
-    verdicts: Mapping[LabelKey, bool]
+    verdicts: Mapping[LabelKey, bool] = field(default_factory=dict)
+    answers: Mapping[str, bool] = field(default_factory=dict)
     probes: frozenset[str] = frozenset()
 
     def of_probes(self, judged: Sequence[str], probes: Sequence[str]) -> "HumanLabels":
@@ -38,7 +43,7 @@ class HumanLabels:
                 fix=f"add a column `probe`: {', '.join(sorted(choice))}",
             )
         named = {key if key.probe else key._replace(probe=choice[0]): said for key, said in self.verdicts.items()}
-        return replace(self, verdicts=named, probes=frozenset(key.probe for key in named if key.probe))
+        return replace(self, verdicts=named, probes=self.probes.union(key.probe for key in named if key.probe))
 
     def check_models(self) -> None:
         """Raise CompareError for labels that do not say of which of several models an answer is."""
@@ -52,7 +57,8 @@ class HumanLabels:
         if not any(item.label_before or item.label_after for of_probe in items for item in of_probe):
             raise CompareError(
                 f"{self.source}: no label is of a judged answer of these runs",
-                fix="`run` is baseline or candidate, `id` the example's id, `probe` the probe's",
+                fix="`run` is baseline or candidate, `id` the example's id, `probe` the probe's; labels of people "
+                "follow an answer as long as nothing of it changes",
             )
 
     def item(self, before: Sequence[Facts], after: Sequence[Facts]) -> LabelledItem | None:
@@ -71,7 +77,11 @@ class HumanLabels:
     def _said(self, side: Side, facts: Facts) -> bool | None:
         key = LabelKey(side, facts.probe, facts.example_id, facts.subject.label, facts.repeat)
         said = self.verdicts.get(key)
-        return self.verdicts.get(key._replace(model=None)) if said is None else said
+        if said is None:
+            said = self.verdicts.get(key._replace(model=None))
+        if said is None and self.answers:
+            return self.answers.get(answer_digest(facts))
+        return said
 
 
 def _rate(trials: Sequence[Facts]) -> float:

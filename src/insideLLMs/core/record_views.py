@@ -156,11 +156,23 @@ class ScoreVerdict(msgspec.Struct, frozen=True):
     passed: bool | None = None
 
 
-class LabelledRecord(RecordIdentity, frozen=True, kw_only=True):
-    """An example's own fields (a person's label, a cluster), and the verdict on its answer."""
+class AnsweredRecord(RecordIdentity, frozen=True, kw_only=True, gc=False):
+    """What people's labels are held against: an answer as it is stored, to which example, and the verdict on it."""
+
+    example_digest: str
+    response: msgspec.Raw = NO_RESPONSE
+    scores: ScoreFacts | None = None
+
+    @property
+    def passed(self) -> bool | None:
+        """The verdict; None where there is none."""
+        return self.scores.passed if self.scores is not None else None
+
+
+class LabelledRecord(AnsweredRecord, frozen=True, kw_only=True, gc=False):
+    """The same with the example's own fields, of which one may be a person's label, and one a cluster."""
 
     example: ExampleFields
-    scores: ScoreVerdict | None = None
 
 
 class MeasuredResponse(msgspec.Struct, frozen=True):

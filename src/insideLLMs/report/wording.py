@@ -205,11 +205,12 @@ def doubtful_judges(summary: Mapping[str, Any]) -> list[str]:
         f"{result['probe']} · {label_in(result)}: {doubt}"
         for result in summary["results"]
         if "agreement" in result
-        for doubt in _doubts(result["agreement"])
+        for doubt in label_doubts(result["agreement"])
     ]
 
 
-def _doubts(found: Mapping[str, Any]) -> list[str]:
+def label_doubts(found: Mapping[str, Any]) -> list[str]:
+    """Say why verdicts that were held against people's labels are in doubt."""
     kappa = found["kappa"]
     told = []
     if found["n"] < MIN_LABELLED:

@@ -5,10 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from insideLLMs.compare.agreed_labels import agreed_labels, random_verdicts
 from insideLLMs.compare.sides import differences
 from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, judge_quality
+from insideLLMs.core.answer_digest import answer_digest
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.record_views import LabelledRecord
+from insideLLMs.store.labels import LABELS, read_labels
 from insideLLMs.store.manifest import MemberSpec
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -16,7 +19,7 @@ from insideLLMs.store.sealed_run import SealedRun
 def judges_of(runs: Sequence[SealedRun], candidate: SealedRun, labelled: SealedRun | None) -> tuple[Judge, ...]:
     """Return the probes of the candidate that models score: what other runs' judges differ in, and how good they are.
 
-    `labelled` is a run in which the same judges scored answers that have a `label`, a person's verdict. Raises
+    `labelled` is a run in which the same judges scored answers that have a person's verdict. Raises
     CompareError if it has other judges, or no labels.
     """
     ours = judged_probes(candidate)
@@ -42,7 +45,8 @@ def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled
     if not shared:
         raise CompareError(
             f"{labelled.path} has no probe of this comparison whose judge scored labelled answers",
-            fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`",
+            fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`, or one "
+            f"of whose answers people labelled a random sample: insidellms view {labelled.path.parent}",
         )
     for one in judges:
         if one.probe not in shared:
@@ -58,10 +62,14 @@ def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled
 
 
 def _labels(run: SealedRun) -> dict[str, Labelled]:
+    """Return the verdicts on labelled answers: what people agree on beside the run, or the label of the example."""
     found: dict[str, dict[tuple[str, str], list[Verdicts]]] = {}
+    people = random_verdicts(agreed_labels(read_labels(run.path / LABELS)))
     for record in run.records(LabelledRecord):
         label = record.example.fields.get("label")
-        if isinstance(label, bool) and record.scores is not None and record.scores.passed is not None:
+        if people:
+            label = people.get(answer_digest(record), label)
+        if isinstance(label, bool) and record.passed is not None:
             verdicts = found.setdefault(record.probe, {}).setdefault((record.dataset, record.example_id), [])
-            verdicts.append(Verdicts.of(label=label, passed=record.scores.passed))
+            verdicts.append(Verdicts.of(label=label, passed=record.passed))
     return {probe: Counter(map(Verdicts.total, each.values())) for probe, each in found.items()}

@@ -163,12 +163,14 @@ def _close(
         },
         usage=Usage(**member.usage),
         shared=member.shared or msgspec.UNSET,
-        agreement=_agreement(member, level) if member.labelled else msgspec.UNSET,
+        agreement=judge_agreement(member.labelled, member.verdicts.total / member.verdicts.n, level)
+        if member.labelled
+        else msgspec.UNSET,
     )
 
 
-def _agreement(member: _Member, level: float) -> Agreement:
-    labelled = member.labelled
+def judge_agreement(labelled: Labelled, rate: float, level: float = 0.95) -> Agreement:
+    """Say how verdicts agree with the labels of the examples that have one; `rate` is the pass rate of all."""
     quality = judge_quality(labelled)
     limits = kappa_interval(labelled, level=level) or (None, None)
     accuracy = _share(labelled, ("both", "neither"), ("person", "judge"), level)
@@ -181,7 +183,7 @@ def _agreement(member: _Member, level: float) -> Agreement:
         else Interval(value=quality.kappa, low=limits[0], high=limits[1], n=quality.n),
         sensitivity=_share(labelled, ("both",), ("person",), level),
         specificity=_share(labelled, ("neither",), ("judge",), level),
-        corrected_pass_rate=quality.correct(member.verdicts.total / member.verdicts.n),
+        corrected_pass_rate=quality.correct(rate),
     )
 
 

@@ -5,13 +5,12 @@ judge can be trusted is measured on answers that people labelled: its errors shr
 sensitivity + specificity - 1, and one that hardly agrees with people informs and does not gate.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from insideLLMs.compare.statistics.distributions import t_quantile
+from insideLLMs.compare.statistics.jackknife import jackknife_interval
 
 if TYPE_CHECKING:  # a run counts how far judges agree with people, and compares nothing
     from insideLLMs.compare.statistics.evidence import Evidence
@@ -111,23 +110,15 @@ def judge_quality(labelled: Labelled) -> JudgeQuality:
 def kappa_interval(labelled: Labelled, *, level: float = 0.95) -> tuple[float, float] | None:
     """Return Student's interval of kappa by the jackknife over examples, whose repeats are not independent.
 
-    (Tukey 1958; Fleiss and Davies 1982, doi:10.1093/biomet/69.3.676.) None where all examples are alike, or
+    (Fleiss and Davies 1982, doi:10.1093/biomet/69.3.676.) None where all examples are alike, or
     where without one of them kappa is undefined.
     """
-    total, n = _total(labelled), sum(labelled.values())
+    total = _total(labelled)
     whole = total.kappa
-    if whole is None or n < 2:
+    if whole is None:
         return None
-    values: list[tuple[float, int]] = []
-    for verdicts, count in sorted(labelled.items()):
-        without = total.less(verdicts).kappa
-        if without is None:
-            return None
-        values.append((n * whole - (n - 1) * without, count))
-    mean = math.fsum(value * count for value, count in values) / n
-    variance = math.fsum(count * (value - mean) ** 2 for value, count in values) / (n - 1)
-    half = t_quantile(0.5 + level / 2.0, n - 1) * math.sqrt(variance / n)
-    return (max(-1.0, whole - half), min(1.0, whole + half)) if half > 0.0 else None
+    without = [(total.less(verdicts).kappa, count) for verdicts, count in sorted(labelled.items())]
+    return jackknife_interval(whole, without, level=level)
 
 
 def _total(labelled: Labelled) -> Verdicts:
