@@ -39,6 +39,7 @@ from insideLLMs.core.errors import SandboxError as SandboxError
 from insideLLMs.core.errors import ServerError as ServerError
 from insideLLMs.core.errors import StorageError as StorageError
 from insideLLMs.core.errors import TemplateError as TemplateError
+from insideLLMs.core.errors import TrajectoryError as TrajectoryError
 from insideLLMs.core.errors import TrialTimeoutError as TrialTimeoutError
 from insideLLMs.core.errors import UnknownPluginError as UnknownPluginError
 from insideLLMs.core.errors import WorkersLostError as WorkersLostError

@@ -350,7 +350,7 @@ def _answers(before: Tallies, after: Tallies, name: str) -> Answers:
 def _spelling(record: Record) -> bytes:
     """Return all that a model said, without what the provider says of the call."""
     said = record.response or Response()
-    return canonical.line([said.text, said.value, [[call.name, call.arguments] for call in said.tool_calls]])
+    return canonical.line([said.text, said.value, [[call.name, call.arguments] for call in said.calls]])
 
 
 RUNS = 3

@@ -93,7 +93,7 @@ def show_answer(record: Record, text_limit: int) -> ShownAnswer:
         text=text,
         cut_characters=missing,
         finish_reason=response.finish_reason,
-        tool_calls=cut(_show_calls(response.tool_calls), text_limit)[0],
+        tool_calls=cut(_show_calls(response.calls), text_limit)[0],
         passed=scores.passed if scores else None,
         label=cut(scores.label, _NOTE_LIMIT)[0] if scores and scores.label is not None else None,
         scores=dict(sorted(scores.values.items())) if scores else {},

@@ -15,7 +15,7 @@ from insideLLMs.compare.levels import parse_answer
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import read_record
-from insideLLMs.core.types import JsonValue, Record, Response, ToolCall
+from insideLLMs.core.types import JsonValue, Message, Record, Response, ToolCall
 from insideLLMs.scoring.json_path import remove
 from insideLLMs.scoring.patterns import compile_safely, cut_out
 
@@ -65,24 +65,44 @@ class Ignored:
 
 def _without(response: Response, rule: str) -> Response:
     """Return a response without what a rule finds; the very same one where it finds nothing."""
-    if not rule.startswith("$"):
-        text, found = cut_out(compile_safely(rule[1:-1], ignore_case=False), response.text)
-        return msgspec.structs.replace(response, text=text) if found else response
     changes: dict[str, Any] = {}  # the fields of a Response
-    parsed = parse_answer(response.text)
-    bare = None if parsed is None else remove(parsed, rule)
-    if bare is not None and bare != parsed:
-        changes["text"] = _write(bare, response.text)
+    if (text := _bare(response.text, rule)) != response.text:
+        changes["text"] = text
+    if (way := tuple(_bare_message(message, rule) for message in response.trajectory)) != response.trajectory:
+        changes["trajectory"] = way
+    if not rule.startswith("$"):
+        return msgspec.structs.replace(response, **changes) if changes else response
     if response.value is not None and (value := remove(response.value, rule)) != response.value:
         changes["value"] = value
-    calls = [{"name": call.name, "arguments": call.arguments} for call in response.tool_calls]
-    kept = remove({"tool_calls": calls}, rule)
-    if calls and kept != {"tool_calls": calls}:
-        changes["tool_calls"] = tuple(
-            ToolCall(name=call.get("name", ""), arguments=call.get("arguments", {}))
-            for call in kept.get("tool_calls", ())
-        )
+    if (calls := _bare_calls(response.tool_calls, rule)) != response.tool_calls:
+        changes["tool_calls"] = calls
     return msgspec.structs.replace(response, **changes) if changes else response
+
+
+def _bare(text: str, rule: str) -> str:
+    """Return a text without what a rule finds."""
+    if not rule.startswith("$"):
+        return cut_out(compile_safely(rule[1:-1], ignore_case=False), text)[0]
+    parsed = parse_answer(text)
+    bare = None if parsed is None else remove(parsed, rule)
+    return text if bare is None or bare == parsed else _write(bare, text)
+
+
+def _bare_message(message: Message, rule: str) -> Message:
+    content = _bare(message.content, rule) if isinstance(message.content, str) else message.content
+    calls = _bare_calls(message.tool_calls, rule) if rule.startswith("$") else message.tool_calls
+    return msgspec.structs.replace(message, content=content, tool_calls=calls)
+
+
+def _bare_calls(calls: tuple[ToolCall, ...], rule: str) -> tuple[ToolCall, ...]:
+    """Return calls without what a path finds in ``{"tool_calls": [...]}``."""
+    plain = {"tool_calls": [{"name": call.name, "arguments": call.arguments} for call in calls]}
+    kept = remove(plain, rule)
+    if not calls or kept == plain:
+        return calls
+    return tuple(
+        ToolCall(name=call.get("name", ""), arguments=call.get("arguments", {})) for call in kept.get("tool_calls", ())
+    )
 
 
 def _write(value: JsonValue, like: str) -> str:

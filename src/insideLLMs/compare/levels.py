@@ -108,7 +108,7 @@ def compare_outcomes(baseline: Facts, candidate: Facts, tolerance: float) -> Dif
     found = NONE if same_scores else _compare_scores(baseline, candidate, tolerance)
     if found.level is not None:
         return found
-    for compare in (_compare_values, _compare_tools, _compare_texts):
+    for compare in (_compare_values, _compare_tools, _compare_texts, _compare_transcripts):
         found = compare(ours, theirs)
         if found.level is not None:
             return found
@@ -135,9 +135,10 @@ def _compare_values(ours: Response, theirs: Response) -> Difference:
 
 
 def _compare_tools(ours: Response, theirs: Response) -> Difference:
-    if ours.tool_calls == theirs.tool_calls:
+    before, after = ours.calls, theirs.calls
+    if before == after:
         return NONE
-    paths = differing_paths(_plain_calls(ours.tool_calls), _plain_calls(theirs.tool_calls))
+    paths = differing_paths(_plain_calls(before), _plain_calls(after))
     found = tuple(path.replace("$", "$.tool_calls", 1) for path in paths)
     return Difference(Level.STRUCTURED, "tool calls differ", found) if found else NONE
 
@@ -163,6 +164,19 @@ def _compare_texts(ours: Response, theirs: Response) -> Difference:
     return Difference(Level.NORMALISED, "text differs")
 
 
+def _compare_transcripts(ours: Response, theirs: Response) -> Difference:
+    """Compare what was said and given on the way to the same calls and the same answer."""
+    if _transcript(ours, "exact") == _transcript(theirs, "exact"):
+        return NONE
+    if _transcript(ours, "normalised") == _transcript(theirs, "normalised"):
+        return Difference(Level.EXACT, "blanks or Unicode form only, on the way", same_meaning=True)
+    return Difference(Level.NORMALISED, "the way differs: what was said or what tools gave, not the calls")
+
+
+def _transcript(response: Response, level: TextLevel) -> tuple[Label, ...]:
+    return tuple((message.role, _text_label(message.text, level)) for message in response.trajectory)
+
+
 def _verdict(passed: bool | None) -> str:
     return "no verdict" if passed is None else "pass" if passed else "fail"
 
@@ -181,9 +195,10 @@ def label_of(facts: Facts, level: TextLevel) -> Label | None:
     if level == "verdict":
         return verdict
     response = response_of(facts)
-    calls = tuple((call.name, canonical.line(call.arguments)) for call in response.tool_calls)
+    calls = tuple((call.name, canonical.line(call.arguments)) for call in response.calls)
     value = None if response.value is None else canonical.line(response.value)
-    return (response.finish_reason, calls, value, _text_label(response.text, level))
+    way = () if level == "structured" else _transcript(response, level)
+    return (response.finish_reason, calls, value, _text_label(response.text, level), way)
 
 
 def _marks(facts: Facts) -> tuple[tuple[str, float], ...]:

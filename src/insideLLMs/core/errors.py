@@ -11,6 +11,7 @@
     │   ├── DuplicatePluginError    (also ValueError)
     │   └── ArgumentError           an argument of a plug-in (also ValueError)
     ├── TemplateError               a template that cannot be filled from an example
+    ├── TrajectoryError             what a subject did, in a form that cannot be read (also ValueError)
     ├── CanonicalError              a value that canonical JSON refuses (also ValueError)
     ├── RunDirectoryError           a run directory that cannot be used
     │   ├── LockedError             another process is writing there
@@ -161,6 +162,10 @@ class TemplateError(InsideLLMsError):
         """Say which argument holds the template."""
         self.argument = argument
         return self
+
+
+class TrajectoryError(InsideLLMsError, ValueError):
+    """What a subject returned as its trajectory is none that can be read."""
 
 
 class CanonicalError(InsideLLMsError, ValueError):

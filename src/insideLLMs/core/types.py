@@ -122,7 +122,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `finish_reason` is one of stop, length, content_filter, refusal, tool_calls, or the provider's own word.
     `model` and `fingerprint` are what the provider says served the answer. `logprobs` are the answer's tokens
     where they were asked for. `value` is the JSON value that a probe of the simple contract returned when it was
-    not text. `kept` are further parts of the answer that the model was told to keep, by name.
+    not text. `kept` are further parts of the answer that the model was told to keep, by name. `trajectory` is what an
+    agent did, in order: its messages, with the calls of tools and their results.
     """
 
     text: str = ""
@@ -135,6 +136,12 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     logprobs: tuple[TokenLogprob, ...] = ()
     value: JsonValue = None
     kept: dict[str, JsonValue] = {}
+    trajectory: tuple[Message, ...] = ()
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """All calls of tools, in order: those that were made, and those that are to be made."""
+        return (*(call for message in self.trajectory for call in message.tool_calls), *self.tool_calls)
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

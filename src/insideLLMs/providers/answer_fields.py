@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CanonicalError
-from insideLLMs.core.types import JsonValue, TokenLogprob, Usage
+from insideLLMs.core.types import TokenLogprob, Usage
 
 
 def read_text(value: object) -> str | None:
@@ -119,25 +116,6 @@ def add_counts(*counts: int | None) -> int | None:
     """Add up counts; None where none is known."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
-
-
-def read_arguments(arguments: object) -> dict[str, JsonValue]:
-    """Decode a tool call's arguments; a model may write broken JSON, which is kept as text under ``$invalid``."""
-    try:
-        value = read_value(orjson.loads(arguments or "{}") if isinstance(arguments, str | None) else arguments)
-    except orjson.JSONDecodeError:
-        return {"$invalid": str(arguments)}
-    return value if isinstance(value, dict) else {"$invalid": str(arguments)}
-
-
-def read_value(value: Any) -> JsonValue:  # JSON of any kind
-    """Return a JSON value that can be stored; one that cannot is kept as text under ``$invalid``."""
-    try:
-        canonical.check(value)
-    except CanonicalError:
-        return {"$invalid": str(value)}
-    checked: JsonValue = value
-    return checked
 
 
 def read_logprobs(tokens: object, *, token: str = "token", logprob: str = "logprob") -> tuple[TokenLogprob, ...]:  # noqa: S107 - a field's name

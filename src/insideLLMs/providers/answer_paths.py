@@ -6,27 +6,39 @@ from collections.abc import Mapping
 import msgspec
 
 from insideLLMs.core.arguments import check_mapping
-from insideLLMs.core.errors import ArgumentError
-from insideLLMs.core.types import JsonValue, Response, Usage
-from insideLLMs.providers.answer_fields import read_count, read_text, read_value
+from insideLLMs.core.errors import ArgumentError, BadAnswerError, TrajectoryError
+from insideLLMs.core.tool_arguments import read_value
+from insideLLMs.core.types import JsonValue, Message, Response, Usage
+from insideLLMs.providers.answer_fields import read_count, read_text
 from insideLLMs.providers.codec import excerpt
 from insideLLMs.providers.lenient_json import read_json, write_json
 from insideLLMs.providers.transport import MAX_BODY_BYTES
 from insideLLMs.scoring.json_path import find, parse_path, rooted
+from insideLLMs.trajectories import last_text, read_trajectory, with_answer
 
 _LONGEST_NAME = 100
 READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")
 
 
 class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
-    """Where what stands: `answer` is the path to the text, `reads` those to what is READABLE, `keep` those of parts."""
+    """Where what stands: `answer` is the path to the text, `reads` those to what is READABLE, `keep` those of parts.
 
-    answer: str
+    `trajectory` is the path to what an agent did; where there is no `answer`, its last text is the answer.
+    """
+
+    answer: str | None
     reads: Mapping[str, str]
     keep: Mapping[str, str]
+    trajectory: str | None = None
 
     @classmethod
-    def of(cls, answer: str, reads: Mapping[str, str] | None, keep: Mapping[str, str] | None) -> "AnswerPaths":
+    def of(
+        cls,
+        answer: str | None,
+        reads: Mapping[str, str] | None,
+        keep: Mapping[str, str] | None,
+        trajectory: str | None = None,
+    ) -> "AnswerPaths":
         """Check the paths as they are given. Raises ArgumentError."""
         check_mapping("reads", reads, texts=True)
         check_mapping("keep", keep)
@@ -36,9 +48,12 @@ class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
                 raise ArgumentError(f"reads has {name!r}", fix=f"known are {known}; `keep` takes any name")
         for name in keep or {}:
             check_part_name(name)
-        for path in (answer, *(reads or {}).values(), *(keep or {}).values()):
+        named = [path for path in (answer, trajectory) if path is not None]
+        if not named:
+            raise ArgumentError("there is no path to its answer", fix="add answer: $.text, or an agent's trajectory")
+        for path in (*named, *(reads or {}).values(), *(keep or {}).values()):
             _check_path(path)
-        return cls(answer=answer, reads=dict(reads or {}), keep=dict(keep or {}))
+        return cls(answer=answer, reads=dict(reads or {}), keep=dict(keep or {}), trajectory=trajectory)
 
     @property
     def is_all(self) -> bool:
@@ -48,39 +63,59 @@ class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def written(self) -> dict[str, JsonValue]:
         """The paths as they stand in a model's identity."""
+        text = {} if self.answer is None else {"text": self.answer}
         kept = {"keep": dict(self.keep)} if self.keep else {}
-        return {"reads": {"text": self.answer, **self.reads}, **kept}
+        did = {} if self.trajectory is None else {"trajectory": self.trajectory}
+        return {"reads": {**text, **self.reads}, **kept, **did}
 
     def response(self, body: JsonValue) -> Response | None:
-        """Read a decoded answer; None where there is nothing, or null, at the path to its text."""
-        text = _at(body, self.answer)
-        if text is None:
+        """Read a decoded answer; None where there is nothing, or null, at the path to its text or its trajectory.
+
+        Raises BadAnswerError for what is no trajectory.
+        """
+        if self._lacking(body) is not None:
             return None
+        trajectory = () if self.trajectory is None else self._trajectory(body, self.trajectory)
+        given = last_text(trajectory) if self.answer is None else _at(body, self.answer)
+        text = given if isinstance(given, str) else json_text(given)
         found = {name: _at(body, path) for name, path in self.reads.items()}
         counts = {name: read_count(found.get(name)) for name in ("input_tokens", "output_tokens")}
         kept = {name: find(body, rooted(path)) for name, path in self.keep.items()}
         return Response(
-            text=text if isinstance(text, str) else json_text(text),
+            text=text,
             finish_reason=read_text(found.get("finish_reason")),
             usage=Usage(**counts) if any(count is not None for count in counts.values()) else None,
             model=read_text(found.get("model")),
             reasoning=read_text(found.get("reasoning")),
             kept={name: read_value(values[0]) for name, values in kept.items() if values},
+            trajectory=() if self.trajectory is None else with_answer(trajectory, text),
         )
 
+    def _trajectory(self, body: JsonValue, path: str) -> tuple[Message, ...]:
+        try:
+            return read_trajectory(_at(body, path))
+        except TrajectoryError as error:
+            raise BadAnswerError(f"at {path}: {error.message}", fix=error.fix) from error
+
+    def _lacking(self, body: JsonValue) -> str | None:
+        """Return the path of the trajectory or the text at which there is nothing, or null."""
+        named = (path for path in (self.trajectory, self.answer) if path is not None)
+        return next((path for path in named if _at(body, path) is None), None)
+
     def lacks(self, who: str, body: JsonValue) -> str:
-        """Say what stands in the place of the text, and what was answered instead."""
-        what = "null" if find(body, rooted(self.answer)) else "nothing"
+        """Say what stands in the place of the text or the trajectory, and what was answered instead."""
+        path = self._lacking(body) or "$"
+        what = "null" if find(body, rooted(path)) else "nothing"
         sent = f"the fields {', '.join(sorted(body)) or 'none'}" if isinstance(body, dict) else json_text(body)
-        return f"{who} answered with {what} at {self.answer}; it sent {excerpt(sent)}"
+        return f"{who} answered with {what} at {path}; it sent {excerpt(sent)}"
 
 
 def read_paths(
-    answer: str | None, reads: Mapping[str, str] | None, keep: Mapping[str, str] | None
+    answer: str | None, reads: Mapping[str, str] | None, keep: Mapping[str, str] | None, trajectory: str | None
 ) -> AnswerPaths | None:
     """Return the paths of what may be text alone. Raises ArgumentError for some without one to the answer."""
-    if answer is not None:
-        return AnswerPaths.of(answer, reads, keep)
+    if answer is not None or trajectory is not None:
+        return AnswerPaths.of(answer, reads, keep, trajectory)
     for name, given in (("reads", reads), ("keep", keep)):
         if given:
             raise ArgumentError(f"{name} needs JSON, and there is no path to its answer", fix="add answer: $.text")

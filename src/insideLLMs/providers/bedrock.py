@@ -11,9 +11,10 @@ from urllib.parse import quote
 import msgspec
 
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelUnavailableError
+from insideLLMs.core.tool_arguments import read_arguments
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
 from insideLLMs.providers.addresses import is_loopback
-from insideLLMs.providers.answer_fields import read_arguments, read_text, read_usage
+from insideLLMs.providers.answer_fields import read_text, read_usage
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,

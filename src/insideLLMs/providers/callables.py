@@ -20,6 +20,7 @@ def callable_model(  # noqa: PLR0913 - each argument is a key that users write u
     messages: bool = False,
     options: Mapping[str, JsonValue] | None = None,
     answer: str | None = None,
+    trajectory: str | None = None,
     reads: Mapping[str, str] | None = None,
     keep: Mapping[str, str] | None = None,
     model_name: str | None = None,
@@ -28,16 +29,17 @@ def callable_model(  # noqa: PLR0913 - each argument is a key that users write u
 ) -> "FunctionModel | AsyncFunctionModel":
     """Your own function as a model: ``module:function`` or ``file.py:function``, sync or async.
 
-    It returns text, a Response, or a mapping with fields of a Response: ``{"text": ..., "kept": {"sources": ...}}``. Of
-    anything else that it returns, `answer` is the path to the text, with `reads` and `keep` as of the type http. It is
-    called with the prompt, or with all `messages` as mappings; `options` are
-    passed as keywords. A file is looked up beside the experiment. `model_name` only labels the model.
+    It returns text, a Response, a mapping with fields of a Response: ``{"text": ..., "kept": {"sources": ...}}``, or an
+    agent's messages, of which the last text is the answer. Of anything else that it returns, `answer` is the path to
+    the text, with `trajectory`, `reads` and `keep` as of the type http. It is called with the prompt, or with all
+    `messages` as mappings; `options` are passed as keywords. A file is looked up beside the experiment. `model_name`
+    only labels the model.
     `thought_tags` are pairs of texts between which it thinks, where it has tags of its own.
     """
     if not isinstance(function, str) or ":" not in function:
         raise ArgumentError(f"function is {function!r}", fix="write module:function or file.py:function")
     found, digest = load_reference(function, folder=experiment_folder, what=f"function {function!r}")
-    paths = read_paths(answer, reads, keep)
+    paths = read_paths(answer, reads, keep, trajectory)
     target: Any = found() if inspect.isclass(found) else found
     code = {"code_sha256": digest} if digest else {}
     identity = {

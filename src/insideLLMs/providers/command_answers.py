@@ -69,7 +69,10 @@ class CommandAnswers(msgspec.Struct, frozen=True, kw_only=True):
         if self.paths is None:
             return Response(text=_text(stdout))
         body = self._body(stdout, self.paths)
-        response = self.paths.response(body)
+        try:
+            response = self.paths.response(body)
+        except BadAnswerError as unread:
+            raise self._bad(f"{self.who} wrote no trajectory {unread.message}", stdout) from unread
         if response is None:
             error = find_error(body)
             if error is not None:

@@ -48,10 +48,10 @@ class ExecModel(ProviderModel):
 
     `command` lists the program and its arguments, `stdin` is a text or a JSON body; ``{{ prompt }}``, ``{{ system }}``,
     ``{{ messages }}``, ``{{ seed }}`` and the example's fields are filled in. The answer is what it writes or, of JSON,
-    what stands at the path `answer`, with `reads` and `keep` as of the type http. `exit_status` lists statuses that
-    mean `answered`, `again` or `refused`; any other but 0 is an error. It runs in `cwd`, which with `fresh` is copied
-    for each call. It gets a few variables that programs need, and those of `env`: a list of names, or a mapping. The
-    bytes of the program, of files among its arguments and of `files` are part of the model's identity.
+    what stands at the path `answer`, with `trajectory`, `reads` and `keep` as of the type http. `exit_status` lists
+    statuses that mean `answered`, `again` or `refused`; any other but 0 is an error. It runs in `cwd`, which with
+    `fresh` is copied for each call. It gets a few variables that programs need, and those of `env`: a list of names, or
+    a mapping. The bytes of the program, of files among its arguments and of `files` are part of the model's identity.
     """
 
     provider = "exec"
@@ -62,6 +62,7 @@ class ExecModel(ProviderModel):
         *,
         stdin: JsonValue = None,
         answer: str | None = None,
+        trajectory: str | None = None,
         reads: Mapping[str, str] | None = None,
         keep: Mapping[str, str] | None = None,
         exit_status: Mapping[str, Sequence[int]] | None = None,
@@ -75,17 +76,15 @@ class ExecModel(ProviderModel):
         experiment_folder: Path = Path(),
     ) -> None:
         check_numbers({"seed": seed}, RANGES)
-        if model_name is not None and (not isinstance(model_name, str) or not model_name.strip()):
-            raise refuse("", "model_name", model_name, "a text that labels the model")
         self._env = CommandEnv(env)
         self._seed = {} if seed is None else {"seed": seed}
         beside = experiment_folder.absolute()
-        label = model_name or (PurePath(str(command[0])).name if isinstance(command, list | tuple) and command else "")
+        label = _read_label(model_name, command)
         self._templates = CommandTemplates.of(
             command, stdin, self._env.written, label, {"experiment_folder": str(beside)}
         )
         super().__init__(label, label)
-        paths = read_paths(answer, reads, keep)
+        paths = read_paths(answer, reads, keep, trajectory)
         who = f"the command {PurePath(command[0]).name!r}"
         self._answers = CommandAnswers(who=who, paths=paths, statuses=read_statuses(exit_status))
         self._files = ProgramFiles(
@@ -245,6 +244,15 @@ async def _wholly(call: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
+
+
+def _read_label(model_name: Any, command: Any) -> str:  # as they were written
+    """Return what labels the model: by itself, the name of the program."""
+    if model_name is None:
+        return PurePath(str(command[0])).name if isinstance(command, list | tuple) and command else ""
+    if not isinstance(model_name, str) or not model_name.strip():
+        raise refuse("", "model_name", model_name, "a text that labels the model")
+    return model_name
 
 
 def _read_files(files: Any) -> tuple[str, ...]:  # as it was written

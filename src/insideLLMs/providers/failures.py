@@ -228,7 +228,7 @@ def require_answer(response: Response, provider: str, http_status: int) -> Respo
     if spelt in _REASONS:
         return response if spelt == reason else msgspec.structs.replace(response, finish_reason=spelt)
     kind = next((kind for word, kind in FAILED_REASONS if re.fullmatch(word, _plain(reason or ""))), None)
-    if kind is None and not response.text and not response.tool_calls:
+    if kind is None and not response.text and not response.tool_calls and not response.trajectory:
         kind = ServerError if reason else BadAnswerError
     if kind is not None:
         said = f"ended the answer with {excerpt(reason)!r}" if reason else "sent neither a text nor a finish reason"

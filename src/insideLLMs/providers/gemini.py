@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
+from insideLLMs.core.tool_arguments import read_arguments
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import (
-    read_arguments,
     read_list,
     read_logprobs,
     read_mapping,

@@ -22,7 +22,7 @@ from insideLLMs.providers.lenient_json import decode_text
 from insideLLMs.providers.transport import TransportOptions
 
 METHODS = ("POST", "PUT", "PATCH", "GET")
-_OURS = frozenset({"body", "reads", "method", "keep", "path"})
+_OURS = frozenset({"body", "reads", "method", "keep", "path", "trajectory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,8 @@ class HttpEndpointModel(HttpModel):
 
     `body` is sent by `method` (with GET, as the query) with ``{{ prompt }}``, ``{{ system }}``, ``{{ messages }}``,
     ``{{ seed }}`` and the example's fields filled in, as in `headers` and, behind the host, in `base_url`. `answer` is
-    the path to the answer, `reads` holds paths to input_tokens, output_tokens, finish_reason, model and reasoning,
+    the path to the answer, `trajectory` to what an agent did (its messages or spans; without `answer` its last text is
+    the answer), `reads` holds paths to input_tokens, output_tokens, finish_reason, model and reasoning,
     `keep` paths to further parts under names of your own, which probes and the page see. A key named by
     `api_key_env` is sent as a bearer token, or alone under `key_header`.
     """
@@ -107,7 +108,8 @@ class HttpEndpointModel(HttpModel):
         base_url: str,
         *,
         body: Mapping[str, JsonValue],
-        answer: str,
+        answer: str | None = None,
+        trajectory: str | None = None,
         reads: Mapping[str, str] | None = None,
         keep: Mapping[str, str] | None = None,
         method: str = "POST",
@@ -135,7 +137,7 @@ class HttpEndpointModel(HttpModel):
             headers={name: text for name, text in given.items() if name not in self._templates.headers},
             operations="",
         )
-        paths = AnswerPaths.of(answer, reads, keep)
+        paths = AnswerPaths.of(answer, reads, keep, trajectory)
         fields: dict[str, Any] = {"body": dict(body), **paths.written}
         fields |= {"method": method} if method != "POST" else {}
         fields |= {} if seed is None else {"seed": seed}

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Unpack
 
 import orjson
 
+from insideLLMs.core.tool_arguments import read_arguments
 from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import (
-    read_arguments,
     read_list,
     read_logprobs,
     read_mapping,

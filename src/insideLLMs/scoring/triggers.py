@@ -190,7 +190,7 @@ def _linked(answer: str, trigger: Trigger, prompt: str) -> str | None:
 
 def _called(trigger: Trigger, response: Response, answer: str) -> str | None:
     wanted = trigger.arguments or {}
-    for call in (*response.tool_calls, *calls_in_text(answer)):
+    for call in (*response.calls, *calls_in_text(answer)):
         if call.name == trigger.text and all(call.arguments.get(name) == value for name, value in wanted.items()):
             return f"calls {call.name}"
     return None

@@ -5,7 +5,7 @@ import pytest
 from insideLLMs.compare.classify import classify
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import Facts, read_record
-from insideLLMs.core.types import Response, ToolCall, Usage
+from insideLLMs.core.types import Message, Response, ToolCall, Usage
 from support.compared_runs import record
 
 
@@ -24,6 +24,22 @@ def answer(**fields):
 
 def called(name, id=None, **arguments):
     return answer(tool_calls=(ToolCall(name=name, arguments=arguments, id=id),))
+
+
+def call(id=None, **arguments):
+    return ToolCall(name="f", arguments=arguments, id=id)
+
+
+def agent(*calls, gave="done", said=""):
+    steps = [
+        message
+        for each in calls
+        for message in (
+            Message(role="assistant", tool_calls=(each,)),
+            Message(role="tool", content=gave, tool_call_id=each.id),
+        )
+    ]
+    return answer(text=said, trajectory=(*steps, Message(role="assistant", content=said)))
 
 
 FAILED, TIMEOUT, SKIPPED = record(status="error"), record(status="timeout"), record(status="skipped")
@@ -76,6 +92,12 @@ TABLE = [
     ("tokens differ", answer(usage=Usage(output_tokens=1)), answer(usage=Usage(output_tokens=2)), "unchanged", None),
     ("reasoning differs", answer(reasoning="a"), answer(reasoning="b"), "unchanged", None),
     ("another model's id and key", record(model="m"), record(model="n"), "unchanged", None),
+    ("an agent's call differs", agent(call(n=1), said="a"), agent(call(n=2), said="a"), "changed", "structured"),
+    ("an agent calls twice", agent(call(), said="a"), agent(call(), call(), said="a"), "changed", "structured"),
+    ("ids of an agent's calls differ", agent(call(id="1")), agent(call(id="2")), "unchanged", None),
+    ("a tool gave something else", agent(call(), gave="1"), agent(call(), gave="2"), "changed", "normalised"),
+    ("a tool gave other blanks", agent(call(), gave="1  "), agent(call(), gave="1"), "equivalent", "exact"),
+    ("the trajectory vanished", agent(said="a"), answer(text="a"), "changed", "normalised"),
     ("the same", PASS, PASS, "unchanged", None),
 ]  # fmt: skip
 

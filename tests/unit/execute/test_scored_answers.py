@@ -8,7 +8,7 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
-from insideLLMs.core.types import Request, Response, ResultStatus, Scores
+from insideLLMs.core.types import Message, Request, Response, ResultStatus, Scores, ToolCall
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import HeldClock, by
 
@@ -81,11 +81,53 @@ def test_an_answer_that_cannot_be_stored_is_an_error_not_a_crash(answer):
     assert "cannot be stored" in records[0].failure.message
 
 
-@pytest.mark.parametrize("answer", [None, 7, ["yes"], {"text": "yes"}])
-def test_a_model_must_return_text(answer):
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "must return text"),
+        (7, "must return text"),
+        (["yes"], "message 1 of the trajectory is text, not an object with a role"),
+        ([], "the list of messages is empty"),
+        ({"answer": "yes"}, "a mapping without text; it has 'answer'"),
+        ({"messages": [{"role": "wizard"}]}, "message 1 of the trajectory has the role 'wizard'"),
+        ({"text": "yes", "trajectory": "done"}, "the trajectory is text, not a list of messages"),
+    ],
+)
+def test_a_model_must_return_text_or_messages(answer, says):
     records, _ = run_engine(lambda prompt: answer, ["a"])
     assert records[0].status is ResultStatus.ERROR
-    assert "must return text" in records[0].failure.message
+    assert says in records[0].failure.message
+
+
+class PydanticMessage:
+    """Has what the messages of openai, anthropic and langchain have: a dump of itself."""
+
+    def __init__(self, **fields):
+        self.fields = fields
+
+    def model_dump(self):
+        return self.fields
+
+
+CALL = {"id": "1", "function": {"name": "refund", "arguments": '{"order": 7}'}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"role": "assistant", "tool_calls": [CALL]}, {"role": "assistant", "content": "Done."}],
+        {"trajectory": [{"role": "assistant", "tool_calls": [CALL]}], "text": "Done.", "kept": {"route": "shop"}},
+        {"trajectory": [CALL["function"]], "text": "Done."},
+        {"messages": [PydanticMessage(type="ai", tool_calls=[CALL]), PydanticMessage(type="ai", content="Done.")]},
+        (Message(role="assistant", tool_calls=(ToolCall(name="refund", arguments={"order": 7}),)),
+         Message(role="assistant", content="Done.")),
+    ],
+)  # fmt: skip
+def test_a_model_may_return_the_messages_of_an_agent(answer):
+    records, _ = run_engine(lambda prompt: answer, ["a"])
+    response = records[0].response
+    assert response.text == "Done."
+    assert [(call.name, call.arguments) for call in response.calls] == [("refund", {"order": 7})]
 
 
 def test_a_simple_probe_may_call_the_model_as_often_as_it_likes():

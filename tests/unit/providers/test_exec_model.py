@@ -161,6 +161,12 @@ def test_further_parts_are_read_as_those_of_http(folder):
     assert (response.usage.input_tokens, response.usage.output_tokens) == (3, 4)
 
 
+def test_what_an_agent_did_is_read_from_what_it_writes(folder):
+    script = """echo '{"steps": [{"type": "function_call", "call_id": "1", "name": "ls", "arguments": "{}"}]}'"""
+    response = answer(shell(folder, script, trajectory="$.steps"))
+    assert (response.text, [call.name for call in response.calls]) == ("", ["ls"])
+
+
 @pytest.mark.parametrize(
     ("script", "args", "error", "said"),
     [
@@ -179,6 +185,13 @@ def test_further_parts_are_read_as_those_of_http(folder):
         ("echo; echo ' '", {}, BadAnswerError, "wrote nothing to its standard output"),
         ("echo Loading; echo '{}'", {"answer": "$.a"}, BadAnswerError, "wrote what is not JSON: 'Loading {}'"),
         ("echo '{\"b\": 1}'", {"answer": "$.a"}, BadAnswerError, "nothing at $.a; it sent the fields b"),
+        (
+            "echo '{\"a\": 1}'",
+            {"trajectory": "$.a"},
+            BadAnswerError,
+            "wrote no trajectory at $.a: the trajectory is a n",
+        ),
+        ("echo '{\"a\": 1}'", {"trajectory": "$.b"}, BadAnswerError, "nothing at $.b; it sent the fields a"),
         ('echo \'{"error": {"message": "slow"}}\'', {"answer": "$.a"}, CommandFailedError, "with an error: slow"),
     ],
 )

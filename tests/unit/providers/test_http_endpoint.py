@@ -18,7 +18,9 @@ HERE = "http://localhost:1/ask"
 
 
 def model(answer="$.answer", **args):
-    return HttpEndpointModel(args.pop("base_url", HERE), body={"question": "{{ prompt }}"}, answer=answer, **args)
+    return HttpEndpointModel(
+        args.pop("base_url", HERE), body={"question": "{{ prompt }}"}, **{"answer": answer, **args}
+    )
 
 
 def read(body, answer="$.answer", kind="application/json", status=200, **args):
@@ -87,6 +89,45 @@ def test_named_parts_of_the_answer_are_kept():
     body = {"answer": "4", "sources": [{"url": "u"}], "n": 2**60}
     response = read(body, keep=kept)
     assert response.kept == {"sources": [{"url": "u"}], "first": "u", "odd": {"$invalid": str(2**60)}}
+
+
+CHAT = [
+    {"role": "user", "content": "Refund order 7"},
+    {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "refund", "arguments": '{"order": 7}'}}]},
+    {"role": "tool", "tool_call_id": "1", "content": "done"},
+    {"role": "assistant", "content": "Refunded."},
+]
+
+
+def test_what_an_agent_did_is_read_beside_its_answer_or_has_it():
+    body = {"state": {"messages": CHAT}, "answer": "Your order 7 is refunded."}
+    both = read(body, "$.answer", trajectory="$.state.messages")
+    assert both.text == "Your order 7 is refunded."
+    assert [call.arguments for call in both.calls] == [{"order": 7}]
+    alone = read(body, None, trajectory="$.state.messages")
+    assert (alone.text, alone.trajectory) == ("Refunded.", both.trajectory)
+
+
+def test_an_agent_that_ends_with_calls_has_an_empty_answer():
+    body = {"messages": CHAT[:2], "why": "tool_calls"}
+    response = read(body, None, trajectory="$.messages", reads={"finish_reason": "$.why"})
+    assert (response.text, response.finish_reason, len(response.calls)) == ("", "tool_calls", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"answer": "x"}, "nothing at $.messages; it sent the fields answer"),
+        ({"answer": "x", "messages": None}, "null at $.messages"),
+        ({"answer": "x", "messages": "done"}, "at $.messages: the trajectory is text"),
+        ({"answer": "x", "messages": [{"role": "wizard"}]}, "at $.messages: message 1 of the trajectory has the role"),
+        ({"messages": CHAT}, "nothing at $.answer"),
+    ],
+)
+def test_a_trajectory_that_is_missing_or_none_is_a_bad_answer(body, said):
+    with pytest.raises(BadAnswerError) as caught:
+        read(body, "$.answer", trajectory="$.messages")
+    assert said in str(caught.value)
 
 
 def sent_by(**args):
@@ -233,6 +274,8 @@ def test_a_header_from_the_environment_is_no_template():
         ({"method": "DELETE"}, "method is 'DELETE'; it must be one of POST, PUT, PATCH, GET"),
         ({"reads": {"sources": "$.x"}}, "reads has 'sources'"),
         ({"keep": {"sources": "a b"}}, "'a b' is not a path"),
+        ({"answer": None}, "there is no path to its answer"),
+        ({"trajectory": "a b"}, "'a b' is not a path"),
         ({"thought_tags": "x"}, "thought_tags is 'x'"),
     ],
 )
@@ -244,6 +287,7 @@ def test_arguments_that_cannot_be_are_refused_by_name(args, said):
 
 def test_what_shapes_the_answer_is_part_of_the_identity():
     changes = [{}, {"method": "PUT"}, {"keep": {"a": "$.a"}}, {"thought_tags": [["<a>", "</a>"]]}, {"answer": "$.b"}]
+    changes += [{"trajectory": "$.t"}, {"trajectory": "$.t", "answer": None}]
     identities = [json.dumps(model(**change).identity(), sort_keys=True) for change in changes]
     assert len(set(identities)) == len(changes)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insideLLMs.core.errors import AuthError
-from insideLLMs.core.types import Response, TokenLogprob, ToolCall
+from insideLLMs.core.types import Message, Response, TokenLogprob, ToolCall
 from insideLLMs.providers.redaction import Redactor
 from support.key_spellings import KEYS, SPELLINGS
 
@@ -43,11 +43,13 @@ def test_what_was_decoded_is_searched_once_more():
         text=f"it is {key}",
         reasoning=f"is it {key}?",
         tool_calls=(ToolCall(name="f", arguments={"header": [f"Bearer {key}"]}),),
+        trajectory=(Message(role="tool", content=f"token: {key}", tool_call_id=key),),
         logprobs=tuple(TokenLogprob(token=piece, logprob=-1.0) for piece in ("it is ", key[:20], key[20:])),
     )
     blanked = Redactor([key]).response(response)
     assert blanked.text == "it is [redacted]"
     assert blanked.tool_calls[0].arguments == {"header": ["Bearer [redacted]"]}
+    assert blanked.trajectory == (Message(role="tool", content="token: [redacted]", tool_call_id="[redacted]"),)
     assert blanked.logprobs == ()
     assert "CANARY" not in repr(blanked)
     clean = Response(text="it is 4", logprobs=(TokenLogprob(token="4", logprob=-1.0),))

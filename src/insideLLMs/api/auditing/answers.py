@@ -56,7 +56,7 @@ def items_of(records: Sequence[Record]) -> dict[tuple[str, Subject], list[Item]]
 
 
 def _says(response: Response) -> bool:
-    return bool(response.text.strip() or response.tool_calls or response.value is not None)
+    return bool(response.text.strip() or response.calls or response.value is not None)
 
 
 def _root(record: Record) -> tuple[object, ...]:
@@ -121,4 +121,4 @@ _NOTHING = repr([])
 
 
 def _words(response: Response) -> object:
-    return response.text, response.value, response.tool_calls
+    return response.text, response.value, response.calls

@@ -163,8 +163,8 @@ def _told(response: Response | None) -> str:
     if response is None:
         return ""
     said = response.text
-    if response.value is not None or response.tool_calls:
-        rest = canonical.line([response.value, *map(expand, response.tool_calls)])
+    if response.value is not None or response.calls:
+        rest = canonical.line([response.value, *map(expand, response.calls)])
         said = f"{said} {rest.decode()}".strip()
     return said if len(said) <= _SHOWN_CHARACTERS else f"{said[: _SHOWN_CHARACTERS - 3]}..."
 

@@ -120,7 +120,7 @@ hedge = _in_english(lambda text: _HEDGE.format(text.strip()))
 
 def refuse(answer: IntactAnswer) -> Response | None:
     """Refuse, in the words that the refusal detector knows; an answer that refuses already stays."""
-    if not (answer.text.strip() or answer.response.tool_calls) or refuses(answer.text):
+    if not (answer.text.strip() or answer.response.calls) or refuses(answer.text):
         return None
     return answer.saying(REFUSAL)
 

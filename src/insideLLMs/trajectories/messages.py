@@ -1,0 +1,334 @@
+"""Chats as APIs and frameworks write them -> Messages.
+
+Read are OpenAI's chat completions and Responses items, Anthropic's content blocks, Gemini's parts, the messages of
+OpenTelemetry's GenAI conventions, and those of LangChain. Thoughts are left out: they are no part of what was done.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import CanonicalError, TrajectoryError
+from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.types import ContentPart, ImagePart, JsonValue, Message, Role, TextPart, ToolCall, as_text
+from insideLLMs.trajectories.spans import is_spans, span_messages
+
+Fields = Mapping[str, Any]  # a JSON object
+_ROLES: Mapping[object, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "model": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "item_reference"})
+_CALLS = frozenset({"tool_call", "tool_use", "server_tool_use", "mcp_tool_use", "server_tool_call"})
+_RESULTS = frozenset({"tool_call_response", "tool_result", "mcp_tool_result", "server_tool_call_response"})
+_HOLDERS = ("messages", "trajectory", "output", "choices", "all_messages")
+_HOW = (
+    "return OpenAI-style messages ([{role, content, tool_calls}]), Anthropic blocks, Responses items, or "
+    "OpenTelemetry GenAI messages or spans"
+)
+
+
+def read_trajectory(value: object) -> tuple[Message, ...]:
+    """Read messages, in order, from any form that is known. Raises TrajectoryError for what is none of them."""
+    if isinstance(value, str):
+        value = _decoded(value)
+    if is_spans(value):
+        value = list(span_messages(value))
+    elif isinstance(value, Mapping):
+        value = _held(value)
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise TrajectoryError(f"the trajectory is {_kind(value)}, not a list of messages", fix=_HOW)
+    read: list[Message] = []
+    for number, item in enumerate(value, 1):
+        _add(read, item, f"message {number} of the trajectory")
+    for message in read:
+        _require_storable(message)
+    return tuple(read)
+
+
+def last_text(trajectory: Iterable[Message]) -> str:
+    """Return the text of the last message that the assistant wrote; "" where it wrote none."""
+    return next((message.text for message in reversed(tuple(trajectory)) if message.role == "assistant"), "")
+
+
+def with_answer(trajectory: tuple[Message, ...], text: str) -> tuple[Message, ...]:
+    """Return a trajectory that ends with the answer; one that lists calls alone does not tell it."""
+    ends = bool(trajectory) and trajectory[-1].role == "assistant" and not trajectory[-1].tool_calls
+    return trajectory if ends or (trajectory and not text) else (*trajectory, Message(role="assistant", content=text))
+
+
+def _decoded(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise TrajectoryError("the trajectory is text, not a list of messages", fix=_HOW) from None
+
+
+def _held(value: Fields) -> object:
+    """Return the list within an object that holds one, or the object as the only message."""
+    if "role" in value or "type" in value:
+        return [value]
+    for name in _HOLDERS:
+        inner = value.get(name)
+        if isinstance(inner, list | tuple):
+            return [one.get("message") if isinstance(one, Mapping) else one for one in inner[:1]] if (
+                name == "choices"
+            ) else inner  # fmt: skip
+    names = ", ".join(sorted(map(str, value))[:8]) or "no fields"
+    raise TrajectoryError(f"the trajectory is an object with {names}, and no messages", fix=_HOW)
+
+
+def _add(read: list[Message], item: object, where: str) -> None:
+    """Read one item behind those that were read; a call alone belongs to the assistant's turn before it."""
+    if isinstance(item, Message):
+        read.append(item)
+        return
+    if not isinstance(item, Mapping):
+        raise TrajectoryError(f"{where} is {_kind(item)}, not an object with a role", fix=_HOW)
+    if isinstance(item.get("data"), Mapping) and "role" not in item:
+        item = {"type": item.get("type"), **item["data"]}
+    role = _role_of(item)
+    if role is not None:
+        read.extend(_messages(role, item, where))
+    elif not _add_alone(read, item, where):
+        raise TrajectoryError(
+            f"{where} has the {_named(item)}; known roles are system, developer, user, assistant and tool", fix=_HOW
+        )
+
+
+def _role_of(item: Fields) -> Role | None:
+    given = item.get("role", item.get("type"))
+    return _ROLES.get(given) if isinstance(given, str) else None
+
+
+def _kind_of(item: Fields) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _named(item: Fields) -> str:
+    return next((f"{name} {item[name]!r}" for name in ("role", "type") if name in item), "neither a role nor a type")
+
+
+def _messages(role: Role, item: Fields, where: str) -> Iterator[Message]:
+    """Yield the results that a message holds, each a message of its own, then the message itself."""
+    content = item.get("parts", item.get("content"))
+    parts = _Parts.of(content, where)
+    calls = (*_calls(item, where), *parts.calls)
+    if role == "tool" and not parts.results:
+        name = item.get("tool_call_id", item.get("id") if "parts" in item else None)
+        yield Message(role="tool", content=parts.content, tool_call_id=_text(name))
+        return
+    yield from parts.results
+    text = parts.content or _text(item.get("refusal")) or ""
+    if text or calls or not (parts.results or parts.thinks):
+        yield Message(role=role, content=text, tool_calls=calls)
+
+
+class _Parts(msgspec.Struct, frozen=True):
+    """What the content of a message holds; `thinks` where there are thoughts."""
+
+    content: str | tuple[ContentPart, ...] = ""
+    calls: tuple[ToolCall, ...] = ()
+    results: tuple[Message, ...] = ()
+    thinks: bool = False
+
+    @classmethod
+    def of(cls, content: object, where: str) -> "_Parts":
+        """Read text, null, or a list of parts. Raises TrajectoryError."""
+        if content is None:
+            return cls()
+        if isinstance(content, str):
+            return cls(content)
+        if isinstance(content, Mapping):
+            content = [content] if "type" in content else [_json_text(content)]
+        if not isinstance(content, list | tuple):
+            raise TrajectoryError(
+                f"{where} has a content that is {_kind(content)}", fix="write text or a list of parts"
+            )
+        calls, results, shown, thinks = [], [], [], False
+        for part in content:
+            read = _read_part(part, where)
+            if isinstance(read, ToolCall):
+                calls.append(read)
+            elif isinstance(read, Message):
+                results.append(read)
+            elif read is None:
+                thinks = True
+            else:
+                shown.append(read)
+        return cls(_joined(shown), tuple(calls), tuple(results), thinks)
+
+
+def _joined(parts: Sequence[ContentPart]) -> str | tuple[ContentPart, ...]:
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    return "\n".join(texts) if len(texts) == len(parts) else tuple(parts)
+
+
+def _read_part(part: object, where: str) -> ContentPart | ToolCall | Message | None:
+    """Read one part; None for a thought. What is unknown is kept as JSON: nothing that was said gets lost."""
+    if isinstance(part, str):
+        return TextPart(text=part)
+    if not isinstance(part, Mapping):
+        raise TrajectoryError(f"{where} has a part that is {_kind(part)}", fix="write text or objects with a type")
+    kind = _kind_of(part)
+    if kind in _THOUGHTS or part.get("thought") is True:
+        return None
+    if kind in _CALLS or "functionCall" in part:
+        return _call(part.get("functionCall", part.get("server_tool_call", part)), where, part)
+    if kind in _RESULTS or "functionResponse" in part or kind.endswith("_tool_result"):
+        return _result(part)
+    return _image(part) or TextPart(text=_said(part))
+
+
+def _said(part: Fields) -> str:
+    """Return the text of a part under any of its names."""
+    for name in ("text", "refusal", "content"):
+        if isinstance(part.get(name), str):
+            return str(part[name])
+    return _json_text(dict(part))
+
+
+def _image(part: Fields) -> ImagePart | None:
+    match part:
+        case {"type": "image_url" | "input_image", "image_url": {"url": str(url)} | str(url)}:
+            return ImagePart(url=url)
+        case {"type": "image", "url": str(url)} | {"type": "image", "source": {"url": str(url)}}:
+            return ImagePart(url=url)
+        case {"type": "image", "source": {"media_type": str(kind), "data": str(data)}}:
+            return ImagePart(url=f"data:{kind};base64,{data}")
+        case _:
+            return None
+
+
+def _result(part: Fields) -> Message:
+    given = part.get("functionResponse")
+    inner = given if isinstance(given, Mapping) else part
+    name = next((inner[key] for key in ("tool_use_id", "tool_call_id", "call_id", "id") if inner.get(key)), None)
+    found = next((inner[key] for key in ("content", "response", "result", "output") if key in inner), None)
+    return Message(role="tool", content=_told(found), tool_call_id=_text(name))
+
+
+def _told(result: object) -> str:
+    """Write what a tool gave: text as it is, text parts as their text, anything else as JSON."""
+    if result is None or isinstance(result, str):
+        return result or ""
+    if isinstance(result, list | tuple) and result and all(_is_text(part) for part in result):
+        return "\n".join(part["text"] for part in result)
+    return _json_text(result)
+
+
+def _json_text(value: object) -> str:
+    """Write a value as JSON; one that has no canonical form with whatever it holds escaped."""
+    try:
+        return as_text(value)
+    except TypeError:
+        return json.dumps(value, default=str)
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get("text"), str) and _kind_of(part) in _TEXTS
+
+
+_TEXTS = ("text", "input_text", "output_text")
+
+
+def _calls(item: Fields, where: str) -> Iterator[ToolCall]:
+    """Yield the calls under `tool_calls`, or the one under the older `function_call`."""
+    given = item.get("tool_calls")
+    if given is not None and not isinstance(given, list | tuple):
+        raise TrajectoryError(f"{where} has tool_calls that are {_kind(given)}", fix="write a list of calls")
+    for call in given or ():
+        inner = call.get("function", call.get("custom", call)) if isinstance(call, Mapping) else call
+        yield _call(inner, where, call)
+    if isinstance(item.get("function_call"), Mapping):
+        yield _call(item["function_call"], where, {})
+
+
+def _call(inner: object, where: str, outer: object) -> ToolCall:
+    """Read a call; `outer` is what holds it, with its id. Raises TrajectoryError for one without a name."""
+    if isinstance(inner, ToolCall):
+        return inner
+    holder = outer if isinstance(outer, Mapping) else {}
+    both = {**holder, **inner} if isinstance(inner, Mapping) else holder
+    name = next((both[key] for key in ("name", "tool_name", "tool") if isinstance(both.get(key), str)), "")
+    if not name:
+        raise TrajectoryError(f"{where} has a tool call without a name", fix='write {"name": ..., "arguments": {...}}')
+    given = next((both[key] for key in ("arguments", "args", "input", "parameters") if key in both), None)
+    found = next((both[key] for key in ("call_id", "tool_call_id", "id") if both.get(key)), None)
+    return ToolCall(name=name, arguments=_arguments(given), id=_text(found))
+
+
+def _arguments(given: object) -> dict[str, JsonValue]:
+    """Decode arguments; those of a tool that takes free text stand under `input`."""
+    read = read_arguments(given)
+    if read.keys() == {"$invalid"} and isinstance(given, str) and not given.lstrip().startswith(("{", "[")):
+        return {"input": given}
+    return read
+
+
+def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
+    """Read an item that is a call or a result, as the Responses API lists them; whether it was one, or a thought."""
+    kind = _kind_of(item) or ("tool_call" if _is_bare_call(item) else "")
+    if kind in _THOUGHTS:
+        return True
+    if kind.endswith("_call_output"):
+        read.append(_result({**item, "id": item.get("call_id")}))
+        return True
+    if kind in _RESULTS:
+        read.append(_result(item))
+        return True
+    if not kind.endswith("_call") and kind not in _CALLS:
+        return False
+    name = {"id": item.get("call_id") or item.get("id")}
+    call = _call(item if kind in _CALLS or "name" in item else _own_call(kind, item), where, name)
+    if read and read[-1].role == "assistant":
+        read[-1] = msgspec.structs.replace(read[-1], tool_calls=(*read[-1].tool_calls, call))
+    else:
+        read.append(Message(role="assistant", tool_calls=(call,)))
+    given = next((item[name] for name in ("output", "result") if item.get(name) is not None), None)
+    if given is not None:
+        read.append(Message(role="tool", content=_told(given), tool_call_id=call.id))
+    return True
+
+
+def _is_bare_call(item: Fields) -> bool:
+    """Whether an item without a type is a call as people list them: a tool's name and arguments."""
+    return any(name in item for name in ("name", "tool", "tool_name")) and any(
+        name in item for name in ("arguments", "args", "input")
+    )
+
+
+def _own_call(kind: str, item: Fields) -> dict[str, JsonValue]:
+    """Return a call of a tool of the provider's own, such as web_search_call, with what it was called with."""
+    beside = ("id", "call_id", "type", "status", "output", "results", "outputs")
+    arguments = {name: value for name, value in item.items() if name not in beside}
+    return {"name": kind.removesuffix("_call"), "arguments": arguments}
+
+
+def _require_storable(message: Message) -> None:
+    try:
+        canonical.check(msgspec.to_builtins(message), at="trajectory")
+    except CanonicalError as error:
+        raise TrajectoryError(f"the trajectory cannot be stored: {error.message}") from error
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _kind(value: object) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
