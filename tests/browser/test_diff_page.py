@@ -264,3 +264,15 @@ def test_a_change_can_be_copied_as_an_issue(page, visit):
     text = tab.evaluate("navigator.clipboard.readText()")
     assert text.startswith("`q00` is regressed")
     assert "```text\nThe answer is no, of course.\n```" in text
+
+
+def test_parts_beside_the_text_that_differ_are_marked_word_by_word(visit):
+    kept = ({"sources": ["Returns take 14 days."], "route": "a"}, {"sources": ["Returns take 21 days."], "route": "a"})
+    sides = [msgspec.structs.replace(one, response=Response(text="yes", kept=parts)) for one, parts in
+             zip((record("q"), record("q")), kept, strict=True)]  # fmt: skip
+    tab = visit(diff_page(sides[:1], sides[1:])[0])
+    tab.locator(".trials .body .row").first.click()
+    part = tab.get_by_role("region", name="Part that differs: sources")
+    expect(part.locator("del")).to_have_text("14")
+    expect(part.locator("ins")).to_have_text("21")
+    expect(tab.get_by_role("region", name="Part that differs: route")).to_have_count(0)

@@ -1,6 +1,9 @@
 """What an application returns beside its text: kept, checked, and refused in words where it cannot be."""
 
+import csv
+import io
 import json
+import sys
 
 from support.command import insidellms, records_of, write_files
 
@@ -156,3 +159,61 @@ def test_what_is_no_answer_is_an_error_that_says_how_to_write_one(tmp_path):
     assert failed["half"] == ""
     half = next(one for one in run(tmp_path, spec) if one["example_id"] == "half")
     assert half["response"]["kept"] == {"s": "\ufffd\0", "text": 2, "usage": 1}
+
+
+TWO = """
+import json, sys
+found = [{"title": "Returns", "text": sys.argv[1]}, {"title": "Shipping", "text": "3 days"}]
+print(json.dumps({"reply": "Within 14 days.", "found": found, "ms": int(sys.argv[2]), "paid": 0.5, "in": 3}))
+"""
+BESIDE = {"answer": "$.reply", "keep": {"sources": "$.found", "ms": "$.ms"}}
+
+
+def two_runs(folder, *, gate=None, reads=None, **more):
+    for name, text, ms in (("a", "14 days", "1"), ("b", "21 days", "2")):
+        command = [sys.executable, "app.py", text, ms, "{{ question }}"]
+        spec = experiment({"type": "contains", "any": ["14"]}, rows=ROWS)
+        spec["model"] = {"type": "exec", "id": "app", "args": {"command": command, **BESIDE, "reads": reads or {}}}
+        write_files(folder, {"app.py": TWO, "e.json": json.dumps({**spec, "gate": gate or {}, **more})})
+        assert insidellms("run", "e.json", "--run-dir", name, cwd=folder).code == 0
+
+
+def test_a_diff_says_which_part_changed_where_the_text_is_the_same(tmp_path):
+    two_runs(tmp_path)
+    diff = insidellms("diff", "a", "b", "--fail-on", "changes", "--json", "--html", "diff.html", cwd=tmp_path)
+    (change,) = json.loads(diff.out)["comparison"]["changes"]["listed"]
+    assert (change["kind"], change["level"]) == ("changed", "structured")
+    assert change["note"] == "ms changed; sources changed; the text is the same"
+    assert change["paths"] == ["$.kept.ms", "$.kept.sources[0].text"]
+    assert change["candidate"]["parts"]["sources"].startswith("text: 21 days\ntitle: Returns")
+    assert diff.code == 3
+    told = insidellms("diff", "a", "b", "--fail-on", "changes", cwd=tmp_path).out
+    assert "sources: text: [-14-]{+21+} days" in told
+
+
+def test_a_part_that_varies_by_itself_can_be_ignored(tmp_path):
+    two_runs(tmp_path, gate={"fail_on": "changes", "ignore": ["$.kept.ms", "$.kept.sources[*].text"]})
+    diff = insidellms("diff", "a", "b", cwd=tmp_path)
+    assert diff.code == 0, diff.out
+    assert "ignored $.kept.ms: found in 1 of 1 answers of the baseline" in diff.out
+
+
+def test_tables_have_a_column_for_each_part(tmp_path):
+    two_runs(tmp_path)
+    rows = list(csv.DictReader(io.StringIO(insidellms("export", "a", "--format", "csv", cwd=tmp_path).out)))
+    assert rows[0]["part_ms"] == "1"
+    assert json.loads(rows[0]["part_sources"])[0] == {"text": "14 days", "title": "Returns"}
+    both = insidellms("export", "a", "b", "--format", "csv", cwd=tmp_path).out
+    assert next(csv.DictReader(io.StringIO(both)))["part_ms_candidate"] == "2"
+
+
+def test_what_an_application_says_that_it_costs_counts(tmp_path):
+    two_runs(tmp_path, reads={"cost_usd": "$.paid", "input_tokens": "$.in"})
+    (line,) = (json.loads(one) for one in (tmp_path / "a" / "telemetry.jsonl").read_text().splitlines())
+    assert (line["cost_usd"], line["input_tokens"]) == (0.5, 3)
+    spec = json.loads((tmp_path / "e.json").read_text())
+    spec |= {"execution": {"max_cost_usd": 0.75, "concurrency": 1}, "repeats": 4}
+    (tmp_path / "e.json").write_text(json.dumps(spec))
+    stopped = insidellms("run", "e.json", "--run-dir", "c", cwd=tmp_path)
+    assert stopped.code == 1
+    assert "the budget of $0.7500 is spent ($1.0000)" in stopped.err

@@ -112,7 +112,21 @@ export function answersPart(body: Record<string, any>, sides: ({ word: string; t
   return [
     parts.section("Answers", h("p", { class: "said" }, `Compared ${found.how}. `, toggle), paths, two, one),
     ...callsPart(before, after),
+    ...partsPart(before, after),
   ];
+}
+
+// Parts beside the text that differ, each word by word.
+function partsPart(before: Answer | null, after: Answer | null): Node[] {
+  const names = [...new Set([...Object.keys(before?.kept ?? {}), ...Object.keys(after?.kept ?? {})])].sort();
+  return names.flatMap((name) => {
+    const [left, right] = [before, after].map((answer) => parts.partText(answer?.kept?.[name]));
+    if (left === right) return [];
+    const found = diffTexts(left, right);
+    const two = [parts.block(`${name} of the baseline`, found.before), parts.block(`${name} of the candidate`, found.after)];
+    const said = h("p", { class: "said" }, `Compared ${found.how}.`);
+    return [parts.section(`Part that differs: ${line(name)}`, said, h("div", { class: "columns" }, ...two))];
+  });
 }
 
 // Tool calls that differ, ids aside: those are new with every answer.

@@ -1,7 +1,7 @@
 // The pieces that the page of an example is made of, for one run and for two.
 
 import { copy, h } from "./dom";
-import { count, figure, line, parseJson, pretty, shown, words } from "./text";
+import { count, decimal, figure, line, parseJson, pretty, shown, words } from "./text";
 import type { Answer, ContentPart, Failure, Json, Message, RequestSent, Scores, ToolCall, Usage } from "./types";
 
 export function section(title: string, ...content: (Node | null | false)[]): HTMLElement {
@@ -117,8 +117,23 @@ export function answerPart(answer: Answer | null): HTMLElement[] {
     made.push(h("details", {}, h("summary", {}, "As written"), textBlock("Answer as written", answer.text)));
   if (answer.tool_calls?.length) made.push(h("h3", {}, "Tool calls"), calls(answer.tool_calls));
   if (answer.reasoning) made.push(h("details", {}, h("summary", {}, "Reasoning"), textBlock("Reasoning", answer.reasoning)));
-  const kept = details("Kept parts", answer.kept);
-  return kept ? [...made, kept] : made;
+  return [...made, ...keptParts(answer.kept ?? {})];
+}
+
+// The parts of an answer beside its text: short ones in a list, long ones folded, text as text and the rest as JSON.
+function keptParts(kept: { [name: string]: Json }): HTMLElement[] {
+  const isShort = (value: Json): boolean => value === null || (typeof value !== "object" && String(value).length <= 80);
+  const [short, long] = [true, false].map((wanted) => Object.entries(kept).filter(([, value]) => isShort(value) === wanted));
+  const folded = long.map(([name, value]) => h("details", {}, h("summary", {}, `Part ${line(name)}`), partBlock(`Part ${name}`, value)));
+  return [...(short.length ? [facts(short.map(([name, value]) => [`Part ${name}`, partText(value)]))] : []), ...folded];
+}
+
+function partBlock(label: string, value: Json): HTMLElement {
+  return typeof value === "string" ? textBlock(label, value) : jsonBlock(label, value);
+}
+
+export function partText(value: Json | undefined): string {
+  return typeof value === "string" ? value : value === undefined ? "" : pretty(value);
 }
 
 export function failurePart(failure: Failure | null): HTMLElement | null {
@@ -139,7 +154,8 @@ export function tokens(usage: Usage | undefined): string {
     const value = usage[`${name}_tokens`];
     return value === undefined || value === null ? [] : [`${count(value)} ${name}`];
   });
-  return parts.length ? `${parts.join(", ")} tokens` : "";
+  const cost = usage.cost_usd === undefined || usage.cost_usd === null ? [] : [`$${decimal(usage.cost_usd)}`];
+  return [...(parts.length ? [`${parts.join(", ")} tokens`] : []), ...cost].join(", ");
 }
 
 export function facts(rows: [string, string | undefined | null | false][]): HTMLElement {

@@ -14,6 +14,7 @@ export interface Usage {
   reasoning_tokens?: number;
   cached_tokens?: number;
   cache_write_tokens?: number;
+  cost_usd?: number;
 }
 export interface ToolCall {
   name: string;

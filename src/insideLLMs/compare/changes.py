@@ -1,13 +1,17 @@
 """The full story of one changed Trial, read from its two lines."""
 
+from collections.abc import Sequence
+
 from insideLLMs.compare.align import Aligned
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import Change, ShownAnswer, SubjectPair, TrialName
+from insideLLMs.compare.levels import changed_parts
 from insideLLMs.compare.pairing import Pairing
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Example, Record, Response, ToolCall
+from insideLLMs.probes.answer_parts import plain_text
 
 CUT = " […] "
 _NOTE_LIMIT = 500
@@ -45,6 +49,8 @@ def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: i
     prompt = cut(show_prompt(shown.example), text_limit)[0]
     baseline_prompt = cut(show_prompt(before.example), text_limit)[0] if before is not None else prompt
     note = finding.difference.note
+    both = [side.response for side in (before, after) if side is not None and side.response is not None]
+    parts = changed_parts(*both) if len(both) == 2 else ()
     if finding.kind is ChangeClass.EDITED:
         note = "the example's content differs under the same id"
     return Change(
@@ -55,8 +61,8 @@ def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: i
         prompt=prompt,
         baseline_prompt=baseline_prompt if baseline_prompt != prompt else None,
         expected=tuple(cut(show_value(value), text_limit)[0] for value in shown.example.expected),
-        baseline=show_answer(before, text_limit) if before else None,
-        candidate=show_answer(after, text_limit) if after else None,
+        baseline=show_answer(before, text_limit, parts) if before else None,
+        candidate=show_answer(after, text_limit, parts) if after else None,
         paths=tuple(cut(path, _NOTE_LIMIT)[0] for path in finding.difference.paths),
         similarity=finding.difference.similarity,
     )
@@ -83,8 +89,8 @@ def show_prompt(example: Example) -> str:
     return "\n\n".join(f"{message.role}: {message.text}" for message in example.input)
 
 
-def show_answer(record: Record, text_limit: int) -> ShownAnswer:
-    """Return what came of a Trial as it is shown; texts keep `text_limit` characters: both ends."""
+def show_answer(record: Record, text_limit: int, parts: Sequence[str] = ()) -> ShownAnswer:
+    """Return what came of a Trial as it is shown, with these parts; texts keep `text_limit` characters: both ends."""
     response, scores, failure = record.response or Response(), record.scores, record.failure
     whole = response.text if response.text or response.value is None else show_value(response.value)
     text, missing = cut(whole, text_limit)
@@ -94,6 +100,7 @@ def show_answer(record: Record, text_limit: int) -> ShownAnswer:
         cut_characters=missing,
         finish_reason=response.finish_reason,
         tool_calls=cut(_show_calls(response.calls), text_limit)[0],
+        parts={name: cut(plain_text(response.kept[name]), text_limit)[0] for name in parts if name in response.kept},
         passed=scores.passed if scores else None,
         label=cut(scores.label, _NOTE_LIMIT)[0] if scores and scores.label is not None else None,
         scores=dict(sorted(scores.values.items())) if scores else {},

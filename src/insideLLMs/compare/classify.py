@@ -20,7 +20,7 @@ The first row that fits decides, so the counts of the classes add up to the Tria
                    that was asked for, not in what they mean to an embedding model
     unchanged      nothing of the above                                                          unchanged
 
-What a model did: how it ended, verdict, label, scores, text, value and tool calls. Which model or version
+What a model did: how it ended, verdict, label, scores, text, value, kept parts and tool calls. Which model or version
 served it, tokens, fingerprint and reasoning text never make a change; they are counted as served facts. A
 refusal, a filtered or a truncated answer is an answer: its verdict decides, its level is `status`. A verdict
 always outranks scores and text, and a model is asked only about texts that no check holds apart: no similarity,

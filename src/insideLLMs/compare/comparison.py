@@ -101,13 +101,17 @@ class TrialName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a Trial as it is shown; long texts are cut, and `cut_characters` says how much is missing."""
+    """One side of a Trial as it is shown; long texts are cut, and `cut_characters` says how much is missing.
+
+    `parts` are those beside the text that the other side has otherwise.
+    """
 
     status: str
     text: str
     cut_characters: int = 0
     finish_reason: str | None = None
     tool_calls: str = ""
+    parts: dict[str, str] = {}
     passed: bool | None = None
     label: str | None = None
     scores: dict[str, float] = {}

@@ -76,6 +76,9 @@ def _without(response: Response, rule: str) -> Response:
         changes["value"] = value
     if (calls := _bare_calls(response.tool_calls, rule)) != response.tool_calls:
         changes["tool_calls"] = calls
+    parts = {"kept": response.kept}
+    if response.kept and (left := remove(parts, rule)) != parts:
+        changes["kept"] = left.get("kept", {})
     return msgspec.structs.replace(response, **changes) if changes else response
 
 

@@ -40,7 +40,7 @@ class Level(StrEnum):
     SEMANTIC = "semantic"
     """The meaning of the text, where that was asked for: see `compare.meaning`."""
     STRUCTURED = "structured"
-    """A JSON value, a tool call (ids aside), or whether the answer is JSON at all."""
+    """A JSON value, a part beside the text, a tool call (ids aside), or whether the answer is JSON at all."""
     NORMALISED = "normalised"
     """The text, or the spelling of an equal JSON value."""
     EXACT = "exact"
@@ -106,13 +106,33 @@ def compare_outcomes(baseline: Facts, candidate: Facts, tolerance: float) -> Dif
     if before != after:
         return Difference(Level.STATUS, f"{before} -> {after}")
     found = NONE if same_scores else _compare_scores(baseline, candidate, tolerance)
-    if found.level is not None:
-        return found
     for compare in (_compare_values, _compare_tools, _compare_texts, _compare_transcripts):
-        found = compare(ours, theirs)
-        if found.level is not None:
-            return found
-    return NONE
+        found = compare(ours, theirs) if found.level is None else found
+    return _with_parts(found, ours, theirs)
+
+
+def changed_parts(baseline: Response, candidate: Response) -> tuple[str, ...]:
+    """Return the names of the parts beside the text that differ, or that one of the answers lacks."""
+    ours, theirs = baseline.kept, candidate.kept
+    names = sorted(ours.keys() | theirs.keys())
+    return tuple(name for name in names if differing_paths(ours.get(name, _ABSENT), theirs.get(name, _ABSENT), limit=1))
+
+
+def _with_parts(found: Difference, ours: Response, theirs: Response) -> Difference:
+    """Say which parts differ, too: as any JSON value they count for more than how a text is written."""
+    names = changed_parts(ours, theirs)
+    if not names:
+        return found
+    note = "; ".join(f"{name} {_moved(name, ours, theirs)}" for name in names)
+    if found.level in {None, Level.NORMALISED, Level.EXACT}:
+        paths = differing_paths({"kept": ours.kept}, {"kept": theirs.kept})
+        text = f"text differs; {note}" if found.level else f"{note}; the text is the same"
+        return Difference(Level.STRUCTURED, text, paths)
+    return found._replace(note=f"{found.note}; {note}")
+
+
+def _moved(name: str, ours: Response, theirs: Response) -> str:
+    return "changed" if name in ours.kept and name in theirs.kept else "is new" if name in theirs.kept else "is gone"
 
 
 def _compare_scores(baseline: Facts, candidate: Facts, tolerance: float) -> Difference:

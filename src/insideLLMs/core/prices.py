@@ -24,7 +24,18 @@ def cost_of(noted_usd: float | None, usage: Usage, price: Price | None) -> float
 
 
 def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None = None) -> Price | None:
-    """Return a model's price: the `given` one, or that of the table; None where nobody knows it."""
+    """Return a model's price: what its answers say that they cost, else the `given` one, or that of the table.
+
+    None where nobody knows it.
+    """
+    price = _price(identity, given)
+    if price is None:
+        settings = {**identity, **(identity.get("parameters") or {})}
+        return (lambda usage: usage.cost_usd) if "cost_usd" in (settings.get("reads") or {}) else None
+    return lambda usage: price(usage) if usage.cost_usd is None else usage.cost_usd
+
+
+def _price(identity: Mapping[str, JsonValue], given: PriceSpec | None) -> Price | None:
     if given is not None:
         return price_at(given)
     if identity.get("type") in _FREE:

@@ -58,7 +58,7 @@ class Budget:
     def cost_usd_of(self, model: str, usage: Usage, *, batched: bool) -> float:
         """Return what an answer costs, in a batch or live; 0 where no cost is bounded."""
         cost = (self._prices[model](usage) or 0.0) if model in self._prices else 0.0
-        return cost * BATCH_PRICE if batched else cost
+        return cost * BATCH_PRICE if batched and usage.cost_usd is None else cost
 
     def allowance(self) -> "Allowance":
         """Return what is left, to be given out before it is spent."""

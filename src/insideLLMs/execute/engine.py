@@ -229,13 +229,13 @@ class Engine:
         return msgspec.structs.replace(outcome, telemetry=msgspec.structs.replace(telemetry, judges=judges))
 
     def _note_cost(self, model: str, call: Call, usage: Usage | None) -> Call:
-        """Note a cost by the run's prices; that of a batch by any price, as no table of prices knows it."""
+        """Note a cost that the answer says, or by the run's prices; of a batch any, as no table of prices knows it."""
         given = (self._work.execution.prices or {}).get(model)
-        if usage is None or (given is None and not call.batched):
+        if usage is None or (given is None and not call.batched and usage.cost_usd is None):
             return call
         price = find_price(self._work.asked[model].model.identity(), given)
         cost = None if price is None else price(usage)
-        if cost is not None and call.batched:
+        if cost is not None and call.batched and usage.cost_usd is None:
             cost *= BATCH_PRICE
         return msgspec.structs.replace(call, cost_usd=cost)
 
@@ -245,7 +245,8 @@ class Engine:
             trial.index, told=isinstance(outcome.error, NotAnsweredYetError)
         ):
             return
-        if self._work.execution.prices or outcome.telemetry.batched or outcome.telemetry.judges:
+        says_cost = outcome.response and outcome.response.usage and outcome.response.usage.cost_usd is not None
+        if self._work.execution.prices or says_cost or outcome.telemetry.batched or outcome.telemetry.judges:
             outcome = self._priced(trial.model, outcome)
         record = record_of(trial, outcome)
         try:

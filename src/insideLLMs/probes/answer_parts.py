@@ -51,7 +51,7 @@ def names_part(of: str, kept: Collection[str]) -> bool:
 def plain_text(value: JsonValue) -> str:
     """Write a value for those who read text: of a list or mapping its values, one a line, unescaped."""
     if isinstance(value, Mapping):
-        return "\n".join(f"{name}: {plain_text(item)}" for name, item in value.items())
+        return "\n".join(f"{name}: {plain_text(item)}" for name, item in sorted(value.items()))
     return "\n".join(map(plain_text, value)) if isinstance(value, list | tuple) else as_text(value)
 
 

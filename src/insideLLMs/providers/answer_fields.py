@@ -33,6 +33,13 @@ def read_count(value: object) -> int | None:
     return None
 
 
+def read_cost(value: object) -> float | None:
+    """Return a number of dollars, else None."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value <= canonical.MAX_INTEGER else None
+
+
 _NAMES = {
     "input": ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount", "prompt_eval_count"),
     "output": ("completion_tokens", "output_tokens", "outputTokens", "candidatesTokenCount", "eval_count"),

@@ -9,15 +9,25 @@ from insideLLMs.core.arguments import check_mapping
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, TrajectoryError
 from insideLLMs.core.tool_arguments import read_value
 from insideLLMs.core.types import JsonValue, Message, Response, Usage
-from insideLLMs.providers.answer_fields import read_count, read_text
+from insideLLMs.providers.answer_fields import read_cost, read_count, read_text
 from insideLLMs.providers.codec import excerpt
 from insideLLMs.providers.lenient_json import read_json, write_json
 from insideLLMs.providers.transport import MAX_BODY_BYTES
 from insideLLMs.scoring.json_path import find, parse_path, rooted
 from insideLLMs.trajectories import last_text, read_trajectory, with_answer
 
+_COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 _LONGEST_NAME = 100
-READABLE = ("input_tokens", "output_tokens", "finish_reason", "model", "reasoning")
+READABLE = (
+    "input_tokens",
+    "output_tokens",
+    "finish_reason",
+    "model",
+    "reasoning",
+    "reasoning_tokens",
+    "cached_tokens",
+    "cost_usd",
+)
 
 
 class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,12 +89,13 @@ class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
         given = last_text(trajectory) if self.answer is None else _at(body, self.answer)
         text = given if isinstance(given, str) else json_text(given)
         found = {name: _at(body, path) for name, path in self.reads.items()}
-        counts = {name: read_count(found.get(name)) for name in ("input_tokens", "output_tokens")}
+        counts = {name: read_count(found.get(name)) for name in _COUNTS}
+        usage = Usage(**counts, cost_usd=read_cost(found.get("cost_usd")))
         kept = {name: find(body, rooted(path)) for name, path in self.keep.items()}
         return Response(
             text=text,
             finish_reason=read_text(found.get("finish_reason")),
-            usage=Usage(**counts) if any(count is not None for count in counts.values()) else None,
+            usage=None if usage == Usage() else usage,
             model=read_text(found.get("model")),
             reasoning=read_text(found.get("reasoning")),
             kept={name: read_value(values[0]) for name, values in kept.items() if values},

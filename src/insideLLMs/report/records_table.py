@@ -14,6 +14,7 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record
+from insideLLMs.probes.answer_parts import json_text
 
 Row = tuple[object, ...]
 
@@ -38,17 +39,16 @@ _GROUP_CHARACTERS = 4 * 1024 * 1024
 
 
 def run_table(run: RunView) -> Table:
-    """Return a run's records. Reads them once for the names of their scores, and once for each pass."""
-    names, has_prompts = _score_names(run), bool(run.prompts)
+    """Return a run's records. Reads them once for the names of their scores and parts, and once for each pass."""
+    names, has_prompts = _names((run,)), bool(run.prompts)
 
     def rows() -> Iterator[Row]:
         for record in _records(run):
             key = (record.probe, record.dataset, record.example_id, *_cells(record.subject, has_prompts))
             yield (*key, record.repeat, *_example(record), *_answer(record, names))
 
-    scores = {f"score_{name}": "double" for name in names}
     subject = dict.fromkeys(("model", "prompt") if has_prompts else ("model",), "string")
-    return Table(columns={**_NAMES, **subject, "repeat": "int64", **_EXAMPLE, **_ANSWER, **scores}, rows=rows)
+    return Table(columns={**_NAMES, **subject, "repeat": "int64", **_EXAMPLE, **names.columns}, rows=rows)
 
 
 def comparison_table(baseline: RunView, candidate: RunView, options: CompareOptions) -> Table:
@@ -58,7 +58,7 @@ def comparison_table(baseline: RunView, candidate: RunView, options: CompareOpti
     """
     options = options.for_runs((baseline, candidate))
     pairing = pair_subjects(baseline, candidate, options.pairs)
-    names = sorted({*_score_names(baseline), *_score_names(candidate)})
+    names = _names((baseline, candidate))
     has_prompts = bool(baseline.prompts or candidate.prompts)
 
     def rows() -> Iterator[Row]:
@@ -83,9 +83,8 @@ def comparison_table(baseline: RunView, candidate: RunView, options: CompareOpti
     columns = {**_NAMES, **{f"{noun}_{side}": "string" for noun in nouns for side in ("baseline", "candidate")}}
     columns |= {"repeat": "int64"}
     columns |= {"class": "string", "level": "string", "differs": "string", **_EXAMPLE}
-    answer = {**_ANSWER, **{f"score_{name}": "double" for name in names}}
     for side in ("baseline", "candidate"):
-        columns |= {f"{name}_{side}": kind for name, kind in answer.items()}
+        columns |= {f"{name}_{side}": kind for name, kind in names.columns.items()}
     return Table(columns=columns, rows=rows)
 
 
@@ -157,11 +156,27 @@ def _record(line: bytes, run: RunView, number: int | None = None) -> Record:
     return read_record(line, Record, where=f"run {run.label!r}: {where} of records.jsonl")
 
 
-def _score_names(run: RunView) -> list[str]:
-    names: set[str] = set()
-    for record in _records(run):
-        names.update(record.scores.values if record.scores else ())
-    return sorted(names)
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What answers have under names of their own: scores, and parts beside the text."""
+
+    scores: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of an answer."""
+        scores = {f"score_{name}": "double" for name in self.scores}
+        return {**_ANSWER, **scores, **{f"part_{name}": "string" for name in self.parts}}
+
+
+def _names(runs: Iterable[RunView]) -> _Names:
+    scores: set[str] = set()
+    parts: set[str] = set()
+    for record in (record for run in runs for record in _records(run)):
+        scores.update(record.scores.values if record.scores else ())
+        parts.update(record.response.kept if record.response else ())
+    return _Names(tuple(sorted(scores)), tuple(sorted(parts)))
 
 
 def _example(record: Record) -> Iterator[object]:
@@ -169,9 +184,9 @@ def _example(record: Record) -> Iterator[object]:
     yield [str(value) for value in record.example.expected]
 
 
-def _answer(record: Record | None, names: list[str]) -> Iterator[object]:
+def _answer(record: Record | None, names: _Names) -> Iterator[object]:
     if record is None:
-        yield from (None for _ in (*_ANSWER, *names))
+        yield from (None for _ in names.columns)
         return
     scores, response, failure = record.scores, record.response, record.failure
     yield record.status.value
@@ -186,7 +201,9 @@ def _answer(record: Record | None, names: list[str]) -> Iterator[object]:
     yield None if usage is None else usage.output_tokens
     yield None if asker is None else asker.probe
     values = scores.values if scores else {}
-    yield from (values.get(name) for name in names)
+    yield from (values.get(name) for name in names.scores)
+    kept = response.kept if response else {}
+    yield from (json_text(kept[name]) if name in kept else None for name in names.parts)
 
 
 def _plain(cell: object) -> object:

@@ -144,12 +144,15 @@ def served(change: ServedChange) -> str:
 
 
 def told(answer: ShownAnswer | None) -> str:
-    """Write what came of a Trial: the answer with its tool calls, or in parentheses why there is none. Not escaped."""
+    """Write what came of a Trial: the answer with its tool calls and the parts that differ, or in parentheses why there
+    is none. Not escaped.
+    """
     if answer is None:
         return "(no such trial)"
     if answer.status != "success":
         return f"({words(answer.status)}) {answer.failure or ''}".rstrip()
-    return "\n".join(part for part in (answer.text, answer.tool_calls) if part) or "(empty answer)"
+    parts = (f"{name}: {text or '(empty)'}" for name, text in answer.parts.items())
+    return "\n".join(part for part in (answer.text, answer.tool_calls, *parts) if part) or "(empty answer)"
 
 
 def agreement(found: Mapping[str, Any], level: str) -> str:

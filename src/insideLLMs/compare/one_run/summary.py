@@ -7,6 +7,7 @@ examples as the sample: the repeats of an example are averaged first, because th
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -50,7 +51,7 @@ class _Member(msgspec.Struct):
     shared: int = 0
     verdicts: ExampleMean = msgspec.field(default_factory=ExampleMean)
     scores: dict[str, ExampleMean] = {}
-    usage: dict[str, int] = {}
+    usage: dict[str, Any] = {}  # tokens are whole, costs are not
     verdict_pairs: list[Verdicts] = []
     labelled: Counter[Verdicts] = msgspec.field(default_factory=Counter)
 
