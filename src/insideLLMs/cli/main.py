@@ -29,6 +29,8 @@ COMMANDS = {
     "audit": ("audit", "Show what the gate of a run would miss."),
     "noise": ("noise", "Measure how much unchanged runs differ."),
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
+    "record": ("record", "Record the calls to models that a command makes."),
+    "replay": ("replay", "Run a command on recorded answers to its calls."),
     "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),
     "trend": ("trend", "Show how measures changed over several runs."),
     "watch": ("watch", "Alarm when runs that follow a pool get worse."),

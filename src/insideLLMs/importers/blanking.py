@@ -43,7 +43,7 @@ class Blanking:
         if not KEY_SHAPES.search(data) and self._redactor.blank(data) is data:
             return given
         self.count += 1
-        return msgspec.convert(self._value(msgspec.to_builtins(given)), type(given))
+        return msgspec.convert(self.value(msgspec.to_builtins(given)), type(given))
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
@@ -51,9 +51,10 @@ class Blanking:
         blanked = KEY_SHAPES.sub(REDACTED.encode(), self._redactor.blank(data))
         return text if blanked == data else blanked.decode("utf-8", "surrogatepass")
 
-    def _value(self, value: JsonValue) -> JsonValue:
+    def value(self, value: JsonValue) -> JsonValue:
+        """Return a JSON value without secrets."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(name): self._value(item) for name, item in value.items()}
-        return [self._value(item) for item in value] if isinstance(value, list | tuple) else value
+            return {self.text(name): self.value(item) for name, item in value.items()}
+        return [self.value(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,50 @@
+"""`insidellms replay`: run a command with its calls to models answered from a recording."""
+
+from pathlib import Path
+
+import click
+
+from insideLLMs.cli import console
+from insideLLMs.cli.places import FILE
+from insideLLMs.cli.record import COMMAND, VARIABLE, VOLATILE, VOLATILE_TEXT
+from insideLLMs.core.errors import ExitCode
+
+
+@click.command("replay")
+@COMMAND
+@click.option("--from", "cassette", required=True, type=FILE, help="The cassette that `insidellms record` wrote.")
+@click.option("--subset", is_flag=True, help="Cases that make no call at all are left out, and not missed.")
+@VOLATILE
+@VOLATILE_TEXT
+@VARIABLE
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; the command's output goes to stderr.")
+@console.common_options
+def command(
+    command_line: tuple[str, ...],
+    *,
+    cassette: Path,
+    subset: bool,
+    volatile: tuple[str, ...],
+    volatile_text: tuple[str, ...],
+    variables: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Run COMMAND, and answer its calls as recorded: no connection is opened, and no key is needed.
+
+    Exit code: that of the command where every call was recorded and every recorded call was made. Otherwise the
+    result is unverified: 4, whatever the command says; each call is shown beside its nearest recording.
+    """
+    from insideLLMs.proxy.session import replay  # noqa: PLC0415 - slow
+    from insideLLMs.proxy.upstreams import parse_variables  # noqa: PLC0415
+    from insideLLMs.store.wire_cassette import FORMAT, WireHead  # noqa: PLC0415
+
+    more = WireHead(format=FORMAT, volatile=volatile, volatile_text=volatile_text, variables=parse_variables(variables))
+    verdict, code = replay(command_line, cassette, more, subset=subset, json=as_json)
+    if as_json:
+        console.out_json({**verdict.document(), "command_exit_code": code})
+    for reason in verdict.reasons():
+        console.note(reason)
+    said = "verified" if verdict.is_verified else "UNVERIFIED"
+    calls = f"{verdict.made:,} call{'s' if verdict.made != 1 else ''}"
+    console.note(f"{said}: {calls} against {cassette}; the command ended with {code}")
+    return code if verdict.is_verified else ExitCode.INCONCLUSIVE

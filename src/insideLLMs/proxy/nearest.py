@@ -1,0 +1,129 @@
+"""The recording that is nearest to a request that has none, and what differs: which message, words, parameter."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from insideLLMs.compare.word_diff import marked, word_diff
+from insideLLMs.core.types import JsonValue, as_text
+from insideLLMs.report.safe_text import printable
+from insideLLMs.store.wire_cassette import WireCall, WireRequest
+
+_COMPARED_LETTERS = 2_000
+_LONGEST_VALUE = 160
+_MOST_DIFFERENCES = 12
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnmatchedCall:
+    """A request without a recording. `nearest` says which one is closest, `differences` in what."""
+
+    case: str
+    request: WireRequest
+    nearest: str | None
+    differences: tuple[str, ...]
+
+    def told(self) -> str:
+        """Return it in words, the differences on lines of their own."""
+        head = f"{called(self.case, self.request)} is not recorded"
+        if self.nearest is None:
+            return f"{head}, and nothing like it is"
+        return "\n".join([f"{head}; the nearest is {self.nearest}", *(f"  {line}" for line in self.differences)])
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordedCall:
+    """A call of a cassette: the how many-th of its case it is, and whether it was asked for again."""
+
+    number: int
+    call: WireCall
+    used: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name it as people find it in the file."""
+        return f"call {self.number} of {printable(self.call.case)}"
+
+
+def called(case: str, request: WireRequest) -> str:
+    """Name a request by its case and where it goes."""
+    return f"{printable(case)}: {request.method} {request.upstream}{printable(request.path)}"
+
+
+def unmatched(case: str, request: WireRequest, recorded: Iterable[RecordedCall]) -> UnmatchedCall:
+    """Find the recording nearest to a request: of the same case and path, with the fewest and smallest differences."""
+    asked = _leaves(request)
+    candidates = [each for each in recorded if each.call.request.upstream == request.upstream]
+    if not candidates:
+        return UnmatchedCall(case=case, request=request, nearest=None, differences=())
+    nearest = min(candidates, key=lambda each: _distance(case, asked, each))
+    return UnmatchedCall(
+        case=case, request=request, nearest=nearest.name, differences=tuple(_differences(case, asked, nearest))
+    )
+
+
+def _distance(case: str, asked: Mapping[str, JsonValue], recorded: RecordedCall) -> tuple[bool, bool, int, float, bool]:
+    known = _leaves(recorded.call.request)
+    changed = [
+        place for place in asked.keys() | known.keys() if asked.get(place, _MISSING) != known.get(place, _MISSING)
+    ]
+    closeness = sum(_closeness(known.get(place, ""), asked.get(place, "")) for place in changed)
+    return (
+        recorded.call.case != case, asked["path"] != known["path"], len(changed), -closeness, recorded.used,
+    )  # fmt: skip
+
+
+def _closeness(before: JsonValue, after: JsonValue) -> float:
+    texts = (as_text(before)[:_COMPARED_LETTERS], as_text(after)[:_COMPARED_LETTERS])
+    return difflib.SequenceMatcher(None, *texts, autojunk=False).quick_ratio()
+
+
+def _differences(case: str, asked: Mapping[str, JsonValue], recorded: RecordedCall) -> Iterator[str]:
+    known = _leaves(recorded.call.request)
+    places = [place for place in {**known, **asked} if known.get(place, _MISSING) != asked.get(place, _MISSING)]
+    if not places and recorded.call.case == case:
+        yield "it is the same request, asked more often than it was recorded"
+    elif not places:
+        yield f"it is the same request, recorded for another case: {printable(recorded.call.case)}"
+    for place in places[:_MOST_DIFFERENCES]:
+        yield _difference(place, known.get(place, _MISSING), asked.get(place, _MISSING))
+    if len(places) > _MOST_DIFFERENCES:
+        yield f"and {len(places) - _MOST_DIFFERENCES} more differences"
+
+
+def _difference(place: str, before: JsonValue, after: JsonValue) -> str:
+    if before is _MISSING or after is _MISSING:
+        word, value = ("added", after) if before is _MISSING else ("removed", before)
+        return f"{printable(place)}: {word} {_short(value)}"
+    if isinstance(before, str) and isinstance(after, str):
+        diff = word_diff(before, after)
+        if diff is not None:
+            return f"{printable(place)}: {printable(marked(diff))}"
+    return f"{printable(place)}: {_short(before)} -> {_short(after)}"
+
+
+def _short(value: JsonValue) -> str:
+    text = printable(msgspec.json.encode(value).decode())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _leaves(request: WireRequest) -> dict[str, JsonValue]:
+    """Return every plain value of a request by its place."""
+    found: dict[str, JsonValue] = {"method": request.method, "path": request.path}
+    found |= {f"header {name}": value for name, value in request.headers.items()}
+    found |= {name: value for name, value in (("text", request.text), ("base64", request.base64)) if value is not None}
+    return found | dict(_within(request.body, ""))
+
+
+def _within(value: JsonValue, place: str) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            yield from _within(item, f"{place}.{name}" if place else name)
+    elif isinstance(value, list) and value:
+        for number, item in enumerate(value):
+            yield from _within(item, f"{place}[{number}]")
+    elif place:
+        yield place, value

@@ -1,0 +1,114 @@
+"""A recording and a replay from end to end: the cassette, the server, the command, and what it came to."""
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from insideLLMs.core.errors import CassetteError, NothingToDoError
+from insideLLMs.proxy.asked_calls import RequestReader
+from insideLLMs.proxy.command import run_command_line
+from insideLLMs.proxy.ordering import in_order
+from insideLLMs.proxy.player import Player, ReplayVerdict
+from insideLLMs.proxy.recorder import Recorder
+from insideLLMs.proxy.seen_secrets import SeenSecrets
+from insideLLMs.proxy.server import LoopbackServer
+from insideLLMs.proxy.upstreams import Upstream, upstreams_of, upstreams_recorded, variables_of
+from insideLLMs.proxy.volatile import VolatileParts
+from insideLLMs.store.wire_cassette import WireHead, WireRecorder, read_head, read_wire_calls
+
+PLACEHOLDER_KEY = "insidellms-replays-without-a-key"
+"""Clients want a key, though a replay needs none."""
+_STOPPED = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What a recording came to: the command's exit code, the calls kept, and what the user should know."""
+
+    exit_code: int
+    calls: int
+    notes: tuple[str, ...]
+
+
+def record(command: Sequence[str], path: Path, head: WireHead, upstreams: Iterable[str]) -> Recording:
+    """Run a command, and keep its calls at `path`.
+
+    Raises CassetteError; NothingToDoError where a command that ended well made no call; OptionError.
+    """
+    places = upstreams_of(upstreams, os.environ)
+    secrets = SeenSecrets(os.environ)
+    reader = RequestReader(secrets, VolatileParts.of(head))
+    cassette = WireRecorder(path, head)
+    try:
+        recorder, code = asyncio.run(_recorded(command, Recorder(cassette, reader, secrets), places, head))
+        if recorder.failure is not None:
+            raise recorder.failure
+        if code > _STOPPED:
+            note = f"the command was stopped: what it asked is kept in {cassette.partial}, and not in {path}"
+            return Recording(exit_code=code, calls=cassette.count, notes=(note,))
+        if cassette.count:
+            cassette.finish(in_order)
+        elif code == 0:
+            why = "; ".join(dict.fromkeys(recorder.unreached)) or "the command made no call to a model"
+            raise NothingToDoError(
+                f"nothing was recorded: {why}",
+                fix="have it read its base URL from the environment, e.g. OPENAI_BASE_URL; see docs/recording.md",
+            )
+    finally:
+        cassette.close()
+    return Recording(exit_code=code, calls=cassette.count, notes=tuple(_notes(recorder, secrets)))
+
+
+def replay(
+    command: Sequence[str], path: Path, more: WireHead, *, subset: bool, json: bool
+) -> tuple[ReplayVerdict, int]:
+    """Run a command with its calls answered from `path` alone; return the verdict and the command's exit code.
+
+    `more` adds to what the cassette declares. Raises CassetteError.
+    """
+    head = read_head(path)
+    both = WireHead(
+        format=head.format,
+        volatile=(*head.volatile, *more.volatile),
+        volatile_text=(*head.volatile_text, *more.volatile_text),
+        variables={**head.variables, **more.variables},
+    )
+    reader = RequestReader(SeenSecrets(os.environ), VolatileParts.of(both))
+    calls = list(read_wire_calls(path))
+    if not calls:
+        raise CassetteError(f"the cassette {path} holds no call", fix="record it again")
+    places = upstreams_recorded(call.request.upstream for call in calls)
+    player = Player(calls, reader)
+    code = asyncio.run(_replayed(command, player, places, both.variables, json=json))
+    return player.verdict(subset=subset), code
+
+
+async def _recorded(
+    command: Sequence[str], recorder: Recorder, places: Mapping[str, Upstream], head: WireHead
+) -> tuple[Recorder, int]:
+    async with recorder, LoopbackServer(recorder, places) as server:
+        added = variables_of(places.values(), server.url, head.variables, os.environ)
+        return recorder, await run_command_line(command, {**os.environ, **added}, stdout_apart=False)
+
+
+async def _replayed(
+    command: Sequence[str],
+    player: Player,
+    places: Mapping[str, Upstream],
+    variables: Mapping[str, str],
+    *,
+    json: bool,
+) -> int:
+    async with LoopbackServer(player, places) as server:
+        added = variables_of(places.values(), server.url, variables, os.environ)
+        keys = {each.key_variable: PLACEHOLDER_KEY for each in places.values() if each.key_variable}
+        return await run_command_line(command, {**keys, **os.environ, **added}, stdout_apart=json)
+
+
+def _notes(recorder: Recorder, secrets: SeenSecrets) -> Iterable[str]:
+    for words in dict.fromkeys(recorder.unreached):
+        yield f"{words}: {recorder.unreached.count(words)} calls are not recorded"
+    if secrets.answers:
+        yield f"{secrets.answers} answers held what looks like a key; a replay gives [redacted] in its place"

@@ -1,0 +1,99 @@
+"""What of a request differs each time, and says nothing of how a command behaves: ids, users, dates.
+
+Fields are left out by their JSON path, and texts by patterns. Ids that tie a tool's result to its call are numbered
+in the order in which they come.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from insideLLMs.core.errors import OptionError
+from insideLLMs.core.types import JsonValue
+from insideLLMs.scoring.json_path import parse_path, remove, select
+from insideLLMs.store.wire_cassette import WireHead
+
+USUAL = ("$.user", "$.metadata", "$.safety_identifier", "$.prompt_cache_key")
+"""Who asks, and labels of theirs."""
+NAMED = {
+    "uuid": r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
+    "date": r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
+    "time": r"\b\d\d:\d\d(?::\d\d(?:\.\d+)?)?",
+}
+"""Patterns by name."""
+BLANK = "[volatile]"
+_IDS = (
+    ("$.messages[*].tool_calls[*]", "id"),
+    ("$.messages[*]", "tool_call_id"),
+    ("$.messages[*].content[*]", "id"),
+    ("$.messages[*].content[*]", "tool_use_id"),
+    ("$.input[*]", "id"),
+    ("$.input[*]", "call_id"),
+    ("$.contents[*].parts[*].functionCall", "id"),
+    ("$.contents[*].parts[*].functionResponse", "id"),
+)
+"""Where ids of calls stand: chat completions, Anthropic's messages, OpenAI's responses, Gemini."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolatileParts:
+    """What is left out of requests before they are kept and compared."""
+
+    paths: tuple[str, ...]
+    patterns: tuple[re.Pattern[str], ...]
+
+    @classmethod
+    def of(cls, head: WireHead) -> "VolatileParts":
+        """Read what a cassette declares. Raises ArgumentError for a path, OptionError for a pattern."""
+        for path in head.volatile:
+            parse_path(path)
+        return cls(paths=(*USUAL, *head.volatile), patterns=tuple(map(_pattern, head.volatile_text)))
+
+    def text(self, text: str) -> str:
+        """Return a text with its volatile parts blanked out."""
+        for pattern in self.patterns:
+            text = pattern.sub(BLANK, text)
+        return text
+
+    def body(self, body: JsonValue) -> JsonValue:
+        """Return a JSON body without its volatile parts."""
+        left = copy.deepcopy(body)
+        for path in self.paths:
+            left = remove(left, path)
+        _number_ids(left)
+        return self._texts(left) if self.patterns else left
+
+    def _texts(self, value: JsonValue) -> JsonValue:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {name: self._texts(item) for name, item in value.items()}
+        return [self._texts(item) for item in value] if isinstance(value, list) else value
+
+
+def _pattern(given: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(NAMED.get(given, given))
+    except re.error as error:
+        raise OptionError(
+            f"--volatile-text {given!r} is no pattern: {error}",
+            fix=f"write a regular expression, or {', '.join(NAMED)}",
+        ) from error
+    if pattern.match(""):
+        raise OptionError(f"--volatile-text {given!r} matches nothing at all", fix="match at least one letter")
+    return pattern
+
+
+def _number_ids(body: JsonValue) -> None:
+    numbers: dict[str, str] = {}
+    for holder, name in _holders(body):
+        known = holder[name]
+        holder[name] = numbers.setdefault(known, f"id-{len(numbers) + 1}")
+
+
+def _holders(body: JsonValue) -> Iterator[tuple[dict[str, JsonValue], str]]:
+    for path, name in _IDS:
+        for holder in select(body, path):
+            if isinstance(holder, dict) and isinstance(holder.get(name), str):
+                yield holder, name

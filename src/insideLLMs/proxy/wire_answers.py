@@ -1,0 +1,85 @@
+"""Answers as they came over the wire -> what is kept of them, and back."""
+
+import base64
+import contextlib
+import re
+import zlib
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from insideLLMs.core.errors import CassetteError
+from insideLLMs.proxy.seen_secrets import SeenSecrets
+from insideLLMs.store.wire_cassette import WireAnswer
+
+_KEPT_HEADERS = frozenset(
+    {"content-type", "retry-after", "retry-after-ms", "x-should-retry", "location", "allow", "www-authenticate"}
+)
+"""What clients go by; ids, dates and counters differ each time."""
+_EVENT = re.compile(r".*?(?:\r\n\r\n|\n\n|\r\r|\Z)", re.DOTALL)
+_GZIP_OR_ZLIB = 47
+
+
+def kept_answer(
+    status: int, headers: Mapping[str, str], data: bytes, secrets: SeenSecrets, *, broken: bool = False
+) -> WireAnswer:
+    """Return what is kept of an answer. Raises CassetteError for one that cannot be read, so not without keys."""
+    kept = {
+        name.lower(): secrets.text(value)
+        for name, value in sorted(headers.items())
+        if name.lower() in _KEPT_HEADERS or name.lower().startswith("access-control-")
+    }
+    plain = _decoded(headers.get("Content-Encoding", ""), data)
+    try:
+        text = plain.decode()
+    except UnicodeDecodeError:
+        blanked = secrets.answer(plain.decode("latin-1")).encode("latin-1")
+        return WireAnswer(status=status, headers=kept, base64=base64.b64encode(blanked).decode(), broken=broken)
+    if kept.get("content-type", "").startswith("text/event-stream"):
+        events = secrets.events([event for event in _EVENT.findall(text) if event])
+        return WireAnswer(status=status, headers=kept, events=events, broken=broken)
+    return WireAnswer(status=status, headers=kept, body=secrets.answer(text), broken=broken)
+
+
+def _decoded(coding: str, data: bytes) -> bytes:
+    """Undo a coding that was not asked for."""
+    if coding.strip().lower() in {"", "identity"} or not data:
+        return data
+    try:
+        if coding.strip().lower() in {"gzip", "x-gzip", "deflate"}:
+            return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(data)
+    except zlib.error as error:
+        raise CassetteError(f"an answer is not the {coding} that it says it is", fix="ask the provider") from error
+    raise CassetteError(
+        f"an answer came as {coding[:20]!r} although it was asked for plain, and is not recorded",
+        fix="turn compression off at the gateway",
+    )
+
+
+async def send(answer: WireAnswer, request: web.BaseRequest) -> web.StreamResponse:
+    """Answer a request as a provider did."""
+    out = web.StreamResponse(status=answer.status or 502, headers=answer.headers)
+    if answer.status is not None:
+        pieces = [event.encode() for event in answer.events] or [data_of(answer)]
+        if not answer.events and not answer.broken:
+            out.content_length = len(pieces[0])
+        with contextlib.suppress(ConnectionError):  # the client has left
+            await out.prepare(request)
+            for piece in pieces if request.method != "HEAD" else ():
+                await out.write(piece)
+    if answer.broken:
+        break_off(request)
+    return out
+
+
+def data_of(answer: WireAnswer) -> bytes:
+    """Return the body of an answer."""
+    if answer.base64 is not None:
+        return base64.b64decode(answer.base64)
+    return "".join(answer.events).encode() if answer.events else answer.body.encode()
+
+
+def break_off(request: web.BaseRequest) -> None:
+    """Close a connection in the middle of an answer, as a provider does that dies."""
+    if request.transport is not None:
+        request.transport.close()
