@@ -103,7 +103,11 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             return await self._ask(sent, trial, attempts)
         key = request_key(self.digest, sent, trial.repeat, trial if self.sharing == "independent" else None)
         async with self.turns.alone(key, self.digest) if self.answers.finds_again else contextlib.nullcontext():
-            found = self.answers.find(key, self.digest)
+            try:
+                found = self.answers.find(key, self.digest)
+            except ModelError:  # it was asked in a batch, and failed there
+                attempts.batched = self.answers.batch
+                raise
             if found is not None:
                 attempts.batched = self.answers.batch
                 attempts.cached = not self.answers.batch
