@@ -67,7 +67,7 @@ async def run_in_processes(experiment: Experiment, *, folder: Path, options: Run
 def _on_this_machine(place: Path | RemoteUrl | None) -> Path | None:
     if isinstance(place, RemoteUrl):
         raise OptionError(
-            f"several processes share a folder of this machine, and {place} is a URL",
+            f"several processes keep their answers on this machine until all are done, and {place} is a URL",
             fix="give a path, or run in one process; or run shards to URLs of their own, and merge them",
         )
     return place
