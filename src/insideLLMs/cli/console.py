@@ -31,6 +31,7 @@ _EXTRA_FIELDS = (
 _PLAIN_EVERY_S = 5.0
 _BAR_EVERY_S = 0.1
 _BAR_COLUMNS = 30
+_QUIET = "insidellms.quiet"
 _ERASE = "\r\x1b[K"
 _TRACKER_LABELS = ("issues", "bug tracker", "tracker")
 """Names for the address of a tracker in package metadata (packaging.python.org, "Well-known Project URLs")."""
@@ -216,6 +217,21 @@ class GroupedCommand(click.Command):
             formatter.write_dl(list(rows.values()))
 
 
+def quiet_option(function: Command) -> Command:
+    """Add `--quiet` to a command; `is_quiet` says whether it was given."""
+
+    def apply(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        ctx.meta[_QUIET] = value
+
+    told = "Show no progress."
+    return click.option("--quiet", is_flag=True, help=told, expose_value=False, callback=apply)(function)
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs was given `--quiet`."""
+    return bool(click.get_current_context().meta.get(_QUIET))
+
+
 def common_options(function: Command) -> Command:
     """Add the options that every command has."""
 
@@ -260,7 +276,7 @@ def common_options(function: Command) -> Command:
 def _showing_steps(function: Command) -> Command:
     @functools.wraps(function)
     def shown(*args: Any, **options: Any) -> object:  # whatever the command takes
-        if options.get("quiet"):
+        if options.get("quiet") or is_quiet():
             return function(*args, **options)
         with showing_steps(bar=draw if is_terminal() else None, say=note):
             return function(*args, **options)

@@ -37,6 +37,7 @@ _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
     help="Of an experiment: leave out what cannot be carried over. Checks that no answer passes stand in its place.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.quiet_option
 @console.common_options
 def command(
     files: tuple[Path, ...],

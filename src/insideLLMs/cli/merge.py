@@ -22,6 +22,7 @@ from insideLLMs.remote.url import RemoteUrl
 @report_options
 @run_gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.quiet_option
 @console.common_options
 def command(
     shards: tuple[Path, ...],
@@ -50,10 +51,11 @@ def command(
     sealed = SealedRun(run.path, run.manifest)
     rules = GateSpec() if gate is None else GateOverrides(settings=gate).apply(sealed.gate)
     decided = decide_run(sealed, rules, lists_failing=files.any_of_run)
-    show_result(sealed, decided, as_json=as_json, quiet=False)
+    show_result(sealed, decided, as_json=as_json, quiet=console.is_quiet())
     if html is not None:
         write_files([(html, partial(write_sealed_page, run=sealed, verdict=decided.verdict))])
     write_run_reports(sealed, decided, files, experiment=None)
-    show_verdict(run.path, decided, say=console.note if as_json else console.out)
+    if decided.is_gated or not console.is_quiet():
+        show_verdict(run.path, decided, say=console.note if as_json else console.out)
     check_answered(sealed, decided)
     return decided.verdict.exit_code

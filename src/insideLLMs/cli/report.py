@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @report_options
 @click.option("--experiment", type=LOCAL, help="Your experiment file: SARIF points to its dataset.")
 @run_gate_options
+@console.quiet_option
 @console.common_options
 def command(
     run: Path,

@@ -28,6 +28,7 @@ from insideLLMs.remote.url import RemoteUrl
 @click.option("--of", metavar="PROBE", help="Whose answers are scored, where RUN has several probes.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.quiet_option
 @console.common_options
 def command(
     run: Path, *, probes: tuple[str, ...], to: Path | RemoteUrl, of: str | None, overwrite: bool, as_json: bool

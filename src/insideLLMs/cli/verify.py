@@ -22,6 +22,7 @@ from insideLLMs.store.verification import Verification, verify
     help="A public key, PEM or OpenSSH, that must have signed the run. May be given several times: each must have.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.quiet_option
 @console.common_options
 def command(run: Path, *, keys: tuple[Path, ...], as_json: bool) -> int:
     """Check RUN's files against its manifest: digests, schema, order, counts, Merkle root.
