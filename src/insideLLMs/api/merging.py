@@ -15,6 +15,7 @@ from insideLLMs.core.record_views import trial_order
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.shard import Shard
 from insideLLMs.core.types import Telemetry
+from insideLLMs.remote.copies import place_of
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest
 from insideLLMs.store.sealed_entries import sealed_entries
@@ -30,7 +31,7 @@ def merge_shards(paths: Sequence[Path], to: Path, *, overwrite: bool = False) ->
 
     Raises RunDirectoryError unless they are all the shards of one run, each once, finished and unchanged.
     """
-    if to.resolve() in [path.resolve() for path in paths]:
+    if place_of(to) in map(place_of, paths):
         raise RunDirectoryError(f"{to} is one of the shards", fix="choose another --to")
     shards = open_shards(paths)
     facts = _facts(shards)

@@ -29,6 +29,7 @@ from insideLLMs.execute.abandonable import AbandonableThreads
 from insideLLMs.execute.asked_models import make_asked_models
 from insideLLMs.execute.trial import FatalError, ProbeCalls, score
 from insideLLMs.plan import Group, Plan, Trial, make_plan, record_of
+from insideLLMs.remote.copies import place_of
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec
@@ -117,7 +118,7 @@ def open_answered(path: Path) -> SealedRun | UnfinishedRun:
 
 async def rescore(run: SealedRun | UnfinishedRun, options: RescoreOptions) -> Rescored:
     """Score `run` again. Raises InsideLLMsError; nothing of `run` is changed."""
-    if options.to.resolve() == run.path.resolve():
+    if place_of(options.to) == place_of(run.path):
         raise OptionError(f"{options.to} is the run itself, which stays as it is", fix="choose another --to")
     of = _chosen(run.manifest, options.of)
     prepared = await asyncio.to_thread(_prepare, run, of, options)

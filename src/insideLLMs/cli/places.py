@@ -12,6 +12,7 @@ from insideLLMs.core.errors import RemoteError
 from insideLLMs.remote.url import RemoteUrl, is_url, parse_place
 
 Found = Path | RemoteUrl
+_COPY_IT = "give a path, and copy the file yourself"
 
 
 class PlaceParam(click.Path):
@@ -33,22 +34,21 @@ class PlaceParam(click.Path):
 class PathParam(PlaceParam):
     """Takes a path alone: what is written there, or read, is on this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fix: str = _COPY_IT) -> None:
         super().__init__(parse_place)
+        self._fix = fix
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path. Raises RemoteError for a URL."""
         found = super().convert(value, param, ctx)
         name = param.opts[0] if isinstance(param, click.Option) else "this argument"
-        return on_this_machine(found, name)
+        return on_this_machine(found, name, fix=self._fix)
 
 
-def on_this_machine(found: Found, name: str) -> Path:
+def on_this_machine(found: Found, name: str, *, fix: str = _COPY_IT) -> Path:
     """Return a path. Raises RemoteError for a URL, given as the option `name`."""
     if isinstance(found, RemoteUrl):
-        raise RemoteError(
-            f"{name} takes a path on this machine, and {found} is a URL", fix="give a path, and copy the file yourself"
-        )
+        raise RemoteError(f"{name} takes a path on this machine, and {found} is a URL", fix=fix)
     return found
 
 
@@ -77,6 +77,9 @@ def _file(text: str) -> Found:
 
 
 LOCAL = PathParam()
+TO_CLEAR = PathParam(fix="list it with `insidellms runs list URL`, and remove runs with the store's own tools")
+"""A folder of runs from which some are removed."""
+TO_SIGN = PathParam(fix="sign the folder, then copy it there")
 RUN = PlaceParam(_run)
 """A run, or the log of another tool."""
 RUNS = PlaceParam(_runs)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
-from insideLLMs.cli.places import LOCAL, POOL, RUN, RUNS
+from insideLLMs.cli.places import POOL, RUN, RUNS, TO_CLEAR
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError, StorageError
 from insideLLMs.core.types import JsonValue
 
@@ -45,7 +45,7 @@ class AmountParam(NumberParam):
 
 AGE, SIZE = AmountParam("age", _SECONDS), AmountParam("size", _BYTES)
 _ROOT = click.argument("root", type=RUNS, default=Path("runs"))
-_OWN_ROOT = click.argument("root", type=LOCAL, default=Path("runs"))
+_OWN_ROOT = click.argument("root", type=TO_CLEAR, default=Path("runs"))
 _OLDER = click.option("--older-than", type=AGE, help="Only runs unchanged for longer than this, as 30d, 12h or 2w.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _FITTING = (

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import LOCAL
+from insideLLMs.cli.places import LOCAL, TO_SIGN
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 
 
 @click.command("sign")
-@click.argument("run", metavar="RUN", required=False, type=LOCAL)
+@click.argument("run", metavar="RUN", required=False, type=TO_SIGN)
 @click.option("--key", type=LOCAL, help="Your private key: PEM, or OpenSSH as ~/.ssh/id_ed25519.")
 @click.option("--new-key", type=LOCAL, help="Write a new ed25519 key to this file, and FILE.pub.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import LOCAL
+from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command("verify-proof")
-@click.argument("proof", metavar="PROOF", type=LOCAL)
+@click.argument("proof", metavar="PROOF", type=FILE)
 @click.option("--key", type=LOCAL, help="The public key that must have signed the run.")
 @click.option("--root", metavar="HEX", help="The Merkle root of the run, from where you trust it.")
 @click.option(
     "--redacted",
-    type=LOCAL,
+    type=FILE,
     help="Also check that this export, redacted, as JSONL, was made of the run's records.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, with the records.")

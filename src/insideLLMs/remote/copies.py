@@ -53,6 +53,11 @@ def named(path: Path, url: RemoteUrl) -> Path:
     return path
 
 
+def place_of(place: Path | RemoteUrl) -> str:
+    """Return the URL that `place` is or is a copy of, else where it is: two names of one place give one."""
+    return str(place) if isinstance(place, RemoteUrl) else _known.get(str(place)) or str(place.resolve())
+
+
 def forget() -> None:
     """Know of no copy any more, as another process does."""
     _known.clear()

@@ -11,6 +11,7 @@ from insideLLMs.core.errors import InsideLLMsError, RemoteError
 
 READ = {id(places.RUN): "run", id(places.RUNS): "runs", id(places.POOL): "pool", id(places.FILE): "file"}
 KINDS = {**READ, id(places.TO_WRITE): "to write", id(places.LOCAL): "local"}
+KINDS |= {id(places.TO_CLEAR): "to clear", id(places.TO_SIGN): "to sign"}
 KINDS_BY_ARGUMENT = {
     "baseline accept run": "run",
     "baseline accept pool": "to write",
@@ -52,7 +53,7 @@ KINDS_BY_ARGUMENT = {
     "run replay": "file",
     "run failed_in": "run",
     "runs gc pools": "pool",
-    "runs gc root": "local",
+    "runs gc root": "to clear",
     "runs list root": "runs",
     "runs show run": "run",
     "trend runs": "run",

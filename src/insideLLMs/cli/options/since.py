@@ -12,6 +12,7 @@ from insideLLMs.cli.baseline import today
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import RUN
 from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
     from insideLLMs.api.since.rounds import RunSince
@@ -31,9 +32,11 @@ class SinceChoice:
         seed = "" if self.seed is None else f" --canary-seed {shlex.quote(self.seed)}"
         return f" --since {shlex.quote(str(self.run))}{share}{seed}"
 
-    def check_apart(self, run_dir: object) -> None:
+    def check_apart(self, run_dir: Path | RemoteUrl | None) -> None:
         """Raise ConfigError where the run would be written over the one that it is since."""
-        if isinstance(run_dir, Path) and run_dir.resolve() == self.run.resolve():
+        from insideLLMs.remote.copies import place_of  # noqa: PLC0415 - few runs need it
+
+        if run_dir is not None and place_of(run_dir) == place_of(self.run):
             raise ConfigError(
                 [Problem(f"--run-dir and --since are one folder: {run_dir}")], fix="choose another --run-dir"
             )
