@@ -138,6 +138,28 @@ def test_a_proof_is_checked_where_there_is_no_run(folder, tmp_path):
     assert insidellms("verify-proof", "changed.json", "--root", root, cwd=tmp_path).code == 1
 
 
+def test_an_imported_run_is_signed_and_proved_like_any_other(folder, tmp_path):
+    write_files(tmp_path, {"t.csv": "id,input,output,score\na,Who?,Ann,1\nb,What?,ann@example.com,0\n"})
+    key = folder / "key"
+
+    def done(*args, code=0):
+        result = insidellms(*args, cwd=tmp_path)
+        assert result.code == code, result.err
+        return result
+
+    done("import", "t.csv", "--to", "run")
+    done("sign", "run", "--key", key)
+    assert f"signed by {key}.pub" in done("verify", "run", "--key", f"{key}.pub").out
+    done("prove", "run", "b", "-o", "proof.json")
+    done("prove", "run", "-o", "none.json")
+    done("export", "run", "--redact", "--format", "jsonl", "-o", "x.jsonl")
+    assert "example 'b'" in done("verify-proof", "proof.json", "--key", f"{key}.pub").out
+    redacted = done("verify-proof", "none.json", "--redacted", "x.jsonl", "--key", f"{key}.pub").out
+    assert "1 records as they are in the run, 1 redacted" in redacted
+    change(tmp_path / "run", b"Ann", b"Bob")
+    assert "example 'a'" in done("verify", "run", "--key", f"{key}.pub", code=1).err
+
+
 @pytest.mark.parametrize("arguments", [(), ("run",), ("--key", "key"), ("run", "--new-key", "k")])
 def test_half_a_command_is_wrong_usage(folder, arguments):
     assert insidellms("sign", *arguments, cwd=folder).code == 2

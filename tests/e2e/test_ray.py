@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.command import canonical_bytes, command_line, environment, write_files
+from support.object_store import ObjectStore
 from support.openai_server import OpenAIServer
 from support.processes import stop
 from support.ray_cluster import QUIET, RayCluster
@@ -111,7 +112,7 @@ def start(folder, *args, experiment="e.yaml", **variables):
     return subprocess.Popen(
         command_line("run", experiment, *args),
         cwd=folder,
-        env=environment(**QUIET, CANARY_KEY=KEY, INSIDELLMS_CACHE=str(folder / "cache"), **variables),
+        env=environment(**{**QUIET, "CANARY_KEY": KEY, "INSIDELLMS_CACHE": str(folder / "cache"), **variables}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -201,6 +202,19 @@ def test_an_interrupted_run_can_be_resumed_and_says_how(folder, cluster, server,
     finish(start(folder, "--run-dir", "stopped", "--resume"))
     assert canonical_bytes(folder / "stopped") == whole[0]
     assert len(server.prompts) - before == whole[1]
+
+
+def test_an_interrupted_run_at_a_url_is_resumed_on_another_machine(folder, cluster, server, whole, tmp_path):
+    with ObjectStore() as store:
+        before, at_url = len(server.prompts), ("--run-dir", store.at("run"), *on(cluster))
+        process = start(folder, *at_url, **store.machine(tmp_path / "one"))
+        wait_for_calls(server, process, before + 10)
+        os.killpg(process.pid, signal.SIGINT)
+        assert f"--run-dir {store.at('run')} --resume --executor ray" in finish(process, 130)
+        assert "run/manifest.json" not in store.all_keys()
+        finish(start(folder, *at_url, "--resume", **store.machine(tmp_path / "two")))
+        assert store.get("run/manifest.json") == whole[0]["manifest.json"]
+        assert len(server.prompts) - before == whole[1]
 
 
 def test_a_model_that_no_node_has_room_for_is_named_before_anything_is_asked(folder, cluster, server):

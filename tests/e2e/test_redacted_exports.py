@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from pyarrow import parquet
 
 from support.command import insidellms, write_files
 
@@ -54,6 +55,20 @@ def test_no_form_of_export_holds_what_was_found(folder, arguments):
 
 def test_a_comparison_is_redacted_too(folder):
     assert not [secret for secret in SECRET if secret in export(folder, runs=("run", "run"))]
+
+
+@pytest.mark.parametrize("runs", [("run",), ("run", "run")])
+def test_a_redacted_parquet_table_has_the_cells_of_the_csv_and_nothing_of_what_was_found(folder, tmp_path, runs):
+    export(folder, "--format", "parquet", "-o", str(tmp_path / "x.parquet"), runs=runs)
+    rows = parquet.read_table(tmp_path / "x.parquet").to_pylist()
+    text = csv.DictReader(io.StringIO(export(folder, runs=runs)))
+    shown = [(row["example_id"], row["input"], row.get("redacted_from")) for row in rows]
+    assert shown == [(row["example_id"], row["input"], row.get("redacted_from")) for row in text]
+    written = (tmp_path / "x.parquet").read_bytes() + repr(
+        rows
+    ).encode()  # the footer repeats the least and the greatest
+    assert not [secret for secret in SECRET if secret.encode() in written]
+    assert b"[email-" in written
 
 
 def test_pseudonyms_are_the_same_with_one_salt_and_others_without(folder):
