@@ -9,28 +9,19 @@ const terms = await readFile(`${here}node_modules/diff/LICENSE`, "utf8");
 // Its licence asks that the notice goes with every copy, and every page is one.
 const licence = `/* with parts of jsdiff:\n${terms.trim()}\n*/`;
 
-const script = await build({
-  absWorkingDir: here,
-  entryPoints: ["src/main.ts"],
-  bundle: true,
-  minify: true,
-  format: "iife",
-  target: "es2022",
-  charset: "ascii",
-  legalComments: "none",
-  banner: { js: licence },
-  write: false,
-});
-const style = await build({
-  absWorkingDir: here,
-  entryPoints: ["src/viewer.css"],
-  bundle: true,
-  minify: true,
-  target: ["chrome123", "firefox120", "safari17.5"],
-  charset: "ascii",
-  write: false,
-});
-const made = { "viewer.js": script.outputFiles[0].text, "viewer.css": style.outputFiles[0].text };
+const shared = { absWorkingDir: here, bundle: true, minify: true, charset: "ascii", write: false };
+const program = { format: "iife", target: "es2022", legalComments: "none" };
+const made = {};
+for (const [name, source] of Object.entries({ viewer: "main", home: "home", label: "label" })) {
+  const notice = name === "viewer" ? { banner: { js: licence } } : {}; // the only one with jsdiff in it
+  const built = await build({ ...shared, ...program, ...notice, entryPoints: [`src/${source}.ts`] });
+  made[`${name}.js`] = built.outputFiles[0].text;
+}
+for (const name of ["viewer", "served"]) {
+  const target = ["chrome123", "firefox120", "safari17.5"];
+  const built = await build({ ...shared, target, entryPoints: [`src/${name}.css`] });
+  made[`${name}.css`] = built.outputFiles[0].text;
+}
 
 let stale = false;
 for (const [name, text] of Object.entries(made)) {

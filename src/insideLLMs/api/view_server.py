@@ -1,92 +1,60 @@
-"""A folder of runs, served on loopback: reports, comparisons, and the progress of runs that are being made."""
+"""A folder of runs, served on loopback: its home page, reports, comparisons, and labelling."""
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from typing import BinaryIO
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
-from insideLLMs.api.compare import compare_runs
+from insideLLMs.api.compare import DecidedComparison, compare_runs
+from insideLLMs.api.label_sample import LabelSample, SampledAnswer, draw, rubrics_of, shown_answers
+from insideLLMs.api.run_folder import RunFolder
 from insideLLMs.compare.ignored import Ignored
+from insideLLMs.compare.run_labels import RunLabels
 from insideLLMs.compare.sides import views_of
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.report import wording
 from insideLLMs.report.viewer.diff_page import write_diff_page
-from insideLLMs.report.viewer.page import content_policy, escape, plain_page
+from insideLLMs.report.viewer.home_page import HOME_PROGRAM, home_page
+from insideLLMs.report.viewer.label_page import LABEL_PROGRAM, answers_page, start_page
+from insideLLMs.report.viewer.page import content_policy, escape, plain_page, served_policy
 from insideLLMs.report.viewer.run_page import write_sealed_page
-from insideLLMs.store.progress import JournalWatch
-from insideLLMs.store.run_root import run_paths
-from insideLLMs.store.sealed_run import SealedRun, State, state_of
+from insideLLMs.store.labels import MAX_NOTE, Drawn, PersonLabel, Said, append_label, now
+from insideLLMs.store.sealed_run import SealedRun
 
 LOOPBACK = "127.0.0.1"
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+_MOST_BODY_BYTES = 8 * MAX_NOTE
+_IDLE_S = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunEntry:
-    """A run of the folder. `results` are those of its summary; a run that is not done has none."""
+class SentLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the labelling page sends: a person's word on an answer of the sample that it shows."""
 
-    name: str
-    run_id: str
-    trials: int
-    statuses: Mapping[str, int]
-    results: Sequence[Mapping[str, Any]] = ()
-    is_done: bool = True
-
-    @property
-    def finished(self) -> int:
-        """How many Trials are finished, answered or not."""
-        return sum(self.statuses.values())
-
-
-class RunFolder:
-    """The runs right below a folder, read again at each request."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._watches: dict[str, JournalWatch] = {}
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the runs, newest last as far as names tell."""
-        return tuple(path.name for path in run_paths(self.root)) if self.root.is_dir() else ()
-
-    def entries(self) -> list[RunEntry]:
-        """Return what there is to say of each run; one that changes under our eyes or is damaged is left out."""
-        entries = []
-        for name in self.names():
-            try:
-                entries.append(self._entry(name))
-            except (InsideLLMsError, OSError):
-                continue
-        return entries
-
-    def _entry(self, name: str) -> RunEntry:
-        path = self.root / name
-        if state_of(path) is State.SEALED:
-            run = SealedRun.open(path)
-            return RunEntry(
-                name=name,
-                run_id=run.manifest.run_id,
-                trials=run.manifest.trials,
-                statuses=run.manifest.statuses,
-                results=msgspec.to_builtins(run.summary.results),
-            )
-        found = self._watches.setdefault(name, JournalWatch(path)).look()
-        return RunEntry(name=name, run_id=found.run_id, trials=found.trials, statuses=found.statuses, is_done=False)
+    answer: str
+    verdict: Said
+    note: str
+    drawn: Drawn
+    shown: tuple[str, ...]
 
 
 class ViewServer(ThreadingHTTPServer):
-    """Serves a RunFolder to this machine alone; port 0 chooses a free one."""
+    """Serves a RunFolder to this machine alone; port 0 chooses a free one. Labels are those of `person`.
+
+    `token` is in the pages that store labels, and in no page of another origin.
+    """
 
     daemon_threads = True
 
-    def __init__(self, root: Path, port: int = 0) -> None:
+    def __init__(self, root: Path, port: int = 0, *, person: str = "somebody") -> None:
         self.folder = RunFolder(root)
+        self.person = person
+        self.token = secrets.token_urlsafe(32)
+        self.sampled: dict[tuple[str, str], SampledAnswer] = {}
         super().__init__((LOOPBACK, port), _Handler)
 
     @property
@@ -94,53 +62,170 @@ class ViewServer(ThreadingHTTPServer):
         """Where it listens."""
         return f"http://{LOOPBACK}:{self.server_port}/"
 
+    def save(self, run: str, sent: SentLabel) -> bool:
+        """Store a label; whether its answer is one that a page of this server showed. Raises RunDirectoryError."""
+        found = self.sampled.get((run, sent.answer))
+        if found is None:
+            return False
+        trial = found.trial
+        label = PersonLabel(
+            answer=sent.answer,
+            by=self.person,
+            verdict=sent.verdict,
+            at=now(),
+            probe=trial.probe,
+            dataset=trial.dataset,
+            example_id=trial.example_id,
+            model=trial.model,
+            prompt=trial.prompt,
+            repeat=trial.repeat,
+            drawn=sent.drawn,
+            note=sent.note[:MAX_NOTE],
+            shown=sent.shown,
+        )
+        append_label(self.folder.root / run, label)
+        return True
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: ViewServer
     server_version = "insidellms"
     sys_version = ""
+    timeout = _IDLE_S
 
     def do_GET(self) -> None:
-        # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
-        if (self.headers.get("Host") or "").rpartition(":")[0] not in _HOSTS:
-            self._say(HTTPStatus.FORBIDDEN, "This server answers only to 127.0.0.1 and localhost.")
+        if not self._is_ours():
             return
         parts = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        path = [unquote(part) for part in parts.path.split("/") if part]
-        match path:
+        query = parse_qs(parts.query)
+        match [unquote(part) for part in parts.path.split("/") if part]:
             case []:
-                self._folder(query)
+                self._home(query)
             case ["diff"]:
                 self._diff(query)
             case ["runs", name] | ["runs", name, "report.html"]:
                 self._report(name)
+            case ["runs", name, "label"]:
+                self._label(name, query)
             case _:
                 self._say(HTTPStatus.NOT_FOUND, "There is no such page.")
 
-    def _folder(self, query: dict[str, str]) -> None:
+    def do_POST(self) -> None:
+        """Store a label that a page of this very server sends, as its origin and its token say."""
+        if not self._is_ours():
+            return
+        body = self._body()
+        match [unquote(part) for part in urlsplit(self.path).path.split("/") if part]:
+            case ["runs", name, "labels"] if name in set(self.server.folder.names()):
+                self._save(name, body)
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, "There is no such run any more.")
+
+    def _is_ours(self) -> bool:
+        # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
+        if (self.headers.get("Host") or "").rpartition(":")[0] in _HOSTS:
+            return True
+        self._say(HTTPStatus.FORBIDDEN, "This server answers only to 127.0.0.1 and localhost.")
+        return False
+
+    def _body(self) -> bytes | None:
+        """Return what was sent; None if it is too much to be a label, or is said to be none."""
+        said = self.headers.get("Content-Length") or ""
+        is_fine = said.isascii() and said.isdigit() and len(said) < 9 and int(said) <= _MOST_BODY_BYTES
+        self.close_connection = True
+        return self.rfile.read(int(said)) if is_fine else None
+
+    def _save(self, name: str, body: bytes | None) -> None:
+        origin, token = self.headers.get("Origin"), self.headers.get("X-Insidellms-Token") or ""
+        is_json = self.headers.get("Content-Type") == "application/json"
+        if origin != f"http://{self.headers.get('Host')}" or not is_json:
+            self._answer(HTTPStatus.FORBIDDEN, "Labels are taken from a page of this server only.")
+        elif not secrets.compare_digest(token.encode(), self.server.token.encode()):
+            self._answer(HTTPStatus.FORBIDDEN, "The server was started again: reload this page, and go on.")
+        else:
+            self._store(name, body)
+
+    def _store(self, name: str, body: bytes | None) -> None:
+        try:
+            sent = msgspec.json.decode(body or b"", type=SentLabel)
+            is_known = self.server.save(name, sent)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._answer(HTTPStatus.BAD_REQUEST, f"That is no label: {error}")
+        except InsideLLMsError as error:
+            self._answer(HTTPStatus.CONFLICT, f"{error.message}. {error.fix or ''}")
+        else:
+            told = "saved" if is_known else "This answer is not known here: reload this page."
+            self._answer(HTTPStatus.OK if is_known else HTTPStatus.CONFLICT, told)
+
+    def _home(self, query: Mapping[str, list[str]]) -> None:
         folder = self.server.folder
-        baseline = query.get("baseline")
-        known = baseline if baseline in set(folder.names()) else None
-        self._send(HTTPStatus.OK, folder_page(str(folder.root), folder.entries(), baseline=known))
+        try:
+            runs = folder.entries()
+        except InsideLLMsError as error:
+            self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
+            return
+        baseline = _last(query, "baseline")
+        known = baseline if any(run.name == baseline for run in runs) else None
+        self._send(HTTPStatus.OK, home_page(str(folder.root), runs, baseline=known), served_policy(HOME_PROGRAM))
 
     def _report(self, name: str) -> None:
         # Only names that the folder's own listing has: nothing of the address becomes a path. The page is made of the
         # records, here and now: the run may be somebody else's, and its report.html anything.
-        if name not in set(self.server.folder.names()):
-            self._say(HTTPStatus.NOT_FOUND, f"There is no run {name!r}.")
-            return
-        run_path = self.server.folder.root / name
-        self._send_page(lambda out: write_sealed_page(out, SealedRun.open(run_path)))
+        if self._knows(name):
+            path = self.server.folder.root / name
+            self._send_page(lambda out: write_sealed_page(out, SealedRun.open(path)))
 
-    def _diff(self, query: dict[str, str]) -> None:
-        names = [query.get("baseline", ""), query.get("candidate", "")]
-        known = set(self.server.folder.names())
-        if not known.issuperset(names):
+    def _knows(self, name: str) -> bool:
+        if name in set(self.server.folder.names()):
+            return True
+        self._say(HTTPStatus.NOT_FOUND, f"There is no run {name!r}.")
+        return False
+
+    def _diff(self, query: Mapping[str, list[str]]) -> None:
+        names = [_last(query, "baseline"), _last(query, "candidate")]
+        if not set(self.server.folder.names()).issuperset(names):
             self._say(HTTPStatus.NOT_FOUND, "Name two runs of this folder as baseline and candidate.")
             return
-        paths = [self.server.folder.root / name for name in names]
-        self._send_page(lambda out: _write_diff(out, *map(SealedRun.open, paths)))
+        baseline, candidate = (self.server.folder.root / name for name in names)
+
+        def write(out: BinaryIO) -> None:
+            found = compare_runs([SealedRun.open(baseline)], [SealedRun.open(candidate)])
+            self.server.folder.verdicts[names[1]] = f"{found.verdict.state} against {names[0]}"
+            _write_diff(out, found)
+
+        self._send_page(write)
+
+    def _label(self, name: str, query: Mapping[str, list[str]]) -> None:
+        if not self._knows(name):
+            return
+        try:
+            page = self._answers(name, query) if query else self._start(name)
+        except InsideLLMsError as error:
+            self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
+        except msgspec.ValidationError as error:
+            self._say(HTTPStatus.BAD_REQUEST, f"There is no such sample: {error}.")
+        else:
+            self._send(HTTPStatus.OK, page, served_policy(LABEL_PROGRAM))
+
+    def _start(self, name: str) -> bytes:
+        found = RunLabels.beside(SealedRun.open(self.server.folder.root / name))
+        return start_page(name, self.server.person, found.report(), found.agreed)
+
+    def _answers(self, name: str, query: Mapping[str, list[str]]) -> bytes:
+        given = {key: values[-1] for key, values in query.items() if key != "show"}
+        sample = msgspec.convert({**given, "shown": sorted(set(query.get("show", ())))}, LabelSample, strict=False)
+        run = SealedRun.open(self.server.folder.root / name)
+        answers = draw(run, sample)
+        self.server.sampled.update({(name, each.answer): each for each in answers})
+        return answers_page(
+            name,
+            person=self.server.person,
+            token=self.server.token,
+            drawn=sample.drawn,
+            shown=sample.shown,
+            rubrics=rubrics_of(run),
+            answers=shown_answers(answers, sample, self.server.person),
+        )
 
     def _send_page(self, write: Callable[[BinaryIO], None]) -> None:
         """Send a page with what runs hold, in a sandbox: it is of no origin, so that it can read nothing else here."""
@@ -150,17 +235,20 @@ class _Handler(BaseHTTPRequestHandler):
         except InsideLLMsError as error:
             self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
             return
-        self._send(HTTPStatus.OK, page.getvalue(), sandbox="; sandbox allow-scripts")
+        self._send(HTTPStatus.OK, page.getvalue(), f"{content_policy()}; sandbox allow-scripts")
 
     def _say(self, status: HTTPStatus, *lines: str) -> None:
-        self._send(status, message_page(status.phrase, *lines))
+        self._send(status, message_page(status.phrase, *lines), content_policy())
 
-    def _send(self, status: HTTPStatus, page: bytes, *, sandbox: str = "") -> None:
+    def _answer(self, status: HTTPStatus, told: str) -> None:
+        self._send(status, told.encode(), content_policy(), kind="text/plain")
+
+    def _send(self, status: HTTPStatus, page: bytes, policy: str, *, kind: str = "text/html") -> None:
         self.send_response(status)
         for name, value in (
-            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Type", f"{kind}; charset=utf-8"),
             ("Content-Length", str(len(page))),
-            ("Content-Security-Policy", f"{content_policy()}; frame-ancestors 'none'{sandbox}"),
+            ("Content-Security-Policy", f"{policy}; frame-ancestors 'none'"),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
@@ -175,9 +263,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: what people look at is nobody's business."""
 
 
-def _write_diff(out: BinaryIO, baseline: SealedRun, candidate: SealedRun) -> None:
-    found = compare_runs([baseline], [candidate])
-    before, after = views_of((baseline, candidate), Ignored(found.policy))
+def _last(query: Mapping[str, list[str]], name: str) -> str:
+    return query.get(name, [""])[-1]
+
+
+def _write_diff(out: BinaryIO, found: DecidedComparison) -> None:
+    before, after = views_of((found.baseline, found.candidate), Ignored(found.policy))
     write_diff_page(
         out,
         comparison=found.comparison,
@@ -188,77 +279,7 @@ def _write_diff(out: BinaryIO, baseline: SealedRun, candidate: SealedRun) -> Non
     )
 
 
-REFRESH_S = 2
-
-
-def folder_page(folder: str, entries: Sequence[RunEntry], *, baseline: str | None = None) -> bytes:
-    """Return the page; with a `baseline` every other run offers to be compared with it.
-
-    While a run is not done the page reloads itself every REFRESH_S seconds.
-    """
-    live = any(not entry.is_done for entry in entries)
-    body = _body(entries, baseline)
-    return plain_page(title=f"Runs in {folder}", body=body, refresh_s=REFRESH_S if live else None)
-
-
 def message_page(title: str, *lines: str) -> bytes:
     """Return a page that says something in so many paragraphs."""
     paragraphs = (f"<p>{escape(line)}</p>" for line in lines)
     return plain_page(title=title, body=[*paragraphs, '<p><a href="/">All runs</a></p>'])
-
-
-def _body(entries: Sequence[RunEntry], baseline: str | None) -> Iterator[str]:
-    yield f'<p class="said">{escape(wording.many(len(entries), "run"))}</p>'
-    if baseline is not None:
-        yield f'<p>Compare with the baseline {escape(baseline)}: choose a candidate. <a href="/">Leave it</a></p>'
-    yield '<div class="wide" tabindex="0" role="group" aria-label="Runs"><table class="results"><thead><tr>'
-    yield from (f'<th scope="col">{title}</th>' for title in ("Run", "Answered", "Passed", "Compare"))
-    yield "</tr></thead><tbody>"
-    for entry in entries:
-        yield _row(entry, baseline)
-    yield "</tbody></table></div>"
-    if not entries:
-        yield '<p class="nothing">No runs yet; <code>insidellms run</code> makes one.</p>'
-
-
-def _row(entry: RunEntry, baseline: str | None) -> str:
-    name = escape(entry.name)
-    shown = f'<a href="/runs/{quote(entry.name, safe="")}/">{name}</a>' if entry.is_done else name
-    cells = (f'{shown}<br><span class="said">{escape(entry.run_id[:12])}</span>', _state(entry), _passed(entry))
-    row = "".join(f"<td>{cell}</td>" for cell in (*cells, _compare(entry, baseline)))
-    return f"<tr>{row}</tr>\n"
-
-
-def _state(entry: RunEntry) -> str:
-    if entry.is_done:
-        missing = wording.unanswered(entry.statuses)
-        told = f"{entry.statuses.get('success', 0):,} of {entry.trials:,}"
-        return escape(told if missing == "–" else f"{told}; {missing}")
-    name = escape(f"Progress of {entry.name}")
-    told = ", ".join(f"{count:,} {wording.words(status)}" for status, count in entry.statuses.items()) or "no trial yet"
-    return (
-        f'<progress max="{max(entry.trials, 1)}" value="{entry.finished}" aria-label="{name}"></progress> '
-        f'{entry.finished:,} of {entry.trials:,} trials<br><span class="said">{escape(told)}</span>'
-    )
-
-
-def _passed(entry: RunEntry) -> str:
-    several = len({result["model"] for result in entry.results}) > 1
-    lines = (
-        escape(
-            f"{result['probe']}{' · ' + result['model'] if several else ''}: "
-            f"{wording.rate(result['passed'], result['scored'])}"
-        )
-        for result in entry.results
-        if result["scored"]
-    )
-    return "<br>".join(lines) or "–"
-
-
-def _compare(entry: RunEntry, baseline: str | None) -> str:
-    if not entry.is_done or entry.name == baseline:
-        return "baseline" if entry.name == baseline else ""
-    if baseline is None:
-        return f'<a href="/?{urlencode({"baseline": entry.name})}">as the baseline …</a>'
-    query = urlencode({"baseline": baseline, "candidate": entry.name})
-    return f'<a href="/diff?{escape(query)}">with {escape(baseline)}</a>'

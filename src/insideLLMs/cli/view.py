@@ -1,6 +1,9 @@
 """`insidellms view`: a folder of runs in the browser."""
 
+import getpass
+import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -13,25 +16,51 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 @click.argument("folder", type=RUNS, default=Path("runs"))
 @click.option("--port", type=click.IntRange(0, 65535), default=7380, show_default=True, help="0 chooses a free one.")
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
+@click.option("--as", "person", metavar="NAME", help="Who labels.  [default: git's user.name, or the login name]")
 @console.common_options
-def command(folder: Path, *, port: int, open_page: bool) -> int:
-    """Serve the runs in FOLDER to this machine until interrupted: reports, comparisons, live progress."""
+def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> int:
+    """Serve the runs in FOLDER to this machine until interrupted: reports, comparisons, live progress, labelling.
+
+    Of a run, serve the folder that it is in, and begin with the run. Labels are kept in the run's folder, in
+    labels.jsonl; `insidellms labels` shows and merges them.
+    """
     from insideLLMs.api.view_server import ViewServer  # noqa: PLC0415 - slow
+    from insideLLMs.store.sealed_run import MARKER, is_regular  # noqa: PLC0415
 
     if not folder.is_dir():
         raise InsideLLMsError(f"{folder} is not a folder", fix="name the folder that contains your runs")
+    is_run = is_regular(folder / MARKER)
+    root = folder.resolve().parent if is_run else folder
     try:
-        server = ViewServer(folder, port)
+        server = ViewServer(root, port, person=_person(person))
     except OSError as error:
         raise InsideLLMsError(
             f"cannot listen on port {port}: {error.strerror}", fix="try: insidellms view --port 0"
         ) from error
     with server:
-        console.note(f"{server.url} shows the runs in {folder}; press Ctrl-C to stop")
+        url = f"{server.url}runs/{quote(folder.resolve().name, safe='')}/" if is_run else server.url
+        console.note(f"{url} shows the runs in {root}; press Ctrl-C to stop")
         if open_page:
-            click.launch(server.url)
+            click.launch(url)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             console.note("ended")
     return ExitCode.OK
+
+
+def _person(given: str | None) -> str:
+    """Return who labels. Raises InsideLLMsError for a name that cannot be one."""
+    name = " ".join((_git_name() or getpass.getuser() if given is None else given).split())
+    if not 0 < len(name) <= 200:
+        raise InsideLLMsError("--as needs a name of 1 to 200 letters", fix="e.g. --as ann")
+    return name
+
+
+def _git_name() -> str:
+    try:
+        command = ["git", "config", "user.name"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603 - as it stands
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return ""
+    return done.stdout.strip()

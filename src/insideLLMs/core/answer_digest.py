@@ -37,8 +37,13 @@ def answer_digest(line: OfAnswer) -> str:
 
     Raises RunDirectoryError for a response that cannot be read.
     """
-    response = bytes(line.response)
-    where = "the response of a record"
-    answer = JudgedAnswer() if line.response == NO_RESPONSE else read_record(response, JudgedAnswer, where=where)
     asked = {"probe": line.probe, "example_id": line.example_id, "example": line.example_digest}
-    return canonical.identity("judged-answer/1", {**asked, "answer": msgspec.to_builtins(answer)})
+    judged = msgspec.to_builtins(judged_answer(line.response))
+    return canonical.identity("judged-answer/1", {**asked, "answer": judged})
+
+
+def judged_answer(response: msgspec.Raw) -> JudgedAnswer:
+    """Return what a person judges of a response. Raises RunDirectoryError for one that cannot be read."""
+    if response == NO_RESPONSE:
+        return JudgedAnswer()
+    return read_record(bytes(response), JudgedAnswer, where="the response of a record")

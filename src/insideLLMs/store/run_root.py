@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
 from insideLLMs.store.directory import remove_our_files
 from insideLLMs.store.held_folder import HeldFolder
+from insideLLMs.store.labels import LABELS
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.progress import JournalWatch
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SIGNATURES, SealedRun, State, is_regular, state_of
@@ -40,6 +41,7 @@ class FoundRun(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     others: tuple[str, ...] = ()
     manifest: Manifest | None = None
+    trials: int = 0
     statuses: dict[str, int] = {}
     holds_answers: bool = False
     problem: str = ""
@@ -82,20 +84,24 @@ def runs_below(root: Path) -> Iterator[FoundRun]:
             yield look(path)
 
 
-def look(path: Path) -> FoundRun:
-    """Return the facts of a run directory. Raises RunDirectoryError if it is none, FileNotFoundError if it goes."""
+def look(path: Path, watch: JournalWatch | None = None) -> FoundRun:
+    """Return the facts of a run directory; `watch` has read its journal before.
+
+    Raises RunDirectoryError if it is none, FileNotFoundError if it goes.
+    """
     if not _is_run(path):
         raise RunDirectoryError(f"{path} is not a run directory", fix="give the folder that `insidellms run` printed")
     try:
         with os.scandir(path) as entries:
             files = tuple(entries)
         stats = tuple(_stats(files))
+        changes = _stats(file for file in files if file.name != LABELS)  # labelling makes no run a newer one
         state = state_of(path)
         ours = _OF_SEALED if state is State.SEALED else _OF_UNFINISHED
         facts = FoundRun(
             path=path,
             state=state,
-            changed_s=max((each.st_mtime for each in stats), default=0.0),
+            changed_s=max((each.st_mtime for each in changes), default=0.0),
             size_bytes=sum(each.st_size for each in stats),
             others=tuple(sorted(entry.name for entry in files if entry.name not in ours or not _is_file(entry))),
         )
@@ -104,7 +110,7 @@ def look(path: Path) -> FoundRun:
             path=path, state=State.FOREIGN, changed_s=0.0, size_bytes=0, problem=f"{path}: {error.strerror}"
         )
     try:
-        return _with_contents(facts)
+        return _with_contents(facts, watch or JournalWatch(path))
     except RunDirectoryError as error:
         return replace(facts, problem=error.message, holds_answers=facts.state is State.UNFINISHED)
 
@@ -120,14 +126,14 @@ def _is_file(entry: "os.DirEntry[str]") -> bool:
     return entry.is_file(follow_symlinks=False)
 
 
-def _with_contents(facts: FoundRun) -> FoundRun:
+def _with_contents(facts: FoundRun, watch: JournalWatch) -> FoundRun:
     if facts.state is State.SEALED:
         manifest = SealedRun.open(facts.path).manifest
-        return replace(facts, manifest=manifest, statuses=manifest.statuses)
+        return replace(facts, manifest=manifest, trials=manifest.trials, statuses=manifest.statuses)
     if facts.state is not State.UNFINISHED:
         return facts
-    progress = JournalWatch(facts.path).look()
-    facts = replace(facts, statuses=progress.statuses, holds_answers=progress.holds_answers)
+    progress = watch.look()
+    facts = replace(facts, trials=progress.trials, statuses=progress.statuses, holds_answers=progress.holds_answers)
     try:
         return replace(facts, manifest=msgspec.convert(progress.described, RunDescription).manifest)
     except msgspec.ValidationError:

@@ -14,6 +14,7 @@ from insideLLMs.report.safe_text import printable
 from insideLLMs.report.viewer.tables import Chunks, script_element
 
 FORMAT = "insidellms/page/1"
+_SERVED_STYLE = "served.css"
 
 
 @functools.cache
@@ -80,6 +81,31 @@ def plain_page(*, title: str, body: Iterable[str], refresh_s: int | None = None)
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{escape(title)}</h1>\n{''.join(body)}\n</main>\n</body>\n</html>\n"
     ).encode()
+
+
+def served_policy(program: str) -> str:
+    """Return the policy of a page that `insidellms view` serves: its program may speak with the server and no other."""
+    return (
+        f"default-src 'none'; script-src 'sha256-{_digest(_asset(program))}'; style-src "
+        f"'sha256-{_digest(_asset(_SERVED_STYLE))}'; connect-src 'self'; form-action 'self'; base-uri 'none'"
+    )
+
+
+def served_page(
+    *, title: str, body: Iterable[str], program: str, data: Mapping[str, object], refresh_s: int | None = None
+) -> bytes:
+    """Return a page of the server with a program and its data; `refresh_s` is for a browser without scripts."""
+    refresh = f'<noscript><meta http-equiv="refresh" content="{refresh_s}"></noscript>\n' if refresh_s else ""
+    head = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{served_policy(program)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n<meta name="color-scheme" content="light dark">\n'
+        f"{refresh}<title>{escape(title)}</title>\n<style>{_asset(_SERVED_STYLE)}</style>\n</head>\n<body>\n"
+        f'<div id="top"></div><main id="main">\n<h1>{escape(title)}</h1>\n{"".join(body)}\n</main>\n'
+    )
+    block = script_element("data", orjson.dumps(data, option=orjson.OPT_SORT_KEYS), compressed=False)
+    return b"%s%s<script>%s</script>\n</body>\n</html>\n" % (head.encode(), block, _asset(program).encode())
 
 
 def table(caption: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
