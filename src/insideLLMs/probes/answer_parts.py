@@ -16,14 +16,14 @@ from insideLLMs.scoring.json_path import find, parse_path, rooted
 from insideLLMs.scoring.json_values import Parsed, Unparsed
 
 
-def checked_part(owner: str, of: object) -> str:
+def checked_part(owner: str, of: object, argument: str = "of") -> str:
     """Return the name of a part, or the path into one. Raises ArgumentError for what is neither."""
     try:
         if isinstance(of, str) and parse_path(rooted(of)):
             return of
     except ArgumentError as error:
-        raise refuse(owner, "of", of, f"a part's name or a path: {error.message}") from error
-    raise refuse(owner, "of", of, "the name of a part of the answer, or a path into one, such as sources[0].title")
+        raise refuse(owner, argument, of, f"a part's name or a path: {error.message}") from error
+    raise refuse(owner, argument, of, "the name of a part of the answer, or a path into one, such as sources[0].title")
 
 
 def find_part(kept: Mapping[str, JsonValue], of: str) -> Parsed | Unparsed:
