@@ -108,6 +108,7 @@ IMPORTERS = {
     "langfuse": "insideLLMs.importers.langfuse:LangfuseLog",
     "lm_eval": "insideLLMs.importers.lm_eval:LmEvalLog",
     "openai_evals": "insideLLMs.importers.openai_evals:OpenAIEvalsLog",
+    "otlp": "insideLLMs.importers.traces.otlp:OtlpLog",
     "phoenix": "insideLLMs.importers.phoenix:PhoenixLog",
     "promptfoo": "insideLLMs.importers.promptfoo:PromptfooLog",
     "pydantic_evals": "insideLLMs.importers.pydantic_evals:PydanticEvalsLog",

@@ -44,5 +44,6 @@ LOGS = (
         repeats=2, failed=1,
     ),
     ForeignLog("garak", "garak.report.jsonl", "dan.DAN", 8, frozenset({"The quick brown", "Liberté"}), repeats=2),
+    ForeignLog("otlp", "otlp.jsonl", "right", 5, frozenset({"Italy", "Peru"}), failed=1),
     ForeignLog("langfuse", "langfuse.json", "right", 8, frozenset({"item-2", "item-6"})),
 )  # fmt: skip

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR
 
+from insideLLMs.api.known_examples import KnownExamples
+from insideLLMs.api.personal_data import PersonalData, PersonalDataOptions
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
@@ -20,7 +22,7 @@ from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
 from insideLLMs.datasets.rows import open_rows, place
 from insideLLMs.datasets.source import format_of, near_files, shown
-from insideLLMs.importers.foreign import ALONE
+from insideLLMs.importers.foreign import ALONE, Reading
 from insideLLMs.importers.logs import LogSource, known_logs, open_logs
 from insideLLMs.importers.scan import LogFindings, records, scan
 from insideLLMs.importers.table import USUAL, Cells, TableSource, table_spec
@@ -35,6 +37,7 @@ _TABLES_ALONE = {"csv", "yaml", "parquet"}
 _OF_EXPERIMENTS = (".yaml", ".yml", ".toml")
 """Suffixes that no log has."""
 _FLUSH_EVERY = 10_000
+_REPLACED = PersonalDataOptions()
 _TOLD_LEFT_OUT = 12
 _SIDES: dict[object, Side] = {"baseline": "baseline", "candidate": "candidate"}
 _LABEL_FIX = (
@@ -47,13 +50,18 @@ _LABEL_FIX = (
 class ImportOptions:
     """How files are read: as logs of the tool named, or else of the one that they are recognised as.
 
-    `columns` and `format` are those of a table. With `unfinished`, logs are taken whose tool did not end.
+    `columns` and `format` are those of a table. With `unfinished`, logs are taken whose tool did not end; with
+    `each_call`, every call of a model is a trial where a trace has several. `personal_data` says how it is replaced in
+    traces; None keeps it. `dataset` has the examples that requests are trials of.
     """
 
     tool: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     format: str | None = None
     unfinished: bool = False
+    each_call: bool = False
+    personal_data: PersonalDataOptions | None = _REPLACED
+    dataset: Path | None = None
 
     @property
     def is_table(self) -> bool:
@@ -93,9 +101,7 @@ def import_files(
     ConfigError.
     """
     options = options or ImportOptions()
-    for path in paths:
-        _check_path(path)
-    source = _open(paths, options)
+    source = open_source(paths, options)
     try:
         found = scan(source)
     except DatasetError as error:
@@ -138,8 +144,11 @@ def opened_run(path: Path, tell: Callable[[str], None]) -> Iterator[SealedRun]:
         yield SealedRun.open(Path(folder, path.name))
 
 
-def _check_path(path: Path) -> None:
-    """Refuse what is no file; what cannot be opened is said where it is read. Raises DatasetError."""
+def _files_at(path: Path) -> list[Path]:
+    """Return the file, or those of a folder by name; what cannot be opened is said where it is read.
+
+    Raises DatasetError.
+    """
     try:
         is_folder = S_ISDIR(path.stat().st_mode)
     except FileNotFoundError as error:
@@ -147,27 +156,56 @@ def _check_path(path: Path) -> None:
         fix = f"did you mean {' or '.join(near)}?" if near else "paths are relative to the folder that you are in"
         raise DatasetError(f"there is no file {shown(path)}", fix=fix) from error
     except OSError:
-        return
-    if is_folder:
-        is_run = state_of(path) is State.SEALED
+        return [path]
+    if not is_folder:
+        return [path]
+    if state_of(path) is State.SEALED:
         raise DatasetError(
             f"{shown(path)} is a folder; a log or a table is one file",
-            fix="it is a run already: give it to diff, report or export" if is_run else "name a file in it",
+            fix="it is a run already: give it to diff, report or export",
         )
+    files = [file for file in sorted(path.iterdir()) if _may_be_log(file)]
+    if not files:
+        raise DatasetError(f"{shown(path)} is a folder without logs", fix="name a file in it")
+    return files
 
 
-def _open(paths: Sequence[Path], options: ImportOptions) -> LogSource | TableSource:
+def _may_be_log(path: Path) -> bool:
+    """Whether a file of a folder is read: one with a log's suffix and something in it, as files that rotate have."""
+    return format_of(path) in {"json", "jsonl"} and path.is_file() and path.stat().st_size > 0
+
+
+def open_source(paths: Sequence[Path], options: ImportOptions) -> LogSource | TableSource:
     """Open what is given as what it is. Raises DatasetError or ConfigError that lists the logs that are known."""
+    folder = next((path for path in paths if path.is_dir()), None)
+    paths = [file for path in paths for file in _files_at(path)]
     if not options.is_table and (options.tool is not None or format_of(paths[0]) not in _TABLES_ALONE):
-        logs = open_logs(paths, options.tool, unfinished=options.unfinished)
-        if logs is not None:
+        logs = open_logs(paths, options.tool, Reading(unfinished=options.unfinished, each_call=options.each_call))
+        if logs is not None and (folder is None or logs.is_traffic):
+            _prepare(logs, options)
             return logs
+    if folder is not None:
+        raise DatasetError(f"{shown(folder)} is a folder; a log or a table is one file", fix="name a file in it")
     if len(paths) > 1:
         raise OptionError("a table is one file", fix="import each table into its own run")
     try:
         return TableSource(table_spec(paths[0], options.format), options.columns)
     except ConfigError as error:
         raise ConfigError(error.problems, fix=_or_else(paths[0], error.fix)) from error
+
+
+def _prepare(logs: LogSource, options: ImportOptions) -> None:
+    """Have personal data replaced in traffic, and its requests put to the examples of a dataset."""
+    if not logs.is_traffic:
+        if options.dataset is not None or options.each_call:
+            raise OptionError(
+                "--dataset and --each-call are for traces", fix=f"leave them out: this is {logs.name}'s log"
+            )
+        return
+    if options.personal_data is not None:
+        logs.changes.append(PersonalData(options.personal_data, logs.logs))
+    if options.dataset is not None:
+        logs.changes.append(KnownExamples(options.dataset))
 
 
 def _or_else(path: Path, fix: str | None) -> str:
@@ -193,7 +231,8 @@ def _described(
             "left_out": dict(sorted(found.left_out.items())),
             "undirected": sorted(name for name, probe in found.probes.items() if probe.lower_is_better is None),
         }
-        run_id = canonical.identity("imported-run/2", {"sha256": sha256, "from": source.name, "models": found.models})
+        told = {"sha256": sha256, "from": source.name, "models": found.models, **source.read_as()}
+        run_id = canonical.identity("imported-run/2", told)
     experiment = Experiment(
         name=file_name.split(".", maxsplit=1)[0] or ALONE,
         models=tuple(ModelSpec(type=ALONE, id=name) for name in found.models),
@@ -233,13 +272,18 @@ def _told(source: LogSource | TableSource, found: LogFindings) -> tuple[str, ...
     if isinstance(source, TableSource):
         columns = ", ".join(map(repr, source.left_out))
         return (f"columns without a role were left out: {columns}",) if columns else ()
-    counts = sorted(found.left_out.items(), key=lambda each: (-each[1], each[0]))
-    told = ", ".join(f"{name} ({count:,})" for name, count in counts[:_TOLD_LEFT_OUT])
-    more = f" and {len(counts) - _TOLD_LEFT_OUT:,} other fields" if len(counts) > _TOLD_LEFT_OUT else ""
-    left_out = (f"not carried: {told}{more}",) if counts else ()
     blanked = found.blanking.count
     keys = (f"keys were blanked out in {blanked:,} of {found.records:,} trials",) if blanked else ()
-    return (*source.reading.notes, *left_out, *keys)
+    return (*told_of(source, found.left_out), *keys)
+
+
+def told_of(source: LogSource, left_out: Mapping[str, int] | None = None) -> tuple[str, ...]:
+    """Say what was not carried from logs, and whatever else their importer noted."""
+    counts = sorted((source.left_out if left_out is None else left_out).items(), key=lambda each: (-each[1], each[0]))
+    told = ", ".join(f"{name} ({count:,})" for name, count in counts[:_TOLD_LEFT_OUT])
+    more = f" and {len(counts) - _TOLD_LEFT_OUT:,} other fields" if len(counts) > _TOLD_LEFT_OUT else ""
+    changed = (change.note for change in source.changes if change.note)
+    return (*source.reading.notes, *changed, *((f"not carried: {told}{more}",) if counts else ()))
 
 
 def _member(

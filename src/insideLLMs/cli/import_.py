@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.options.redact import personal_data_options
 from insideLLMs.cli.places import FILE, TO_WRITE, on_this_machine
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 from insideLLMs.remote.url import RemoteUrl
@@ -36,6 +37,9 @@ _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
     is_flag=True,
     help="Of an experiment: leave out what cannot be carried over. Checks that no answer passes stand in its place.",
 )
+@click.option("--each-call", is_flag=True, help="Of traces: every call of a model is a trial, not every request.")
+@click.option("--dataset", type=FILE, help="Of traces: make requests trials of the examples that they ask.")
+@personal_data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.quiet_option
 @console.common_options
@@ -57,6 +61,8 @@ def command(
     In a table scores are verdicts where every one is 0 or 1, true or false, pass or fail; else numbers. A row without
     output and score is a trial that failed, for the reason in its error. Columns that are not mapped, and not called
     as their role, are left out.
+
+    Of traces, FILE may be a folder of them. A request is a trial, and an example is what it asked.
 
     A configuration of promptfoo's, or an experiment of the earlier insideLLMs, becomes an experiment file instead. What
     cannot be carried over is an error with its line, and nothing is written; no program that it names is run.

@@ -151,7 +151,7 @@ class Fields:
 
 def count_left(left_out: Counter[str], name: str) -> None:
     """Count something that cannot be carried; names beyond a thousand, which a log may invent, count as one."""
-    known = _whole(name)[:_LONGEST_NAME]
+    known = whole(name)[:_LONGEST_NAME]
     left_out[known if known in left_out or len(left_out) < _MOST_NAMES else "other fields"] += 1
 
 
@@ -159,7 +159,7 @@ def storable(fields: Mapping[str, JsonValue], left_out: Counter[str], path: str)
     """Return the fields that may and can be stored; the others are counted: secrets, NaN, integers beyond 2^53."""
     kept = {}
     for name, value in fields.items():
-        plain = _without_secrets(_whole(value), left_out, f"{path}.{name}", name)
+        plain = _without_secrets(whole(value), left_out, f"{path}.{name}", name)
         try:
             canonical.check({name: plain})
         except CanonicalError:
@@ -180,20 +180,20 @@ def _without_secrets(value: JsonValue, left_out: Counter[str], path: str, name: 
     return [_without_secrets(item, left_out, path, "") for item in value] if isinstance(value, list) else value
 
 
-def _whole(value: JsonValue) -> JsonValue:
+def whole(value: JsonValue) -> JsonValue:
     """Replace lone surrogates, halves of a character that a tool cut."""
     if isinstance(value, str):
         return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {_whole(key): _whole(item) for key, item in value.items()}
-    return [_whole(item) for item in value] if isinstance(value, list) else value
+        return {whole(key): whole(item) for key, item in value.items()}
+    return [whole(item) for item in value] if isinstance(value, list) else value
 
 
 def as_words(value: JsonValue) -> str:
     """Return text as it is, nothing for null, anything else as JSON with sorted keys."""
     if value is None or isinstance(value, str):
-        return str(_whole(value or ""))
-    return json.dumps(_whole(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return str(whole(value or ""))
+    return json.dumps(whole(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def usage(fields: Fields, *, input: str = "input_tokens", output: str = "output_tokens") -> Usage | None:
@@ -263,9 +263,9 @@ def _part(part: JsonValue, turn: Fields) -> Iterator[TextPart | ImagePart]:
     """Yield a part of text or an image; others, such as thoughts and sound, are counted."""
     match part:
         case str(text) | {"text": str(text)}:
-            yield TextPart(text=_whole(text))
+            yield TextPart(text=whole(text))
         case {"image_url": {"url": str(url)} | str(url)} | {"image": str(url)}:
-            yield ImagePart(url=_whole(url))
+            yield ImagePart(url=whole(url))
         case _:
             kind = part.get("type") if isinstance(part, dict) else kind_of(part)
             turn.count_left(f"content ({kind})")
@@ -284,6 +284,6 @@ def _tool_call(call: Fields) -> ToolCall:
             arguments = {"arguments": arguments}
     return ToolCall(
         name=as_words(name or call.take("name")),
-        arguments=_whole(arguments) if isinstance(arguments, dict) else {},
+        arguments=whole(arguments) if isinstance(arguments, dict) else {},
         id=call.name("id"),
     )

@@ -1,9 +1,9 @@
 """What an importer reads: one answer of another tool with all its scores, and the contract of an importer."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -31,6 +31,22 @@ class ForeignScore(msgspec.Struct, frozen=True, kw_only=True):
     lower_is_better: bool | None = None
 
 
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request of an application in production came with, beside question and answer.
+
+    `trace` and `span` are the ids of its outermost span, `route` is what was called, `template` tells prompts apart.
+    `persons` are texts that name its user.
+    """
+
+    trace: str
+    span: str
+    route: str = ""
+    template: str = ""
+    conversation: str = ""
+    feedback: str = ""
+    persons: tuple[str, ...] = ()
+
+
 class ForeignTrial(msgspec.Struct, frozen=True, kw_only=True):
     """One answer, or the failure to get one. `line` is where it stands in the log.
 
@@ -51,6 +67,7 @@ class ForeignTrial(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""
     latency_ms: float | None = None
     started_at: str | None = None
+    traffic: Traffic | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,13 +75,19 @@ class Reading:
     """What an importer reports while it reads a log.
 
     `left_out` counts what could not be carried, by name; `notes` are sentences for the user. With `unfinished`,
-    logs are read whose tool did not come to its end. `logs` are all files of the run.
+    logs are read whose tool did not come to its end. `logs` are all files of the run. With `each_call`, every call of
+    a model is a trial, where a trace has several.
     """
 
     logs: tuple[LogFile, ...] = ()
     unfinished: bool = False
+    each_call: bool = False
     left_out: Counter[str] = field(default_factory=Counter)
     notes: dict[str, None] = field(default_factory=dict)
+
+    def again(self) -> "Reading":
+        """Return one for reading the same files again."""
+        return Reading(logs=self.logs, unfinished=self.unfinished, each_call=self.each_call)
 
     def note(self, text: str) -> None:
         """Tell the user something once."""
@@ -115,6 +138,32 @@ class TrialSource(Protocol):
 
     def refusal(self, problems: Sequence[str]) -> DatasetError:
         """Make the error for a source with these problems; without any, for one that has no trials."""
+        ...
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """An importer whose trials are spread over files."""
+
+    def gathered(
+        self, logs: Sequence[LogFile], reading: Reading, wanted: Callable[[int], bool] | None = None
+    ) -> Iterator[tuple[int, ForeignTrial]]:
+        """Yield every trial of all logs with the number of its file, each time the same. Raises DatasetError."""
+        ...
+
+
+class TrialChange(Protocol):
+    """What is done to each request of traffic. `note` tells the user, `leaves_out` names requests that are left out."""
+
+    note: str
+    leaves_out: str
+
+    def of(self, trial: ForeignTrial) -> ForeignTrial | None:
+        """Return the request as it is kept; None to leave it out."""
+        ...
+
+    def identity(self) -> JsonValue:
+        """Return what tells runs apart that differ in this change, once the files were read."""
         ...
 
 

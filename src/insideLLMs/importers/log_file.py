@@ -71,11 +71,23 @@ class LogFile:
 
     def rows(self) -> Iterator[tuple[int, JsonValue]]:
         """Yield each line's value with its number, decoded. Raises DatasetError."""
+        for line, text in self.texts():
+            with self.reading(line):
+                yield line, self.decoder.decode(text)
+
+    def texts(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each line with its number, undecoded; a document as the only one. Raises DatasetError."""
+        if not self.is_lines:
+            yield 1, self.data
+            return
         with HashedFile(self.path) as file, translated(self.path):
-            for line, text in self._lines(file):
-                with self.reading(line):
-                    yield line, self.decoder.decode(text)
+            yield from self._lines(file)
             self._check_same(file.digest())
+
+    def release(self) -> None:
+        """Forget the bytes of a document; they are read again when they are needed."""
+        for held in ("data", "members"):
+            self.__dict__.pop(held, None)
 
     def section(self, *keys: str) -> JsonValue:
         """Decode what a document has under `keys`, one within the other; None where it has nothing."""

@@ -1,5 +1,6 @@
 """Secrets and personal data in texts, each replaced by a pseudonym: the same value by the same one, under one salt."""
 
+import copy
 import hashlib
 import hmac
 import ipaddress
@@ -37,15 +38,26 @@ class Pseudonyms:
         listed = sorted({word.strip() for word in words if word.strip()}, key=len, reverse=True)
         self._words = re.compile("|".join(map(re.escape, listed)), re.IGNORECASE) if listed else None
 
+    def salted(self, salt: bytes) -> "Pseudonyms":
+        """Return one that finds the same and gives other names."""
+        other = copy.copy(self)
+        other._salt = salt
+        return other
+
+    def pseudonym(self, kind: str, value: str) -> str:
+        """Return the name of a value: the same for the same one, and one that does not lead back to it."""
+        digest = hmac.new(self._salt, f"{kind}\n{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return f"[{kind}-{digest[:_DIGEST_LETTERS].translate(_LETTERS)}]"
+
     def text(self, text: str) -> str:
         """Return a text without what was found."""
         if self._words is not None:
-            text = self._words.sub(lambda found: self._name("word", found[0].casefold()), text)
+            text = self._words.sub(lambda found: self.pseudonym("word", found[0].casefold()), text)
         data = text.encode("utf-8", "surrogatepass")
-        blanked = KEY_SHAPES.sub(lambda found: self._name("key", found[0].decode(errors="replace")).encode(), data)
+        blanked = KEY_SHAPES.sub(lambda found: self.pseudonym("key", found[0].decode(errors="replace")).encode(), data)
         text = blanked.decode("utf-8", "surrogatepass")
         if "@" in text:
-            text = _EMAIL.sub(lambda found: self._name("email", found[0].casefold()), text)
+            text = _EMAIL.sub(lambda found: self.pseudonym("email", found[0].casefold()), text)
         if not any(letter.isdigit() for letter in text) and "::" not in text:
             return text
         for kind, pattern, is_one in _NUMBERS:
@@ -69,17 +81,13 @@ class Pseudonyms:
         if not is_one(found[0]):
             return found[0]
         plain = _BLANKS.sub("", found[0])
-        return self._name(kind, f"+1{plain.lstrip('+')[-10:]}" if kind == "phone" else plain)
+        return self.pseudonym(kind, f"+1{plain.lstrip('+')[-10:]}" if kind == "phone" else plain)
 
     def _without_phones(self, text: str) -> str:
         for start, end, number in reversed(list(self._phones(text))):
             if not _JOINED.search(text[:start]) and not text[end : end + 1].isalnum():
-                text = f"{text[:start]}{self._name('phone', number)}{text[end:]}"
+                text = f"{text[:start]}{self.pseudonym('phone', number)}{text[end:]}"
         return text
-
-    def _name(self, kind: str, value: str) -> str:
-        digest = hmac.new(self._salt, f"{kind}\n{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-        return f"[{kind}-{digest[:_DIGEST_LETTERS].translate(_LETTERS)}]"
 
 
 def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int, str]]]:
@@ -88,7 +96,7 @@ def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int
         import phonenumbers  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise InsideLLMsError(
-            "--redact needs a library that is not installed", fix="pip install 'insidellms[redact]'"
+            "personal data is found by a library that is not installed", fix="pip install 'insidellms[redact]'"
         ) from error
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
         raise InsideLLMsError(f"{region!r} is no region with phone numbers", fix="give two letters, such as US or DE")

@@ -14,11 +14,27 @@ from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
+    from insideLLMs.api.personal_data import PersonalDataOptions
     from insideLLMs.compare.sides import RunView
     from insideLLMs.report.pseudonyms import Pseudonyms
     from insideLLMs.report.records_table import Table
 
 _SHORTEST_SALT = 16
+_DETAILS = (
+    click.option(
+        "--redact-words",
+        type=LOCAL,
+        help="A file with further texts to replace, such as names, one a line.",
+    ),
+    click.option(
+        "--salt-env",
+        metavar="NAME",
+        help="The environment variable with a secret that keeps pseudonyms the same in several exports.",
+    ),
+    click.option(
+        "--phone-region", metavar="CODE", help="Whose phone numbers have no country code, as DE.  [default: none]"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +60,7 @@ def redact_options(function: Command) -> Command:
     """Add the options to a command."""
     options = (
         click.option("--redact", is_flag=True, help="Replace secrets and personal data by pseudonyms."),
-        click.option(
-            "--redact-words",
-            type=LOCAL,
-            help="A file with further texts to replace, such as names, one a line.",
-        ),
-        click.option(
-            "--salt-env",
-            metavar="NAME",
-            help="The environment variable with a secret that keeps pseudonyms the same in several exports.",
-        ),
-        click.option(
-            "--phone-region", metavar="CODE", help="Whose phone numbers have no country code, as DE.  [default: none]"
-        ),
+        *_DETAILS,
     )
     return option_group(function, "redaction", options, _redaction)
 
@@ -72,6 +76,33 @@ def _redaction(given: Given) -> Redaction | None:
 
     listed = () if words is None else _lines(Path(str(words)))
     return Redaction(Pseudonyms(_salt(salt_env), words=listed, region=None if region is None else str(region)))
+
+
+def personal_data_options(function: Command) -> Command:
+    """Add the options of commands that read traces, where personal data is replaced unless it is to be kept."""
+    options = (
+        click.option(
+            "--keep-personal-data", is_flag=True, help="Of traces: keep it; secrets are removed all the same."
+        ),
+        *_DETAILS,
+    )
+    return option_group(function, "personal_data", options, _personal_data)
+
+
+def _personal_data(given: Given) -> "PersonalDataOptions | None":
+    from insideLLMs.api.personal_data import PersonalDataOptions  # noqa: PLC0415 - slow
+
+    is_kept = given.pop("keep_personal_data")
+    words, salt_env, region = (given.pop(name) for name in ("redact_words", "salt_env", "phone_region"))
+    if is_kept:
+        if words or salt_env or region:
+            raise click.UsageError("--redact-words, --salt-env and --phone-region go without --keep-personal-data.")
+        return None
+    return PersonalDataOptions(
+        salt=None if salt_env is None else _salt(salt_env),
+        words=() if words is None else tuple(_lines(Path(str(words)))),
+        region=None if region is None else str(region),
+    )
 
 
 def _salt(name: object) -> bytes:

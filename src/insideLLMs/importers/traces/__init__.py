@@ -1,0 +1,1 @@
+"""Traces as OpenTelemetry, Tempo, Jaeger and Phoenix export them -> requests: one trial per trace."""
