@@ -12,8 +12,10 @@ from insideLLMs.store.progress import JournalWatch
 from insideLLMs.store.run_root import FoundRun, look, run_paths
 from insideLLMs.store.sealed_run import TELEMETRY, SealedRun, State
 
-_MOST_TELEMETRY_BYTES = 32 * 1024 * 1024
-"""A larger file of telemetry is not read for the cost of a run: the list must not wait for it."""
+_TELEMETRY_BYTES = 32 * 1024 * 1024
+"""So much telemetry is read for costs at one request, about a second's worth; the next request goes on from there."""
+_MOST_TELEMETRY_BYTES = 8 * _TELEMETRY_BYTES
+"""The telemetry of a larger run is not read here at all."""
 _STATES = {State.SEALED: RunState.FINISHED, State.UNFINISHED: RunState.UNFINISHED, State.EMPTY: RunState.EMPTY}
 
 Signature = tuple[tuple[str, int, int], ...]
@@ -28,6 +30,7 @@ class RunFolder:
         self.verdicts: dict[str, str] = {}
         self._watches: dict[str, JournalWatch] = {}
         self._listed: dict[str, tuple[Signature, ListedRun]] = {}
+        self._unread_bytes = 0
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the runs, sorted."""
@@ -36,6 +39,7 @@ class RunFolder:
     def entries(self) -> list[ListedRun]:
         """Return what there is to say of each run; one that goes under our eyes is left out."""
         found = []
+        self._unread_bytes = _TELEMETRY_BYTES
         for name in self.names():
             try:
                 found.append(replace(self._entry(name), verdict=self.verdicts.get(name, "")))
@@ -48,8 +52,21 @@ class RunFolder:
         known = self._listed.get(name)
         if known is None or known[0] != signature:
             known = (signature, self._read(name))
-            self._listed[name] = known
-        return known[1]
+        listed = known[1]
+        if listed.is_pending and self._unread_bytes > 0:
+            listed = self._with_cost(listed)
+        self._listed[name] = (signature, listed)
+        return listed
+
+    def _with_cost(self, listed: ListedRun) -> ListedRun:
+        """Add what a run cost, None where that is not known or cannot be read."""
+        run = SealedRun.open(self.root / listed.name)
+        self._unread_bytes -= (run.path / TELEMETRY).lstat().st_size
+        try:
+            costs = [model.cost_usd for model in read_telemetry(run).models]
+        except InsideLLMsError as error:
+            return replace(listed, is_pending=False, problem=error.message)
+        return replace(listed, is_pending=False, cost_usd=None if None in costs else sum(filter(None, costs)))
 
     def _read(self, name: str) -> ListedRun:
         path = self.root / name
@@ -91,17 +108,13 @@ def _listed(name: str, facts: FoundRun, state: RunState) -> ListedRun:
 
 def _with_results(listed: ListedRun, run: SealedRun) -> ListedRun:
     """Add what a finished run came to. Raises RunDirectoryError for one that is not what was sealed."""
-    return replace(
-        listed,
-        results=run.summary.results,
-        cost_usd=_cost(run),
-        labellers=tuple(sorted({label.by for label in read_labels(run.path / LABELS)})),
-    )
+    listed = replace(listed, results=run.summary.results, is_pending=_can_read_cost(run))
+    try:
+        labels = read_labels(run.path / LABELS)
+    except InsideLLMsError as error:  # which are no part of the run
+        return replace(listed, problem=error.message)
+    return replace(listed, labellers=tuple(sorted({label.by for label in labels})))
 
 
-def _cost(run: SealedRun) -> float | None:
-    """Return what a run cost; None where that is not known, or would take long to know."""
-    if not run.has_telemetry or (run.path / TELEMETRY).lstat().st_size > _MOST_TELEMETRY_BYTES:
-        return None
-    costs = [model.cost_usd for model in read_telemetry(run).models]
-    return None if None in costs else sum(filter(None, costs))
+def _can_read_cost(run: SealedRun) -> bool:
+    return run.has_telemetry and (run.path / TELEMETRY).lstat().st_size <= _MOST_TELEMETRY_BYTES

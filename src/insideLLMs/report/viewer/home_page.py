@@ -32,7 +32,7 @@ class ListedRun:
     """A run of the folder. `results` are those of its summary; one that is not finished has none.
 
     `changed_s` is in seconds since 1970, `verdict` what the last comparison with it as the candidate came to, and
-    `labellers` are the people who labelled answers of it.
+    `labellers` are the people who labelled answers of it. While it `is_pending` its cost is not read yet.
     """
 
     name: str
@@ -48,6 +48,7 @@ class ListedRun:
     datasets: tuple[str, ...] = ()
     results: tuple[MemberSummary, ...] = ()
     cost_usd: float | None = None
+    is_pending: bool = False
     labellers: tuple[str, ...] = ()
     verdict: str = ""
     problem: str = ""
@@ -72,10 +73,10 @@ class ListedRun:
 def home_page(folder: str, runs: Sequence[ListedRun], *, baseline: str | None = None) -> bytes:
     """Return the page; with a `baseline` every other finished run offers to be compared with it.
 
-    While a run is unfinished the page reloads itself every REFRESH_S seconds.
+    While a run is unfinished, or a cost is not read yet, the page reloads itself every REFRESH_S seconds.
     """
     groups = _groups(runs)
-    live = any(run.state is RunState.UNFINISHED for run in runs)
+    live = any(run.state is RunState.UNFINISHED or run.is_pending for run in runs)
     ordered = [run for group in groups.values() for run in group]
     data = {"live": live, "runs": [_sought(run) for run in ordered]}
     return served_page(
@@ -119,7 +120,7 @@ def _body(groups: Mapping[str, Sequence[ListedRun]], runs: Sequence[ListedRun], 
         yield '<a href="/" id="leave">Leave it</a></p>'
     yield f'<p class="said" id="count" role="status">{escape(wording.many(len(runs), "run"))}</p>'
     yield '<div class="wide" id="runs"><table class="results runs"><thead><tr>'
-    titles = ("Run", "State", "Models", "When", "Answered", "Passed", "Cost", "Compared", "")
+    titles = ("Run", "State", "Models", "When", "Answered", "Passed", "Cost", "Compared", "Actions")
     yield from (f'<th scope="col">{title}</th>' for title in titles)
     yield "</tr></thead>"
     for name, group in groups.items():
@@ -158,14 +159,20 @@ def _row(run: ListedRun, baseline: str | None) -> str:
         "models": escape(", ".join((*run.models, *run.prompts))),
         "when": f'<time datetime="{_time(run):%Y-%m-%dT%H:%M:%SZ}">{_time(run):%Y-%m-%d %H:%M}</time>',
         "answered": _answered(run),
-        "passed": f'<span class="said">{escape(run.problem)}</span>' if run.problem else _passed(run),
-        "cost": "" if run.cost_usd is None else f"${run.cost_usd:,.4g}",
+        "passed": _passed(run),
+        "cost": _cost(run),
         "compared": escape(run.verdict),
         "actions": _actions(run, baseline),
     }
     name = f'<th scope="row">{shown}<br><span class="said">{escape(run.run_id[:12])}{part}</span></th>'
     mark = " baseline" if run.is_finished and run.name == baseline else ""
     return f'<tr class="run{mark}">{name}{"".join(_cell(kind, cell) for kind, cell in cells.items())}</tr>\n'
+
+
+def _cost(run: ListedRun) -> str:
+    if run.is_pending:
+        return "…"
+    return "" if run.cost_usd is None else f"${run.cost_usd:,.4g}"
 
 
 def _cell(kind: str, cell: str) -> str:
@@ -204,7 +211,8 @@ def _passed(run: ListedRun) -> str:
     lines = [_result(result, several=several) for result in scored[:_MOST_RESULTS]]
     if len(scored) > _MOST_RESULTS:
         lines.append(f"… {len(scored):,} results together: {wording.rate(run.passed, run.scored)}")
-    return "<br>".join(map(escape, lines))
+    problem = [f'<span class="said">{escape(run.problem)}</span>'] if run.problem else []
+    return "<br>".join([*map(escape, lines), *problem])
 
 
 def _result(result: MemberSummary, *, several: bool) -> str:
