@@ -84,8 +84,8 @@ class CommandServer:
         Raises OSError where there is no descriptor, or no process for the server.
         """
         with contextlib.ExitStack() as stack:
-            ends = _Ends(stack, has_input=command.stdin is not None)
-            await self._hand_over(ends.far)
+            ends = Ends(stack, has_input=command.stdin is not None)
+            await self.hand_over(ends.far)
             ends.close_far()
             return await _attend(command, ends)
 
@@ -96,7 +96,7 @@ class CommandServer:
         if end is not None:
             end()
 
-    async def _hand_over(self, far: list[int]) -> None:
+    async def hand_over(self, far: list[int]) -> None:
         """Give the far ends to the server; to a new one, where somebody has ended it."""
         try:
             await self._send(far)
@@ -111,7 +111,7 @@ class CommandServer:
                 socket.send_fds(control, [b"."], far)
                 return
             except BlockingIOError:
-                await _writable(control)
+                await ready(control, to_write=True)
 
     def _connected(self) -> socket.socket:
         with self._starting:
@@ -154,7 +154,7 @@ def _end(control: socket.socket, process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-class _Ends:
+class Ends:
     """Both ends of all that connects us with a command; `far` are those that it gets."""
 
     def __init__(self, stack: contextlib.ExitStack, *, has_input: bool) -> None:
@@ -186,18 +186,18 @@ def _pipe(reading: contextlib.ExitStack, writing: contextlib.ExitStack) -> tuple
     return reading.enter_context(io.FileIO(source, "r")), writing.enter_context(io.FileIO(target, "w"))
 
 
-async def _attend(command: Command, ends: _Ends) -> CommandEnd:
+async def _attend(command: Command, ends: Ends) -> CommandEnd:
     """Give the orders, feed and read the command, and wait for its end."""
     loop = asyncio.get_running_loop()
-    when_full = None if command.keeps_end else lambda: _cut(ends.lifeline)
-    stdout = _Drain(ends.stdout, command.output_bytes, when_full=when_full)
-    stderr = _Drain(ends.stderr, STDERR_BYTES)
+    when_full = None if command.keeps_end else lambda: cut(ends.lifeline)
+    stdout = Drain(ends.stdout, command.output_bytes, when_full=when_full)
+    stderr = Drain(ends.stderr, STDERR_BYTES)
     feed = _Feed(ends.stdin, command.stdin or b"")
     streams = (stdout, stderr, feed)
     try:
         for stream in streams:
             stream.start(loop)
-        report = await _report(ends.lifeline, _orders(command))
+        report = await report_of(ends.lifeline, orders_of(command))
         stdout.read_rest()
         stderr.read_rest()
     finally:
@@ -214,7 +214,8 @@ async def _attend(command: Command, ends: _Ends) -> CommandEnd:
     )
 
 
-def _orders(command: Command) -> bytes:
+def orders_of(command: Command) -> bytes:
+    """Write the line that says what to start."""
     orders = {
         "program": command.program,
         "arguments": command.arguments,
@@ -225,7 +226,7 @@ def _orders(command: Command) -> bytes:
     return json.dumps(orders).encode() + b"\n"
 
 
-async def _report(lifeline: socket.socket, orders: bytes) -> Mapping[str, Any]:  # JSON from the watcher
+async def report_of(lifeline: socket.socket, orders: bytes) -> Mapping[str, Any]:  # JSON from the watcher
     """Give the orders, and return the first report; where this is cancelled, have the command ended."""
     is_over = False
     try:
@@ -250,7 +251,7 @@ async def _read_to_end(lifeline: socket.socket) -> bytes:
     return data
 
 
-def _cut(lifeline: socket.socket) -> None:
+def cut(lifeline: socket.socket) -> None:
     """Have the command ended."""
     with contextlib.suppress(OSError):  # it may have ended by itself
         lifeline.shutdown(socket.SHUT_WR)
@@ -258,13 +259,13 @@ def _cut(lifeline: socket.socket) -> None:
 
 async def _end_now(lifeline: socket.socket) -> None:
     """End the command, and give it the time that this may take; the watcher needs nobody to see to it."""
-    _cut(lifeline)
+    cut(lifeline)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(GRACE_S + 1):
             await _read_to_end(lifeline)
 
 
-class _Drain:
+class Drain:
     """Reads a pipe as it fills: up to `limit` bytes, after which `when_full` is called, or else the last `limit`."""
 
     def __init__(self, pipe: io.FileIO, limit: int, when_full: Callable[[], None] | None = None) -> None:
@@ -332,12 +333,13 @@ class _Feed:
             self.stop(loop)
 
 
-async def _writable(control: socket.socket) -> None:
-    """Wait until a socket takes more."""
+async def ready(target: socket.socket | io.FileIO, *, to_write: bool = False) -> None:
+    """Wait until a socket or pipe has something to read, or takes more."""
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_writer(control.fileno(), ready.set)
+    is_ready = asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if to_write else (loop.add_reader, loop.remove_reader)
+    add(target.fileno(), is_ready.set)
     try:
-        await ready.wait()
+        await is_ready.wait()
     finally:
-        loop.remove_writer(control.fileno())
+        remove(target.fileno())
