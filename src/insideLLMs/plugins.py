@@ -54,6 +54,7 @@ PROVIDERS = {
     "callable": "insideLLMs.providers.callables:callable_model",
     "exec": "insideLLMs.providers.exec_model:ExecModel",
     "http": "insideLLMs.providers.http_endpoint:HttpEndpointModel",
+    "mcp": "insideLLMs.providers.mcp_model:McpModel",
     "served": "insideLLMs.providers.served:ServedModel",
     "embedded": "insideLLMs.providers.embedded:EmbeddedModel",
     "transformers": "insideLLMs.providers.transformers:TransformersModel",

@@ -25,6 +25,7 @@
     ├── ModelError                  one failed call to a model; `status`, `retryable`, `fatal` say what follows
     │   ├── RateLimitError          429 and its kin
     │   ├── ModelTimeoutError       (also TimeoutError)
+    │   │   └── ToolTimeoutError    a tool that was called and may have done its work; not called again
     │   ├── ServerError             5xx
     │   ├── ConnectionFailedError   refused, reset, TLS, DNS
     │   ├── BadAnswerError          a body that is not what the API promises
@@ -280,6 +281,12 @@ class ModelTimeoutError(ModelError, TimeoutError):
 
     status = "timeout"
     retryable = True
+
+
+class ToolTimeoutError(ModelTimeoutError):
+    """A tool did not answer in time; it may have done its work, and is not called again."""
+
+    retryable = False
 
 
 class ServerError(ModelError):

@@ -1,6 +1,7 @@
 """A row of a dataset -> an Example: the one place that knows under which names rows carry what.
 
-The input is the first of `prompt`, `question`, `input`, `messages` that a row has; what is expected the first of
+The input is the first of `prompt`, `question`, `input`, `messages` that a row has; without any of them, the call of a
+`tool` with its `arguments`, which an MCP server is asked. What is expected the first of
 `expected`, `answer`, `ideal`, `reference`, `reference_answer`; the id is `id` or `example_id`. Every other key,
 the later ones of these included, is kept in `fields`. Without an id, an example is named by its content.
 """
@@ -71,6 +72,9 @@ class ExampleReader:
             raise DatasetError(error.message) from error
         fields = row.copy()
         asked = self._take(fields, self._input_keys)
+        if asked is None and isinstance(fields.get("tool"), str) and self._input_keys == INPUT_KEYS:
+            call = {"name": fields.pop("tool"), "arguments": fields.pop("arguments", {})}
+            asked = [{"role": "assistant", "tool_calls": [call]}]
         if asked is None:
             raise DatasetError(_no_input(self._input_keys, row))
         if type(asked) is not str:

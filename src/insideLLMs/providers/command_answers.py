@@ -59,9 +59,9 @@ class CommandAnswers(msgspec.Struct, frozen=True, kw_only=True):
             case "refused":
                 return Response(text=_text(end.stdout), finish_reason="refusal")
             case "again":
-                raise ServerError(f"{self.who} asks to be run again: {_told(end)}")
+                raise ServerError(f"{self.who} asks to be run again: {describe_end(end)}")
             case _:
-                raise CommandFailedError(f"{self.who} {_told(end)}")
+                raise CommandFailedError(f"{self.who} {describe_end(end)}")
 
     def _answer(self, stdout: bytes) -> Response:
         if not stdout.strip():
@@ -139,11 +139,12 @@ def _require_start(end: CommandEnd, who: str) -> None:
         raise ConnectionFailedError(f"{who} was ended together with the process that watches it")
 
 
-def _told(end: CommandEnd) -> str:
+def describe_end(end: CommandEnd) -> str:
     """Say how a command ended, with the end of what it wrote to its standard error."""
-    assert end.status is not None
-    how = f"ended with exit status {end.status}"
-    if end.status < 0:
+    how = "was ended" if end.status is None else f"ended with exit status {end.status}"
+    if end.errno is not None:
+        how = f"cannot be started ({end.at}): {os.strerror(end.errno)}"
+    elif end.status is not None and end.status < 0:
         number = -end.status
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
         how = f"was ended by signal {name}"

@@ -53,7 +53,7 @@ class CommandTemplates(CallTemplates, frozen=True, kw_only=True):
         given: Mapping[str, JsonValue],
     ) -> "CommandTemplates":
         """Read the templates. Raises TemplateError or ArgumentError that names the argument."""
-        _check_command(command)
+        check_command(command)
         named = {name: read_template(text, f"env.{name}") for name, text in env.items()}
         made = cls(
             command=tuple(template for at, text in enumerate(command) if (template := _argument(text, at))),
@@ -132,7 +132,8 @@ def _code_places(texts: Sequence[str]) -> Iterator[int]:
             return
 
 
-def _check_command(command: object) -> None:
+def check_command(command: object) -> None:
+    """Raise ArgumentError for what is no list of a program and its arguments."""
     if isinstance(command, str):
         shown = ", ".join(_yaml(word) for word in _words(command))
         raise _of_command(f"command is {command!r}; there is no shell to split it", f"write a list: [{shown}]")

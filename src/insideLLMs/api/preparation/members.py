@@ -25,7 +25,7 @@ from insideLLMs.plan import describe, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
 from insideLLMs.probes.answer_parts import make_reading_part
 
-_APPLICATIONS = ("callable", "exec", "http", "served")
+_APPLICATIONS = ("callable", "exec", "http", "mcp", "served")
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

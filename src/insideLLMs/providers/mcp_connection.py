@@ -1,0 +1,307 @@
+"""A connection to an MCP server, by the protocol's own SDK; imported when a server is first asked."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import httpx2
+import mcp_types as types
+import msgspec
+from mcp.client import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from pydantic import RootModel, ValidationError
+
+import insideLLMs
+from insideLLMs.core.errors import CommandFailedError, ModelUnavailableError, ToolTimeoutError
+from insideLLMs.core.types import JsonValue, Response, ToolCall
+from insideLLMs.providers.codec import excerpt
+from insideLLMs.providers.command_answers import describe_end
+from insideLLMs.providers.mcp_answers import LISTS, read_tools
+from insideLLMs.providers.transport import MAX_BODY_BYTES
+from insideLLMs.sandbox.commands import Command, CommandEnd, CommandServer
+from insideLLMs.sandbox.running_command import RunningCommand, start_command
+
+T = TypeVar("T")
+END_S = 2.0
+"""So long a server may take to end once nothing more comes on its standard input."""
+_HTTP_S = 30.0
+_MOST_PAGES = 1000
+for name in ("mcp", "httpx2", "httpcore2"):
+    logging.getLogger(name).addHandler(logging.NullHandler())  # what they say of a failed call, the call's error says
+
+
+class _AsItCame(RootModel[dict[str, Any]]):
+    """The result of a call, of which nothing is taken to be known."""
+
+
+class Link(msgspec.Struct):
+    """What became of a connection: how its process ended, and the first thing that it wrote which is no message."""
+
+    end: CommandEnd | None = None
+    fault: str = ""
+    is_over: bool = False
+
+
+class Way(Protocol):
+    """How a server is reached; it notes in the link what becomes of it."""
+
+    def __call__(self, link: Link) -> contextlib.AbstractAsyncContextManager[Any]: ...  # Any: the SDK's streams
+
+
+def by_command(server: CommandServer, command: Callable[[], Command]) -> Way:
+    """Start the server, and speak with it over its standard input and output."""
+
+    @contextlib.asynccontextmanager
+    async def streams(link: Link) -> AsyncIterator[Any]:
+        async with start_command(server, command()) as running, anyio.create_task_group() as tasks:
+            received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+            outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
+            async with received, incoming, outgoing, sent:
+                tasks.start_soon(_read, running, received, link)
+                tasks.start_soon(_write, running, sent)
+                try:
+                    yield incoming, outgoing
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        link.end = await running.end(END_S)
+                    tasks.cancel_scope.cancel()
+
+    return streams
+
+
+async def _read(running: RunningCommand, received: Any, link: Link) -> None:  # Any: a stream of the SDK's messages
+    """Pass on the messages, one a line; what is no message is noted, and left out."""
+    line = bytearray()
+    async with received:
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
+            while piece := await running.read():
+                first, *others = piece.split(b"\n")
+                line += first
+                for other in others:
+                    await _pass_on(bytes(line), received, link)
+                    line = bytearray(other)
+                if len(line) > MAX_BODY_BYTES:
+                    link.fault = f"it wrote a message of more than {MAX_BODY_BYTES:,} bytes"
+                    break
+    while await running.read():  # one that cannot write on cannot end
+        continue
+    link.is_over = True
+
+
+async def _pass_on(line: bytes, received: Any, link: Link) -> None:  # Any: see above
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError:
+        if line.strip():
+            link.fault = link.fault or f"it wrote a line to its standard output that is no message: {excerpt(line)!r}"
+    else:
+        await received.send(SessionMessage(message))
+
+
+async def _write(running: RunningCommand, sent: Any) -> None:  # Any: a stream of the SDK's messages
+    async with sent:
+        with contextlib.suppress(BrokenPipeError):  # its end is told by its output
+            async for message in sent:
+                text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                await running.write(text.encode() + b"\n")
+
+
+def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) -> Way:
+    """Reach a server that runs elsewhere, over streamable HTTP, or over the older SSE."""
+
+    def client(
+        headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+    ) -> httpx2.AsyncClient:
+        del headers, timeout, auth  # the SDK's own: ours are all
+        limits = httpx2.Timeout(_HTTP_S, read=None)
+        return httpx2.AsyncClient(headers=sent, timeout=limits, trust_env=use_proxy_env)
+
+    @contextlib.asynccontextmanager
+    async def streams(link: Link) -> AsyncIterator[Any]:
+        del link  # nothing of the server is here
+        if sse:
+            async with sse_client(url, httpx_client_factory=client) as pair:
+                yield pair
+            return
+        async with client() as http, streamable_http_client(url, http_client=http) as pair:
+            yield pair
+
+    return streams
+
+
+class Connection:
+    """One server: started or reached when it is first asked, and again where it has ended meanwhile."""
+
+    def __init__(self, way: Way, *, who: str, start_timeout_s: float) -> None:
+        self.link = Link()
+        self._way, self._who, self._start_timeout_s = way, who, start_timeout_s
+        self._opening = asyncio.Lock()
+        self._client: Client | None = None
+        self._holder: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+
+    async def client(self) -> Client:
+        """Return the open client. Raises ModelUnavailableError where the server does not start, or speaks no MCP."""
+        async with self._opening:
+            if self._client is None or self.link.is_over:
+                await self._close()
+                self._client = await self._open()
+            return self._client
+
+    async def ask(self, what: str, call: Callable[[Client], Awaitable[T]], timeout_s: float) -> T:
+        """Make one call. Raises MCPError for what the server answers, and ModelError for a server that does not."""
+        client = await self.client()
+        link = self.link
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await call(client)
+        except TimeoutError as error:
+            raise ToolTimeoutError(
+                f"{self._who} did not answer {what} within {timeout_s:g} s", fix="raise timeout_s"
+            ) from error
+        except ValidationError as error:
+            raise CommandFailedError(
+                f"{self._who} answered {what} with what the protocol does not allow: {_first(error)}"
+            ) from error
+        except MCPError as error:
+            if error.code != types.CONNECTION_CLOSED or not (link.is_over or error.message == "Connection closed"):
+                raise
+            raise CommandFailedError(f"{self._who}, asked {what}, {await self._told(link)}") from error
+        except (httpx2.HTTPError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            link.is_over = True
+            raise CommandFailedError(
+                f"{self._who} broke off while it was asked {what}: {excerpt(str(error))}"
+            ) from error
+
+    async def aclose(self) -> None:
+        """End the server, or leave it."""
+        async with self._opening:
+            await self._close()
+
+    async def _told(self, link: Link) -> str:
+        """Say how a server ended; one whose process still runs is ended."""
+        async with self._opening:
+            if link is self.link:
+                await self._close()
+                link.is_over = True
+        how = "closed the connection" if link.end is None else describe_end(link.end)
+        return f"{how} ({link.fault})" if link.fault else how
+
+    async def _open(self) -> Client:
+        self.link, self._over = Link(), asyncio.Event()
+        opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        holder = self._holder = asyncio.create_task(self._hold(self.link, self._over, opened))
+        waited: list[asyncio.Future[Any]] = [opened, holder]
+        done, _ = await asyncio.wait(waited, timeout=self._start_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if opened in done:
+            return opened.result()
+        holder.cancel()
+        await self._close()
+        if not done:
+            raise self._unavailable(f"did not answer within {self._start_timeout_s:g} s", self.link)
+        failure = None if holder.cancelled() else holder.exception()
+        raise self._unavailable("cannot be reached" if failure is None else _words(failure), self.link) from failure
+
+    async def _hold(self, link: Link, over: asyncio.Event, opened: "asyncio.Future[Client]") -> None:
+        """Keep a client open until it is over; the SDK wants it opened and closed by one task."""
+        about = types.Implementation(name="insidellms", version=insideLLMs.__version__)
+        async with Client(self._way(link), cache=None, client_info=about) as client:
+            opened.set_result(client)
+            await over.wait()
+
+    def _unavailable(self, how: str, link: Link) -> ModelUnavailableError:
+        if link.end is not None and (link.end.stderr or link.end.status is not None or link.end.errno):
+            how = describe_end(link.end)
+        if link.fault:
+            how = f"{how}; {link.fault}"
+        return ModelUnavailableError(
+            f"{self._who} does not start: {how}", fix="see that it starts by hand, and speaks MCP"
+        )
+
+    async def _close(self) -> None:
+        holder, self._holder, self._client = self._holder, None, None
+        if holder is None:
+            return
+        self._over.set()
+        done, _ = await asyncio.wait([holder], timeout=3 * END_S)
+        if not done:
+            holder.cancel()
+            await asyncio.wait([holder])
+        if not holder.cancelled():
+            holder.exception()  # a connection that breaks while it is closed is closed
+
+
+def _first(error: ValidationError) -> str:
+    """Say in one line what is wrong with an answer, and where."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {excerpt(first['msg'])}"
+
+
+def _words(error: BaseException) -> str:
+    """Say what an error says; of a group, what its first does."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, ValidationError):
+        return _first(error)
+    return excerpt(str(error)) or type(error).__name__
+
+
+async def introduced(client: Client) -> dict[str, JsonValue]:
+    """Return what a server says of itself."""
+    about = client.server_info
+    capabilities = client.server_capabilities.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {
+        "server": {} if about is None else {"name": about.name, "version": about.version},
+        "protocol": client.protocol_version,
+        "capabilities": capabilities,
+        **({"instructions": client.instructions} if client.instructions else {}),
+    }
+
+
+async def listed(client: Client, method: str) -> list[dict[str, JsonValue]]:
+    """Return all that a method such as tools/list lists, page by page. Raises MCPError, and for pages without end."""
+    ask = {
+        "tools/list": client.list_tools,
+        "resources/list": client.list_resources,
+        "resources/templates/list": client.list_resource_templates,
+        "prompts/list": client.list_prompts,
+    }[method]
+    items: list[dict[str, JsonValue]] = []
+    cursors: list[str] = []
+    while True:
+        page: Any = await ask(cursor=cursors[-1] if cursors else None)  # one of four results
+        items += page.model_dump(mode="json", by_alias=True, exclude_unset=True).get(LISTS[method], [])
+        if page.next_cursor is None:
+            return items
+        if page.next_cursor in cursors or len(cursors) == _MOST_PAGES:
+            raise CommandFailedError(f"{method} has no end: a page comes again, or there are over {_MOST_PAGES:,}")
+        cursors.append(page.next_cursor)
+
+
+async def look_at(client: Client, method: str) -> Response:
+    """Ask a method, and return its answer: names as the text, the whole in `kept`. Raises MCPError."""
+    if method == "initialize":
+        said = await introduced(client)
+        return Response(text=" ".join(map(str, said["server"].values())), kept=said)
+    items = await listed(client, method)
+    names = [str(item.get("name") or item.get("uri") or "") for item in items]
+    return Response(text="\n".join(names), kept={LISTS[method]: items})
+
+
+async def introduce(client: Client) -> dict[str, JsonValue]:
+    """Return what a server says of itself, and its tools, as they enter its identity. Raises MCPError."""
+    said = await introduced(client)
+    capabilities = said.pop("capabilities")
+    return {**said, "tools": read_tools(await listed(client, "tools/list")) if "tools" in capabilities else []}
+
+
+async def called(client: Client, call: ToolCall) -> dict[str, JsonValue]:
+    """Call a tool and return its result as it came. Raises MCPError."""
+    request = types.CallToolRequest(params=types.CallToolRequestParams(name=call.name, arguments=call.arguments))
+    return (await client.session.send_request(request, _AsItCame)).root

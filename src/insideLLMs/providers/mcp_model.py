@@ -1,0 +1,229 @@
+"""An MCP server as a model: a request is a call of one of its tools, the answer is what the tool gives."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insideLLMs.core import canonical
+from insideLLMs.core.arguments import check_numbers, flag, refuse
+from insideLLMs.core.errors import ArgumentError, ModelError, ModelUnavailableError
+from insideLLMs.core.run_blocking import run_blocking
+from insideLLMs.core.types import JsonValue, Request, Response, ToolCall
+from insideLLMs.providers.in_process import require_packages
+from insideLLMs.providers.mcp_answers import failed, read_request, read_result, schema_complaint
+from insideLLMs.providers.mcp_servers import RemoteServer, StartedServer
+from insideLLMs.providers.provider_model import ProviderModel
+from insideLLMs.providers.redaction import Redactor
+
+if TYPE_CHECKING:
+    from insideLLMs.providers.mcp_connection import Connection
+
+_RANGES = {"timeout_s": (0.01, 86400.0), "start_timeout_s": (0.01, 86400.0)}
+
+
+class McpModel(ProviderModel):
+    """An MCP server, started by `command` or reached at `base_url`; a request calls one of its tools.
+
+    An example gives a `tool` and its `arguments`, or as its input a method such as tools/list. The answer's text is
+    what the tool gives; `kept` has the `structured` content, other `content`, and of a failed call, whose text is
+    empty, the `error` with its `message`. The command is run without a shell, in `cwd`, with the variables of `env` as
+    of type exec, once for the run; with `fresh`, once for each call. `headers`, `api_key_env` and `key_header` are as
+    of type http; `sse: true` is for servers of the older kind. A call may take `timeout_s`, a start `start_timeout_s`.
+    Files of the command, and the tools with their descriptions and schemas, are part of the identity.
+    """
+
+    provider = "mcp"
+
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
+        self,
+        command: Sequence[str] | None = None,
+        *,
+        env: Sequence[str] | Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        fresh: bool = False,
+        files: Sequence[str] | None = None,
+        base_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        api_key_env: str = "",
+        key_header: str | None = None,
+        sse: bool = False,
+        use_proxy_env: bool = False,
+        timeout_s: float = 30.0,
+        start_timeout_s: float = 60.0,
+        model_name: str | None = None,
+        experiment_folder: Path = Path(),
+    ) -> None:
+        check_numbers({"timeout_s": timeout_s, "start_timeout_s": start_timeout_s}, _RANGES)
+        if model_name is not None and (not isinstance(model_name, str) or not model_name.strip()):
+            raise refuse("", "model_name", model_name, "a text that labels the server")
+        if (command is None) == (base_url is None):
+            raise ArgumentError(
+                "an MCP server is either started or reached, and this names both or neither",
+                fix="give it `command`, a list, or `base_url`",
+            )
+        self._server: StartedServer | RemoteServer
+        if command is not None:
+            _refuse_beside("command", headers=headers, api_key_env=api_key_env, key_header=key_header, sse=sse)
+            self._server = StartedServer(command, env=env, cwd=cwd, files=files, beside=experiment_folder.absolute())
+        else:
+            _refuse_beside("base_url", env=env, cwd=cwd, fresh=fresh, files=files)
+            self._server = RemoteServer(
+                base_url,
+                headers=headers,
+                key_env=api_key_env,
+                key_header=key_header,
+                sse=flag("", "sse", sse),
+                use_proxy_env=flag("", "use_proxy_env", use_proxy_env),
+            )
+        label = model_name or self._server.label
+        super().__init__(label, label)
+        self._fresh = flag("", "fresh", fresh)
+        self._timeout_s, self._start_timeout_s = float(timeout_s), float(start_timeout_s)
+        self._assumed: Mapping[str, JsonValue] | None = None
+        self._found: Mapping[str, JsonValue] | None = None
+        self._connection: Connection | None = None
+        self._redactor: Redactor | None = None
+
+    def identity(self) -> Mapping[str, JsonValue]:
+        """Return how the server is started or reached, its files, and its tools with descriptions and schemas."""
+        facts = self.facts()
+        return {
+            "type": self.provider,
+            "model_name": self.model_id,
+            **self._written(),
+            **facts,
+        }
+
+    def origin(self) -> str:
+        """Identify what the user wrote."""
+        return canonical.identity("origin/1", {"type": self.provider, **self._written()})
+
+    def _written(self) -> dict[str, JsonValue]:
+        return {**self._server.written, **({"fresh": True} if self._fresh else {})}
+
+    def facts(self) -> Mapping[str, JsonValue]:
+        """Return the digests of files, and what the server says of itself and its tools; it is started for that.
+
+        Raises ModelUnavailableError, or ArgumentError for a file that is missing.
+        """
+        files = self._server.files(self._assumed)
+        said = self._assumed or self._found
+        if said is None:
+            require_packages("mcp", "mcp")
+            said = self._found = run_blocking(self._look())
+        return {**said, "files": files}
+
+    def assume(self, facts: Mapping[str, JsonValue]) -> None:
+        """Take what a server said elsewhere for what it says; an edited file is never taken for another."""
+        self._assumed = facts
+
+    def private_settings(self) -> tuple[str, ...]:
+        """Return what tells this server from others and may not be written: values from the environment."""
+        return self._server.private_settings()
+
+    def check(self) -> None:
+        """Raise the error that every call would meet: no SDK, no such program, folder, variable or key."""
+        require_packages("mcp", "mcp")
+        self._server.check()
+
+    async def make_ready(self) -> None:
+        """Start or reach the server, where it is not open yet. Raises ModelUnavailableError."""
+        if not self._fresh:
+            with self._blanking():
+                await self._connected().client()
+
+    async def respond(self, request: Request, *, repeat: int = 0) -> Response:  # noqa: ARG002 - the contract's name
+        """Call a tool, or ask the method that the request names. Raises ModelError."""
+        asked = read_request(request)
+        with self._blanking() as redactor:
+            if asked == "shutdown":
+                response = await self._shut_down()
+            elif self._fresh:
+                async with contextlib.aclosing(self._open()) as connection:
+                    response = await self._ask(connection, asked)
+            else:
+                response = await self._ask(self._connected(), asked)
+            return redactor.response(response)
+
+    async def aclose(self) -> None:
+        """End the server, or leave it; a later call starts or reaches it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+        self._server.close()
+
+    _release = aclose
+
+    async def _ask(self, connection: "Connection", asked: ToolCall | str) -> Response:
+        from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
+
+        from insideLLMs.providers.mcp_connection import called, introduce, look_at  # noqa: PLC0415 - likewise
+
+        try:
+            if isinstance(asked, str):
+                return await connection.ask(asked, lambda client: look_at(client, asked), self._timeout_s)
+            said = self._assumed or self._found
+            if said is None:  # nobody has asked for its identity
+                said = self._found = await connection.ask("tools/list", introduce, self._timeout_s)
+            result = await connection.ask(
+                f"to call {asked.name}", lambda client: called(client, asked), self._timeout_s
+            )
+        except MCPError as error:
+            data = {} if error.data is None else {"data": error.data}
+            return failed({"message": error.message, "in": "protocol", "code": error.code, **data})
+        schema = next((tool.get("returns") for tool in said["tools"] if tool["name"] == asked.name), None)
+        return read_result(result, schema_complaint(schema, result))
+
+    async def _shut_down(self) -> Response:
+        """Start a server only to end it, and say how it ends."""
+        connection = self._open()
+        async with contextlib.aclosing(connection):
+            await connection.client()
+        end, fault = connection.link.end, connection.link.fault
+        kept: dict[str, JsonValue] = {} if end is None else {"status": end.status}
+        text = "left" if end is None else "had to be ended" if end.status is None else f"ended with status {end.status}"
+        return Response(text=text, kept={**kept, **({"fault": fault} if fault else {})})
+
+    async def _look(self) -> dict[str, JsonValue]:
+        """Start or reach the server once, for what it says of itself. Raises ModelUnavailableError."""
+        from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
+
+        from insideLLMs.providers.mcp_connection import introduce  # noqa: PLC0415 - likewise
+
+        with self._blanking() as redactor:
+            try:
+                async with contextlib.aclosing(self._open()) as connection:
+                    said = await connection.ask("tools/list", introduce, self._start_timeout_s)
+            except MCPError as error:
+                raise ModelUnavailableError(f"{self._server.who} lists no tools: {error.message}") from error
+            finally:
+                self._server.close()
+            return redactor.response(Response(kept=said)).kept
+
+    def _open(self) -> "Connection":
+        from insideLLMs.providers.mcp_connection import Connection  # noqa: PLC0415 - of an extra, and slow
+
+        return Connection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
+
+    def _connected(self) -> "Connection":
+        self._connection = self._connection or self._open()
+        return self._connection
+
+    @contextlib.contextmanager
+    def _blanking(self) -> Iterator[Redactor]:
+        """Blank secrets out of what is raised; the redactor does so for what is answered."""
+        redactor = self._redactor = self._redactor or Redactor(self._server.secrets())
+        try:
+            yield redactor
+        except ModelError as error:
+            raise redactor.error(error) from error.__cause__
+
+
+def _refuse_beside(kind: str, **others: object) -> None:
+    """Raise ArgumentError for an argument of the other kind of server."""
+    for name, value in others.items():
+        if value:
+            error = ArgumentError(f"{name} is not for a server that has `{kind}`", fix=f"leave {name} out")
+            error.argument = name
+            raise error

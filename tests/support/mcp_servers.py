@@ -1,0 +1,88 @@
+"""MCP servers that start fast and can do wrong: the protocol by hand, with what a test lets them answer."""
+
+import json
+
+from insideLLMs.core.types import Message, Request, ToolCall
+from insideLLMs.providers.mcp_model import McpModel
+from support.processes import PYTHON
+
+READ_ONLY = {"readOnlyHint": True}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+FORECAST = {"name": "forecast", "description": "Say how warm it is.", "inputSchema": CITY, "annotations": READ_ONLY}
+
+_SERVER = """
+import json, os, sys, time
+
+TOOLS = json.loads(%r)
+PAGE = %d
+
+
+def send(message):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
+    sys.stdout.flush()
+
+
+def text(said, **others):
+    return {"content": [{"type": "text", "text": said}], **others}
+
+
+class Refused(Exception):
+    pass
+
+
+def answer(name, arguments):
+    return text("ok")
+
+
+def listed(cursor):
+    at = int(cursor or 0)
+    page = TOOLS[at : at + PAGE]
+    return {"tools": page, **({"nextCursor": str(at + PAGE)} if at + PAGE < len(TOOLS) else {})}
+
+
+def closed():
+    pass
+
+%s
+
+open("starts", "a").write("x")
+for line in sys.stdin:
+    call = json.loads(line)
+    if "id" not in call:
+        continue
+    given = call.get("params", {})
+    try:
+        if call["method"] == "initialize":
+            info = {"name": "fake", "version": "1"}
+            result = {"protocolVersion": given["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": info}
+        elif call["method"] == "tools/list":
+            result = listed(given.get("cursor"))
+        elif call["method"] == "tools/call":
+            result = answer(given["name"], given.get("arguments", {}))
+        else:
+            raise Refused(-32601, "Method not found")
+        send({"id": call["id"], "result": result})
+    except Refused as error:
+        send({"id": call["id"], "error": {"code": error.args[0], "message": error.args[1]}})
+closed()
+"""
+
+
+def write_server(folder, code="", *, tools=(FORECAST,), page=100):
+    """Write ``server.py``; `code` may define `answer`, `listed` and `closed` anew, and raise `Refused`."""
+    (folder / "server.py").write_text(_SERVER % (json.dumps(list(tools)), page, code))
+    return folder
+
+
+def starts(folder):
+    """Count how often the server was started."""
+    return len((folder / "starts").read_text())
+
+
+def server_model(folder, code="", *, tools=(FORECAST,), page=100, **args):
+    write_server(folder, code, tools=tools, page=page)
+    return McpModel(command=[PYTHON, "server.py"], experiment_folder=folder, **args)
+
+
+def call(tool="forecast", **arguments):
+    return Request(messages=(Message(role="assistant", tool_calls=(ToolCall(name=tool, arguments=arguments),)),))

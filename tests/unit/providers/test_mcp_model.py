@@ -1,0 +1,236 @@
+"""An MCP server as a model: how it is started, reached, asked and ended, and what is read of it."""
+
+import asyncio
+
+import pytest
+
+from insideLLMs.core.errors import (
+    ArgumentError,
+    CommandFailedError,
+    ModelUnavailableError,
+    RequestRefusedError,
+    ToolTimeoutError,
+)
+from insideLLMs.core.types import Message, Request
+from insideLLMs.providers.mcp_model import McpModel
+from support.mcp_servers import CITY, FORECAST, call, server_model, starts
+from support.processes import PYTHON, is_there
+
+SAYS = """
+def answer(name, arguments):
+    %s
+"""
+
+
+def ask(model, *requests):
+    """Ask one server all at once; return each answer, or what was raised."""
+
+    async def main():
+        try:
+            return await asyncio.gather(*map(model.respond, requests), return_exceptions=True)
+        finally:
+            await model.aclose()
+
+    return asyncio.run(main())
+
+
+def test_one_server_answers_all_calls_of_a_run(tmp_path):
+    model = server_model(tmp_path, SAYS % "return text('warm in ' + arguments['city'])")
+    answers = ask(model, *(call(city=f"city {number}") for number in range(20)))
+    assert [answer.text for answer in answers] == [f"warm in city {number}" for number in range(20)]
+    assert starts(tmp_path) == 1
+
+
+def test_with_fresh_each_call_has_a_server_of_its_own(tmp_path):
+    code = "COUNT = []\n" + SAYS % "COUNT.append(1); return text(str(len(COUNT)))"
+    assert [answer.text for answer in ask(server_model(tmp_path, code, fresh=True), call(), call())] == ["1", "1"]
+    assert starts(tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("return text('20 degrees', isError=True)", {"message": "20 degrees", "in": "result"}),
+        ("raise Refused(-32602, 'no city')", {"message": "no city", "in": "protocol", "code": -32602}),
+        ("raise Refused(-32000, 'busy')", {"message": "busy", "in": "protocol", "code": -32000}),
+    ],
+)
+def test_the_text_of_a_failed_call_passes_for_no_answer(tmp_path, code, error):
+    [answer] = ask(server_model(tmp_path, SAYS % code), call(city="Rome"))
+    assert (answer.text, answer.finish_reason, answer.kept) == ("", "error", {"error": error})
+
+
+WARM = {"type": "object", "properties": {"celsius": {"type": "integer"}}, "required": ["celsius"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("{'celsius': 20}", None),
+        ("{'celsius': 'warm'}", "the structured content breaks the output schema: $.celsius: 'warm' is not of type"),
+        ("{}", "the structured content breaks the output schema: $: 'celsius' is a required property"),
+        ("None", "the structured content breaks the output schema: $: None is not of type 'object'"),
+    ],
+)
+def test_an_answer_against_the_output_schema_is_an_error(tmp_path, given, complaint):
+    code = SAYS % f"return text('20', structuredContent={given})"
+    [answer] = ask(server_model(tmp_path, code, tools=[{**FORECAST, "outputSchema": WARM}]), call(city="Rome"))
+    assert answer.text == ("20" if complaint is None else "")
+    if complaint is not None:
+        assert answer.kept["error"]["message"].startswith(complaint)
+        assert answer.kept["error"]["in"] == "schema"
+
+
+def test_structured_content_that_is_missing_is_an_error(tmp_path):
+    [answer] = ask(server_model(tmp_path, tools=[{**FORECAST, "outputSchema": WARM}]), call(city="Rome"))
+    assert answer.kept["error"]["message"] == "the tool has an output schema, and gave no structured content"
+
+
+def test_a_crash_fails_its_call_with_the_servers_own_words_and_the_next_call_starts_another(tmp_path):
+    code = (
+        SAYS
+        % "sys.stderr.write('out of cheese\\n') if arguments else 0; os._exit(3) if arguments else 0; return text('up')"
+    )
+    model = server_model(tmp_path, code)
+
+    async def main():
+        with pytest.raises(CommandFailedError) as raised:
+            await model.respond(call(city="Rome"))
+        answer = await model.respond(call())
+        await model.aclose()
+        return str(raised.value), answer.text
+
+    said, after = asyncio.run(main())
+    assert said.startswith("the MCP server")
+    assert said.endswith("asked to call forecast, ended with exit status 3: out of cheese")
+    assert (after, starts(tmp_path)) == ("up", 2)
+
+
+def test_a_call_without_an_answer_in_time_is_not_made_again(tmp_path):
+    code = SAYS % "time.sleep(600 if arguments else 0); return text('up')"
+    [error] = ask(server_model(tmp_path, code, timeout_s=0.3), call(city="Rome"))
+    assert isinstance(error, ToolTimeoutError)
+    assert not error.retryable
+    assert "did not answer to call forecast within 0.3 s" in str(error)
+
+
+def test_nothing_is_left_of_a_server_that_ignores_its_end(tmp_path):
+    code = """
+def closed():
+    open("child", "w").write(str(os.getpid()))
+    time.sleep(600)
+"""
+    code += SAYS % "pid = os.fork()\n    if not pid: time.sleep(600)\n    return text(str(pid))"
+    [answer] = ask(server_model(tmp_path, code), call())
+    assert not is_there(int(answer.text))
+    assert not is_there(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ([PYTHON, "-c", "raise SystemExit('no licence')"], "does not start: ended with exit status 1: no licence"),
+        ([PYTHON, "-c", "print('Welcome!'); input()"], "that is no message: 'Welcome!'"),
+        (["sleep", "600"], "does not start: did not answer within 0.5 s"),
+    ],
+)
+def test_a_server_that_does_not_speak_says_why(tmp_path, command, said):
+    model = McpModel(command=command, experiment_folder=tmp_path, start_timeout_s=0.5 if command[0] == "sleep" else 30)
+    with pytest.raises(ModelUnavailableError) as raised:
+        model.facts()
+    assert said in str(raised.value)
+
+
+def test_a_line_that_is_no_message_is_left_out_and_named_at_the_end(tmp_path):
+    model = server_model(tmp_path, "print('starting up')")
+    [answer, shutdown] = ask(model, call(city="Rome"), Request.of("shutdown"))
+    assert answer.text == "ok"
+    assert shutdown.kept == {
+        "status": 0,
+        "fault": "it wrote a line to its standard output that is no message: 'starting up'",
+    }
+
+
+def test_a_server_sees_the_variables_that_are_named_and_none_of_its_secrets_is_answered(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOKEN_OF_TEST", "tok-f00d-f00d-f00d")
+    monkeypatch.setenv("OTHER_OF_TEST", "never")
+    code = SAYS % "return text(json.dumps(dict(os.environ)))"
+    named = server_model(tmp_path, code, env=["TOKEN_OF_TEST"])
+    [answer] = ask(named, call())
+    assert '"TOKEN_OF_TEST": "[redacted]"' in answer.text
+    assert "OTHER_OF_TEST" not in answer.text
+    assert "tok-f00d" not in str(named.identity())
+    told = server_model(tmp_path, "sys.exit(os.environ['TOKEN_OF_TEST'])", env=["TOKEN_OF_TEST"])
+    [error] = ask(told, call())
+    assert str(error).count("[redacted]") == 1
+    assert "f00d" not in str(error)
+
+
+def test_all_pages_of_tools_are_read_and_their_order_is_nothing(tmp_path):
+    tools = [{**FORECAST, "name": f"tool_{number}"} for number in range(5)]
+    paged = server_model(tmp_path, tools=tools, page=2).identity()["tools"]
+    assert [tool["name"] for tool in paged] == [f"tool_{number}" for number in range(5)]
+    assert server_model(tmp_path, tools=tools[::-1]).identity()["tools"] == paged
+    with pytest.raises(CommandFailedError, match="has no end"):
+        server_model(tmp_path, "def listed(cursor): return {'tools': TOOLS, 'nextCursor': 'again'}").facts()
+
+
+def test_the_identity_has_the_tools_and_the_bytes_of_the_server(tmp_path):
+    before = server_model(tmp_path).identity()
+    assert before["tools"] == [
+        {
+            "name": "forecast",
+            "description": "Say how warm it is.",
+            "parameters": CITY,
+            "annotations": {"readOnlyHint": True},
+        }
+    ]
+    assert before["server"] == {"name": "fake", "version": "1"}
+    assert server_model(tmp_path, "# another").identity()["files"] != before["files"]
+
+
+def test_a_replay_takes_the_recorded_tools_and_starts_nothing(tmp_path):
+    recorded = server_model(tmp_path)
+    facts = recorded.facts()
+    again = server_model(tmp_path)
+    (tmp_path / "starts").unlink()
+    assert again.origin() == recorded.origin()
+    again.assume(facts)
+    assert again.identity() == recorded.identity()
+    assert not (tmp_path / "starts").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({}, "names both or neither"),
+        ({"command": ["x"], "base_url": "http://localhost/mcp"}, "names both or neither"),
+        ({"command": "npx server"}, "there is no shell to split it"),
+        ({"command": ["x", "{{ prompt }}"]}, "a server is started once for all examples"),
+        ({"command": ["x"], "headers": {"A": "b"}}, "headers is not for a server that has `command`"),
+        ({"base_url": "http://localhost/mcp", "env": ["A"]}, "env is not for a server that has `base_url`"),
+        ({"base_url": "localhost/mcp"}, "must begin with http"),
+        ({"command": ["x"], "timeout_s": 0}, "timeout_s is 0"),
+        ({"command": ["x"], "fresh": "yes"}, "fresh is 'yes'"),
+        ({"command": ["x"], "cwd": ""}, "cwd is ''"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(args, said):
+    with pytest.raises(ArgumentError) as raised:
+        McpModel(**args)
+    assert said in str(raised.value)
+
+
+def test_what_is_no_call_is_refused(tmp_path):
+    model = server_model(tmp_path)
+    two = Message(role="assistant", tool_calls=call().messages[0].tool_calls * 2)
+    for error in ask(model, Request.of("How warm is it?"), Request(messages=(two,))):
+        assert isinstance(error, RequestRefusedError)
+        assert "one call of a tool at a time" in str(error)
+
+
+def test_a_missing_sdk_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("insideLLMs.providers.in_process.util.find_spec", lambda name: None)
+    with pytest.raises(ModelUnavailableError) as raised:
+        server_model(tmp_path).check()
+    assert "pip install 'insidellms[mcp]'" in str(raised.value)
