@@ -39,6 +39,7 @@ from insideLLMs.core.errors import SandboxError as SandboxError
 from insideLLMs.core.errors import ServerError as ServerError
 from insideLLMs.core.errors import StorageError as StorageError
 from insideLLMs.core.errors import TemplateError as TemplateError
+from insideLLMs.core.errors import ToolTimeoutError as ToolTimeoutError
 from insideLLMs.core.errors import TrajectoryError as TrajectoryError
 from insideLLMs.core.errors import TrialTimeoutError as TrialTimeoutError
 from insideLLMs.core.errors import UnknownPluginError as UnknownPluginError
@@ -88,6 +89,7 @@ from insideLLMs.probes.json_checks import JsonPathProbe as JsonPathProbe
 from insideLLMs.probes.json_checks import JsonSchemaProbe as JsonSchemaProbe
 from insideLLMs.probes.judge import JudgeScoredProbe as JudgeScoredProbe
 from insideLLMs.probes.logic import LogicProbe as LogicProbe
+from insideLLMs.probes.mcp_contract import McpContractProbe as McpContractProbe
 from insideLLMs.probes.multi_step_task import MultiStepTaskProbe as MultiStepTaskProbe
 from insideLLMs.probes.record import RecordProbe as RecordProbe
 from insideLLMs.probes.similarity import EditSimilarityProbe as EditSimilarityProbe
@@ -109,6 +111,7 @@ from insideLLMs.providers.embedded import EmbeddedModel as EmbeddedModel
 from insideLLMs.providers.exec_model import ExecModel as ExecModel
 from insideLLMs.providers.gemini import GeminiModel as GeminiModel
 from insideLLMs.providers.http_endpoint import HttpEndpointModel as HttpEndpointModel
+from insideLLMs.providers.mcp_model import McpModel as McpModel
 from insideLLMs.providers.ollama import OllamaModel as OllamaModel
 from insideLLMs.providers.openai import OpenAIModel as OpenAIModel
 from insideLLMs.providers.openai_responses import OpenAIResponsesModel as OpenAIResponsesModel

@@ -81,6 +81,7 @@ PROBES = {
     "jailbreak": "insideLLMs.probes.attack:JailbreakProbe",
     "json_path": "insideLLMs.probes.json_checks:JsonPathProbe",
     "json_schema": "insideLLMs.probes.json_checks:JsonSchemaProbe",
+    "mcp_contract": "insideLLMs.probes.mcp_contract:McpContractProbe",
     "multi_step_task": "insideLLMs.probes.multi_step_task:MultiStepTaskProbe",
     "numeric": "insideLLMs.probes.exact:NumericProbe",
     "prompt_injection": "insideLLMs.probes.attack:PromptInjectionProbe",

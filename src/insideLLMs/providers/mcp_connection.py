@@ -40,9 +40,13 @@ class _AsItCame(RootModel[dict[str, Any]]):
     """The result of a call, of which nothing is taken to be known."""
 
 
-class Link(msgspec.Struct):
-    """What became of a connection: how its process ended, and the first thing that it wrote which is no message."""
+class McpLink(msgspec.Struct):
+    """What became of a connection: how its process ended, and the first thing that it wrote which is no message.
 
+    At the end the process has `grace_s`.
+    """
+
+    grace_s: float = END_S
     end: CommandEnd | None = None
     fault: str = ""
     is_over: bool = False
@@ -51,14 +55,14 @@ class Link(msgspec.Struct):
 class Way(Protocol):
     """How a server is reached; it notes in the link what becomes of it."""
 
-    def __call__(self, link: Link) -> contextlib.AbstractAsyncContextManager[Any]: ...  # Any: the SDK's streams
+    def __call__(self, link: McpLink) -> contextlib.AbstractAsyncContextManager[Any]: ...  # Any: the SDK's streams
 
 
 def by_command(server: CommandServer, command: Callable[[], Command]) -> Way:
     """Start the server, and speak with it over its standard input and output."""
 
     @contextlib.asynccontextmanager
-    async def streams(link: Link) -> AsyncIterator[Any]:
+    async def streams(link: McpLink) -> AsyncIterator[Any]:
         async with start_command(server, command()) as running, anyio.create_task_group() as tasks:
             received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
             outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
@@ -69,13 +73,13 @@ def by_command(server: CommandServer, command: Callable[[], Command]) -> Way:
                     yield incoming, outgoing
                 finally:
                     with anyio.CancelScope(shield=True):
-                        link.end = await running.end(END_S)
+                        link.end = await running.end(link.grace_s)
                     tasks.cancel_scope.cancel()
 
     return streams
 
 
-async def _read(running: RunningCommand, received: Any, link: Link) -> None:  # Any: a stream of the SDK's messages
+async def _read(running: RunningCommand, received: Any, link: McpLink) -> None:  # Any: a stream of the SDK's messages
     """Pass on the messages, one a line; what is no message is noted, and left out."""
     line = bytearray()
     async with received:
@@ -94,7 +98,7 @@ async def _read(running: RunningCommand, received: Any, link: Link) -> None:  # 
     link.is_over = True
 
 
-async def _pass_on(line: bytes, received: Any, link: Link) -> None:  # Any: see above
+async def _pass_on(line: bytes, received: Any, link: McpLink) -> None:  # Any: see above
     try:
         message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
@@ -123,7 +127,7 @@ def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) ->
         return httpx2.AsyncClient(headers=sent, timeout=limits, trust_env=use_proxy_env)
 
     @contextlib.asynccontextmanager
-    async def streams(link: Link) -> AsyncIterator[Any]:
+    async def streams(link: McpLink) -> AsyncIterator[Any]:
         del link  # nothing of the server is here
         if sse:
             async with sse_client(url, httpx_client_factory=client) as pair:
@@ -135,11 +139,11 @@ def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) ->
     return streams
 
 
-class Connection:
+class McpConnection:
     """One server: started or reached when it is first asked, and again where it has ended meanwhile."""
 
     def __init__(self, way: Way, *, who: str, start_timeout_s: float) -> None:
-        self.link = Link()
+        self.link = McpLink()
         self._way, self._who, self._start_timeout_s = way, who, start_timeout_s
         self._opening = asyncio.Lock()
         self._client: Client | None = None
@@ -184,7 +188,7 @@ class Connection:
         async with self._opening:
             await self._close()
 
-    async def _told(self, link: Link) -> str:
+    async def _told(self, link: McpLink) -> str:
         """Say how a server ended; one whose process still runs is ended."""
         async with self._opening:
             if link is self.link:
@@ -194,7 +198,7 @@ class Connection:
         return f"{how} ({link.fault})" if link.fault else how
 
     async def _open(self) -> Client:
-        self.link, self._over = Link(), asyncio.Event()
+        self.link, self._over = McpLink(), asyncio.Event()
         opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         holder = self._holder = asyncio.create_task(self._hold(self.link, self._over, opened))
         waited: list[asyncio.Future[Any]] = [opened, holder]
@@ -208,28 +212,26 @@ class Connection:
         failure = None if holder.cancelled() else holder.exception()
         raise self._unavailable("cannot be reached" if failure is None else _words(failure), self.link) from failure
 
-    async def _hold(self, link: Link, over: asyncio.Event, opened: "asyncio.Future[Client]") -> None:
+    async def _hold(self, link: McpLink, over: asyncio.Event, opened: "asyncio.Future[Client]") -> None:
         """Keep a client open until it is over; the SDK wants it opened and closed by one task."""
         about = types.Implementation(name="insidellms", version=insideLLMs.__version__)
         async with Client(self._way(link), cache=None, client_info=about) as client:
             opened.set_result(client)
             await over.wait()
 
-    def _unavailable(self, how: str, link: Link) -> ModelUnavailableError:
+    def _unavailable(self, how: str, link: McpLink) -> ModelUnavailableError:
         if link.end is not None and (link.end.stderr or link.end.status is not None or link.end.errno):
             how = describe_end(link.end)
         if link.fault:
             how = f"{how}; {link.fault}"
-        return ModelUnavailableError(
-            f"{self._who} does not start: {how}", fix="see that it starts by hand, and speaks MCP"
-        )
+        return ModelUnavailableError(f"{self._who} cannot be used: {how}", fix="check that it runs, and speaks MCP")
 
     async def _close(self) -> None:
         holder, self._holder, self._client = self._holder, None, None
         if holder is None:
             return
         self._over.set()
-        done, _ = await asyncio.wait([holder], timeout=3 * END_S)
+        done, _ = await asyncio.wait([holder], timeout=self.link.grace_s + 3 * END_S)
         if not done:
             holder.cancel()
             await asyncio.wait([holder])

@@ -17,7 +17,7 @@ from insideLLMs.providers.provider_model import ProviderModel
 from insideLLMs.providers.redaction import Redactor
 
 if TYPE_CHECKING:
-    from insideLLMs.providers.mcp_connection import Connection
+    from insideLLMs.providers.mcp_connection import McpConnection
 
 _RANGES = {"timeout_s": (0.01, 86400.0), "start_timeout_s": (0.01, 86400.0)}
 
@@ -82,7 +82,7 @@ class McpModel(ProviderModel):
         self._timeout_s, self._start_timeout_s = float(timeout_s), float(start_timeout_s)
         self._assumed: Mapping[str, JsonValue] | None = None
         self._found: Mapping[str, JsonValue] | None = None
-        self._connection: Connection | None = None
+        self._connection: McpConnection | None = None
         self._redactor: Redactor | None = None
 
     def identity(self) -> Mapping[str, JsonValue]:
@@ -155,7 +155,7 @@ class McpModel(ProviderModel):
 
     _release = aclose
 
-    async def _ask(self, connection: "Connection", asked: ToolCall | str) -> Response:
+    async def _ask(self, connection: "McpConnection", asked: ToolCall | str) -> Response:
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
 
         from insideLLMs.providers.mcp_connection import called, introduce, look_at  # noqa: PLC0415 - likewise
@@ -180,6 +180,7 @@ class McpModel(ProviderModel):
         connection = self._open()
         async with contextlib.aclosing(connection):
             await connection.client()
+            connection.link.grace_s = self._timeout_s
         end, fault = connection.link.end, connection.link.fault
         kept: dict[str, JsonValue] = {} if end is None else {"status": end.status}
         text = "left" if end is None else "had to be ended" if end.status is None else f"ended with status {end.status}"
@@ -201,12 +202,12 @@ class McpModel(ProviderModel):
                 self._server.close()
             return redactor.response(Response(kept=said)).kept
 
-    def _open(self) -> "Connection":
-        from insideLLMs.providers.mcp_connection import Connection  # noqa: PLC0415 - of an extra, and slow
+    def _open(self) -> "McpConnection":
+        from insideLLMs.providers.mcp_connection import McpConnection  # noqa: PLC0415 - of an extra, and slow
 
-        return Connection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
+        return McpConnection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
 
-    def _connected(self) -> "Connection":
+    def _connected(self) -> "McpConnection":
         self._connection = self._connection or self._open()
         return self._connection
 

@@ -1,12 +1,50 @@
-"""The JSON Schemas of tools: what breaks them, and arguments that do, made from the schema alone."""
+"""The JSON Schemas of tools: what breaks them, and arguments that keep or break them, made from the schema alone."""
 
-from collections.abc import Mapping
-from typing import Any
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
+from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.scoring.patterns import compile_safely
+
+Schema = Mapping[str, JsonValue]
+Kind = Literal["valid", "missing", "wrong type", "extra", "out of bounds"]
+_MOST_LETTERS = 100_000
+_DEEPEST = 6
+_FAR = 2**53 - 1
+_OTHERS: dict[str, JsonValue] = {
+    "string": {"not": "a text"},
+    "integer": "not a number",
+    "number": "not a number",
+    "boolean": "maybe",
+    "array": "not a list",
+    "object": "not an object",
+    "null": "not null",
+}
+"""What no lenient reader takes for a value of the type."""
+_FORMATS: dict[str, str] = {
+    "date": "2024-02-29",
+    "date-time": "2024-02-29T12:00:00Z",
+    "time": "12:00:00Z",
+    "email": "person@example.com",
+    "uri": "https://example.com/",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
 
 
-def complaints(schema: Mapping[str, JsonValue], value: JsonValue) -> list[str]:
+class MadeCall(NamedTuple):
+    """Arguments made from a schema; `broken` says how they break it, nothing where they keep it."""
+
+    kind: Kind
+    arguments: dict[str, JsonValue]
+    broken: str
+
+
+def complaints(schema: Schema, value: JsonValue) -> list[str]:
     """Say in what a value breaks a schema, place by place; or that the schema is none."""
     import jsonschema  # noqa: PLC0415 - of an extra
     from referencing import Registry  # noqa: PLC0415 - likewise
@@ -15,9 +53,167 @@ def complaints(schema: Mapping[str, JsonValue], value: JsonValue) -> list[str]:
     kind: Any = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
-        found = kind(schema, registry=Registry()).iter_errors(value)  # an empty one: nothing is fetched
+        quick = jsonschema.validators.extend(kind, {"pattern": _match})
+        found = quick(schema, registry=Registry()).iter_errors(value)  # an empty one: nothing is fetched
         return sorted(f"{error.json_path}: {error.message}" for error in found)
     except jsonschema.SchemaError as error:
         return [f"the schema is no JSON Schema: {error.json_path}: {error.message}"]
-    except Unresolvable as error:
+    except (Unresolvable, RecursionError) as error:
         return [f"the schema refers to what is not in it: {error}"]
+
+
+def _match(_validator: object, pattern: str, value: JsonValue, _schema: object) -> Iterator[Exception]:
+    """Hold a text against a pattern that is no runaway; of one that is nothing can be said."""
+    import jsonschema  # noqa: PLC0415 - of an extra
+
+    with contextlib.suppress(ArgumentError):
+        compile_safely(pattern, ignore_case=False)
+        if isinstance(value, str) and not re.search(pattern, value):
+            yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def schema_fault(schema: JsonValue) -> str:
+    """Say why something is no schema for the arguments of a tool; nothing where it is one."""
+    if not isinstance(schema, Mapping):
+        return "is no object"
+    if schema.get("type") != "object":
+        return f"has the type {schema.get('type')!r}; arguments are an object"
+    found = [text for text in complaints(schema, {}) if text.startswith("the schema ")]
+    if found:
+        return found[0].removeprefix("the schema ")
+    properties = schema.get("properties", {})
+    unknown = [name for name in schema.get("required", ()) if name not in properties]
+    is_closed = schema.get("additionalProperties") is False
+    return f"requires {unknown[0]!r}, which it does not describe" if unknown and is_closed else ""
+
+
+def made_calls(schema: Schema) -> Iterator[MadeCall]:
+    """Yield calls for a tool's schema, the same each time: some that keep it, and some that break it in one place.
+
+    None for what is no schema. What cannot be made as it is meant, as for a pattern, is left out.
+    """
+    if schema_fault(schema):
+        return
+    properties = {name: one for name, one in schema.get("properties", {}).items() if isinstance(one, Mapping)}
+    required = [name for name in schema.get("required", ()) if isinstance(name, str)]
+    least = {name: _value(properties.get(name, {}), schema) for name in required}
+    every = {**least, **{name: _value(one, schema) for name, one in properties.items()}}
+    tried: list[tuple[Kind, dict[str, JsonValue]]] = [("valid", least), ("valid", every)]
+    tried += [("valid", {**least, name: value}) for name, one in properties.items() for value in _edges(one)]
+    tried += [("missing", {other: least[other] for other in required if other != name}) for name in required]
+    tried += [("wrong type", {**least, name: value}) for name, one in properties.items() for value in _wrong(one)]
+    tried += [("extra", {**least, "not_in_the_schema": 1})]
+    tried += [("out of bounds", {**least, name: value}) for name, one in properties.items() for value in _beyond(one)]
+    seen: list[dict[str, JsonValue]] = []
+    unmade = complaints(schema, least)
+    for kind, arguments in tried:
+        found = complaints(schema, arguments)
+        meant = [text for text in found if text not in unmade]
+        if arguments not in seen and (bool(meant) if kind != "valid" else not found):
+            seen.append(arguments)
+            yield MadeCall(kind, arguments, meant[0] if meant else "")
+
+
+def _value(schema: Schema, root: Schema, depth: int = 0) -> JsonValue:
+    """Return a value of a schema: the one that it names, or a plain one of its type."""
+    if isinstance(reference := schema.get("$ref"), str) and depth < _DEEPEST:
+        return _value(_target(reference, root), root, depth + 1)
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    for key in ("enum", "examples"):
+        if isinstance(schema.get(key), list) and schema[key]:
+            return schema[key][0]
+    for key in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(key), list) and schema[key] and depth < _DEEPEST:
+            return _value(schema[key][0], root, depth + 1)
+    kind = schema.get("type")
+    return _OF_TYPE.get(kind[0] if isinstance(kind, list) and kind else str(kind), _text)(schema, root, depth)
+
+
+def _target(reference: str, root: Schema) -> Schema:
+    found: Any = root
+    for part in reference.removeprefix("#/").split("/"):
+        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _text(schema: Schema, _root: Schema, _depth: int) -> JsonValue:
+    text = _FORMATS.get(str(schema.get("format")), "text")
+    least, most = schema.get("minLength", 0), schema.get("maxLength", _MOST_LETTERS)
+    return (text + "t" * min(max(0, least - len(text)), _MOST_LETTERS))[:most]
+
+
+def _number(schema: Schema, _root: Schema, _depth: int) -> JsonValue:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is None and "exclusiveMinimum" in schema:
+        low = schema["exclusiveMinimum"] + 1
+    if high is None and "exclusiveMaximum" in schema:
+        high = schema["exclusiveMaximum"] - 1
+    step = schema.get("multipleOf", 1)
+    value = max(1, low) if low is not None else 1 if high is None else min(1, high)
+    return -(-value // step) * step
+
+
+def _list(schema: Schema, root: Schema, depth: int) -> JsonValue:
+    items = schema.get("items")
+    one = _value(items, root, depth + 1) if isinstance(items, Mapping) and depth < _DEEPEST else "text"
+    return [one] * min(schema.get("minItems", 1), 100)
+
+
+def _object(schema: Schema, root: Schema, depth: int) -> JsonValue:
+    properties = schema.get("properties", {})
+    if depth >= _DEEPEST:
+        return {}
+    return {name: _value(properties.get(name, {}), root, depth + 1) for name in schema.get("required", ())}
+
+
+_OF_TYPE: dict[str, Callable[[Schema, Schema, int], JsonValue]] = {
+    "string": _text,
+    "integer": _number,
+    "number": _number,
+    "boolean": lambda *_: True,
+    "null": lambda *_: None,
+    "array": _list,
+    "object": _object,
+}
+
+
+def _edges(schema: Schema) -> Iterator[JsonValue]:
+    """Yield values that lie just within the bounds."""
+    yield from (schema[key] for key in ("minimum", "maximum") if _is_near(schema.get(key)))
+    for key in ("minLength", "maxLength"):
+        if isinstance(schema.get(key), int) and schema[key] <= _MOST_LETTERS:
+            yield "t" * schema[key]
+    yield from (schema["enum"][-1:] if isinstance(schema.get("enum"), list) else ())
+
+
+def _wrong(schema: Schema) -> Iterator[JsonValue]:
+    """Yield a value of another type than a schema wants."""
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind in _OTHERS:
+        yield _OTHERS[kind]
+    elif kind is not None or "anyOf" in schema or "oneOf" in schema:
+        yield {"not": "of these types"}
+
+
+def _is_near(bound: JsonValue) -> bool:
+    """Whether a bound is a number whose neighbours every JSON reader knows apart."""
+    return isinstance(bound, int | float) and abs(bound) < _FAR
+
+
+def _beyond(schema: Schema) -> Iterator[JsonValue]:
+    """Yield values that lie just outside of the bounds."""
+    for key, by in (("minimum", -1), ("exclusiveMinimum", 0), ("maximum", 1), ("exclusiveMaximum", 0)):
+        if _is_near(schema.get(key)):
+            yield schema[key] + by
+    if isinstance(schema.get("minLength"), int) and schema["minLength"]:
+        yield "t" * (schema["minLength"] - 1)
+    if isinstance(schema.get("maxLength"), int) and schema["maxLength"] < _MOST_LETTERS:
+        yield "t" * (schema["maxLength"] + 1)
+    if isinstance(schema.get("minItems"), int) and schema["minItems"]:
+        yield []
+    if isinstance(schema.get("enum"), list) or "const" in schema:
+        yield "not_in_the_enum"
+    if "pattern" in schema:
+        yield "?\t"

@@ -108,7 +108,9 @@ def test_a_crash_fails_its_call_with_the_servers_own_words_and_the_next_call_sta
 
 def test_a_call_without_an_answer_in_time_is_not_made_again(tmp_path):
     code = SAYS % "time.sleep(600 if arguments else 0); return text('up')"
-    [error] = ask(server_model(tmp_path, code, timeout_s=0.3), call(city="Rome"))
+    model = server_model(tmp_path, code, timeout_s=0.3)
+    model.facts()
+    [error] = ask(model, call(city="Rome"))
     assert isinstance(error, ToolTimeoutError)
     assert not error.retryable
     assert "did not answer to call forecast within 0.3 s" in str(error)
@@ -129,9 +131,9 @@ def closed():
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ([PYTHON, "-c", "raise SystemExit('no licence')"], "does not start: ended with exit status 1: no licence"),
+        ([PYTHON, "-c", "raise SystemExit('no licence')"], "cannot be used: ended with exit status 1: no licence"),
         ([PYTHON, "-c", "print('Welcome!'); input()"], "that is no message: 'Welcome!'"),
-        (["sleep", "600"], "does not start: did not answer within 0.5 s"),
+        (["sleep", "600"], "cannot be used: did not answer within 0.5 s"),
     ],
 )
 def test_a_server_that_does_not_speak_says_why(tmp_path, command, said):

@@ -1,0 +1,284 @@
+"""Whether an MCP server keeps what the protocol and its own schemas promise."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from insideLLMs.core.arguments import nearest, refuse, text_list
+from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.protocols import Probe
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
+from insideLLMs.probes.base import asked_text
+from insideLLMs.scoring.hidden_text import hidden_in_tool
+from insideLLMs.scoring.tool_schemas import MadeCall, made_calls, schema_fault
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_INVALID_PARAMS = -32602
+_METHOD_NOT_FOUND = -32601
+_LIKE_AN_ERROR = re.compile(r"\s*(?:\w*error|exception|traceback|failed|failure|invalid)\b", re.IGNORECASE)
+_SHOWN = 120
+_UNKNOWN = "insidellms_no_such_tool"
+
+
+class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a rule: how much was `checked`, what is `broken`, and which tools were `not_called` for it."""
+
+    checked: int
+    broken: tuple[str, ...] = ()
+    not_called: tuple[str, ...] = ()
+
+
+Tools = Sequence[Mapping[str, Any]]
+Ask = Callable[[Request], Response]
+
+
+class McpContractProbe(Probe):
+    """Hold an MCP server to its contract; each example names a rule, and without a dataset all rules are checked.
+
+    Rules: `protocol`, `names`, `descriptions`, `schemas` and `hidden text` read what the server lists; `resources` and
+    `prompts` ask for them where it says that it has some; `unknown tool`, `missing arguments`, `wrong types`, `extra
+    arguments` and `out of bounds` must be errors; `valid calls` must keep the output schema, the time limit of the
+    server's `timeout_s`, and `max_bytes`; `shutdown` must be clean. Calls are made from the schemas, the same each
+    time, and only of tools with the annotation readOnlyHint, or that `tools` names (or `all`): any other may do harm.
+    A rule for which nothing could be called is not scored. Scores: `correct`, and `kept`, the share that is kept.
+    """
+
+    version: ClassVar[str] = "1"
+    scores_in_place: ClassVar[bool] = True
+    default_dataset: ClassVar[str] = "probes/mcp_rules.jsonl"
+    score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(("correct", "kept"), (0.0, 1.0))
+
+    def __init__(self, name: str | None = None, *, tools: Sequence[str] | str = (), max_bytes: int = 1_000_000) -> None:
+        super().__init__(name or "mcp_contract", "mcp", "Whether an MCP server keeps its contract.")
+        named = text_list(tools)
+        if named is None:
+            raise refuse("mcp_contract", "tools", tools, "a list of tools that may be called, or all")
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise refuse("mcp_contract", "max_bytes", max_bytes, "a whole number from 1 on")
+        self.tools = named
+        self.max_bytes = max_bytes
+
+    def run(self, model: Any, data: Any, **_: Any) -> dict[str, JsonValue]:
+        """Check the rule that the example names; return what was checked and what is broken."""
+        rule = asked_text(data) or ""
+        if rule not in _RULES:
+            near = nearest(rule, tuple(_RULES))
+            hint = f"did you mean {near!r}?" if near else f"known are {', '.join(_RULES)}"
+            raise InsideLLMsError(f"there is no rule {rule!r} for MCP servers", fix=hint)
+        respond = getattr(model, "respond_to", None) or model.ask
+        said = respond(Request.of("initialize")).kept
+        if "capabilities" not in said:
+            raise InsideLLMsError(
+                "the contract is that of an MCP server, and this model is none", fix="give the model `type: mcp`"
+            )
+        tools = _listed(respond, "tools/list") if "tools" in said["capabilities"] else []
+        unknown = [name for name in self.tools if name not in {"all", *(tool["name"] for tool in tools)}]
+        if unknown:
+            raise InsideLLMsError(f"the server has no tool {unknown[0]!r}", fix="check `tools` of the probe")
+        finding = _RULES[rule](_Server(probe=self, ask=respond, said=said, tools=tools))
+        return {
+            "rule": rule,
+            "checked": finding.checked,
+            "broken": list(finding.broken),
+            "not_called": list(finding.not_called),
+        }
+
+    def may_call(self, tool: Mapping[str, Any]) -> bool:
+        """Whether calls that are made up may reach a tool."""
+        reads = (tool.get("annotations") or {}).get("readOnlyHint") is True
+        return reads or tool["name"] in self.tools or "all" in self.tools
+
+    def score_output(self, example: Example, output: Any) -> Scores:
+        """Score a rule: one that is broken anywhere is broken."""
+        del example  # every rule is scored alike
+        checked, broken, not_called = output["checked"], output["broken"], output["not_called"]
+        skipped = f"not called, as they may do more than read: {', '.join(not_called)}" if not_called else ""
+        if not checked:
+            return Scores(
+                values={}, label="nothing to check", explanation=skipped or "the server has nothing of this kind"
+            )
+        return Scores(
+            values={"correct": float(not broken), "kept": 1 - len(broken) / max(checked, len(broken))},
+            passed=not broken,
+            label="broken" if broken else "kept",
+            explanation="; ".join(broken) or f"{checked} checked" + (f"; {skipped}" if skipped else ""),
+        )
+
+
+class _Server(msgspec.Struct, frozen=True, kw_only=True):
+    """The server under a rule: what it says of itself, its tools, and how it is asked."""
+
+    probe: McpContractProbe
+    ask: Ask
+    said: Mapping[str, Any]
+    tools: Tools
+
+    def call(self, name: str, arguments: dict[str, JsonValue]) -> Response:
+        """Call a tool."""
+        call = ToolCall(name=name, arguments=arguments)
+        return self.ask(Request(messages=(Message(role="assistant", tool_calls=(call,)),)))
+
+    def finding(self, calls: Iterator[tuple[str, str]]) -> RuleFinding:
+        """Make a finding of a call each, with what is wrong about it."""
+        made = list(calls)
+        spared = tuple(sorted(tool["name"] for tool in self.tools if not self.probe.may_call(tool)))
+        return RuleFinding(
+            checked=len(made), broken=tuple(f"{call} {why}" for call, why in made if why), not_called=spared
+        )
+
+    def made(self, kind: str) -> Iterator[tuple[Mapping[str, Any], MadeCall]]:
+        """Yield the calls of a kind for each tool that may be called."""
+        for tool in self.tools:
+            if self.probe.may_call(tool):
+                yield from ((tool, made) for made in made_calls(tool["inputSchema"]) if made.kind == kind)
+
+
+def _listed(ask: Ask, method: str) -> list[Mapping[str, Any]]:
+    response = ask(Request.of(method))
+    found: list[Mapping[str, Any]] = next((items for items in response.kept.values() if isinstance(items, list)), [])
+    if "error" in response.kept:
+        raise InsideLLMsError(f"the server does not answer {method}: {as_text(response.kept['error'])}")
+    return found
+
+
+def _each(tools: Tools, why: Callable[[Mapping[str, Any]], str]) -> RuleFinding:
+    """Check each tool by itself."""
+    found = [(str(tool.get("name")), why(tool)) for tool in tools]
+    return RuleFinding(checked=len(found), broken=tuple(f"{name} {text}" for name, text in found if text))
+
+
+def _protocol(server: _Server) -> RuleFinding:
+    said = server.said
+    broken = [f"the server does not say its {key}" for key in ("name", "version") if not said["server"].get(key)]
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", str(said["protocol"])):
+        broken.append(f"the protocol's version is {said['protocol']!r}, and no date")
+    return RuleFinding(checked=3, broken=tuple(broken))
+
+
+def _names(server: _Server) -> RuleFinding:
+    names = [tool["name"] for tool in server.tools]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    odd = [name for name in names if not _NAME.fullmatch(name)]
+    broken = [f"two tools are called {name}" for name in twice]
+    broken += [f"the name {name!r} is not 1 to 128 letters, digits, '_', '-' or '.'" for name in odd]
+    return RuleFinding(checked=len(names), broken=tuple(broken))
+
+
+def _descriptions(server: _Server) -> RuleFinding:
+    return _each(server.tools, lambda tool: "" if (tool.get("description") or "").strip() else "has no description")
+
+
+def _schemas(server: _Server) -> RuleFinding:
+    def why(tool: Mapping[str, Any]) -> str:
+        faults = {"input": schema_fault(tool.get("inputSchema"))}
+        if tool.get("outputSchema") is not None:
+            faults["output"] = schema_fault(tool["outputSchema"])
+        return "; ".join(f"has an {which} schema that {fault}" for which, fault in faults.items() if fault)
+
+    return _each(server.tools, why)
+
+
+def _hidden(server: _Server) -> RuleFinding:
+    return _each(server.tools, lambda tool: "; ".join(hidden_in_tool(tool)))
+
+
+def _unknown_tool(server: _Server) -> RuleFinding:
+    response = server.call(_UNKNOWN, {})
+    return RuleFinding(checked=1, broken=tuple(filter(None, [_wrongly_taken(response, "a tool that is not there")])))
+
+
+def _refused(kind: str) -> Callable[[_Server], RuleFinding]:
+    """Make the rule that calls of a kind must be errors."""
+
+    def rule(server: _Server) -> RuleFinding:
+        return server.finding(
+            (_shown(tool, made), _wrongly_taken(server.call(tool["name"], made.arguments), made.broken))
+            for tool, made in server.made(kind)
+        )
+
+    return rule
+
+
+def _wrongly_taken(response: Response, broken: str) -> str:
+    """Say how an answer to a wrong call is wrong itself; nothing where it is a typed error."""
+    error = response.kept.get("error")
+    if error is None or error["in"] == "schema":
+        return f"is taken for right, though {broken}: {_cut(response.text)!r}"
+    if error["in"] == "protocol" and error["code"] not in {_INVALID_PARAMS, _METHOD_NOT_FOUND}:
+        return f"is answered with the code {error['code']}, where {_INVALID_PARAMS} says that arguments are wrong"
+    return "" if str(error["message"]).strip() else "is an error without a word"
+
+
+def _valid_calls(server: _Server) -> RuleFinding:
+    return server.finding(
+        (_shown(tool, made), _badly_answered(server.call(tool["name"], made.arguments), server.probe.max_bytes))
+        for tool, made in server.made("valid")
+    )
+
+
+def _badly_answered(response: Response, max_bytes: int) -> str:
+    """Say what is wrong with the answer to a call that keeps the schema; an error of the tool is none."""
+    error = response.kept.get("error")
+    size = len(msgspec.json.encode(response))
+    if size > max_bytes:
+        return f"is answered with {size:,} bytes, more than {max_bytes:,}"
+    if error is None:
+        is_odd = _LIKE_AN_ERROR.match(response.text) is not None
+        return f"fails without saying so: {_cut(response.text)!r}" if is_odd else ""
+    return "" if error["in"] == "result" else f"fails: {_cut(str(error['message']))}"
+
+
+def _resources(server: _Server) -> RuleFinding:
+    if "resources" not in server.said["capabilities"]:
+        return RuleFinding(checked=0)
+    items = _listed(server.ask, "resources/list")
+    broken = [f"the resource {item.get('name') or item} has no uri" for item in items if not item.get("uri")]
+    broken += [f"the resource {item.get('uri')} has no name" for item in items if not item.get("name")]
+    return RuleFinding(checked=1 + len(items), broken=tuple(broken))
+
+
+def _prompts(server: _Server) -> RuleFinding:
+    if "prompts" not in server.said["capabilities"]:
+        return RuleFinding(checked=0)
+    items = _listed(server.ask, "prompts/list")
+    return RuleFinding(
+        checked=1 + len(items), broken=tuple("a prompt has no name" for one in items if not one.get("name"))
+    )
+
+
+def _shutdown(server: _Server) -> RuleFinding:
+    response = server.ask(Request.of("shutdown"))
+    if "status" not in response.kept:  # it runs elsewhere
+        return RuleFinding(checked=0)
+    clean = response.kept["status"] == 0
+    broken = [] if clean else [f"the server {response.text}, once nothing more came on its standard input"]
+    broken += [str(response.kept["fault"])] if "fault" in response.kept else []
+    return RuleFinding(checked=2, broken=tuple(broken))
+
+
+def _shown(tool: Mapping[str, Any], made: MadeCall) -> str:
+    return f"{tool['name']}({_cut(as_text(made.arguments))})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+_RULES: dict[str, Callable[[_Server], RuleFinding]] = {
+    "protocol": _protocol,
+    "names": _names,
+    "descriptions": _descriptions,
+    "schemas": _schemas,
+    "hidden text": _hidden,
+    "resources": _resources,
+    "prompts": _prompts,
+    "unknown tool": _unknown_tool,
+    "missing arguments": _refused("missing"),
+    "wrong types": _refused("wrong type"),
+    "extra arguments": _refused("extra"),
+    "out of bounds": _refused("out of bounds"),
+    "valid calls": _valid_calls,
+    "shutdown": _shutdown,
+}
