@@ -1,9 +1,11 @@
 """MCP servers that start fast and can do wrong: the protocol by hand, with what a test lets them answer."""
 
 import json
+import socket
 
 from insideLLMs.core.types import Message, Request, ToolCall
 from insideLLMs.providers.mcp_model import McpModel
+from support.local_server import LocalServer, QuietHandler
 from support.processes import PYTHON
 
 READ_ONLY = {"readOnlyHint": True}
@@ -86,3 +88,50 @@ def server_model(folder, code="", *, tools=(FORECAST,), page=100, **args):
 
 def call(tool="forecast", **arguments):
     return Request(messages=(Message(role="assistant", tool_calls=(ToolCall(name=tool, arguments=arguments),)),))
+
+
+class HttpServer(LocalServer):
+    """An MCP server over streamable HTTP; `heard` has the headers of each request, `breaks` says which call ends it."""
+
+    def __init__(self, breaks=lambda name: False, said="ok"):
+        self.heard, self.breaks, self.said = [], breaks, said
+        server = self
+
+        class Handler(QuietHandler):
+            def do_POST(self):
+                call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.heard.append(dict(self.headers))
+                self.answer(call) if "id" in call else self.reply(202)
+
+            def do_GET(self):
+                self.reply(405)
+
+            def do_DELETE(self):
+                self.reply(200)
+
+            def answer(self, call):
+                given = call.get("params", {})
+                if call["method"] == "initialize":
+                    info = {"name": "fake", "version": "1"}
+                    result = {"protocolVersion": given["protocolVersion"], "capabilities": {"tools": {}}}
+                    return self.reply(200, {"id": call["id"], "result": {**result, "serverInfo": info}})
+                if call["method"] == "tools/list":
+                    return self.reply(200, {"id": call["id"], "result": {"tools": [FORECAST]}})
+                if call["method"] != "tools/call":
+                    error = {"code": -32601, "message": "Method not found"}
+                    return self.reply(200, {"id": call["id"], "error": error})
+                if server.breaks(given["arguments"].get("city")):
+                    self.close_connection = True
+                    return self.connection.shutdown(socket.SHUT_RDWR)
+                content = [{"type": "text", "text": server.said}]
+                return self.reply(200, {"id": call["id"], "result": {"content": content}})
+
+            def reply(self, status, message=None):
+                body = b"" if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        super().__init__(Handler)

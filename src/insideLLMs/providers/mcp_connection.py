@@ -176,12 +176,10 @@ class McpConnection:
         except MCPError as error:
             if error.code != types.CONNECTION_CLOSED or not (link.is_over or error.message == "Connection closed"):
                 raise
-            raise CommandFailedError(f"{self._who}, asked {what}, {await self._told(link)}") from error
+            raise CommandFailedError(f"{self._who}, during {what}, {await self._told(link)}") from error
         except (httpx2.HTTPError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             link.is_over = True
-            raise CommandFailedError(
-                f"{self._who} broke off while it was asked {what}: {excerpt(str(error))}"
-            ) from error
+            raise CommandFailedError(f"{self._who} broke off during {what}: {excerpt(str(error))}") from error
 
     async def aclose(self) -> None:
         """End the server, or leave it."""

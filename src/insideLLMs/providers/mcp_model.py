@@ -9,7 +9,8 @@ from insideLLMs.core import canonical
 from insideLLMs.core.arguments import check_numbers, flag, refuse
 from insideLLMs.core.errors import ArgumentError, ModelError, ModelUnavailableError
 from insideLLMs.core.run_blocking import run_blocking
-from insideLLMs.core.types import JsonValue, Request, Response, ToolCall
+from insideLLMs.core.types import JsonValue, Request, Response, ToolCall, as_text
+from insideLLMs.providers.codec import excerpt
 from insideLLMs.providers.in_process import require_packages
 from insideLLMs.providers.mcp_answers import failed, read_request, read_result, schema_complaint
 from insideLLMs.providers.mcp_servers import RemoteServer, StartedServer
@@ -166,9 +167,9 @@ class McpModel(ProviderModel):
             said = self._assumed or self._found
             if said is None:  # nobody has asked for its identity
                 said = self._found = await connection.ask("tools/list", introduce, self._timeout_s)
-            result = await connection.ask(
-                f"to call {asked.name}", lambda client: called(client, asked), self._timeout_s
-            )
+            call = asked
+            what = f"a call of {call.name}({excerpt(as_text(call.arguments))})"
+            result = await connection.ask(what, lambda client: called(client, call), self._timeout_s)
         except MCPError as error:
             data = {} if error.data is None else {"data": error.data}
             return failed({"message": error.message, "in": "protocol", "code": error.code, **data})

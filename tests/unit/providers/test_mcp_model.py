@@ -6,6 +6,7 @@ import pytest
 
 from insideLLMs.core.errors import (
     ArgumentError,
+    AuthError,
     CommandFailedError,
     ModelUnavailableError,
     RequestRefusedError,
@@ -13,7 +14,7 @@ from insideLLMs.core.errors import (
 )
 from insideLLMs.core.types import Message, Request
 from insideLLMs.providers.mcp_model import McpModel
-from support.mcp_servers import CITY, FORECAST, call, server_model, starts
+from support.mcp_servers import CITY, FORECAST, HttpServer, call, server_model, starts
 from support.processes import PYTHON, is_there
 
 SAYS = """
@@ -102,7 +103,7 @@ def test_a_crash_fails_its_call_with_the_servers_own_words_and_the_next_call_sta
 
     said, after = asyncio.run(main())
     assert said.startswith("the MCP server")
-    assert said.endswith("asked to call forecast, ended with exit status 3: out of cheese")
+    assert said.endswith('during a call of forecast({"city":"Rome"}), ended with exit status 3: out of cheese')
     assert (after, starts(tmp_path)) == ("up", 2)
 
 
@@ -113,7 +114,7 @@ def test_a_call_without_an_answer_in_time_is_not_made_again(tmp_path):
     [error] = ask(model, call(city="Rome"))
     assert isinstance(error, ToolTimeoutError)
     assert not error.retryable
-    assert "did not answer to call forecast within 0.3 s" in str(error)
+    assert 'did not answer a call of forecast({"city":"Rome"}) within 0.3 s' in str(error)
 
 
 def test_nothing_is_left_of_a_server_that_ignores_its_end(tmp_path):
@@ -236,3 +237,53 @@ def test_a_missing_sdk_is_named_with_the_command_that_installs_it(tmp_path, monk
     with pytest.raises(ModelUnavailableError) as raised:
         server_model(tmp_path).check()
     assert "pip install 'insidellms[mcp]'" in str(raised.value)
+
+
+def test_a_server_at_an_address_gets_its_key_and_headers_and_none_of_them_is_written(monkeypatch):
+    monkeypatch.setenv("TOKEN_OF_TEST", "tok-f00d-f00d-f00d")
+    with HttpServer(said="your key is tok-f00d-f00d-f00d") as server:
+        model = McpModel(base_url=server.url + "/mcp", api_key_env="TOKEN_OF_TEST", headers={"X-Tenant": "7"})
+        identity = model.identity()
+        [answer] = ask(model, call(city="Rome"))
+        alone = McpModel(base_url=server.url, api_key_env="TOKEN_OF_TEST", key_header="X-Key")
+        alone.facts()
+    assert {(one.get("Authorization"), one.get("X-Tenant")) for one in server.heard[:4]} == {
+        ("Bearer tok-f00d-f00d-f00d", "7")
+    }
+    assert server.heard[-1]["X-Key"] == "tok-f00d-f00d-f00d"
+    assert answer.text == "your key is [redacted]"
+    assert identity["base_url"] == server.url + "/mcp"
+    assert identity["tools"][0]["name"] == "forecast"
+    assert "f00d" not in str((identity, answer, model.origin()))
+
+
+def test_a_call_that_breaks_the_connection_fails_alone():
+    with HttpServer(breaks=lambda city: city == "Atlantis") as server:
+        model = McpModel(base_url=server.url)
+
+        async def main():
+            answers = [await model.respond(call(city="Rome"))]
+            with pytest.raises(CommandFailedError) as raised:
+                await model.respond(call(city="Atlantis"))
+            answers.append(await model.respond(call(city="Oslo")))
+            await model.aclose()
+            return [answer.text for answer in answers], str(raised.value)
+
+        texts, said = asyncio.run(main())
+    assert texts == ["ok", "ok"]
+    assert "during a call of forecast" in said
+
+
+@pytest.mark.parametrize("sse", [False, True])
+def test_an_address_where_nobody_listens_is_named(sse):
+    with HttpServer() as server:
+        url = server.url
+    with pytest.raises(ModelUnavailableError) as raised:
+        McpModel(base_url=url, sse=sse).facts()
+    assert f"the MCP server at {url} cannot be used" in str(raised.value)
+
+
+def test_a_key_that_is_missing_is_named_before_anything_is_sent(monkeypatch):
+    monkeypatch.delenv("TOKEN_OF_TEST", raising=False)
+    with pytest.raises(AuthError, match="TOKEN_OF_TEST is not set"):
+        McpModel(base_url="https://tools.example.com/mcp", api_key_env="TOKEN_OF_TEST").check()
