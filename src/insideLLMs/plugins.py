@@ -106,6 +106,7 @@ DATASETS = {
 IMPORTERS = {
     "deepeval": "insideLLMs.importers.deepeval:DeepevalLog",
     "garak": "insideLLMs.importers.garak:GarakLog",
+    "insidellms_record": "insideLLMs.importers.wire_calls:WireCallsLog",
     "inspect_ai": "insideLLMs.importers.inspect_ai:InspectLog",
     "langfuse": "insideLLMs.importers.langfuse:LangfuseLog",
     "lm_eval": "insideLLMs.importers.lm_eval:LmEvalLog",
