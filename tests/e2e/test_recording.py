@@ -5,11 +5,13 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from support.agent_provider import AgentProvider
 from support.command import command_line, environment, insidellms
+from support.documents import PLUGIN
 from support.key_spellings import SPELLINGS
 from support.recorded_app import KEY, KEYS, record, replay, write_app
 
@@ -245,3 +247,39 @@ def test_cases_are_told_apart_by_the_variables_of_their_processes(tmp_path, prov
     record(provider, tmp_path, "sh", "app.sh")
     cases = [json.loads(line)["case"] for line in (tmp_path / "calls.jsonl").read_text().splitlines()[1:]]
     assert cases == ["curl", "named", "t.py::test_a"]
+
+
+def test_the_calls_of_pytest_are_of_the_test_that_makes_them(tmp_path, provider):
+    tests = """
+import subprocess
+import sys
+
+def test_refund():
+    assert "REFUND" in chat("A refund?")
+
+def test_parcel_in_another_process():
+    code = "from test_shop import chat; print(chat('A parcel?'))"
+    assert b"PARCEL" in subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+"""
+    write_app(tmp_path, tests, "test_shop.py")
+    plugin = ["-p", PLUGIN] if PLUGIN else []
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin]
+    recorded = record(provider, tmp_path, *command)
+    assert recorded.code == 0, recorded.out
+    cases = [json.loads(line)["case"] for line in (tmp_path / "calls.jsonl").read_text().splitlines()[1:]]
+    assert cases == ["test_shop.py::test_parcel_in_another_process", "test_shop.py::test_refund"]
+    again = replay(tmp_path, *command)
+    assert again.code == 0, again.err
+
+
+def test_two_recordings_are_compared_as_runs_are(tmp_path, provider):
+    command = write_app(tmp_path, CHANGING)
+    record(provider, tmp_path, *command, to="before.jsonl")
+    write_app(tmp_path, CHANGING.replace("parcel?", "letter?"))
+    record(provider, tmp_path, *command, to="after.jsonl")
+    same = insidellms("diff", "before.jsonl", "before.jsonl", "--fail-on", "changes", cwd=tmp_path)
+    assert same.code == 0, same.err
+    other = insidellms("diff", "before.jsonl", "after.jsonl", "--fail-on", "changes", cwd=tmp_path)
+    assert other.code == 3, other.err
+    assert "WHERE IS MY [-PARCEL-]{+LETTER+}?" in other.out.replace("\x1b", "")
+    assert "refund" not in other.out.partition("parcel")[2]

@@ -9,7 +9,9 @@ import asyncio
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 CASE_HEADER = "X-InsideLLMs-Case"
 CASE_VARIABLE = "INSIDELLMS_CASE"
@@ -21,24 +23,38 @@ _LONGEST_NAME = 300
 _PROC = Path("/proc")
 
 
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """The process at the other end of a connection, and the case that it is of by itself."""
+
+    pid: int
+    case: str
+
+
 class Callers:
-    """The processes that call."""
+    """The processes that call, by their connections."""
 
     def __init__(self) -> None:
         self._named: dict[int, str] = {}
         self._known: list[int] = []
+        self._at: WeakKeyDictionary[asyncio.BaseTransport, _Caller] = WeakKeyDictionary()
 
     def name(self, pid: int, case: str) -> None:
         """Say which test a process runs; an empty name ends it."""
         self._named[pid] = case
 
-    async def case_of(self, peer_port: int, own_port: int) -> str:
-        """Return the case of what is connected from a port."""
-        pid = await asyncio.to_thread(self._pid_at, peer_port, own_port)
-        if pid is None:
-            return UNKNOWN
-        named = next((self._named[each] for each in _and_above(pid) if self._named.get(each)), None)
-        return tidy(named or _in_environment(pid) or _program(pid))
+    async def case_of(self, connection: asyncio.BaseTransport) -> str:
+        """Return the case of what is connected."""
+        caller = self._at.get(connection)
+        if caller is None:
+            ports = (connection.get_extra_info("peername")[1], connection.get_extra_info("sockname")[1])
+            caller = self._at[connection] = await asyncio.to_thread(self._caller_at, *ports)
+        named = (self._named[each] for each in _and_above(caller.pid) if self._named.get(each))
+        return tidy(next(named, caller.case) if any(self._named.values()) else caller.case)
+
+    def _caller_at(self, peer_port: int, own_port: int) -> _Caller:
+        pid = self._pid_at(peer_port, own_port)
+        return _Caller(0, UNKNOWN) if pid is None else _Caller(pid, _in_environment(pid) or _program(pid))
 
     def _pid_at(self, peer_port: int, own_port: int) -> int | None:
         """Return the process that holds the other end of a connection, of those that called before the last first."""

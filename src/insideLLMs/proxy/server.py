@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from insideLLMs.proxy.asked_calls import AskedCall
-from insideLLMs.proxy.callers import CASE_HEADER, Callers, tidy
+from insideLLMs.proxy.callers import CASE_HEADER, UNKNOWN, Callers, tidy
 from insideLLMs.proxy.upstreams import Upstream
 
 LOOPBACK = "127.0.0.1"
@@ -134,12 +134,11 @@ class LoopbackServer:
             raise
 
     async def _answer(self, asked: AskedCall, request: web.Request) -> web.StreamResponse:
-        known = asked if asked.case else replace(asked, case=await self._case_of(request))
-        return await self._answering.answer(known, request)
-
-    async def _case_of(self, request: web.Request) -> str:
-        peer = request.transport.get_extra_info("peername") if request.transport else None
-        return await self._callers.case_of(peer[1] if peer else 0, self._port)
+        if not asked.case:
+            connection = request.transport
+            case = UNKNOWN if connection is None else await self._callers.case_of(connection)
+            asked = replace(asked, case=case)
+        return await self._answering.answer(asked, request)
 
     def _lead_nowhere(self, name: str) -> web.Response:
         known = ", ".join(sorted(self._upstreams))

@@ -4,6 +4,7 @@ Nothing of the engine is imported before a test asks for it, so that a session w
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 import uuid
@@ -94,6 +95,18 @@ def llm_run(request: pytest.FixtureRequest, tmp_path: Path) -> "Callable[[str], 
     from insideLLMs.pytest_plugin.experiments import run_experiment  # noqa: PLC0415 - see above
 
     return lambda experiment: run_experiment(experiment, _session_of(request.config), request.path, tmp_path)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Name the test to the proxy that records or replays what it asks, where there is one."""
+    proxy_url = os.environ.get("INSIDELLMS_PROXY_URL")
+    if not proxy_url:
+        return (yield)
+    from insideLLMs.pytest_plugin.recorded_cases import named_case  # noqa: PLC0415 - see above
+
+    with named_case(proxy_url, item.nodeid):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
