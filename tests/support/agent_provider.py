@@ -94,6 +94,8 @@ class AgentProvider(LocalServer):
         server = self
 
         class Handler(QuietHandler):
+            disable_nagle_algorithm = True
+
             def do_GET(self):
                 server.asked += 1
                 self._send(200, MODELS)
