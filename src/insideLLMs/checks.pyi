@@ -5,6 +5,7 @@ from insideLLMs.probes.attack import AttackProbe, JailbreakProbe, PromptInjectio
 from insideLLMs.probes.bias import BiasProbe
 from insideLLMs.probes.check import FunctionProbe
 from insideLLMs.probes.checks import ChecksProbe
+from insideLLMs.probes.citations import CitationsProbe
 from insideLLMs.probes.code import CodeDebugProbe, CodeExplanationProbe, CodeGenerationProbe
 from insideLLMs.probes.contains import ContainsProbe
 from insideLLMs.probes.exact import EqualsProbe, NumericProbe, RegexProbe, UsageProbe
@@ -21,6 +22,7 @@ agent = AgentProbe
 attack = AttackProbe
 bias = BiasProbe
 checks = ChecksProbe
+citations = CitationsProbe
 code_debug = CodeDebugProbe
 code_explanation = CodeExplanationProbe
 code_generation = CodeGenerationProbe

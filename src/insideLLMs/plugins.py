@@ -67,6 +67,7 @@ PROBES = {
     "attack": "insideLLMs.probes.attack:AttackProbe",
     "bias": "insideLLMs.probes.bias:BiasProbe",
     "checks": "insideLLMs.probes.checks:ChecksProbe",
+    "citations": "insideLLMs.probes.citations:CitationsProbe",
     "code_debug": "insideLLMs.probes.code:CodeDebugProbe",
     "code_explanation": "insideLLMs.probes.code:CodeExplanationProbe",
     "code_generation": "insideLLMs.probes.code:CodeGenerationProbe",

@@ -33,6 +33,7 @@ WITHOUT_A_DATASET = {
     "usage": ({"max_characters": 9}, CAPITAL),
     "json_schema": ({"schema": {"required": ["name"]}}, JSON),
     "json_path": ({"path": "$.name"}, JSON),
+    "citations": ({"optional": True}, [{**CAPITAL[0], "context": ["Paris is the capital."]}]),
     "function": ({"function": "checks.py:short"}, CAPITAL),
     "checks": ({"checks": [{"type": "function", "function": "checks.py:short"}, {"type": "equals"}]}, CAPITAL),
 }

@@ -117,5 +117,6 @@ NOT_MEASURED = {
     "judge": "a model scores",
     "function": "your own code scores",
     "record": "scores nothing",
+    "citations": "reads what stands beside the answer",
     "embedding_similarity": "needs weights that are not shipped",
 }

@@ -1,0 +1,177 @@
+"""What an answer cites: quotations that stand in its sources word for word, and markers such as [2] that name one.
+
+Compared after NFKC, with single spaces, one kind of quotation mark and of dash; an ellipsis leaves words out, and a
+single letter in brackets, as in "[T]he", is that letter. Code is not read.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from insideLLMs.core.types import JsonValue, as_text
+from insideLLMs.scoring.constraints.wording import sentences
+from insideLLMs.scoring.normalise import comparable
+
+_TEXT_KEYS = ("text", "content", "page_content", "body", "snippet")
+_ID_KEYS = ("id", "source_id", "doc_id", "document_id", "source", "name", "title", "url")
+_CODE = re.compile(r"(?s)```.*?(?:```|\Z)|`[^`\n]+`")
+_QUOTED = re.compile(r'(?<!\w)"(?=\S)([^"\n]+)"(?!\w)|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」')
+_BLOCK = re.compile(r"(?m)(?:^[ \t]*>[ \t]?.*(?:\n|$))+")
+_BLOCK_MARK = re.compile(r"(?m)^[ \t]*>[ \t]?")
+_BRACKETED = re.compile(r"(?<!!)(?:\[\^?([^\[\]\n]{1,80})\](?!\()|【([^【】\n]{1,80})】)")
+_NUMBERS = re.compile(r"\d{1,6}(?:\s*[-–—]\s*\d{1,6})?")
+_ID = re.compile(r"[^\W_][\w.:/#@-]*")
+_GAP = re.compile(r"\[\s*\.\.\.\s*\]|\(\s*\.\.\.\s*\)|\.\.\.+|\[[^\[\]]{2,60}\]")
+_ONE_LETTER = re.compile(r"\[(\w)\]")
+_MARKERS = r"(?:\s*+(?:\[[^\[\]\n]{1,80}\]|【[^【】\n]{1,80}】))+"
+_MARKERS_AT_END = re.compile(rf"(?<!\s){_MARKERS}[.,;]?$")
+_MARKERS_BEHIND = re.compile(rf"(?<![.!?。！？])([.!?。！？]++)({_MARKERS})")
+_DASHES = str.maketrans("–—―", "---")
+_EDGES = " \t\n.,;:!?'\""
+_LONGEST_RANGE = 100
+_NO_CLAIM = re.compile(r"(?i)\?$|:$|^#|^(?:hi|hello|dear|thanks|thank you|sure|certainly|of course)\b")
+_FEWEST_WORDS = 3
+"""A sentence of fewer words claims nothing that a source could say."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A source: its text, and what a marker may call it."""
+
+    text: str
+    names: frozenset[str]
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """A quotation or a marker as it is written, and what is wrong with it; "" is nothing."""
+
+    written: str
+    fault: str = ""
+
+
+def read_sources(value: JsonValue) -> tuple[Source, ...]:
+    """Return the sources that a list of texts or objects, a mapping by id, or one text holds; empty ones are none."""
+    if isinstance(value, Mapping) and not any(key in value for key in _TEXT_KEYS):
+        found = [_source(one, [str(name)]) for name, one in sorted(value.items())]
+    else:
+        several = value if isinstance(value, list | tuple) else [value]
+        found = [_source(one, [str(number)]) for number, one in enumerate(several, 1)]
+    return tuple(one for one in found if one.text.strip())
+
+
+def _source(value: JsonValue, names: list[str]) -> Source:
+    if isinstance(value, Mapping):
+        names = [*names, *(str(value[key]) for key in _ID_KEYS if isinstance(value.get(key), str | int))]
+    return Source(text="\n".join(_texts(value)), names=frozenset(name.strip().casefold() for name in names))
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
+    elif value is not None:
+        yield as_text(value)
+
+
+def check_quotations(
+    answer: str, sources: tuple[Source, ...], *, fewest_words: int, ignore_case: bool
+) -> list[Citation]:
+    """Return the quotations of at least so many words, each with whether one source has it."""
+    texts = [_form(source.text, ignore_case) for source in sources]
+    found = []
+    for quotation in _quotations(answer):
+        if len(quotation.split()) < fewest_words:
+            continue
+        pieces = _pieces(quotation, ignore_case)
+        fault = "" if any(_stands_in(pieces, text) for text in texts) else "stands in no source"
+        found.append(Citation(written=" ".join(quotation.split()), fault=fault))
+    return found
+
+
+def _quotations(answer: str) -> Iterator[str]:
+    prose = _CODE.sub(" ", answer)
+    for block in _BLOCK.finditer(prose):
+        yield _MARKERS_AT_END.sub("", _BLOCK_MARK.sub("", block[0]).strip()).strip(_EDGES + "“”„«»")
+    for quoted in _QUOTED.finditer(_BLOCK.sub("\n", prose)):
+        yield next(group for group in quoted.groups() if group is not None)
+
+
+def _pieces(quotation: str, ignore_case: bool) -> list[str]:
+    spelled = _ONE_LETTER.sub(r"\1", _form(quotation, ignore_case))
+    return [piece for one in _GAP.split(spelled) if (piece := one.strip(_EDGES))]
+
+
+def _stands_in(pieces: list[str], text: str) -> bool:
+    """Whether all pieces stand in a text, in their order, each as whole words."""
+    at = 0
+    for piece in pieces:
+        found = _whole(piece, text, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return bool(pieces)
+
+
+def _whole(piece: str, text: str, start: int) -> int:
+    at = text.find(piece, start)
+    while at >= 0:
+        before, after = text[at - 1 : at] if at else "", text[at + len(piece) : at + len(piece) + 1]
+        if not (before.isalnum() and piece[0].isalnum()) and not (after.isalnum() and piece[-1].isalnum()):
+            return at
+        at = text.find(piece, at + 1)
+    return at
+
+
+def _form(text: str, ignore_case: bool) -> str:
+    return comparable(text.translate(_DASHES), ignore_case=ignore_case).replace('"', "'")
+
+
+def check_markers(answer: str, sources: tuple[Source, ...]) -> list[Citation]:
+    """Return the markers of an answer, each with whether the source that it names is there."""
+    names = frozenset(name for source in sources for name in source.names)
+    return [
+        Citation(written=written, fault="" if name in names else "names no source")
+        for written, name in _markers(_CODE.sub(" ", answer), names)
+    ]
+
+
+def _markers(prose: str, names: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name in brackets: numbers and ranges of them and, where sources have names, what looks like one."""
+    has_ids = any(not name.isdecimal() for name in names)
+    for found in _BRACKETED.finditer(prose):
+        inner = found[1] or found[2]
+        for item in [inner] if inner.strip().casefold() in names else re.split(r"[,;]", inner):
+            written = re.split("†", item)[0].strip()  # 【1†source】
+            if _NUMBERS.fullmatch(written):
+                yield from ((found[0], name) for name in _counted(written))
+            elif written.casefold() in names or (has_ids and _looks_like_an_id(written)):
+                yield found[0], written.casefold()
+
+
+def _looks_like_an_id(written: str) -> bool:
+    return _ID.fullmatch(written) is not None and any(mark in "0123456789.:/#@-_" for mark in written)
+
+
+def _counted(written: str) -> list[str]:
+    """Return the numbers of a range as texts; of one that counts down or too far, its ends."""
+    first, last = (int(number) for number in (re.findall(r"\d+", written) * 2)[:2])
+    numbers = range(first, last + 1) if first <= last <= first + _LONGEST_RANGE else (first, last)
+    return [str(number) for number in numbers]
+
+
+def uncited_sentences(answer: str, sources: tuple[Source, ...]) -> list[str]:
+    """Return the sentences that claim something and have no marker: in them, or right behind them.
+
+    Questions, headings, what introduces a list, greetings, and sentences of fewer than three words claim nothing.
+    """
+    names = frozenset(name for source in sources for name in source.names)
+    found = []
+    prose = _MARKERS_BEHIND.sub(r"\2\1", _CODE.sub(" ", answer))
+    for line in prose.splitlines():
+        for sentence in sentences(line):
+            plain = sentence.strip(" \t*_->•")
+            words = len(re.findall(r"\w+", _BRACKETED.sub("", plain)))
+            is_claim = words >= _FEWEST_WORDS and not _NO_CLAIM.search(_BRACKETED.sub("", plain).strip())
+            if is_claim and not any(_markers(sentence, names)):
+                found.append(plain)
+    return found

@@ -1,0 +1,145 @@
+"""Citations: what counts as one, what holds, and what is decided where there is nothing to hold it against."""
+
+import pytest
+
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import Example, Response
+from insideLLMs.probes.citations import CitationsProbe
+
+TEXTS = [
+    "Returns are accepted within 14 days of delivery — no later.",
+    "The item must be unused and in its “original box”. Refunds take five working\ndays.",
+]
+BY_ID = {"it-7": "Open the portal and choose 'Replace token'.", "returns.md": TEXTS[0]}
+OBJECTS = [{"id": "a1", "title": "Returns", "text": TEXTS[0]}, {"id": 7, "title": "Boxes", "text": TEXTS[1]}]
+EXAMPLE = Example(id="q", input="?")
+
+
+def scored(answer, sources=TEXTS, **args):
+    return CitationsProbe(context="sources", **args).score(EXAMPLE, Response(text=answer, kept={"sources": sources}))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'It says "within 14 days of delivery".',
+        'It says "Within 14 days of delivery."',
+        "It says “within  14\u00a0days of delivery”",
+        'It says "delivery - no later".',
+        'It says "Returns are accepted … of delivery".',
+        'It says "[r]eturns are accepted [...] no later".',
+        'It says "unused and in its \'original box\'".',
+        "Es heißt „refunds take five working days“.",
+        "> Refunds take five\n> working days. [2]\n\nThat is it.",
+        "Fourteen days [1], unused [2].",
+        "Fourteen days【1】 and a box【2†source】.",
+        "All of it [1-2], [1, 2], [^1].",
+        'See `"not a real quote here"` and [1].',
+        "Prices [are](https://x.test) a link, [1] is a marker; \"ok\" is too short.",
+    ],
+)  # fmt: skip
+def test_what_is_cited_rightly_holds(answer):
+    scores = scored(answer)
+    assert scores.passed, scores.explanation
+    assert scores.values["held"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ('It says "within 30 days of delivery".', "stands in no source"),
+        ('It says "accepted within 14 days of deliver".', "stands in no source"),
+        ('It says "no later ... Returns are accepted".', "stands in no source"),
+        ('"within 14 days of delivery and in its original box"', "stands in no source"),
+        ("Fourteen days [3].", "'[3]' names no source"),
+        ("Fourteen days [0].", "'[0]' names no source"),
+        ("Fourteen days [1-3].", "'[1-3]' names no source"),
+        ("Fourteen days 【4†source】.", "names no source"),
+        ("Fourteen days.", "the answer cites nothing"),
+        ("```\n[1]\n```", "the answer cites nothing"),
+        ('He said "..." and left.', "the answer cites nothing"),
+    ],
+)
+def test_what_is_cited_wrongly_is_named(answer, why):
+    scores = scored(answer)
+    assert (scores.passed, why in scores.explanation) == (False, True), scores.explanation
+
+
+@pytest.mark.parametrize(
+    ("sources", "answer", "passed"),
+    [
+        (BY_ID, "Use the portal [it-7].", True),
+        (BY_ID, "Use the portal [it-8].", False),
+        (BY_ID, "Fourteen days [returns.md; it-7] and [sic] more.", True),
+        (OBJECTS, "Fourteen days [A1], the box [7] or [2] or [Boxes].", True),
+        (OBJECTS, "Fourteen days [a2].", False),
+        (TEXTS[0], 'One text: "14 days of delivery" [1].', True),
+        ({"title": "Returns", "text": TEXTS[0]}, "One object [1].", True),
+        ([{"page_content": TEXTS[0], "metadata": {"source": "x"}}], '"accepted within 14 days" [1]', True),
+    ],
+)
+def test_sources_may_be_texts_objects_or_a_mapping_by_id(sources, answer, passed):
+    scores = scored(answer, sources)
+    assert scores.passed is passed, scores.explanation
+
+
+@pytest.mark.parametrize("sources", [[], "", [" "], None, {}])
+def test_without_sources_nothing_passes(sources):
+    assert not scored("Fourteen days [1].", sources).passed
+    assert not scored("Fourteen days.", sources).passed
+    assert not CitationsProbe(context="sources").score(EXAMPLE, Response(text="So [1].")).passed
+
+
+def test_citing_may_be_optional_and_then_what_is_cited_must_still_hold():
+    assert scored("I found nothing about that.", optional=True).passed
+    assert scored("I found nothing about that.", [], optional=True).passed
+    assert not scored("It is so [9].", optional=True).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "passed"),
+    [
+        ("Fourteen days it is [1]. The box is needed [2].", True),
+        ("Fourteen days it is. [1] The box is needed.【2】", True),
+        ("Fourteen days it is [1]. The box is needed.", False),
+        ("# Returns here\nKnown:\n- Fourteen days it is [1]\n- The box is needed [2]\n\nAnything else?", True),
+        ("- Fourteen days it is [1]\n- The box is needed", False),
+        ("It takes 14 days, e.g. for books by Dr. Who [1].", True),
+    ],
+)  # fmt: skip
+def test_every_sentence_that_claims_something_can_need_a_marker(answer, passed):
+    scores = scored(answer, each_sentence=True)
+    assert scores.passed is passed, scores.explanation
+
+
+def test_each_kind_can_be_required_or_ignored():
+    assert not scored("So it is [1].", quotes="required").passed
+    assert not scored('"within 14 days of delivery"', markers="required").passed
+    assert scored('"made up by nobody else" [1]', quotes="ignored").passed
+    assert not scored('"made up"', min_words=2).passed
+    assert not scored('"WITHIN 14 days of delivery"', ignore_case=False).passed
+
+
+def test_the_examples_own_context_serves_where_no_part_is_named():
+    example = Example(id="q", input="?", fields={"context": TEXTS})
+    assert CitationsProbe().score(example, Response(text="So it is [2].")).passed
+    assert CitationsProbe().check_example(example) is None
+    assert CitationsProbe().check_example(EXAMPLE).startswith("no sources;")
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [({"quotes": "require"}, "did you mean 'required'"), ({"quotes": "ignored", "markers": "ignored"}, "markers"),
+     ({"min_words": 0}, "from 1 on"), ({"context": ""}, "context is ''")],
+)  # fmt: skip
+def test_arguments_that_check_nothing_are_refused(args, why):
+    with pytest.raises(ArgumentError, match="probe citations") as caught:
+        CitationsProbe(**args)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['"' * 100_000, "“" * 100_000, "." * 100_000, "[" * 100_000, " " * 100_000 + "[1]", "> " * 50_000]
+)
+def test_hostile_answers_take_no_long_time(text):
+    assert scored(text + "x", ["x" * 1_000_000], each_sentence=True).values["held"] in {0.0, 1.0}
