@@ -23,7 +23,6 @@ from insideLLMs.core.errors import PluginError
 from insideLLMs.core.experiment import ModelSpec, Resources
 from insideLLMs.core.types import JsonValue
 from insideLLMs.plugins import Factory, Registry, load_reference
-from insideLLMs.probes.answer_parts import takes_part
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -172,7 +171,7 @@ def check_args(
         return
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     named = [name for name, parameter in parameters.items() if parameter.kind in _NAMED and name not in given]
-    named += ["of"] if takes_part(factory) else []
+    named += ["of"] if "of" in entry.args and _takes_part(factory) else []
     for key in entry.args:
         if key not in named and not takes_any and not holds_secret(key, entry.args[key]):
             findings.add((*entry.path, "args", key), _not_taken(entry, key), suggestion(key, named))
@@ -187,6 +186,12 @@ def check_args(
             and name not in {*entry.args, *shared, *preset}
         ):
             findings.add(entry.path, f"lacks the argument {name!r}", f"add 'args: {{{name}: ...}}'")
+
+
+def _takes_part(factory: Factory) -> bool:
+    from insideLLMs.probes.answer_parts import takes_part  # noqa: PLC0415 - most probes read no part
+
+    return takes_part(factory)
 
 
 def _not_taken(entry: ConfigEntry, key: str) -> str:

@@ -35,7 +35,6 @@ from insideLLMs.execute.asked_models import AskedModel
 from insideLLMs.execute.retry import Attempts, Deadline, TrialOverError
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, judge_id
-from insideLLMs.probes.answer_parts import scored_response
 from insideLLMs.scoring.endable import OnEventLoopError
 
 Stage = Literal["request", "model", "probe", "score", "plan"]
@@ -127,7 +126,7 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
         return answer
     calls: list[JudgeCall] = []
     try:
-        scored = scored_response(probe, response)
+        scored = _scored_part(probe, response) if probe.of else response
         if isinstance(scored, Scores):
             scores = scored
         elif isinstance(probe, JudgedProbe):
@@ -141,6 +140,12 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
         failed = _failed(error, "score", _with(answer.telemetry, calls), request=answer.request, response=response)
         return msgspec.structs.replace(failed, shared_with=answer.shared_with)
     return msgspec.structs.replace(answer, scores=scores, telemetry=_with(answer.telemetry, calls))
+
+
+def _scored_part(probe: PromptProbe, response: Response) -> Response | Scores:
+    from insideLLMs.probes.answer_parts import scored_response  # noqa: PLC0415 - most probes read no part
+
+    return scored_response(probe, response)
 
 
 async def score_stored(probe: Probe, trial: Trial, response: Response, calls: "ProbeCalls") -> Outcome:

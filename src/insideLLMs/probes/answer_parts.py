@@ -12,12 +12,13 @@ from insideLLMs.core.arguments import nearest, refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import JudgedProbe, PromptProbe
 from insideLLMs.core.types import JsonValue, Response, Scores, as_text
-from insideLLMs.scoring.json_path import find, parse_path, rooted
 from insideLLMs.scoring.json_values import Parsed, Unparsed
 
 
 def checked_part(owner: str, of: object, argument: str = "of") -> str:
     """Return the name of a part, or the path into one. Raises ArgumentError for what is neither."""
+    from insideLLMs.scoring.json_path import parse_path, rooted  # noqa: PLC0415 - only runs that read parts need it
+
     try:
         if isinstance(of, str) and parse_path(rooted(of)):
             return of
@@ -28,6 +29,8 @@ def checked_part(owner: str, of: object, argument: str = "of") -> str:
 
 def find_part(kept: Mapping[str, JsonValue], of: str) -> Parsed | Unparsed:
     """Return the part that `of` names; one that is null, or could not be stored, is as good as none."""
+    from insideLLMs.scoring.json_path import find, rooted  # noqa: PLC0415 - see above
+
     found = [kept[of]] if of in kept else find(dict(kept), rooted(of))
     if not found:
         names = ", ".join(map(repr, sorted(kept))) or "none at all"
@@ -44,6 +47,8 @@ def find_part(kept: Mapping[str, JsonValue], of: str) -> Parsed | Unparsed:
 
 def names_part(of: str, kept: Collection[str]) -> bool:
     """Whether a part is among those that are `kept`, by their names."""
+    from insideLLMs.scoring.json_path import parse_path, rooted  # noqa: PLC0415 - see above
+
     first = parse_path(rooted(of))[0].selector
     return of in kept or (first in kept if isinstance(first, str) else bool(kept))
 

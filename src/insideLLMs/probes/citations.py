@@ -11,7 +11,7 @@ from insideLLMs.probes.exact import shown
 from insideLLMs.probes.judge_presets import CONTEXT, find_context
 from insideLLMs.scoring.citations import (
     Citation,
-    Source,
+    CitedSource,
     check_markers,
     check_quotations,
     read_sources,
@@ -92,7 +92,7 @@ class CitationsProbe(CheckProbe):
         """Look every citation of a text up in the example's sources."""
         return self.score(example, Response(text=answer))
 
-    def _score(self, answer: str, sources: tuple[Source, ...]) -> Scores:
+    def _score(self, answer: str, sources: tuple[CitedSource, ...]) -> Scores:
         quoted = self._wanted(self.quotes, self._quotations(answer, sources), "quotes nothing")
         marked = self._wanted(self.markers, check_markers(answer, sources), "has no marker")
         cited = [one for one in (*quoted, *marked) if one.written]
@@ -110,7 +110,7 @@ class CitationsProbe(CheckProbe):
         why = "; ".join(faults[:_MOST_TOLD]) + more or f"all {len(cited)} citations hold"
         return Scores.of(not faults, explanation=why, held=held)
 
-    def _quotations(self, answer: str, sources: tuple[Source, ...]) -> list[Citation]:
+    def _quotations(self, answer: str, sources: tuple[CitedSource, ...]) -> list[Citation]:
         return check_quotations(answer, sources, fewest_words=self.min_words, ignore_case=self.ignore_case)
 
     def _wanted(self, reading: str, found: list[Citation], lack: str) -> list[Citation]:

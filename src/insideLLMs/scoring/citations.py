@@ -35,7 +35,7 @@ _FEWEST_WORDS = 3
 """A sentence of fewer words claims nothing that a source could say."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class CitedSource(msgspec.Struct, frozen=True, kw_only=True):
     """A source: its text, and what a marker may call it."""
 
     text: str
@@ -49,7 +49,7 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
-def read_sources(value: JsonValue) -> tuple[Source, ...]:
+def read_sources(value: JsonValue) -> tuple[CitedSource, ...]:
     """Return the sources that a list of texts or objects, a mapping by id, or one text holds; empty ones are none."""
     if isinstance(value, Mapping) and not any(key in value for key in _TEXT_KEYS):
         found = [_source(one, [str(name)]) for name, one in sorted(value.items())]
@@ -59,10 +59,10 @@ def read_sources(value: JsonValue) -> tuple[Source, ...]:
     return tuple(one for one in found if one.text.strip())
 
 
-def _source(value: JsonValue, names: list[str]) -> Source:
+def _source(value: JsonValue, names: list[str]) -> CitedSource:
     if isinstance(value, Mapping):
         names = [*names, *(str(value[key]) for key in _ID_KEYS if isinstance(value.get(key), str | int))]
-    return Source(text="\n".join(_texts(value)), names=frozenset(name.strip().casefold() for name in names))
+    return CitedSource(text="\n".join(_texts(value)), names=frozenset(name.strip().casefold() for name in names))
 
 
 def _texts(value: JsonValue) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _texts(value: JsonValue) -> Iterator[str]:
 
 
 def check_quotations(
-    answer: str, sources: tuple[Source, ...], *, fewest_words: int, ignore_case: bool
+    answer: str, sources: tuple[CitedSource, ...], *, fewest_words: int, ignore_case: bool
 ) -> list[Citation]:
     """Return the quotations of at least so many words, each with whether one source has it."""
     texts = [_form(source.text, ignore_case) for source in sources]
@@ -126,7 +126,7 @@ def _form(text: str, ignore_case: bool) -> str:
     return comparable(text.translate(_DASHES), ignore_case=ignore_case).replace('"', "'")
 
 
-def check_markers(answer: str, sources: tuple[Source, ...]) -> list[Citation]:
+def check_markers(answer: str, sources: tuple[CitedSource, ...]) -> list[Citation]:
     """Return the markers of an answer, each with whether the source that it names is there."""
     names = frozenset(name for source in sources for name in source.names)
     return [
@@ -159,7 +159,7 @@ def _counted(written: str) -> list[str]:
     return [str(number) for number in numbers]
 
 
-def uncited_sentences(answer: str, sources: tuple[Source, ...]) -> list[str]:
+def uncited_sentences(answer: str, sources: tuple[CitedSource, ...]) -> list[str]:
     """Return the sentences that claim something and have no marker: in them, or right behind them.
 
     Questions, headings, what introduces a list, greetings, and sentences of fewer than three words claim nothing.

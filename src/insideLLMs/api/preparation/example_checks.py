@@ -16,7 +16,6 @@ from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.datasets.dataset import find_lines
 from insideLLMs.datasets.source import shown
 from insideLLMs.execute.work import ExampleSource, Work
-from insideLLMs.probes.answer_parts import names_part
 
 _MOST_PROBLEMS = 20
 Check = Callable[[Example], str | None]
@@ -50,16 +49,20 @@ def check_examples(work: Work, experiment: Experiment) -> None:
 
 def _check_parts(work: Work, experiment: Experiment) -> None:
     """Raise ConfigError for a part that a probe reads and a model does not keep, where it is known what it keeps."""
+    read = [(place, of) for place, spec in enumerate(experiment.probes) for of in _parts_read(work, spec)]
+    if not read:
+        return
+    from insideLLMs.probes.answer_parts import names_part  # noqa: PLC0415 - most probes read no part
+
     problems = []
-    for place, spec in enumerate(experiment.probes):
-        for of in _parts_read(work, spec):
-            for model in experiment.models:
-                keeps: frozenset[str] | None = getattr(work.models[model.id].model, "keeps", None)
-                if keeps is not None and not names_part(of, keeps):
-                    kept = f"which keeps {', '.join(sorted(keeps))}" if keeps else "which keeps no parts"
-                    message = f"`of` names {of!r}, which is no part of the answers of model {model.id!r}, {kept}"
-                    hint = suggestion(of, sorted(keeps)) or f"write what the model is to keep: keep: {{{of}: $.{of}}}"
-                    problems.append(Problem(message, f"probes[{place}].args", hint=hint))
+    for place, of in read:
+        for model in experiment.models:
+            keeps: frozenset[str] | None = getattr(work.models[model.id].model, "keeps", None)
+            if keeps is not None and not names_part(of, keeps):
+                kept = f"which keeps {', '.join(sorted(keeps))}" if keeps else "which keeps no parts"
+                message = f"`of` names {of!r}, which is no part of the answers of model {model.id!r}, {kept}"
+                hint = suggestion(of, sorted(keeps)) or f"write what the model is to keep: keep: {{{of}: $.{of}}}"
+                problems.append(Problem(message, f"probes[{place}].args", hint=hint))
     if problems:
         raise ConfigError(problems[:_MOST_PROBLEMS], fix="no call has been made yet")
 

@@ -23,7 +23,6 @@ from insideLLMs.execute.adapt import as_async_model
 from insideLLMs.execute.work import Judges, ReadyModel
 from insideLLMs.plan import describe, model_digest
 from insideLLMs.plugins import Registry, load_reference, model_registry, probe_registry
-from insideLLMs.probes.answer_parts import make_reading_part
 
 _APPLICATIONS = ("callable", "exec", "http", "mcp", "served")
 
@@ -141,12 +140,18 @@ def _make(spec: Spec, args: Mapping[str, JsonValue], registry: Registry, kind: s
                 make = factory
             else:
                 factory, make = registry.get_factory(spec.type), functools.partial(registry.get, spec.type)
-            return make(**args) if kind == "model" else make_reading_part(factory, args, make=make)
+            return make(**args) if kind == "model" or "of" not in args else _make_reading_part(factory, args, make)
     except UserCodeError as error:
         lacking = _lacking(spec, args, registry)
         why = f"lacks the argument {lacking!r}" if lacking else f"cannot be made: {error.type_name}: {error.cause}"
         fix = f"give it one: {lacking}=..." if lacking else "check its args"
         raise ConfigError([Problem(why, field=f"{kind} {spec.id!r}")], fix=fix) from error
+
+
+def _make_reading_part(factory: Callable[..., Any], args: Mapping[str, JsonValue], make: Callable[..., Any]) -> Any:
+    from insideLLMs.probes.answer_parts import make_reading_part  # noqa: PLC0415 - most probes read no part
+
+    return make_reading_part(factory, args, make=make)
 
 
 def _lacking(spec: Spec, args: Mapping[str, JsonValue], registry: Registry) -> str | None:
