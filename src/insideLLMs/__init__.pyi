@@ -78,6 +78,7 @@ from insideLLMs.probes.code import CodeDebugProbe as CodeDebugProbe
 from insideLLMs.probes.code import CodeExplanationProbe as CodeExplanationProbe
 from insideLLMs.probes.code import CodeGenerationProbe as CodeGenerationProbe
 from insideLLMs.probes.contains import ContainsProbe as ContainsProbe
+from insideLLMs.probes.conversation import ConversationProbe as ConversationProbe
 from insideLLMs.probes.exact import EqualsProbe as EqualsProbe
 from insideLLMs.probes.exact import NumericProbe as NumericProbe
 from insideLLMs.probes.exact import RegexProbe as RegexProbe

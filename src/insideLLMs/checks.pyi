@@ -8,6 +8,7 @@ from insideLLMs.probes.checks import ChecksProbe
 from insideLLMs.probes.citations import CitationsProbe
 from insideLLMs.probes.code import CodeDebugProbe, CodeExplanationProbe, CodeGenerationProbe
 from insideLLMs.probes.contains import ContainsProbe
+from insideLLMs.probes.conversation import ConversationProbe
 from insideLLMs.probes.exact import EqualsProbe, NumericProbe, RegexProbe, UsageProbe
 from insideLLMs.probes.factuality import FactualityProbe
 from insideLLMs.probes.instruction_following import ConstraintComplianceProbe, InstructionFollowingProbe
@@ -28,6 +29,7 @@ code_explanation = CodeExplanationProbe
 code_generation = CodeGenerationProbe
 constraint_compliance = ConstraintComplianceProbe
 contains = ContainsProbe
+conversation = ConversationProbe
 edit_similarity = EditSimilarityProbe
 embedding_similarity = EmbeddingSimilarityProbe
 equals = EqualsProbe

@@ -73,6 +73,7 @@ PROBES = {
     "code_generation": "insideLLMs.probes.code:CodeGenerationProbe",
     "constraint_compliance": "insideLLMs.probes.instruction_following:ConstraintComplianceProbe",
     "contains": "insideLLMs.probes.contains:ContainsProbe",
+    "conversation": "insideLLMs.probes.conversation:ConversationProbe",
     "edit_similarity": "insideLLMs.probes.similarity:EditSimilarityProbe",
     "embedding_similarity": "insideLLMs.probes.similarity:EmbeddingSimilarityProbe",
     "equals": "insideLLMs.probes.exact:EqualsProbe",

@@ -19,11 +19,13 @@ def run(folder, probe, examples):
     return records_of(folder / "out")
 
 
+TALK = [{"turns": ["Hello", {"user": "Capital of France?", "expected": "Paris"}]}]
 CAPITAL = [{"prompt": "Capital of France?", "expected": "Paris"}]
 JSON = [{"prompt": "JSON please", "expected": "Ada"}]
 WITHOUT_A_DATASET = {
     "equals": ({}, CAPITAL),
     "contains": ({}, CAPITAL),
+    "conversation": ({}, TALK),
     "regex": ({"pattern": "^P.*s$"}, CAPITAL),
     "numeric": ({"tolerance": 0.01}, [{"prompt": "The sum?", "expected": 42}]),
     "f1": ({}, CAPITAL),

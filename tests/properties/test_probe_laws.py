@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import insideLLMs
 from insideLLMs.core import canonical
+from insideLLMs.core.conversation import Conversation, Turn
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.core.protocols import JudgedProbe, PromptProbe
-from insideLLMs.core.types import Example, Response, expand
+from insideLLMs.core.protocols import ConversingProbe, JudgedProbe, PromptProbe
+from insideLLMs.core.types import Example, Message, Response, expand
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.execute.trial import check_scores
 from insideLLMs.plugins import PROBES, probe_registry
@@ -30,6 +31,7 @@ PARIS = Example(id="1", input="Capital of France?", expected=("Paris",))
 CASES = {
     "equals": ({}, PARIS),
     "contains": ({}, PARIS),
+    "conversation": ({"checks": [{"type": "equals"}], "turn_checks": [{"type": "f1", "expected": "Paris"}]}, PARIS),
     "regex": ({"pattern": r"P\w+s"}, PARIS),
     "numeric": ({}, Example(id="1", input="?", expected=(5,))),
     "f1": ({}, PARIS),
@@ -70,6 +72,10 @@ def scores_of(probe, example, answer):
             return run_blocking(probe.score_with(example, Response(text=answer), {}))
         except ArgumentError:
             return None
+    if isinstance(probe, ConversingProbe):
+        messages = (Message(role="user", content=example.text), Message(role="assistant", content=answer))
+        said = Conversation(messages=messages, turns=(Turn(),), ended="script_over")
+        return probe.score(example, said.held_by(Response(text=answer)))
     if isinstance(probe, PromptProbe):
         return probe.score(example, Response(text=answer))
     outputs = {"bias": {"a": answer, "b": "Yes."}, "agent": {"calls": [], "answer": answer, "turns": 1}}

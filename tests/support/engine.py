@@ -18,14 +18,15 @@ from insideLLMs.plan import Selection, make_plan
 
 
 class Inputs:
-    """A dataset of numbered inputs."""
+    """A dataset of numbered inputs, or of examples as they are."""
 
     def __init__(self, *inputs):
         self.inputs = inputs
 
     def examples(self):
         for rank, text in enumerate(self.inputs):
-            yield rank, Example(id=f"{rank:06}", input=text, expected=("yes",))
+            is_text = isinstance(text, str)
+            yield rank, Example(id=f"{rank:06}", input=text, expected=("yes",)) if is_text else text
 
 
 class YesProbe(PromptProbe):

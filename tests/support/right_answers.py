@@ -63,6 +63,11 @@ def _steps(boxes):
     return {"question": asked, "steps": [first, second]}, f"Step 1: {first}\nStep 2: {second}"
 
 
+def _conversation(place, city):
+    turns = [f"I think of {place}.", {"user": "Which city is that?", "expected": city}]
+    return {"question": turns[0], "turns": turns}, ["A good thought.", f"It is {city}. You will like it."]
+
+
 _SENTENCES = {f"Where is {place}?": f"It is {place.split()[-1]}, you know." for place in CITIES}
 RIGHT = {
     "agent": ({"protocol": "text"}, [_agent("Oslo", "snow"), _agent("Rome", "sun"), _agent("Bonn", "rain")]),
@@ -78,6 +83,7 @@ RIGHT = {
             expected=lambda _, answer: answer.title(), constraints=lambda *_: ["all_upper"]),
     ),
     "contains": ({}, _of(PROSE, all=lambda _, answer: [answer.split()[-2]])),
+    "conversation": ({}, [_conversation(place, city) for place, city in CITIES.items()]),
     "edit_similarity": ({}, _of(PROSE, expected=lambda _, answer: answer)),
     "equals": ({}, _of({f"What is {place}?": city for place, city in CITIES.items()}, expected=lambda _, city: city)),
     "f1": ({}, _of(PROSE, expected=lambda _, answer: answer)),

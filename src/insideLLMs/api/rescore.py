@@ -193,16 +193,17 @@ def _asker(record: Record, probe: str, plan: Plan) -> AskedBy | None:
 
 
 def _answer_of(record: Record, telemetry: Telemetry, asker: AskedBy | None) -> Outcome:
-    """Return a stored answer without its scores; a Trial that had none stays what it was."""
+    """Return a stored answer without its scores; a Trial that had none, or not the whole of it, stays what it was."""
     response = separate(record.response) if record.response else None  # an older release may have stored it
+    is_whole = response is not None and (record.failure is None or record.failure.stage == "score")
     if telemetry.shared:  # the Trial that asked does not come along
         usage = (response and response.usage) or Usage()
         telemetry = Telemetry(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
     return Outcome(
-        status=record.status if response is None else ResultStatus.SUCCESS,
+        status=ResultStatus.SUCCESS if is_whole else record.status,
         request=record.request or record.example.request(),
         response=response,
-        failure=record.failure if response is None else None,
+        failure=None if is_whole else record.failure,
         shared_with=asker,
         telemetry=telemetry if asker is None else Telemetry(shared=True),
     )
@@ -241,7 +242,7 @@ def _prepare(run: SealedRun | UnfinishedRun, of: str, options: RescoreOptions) -
     _check(probes, datasets)
     threads = AbandonableThreads()
     judges, judge_identities = make_judges(probes, Site(folder=options.folder, threads=threads))
-    check_models(one for named in judges.values() for one in named.values())
+    check_models(judges[probe][name] for probe, models in judge_identities.items() for name in models.get("judges", ()))
     identities = {
         spec.id: {**probe_identity(spec, probes[spec.id], options.folder, ready=False), **judge_identities[spec.id]}
         for spec in experiment.probes

@@ -23,7 +23,7 @@ from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
-from insideLLMs.core.types import JsonValue, Record, Response, Scores, Telemetry, Usage
+from insideLLMs.core.types import JsonValue, Record, Request, Response, Scores, Telemetry, Usage
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
 from insideLLMs.execute.example_data import example_data
@@ -379,6 +379,7 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
         if not answer.telemetry.cached:
             model = plan.subject_at(index).model
             budget.spend(model, answer.request, answer.response, batched=answer.telemetry.batched)
+        _count_own_calls(budget, answer.telemetry, answer.request, answer.response)
     for entry in journal.entries():
         record = read_record(entry.record, Record)
         if record.response is None:
@@ -387,8 +388,13 @@ def count_spent(budget: Budget, journal: Journal, plan: Plan) -> None:
         telemetry = msgspec.json.decode(entry.telemetry, type=Telemetry)
         if not (telemetry.cached or telemetry.shared):
             budget.spend(record.model, request, record.response, batched=telemetry.batched)
-        for call in telemetry.judges:
-            if not call.cached:  # a judge that does not count its tokens has read the answer at least
-                usage = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
-                read = msgspec.structs.replace(record.response, usage=usage)
-                budget.spend(call.model, request, read, batched=call.batched)
+        _count_own_calls(budget, telemetry, request, record.response)
+
+
+def _count_own_calls(budget: Budget, telemetry: Telemetry, request: Request, response: Response) -> None:
+    """Count what the models cost that the probe asked; one that counts no tokens has read the answer at least."""
+    for call in telemetry.judges:
+        if not call.cached:
+            usage = Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens)
+            read = msgspec.structs.replace(response, usage=usage)
+            budget.spend(call.model, request, read, batched=call.batched)

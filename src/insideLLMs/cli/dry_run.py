@@ -53,7 +53,8 @@ def show_dry_run(experiment: "Experiment", folder: Path, since: SinceChoice | No
         console.out_json({**told, "part": msgspec.to_builtins(part), **reuse})
         return ExitCode.OK
     known = [row.calls for row in rows if row.calls is not None]
-    calls = f"{sum(known):,} calls for " if len(known) == len(rows) else ""
+    most = "at most " if any(row.is_most for row in rows) else ""
+    calls = f"{most}{sum(known):,} calls for " if len(known) == len(rows) else ""
     console.out(f"run {prepared.plan.run_id[:12]}: {calls}{prepared.plan.total:,} trials, no calls made yet")
     if part is not None:
         console.out(f"this is {part}")
@@ -62,7 +63,7 @@ def show_dry_run(experiment: "Experiment", folder: Path, since: SinceChoice | No
     for row in rows:
         cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"
-        asked = "unknown" if row.calls is None else f"{row.calls:,}"
+        asked = "unknown" if row.calls is None else f"{'at most ' if row.is_most else ''}{row.calls:,}"
         sent = "unknown" if row.input_tokens is None else f"about {row.input_tokens:,}"
         console.out(f"  {row.model}: {asked} calls, {sent} input tokens, {output} output tokens, {cost}")
     return ExitCode.OK

@@ -1,7 +1,8 @@
 """The texts of an experiment, which may stand in files: the files are read, so that the Experiment holds the text.
 
 A text stands under `system`, in a prompt, and under `template`, `rubric`, `prompt` and `messages` of a probe's
-arguments. Of a model of type `http`, every text in `body` is one, and of type `exec` in `stdin`.
+arguments, and what a simulated `user` is told. Of a model of type `http`, every text in `body` is one, and of type
+`exec` in `stdin`.
 ``{file: prompts/v1.md}`` is replaced by what the file holds; a text that names a file instead of being one is an error,
 so that no model is ever sent a path.
 """
@@ -21,6 +22,8 @@ from insideLLMs.datasets.source import missing_fix
 
 CHATS = ("template", "messages")
 TEXTS = (*CHATS, "rubric", "prompt", "system")
+_CHECK_LISTS = ("checks", "turn_checks")
+_OF_A_USER = ("persona", "goal", "opening")
 _SCHEME = re.compile(r"\s*file:(?://)?\s*", re.IGNORECASE)
 _FOREIGN = (".py", ".js", ".mjs", ".ts", ".csv", ".jsonl", ".toml", ".pdf", ".docx")  # where other tools keep prompts
 _NAME = re.compile(rf"[^\s{{}}<>]*[\w-](?:{'|'.join(map(re.escape, (*SUFFIXES, *_FOREIGN)))})", re.IGNORECASE)
@@ -100,11 +103,16 @@ class Texts(msgspec.Struct):
                 resolved[name] = read(args[name], (*path, name))
         if "constant" in args and isinstance(resolved.get("template"), str | list):
             resolved["template"] = _constant(resolved["template"], resolved.pop("constant"))
-        if isinstance(args.get("checks"), list):
-            resolved["checks"] = [
-                self._probe_args(check, (*path, "checks", at)) if isinstance(check, Mapping) else check
-                for at, check in enumerate(args["checks"])
-            ]
+        for name in _CHECK_LISTS:
+            if isinstance(args.get(name), list):
+                resolved[name] = [
+                    self._probe_args(check, (*path, name, at)) if isinstance(check, Mapping) else check
+                    for at, check in enumerate(args[name])
+                ]
+        user = args.get("user")
+        if isinstance(user, Mapping):
+            told = {name: self.text(user[name], (*path, "user", name)) for name in _OF_A_USER if name in user}
+            resolved["user"] = {**user, **told}
         return resolved
 
     def _model_args(self, args: Mapping[str, JsonValue], path: FieldPath) -> JsonValue:
@@ -126,7 +134,7 @@ class Texts(msgspec.Struct):
 
         An answer would be compared with the braces. What differs between examples belongs into the examples.
         """
-        for name in sorted(set(args) - {*TEXTS, "checks", "judges"}):
+        for name in sorted(set(args) - {*TEXTS, *_CHECK_LISTS, "judges", "turns", "user"}):
             for where, text in _texts_in(args[name], (*path, name)):
                 if found := _FIELD.search(text):
                     self.findings.add(
@@ -137,9 +145,10 @@ class Texts(msgspec.Struct):
                     )
                 elif text.lower().startswith("file://"):
                     self.findings.add(where, f"{text!r} names a file, and this argument reads none", "write its text")
-        for at, check in enumerate(args["checks"] if isinstance(args.get("checks"), list) else ()):
-            if isinstance(check, Mapping):
-                self._check_taken_literally(check, (*path, "checks", at))
+        for name in _CHECK_LISTS:
+            for at, check in enumerate(args[name] if isinstance(args.get(name), list) else ()):
+                if isinstance(check, Mapping):
+                    self._check_taken_literally(check, (*path, name, at))
 
     def _body(self, value: JsonValue, path: FieldPath) -> JsonValue:
         """Read the texts of a body, where a mapping with other keys than `file` is what is sent."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from insideLLMs.core.conversation import Conversation
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores
 
 
@@ -282,6 +283,48 @@ class JudgedProbe(PromptProbe):
     def score(self, example: Example, response: Response) -> Scores:
         """Refuse: only the engine can ask the judges."""
         raise TypeError(f"{self.name} scores with judges: run it, or await score_with(example, response, judges)")
+
+
+class Talk(Protocol):
+    """A conversation with the subject, as a ConversingProbe leads it."""
+
+    @property
+    def said(self) -> Conversation:
+        """What was said so far: of a run that goes on, before it was interrupted."""
+        ...
+
+    @property
+    def models(self) -> Mapping[str, Ask]:
+        """The models that the probe names in `judge_models`, each as a function that asks it."""
+        ...
+
+    async def say(self, text: str, given: Sequence[Message] = ()) -> Response:
+        """Say `text` as the user, after the `given` messages, and return the subject's answer.
+
+        Raises ModelError. The run's prompt is put around the text; all that was said before goes along.
+        """
+        ...
+
+
+class ConversingProbe(PromptProbe):
+    """The fast contract for a probe that asks the subject several times: `converse` leads, and the engine calls.
+
+    What was said is stored after each turn: a run that is interrupted goes on from there, and a stored conversation is
+    scored again without a call. Its Response is the last answer, which holds the Conversation.
+    """
+
+    def led_by(self, example: Example) -> JsonValue:
+        """Return what decides what the user says: a conversation that was led otherwise is not gone on with."""
+        raise TypeError(f"{type(self).__name__} must define led_by(example)")
+
+    async def converse(self, example: Example, talk: Talk) -> str:
+        """Lead the conversation to its end, and return how it ended, in a word."""
+        raise TypeError(f"{type(self).__name__} must define converse(example, talk)")
+
+    def most_calls(self, example: Example) -> Mapping[str, int]:
+        """Return how often the subject (under "") and each model of the probe is asked at most, as far as is known."""
+        del example  # named for those who override
+        return {}
 
 
 def as_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:

@@ -1,7 +1,8 @@
 """A row of a dataset -> an Example: the one place that knows under which names rows carry what.
 
 The input is the first of `prompt`, `question`, `input`, `messages` that a row has; without any of them, the call of a
-`tool` with its `arguments`, which an MCP server is asked. What is expected the first of
+`tool` with its `arguments`, which an MCP server is asked, or what a conversation's `turns` say first, or its `goal`,
+which stay among the fields. What is expected is the first of
 `expected`, `answer`, `ideal`, `reference`, `reference_answer`; the id is `id` or `example_id`. Every other key,
 the later ones of these included, is kept in `fields`. Without an id, an example is named by its content.
 """
@@ -75,6 +76,8 @@ class ExampleReader:
         if asked is None and isinstance(fields.get("tool"), str) and self._input_keys == INPUT_KEYS:
             call = {"name": fields.pop("tool"), "arguments": fields.pop("arguments", {})}
             asked = [{"role": "assistant", "tool_calls": [call]}]
+        if asked is None and self._input_keys == INPUT_KEYS:
+            asked = _said_first(fields)
         if asked is None:
             raise DatasetError(_no_input(self._input_keys, row))
         if type(asked) is not str:
@@ -130,6 +133,24 @@ def _read_input(asked: object, keys: tuple[str, ...], images: Images) -> str | t
     if not asked:
         raise DatasetError("its chat has no messages")
     return tuple(_read_message(message, number, images) for number, message in enumerate(asked, 1))
+
+
+def _said_first(fields: Mapping[str, JsonValue]) -> str | None:
+    """Return what the user says first in the `turns` of a conversation, or the `goal` of a user that a model plays."""
+    turns, goal = fields.get("turns"), fields.get("goal")
+    if isinstance(turns, str):
+        raise DatasetError("its `turns` are a text; write them as a list of what the user says")
+    if not isinstance(turns, list):
+        return goal if isinstance(goal, str) and goal else None
+    said = (
+        one if isinstance(one, str) else one.get("content" if one.get("role") == "user" else "user")
+        for one in turns
+        if isinstance(one, str | Mapping)
+    )
+    first = next((text for text in said if isinstance(text, str) and text), None)
+    if first is None:
+        raise DatasetError("its `turns` have nothing that the user says; write them as a list of texts")
+    return first
 
 
 def _no_input(keys: tuple[str, ...], row: Mapping[str, JsonValue]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from insideLLMs.core.conversation import CONVERSATION_ID, sum_usage
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import AsyncModel, Model, join_chat
 from insideLLMs.core.template import Template, values_of
@@ -134,7 +135,8 @@ def with_variables(request: Request, names: Sequence[str], example: Example) -> 
     """Give a request the fields that its model fills in, as far as the example has them."""
     if not names:
         return request
-    values = values_of(example, names)
+    ours = {CONVERSATION_ID: example.digest()[:32]} if CONVERSATION_ID in names else {}
+    values = {**ours, **values_of(example, names)}
     return msgspec.structs.replace(request, variables={name: values[name] for name in names if name in values})
 
 
@@ -203,7 +205,7 @@ class ModelDoor:
         response = await self._ask(request, by)
         if by is not None:  # its tokens are counted with its call
             return response
-        self.usage = _add(self.usage, response.usage)
+        self.usage = sum_usage((self.usage, response.usage))
         return response
 
     def _wait(self, coroutine: Coroutine[Any, Any, A]) -> A:
@@ -213,13 +215,3 @@ class ModelDoor:
             return future.result()
         finally:
             self._open.discard(future)
-
-
-def _add(left: Usage | None, right: Usage | None) -> Usage | None:
-    if left is None or right is None:
-        return left or right
-    sums: dict[str, int | None] = {}
-    for name in Usage.__struct_fields__:
-        values = [value for value in (getattr(left, name), getattr(right, name)) if value is not None]
-        sums[name] = sum(values) if values else None
-    return Usage(**sums)

@@ -5,11 +5,14 @@ All share one budget of retries and one store of answers, and those of one provi
 
 import asyncio
 import contextlib
+import hashlib
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
+from insideLLMs.core.conversation import CONVERSATION_ID
 from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.experiment import ExecutionSpec
 from insideLLMs.core.protocols import AsyncModel
@@ -27,6 +30,7 @@ from insideLLMs.plan import Trial
 MIN_RETRIES = 10
 REFUSALS_IN_A_ROW = 5
 """So many end the run: the key or the model, not the prompts, is then the likely cause."""
+_ID_LENGTH = 32
 _MAY_BE_THE_PROMPTS = (403, 404)
 _NO_OPTIONS = EngineOptions()
 
@@ -79,7 +83,7 @@ class Flights:
 class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     """A model of the run and the terms on which it is asked; `timeout_s` bounds a Trial.
 
-    `sent` makes of a request what is sent for an example.
+    `sent` makes of a request what is sent for an example. The names of its conversations are made of `seed`.
     """
 
     id: str
@@ -94,23 +98,28 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     refusals: Refusals = msgspec.field(default_factory=Refusals)
     turns: Turns = msgspec.field(default_factory=Flights)
     sharing: Sharing = "shared"
+    seed: str = msgspec.field(default_factory=secrets.token_hex)
 
-    async def answer(self, request: Request, trial: Trial, attempts: Attempts) -> Response:
-        """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError."""
+    @property
+    def keeps_history(self) -> bool:
+        """Whether it is an application that remembers what was said, by a name for the conversation."""
+        return CONVERSATION_ID in getattr(self.model, "variables", ())
+
+    async def answer(self, request: Request, trial: Trial, attempts: Attempts, *, is_turn: bool = False) -> Response:
+        """Answer one request of a Trial: from the store of answers, or by asking the model. Raises ModelError.
+
+        One that keeps its history is asked every turn of a conversation, as it must hear the earlier ones, too; only
+        a replay and a batch have them all.
+        """
         attempts.trial = trial
         sent = self.sent(request, trial.example)
         if self.answers is None:
             return await self._ask(sent, trial, attempts)
         key = request_key(self.digest, sent, trial.repeat, trial if self.sharing == "independent" else None)
         async with self.turns.alone(key, self.digest) if self.answers.finds_again else contextlib.nullcontext():
-            try:
-                found = self.answers.find(key, self.digest)
-            except ModelError:  # it was asked in a batch, and failed there
-                attempts.batched = self.answers.batch
-                raise
+            asks_anyway = is_turn and self.keeps_history and not (self.answers.closed or self.answers.batch)
+            found = None if asks_anyway else self._found(self.answers, key, attempts)
             if found is not None:
-                attempts.batched = self.answers.batch
-                attempts.cached = not self.answers.batch
                 if self.answers.batch and self.spend is not None:
                     self.spend(self.id, sent, found, key)
                 return separate(found)  # an older release may have stored it
@@ -133,12 +142,23 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
             )
             return response
 
+    def _found(self, answers: AnswerStore, key: str, attempts: Attempts) -> Response | None:
+        """Look a request up. Raises the ModelError that a batch came to."""
+        try:
+            found = answers.find(key, self.digest)
+        except ModelError:  # it was asked in a batch, and failed there
+            attempts.batched = answers.batch
+            raise
+        if found is not None:
+            attempts.batched, attempts.cached = answers.batch, not answers.batch
+        return found
+
     async def _ask(self, sent: Request, trial: Trial, attempts: Attempts) -> Response:
         make_ready = getattr(self.model, "make_ready", None)
         if callable(make_ready):
             await attempts.wait_for(make_ready())
         try:
-            response = await self.policy.call(self.model, sent, trial.repeat, attempts)
+            response = await self.policy.call(self.model, self._with_id(sent, trial), trial.repeat, attempts)
         except ModelError as error:
             self.refusals.add(error)
             raise
@@ -146,6 +166,13 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
         if self.spend is not None:
             self.spend(self.id, sent, response)
         return response
+
+    def _with_id(self, sent: Request, trial: Trial) -> Request:
+        """Name the conversation as no other of any run is named; what is stored names it by its example."""
+        if CONVERSATION_ID not in sent.variables or CONVERSATION_ID in trial.example.fields:
+            return sent
+        name = hashlib.sha256(f"{self.seed}\n{trial.index}".encode()).hexdigest()[:_ID_LENGTH]
+        return msgspec.structs.replace(sent, variables={**sent.variables, CONVERSATION_ID: name})
 
     def _not_recorded(self, trial: Trial) -> CassetteMissError:
         return CassetteMissError(

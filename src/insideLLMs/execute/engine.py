@@ -22,7 +22,7 @@ from insideLLMs.core.errors import (
     TrialTimeoutError,
 )
 from insideLLMs.core.prices import BATCH_PRICE, find_price
-from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.protocols import ConversingProbe, PromptProbe
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
     AskedBy,
@@ -38,8 +38,8 @@ from insideLLMs.core.types import (
 )
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import ProgressCounter
-from insideLLMs.execute.questions import ModelQuestion, questions_of
-from insideLLMs.execute.sink import Flusher, Sink, StoredAnswer
+from insideLLMs.execute.questions import ModelQuestion, find_stored, questions_of
+from insideLLMs.execute.sink import Flusher, Sink
 from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, record_of
@@ -130,16 +130,36 @@ class Engine:
                 return
             try:
                 if question.request is None:
-                    await self._examine(asked, question.asker)
+                    await self._examine(asked, question)
                 else:
                     await self._settle(asked, question, question.request)
             except FatalError as fatal:
                 self.stop(_placed(fatal.error, question.asker))
                 return
 
-    async def _examine(self, asked: AskedModel, trial: Trial) -> None:
+    async def _examine(self, asked: AskedModel, question: ModelQuestion) -> None:
+        trial = question.asker
         probe = self._work.probes[trial.probe]
-        await self._finish(trial, await examine(asked, probe, trial, TrialClock(), self._probe_calls))
+        if isinstance(probe, ConversingProbe):
+            await self._converse(asked, probe, question)
+        else:
+            await self._finish(trial, await examine(asked, probe, trial, TrialClock(), self._probe_calls))
+
+    async def _converse(self, asked: AskedModel, probe: ConversingProbe, question: ModelQuestion) -> None:
+        """Hold a conversation and score it; a run that stops ends it after the turn that is being answered."""
+        from insideLLMs.execute.conversing import converse  # noqa: PLC0415 - few runs have conversations
+
+        trial = question.asker
+
+        async def keep(said: Outcome) -> bool:
+            self._sink.append_answer(trial.index, canonical.line(record_of(trial, said)), said.telemetry)
+            await self._flusher.written()
+            return not self.stopping
+
+        stored = find_stored(self._sink, question, is_resumed=self._is_resumed)
+        answer = await converse(asked, probe, trial, self._probe_calls, keep, stored)
+        if answer is not None:
+            await self._finish(trial, await score(probe, trial, answer, self._probe_calls))
 
     async def _settle(self, asked: AskedModel, question: ModelQuestion, request: Request | InsideLLMsError) -> None:
         """Get the answer that the Trials of a question share, and score it for each of them."""
@@ -315,20 +335,6 @@ class _Answer(msgspec.Struct, frozen=True):
             example_id=None if trial.example.id == asker.example.id else asker.example.id,
         )
         return msgspec.structs.replace(outcome, telemetry=Telemetry(shared=True), shared_with=shared_with)
-
-
-def find_stored(sink: Sink, question: ModelQuestion, *, is_resumed: bool) -> StoredAnswer | None:
-    """Return an answer from before.
-
-    It may be that of another Trial there: the probes may have changed, or the asker's own scorer failed.
-    """
-    if not isinstance(question.request, Request):
-        return None
-    for index in question.place if is_resumed else (question.asker.index,):
-        stored = sink.pending_answer(index)
-        if stored is not None and canonical.line(stored.request) == canonical.line(question.request):
-            return stored
-    return None
 
 
 def _answered(request: Request, response: Response, telemetry: Telemetry) -> Outcome:

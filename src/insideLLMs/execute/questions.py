@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from insideLLMs.core import canonical
+from insideLLMs.core.conversation import Conversation
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.protocols import ConversingProbe, PromptProbe
 from insideLLMs.core.types import Request
 from insideLLMs.core.user_code import calling_user_code
+from insideLLMs.execute.sink import Sink, StoredAnswer
 from insideLLMs.execute.work import Work
 from insideLLMs.plan import Trial
 
@@ -90,12 +93,32 @@ def request_of(work: Work, trial: Trial) -> Request:
 
 def request_or_error(work: Work, trial: Trial) -> Request | InsideLLMsError | None:
     """Return what a ModelQuestion has as its `request`."""
-    if not isinstance(work.probes[trial.probe], PromptProbe):
+    probe = work.probes[trial.probe]
+    if not isinstance(probe, PromptProbe) or isinstance(probe, ConversingProbe):
         return None
     try:
         return request_of(work, trial)
     except InsideLLMsError as error:
         return error
+
+
+def find_stored(sink: Sink, question: ModelQuestion, *, is_resumed: bool) -> StoredAnswer | None:
+    """Return an answer from before.
+
+    It may be that of another Trial there: the probes may have changed, or the asker's own scorer failed. Of a
+    conversation it is what was said so far.
+    """
+    if question.request is None:
+        return sink.pending_answer(question.asker.index)
+    if not isinstance(question.request, Request):
+        return None
+    for index in question.place if is_resumed else (question.asker.index,):
+        stored = sink.pending_answer(index)
+        if stored is None or Conversation.of(stored.response) is not None:
+            continue
+        if canonical.line(stored.request) == canonical.line(question.request):
+            return stored
+    return None
 
 
 class _Questions:

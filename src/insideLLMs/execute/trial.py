@@ -100,7 +100,7 @@ async def ask(asked: AskedModel, request: Request | InsideLLMsError, trial: Tria
     """
     clock = TrialClock()
     if isinstance(request, InsideLLMsError):
-        return _failed(request, "request", clock.telemetry())
+        return failed_outcome(request, "request", clock.telemetry())
     if asked.timeout_s is not None:
         clock.attempts.deadline = Deadline(asyncio.get_running_loop().time() + asked.timeout_s)
     try:
@@ -108,9 +108,9 @@ async def ask(asked: AskedModel, request: Request | InsideLLMsError, trial: Tria
     except TrialOverError:
         return _timed_out(asked, clock.telemetry(), request)
     except TimeoutError as error:
-        return _failed(error, "model", clock.telemetry(), request=request)
+        return failed_outcome(error, "model", clock.telemetry(), request=request)
     except InsideLLMsError as error:
-        return _failed(error, "model", clock.telemetry(), request=request)
+        return failed_outcome(error, "model", clock.telemetry(), request=request)
     return Outcome(
         status=ResultStatus.SUCCESS, request=request, response=response, telemetry=clock.telemetry(response.usage)
     )
@@ -119,10 +119,10 @@ async def ask(asked: AskedModel, request: Request | InsideLLMsError, trial: Tria
 async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: "ProbeCalls") -> Outcome:
     """Score an answer; a scorer that raises or hangs is an error on an answer that is kept.
 
-    An Outcome without an answer stays what it is.
+    An Outcome without a whole answer stays what it is.
     """
     response = answer.response
-    if response is None:
+    if response is None or answer.failure is not None:
         return answer
     calls: list[JudgeCall] = []
     try:
@@ -137,7 +137,9 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
             scores = await probe_calls.call(score, f"{probe.name}.score()", probe)
         check_scores(scores, probe)
     except InsideLLMsError as error:
-        failed = _failed(error, "score", _with(answer.telemetry, calls), request=answer.request, response=response)
+        failed = failed_outcome(
+            error, "score", _with(answer.telemetry, calls), request=answer.request, response=response
+        )
         return msgspec.structs.replace(failed, shared_with=answer.shared_with)
     return msgspec.structs.replace(answer, scores=scores, telemetry=_with(answer.telemetry, calls))
 
@@ -156,7 +158,7 @@ async def score_stored(probe: Probe, trial: Trial, response: Response, calls: "P
 
 
 def _with(telemetry: Telemetry, calls: list[JudgeCall]) -> Telemetry:
-    return msgspec.structs.replace(telemetry, judges=tuple(calls)) if calls else telemetry
+    return msgspec.structs.replace(telemetry, judges=(*telemetry.judges, *calls)) if calls else telemetry
 
 
 class ProbeCalls(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,9 +276,9 @@ async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClo
     except TimeoutError as error:
         if limit.expired():
             return _timed_out(asked, clock.telemetry(whole=True), None)
-        return _failed(error, "probe", clock.telemetry(whole=True))
+        return failed_outcome(error, "probe", clock.telemetry(whole=True))
     except InsideLLMsError as error:
-        return _failed(error, "probe", clock.telemetry(whole=True))
+        return failed_outcome(error, "probe", clock.telemetry(whole=True))
     finally:
         door.close()
     told = _with(clock.telemetry(response.usage, whole=True), noted)
@@ -304,7 +306,7 @@ async def _score_output(
         if scores is not None:
             check_scores(scores, probe)
     except InsideLLMsError as error:
-        return _failed(error, "score", telemetry, response=response)
+        return failed_outcome(error, "score", telemetry, response=response)
     return Outcome(status=ResultStatus.SUCCESS, response=response, scores=scores, telemetry=telemetry)
 
 
@@ -331,7 +333,7 @@ def _timed_out(asked: AskedModel, telemetry: Telemetry, request: Request | None)
     return Outcome(status=ResultStatus.TIMEOUT, request=request, failure=failure, telemetry=telemetry)
 
 
-def _failed(
+def failed_outcome(
     error: InsideLLMsError | TimeoutError,
     stage: Stage,
     telemetry: Telemetry,

@@ -349,13 +349,13 @@ def _takes_response_format(judge: object) -> bool:
     return "response_format" in taken and "response_format" not in judge.args
 
 
-def named_judges(given: JsonValue) -> dict[str, Any]:
-    """Name the judges: a ModelSpec of each ``{type, args, id}``, or the ready model that stands for one."""
+def named_judges(given: JsonValue, owner: str = "judge", argument: str = "judges") -> dict[str, Any]:
+    """Name the models that a probe asks: a ModelSpec of each ``{type, args, id}``, or the ready model itself."""
     named: dict[str, Any] = {}
     for one in given if isinstance(given, list | tuple) else [given]:
         judge = _spec(one) if isinstance(one, Mapping) else one
         if judge is None or isinstance(judge, str | int | float):
-            raise refuse("judge", "judges", one, "{type: PROVIDER, args: {...}}, or a list of them")
+            raise refuse(owner, argument, one, "{type: PROVIDER, args: {...}}, or a list of them")
         name = judge.id if isinstance(judge, ModelSpec) else type(judge).__name__
         if name in named and isinstance(judge, ModelSpec):
             raise refuse("judge", "judges", name, "judges that differ in `id`, for two with one model's name")

@@ -1,7 +1,8 @@
 """Templates in what an application of the user's own is sent, wherever they stand: a body, headers, a command.
 
 Besides what is asked (`prompt`, also `question` and `input`; `system`, `messages`, `model_name`) they may name the
-options of the request and the fields of the example, which travel in the request's `variables`.
+options of the request and the fields of the example, which travel in the request's `variables`; and, for an application
+that keeps what was said, `conversation_id`, which is another for each trial and each time that it is run.
 """
 
 from abc import abstractmethod
@@ -10,11 +11,13 @@ from typing import Any
 
 import msgspec
 
+from insideLLMs.core.conversation import CONVERSATION_ID
 from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.errors import TemplateError
 from insideLLMs.core.template import INPUT_NAMES, Template, template_of
 from insideLLMs.core.types import JsonValue, Message, expand
 
+_UNKNOWN_ID = "0" * 32
 OURS = (*INPUT_NAMES, "system", "messages", "model_name")
 
 
@@ -45,6 +48,7 @@ class CallTemplates(msgspec.Struct, frozen=True, kw_only=True):
         """Return what may be filled in: what is asked, and over it what else there is, `options`."""
         asked = next((message.text for message in reversed(messages) if message.role == "user"), "")
         return {
+            CONVERSATION_ID: _UNKNOWN_ID,
             **options,
             **dict.fromkeys(INPUT_NAMES, asked),
             "system": "\n\n".join(message.text for message in messages if message.role == "system"),

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
-from insideLLMs.core.types import ResultStatus
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal import Journal, check_same_run
 from insideLLMs.store.journal_line import JournalHeader, journal_lines
@@ -237,14 +236,13 @@ def remove_our_files(folder: HeldFolder) -> None:
 
 
 def _reopen(folder: HeldFolder, header: JournalHeader) -> None:
-    """Turn a sealed run back into a journal of its successes. Raises RunDirectoryError if it is not what was sealed."""
+    """Turn a sealed run back into a journal, without its failures. Raises RunDirectoryError if it was changed."""
     sealed = SealedRun.open(folder.path)
     check_same_run(folder.path, sealed.manifest.run_id, header.run_id)
     draft = f"{JOURNAL}.tmp"
     try:
         with io.BufferedWriter(folder.create(draft)) as file:
-            successes = (each for identity, each in sealed_entries(sealed) if identity.status == ResultStatus.SUCCESS)
-            for line in journal_lines(successes, header):
+            for line in journal_lines(sealed_entries(sealed), header):
                 file.write(line)
             file.flush()
             os.fsync(file.fileno())

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.record_views import RecordStatus
-from insideLLMs.core.types import JsonValue, expand
+from insideLLMs.core.record_views import RecordIdentity, RecordStatus, read_record
+from insideLLMs.core.types import JsonValue, Record, ResultStatus, expand
 
 
 class JournalHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,11 +79,14 @@ def record_line(index: int, record: bytes, telemetry: bytes) -> bytes:
     return checked_line(b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, telemetry))
 
 
-def journal_lines(entries: Iterable[Entry], header: JournalHeader) -> Iterator[bytes]:
-    """Yield the lines of a journal of finished `entries`, for a sealed run to be reopened."""
+def journal_lines(entries: Iterable[tuple[RecordIdentity, Entry]], header: JournalHeader) -> Iterator[bytes]:
+    """Yield the lines of a journal for a sealed run to be reopened: its successes, and the answers of failures."""
     yield header_line(header)
-    for entry in entries:
-        yield record_line(entry.index, entry.record, entry.telemetry)
+    for found, entry in entries:
+        if found.status == ResultStatus.SUCCESS:
+            yield record_line(entry.index, entry.record, entry.telemetry)
+        elif read_record(entry.record, Record).response is not None:
+            yield answer_line(entry.index, entry.record, entry.telemetry)
 
 
 def checked_line(body: bytes) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.prices import find_price
-from insideLLMs.core.types import JsonValue, Request, Usage
+from insideLLMs.core.protocols import ConversingProbe, Probe
+from insideLLMs.core.types import Example, JsonValue, Request, Usage
 from insideLLMs.execute.questions import IsDone, questions_of
 from insideLLMs.plan import judge_id
 
@@ -20,66 +21,81 @@ class Estimate:
 
     Output tokens are the most that `max_tokens` allows, None where it sets no limit.
 
-    `input_tokens` is None where a probe makes its own calls, which cannot be known before. `cost_usd` is None
-    where the price is not known.
+    `calls` are None where a probe makes its own, which cannot be known before, and `is_most` where fewer may do, as a
+    conversation may end early; `input_tokens` are None in both cases. `cost_usd` is None where the price is not known.
     """
 
     model: str
     trials: int
     calls: int | None
+    is_most: bool = False
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
 
 
 def estimate(prepared: Prepared, is_done: IsDone = lambda _: False) -> list[Estimate]:
-    """Estimate each model's part, in the order of model ids, then the judges'; nothing is sent.
+    """Estimate each model's part, in the order of model ids, then that of the probes' own models; nothing is sent.
 
     Of Trials that are `is_done` by their number, nothing is asked.
     """
     judged = [
-        _unknown(prepared, judge_id(probe, name), _trials_of(prepared, probe))
-        for probe, judges in sorted(prepared.judges.items())
-        for name in judges
+        _of_own_model(prepared, probe, name) for probe, judges in sorted(prepared.judges.items()) for name in judges
     ]
     return [_estimate(prepared, model, is_done) for model in prepared.plan.models] + judged
 
 
-def _trials_of(prepared: Prepared, probe: str) -> int:
-    plan = prepared.plan
-    return sum(group.count for group in plan.groups if group.probe == probe) * len(plan.subjects) * plan.repeats
-
-
-def _unknown(prepared: Prepared, model: str, trials: int) -> Estimate:
-    """Estimate a judge's part: what it is asked depends on the answers."""
+def _of_own_model(prepared: Prepared, probe: str, name: str) -> Estimate:
+    """Estimate the part of a model that a probe asks itself: what it is asked depends on the answers."""
+    model, plan = judge_id(probe, name), prepared.plan
+    each = len(plan.subjects) * plan.repeats
+    groups = [group for group in plan.groups if group.probe == probe]
+    most = [
+        _most_calls(prepared.probes[probe], example, name)
+        for group in groups
+        for _, example in prepared.datasets[group.dataset].examples()
+    ]
+    calls = None if None in most else sum(count or 0 for count in most) * each
+    limit = _limit(prepared.identities[model])
+    output = None if calls is None or limit is None else calls * limit
     return Estimate(
         model=model,
-        trials=trials,
-        calls=None,
+        trials=sum(group.count for group in groups) * each,
+        calls=calls,
+        is_most=calls is not None,
         input_tokens=None,
-        output_tokens=None,
-        cost_usd=_cost(prepared, model, None, None),
+        output_tokens=output,
+        cost_usd=_cost(prepared, model, None, output),
     )
+
+
+def _most_calls(probe: Probe, example: Example, name: str) -> int | None:
+    """Return how often a probe asks one of its models at most, or the subject (""); None where that is not known."""
+    return probe.most_calls(example).get(name) if isinstance(probe, ConversingProbe) else None
 
 
 def _estimate(prepared: Prepared, model: str, is_done: IsDone) -> Estimate:
     calls = characters = 0
-    known = True
+    unknown = is_most = False
     for question in questions_of(prepared, model, is_done):
-        request = question.request
+        request, asker = question.request, question.asker
         if isinstance(request, InsideLLMsError):
             raise request
-        known = known and request is not None
-        if request is not None and not question.is_asked_earlier:
+        if request is None:
+            most = _most_calls(prepared.probes[asker.probe], asker.example, "")
+            calls += most or 0
+            unknown, is_most = unknown or most is None, True
+        elif not question.is_asked_earlier:
             calls += 1
             characters += _length(request)
     limit = _limit(prepared.identities[model])
-    tokens = characters // CHARACTERS_PER_TOKEN if known else None
-    output = calls * limit if known and limit is not None else None
+    tokens = None if is_most else characters // CHARACTERS_PER_TOKEN
+    output = calls * limit if not unknown and limit is not None else None
     return Estimate(
         model=model,
         trials=prepared.plan.total // len(prepared.plan.models),
-        calls=calls if known else None,
+        calls=None if unknown else calls,
+        is_most=is_most and not unknown,
         input_tokens=tokens,
         output_tokens=output,
         cost_usd=_cost(prepared, model, tokens, output),

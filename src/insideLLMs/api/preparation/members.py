@@ -83,16 +83,23 @@ def make_judges(probes: Mapping[str, Probe], site: Site) -> tuple[Judges, dict[s
     judges: dict[str, dict[str, ReadyModel]] = {}
     identities: dict[str, dict[str, JsonValue]] = {name: {} for name in probes}
     for probe_id, probe in probes.items():
-        key, models_of = "models", getattr(probe, "own_models", dict)
-        if isinstance(probe, JudgedProbe):
-            key, models_of = "judges", probe.judge_models
-        with calling_user_code(f"{probe.name}.{models_of.__name__}()"):
-            named = dict(models_of())
-        made = {name: _judge(name, one, site) for name, one in named.items()}
-        if made or key == "judges":
-            judges[probe_id] = {name: ready for name, (ready, _) in made.items()}
-            identities[probe_id] = {key: {name: identity for name, (_, identity) in made.items()}}
+        for key, named in _named_models(probe).items():
+            made = {name: _judge(name, one, site) for name, one in named.items()}
+            judges.setdefault(probe_id, {}).update({name: ready for name, (ready, _) in made.items()})
+            identities[probe_id][key] = {name: identity for name, (_, identity) in made.items()}
     return judges, identities
+
+
+def _named_models(probe: Probe) -> dict[str, dict[str, Any]]:
+    """Return the models that a probe asks: its own, where it has any, and its judges."""
+    own_models = getattr(probe, "own_models", dict)
+    with calling_user_code(f"{probe.name}.own_models()"):
+        own = dict(own_models())
+    named = {"models": own} if own else {}
+    if isinstance(probe, JudgedProbe):
+        with calling_user_code(f"{probe.name}.judge_models()"):
+            named["judges"] = dict(probe.judge_models())
+    return named
 
 
 def _judge(name: str, model: Any, site: Site) -> tuple[ReadyModel, dict[str, JsonValue]]:

@@ -14,9 +14,9 @@ from typing import TypeVar
 from insideLLMs.core.errors import InsideLLMsError, WorkersLostError
 from insideLLMs.core.types import ResultStatus
 from insideLLMs.execute.asked_models import Flights, make_throttles
-from insideLLMs.execute.engine import find_stored, first_error
+from insideLLMs.execute.engine import first_error
 from insideLLMs.execute.progress import ProgressCounter
-from insideLLMs.execute.questions import ModelQuestion
+from insideLLMs.execute.questions import ModelQuestion, find_stored
 from insideLLMs.execute.remote.crews import CallPlace, Crew, Desk, Link, Member, OpenCrews, WorkerLost
 from insideLLMs.execute.remote.messages import (
     AnswerKept,
