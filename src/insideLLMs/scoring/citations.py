@@ -30,7 +30,11 @@ _MARKERS_BEHIND = re.compile(rf"(?<![.!?。！？])([.!?。！？]++)({_MARKERS}
 _DASHES = str.maketrans("–—―", "---")
 _EDGES = " \t\n.,;:!?'\""
 _LONGEST_RANGE = 100
-_NO_CLAIM = re.compile(r"(?i)\?$|:$|^#|^(?:hi|hello|dear|thanks|thank you|sure|certainly|of course)\b")
+_NO_CLAIM = re.compile(
+    r"(?i)\?$|:$|^#|^(?:hi|hello|dear|thanks|thank you|sure|certainly|of course|sorry)\b"
+    r"|^(?:i (?:found (?:no|nothing)|could not|cannot|can't|do not|don't)"
+    r"|the (?:sources?|documents?|context|pages?) (?:do|does) (?:not|n't))\b"
+)
 _FEWEST_WORDS = 3
 """A sentence of fewer words claims nothing that a source could say."""
 
@@ -162,7 +166,8 @@ def _counted(written: str) -> list[str]:
 def uncited_sentences(answer: str, sources: tuple[CitedSource, ...]) -> list[str]:
     """Return the sentences that claim something and have no marker: in them, or right behind them.
 
-    Questions, headings, what introduces a list, greetings, and sentences of fewer than three words claim nothing.
+    Questions, headings, what introduces a list, greetings, sentences that say in English that nothing was found, and
+    those of fewer than three words claim nothing.
     """
     names = frozenset(name for source in sources for name in source.names)
     found = []

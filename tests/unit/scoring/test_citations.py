@@ -104,6 +104,7 @@ def test_citing_may_be_optional_and_then_what_is_cited_must_still_hold():
         ("Fourteen days it is [1]. The box is needed.", False),
         ("# Returns here\nKnown:\n- Fourteen days it is [1]\n- The box is needed [2]\n\nAnything else?", True),
         ("- Fourteen days it is [1]\n- The box is needed", False),
+        ("Fourteen days it is [1]. I found nothing about boxes. The sources do not say more.", True),
         ("It takes 14 days, e.g. for books by Dr. Who [1].", True),
     ],
 )  # fmt: skip
