@@ -67,3 +67,71 @@ def test_an_answer_without_a_trajectory_is_stored_as_ever(tmp_path):
     write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("MODEL", AS_FUNCTION)})
     assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path).code == 0
     assert {json.dumps(one) for one in responses(tmp_path, "run")} == {json.dumps({"text": "Refunded"})}
+
+
+JUDGED = """
+name: shop
+models: [{type: MODEL}]
+probes:
+  - {type: agent, args: {ARGS}}
+  - {type: contains, args: {any: [Refunded]}}
+dataset:
+  examples:
+    - {id: a, prompt: Refund order 7, trajectory: [{name: refund, arguments: {order: 7}}]}
+    - {id: b, prompt: Refund order 8, trajectory: [{name: refund, arguments: {order: 9}}]}
+    - {id: c, prompt: Refund order 9, trajectory: [lookup]}
+"""
+
+
+def judge(folder, args="", model=AS_FUNCTION, *options):
+    write_files(folder, {"e.yaml": JUDGED.replace("MODEL", model).replace("ARGS", args), "agent.py": AGENT})
+    return insidellms("run", "e.yaml", "--run-dir", "run", *options, cwd=folder)
+
+
+@pytest.mark.parametrize("model", [AS_FUNCTION, AS_COMMAND])
+def test_an_agent_is_judged_by_what_it_did_and_asked_once_for_all_probes(tmp_path, model):
+    done = judge(tmp_path, model=model)
+    assert done.code == 0, done.err
+    assert len((tmp_path / "asked.txt").read_text().splitlines()) == 3
+    scores = [record["scores"] for record in records_of(tmp_path / "run") if record["probe"] == "agent"]
+    assert [one["passed"] for one in scores] == [True, False, False]
+    assert "step 1, refund: order is 8, due is 9" in scores[1]["explanation"]
+    assert "step 1, refund(order=9), is a call too many" in scores[2]["explanation"]
+    again = insidellms("rescore", "run", "--probe", "agent", "--of", "agent", "--to", "again", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert len((tmp_path / "asked.txt").read_text().splitlines()) == 3
+
+
+def test_an_application_that_returns_text_alone_never_passes(tmp_path):
+    write_files(tmp_path, {"plain.py": "def agent(prompt):\n    return 'Refunded order 7.'\n"})
+    done = judge(tmp_path, model="callable, id: shop, args: {function: plain.py:agent}")
+    assert done.code == 0, done.err
+    scores = [record["scores"] for record in records_of(tmp_path / "run") if record["probe"] == "agent"]
+    assert {one["passed"] for one in scores} == {False}
+    assert all("the subject returned no trajectory" in one["explanation"] for one in scores)
+
+
+def test_the_final_state_is_what_a_function_beside_the_experiment_says(tmp_path):
+    state = "def check(text, example, response):\n    return response.calls[0].arguments['order'] == 7\n"
+    write_files(tmp_path, {"state.py": state})
+    assert judge(tmp_path, "extra_calls: allowed, final_state: 'state.py:check'").code == 0
+    scores = [record["scores"] for record in records_of(tmp_path / "run") if record["probe"] == "agent"]
+    assert [one["values"]["state"] for one in scores] == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("match: exactly", "did you mean 'exact'"),
+        ("extra_calls: maybe", "allowed, forbidden, or a list of tools"),
+        ("trajectory: [{name: a, arguments: {x: {$regx: b}}}]", "did you mean $regex?"),
+        ("final_state: 'state.py:chek'", "chek"),
+        ("mach: exact", "did you mean 'match'"),
+    ],
+)
+def test_a_mistake_is_an_error_before_the_agent_is_asked(tmp_path, args, says):
+    write_files(tmp_path, {"state.py": "def check(text, example):\n    return True\n"})
+    done = judge(tmp_path, args)
+    assert done.code == 1
+    assert says in done.err
+    assert not (tmp_path / "asked.txt").exists()

@@ -242,6 +242,10 @@ class PromptProbe(Probe):
         """Score a response. Raise nothing for a bad answer: score it as failed."""
         raise TypeError(f"{type(self).__name__} must define score(example, response)")
 
+    def runs(self, example: Example) -> bool:
+        """Whether `run` examines the model with this example, as under the simple contract, instead of one request."""
+        return False
+
     def check_example(self, example: Example) -> str | None:
         """Say why this example cannot be scored (nothing expected, say), or return None. Asked before any call.
 

@@ -4,7 +4,9 @@ Everything else in insideLLMs catches errors by name. KeyboardInterrupt and Syst
 does the cancellation of our own task.
 """
 
+import inspect
 import sys
+from collections.abc import Callable
 from types import TracebackType
 
 from insideLLMs.core.errors import InsideLLMsError
@@ -50,3 +52,13 @@ def _cancels_our_task(error: BaseException) -> bool:
     except RuntimeError:  # no loop runs on this thread
         return False
     return task is not None and task.cancelling() > 0
+
+
+def takes_keyword(function: Callable[..., object], name: str) -> bool:
+    """Whether a function can be called with a keyword of this name; yes where that cannot be told."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return any(one.kind is one.VAR_KEYWORD or (one.name == name and one.kind in named) for one in parameters)

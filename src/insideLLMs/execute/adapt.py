@@ -15,7 +15,7 @@ from insideLLMs.core.protocols import AsyncModel, Model, join_chat
 from insideLLMs.core.template import Template, values_of
 from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage, expand
-from insideLLMs.core.user_code import UserCodeError, calling_user_code
+from insideLLMs.core.user_code import UserCodeError, calling_user_code, takes_keyword
 from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
 from insideLLMs.plan import describe
 
@@ -183,6 +183,13 @@ class ModelDoor:
         `by` names one of the models that are the probe's own.
         """
         return self._wait(self._respond(request, by))
+
+    def takes_option(self, name: str) -> bool:
+        """Whether the model takes an option of this name; what a provider's API takes, nobody knows beforehand."""
+        if callable(own := getattr(self._model, "takes_option", None)):
+            return bool(own(name))
+        function = getattr(self._model, "agenerate", None) or getattr(self._model, "generate", None)
+        return callable(getattr(self._model, "respond", None)) or takes_keyword(function or self._model, name)
 
     async def agenerate(self, prompt: str, **options: Any) -> str:
         """Ask one prompt from a coroutine."""

@@ -276,7 +276,7 @@ class Engine:
             record = record_of(trial, outcome)
             line = canonical.line(record)
         self._sink.append_record(trial.index, line, outcome.telemetry)
-        if outcome.response is None or not isinstance(self._work.probes[trial.probe], PromptProbe):
+        if outcome.response is None or outcome.request is None:  # it was not stored before it was scored
             await self._flusher.written()
         _log(trial, outcome)
         self._progress.finished(outcome.status, subject=trial.subject, probe=trial.probe)

@@ -94,7 +94,7 @@ def request_of(work: Work, trial: Trial) -> Request:
 def request_or_error(work: Work, trial: Trial) -> Request | InsideLLMsError | None:
     """Return what a ModelQuestion has as its `request`."""
     probe = work.probes[trial.probe]
-    if not isinstance(probe, PromptProbe) or isinstance(probe, ConversingProbe):
+    if not isinstance(probe, PromptProbe) or isinstance(probe, ConversingProbe) or probe.runs(trial.example):
         return None
     try:
         return request_of(work, trial)

@@ -261,7 +261,7 @@ async def examine(asked: AskedModel, probe: Probe, trial: Trial, clock: TrialClo
 
     door = ModelDoor(_user_object(asked), answer, asyncio.get_running_loop())
     data = calls.options.data_of(trial)
-    is_bare = trial.prompt is None and trial.probe not in calls.work.judges
+    is_bare = trial.prompt is None and trial.probe not in calls.work.judges and not isinstance(probe, PromptProbe)
     threaded = is_bare and isinstance(asked.model, UserModel) and asked.model.runs_in_thread
     model = _user_object(asked) if threaded else door
     try:
@@ -300,7 +300,10 @@ async def _score_output(
     output = response.text if response.value is None else response.value
     try:
         scores = None
-        if hook is not None:
+        if isinstance(probe, PromptProbe):
+            scorer = functools.partial(probe.score, trial.example, response)
+            scores = await calls.call(scorer, f"{probe.name}.score()", probe)
+        elif hook is not None:
             call = functools.partial(hook, trial.example, output)
             scores = await calls.call(call, f"{probe.name}.score_output()", probe)
         if scores is not None:
@@ -321,7 +324,7 @@ def _accepts(probe: Probe, data: object) -> bool:
 
 def _as_output(output: object, door: ModelDoor) -> Response:
     if isinstance(output, Response):
-        return output
+        return output if output.usage is not None else msgspec.structs.replace(output, usage=door.usage)
     if isinstance(output, str):
         return separate(Response(text=output, usage=door.usage))
     canonical.check(output, at="output")

@@ -1,195 +1,250 @@
-"""Agents: a model with tools, in several turns, scored by what it did."""
+"""Agents, judged by what they did: their own trajectory, or what a model does with tools that the example gives."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from insideLLMs.core.arguments import one_of, refuse
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
-from insideLLMs.core.protocols import Probe, as_messages
-from insideLLMs.core.thoughts import answer_of
-from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
-from insideLLMs.probes.base import asked_text
+from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.types import Example, JsonValue, Message, Response, Scores, ToolCall, as_text
+from insideLLMs.probes.check import FunctionProbe
+from insideLLMs.probes.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
+from insideLLMs.scoring.contracts import broken_contract, find_loop
 from insideLLMs.scoring.mentions import claims
-from insideLLMs.scoring.trajectory import broken_contract, matched, parse_expected, same_json
-from insideLLMs.scoring.triggers import calls_in_text
+from insideLLMs.scoring.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways
+from insideLLMs.trajectories.steps import Step, steps_of
 
-PROTOCOLS = ("native", "text")
-ORDERS = ("any", "given", "exact")
-Environment = Callable[[str, dict[str, Any]], Any]
-
-_TEXT_PROTOCOL = (
-    "You can call these tools. To call one, answer with one line of JSON and nothing else: "
-    '{"name": TOOL, "arguments": {...}}. When no tool is needed any more, answer in words.\nTools:\n'
-)
+_EARLIER = {"any": "unordered", "given": "ordered", "exact": "exact"}
+"""What `match` was called as `order`."""
 
 
-class AgentProbe(Probe):
-    """Let a model work on a task with tools, turn by turn, and score the calls that it made.
+class AgentProbe(PromptProbe):
+    """Judge what an agent did: the calls of tools in the trajectory that the subject returns, and its answer.
 
-    Tools stand in the example's field `tools` or in the argument, as OpenAI's chat completions write them. What a
-    tool returns comes from the example's `environment`: tool name to result, or to a list of ``{when: {argument:
-    value}, returns: result}``, of which the first that fits answers; or from `environment`, a function named like
-    a probe's file, ``tools.py:call``, which is called with the tool's name and arguments. A tool that is not
-    there answers with an error that the model sees.
+    `trajectory` (argument or field) lists the calls that are due, ``{name: refund, arguments: {order: 7}}``, or several
+    acceptable ways as a list of such lists. In the place of an argument a matcher may stand: ``{$any: true}``,
+    ``{$one_of: [a, b]}``, ``{$regex: "^A"}``, ``{$number: 20, $within: 0.5}``, ``{$absent: true}``,
+    ``{$optional: 3}``, ``{$ignore_case: oslo}``, ``{$any_order: [1, 2]}``; ``$others: allowed`` takes further ones.
+    `match` says how the calls are compared: `unordered`, `ordered`, `exact` (these and no others, in this order) or
+    `subset` (some of these, and no others). `extra_calls` says which others may be made: `forbidden`, `allowed`, or a
+    list of tools. An example's `trajectory` may be ``{calls: [...], match: ..., extra_calls: ...}``, or with `any_of`.
 
-    `trajectory` (a field) lists the calls that are due, and `order` says how: `any`, `given` (others may lie
-    between), or `exact` (these and no others, in this order). `only_calls: true` (a field) asks for these calls and no
-    others in one turn, as the Berkeley Function Calling Leaderboard does. `contracts` (argument and field) are
-    must_call, must_not_call, before and at_most. What is expected must be mentioned in the last answer. The loop ends
-    with an answer without calls, or after `max_turns`. `protocol: text` is for models without tools of their own.
+    `contracts` (argument and field) are must_call, must_not_call, before and at_most, each with tools or calls, and
+    max_steps and max_tokens. Going round in a loop fails. `final_state` names a function, ``state.py:check``, called as
+    that of the probe function: whether the world is as it should be. What is expected must be mentioned in the answer.
+    Without a trajectory nothing passes.
+
+    With `tools` (field or argument, as OpenAI's chat completions write them) a model plays: it is asked turn by turn,
+    at most `max_turns`, and gets what the tools give. That comes from the example's `environment` (tool name to result,
+    or to a list of ``{when: {argument: value}, returns: result}``), or from `environment`, a function named like a
+    file's, ``tools.py:call``, which gets the tool's name and arguments. `protocol: text` is for models without tools
+    of their own. `only_calls: true` (a field) asks for the due calls alone in one turn, as the Berkeley Function
+    Calling Leaderboard does.
 
     Scores: `correct`, all of it; `trajectory`, calls that are as due, of all that were due or made; `contracts`,
-    the share that is kept; `answered`, whether it ended with an answer.
+    the share that is kept; `answered`, whether it ended with an answer; `state`, where there is a `final_state`.
     """
 
-    version: ClassVar[str] = "2"
-    references: ClassVar[tuple[str, ...]] = ("environment",)
-    scores_in_place: ClassVar[bool] = True
+    version: ClassVar[str] = "3"
+    references: ClassVar[tuple[str, ...]] = ("environment", "final_state")
     default_dataset: ClassVar[str] = "data/agent.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
-        ("correct", "trajectory", "contracts", "answered"), (0.0, 1.0)
+        ("correct", "trajectory", "contracts", "answered", "state"), (0.0, 1.0)
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`
         self,
         name: str | None = None,
         *,
-        tools: Sequence[Mapping[str, JsonValue]] = (),
-        environment: Environment | None = None,
+        trajectory: JsonValue = None,
+        match: str | None = None,
+        extra_calls: str | Sequence[str] = "forbidden",
         contracts: Sequence[JsonValue] = (),
-        order: str = "any",
+        final_state: Callable[..., Any] | None = None,
+        tools: Sequence[Tool] = (),
+        environment: Environment | None = None,
         max_turns: int = 8,
         protocol: str = "native",
+        order: str | None = None,
     ) -> None:
-        super().__init__(name or "agent", "agent", "What a model does with tools.")
-        one_of("agent", "order", order, ORDERS)
+        super().__init__(name or "agent", "agent", "What an agent does with tools.")
+        self.match = _match_of(match, order)
+        check_extra_calls(extra_calls)
         one_of("agent", "protocol", protocol, PROTOCOLS)
         if isinstance(max_turns, bool) or not isinstance(max_turns, int) or max_turns < 1:
             raise refuse("agent", "max_turns", max_turns, "a whole number from 1 on")
         if environment is not None and not callable(environment):
             raise refuse("agent", "environment", environment, "a function, such as tools.py:call")
-        for contract in contracts:
+        self.tools, self.environment, self.max_turns, self.protocol = tuple(tools), environment, max_turns, protocol
+        self.trajectory, self.extra_calls, self.contracts = trajectory, extra_calls, tuple(contracts)
+        self.final_state = None if final_state is None else FunctionProbe("final_state", function=final_state)
+        self._ways({})
+        for contract in self.contracts:
             broken_contract(contract, ())
-        self.tools = tuple(tools)
-        self.environment = environment
-        self.contracts = tuple(contracts)
-        self.order = order
-        self.max_turns = max_turns
-        self.protocol = protocol
 
-    def run(self, model: Any, data: Any, **kwargs: Any) -> dict[str, JsonValue]:
-        """Go on until the model answers without a call; return its calls, what they gave, and its answer."""
+    @property
+    def scores_in_place(self) -> bool:  # type: ignore[override]  # the user's code may hang, and then needs a thread
+        """Whether scoring calls none of the user's code."""
+        return self.final_state is None
+
+    def runs(self, example: Example) -> bool:
+        """Whether a model plays with the example's tools; a subject without is asked once for its trajectory."""
+        return bool(self._tools(example.fields))
+
+    def run(self, model: Any, data: Any, **kwargs: Any) -> Response:
+        """Let a model work with the tools; return what it did and its answer."""
         fields: Mapping[str, JsonValue] = data if isinstance(data, Mapping) else {"input": data}
-        tools = list(fields.get("tools") or self.tools)
+        tools = self._tools(fields)
         if not tools:
             raise InsideLLMsError("the agent has no tools", fix="give the example or the probe `tools`")
-        messages = self._opening(fields, tools)
-        steps: list[JsonValue] = []
-        for turn in range(1, self.max_turns + 1):
-            response = self._ask(model, messages, tools, kwargs)
-            calls = response.tool_calls or (tuple(calls_in_text(response.text)) if self.protocol == "text" else ())
-            if not calls:
-                return {"calls": steps, "answer": response.text, "turns": turn}
-            messages.append(self._said(response, calls))
-            for number, call in enumerate(calls):
-                result = self._call(fields, tools, call)
-                steps.append({"name": call.name, "arguments": call.arguments, "result": result})
-                messages.append(self._told(call, call.id or f"call_{turn}_{number}", result))
-            if fields.get("only_calls") is True:
-                return {"calls": steps, "answer": None, "turns": turn}
-        return {"calls": steps, "answer": None, "turns": self.max_turns}
+        return ToolPlay(fields, tools, self.environment, self.max_turns, self.protocol).run(model, kwargs)
+
+    def check_example(self, example: Example) -> str | None:
+        """Say what of the example cannot be read, or that nothing of it is to be judged."""
+        fields = example.fields
+        try:
+            ways = self._ways(fields)
+            for contract in self._contracts(fields):
+                broken_contract(contract, ())
+        except ArgumentError as error:
+            return f"{error.message}; {error.fix}" if error.fix else error.message
+        if not (ways or self._contracts(fields) or example.expected or self.final_state):
+            return "there is nothing to judge: give it a trajectory, contracts or what is expected"
+        return self._unknown_tool(fields, ways)
 
     def score_output(self, example: Example, output: Any) -> Scores:
-        """Score the calls and the last answer."""
-        calls = [ToolCall(name=step["name"], arguments=step["arguments"]) for step in output["calls"]]
-        schemas = {_tool_name(tool): _schema(tool) for tool in example.fields.get("tools") or self.tools}
-        due = [parse_expected(one, schemas) for one in example.fields.get("trajectory", ())]
-        met = matched(calls, due, ordered=self.order != "any")
-        calls_alone = example.fields.get("only_calls") is True
-        exact = calls_alone or self.order == "exact"
-        share = met / max(len(due), len(calls)) if due and exact else met / len(due) if due else 1.0
-        contracts = (*self.contracts, *example.fields.get("contracts", ()))
-        broken = [why for one in contracts if (why := broken_contract(one, calls))]
-        answer = output["answer"]
-        said = not example.expected or claims(answer or "", list(map(as_text, example.expected)))
-        wrong = [] if share == 1 else [f"{met} of {len(due)} calls are as expected, {len(calls)} were made"]
-        wrong += broken
-        wrong += [] if said else ["the answer does not mention what is expected"]
-        wrong += [] if answer is not None else [f"no answer after {output['turns']} turns"]
-        if calls_alone and answer is None:
-            wrong = wrong[:-1]
+        """Score what earlier releases stored: a mapping of the calls, the answer and the number of turns."""
+        return self.score(example, Response(value=output))
+
+    def score(self, example: Example, response: Response) -> Scores:
+        """Score the calls and the answer."""
+        response = _with_own_calls(response, example)
+        steps = steps_of(response)
+        calls = [step.call for step in steps]
+        fits = [way.fit(calls) for way in self._ways(example.fields)]
+        best = max(fits, key=lambda fit: (fit.deviation is None, fit.share), default=None)
+        wrong = [] if best is None or best.deviation is None else [_told(best, fits, len(calls))]
+        contracts = self._contracts(example.fields)
+        broken = [why for one in contracts if (why := broken_contract(one, calls, response.usage))]
+        extra = frozenset(range(len(calls)) if best is None else best.extra)
+        values = {
+            "trajectory": best.share if best is not None else 1.0,
+            "contracts": 1 - len(broken) / len(contracts) if contracts else 1.0,
+            "answered": float(_is_answered(response)),
+        }
+        wrong += [*broken, *filter(None, [find_loop(steps, extra)]), *self._wrong_answer(example, response, steps)]
+        if self.final_state is not None:
+            state = self.final_state.score(example, response)
+            values["state"] = float(_verdict(state))
+            wrong += [] if values["state"] else [f"the final state is wrong{_because(state)}"]
+        if not (response.trajectory or response.tool_calls):
+            values = dict.fromkeys(values, 0.0)
+            wrong = ["the subject returned no trajectory, so nobody knows what it did"]
         return Scores(
-            values={
-                "correct": float(not wrong),
-                "trajectory": share,
-                "contracts": 1 - len(broken) / len(contracts) if contracts else 1.0,
-                "answered": float(answer is not None),
-            },
+            values={"correct": float(not wrong), **values},
             passed=not wrong,
             label=" > ".join(call.name for call in calls) or "no calls",
             explanation="; ".join(wrong) or "the calls and the answer are as expected",
         )
 
-    def _opening(self, fields: Mapping[str, JsonValue], tools: Sequence[Mapping[str, JsonValue]]) -> list[Message]:
-        given = fields.get("messages")
-        opening = list(as_messages(given)) if given else [Message(role="user", content=asked_text(fields) or "")]
-        if self.protocol == "text":
-            opening.insert(0, Message(role="system", content=_TEXT_PROTOCOL + "\n".join(map(json.dumps, tools))))
-        return opening
+    def _wrong_answer(self, example: Example, response: Response, steps: Sequence[Step]) -> list[str]:
+        """Say what is wrong with the answer; calls that were never made need none."""
+        if example.fields.get("only_calls") is True and not example.expected:
+            return []
+        expected = list(map(as_text, example.expected))
+        said = not expected or claims(response.text, expected)
+        wrong = [] if said else ["the answer does not mention what is expected"]
+        only_wanted = bool(steps) and all(step.result is None for step in steps) and not self.runs(example)
+        turns = sum(message.role == "assistant" for message in response.trajectory)
+        return wrong if only_wanted or _is_answered(response) else [*wrong, f"no answer after {turns} turns"]
 
-    def _ask(
-        self, model: Any, messages: Sequence[Message], tools: Sequence[Mapping[str, JsonValue]], options: dict[str, Any]
-    ) -> Response:
-        native = {"tools": list(tools)} if self.protocol == "native" else {}
-        respond = getattr(model, "respond_to", None)
-        if respond is not None:
-            response: Response = respond(Request(messages=tuple(messages), options={**native, **options}))
-            return response
-        if self.protocol == "native":
-            raise InsideLLMsError(
-                "this model gives only text, no tool calls", fix="set protocol: text, or use a provider"
-            )
-        said = model.chat([{"role": one.role, "content": one.text} for one in messages], **options)
-        return Response(text=answer_of(said, model))
+    def _tools(self, fields: Mapping[str, JsonValue]) -> list[Tool]:
+        return list(fields.get("tools") or self.tools)
 
-    def _said(self, response: Response, calls: Sequence[ToolCall]) -> Message:
-        if self.protocol == "text":
-            return Message(role="assistant", content=response.text)
-        return Message(role="assistant", content=response.text, tool_calls=tuple(calls))
+    def _contracts(self, fields: Mapping[str, JsonValue]) -> tuple[JsonValue, ...]:
+        return (*self.contracts, *fields.get("contracts", ()))
 
-    def _told(self, call: ToolCall, name: str, result: JsonValue) -> Message:
-        if self.protocol == "text":
-            return Message(role="user", content=f"{call.name} returned: {as_text(result)}")
-        return Message(role="tool", content=as_text(result), tool_call_id=name)
+    def _ways(self, fields: Mapping[str, JsonValue]) -> tuple[AcceptedWay, ...]:
+        schemas = {tool_name(tool): tool_schema(tool) for tool in self._tools(fields)}
+        alone = fields.get("only_calls") is True
+        return parse_ways(
+            fields.get("trajectory", self.trajectory),
+            match="unordered" if alone else self.match,
+            extra_calls="forbidden" if alone else self.extra_calls,
+            schemas=schemas,
+        )
 
-    def _call(
-        self, fields: Mapping[str, JsonValue], tools: Sequence[Mapping[str, JsonValue]], call: ToolCall
-    ) -> JsonValue:
-        if call.name not in {_tool_name(tool) for tool in tools}:
-            return {"error": f"there is no tool {call.name}"}
-        if self.environment is not None:
-            return self.environment(call.name, dict(call.arguments))
-        scripted = fields.get("environment")
-        answer = scripted.get(call.name) if isinstance(scripted, Mapping) else None
-        if isinstance(answer, list) and all(isinstance(one, Mapping) and "returns" in one for one in answer):
-            fitting = [one for one in answer if _fits(one.get("when", {}), call.arguments)]
-            return fitting[0]["returns"] if fitting else {"error": "nothing found"}
-        return "done" if answer is None else answer
+    def _unknown_tool(self, fields: Mapping[str, JsonValue], ways: Sequence[AcceptedWay]) -> str | None:
+        """Name a due call of a tool that is not among the tools."""
+        names = {tool_name(tool) for tool in self._tools(fields)}
+        due = (call.name for way in ways for call in way.calls)
+        unknown = next((name for name in due if names and name not in names), None)
+        return None if unknown is None else f"the trajectory has {unknown!r}, which is none of the tools"
 
 
-def _tool_name(tool: Mapping[str, JsonValue]) -> str:
-    function = tool.get("function", tool)
-    name = function.get("name") if isinstance(function, Mapping) else None
-    if not isinstance(name, str):
-        raise ArgumentError(f"the tool {tool!r} has no name", fix="write tools as OpenAI's chat completions do")
-    return name
+def _match_of(match: str | None, order: str | None) -> str:
+    if order is not None:
+        one_of("agent", "order", order, tuple(_EARLIER))
+        if match is not None:
+            raise refuse("agent", "order", order, "left out: `match` says it")
+        return _EARLIER[order]
+    one_of("agent", "match", match or "unordered", MATCHES)
+    return match or "unordered"
 
 
-def _schema(tool: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    schema = tool.get("function", tool).get("parameters")
-    return schema if isinstance(schema, Mapping) else {}
+def _told(best: Fit, fits: Sequence[Fit], made: int) -> str:
+    """Say where the calls first went another way than the one that they are closest to."""
+    which = f" (closest to way {fits.index(best) + 1} of {len(fits)})" if len(fits) > 1 else ""
+    return f"{best.deviation}{which}; {best.met} of {best.due} calls are as expected, {made} were made"
 
 
-def _fits(when: Mapping[str, JsonValue], arguments: Mapping[str, JsonValue]) -> bool:
-    return all(name in arguments and same_json(arguments[name], value) for name, value in when.items())
+def _is_answered(response: Response) -> bool:
+    last = response.trajectory[-1] if response.trajectory else None
+    ends = last is None or (last.role == "assistant" and not last.tool_calls)
+    return ends and not response.tool_calls and bool(response.text.strip())
+
+
+def _verdict(state: Scores) -> bool:
+    if state.passed is None:
+        raise InsideLLMsError(
+            "final_state gave no verdict", fix="return true or false, or a mapping with `correct: true`"
+        )
+    return state.passed
+
+
+def _because(state: Scores) -> str:
+    return f": {state.explanation}" if state.explanation else ""
+
+
+def _with_own_calls(response: Response, example: Example) -> Response:
+    """Return what the agent itself did: without the chat that it was given, or read from what was stored earlier."""
+    if isinstance(response.value, Mapping) and not response.trajectory:
+        return _of_earlier(response.value)
+    given = () if isinstance(example.input, str) else example.input
+    told = [message for message in response.trajectory if message.role != "system"]
+    before = [message for message in given if message.role != "system"]
+    if not before or [_shape(one) for one in told[: len(before)]] != [_shape(one) for one in before]:
+        return response
+    return Response(
+        text=response.text,
+        usage=response.usage,
+        tool_calls=response.tool_calls,
+        kept=response.kept,
+        trajectory=tuple(told[len(before) :]),
+    )
+
+
+def _shape(message: Message) -> tuple[str, str, int]:
+    return message.role, message.text, len(message.tool_calls)
+
+
+def _of_earlier(value: Mapping[str, JsonValue]) -> Response:
+    """Read ``{calls, answer, turns}``, as a played task was stored once."""
+    said: list[Message] = []
+    for number, call in enumerate(value.get("calls") or ()):
+        made = ToolCall(name=call["name"], arguments=call["arguments"], id=str(number))
+        said.append(Message(role="assistant", tool_calls=(made,)))
+        said.append(Message(role="tool", content=as_text(call.get("result")), tool_call_id=str(number)))
+    answer = value.get("answer")
+    end = [Message(role="assistant", content=answer)] if isinstance(answer, str) else []
+    return Response(text=answer or "", trajectory=(*said, *end))

@@ -10,6 +10,7 @@ from insideLLMs.core.describe import describe, without_secrets
 from insideLLMs.core.errors import ArgumentError, BadAnswerError
 from insideLLMs.core.thoughts import Tags, read_tags
 from insideLLMs.core.types import JsonValue
+from insideLLMs.core.user_code import takes_keyword
 from insideLLMs.plugins import load_reference
 from insideLLMs.providers.answer_paths import AnswerPaths, plain_json, read_paths
 
@@ -76,6 +77,10 @@ class _Called:
     def identity(self) -> Mapping[str, JsonValue]:
         """Return what the function is made of, and its options."""
         return self._identity
+
+    def takes_option(self, name: str) -> bool:
+        """Whether the function takes a keyword of this name."""
+        return takes_keyword(self._function, name)
 
     def read_by(self, paths: AnswerPaths | None) -> None:
         """Take what is returned for JSON in which the answer and its parts stand at `paths`."""

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 import insideLLMs
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
-from insideLLMs.core.types import Example, Response, ToolCall
+from insideLLMs.core.types import Example, Message, Response, ToolCall
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes.agent import AgentProbe
-from insideLLMs.scoring.trajectory import Expected, broken_contract, matched, parse_expected
+from insideLLMs.scoring.contracts import broken_contract
+from insideLLMs.scoring.trajectory import MATCHES, AcceptedWay, Expected, parse_expected
+from insideLLMs.trajectories.steps import steps_of
 
 DATA = Path(insideLLMs.__file__).parent / "data"
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("find", "refund", "mail")]
@@ -45,7 +47,7 @@ def outcome(*responses, probe=None, task=TASK, expected=("damaged",)):
     probe = probe or AgentProbe()
     model = Scripted(*responses)
     output = probe.run(model, {"input": "Refund order 7 if damaged.", **task})
-    return probe.score_output(Example(id="1", input="x", expected=expected, fields=task), output), model
+    return probe.score(Example(id="1", input="x", expected=expected, fields=task), output), model
 
 
 def test_the_model_works_with_tools_until_it_answers():
@@ -107,15 +109,18 @@ def test_a_model_without_tools_is_asked_in_text():
 @pytest.mark.parametrize(
     ("order", "made", "share"),
     [
-        ("any", (REFUND, FIND), 1.0),
-        ("given", (REFUND, FIND), 0.5),
-        ("given", (FIND, MAIL, REFUND), 1.0),
+        ("unordered", (REFUND, FIND), 1.0),
+        ("ordered", (REFUND, FIND), 0.5),
+        ("ordered", (FIND, MAIL, REFUND), 1.0),
+        ("subset", (FIND,), 1.0),
+        ("subset", (FIND, MAIL), 0.5),
         ("exact", (FIND, MAIL, REFUND), 2 / 3),
         ("exact", (FIND, REFUND), 1.0),
     ],
 )
 def test_the_order_counts_as_asked(order, made, share):
-    scores, _ = outcome(calls(*made), Response(text="damaged"), probe=AgentProbe(order=order))
+    probe = AgentProbe(match=order, extra_calls="allowed")
+    scores, _ = outcome(calls(*made), Response(text="damaged"), probe=probe)
     assert scores.values["trajectory"] == pytest.approx(share)
 
 
@@ -181,9 +186,16 @@ def test_where_calls_alone_are_asked_one_turn_is_made_and_one_call_too_many_fail
 def test_matching_in_order_never_finds_more_than_in_any_order_and_a_list_meets_itself(left, right):
     made = [ToolCall(name=name) for name in left]
     due = [Expected(name) for name in right]
-    ordered, anyhow = matched(made, due, ordered=True), matched(made, due, ordered=False)
-    assert 0 <= ordered <= anyhow <= min(len(made), len(due))
-    assert matched(made, [Expected(name) for name in left], ordered=True) == len(left)
+    fits = {match: AcceptedWay(tuple(due), match, "allowed").fit(made) for match in ("ordered", "unordered")}
+    assert 0 <= fits["ordered"].met <= fits["unordered"].met <= min(len(made), len(due))
+    for match in MATCHES:
+        assert AcceptedWay(tuple(Expected(name) for name in left), match).fit(made) == (
+            len(left),
+            len(left),
+            1.0,
+            (),
+            None,
+        )
 
 
 @pytest.mark.parametrize(
@@ -214,11 +226,140 @@ def test_in_the_shipped_tasks_doing_what_is_due_passes_and_doing_nothing_fails_w
     found = [ExampleReader({}).example(json.loads(line)) for line in (DATA / "agent.jsonl").read_text().splitlines()]
     assert len(found) >= 50
     for example in found:
-        probe = AgentProbe(order="exact")
+        probe = AgentProbe(match="exact")
         data = {"input": example.text, **example.fields}
         model = Scripted(*(one for turn in perfect(example) for one in turn))
         output = probe.run(model, data)
-        assert probe.score_output(example, output).passed, (example.id, output)
-        assert not any("error" in str(step["result"]) for step in output["calls"]), output
-        idle = probe.score_output(example, {"calls": [], "answer": "I don't know.", "turns": 1})
-        assert not idle.passed
+        assert probe.check_example(example) is None
+        assert probe.score(example, output).passed, (example.id, output)
+        assert not any("error" in str(step.result) for step in steps_of(output)), output
+        idle = Response(trajectory=(Message(role="assistant", content="I don't know."),), text="I don't know.")
+        assert not probe.score(example, idle).passed
+
+
+SAID = Message(role="assistant", content="Done.")
+
+
+def did(*made, said=SAID, gave="ok"):
+    """Return what an agent returns that made these calls."""
+    turns = [
+        one
+        for number, call in enumerate(made)
+        for one in (
+            Message(role="assistant", tool_calls=(ToolCall(name=call.name, arguments=call.arguments, id=str(number)),)),
+            Message(role="tool", content=gave, tool_call_id=str(number)),
+        )
+    ]
+    return Response(text=said.text if said else "", trajectory=(*turns, *([said] if said else [])))
+
+
+def example(**fields):
+    return ExampleReader({}).example({"id": "1", "prompt": "Refund order 7.", **fields})
+
+
+def test_a_subject_that_returns_its_trajectory_needs_no_tools_and_is_asked_once():
+    task = example(trajectory=[{"name": "find", "arguments": {"id": 7}}])
+    assert not AgentProbe().runs(task)
+    assert AgentProbe().score(task, did(FIND)).passed
+    assert AgentProbe(tools=TOOLS).runs(task)
+    assert AgentProbe().run(Scripted(did(FIND)), {"input": "x", "tools": TOOLS}) == did(FIND)
+
+
+def test_calls_that_a_chat_was_given_are_not_the_agents():
+    given = [{"role": "user", "content": "Mail me"}, {"role": "assistant", "tool_calls": [{"name": "mail"}]}]
+    task = ExampleReader({}).example({"id": "1", "messages": given, "trajectory": ["find"]})
+    history = (Message(role="system", content="Help."), *task.input)
+    answer = did(FIND)
+    assert AgentProbe().score(task, Response(text="Done.", trajectory=(*history, *answer.trajectory))).passed
+    assert not AgentProbe().score(example(trajectory=["find"]), did(MAIL, FIND)).passed
+
+
+def test_what_an_earlier_release_stored_is_scored_as_what_it_says():
+    stored = {"calls": [{"name": "find", "arguments": {"id": 7}, "result": 1}], "answer": "Done.", "turns": 2}
+    assert AgentProbe().score(example(trajectory=["find"]), Response(value=stored)).passed
+    assert not AgentProbe().score(example(trajectory=["mail"]), Response(value=stored)).passed
+
+
+def test_a_model_that_asks_for_calls_without_running_them_is_judged_by_these():
+    asked = Response(tool_calls=(FIND,), finish_reason="tool_calls")
+    assert AgentProbe().score(example(trajectory=["find"]), asked).passed
+    assert AgentProbe().score(example(trajectory=["find", "mail"]), asked).passed is False
+
+
+@pytest.mark.parametrize(
+    ("state", "passed", "says"),
+    [
+        (lambda text, one: True, True, "as expected"),
+        (lambda text, one, response: len(response.calls) == 2, False, "the final state is wrong"),
+        (lambda text, one: {"correct": False, "reason": "stock is 3"}, False, "the final state is wrong: stock is 3"),
+    ],
+)
+def test_a_function_says_whether_the_final_state_is_right(state, passed, says):
+    probe = AgentProbe(final_state=state)
+    scores = probe.score(example(), did(FIND, said=SAID))
+    assert (scores.passed, scores.values["state"]) == (passed, float(passed))
+    assert says in scores.explanation
+    assert (probe.scores_in_place, AgentProbe().scores_in_place) == (False, True)
+
+
+def test_a_final_state_without_a_verdict_is_an_error_and_no_pass():
+    with pytest.raises(InsideLLMsError, match="gave no verdict"):
+        AgentProbe(final_state=lambda text, one: 0.9).score(example(), did(FIND))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"match": "exactly"}, "did you mean 'exact'"),
+        ({"match": "exact", "order": "exact"}, "`match` says it"),
+        ({"order": "sideways"}, "one of any, given, exact"),
+        ({"extra_calls": "some"}, "allowed, forbidden, or a list of tools"),
+        ({"extra_calls": [3]}, "allowed, forbidden, or a list of tools"),
+        ({"trajectory": [{"nam": "find"}]}, "cannot be read"),
+        ({"trajectory": [{"name": "find", "arguments": {"id": {"$regx": "7"}}}]}, "did you mean $regex?"),
+        ({"trajectory": {"calls": [], "any_of": []}}, "write {calls: [...]} or {any_of"),
+        ({"trajectory": {"any_of": [["find"], "mail"]}}, "any_of is no list of ways"),
+        ({"trajectory": {"calls": [], "mach": "exact"}}, "the trajectory has the keys calls, mach"),
+        ({"trajectory": "find"}, "write a list of calls"),
+        ({"contracts": [{"max_steps": -1}]}, "cannot be read"),
+        ({"contracts": [{"max_tokens": True}]}, "cannot be read"),
+        ({"contracts": [{"must_not_call": {"name": "a", "argument": {}}}]}, "cannot be read"),
+        ({"final_state": "state"}, "name one"),
+        ({"max_turns": 0}, "a whole number from 1 on"),
+    ],
+)
+def test_a_mistake_in_the_arguments_is_named(arguments, says):
+    with pytest.raises(ArgumentError) as caught:
+        AgentProbe(**arguments)
+    assert says in f"{caught.value.message} {caught.value.fix}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "there is nothing to judge"),
+        ({"trajectory": [{"nam": "find"}]}, "cannot be read"),
+        ({"trajectory": ["find"], "contracts": [{"must": "find"}]}, "the contract {'must': 'find'} cannot be read"),
+        ({"trajectory": ["fnd"], "tools": TOOLS}, "the trajectory has 'fnd', which is none of the tools"),
+        ({"trajectory": ["find"], "tools": [{"type": "function"}]}, "has no name"),
+    ],
+)
+def test_a_mistake_in_an_example_is_named_before_any_call(fields, says):
+    assert says in AgentProbe().check_example(example(**fields))
+
+
+def test_an_earlier_spelling_means_the_same():
+    spelt = {"any": "unordered", "given": "ordered", "exact": "exact"}
+    assert {order: AgentProbe(order=order).match for order in spelt} == spelt
+
+
+NAMES = st.lists(st.integers(0, 2), max_size=6)
+
+
+@of(NAMES, NAMES, st.sampled_from(MATCHES), st.sampled_from(["allowed", "forbidden"]))
+def test_a_way_is_gone_wholly_if_and_only_if_no_step_deviates(made, due, match, extra):
+    way = AcceptedWay(tuple(Expected("f", {"x": one}) for one in due), match, extra)
+    fit = way.fit([ToolCall(name="f", arguments={"x": one}) for one in made])
+    assert (fit.deviation is None) is (fit.share == 1.0)
+    if made == due:
+        assert fit.deviation is None

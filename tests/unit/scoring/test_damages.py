@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from insideLLMs.core.types import Response, ToolCall, Usage
+from insideLLMs.core.types import Message, Response, ToolCall, Usage
 from insideLLMs.scoring.damages import DAMAGES, IntactAnswer
 from insideLLMs.scoring.json_values import Parsed, find_json
 from insideLLMs.scoring.refusal import refuses
@@ -115,11 +115,16 @@ def test_another_examples_answer_comes_with_its_tool_calls():
 CALLS = (ToolCall(name="find", arguments={"city": "Rome", "days": 3}), ToolCall(name="book", arguments={"ok": True}))
 
 
-def test_a_tool_call_is_missing_in_a_response_and_in_what_an_agent_returns():
+def test_a_tool_call_is_missing_in_a_response_and_in_what_an_agent_did():
     assert len(damaged("tool-dropped", response=Response(tool_calls=CALLS)).tool_calls) == 1
-    listed = [{"name": call.name, "arguments": call.arguments, "result": "done"} for call in CALLS]
-    found = damaged("tool-dropped", response=Response(value={"calls": listed, "answer": "Done.", "turns": 2}))
-    assert len(found.value["calls"]) == 1
+    asked, said = Message(role="user", content="Book."), Message(role="assistant", content="Done.")
+    turns = [
+        one for call in CALLS
+        for one in (Message(role="assistant", tool_calls=(call,)), Message(role="tool", content="ok"))
+    ]  # fmt: skip
+    found = damaged("tool-dropped", response=Response(text="Done.", trajectory=(asked, *turns, said)))
+    assert len(found.calls) == 1
+    assert (found.trajectory[0], found.trajectory[-1]) == (asked, said)
     assert damaged("tool-dropped", LONG) is None
 
 

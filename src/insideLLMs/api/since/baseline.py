@@ -193,4 +193,6 @@ def _asks(manifest: Manifest, record: Record) -> bool:
 def is_our_prompt_probe(factory: object) -> bool:
     """Whether this makes a probe of ours that makes one request."""
     made = factory if isinstance(factory, type) else None
-    return made is not None and issubclass(made, PromptProbe) and made.__module__.startswith("insideLLMs.probes.")
+    if made is None or not issubclass(made, PromptProbe) or made.runs is not PromptProbe.runs:
+        return False
+    return made.__module__.startswith("insideLLMs.probes.")

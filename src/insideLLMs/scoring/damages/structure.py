@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from insideLLMs.core.types import JsonValue, Response, ToolCall
+from insideLLMs.core.types import JsonValue, Message, Response, ToolCall
 from insideLLMs.scoring.constraints.wording import sentences
 from insideLLMs.scoring.damages.answer import IntactAnswer
 from insideLLMs.scoring.damages.numbers import other_number
@@ -38,7 +38,12 @@ def swap(answer: IntactAnswer) -> Response | None:
     if other is None:
         return None
     return msgspec.structs.replace(
-        answer.response, text=other.text, tool_calls=other.tool_calls, value=other.value, logprobs=()
+        answer.response,
+        text=other.text,
+        tool_calls=other.tool_calls,
+        trajectory=other.trajectory,
+        value=other.value,
+        logprobs=(),
     )
 
 
@@ -52,21 +57,24 @@ def break_json(answer: IntactAnswer) -> Response | None:
 
 
 def _on_calls(damage: Callable[[Calls, IntactAnswer], Calls | None]) -> Callable[[IntactAnswer], Response | None]:
-    """Let a damage of tool calls work on those of a response, and on those that an agent's output lists."""
+    """Let a damage of tool calls work on those that a response asks for, and on those that an agent made."""
 
     def apply(answer: IntactAnswer) -> Response | None:
-        response, value = answer.response, answer.response.value
-        if value is None:
-            calls = damage([msgspec.to_builtins(call) for call in response.tool_calls], answer)
-            made = None if calls is None else tuple(msgspec.convert(call, ToolCall) for call in calls)
-            return None if made is None else msgspec.structs.replace(response, tool_calls=made)
-        listed = value.get("calls") if isinstance(value, Mapping) else None
-        if not isinstance(listed, list) or not all(isinstance(call, Mapping) for call in listed):
-            return None
-        calls = damage([dict(call) for call in listed], answer)
-        return None if calls is None else msgspec.structs.replace(response, value={**value, "calls": calls})
+        calls = damage([msgspec.to_builtins(call) for call in answer.response.calls], answer)
+        made = None if calls is None else tuple(msgspec.convert(call, ToolCall) for call in calls)
+        return None if made is None else _with_calls(answer.response, made)
 
     return apply
+
+
+def _with_calls(response: Response, calls: tuple[ToolCall, ...]) -> Response:
+    """Return a response with other calls; an agent makes them all in the turn of its first one."""
+    if not response.trajectory:
+        return msgspec.structs.replace(response, tool_calls=calls)
+    begun = next(place for place, message in enumerate(response.trajectory) if message.tool_calls)
+    others = [one for one in response.trajectory[begun:] if one.role != "tool" and not one.tool_calls]
+    turns = (*response.trajectory[:begun], Message(role="assistant", tool_calls=calls), *others)
+    return msgspec.structs.replace(response, trajectory=turns, tool_calls=())
 
 
 def _without_one(calls: Calls, answer: IntactAnswer) -> Calls | None:

@@ -1,0 +1,82 @@
+"""What holds of everything that an agent does, whatever calls are due: contracts, and that it goes round in no loop."""
+
+from collections.abc import Sequence
+
+from insideLLMs.core.errors import ArgumentError
+from insideLLMs.core.types import JsonValue, ToolCall, Usage
+from insideLLMs.scoring.trajectory import Expected, parse_expected
+from insideLLMs.trajectories.steps import Step
+
+_ROUNDS = 3
+"""So often the same calls one after the other, with the same results, are a loop."""
+_LONGEST_ROUND = 6
+
+
+def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage | None = None) -> str | None:
+    """Say how the calls break a contract; None where they keep it. Raises ArgumentError for what is none.
+
+    Where a contract names a tool it may have a call instead, with arguments or matchers in their place.
+    """
+    match contract:
+        case {"must_call": spec} if len(contract) == 1:
+            due = parse_expected(spec)
+            return None if _places(due, calls) else f"{due.told} was not called"
+        case {"must_not_call": spec} if len(contract) == 1:
+            due = parse_expected(spec)
+            places = _places(due, calls)
+            return f"step {places[0] + 1}: {due.told} was called, which is forbidden" if places else None
+        case {"before": [first, second]} if len(contract) == 1:
+            return _out_of_order(parse_expected(first), parse_expected(second), calls)
+        case {"at_most": [spec, int(most)]} if len(contract) == 1 and _is_count(most):
+            due = parse_expected(spec)
+            places = _places(due, calls)
+            told = f"{due.told} was called {len(places)} times, at most {most}"
+            return f"step {places[most] + 1}: {told}" if len(places) > most else None
+        case {"max_steps": int(most)} if len(contract) == 1 and _is_count(most):
+            return f"it took {len(calls)} steps, at most {most}" if len(calls) > most else None
+        case {"max_tokens": int(most)} if len(contract) == 1 and _is_count(most):
+            return _too_many_tokens(most, usage)
+    raise ArgumentError(
+        f"the contract {contract!r} cannot be read",
+        fix="write {must_call: a}, {must_not_call: a}, {before: [a, b]}, {at_most: [a, 2]}, {max_steps: 8} or "
+        "{max_tokens: 4000}",
+    )
+
+
+def _is_count(number: int) -> bool:
+    return not isinstance(number, bool) and number >= 0
+
+
+def _places(due: Expected, calls: Sequence[ToolCall]) -> list[int]:
+    return [place for place, call in enumerate(calls) if due.is_met_by(call)]
+
+
+def _out_of_order(first: Expected, second: Expected, calls: Sequence[ToolCall]) -> str | None:
+    later, earlier = _places(second, calls), _places(first, calls)
+    if not later or (earlier and earlier[0] < later[0]):
+        return None
+    return f"step {later[0] + 1}: {second.told} was called without {first.told} before it"
+
+
+def _too_many_tokens(most: int, usage: Usage | None) -> str | None:
+    counts = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return f"nobody says how many tokens it took, at most {most}"
+    return f"it took {sum(known)} tokens, at most {most}" if sum(known) > most else None
+
+
+def find_loop(steps: Sequence[Step], extra: frozenset[int]) -> str | None:
+    """Say where the same calls come round three times in a row with the same results; None where they do not.
+
+    `extra` holds the places of calls that nobody asked for: a round that was asked for is no loop.
+    """
+    told = [(step.call.name, sorted(step.call.arguments.items(), key=str), step.result) for step in steps]
+    for start in range(len(told)):
+        for length in range(1, _LONGEST_ROUND + 1):
+            end = start + length * _ROUNDS
+            rounds = [told[at : at + length] for at in range(start, end, length)]
+            if end <= len(told) and rounds[0] == rounds[1] == rounds[2] and not extra.isdisjoint(range(start, end)):
+                names = " > ".join(step.call.name for step in steps[start : start + length])
+                return f"step {start + length + 1}: {names} goes round in a loop, with the same arguments and results"
+    return None
