@@ -135,3 +135,41 @@ def test_a_mistake_is_an_error_before_the_agent_is_asked(tmp_path, args, says):
     assert done.code == 1
     assert says in done.err
     assert not (tmp_path / "asked.txt").exists()
+
+
+CHANGED = """
+import os
+after = os.environ.get("SIDE") == "after"
+
+def agent(prompt):
+    look = {"name": "lookup", "arguments": {"order": 7}, "result": "damaged <script>alert(1)</script>"}
+    def refund(amount):
+        return {"name": "refund", "arguments": {"order": 7, "amount": amount}, "result": "done"}
+    if prompt == "amount":
+        did = [look, refund(200 if after else 20)]
+    elif prompt == "twice":
+        did = [look, refund(20), refund(20)] if after else [look, refund(20)]
+    else:
+        did = [refund(20)] if after else [look, refund(20)]
+    return {"trajectory": did, "text": "Refunded."}
+"""
+TOLD = ("argument `amount` 20 -> 200", "called `refund` twice, was once", "no longer calls `lookup`")
+
+
+def test_diff_says_which_steps_changed_in_every_report(tmp_path):
+    examples = "dataset: {examples: [{prompt: amount, id: a}, {prompt: twice, id: b}, {prompt: less, id: c}]}"
+    experiment = "name: x\nmodel: {type: callable, id: m, args: {function: 'agent.py:agent'}}\n"
+    experiment += f"probes: [{{type: contains, args: {{any: [Refunded]}}}}]\n{examples}\ngate: {{fail_on: changes}}\n"
+    write_files(tmp_path, {"e.yaml": experiment, "agent.py": CHANGED})
+    for side in ("before", "after"):
+        assert insidellms("run", "e.yaml", "--run-dir", side, cwd=tmp_path, env={"SIDE": side}).code == 0
+    done = insidellms("diff", "before", "after", "--markdown", "o.md", "--html", "o.html", cwd=tmp_path)
+    assert done.code == 3
+    told = json.loads(insidellms("diff", "before", "after", "--json", cwd=tmp_path).out)
+    steps = [step for change in told["comparison"]["changes"]["listed"] for step in change["steps"]]
+    shown = " ".join(done.out.split())
+    for words in TOLD:
+        assert any(words in step for step in steps)
+        assert words in shown
+        assert words in (tmp_path / "o.md").read_text()
+    assert "<script>alert" not in (tmp_path / "o.html").read_text()

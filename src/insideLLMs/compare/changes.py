@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from insideLLMs.compare.align import Aligned
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import Change, ShownAnswer, SubjectPair, TrialName
-from insideLLMs.compare.levels import changed_parts
+from insideLLMs.compare.levels import CALLS_DIFFER, changed_parts
 from insideLLMs.compare.pairing import Pairing
+from insideLLMs.compare.steps import step_changes
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.subject import Subject
@@ -15,6 +16,7 @@ from insideLLMs.probes.answer_parts import plain_text
 
 CUT = " […] "
 _NOTE_LIMIT = 500
+_NOTED_STEPS = 3
 
 
 def name_trial(pair: Aligned, pairing: Pairing) -> TrialName:
@@ -48,9 +50,10 @@ def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: i
     assert shown is not None
     prompt = cut(show_prompt(shown.example), text_limit)[0]
     baseline_prompt = cut(show_prompt(before.example), text_limit)[0] if before is not None else prompt
-    note = finding.difference.note
     both = [side.response for side in (before, after) if side is not None and side.response is not None]
     parts = changed_parts(*both) if len(both) == 2 else ()
+    steps = step_changes(*both) if len(both) == 2 else ()
+    note = note_of(finding, steps)
     if finding.kind is ChangeClass.EDITED:
         note = "the example's content differs under the same id"
     return Change(
@@ -65,7 +68,14 @@ def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: i
         candidate=show_answer(after, text_limit, parts) if after else None,
         paths=tuple(cut(path, _NOTE_LIMIT)[0] for path in finding.difference.paths),
         similarity=finding.difference.similarity,
+        steps=tuple(cut(step, _NOTE_LIMIT)[0] for step in steps),
     )
+
+
+def note_of(finding: Finding, steps: Sequence[str]) -> str:
+    """Return what a finding says in one line; of calls that differ, how."""
+    told = finding.difference.note
+    return "; ".join(steps[:_NOTED_STEPS]) if steps and told == CALLS_DIFFER else told
 
 
 def cut(text: str, limit: int) -> tuple[str, int]:

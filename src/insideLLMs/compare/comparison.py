@@ -124,7 +124,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     `level` is the highest that differs, `note` says what in one line, `paths` are JSON paths that differ.
     `baseline_prompt` is given only where it differs from `prompt`. `waived` is whether the gate leaves it out.
-    `similarity` is the cosine of the two texts where an embedding model weighed them.
+    `similarity` is the cosine of the two texts where an embedding model weighed them. `steps` says what changed in the
+    calls of tools, and in what these gave.
     """
 
     kind: str
@@ -139,6 +140,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     waived: bool = False
     similarity: float | None = None
+    steps: tuple[str, ...] = ()
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ _BLANKS = re.compile(r"(?<=\S)[ \t]+")
 _FINISH_STATUS = {"refusal": "refusal", "content_filter": "content_filter", "length": "truncated"}
 _decode_response = msgspec.json.Decoder(Response | None).decode
 _NOTHING = ScoreFacts()
+CALLS_DIFFER = "tool calls differ"
 LEVELS: tuple[TextLevel, ...] = ("verdict", "structured", "normalised", "exact")
 Label = Hashable
 
@@ -160,7 +161,7 @@ def _compare_tools(ours: Response, theirs: Response) -> Difference:
         return NONE
     paths = differing_paths(_plain_calls(before), _plain_calls(after))
     found = tuple(path.replace("$", "$.tool_calls", 1) for path in paths)
-    return Difference(Level.STRUCTURED, "tool calls differ", found) if found else NONE
+    return Difference(Level.STRUCTURED, CALLS_DIFFER, found) if found else NONE
 
 
 def _plain_calls(calls: tuple[ToolCall, ...]) -> list[JsonValue]:

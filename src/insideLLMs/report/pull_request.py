@@ -191,7 +191,9 @@ def _change(change: Change, *, several: bool) -> Iterator[str]:
     yield f"prompt\n\n{fence(change.prompt)}\n"
     if change.expected:
         yield f"expected: {escape(' | '.join(change.expected))}\n"
-    if change.paths:
+    if change.steps:
+        yield f"steps\n\n{fence(chr(10).join(change.steps))}\n"
+    elif change.paths:
         yield f"differs at: {escape(', '.join(change.paths))}\n"
     before, after = wording.told(change.baseline), wording.told(change.candidate)
     segments = word_diff(before, after) if before != after else None

@@ -226,7 +226,9 @@ def _change_body(change: Change) -> DrawnTable:
     grid.add_row("   prompt", _plain(shorten(change.prompt, _PROMPT_LIMIT)))
     if change.expected:
         grid.add_row("   expected", _plain(shorten(" | ".join(change.expected), _PROMPT_LIMIT)))
-    if change.paths:
+    if change.steps:
+        grid.add_row("   steps", _block("\n".join(change.steps)))
+    elif change.paths:
         grid.add_row("   differs at", _plain(shorten(", ".join(change.paths), _PROMPT_LIMIT)))
     before, after = wording.told(change.baseline), wording.told(change.candidate)
     diff = word_diff(before, after) if before != after else None
