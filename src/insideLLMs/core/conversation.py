@@ -5,12 +5,10 @@ from typing import Self
 
 import msgspec
 
-from insideLLMs.core.types import JsonValue, Message, Response, Usage, expand
+from insideLLMs.core.types import JsonValue, Message, Response, Usage, expand, sum_usage
 
 PART = "conversation"
 """The kept part of a Response that says how its trajectory is one."""
-CONVERSATION_ID = "conversation_id"
-"""What an application that keeps its history calls the name of a conversation."""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -103,16 +101,6 @@ def _saying(message: Message, text: str) -> Message:
     """Return an answer with another text: a damaged one, or one whose thoughts were split off."""
     is_same = message.role != "assistant" or message.text == text
     return message if is_same else msgspec.structs.replace(message, content=text)
-
-
-def sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
-    """Add tokens up; None where nobody counted any."""
-    known = [usage for usage in usages if usage is not None]
-    sums: dict[str, int | None] = {}
-    for name in Usage.__struct_fields__:
-        counts = [count for usage in known if (count := getattr(usage, name)) is not None]
-        sums[name] = sum(counts) if counts else None
-    return Usage(**sums) if known else None
 
 
 def transcript(messages: Iterable[Message]) -> str:

@@ -6,12 +6,17 @@ A model is anything with `generate(prompt) -> str` (sync or async); a probe is a
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from insideLLMs.core.conversation import Conversation
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores
+
+if TYPE_CHECKING:  # few runs have conversations
+    from insideLLMs.core.conversation import Conversation
+
+CONVERSATION_ID = "conversation_id"
+"""What an application that keeps its history calls the name of a conversation."""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,7 +298,7 @@ class Talk(Protocol):
     """A conversation with the subject, as a ConversingProbe leads it."""
 
     @property
-    def said(self) -> Conversation:
+    def said(self) -> "Conversation":
         """What was said so far: of a run that goes on, before it was interrupted."""
         ...
 

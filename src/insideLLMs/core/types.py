@@ -110,6 +110,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cost_usd: float | None = None
 
 
+def sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
+    """Add tokens up; None where nobody counted any."""
+    known = [usage for usage in usages if usage is not None]
+    sums: dict[str, int | None] = {}
+    for name in Usage.__struct_fields__:
+        counts = [count for usage in known if (count := getattr(usage, name)) is not None]
+        sums[name] = sum(counts) if counts else None
+    return Usage(**sums) if known else None
+
+
 class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A token of an answer and the natural logarithm of the probability that the model gave it."""
 

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from insideLLMs.core.conversation import CONVERSATION_ID, sum_usage
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.core.protocols import AsyncModel, Model, join_chat
+from insideLLMs.core.protocols import CONVERSATION_ID, AsyncModel, Model, join_chat
 from insideLLMs.core.template import Template, values_of
 from insideLLMs.core.thoughts import read_tags, separate
-from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage, expand
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage, expand, sum_usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code, takes_keyword
 from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
 from insideLLMs.plan import describe

@@ -12,10 +12,9 @@ from typing import Protocol
 
 import msgspec
 
-from insideLLMs.core.conversation import CONVERSATION_ID
 from insideLLMs.core.errors import CassetteMissError, ModelError
 from insideLLMs.core.experiment import ExecutionSpec
-from insideLLMs.core.protocols import AsyncModel
+from insideLLMs.core.protocols import CONVERSATION_ID, AsyncModel
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import Example, Exchange, Request, Response

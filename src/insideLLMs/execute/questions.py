@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.conversation import Conversation
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import ConversingProbe, PromptProbe
-from insideLLMs.core.types import Request
+from insideLLMs.core.types import Request, Response
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.execute.sink import Sink, StoredAnswer
 from insideLLMs.execute.work import Work
@@ -114,11 +113,17 @@ def find_stored(sink: Sink, question: ModelQuestion, *, is_resumed: bool) -> Sto
         return None
     for index in question.place if is_resumed else (question.asker.index,):
         stored = sink.pending_answer(index)
-        if stored is None or Conversation.of(stored.response) is not None:
+        if stored is None or _is_conversation(stored.response):
             continue
         if canonical.line(stored.request) == canonical.line(question.request):
             return stored
     return None
+
+
+def _is_conversation(response: Response) -> bool:
+    from insideLLMs.core.conversation import Conversation  # noqa: PLC0415 - few runs have conversations
+
+    return Conversation.of(response) is not None
 
 
 class _Questions:

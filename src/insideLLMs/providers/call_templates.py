@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from insideLLMs.core.conversation import CONVERSATION_ID
 from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.errors import TemplateError
+from insideLLMs.core.protocols import CONVERSATION_ID
 from insideLLMs.core.template import INPUT_NAMES, Template, template_of
 from insideLLMs.core.types import JsonValue, Message, expand
 
