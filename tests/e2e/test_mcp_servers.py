@@ -11,51 +11,28 @@ from support.mcp_servers import FORECAST, starts, write_server
 from support.processes import PYTHON
 
 
-@pytest.fixture
-def shop(tmp_path):
+def test_the_example_is_green_and_red_and_its_replay_starts_no_server(tmp_path):
     shutil.copytree(ROOT / "examples" / "apps" / "mcp", tmp_path, dirs_exist_ok=True)
-    written = (tmp_path / "shop.yaml").read_text()
+    green = (tmp_path / "shop.yaml").read_text().replace("command: [python,", f"command: [{json.dumps(PYTHON)},")
+    red = green.replace('SHOP_FAULTS: ""', 'SHOP_FAULTS: "price,rug pull"')
+    write_files(tmp_path, {"shop.yaml": green, "broken.yaml": red})
 
-    def run(name, fault="", *options):
-        edited = written.replace("command: [python,", f"command: [{json.dumps(PYTHON)},")
-        (tmp_path / "shop.yaml").write_text(edited.replace('SHOP_FAULT: ""', f"SHOP_FAULT: {json.dumps(fault)}"))
-        return insidellms("run", "shop.yaml", "--run-dir", name, *options, cwd=tmp_path)
-
-    run.folder = tmp_path
-    return run
-
-
-def test_the_example_is_green_and_its_replay_starts_no_server(shop):
-    done = shop("run", "", "--record", "shop.cassette")
+    done = insidellms("run", "shop.yaml", "--run-dir", "run", "--record", "shop.cassette", cwd=tmp_path)
     assert done.code == 0, done.err
-    assert {record["scores"]["label"] for record in records_of(shop.folder / "run")} >= {"kept"}
-    (shop.folder / "mcp.py").write_text("raise SystemExit('a server was started')")
-    replayed = shop("again", "", "--replay", "shop.cassette")
+
+    done = insidellms("run", "broken.yaml", "--run-dir", "broken", cwd=tmp_path)
+    assert done.code == 3
+    told = " ".join(str(record["scores"]) for record in records_of(tmp_path / "broken"))
+    assert "$.cents is '39900', expected '3990'" in told
+    assert "refund description has an order to the model" in told
+    compared = " ".join(insidellms("diff", "run", "broken", cwd=tmp_path).out.split())
+    assert "tools of model 'shop': 'refund' changed: " in compared
+    assert "WARNING: its description has an order to the model: 'Ignore previous'" in compared
+
+    (tmp_path / "mcp.py").write_text("raise SystemExit('a server was started')")  # what the server imports first
+    replayed = insidellms("run", "shop.yaml", "--run-dir", "again", "--replay", "shop.cassette", cwd=tmp_path)
     assert replayed.code == 0, replayed.err
-    assert canonical_bytes(shop.folder / "run") == canonical_bytes(shop.folder / "again")
-
-
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        ("price", "$.cents is '39900', expected '3990'"),
-        ("rug pull", "refund description has an order to the model: 'Ignore previous'"),
-        ("crash", "ended with exit status 3"),
-    ],
-)
-def test_the_example_is_red_for_each_of_its_faults(shop, fault, said):
-    done = shop("run", fault)
-    assert done.code == 3, done.out + done.err
-    told = json.dumps([[record["scores"], record["failure"]] for record in records_of(shop.folder / "run")])
-    assert said in told
-
-
-def test_a_changed_description_is_named_where_no_answer_changed(shop):
-    for name, fault in (("before", ""), ("after", "rug pull")):
-        shop(name, fault)
-    done = insidellms("diff", "before", "after", "--fail-on", "changes", cwd=shop.folder)
-    assert "refund" in done.out or "tools[2].description" in done.out
-    assert "Ignore" in done.out
+    assert canonical_bytes(tmp_path / "run") == canonical_bytes(tmp_path / "again")
 
 
 def experiment(folder, *rows, **args):

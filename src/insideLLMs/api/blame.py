@@ -23,10 +23,11 @@ from insideLLMs.compare.blame.report import (
     state_of_outcome,
 )
 from insideLLMs.compare.blame.search import ALPHA, SIGN, SUSPICIOUS, Found, Panel, SearchOutcome, search
+from insideLLMs.compare.differences import differences
 from insideLLMs.compare.gate.judges import judged_probes
 from insideLLMs.compare.pairing import pair_subjects
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force
-from insideLLMs.compare.sides import differences, views_of
+from insideLLMs.compare.sides import views_of
 from insideLLMs.core.errors import CompareError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.steps import tell

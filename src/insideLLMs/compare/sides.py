@@ -1,16 +1,15 @@
 """The sides of a comparison: runs with what their manifests say of them, and in what their experiments differ."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from insideLLMs.compare.comparison import SubjectPair
+from insideLLMs.compare.differences import differences, leaves, shown_value
 from insideLLMs.compare.ignored import Ignored
-from insideLLMs.compare.word_diff import marked, word_diff
+from insideLLMs.compare.tool_drift import tool_moves, without_tools
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import Facts
 from insideLLMs.core.subject import Subject
@@ -19,8 +18,6 @@ from insideLLMs.store.manifest import Manifest, MemberSpec, PromptFacts
 from insideLLMs.store.sealed_run import SealedRun
 
 _SHOWN_MOVES, _SHOWN_TEXTS = 3, 12
-_SHOWN_LETTERS, _CUT_LETTERS = 40, 160
-_SHA256, _DIGEST_LETTERS = re.compile("[0-9a-f]{64}"), 12
 _SEED = "seed"
 Member = MemberSpec | PromptFacts
 
@@ -208,19 +205,23 @@ def _members(
     known = {other.id for other in paired.values() if other is not None}
     for spec in after:
         if spec.id not in known:
-            texts = _leaves(_facts(spec), "") if isinstance(spec, PromptFacts) else []
-            told = "; ".join(f"{path} {_shown(text)}" for path, text in texts if text)
+            texts = leaves(_facts(spec), "") if isinstance(spec, PromptFacts) else []
+            told = "; ".join(f"{path} {shown_value(text)}" for path, text in texts if text)
             yield f"{kind} {spec.id!r} is new" + (f": {told}" if told else "")
 
 
 def _moves(kind: str, before: Member, after: Member, *, with_seeds: bool) -> Iterator[str]:
-    moves = differences(_facts(before), _facts(after))
-    told = [move for move in moves if with_seeds or move.split()[0].rpartition(".")[2] != _SEED]
-    if told:
-        most = _SHOWN_TEXTS if isinstance(before, PromptFacts) else _SHOWN_MOVES
-        more = f" and {len(told) - most:,} more" if len(told) > most else ""
-        name = repr(after.id) if before.id == after.id else f"{before.id!r} -> {after.id!r}"
-        yield f"{kind} {name}: {'; '.join(told[:most])}{more}"
+    (ours, our_tools), (theirs, their_tools) = without_tools(_facts(before)), without_tools(_facts(after))
+    name = repr(after.id) if before.id == after.id else f"{before.id!r} -> {after.id!r}"
+    told = [move for move in differences(ours, theirs) if with_seeds or move.split()[0].rpartition(".")[2] != _SEED]
+    yield from _told(f"{kind} {name}", told, _SHOWN_TEXTS if isinstance(before, PromptFacts) else _SHOWN_MOVES)
+    yield from _told(f"tools of {kind} {name}", list(tool_moves(our_tools, their_tools)), _SHOWN_TEXTS)
+
+
+def _told(what: str, moves: Sequence[str], most: int) -> Iterator[str]:
+    if moves:
+        more = f" and {len(moves) - most:,} more" if len(moves) > most else ""
+        yield f"{what}: {'; '.join(moves[:most])}{more}"
 
 
 def _facts(spec: Member) -> dict[str, object]:
@@ -259,40 +260,3 @@ def _example_moves(baseline: SealedRun, candidate: SealedRun, dataset: str) -> s
         if names
     ]
     return f"of its examples {', '.join(told)}" if told else "other content, but the examples that ran are the same"
-
-
-def differences(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say in what two identities differ: path, value before, value after; of long texts the words that differ."""
-    before, after = dict(_leaves(baseline, "")), dict(_leaves(candidate, ""))
-    return tuple(
-        f"{path} {_move(before.get(path), after.get(path))}"
-        for path in sorted({*before, *after})
-        if before.get(path) != after.get(path) and (before.get(path) or after.get(path)) not in ({}, [], ())
-    )
-
-
-def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}".lstrip("."))]
-    if isinstance(value, list | tuple) and value:
-        return [leaf for at, inner in enumerate(value) for leaf in _leaves(inner, f"{path}[{at}]")]
-    return [(path, value)]
-
-
-def _move(before: Any, after: Any) -> str:
-    texts = isinstance(before, str) and isinstance(after, str) and not _SHA256.fullmatch(after)
-    if texts and len(before + after) > _SHOWN_LETTERS:
-        diff = word_diff(before, after)
-        if diff is not None:
-            return repr(marked(diff))
-    return f"{_shown(before)} -> {_shown(after)}"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if isinstance(value, str) and len(value) > _CUT_LETTERS:
-        return f"{value[:_CUT_LETTERS]!r}… ({len(value):,} letters)"
-    if isinstance(value, str) and _SHA256.fullmatch(value):
-        return value[:_DIGEST_LETTERS]
-    return repr(value) if isinstance(value, str) else canonical.line(value).decode()
