@@ -1,7 +1,7 @@
 """The recording that is nearest to a request that has none, and what differs: which message, words, parameter."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -53,37 +53,47 @@ def called(case: str, request: WireRequest) -> str:
     return f"{printable(case)}: {request.method} {request.upstream}{printable(request.path)}"
 
 
-def unmatched(case: str, request: WireRequest, recorded: Iterable[RecordedCall]) -> UnmatchedCall:
+def unmatched(case: str, request: WireRequest, recorded: Sequence[RecordedCall]) -> UnmatchedCall:
     """Find the recording nearest to a request: of the same case and path, with the fewest and smallest differences."""
     asked = _leaves(request)
-    candidates = [each for each in recorded if each.call.request.upstream == request.upstream]
+    candidates = _alike(case, request, recorded)
     if not candidates:
         return UnmatchedCall(case=case, request=request, nearest=None, differences=())
-    nearest = min(candidates, key=lambda each: _distance(case, asked, each))
+    changed = [_changed(asked, _leaves(each.call.request)) for each in candidates]
+    fewest = min(map(len, changed))
+    nearest, _ = min(
+        ((each, places) for each, places in zip(candidates, changed, strict=True) if len(places) == fewest),
+        key=lambda found: (-_closeness(asked, _leaves(found[0].call.request), found[1]), found[0].used),
+    )
     return UnmatchedCall(
         case=case, request=request, nearest=nearest.name, differences=tuple(_differences(case, asked, nearest))
     )
 
 
-def _distance(case: str, asked: Mapping[str, JsonValue], recorded: RecordedCall) -> tuple[bool, bool, int, float, bool]:
-    known = _leaves(recorded.call.request)
-    changed = [
-        place for place in asked.keys() | known.keys() if asked.get(place, _MISSING) != known.get(place, _MISSING)
-    ]
-    closeness = sum(_closeness(known.get(place, ""), asked.get(place, "")) for place in changed)
-    return (
-        recorded.call.case != case, asked["path"] != known["path"], len(changed), -closeness, recorded.used,
-    )  # fmt: skip
+def _alike(case: str, request: WireRequest, recorded: Sequence[RecordedCall]) -> Sequence[RecordedCall]:
+    """Return the recordings of the same provider, and of them those of the same case and path, if there are any."""
+    found = [each for each in recorded if each.call.request.upstream == request.upstream]
+    found = [each for each in found if each.call.case == case] or found
+    return [each for each in found if each.call.request.path == request.path] or found
 
 
-def _closeness(before: JsonValue, after: JsonValue) -> float:
+def _changed(asked: Mapping[str, JsonValue], known: Mapping[str, JsonValue]) -> list[str]:
+    """Return the places where two requests differ."""
+    return [place for place in {**known, **asked} if known.get(place, _MISSING) != asked.get(place, _MISSING)]
+
+
+def _closeness(asked: Mapping[str, JsonValue], known: Mapping[str, JsonValue], places: Sequence[str]) -> float:
+    return sum(_similarity(known.get(place, ""), asked.get(place, "")) for place in places)
+
+
+def _similarity(before: JsonValue, after: JsonValue) -> float:
     texts = (as_text(before)[:_COMPARED_LETTERS], as_text(after)[:_COMPARED_LETTERS])
     return difflib.SequenceMatcher(None, *texts, autojunk=False).quick_ratio()
 
 
 def _differences(case: str, asked: Mapping[str, JsonValue], recorded: RecordedCall) -> Iterator[str]:
     known = _leaves(recorded.call.request)
-    places = [place for place in {**known, **asked} if known.get(place, _MISSING) != asked.get(place, _MISSING)]
+    places = _changed(asked, known)
     if not places and recorded.call.case == case:
         yield "it is the same request, asked more often than it was recorded"
     elif not places:

@@ -39,6 +39,11 @@ class SeenSecrets:
         kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if not _is_secret_parameter(pair[0])]
         return self.text(urlencode(kept, safe=":/,"))
 
+    def header(self, value: str) -> str:
+        """Return what a header of an answer says without keys, also those of an address."""
+        address, mark, query = value.partition("?")
+        return self.text(address) + (f"?{self.query(query)}" if mark else "")
+
     def text(self, text: str) -> str:
         """Return a text without keys."""
         return self._blanking.text(text)

@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from insideLLMs.proxy.asked_calls import AskedCall
 from insideLLMs.proxy.callers import CASE_HEADER, UNKNOWN, Callers, tidy
@@ -62,8 +64,7 @@ class LoopbackServer:
         return f"http://{LOOPBACK}:{self._port}"
 
     async def __aenter__(self) -> "LoopbackServer":
-        app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._take])
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -95,6 +96,16 @@ class LoopbackServer:
             await self._calls.__aexit__(*given)
         except BaseExceptionGroup as bugs:
             raise bugs.exceptions[0] from None
+
+    @web.middleware
+    async def _take(self, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG002 - its name
+        """Take whatever comes, also what no route could name; what cannot be read is a call that leads nowhere."""
+        try:
+            return await self._handle(request)
+        except (web.HTTPRequestEntityTooLarge, web.RequestPayloadError, HttpProcessingError) as error:
+            words = f"a call cannot be read ({type(error).__name__})"
+            self._answering.refuse(words)
+            return refusal(HTTPStatus.BAD_REQUEST, words)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.

@@ -25,7 +25,7 @@ def kept_answer(
 ) -> WireAnswer:
     """Return what is kept of an answer. Raises CassetteError for one that cannot be read, so not without keys."""
     kept = {
-        name.lower(): secrets.text(value)
+        name.lower(): secrets.header(value)
         for name, value in sorted(headers.items())
         if name.lower() in _KEPT_HEADERS or name.lower().startswith("access-control-")
     }

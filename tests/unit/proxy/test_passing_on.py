@@ -288,3 +288,39 @@ def test_a_bug_in_an_answer_ends_the_recording_and_is_not_green(tmp_path, monkey
     monkeypatch.setattr("insideLLMs.proxy.recorder.kept_answer", broken)
     with pytest.raises(KeyError, match="a bug"):
         both(tmp_path / "c.jsonl", answer_json, ASKS["GET"])
+
+
+def connecting(target):
+    async def ask(url):
+        return await raw(url, f"CONNECT {target} HTTP/1.1\nHost: {{host}}")
+
+    return ask
+
+
+UNREADABLE = {
+    "a body that is not the gzip it says": asking(
+        "POST", "/openai/v1/x", "Content-Length: 4", "Content-Encoding: gzip", body=b"abcd"
+    ),
+    "a proxy's CONNECT": connecting("api.openai.com:443"),
+    "another provider": asking("GET", "/nowhere/v1/models"),
+    "no provider": asking("GET", "/"),
+    "a case and no provider": asking("GET", "/case/a"),
+}
+
+
+@pytest.mark.parametrize("ask", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_call_that_leads_nowhere_is_refused_and_makes_a_replay_unverified(ask, tmp_path):
+    first, second, verdict = both(tmp_path / "c.jsonl", answer_json, ASKS["GET"], ask)
+    assert first[1].startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))
+    assert without_date(first[1])[1] == without_date(second[1])[1]
+    assert not verdict.is_verified
+    assert len(verdict.refused) == 1
+
+
+def test_keys_in_an_address_that_an_answer_names_are_not_kept(tmp_path):
+    async def elsewhere(request):
+        return web.Response(status=307, headers={"Location": "https://files.example/a?sig=SECRET-1234567&part=2"})
+
+    _, second, _ = both(tmp_path / "c.jsonl", elsewhere, ASKS["GET"])
+    assert b"location: https://files.example/a?part=2\r\n" in second[0]
+    assert "SECRET" not in (tmp_path / "c.jsonl").read_text()
