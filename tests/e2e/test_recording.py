@@ -197,12 +197,18 @@ def test_a_killed_recording_keeps_what_was_answered(tmp_path, provider):
     partial = tmp_path / "calls.jsonl.partial"
     with partial.open("ab") as file:
         file.write(b'{"torn')
-    fewer = write_app(tmp_path, f"\nfor number in range({len(done)}): chat(str(number), 'c')\n", "fewer.py")
+    fewer = write_app(tmp_path, f"\nfor number in range({len(done)}): print(chat(str(number), 'c'))\n", "fewer.py")
     again = replay(tmp_path, *fewer, path=partial.name)
     assert "is not recorded" not in again.err
     refused = record(provider, tmp_path, *command)
     assert refused.code == 1
     assert f"a recording that was stopped left {partial.name}" in refused.err
+    asked = provider.asked
+    resumed = record(provider, tmp_path, *fewer, options=["--resume"])
+    assert resumed.code == 0, resumed.err
+    assert provider.asked == asked
+    assert not partial.exists()
+    assert replay(tmp_path, *fewer).out == resumed.out
 
 
 def test_calls_go_where_the_users_own_variables_lead(tmp_path, provider):

@@ -30,7 +30,7 @@ VARIABLE = click.option(
 COMMAND = click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 
 
-@click.command("record", context_settings={"ignore_unknown_options": False})
+@click.command("record")
 @COMMAND
 @click.option("--to", "cassette", required=True, type=LOCAL, help="The cassette that is written, e.g. calls.jsonl.")
 @click.option(
@@ -40,6 +40,7 @@ COMMAND = click.argument("command_line", metavar="-- COMMAND...", nargs=-1, requ
     multiple=True,
     help="Where calls go: openai=https://gateway.example.com/v1.  [default: the command's own variables, the provider]",
 )
+@click.option("--resume", is_flag=True, help="Go on with a recording that was stopped: what it has is not asked again.")
 @VOLATILE
 @VOLATILE_TEXT
 @VARIABLE
@@ -49,6 +50,7 @@ def command(
     *,
     cassette: Path,
     upstreams: tuple[str, ...],
+    resume: bool,
     volatile: tuple[str, ...],
     volatile_text: tuple[str, ...],
     variables: tuple[str, ...],
@@ -64,7 +66,7 @@ def command(
     from insideLLMs.store.wire_cassette import FORMAT, WireHead  # noqa: PLC0415
 
     head = WireHead(format=FORMAT, volatile=volatile, volatile_text=volatile_text, variables=parse_variables(variables))
-    done = record(command_line, cassette, head, upstreams)
+    done = record(command_line, cassette, head, upstreams, resume=resume)
     for note in done.notes:
         console.warn(note)
     console.note(f"{done.calls:,} call{'s' if done.calls != 1 else ''} recorded in {cassette}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections import deque
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -12,12 +13,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from insideLLMs.core.errors import CassetteError
-from insideLLMs.proxy.asked_calls import AskedCall, RequestReader
+from insideLLMs.proxy.asked_calls import AskedCall, RequestReader, key_of
 from insideLLMs.proxy.callers import CASE_HEADER
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.server import refusal
-from insideLLMs.proxy.wire_answers import break_off, kept_answer
-from insideLLMs.store.wire_cassette import WireAnswer, WireCall, WireRecorder
+from insideLLMs.proxy.wire_answers import break_off, kept_answer, send
+from insideLLMs.store.wire_cassette import WireAnswer, WireCall, WireRecorder, WireRequest
 
 _CONNECT_S = 30.0
 _IDLE_S = 4.0
@@ -34,6 +35,7 @@ class _Passing:
     """An answer on its way back."""
 
     asked: AskedCall
+    wanted: WireRequest
     request: web.BaseRequest
     client_left: bool = False
     status: int | None = None
@@ -55,7 +57,10 @@ class Recorder:
         self._cassette = cassette
         self._reader = reader
         self._secrets = secrets
-        self._ticks = 0
+        self._ticks = max((call.ended for call in cassette.left), default=0)
+        self._left: dict[bytes, deque[int]] = {}
+        for number, call in enumerate(cassette.left):
+            self._left.setdefault(key_of(call.case, call.request), deque()).append(number)
         self._passing: dict[int, _Passing] = {}
 
     async def __aenter__(self) -> "Recorder":
@@ -91,8 +96,13 @@ class Recorder:
         return passing.status is None
 
     async def answer(self, asked: AskedCall, request: web.BaseRequest) -> web.StreamResponse:
-        """Pass a call on, and its answer back."""
-        passing = self._passing[asked.began] = _Passing(asked=asked, request=request)
+        """Pass a call on, and its answer back; one that a stopped recording has is not asked again."""
+        wanted = self._reader.read(asked)  # which shows its keys, before the answer is looked through for them
+        if left := self._left.get(key_of(asked.case, wanted)):
+            number = left.popleft()
+            self._cassette.use(number)
+            return await send(self._cassette.left[number].answer, request)
+        passing = self._passing[asked.began] = _Passing(asked=asked, wanted=wanted, request=request)
         try:
             return await self._ask(passing)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -136,11 +146,10 @@ class Recorder:
     def _keep(self, passing: _Passing) -> None:
         asked = passing.asked
         try:
-            request = self._reader.read(asked)  # which shows its keys, before the answer is looked through for them
             answer = self._kept(passing)
             ended = passing.ended or self.begin()
             self._cassette.keep(
-                WireCall(case=asked.case, request=request, answer=answer, began=asked.began, ended=ended)
+                WireCall(case=asked.case, request=passing.wanted, answer=answer, began=asked.began, ended=ended)
             )
         except CassetteError as error:
             self.failure = self.failure or error

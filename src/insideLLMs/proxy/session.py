@@ -32,21 +32,23 @@ class Recording:
     notes: tuple[str, ...]
 
 
-def record(command: Sequence[str], path: Path, head: WireHead, upstreams: Iterable[str]) -> Recording:
-    """Run a command, and keep its calls at `path`.
+def record(
+    command: Sequence[str], path: Path, head: WireHead, upstreams: Iterable[str], *, resume: bool = False
+) -> Recording:
+    """Run a command, and keep its calls at `path`; with `resume`, what a stopped recording has is not asked again.
 
     Raises CassetteError; NothingToDoError where a command that ended well made no call; OptionError.
     """
     places = upstreams_of(upstreams, os.environ)
     secrets = SeenSecrets(os.environ)
     reader = RequestReader(secrets, VolatileParts.of(head))
-    cassette = WireRecorder(path, head)
+    cassette = WireRecorder(path, head, resume=resume)
     try:
         recorder, code = asyncio.run(_recorded(command, Recorder(cassette, reader, secrets), places, head))
         if recorder.failure is not None:
             raise recorder.failure
         if code > _STOPPED:
-            note = f"the command was stopped: what it asked is kept in {cassette.partial}, and not in {path}"
+            note = f"the command was stopped, and {path} is as it was; go on with --resume from {cassette.partial.name}"
             return Recording(exit_code=code, calls=cassette.count, notes=(note,))
         if cassette.count:
             cassette.finish(in_order)

@@ -5,6 +5,7 @@ case, in an order that parallel calls do not change. While recording, calls are 
 so that a killed recording loses none that was answered; at its end the cassette is written whole.
 """
 
+import contextlib
 import fcntl
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -75,19 +76,22 @@ Order = Callable[[Sequence[WireCall]], Sequence[WireCall]]
 
 
 class WireRecorder:
-    """Keeps every call at once. Raises CassetteError if what is at `path` is neither free nor a wire cassette."""
+    """Keeps every call at once. Raises CassetteError if what is at `path` is neither free nor a wire cassette.
 
-    def __init__(self, path: Path, head: WireHead) -> None:
+    With `resume`, `left` are the calls of a recording that was stopped; those that are used again are kept.
+    """
+
+    def __init__(self, path: Path, head: WireHead, *, resume: bool = False) -> None:
         self.path = path
         self.partial = partial_of(path)
         self.count = 0
         self._head = head
+        self._used: set[int] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if _is_there(path):
                 read_head(path)
-            self._file = _open_partial(self.partial)
-            self._write(head)
+            self._file, self.left = _open_partial(self.partial, head, resume=resume)
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -99,9 +103,16 @@ class WireRecorder:
             raise _unwritable(self.path, error) from error
         self.count += 1
 
+    def use(self, number: int) -> None:
+        """Keep the one of `left` with this number, from 0 on."""
+        self._used.add(number)
+        self.count += 1
+
     def finish(self, order: Order) -> None:
         """Write the cassette, whole and in `order`. Raises CassetteError."""
-        calls = [each for _, calls in _by_case(read_wire_calls(self.partial)) for each in order(calls)]
+        unused = set(range(len(self.left))) - self._used
+        kept = (call for number, call in enumerate(read_wire_calls(self.partial)) if number not in unused)
+        calls = [each for _, calls in _by_case(kept) for each in order(calls)]
         try:
             with whole_file(self.path) as file:
                 file.write(canonical.line(self._head) + b"\n")
@@ -113,12 +124,12 @@ class WireRecorder:
 
     def close(self) -> None:
         """Let go of the file; what was recorded stays in the partial one."""
-        if not self._file.closed and not self.count:
+        if not self._file.closed and not self.count and not self.left:
             self.partial.unlink(missing_ok=True)
         self._file.close()
 
-    def _write(self, entry: WireHead | WireCall) -> None:
-        self._file.write(canonical.line(entry) + b"\n")
+    def _write(self, call: WireCall) -> None:
+        self._file.write(canonical.line(call) + b"\n")
         self._file.flush()
 
 
@@ -186,22 +197,43 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _open_partial(partial: Path) -> BinaryIO:
-    """Open a new partial recording, and lock it. Raises CassetteError where one is being made, or was left."""
+def _open_partial(partial: Path, head: WireHead, *, resume: bool) -> tuple[BinaryIO, tuple[WireCall, ...]]:
+    """Open a partial recording, locked, with the calls of one that was stopped. Raises CassetteError."""
     _is_there(partial)
-    file = partial.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise CassetteError(f"another recording writes {partial}", fix="wait for it, or name another file") from None
-    if file.tell():
-        file.close()
+    with contextlib.ExitStack() as on_error:
+        file = on_error.enter_context(partial.open("ab"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CassetteError(
+                f"another recording writes {partial}", fix="wait for it, or name another file"
+            ) from None
+        left = _left_in(partial, head, resume=resume)
+        whole = [canonical.line(entry) + b"\n" for entry in (head, *left)]
+        file.truncate(sum(map(len, whole)) if left else 0)
+        if not left:
+            file.write(whole[0])
+            file.flush()
+        on_error.pop_all()
+        return file, left
+
+
+def _left_in(partial: Path, head: WireHead, *, resume: bool) -> tuple[WireCall, ...]:
+    """Return the calls that a stopped recording left. Raises CassetteError unless it is to be resumed."""
+    with partial.open("rb") as file:
+        if sum(line.endswith(b"\n") for _, line in zip(range(2), file, strict=False)) < 2:
+            return ()
+    if not resume:
         raise CassetteError(
             f"a recording that was stopped left {partial}",
-            fix=f"look at it with `insidellms replay --from {partial} -- COMMAND`, then remove it",
+            fix="add --resume to go on with it without asking again what it has, or remove it",
         )
-    return file
+    if read_head(partial) != head:
+        raise CassetteError(
+            f"{partial} was recorded with other declarations",
+            fix="give the same --volatile, --volatile-text, --variable",
+        )
+    return tuple(read_wire_calls(partial))
 
 
 def _unreadable(path: Path, error: OSError) -> CassetteError:
