@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from insideLLMs.store.labels import append_label
 from support.command import insidellms, write_files
-from support.people import label_run
+from support.people import answers, label_of, label_run
 
 RUBRIC = "Is the answer polite?"
 EXPERIMENT = {
@@ -118,6 +119,18 @@ def test_what_people_said_of_a_run_measures_its_judge_as_labels_of_its_dataset_d
                ("from-dataset", "by-people")]  # fmt: skip
     assert figures[0] == figures[1]
     assert figures[0][0]["quality"]["n"] == 60
+
+
+def test_labels_that_measure_no_judge_are_counted(folder):
+    people = run(folder, "mixed", judge(), answers=("GOOD", "BAD"))
+    label_run(people, "ann", lambda name: int(name[1:]) % 2 == 0, count=50)
+    for record in answers(people):
+        append_label(people, label_of(record, "bob", passed=True, drawn="failed"))
+    done = diff(folder, "one", "same", "--labelled", "mixed")
+    assert done.json["comparison"]["warnings"][0] == (
+        "labels that are not used: 10 of answers that were not drawn at random; 26 without a majority"
+    )
+    assert done.json["verdict"]["judges"][0]["quality"]["n"] == 24
 
 
 def test_labels_of_answers_that_failed_measure_no_judge(folder):

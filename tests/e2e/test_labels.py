@@ -72,6 +72,14 @@ def test_a_label_of_an_answer_that_has_changed_is_stale_and_is_not_used(folder):
     assert f"labels that are not used: {found['stale']} stale" in " ".join(told.out.split()), told.err
 
 
+def test_labels_that_nobody_pointed_to_decide_nothing_and_are_named(folder):
+    label_run(folder / "run", "ann", lambda _: False)
+    done = insidellms("diff", "run", "run", cwd=folder)
+    assert "people labelled answers; let them decide: --labels run" in done.err
+    assert done.code == 0
+    assert "labelled answers" not in done.out
+
+
 def test_answers_that_were_chosen_measure_nothing(folder):
     label_run(folder / "run", "ann", lambda _: True, drawn="failed")
     found = insidellms("labels", "show", "run", "--json", cwd=folder).json

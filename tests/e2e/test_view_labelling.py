@@ -180,6 +180,24 @@ def test_no_page_of_a_run_has_the_token(server):
         assert server.token not in fetch(server, path)[1]
 
 
+def test_copies_of_runs_at_a_url_are_not_labelled(folder, server):
+    answer = sample(server)["answers"][0]["answer"]
+    server.person = None
+    status, page = fetch(server, "runs/run/label?drawn=random")
+    assert (status, "labels in a copy would be lost" in page) == (409, True)
+    assert send(server, said(answer))[0] == 409
+    assert stored(folder) == ()
+
+
+def test_a_run_that_cannot_be_read_is_not_labelled(folder, server):
+    unfinished = folder / "unfinished"
+    unfinished.mkdir(exist_ok=True)
+    for name in (".insidellms-run", "journal.jsonl"):
+        (unfinished / name).write_text("")
+    status, page = fetch(server, "runs/unfinished/label?drawn=random")
+    assert (status, "unfinished" in page) == (409, True)
+
+
 def test_a_name_to_label_as_must_be_one(folder):
     for name in ("", "  ", "x" * 201):
         done = insidellms("view", ".", "--port", 0, "--as", name, cwd=folder)

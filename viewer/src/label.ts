@@ -72,9 +72,9 @@ class Labelling {
     this.at = this.data.answers[from] ? from : Math.max(open, 0);
     addEventListener("beforeunload", (event) => this.unsaved.length && event.preventDefault());
     setKeys([
-      { keys: ["1", "p"], does: "pass", run: () => this.say("pass") },
-      { keys: ["2", "f"], does: "fail", run: () => this.say("fail") },
-      { keys: ["3", "s"], does: "skip: I cannot tell", run: () => this.say("skip") },
+      { keys: ["1", "p"], does: "pass", run: (event) => this.press(event, "pass") },
+      { keys: ["2", "f"], does: "fail", run: (event) => this.press(event, "fail") },
+      { keys: ["3", "s"], does: "skip: I cannot tell", run: (event) => this.press(event, "skip") },
       { keys: ["n"], does: "write a note", run: () => this.writeNote() },
       { keys: ["u"], does: "undo the last verdict or note", run: () => this.undo() },
       { keys: ["ArrowRight", "j"], does: "next answer", run: () => this.step(1) },
@@ -88,6 +88,11 @@ class Labelling {
 
   private isDone(one: Labelled): boolean {
     return one.verdict !== "open" && one.counts;
+  }
+
+  // A key that is held down is one verdict.
+  private press(event: KeyboardEvent, verdict: Verdict): void {
+    if (!event.repeat) this.say(verdict);
   }
 
   private say(verdict: Verdict): void {
@@ -228,7 +233,7 @@ class Labelling {
   }
 
   private rubric(probe: string): HTMLElement {
-    const told = this.data.rubrics[probe];
+    const told = Object.hasOwn(this.data.rubrics, probe) && this.data.rubrics[probe];
     return told ? h("p", { class: "rubric" }, "Does it fulfil this? ", h("strong", { dir: "auto" }, line(told))) : h("p", { hidden: true });
   }
 

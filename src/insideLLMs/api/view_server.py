@@ -30,6 +30,10 @@ LOOPBACK = "127.0.0.1"
 _HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 _MOST_BODY_BYTES = 8 * MAX_NOTE
 _IDLE_S = 60
+_ONLY_A_COPY = (
+    "The runs here are copies of those at a URL, and labels in a copy would be lost.",
+    "Copy the run to this machine, and label it there.",
+)
 
 
 class SentLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,14 +47,16 @@ class SentLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ViewServer(ThreadingHTTPServer):
-    """Serves a RunFolder to this machine alone; port 0 chooses a free one. Labels are those of `person`.
+    """Serves a RunFolder to this machine alone; port 0 chooses a free one.
+
+    Labels are those of `person`; of None nothing can be labelled, as the runs are copies that are not kept.
 
     `token` is in the pages that store labels, and in no page of another origin.
     """
 
     daemon_threads = True
 
-    def __init__(self, root: Path, port: int = 0, *, person: str = "somebody") -> None:
+    def __init__(self, root: Path, port: int = 0, *, person: str | None = None) -> None:
         self.folder = RunFolder(root)
         self.person = person
         self.token = secrets.token_urlsafe(32)
@@ -65,7 +71,7 @@ class ViewServer(ThreadingHTTPServer):
     def save(self, run: str, sent: SentLabel) -> bool:
         """Store a label; whether its answer is one that a page of this server showed. Raises RunDirectoryError."""
         found = self.sampled.get((run, sent.answer))
-        if found is None:
+        if found is None or self.person is None:
             return False
         trial = found.trial
         label = PersonLabel(
@@ -196,10 +202,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_page(write)
 
     def _label(self, name: str, query: Mapping[str, list[str]]) -> None:
+        person = self.server.person
         if not self._knows(name):
             return
+        if person is None:
+            self._say(HTTPStatus.CONFLICT, *_ONLY_A_COPY)
+            return
         try:
-            page = self._answers(name, query) if query else self._start(name)
+            page = self._answers(name, query, person) if query else self._start(name, person)
         except InsideLLMsError as error:
             self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
         except msgspec.ValidationError as error:
@@ -207,11 +217,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(HTTPStatus.OK, page, served_policy(LABEL_PROGRAM))
 
-    def _start(self, name: str) -> bytes:
+    def _start(self, name: str, person: str) -> bytes:
         found = RunLabels.beside(SealedRun.open(self.server.folder.root / name))
-        return start_page(name, self.server.person, found.report(), found.agreed)
+        return start_page(name, person, found.report(), found.agreed)
 
-    def _answers(self, name: str, query: Mapping[str, list[str]]) -> bytes:
+    def _answers(self, name: str, query: Mapping[str, list[str]], person: str) -> bytes:
         given = {key: values[-1] for key, values in query.items() if key != "show"}
         sample = msgspec.convert({**given, "shown": sorted(set(query.get("show", ())))}, LabelSample, strict=False)
         run = SealedRun.open(self.server.folder.root / name)
@@ -219,12 +229,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.sampled.update({(name, each.answer): each for each in answers})
         return answers_page(
             name,
-            person=self.server.person,
+            person=person,
             token=self.server.token,
             drawn=sample.drawn,
             shown=sample.shown,
             rubrics=rubrics_of(run),
-            answers=shown_answers(answers, sample, self.server.person),
+            answers=shown_answers(answers, sample, person),
         )
 
     def _send_page(self, write: Callable[[BinaryIO], None]) -> None:

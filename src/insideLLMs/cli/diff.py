@@ -18,6 +18,8 @@ from insideLLMs.cli.trust import trusted_sides
 from insideLLMs.core.errors import ConfigError, ExitCode, OptionError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from insideLLMs.api.compare import DecidedComparison
     from insideLLMs.api.trusted_runs import TrustedExperiment
     from insideLLMs.compare.meaning import Meaning
@@ -183,19 +185,32 @@ def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "Decid
         waived, left_out = pool.waived, pool.left_out
     candidate = opened.enter_context(opened_run(theirs, console.note))
     asked = _asked((baselines[-1:], candidate), arguments) if arguments.confirm or arguments.retest else None
-    labels, unused = labels_for(arguments.labels, (*baselines[-1:], candidate))
+    labelled = None if arguments.labelled is None else SealedRun.open(arguments.labelled)
+    labels, unused = labels_for(arguments.labels, (*baselines[-1:], candidate), labelled)
+    if labels is None:
+        _name_labels((*baselines[-1:], candidate))
     options = CompareOptions(pairs=pairs, waived=waived, meaning=_meaning(arguments.semantic, baselines))
     setup = ComparisonSetup(
         options=options,
         gate=GateOverrides(settings=gate),
         noise=noise,
-        labelled=None if arguments.labelled is None else SealedRun.open(arguments.labelled),
+        labelled=labelled,
         labels=labels,
         flips=arguments.confirm,
         warnings=(*left_out, *unused),
     )
     decided = compare_runs(baselines, [candidate], setup)
     return decided if asked is None else _ask_again(decided, asked, arguments)
+
+
+def _name_labels(runs: "Iterable[SealedRun]") -> None:
+    """Say where people's labels are that nobody pointed to: a run of somebody else may bring its own."""
+    from insideLLMs.store.labels import LABELS  # noqa: PLC0415 - slow
+    from insideLLMs.store.sealed_run import is_regular  # noqa: PLC0415
+
+    found = [run.path for run in runs if is_regular(run.path / LABELS)]
+    if found:
+        console.note(f"people labelled answers; let them decide: {' '.join(f'--labels {path}' for path in found)}")
 
 
 def _asked(

@@ -5,7 +5,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.core.errors import ExitCode
 
-NAMES = ("experiment", "record", "manifest", "summary", "telemetry", "comparison")
+NAMES = ("experiment", "record", "manifest", "summary", "telemetry", "label", "comparison")
 
 
 @click.command("schema")

@@ -10,6 +10,8 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.places import RUNS
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.remote.copies import place_of
+from insideLLMs.remote.url import is_url
 
 
 @click.command("view")
@@ -32,7 +34,7 @@ def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> 
     is_run = is_regular(folder / MARKER)
     root = folder.resolve().parent if is_run else folder
     try:
-        server = ViewServer(root, port, person=_person(person))
+        server = ViewServer(root, port, person=None if is_url(place_of(folder)) else _person(person))
     except OSError as error:
         raise InsideLLMsError(
             f"cannot listen on port {port}: {error.strerror}", fix="try: insidellms view --port 0"

@@ -11,6 +11,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import Record
+from insideLLMs.store.labels import PersonLabel
 from insideLLMs.store.manifest import Manifest
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,7 +32,7 @@ def diff_document(comparison: Comparison, verdict: Verdict | None = None) -> byt
 
 
 def schema(name: str) -> dict[str, Any]:  # Any: a JSON Schema
-    """Return the schema of `name`: experiment, record, manifest, summary, telemetry or comparison."""
+    """Return the schema of `name`: experiment, record, manifest, summary, telemetry, label or comparison."""
     if name == "experiment":
         from insideLLMs.config.file import experiment_schema  # noqa: PLC0415 - each name loads its own alone
 
@@ -42,6 +43,7 @@ def schema(name: str) -> dict[str, Any]:  # Any: a JSON Schema
         "manifest": (name, Manifest),
         "summary": (name, Summary),
         "telemetry": (name, TelemetryLine),
+        "label": (name, PersonLabel),
     }
     title, kind = types[name]
     return {"$schema": _DIALECT, "title": title, **_without_indents(msgspec.json.schema(kind))}

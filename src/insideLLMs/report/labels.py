@@ -21,8 +21,8 @@ _MOST_DISPUTED = 20
 
 
 def labels_table(labels: Iterable[PersonLabel]) -> Table:
-    """Return the labels that count, in the order of probe, example and person."""
-    counting = [label for label in latest(labels).values() if label.verdict != "open"]
+    """Return the labels that count, and notes without one, in the order of probe, example and person."""
+    counting = [label for label in latest(labels).values() if label.verdict != "open" or label.note]
     ordered = sorted(counting, key=lambda label: (label.probe, label.dataset, label.example_id, label.answer, label.by))
 
     def rows() -> Iterator[Row]:

@@ -299,6 +299,26 @@ def wilson(successes: float, trials: int, *, level: float = 0.95) -> tuple[float
     return 0.0 if rate <= 0.0 else max(0.0, center - half), 1.0 if rate >= 1.0 else min(1.0, center + half)
 
 
+def jackknife_interval(
+    whole: float, without: Sequence[tuple[float | None, int]], *, level: float
+) -> tuple[float, float] | None:
+    """Return Student's interval of a figure within -1 and 1 (Tukey 1958).
+
+    `without` has, for each kind of unit, the figure when one of them is left out, and how many there are of it. None
+    where all units are alike, or where the figure is undefined without one of them.
+    """
+    n = sum(count for _, count in without)
+    if n < 2:
+        return None
+    values = [(n * whole - (n - 1) * one, count) for one, count in without if one is not None]
+    if len(values) < len(without):
+        return None
+    mean = math.fsum(value * count for value, count in values) / n
+    variance = math.fsum(count * (value - mean) ** 2 for value, count in values) / (n - 1)
+    half = t_quantile(0.5 + level / 2.0, n - 1) * math.sqrt(variance / n)
+    return (max(-1.0, whole - half), min(1.0, whole + half)) if half > 0.0 else None
+
+
 def fewest_for_bound(limit: float, *, level: float = 0.95) -> int | None:
     """Return how many trials, all of them successes, have a Wilson interval that begins at `limit`; None if none can.
 

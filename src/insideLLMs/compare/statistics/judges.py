@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from insideLLMs.compare.statistics.jackknife import jackknife_interval
+from insideLLMs.compare.statistics.distributions import jackknife_interval
 
 if TYPE_CHECKING:  # a run counts how far judges agree with people, and compares nothing
     from insideLLMs.compare.statistics.evidence import Evidence

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from insideLLMs.compare.statistics.jackknife import jackknife_interval
+from insideLLMs.compare.statistics.distributions import jackknife_interval
 
 Ratings = tuple[int, ...]
 """How often each verdict was given to one unit."""
