@@ -5,6 +5,7 @@ In turn, `--rounds` times: a loop over `asyncio.create_subprocess_exec`, one ove
 included). Prints the wall time of each trial; and of the run: its peak memory at a fifth of the trials and at all of
 them, the most zombies (a process is one from its end until its parent looks) and open descriptors that it had at any
 time, and what was left of it afterwards. CPU is not told: nobody counts that of processes which the kernel gathers.
+Exits 1 where a process was left behind, memory grew with the trials, or a descriptor was left open for each.
 
     python benchmarks/exec_overhead.py [--trials 1000] [--concurrency 16] [--rounds 3]
 """
@@ -23,6 +24,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 PROGRAM = "/bin/echo"
+_MOST_GROWTH = 1.2
+_DESCRIPTORS = 64
+"""So many a run has open with nothing in flight, at the most."""
 EXPERIMENT = {
     "name": "bench",
     "model": {"type": "exec", "args": {"command": [PROGRAM, "{{ question }}"]}},
@@ -166,6 +170,12 @@ def main() -> None:
     print(f"beside bare asyncio, wall, median of the rounds: CommandServer {served:.2f}, insidellms run {whole:.2f}")
     print(f"peak memory: {few >> 20} MB at {given.trials // 5:,} trials, {many >> 20} MB at {given.trials:,}")
     print(f"at the worst: {watch.zombies} zombies, {watch.descriptors} descriptors; left behind: {len(left)}")
+    faults = {
+        f"{len(left)} processes were left behind": bool(left),
+        f"memory grew from {few >> 20} to {many >> 20} MB": many > few * _MOST_GROWTH,
+        f"{watch.descriptors} descriptors were open": watch.descriptors > _DESCRIPTORS + 8 * given.concurrency,
+    }
+    sys.exit("; ".join(fault for fault, is_there in faults.items() if is_there) or 0)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 _EXPERIMENT = """\
 # yaml-language-server: $schema=./experiment.schema.json
 # Run it:      insidellms run {name}
-# Change something (the system prompt, say), run it again, then:  insidellms diff RUN1 RUN2 --fail-on regressions
+# Change something (the prompt, say), run it again, then:  insidellms diff RUN1 RUN2 --fail-on regressions
 name: {stem}
 models:
   - type: {provider}
-{args}    system: {system}
-probes:
+{args}probes:
   - {{type: logic}}
 dataset: {{format: jsonl, path: questions.jsonl}}
 repeats: 1
@@ -39,7 +38,33 @@ _PROVIDERS = {
     ),
     "embedded": "    args: {model_name: smollm2, temperature: 0}\n",
     "openai": "    args: {model_name: gpt-4o-mini, temperature: 0, max_tokens: 64}  # key from OPENAI_API_KEY\n",
+    "exec": (
+        "    args:  # your command; app.py beside it is a stand-in that shows what one may answer\n"
+        "      command: [python3, app.py]\n"
+        '      stdin: {question: "{{ question }}"}\n'
+        "      answer: $.reply\n"
+        "      keep: {sources: $.sources}  # a check reads it as `of: sources`\n"
+    ),
+    "http": (
+        "    args:  # your endpoint\n"
+        "      base_url: http://127.0.0.1:8000/ask\n"
+        '      body: {question: "{{ question }}"}\n'
+        "      answer: $.reply\n"
+        "      keep: {sources: $.sources}  # a check reads it as `of: sources`\n"
+    ),
 }
+_APPLICATIONS = ("exec", "http")
+"""They have their own prompts."""
+_SYSTEM = "    system: Answer briefly and correctly.\n"
+_STAND_IN = """\
+import json
+import sys
+
+ANSWERS = {"rectangle": "Yes, it is.", "whale": "No, it is a mammal.", "17": "That makes 42.", "France": "It is B."}
+question = json.load(sys.stdin)["question"]
+found = next((word for word in ANSWERS if word in question), None)
+print(json.dumps({"reply": ANSWERS.get(found, "I do not know."), "sources": [found] if found else []}))
+"""
 _QUESTIONS = """\
 {"id": "square", "question": "Is a square a rectangle? Answer yes or no.", "answer": "yes"}
 {"id": "whale", "question": "Is a whale a fish? Answer yes or no.", "answer": "no"}
@@ -97,11 +122,12 @@ def _experiment_files(folder: Path, provider: str) -> dict[Path, bytes]:
         name=FILE,
         stem=folder.resolve().name or "experiment",
         provider=provider,
-        args=_PROVIDERS[provider],
-        system="Answer briefly and correctly.",
+        args=_PROVIDERS[provider] + ("" if provider in _APPLICATIONS else _SYSTEM),
     )
+    stand_in = {folder / "app.py": _STAND_IN.encode()} if provider == "exec" else {}
     return {
         folder / FILE: text.encode(),
+        **stand_in,
         folder / "questions.jsonl": _QUESTIONS.encode(),
         folder / "experiment.schema.json": schema_bytes("experiment"),
     }
