@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,7 @@ from insideLLMs.core.protocols import current_call
 from insideLLMs.providers.addresses import bare_url
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
 from insideLLMs.providers.events import EventData, looks_like_events
+from insideLLMs.providers.plain_post import BegunAnswer, NotedAnswer, NotedRequest, PlainPost, SentPost, is_plain
 from insideLLMs.providers.rate_limits import blocked_s, retry_after_s
 from insideLLMs.providers.redaction import Redactor
 
@@ -73,7 +75,7 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=self._options.total_s, connect=self._options.connect_s)
         self._limited = aiohttp.ClientTimeout(connect=self._options.connect_s)
         self._urls: dict[str, URL] = {}
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"Transport({self.where!r})"
@@ -89,18 +91,12 @@ class Transport:
         Raises ConnectionFailedError, ModelTimeoutError, or BadAnswerError for a redirect, a body that is
         too long and a body that breaks off.
         """
-        session = self._sessions.get(asyncio.get_running_loop()) or self._open()
+        pool = self._pools.get(asyncio.get_running_loop()) or self._open()
         facts = current_call.get()
         started = time.monotonic()
         try:
-            async with session.request(
-                call.method,
-                self._called(call),
-                data=call.body or None,
-                headers=call.headers or None,
-                allow_redirects=False,
-                timeout=self._timeout_beside(None if facts is None else facts.limit_s),
-            ) as response:
+            async with self._asked(pool, call, None if facts is None else facts.limit_s) as response:
+                pool.note(call, response)
                 if facts is not None:
                     facts.first_byte_s = time.monotonic() - started
                     facts.blocked_s = blocked_s(response.headers, now=time.time())
@@ -117,33 +113,47 @@ class Transport:
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError, ValueError) as error:
             raise self._translate(error) from None  # the cause may quote headers, and with them the key
 
-    def _timeout_beside(self, limit_s: float | None) -> aiohttp.ClientTimeout:
-        """Return the limits of a call that its caller may cut off sooner: a second clock would only take time."""
-        return self._timeout if limit_s is None or limit_s > self._options.total_s else self._limited
+    def _asked(
+        self, pool: "_Pool", call: HttpCall, limit_s: float | None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse | PlainPost]:
+        """Return the call to make; where its caller may cut it off sooner, a second clock would only take time."""
+        is_bounded = limit_s is not None and limit_s <= self._options.total_s
+        sent = pool.sent.get(call.path) if is_bounded and is_plain(call) else None
+        if sent is not None:
+            return PlainPost(sent, call.body, pool.connector, self._limited)
+        return pool.session.request(
+            call.method,
+            self._called(call),
+            data=call.body or None,
+            headers=call.headers or None,
+            allow_redirects=False,
+            timeout=self._limited if is_bounded else self._timeout,
+        )
 
     async def aclose(self) -> None:
         """Close the running loop's connections, and drop those of loops that are gone."""
         running = asyncio.get_running_loop()
-        for loop, session in list(self._sessions.items()):
+        for loop, pool in list(self._pools.items()):
             if loop is running or loop.is_closed():
-                del self._sessions[loop]
+                del self._pools[loop]
                 if loop is running:
-                    await session.close()
+                    await pool.session.close()
                 else:
-                    session.detach()
+                    pool.session.detach()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> "_Pool":
+        connector = _Connector(limit=0, ttl_dns_cache=300, keepalive_timeout=60, ssl=self._options.ssl_context or True)
         session = aiohttp.ClientSession(
-            connector=_Connector(
-                limit=0, ttl_dns_cache=300, keepalive_timeout=60, ssl=self._options.ssl_context or True
-            ),
+            connector=connector,
             headers=self._headers,
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=self._options.use_proxy_env,
+            request_class=NotedRequest,
+            response_class=NotedAnswer,
         )
-        self._sessions[asyncio.get_running_loop()] = session
-        return session
+        pool = self._pools[asyncio.get_running_loop()] = _Pool(session, connector)
+        return pool
 
     def url(self, path: str) -> str:
         """Return the URL that a call to `path` goes to, as it is sent."""
@@ -167,9 +177,7 @@ class Transport:
             url = self._urls[service + path] = URL(base + path + mark + query)
         return url
 
-    async def _read(
-        self, response: aiohttp.ClientResponse, assembler: Callable[[], Assembler] | None, started: float
-    ) -> bytes:
+    async def _read(self, response: BegunAnswer, assembler: Callable[[], Assembler] | None, started: float) -> bytes:
         """Read to the end; events, whatever they are declared as, come to the plain answer that they tell of."""
         limit = self._options.max_body_bytes
         first = await response.content.readany()
@@ -178,11 +186,13 @@ class Transport:
                 looks_like_events(first) is None and len(first) < limit and (more := await response.content.readany())
             ):
                 first += more  # comments that keep the connection alive
-            if response.content_type == EVENT_STREAM or looks_like_events(first):
+            if response.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[
+                0
+            ].strip().lower() == EVENT_STREAM or looks_like_events(first):
                 return await self._assemble(response, first, assembler(), started)
         if response.content.at_eof():
             return first
-        if (response.content_length or 0) > limit:
+        if _content_length(response) > limit:
             raise self._too_long(response)
         pieces, size = [first], len(first)
         while piece := await response.content.readany():
@@ -192,9 +202,7 @@ class Transport:
                 raise self._too_long(response)
         return b"".join(pieces)
 
-    async def _assemble(
-        self, response: aiohttp.ClientResponse, piece: bytes, assembler: Assembler, started: float
-    ) -> bytes:
+    async def _assemble(self, response: BegunAnswer, piece: bytes, assembler: Assembler, started: float) -> bytes:
         facts, limit = current_call.get(), self._options.max_body_bytes
         events, size, begun = EventData(), 0, False
         while piece:
@@ -215,12 +223,12 @@ class Transport:
             assembler.add(data)
         return assembler.body()
 
-    def _too_long(self, response: aiohttp.ClientResponse) -> BadAnswerError:
+    def _too_long(self, response: BegunAnswer) -> BadAnswerError:
         response.close()
         limit = self._options.max_body_bytes
         return BadAnswerError(f"the answer from {self.where} is longer than {limit} bytes", http_status=response.status)
 
-    def _redirected(self, response: aiohttp.ClientResponse) -> BadAnswerError:
+    def _redirected(self, response: BegunAnswer) -> BadAnswerError:
         response.close()
         location = response.headers.get(hdrs.LOCATION, "")
         target = bare_url(location) if "://" in location else location.partition("?")[0]
@@ -241,6 +249,23 @@ class Transport:
         return f"the call took longer than {self._options.total_s:g} s"
 
 
+class _Pool:
+    """The connections of one event loop, and what each path was sent, for more of the same."""
+
+    def __init__(self, session: aiohttp.ClientSession, connector: aiohttp.BaseConnector) -> None:
+        self.session = session
+        self.connector = connector
+        self.sent: dict[str, SentPost] = {}
+
+    def note(self, call: HttpCall, answer: aiohttp.ClientResponse | PlainPost) -> None:
+        """Remember how a plain call was sent, once it was answered."""
+        if isinstance(answer, PlainPost) or not is_plain(call) or (sent := SentPost.of(answer)) is None:
+            return
+        if len(self.sent) >= _MOST_URLS:  # an address with fields is another one for every example
+            self.sent.clear()
+        self.sent[call.path] = sent
+
+
 class _Connector(aiohttp.TCPConnector):
     """Notes how long a new connection took; one from the pool takes no time."""
 
@@ -251,6 +276,11 @@ class _Connector(aiohttp.TCPConnector):
         if facts is not None:
             facts.connect_s = time.monotonic() - started
         return connection
+
+
+def _content_length(response: BegunAnswer) -> int:
+    told = response.headers.get(hdrs.CONTENT_LENGTH, "")
+    return int(told) if told.isdecimal() else 0
 
 
 def _reason(error: Exception) -> str:

@@ -31,6 +31,7 @@ from support import streams, wire
 from support.api_server import ApiServer
 from support.openai_server import Fault
 
+pytestmark = pytest.mark.usefixtures("way")
 SECRET = "sk-canary-0123456789abcdef"
 TOOLS = [
     {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": [2, "é"]}'}},

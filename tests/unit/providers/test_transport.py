@@ -29,6 +29,9 @@ from insideLLMs.providers.transport import (
 )
 from support.openai_server import Fault, OpenAIServer
 
+pytestmark = pytest.mark.usefixtures("way")
+OWN_CLOCK = pytest.mark.parametrize("way", ["by a session"], indirect=True)
+"""Only a session has a clock of its own: whoever calls in the other way cuts the call off."""
 SECRET = "sk-canary-0123456789abcdef"
 CALL = HttpCall(path="/chat/completions", body=b'{"messages":[{"role":"user","content":"hello"}],"model":"m"}')
 
@@ -85,6 +88,7 @@ def test_a_server_that_does_not_finish_in_time_is_a_timeout(openai_server: OpenA
         post(openai_server.base_url, options=TransportOptions(total_s=0.15))
 
 
+@OWN_CLOCK
 def test_a_caller_with_a_shorter_limit_keeps_the_time_and_a_longer_one_leaves_it_to_the_transport(
     openai_server: OpenAIServer,
 ) -> None:
@@ -138,6 +142,7 @@ def test_a_refused_connection_names_the_place_and_not_the_key() -> None:
     assert caught.value.fix is not None
 
 
+@OWN_CLOCK
 def test_a_connection_that_takes_too_long_names_the_limit_and_not_the_query(openai_server: OpenAIServer) -> None:
     openai_server.faults = [Fault(kind="hang")]
     with pytest.raises(ModelTimeoutError, match=r"the call took longer than 0\.1 s") as caught:
