@@ -8,6 +8,7 @@ from insideLLMs.compare.comparison import Change, ShownAnswer, SubjectPair, Tria
 from insideLLMs.compare.levels import CALLS_DIFFER, changed_parts
 from insideLLMs.compare.pairing import Pairing
 from insideLLMs.compare.steps import step_changes
+from insideLLMs.compare.turns import as_compared, turn_changes
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.subject import Subject
@@ -51,8 +52,8 @@ def describe(pair: Aligned, finding: Finding, pairing: Pairing, *, text_limit: i
     prompt = cut(show_prompt(shown.example), text_limit)[0]
     baseline_prompt = cut(show_prompt(before.example), text_limit)[0] if before is not None else prompt
     both = [side.response for side in (before, after) if side is not None and side.response is not None]
-    parts = changed_parts(*both) if len(both) == 2 else ()
-    steps = step_changes(*both) if len(both) == 2 else ()
+    parts = changed_parts(*map(as_compared, both)) if len(both) == 2 else ()
+    steps = (*turn_changes(*both), *step_changes(*both)) if len(both) == 2 else ()
     note = note_of(finding, steps)
     if finding.kind is ChangeClass.EDITED:
         note = "the example's content differs under the same id"
@@ -101,7 +102,7 @@ def show_prompt(example: Example) -> str:
 
 def show_answer(record: Record, text_limit: int, parts: Sequence[str] = ()) -> ShownAnswer:
     """Return what came of a Trial as it is shown, with these parts; texts keep `text_limit` characters: both ends."""
-    response, scores, failure = record.response or Response(), record.scores, record.failure
+    response, scores, failure = as_compared(record.response or Response()), record.scores, record.failure
     whole = response.text if response.text or response.value is None else show_value(response.value)
     text, missing = cut(whole, text_limit)
     return ShownAnswer(

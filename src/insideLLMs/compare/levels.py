@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
+from insideLLMs.compare.turns import as_compared
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import TextLevel
 from insideLLMs.core.record_views import Facts, ScoreFacts
@@ -68,8 +69,8 @@ NONE = Difference()
 
 
 def response_of(facts: Facts) -> Response:
-    """Return the answer of a record, empty where there is none."""
-    return _decode_response(facts.response) or Response()
+    """Return the answer of a record as it is compared, empty where there is none."""
+    return as_compared(_decode_response(facts.response) or Response())
 
 
 def outcome_word(facts: Facts, response: Response) -> str:
