@@ -77,3 +77,87 @@ def test_a_row_that_is_no_call_is_named(tmp_path, rows, said):
     done = insidellms("run", "e.json", cwd=tmp_path)
     assert done.code == 1
     assert said in done.err
+
+
+PLAYS = """
+from insideLLMs import Response, ToolCall
+
+
+class Plays:
+    '''Calls what it is shown, twice, and tells what it was given.'''
+
+    name = model_id = "plays"
+
+    def identity(self):
+        return {"plays": 1}
+
+    async def respond(self, request, *, repeat=0):
+        given = [message.text for message in request.messages if message.role == "tool"]
+        if len(given) < 2:
+            [tool] = request.options["tools"]
+            assert tool["function"]["description"] == "Say how warm it is."
+            call = ToolCall(name=tool["function"]["name"], arguments={"city": "Rome"})
+            return Response(tool_calls=(call,))
+        return Response(text=" then ".join(given))
+
+    async def aclose(self):
+        pass
+"""
+COUNTS = """
+COUNT = []
+
+
+def answer(name, arguments):
+    COUNT.append(name)
+    return text(f"{19 + len(COUNT)} degrees in " + arguments["city"])
+"""
+
+
+def agent_experiment(folder, **tools):
+    dotted = [{**FORECAST, "name": "weather.forecast"}]
+    write_server(folder, COUNTS, tools=dotted)
+    call = {"name": "weather_forecast", "arguments": {"city": "Rome"}}
+    probe = {
+        "type": "agent",
+        "args": {"tools": {"mcp": {"command": [PYTHON, "server.py"]}, **tools}, "trajectory": [call, call]},
+        "dataset": {
+            "examples": [{"id": "rome", "prompt": "How warm is it?", "expected": "20 degrees in Rome then 21"}]
+        },
+    }
+    files = {"plays.py": PLAYS, "e.json": json.dumps({"model": {"type": "plays.py:Plays", "id": "m"}, "probe": probe})}
+    write_files(folder, files)
+
+
+def test_a_model_works_with_the_tools_of_a_server_and_a_replay_starts_none(tmp_path):
+    agent_experiment(tmp_path)
+    done = insidellms("run", "e.json", "--run-dir", "run", "--record", "c", cwd=tmp_path)
+    assert done.code == 0, done.err
+    [record] = records_of(tmp_path / "run")
+    assert record["scores"]["passed"], record["scores"]
+    said = [(turn["role"], turn.get("content", "")) for turn in record["response"]["trajectory"]]
+    assert said == [
+        ("assistant", ""), ("tool", "20 degrees in Rome"), ("assistant", ""), ("tool", "21 degrees in Rome"),
+        ("assistant", "20 degrees in Rome then 21 degrees in Rome"),
+    ]  # fmt: skip
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["probes"][0]["identity"]["models"]["tools"]["tools"][0]["name"] == "weather.forecast"
+    (tmp_path / "starts").unlink()
+    replayed = insidellms("run", "e.json", "--run-dir", "again", "--replay", "c", cwd=tmp_path)
+    assert replayed.code == 0, replayed.err
+    assert canonical_bytes(tmp_path / "run") == canonical_bytes(tmp_path / "again")
+    assert not (tmp_path / "starts").exists()
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ({"only": ["forecast"]}, "the MCP server has no tool 'forecast'"),
+        ({"server": 1}, "tools is {"),
+        ({"mcp": {"command": "python server.py"}}, "there is no shell to split it"),
+    ],
+)
+def test_tools_that_no_server_gives_are_named(tmp_path, tools, said):
+    agent_experiment(tmp_path, **tools)
+    done = insidellms("run", "e.json", "--run-dir", "run", cwd=tmp_path)
+    told = done.err + (tmp_path / "run" / "records.jsonl").read_text() if done.code == 0 else done.err
+    assert said in " ".join(told.split())

@@ -130,6 +130,7 @@ def _named(spec: Spec) -> tuple[list[str], set[str], list[str]]:
     code += [shlex.join(command) for command in _commands(spec.args)]
     names = {name for _, value, referring in texts if referring for name in references(value)}
     names |= {value for path, value, _ in texts if "env" in path[-2:-1]}  # a list of variables
+    names |= {value for path, value, _ in texts if path[-1] == "api_key_env"}  # of judges and servers, too
     addresses = [value for path, value, _ in texts if path[-1] in _ADDRESSES]
     if isinstance(spec, ModelSpec) and not code:
         address, key = _endpoint(spec)

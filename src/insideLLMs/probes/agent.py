@@ -8,6 +8,7 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Message, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.check import FunctionProbe
+from insideLLMs.probes.server_tools import SERVER, read_server
 from insideLLMs.probes.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
 from insideLLMs.scoring.contracts import broken_contract, find_loop
 from insideLLMs.scoring.mentions import claims
@@ -37,9 +38,10 @@ class AgentProbe(PromptProbe):
     With `tools` (field or argument, as OpenAI's chat completions write them) a model plays: it is asked turn by turn,
     at most `max_turns`, and gets what the tools give. That comes from the example's `environment` (tool name to result,
     or to a list of ``{when: {argument: value}, returns: result}``), or from `environment`, a function named like a
-    file's, ``tools.py:call``, which gets the tool's name and arguments. `protocol: text` is for models without tools
-    of their own. `only_calls: true` (a field) asks for the due calls alone in one turn, as the Berkeley Function
-    Calling Leaderboard does.
+    file's, ``tools.py:call``, which gets the tool's name and arguments. With ``tools: {mcp: {command: [...]}}`` (the
+    arguments of type mcp; and ``only: [NAME]`` if need be) both come from an MCP server. `protocol: text` is for
+    models without tools of their own. `only_calls: true` (a field) asks for the due calls alone in one turn, as the
+    Berkeley Function Calling Leaderboard does.
 
     Scores: `correct`, all of it; `trajectory`, calls that are as due, of all that were due or made; `contracts`,
     the share that is kept; `answered`, whether it ended with an answer; `state`, where there is a `final_state`.
@@ -61,7 +63,7 @@ class AgentProbe(PromptProbe):
         extra_calls: str | Sequence[str] = "forbidden",
         contracts: Sequence[JsonValue] = (),
         final_state: Callable[..., Any] | None = None,
-        tools: Sequence[Tool] = (),
+        tools: Sequence[Tool] | Mapping[str, JsonValue] = (),
         environment: Environment | None = None,
         max_turns: int = 8,
         protocol: str = "native",
@@ -75,7 +77,9 @@ class AgentProbe(PromptProbe):
             raise refuse("agent", "max_turns", max_turns, "a whole number from 1 on")
         if environment is not None and not callable(environment):
             raise refuse("agent", "environment", environment, "a function, such as tools.py:call")
-        self.tools, self.environment, self.max_turns, self.protocol = tuple(tools), environment, max_turns, protocol
+        self._server = read_server(tools)
+        self.tools: tuple[Tool, ...] = tuple(tools) if isinstance(tools, Sequence) else ()
+        self.environment, self.max_turns, self.protocol = environment, max_turns, protocol
         self.trajectory, self.extra_calls, self.contracts = trajectory, extra_calls, tuple(contracts)
         self.final_state = None if final_state is None else FunctionProbe("final_state", function=final_state)
         self._ways({})
@@ -89,15 +93,22 @@ class AgentProbe(PromptProbe):
 
     def runs(self, example: Example) -> bool:
         """Whether a model plays with the example's tools; a subject without is asked once for its trajectory."""
-        return bool(self._tools(example.fields))
+        return self._server is not None or bool(self._tools(example.fields))
+
+    def own_models(self) -> Mapping[str, Any]:
+        """Return the MCP server whose tools the model gets, if there is one."""
+        return {} if self._server is None else {SERVER: self._server.spec}
 
     def run(self, model: Any, data: Any, **kwargs: Any) -> Response:
         """Let a model work with the tools; return what it did and its answer."""
         fields: Mapping[str, JsonValue] = data if isinstance(data, Mapping) else {"input": data}
-        tools = self._tools(fields)
+        tools, environment = self._tools(fields), self.environment
+        if self._server is not None:
+            served = self._server.open(model)
+            tools, environment = served.shown, served.call
         if not tools:
             raise InsideLLMsError("the agent has no tools", fix="give the example or the probe `tools`")
-        return ToolPlay(fields, tools, self.environment, self.max_turns, self.protocol).run(model, kwargs)
+        return ToolPlay(fields, tools, environment, self.max_turns, self.protocol).run(model, kwargs)
 
     def check_example(self, example: Example) -> str | None:
         """Say what of the example cannot be read, or that nothing of it is to be judged."""
