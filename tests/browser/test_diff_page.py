@@ -211,10 +211,58 @@ def test_tool_calls_are_compared_and_their_ids_are_not(visit):
     after = [record("moved", response=calling("Oslo", "2")), record("same", response=calling("Rome", "2"))]
     page = diff_page(before, after)[0]
     tab = visit(page, "#/example/logic/d/moved/m/0")
-    expect(tab.get_by_role("group", name="Tool calls of the candidate").locator("ins")).to_have_text(["Oslo"])
+    changed = tab.get_by_role("group", name="Arguments of weather in step 1 of the candidate")
+    expect(changed.locator("ins")).to_have_text(["Oslo"])
     same = visit(page, "#/example/logic/d/same/m/0")
     expect(same.locator("article")).to_contain_text("weather")
-    expect(same.get_by_text("Tool calls that differ")).to_have_count(0)
+    expect(same.get_by_text("Steps that differ")).to_have_count(0)
+
+
+def agent(*calls, gave="ok"):
+    """Return what an agent answers that made these calls, with hostile content in what the tools gave."""
+    turns = [Message(role="user", content="Refund order 7.")]
+    for number, (name, arguments) in enumerate(calls):
+        call = ToolCall(name=name, arguments=arguments, id=str(number))
+        turns += [
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content=gave, tool_call_id=call.id),
+        ]
+    return Response(text="Done.", trajectory=(*turns, Message(role="assistant", content="Done.")))
+
+
+LOOKUP, REFUND = ("lookup", {"order": 7}), ("refund", {"order": 7, "amount": 20})
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202e</pre>"
+
+
+def test_the_steps_of_two_agents_stand_beside_each_other_and_say_what_changed(visit):
+    before = record("a", response=agent(LOOKUP, REFUND, gave=HOSTILE))
+    after = record(
+        "a", response=agent(("refund", {"order": 7, "amount": 200}), ("mail", {"to": HOSTILE}), gave=HOSTILE)
+    )
+    tab = visit(diff_page([before], [after])[0], "#/example/logic/d/a/m/0")
+    steps = tab.get_by_role("region", name="Steps that differ")
+    told = ["no longer calls `lookup`", "now calls `mail` (step 2)", "step 1, `refund`: argument `amount` 20 -> 200"]
+    expect(steps.locator(".told li")).to_have_text(told)
+    expect(steps.locator(".pair.moved")).to_have_count(3)
+    expect(steps.get_by_text("no such step of the candidate")).to_be_visible()
+    expect(
+        steps.get_by_role("group", name="Arguments of refund in step 2 of the baseline").locator("del")
+    ).to_have_text(["20"])
+    mail = steps.get_by_role("group", name=re.compile("^Arguments of mail in step 2 of the candidate"))
+    expect(mail).to_contain_text("<img src=x onerror=alert(1)>")
+    mail.focus()  # a block that scrolls is reached by keyboard
+    assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith("Arguments of mail")
+    assert tab.locator("article img, article script").count() == 0
+
+
+def test_the_transcripts_of_both_sides_are_there_in_full(visit):
+    before, after = (record("a", response=agent(LOOKUP, gave=gave)) for gave in ("new", "old"))
+    tab = visit(diff_page([before], [after])[0], "#/example/logic/d/a/m/0")
+    expect(tab.locator(".told li")).to_have_text(["step 1: `lookup` gave something else"])
+    transcripts = tab.get_by_text("Transcript: 4 messages, 1 call of tools")
+    expect(transcripts).to_have_count(2)
+    transcripts.first.click()
+    expect(tab.get_by_role("group", name="tool message").first).to_have_text("new")
 
 
 def test_an_edited_prompt_and_a_lone_trial_are_shown_for_what_they_are(page, visit):

@@ -11,7 +11,7 @@ from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.compare.one_run.verdict import Condition, RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
-from insideLLMs.core.types import Message, Request, Response, Scores, Usage, expand
+from insideLLMs.core.types import Message, Request, Response, Scores, ToolCall, Usage, expand
 from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
 from support.viewer_pages import MANIFEST, run_page
@@ -354,3 +354,18 @@ def test_a_judges_agreement_with_people_and_what_is_doubtful_of_it_are_shown(vis
         msgspec.structs.replace(one, scores=msgspec.structs.replace(one.scores, passed=True)) for one in records
     ]
     expect(visit(run_page(doubtful)).get_by_text("treat its verdicts as advice")).to_be_visible()
+
+
+def test_the_transcript_of_an_agent_is_shown_whole_and_as_text(visit):
+    call = ToolCall(name="<b>find</b>", arguments={"id": "<img src=x>"}, id="1")
+    turns = (
+        Message(role="assistant", content="One moment.", tool_calls=(call,)),
+        Message(role="tool", content="<script>alert(1)</script>", tool_call_id="1"),
+        Message(role="assistant", content="It is here."),
+    )
+    item = record("q", response=Response(text="It is here.", trajectory=turns))
+    tab = visit(run_page([item]), "#/example/logic/d/q/m/0")
+    expect(tab.get_by_text("Transcript: 3 messages, 1 call of tools")).to_be_visible()
+    expect(tab.get_by_role("group", name="tool message")).to_have_text("<script>alert(1)</script>")
+    expect(tab.get_by_role("group", name="Arguments of <b>find</b>")).to_contain_text("<img src=x>")
+    assert tab.locator("article img, article script, article b").count() == 0

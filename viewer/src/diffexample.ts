@@ -4,6 +4,7 @@ import { diffTexts } from "./difftext";
 import { h } from "./dom";
 import * as parts from "./parts";
 import { decimal, line, pretty, shown } from "./text";
+import { type Steps, stepsPart } from "./transcript";
 import type { Answer, RequestSent, Scores } from "./types";
 
 let inline = false; // how answers are shown; kept from one example to the next
@@ -111,7 +112,7 @@ export function answersPart(body: Record<string, any>, sides: ({ word: string; t
     : null;
   return [
     parts.section("Answers", h("p", { class: "said" }, `Compared ${found.how}. `, toggle), paths, two, one),
-    ...callsPart(before, after),
+    ...stepsPart(before, after, body.steps as Steps | null),
     ...partsPart(before, after),
   ];
 }
@@ -127,19 +128,6 @@ function partsPart(before: Answer | null, after: Answer | null): Node[] {
     const said = h("p", { class: "said" }, `Compared ${found.how}.`);
     return [parts.section(`Part that differs: ${line(name)}`, said, h("div", { class: "columns" }, ...two))];
   });
-}
-
-// Tool calls that differ, ids aside: those are new with every answer.
-function callsPart(before: Answer | null, after: Answer | null): Node[] {
-  const [left, right] = [before, after].map((answer) =>
-    pretty((answer?.tool_calls ?? []).map((call) => ({ name: call.name, arguments: call.arguments ?? {} }))),
-  );
-  if (left === right) return [];
-  const found = diffTexts(left, right);
-  const two = [parts.block("Tool calls of the baseline", found.before), parts.block("Tool calls of the candidate", found.after)];
-  return [
-    parts.section("Tool calls that differ", h("p", { class: "said" }, `Compared ${found.how}.`), h("div", { class: "columns" }, ...two)),
-  ];
 }
 
 export function scoresPart(body: Record<string, any>): Node[] {

@@ -1,7 +1,7 @@
 // The pieces that the page of an example is made of, for one run and for two.
 
 import { copy, h } from "./dom";
-import { count, decimal, figure, line, parseJson, pretty, shown, words } from "./text";
+import { count, decimal, figure, line, many, parseJson, pretty, shown, words } from "./text";
 import type { Answer, ContentPart, Failure, Json, Message, RequestSent, Scores, ToolCall, Usage } from "./types";
 
 export function section(title: string, ...content: (Node | null | false)[]): HTMLElement {
@@ -67,7 +67,7 @@ export function input(given: string | Message[], label = "Prompt"): HTMLElement 
   return chat(given);
 }
 
-function contentText(content: string | ContentPart[] | undefined): string {
+export function contentText(content: string | ContentPart[] | undefined): string {
   if (typeof content === "string" || !content) return content ?? "";
   return content.map((part) => part.text ?? `[image ${(part.url ?? "").slice(0, 100)}]`).join("\n");
 }
@@ -107,7 +107,7 @@ export function answerText(answer: Answer | null): string {
   return answer.text || value;
 }
 
-export function answerPart(answer: Answer | null): HTMLElement[] {
+export function answerPart(answer: Answer | null, open = false): HTMLElement[] {
   if (!answer) return [];
   const text = answerText(answer);
   const json = parseJson(text);
@@ -116,8 +116,16 @@ export function answerPart(answer: Answer | null): HTMLElement[] {
   if (json !== undefined && answer.text)
     made.push(h("details", {}, h("summary", {}, "As written"), textBlock("Answer as written", answer.text)));
   if (answer.tool_calls?.length) made.push(h("h3", {}, "Tool calls"), calls(answer.tool_calls));
+  if (answer.trajectory?.length) made.push(transcript(answer.trajectory, open));
   if (answer.reasoning) made.push(h("details", {}, h("summary", {}, "Reasoning"), textBlock("Reasoning", answer.reasoning)));
   return [...made, ...keptParts(answer.kept ?? {})];
+}
+
+// What an agent said, which tools it called, and what they gave.
+function transcript(messages: Message[], open: boolean): HTMLElement {
+  const called = messages.reduce((sum, message) => sum + (message.tool_calls?.length ?? 0), 0);
+  const title = `Transcript: ${many(messages.length, "message")}, ${many(called, "call")} of tools`;
+  return h("details", open ? { open: "" } : {}, h("summary", {}, title), chat(messages));
 }
 
 // The parts of an answer beside its text: short ones in a list, long ones folded, text as text and the rest as JSON.

@@ -324,7 +324,7 @@ export class RunSubject implements Subject {
         parts.section(
           body.failure ? "Failure" : "Answer",
           parts.failurePart(body.failure),
-          ...parts.answerPart(answer),
+          ...parts.answerPart(answer, true),
           answer ? parts.copyButton("Answer", parts.answerText(answer)) : null,
           body.scores ? h("h3", {}, "Why it scored so") : null,
           parts.scoresPart(body.scores),

@@ -45,6 +45,7 @@ export interface Answer {
   reasoning?: string;
   tool_calls?: ToolCall[];
   value?: Json;
+  trajectory?: Message[];
   kept?: { [name: string]: Json };
 }
 export interface Scores {

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from insideLLMs.compare.align import Aligned, align
-from insideLLMs.compare.changes import subject_pair
+from insideLLMs.compare.changes import note_of, subject_pair
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.comparison import Comparison, SubjectPair
@@ -16,8 +16,10 @@ from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.compare.levels import Level
 from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.sides import RunView
+from insideLLMs.compare.steps import align_steps, step_changes
 from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.core.steps import counted
+from insideLLMs.core.types import Response
 from insideLLMs.report import wording
 from insideLLMs.report.viewer import tables
 from insideLLMs.report.viewer.page import page, table
@@ -30,6 +32,7 @@ _INDEX = (
 )  # fmt: skip
 _CALM = frozenset({ChangeClass.UNCHANGED, ChangeClass.EQUIVALENT})
 _NULL = b"null"
+_decode_response = msgspec.json.Decoder(Response | None).decode
 _NO_ANSWER = (_NULL,) * len(tables.ANSWER)
 
 
@@ -38,7 +41,7 @@ class _DiffRows:
 
     def __init__(self, pairing: Pairing, plain_limit_bytes: int) -> None:
         columns = [*tables.BODY, "input_a", *(f"{name}_a" for name in tables.ANSWER), "same"]
-        columns += [f"{name}_b" for name in tables.ANSWER]
+        columns += [*(f"{name}_b" for name in tables.ANSWER), "steps"]
         self.index = ValueChunks("index", _INDEX, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", columns, plain_limit_bytes=plain_limit_bytes)
         self._pairing = pairing
@@ -57,6 +60,7 @@ class _DiffRows:
         shown = after or before
         assert shown is not None
         same = pair.baseline_line == pair.candidate_line
+        steps, changes = (_NULL, ()) if same or before is None or after is None else _steps(before, after)
         number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         models, level = SubjectPair.of(*subject_pair(pair, self._pairing)), finding.difference.level
         texts = _previews(before, after)
@@ -71,7 +75,7 @@ class _DiffRows:
             shown.repeat,
             number["kind"](finding.kind.value),
             None if level is None else number["level"](level.value),
-            finding.difference.note[:200],
+            note_of(finding, changes)[:200],
             None if before is None else number["status"](before.status),
             None if after is None else number["status"](after.status),
             *(None if side is None or side.passed is None else int(side.passed) for side in scores),
@@ -91,12 +95,22 @@ class _DiffRows:
                 *(tables.answer_columns(before) if before is not None else _NO_ANSWER),
                 b"true" if same else b"false",
                 *(tables.answer_columns(after) if after is not None and not same else _NO_ANSWER),
+                steps,
             )
         )
 
     def head(self) -> dict[str, Any]:
         dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
         return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
+
+
+def _steps(before: ViewedRecord, after: ViewedRecord) -> tuple[bytes, tuple[str, ...]]:
+    """Return which steps of both sides are the same, as JSON, and what changed; nothing where no tool was called."""
+    if not any(b'"tool_calls"' in bytes(side.response) for side in (before, after)):
+        return _NULL, ()
+    ours, theirs = (_decode_response(side.response) or Response() for side in (before, after))
+    told = step_changes(ours, theirs)
+    return msgspec.json.encode({"pairs": align_steps(ours.calls, theirs.calls), "told": told}), told
 
 
 def _previews(before: ViewedRecord | None, after: ViewedRecord | None) -> tuple[str | None, str | None]:
