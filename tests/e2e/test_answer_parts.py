@@ -31,7 +31,7 @@ def odd(prompt):
 RETURNED = {
     "no text": {"sources": []}, "unknown": {"text": "x", "sources": []}, "nameless": {"text": "x", "kept": {"": 1}},
     "object": {"text": "x", "kept": {"s": object()}}, "null": {"text": None}, "large": {"text": "x", "kept": {
-        "s": "x" * 17_000_000}}, "half": {"text": "x", "kept": {"s": "\\ud800\\0", "usage": 1, "text": 2}},
+        "s": "x" * 17_000_000}}, "half": {"text": "x", "kept": {"s": "\\ud800\\0", "usage": 2**60, "text": 2}},
 }
 """
 ROWS = [{"id": "q", "question": "When?"}]
@@ -119,7 +119,7 @@ def test_a_probe_reads_a_part_and_a_function_is_given_it_as_it_is(tmp_path):
 def test_validate_names_the_part_that_no_model_keeps(tmp_path):
     inner = {"type": "checks", "checks": [{"type": "contains", "of": "fuond[0]", "any": ["x"]}]}
     told = run(tmp_path, experiment(inner, **PATHS))
-    assert "`of` names 'fuond[0]', which is no part of the answers of model 'app'" in told
+    assert "the part 'fuond[0]' of the answer is read, but model 'app' keeps absent, found, route" in told
     assert "did you mean 'found'?" in told
     assert "e.json:" in told
 
@@ -127,7 +127,7 @@ def test_validate_names_the_part_that_no_model_keeps(tmp_path):
 def test_an_example_may_name_no_other_part_either(tmp_path):
     rows = [{**ROWS[0], "checks": [{"type": "contains", "of": "sauces", "any": ["x"]}]}]
     told = run(tmp_path, experiment({"type": "contains", "any": ["14"]}, rows=rows, **PATHS))
-    assert "`of` names 'sauces'" in told
+    assert "the part 'sauces' of the answer is read" in told
 
 
 def test_what_is_no_part_is_refused_before_anything_is_asked(tmp_path):
@@ -158,7 +158,7 @@ def test_what_is_no_answer_is_an_error_that_says_how_to_write_one(tmp_path):
     assert "at most 16,777,216 are kept" in failed["large"]
     assert failed["half"] == ""
     half = next(one for one in run(tmp_path, spec) if one["example_id"] == "half")
-    assert half["response"]["kept"] == {"s": "\ufffd\0", "text": 2, "usage": 1}
+    assert half["response"]["kept"] == {"s": "\ufffd\0", "text": 2, "usage": str(2**60)}
 
 
 TWO = """

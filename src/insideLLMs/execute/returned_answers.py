@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError, TrajectoryError
-from insideLLMs.core.tool_arguments import read_value
 from insideLLMs.core.types import JsonValue, Message, Response
-from insideLLMs.providers.answer_paths import check_part_name, plain_json
+from insideLLMs.providers.answer_paths import check_part_name, plain_json, read_part
 from insideLLMs.trajectories import last_text, read_trajectory, with_answer
 
 
@@ -70,4 +69,4 @@ def _with_parts(response: Response) -> Response:
     for name in response.kept:
         check_part_name(name)
     parts = plain_json(response.kept)
-    return msgspec.structs.replace(response, kept={name: read_value(part) for name, part in parts.items()})
+    return msgspec.structs.replace(response, kept={name: read_part(part) for name, part in parts.items()})

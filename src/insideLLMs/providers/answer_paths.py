@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from insideLLMs.core import canonical
 from insideLLMs.core.arguments import check_mapping
-from insideLLMs.core.errors import ArgumentError, BadAnswerError, TrajectoryError
+from insideLLMs.core.errors import ArgumentError, BadAnswerError, CanonicalError, TrajectoryError
 from insideLLMs.core.tool_arguments import read_value
 from insideLLMs.core.types import JsonValue, Message, Response, Usage
 from insideLLMs.providers.answer_fields import read_cost, read_count, read_text
@@ -98,7 +99,7 @@ class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
             usage=None if usage == Usage() else usage,
             model=read_text(found.get("model")),
             reasoning=read_text(found.get("reasoning")),
-            kept={name: read_value(values[0]) for name, values in kept.items() if values},
+            kept={name: read_part(values[0]) for name, values in kept.items() if values},
             trajectory=() if self.trajectory is None else with_answer(trajectory, text),
         )
 
@@ -139,6 +140,23 @@ def check_part_name(name: object) -> None:
         raise ArgumentError(
             f"a part is called {name!r}", fix=f"name it in up to {_LONGEST_NAME} printable characters, such as sources"
         )
+
+
+def read_part(value: JsonValue) -> JsonValue:
+    """Return a part as it can be stored; an integer beyond 2^53, as ids are, by its digits."""
+    try:
+        canonical.check(value)
+    except CanonicalError:
+        return read_value(_in_digits(value))
+    return value
+
+
+def _in_digits(value: JsonValue, depth: int = 100) -> JsonValue:
+    if isinstance(value, dict) and depth:
+        return {name: _in_digits(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list) and depth:
+        return [_in_digits(item, depth - 1) for item in value]
+    return str(value) if isinstance(value, int) and abs(value) > canonical.MAX_INTEGER else value
 
 
 def plain_json(value: object) -> JsonValue:

@@ -1,6 +1,7 @@
 """A user's own function as a model, named in an experiment: for testing a whole application, not a model."""
 
 import functools
+import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from insideLLMs.core.thoughts import Tags, read_tags
 from insideLLMs.core.types import JsonValue
 from insideLLMs.core.user_code import takes_keyword
 from insideLLMs.plugins import load_reference
-from insideLLMs.providers.answer_paths import AnswerPaths, plain_json, read_paths
+from insideLLMs.providers.answer_paths import AnswerPaths, json_text, plain_json, read_paths
 
 
 def callable_model(  # noqa: PLR0913 - each argument is a key that users write under `args:`
@@ -93,7 +94,9 @@ class _Called:
         body = plain_json(returned)
         response = self._paths.response(body)
         if response is None:
-            raise BadAnswerError(self._paths.lacks(f"the function {self.name!r}", body))
+            error = BadAnswerError(self._paths.lacks(f"the function {self.name!r}", body))
+            error.answer_digest = hashlib.sha256(json_text(body).encode()).hexdigest()  # the same again is final
+            raise error
         return response
 
     def _call(self, prompt: str | list[dict[str, Any]], given: Mapping[str, Any]) -> Any:

@@ -27,6 +27,8 @@ def _lines(record: Record) -> Iterator[str]:
         yield from _text("expected", " | ".join(map(as_text, record.example.expected)))
     if record.response is not None:
         yield from _text("answer", record.response.text)
+        for name, part in record.response.kept.items():
+            yield from _text(name, as_text(part))
     if record.scores is not None:
         values = ", ".join(f"{name} {value:.4g}" for name, value in sorted(record.scores.values.items()))
         yield from _text("scores", f"{values}; {record.scores.explanation}".rstrip("; "))

@@ -59,8 +59,8 @@ def _check_parts(work: Work, experiment: Experiment) -> None:
         for model in experiment.models:
             keeps: frozenset[str] | None = getattr(work.models[model.id].model, "keeps", None)
             if keeps is not None and not names_part(of, keeps):
-                kept = f"which keeps {', '.join(sorted(keeps))}" if keeps else "which keeps no parts"
-                message = f"`of` names {of!r}, which is no part of the answers of model {model.id!r}, {kept}"
+                kept = ", ".join(sorted(keeps)) or "no parts"
+                message = f"the part {of!r} of the answer is read, but model {model.id!r} keeps {kept}"
                 hint = suggestion(of, sorted(keeps)) or f"write what the model is to keep: keep: {{{of}: $.{of}}}"
                 problems.append(Problem(message, f"probes[{place}].args", hint=hint))
     if problems:
