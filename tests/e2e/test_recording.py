@@ -11,7 +11,7 @@ import pytest
 
 from support.agent_provider import AgentProvider
 from support.command import command_line, environment, insidellms
-from support.documents import PLUGIN
+from support.documents import PLUGIN, ROOT
 from support.key_spellings import SPELLINGS
 from support.recorded_app import KEY, KEYS, record, replay, write_app
 
@@ -276,6 +276,23 @@ def test_parcel_in_another_process():
     assert cases == ["test_shop.py::test_parcel_in_another_process", "test_shop.py::test_refund"]
     again = replay(tmp_path, *command)
     assert again.code == 0, again.err
+
+
+CLIENTS = ROOT / "benchmarks" / "clients"
+
+
+@pytest.mark.parametrize("client", ["openai_client.py", "anthropic_client.py"])
+def test_a_providers_own_client_gets_the_same_again(client, tmp_path, provider):
+    command = [sys.executable, str(CLIENTS / client)]
+    recorded = record(provider, tmp_path, *command)
+    assert recorded.code == 0, recorded.err
+    again = replay(tmp_path, *command)
+    assert again.code == 0, again.err
+    assert again.out == recorded.out
+    changed = replay(tmp_path, *command, SYSTEM="You are a rude clerk.")
+    assert changed.code == 4
+    assert "You are a [-friendly-]{+rude+} clerk." in changed.err
+    assert "CANARY" not in (tmp_path / "calls.jsonl").read_text()
 
 
 def test_two_recordings_are_compared_as_runs_are(tmp_path, provider):

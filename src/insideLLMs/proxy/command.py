@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from insideLLMs.core.errors import InsideLLMsError
 
@@ -18,38 +18,52 @@ async def run_command_line(arguments: Sequence[str], environ: Mapping[str, str],
     With `stdout_apart` what it prints goes to stderr. Raises InsideLLMsError where it cannot be started.
     """
     stdout = sys.stderr.fileno() if stdout_apart else None
-    try:
-        process = await asyncio.create_subprocess_exec(*arguments, env=dict(environ), stdout=stdout)
-    except OSError as error:
-        raise InsideLLMsError(
-            f"the command {arguments[0]!r} cannot be started: {error.strerror}", fix="check its name and the PATH"
-        ) from error
-    try:
-        with _passing_signals_to(process):
+    with _Signals() as signals:
+        try:
+            process = await asyncio.create_subprocess_exec(*arguments, env=dict(environ), stdout=stdout)
+        except OSError as error:
+            raise InsideLLMsError(
+                f"the command {arguments[0]!r} cannot be started: {error.strerror}", fix="check its name and the PATH"
+            ) from error
+        try:
+            signals.pass_on_to(process)
             code = await process.wait()
-    finally:
-        if process.returncode is None:
-            process.terminate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
     return code if code >= 0 else 128 - code
 
 
-@contextlib.contextmanager
-def _passing_signals_to(process: asyncio.subprocess.Process) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in _PASSED_ON:
-        loop.add_signal_handler(number, _pass_on, process, number)
-    try:
-        yield
-    finally:
+class _Signals:
+    """Passes signals on to the command, also those that come before it runs."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._early: list[int] = []
+
+    def __enter__(self) -> "_Signals":
         for number in _PASSED_ON:
-            loop.remove_signal_handler(number)
+            asyncio.get_running_loop().add_signal_handler(number, self._receive, number)
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        for number in _PASSED_ON:
+            asyncio.get_running_loop().remove_signal_handler(number)
 
-def _pass_on(process: asyncio.subprocess.Process, number: int) -> None:
-    if number in {signal.SIGINT, signal.SIGQUIT} and _has_terminal():
-        return  # whose keys reach the command, too
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)
+    def pass_on_to(self, process: asyncio.subprocess.Process) -> None:
+        """Pass on what came, and what will come."""
+        self._process = process
+        for number in self._early:
+            self._receive(number)
+
+    def _receive(self, number: int) -> None:
+        if number in {signal.SIGINT, signal.SIGQUIT} and _has_terminal():
+            return  # whose keys reach the command, too
+        if self._process is None:
+            self._early.append(number)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
 
 
 def _has_terminal() -> bool:

@@ -43,6 +43,7 @@ class _Passing:
     data: bytearray = field(default_factory=bytearray)
     ended: int = 0
     broken: bool = False
+    kept: bool = False
 
 
 class Recorder:
@@ -129,7 +130,10 @@ class Recorder:
             await _to_client(passing, out.prepare(passing.request))
             try:
                 async for piece in came.content.iter_any():
-                    await self._hand_on(passing, out, piece)
+                    self._take(passing, piece)
+                    if len(passing.data) == came.content_length:
+                        self._keep(passing)  # before its client has it whole, and may go on
+                    await _to_client(passing, out.write(piece))
             except (aiohttp.ClientError, TimeoutError, OSError):
                 passing.broken = True
             self._keep(passing)
@@ -137,14 +141,16 @@ class Recorder:
             break_off(passing.request)
         return out
 
-    async def _hand_on(self, passing: _Passing, out: web.StreamResponse, piece: bytes) -> None:
+    def _take(self, passing: _Passing, piece: bytes) -> None:
         passing.data += piece
         if not passing.client_left:
             passing.ended = self.begin()
-            await _to_client(passing, out.write(piece))
 
     def _keep(self, passing: _Passing) -> None:
-        asked = passing.asked
+        """Keep a call, once."""
+        if passing.kept:
+            return
+        asked, passing.kept = passing.asked, True
         try:
             answer = self._kept(passing)
             ended = passing.ended or self.begin()
@@ -162,7 +168,7 @@ class Recorder:
 
 
 async def _to_client(passing: _Passing, sending: Awaitable[object]) -> None:
-    """Send something to the client, unless it has left."""
+    """Send something to the client, who may have left."""
     try:
         await sending
     except ConnectionError:
