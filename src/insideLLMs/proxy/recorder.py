@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import web
@@ -13,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from insideLLMs.core.errors import CassetteError
+from insideLLMs.providers.addresses import is_loopback
 from insideLLMs.proxy.asked_calls import AskedCall, RequestReader, key_of
 from insideLLMs.proxy.callers import CASE_HEADER
 from insideLLMs.proxy.seen_secrets import SeenSecrets
@@ -124,7 +126,10 @@ class Recorder:
         headers = CIMultiDict((name, value) for name, value in asked.headers if name.lower() not in _NOT_SENT)
         headers["Accept-Encoding"] = "identity"  # what is kept must be read, to find keys in it
         body = io.BytesIO(asked.body) if asked.body or asked.method in {"POST", "PUT", "PATCH"} else None
-        async with self._session.request(asked.method, url, headers=headers, data=body, allow_redirects=False) as came:
+        sending = self._session.request(
+            asked.method, url, headers=headers, data=body, allow_redirects=False, proxy=_way_out(url)
+        )
+        async with sending as came:
             passing.status, passing.headers, passing.ended = came.status, came.headers, self.begin()
             out = web.StreamResponse(status=came.status, reason=came.reason, headers=_headers_back(came.headers))
             await _to_client(passing, out.prepare(passing.request))
@@ -165,6 +170,12 @@ class Recorder:
             return WireAnswer(broken=True)
         data = bytes(passing.data)
         return kept_answer(passing.status, passing.headers, data, self._secrets, broken=passing.broken)
+
+
+def _way_out(url: URL) -> str | None:
+    """Return the proxy that the environment names for an address, as clients go by it."""
+    host = url.host or ""
+    return None if is_loopback(str(url)) or proxy_bypass(host) else getproxies().get(url.scheme)
 
 
 async def _to_client(passing: _Passing, sending: Awaitable[object]) -> None:

@@ -20,7 +20,8 @@ from insideLLMs.store.wire_cassette import WireHead, WireRecorder, read_head, re
 
 PLACEHOLDER_KEY = "insidellms-replays-without-a-key"
 """Clients want a key, though a replay needs none."""
-_STOPPED = 128
+_STOPPED = frozenset(128 + number for number in (1, 2, 3, 6, 9, 11, 15))
+"""Ended by a signal, or by a shell whose command was: hang-up, interrupt, quit, abort, kill, fault, terminate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def record(
         recorder, code = asyncio.run(_recorded(command, Recorder(cassette, reader, secrets), places, head))
         if recorder.failure is not None:
             raise recorder.failure
-        if code > _STOPPED:
+        if code in _STOPPED:
             note = f"the command was stopped, and {path} is as it was; go on with --resume from {cassette.partial.name}"
             return Recording(exit_code=code, calls=cassette.count, notes=(note,))
         if cassette.count:
@@ -111,6 +112,6 @@ async def _replayed(
 
 def _notes(recorder: Recorder, secrets: SeenSecrets) -> Iterable[str]:
     for words in dict.fromkeys(recorder.unreached):
-        yield f"{words}: {recorder.unreached.count(words)} calls are not recorded"
+        yield f"{words}; calls that are not recorded for this: {recorder.unreached.count(words)}"
     if secrets.answers:
-        yield f"{secrets.answers} answers held what looks like a key; a replay gives [redacted] in its place"
+        yield f"a replay gives [redacted] for what looks like a key; answers that held one: {secrets.answers}"

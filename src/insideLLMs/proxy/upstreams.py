@@ -120,7 +120,12 @@ def _parse(text: str) -> tuple[str, str]:
 
 
 def _checked(url: str, name: str) -> str:
-    bare = bare_url(url.strip()).rstrip("/")
+    given = url.strip().rstrip("/")
+    bare = bare_url(given).rstrip("/")
+    if bare and ("@" in given.partition("//")[2].partition("/")[0] or "?" in given):
+        raise OptionError(
+            f"the address of {name} has a password or a query", fix="give it without; the command sends keys"
+        )
     if bare.partition("://")[0] not in {"http", "https"}:
         raise OptionError(f"the address of {name} is no http(s) URL", fix="write it as in https://HOST/v1")
     return bare

@@ -324,3 +324,19 @@ def test_keys_in_an_address_that_an_answer_names_are_not_kept(tmp_path):
     _, second, _ = both(tmp_path / "c.jsonl", elsewhere, ASKS["GET"])
     assert b"location: https://files.example/a?part=2\r\n" in second[0]
     assert "SECRET" not in (tmp_path / "c.jsonl").read_text()
+
+
+def test_calls_leave_by_the_proxy_of_the_users_environment(tmp_path, monkeypatch):
+    seen = []
+
+    async def as_a_proxy(request):
+        seen.append(str(request.url))
+        return web.json_response({})
+
+    async def run():
+        async with provider(as_a_proxy) as proxy, recording(tmp_path / "c.jsonl", "http://models.invalid") as url:
+            monkeypatch.setenv("http_proxy", proxy)
+            return await ASKS["GET"](url)
+
+    assert b" 200 " in asyncio.run(run())
+    assert seen == ["http://models.invalid/v1/models"]

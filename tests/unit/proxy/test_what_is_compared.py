@@ -234,7 +234,18 @@ def test_the_variables_lead_to_the_proxy_and_around_other_proxies():
     assert found["NO_PROXY"] == "intranet,127.0.0.1,localhost"
 
 
-@pytest.mark.parametrize("given", ["openai", "openai=ftp://a", "case=http://a", "UP=http://a", "a=http://user:pw@/"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "openai",
+        "openai=ftp://a",
+        "case=http://a",
+        "UP=http://a",
+        "a=http://user:pw@/",
+        "a=http://user:pw@h/v1",
+        "a=http://h/v1?key=pw",
+    ],
+)
 def test_an_upstream_that_makes_no_sense_is_refused_without_showing_a_password(given):
     with pytest.raises(InsideLLMsError) as caught:
         upstreams_of([given], {})
