@@ -42,7 +42,7 @@ from insideLLMs.execute.questions import ModelQuestion, find_stored, questions_o
 from insideLLMs.execute.sink import Flusher, Sink
 from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
 from insideLLMs.execute.work import EngineOptions, Work
-from insideLLMs.plan import Trial, record_of
+from insideLLMs.plan import Trial, record_of, scored_line
 
 logger = logging.getLogger(__name__)
 _YIELD_EVERY = 32
@@ -211,7 +211,7 @@ class Engine:
         except CanonicalError as error:
             return _Answer(asker, _unstorable(error, outcome.telemetry))
         await self._flusher.written()
-        return _Answer(asker, outcome)
+        return _Answer(asker, outcome, line)
 
     async def _score_all(self, question: ModelQuestion, answer: "_Answer") -> None:
         """Score an answer for all Trials that share it; one slow scorer holds up no other."""
@@ -236,7 +236,7 @@ class Engine:
         except FatalError as fatal:
             self.stop(_placed(fatal.error, trial))
             return
-        await self._finish(trial, outcome)
+        await self._finish(trial, outcome, answer.line if trial is answer.asker else b"")
 
     def _priced(self, model: str, outcome: Outcome) -> Outcome:
         """Note what the answers cost where the run has prices; the table of prices can be asked at any later time."""
@@ -259,7 +259,7 @@ class Engine:
             cost *= BATCH_PRICE
         return msgspec.structs.replace(call, cost_usd=cost)
 
-    async def _finish(self, trial: Trial, outcome: Outcome) -> None:
+    async def _finish(self, trial: Trial, outcome: Outcome, unscored: bytes = b"") -> None:
         """Store what a Trial came to, unless it waits for an answer: a probe may have caught the error that says so."""
         if self._wanted is not None and self._wanted.leaves_open(
             trial.index, told=isinstance(outcome.error, NotAnsweredYetError)
@@ -268,20 +268,19 @@ class Engine:
         says_cost = outcome.response and outcome.response.usage and outcome.response.usage.cost_usd is not None
         if self._work.execution.prices or says_cost or outcome.telemetry.batched or outcome.telemetry.judges:
             outcome = self._priced(trial.model, outcome)
-        record = record_of(trial, outcome)
         try:
-            line = canonical.line(record)
+            line = outcome.scores and scored_line(unscored, outcome.scores)
+            line = line or canonical.line(record_of(trial, outcome))
         except CanonicalError as error:
             outcome = _unstorable(error, outcome.telemetry)
-            record = record_of(trial, outcome)
-            line = canonical.line(record)
+            line = canonical.line(record_of(trial, outcome))
         self._sink.append_record(trial.index, line, outcome.telemetry)
         if outcome.response is None or outcome.request is None:  # it was not stored before it was scored
             await self._flusher.written()
         _log(trial, outcome)
         self._progress.finished(outcome.status, subject=trial.subject, probe=trial.probe)
         if self._work.execution.stop_on_error and outcome.status is not ResultStatus.SUCCESS and not self.stopping:
-            self.stop(_stop_error(record, outcome.error))
+            self.stop(_stop_error(record_of(trial, outcome), outcome.error))
 
 
 class _Unhurried:
@@ -307,10 +306,11 @@ class _Unhurried:
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """What a question came to, without scores, and the Trial that asked it."""
+    """What a question came to, without scores, and the Trial that asked it; `line` is how its record was stored."""
 
     asker: Trial | Record
     outcome: Outcome
+    line: bytes = b""
 
     @classmethod
     def of_record(cls, record: Record) -> "_Answer":
