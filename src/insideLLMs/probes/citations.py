@@ -22,6 +22,8 @@ from insideLLMs.scoring.json_values import Unparsed
 READINGS = ("checked", "required", "ignored")
 """What is done with a kind of citation: checked where there is one, wanted, or not looked at."""
 _MOST_TOLD = 5
+_MOST_SHOWN = 50
+"""So many citations of an answer are listed on its page."""
 
 
 class CitationsProbe(CheckProbe):
@@ -108,7 +110,13 @@ class CitationsProbe(CheckProbe):
         held = sum(not one.fault for one in cited) / len(cited) if cited else float(not faults)
         more = f"; and {len(faults) - _MOST_TOLD} more" if len(faults) > _MOST_TOLD else ""
         why = "; ".join(faults[:_MOST_TOLD]) + more or f"all {len(cited)} citations hold"
-        return Scores.of(not faults, explanation=why, held=held)
+        checks = [{"check": one.written, "held": not one.fault, "why": one.fault} for one in cited[:_MOST_SHOWN]]
+        return Scores(
+            values={"correct": float(not faults), "held": held},
+            passed=not faults,
+            explanation=why,
+            details={"checks": checks} if checks else {},
+        )
 
     def _quotations(self, answer: str, sources: tuple[CitedSource, ...]) -> list[Citation]:
         return check_quotations(answer, sources, fewest_words=self.min_words, ignore_case=self.ignore_case)

@@ -90,6 +90,13 @@ def test_without_sources_nothing_passes(sources):
     assert not CitationsProbe(context="sources").score(EXAMPLE, Response(text="So [1].")).passed
 
 
+def test_each_citation_is_listed_with_what_is_wrong_with_it():
+    listed = scored('"within 14 days of delivery" [2], [9]').details["checks"]
+    assert [(one["check"], one["held"], one["why"]) for one in listed] == [
+        ("within 14 days of delivery", True, ""), ("[2]", True, ""), ("[9]", False, "names no source"),
+    ]  # fmt: skip
+
+
 def test_citing_may_be_optional_and_then_what_is_cited_must_still_hold():
     assert scored("I found nothing about that.", optional=True).passed
     assert scored("I found nothing about that.", [], optional=True).passed
