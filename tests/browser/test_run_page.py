@@ -369,3 +369,14 @@ def test_the_transcript_of_an_agent_is_shown_whole_and_as_text(visit):
     expect(tab.get_by_role("group", name="tool message")).to_have_text("<script>alert(1)</script>")
     expect(tab.get_by_role("group", name="Arguments of <b>find</b>")).to_contain_text("<img src=x>")
     assert tab.locator("article img, article script, article b").count() == 0
+
+
+def test_the_parts_of_an_answer_are_shown_short_ones_at_once(visit):
+    kept = {"route": "billing", "sources": [{"title": "Returns <b>"}], "note": "one\n" * 40}
+    usage = Usage(output_tokens=7, cost_usd=0.0125)
+    tab = visit(run_page([record("q", response=Response(text="yes", kept=kept, usage=usage))]))
+    tab.locator(".trials .body .row").first.click()
+    expect(tab.get_by_text("billing")).to_be_visible()
+    tab.get_by_text("Part sources").click()
+    expect(tab.get_by_role("group", name="Part sources")).to_contain_text("Returns <b>")
+    expect(tab.get_by_text("7 output tokens, $0.0125")).to_be_visible()

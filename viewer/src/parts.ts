@@ -1,7 +1,7 @@
 // The pieces that the page of an example is made of, for one run and for two.
 
 import { copy, h } from "./dom";
-import { count, decimal, figure, line, many, parseJson, pretty, shown, words } from "./text";
+import { count, figure, line, many, parseJson, pretty, shown, words } from "./text";
 import type { Answer, ContentPart, Failure, Json, Message, RequestSent, Scores, ToolCall, Usage } from "./types";
 
 export function section(title: string, ...content: (Node | null | false)[]): HTMLElement {
@@ -162,7 +162,7 @@ export function tokens(usage: Usage | undefined): string {
     const value = usage[`${name}_tokens`];
     return value === undefined || value === null ? [] : [`${count(value)} ${name}`];
   });
-  const cost = usage.cost_usd === undefined || usage.cost_usd === null ? [] : [`$${decimal(usage.cost_usd)}`];
+  const cost = usage.cost_usd === undefined || usage.cost_usd === null ? [] : [`$${Number(usage.cost_usd.toPrecision(4))}`];
   return [...(parts.length ? [`${parts.join(", ")} tokens`] : []), ...cost].join(", ");
 }
 
