@@ -49,6 +49,7 @@ async def bare(port: int, trials: int, concurrency: int) -> None:
 
 
 async def transport(port: int, trials: int, concurrency: int) -> None:
+    from insideLLMs.core.protocols import CallFacts, current_call
     from insideLLMs.core.types import Request
     from insideLLMs.providers.openai import OpenAIModel
 
@@ -56,6 +57,7 @@ async def transport(port: int, trials: int, concurrency: int) -> None:
     numbers = iter(range(trials))
 
     async def work() -> None:
+        current_call.set(CallFacts(limit_s=60.0))  # as the engine bounds each call
         for number in numbers:
             await model.respond(Request.of(f"Question {number}"))
 
