@@ -168,7 +168,7 @@ def test_a_command_that_asks_nothing_is_not_green(tmp_path, provider):
 def test_the_exit_code_and_the_output_are_the_commands_own(tmp_path, provider):
     command = write_app(tmp_path, "\nprint(len(chat('Hi')) > 9); print('oops', file=sys.stderr); sys.exit(7)\n")
     recorded = record(provider, tmp_path, *command)
-    replayed = replay(tmp_path, *command)
+    replayed = insidellms("replay", "--from", "calls.jsonl", *command, "--json", cwd=tmp_path)  # which is the command's
     assert (recorded.code, replayed.code) == (7, 7)
     assert recorded.out == replayed.out == "True\n"
     assert recorded.err.startswith("oops\n")
@@ -233,9 +233,11 @@ def test_a_provider_that_cannot_be_reached_is_said_and_not_recorded(tmp_path):
 
 def test_a_damaged_cassette_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "calls.jsonl").write_text('{"format":"insidellms-wire/1"}\n{"case": 1}\n')
+    (tmp_path / "path.jsonl").write_text('{"format":"insidellms-wire/1","variables":{"PATH":"openai"}}\n')
     done = replay(tmp_path, "touch", "ran")
     assert done.code == 1
     assert "calls.jsonl, line 2 is not a recorded call" in done.err
+    assert replay(tmp_path, "touch", "ran", path="path.jsonl").code == 1
     assert not (tmp_path / "ran").exists()
 
 

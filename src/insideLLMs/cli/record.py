@@ -27,10 +27,12 @@ VARIABLE = click.option(
     multiple=True,
     help="Another variable with a base URL that the command reads, e.g. LLM_URL=openai/v1.",
 )
+UNTIL_COMMAND = {"allow_interspersed_args": False}
+"""What follows the command's name is its own."""
 COMMAND = click.argument("command_line", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 
 
-@click.command("record")
+@click.command("record", context_settings=UNTIL_COMMAND)
 @COMMAND
 @click.option("--to", "cassette", required=True, type=LOCAL, help="The cassette that is written, e.g. calls.jsonl.")
 @click.option(

@@ -6,11 +6,11 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.places import FILE
-from insideLLMs.cli.record import COMMAND, VARIABLE, VOLATILE, VOLATILE_TEXT
+from insideLLMs.cli.record import COMMAND, UNTIL_COMMAND, VARIABLE, VOLATILE, VOLATILE_TEXT
 from insideLLMs.core.errors import ExitCode
 
 
-@click.command("replay")
+@click.command("replay", context_settings=UNTIL_COMMAND)
 @COMMAND
 @click.option("--from", "cassette", required=True, type=FILE, help="The cassette that `insidellms record` wrote.")
 @click.option("--subset", is_flag=True, help="Cases that make no call at all are left out, and not missed.")

@@ -23,7 +23,8 @@ async def run_command_line(arguments: Sequence[str], environ: Mapping[str, str],
             process = await asyncio.create_subprocess_exec(*arguments, env=dict(environ), stdout=stdout)
         except OSError as error:
             raise InsideLLMsError(
-                f"the command {arguments[0]!r} cannot be started: {error.strerror}", fix="check its name and the PATH"
+                f"the command {arguments[0]!r} cannot be started: {error.strerror}",
+                fix="check its name and the PATH; a line for the shell is given as: sh -c 'LINE'",
             ) from error
         try:
             signals.pass_on_to(process)

@@ -14,7 +14,7 @@ from insideLLMs.proxy.player import Player, ReplayVerdict
 from insideLLMs.proxy.recorder import Recorder
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.server import LoopbackServer
-from insideLLMs.proxy.upstreams import Upstream, upstreams_of, upstreams_recorded, variables_of
+from insideLLMs.proxy.upstreams import Upstream, parse_variables, upstreams_of, upstreams_recorded, variables_of
 from insideLLMs.proxy.volatile import VolatileParts
 from insideLLMs.store.wire_cassette import WireHead, WireRecorder, read_head, read_wire_calls
 
@@ -69,7 +69,7 @@ def replay(
 ) -> tuple[ReplayVerdict, int]:
     """Run a command with its calls answered from `path` alone; return the verdict and the command's exit code.
 
-    `more` adds to what the cassette declares. Raises CassetteError.
+    `more` adds to what the cassette declares. Raises CassetteError; OptionError for what it may not declare.
     """
     head = read_head(path)
     both = WireHead(
@@ -78,6 +78,7 @@ def replay(
         volatile_text=(*head.volatile_text, *more.volatile_text),
         variables={**head.variables, **more.variables},
     )
+    parse_variables(f"{name}={place}" for name, place in both.variables.items())
     reader = RequestReader(SeenSecrets(os.environ), VolatileParts.of(both))
     calls = list(read_wire_calls(path))
     if not calls:

@@ -14,7 +14,10 @@ from insideLLMs.providers.addresses import bare_url
 PROXY_VARIABLE = "INSIDELLMS_PROXY_URL"
 RESERVED = frozenset({"case", "process"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_PLACE = re.compile(r"[a-z0-9][a-z0-9_-]*(?:/[\w.~/-]*)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_ADDRESSES = re.compile(r"URL|URI|BASE|HOST|ENDPOINT|ADDR|API|LLM|MODEL|SERVER", re.IGNORECASE)
+"""What a variable with an address is called: a cassette may not set PATH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +109,15 @@ def parse_variables(given: Iterable[str]) -> dict[str, str]:
     found = {}
     for text in given:
         name, mark, place = text.partition("=")
-        if not mark or not _VARIABLE.fullmatch(name) or not _NAME.match(place):
-            raise OptionError(f"--variable {text!r} is not VARIABLE=UPSTREAM/PATH", fix="e.g. --variable LLM=openai/v1")
+        if not mark or not _VARIABLE.fullmatch(name) or not _PLACE.fullmatch(place):
+            raise OptionError(
+                f"--variable {text!r} is not VARIABLE=UPSTREAM/PATH", fix="e.g. --variable SHOP_LLM_URL=openai/v1"
+            )
+        if not _OF_ADDRESSES.search(name):
+            raise OptionError(
+                f"the variable {name} does not sound like an address",
+                fix="name one with URL, BASE, HOST or ENDPOINT in it",
+            )
         found[name] = place.rstrip("/")
     return found
 

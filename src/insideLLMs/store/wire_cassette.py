@@ -10,7 +10,7 @@ import fcntl
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import msgspec
 
@@ -20,6 +20,10 @@ from insideLLMs.core.types import JsonValue
 from insideLLMs.store.whole_file import whole_file
 
 FORMAT: Literal["insidellms-wire/1"] = "insidellms-wire/1"
+_Status = Annotated[int, msgspec.Meta(ge=200, le=999)]
+_HeaderName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
+_HeaderText = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Base64 = Annotated[str, msgspec.Meta(pattern="^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
 
 
 class WireHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -52,11 +56,11 @@ class WireAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `broken` is one whose connection ended early; without `status` nothing of it came.
     """
 
-    status: int | None = None
-    headers: dict[str, str] = {}
+    status: _Status | None = None
+    headers: dict[_HeaderName, _HeaderText] = {}
     body: str = ""
     events: tuple[str, ...] = ()
-    base64: str | None = None
+    base64: _Base64 | None = None
     broken: bool = False
 
 

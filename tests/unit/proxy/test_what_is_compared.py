@@ -229,8 +229,8 @@ def test_an_upstream_is_what_the_user_names_or_has_in_the_environment():
 
 
 def test_the_variables_lead_to_the_proxy_and_around_other_proxies():
-    found = variables_of([OPENAI], "http://127.0.0.1:9", {"LLM": "openai/v1"}, {"NO_PROXY": "intranet"})
-    assert found["OPENAI_BASE_URL"] == found["OPENAI_API_BASE"] == found["LLM"] == "http://127.0.0.1:9/openai/v1"
+    found = variables_of([OPENAI], "http://127.0.0.1:9", {"LLM_URL": "openai/v1"}, {"NO_PROXY": "intranet"})
+    assert found["OPENAI_BASE_URL"] == found["OPENAI_API_BASE"] == found["LLM_URL"] == "http://127.0.0.1:9/openai/v1"
     assert found["NO_PROXY"] == "intranet,127.0.0.1,localhost"
 
 
@@ -252,7 +252,13 @@ def test_an_upstream_that_makes_no_sense_is_refused_without_showing_a_password(g
     assert "pw" not in str(caught.value)
 
 
-@pytest.mark.parametrize("given", ["A", "1A=openai", "A=", "A=/openai"])
+@pytest.mark.parametrize("given", ["URL", "1URL=openai", "URL=", "URL=/openai", "URL=openai/a:/tmp"])
 def test_a_variable_that_makes_no_sense_is_refused(given):
     with pytest.raises(InsideLLMsError, match="is not VARIABLE=UPSTREAM/PATH"):
         parse_variables([given])
+
+
+@pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "NODE_OPTIONS", "PYTHONPATH"])
+def test_a_variable_that_is_no_address_is_not_set(name):
+    with pytest.raises(InsideLLMsError, match="does not sound like an address"):
+        parse_variables([f"{name}=openai/v1"])

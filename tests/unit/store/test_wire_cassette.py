@@ -1,5 +1,6 @@
 """The file that a recording is kept in, whatever stops it."""
 
+import json
 import os
 
 import pytest
@@ -132,3 +133,22 @@ def test_a_disk_that_refuses_is_said_and_what_was_kept_stays(tmp_path):
         recorder._file.close()
     before.close()
     assert said(partial_of(path)) == [("c", "1")]
+
+
+HOSTILE = {
+    "a header that begins another": {"headers": {"content-type": "a\r\nSet-Cookie: b"}},
+    "a name of a header that begins another": {"headers": {"a: b\r\nc": "d"}},
+    "a status that is none": {"status": 20},
+    "data that is no Base64": {"base64": "a"},
+    "a field that is not known": {"trailers": {}},
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+def test_an_answer_that_no_provider_gives_is_refused_with_its_line(answer, tmp_path):
+    path = tmp_path / "calls.jsonl"
+    request = {"upstream": "openai", "method": "POST", "path": "/v1/x"}
+    lines = [{"format": FORMAT}, {"case": "c", "request": request, "answer": {"status": 200, **answer}}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(CassetteError, match="line 2 is not a recorded call"):
+        list(read_wire_calls(path))
