@@ -73,8 +73,9 @@ def step_changes(before: Response, after: Response) -> tuple[str, ...]:
     for pair in pairs:
         if pair.baseline is not None and pair.candidate is not None:
             told += _changed(pair.candidate, ours[pair.baseline], theirs[pair.candidate])
-    found = (*_counted(ours, theirs, pairs), *told)
-    return found if len(found) <= _MOST_TOLD else (*found[:_MOST_TOLD], f"and {len(found) - _MOST_TOLD} more")
+    found = [" ".join(one.split()) for one in (*_counted(ours, theirs, pairs), *told)]  # a name may hold line ends
+    more = [f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    return (*found[:_MOST_TOLD], *more)
 
 
 def _counted(ours: Sequence[Step], theirs: Sequence[Step], pairs: Sequence[StepPair]) -> Iterator[str]:

@@ -84,6 +84,8 @@ class CommandAnswers(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return read_json(stdout)
         except ValueError as error:
+            if paths.trajectory is not None and (listed := _json_lines(stdout)) is not None:
+                return listed
             if paths.is_all:
                 return _text(stdout)
             raise self._bad(f"{self.who} wrote what is not JSON: {excerpt(stdout)!r}", stdout) from error
@@ -157,3 +159,11 @@ def describe_end(end: CommandEnd) -> str:
 def _text(stdout: bytes) -> str:
     """Decode an answer, without the line ends behind it, as a shell's ``$(...)`` does."""
     return decode_text(stdout).rstrip("\r\n")
+
+
+def _json_lines(stdout: bytes) -> list[object] | None:
+    """Return the values of JSON Lines, as coding agents write them; None for what is none."""
+    try:
+        return [read_json(line) for line in stdout.splitlines() if line.strip()]
+    except ValueError:
+        return None

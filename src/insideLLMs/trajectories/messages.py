@@ -1,7 +1,8 @@
 """Chats as APIs and frameworks write them -> Messages.
 
-Read are OpenAI's chat completions and Responses items, Anthropic's content blocks, Gemini's parts, the messages of
-OpenTelemetry's GenAI conventions, and those of LangChain. Thoughts are left out: they are no part of what was done.
+Read are OpenAI's chat completions and Responses items, Anthropic's content blocks, Gemini's and Bedrock's parts, the
+messages of OpenTelemetry's GenAI conventions, of LangChain, PydanticAI and the AI SDK, and what coding agents write of
+their sessions. Thoughts are left out: they are no part of what was done.
 """
 
 import json
@@ -30,9 +31,16 @@ _ROLES: Mapping[object, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+_KINDS: Mapping[object, Role] = {"request": "user", "response": "assistant"}
+"""What PydanticAI calls the two sides."""
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "item_reference"})
 _CALLS = frozenset({"tool_call", "tool_use", "server_tool_use", "mcp_tool_use", "server_tool_call"})
-_RESULTS = frozenset({"tool_call_response", "tool_result", "mcp_tool_result", "server_tool_call_response"})
+_RESULTS = frozenset(
+    {"tool_call_response", "tool_result", "mcp_tool_result", "server_tool_call_response", "tool_return"}
+)
+_NAMES = ("name", "tool_name", "toolName", "tool")
+_IDS = ("tool_use_id", "call_id", "tool_call_id", "toolCallId", "toolUseId", "id")
+_WRAPPED_CALLS, _WRAPPED_RESULTS = ("functionCall", "toolUse", "server_tool_call"), ("functionResponse", "toolResult")
 _HOLDERS = ("messages", "trajectory", "output", "choices", "all_messages")
 _HOW = (
     "return OpenAI-style messages ([{role, content, tool_calls}]), Anthropic blocks, Responses items, or "
@@ -97,25 +105,50 @@ def _add(read: list[Message], item: object, where: str) -> None:
         return
     if not isinstance(item, Mapping):
         raise TrajectoryError(f"{where} is {_kind(item)}, not an object with a role", fix=_HOW)
-    if isinstance(item.get("data"), Mapping) and "role" not in item:
-        item = {"type": item.get("type"), **item["data"]}
-    role = _role_of(item)
+    fields = _unwrapped(item)
+    role = _role_of(fields)
     if role is not None:
-        read.extend(_messages(role, item, where))
-    elif not _add_alone(read, item, where):
+        read.extend(_messages(role, fields, where))
+    elif not _add_alone(read, fields, where) and not _is_of_session(fields):
         raise TrajectoryError(
-            f"{where} has the {_named(item)}; known roles are system, developer, user, assistant and tool", fix=_HOW
+            f"{where} has the {_named(fields)}; known roles are system, developer, user, assistant and tool", fix=_HOW
         )
 
 
+def _unwrapped(item: Fields) -> Fields:
+    """Return a message out of what LangChain, or the log of a coding agent, wraps it in."""
+    message, data = item.get("message"), item.get("data")
+    if isinstance(message, Mapping) and "role" in message:
+        return message
+    return {"type": item.get("type"), **data} if isinstance(data, Mapping) and "role" not in item else item
+
+
+def _is_of_session(item: Fields) -> bool:
+    """Whether a coding agent says this of its session, and not of what it does."""
+    return "subtype" in item
+
+
 def _role_of(item: Fields) -> Role | None:
-    given = item.get("role", item.get("type"))
+    given, kind = item.get("role", item.get("type")), item.get("kind")
+    if _is_of_session(item):
+        return None
+    if given is None:
+        return _KINDS.get(kind) if isinstance(kind, str) else None
     return _ROLES.get(given) if isinstance(given, str) else None
 
 
 def _kind_of(item: Fields) -> str:
-    kind = item.get("type")
-    return kind if isinstance(kind, str) else ""
+    kind = item.get("type", item.get("part_kind"))
+    return kind.replace("-", "_") if isinstance(kind, str) else ""
+
+
+def _within(part: Fields, names: Sequence[str]) -> Fields | None:
+    """Return what a part wraps under one of these names."""
+    return next((part[name] for name in names if isinstance(part.get(name), Mapping)), None)
+
+
+def _first(fields: Fields, names: Sequence[str]) -> object:
+    return next((fields[name] for name in names if fields.get(name)), None)
 
 
 def _named(item: Fields) -> str:
@@ -186,10 +219,10 @@ def _read_part(part: object, where: str) -> ContentPart | ToolCall | Message | N
     kind = _kind_of(part)
     if kind in _THOUGHTS or part.get("thought") is True:
         return None
-    if kind in _CALLS or "functionCall" in part:
-        return _call(part.get("functionCall", part.get("server_tool_call", part)), where, part)
-    if kind in _RESULTS or "functionResponse" in part or kind.endswith("_tool_result"):
-        return _result(part)
+    if kind in _CALLS or _within(part, _WRAPPED_CALLS) is not None:
+        return _call(_within(part, _WRAPPED_CALLS) or part, where, part)
+    if kind in _RESULTS or _within(part, _WRAPPED_RESULTS) is not None or kind.endswith("_tool_result"):
+        return _result(_within(part, _WRAPPED_RESULTS) or part)
     return _image(part) or TextPart(text=_said(part))
 
 
@@ -214,17 +247,16 @@ def _image(part: Fields) -> ImagePart | None:
 
 
 def _result(part: Fields) -> Message:
-    given = part.get("functionResponse")
-    inner = given if isinstance(given, Mapping) else part
-    name = next((inner[key] for key in ("tool_use_id", "tool_call_id", "call_id", "id") if inner.get(key)), None)
-    found = next((inner[key] for key in ("content", "response", "result", "output") if key in inner), None)
-    return Message(role="tool", content=_told(found), tool_call_id=_text(name))
+    found = next((part[key] for key in ("content", "response", "result", "output") if key in part), None)
+    return Message(role="tool", content=_told(found), tool_call_id=_text(_first(part, _IDS)))
 
 
 def _told(result: object) -> str:
     """Write what a tool gave: text as it is, text parts as their text, anything else as JSON."""
     if result is None or isinstance(result, str):
         return result or ""
+    if isinstance(result, Mapping) and result.keys() == {"type", "value"}:  # as the AI SDK wraps it
+        return _told(result["value"])
     if isinstance(result, list | tuple) and result and all(_is_text(part) for part in result):
         return "\n".join(part["text"] for part in result)
     return _json_text(result)
@@ -239,7 +271,7 @@ def _json_text(value: object) -> str:
 
 
 def _is_text(part: object) -> bool:
-    return isinstance(part, Mapping) and isinstance(part.get("text"), str) and _kind_of(part) in _TEXTS
+    return isinstance(part, Mapping) and isinstance(part.get("text"), str) and _kind_of(part) in ("", *_TEXTS)
 
 
 _TEXTS = ("text", "input_text", "output_text")
@@ -263,12 +295,11 @@ def _call(inner: object, where: str, outer: object) -> ToolCall:
         return inner
     holder = outer if isinstance(outer, Mapping) else {}
     both = {**holder, **inner} if isinstance(inner, Mapping) else holder
-    name = next((both[key] for key in ("name", "tool_name", "tool") if isinstance(both.get(key), str)), "")
-    if not name:
+    name = _first(both, _NAMES)
+    if not isinstance(name, str):
         raise TrajectoryError(f"{where} has a tool call without a name", fix='write {"name": ..., "arguments": {...}}')
     given = next((both[key] for key in ("arguments", "args", "input", "parameters") if key in both), None)
-    found = next((both[key] for key in ("call_id", "tool_call_id", "id") if both.get(key)), None)
-    return ToolCall(name=name, arguments=_arguments(given), id=_text(found))
+    return ToolCall(name=name, arguments=_arguments(given), id=_text(_first(both, _IDS)))
 
 
 def _arguments(given: object) -> dict[str, JsonValue]:
@@ -306,9 +337,7 @@ def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
 
 def _is_bare_call(item: Fields) -> bool:
     """Whether an item without a type is a call as people list them: a tool's name and arguments."""
-    return any(name in item for name in ("name", "tool", "tool_name")) and any(
-        name in item for name in ("arguments", "args", "input")
-    )
+    return any(name in item for name in _NAMES) and any(name in item for name in ("arguments", "args", "input"))
 
 
 def _own_call(kind: str, item: Fields) -> dict[str, JsonValue]:

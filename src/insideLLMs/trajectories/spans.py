@@ -5,6 +5,7 @@ OpenInference. Each call of a model tells its whole history, so what an earlier 
 tools that no message tells come from the tools' own spans.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -71,7 +72,7 @@ class _Span(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, span: Mapping[str, Any]) -> "_Span":
         found = _attributes(span.get("attributes"))
-        for event in span.get("events") or ():
+        for event in _listed(span.get("events")):
             if isinstance(event, Mapping) and str(event.get("name", "")).startswith("gen_ai."):
                 found = {**_attributes(event.get("attributes")), **found}
         return cls(
@@ -98,13 +99,21 @@ def _attributes(given: object) -> dict[str, Any]:
     }
 
 
+def _listed(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _plain(value: object) -> JsonValue:
     """Return an attribute's value from OTLP's wrapping."""
     match value:
         case {"arrayValue": inner}:
-            return [_plain(one) for one in (inner or {}).get("values", ())]
+            return [_plain(one) for one in _listed(_mapping(inner).get("values"))]
         case {"kvlistValue": inner}:
-            return _attributes((inner or {}).get("values"))
+            return _attributes(_mapping(inner).get("values"))
         case {"intValue": number}:
             return int(number) if str(number).lstrip("-").isdecimal() else number
         case {"stringValue": inner} | {"boolValue": inner} | {"doubleValue": inner}:
@@ -146,11 +155,11 @@ def _indexed(found: Mapping[str, Any], side: str) -> list[Turn]:
         if path[0] == "tool_calls" and len(path) > 2 and path[1].isdecimal():
             calls.setdefault((int(place[2]), int(path[1])), {})[path[-1]] = value
         elif path[0] == "contents" and path[-1] == "text":
-            turn.setdefault("content", []).append({"type": "text", "text": value})
+            turn["parts"] = [*_listed(turn.get("parts")), {"type": "text", "text": value}]
         elif len(path) == 1:
             turn[path[0]] = value
     for (number, _), call in sorted(calls.items()):
-        turns[number].setdefault("tool_calls", []).append(call)
+        turns[number]["tool_calls"] = [*_listed(turns[number].get("tool_calls")), call]
     return [turns[number] for number in sorted(turns)]
 
 
@@ -162,7 +171,8 @@ def _tool(found: Mapping[str, Any]) -> Turn | None:
         return None
     arguments = found.get("gen_ai.tool.call.arguments", found.get("input.value"))
     result = found.get("gen_ai.tool.call.result", found.get("output.value"))
-    call = found.get("gen_ai.tool.call.id", found.get("tool_call.id"))
+    named = found.get("gen_ai.tool.call.id", found.get("tool_call.id"))
+    call = named if isinstance(named, str) else None
     return {"id": call, "name": name, "arguments": _decoded(arguments) if arguments else {}, "result": result}
 
 
@@ -174,7 +184,7 @@ def _continue(turns: list[Turn], told: Sequence[Turn]) -> None:
     known, new = [_shape(turn) for turn in turns], [_shape(turn) for turn in told]
     same = next((count for count in range(min(len(known), len(new)), 0, -1) if known[-count:] == new[:count]), 0)
     rest = zip(told[same:], new[same:], strict=True)
-    turns.extend(turn for turn, shape in rest if shape not in known or b'"id":"' not in shape)
+    turns.extend(turn for turn, shape in rest if shape not in known or b'"id": "' not in shape)
 
 
 def _shape(turn: Turn) -> bytes:
@@ -182,7 +192,7 @@ def _shape(turn: Turn) -> bytes:
     plain = {name: value for name, value in turn.items() if name != "finish_reason"}
     if isinstance(plain.get("parts"), list):
         plain["parts"] = [part for part in plain["parts"] if not _is_thought(part)]
-    return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS, default=str)
+    return json.dumps(plain, sort_keys=True, default=str).encode()
 
 
 def _is_thought(part: object) -> bool:
@@ -211,10 +221,10 @@ def _add_tools(turns: list[Turn], tools: Sequence[_Span]) -> None:
 
 
 def _call_parts(turn: Turn) -> Iterator[Mapping[str, Any]]:
-    for part in turn.get("parts") or ():
+    for part in _listed(turn.get("parts")):
         if isinstance(part, Mapping) and part.get("type") == "tool_call":
             yield part
-    for call in turn.get("tool_calls") or ():
+    for call in _listed(turn.get("tool_calls")):
         if isinstance(call, Mapping):
             yield call
 
@@ -231,13 +241,13 @@ def _claim(unnamed: list[Mapping[str, Any]], tool: Turn) -> bool:
 
 def _ids(turns: Sequence[Turn], kind: str, beside: str) -> set[object]:
     """Return the ids of the calls, or of the results, that messages tell."""
-    parts = [part for turn in turns for part in turn.get("parts") or () if isinstance(part, Mapping)]
-    found = {part.get("id") for part in parts if part.get("type") == kind}
+    parts = [part for turn in turns for part in _listed(turn.get("parts")) if isinstance(part, Mapping)]
+    found = [part.get("id") for part in parts if part.get("type") == kind]
     if beside:
-        found |= {call.get("id") for turn in turns for call in _call_parts(turn)}
+        found += [call.get("id") for turn in turns for call in _call_parts(turn)]
     else:
-        found |= {turn.get("tool_call_id") for turn in turns}
-    return found - {None}
+        found += [turn.get("tool_call_id") for turn in turns]
+    return {name for name in found if isinstance(name, str)}
 
 
 def _behind_call(turns: Sequence[Turn], name: object) -> int:

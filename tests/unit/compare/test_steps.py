@@ -64,6 +64,11 @@ def test_calls_without_a_trajectory_are_steps_too():
     assert step_changes(one, other) == ("step 1, `f`: argument `x` 1 -> 2",)
 
 
+def test_a_name_with_line_ends_forges_no_line():
+    told = step_changes(did(), did(call("mail`\nno longer calls `lookup")))
+    assert told == ("now calls `mail` no longer calls `lookup` (step 1)",)
+
+
 def test_many_changes_are_cut_and_counted():
     told = step_changes(did(*[call(f"a{n}") for n in range(30)]), did())
     assert (len(told), told[-1]) == (21, "and 10 more")

@@ -167,6 +167,13 @@ def test_what_an_agent_did_is_read_from_what_it_writes(folder):
     assert (response.text, [call.name for call in response.calls]) == ("", ["ls"])
 
 
+def test_json_lines_are_a_trajectory_as_coding_agents_write_them(folder):
+    call = '{"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "ls", "input": {}}]}'
+    said = '{"type": "assistant", "message": {"role": "assistant", "content": "Done."}}'
+    response = answer(shell(folder, f"echo '{call}'; echo; echo '{said}'", trajectory="$"))
+    assert (response.text, [call.name for call in response.calls]) == ("Done.", ["ls"])
+
+
 @pytest.mark.parametrize(
     ("script", "args", "error", "said"),
     [

@@ -97,6 +97,64 @@ LANGCHAIN = [
     {"type": "tool", "content": "21 degrees", "tool_call_id": "c1"},
     {"type": "ai", "content": "In Rome."},
 ]
+PYDANTIC_AI = [
+    {"kind": "request", "parts": [{"part_kind": "user-prompt", "content": "Where is it warmer?"}]},
+    {
+        "kind": "response",
+        "parts": [
+            {"part_kind": "thinking", "content": "Two calls."},
+            *(
+                {"part_kind": "tool-call", "tool_name": "weather", "args": a, "tool_call_id": f"c{n}"}
+                for n, a in enumerate(TWO)
+            ),
+        ],
+    },
+    {
+        "kind": "request",
+        "parts": [
+            {"part_kind": "tool-return", "tool_name": "weather", "content": {"degrees": 4}, "tool_call_id": "c0"},
+            {"part_kind": "tool-return", "tool_name": "weather", "content": "21 degrees", "tool_call_id": "c1"},
+        ],
+    },
+    {"kind": "response", "parts": [{"part_kind": "text", "content": "In Rome."}]},
+]
+AI_SDK = [
+    ASKED,
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "tool-call", "toolCallId": f"c{n}", "toolName": "weather", "input": a} for n, a in enumerate(TWO)
+        ],
+    },
+    {
+        "role": "tool",
+        "content": [
+            {"type": "tool-result", "toolCallId": "c0", "output": {"type": "json", "value": {"degrees": 4}}},
+            {"type": "tool-result", "toolCallId": "c1", "output": {"type": "text", "value": "21 degrees"}},
+        ],
+    },
+    {"role": "assistant", "content": [{"type": "text", "text": "In Rome."}]},
+]
+CONVERSE = [
+    {"role": "user", "content": [{"text": "Where is it warmer?"}]},
+    {
+        "role": "assistant",
+        "content": [{"toolUse": {"toolUseId": f"c{n}", "name": "weather", "input": a}} for n, a in enumerate(TWO)],
+    },
+    {
+        "role": "user",
+        "content": [
+            {"toolResult": {"toolUseId": "c0", "content": [{"text": '{"degrees":4}'}], "status": "success"}},
+            {"toolResult": {"toolUseId": "c1", "content": [{"text": "21 degrees"}]}},
+        ],
+    },
+    {"role": "assistant", "content": [{"text": "In Rome."}]},
+]
+SESSION = [
+    {"type": "system", "subtype": "init", "model": "m"},
+    *({"type": one["role"], "message": one} for one in ANTHROPIC),
+    {"type": "result", "subtype": "success", "result": "In Rome."},
+]
 STORED = [expand(message) for message in WANTED]
 FORMS = {
     "OpenAI's chat": OPENAI,
@@ -104,6 +162,10 @@ FORMS = {
     "Responses items": RESPONSES,
     "GenAI messages": GENAI,
     "LangChain's messages": LANGCHAIN,
+    "PydanticAI's messages": PYDANTIC_AI,
+    "the AI SDK's messages": AI_SDK,
+    "Bedrock's Converse": CONVERSE,
+    "a coding agent's session": SESSION,
     "ours": STORED,
     "JSON as text": json.dumps(OPENAI),
     "a state with messages": {"messages": OPENAI, "steps": 4},
@@ -225,6 +287,7 @@ def test_what_is_no_trajectory_says_so(value, says):
 
 
 KEYS = [
+    *("kind", "part_kind", "message", "subtype", "toolUse", "toolResult", "toolName", "result"),
     *("role", "type", "content", "parts", "tool_calls", "function_call", "function", "name", "arguments", "id"),
     *("attributes", "spans", "events", "key", "value", "data", "messages", "output", "choices", "text", "input"),
     "llm.input_messages.0.message.role",

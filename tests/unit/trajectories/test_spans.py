@@ -1,11 +1,15 @@
 """read_trajectory of traces: every call of a model tells its history, and each thing is told once."""
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import TrajectoryError
-from insideLLMs.core.types import Message, ToolCall
+from insideLLMs.core.types import Message, ToolCall, expand
 from insideLLMs.trajectories import read_trajectory
 
 USER = {"role": "user", "parts": [{"type": "text", "content": "Refund order 7"}]}
@@ -150,3 +154,46 @@ def test_spans_without_a_model_or_a_tool_say_what_to_export():
     with pytest.raises(TrajectoryError, match="none of 1 spans tells messages") as caught:
         read_trajectory([{"name": "GET /", "attributes": {"http.route": "/"}}])
     assert "gen_ai.output.messages" in caught.value.fix
+
+
+NAMES = st.sampled_from(
+    [
+        *("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.operation.name", "gen_ai.system_instructions"),
+        *("gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"),
+        *("openinference.span.kind", "tool.name", "input.value", "llm.input_messages.0.message.role"),
+        *("llm.output_messages.0.message.tool_calls.0.tool_call.id", "llm.output_messages.0.message.tool_calls"),
+        "llm.output_messages.0.message.contents.0.message_content.text",
+    ]
+)
+WORDS = ["assistant", "tool", "tool_call", "execute_tool", "TOOL", "chat", '[{"role": "user"}]']
+KEYS = [
+    "role",
+    "parts",
+    "type",
+    "id",
+    "name",
+    "content",
+    "tool_calls",
+    "function",
+    "arrayValue",
+    "kvlistValue",
+    "values",
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=8,
+)
+PAIRS = st.lists(st.fixed_dictionaries({"key": NAMES, "value": VALUES}), max_size=5)
+SPAN = st.fixed_dictionaries(
+    {"attributes": st.dictionaries(NAMES, VALUES, max_size=5) | PAIRS},
+    optional={"events": VALUES, "start_time": VALUES},
+)
+
+
+@given(st.lists(SPAN, min_size=1, max_size=4))
+def test_any_spans_are_a_trajectory_that_can_be_stored_or_an_error_that_says_why(spans):
+    read = ()
+    with contextlib.suppress(TrajectoryError):
+        read = read_trajectory(spans)
+    canonical.line([expand(message) for message in read])
