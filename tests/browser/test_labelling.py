@@ -1,6 +1,7 @@
 """People label answers on keys in a browser: nothing that was shown as saved is lost, whenever the server is killed."""
 
 import contextlib
+import json
 import re
 import shutil
 import signal
@@ -8,6 +9,7 @@ import threading
 
 import pytest
 
+from insideLLMs.api.example_reviews import ReviewFile
 from insideLLMs.api.view_server import ViewServer
 from insideLLMs.store.labels import LABELS, latest, read_labels
 from support.command import insidellms
@@ -180,6 +182,25 @@ def test_a_dispute_is_decided_without_changing_what_people_said(folder, opened):
     assert (found["undecided"], found["people"]["disputed"]) == (0, [])
     assert found["people"]["pairs"][0]["same"]["value"] == 0.0
     assert found["verdicts"][0]["agreement"]["n"] == 3
+
+
+def test_examples_are_accepted_and_rejected_on_keys(folder, opened):
+    examples = folder / "examples.jsonl"
+    rows = [
+        {"id": f"e{n}", "input": f"Question {n}", "review": "pending", "traffic": {"answer": "So."}} for n in range(4)
+    ]
+    examples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with ViewServer(folder, person="ann", reviews=ReviewFile(examples)) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        tab = opened(server.url + "review")
+        assert tab.get_by_role("button", name="Note").count() == 0
+        press(tab, "12n1u3")
+        saved(tab, 3, of=4)
+        server.shutdown()
+        thread.join()
+    reviews = [json.loads(line)["review"] for line in examples.read_text().splitlines()]
+    assert reviews == ["accepted", "rejected", "pending", "pending"]
 
 
 def test_the_page_is_used_without_a_mouse(folder, opened):

@@ -12,6 +12,7 @@ from insideLLMs.api.view_server import ViewServer
 from insideLLMs.store.labels import LABELS, read_labels
 from support.command import insidellms
 from support.tables import imported, row
+from support.view_server import viewing
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +197,12 @@ def test_a_run_that_cannot_be_read_is_not_labelled(folder, server):
         (unfinished / name).write_text("")
     status, page = fetch(server, "runs/unfinished/label?drawn=random")
     assert (status, "unfinished" in page) == (409, True)
+
+
+def test_of_a_run_the_address_that_is_printed_opens_the_run(folder):
+    with viewing(folder, place="run") as (_, address), urllib.request.urlopen(address, timeout=30) as page:
+        assert address.endswith("/runs/run/")
+        assert "<title>Run run</title>" in page.read().decode()
 
 
 def test_a_name_to_label_as_must_be_one(folder):

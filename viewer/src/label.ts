@@ -27,7 +27,8 @@ interface Labelled {
 }
 interface LabelData {
   rubrics: Record<string, string>; // of the probes that have one
-  kind: "start" | "answers";
+  kind: "start" | "answers" | "review";
+  words: { pass: string; fail: string };
   save: string;
   back: string;
   person: string;
@@ -171,7 +172,7 @@ class Labelling {
 
   private writeNote(): void {
     const one = this.data.answers[this.at];
-    if (!one || this.problem) return;
+    if (!one || this.problem || this.data.kind === "review") return;
     const at = this.at;
     const area = h("textarea", { id: "note", rows: 4, maxlength: 10_000, "aria-labelledby": "note-title" });
     area.value = one.note;
@@ -263,8 +264,10 @@ class Labelling {
       h("progress", { max: Math.max(all, 1), value: done, "aria-label": "Labelled" }),
       h("span", { class: "count" }, `${done} of ${all} labelled`),
       h("span", { class: "said" }, pending ? `${pending} not saved yet` : "all saved"),
-      h("span", { class: "said" }, "as ", h("strong", {}, line(this.data.person)), `, ${this.data.drawn}`),
-      h("a", { href: this.data.back }, done === all ? "All labelled: see the results" : "Results"),
+      this.data.kind === "review"
+        ? ""
+        : h("span", { class: "said" }, "as ", h("strong", {}, line(this.data.person)), `, ${this.data.drawn}`),
+      h("a", { href: this.data.back }, this.data.kind === "review" ? "Runs" : done === all ? "All labelled: see the results" : "Results"),
     );
     this.trouble.hidden = !this.problem;
     if (this.problem) {
@@ -277,14 +280,21 @@ class Labelling {
   private showActions(): void {
     const one = this.data.answers[this.at];
     const off = !one || this.problem !== "";
-    const button = (name: string, key: string, run: () => void, pressed?: boolean, disabled = off): HTMLButtonElement =>
+    const button = (
+      name: string,
+      key: string,
+      run: () => void,
+      pressed?: boolean,
+      disabled = off,
+      kind = name.toLowerCase(),
+    ): HTMLButtonElement =>
       h(
         "button",
         {
           type: "button",
           click: run,
           disabled,
-          class: `say-${name.toLowerCase()}`,
+          class: `say-${kind}`,
           "aria-pressed": pressed === undefined ? null : String(pressed),
         },
         name,
@@ -294,10 +304,10 @@ class Labelling {
     const is = (verdict: Verdict): boolean => one?.verdict === verdict;
     const focus = this.actions.contains(document.activeElement) ? (document.activeElement as HTMLElement).className : "";
     this.actions.replaceChildren(
-      button("Pass", "1", () => this.say("pass"), is("pass")),
-      button("Fail", "2", () => this.say("fail"), is("fail")),
+      button(this.data.words.pass, "1", () => this.say("pass"), is("pass"), off, "pass"),
+      button(this.data.words.fail, "2", () => this.say("fail"), is("fail"), off, "fail"),
       button("Skip", "3", () => this.say("skip"), is("skip")),
-      button("Note", "n", () => this.writeNote()),
+      this.data.kind === "review" ? "" : button("Note", "n", () => this.writeNote()),
       button("Undo", "u", () => this.undo(), undefined, off || !this.undone.length),
       button("Previous", "←", () => this.step(-1), undefined, this.at <= 0),
       button("Next", "→", () => this.step(1), undefined, this.at >= this.data.answers.length - 1),
@@ -316,6 +326,6 @@ class Labelling {
 const data = JSON.parse(document.getElementById("data")?.textContent ?? "{}") as LabelData;
 topBar("label");
 listen();
-if (data.kind === "answers") new Labelling(data).start();
+if (data.kind !== "start") new Labelling(data).start();
 else setKeys([{ keys: ["t"], does: "theme: auto, light, dark", run: () => document.getElementById("theme")?.click() }]);
 document.documentElement.dataset.ready = "true";

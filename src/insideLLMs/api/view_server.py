@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from insideLLMs.api.compare import DecidedComparison, compare_runs
+from insideLLMs.api.example_reviews import ReviewFile
 from insideLLMs.api.label_sample import LabelSample, SampledAnswer, draw, rubrics_of, shown_answers
 from insideLLMs.api.run_folder import RunFolder
 from insideLLMs.compare.ignored import Ignored
@@ -20,7 +21,7 @@ from insideLLMs.compare.sides import views_of
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report.viewer.diff_page import write_diff_page
 from insideLLMs.report.viewer.home_page import HOME_PROGRAM, home_page
-from insideLLMs.report.viewer.label_page import LABEL_PROGRAM, answers_page, start_page
+from insideLLMs.report.viewer.label_page import LABEL_PROGRAM, answers_page, review_page, start_page
 from insideLLMs.report.viewer.page import content_policy, escape, plain_page, served_policy
 from insideLLMs.report.viewer.run_page import write_sealed_page
 from insideLLMs.store.labels import MAX_NOTE, Drawn, PersonLabel, Said, append_label, now
@@ -49,15 +50,17 @@ class SentLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ViewServer(ThreadingHTTPServer):
     """Serves a RunFolder to this machine alone; port 0 chooses a free one.
 
-    Labels are those of `person`; of None nothing can be labelled, as the runs are copies that are not kept.
-
-    `token` is in the pages that store labels, and in no page of another origin.
+    Labels are those of `person`; of None nothing can be labelled, as the runs are copies that are not kept. `reviews`
+    are examples to be accepted or rejected. `token` is in the pages that store either, and in no other page.
     """
 
     daemon_threads = True
 
-    def __init__(self, root: Path, port: int = 0, *, person: str | None = None) -> None:
+    def __init__(
+        self, root: Path, port: int = 0, *, person: str | None = None, reviews: ReviewFile | None = None
+    ) -> None:
         self.folder = RunFolder(root)
+        self.reviews = reviews
         self.person = person
         self.token = secrets.token_urlsafe(32)
         self.sampled: dict[tuple[str, str], SampledAnswer] = {}
@@ -113,6 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._report(name)
             case ["runs", name, "label"]:
                 self._label(name, query)
+            case ["review"] if self.server.reviews is not None:
+                self._review(self.server.reviews)
             case _:
                 self._say(HTTPStatus.NOT_FOUND, "There is no such page.")
 
@@ -123,7 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         match [unquote(part) for part in urlsplit(self.path).path.split("/") if part]:
             case ["runs", name, "labels"] if name in set(self.server.folder.names()):
-                self._save(name, body)
+                self._save(body, lambda sent: self.server.save(name, sent))
+            case ["review"] if (reviews := self.server.reviews) is not None:
+                self._save(body, lambda sent: reviews.save(sent.answer, sent.verdict))
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, "There is no such run any more.")
 
@@ -141,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         return self.rfile.read(int(said)) if is_fine else None
 
-    def _save(self, name: str, body: bytes | None) -> None:
+    def _save(self, body: bytes | None, save: Callable[[SentLabel], bool]) -> None:
         origin, token = self.headers.get("Origin"), self.headers.get("X-Insidellms-Token") or ""
         is_json = self.headers.get("Content-Type") == "application/json"
         if origin != f"http://{self.headers.get('Host')}" or not is_json:
@@ -149,12 +156,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._answer(HTTPStatus.FORBIDDEN, "The server was started again: reload this page, and go on.")
         else:
-            self._store(name, body)
+            self._store(body, save)
 
-    def _store(self, name: str, body: bytes | None) -> None:
+    def _store(self, body: bytes | None, save: Callable[[SentLabel], bool]) -> None:
         try:
-            sent = msgspec.json.decode(body or b"", type=SentLabel)
-            is_known = self.server.save(name, sent)
+            is_known = save(msgspec.json.decode(body or b"", type=SentLabel))
         except (msgspec.DecodeError, ValueError) as error:
             self._answer(HTTPStatus.BAD_REQUEST, f"That is no label: {error}")
         except InsideLLMsError as error:
@@ -214,6 +220,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
         except msgspec.ValidationError as error:
             self._say(HTTPStatus.BAD_REQUEST, f"There is no such sample: {error}.")
+        else:
+            self._send(HTTPStatus.OK, page, served_policy(LABEL_PROGRAM))
+
+    def _review(self, reviews: ReviewFile) -> None:
+        try:
+            page = review_page(reviews.path.name, token=self.server.token, answers=reviews.shown())
+        except InsideLLMsError as error:
+            self._say(HTTPStatus.CONFLICT, error.message, error.fix or "")
         else:
             self._send(HTTPStatus.OK, page, served_policy(LABEL_PROGRAM))
 

@@ -23,25 +23,32 @@ from insideLLMs.remote.url import is_url
 def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> int:
     """Serve the runs in FOLDER to this machine until interrupted: reports, comparisons, live progress, labelling.
 
-    Of a run, serve the folder that it is in, and begin with the run. Labels are kept in the run's folder, in
-    labels.jsonl; `insidellms labels` shows and merges them.
+    Of a run, serve the folder that it is in, and begin with the run. Of a file with examples that have a `review`
+    (pending, accepted or rejected), show them one by one, and write what you say into it. Labels are kept in the run's
+    folder, in labels.jsonl; `insidellms labels` shows and merges them.
     """
-    from insideLLMs.api.view_server import ViewServer  # noqa: PLC0415 - slow
+    from insideLLMs.api.example_reviews import ReviewFile  # noqa: PLC0415 - slow
+    from insideLLMs.api.view_server import ViewServer  # noqa: PLC0415
     from insideLLMs.store.sealed_run import MARKER, is_regular  # noqa: PLC0415
 
-    if not folder.is_dir():
+    reviews = ReviewFile(folder) if folder.is_file() else None
+    if reviews is not None and next(reviews.shown(), None) is None:
+        raise InsideLLMsError(f"no example in {folder} has a `review`", fix="name a folder of runs")
+    if reviews is None and not folder.is_dir():
         raise InsideLLMsError(f"{folder} is not a folder", fix="name the folder that contains your runs")
     is_run = is_regular(folder / MARKER)
-    root = folder.resolve().parent if is_run else folder
+    root = folder.resolve().parent if is_run or reviews else folder
     try:
-        server = ViewServer(root, port, person=None if is_url(place_of(folder)) else _person(person))
+        who = None if is_url(place_of(folder)) else _person(person)
+        server = ViewServer(root, port, person=who, reviews=reviews)
     except OSError as error:
         raise InsideLLMsError(
             f"cannot listen on port {port}: {error.strerror}", fix="try: insidellms view --port 0"
         ) from error
     with server:
-        url = f"{server.url}runs/{quote(folder.resolve().name, safe='')}/" if is_run else server.url
-        console.note(f"{url} shows the runs in {root}; press Ctrl-C to stop")
+        first = f"runs/{quote(folder.resolve().name, safe='')}/" if is_run else "review" if reviews else ""
+        url = f"{server.url}{first}"
+        console.note(f"{url} shows {folder if reviews else f'the runs in {root}'}; press Ctrl-C to stop")
         if open_page:
             click.launch(url)
         try:

@@ -85,6 +85,7 @@ def answers_page(
     """
     data = {
         "kind": "answers",
+        "words": {"pass": "Pass", "fail": "Fail"},
         "save": f"/runs/{quote(run, safe='')}/labels",
         "back": label_path(run),
         "person": person,
@@ -94,5 +95,26 @@ def answers_page(
         "shown": sorted(shown),
         "answers": [*answers],
     }
+    return _program_page(f"Label answers of {run}", data)
+
+
+def review_page(file: str, *, token: str, answers: Iterable[Mapping[str, object]]) -> bytes:
+    """Return the page on which examples of a file are accepted or rejected, one after another."""
+    data = {
+        "kind": "review",
+        "words": {"pass": "Accept", "fail": "Reject"},
+        "save": "/review",
+        "back": "/",
+        "person": "",
+        "token": token,
+        "drawn": "failed",
+        "shown": [],
+        "rubrics": {},
+        "answers": [*answers],
+    }
+    return _program_page(f"Review examples of {file}", data)
+
+
+def _program_page(title: str, data: Mapping[str, object]) -> bytes:
     body = ["<noscript><p>Labelling needs scripts, which are off.</p></noscript>"]
-    return served_page(title=f"Label answers of {run}", body=body, program=LABEL_PROGRAM, data=data)
+    return served_page(title=title, body=body, program=LABEL_PROGRAM, data=data)
