@@ -27,6 +27,7 @@ def test_the_example_is_green_and_red_and_its_replay_starts_no_server(tmp_path):
     assert "refund description has an order to the model" in told
     compared = " ".join(insidellms("diff", "run", "broken", cwd=tmp_path).out.split())
     assert "tools of model 'shop': 'refund' changed: " in compared
+    assert 'prompt find_order({"order_id":"A-18"})' in compared
     assert "WARNING: its description has an order to the model: 'Ignore previous'" in compared
 
     (tmp_path / "mcp.py").write_text("raise SystemExit('a server was started')")  # what the server imports first

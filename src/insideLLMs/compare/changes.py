@@ -96,7 +96,7 @@ def show_prompt(example: Example) -> str:
     if isinstance(example.input, str):
         return example.input
     if len(example.input) == 1:
-        return example.input[0].text
+        return example.input[0].text or example.text  # a call of a tool, where it says nothing
     return "\n\n".join(f"{message.role}: {message.text}" for message in example.input)
 
 

@@ -185,10 +185,13 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def text(self) -> str:
-        """The input as text: of a chat, its last user message."""
+        """The input as text: of a chat, its last user message; where it has none, the calls of tools that it makes."""
         if isinstance(self.input, str):
             return self.input
-        return next((message.text for message in reversed(self.input) if message.role == "user"), "")
+        asked = next((message.text for message in reversed(self.input) if message.role == "user"), None)
+        if asked is not None:
+            return asked
+        return " ".join(f"{call.name}({as_text(call.arguments)})" for turn in self.input for call in turn.tool_calls)
 
     def request(self, **options: JsonValue) -> Request:
         """Ask the input as it stands."""

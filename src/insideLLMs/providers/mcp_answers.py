@@ -14,6 +14,7 @@ LISTS = {
     "prompts/list": "prompts",
 }
 """The methods that list something, with the name under which a server answers it."""
+_LARGEST = 2**53 - 1
 METHODS = ("initialize", *LISTS, "shutdown")
 """What an input that is a text may ask, beside the calls of tools."""
 _TOOL = {
@@ -43,6 +44,18 @@ def read_tools(listed: Sequence[Mapping[str, JsonValue]]) -> list[dict[str, Json
     """Return tools as they enter an identity, in the order of their names."""
     tools = [{ours: tool[theirs] for theirs, ours in _TOOL.items() if tool.get(theirs) is not None} for tool in listed]
     return sorted(tools, key=lambda tool: str(tool.get("name")))
+
+
+def in_range(value: JsonValue) -> JsonValue:
+    """Return what a server lists with each whole number that is too large for some JSON readers as they read it.
+
+    A schema may bound an argument by the largest number of 64 bits.
+    """
+    if isinstance(value, dict):
+        return {name: in_range(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [in_range(item) for item in value]
+    return float(value) if isinstance(value, int) and abs(value) > _LARGEST else value
 
 
 def read_result(result: Mapping[str, Any], complaint: str = "") -> Response:

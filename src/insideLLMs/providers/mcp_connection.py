@@ -22,7 +22,7 @@ from insideLLMs.core.errors import CommandFailedError, ModelUnavailableError, To
 from insideLLMs.core.types import JsonValue, Response, ToolCall
 from insideLLMs.providers.codec import excerpt
 from insideLLMs.providers.command_answers import describe_end
-from insideLLMs.providers.mcp_answers import LISTS, read_tools
+from insideLLMs.providers.mcp_answers import LISTS, in_range, read_tools
 from insideLLMs.providers.transport import MAX_BODY_BYTES
 from insideLLMs.sandbox.commands import Command, CommandEnd, CommandServer
 from insideLLMs.sandbox.running_command import RunningCommand, start_command
@@ -166,8 +166,9 @@ class McpConnection:
             async with asyncio.timeout(timeout_s):
                 return await call(client)
         except TimeoutError as error:
+            wrote = f"; {link.fault}" if link.fault else ""
             raise ToolTimeoutError(
-                f"{self._who} did not answer {what} within {timeout_s:g} s", fix="raise timeout_s"
+                f"{self._who} did not answer {what} within {timeout_s:g} s{wrote}", fix="raise timeout_s"
             ) from error
         except ValidationError as error:
             raise CommandFailedError(
@@ -192,7 +193,9 @@ class McpConnection:
             if link is self.link:
                 await self._close()
                 link.is_over = True
-        how = "closed the connection" if link.end is None else describe_end(link.end)
+        how = "closed the connection"
+        if link.end is not None:
+            how = describe_end(link.end) if link.end.status is not None else f"{how}, and {describe_end(link.end)}"
         return f"{how} ({link.fault})" if link.fault else how
 
     async def _open(self) -> Client:
@@ -276,7 +279,7 @@ async def listed(client: Client, method: str) -> list[dict[str, JsonValue]]:
     cursors: list[str] = []
     while True:
         page: Any = await ask(cursor=cursors[-1] if cursors else None)  # one of four results
-        items += page.model_dump(mode="json", by_alias=True, exclude_unset=True).get(LISTS[method], [])
+        items += in_range(page.model_dump(mode="json", by_alias=True, exclude_unset=True).get(LISTS[method], []))
         if page.next_cursor is None:
             return items
         if page.next_cursor in cursors or len(cursors) == _MOST_PAGES:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import check_numbers, flag, refuse
-from insideLLMs.core.errors import ArgumentError, ModelError, ModelUnavailableError
+from insideLLMs.core.errors import (
+    ArgumentError,
+    CanonicalError,
+    CommandFailedError,
+    ModelError,
+    ModelUnavailableError,
+)
 from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.types import JsonValue, Request, Response, ToolCall, as_text
 from insideLLMs.providers.codec import excerpt
@@ -145,7 +151,7 @@ class McpModel(ProviderModel):
                     response = await self._ask(connection, asked)
             else:
                 response = await self._ask(self._connected(), asked)
-            return redactor.response(response)
+            return _storable(redactor.response(response), self._server.who)
 
     async def aclose(self) -> None:
         """End the server, or leave it; a later call starts or reaches it again."""
@@ -220,6 +226,17 @@ class McpModel(ProviderModel):
             yield redactor
         except ModelError as error:
             raise redactor.error(error) from error.__cause__
+
+
+def _storable(response: Response, who: str) -> Response:
+    """Return an answer that every file can hold. Raises CommandFailedError for another."""
+    try:
+        canonical.check(response.kept, at="it")
+    except CanonicalError as error:
+        raise CommandFailedError(
+            f"{who} answered with what no JSON reader takes for the same: {error.message}"
+        ) from error
+    return response
 
 
 def _refuse_beside(kind: str, **others: object) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import (
     ArgumentError,
     AuthError,
@@ -287,3 +288,50 @@ def test_a_key_that_is_missing_is_named_before_anything_is_sent(monkeypatch):
     monkeypatch.delenv("TOKEN_OF_TEST", raising=False)
     with pytest.raises(AuthError, match="TOKEN_OF_TEST is not set"):
         McpModel(base_url="https://tools.example.com/mcp", api_key_env="TOKEN_OF_TEST").check()
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "2**70", "json.loads('{\"a\":' * 150 + '1' + '}' * 150)"])
+def test_a_value_that_no_file_can_hold_fails_its_call(tmp_path, value):
+    [error] = ask(server_model(tmp_path, SAYS % f"return text('x', structuredContent={{'a': {value}}})"), call())
+    assert isinstance(error, CommandFailedError)
+    assert "answered with what no JSON reader takes for the same: it.structured.a" in str(error)
+
+
+def test_an_answer_that_is_no_message_is_named_where_its_call_ends_without_one(tmp_path):
+    model = server_model(tmp_path, SAYS % "return 'just text'", timeout_s=0.5)
+    model.facts()
+    [error] = ask(model, call())
+    assert "within 0.5 s; it wrote a line to its standard output that is no message" in str(error)
+
+
+def test_a_server_that_closes_its_output_is_ended(tmp_path):
+    [error] = ask(server_model(tmp_path, SAYS % "os.close(1); time.sleep(600)"), call())
+    assert str(error).endswith("closed the connection, and was ended")
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        "sys.stdout.buffer.write(b'\\xff\\xfe\\x00\\n\\r\\n\\n'); sys.stdout.flush()",
+        "send({'id': 999, 'result': text('of nobody')})",
+        "[send({'method': 'notifications/message', 'params': {'level': 'info', 'data': 'x'}}) for _ in range(1000)]",
+        "sys.stderr.write('e' * 5000000)",
+        "sys.stdout.write('[' * 100000 + ']' * 100000 + '\\n'); sys.stdout.flush()",
+    ],
+)
+def test_what_a_server_writes_beside_its_answer_does_no_harm(tmp_path, oddity):
+    [answer] = ask(server_model(tmp_path, SAYS % f"{oddity}; return text('ok')"), call())
+    assert answer.text == "ok"
+
+
+def test_a_message_without_end_ends_the_server(tmp_path):
+    [error] = ask(server_model(tmp_path, SAYS % "return text('x' * 20000000)"), call())
+    assert "it wrote a message of more than 16,777,216 bytes" in str(error)
+
+
+def test_a_bound_of_64_bits_keeps_no_server_from_being_tested(tmp_path):
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 2**64 - 1}}}
+    model = server_model(tmp_path, tools=[{**FORECAST, "inputSchema": schema}])
+    assert b"1.8446744073709552e+19" in canonical.line(model.identity())
+    [listed] = ask(model, Request.of("tools/list"))
+    assert listed.text == "forecast"

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from insideLLMs.core.record_views import ScoreFacts, ViewedFailure, ViewedRecord, ViewedResponse
-from insideLLMs.core.types import Message
+from insideLLMs.core.types import Example, Message
 
 PREVIEW_CHARACTERS = 72
 _COMPARED_CHARACTERS = 20_000
@@ -66,7 +66,7 @@ def prompt_preview(record: ViewedRecord) -> str:
     """Return the beginning of the input; of a chat, that of its last user message."""
     given = _decode_input(record.example.input)
     if not isinstance(given, str):
-        given = next((message.text for message in reversed(given) if message.role == "user"), "")
+        given = Example(id="", input=tuple(given)).text
     return preview(given)
 
 
