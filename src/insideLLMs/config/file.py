@@ -113,6 +113,9 @@ class DatasetEntry(_Entry):
     on_error: Annotated[
         Literal["stop", "skip"], Meta(description="What to do with a bad row; skipped rows are counted.")
     ] = "stop"
+    reviewed: Annotated[
+        bool, Meta(description="Whether an example from traffic that is pending review is a bad row.")
+    ] = False
     sha256: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None, Meta(description="Pins the file's bytes.")
     ] = None

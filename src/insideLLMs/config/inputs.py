@@ -123,6 +123,7 @@ class Datasets(msgspec.Struct):
             examples=tuple(examples) if isinstance(examples, list) else (),
             field_names=_field_names(entry),
             on_error="skip" if entry.value.get("on_error") == "skip" else "stop",
+            reviewed=entry.value.get("reviewed") is True,
             sha256=entry.text("sha256"),
             args={**usual_args(whole, kind, entry.args), **entry.args} if whole else entry.args,
         )

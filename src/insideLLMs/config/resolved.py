@@ -65,6 +65,7 @@ def _dataset(spec: DatasetSpec, sha256: str | None) -> dict[str, JsonValue]:
         "sha256": sha256,
         "field_names": dict(spec.field_names),
         "on_error": spec.on_error,
+        **({"reviewed": True} if spec.reviewed else {}),
         "args": dict(spec.args),
     }
 

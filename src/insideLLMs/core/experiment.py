@@ -81,7 +81,8 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Where examples come from: a file, or `examples` given inline (then `path` is None).
 
     `path` is absolute. `field_names` maps one of id, input, expected to the column that holds it.
-    `on_error` is what a bad line leads to; `sha256` pins the file's bytes.
+    `on_error` is what a bad line leads to; `sha256` pins the file's bytes. Where it must be `reviewed`, an example that
+    was drawn from traffic and is pending is a bad line.
     """
 
     name: str
@@ -92,6 +93,7 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     on_error: Literal["stop", "skip"] = "stop"
     sha256: str | None = None
     args: dict[str, JsonValue] = {}
+    reviewed: bool = False
 
 
 class ProbeSpec(Spec, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.core.types import Example
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.datasets.images import Images
+from insideLLMs.datasets.reviews import Review, review_of
 from insideLLMs.datasets.rows import open_rows, place
 from insideLLMs.datasets.source import COMPRESSED, shown
 
@@ -33,7 +34,8 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
     `count` examples are selected of `total` rows, of which `skipped` are bad (the first of them in `problems`).
     `ranks` has one entry per row in file order: the rank of its example, or NOT_SELECTED. `images_sha256` covers the
     image files that the examples name; None where they name none. `part_sha256` covers the ids that are selected
-    where a part of the examples was named.
+    where a part of the examples was named. Of examples that were drawn from traffic, `rejected` are left out, and
+    `pending` were reviewed by nobody.
     """
 
     name: str
@@ -45,6 +47,8 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
     ranks: "array[int]"
     images_sha256: str | None = None
     part_sha256: str | None = None
+    pending: int = 0
+    rejected: int = 0
 
 
 class Dataset:
@@ -178,6 +182,7 @@ class _Scan:
         self._lines = array("I")
         self._bad: list[Problem] = []
         self._bad_count = 0
+        self._reviews: Counter[Review] = Counter()
 
     def read(self, rows: Iterator[tuple[int, object]]) -> None:
         """Check every row."""
@@ -187,10 +192,22 @@ class _Scan:
             add_line(line)
             try:
                 name = example(row).id
+                is_kept = self._is_kept(row)
             except DatasetError as error:
                 self._report(line, error.message)
             else:
-                add(_sort_key(name, position))
+                if is_kept:
+                    add(_sort_key(name, position))
+
+    def _is_kept(self, row: object) -> bool:
+        """Whether a row's review lets it in. Raises DatasetError for one without, where all must be reviewed."""
+        review = review_of(row)
+        if review is None:
+            return True
+        self._reviews[review] += 1
+        if review == "pending" and self._spec.reviewed:
+            raise DatasetError("is pending: set its review to accepted or rejected")
+        return review != "rejected"
 
     def finish(self, sha256: str, max_examples: int | None, part: Collection[str] | None) -> DatasetIndex:
         """Order, select, and check what was read."""
@@ -214,6 +231,8 @@ class _Scan:
             ranks=ranks,
             images_sha256=self._images.digest,
             part_sha256=None if part is None else canonical.identity("part/1", [_name(key) for key in chosen]),
+            pending=self._reviews["pending"],
+            rejected=self._reviews["rejected"],
         )
 
     def _report(self, line: int, message: str) -> None:
@@ -259,7 +278,8 @@ class _Scan:
                 fix="fix them, or set 'on_error: skip' in the dataset to leave bad rows out and count them",
             )
         if not self._keys:
-            what = f"all {len(self._lines)} rows are bad, e.g. {self._bad[0]}" if self._bad else "it is empty"
+            empty = "every row of it is rejected" if self._reviews["rejected"] else "it is empty"
+            what = f"all {len(self._lines)} rows are bad, e.g. {self._bad[0]}" if self._bad else empty
             raise DatasetError(f"dataset {name!r} has no examples: {what}", fix="check the file and its format")
 
 

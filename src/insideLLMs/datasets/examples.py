@@ -25,6 +25,7 @@ from insideLLMs.core.types import (
     ToolCall,
 )
 from insideLLMs.datasets.images import Images
+from insideLLMs.datasets.reviews import is_drawn
 
 ID_KEYS = ("id", "example_id")
 INPUT_KEYS = ("prompt", "question", "input", "messages")
@@ -72,6 +73,8 @@ class ExampleReader:
         except CanonicalError as error:
             raise DatasetError(error.message) from error
         fields = row.copy()
+        if "review" in row and is_drawn(row):  # what a person says of an example changes nothing of it
+            del fields["review"]
         asked = self._take(fields, self._input_keys)
         if asked is None and isinstance(fields.get("tool"), str) and self._input_keys == INPUT_KEYS:
             call = {"name": fields.pop("tool"), "arguments": fields.pop("arguments", {})}

@@ -115,7 +115,7 @@ def _open_datasets(experiment: Experiment, parts: Parts, folder: Path) -> dict[s
         spec.name: given[spec.name]
         if spec.name in given
         else _FileSource(
-            _told_of_skipped(
+            _told_of_rows(
                 open_dataset(
                     spec,
                     max_examples=experiment.max_examples,
@@ -128,8 +128,8 @@ def _open_datasets(experiment: Experiment, parts: Parts, folder: Path) -> dict[s
     }
 
 
-def _told_of_skipped(dataset: Dataset) -> Dataset:
-    """Warn of rows that are left out, with the places of the first."""
+def _told_of_rows(dataset: Dataset) -> Dataset:
+    """Warn of rows that are left out, with the places of the first, and of examples that nobody reviewed."""
     index = dataset.index
     if index.skipped:
         named = "".join(f"\n  {problem}" for problem in index.problems[:_SHOWN_ROWS])
@@ -137,6 +137,11 @@ def _told_of_skipped(dataset: Dataset) -> Dataset:
         rest = f"\n  and {more:,} more" if more else ""
         rows = "row is" if index.skipped == 1 else "rows are"
         logger.warning("dataset %r: %d bad %s skipped:%s%s", index.name, index.skipped, rows, named, rest)
+    if index.pending and not dataset.spec.reviewed:
+        told = "dataset %r: %d of %d examples are pending review; 'reviewed: true' refuses them"
+        logger.warning(told, index.name, index.pending, index.total - index.rejected)
+    if index.rejected:
+        logger.warning("dataset %r: %d rejected examples are left out", index.name, index.rejected)
     return dataset
 
 
