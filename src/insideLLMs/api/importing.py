@@ -52,7 +52,8 @@ class ImportOptions:
 
     `columns` and `format` are those of a table. With `unfinished`, logs are taken whose tool did not end; with
     `each_call`, every call of a model is a trial where a trace has several. `personal_data` says how it is replaced in
-    traces; None keeps it. `dataset` has the examples that requests are trials of.
+    traces; None keeps it. `dataset` has the examples that requests are trials of. `tell` is
+    told how far reading has come.
     """
 
     tool: str | None = None
@@ -62,6 +63,7 @@ class ImportOptions:
     each_call: bool = False
     personal_data: PersonalDataOptions | None = _REPLACED
     dataset: Path | None = None
+    tell: Callable[[str], None] | None = None
 
     @property
     def is_table(self) -> bool:
@@ -180,7 +182,8 @@ def open_source(paths: Sequence[Path], options: ImportOptions) -> LogSource | Ta
     folder = next((path for path in paths if path.is_dir()), None)
     paths = [file for path in paths for file in _files_at(path)]
     if not options.is_table and (options.tool is not None or format_of(paths[0]) not in _TABLES_ALONE):
-        logs = open_logs(paths, options.tool, Reading(unfinished=options.unfinished, each_call=options.each_call))
+        reading = Reading(unfinished=options.unfinished, each_call=options.each_call, tell=options.tell)
+        logs = open_logs(paths, options.tool, reading)
         if logs is not None and (folder is None or logs.is_traffic):
             _prepare(logs, options)
             return logs

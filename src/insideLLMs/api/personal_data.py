@@ -61,6 +61,11 @@ class PersonalData:
             clean["traffic"] = {**changed(given["traffic"]), **self._ids(trial.traffic)}
         return named(msgspec.convert(clean, ForeignTrial))
 
+    def text(self, text: str) -> str:
+        """Return a text that belongs to no single request with pseudonyms in the place of personal data."""
+        self._add_salt()
+        return self._pseudonyms.text(text)
+
     def identity(self) -> JsonValue:
         """Return what tells pseudonyms of one salt from those of another."""
         self._add_salt()

@@ -31,6 +31,7 @@ COMMANDS = {
     "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
     "record": ("record", "Record the calls to models that a command makes."),
     "replay": ("replay", "Run a command on recorded answers to its calls."),
+    "sample": ("sample", "Draw examples from a day of traffic, and say what they cover."),
     "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),
     "trend": ("trend", "Show how measures changed over several runs."),
     "watch": ("watch", "Alarm when runs that follow a pool get worse."),

@@ -40,7 +40,7 @@ class Attributes:
 
     def read(self, given: object) -> dict[str, JsonValue]:
         """Return the attributes that are read here: from a list of keys and values, or from a JSON object."""
-        if isinstance(given, Mapping):
+        if isinstance(given, dict):
             return dict(self._kept(self._flat(given)))
         if not isinstance(given, list):
             return {}
@@ -86,9 +86,9 @@ class Attributes:
         """Yield the attributes of an object in which they are nested by the parts of their names."""
         for key, value in given.items():
             name = f"{prefix}{key}"
-            if isinstance(value, Mapping) and depth < _DEEPEST:
+            if isinstance(value, dict) and depth < _DEEPEST:
                 yield from self._flat(value, f"{name}.", depth + 1)
-            elif isinstance(value, list) and depth < _DEEPEST and any(isinstance(one, Mapping) for one in value):
+            elif isinstance(value, list) and depth < _DEEPEST and any(isinstance(one, dict) for one in value):
                 yield from self._flat({str(place): one for place, one in enumerate(value)}, f"{name}.", depth + 1)
             else:
                 yield name, value

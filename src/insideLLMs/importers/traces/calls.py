@@ -84,7 +84,7 @@ def _content(span: Span, names: tuple[str, ...]) -> JsonValue:
 
 def _unwrapped(value: JsonValue, depth: int) -> JsonValue:
     """Take a value out of what frameworks put around it: arguments by name, or an object or a list with one thing."""
-    if isinstance(value, Mapping) and depth < _DEEPEST:
+    if isinstance(value, dict) and depth < _DEEPEST:
         filled = {name: inner for name, inner in value.items() if inner not in (None, "", [], {})}
         held = next((filled[name] for name in _HOLDERS if name in filled), None)
         alone = next(iter(filled.values())) if len(filled) == 1 else held if set(filled) <= set(_HOLDERS) else None
@@ -101,13 +101,13 @@ def is_chat(value: JsonValue) -> bool:
 
 
 def _is_turn(value: JsonValue) -> bool:
-    return isinstance(value, Mapping) and "role" in value and ("content" in value or "parts" in value)
+    return isinstance(value, dict) and "role" in value and ("content" in value or "parts" in value)
 
 
 def model_of(span: Span) -> str:
     """Return the model that was asked for; "" where the span does not say."""
     given = decoded(span.attributes.get("llm.invocation_parameters"))
-    asked = given.get("model") if isinstance(given, Mapping) else None
+    asked = given.get("model") if isinstance(given, dict) else None
     return span.text(_MODELS[0]) or (asked if isinstance(asked, str) else "") or span.text(*_MODELS)
 
 

@@ -85,9 +85,9 @@ def _instructions(span: Span) -> list[Turn]:
 
 def _turns_in(given: JsonValue) -> list[Turn]:
     value = decoded(given)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("messages", [value])
-    return [dict(turn) for turn in value if isinstance(turn, Mapping)] if isinstance(value, list) else []
+    return [dict(turn) for turn in value if isinstance(turn, dict)] if isinstance(value, list) else []
 
 
 def _indexed(span: Span, side: Side) -> list[Turn]:
@@ -170,7 +170,7 @@ def _events_within(span: Span) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
     for name in _OF_EVENTS:
         listed = decoded(span.attributes.get(name))
         for event in listed if isinstance(listed, list) else ():
-            if isinstance(event, Mapping):
+            if isinstance(event, dict):
                 yield str(event.get("event.name", "")), event
 
 
@@ -182,7 +182,7 @@ def _of_vercel(span: Span, side: Side) -> list[Turn]:
     named = [
         {"id": call.get("toolCallId"), "name": call.get("toolName"), "arguments": call.get("input", call.get("args"))}
         for call in listed
-        if isinstance(call, Mapping)
+        if isinstance(call, dict)
     ]
     return [{"role": "assistant", "content": text, **({"tool_calls": named} if named else {})}]
 

@@ -1,6 +1,7 @@
 """Traces of an application in production: one trial per request, joined from spans in whatever order and files."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.core.types import JsonValue
@@ -17,6 +18,7 @@ from insideLLMs.importers.traces.wire import OTLP, SpanReader
 _ANY_OF = OTLP | {"resourceLogs", "resource_logs", "resourceMetrics", "resource_metrics", "context.trace_id"}
 _PACKED = 8
 """How often its size a compressed file unpacks to, about."""
+_TELL_EVERY = 500_000_000
 _FIX = "export the traces again, or add --unfinished to leave out what is damaged"
 
 
@@ -64,28 +66,34 @@ def _put_aside(logs: Sequence[LogFile], reading: Reading) -> SpanStore:
     sizes = ((log.path.stat().st_size, log.path.suffix.lower() in COMPRESSED) for log in logs)
     store = SpanStore(sum(size * (_PACKED if is_packed else 1) for size, is_packed in sizes))
     reader = SpanReader(reading.left_out)
+    size = 0
     for number, log in enumerate(logs):
-        for line, document in _documents(log, reading):
-            for span in reader.spans(document, (number, line)):
+        for line, text in log.texts():
+            for span in reader.spans(_decoded(log, line, text, reading), (number, line)):
                 store.add(span, reading.left_out)
+            told, size = size // _TELL_EVERY, size + len(text)
+            if reading.tell is not None and size // _TELL_EVERY > told:
+                reading.tell(f"read {size / 1e9:.1f} GB")
         log.release()
     return store
 
 
-def _documents(log: LogFile, reading: Reading) -> Iterator[tuple[int, JsonValue]]:
-    for line, text in log.texts():
-        try:
-            with log.reading(line):
-                yield line, _decoded(text)
-        except DatasetError as error:
-            if not reading.unfinished:
-                raise DatasetError(error.message, fix=_FIX) from error
-            reading.note(f"left out as damaged: {error.message}")
-
-
-def _decoded(text: bytes) -> JsonValue:
+def _decoded(log: LogFile, line: int, text: bytes, reading: Reading) -> JsonValue:
+    """Decode a line; None for one that is damaged and may be left out. Raises DatasetError."""
     try:
-        return decode(text)
+        with log.reading(line), _translated():
+            return decode(text)
+    except DatasetError as error:
+        if not reading.unfinished:
+            raise DatasetError(error.message, fix=_FIX) from error
+        reading.note(f"left out as damaged: {error.message}")
+        return None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise DatasetError("is not valid UTF-8") from error
     except RecursionError as error:

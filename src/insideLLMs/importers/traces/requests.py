@@ -72,17 +72,23 @@ def _merged(spans: Sequence[Span], left_out: Counter[str]) -> Iterator[Span]:
         by_id.setdefault(span.id, []).append(span)
     for name in sorted(by_id):
         twins = by_id[name]
-        whole = sorted((twin for twin in twins if not twin.is_fragment), key=lambda twin: (twin.end_ns, repr(twin)))
-        fragments = sorted({repr(twin.events): twin.events for twin in twins if twin.is_fragment}.items())
-        told = tuple(event for _, events in fragments for event in events)
-        if not whole:
-            count_left(left_out, "event (of a span that is missing)")
-            continue
-        kept = whole[-1]
-        for other in whole[:-1]:
-            again = msgspec.structs.replace(other, place=kept.place) == kept
-            count_left(left_out, "span (exported again)" if again else "span (an earlier state, or another of this id)")
-        yield msgspec.structs.replace(kept, events=(*kept.events, *told)) if told else kept
+        found = twins[0] if len(twins) == 1 and not twins[0].is_fragment else _one_of(twins, left_out)
+        if found is not None:
+            yield found
+
+
+def _one_of(twins: Sequence[Span], left_out: Counter[str]) -> Span | None:
+    whole = sorted((twin for twin in twins if not twin.is_fragment), key=lambda twin: (twin.end_ns, repr(twin)))
+    if not whole:
+        count_left(left_out, "event (of a span that is missing)")
+        return None
+    kept = whole[-1]
+    for other in whole[:-1]:
+        again = msgspec.structs.replace(other, place=kept.place) == kept
+        count_left(left_out, "span (exported again)" if again else "span (an earlier state, or another of this id)")
+    fragments = {repr(twin.events): twin.events for twin in twins if twin.is_fragment}
+    told = (event for name in sorted(fragments) for event in fragments[name])
+    return msgspec.structs.replace(kept, events=(*kept.events, *told))
 
 
 def _ancestors(span: Span, known: dict[str, Span]) -> Iterator[Span]:

@@ -36,5 +36,8 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
     def text(self, *names: str) -> str:
         """Return the first of these attributes that is text with something in it."""
-        found = (self.attributes.get(name) for name in names)
-        return next((value for value in found if isinstance(value, str) and value), "")
+        for name in names:
+            value = self.attributes.get(name)
+            if isinstance(value, str) and value:
+                return value
+        return ""

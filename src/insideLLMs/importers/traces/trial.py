@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 
 import msgspec
 
@@ -12,10 +13,12 @@ from insideLLMs.importers.blanking import Blanking
 from insideLLMs.importers.fields import as_words, asked_in, count_left, named_by_content, storable
 from insideLLMs.importers.foreign import ALONE, ForeignScore, ForeignTrial, Traffic
 from insideLLMs.importers.traces.calls import (
+    SpanKind,
     answer_of_span,
     documents_of,
     finish_of,
     is_chat,
+    kind_of,
     model_of,
     question_of,
     status_of,
@@ -102,7 +105,7 @@ class _Chats:
     def answer(self) -> tuple[str, JsonValue]:
         """Return the answer as text, and its value where it is no text."""
         given = answer_of_span(self._entry) if self._entry is not None else None
-        last = self.last()
+        last = self.last
         if given is None and last is None and self._request.calls:
             given = answer_of_span(self._request.calls[-1])
         if given is None or isinstance(given, str):
@@ -113,6 +116,7 @@ class _Chats:
         value = storable({"": given}, self._left_out, "output").get("")
         return asked_in(value), value
 
+    @cached_property
     def last(self) -> Message | None:
         """Return the last message that the application or its model gave."""
         spans = [*([self._entry] if self._entry is not None else []), *reversed(self._request.calls)]
@@ -124,14 +128,15 @@ class _Chats:
 
     def steps(self) -> tuple[Message, ...]:
         """Return what the application did, where that was more than one answer."""
-        spans = [_as_told(span) for span in self._request.spans]
+        request = self._request
+        called = self.last is not None and self.last.tool_calls
+        if len(request.calls) < 2 and not called and not any(kind_of(span) is SpanKind.TOOL for span in request.spans):
+            return ()
         try:
-            told = read_trajectory(spans)
+            told = read_trajectory([_as_told(span) for span in request.spans])
         except TrajectoryError:
             return ()
-        done = tuple(message for message in told if message.role != "system")
-        is_more = any(message.role == "tool" or message.tool_calls for message in done)
-        return done if is_more or len(self._request.calls) > 1 else ()
+        return tuple(message for message in told if message.role != "system")
 
     def _read(self, given: Sequence[Turn]) -> tuple[Message, ...]:
         """Read the messages that can be read; the others are counted."""
@@ -159,7 +164,7 @@ def _question(chat: tuple[Message, ...]) -> str | tuple[Message, ...]:
 
 
 def _response(request: ServedRequest, chats: _Chats, text: str, value: JsonValue) -> Response:
-    last = chats.last()
+    last = chats.last
     documents = [document for span in request.spans for document in documents_of(span)]
     final = request.calls[-1] if request.calls else request.top
     return Response(

@@ -49,7 +49,7 @@ class SpanReader:
 
     def _span(self, given: Given, service: str, place: Place) -> Span | None:
         context = given.get("context")
-        inner: Given = context if isinstance(context, Mapping) else given
+        inner: Given = context if isinstance(context, dict) else given
         trace = _id(_first(inner, "traceId", "trace_id", "traceID", "context.trace_id"), 32)
         name = _id(_first(inner, "spanId", "span_id", "spanID", "context.span_id"), 16)
         if not trace or not name:
@@ -79,7 +79,7 @@ class SpanReader:
     def _events(self, given: Given) -> Iterator[Event]:
         listed = _first(given, "events", "logs")
         for event in listed if isinstance(listed, list) else ():
-            if isinstance(event, Mapping):
+            if isinstance(event, dict):
                 attributes = self._attributes.read(_first(event, "attributes", "fields"))
                 yield _words(event.get("name")) or _words(attributes.get("event.name")), attributes
 
@@ -108,19 +108,19 @@ def _items(document: object, service: str, depth: int, *, listed: bool = False) 
     if isinstance(document, list):
         for item in document:
             yield from _items(item, service, depth, listed=listed)
-    elif isinstance(document, Mapping):
+    elif isinstance(document, dict):
         inner = [name for name in _HOLDERS if name in document] if depth < _DEEPEST else []
         if listed or _is_span(document) or not inner:
             yield from [(document, service)] if listed or _is_span(document) else []
             return
         resource = document.get("resource")
-        service = (_service(resource) if isinstance(resource, Mapping) else "") or service
+        service = (_service(resource) if isinstance(resource, dict) else "") or service
         for name in inner:
             yield from _items(document[name], service, depth + 1, listed=name in _LEAVES)
 
 
 def _is_span(given: Given) -> bool:
-    if isinstance(given.get("context"), Mapping):
+    if isinstance(given.get("context"), dict):
         return "name" in given
     return any(name in given for name in ("spanId", "span_id", "spanID", "context.span_id")) and not _is_log(given)
 
@@ -131,7 +131,7 @@ def _is_log(given: Given) -> bool:
 
 def _service(resource: Given) -> str:
     pairs = resource.get("attributes")
-    named = pairs if isinstance(pairs, Mapping) else Attributes(Counter()).read(pairs)
+    named = pairs if isinstance(pairs, dict) else Attributes(Counter()).read(pairs)
     return _words(named.get("service.name"))
 
 
@@ -147,7 +147,7 @@ def _parent(given: Given) -> str:
     found = _id(_first(given, "parentSpanId", "parent_span_id", "parentSpanID", "parent_id"), 16)
     references = given.get("references")
     for reference in references if isinstance(references, list) and not found else ():
-        if isinstance(reference, Mapping) and reference.get("refType") == "CHILD_OF":
+        if isinstance(reference, dict) and reference.get("refType") == "CHILD_OF":
             return _id(reference.get("spanID"), 16)
     return found
 
@@ -155,7 +155,7 @@ def _parent(given: Given) -> str:
 def _error(given: Given, attributes: Given, events: tuple[Event, ...]) -> str | None:
     """Return the words of a span that failed; None where it did not."""
     status = given.get("status")
-    status = status if isinstance(status, Mapping) else given
+    status = status if isinstance(status, dict) else given
     code = _first(status, "code", "status_code")
     kind = _words(attributes.get("error.type"))
     if not kind and not (isinstance(code, int | str) and code in _FAILED) and not _failed_in_jaeger(given.get("tags")):
@@ -173,7 +173,11 @@ def _failed_in_jaeger(tags: object) -> bool:
 
 def _first(given: Given, *names: str) -> JsonValue:
     """Return the first of these that is there."""
-    return next((given[name] for name in names if given.get(name) is not None), None)
+    for name in names:
+        value = given.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def _words(value: object) -> str:
@@ -182,6 +186,8 @@ def _words(value: object) -> str:
 
 def _id(given: object, digits: int) -> str:
     """Return an id as lower-case hex of its full length; as it is where it is no hex; "" for none or all zeros."""
+    if isinstance(given, str) and len(given) == digits and _HEX.fullmatch(given) and given.strip("0"):
+        return given
     text = str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
     plain = text.lower().removeprefix("0x")
     if len(text) != digits and text.endswith("="):

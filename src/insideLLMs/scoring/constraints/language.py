@@ -39,9 +39,17 @@ def detect(text: str, wanted: str) -> str | None:
 
     Where a quick look finds another language than `wanted`, a closer one decides between the two.
     """
-    read = _LONG_WORD.sub(" ", text[: 4 * _READ_CHARACTERS])[:_READ_CHARACTERS]
-    found = _code(_detector().detect_language_of(read))
+    read, found = _read(text), most_likely(text)
     return found if found in {None, wanted} else _code(_between(*sorted((str(found), wanted))).detect_language_of(read))
+
+
+def most_likely(text: str) -> str | None:
+    """Return what a quick look finds: the ISO 639-1 code of a text's language. Raises PluginError without the extra."""
+    return _code(_detector().detect_language_of(_read(text)))
+
+
+def _read(text: str) -> str:
+    return _LONG_WORD.sub(" ", text[: 4 * _READ_CHARACTERS])[:_READ_CHARACTERS]
 
 
 def _code(language: Any) -> str | None:  # as above

@@ -1,0 +1,90 @@
+"""`insidellms sample`: a day of traffic becomes a set of examples to review."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from insideLLMs.cli import console
+from insideLLMs.cli.options.redact import personal_data_options
+from insideLLMs.cli.places import FILE, LOCAL
+from insideLLMs.core.errors import ExitCode, InsideLLMsError
+
+if TYPE_CHECKING:
+    from insideLLMs.api.traffic.coverage import Gap
+    from insideLLMs.api.traffic.sampling import Sampled
+
+_STRATA = ("route", "model", "error", "template", "length", "language", "feedback", "tools", "day", "hour")
+
+
+@click.command("sample")
+@click.argument("traces", metavar="TRACES...", nargs=-1, required=True, type=FILE)
+@click.option("--output", "-o", required=True, type=LOCAL, help="The file of examples to write, as examples.jsonl.")
+@click.option("--examples", type=int, default=200, show_default=True, help="How many different examples to draw.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other requests.")
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(_STRATA),
+    help="Draw in proportion from what shares this. May be given several times.  [default: route, model, error]",
+)
+@click.option("--at-least", type=int, default=0, metavar="N", help="Draw N from what is rare, too; weights correct it.")
+@click.option("--failed", type=float, metavar="SHARE", help="Let failed requests be this share; weights correct it.")
+@click.option("--each-call", is_flag=True, help="Draw from every call of a model, not from requests.")
+@click.option("--unfinished", is_flag=True, help="Leave out lines that are damaged.")
+@click.option("--overwrite", is_flag=True, help="Replace the file, with every review in it.")
+@personal_data_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@console.common_options
+def command(
+    traces: tuple[Path, ...],
+    *,
+    output: Path,
+    overwrite: bool,
+    as_json: bool,
+    by: tuple[str, ...],
+    **drawing: Any,  # click passes them by name, each as its declaration types it
+) -> int:
+    """Draw examples from TRACES, files or folders, and say what they cover.
+
+    The same files and seed draw the same requests. Questions that are the same but for case, spaces, marks and long
+    numbers are one example, and so are those that nearly are. Each example has a weight: the requests that it stands
+    for. What the application answered is kept under `traffic`, never as what is expected. Every example is pending:
+    set its `review` to accepted or rejected. Personal data is replaced.
+    """
+    from insideLLMs.api.traffic.sampling import SampleOptions, draw_sample  # noqa: PLC0415 - slow
+    from insideLLMs.api.traffic.strata import USUAL  # noqa: PLC0415
+
+    if output.exists() and not overwrite:
+        raise InsideLLMsError(f"{output} exists, perhaps with reviews", fix="choose another --output, or --overwrite")
+    options = SampleOptions(by=by or USUAL, **drawing)
+    sampled = draw_sample(traces, output, options, tell=console.note)
+    for note in sampled.notes:
+        console.note(note)
+    if as_json:
+        console.out_json({"output": str(output), **msgspec.to_builtins(sampled)})
+    else:
+        _show(sampled, output)
+    return ExitCode.OK
+
+
+def _show(sampled: "Sampled", output: Path) -> None:
+    covers = sampled.coverage
+    low, high = covers.interval
+    drawn = "" if low == high else f" (95% interval {low:.1%} to {high:.1%}, judged on {covers.judged:,} requests)"
+    console.out(f"{sampled.examples:,} examples of {sampled.requests:,} requests written to {output}")
+    console.out(f"covers {covers.similar:.1%} of the traffic by a similar question{drawn}: {covers.method}")
+    console.out(f"{covers.same:.1%} of the traffic asks what an example asks, but for case, marks and long numbers")
+    if sampled.strata_drawn < sampled.strata:
+        console.out(
+            f"{sampled.strata - sampled.strata_drawn:,} of {sampled.strata:,} strata have no example: --at-least 1"
+        )
+    for gap in covers.gaps:
+        console.out(f"not covered: {gap.share:.1%} {_named(gap)}")
+    console.out("next: set `review` of each line to accepted or rejected: all are pending")
+
+
+def _named(gap: "Gap") -> str:
+    shared = ", ".join(f"{name} {value}" for name, value in gap.stratum.items())
+    return f"{shared}; such as {gap.questions[0]!r}" if gap.questions else shared
