@@ -7,10 +7,11 @@ import random
 
 import pytest
 
+from insideLLMs.api.importing import ImportOptions, import_files
 from insideLLMs.importers.foreign import Reading
 from insideLLMs.importers.logs import open_logs
 from support.foreign_logs import FOLDER
-from support.traces import CALL, LAST, ROOT, TOOL, TRACE, batch, call, span, typed
+from support.traces import CALL, LAST, ROOT, TOOL, TRACE, batch, call, pairs, span, typed
 
 REAL = FOLDER / "baseline" / "otlp.jsonl"
 
@@ -307,3 +308,27 @@ def test_half_a_character_is_replaced(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(json.dumps(batch(call("Why \ud83d?", parent=""))))
     assert shown(read_files(path)[0]) == [("Why \ufffd?", "Because.")]
+
+
+def imported(tmp_path, *spans):
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(batch(one)) + "\n" for one in spans))
+    return import_files([path], tmp_path / "run", ImportOptions(personal_data=None))
+
+
+def test_names_with_a_nul_and_numbers_beyond_64_bits_end_no_import(tmp_path):
+    calls = '[{"role": "assistant", "tool_calls": [{"id": "1", "name": "t", "arguments": {"n": 1%s}}]}]' % ("0" * 40)
+    rated = {"gen_ai.evaluation.name": "a\0b", "gen_ai.evaluation.score.value": 1.0}
+    event = {"name": "gen_ai.evaluation.result", "attributes": pairs(rated)}
+    strange = [
+        call("nul \0 here", trace="1" * 32, model="m\0x", parent="", events=[event]),
+        call("big", trace="2" * 32, parent="", attributes={"gen_ai.output.messages": calls}),
+    ]
+    assert imported(tmp_path, *strange).manifest.trials == 2
+
+
+def test_a_request_of_more_calls_than_anyone_reads_has_no_trajectory_and_is_counted(tmp_path):
+    calls = [call(f"{n}?", f"{n}!", name=f"{n + 16:016x}", start=n + 2) for n in range(201)]
+    [trial], left_out = read(tmp_path, batch(span(), *calls))
+    assert (trial.response.text, trial.response.trajectory) == ("200!", ())
+    assert left_out == {"trajectory (of more than 200 calls)": 1}

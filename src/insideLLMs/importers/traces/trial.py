@@ -40,6 +40,10 @@ _PERSONS = (
 _EVALUATION = "gen_ai.evaluation.result"
 _EARLIEST, _LATEST = 31_536_000, 7_258_118_400
 """Seconds since 1970 that are taken for a time: the years 1971 to 2199."""
+_LONGEST_NAME = 200
+_MOST_STEPS = 200
+"""Calls of models and tools in one trajectory: each model's call tells the whole history before it."""
+_UNREADABLE = (TrajectoryError, TypeError, RecursionError)  # of integers beyond 64 bits, and values nested too deeply
 _NO_ANSWER = "the trace has no answer"
 
 
@@ -75,7 +79,12 @@ def trial_of(request: ServedRequest, left_out: Counter[str]) -> ForeignTrial | N
 def named(trial: ForeignTrial) -> ForeignTrial:
     """Name the example of a request by its content, as the same question of another day is named."""
     example = named_by_content(msgspec.structs.replace(trial.example, id=""))
-    return msgspec.structs.replace(trial, example=example)
+    return msgspec.structs.replace(trial, example=msgspec.structs.replace(example, id=_name(example.id)))
+
+
+def _name(text: str) -> str:
+    """Return a name that can be stored, whatever a trace calls itself."""
+    return text[:_LONGEST_NAME].replace("\0", "\ufffd")
 
 
 class _Chats:
@@ -130,11 +139,15 @@ class _Chats:
         """Return what the application did, where that was more than one answer."""
         request = self._request
         called = self.last is not None and self.last.tool_calls
-        if len(request.calls) < 2 and not called and not any(kind_of(span) is SpanKind.TOOL for span in request.spans):
+        tools = [span for span in request.spans if kind_of(span) is SpanKind.TOOL]
+        if len(request.calls) < 2 and not called and not tools:
+            return ()
+        if len(request.calls) + len(tools) > _MOST_STEPS:
+            count_left(self._left_out, f"trajectory (of more than {_MOST_STEPS} calls)")
             return ()
         try:
             told = read_trajectory([_as_told(span) for span in request.spans])
-        except TrajectoryError:
+        except _UNREADABLE:
             return ()
         return tuple(message for message in told if message.role != "system")
 
@@ -144,7 +157,7 @@ class _Chats:
         for turn in given:
             try:
                 read += read_trajectory([turn])
-            except TrajectoryError:
+            except _UNREADABLE:
                 count_left(self._left_out, "message (that cannot be read)")
         return tuple(read)
 
@@ -181,7 +194,7 @@ def _response(request: ServedRequest, chats: _Chats, text: str, value: JsonValue
 
 def _model(request: ServedRequest) -> str:
     """Return the model whose call ended the request."""
-    return next((model for call in reversed(request.calls) if (model := model_of(call))), ALONE)
+    return next((_name(model) for call in reversed(request.calls) if (model := model_of(call))), ALONE)
 
 
 def _status(request: ServedRequest) -> ResultStatus | None:
@@ -213,7 +226,7 @@ def _scores(request: ServedRequest) -> tuple[ForeignScore, ...]:
         for name, read in span.events:
             probe = read.get("gen_ai.evaluation.name")
             if name == _EVALUATION and isinstance(probe, str) and probe:
-                found[probe] = _score(probe, read)
+                found[probe] = _score(_name(probe), read)
     return tuple(found.values())
 
 
