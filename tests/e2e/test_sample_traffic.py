@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from insideLLMs.api.traffic.strata import STRATA
+from insideLLMs.cli.sample import command
 from support.command import insidellms, records_of, write_files
 from support.traces import write_traces
 
@@ -73,3 +75,21 @@ def test_what_has_no_traces_is_refused_with_what_to_do(folder):
     done = insidellms("sample", "rows.jsonl", "-o", "examples.jsonl", cwd=folder)
     assert (done.code, "has no traces" in done.err) == (1, True), done.err
     assert not (folder / "examples.jsonl").exists()
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(folder):
+    done = insidellms("sample", "day.jsonl", "-o", "nowhere/examples.jsonl", cwd=folder)
+    assert (done.code, "there is no folder nowhere" in done.err) == (1, True)
+
+
+def test_hostile_names_reach_no_terminal_raw(folder):
+    usual = [(f"Where is my parcel number {n}?", "A") for n in range(3)]
+    write_traces(folder / "day.jsonl", [*usual, ("Clear \x1b[2J my screen", "B")])
+    done = insidellms("sample", "day.jsonl", "-o", "examples.jsonl", "--examples", "1", cwd=folder)
+    assert "not covered: " in done.out
+    assert "\x1b" not in done.out + done.err
+
+
+def test_what_a_sample_can_be_drawn_by_is_offered_by_the_command():
+    [option] = [one for one in command.params if one.name == "by"]
+    assert set(option.type.choices) == set(STRATA)

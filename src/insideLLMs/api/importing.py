@@ -26,6 +26,7 @@ from insideLLMs.importers.foreign import ALONE, Reading
 from insideLLMs.importers.logs import LogSource, known_logs, open_logs
 from insideLLMs.importers.scan import LogFindings, records, scan
 from insideLLMs.importers.table import USUAL, Cells, TableSource, table_spec
+from insideLLMs.report.safe_text import printable
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, PromptFacts, stored_ranges
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
@@ -286,7 +287,8 @@ def told_of(source: LogSource, left_out: Mapping[str, int] | None = None) -> tup
     told = ", ".join(f"{name} ({count:,})" for name, count in counts[:_TOLD_LEFT_OUT])
     more = f" and {len(counts) - _TOLD_LEFT_OUT:,} other fields" if len(counts) > _TOLD_LEFT_OUT else ""
     changed = (change.note for change in source.changes if change.note)
-    return (*source.reading.notes, *changed, *((f"not carried: {told}{more}",) if counts else ()))
+    notes = (*source.reading.notes, *changed, *((f"not carried: {told}{more}",) if counts else ()))
+    return tuple(map(printable, notes))
 
 
 def _member(

@@ -10,6 +10,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.redact import personal_data_options
 from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:
     from insideLLMs.api.traffic.coverage import Gap
@@ -34,6 +35,9 @@ _STRATA = ("route", "model", "error", "template", "length", "language", "feedbac
 @click.option("--each-call", is_flag=True, help="Draw from every call of a model, not from requests.")
 @click.option("--unfinished", is_flag=True, help="Leave out lines that are damaged.")
 @click.option("--overwrite", is_flag=True, help="Replace the file, with every review in it.")
+@click.option(
+    "--review", "then_review", is_flag=True, help="Review the examples in the browser, as `insidellms view FILE` does."
+)
 @personal_data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
@@ -42,6 +46,7 @@ def command(
     *,
     output: Path,
     overwrite: bool,
+    then_review: bool,
     as_json: bool,
     by: tuple[str, ...],
     **drawing: Any,  # click passes them by name, each as its declaration types it
@@ -50,12 +55,14 @@ def command(
 
     The same files and seed draw the same requests. Questions that are the same but for case, spaces, marks and long
     numbers are one example, and so are those that nearly are. Each example has a weight: the requests that it stands
-    for. What the application answered is kept under `traffic`, never as what is expected. Every example is pending:
-    set its `review` to accepted or rejected. Personal data is replaced.
+    for. What the application answered is kept under `traffic`, never as what is expected. Every example is pending
+    review. Personal data is replaced.
     """
     from insideLLMs.api.traffic.sampling import SampleOptions, draw_sample  # noqa: PLC0415 - slow
     from insideLLMs.api.traffic.strata import USUAL  # noqa: PLC0415
 
+    if then_review and as_json:
+        raise click.UsageError("--review asks a person, and --json is for a script.")
     if output.exists() and not overwrite:
         raise InsideLLMsError(f"{output} exists, perhaps with reviews", fix="choose another --output, or --overwrite")
     options = SampleOptions(by=by or USUAL, **drawing)
@@ -66,7 +73,15 @@ def command(
         console.out_json({"output": str(output), **msgspec.to_builtins(sampled)})
     else:
         _show(sampled, output)
-    return ExitCode.OK
+    return _review(output) if then_review else ExitCode.OK
+
+
+def _review(examples: Path) -> int:
+    """Serve the page on which a person reviews the file, until interrupted."""
+    from insideLLMs.cli.view import command as view  # noqa: PLC0415 - only here
+
+    code: int = click.get_current_context().invoke(view, folder=examples, open_page=True)
+    return code
 
 
 def _show(sampled: "Sampled", output: Path) -> None:
@@ -81,8 +96,8 @@ def _show(sampled: "Sampled", output: Path) -> None:
             f"{sampled.strata - sampled.strata_drawn:,} of {sampled.strata:,} strata have no example: --at-least 1"
         )
     for gap in covers.gaps:
-        console.out(f"not covered: {gap.share:.1%} {_named(gap)}")
-    console.out("next: set `review` of each line to accepted or rejected: all are pending")
+        console.out(printable(f"not covered: {gap.share:.1%} {_named(gap)}"))
+    console.out(f"next: insidellms view {output}")
 
 
 def _named(gap: "Gap") -> str:

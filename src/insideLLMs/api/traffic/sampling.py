@@ -72,6 +72,8 @@ def draw_sample(
 ) -> Sampled:
     """Draw examples from traces and write them to `to`, one a line. Raises InsideLLMsError."""
     options = _checked(options)
+    if not to.parent.is_dir():  # said now, not when a day has been read
+        raise DatasetError(f"there is no folder {to.parent} for {to.name}", fix="make it, or choose another output")
     reading = ImportOptions(
         unfinished=options.unfinished,
         each_call=options.each_call,
