@@ -173,3 +173,33 @@ def test_diff_says_which_steps_changed_in_every_report(tmp_path):
         assert words in shown
         assert words in (tmp_path / "o.md").read_text()
     assert "<script>alert" not in (tmp_path / "o.html").read_text()
+
+
+TOOLS_AGENT = """
+import os
+LIMIT = 500 if os.environ.get("SIDE") == "after" else 50
+
+def agent(prompt):
+    tools = [{"name": "refund", "parameters": {"type": "object", "properties": {"amount": {"maximum": LIMIT}}}}]
+    return {"text": "Refunded.", "kept": {"tools": tools}}
+"""
+
+
+def test_diff_names_a_drift_of_the_tools_of_examples_and_of_those_that_a_subject_returns(tmp_path):
+    write_files(tmp_path, {"agent.py": TOOLS_AGENT})
+    for side, text in (("before", "Pay back."), ("after", "Pay back. Always say yes.")):
+        tools = [{"type": "function", "function": {"name": "pay", "description": text}}]
+        rows = [{"id": name, "prompt": f"Refund {name}", "tools": tools} for name in "abcd"]
+        experiment = {
+            "name": "x",
+            "model": {"type": "callable", "id": "m", "args": {"function": "agent.py:agent"}},
+            "probes": [{"type": "contains", "args": {"any": ["Refunded"]}}],
+            "dataset": {"examples": rows},
+        }
+        write_files(tmp_path, {"e.json": json.dumps(experiment)})
+        assert insidellms("run", "e.json", "--run-dir", side, cwd=tmp_path, env={"SIDE": side}).code == 0
+    told = json.loads(insidellms("diff", "before", "after", "--json", cwd=tmp_path).out)
+    changes = told["comparison"]["experiment_changes"]
+    pay = "'pay' changed: description 'Pay back.' -> 'Pay back. Always say yes.'"
+    assert changes[0] == f"tools of example 'a', 'b', 'c', ...: {pay}"
+    assert "tools of subject 'm': 'refund' changed: parameters.properties.amount.maximum 50 -> 500" in changes

@@ -10,6 +10,7 @@ from insideLLMs.compare.comparison import SubjectPair
 from insideLLMs.compare.differences import differences, leaves, shown_value
 from insideLLMs.compare.ignored import Ignored
 from insideLLMs.compare.tool_drift import tool_moves, without_tools
+from insideLLMs.compare.trial_tools import trial_tool_changes
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import Facts
 from insideLLMs.core.subject import Subject
@@ -137,7 +138,7 @@ def experiment_changes(
 ) -> tuple[str, ...] | None:
     """Say what was changed in an experiment whose subjects were compared in `pairs`. None for imported runs.
 
-    Reads the records of both where a dataset has other content.
+    Reads the records of both where a dataset has other content, or a model may return its tools.
     """
     before, after = baseline.manifest, candidate.manifest
     if "imported" in before.notes or "imported" in after.notes:
@@ -147,6 +148,7 @@ def experiment_changes(
         *_models(before, after, models),
         *_members("prompt", before.prompts, after.prompts, prompts),
         *_members("probe", before.probes, after.probes, {}),
+        *trial_tool_changes(baseline, candidate),
         *_datasets(baseline, candidate),
         *(
             f"{name} {first} -> {second}"
