@@ -10,7 +10,7 @@ import pytest
 
 from insideLLMs.api.view_server import ViewServer
 from insideLLMs.store.labels import LABELS, read_labels
-from support.command import insidellms
+from support.command import insidellms, write_files
 from support.tables import imported, row
 from support.view_server import viewing
 
@@ -165,6 +165,26 @@ def test_everybody_gets_the_same_answers_in_the_same_order_and_equal_ones_once(s
 def test_those_that_failed_are_those_that_failed(server):
     assert {one["example"] for one in sample(server, "drawn=failed")["answers"]} == {"e0", "e2", "e4", "e6"}
     assert sample(server, "drawn=disagree")["answers"] == []
+
+
+def test_what_two_models_say_alike_is_one_answer_and_a_jury_that_differs_can_be_chosen(server, folder):
+    def judged(name, bad):
+        return {"type": "dummy", "id": name, "args": {"name": name, "responses": {"maybe": bad, "yes": '{"score": 5}'}}}
+
+    args = {"responses": {"q1": "maybe", "q": "yes"}}
+    judges = [judged("kind", '{"score": 5}'), judged("strict", '{"score": 1}'), judged("harsh", '{"score": 1}')]
+    experiment = {
+        "models": [{"type": "dummy", "id": name, "args": args} for name in ("secret-one", "secret-two")],
+        "probe": {"type": "judge", "id": "tone", "args": {"judges": judges, "rubric": "Is it <b>clear</b>?"}},
+        "dataset": {"format": "inline", "examples": [{"id": f"q{n}", "question": f"q{n}?"} for n in range(4)]},
+    }
+    write_files(folder, {"jury.json": json.dumps(experiment)})
+    assert insidellms("run", "jury.json", "--run-dir", "jury", cwd=folder).code == 0
+    every = sample(server, run="jury")
+    assert sorted(one["example"] for one in every["answers"]) == ["q0", "q1", "q2", "q3"]
+    assert every["rubrics"] == {"tone": "Is it <b>clear</b>?"}
+    assert "secret" not in json.dumps(every)
+    assert [one["example"] for one in sample(server, "drawn=disagree", run="jury")["answers"]] == ["q1"]
 
 
 def test_names_of_runs_and_people_are_text(server):

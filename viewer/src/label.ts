@@ -225,7 +225,7 @@ class Labelling {
         "div",
         { class: "columns" },
         parts.section("Question", parts.input(parts.sent(one.request, one.input))),
-        parts.section("Answer", ...parts.answerPart(one.response)),
+        parts.section("Answer", ...parts.answerPart(one.response, true)),
       ),
       ...this.asked(one),
     );
