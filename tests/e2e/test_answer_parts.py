@@ -217,3 +217,26 @@ def test_what_an_application_says_that_it_costs_counts(tmp_path):
     stopped = insidellms("run", "e.json", "--run-dir", "c", cwd=tmp_path)
     assert stopped.code == 1
     assert "the budget of $0.7500 is spent ($1.0000)" in stopped.err
+
+
+LEAKS = """
+def leak(prompt, *, api_key, mode):
+    if prompt == "raise":
+        raise ValueError(f"wrong key {api_key}")
+    return {"reply": f"{mode}: {api_key}", "found": [api_key], "route": "x"} if prompt == "parts" else api_key
+"""
+
+
+def test_a_key_that_a_function_gets_as_an_option_is_written_nowhere(tmp_path):
+    key = "sk-canary-0123456789abcdef"
+    for name, more in (("parts", PATHS), ("raise", PATHS), ("text", {})):
+        spec = experiment({"type": "contains", "any": ["x"]}, function="leak", rows=[{"id": name, "question": name}])
+        spec["model"]["args"] |= {"options": {"api_key": "${APP_KEY}", "mode": "fast"}, **more}
+        write_files(tmp_path, {"app.py": LEAKS, "e.json": json.dumps(spec)})
+        done = insidellms("run", "e.json", "--run-dir", name, "--verbose", cwd=tmp_path, env={"APP_KEY": key})
+        assert done.code == (1 if name == "raise" else 0), done.err
+        assert key not in done.out + done.err
+        assert not any(key in path.read_text() for path in (tmp_path / name).iterdir())
+    kept = records_of(tmp_path / "parts")[0]["response"]
+    assert (kept["text"], kept["kept"]["found"]) == ("fast: [redacted]", ["[redacted]"])
+    assert records_of(tmp_path / "raise")[0]["failure"]["message"].endswith("raised ValueError: wrong key [redacted]")

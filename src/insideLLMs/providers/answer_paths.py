@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from insideLLMs.trajectories import last_text, read_trajectory, with_answer
 
 _COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 _LONGEST_NAME = 100
+_PLAIN: tuple[type[Any], ...] = (str, int, float, dict, list, tuple)
 READABLE = (
     "input_tokens",
     "output_tokens",
@@ -178,7 +180,10 @@ def plain_json(value: object) -> JsonValue:
 
 
 def _held(thing: object) -> object:
-    """Return what an object of another library holds: pydantic's models, and arrays."""
+    """Return what an object of another library holds: pydantic's models, arrays, and classes made from JSON's own."""
+    for kind in _PLAIN:
+        if isinstance(thing, kind):
+            return kind(thing)
     dump = getattr(thing, "model_dump", None) or getattr(thing, "tolist", None)
     if not callable(dump):
         raise TypeError(f"a value of type {type(thing).__name__}")

@@ -1,19 +1,23 @@
 """A user's own function as a model, named in an experiment: for testing a whole application, not a model."""
 
+import contextlib
 import functools
 import hashlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from insideLLMs.core.describe import describe, without_secrets
+import orjson
+
+from insideLLMs.core.describe import describe, secret_texts, without_secrets
 from insideLLMs.core.errors import ArgumentError, BadAnswerError
 from insideLLMs.core.thoughts import Tags, read_tags
-from insideLLMs.core.types import JsonValue
-from insideLLMs.core.user_code import takes_keyword
+from insideLLMs.core.types import JsonValue, Response
+from insideLLMs.core.user_code import UserCodeError, calling_user_code, takes_keyword
 from insideLLMs.plugins import load_reference
 from insideLLMs.providers.answer_paths import AnswerPaths, json_text, plain_json, read_paths
+from insideLLMs.providers.redaction import Redactor
 
 
 def callable_model(  # noqa: PLR0913 - each argument is a key that users write under `args:`
@@ -59,6 +63,7 @@ def callable_model(  # noqa: PLR0913 - each argument is a key that users write u
     made = kind(functools.partial(target, **(options or {})), name=name, identity=identity, takes_messages=messages)
     made.thought_tags = read_tags(thought_tags)
     made.read_by(paths)
+    made.hide(secret_texts(dict(options or {})))
     return made
 
 
@@ -68,6 +73,7 @@ class _Called:
     thought_tags: Tags = ()
     keeps: frozenset[str] | None = None
     _paths: AnswerPaths | None = None
+    _redactor: Redactor | None = None
 
     def __init__(self, function: Any, *, name: str, identity: Mapping[str, Any], takes_messages: bool) -> None:
         self.name = self.model_id = name
@@ -88,7 +94,35 @@ class _Called:
         if paths is not None:
             self._paths, self.keeps = paths, frozenset(paths.keep)
 
+    def hide(self, secrets: Sequence[str]) -> None:
+        """Blank out what came by secret options, in what the function returns and in what it raises."""
+        self._redactor = Redactor(secrets) if secrets else None
+
+    def _blanked(self, returned: object) -> object:
+        if self._redactor is None:
+            return returned
+        if isinstance(returned, Response):
+            return self._redactor.response(returned)
+        if isinstance(returned, str):
+            return self._redactor.text(returned)
+        return orjson.loads(self._redactor.text(json_text(plain_json(returned))))
+
+    @contextlib.contextmanager
+    def _blanking_errors(self) -> Iterator[None]:
+        try:
+            with calling_user_code(f"model {self.name!r}"):
+                yield
+        except UserCodeError as error:
+            if self._redactor is None:
+                raise
+            error.message = self._redactor.text(error.message)
+            error.args = (error.message,)
+            told = error.cause.args  # for a log with tracebacks
+            error.cause.args = tuple(self._redactor.text(one) if isinstance(one, str) else one for one in told)
+            raise
+
     def _answer(self, returned: object) -> Any:
+        returned = self._blanked(returned)
         if self._paths is None:
             return returned
         body = plain_json(returned)
@@ -110,11 +144,13 @@ class FunctionModel(_Called):
 
     def generate(self, prompt: str, **options: Any) -> Any:
         """Answer `prompt`."""
-        return self._answer(self._call(prompt, options))
+        with self._blanking_errors():
+            return self._answer(self._call(prompt, options))
 
     def chat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """Answer a chat; a function that takes prompts gets its last message."""
-        return self._answer(self._call(messages if self._takes_messages else messages[-1]["content"], options))
+        with self._blanking_errors():
+            return self._answer(self._call(messages if self._takes_messages else messages[-1]["content"], options))
 
 
 class AsyncFunctionModel(_Called):
@@ -122,8 +158,11 @@ class AsyncFunctionModel(_Called):
 
     async def agenerate(self, prompt: str, **options: Any) -> Any:
         """Answer `prompt`."""
-        return self._answer(await self._call(prompt, options))
+        with self._blanking_errors():
+            return self._answer(await self._call(prompt, options))
 
     async def achat(self, messages: list[dict[str, Any]], **options: Any) -> Any:
         """Answer a chat; a function that takes prompts gets its last message."""
-        return self._answer(await self._call(messages if self._takes_messages else messages[-1]["content"], options))
+        asked = messages if self._takes_messages else messages[-1]["content"]
+        with self._blanking_errors():
+            return self._answer(await self._call(asked, options))
