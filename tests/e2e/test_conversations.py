@@ -157,6 +157,13 @@ def test_shards_hold_the_same_conversations_as_the_whole_run(folder):
     assert (folder / "merged/records.jsonl").read_bytes() == (folder / "whole/records.jsonl").read_bytes()
 
 
+def test_an_audit_advises_checks_that_the_conversation_itself_reads(folder):
+    run(folder, "--run-dir", "out")
+    done = insidellms("audit", "out", cwd=folder)
+    assert "# in example a" in done.out
+    assert "under `probes`" not in done.out
+
+
 class Remembers(QuietHandler):
     """An application that keeps what each session was told."""
 

@@ -14,11 +14,13 @@ AuditState = Literal["caught", "missed", "harmless", "cannot tell", "does not ap
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """A check, as an experiment or an example writes it, that passes the stored answers and fails the damaged ones.
 
-    `examples` are those that it is for; none where it is for all. `checks` is a list of one check.
+    `examples` are those that it is for; none where it is for all. `checks` is a list of one check. It `needs_probe`
+    where the probe itself does not read the checks of an example.
     """
 
     checks: tuple[dict[str, object], ...]
     examples: tuple[str, ...] = ()
+    needs_probe: bool = True
 
 
 class UnnoticedExample(msgspec.Struct, frozen=True, kw_only=True):

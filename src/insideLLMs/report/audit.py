@@ -145,20 +145,22 @@ def _added(report: AuditReport) -> Iterator[str]:
     """Write the checks as YAML: a probe for all examples, or the field of an example."""
     of_examples: dict[str, list[str]] = {}
     of_all: dict[str, str] = {}
+    needs_probe = False
     for _, found in report.findings("caught", "missed", "cannot tell"):
         for suggestion in found.suggestions:
             checks = list(map(_flow, suggestion.checks))
             if not suggestion.examples:
                 of_all[found.damage] = ", ".join(checks)
+            needs_probe = needs_probe or suggestion.needs_probe
             for name in suggestion.examples:
                 of_examples.setdefault(name, []).extend(checks)
     for name, checks in of_examples.items():
         yield f"checks: [{', '.join(dict.fromkeys(checks))}]  # in example {name}"
     for damage, told in of_all.items():
         yield f"- {{type: checks, id: not-{damage}, args: {{checks: [{told}]}}}}  # under `probes`"
-    if of_examples:
+    if of_examples and needs_probe:
         yield "- {type: checks}  # under `probes`, if it is not there"
-    if (of_examples or of_all) and len({probe.probe for probe in report.probes}) == 1:
+    if needs_probe and len({probe.probe for probe in report.probes}) == 1:
         yield "# where the experiment says `probe: X`, write `probes:` and under it `- X` and these"
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from insideLLMs.compare.audit import Suggestion
+from insideLLMs.compare.turns import as_compared
+from insideLLMs.core.conversation import Conversation
 from insideLLMs.core.types import Example, JsonValue, Record, Response
 from insideLLMs.probes.named_check import WrongCheckError, read_check
 
@@ -33,14 +35,19 @@ def suggest(damage: str, missed: Sequence[Pair], stored: Sequence[Record]) -> tu
     """Suggest one check for all examples if there is one, else one each for the first few.
 
     `missed` are those that nothing noticed, `stored` all answers that pass: a check for all has to pass them, too.
+    One for all is a probe of its own, which a conversation cannot have.
     """
-    for check in _for_all(damage, stored):
+    are_talks = any(Conversation.of(record.response) is not None for record in stored)
+    for check in () if are_talks else _for_all(damage, stored):
         if all(_passes(check, record) for record in stored) and not any(_passes(check, after) for _, after in missed):
             return (Suggestion(checks=(check,)),)
     found: list[Suggestion] = []
     for before, after in missed[:_EXAMPLES]:
         tried = (one for one in _for_one(before, after) if _passes(one, before) and not _passes(one, after))
-        found += [Suggestion(checks=(check,), examples=(before.example_id,)) for check in islice(tried, 1)]
+        found += [
+            Suggestion(checks=(check,), examples=(before.example_id,), needs_probe=not are_talks)
+            for check in islice(tried, 1)
+        ]
     return tuple(found)
 
 
@@ -102,4 +109,4 @@ def _passes(check: Check, record: Record) -> bool:
     except WrongCheckError:
         return False
     example = Example(id=record.example.id, input=record.example.input)
-    return made.score(example, response).passed
+    return made.score(example, as_compared(response)).passed
