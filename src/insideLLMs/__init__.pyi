@@ -46,6 +46,7 @@ from insideLLMs.core.errors import UnknownPluginError as UnknownPluginError
 from insideLLMs.core.errors import WorkersLostError as WorkersLostError
 from insideLLMs.core.protocols import AsyncModel as AsyncModel
 from insideLLMs.core.protocols import CallableModel as CallableModel
+from insideLLMs.core.protocols import ConversingProbe as ConversingProbe
 from insideLLMs.core.protocols import JudgedProbe as JudgedProbe
 from insideLLMs.core.protocols import Model as Model
 from insideLLMs.core.protocols import ModelInfo as ModelInfo

@@ -61,7 +61,7 @@ def read_script(raw: JsonValue, history: Sequence[Message] = ()) -> tuple[Script
         if waiting is not None and message.role == "assistant":
             if waiting.checks or waiting.expected:
                 raise WrongTurnError(("turns", waiting.place), "has checks, but its answer is given in the next turn")
-            given += [Message(role="user", content=waiting.user), message]
+            given = [*waiting.given, Message(role="user", content=waiting.user), message]
             waiting = None
         elif turn is None:
             given.append(message)

@@ -137,6 +137,14 @@ def test_a_history_comes_first_and_its_last_message_is_asked_if_it_is_the_users(
     assert read_script([], history)[0].given == history[:1]
 
 
+def test_a_system_message_and_every_given_pair_of_a_history_are_sent():
+    chat = [("system", "Be kind"), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d"), ("user", "e")]
+    history = tuple(Message(role=role, content=text) for role, text in chat)
+    first, second = read_script(["f"], history)
+    assert [(one.role, one.text) for one in first.given] == chat[:5]
+    assert (first.user, second.user, second.given) == ("e", "f", ())
+
+
 def test_an_example_without_turns_is_a_conversation_of_one():
     probe, example = ConversationProbe(checks=[{"type": "equals"}]), Example(id="e", input="Hi", expected=("Hello",))
     assert probe.check_example(example) is None
