@@ -1,7 +1,8 @@
 """In which order the calls of a case are kept: as they were made, or, where some were made at once, by what they are.
 
-Parallel calls come in another order each time; ordered by their content, the same calls give the same bytes. Of equal
-requests the answers stay in the order in which they came, so that one refused at first is refused at first again.
+Parallel calls come in another order each time; ordered by their content, the same calls give the same bytes. A call
+that holds another's answer comes after it. Of equal requests the answers stay in the order in which they came, so that
+one refused at first is refused at first again.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,12 @@ from collections.abc import Sequence
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.store.wire_cassette import WireCall
+from insideLLMs.proxy.seen_secrets import event_data, pieces_of
+from insideLLMs.store.wire_cassette import WireAnswer, WireCall
+
+_LONG_ENOUGH = 24
+"""Letters of an answer from which a request that holds them is taken to build on it."""
+_MOST_COMPARED = 300
 
 
 def in_order(calls: Sequence[WireCall]) -> list[WireCall]:
@@ -20,8 +26,10 @@ def in_order(calls: Sequence[WireCall]) -> list[WireCall]:
     equal: dict[bytes, list[WireCall]] = {}
     for call in begun:
         equal.setdefault(canonical.line(call.request), []).append(call)
-    groups = sorted(equal.items(), key=lambda group: (_turns(group[1][0]), group[0]))
-    return [call for _, group in groups for call in _equal_in_order(group)]
+    by_content = sorted(equal.items(), key=lambda group: (_turns(group[1][0]), group[0]))
+    groups = [_equal_in_order(group) for _, group in by_content]
+    steps = _steps(groups)
+    return [call for _, group in sorted(zip(steps, groups, strict=True), key=lambda pair: pair[0]) for call in group]
 
 
 def _overlap(begun: Sequence[WireCall]) -> bool:
@@ -32,6 +40,30 @@ def _overlap(begun: Sequence[WireCall]) -> bool:
             return True
         ended = call.ended
     return False
+
+
+def _steps(groups: Sequence[Sequence[WireCall]]) -> list[int]:
+    """Return for each group of equal calls how many others it builds on, one on top of the other."""
+    steps = [0] * len(groups)
+    if len(groups) > _MOST_COMPARED:
+        return steps
+    asked = [canonical.line(group[0].request) for group in groups]
+    said = [{text for call in group for text in _long_texts(call.answer)} for group in groups]
+    builds_on = [
+        [other for other, texts in enumerate(said) if other != one and any(text in request for text in texts)]
+        for one, request in enumerate(asked)
+    ]
+    for _ in groups:
+        steps = [max((steps[other] + 1 for other in others), default=0) for others in builds_on]
+    return steps
+
+
+def _long_texts(answer: WireAnswer) -> list[bytes]:
+    """Return the long texts of an answer as JSON spells them, those of its events put together, but for its model."""
+    data = [event_data(event) for event in answer.events or [f"data: {answer.body}"]]
+    pieces = {place: found for place, found in pieces_of(data).items() if place[-1:] != ("model",)}
+    texts = ("".join(text for _, text in found) for found in pieces.values())
+    return [msgspec.json.encode(text)[1:-1] for text in texts if len(text) >= _LONG_ENOUGH]
 
 
 def _turns(call: WireCall) -> int:

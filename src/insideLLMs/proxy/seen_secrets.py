@@ -61,12 +61,8 @@ class SeenSecrets:
     def events(self, events: Sequence[str]) -> tuple[str, ...]:
         """Return the events of an answer without keys, not even one that several events hold in pieces."""
         blanked = [self.text(event) for event in events]
-        data = [_data(event) for event in blanked]
-        pieces: dict[_Place, list[tuple[int, str]]] = {}
-        for number, value in enumerate(data):
-            for place, text in _texts(value, ()):
-                pieces.setdefault(place, []).append((number, text))
-        for place, found in pieces.items():
+        data = [event_data(event) for event in blanked]
+        for place, found in pieces_of(data).items():
             whole = "".join(text for _, text in found)
             if (clean := self.text(whole)) != whole:
                 for number, _ in found:
@@ -92,7 +88,16 @@ def _is_secret_parameter(name: str) -> bool:
     return is_secret_key(name) or name.lower() in _SECRET_PARAMETERS
 
 
-def _data(event: str) -> Any:  # a JSON value
+def pieces_of(values: Iterable[JsonValue]) -> dict[_Place, list[tuple[int, str]]]:
+    """Return the texts that stand at each place of several values, with the number of the value, in order."""
+    pieces: dict[_Place, list[tuple[int, str]]] = {}
+    for number, value in enumerate(values):
+        for place, text in _texts(value, ()):
+            pieces.setdefault(place, []).append((number, text))
+    return pieces
+
+
+def event_data(event: str) -> Any:  # a JSON value
     """Return the JSON of an event; None where it has none, or has it on several lines."""
     lines = [line[5:] for line in event.splitlines() if line.startswith("data:")]
     try:

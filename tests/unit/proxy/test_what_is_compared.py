@@ -197,6 +197,37 @@ def test_calls_at_once_are_ordered_by_what_they_are():
     assert texts(in_order(one)) == texts(in_order(other)) == [("a", "ok"), ("z", "ok")]
 
 
+SUMMARIES = {"z": "Refunds are paid within two weeks.", "y": 'Parcels are sent on the day "of" the order.'}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_call_that_builds_on_the_answers_of_calls_at_once_comes_after_them(turn, streamed):
+    def said(text):
+        if not streamed:
+            body = {"model": "a-model-with-quite-a-long-name", "choices": [{"message": {"content": text}}]}
+            return WireAnswer(status=200, body=json.dumps(body))
+        pieces = (text[:9], text[9:])
+        return WireAnswer(status=200, events=tuple(f"data: {json.dumps({'delta': piece})}\n\n" for piece in pieces))
+
+    asked = list(SUMMARIES)[::turn]
+    calls = [
+        WireCall(
+            case="c",
+            request=read(chat(text, model="a-model-with-quite-a-long-name")),
+            answer=said(SUMMARIES[text]),
+            began=1 + number,
+            ended=8 - number,
+        )
+        for number, text in enumerate(asked)
+    ]
+    joined = WireCall(
+        case="c", request=read(chat("All: " + " ".join(SUMMARIES.values()))), answer=said("Done."), began=10, ended=11
+    )
+    ordered = [text[:4] for text, _ in texts(in_order([joined, *calls]))]
+    assert ordered == ["y", "z", "All:"]
+
+
 def test_of_equal_calls_a_refusal_stays_before_the_answer_that_followed_it():
     calls = [wire_call("b", 1, 9), wire_call("a", 2, 3, "slow down"), wire_call("a", 4, 5, "an answer")]
     assert texts(in_order(calls)) == [("a", "slow down"), ("a", "an answer"), ("b", "ok")]
