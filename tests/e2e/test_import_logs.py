@@ -15,7 +15,8 @@ each_log = pytest.mark.parametrize("log", LOGS, ids=lambda log: log.file)
 
 
 def test_every_importer_has_a_log_of_its_tool_and_a_row_in_the_docs():
-    assert {log.tool for log in LOGS} == set(IMPORTERS)
+    unscored = {"insidellms_record"}  # our own recordings of calls: tests/unit/importers/test_wire_calls.py
+    assert {log.tool for log in LOGS} | unscored == set(IMPORTERS)
     page = DOCS.read_text(encoding="utf-8")
     assert not [name for name in IMPORTERS if f"| `{name}` |" not in page]
 
