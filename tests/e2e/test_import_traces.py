@@ -126,6 +126,18 @@ def test_without_the_detector_nothing_is_read(tmp_path, monkeypatch):
     import_files([tmp_path / "day.jsonl"], tmp_path / "run", ImportOptions(personal_data=None))
 
 
+@pytest.mark.parametrize("name", ["user", "assistant", "system", "text", "role", "id", "success"])
+def test_a_user_may_be_called_like_a_part_of_a_message(name, tmp_path):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"I am {name}."}]
+    asked = call("", "Hello", trace="1" * 32, attributes={"gen_ai.input.messages": json.dumps(chat)})
+    outer = span(trace="1" * 32, attributes={"user.id": name})
+    (tmp_path / "day.jsonl").write_text(json.dumps(batch(outer, asked)) + "\n")
+    import_files([tmp_path / "day.jsonl"], tmp_path / "run")
+    [record] = records_of(tmp_path / "run")
+    assert [message["role"] for message in record["request"]["messages"]] == ["system", "user"]
+    assert (f"I am {name}." in record["example"]["input"]) == (len(name) < 3)
+
+
 def test_a_user_may_be_called_like_a_field(tmp_path):
     attributes = {"user.id": "content", "user.name": "email"}
     spans = request(1, "The content of email a@example.com", "My content", attributes=attributes)

@@ -17,6 +17,8 @@ from insideLLMs.report.pseudonyms import Pseudonyms
 _SHORTEST_NAME = 3
 _PSEUDONYM = r"\[[a-z]+-[a-p]{12}\]"
 """What stands for something already, and is no name."""
+_KINDS = {"role": ("system", "user", "assistant", "tool"), "type": ("text", "image")}
+"""What messages say of themselves, which stays whatever a user is called."""
 _WITH_TEXTS = ("example", "request", "response", "scores", "failure")
 
 
@@ -87,7 +89,10 @@ class PersonalData:
                 text = self._pseudonyms.text(value)
                 return shape.sub(self._person, text) if names else text
             if isinstance(value, dict):
-                return {self._pseudonyms.text(name): changed(item) for name, item in value.items()}
+                return {
+                    self._pseudonyms.text(name): item if item in _KINDS.get(name, ()) else changed(item)
+                    for name, item in value.items()
+                }
             return (
                 [changed(item) for item in value] if isinstance(value, list | tuple) else self._pseudonyms.value(value)
             )
