@@ -270,7 +270,9 @@ def _read(path: Path, number: int, line: bytes) -> Exchange | ModelFacts:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             return decode(line)
     raise CassetteError(
-        f"{path}, line {number} is not a recorded answer", fix="was it edited? restore it; to record, name another file"
+        f"{path}, line {number} is not a recorded answer",
+        fix="was it edited? restore it; to record, name another file; what `insidellms record` wrote is for "
+        "`insidellms replay`",
     )
 
 

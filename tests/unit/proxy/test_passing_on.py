@@ -6,6 +6,7 @@ import gzip
 import pytest
 from aiohttp import web
 
+from insideLLMs.core.errors import CassetteError
 from insideLLMs.store.wire_cassette import read_wire_calls
 from support.proxied import chat, post, provider, raw, recording, replaying
 
@@ -158,6 +159,16 @@ def test_compressed_answers_are_kept_readable(tmp_path):
     assert gzip.decompress(without_date(first[0])[1]) == without_date(second[0])[1]
     assert "packed all the same" in (tmp_path / "c.jsonl").read_text()
     assert verdict.is_verified
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip"])
+def test_an_answer_in_which_keys_could_not_be_found_fails_the_recording(coding, tmp_path):
+    async def packed(request):
+        return web.Response(body=b"not to be read", headers={"Content-Encoding": coding})
+
+    with pytest.raises(CassetteError, match="an answer"):
+        both(tmp_path / "c.jsonl", packed, asking("GET", "/openai/v1/x"))
+    assert b"not to be read" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_an_answer_that_breaks_off_breaks_off_again(tmp_path):
