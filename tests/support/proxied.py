@@ -52,8 +52,9 @@ async def recording(path, url, **head):
 @contextlib.asynccontextmanager
 async def replaying(path, **head):
     """Replay a cassette at the URL that this yields, with the player."""
-    reader = RequestReader(SeenSecrets({}), VolatileParts.of(WireHead(format=FORMAT, **head)))
-    player = Player(list(read_wire_calls(path)), reader)
+    volatile = VolatileParts.of(WireHead(format=FORMAT, **head))
+    reader = RequestReader(SeenSecrets({}), volatile)
+    player = Player([volatile.call(call) for call in read_wire_calls(path)], reader)
     async with LoopbackServer(player, upstreams_recorded([])) as server:
         yield server.url, player
 

@@ -79,8 +79,9 @@ def replay(
         variables={**head.variables, **more.variables},
     )
     parse_variables(f"{name}={place}" for name, place in both.variables.items())
-    reader = RequestReader(SeenSecrets(os.environ), VolatileParts.of(both))
-    calls = list(read_wire_calls(path))
+    volatile = VolatileParts.of(both)
+    reader = RequestReader(SeenSecrets(os.environ), volatile)
+    calls = [volatile.call(call) for call in read_wire_calls(path)]
     if not calls:
         raise CassetteError(f"the cassette {path} holds no call", fix="record it again")
     places = upstreams_recorded(call.request.upstream for call in calls)

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from insideLLMs.core.errors import OptionError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.scoring.json_path import parse_path, remove, select
-from insideLLMs.store.wire_cassette import WireHead
+from insideLLMs.store.wire_cassette import WireCall, WireHead
 
 USUAL = ("$.user", "$.metadata", "$.safety_identifier", "$.prompt_cache_key")
 """Who asks, and labels of theirs."""
@@ -63,6 +65,17 @@ class VolatileParts:
             left = remove(left, path)
         _number_ids(left)
         return self._texts(left) if self.patterns else left
+
+    def call(self, call: WireCall) -> WireCall:
+        """Return a recorded call without what was declared only later."""
+        request = call.request
+        left = msgspec.structs.replace(
+            request,
+            path=self.text(request.path),
+            body=None if request.body is None else self.body(request.body),
+            text=None if request.text is None else self.text(request.text),
+        )
+        return msgspec.structs.replace(call, request=left)
 
     def _texts(self, value: JsonValue) -> JsonValue:
         if isinstance(value, str):

@@ -102,6 +102,22 @@ def test_what_is_declared_volatile_does_not_count(one, other, head):
     assert same(one, other, **head)
 
 
+@pytest.mark.parametrize(
+    ("recorded_body", "asked", "head"),
+    [
+        (chat(run=1), chat(run=2), {"volatile": ("$.run",)}),
+        (chat("ticket 1"), chat("ticket 2"), {"volatile_text": (r"ticket \d",)}),
+        (b"ticket 1", b"ticket 2", {"volatile_text": (r"ticket \d",)}),
+        (called("a", "a"), called("b", "b"), {"volatile": ("$.run",)}),
+    ],
+    ids=["a field", "a text", "a body that is no JSON", "ids that are numbered already"],
+)
+def test_what_is_declared_at_a_replay_does_not_count_in_the_recording_either(recorded_body, asked, head):
+    kept = WireCall(case="c", request=read(recorded_body), answer=WireAnswer(status=200))
+    later = VolatileParts.of(WireHead(format=FORMAT, **head))
+    assert later.call(kept).request == read(asked, **head)
+
+
 def test_the_boundary_of_a_form_does_not_count():
     def form(boundary):
         body = f'--{boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper\r\n--{boundary}--\r\n'
