@@ -90,7 +90,7 @@ def test_what_breaks_a_rule_is_named_with_its_call(tmp_path, name, tools, code, 
 
 
 def test_a_server_that_does_not_end_by_itself_is_ended_and_named(tmp_path):
-    model = server_model(tmp_path, "def closed(): time.sleep(600)", timeout_s=3)
+    model = server_model(tmp_path, "def closed(): time.sleep(600)", timeout_s=4)
     _, scores = rule("shutdown", model)
     assert scores.explanation == "the server had to be ended, once nothing more came on its standard input"
 
