@@ -1,6 +1,7 @@
 """Conversations through the real command: paid once, replayed, rescored, and held with applications of every kind."""
 
 import json
+import sys
 from typing import ClassVar
 
 import pytest
@@ -220,11 +221,11 @@ def test_a_command_is_sent_the_chat_or_only_the_last_message(tmp_path):
     text = """
 model:
   type: exec
-  args: {command: [python3, app.py], stdin: {history: "{{ messages }}", last: "{{ prompt }}"}}
+  args: {command: [PYTHON, app.py], stdin: {history: "{{ messages }}", last: "{{ prompt }}"}}
 probe: {type: conversation, args: {checks: [{type: contains, all: ["1 Hi", "3 Bye"]}]}}
 dataset: {examples: [{id: a, turns: [Hi, Bye]}]}
 """
-    write_files(tmp_path, {"app.py": program, "e.yaml": text})
+    write_files(tmp_path, {"app.py": program, "e.yaml": text.replace("PYTHON", sys.executable)})
     run(tmp_path, "--run-dir", "out", file="e.yaml")
     assert records_of(tmp_path / "out")[0]["scores"]["passed"] is True
 

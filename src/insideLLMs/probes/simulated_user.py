@@ -68,6 +68,8 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
             raise refuse("conversation", "user.max_turns", turns, "a whole number from 1 on")
         one_of("conversation", "user.at_turn_limit", limit, _AT_LIMIT)
         stop = given.get("stop_when")
+        if isinstance(stop, Mapping) and stop.get("type") == "judge":
+            raise refuse("conversation", "user.stop_when", stop, "a check that asks no judge")
         return cls(
             model=_model(given.get("model")),
             persona=_text(given, "persona"),

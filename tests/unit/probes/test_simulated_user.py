@@ -212,8 +212,10 @@ def test_a_user_that_cannot_be_made_says_why(user, problem):
 
 def test_a_stop_that_would_have_to_ask_a_judge_is_refused():
     stop = {"type": "judge", "rubric": "Done?"}
-    with pytest.raises(WrongCheckError):
+    with pytest.raises(ArgumentError, match="a check that asks no judge"):
         ConversationProbe(user={"model": {"type": "dummy"}, "goal": "g", "stop_when": stop})
+    with pytest.raises(WrongCheckError, match="did you mean 'contains'"):
+        ConversationProbe(user={"model": {"type": "dummy"}, "goal": "g", "stop_when": {"type": "contians"}})
 
 
 def test_what_an_example_lacks_is_said_before_anything_is_asked():
