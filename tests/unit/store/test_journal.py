@@ -7,9 +7,10 @@ import pytest
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import JournalError, PlanMismatchError, StorageError
+from insideLLMs.core.record_views import RecordIdentity, read_record
 from insideLLMs.core.types import Request, ResultStatus, Telemetry
 from insideLLMs.store.journal import Journal
-from insideLLMs.store.journal_line import JournalHeader, journal_lines
+from insideLLMs.store.journal_line import Entry, JournalHeader, journal_lines
 from support.stored_trials import RUN, record, unscored
 
 OPENED = []
@@ -144,12 +145,24 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_written(tmp_path):
         full.create()
 
 
+def test_a_reopened_run_keeps_the_answer_of_a_trial_that_failed(tmp_path):
+    failed = Entry(index=1, record=record(1, ResultStatus.ERROR, "the first turn"), telemetry=b"{}")
+    found = [(read_record(failed.record, RecordIdentity), failed)]
+    lines = journal_lines(found, JournalHeader(run_id=RUN, trials=5))
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines))
+    journal = open_journal(tmp_path)
+    journal.resume()
+    assert (journal.resumed, journal.is_done(1)) == (0, False)
+    assert journal.pending_answer(1).response.text == "the first turn"
+
+
 def test_seeding_writes_a_journal_that_resumes(tmp_path, written):
     source = open_journal(written)
     source.resume()
     target = tmp_path / "again"
     target.mkdir()
-    lines = journal_lines(source.entries(), JournalHeader(run_id=RUN, trials=5))
+    found = [(read_record(entry.record, RecordIdentity), entry) for entry in source.entries()]
+    lines = journal_lines(found, JournalHeader(run_id=RUN, trials=5))
     (target / "journal.jsonl").write_bytes(b"".join(lines))
     journal = open_journal(target)
     journal.resume()
