@@ -55,7 +55,7 @@ async def replaying(path, **head):
     volatile = VolatileParts.of(WireHead(format=FORMAT, **head))
     reader = RequestReader(SeenSecrets({}), volatile)
     player = Player([volatile.call(call) for call in read_wire_calls(path)], reader)
-    async with LoopbackServer(player, upstreams_recorded([])) as server:
+    async with LoopbackServer(player, upstreams_recorded([], {})) as server:
         yield server.url, player
 
 

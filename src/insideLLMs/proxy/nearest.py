@@ -1,12 +1,14 @@
 """The recording that is nearest to a request that has none, and what differs: which message, words, parameter."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from insideLLMs.compare.word_diff import marked, word_diff
+from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, as_text
 from insideLLMs.report.safe_text import printable
 from insideLLMs.store.wire_cassette import WireCall, WireRequest
@@ -15,6 +17,7 @@ _COMPARED_LETTERS = 2_000
 _LONGEST_VALUE = 160
 _MOST_DIFFERENCES = 12
 _MISSING = object()
+_PLAIN = re.compile(r"[^.\[\]\s\"]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,12 @@ def _alike(case: str, request: WireRequest, recorded: Sequence[RecordedCall]) ->
 
 def _changed(asked: Mapping[str, JsonValue], known: Mapping[str, JsonValue]) -> list[str]:
     """Return the places where two requests differ."""
-    return [place for place in {**known, **asked} if known.get(place, _MISSING) != asked.get(place, _MISSING)]
+    return [place for place in {**known, **asked} if _spelt(known, place) != _spelt(asked, place)]
+
+
+def _spelt(leaves: Mapping[str, JsonValue], place: str) -> bytes | None:
+    """Return a value as requests are compared by it: 0, 0.0 and false are three."""
+    return canonical.line(leaves[place]) if place in leaves else None
 
 
 def _closeness(asked: Mapping[str, JsonValue], known: Mapping[str, JsonValue], places: Sequence[str]) -> float:
@@ -131,7 +139,8 @@ def _leaves(request: WireRequest) -> dict[str, JsonValue]:
 def _within(value: JsonValue, place: str) -> Iterator[tuple[str, JsonValue]]:
     if isinstance(value, dict) and value:
         for name, item in value.items():
-            yield from _within(item, f"{place}.{name}" if place else name)
+            own = name if _PLAIN.fullmatch(name) else f'"{name}"'
+            yield from _within(item, f"{place}.{own}" if place else own)
     elif isinstance(value, list) and value:
         for number, item in enumerate(value):
             yield from _within(item, f"{place}[{number}]")

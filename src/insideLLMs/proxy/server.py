@@ -110,7 +110,9 @@ class LoopbackServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
         if request.headers.get("Host", "").lower() not in {f"{LOOPBACK}:{self._port}", f"localhost:{self._port}"}:
-            return refusal(HTTPStatus.FORBIDDEN, f"this proxy answers only to {LOOPBACK} and localhost")
+            words = f"this proxy answers only to {LOOPBACK} and localhost, and a call named another host"
+            self._answering.refuse(words)
+            return refusal(HTTPStatus.FORBIDDEN, words)
         first, _, rest = request.raw_path.removeprefix("/").partition("/")
         if first == "process":
             self._callers.name(int(rest) if rest.isdecimal() else 0, await request.text())

@@ -84,7 +84,7 @@ def replay(
     calls = [volatile.call(call) for call in read_wire_calls(path)]
     if not calls:
         raise CassetteError(f"the cassette {path} holds no call", fix="record it again")
-    places = upstreams_recorded(call.request.upstream for call in calls)
+    places = upstreams_recorded((call.request.upstream for call in calls), os.environ)
     player = Player(calls, reader)
     code = asyncio.run(_replayed(command, player, places, both.variables, json=json))
     return player.verdict(subset=subset), code

@@ -86,10 +86,11 @@ def upstreams_of(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, 
     return found | {name: Upstream(name=name, url=url) for name, url in named.items()}
 
 
-def upstreams_recorded(names: Iterable[str]) -> dict[str, Upstream]:
-    """Return the upstreams that a replay stands in for."""
+def upstreams_recorded(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, Upstream]:
+    """Return the upstreams that a replay stands in for: also where the user's variables lead, as nothing may leave."""
     known = {each.name: each for each in KNOWN}
-    wanted = {each.name for each in KNOWN if each.usual} | set(names)
+    led = {each.name for each in KNOWN if each.usual or any(environ.get(name) for name in each.variables)}
+    wanted = led | set(names)
     return {name: known.get(name, Upstream(name=name, url="")) for name in sorted(wanted)}
 
 

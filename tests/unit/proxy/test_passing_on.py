@@ -351,3 +351,11 @@ def test_calls_leave_by_the_proxy_of_the_users_environment(tmp_path, monkeypatch
 
     assert b" 200 " in asyncio.run(run())
     assert seen == ["http://models.invalid/v1/models"]
+
+
+def test_a_call_that_names_another_host_makes_a_replay_unverified(tmp_path):
+    async def elsewhere(url):
+        return await raw(url, "GET /openai/v1/models HTTP/1.1\nHost: api.openai.com")
+
+    _, _, verdict = both(tmp_path / "c.jsonl", answer_json, ASKS["GET"], elsewhere)
+    assert verdict.refused == ("this proxy answers only to 127.0.0.1 and localhost, and a call named another host",)

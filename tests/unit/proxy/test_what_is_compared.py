@@ -11,7 +11,7 @@ from insideLLMs.proxy.asked_calls import AskedCall, RequestReader, key_of
 from insideLLMs.proxy.nearest import RecordedCall, unmatched
 from insideLLMs.proxy.ordering import in_order
 from insideLLMs.proxy.seen_secrets import SeenSecrets
-from insideLLMs.proxy.upstreams import parse_variables, upstreams_of, variables_of
+from insideLLMs.proxy.upstreams import parse_variables, upstreams_of, upstreams_recorded, variables_of
 from insideLLMs.proxy.volatile import VolatileParts
 from insideLLMs.store.wire_cassette import FORMAT, WireAnswer, WireCall, WireHead, WireRequest
 
@@ -309,3 +309,20 @@ def test_a_variable_that_makes_no_sense_is_refused(given):
 def test_a_variable_that_is_no_address_is_not_set(name):
     with pytest.raises(InsideLLMsError, match="does not sound like an address"):
         parse_variables([f"{name}=openai/v1"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"temperature": 0}, {"temperature": 0.0}, "temperature: 0 -> 0.0"),
+        ({"stream": 1}, {"stream": True}, "stream: 1 -> true"),
+        ({"a.b": 1}, {"a": {"b": 1}}, '"a.b": removed 1'),
+    ],
+)
+def test_what_differs_in_spelling_alone_is_named(before, after, told):
+    assert told in unmatched("c", read(after), [recorded(before)]).differences
+
+
+def test_a_replay_stands_in_for_every_provider_that_the_environment_names():
+    found = upstreams_recorded(["mine"], {"AZURE_OPENAI_ENDPOINT": "https://a.example", "GROQ_BASE_URL": ""})
+    assert list(found) == ["anthropic", "azure", "gemini", "mine", "openai"]
