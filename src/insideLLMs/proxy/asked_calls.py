@@ -11,6 +11,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.proxy.callers import spelled_out
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.upstreams import Upstream
 from insideLLMs.proxy.volatile import VolatileParts
@@ -46,7 +47,8 @@ class RequestReader:
     def read(self, asked: AskedCall) -> WireRequest:
         """Return what is kept of a call."""
         path, _, query = asked.path.partition("?")
-        self._secrets.see(asked.headers, query)
+        body = _json(asked.body) if asked.body else None
+        self._secrets.see(asked.headers, query, body)
         left = self._secrets.query(query)
         request = WireRequest(
             upstream=asked.upstream.name,
@@ -54,13 +56,17 @@ class RequestReader:
             path=self._volatile.text(self._secrets.text(path) + (f"?{left}" if left else "")),
             headers=self._headers(asked.headers),
         )
-        return self._with_body(request, asked) if asked.body else request
+        return self._with_body(request, asked, body) if asked.body else request
+
+    def case_of(self, asked: AskedCall) -> str:
+        """Return the name of a call's case without keys: a test may be named by its parameters."""
+        return self._secrets.text(asked.case)
 
     def _headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-        return {name.lower(): self._secrets.text(value) for name, value in headers if name.lower() in _KEPT_HEADERS}
+        kept = ((name.lower(), spelled_out(value)) for name, value in headers if name.lower() in _KEPT_HEADERS)
+        return {name: self._secrets.text(value) for name, value in kept}
 
-    def _with_body(self, request: WireRequest, asked: AskedCall) -> WireRequest:
-        body = _json(asked.body)
+    def _with_body(self, request: WireRequest, asked: AskedCall, body: JsonValue) -> WireRequest:
         if body is not None:
             left = self._volatile.body(self._secrets.value(_short(body)))
             return msgspec.structs.replace(request, body=left)
@@ -83,7 +89,7 @@ def _json(data: bytes) -> JsonValue:
     """Return a JSON body; None for what is none, or cannot be written again."""
     try:
         body = msgspec.json.decode(data)
-        canonical.check(body)
+        canonical.check([[body]])  # it stands in a request, and that in a call
     except (msgspec.DecodeError, UnicodeDecodeError, CanonicalError, RecursionError):
         return None
     return body

@@ -71,8 +71,13 @@ class Callers:
 
 
 def tidy(name: str) -> str:
-    """Return the name of a case on one line, not too long."""
-    return " ".join(_PHASE.sub("", name).split())[:_LONGEST_NAME] or UNKNOWN
+    """Return the name of a case on one line, not too long, and with bytes that are no UTF-8 spelled out."""
+    return " ".join(_PHASE.sub("", spelled_out(name)).split())[:_LONGEST_NAME] or UNKNOWN
+
+
+def spelled_out(header: str) -> str:
+    """Return a header, whose bytes may be no UTF-8, as a text that every file can hold."""
+    return header.encode("utf-8", "backslashreplace").decode()
 
 
 def _inode(peer_port: int, own_port: int) -> str | None:

@@ -61,7 +61,7 @@ def _steps(groups: Sequence[Sequence[WireCall]]) -> list[int]:
 def _long_texts(answer: WireAnswer) -> list[bytes]:
     """Return the long texts of an answer as JSON spells them, those of its events put together, but for its model."""
     data = [event_data(event) for event in answer.events or [f"data: {answer.body}"]]
-    pieces = {place: found for place, found in pieces_of(data).items() if place[-1:] != ("model",)}
+    pieces = {place: found for (place, _), found in pieces_of(data).items() if place[-1:] != ("model",)}
     texts = ("".join(text for _, text in found) for found in pieces.values())
     return [msgspec.json.encode(text)[1:-1] for text in texts if len(text) >= _LONG_ENOUGH]
 

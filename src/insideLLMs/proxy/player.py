@@ -90,10 +90,11 @@ class Player:
     async def answer(self, asked: AskedCall, request: web.BaseRequest) -> web.StreamResponse:
         """Answer as was recorded, or name the nearest recording."""
         wanted = self._reader.read(asked)
-        self._cases.add(asked.case)
-        waiting = self._waiting.get(key_of(asked.case, wanted))
+        case = self._reader.case_of(asked)
+        self._cases.add(case)
+        waiting = self._waiting.get(key_of(case, wanted))
         if not waiting:
-            missed = unmatched(asked.case, wanted, self._recorded)
+            missed = unmatched(case, wanted, self._recorded)
             self._unmatched.append(missed)
             return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, missed.told())
         found = waiting.popleft()

@@ -4,7 +4,7 @@ import asyncio
 import io
 from collections import deque
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.request import getproxies, proxy_bypass
 
@@ -101,6 +101,7 @@ class Recorder:
     async def answer(self, asked: AskedCall, request: web.BaseRequest) -> web.StreamResponse:
         """Pass a call on, and its answer back; one that a stopped recording has is not asked again."""
         wanted = self._reader.read(asked)  # which shows its keys, before the answer is looked through for them
+        asked = replace(asked, case=self._reader.case_of(asked))
         if left := self._left.get(key_of(asked.case, wanted)):
             number = left.popleft()
             self._cassette.use(number)

@@ -2,20 +2,26 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from insideLLMs.config.secrets import gives_away, is_secret_key
+from insideLLMs.config.secrets import gives_away, is_secret_key, leaves
 from insideLLMs.core.types import JsonValue
 from insideLLMs.importers.blanking import Blanking
 
 _SECRET_PARAMETERS = frozenset({"key", "sig", "signature"})
 _LONG_ENOUGH = 16
 """Shorter values of variables are words such as `postgres`, which prompts hold too."""
+_OPAQUE = re.compile(r"(?=[a-z\d]*[A-Z])(?=[A-Z\d]*[a-z])(?=[A-Za-z]*\d)[A-Za-z\d]{16,}")
+"""What no name of a model or a version holds: a long run of small letters, capitals and digits."""
+_NO_KEYS = re.compile(r"id$|trace|etag|match$", re.IGNORECASE)
+"""Headers that differ with each call: to learn them would only take time."""
 _Place = tuple[str | int, ...]
+_Path = tuple[_Place, tuple[int, ...]]
 
 
 class SeenSecrets:
@@ -26,10 +32,11 @@ class SeenSecrets:
         self._blanking = Blanking(self._known)
         self.answers = 0
 
-    def see(self, headers: Iterable[tuple[str, str]], query: str) -> None:
+    def see(self, headers: Iterable[tuple[str, str]], query: str, body: JsonValue = None) -> None:
         """Learn the keys of a call."""
         found = {secret for name, value in headers for secret in _in_header(name, value)}
         found |= {value for name, value in parse_qsl(query) if _is_secret_parameter(name)}
+        found |= set(_in_body(body))
         if not found <= self._known:
             self._known |= found
             self._blanking = Blanking(self._known)
@@ -62,18 +69,20 @@ class SeenSecrets:
         """Return the events of an answer without keys, not even one that several events hold in pieces."""
         blanked = [self.text(event) for event in events]
         data = [event_data(event) for event in blanked]
-        for place, found in pieces_of(data).items():
-            whole = "".join(text for _, text in found)
-            if (clean := self.text(whole)) != whole:
-                for number, _ in found:
-                    _put(data[number], place, clean if number == found[0][0] else "")
-                    blanked[number] = _with_data(blanked[number], data[number])
+        for apart in (True, False):
+            for (place, _), found in pieces_of(data, apart=apart).items():
+                whole = "".join(text for _, text in found)
+                if (clean := self.text(whole)) != whole:
+                    for number, _ in found:
+                        _put(data[number], place, clean if number == found[0][0] else "")
+                        blanked[number] = _with_data(blanked[number], data[number])
         self.answers += blanked != list(events)
         return tuple(blanked)
 
 
 def _in_header(name: str, value: str) -> Iterator[str]:
-    if not gives_away(("headers", name), value) and name.lower() != "cookie":
+    is_opaque = " " not in value and _OPAQUE.search(value) is not None and not _NO_KEYS.search(name)
+    if not is_opaque and not gives_away(("headers", name), value) and name.lower() != "cookie":
         return
     scheme, _, rest = value.partition(" ")
     yield rest.strip() or scheme
@@ -84,16 +93,28 @@ def _in_header(name: str, value: str) -> Iterator[str]:
             return
 
 
+def _in_body(body: JsonValue) -> Iterator[str]:
+    """Yield what stands under the name of a key, as those of MCP servers do: a word, or one after its scheme."""
+    for path, value, _ in leaves(body, ()):
+        if isinstance(value, str) and len(value.split()) in {1, 2} and gives_away(path, value):
+            word = value.split()[-1]
+            if len(word) >= _LONG_ENOUGH:
+                yield word
+
+
 def _is_secret_parameter(name: str) -> bool:
     return is_secret_key(name) or name.lower() in _SECRET_PARAMETERS
 
 
-def pieces_of(values: Iterable[JsonValue]) -> dict[_Place, list[tuple[int, str]]]:
-    """Return the texts that stand at each place of several values, with the number of the value, in order."""
-    pieces: dict[_Place, list[tuple[int, str]]] = {}
+def pieces_of(values: Iterable[JsonValue], *, apart: bool = False) -> dict[_Path, list[tuple[int, str]]]:
+    """Return the texts that stand at each place of several values, with the number of the value, in order.
+
+    Kept `apart` are those with other indexes beside them: of several answers that take turns.
+    """
+    pieces: dict[_Path, list[tuple[int, str]]] = {}
     for number, value in enumerate(values):
-        for place, text in _texts(value, ()):
-            pieces.setdefault(place, []).append((number, text))
+        for (place, indexes), text in _texts(value, ((), ())):
+            pieces.setdefault((place, indexes if apart else ()), []).append((number, text))
     return pieces
 
 
@@ -111,12 +132,16 @@ def _with_data(event: str, value: JsonValue) -> str:
     return event.replace(held, f"data: {msgspec.json.encode(value).decode()}")
 
 
-def _texts(value: JsonValue, place: _Place) -> Iterator[tuple[_Place, str]]:
+def _texts(value: JsonValue, path: _Path) -> Iterator[tuple[_Path, str]]:
+    """Yield texts by their places, and by the indexes that stand beside them: several answers take turns."""
+    place, indexes = path
     if isinstance(value, str):
-        yield place, value
+        yield path, value
     elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _texts(item, (*place, key))
+        entries = list(value.items() if isinstance(value, dict) else enumerate(value))
+        indexes += tuple(item for key, item in entries if isinstance(item, int) and str(key).endswith("index"))
+        for key, item in entries:
+            yield from _texts(item, ((*place, key), indexes))
 
 
 def _put(value: Any, place: _Place, text: str) -> None:  # a JSON value

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from insideLLMs.core.errors import CassetteError
+from insideLLMs.proxy.callers import spelled_out
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.store.wire_cassette import WireAnswer
 
@@ -16,6 +17,8 @@ _KEPT_HEADERS = frozenset(
     {"content-type", "retry-after", "retry-after-ms", "x-should-retry", "location", "allow", "www-authenticate"}
 )
 """What clients go by; ids, dates and counters differ each time."""
+_OF_BROWSERS = re.compile(r"access-control-[a-z-]+", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EVENT = re.compile(r".*?(?:\r\n\r\n|\n\n|\r\r|\Z)", re.DOTALL)
 _GZIP_OR_ZLIB = 47
 
@@ -25,9 +28,9 @@ def kept_answer(
 ) -> WireAnswer:
     """Return what is kept of an answer. Raises CassetteError for one that cannot be read, so not without keys."""
     kept = {
-        name.lower(): secrets.header(value)
+        name.lower(): secrets.header(_CONTROL.sub(" ", spelled_out(value)))
         for name, value in sorted(headers.items())
-        if name.lower() in _KEPT_HEADERS or name.lower().startswith("access-control-")
+        if name.lower() in _KEPT_HEADERS or _OF_BROWSERS.fullmatch(name)
     }
     plain = _decoded(headers.get("Content-Encoding", ""), data)
     try:
