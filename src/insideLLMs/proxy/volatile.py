@@ -25,6 +25,8 @@ NAMED = {
 }
 """Patterns by name."""
 BLANK = "[volatile]"
+_DIFFERENT = ("Give a refund.", "Deny a return.")
+"""Texts that no declaration may make the same."""
 _IDS = (
     ("$.messages[*].tool_calls[*]", "id"),
     ("$.messages[*]", "tool_call_id"),
@@ -47,10 +49,17 @@ class VolatileParts:
 
     @classmethod
     def of(cls, head: WireHead) -> "VolatileParts":
-        """Read what a cassette declares. Raises ArgumentError for a path, OptionError for a pattern."""
+        """Read what a cassette declares. Raises ArgumentError for a path, OptionError for a pattern, or for too much."""
         for path in head.volatile:
             parse_path(path)
-        return cls(paths=(*USUAL, *head.volatile), patterns=tuple(map(_pattern, head.volatile_text)))
+        parts = cls(paths=(*USUAL, *head.volatile), patterns=tuple(map(_pattern, head.volatile_text)))
+        one, other = (parts.body({"model": text, "messages": [{"content": text}]}) for text in _DIFFERENT)
+        if one == other:
+            raise OptionError(
+                "what is declared volatile leaves nothing to compare, so every replay would be verified",
+                fix="name less by --volatile and --volatile-text: only what differs each time",
+            )
+        return parts
 
     def text(self, text: str) -> str:
         """Return a text with its volatile parts blanked out."""

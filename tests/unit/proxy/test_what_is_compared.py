@@ -133,6 +133,15 @@ def test_a_declaration_that_makes_no_sense_is_refused(declared):
 
 
 @pytest.mark.parametrize(
+    "declared",
+    [{"volatile_text": (".+",)}, {"volatile_text": (r"\w+",)}, {"volatile": ("$",)}, {"volatile": ("$..*",)}],
+)
+def test_a_declaration_that_leaves_nothing_to_compare_is_refused(declared):
+    with pytest.raises(InsideLLMsError, match="every replay would be verified"):
+        VolatileParts.of(WireHead(format=FORMAT, **declared))
+
+
+@pytest.mark.parametrize(
     "query", ["key=SECRET-1234", "a=1&api_key=SECRET-1234", "sig=SECRET-1234&b=2", "access_token=SECRET-1234"]
 )
 def test_keys_in_a_query_are_left_out_of_it_and_of_everything_after(query):
