@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from insideLLMs.core.errors import BadAnswerError, DatasetError, InsideLLMsError, ModelError
+from insideLLMs.core import canonical
+from insideLLMs.core.errors import BadAnswerError, CanonicalError, DatasetError, InsideLLMsError, ModelError
 from insideLLMs.core.types import Example, JsonValue, Message, Response, ResultStatus, Usage
 from insideLLMs.importers.foreign import ForeignTrial, Reading
 from insideLLMs.importers.log_file import LogFile
@@ -63,8 +64,9 @@ class WireCallsLog:
 
 def _call(row: JsonValue) -> WireCall:
     try:
+        canonical.check(row)
         return msgspec.convert(row, WireCall)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, CanonicalError) as error:
         raise DatasetError(f"is not a recorded call: {error}") from error
 
 

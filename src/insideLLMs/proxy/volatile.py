@@ -49,7 +49,7 @@ class VolatileParts:
 
     @classmethod
     def of(cls, head: WireHead) -> "VolatileParts":
-        """Read what a cassette declares. Raises ArgumentError for a path, OptionError for a pattern, or for too much."""
+        """Read what a cassette declares. Raises ArgumentError for no path, OptionError for no pattern or too much."""
         for path in head.volatile:
             parse_path(path)
         parts = cls(paths=(*USUAL, *head.volatile), patterns=tuple(map(_pattern, head.volatile_text)))

@@ -128,7 +128,10 @@ def test_what_is_no_chat_is_counted_and_a_case_without_any_has_no_answer(tmp_pat
     assert any("calls that are no chat (2)" in note for note in notes)
 
 
-@pytest.mark.parametrize("line", [{"case": "a"}, {"case": 7, "request": {}, "answer": {}}, 7])
+LONE = {"case": "a", "request": {"upstream": "openai", "method": "GET", "path": CHAT}, "answer": {"body": "\ud800"}}
+
+
+@pytest.mark.parametrize("line", [{"case": "a"}, {"case": 7, "request": {}, "answer": {}}, 7, LONE])
 def test_a_line_that_is_no_call_is_named(line, tmp_path):
     with pytest.raises(DatasetError, match=r"calls\.jsonl:2: is not a recorded call"):
         imported(tmp_path, line)
