@@ -10,6 +10,7 @@ import pytest
 
 from insideLLMs.api.example_reviews import ReviewFile
 from insideLLMs.api.view_server import ViewServer
+from insideLLMs.core.errors import DatasetError
 from support.command import insidellms, write_files
 from support.view_server import viewing
 
@@ -82,6 +83,30 @@ def test_reviews_come_from_the_page_alone_and_are_of_examples_of_the_file(server
     assert send(server, "c", "pass") == 409
     assert send(server, "nowhere", "pass") == 409
     assert path.read_text() == "\n".join(LINES) + "\n"
+
+
+def test_the_values_of_a_reviewed_row_stay_as_they_are_spelled(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"id":"a","x":1.50,"y":[1e5, "caf\\u00e9"],"review":"pending"}\r\n')
+    assert ReviewFile(path).save("a", "pass")
+    assert path.read_bytes() == b'{"id":"a","x":1.50,"y":[1e5, "caf\\u00e9"],"review":"accepted"}\r\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ('"a"', "has an id that another has, too"),
+        ("7", "has no id that is a text"),
+        ("null", "has no id that is a text"),
+    ],
+)
+def test_one_decision_is_of_one_example(name, fault, tmp_path):
+    path = tmp_path / "x.jsonl"
+    before = f'{{"id":"a","review":"pending"}}\n{{"id":{name},"review":"pending"}}\n'
+    path.write_text(before)
+    with pytest.raises(DatasetError, match=f"x.jsonl:2: {fault}"):
+        ReviewFile(path).save("a", "pass")
+    assert path.read_text() == before
 
 
 def test_a_file_that_is_broken_meanwhile_stays_as_it_is(server, path):

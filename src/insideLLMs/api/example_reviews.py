@@ -1,6 +1,6 @@
 """A file of examples that wait for a person's review: what is shown of each, and the file with what the person says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,33 +24,41 @@ class ReviewFile:
 
     def shown(self) -> Iterator[dict[str, object]]:
         """Yield what the page gets of each example. Raises DatasetError naming the line of what is none."""
-        for number, line in enumerate(self._lines(), start=1):
-            row = self._row(line, number)
-            if row is not None:
-                yield _shown(row)
+        yield from map(_shown, self._rows(self._lines()).values())
 
     def save(self, example_id: str, said: Said) -> bool:
         """Write a review; whether there is such an example. Raises DatasetError and StorageError."""
         try:
             with whole_file(self.path) as file:
                 lines = self._lines()
-                places = [n for n, line in enumerate(lines) if _is(self._row(line, n + 1), example_id)]
-                for place in places:
-                    row = {**(self._row(lines[place], place + 1) or {}), "review": _REVIEWS[said]}
-                    lines[place] = msgspec.json.encode(row)
+                place = next((n for n, row in self._rows(lines).items() if row["id"] == example_id), None)
+                if place is not None:
+                    lines[place] = _reviewed(lines[place], _REVIEWS[said])
                 file.write(b"\n".join(lines))
         except OSError as error:
             raise StorageError(
                 f"cannot write {self.path}: {error.strerror}; the review is not saved",
                 fix="check the folder's permissions",
             ) from error
-        return bool(places)
+        return place is not None
 
     def _lines(self) -> list[bytes]:
         try:
             return self.path.read_bytes().split(b"\n")
         except OSError as error:
             raise DatasetError(f"{self.path} cannot be read: {error.strerror}") from error
+
+    def _rows(self, lines: Sequence[bytes]) -> dict[int, Row]:
+        """Return the examples with a review by the index of their line. Raises DatasetError."""
+        found = {place: row for place, line in enumerate(lines) if (row := self._row(line, place + 1)) is not None}
+        known: set[JsonValue] = set()
+        for place, row in found.items():
+            name = row.get("id")
+            if not isinstance(name, str) or name in known:
+                fault = "has an id that another has, too" if isinstance(name, str) else "has no id that is a text"
+                raise DatasetError(f"{self.path}:{place + 1}: {fault}", fix="give each example an id of its own")
+            known.add(name)
+        return found
 
     def _row(self, line: bytes, number: int) -> Row | None:
         """Return an example with a review; None for a line that has none."""
@@ -60,11 +68,13 @@ class ReviewFile:
             row = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DatasetError(f"{self.path}:{number}: not JSON: {error}", fix="reviews are of JSON lines") from error
-        return row if isinstance(row, dict) and "review" in row and isinstance(row.get("id"), str) else None
+        return row if isinstance(row, dict) and "review" in row else None
 
 
-def _is(row: Row | None, example_id: str) -> bool:
-    return row is not None and row["id"] == example_id
+def _reviewed(line: bytes, review: str) -> bytes:
+    """Return a row with another review; its other values, and the end of its line, stay as they are spelled."""
+    row = {**msgspec.json.decode(line, type=dict[str, msgspec.Raw]), "review": review}
+    return msgspec.json.encode(row) + (b"\r" if line.endswith(b"\r") else b"")
 
 
 def _shown(row: Row) -> dict[str, object]:
