@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.core.errors import CanonicalError, RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.sealed_run import open_regular
@@ -136,9 +136,12 @@ def _decoded(data: bytes, path: Path) -> Iterator[PersonLabel]:
 
 def _label(line: bytes) -> PersonLabel | str:
     try:
-        return msgspec.json.decode(line, type=PersonLabel)
-    except UNREADABLE as error:
+        label = msgspec.json.decode(line, type=PersonLabel)
+        datetime.fromisoformat(label.at)  # a day that there is
+        canonical.line(label)
+    except (*UNREADABLE, CanonicalError, ValueError) as error:
         return str(error)
+    return label
 
 
 def append_label(run_dir: Path, label: PersonLabel) -> PersonLabel:

@@ -138,7 +138,16 @@ def test_a_place_with_labels_is_a_folder_or_a_file_that_begins_with_one(tmp_path
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"by": ""}, {"at": "yesterday"}, {"answer": "A" * 64}, {"note": "x" * 10_001}, {"verdict": "yes"}]
+    "wrong",
+    [
+        {"by": ""},
+        {"at": "yesterday"},
+        {"at": "2026-13-99T00:00:00.000000Z"},
+        {"answer": "A" * 64},
+        {"note": "x" * 10_001},
+        {"verdict": "yes"},
+        {"repeat": 10**22},
+    ],
 )
 def test_a_stored_label_has_its_form(tmp_path, wrong):
     line = {**msgspec.to_builtins(label()), **wrong}
