@@ -1,6 +1,7 @@
 """`insidellms view`: a folder of runs in the browser."""
 
 import getpass
+import os
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
@@ -60,10 +61,18 @@ def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> 
 
 def _person(given: str | None) -> str:
     """Return who labels. Raises InsideLLMsError for a name that cannot be one."""
-    name = " ".join((_git_name() or getpass.getuser() if given is None else given).split())
-    if not 0 < len(name) <= 200:
+    name = " ".join((_git_name() or _login_name() if given is None else given).split())
+    if not 0 < len(name) <= 200 or name != name.encode(errors="replace").decode():
         raise InsideLLMsError("--as needs a name of 1 to 200 letters", fix="e.g. --as ann")
     return name
+
+
+def _login_name() -> str:
+    """Return who is logged in; the number of a user who has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _git_name() -> str:
