@@ -79,10 +79,11 @@ def upstreams_of(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, 
     named = dict(_parse(text) for text in given)
     found = {}
     for known in KNOWN:
-        theirs = next((environ[name] for name in known.variables if environ.get(name)), "")
-        url = named.pop(known.name, theirs or (known.url if known.usual else ""))
+        variable = next((name for name in known.variables if environ.get(name, "").strip()), "")
+        theirs = _whole(environ[variable].strip(), known) if variable else known.url if known.usual else ""
+        url = named.pop(known.name, "") or (theirs and _checked(theirs, f"{known.name}, as {variable} has it,"))
         if url:
-            found[known.name] = replace(known, url=_checked(url, known.name))
+            found[known.name] = replace(known, url=url)
     return found | {name: Upstream(name=name, url=url) for name, url in named.items()}
 
 
@@ -128,6 +129,13 @@ def _parse(text: str) -> tuple[str, str]:
     if not mark or not _NAME.fullmatch(name) or name in RESERVED:
         raise OptionError(f"--upstream {bare_url(text) or name!r} is not NAME=URL", fix="e.g. openai=https://HOST/v1")
     return name, _checked(url, name)
+
+
+def _whole(address: str, known: Upstream) -> str:
+    """Return an address with the scheme and the port that ollama's variable may lack."""
+    if "://" in address or not known.url.startswith("http://"):
+        return address
+    return f"http://{address}" if ":" in address else f"http://{address}:{known.url.rpartition(':')[2]}"
 
 
 def _checked(url: str, name: str) -> str:

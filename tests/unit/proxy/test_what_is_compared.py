@@ -6,7 +6,7 @@ import re
 import msgspec
 import pytest
 
-from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.errors import InsideLLMsError, OptionError
 from insideLLMs.proxy.asked_calls import AskedCall, RequestReader, key_of
 from insideLLMs.proxy.nearest import RecordedCall, unmatched
 from insideLLMs.proxy.ordering import in_order
@@ -282,6 +282,19 @@ def test_an_upstream_is_what_the_user_names_or_has_in_the_environment():
         "ollama": "http://o:1",
         "mine": "http://127.0.0.1:1/x",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [("127.0.0.1:99", "http://127.0.0.1:99"), ("gpu", "http://gpu:11434"), ("https://gpu/o", "https://gpu/o")],
+)
+def test_the_address_of_ollama_may_be_a_host_alone(given, url):
+    assert upstreams_of([], {"OLLAMA_HOST": given})["ollama"].url == url
+
+
+def test_an_address_in_a_variable_that_makes_no_sense_is_named_by_it():
+    with pytest.raises(OptionError, match="the address of groq, as GROQ_BASE_URL has it, is no http"):
+        upstreams_of([], {"GROQ_BASE_URL": "groq.internal"})
 
 
 def test_the_variables_lead_to_the_proxy_and_around_other_proxies():
