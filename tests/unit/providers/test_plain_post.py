@@ -1,6 +1,7 @@
 """A POST like one that was sent before: the same bytes on the same connections, and nothing of another call."""
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -111,6 +112,15 @@ def test_an_answer_that_says_wait_is_not_the_answer():
     wait = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
     found = asked(Server(ANSWER, wait + wait + ANSWER), post(), post())
     assert [(one.status, one.body) for one in found] == [(200, b"{}"), (200, b"{}")]
+
+
+def test_an_answer_is_read_from_chunks_and_compressed_as_the_first_is():
+    packed = gzip.compress(b'{"a": 1}')
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    server = Server(answer)
+    assert [one.body for one in asked(server, post(), post(), post())] == [b'{"a": 1}'] * 3
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(
