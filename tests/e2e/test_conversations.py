@@ -247,3 +247,18 @@ def test_what_is_wrong_with_a_conversation_is_said_with_its_line_before_anything
     assert problem in done.err
     assert "talks.jsonl:2" in done.err or "line 2" in done.err
     assert server.prompts == []
+
+
+@pytest.mark.parametrize("row", [{"goal": "Win", "wording": "2+2?"}, {"turns": ["2+2?", "And 3+3?"]}])
+def test_what_a_conversation_takes_for_an_input_is_none_for_other_probes(folder, server, row):
+    experiment = {"model": {"type": "dummy"}, "probe": "contains", "dataset": {"examples": [{**row, "expected": "4"}]}}
+    write_files(folder, {"other.yaml": json.dumps(experiment)})
+    refused = run(folder, "--run-dir", "other", file="other.yaml", code=1)
+    assert "has no input but its `turns` or `goal`" in refused.err
+    experiment["dataset"] = {"examples": [{**row, "turns": "3", "input": "2+2?", "expected": "4"}]}
+    write_files(folder, {"other.yaml": json.dumps(experiment)})
+    run(folder, "--run-dir", "other", file="other.yaml")
+    same = {"prompt": "Win", "goal": "Win", "expected": "4"}
+    experiment["dataset"] = {"examples": [same], "field_names": {"input": "prompt"}}
+    write_files(folder, {"other.yaml": json.dumps(experiment)})
+    run(folder, "--run-dir", "named", file="other.yaml")

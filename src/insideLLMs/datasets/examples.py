@@ -110,6 +110,14 @@ class ExampleReader:
         return None
 
 
+def is_asked_in_conversation(example: Example) -> bool:
+    """Whether the input of an example is but what its `turns` say first, or its `goal`."""
+    try:
+        return _said_first(example.fields) == example.input
+    except DatasetError:
+        return False  # a field of another meaning, beside an input
+
+
 def _keys(field_names: Mapping[str, str], role: str, usual: tuple[str, ...]) -> tuple[str, ...]:
     return (field_names[role],) if role in field_names else usual
 

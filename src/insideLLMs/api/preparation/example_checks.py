@@ -9,11 +9,12 @@ from typing import NamedTuple
 from insideLLMs.config.shape import suggestion
 from insideLLMs.core.errors import ConfigError, DatasetError, Problem, TemplateError
 from insideLLMs.core.experiment import Experiment, ProbeSpec
-from insideLLMs.core.protocols import PromptProbe
+from insideLLMs.core.protocols import ConversingProbe, PromptProbe
 from insideLLMs.core.template import Template
 from insideLLMs.core.types import Example
 from insideLLMs.core.user_code import calling_user_code
 from insideLLMs.datasets.dataset import find_lines
+from insideLLMs.datasets.examples import is_asked_in_conversation
 from insideLLMs.datasets.source import shown
 from insideLLMs.execute.work import ExampleSource, Work
 
@@ -43,8 +44,25 @@ def check_examples(work: Work, experiment: Experiment) -> None:
             "some examples cannot be scored:\n" + "\n".join(_placed(problems[:_MOST_PROBLEMS], experiment)),
             fix="fix the examples or the probe's args; no call has been made yet",
         )
+    _check_inputs(work, experiment)
     _check_scores(work, experiment)
     _check_parts(work, experiment)
+
+
+def _check_inputs(work: Work, experiment: Experiment) -> None:
+    """Raise DatasetError where the first example has what a conversation takes for an input, and a probe holds none."""
+    named = {dataset.name for dataset in experiment.datasets if "input" in dataset.field_names}
+    for spec in experiment.probes:
+        if isinstance(work.probes[spec.id], ConversingProbe):
+            continue
+        for name in sorted({*spec.datasets} - named):
+            example = next((example for _, example in work.datasets[name].examples()), None)
+            if example is not None and is_asked_in_conversation(example):
+                why = f"has no input but its `turns` or `goal`, and probe {spec.id!r} holds no conversation"
+                raise DatasetError(
+                    ExampleProblem(name, example.id, why).told,
+                    fix="use the probe conversation, or name the field that is the input: field_names: {input: NAME}",
+                )
 
 
 def _check_parts(work: Work, experiment: Experiment) -> None:
