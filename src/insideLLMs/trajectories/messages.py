@@ -50,6 +50,13 @@ _HOW = (
 
 def read_trajectory(value: object) -> tuple[Message, ...]:
     """Read messages, in order, from any form that is known. Raises TrajectoryError for what is none of them."""
+    try:
+        return _read(value)
+    except RecursionError:
+        raise TrajectoryError("the trajectory is nested too deeply", fix=_HOW) from None
+
+
+def _read(value: object) -> tuple[Message, ...]:
     if isinstance(value, str):
         value = _decoded(value)
     if is_spans(value):
@@ -111,7 +118,7 @@ def _add(read: list[Message], item: object, where: str) -> None:
         read.extend(_messages(role, fields, where))
     elif not _add_alone(read, fields, where) and not _is_of_session(fields):
         raise TrajectoryError(
-            f"{where} has the {_named(fields)}; known roles are system, developer, user, assistant and tool", fix=_HOW
+            f"{where} has {_named(fields)}; known roles are system, developer, user, assistant and tool", fix=_HOW
         )
 
 
@@ -152,7 +159,9 @@ def _first(fields: Fields, names: Sequence[str]) -> object:
 
 
 def _named(item: Fields) -> str:
-    return next((f"{name} {item[name]!r}" for name in ("role", "type") if name in item), "neither a role nor a type")
+    return next(
+        (f"the {name} {item[name]!r}" for name in ("role", "type") if name in item), "neither a role nor a type"
+    )
 
 
 def _messages(role: Role, item: Fields, where: str) -> Iterator[Message]:

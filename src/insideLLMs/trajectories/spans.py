@@ -22,6 +22,7 @@ _LISTS = ("resourceSpans", "scopeSpans", "spans")
 _STARTS = ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime")
 _OPERATIONS = ("gen_ai.operation.name", "openinference.span.kind")
 _AGENTS = frozenset({"invoke_agent", "invoke_workflow", "create_agent", "AGENT"})
+_WHOLE = re.compile(r"-?\d{1,20}")
 _INDEXED = re.compile(r"llm\.(input|output)_messages\.(\d{1,4})\.message\.(.+)")
 
 
@@ -115,7 +116,7 @@ def _plain(value: object) -> JsonValue:
         case {"kvlistValue": inner}:
             return _attributes(_mapping(inner).get("values"))
         case {"intValue": number}:
-            return int(number) if str(number).lstrip("-").isdecimal() else number
+            return int(number) if _WHOLE.fullmatch(str(number)) else number
         case {"stringValue": inner} | {"boolValue": inner} | {"doubleValue": inner}:
             return inner
     return value
@@ -152,7 +153,7 @@ def _indexed(found: Mapping[str, Any], side: str) -> list[Turn]:
         if place is None or place[1] != side:
             continue
         turn, path = turns.setdefault(int(place[2]), {}), place[3].split(".")
-        if path[0] == "tool_calls" and len(path) > 2 and path[1].isdecimal():
+        if path[0] == "tool_calls" and len(path) > 2 and _WHOLE.fullmatch(path[1]):
             calls.setdefault((int(place[2]), int(path[1])), {})[path[-1]] = value
         elif path[0] == "contents" and path[-1] == "text":
             turn["parts"] = [*_listed(turn.get("parts")), {"type": "text", "text": value}]

@@ -191,6 +191,47 @@ SPAN = st.fixed_dictionaries(
 )
 
 
+def nested(wrap, depth=3_000):
+    value = "x"
+    for _ in range(depth):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        nested(lambda inner: [inner]),
+        nested(lambda inner: {"spans": [inner]}),
+        [
+            {
+                "attributes": [
+                    {"key": "gen_ai.input.messages", "value": nested(lambda x: {"arrayValue": {"values": [x]}})}
+                ]
+            }
+        ],
+    ],
+    ids=["lists", "exports", "values"],
+)
+def test_what_is_nested_without_end_is_no_trajectory(value):
+    with pytest.raises(TrajectoryError, match="nested too deeply"):
+        read_trajectory(value)
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "--5", "-", "", "five"])
+def test_a_number_of_a_span_that_is_none_is_kept_as_it_is_written(number):
+    arguments = {"kvlistValue": {"values": [{"key": "order", "value": {"intValue": number}}]}}
+    pairs = [
+        {"key": "gen_ai.operation.name", "value": {"stringValue": "execute_tool"}},
+        {"key": "gen_ai.tool.name", "value": {"stringValue": "refund"}},
+        {"key": "gen_ai.tool.call.arguments", "value": arguments},
+        {"key": "llm.input_messages.0.message.role", "value": {"stringValue": "user"}},
+        {"key": f"llm.input_messages.0.message.tool_calls.{number}.tool_call.id", "value": {"stringValue": "c1"}},
+    ]
+    [call] = [call for message in read_trajectory([{"attributes": pairs}]) for call in message.tool_calls]
+    assert call == ToolCall(name="refund", arguments={"order": number})
+
+
 @given(st.lists(SPAN, min_size=1, max_size=4))
 def test_any_spans_are_a_trajectory_that_can_be_stored_or_an_error_that_says_why(spans):
     read = ()
