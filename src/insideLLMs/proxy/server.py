@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from insideLLMs.providers.addresses import is_loopback
 from insideLLMs.proxy.asked_calls import AskedCall
 from insideLLMs.proxy.callers import CASE_HEADER, UNKNOWN, Callers, tidy
 from insideLLMs.proxy.upstreams import Upstream
@@ -109,7 +110,10 @@ class LoopbackServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
-        if request.headers.get("Host", "").lower() not in {f"{LOOPBACK}:{self._port}", f"localhost:{self._port}"}:
+        # A page may also ask this address by itself, and says then where it is from.
+        hosts = {f"{LOOPBACK}:{self._port}", f"localhost:{self._port}"}
+        origin = request.headers.get("Origin")
+        if request.headers.get("Host", "").lower() not in hosts or not (origin is None or is_loopback(origin)):
             words = f"this proxy answers only to {LOOPBACK} and localhost, and a call named another host"
             self._answering.refuse(words)
             return refusal(HTTPStatus.FORBIDDEN, words)

@@ -301,6 +301,39 @@ def test_a_bug_in_an_answer_ends_the_recording_and_is_not_green(tmp_path, monkey
         both(tmp_path / "c.jsonl", answer_json, ASKS["GET"])
 
 
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Origin: https://elsewhere.example", b" 403 "),
+        ("Origin: http://127.0.0.1.elsewhere.example", b" 403 "),
+        ("Origin: null", b" 403 "),
+        ("Origin: http://localhost:3000", b" 200 "),
+        ("Origin: http://127.0.0.1:8080", b" 200 "),
+    ],
+)
+def test_a_page_from_elsewhere_gets_nothing_and_is_not_recorded(header, status, tmp_path):
+    ask = asking("POST", "/openai/v1/x", "Content-Length: 2", header, body=b"{}")
+    naming = asking("PUT", "/process/1", "Content-Length: 4", "Origin: https://elsewhere.example", body=b"name")
+    first, second, verdict = both(tmp_path / "c.jsonl", answer_json, ASKS["GET"], ask, naming)
+    assert status in first[1].splitlines()[0]
+    assert status in second[1].splitlines()[0]
+    assert b" 403 " in first[2].splitlines()[0]
+    assert len([*read_wire_calls(tmp_path / "c.jsonl")]) == 1 + (status == b" 200 ")
+    assert len(verdict.refused) == 1 + (status == b" 403 ")
+
+
+def test_a_replay_of_a_subset_without_a_single_call_is_unverified(tmp_path):
+    both(tmp_path / "c.jsonl", answer_json, ASKS["GET"])
+
+    async def run():
+        async with replaying(tmp_path / "c.jsonl") as (_, player):
+            return player.verdict(subset=True)
+
+    verdict = asyncio.run(run())
+    assert not verdict.is_verified
+    assert verdict.reasons() == ["the command made no call to a model"]
+
+
 def connecting(target):
     async def ask(url):
         return await raw(url, f"CONNECT {target} HTTP/1.1\nHost: {{host}}")
