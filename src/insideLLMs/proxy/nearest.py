@@ -133,7 +133,7 @@ def _leaves(request: WireRequest) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {"method": request.method, "path": request.path}
     found |= {f"header {name}": value for name, value in request.headers.items()}
     found |= {name: value for name, value in (("text", request.text), ("base64", request.base64)) if value is not None}
-    return found | dict(_within(request.body, ""))
+    return found | ({} if request.body is None else dict(_within(request.body, "")))
 
 
 def _within(value: JsonValue, place: str) -> Iterator[tuple[str, JsonValue]]:
@@ -144,5 +144,5 @@ def _within(value: JsonValue, place: str) -> Iterator[tuple[str, JsonValue]]:
     elif isinstance(value, list) and value:
         for number, item in enumerate(value):
             yield from _within(item, f"{place}[{number}]")
-    elif place:
-        yield place, value
+    else:
+        yield place or "body", value

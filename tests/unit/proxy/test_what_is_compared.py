@@ -179,6 +179,12 @@ def test_the_nearest_recording_is_of_the_same_case_and_has_the_fewest_difference
     assert missed.differences == ("messages[0].content: How do refunds work for [-shoes-]{+boots+}?",)
 
 
+@pytest.mark.parametrize(("before", "after"), [("one", "two"), (1, 2), ({}, []), (False, {})])
+def test_a_body_that_is_one_value_is_compared(before, after):
+    missed = unmatched("c", read(after), [recorded(before)])
+    assert [told.partition(":")[0] for told in missed.differences] == ["body"]
+
+
 def test_the_same_request_of_another_case_is_named():
     missed = unmatched("renamed", read(chat()), [recorded(chat(), "first name")])
     assert missed.differences == ("it is the same request, recorded for another case: first name",)
