@@ -24,6 +24,8 @@ from insideLLMs.store.whole_file import whole_file
 
 LABELS = "labels.jsonl"
 MAX_NOTE = 10_000
+_MOST_BYTES = 1 << 28
+"""A million labels; a larger file in somebody else's run would only fill the memory."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 Said = Literal["pass", "fail", "skip", "open"]
@@ -92,11 +94,14 @@ def read_labels(path: Path) -> tuple[PersonLabel, ...]:
     """
     try:
         with open_regular(path) as file:
-            data = file.read()
+            is_too_long = os.fstat(file.fileno()).st_size > _MOST_BYTES
+            data = b"" if is_too_long else file.read()
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise RunDirectoryError(f"{path} cannot be read: {error.strerror}", fix="labels are a regular file") from error
+    if is_too_long:
+        raise RunDirectoryError(f"{path} has more than {_MOST_BYTES:,} bytes", fix="labels are far smaller: look at it")
     return tuple(_decoded(data, path))
 
 
@@ -106,7 +111,7 @@ def holds_labels(path: Path) -> bool:
         return True
     try:
         with open_regular(path) as file:
-            return isinstance(_label(file.readline()), PersonLabel)
+            return isinstance(_label(file.readline(_MOST_BYTES)), PersonLabel)
     except OSError as error:
         raise RunDirectoryError(f"{path} cannot be read: {error.strerror}", fix="check its name") from error
 

@@ -64,6 +64,13 @@ def test_a_line_that_is_no_label_is_named_and_nothing_is_written_behind_it(tmp_p
     assert (tmp_path / LABELS).read_bytes() == before
 
 
+def test_a_file_that_is_too_long_for_labels_is_not_read(tmp_path):
+    with (tmp_path / LABELS).open("wb") as file:
+        file.truncate(1 << 40)  # of zeros, which take no room
+    with pytest.raises(RunDirectoryError, match=r"labels\.jsonl has more than 268,435,456 bytes"):
+        read_labels(tmp_path / LABELS)
+
+
 def test_a_label_that_the_disk_takes_only_in_part_is_not_stored(tmp_path, monkeypatch):
     append_label(tmp_path, label())
     before = (tmp_path / LABELS).read_bytes()
