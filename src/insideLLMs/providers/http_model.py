@@ -170,19 +170,26 @@ class HttpModel(ProviderModel):
         return self._reader
 
     def _key(self) -> str:
-        name = self._endpoint.key_env
-        key = os.environ.get(name, "").strip() if name else ""
-        if not key and name and not is_loopback(self._base_url):
-            raise AuthError(
-                f"{self._endpoint.provider} needs a key, and the environment variable {name} is not set",
-                fix=f"export {name}=... (or name another variable in api_key_env)",
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise AuthError(
-                f"the key in {name} contains characters that no key has (line breaks, control or non-ASCII characters)",
-                fix=f"set {name} to the key and nothing else",
-            )
-        return key
+        return read_key(self._endpoint.key_env, self._base_url, self._endpoint.provider)
+
+
+def read_key(name: str, address: str, who: str) -> str:
+    """Return the key in a variable; "" where none is needed, as on this machine.
+
+    Raises AuthError for one that is missing, or cannot be one.
+    """
+    key = os.environ.get(name, "").strip() if name else ""
+    if not key and name and not is_loopback(address):
+        raise AuthError(
+            f"{who} needs a key, and the environment variable {name} is not set",
+            fix=f"export {name}=... (or name another variable in api_key_env)",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise AuthError(
+            f"the key in {name} contains characters that no key has (line breaks, control or non-ASCII characters)",
+            fix=f"set {name} to the key and nothing else",
+        )
+    return key
 
 
 def find_address(given: str | None, endpoint: Endpoint) -> str:

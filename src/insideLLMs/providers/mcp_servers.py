@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from insideLLMs.core.arguments import check_mapping, refuse, text_list
 from insideLLMs.core.describe import FromEnvironment
-from insideLLMs.core.errors import ArgumentError, AuthError, ModelUnavailableError
+from insideLLMs.core.errors import ArgumentError, ModelUnavailableError
 from insideLLMs.core.template import template_of
 from insideLLMs.core.types import JsonValue
-from insideLLMs.providers.addresses import bare_url, base_address, is_loopback, literal_query
+from insideLLMs.providers.addresses import bare_url, base_address, literal_query
 from insideLLMs.providers.codec import Endpoint
 from insideLLMs.providers.command_env import CommandEnv
 from insideLLMs.providers.command_templates import check_command
-from insideLLMs.providers.http_model import find_secrets, is_secret, shown_settings
+from insideLLMs.providers.http_model import find_secrets, is_secret, read_key, shown_settings
 from insideLLMs.providers.program_files import ProgramFiles
 from insideLLMs.sandbox.commands import Command, CommandServer
 
@@ -183,18 +183,7 @@ class RemoteServer:
         """Leave it alone: it is somebody else's."""
 
     def _key(self) -> str:
-        key = os.environ.get(self._key_env, "").strip() if self._key_env else ""
-        if not key and self._key_env and not is_loopback(self._url):
-            raise AuthError(
-                f"{self.who} needs a key, and the environment variable {self._key_env} is not set",
-                fix=f"export {self._key_env}=...",
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise AuthError(
-                f"the key in {self._key_env} contains characters that no key has",
-                fix=f"set {self._key_env} to the key and nothing else",
-            )
-        return key
+        return read_key(self._key_env, self._url, self.who)
 
 
 def _filled(word: str, folder: str) -> str:
