@@ -10,7 +10,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import BadAnswerError, CanonicalError, DatasetError, InsideLLMsError, ModelError
-from insideLLMs.core.types import Example, JsonValue, Message, Response, ResultStatus, Usage
+from insideLLMs.core.types import Example, JsonValue, Message, Response, ResultStatus, sum_usage
 from insideLLMs.importers.foreign import ForeignTrial, Reading
 from insideLLMs.importers.log_file import LogFile
 from insideLLMs.providers.answer_fields import read_list, read_mapping
@@ -86,9 +86,8 @@ def _trial(case: str, calls: Sequence[WireCall], line: int, reading: Reading) ->
         else:
             failure = ""
             said.answer(answers[-1])
-    response = (
-        None if failure else msgspec.structs.replace(answers[-1], usage=_sum(answers), trajectory=said.trajectory())
-    )
+    used = sum_usage(answer.usage for answer in answers)
+    response = None if failure else msgspec.structs.replace(answers[-1], usage=used, trajectory=said.trajectory())
     return ForeignTrial(
         line=line,
         example=Example(id=case, input=case),
@@ -196,14 +195,3 @@ def _joined_contents(events: Sequence[bytes]) -> bytes:
     parts = [part for one in found for part in read_list(read_mapping(one.get("content")).get("parts"))]
     candidate = {**found[-1], "content": {"role": "model", "parts": parts}}
     return msgspec.json.encode({**pieces[-1], "candidates": [candidate]})
-
-
-def _sum(answers: Sequence[Response]) -> Usage | None:
-    """Add up what all calls of a case used."""
-    used = [answer.usage for answer in answers if answer.usage is not None]
-    if not used:
-        return None
-    counts = {name: [getattr(one, name) for one in used] for name in Usage.__struct_fields__}
-    return Usage(
-        **{name: sum(filter(None, found)) for name, found in counts.items() if any(n is not None for n in found)}
-    )

@@ -83,7 +83,7 @@ class CassetteRecorder:
                 self._partial, self._file = _open_partial(path)
                 recorded = [path, *_partials(path)] if missing else []
                 self._answers: dict[str, _Answer] = {}
-                for file in filter(_is_there, recorded):
+                for file in filter(cassette_is_there, recorded):
                     self._answers |= _answers_in(read_cassette(file, torn_end=True))
         except OSError as error:
             raise _unwritable(path, error) from error
@@ -153,7 +153,7 @@ def _say_what_models_are(lines: dict[_Name, _Line], identities: Identities) -> N
 def _entries_of(path: Path, *, torn_end: bool = False) -> dict[_Name, _Line]:
     """Return the lines of a cassette by what each answers, facts before answers; nothing where there is no file."""
     found: dict[_Name, _Line] = {}
-    for entry, line in read_cassette(path, torn_end=torn_end) if _is_there(path) else ():
+    for entry, line in read_cassette(path, torn_end=torn_end) if cassette_is_there(path) else ():
         if isinstance(entry, Exchange):
             found[True, entry.model, entry.key] = _Line(line, entry.model_digest, entry.model_identity)
         else:
@@ -173,7 +173,7 @@ def _found(answers: Mapping[str, _Answer], key: str, model_digest: str) -> Respo
     return response if digest == model_digest else None
 
 
-def _is_there(path: Path) -> bool:
+def cassette_is_there(path: Path) -> bool:
     """Whether a file is there. Raises CassetteError for what is no regular file: links, devices, folders."""
     try:
         kind = path.lstat().st_mode
@@ -206,7 +206,7 @@ def _hold(partial: Path, stack: contextlib.ExitStack) -> bool:
 
 def _open_free(partial: Path) -> BinaryIO | None:
     """Open a partial recording behind its last whole line, and lock it; None where somebody writes it."""
-    _is_there(partial)
+    cassette_is_there(partial)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(partial.open("ab"))
         try:

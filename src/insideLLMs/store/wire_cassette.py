@@ -7,7 +7,6 @@ so that a killed recording loses none that was answered; at its end the cassette
 
 import contextlib
 import fcntl
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
@@ -17,6 +16,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.store.cassette import cassette_is_there
 from insideLLMs.store.whole_file import whole_file
 
 FORMAT: Literal["insidellms-wire/1"] = "insidellms-wire/1"
@@ -93,7 +93,7 @@ class WireRecorder:
         self._used: set[int] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if _is_there(path):
+            if cassette_is_there(path):
                 read_head(path)
             self._file, self.left = _open_partial(self.partial, head, resume=resume)
         except OSError as error:
@@ -190,20 +190,9 @@ def _timeless(call: WireCall) -> WireCall:
     return msgspec.structs.replace(call, began=0, ended=0)
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a file is there. Raises CassetteError for what is no regular file."""
-    try:
-        kind = path.lstat().st_mode
-    except FileNotFoundError:
-        return False
-    if not stat.S_ISREG(kind):
-        raise CassetteError(f"{path} is not a regular file, so it is no cassette", fix="name another file to record in")
-    return True
-
-
 def _open_partial(partial: Path, head: WireHead, *, resume: bool) -> tuple[BinaryIO, tuple[WireCall, ...]]:
     """Open a partial recording, locked, with the calls of one that was stopped. Raises CassetteError."""
-    _is_there(partial)
+    cassette_is_there(partial)
     with contextlib.ExitStack() as on_error:
         file = on_error.enter_context(partial.open("ab"))
         try:

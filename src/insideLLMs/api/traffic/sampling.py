@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -109,7 +109,7 @@ def _checked(options: SampleOptions) -> SampleOptions:
     if not 0 < options.failed < 1:
         raise OptionError(f"--failed is {options.failed}, no share", fix="give a number between 0 and 1, as 0.2")
     by = options.by if "error" in options.by else (*options.by, "error")
-    return SampleOptions(**{**{name: getattr(options, name) for name in options.__slots__}, "by": by})
+    return replace(options, by=by)
 
 
 class _Drawing:
