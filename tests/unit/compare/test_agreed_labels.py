@@ -74,6 +74,7 @@ def test_two_people_agree_as_another_library_says():
     assert (pair.same.value, pair.same.n) == (0.85, 100)
     assert pair.kappa.value == pytest.approx(oracle.kappa)
     assert (pair.kappa.low, pair.kappa.high) == pytest.approx((oracle.kappa_low, oracle.kappa_upp), abs=0.02)
+    assert (found.same.value, found.same.n, found.alpha.n) == (0.85, 100, 100)  # one label is no agreement
     assert found.people == {"p0": 107, "p1": 100}
     assert len(found.disputed) == 15
 

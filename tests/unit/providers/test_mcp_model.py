@@ -297,11 +297,11 @@ def test_a_value_that_no_file_can_hold_fails_its_call(tmp_path, value):
     assert "answered with what no JSON reader takes for the same: it.structured.a" in str(error)
 
 
-def test_an_answer_that_is_no_message_is_named_where_its_call_ends_without_one(tmp_path):
-    model = server_model(tmp_path, SAYS % "return 'just text'", timeout_s=4)
+def test_a_line_that_is_no_message_is_named_where_a_call_ends_without_an_answer(tmp_path):
+    model = server_model(tmp_path, "print('just text')\n" + SAYS % "time.sleep(600)", timeout_s=0.3)
     model.facts()
     [error] = ask(model, call())
-    assert "within 4 s; it wrote a line to its standard output that is no message" in str(error)
+    assert "within 0.3 s; it wrote a line to its standard output that is no message" in str(error)
 
 
 def test_a_server_that_closes_its_output_is_ended(tmp_path):
