@@ -120,6 +120,25 @@ def test_every_sentence_that_claims_something_can_need_a_marker(answer, passed):
     assert scores.passed is passed, scores.explanation
 
 
+@pytest.mark.parametrize(
+    ("answer", "args", "passed"),
+    [
+        ('It is "never mind" [1].', {}, True),
+        ('It is "not any more" [1].', {}, False),
+        ('It is "never mind" [1].', {"min_words": 2}, False),
+        ("Fourteen days [1]. Good luck!", {"each_sentence": True}, True),
+        ("Fourteen days [1]. It never rains.", {"each_sentence": True}, False),
+    ],
+)
+def test_a_few_words_quote_and_claim_nothing(answer, args, passed):
+    assert scored(answer, **args).passed is passed
+
+
+def test_a_range_of_markers_names_what_lies_within_it_too():
+    assert scored("All of it [1-2].").passed
+    assert not scored("All of it [1-3].", {"1": TEXTS[0], "3": TEXTS[1]}).passed
+
+
 def test_each_kind_can_be_required_or_ignored():
     assert not scored("So it is [1].", quotes="required").passed
     assert not scored('"within 14 days of delivery"', markers="required").passed
