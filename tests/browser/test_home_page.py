@@ -3,12 +3,10 @@
 import json
 import re
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
 
-from insideLLMs.api.view_server import ViewServer
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Telemetry
 from insideLLMs.store.journal import Journal
@@ -16,6 +14,7 @@ from insideLLMs.store.journal_line import JournalHeader
 from support.command import insidellms, write_files
 from support.compared_runs import record
 from support.tools import missing
+from support.view_server import serving
 
 expect = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright").expect
 AXE = Path(__file__).parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
@@ -51,12 +50,8 @@ def folder(made, tmp_path):
 
 @pytest.fixture
 def address(folder):
-    with ViewServer(folder, person="ann") as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(folder, person="ann") as server:
         yield server.url
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -189,13 +184,9 @@ def test_names_of_hostile_runs_are_text(address, opened):
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path, opened):
-    with ViewServer(tmp_path) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(tmp_path) as server:
         tab = opened(server.url)
         expect(tab.get_by_role("main")).to_contain_text("insidellms run experiment.yaml")
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,16 +5,14 @@ import json
 import re
 import shutil
 import signal
-import threading
 
 import pytest
 
 from insideLLMs.api.example_reviews import ReviewFile
-from insideLLMs.api.view_server import ViewServer
 from insideLLMs.store.labels import LABELS, latest, read_labels
+from support import view_server
 from support.command import insidellms
 from support.tables import imported, row
-from support.view_server import viewing
 
 SAMPLE = "runs/run/label?drawn=random&count=50"
 KEYS = "12" * 20 + "pf" * 3 + "3s1p"
@@ -35,12 +33,8 @@ def folder(run, tmp_path):
 @contextlib.contextmanager
 def serving(folder, person="ann"):
     """Serve the runs of `folder` from this process; yields the address."""
-    with ViewServer(folder, person=person) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with view_server.serving(folder, person=person) as server:
         yield server.url
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -80,7 +74,7 @@ def saved(tab, count, of=50):
 
 
 def test_fifty_answers_are_labelled_by_keyboard_through_a_kill_and_a_second_person_merges(folder, opened, tmp_path):
-    with viewing(folder, "--as", "ann") as (server, address):
+    with view_server.viewing(folder, "--as", "ann") as (server, address):
         tab = opened(address + SAMPLE)
         press(tab, KEYS[:20])
         saved(tab, 20)
@@ -94,7 +88,7 @@ def test_fifty_answers_are_labelled_by_keyboard_through_a_kill_and_a_second_pers
     assert 20 <= kept <= 24
     with (folder / "run" / LABELS).open("ab") as file:
         file.write(b'{"answer":"0123')  # as a kill in the middle of writing leaves it
-    with viewing(folder, "--as", "ann") as (_, address):
+    with view_server.viewing(folder, "--as", "ann") as (_, address):
         tab = opened(address + SAMPLE)
         tab.get_by_text(f"{kept} of 50 labelled").wait_for()
         tab.get_by_role("heading", name=f"Answer {kept + 1} of 50").wait_for()
@@ -190,15 +184,11 @@ def test_examples_are_accepted_and_rejected_on_keys(folder, opened):
         {"id": f"e{n}", "input": f"Question {n}", "review": "pending", "traffic": {"answer": "So."}} for n in range(4)
     ]
     examples.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with ViewServer(folder, person="ann", reviews=ReviewFile(examples)) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with view_server.serving(folder, person="ann", reviews=ReviewFile(examples)) as server:
         tab = opened(server.url + "review")
         assert tab.get_by_role("button", name="Note").count() == 0
         press(tab, "12n1u3")
         saved(tab, 3, of=4)
-        server.shutdown()
-        thread.join()
     reviews = [json.loads(line)["review"] for line in examples.read_text().splitlines()]
     assert reviews == ["accepted", "rejected", "pending", "pending"]
 

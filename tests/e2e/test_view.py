@@ -2,19 +2,18 @@
 
 import json
 import shutil
-import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
-from insideLLMs.api.view_server import ViewServer
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Telemetry
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.journal_line import JournalHeader
 from support.command import insidellms, write_files
 from support.compared_runs import record
+from support.view_server import serving
 
 EXPERIMENT = {
     "model": {"type": "dummy"},
@@ -42,12 +41,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with ViewServer(folder) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(folder) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def fetch(server, path="", **headers):

@@ -2,17 +2,15 @@
 
 import json
 import re
-import threading
 import urllib.error
 import urllib.request
 
 import pytest
 
-from insideLLMs.api.view_server import ViewServer
 from insideLLMs.store.labels import LABELS, read_labels
 from support.command import insidellms, write_files
 from support.tables import imported, row
-from support.view_server import viewing
+from support.view_server import serving, viewing
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +24,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def server(folder):
     (folder / "run" / LABELS).unlink(missing_ok=True)
-    with ViewServer(folder, person="ann") as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(folder, person="ann") as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def fetch(server, path, data=None, **headers):

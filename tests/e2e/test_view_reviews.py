@@ -9,10 +9,9 @@ import urllib.request
 import pytest
 
 from insideLLMs.api.example_reviews import ReviewFile
-from insideLLMs.api.view_server import ViewServer
 from insideLLMs.core.errors import DatasetError
 from support.command import insidellms, write_files
-from support.view_server import viewing
+from support.view_server import serving, viewing
 
 LINES = [
     '{"id": "a",  "input": "Where is it?", "review": "pending", "traffic": {"answer": "Here.", "weight": 1.50}}',
@@ -31,12 +30,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def server(path):
-    with ViewServer(path.parent, person="ann", reviews=ReviewFile(path)) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving(path.parent, person="ann", reviews=ReviewFile(path)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def page(server):

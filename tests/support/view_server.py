@@ -1,8 +1,10 @@
-"""`insidellms view` as a user starts it, in a process that can be killed."""
+"""`insidellms view`: as a user starts it, in a process that can be killed, and in this process."""
 
 import contextlib
 import re
+import threading
 
+from insideLLMs.api.view_server import ViewServer
 from support.command import started
 
 
@@ -16,3 +18,16 @@ def viewing(folder, *options, place="."):
     finally:
         server.kill()
         server.communicate()
+
+
+@contextlib.contextmanager
+def serving(folder, **options):
+    """Serve `folder` from this process; yields the ViewServer."""
+    with ViewServer(folder, **options) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
