@@ -94,7 +94,7 @@ def check_strata(names: Sequence[str]) -> None:
 
 
 class Strata:
-    """Numbers the strata of requests; with more than a thousand, the rarest become one."""
+    """Numbers the strata of requests; with more than a thousand, the rarest become one for each way to end."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._finders = [STRATA[name] for name in names]
@@ -106,15 +106,20 @@ class Strata:
         """Return the number of the stratum that a request belongs to."""
         values = tuple(find(trial)[:_LONGEST] for find in self._finders)
         if values not in self._numbers and len(self._numbers) >= _MOST_SEEN:
-            values = (OTHER,) * len(self.names)
+            values = self._rest_of(values)
         return self._numbers.setdefault(values, len(self._numbers))
 
     def merged(self, counts: Sequence[int]) -> list[int]:
         """Return for each stratum the number that it goes by, given how many requests each has."""
         by_size = sorted(self._numbers.items(), key=lambda each: (-counts[each[1]], each[0]))
-        kept = {number for _, number in by_size[:_MOST_STRATA]}
-        rest = by_size[_MOST_STRATA][1] if len(by_size) > _MOST_STRATA else -1
-        return [number if number in kept else rest for number in range(len(counts))]
+        found = list(range(len(counts)))
+        for values, number in by_size[_MOST_STRATA:]:
+            found[number] = self._numbers.setdefault(self._rest_of(values), len(self._numbers))
+        return found
+
+    def _rest_of(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what rare strata share: nothing but how their requests ended, so that failed ones stay apart."""
+        return tuple(value if name == "error" else OTHER for name, value in zip(self.names, values, strict=True))
 
     def values(self, number: int) -> dict[str, str]:
         """Return what the requests of a stratum share."""
