@@ -150,6 +150,20 @@ def test_keys_in_a_query_are_left_out_of_it_and_of_everything_after(query):
     assert "[redacted]" in str(request)
 
 
+def test_a_secret_of_the_environment_is_blanked_out_and_a_word_is_not():
+    secrets = SeenSecrets({"SHOP_API_KEY": "plain-looking-16", "DB_PASSWORD": "postgres", "HOME": "/home/someone-here"})
+    assert (
+        secrets.text("plain-looking-16, postgres in /home/someone-here") == "[redacted], postgres in /home/someone-here"
+    )
+
+
+def test_long_data_is_compared_by_its_digest_and_short_data_and_text_are_kept():
+    image, text = "data:image/png;base64," + "iVBORw0K" * 512, "What is this? " * 512
+    kept = read({"long": image, "short": image[:4096], "text": text}).body
+    assert kept["long"].startswith("[4118 letters of data, sha256 ")
+    assert (kept["short"], kept["text"]) == (image[:4096], text)
+
+
 def test_a_key_that_events_hold_in_pieces_is_blanked_out():
     secrets = SeenSecrets({})
     secrets.see([("Authorization", "Bearer my-own-secret-7")], "")
