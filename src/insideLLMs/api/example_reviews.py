@@ -8,11 +8,12 @@ import msgspec
 from insideLLMs.core.answer_digest import JudgedAnswer
 from insideLLMs.core.errors import DatasetError, StorageError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.datasets.reviews import PENDING, Review
 from insideLLMs.store.labels import Said
 from insideLLMs.store.whole_file import whole_file
 
-_REVIEWS: Mapping[Said, str] = {"pass": "accepted", "fail": "rejected", "skip": "pending", "open": "pending"}
-_SAID = {"accepted": "pass", "rejected": "fail"}
+_REVIEWS: Mapping[Said, Review] = {"pass": "accepted", "fail": "rejected", "skip": PENDING, "open": PENDING}
+_SAID: Mapping[str, Said] = {review: said for said, review in _REVIEWS.items() if review != PENDING}
 Row = dict[str, JsonValue]
 
 
