@@ -87,3 +87,16 @@ def test_every_step_is_paired_once_and_in_order_and_equal_ones_say_nothing(befor
     assert [pair.candidate for pair in pairs if pair.candidate is not None] == list(range(len(theirs)))
     same = [(one.name, one.arguments) for one in ours] == [(one.name, one.arguments) for one in theirs]
     assert (step_changes(did(*before), did(*after)) == ()) is same
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "pairs"),
+    [
+        ("ab", "b", [(0, None), (1, 0)]),
+        ("b", "ab", [(None, 0), (0, 1)]),
+        ("ab", "c", [(0, 0), (1, None)]),
+    ],
+)
+def test_of_calls_of_one_tool_the_equal_one_is_the_same(before, after, pairs):
+    ours, theirs = ([ToolCall(name="search", arguments={"query": word}) for word in side] for side in (before, after))
+    assert list(align_steps(ours, theirs)) == pairs
