@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from insideLLMs.core.errors import OptionError
+from insideLLMs.core.errors import ArgumentError, OptionError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.scoring.json_path import parse_path, remove, select
+from insideLLMs.scoring.patterns import compile_safely
 from insideLLMs.store.wire_cassette import WireCall, WireHead
 
 USUAL = ("$.user", "$.metadata", "$.safety_identifier", "$.prompt_cache_key")
@@ -95,13 +96,15 @@ class VolatileParts:
 
 
 def _pattern(given: str) -> re.Pattern[str]:
+    written = NAMED.get(given, given)
     try:
-        pattern = re.compile(NAMED.get(given, given))
-    except re.error as error:
+        compile_safely(written, ignore_case=False)  # a cassette of somebody else's declares some, too
+    except ArgumentError as error:
         raise OptionError(
-            f"--volatile-text {given!r} is no pattern: {error}",
-            fix=f"write a regular expression, or {', '.join(NAMED)}",
+            f"--volatile-text {given!r} cannot be used: {error.message}",
+            fix=f"{error.fix}, or write {', '.join(NAMED)}",
         ) from error
+    pattern = re.compile(written)
     if pattern.match(""):
         raise OptionError(f"--volatile-text {given!r} matches nothing at all", fix="match at least one letter")
     return pattern

@@ -14,7 +14,7 @@ from typing import Annotated, BinaryIO, Literal
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import CassetteError
+from insideLLMs.core.errors import CanonicalError, CassetteError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.cassette import cassette_is_there
 from insideLLMs.store.whole_file import whole_file
@@ -172,11 +172,13 @@ def read_wire_calls(path: Path) -> Iterator[WireCall]:
 
 def _read(path: Path, number: int, line: bytes) -> WireCall:
     try:
-        return _decode_call(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        call = _decode_call(line)
+        canonical.check(call.request.body)  # as every recorder does: what is nested without end is text
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, CanonicalError) as error:
         raise CassetteError(
             f"{path}, line {number} is not a recorded call", fix="was it edited? restore it, or record it again"
         ) from error
+    return call
 
 
 def _by_case(calls: Iterator[WireCall]) -> list[tuple[str, list[WireCall]]]:

@@ -126,7 +126,9 @@ def test_the_boundary_of_a_form_does_not_count():
     assert form("a1b2") == form("c3d4")
 
 
-@pytest.mark.parametrize("declared", [{"volatile_text": ("(",)}, {"volatile_text": ("x*",)}, {"volatile": ("run",)}])
+@pytest.mark.parametrize(
+    "declared", [*({"volatile_text": (text,)} for text in ("(", "x*", "(a+)+b")), {"volatile": ("run",)}]
+)
 def test_a_declaration_that_makes_no_sense_is_refused(declared):
     with pytest.raises(InsideLLMsError):
         VolatileParts.of(WireHead(format=FORMAT, **declared))

@@ -152,3 +152,12 @@ def test_an_answer_that_no_provider_gives_is_refused_with_its_line(answer, tmp_p
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(CassetteError, match="line 2 is not a recorded call"):
         list(read_wire_calls(path))
+
+
+@pytest.mark.parametrize("body", ["[" * 600 + "]" * 600, '{"a":' * 600 + "1" + "}" * 600, str(2**60)])
+def test_a_body_that_no_recording_holds_is_refused_with_its_line(body, tmp_path):
+    path = tmp_path / "calls.jsonl"
+    request = f'{{"upstream": "openai", "method": "POST", "path": "/v1/x", "body": {body}}}'
+    path.write_text(f'{{"format": "{FORMAT}"}}\n{{"case": "c", "request": {request}, "answer": {{"status": 200}}}}\n')
+    with pytest.raises(CassetteError, match="line 2 is not a recorded call"):
+        list(read_wire_calls(path))
