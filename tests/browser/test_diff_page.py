@@ -244,7 +244,7 @@ def test_the_steps_of_two_agents_stand_beside_each_other_and_say_what_changed(vi
     told = ["no longer calls `lookup`", "now calls `mail` (step 2)", "step 1, `refund`: argument `amount` 20 -> 200"]
     expect(steps.locator(".told li")).to_have_text(told)
     expect(steps.locator(".pair.moved")).to_have_count(3)
-    expect(steps.get_by_text("no such step of the candidate")).to_be_visible()
+    expect(steps.get_by_text("the candidate has no such step")).to_be_visible()
     expect(
         steps.get_by_role("group", name="Arguments of refund in step 2 of the baseline").locator("del")
     ).to_have_text(["20"])
@@ -259,7 +259,7 @@ def test_the_transcripts_of_both_sides_are_there_in_full(visit):
     before, after = (record("a", response=agent(LOOKUP, gave=gave)) for gave in ("new", "old"))
     tab = visit(diff_page([before], [after])[0], "#/example/logic/d/a/m/0")
     expect(tab.locator(".told li")).to_have_text(["step 1: `lookup` gave something else"])
-    transcripts = tab.get_by_text("Transcript: 4 messages, 1 call of tools")
+    transcripts = tab.get_by_text("Transcript: 4 messages, 1 tool call")
     expect(transcripts).to_have_count(2)
     transcripts.first.click()
     expect(tab.get_by_role("group", name="tool message").first).to_have_text("new")

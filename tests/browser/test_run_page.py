@@ -365,7 +365,7 @@ def test_the_transcript_of_an_agent_is_shown_whole_and_as_text(visit):
     )
     item = record("q", response=Response(text="It is here.", trajectory=turns))
     tab = visit(run_page([item]), "#/example/logic/d/q/m/0")
-    expect(tab.get_by_text("Transcript: 3 messages, 1 call of tools")).to_be_visible()
+    expect(tab.get_by_text("Transcript: 3 messages, 1 tool call")).to_be_visible()
     expect(tab.get_by_role("group", name="tool message")).to_have_text("<script>alert(1)</script>")
     expect(tab.get_by_role("group", name="Arguments of <b>find</b>")).to_contain_text("<img src=x>")
     assert tab.locator("article img, article script, article b").count() == 0

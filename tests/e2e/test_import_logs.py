@@ -99,7 +99,7 @@ def test_a_tool_can_be_named_and_a_misspelt_one_is_refused(tmp_path):
         (("import", "nothere.json", "--to", "x"), "relative to the folder that you are in"),
         (("import", "lgo.jsonl", "--to", "x"), "did you mean log.jsonl?"),
         (("import", ".", "--to", "x"), "name a file in it"),
-        (("import", "run", "--to", "x"), "it is a run already"),
+        (("import", "run", "--to", "x"), "it is already a run"),
         (("import", "log.jsonl", "--to", "x.yaml"), "fix: --to FOLDER"),
         (("diff", "e.yaml", "run"), "insidellms run e.yaml"),
         (("diff", "run", "e.toml"), "insidellms run e.toml"),

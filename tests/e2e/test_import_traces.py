@@ -117,7 +117,7 @@ def test_personal_data_is_kept_when_asked_and_keys_are_not(tmp_path):
 def test_without_the_detector_nothing_is_read(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
     write_traces(tmp_path / "day.jsonl", [("Hi", "Hi")])
-    with pytest.raises(InsideLLMsError, match="personal data is found by a library") as raised:
+    with pytest.raises(InsideLLMsError, match="the library that finds personal data") as raised:
         import_files([tmp_path / "day.jsonl"], tmp_path / "run")
     assert "insidellms[redact]" in raised.value.fix
     assert "--keep-personal-data" in raised.value.fix

@@ -128,7 +128,7 @@ def test_labels_that_measure_no_judge_are_counted(folder):
         append_label(people, label_of(record, "bob", passed=True, drawn="failed"))
     done = diff(folder, "one", "same", "--labelled", "mixed")
     assert done.json["comparison"]["warnings"][0] == (
-        "labels that are not used: 10 of answers that were not drawn at random; 26 without a majority"
+        "labels not used: 10 of answers that were not drawn at random; 26 without a majority"
     )
     assert done.json["verdict"]["judges"][0]["quality"]["n"] == 24
 

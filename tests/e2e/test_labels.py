@@ -69,13 +69,13 @@ def test_a_label_of_an_answer_that_has_changed_is_stale_and_is_not_used(folder):
     assert found["stale"] + found["labelled"] == 60
     assert found["stale"] == sum(int(one.example_id[1:]) < 40 for one in read_labels(folder / "run" / LABELS))
     told = insidellms("diff", "again", "again", "--labels", "run", "--limit", 0, cwd=folder)
-    assert f"labels that are not used: {found['stale']} stale" in " ".join(told.out.split()), told.err
+    assert f"labels not used: {found['stale']} stale" in " ".join(told.out.split()), told.err
 
 
 def test_labels_that_nobody_pointed_to_decide_nothing_and_are_named(folder):
     label_run(folder / "run", "ann", lambda _: False)
     done = insidellms("diff", "run", "run", cwd=folder)
-    assert "people labelled answers; let them decide: --labels run" in done.err
+    assert "people labelled answers; to use their labels: --labels run" in done.err
     assert done.code == 0
     assert "labelled answers" not in done.out
 

@@ -143,7 +143,7 @@ def test_a_call_that_is_not_made_or_made_once_more_is_not_green(tmp_path, provid
     assert "case 0: POST openai/v1/chat/completions was recorded and not made" in fewer.err
     more = replay(tmp_path, *command, TIMES="4")
     assert more.code == 4
-    assert "it is the same request, asked more often than it was recorded" in more.err
+    assert "the same request, made more often than it was recorded" in more.err
 
 
 def test_of_a_subset_of_the_tests_the_other_cases_are_not_missed(tmp_path, provider):

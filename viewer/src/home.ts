@@ -132,7 +132,7 @@ function keys(): void {
       does: "search",
       run: () => (form()?.elements.namedItem("q") as HTMLInputElement | null)?.select(),
     },
-    { keys: ["Escape"], does: "leave the search, then the baseline and the filters", typing: true, run: leave },
+    { keys: ["Escape"], does: "leave the search, then clear the baseline and the filters", typing: true, run: leave },
     { keys: ["t"], does: "theme: auto, light, dark", run: () => document.getElementById("theme")?.click() },
   ]);
 }

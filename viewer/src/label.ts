@@ -80,7 +80,7 @@ class Labelling {
       { keys: ["u"], does: "undo the last verdict or note", run: () => this.undo() },
       { keys: ["ArrowRight", "j"], does: "next answer", run: () => this.step(1) },
       { keys: ["ArrowLeft", "k"], does: "previous answer", run: () => this.step(-1) },
-      { keys: ["o"], does: "next open answer", run: () => this.next() },
+      { keys: ["o"], does: "next answer without a label", run: () => this.next() },
       { keys: ["r"], does: "try to save again", run: () => void this.send() },
       { keys: ["t"], does: "theme: auto, light, dark", run: () => document.getElementById("theme")?.click() },
     ]);
@@ -193,7 +193,7 @@ class Labelling {
     dialog.append(
       h("h2", { id: "note-title" }, "Note"),
       area,
-      h("p", { class: "said" }, "Enter saves, Shift+Enter begins a line, Esc leaves it as it was."),
+      h("p", { class: "said" }, "Enter saves, Shift+Enter starts a new line, Esc cancels."),
       h("button", { type: "button", click: save }, "Save"),
       " ",
       h("button", { type: "button", class: "quiet", click: () => dialog.close() }, "Cancel"),

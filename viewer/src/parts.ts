@@ -124,7 +124,7 @@ export function answerPart(answer: Answer | null, open = false): HTMLElement[] {
 // What an agent said, which tools it called, and what they gave.
 function transcript(messages: Message[], open: boolean): HTMLElement {
   const called = messages.reduce((sum, message) => sum + (message.tool_calls?.length ?? 0), 0);
-  const title = `Transcript: ${many(messages.length, "message")}, ${many(called, "call")} of tools`;
+  const title = `Transcript: ${many(messages.length, "message")}, ${many(called, "tool call")}`;
   return h("details", open ? { open: "" } : {}, h("summary", {}, title), chat(messages));
 }
 

@@ -64,7 +64,7 @@ function pairRow(before: Step | null, after: Step | null, a: number | null, b: n
 }
 
 function stepCell(side: string, step: Step | null, place: number | null, args?: Node[], gave?: Node[]): HTMLElement {
-  if (!step || place === null) return h("div", { class: "step none" }, h("p", { class: "nothing" }, `no such step of the ${side}`));
+  if (!step || place === null) return h("div", { class: "step none" }, h("p", { class: "nothing" }, `the ${side} has no such step`));
   const name = line(step.call.name);
   const of = `${name} in step ${place + 1} of the ${side}`;
   const asked = args ? parts.block(`Arguments of ${of}`, args, "json") : parts.jsonBlock(`Arguments of ${of}`, step.call.arguments ?? {});

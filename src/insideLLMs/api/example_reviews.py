@@ -24,7 +24,7 @@ class ReviewFile:
         self.path = path.resolve()
 
     def shown(self) -> Iterator[dict[str, object]]:
-        """Yield what the page gets of each example. Raises DatasetError naming the line of what is none."""
+        """Yield what the page shows of each example. Raises DatasetError with the line of a row that is not one."""
         yield from map(_shown, self._rows(self._lines()).values())
 
     def save(self, example_id: str, said: Said) -> bool:
@@ -68,7 +68,9 @@ class ReviewFile:
         try:
             row = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DatasetError(f"{self.path}:{number}: not JSON: {error}", fix="reviews are of JSON lines") from error
+            raise DatasetError(
+                f"{self.path}:{number}: not JSON: {error}", fix="write one JSON object per line"
+            ) from error
         return row if isinstance(row, dict) and "review" in row else None
 
 

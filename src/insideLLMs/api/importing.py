@@ -165,7 +165,7 @@ def _files_at(path: Path) -> list[Path]:
     if state_of(path) is State.SEALED:
         raise DatasetError(
             f"{shown(path)} is a folder; a log or a table is one file",
-            fix="it is a run already: give it to diff, report or export",
+            fix="it is already a run: give it to diff, report or export",
         )
     files = [file for file in sorted(path.iterdir()) if _may_be_log(file)]
     if not files:
@@ -203,7 +203,7 @@ def _prepare(logs: LogSource, options: ImportOptions) -> None:
     if not logs.is_traffic:
         if options.dataset is not None or options.each_call:
             raise OptionError(
-                "--dataset and --each-call are for traces", fix=f"leave them out: this is {logs.name}'s log"
+                "--dataset and --each-call are for traces", fix=f"leave them out: this log is from {logs.name}"
             )
         return
     if options.personal_data is not None:

@@ -33,7 +33,7 @@ class KnownExamples:
                 )
 
     def of(self, trial: ForeignTrial) -> ForeignTrial | None:
-        """Return a request as a trial of the example that it asks; None where there is none."""
+        """Return a request as a trial of the example with the same question; None without such an example."""
         example = self._examples.get(_asked(trial.example))
         return None if example is None else msgspec.structs.replace(trial, example=example)
 

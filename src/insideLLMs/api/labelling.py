@@ -41,4 +41,4 @@ def labels_for(
 
 def _unused(found: Sequence[RunLabels]) -> tuple[str, ...]:
     told = unused_labels(found)
-    return (f"labels that are not used: {told}",) if told else ()
+    return (f"labels not used: {told}",) if told else ()

@@ -16,7 +16,7 @@ from insideLLMs.report.pseudonyms import Pseudonyms
 
 _SHORTEST_NAME = 3
 _PSEUDONYM = r"\[[a-z]+-[a-p]{12}\]"
-"""What stands for something already, and is no name."""
+"""Placeholders, which are not names."""
 _KINDS = {"role": ("system", "user", "assistant", "tool"), "type": ("text", "image")}
 """What messages say of themselves, which stays whatever a user is called."""
 _WITH_TEXTS = ("example", "request", "response", "scores", "failure")
@@ -42,7 +42,7 @@ class PersonalData:
     Raises InsideLLMsError without the extra.
     """
 
-    note = "personal data that was found is replaced; names are found where a trace says who its user is"
+    note = "personal data that was found is replaced; names only where a trace names its user"
     leaves_out = ""
 
     def __init__(self, options: PersonalDataOptions, logs: Sequence[LogFile]) -> None:

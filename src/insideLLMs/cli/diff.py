@@ -210,7 +210,7 @@ def _name_labels(runs: "Iterable[SealedRun]") -> None:
 
     found = [run.path for run in runs if is_regular(run.path / LABELS)]
     if found:
-        console.note(f"people labelled answers; let them decide: {' '.join(f'--labels {path}' for path in found)}")
+        console.note(f"people labelled answers; to use their labels: {' '.join(f'--labels {path}' for path in found)}")
 
 
 def _asked(

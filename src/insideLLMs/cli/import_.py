@@ -37,8 +37,10 @@ _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
     is_flag=True,
     help="Of an experiment: leave out what cannot be carried over. Checks that no answer passes stand in its place.",
 )
-@click.option("--each-call", is_flag=True, help="Of traces: every call of a model is a trial, not every request.")
-@click.option("--dataset", type=FILE, help="Of traces: make requests trials of the examples that they ask.")
+@click.option("--each-call", is_flag=True, help="For traces: make every call of a model a trial, not every request.")
+@click.option(
+    "--dataset", type=FILE, help="For traces: the dataset whose questions to find; other requests are left out."
+)
 @personal_data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.quiet_option
@@ -62,7 +64,7 @@ def command(
     output and score is a trial that failed, for the reason in its error. Columns that are not mapped, and not called
     as their role, are left out.
 
-    Of traces, FILE may be a folder of them. A request is a trial, and an example is what it asked.
+    For traces, FILE may be a folder. Each request becomes a trial, and its question the example.
 
     A configuration of promptfoo's, or an experiment of the earlier insideLLMs, becomes an experiment file instead. What
     cannot be carried over is an error with its line, and nothing is written; no program that it names is run.

@@ -1,4 +1,4 @@
-"""`insidellms labels`: what people said of a run's answers, how far they agree, and the labels of others."""
+"""`insidellms labels`: people's labels of a run's answers, how far they agree, and merging labels."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from insideLLMs.core.errors import ExitCode
 
 @click.group("labels")
 def command() -> None:
-    """Show, merge and export what people said of a run's answers in `insidellms view`."""
+    """Show, merge and export the labels that people gave a run's answers in `insidellms view`."""
 
 
 @command.command("show")
@@ -21,7 +21,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def show(run: Path, *, as_json: bool) -> int:
-    """Say who labelled how many answers of RUN, how far people agree, and how far the probes' verdicts do."""
+    """Show who labelled how many answers of RUN, and how far people and the probes' verdicts agree."""
     from insideLLMs.compare.run_labels import RunLabels  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report.labels import labels_text  # noqa: PLC0415
@@ -42,10 +42,10 @@ def show(run: Path, *, as_json: bool) -> int:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @console.common_options
 def merge(run: Path, *, files: tuple[Path, ...]) -> int:
-    """Add the labels of each FILE, a labels.jsonl or the folder of a run, to those of RUN.
+    """Add the labels of each FILE to RUN; a FILE is a labels.jsonl or the folder of a run.
 
-    Each person's labels stay that person's own, also where people differ; of several by one person on one answer the
-    last one counts. The order of the FILEs changes nothing, and merging again adds nothing.
+    Labels of different people are never mixed. If one person labelled an answer several times, the last label counts.
+    The order of the FILEs does not matter, and merging again adds nothing.
     """
     from insideLLMs.report import wording  # noqa: PLC0415 - slow
     from insideLLMs.store.labels import labels_at, merge_labels  # noqa: PLC0415
@@ -62,7 +62,7 @@ def merge(run: Path, *, files: tuple[Path, ...]) -> int:
 @click.option("--output", "-o", type=LOCAL, help="Write to this file.  [default: stdout]")
 @console.common_options
 def export(run: Path, *, output: Path | None) -> int:
-    """Write the labels of RUN that count as CSV: one row for each person and answer.
+    """Write the labels of RUN as CSV, one row per person and answer.
 
     A cell that a spreadsheet would run as a formula gets a leading apostrophe.
     """

@@ -34,15 +34,15 @@ COMMAND = click.argument("command_line", metavar="-- COMMAND...", nargs=-1, requ
 
 @click.command("record", context_settings=UNTIL_COMMAND)
 @COMMAND
-@click.option("--to", "cassette", required=True, type=LOCAL, help="The cassette that is written, e.g. calls.jsonl.")
+@click.option("--to", "cassette", required=True, type=LOCAL, help="The cassette to write, e.g. calls.jsonl.")
 @click.option(
     "--upstream",
     "upstreams",
     metavar="NAME=URL",
     multiple=True,
-    help="Where calls go: openai=https://gateway.example.com/v1.  [default: the command's own variables, the provider]",
+    help="Where calls go: openai=https://gateway.example.com/v1.  [default: the command's variables or the provider]",
 )
-@click.option("--resume", is_flag=True, help="Go on with a recording that was stopped: what it has is not asked again.")
+@click.option("--resume", is_flag=True, help="Continue a recording that was stopped, without repeating its calls.")
 @VOLATILE
 @VOLATILE_TEXT
 @VARIABLE
@@ -57,11 +57,11 @@ def command(
     volatile_text: tuple[str, ...],
     variables: tuple[str, ...],
 ) -> int:
-    """Run COMMAND, pass its calls to OpenAI, Anthropic, Gemini, ... on, and keep each with its answer.
+    """Run COMMAND and record its calls to OpenAI, Anthropic, Gemini and others, with their answers.
 
-    The command finds the proxy by OPENAI_BASE_URL, ANTHROPIC_BASE_URL, GOOGLE_GEMINI_BASE_URL and others; any URL
-    below $INSIDELLMS_PROXY_URL/UPSTREAM/ works. Keys pass through, and are written nowhere. The exit code is the
-    command's own; 1 where nothing could be recorded.
+    The command finds the recording proxy by OPENAI_BASE_URL, ANTHROPIC_BASE_URL, GOOGLE_GEMINI_BASE_URL and others; any
+    URL below $INSIDELLMS_PROXY_URL/UPSTREAM/ works. Keys pass through and are written nowhere. The exit code is the
+    command's own, or 1 if nothing could be recorded.
     """
     from insideLLMs.proxy.session import record  # noqa: PLC0415 - slow
     from insideLLMs.proxy.upstreams import parse_variables  # noqa: PLC0415

@@ -13,7 +13,9 @@ from insideLLMs.core.errors import ExitCode
 @click.command("replay", context_settings=UNTIL_COMMAND)
 @COMMAND
 @click.option("--from", "cassette", required=True, type=FILE, help="The cassette that `insidellms record` wrote.")
-@click.option("--subset", is_flag=True, help="Cases that make no call at all are left out, and not missed.")
+@click.option(
+    "--subset", is_flag=True, help="For a part of the tests: cases that make no call do not count as missing."
+)
 @VOLATILE
 @VOLATILE_TEXT
 @VARIABLE
@@ -29,10 +31,10 @@ def command(
     variables: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Run COMMAND, and answer its calls as recorded: no connection is opened, and no key is needed.
+    """Run COMMAND and answer its calls from a recording, without a connection or a key.
 
-    Exit code: that of the command where every call was recorded and every recorded call was made. Otherwise the
-    result is unverified: 4, whatever the command says; each call is shown beside its nearest recording.
+    The exit code is the command's own if every call was recorded and every recorded call was made. Otherwise the result
+    is unverified, exit code 4, and each call without a recording is shown beside the nearest one.
     """
     from insideLLMs.proxy.session import replay  # noqa: PLC0415 - slow
     from insideLLMs.proxy.upstreams import parse_variables  # noqa: PLC0415

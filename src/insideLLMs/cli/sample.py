@@ -21,20 +21,24 @@ _STRATA = ("route", "model", "error", "template", "length", "language", "feedbac
 
 @click.command("sample")
 @click.argument("traces", metavar="TRACES...", nargs=-1, required=True, type=FILE)
-@click.option("--output", "-o", required=True, type=LOCAL, help="The file of examples to write, as examples.jsonl.")
+@click.option("--output", "-o", required=True, type=LOCAL, help="The file of examples to write, e.g. examples.jsonl.")
 @click.option("--examples", type=int, default=200, show_default=True, help="How many different examples to draw.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other requests.")
 @click.option(
     "--by",
     multiple=True,
     type=click.Choice(_STRATA),
-    help="Draw in proportion from what shares this. May be given several times.  [default: route, model, error]",
+    help="Group requests by this; draw from each group in proportion. Repeatable.  [default: route, model, error]",
 )
-@click.option("--at-least", type=int, default=0, metavar="N", help="Draw N from what is rare, too; weights correct it.")
-@click.option("--failed", type=float, metavar="SHARE", help="Let failed requests be this share; weights correct it.")
-@click.option("--each-call", is_flag=True, help="Draw from every call of a model, not from requests.")
-@click.option("--unfinished", is_flag=True, help="Leave out lines that are damaged.")
-@click.option("--overwrite", is_flag=True, help="Replace the file, with every review in it.")
+@click.option(
+    "--at-least", type=int, default=0, metavar="N", help="Draw at least N from each group; weights correct this."
+)
+@click.option(
+    "--failed", type=float, metavar="SHARE", help="Make failed requests this share of the sample; weights correct this."
+)
+@click.option("--each-call", is_flag=True, help="Draw from all calls of models, not from requests.")
+@click.option("--unfinished", is_flag=True, help="Leave out damaged lines.")
+@click.option("--overwrite", is_flag=True, help="Replace the file and all reviews in it.")
 @click.option(
     "--review", "then_review", is_flag=True, help="Review the examples in the browser, as `insidellms view FILE` does."
 )
@@ -53,18 +57,20 @@ def command(
 ) -> int:
     """Draw examples from TRACES, files or folders, and say what they cover.
 
-    The same files and seed draw the same requests. Questions that are the same but for case, spaces, marks and long
-    numbers are one example, and so are those that nearly are. Each example has a weight: the requests that it stands
-    for. What the application answered is kept under `traffic`, never as what is expected. Every example is pending
-    review. Personal data is replaced.
+    The same files and seed draw the same requests. Questions that differ only in case, spaces, punctuation and long
+    numbers become one example, as do nearly equal ones. Each example has a weight: how many requests it represents.
+    The application's answer is stored under `traffic`, never as the expected answer. Every example is pending review.
+    Personal data is replaced.
     """
     from insideLLMs.api.traffic.sampling import SampleOptions, draw_sample  # noqa: PLC0415 - slow
     from insideLLMs.api.traffic.strata import USUAL  # noqa: PLC0415
 
     if then_review and as_json:
-        raise click.UsageError("--review asks a person, and --json is for a script.")
+        raise click.UsageError("--review is for a person and --json for a script; use one of them.")
     if output.exists() and not overwrite:
-        raise InsideLLMsError(f"{output} exists, perhaps with reviews", fix="choose another --output, or --overwrite")
+        raise InsideLLMsError(
+            f"{output} exists, perhaps with reviews", fix="choose another --output, or add --overwrite"
+        )
     options = SampleOptions(by=by or USUAL, **drawing)
     sampled = draw_sample(traces, output, options, tell=console.note)
     for note in sampled.notes:
@@ -90,7 +96,9 @@ def _show(sampled: "Sampled", output: Path) -> None:
     drawn = "" if low == high else f" (95% interval {low:.1%} to {high:.1%}, judged on {covers.judged:,} requests)"
     console.out(f"{sampled.examples:,} examples of {sampled.requests:,} requests written to {output}")
     console.out(f"covers {covers.similar:.1%} of the traffic by a similar question{drawn}: {covers.method}")
-    console.out(f"{covers.same:.1%} of the traffic asks what an example asks, but for case, marks and long numbers")
+    console.out(
+        f"{covers.same:.1%} of the traffic asks an example's question, apart from case, punctuation and long numbers"
+    )
     if sampled.strata_drawn < sampled.strata:
         console.out(
             f"{sampled.strata - sampled.strata_drawn:,} of {sampled.strata:,} strata have no example: --at-least 1"

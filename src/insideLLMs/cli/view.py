@@ -19,14 +19,19 @@ from insideLLMs.remote.url import is_url
 @click.argument("folder", type=RUNS, default=Path("runs"))
 @click.option("--port", type=click.IntRange(0, 65535), default=7380, show_default=True, help="0 chooses a free one.")
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
-@click.option("--as", "person", metavar="NAME", help="Who labels.  [default: git's user.name, or the login name]")
+@click.option(
+    "--as",
+    "person",
+    metavar="NAME",
+    help="The name of the person who labels.  [default: git's user.name, or the login name]",
+)
 @console.common_options
 def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> int:
     """Serve the runs in FOLDER to this machine until interrupted: reports, comparisons, live progress, labelling.
 
-    Of a run, serve the folder that it is in, and begin with the run. Of a file with examples that have a `review`
-    (pending, accepted or rejected), show them one by one, and write what you say into it. Labels are kept in the run's
-    folder, in labels.jsonl; `insidellms labels` shows and merges them.
+    If FOLDER is a run, serve its parent folder and open the run. If FOLDER is a file of examples with a `review`
+    (pending, accepted or rejected), show them one by one and write your decisions into the file. Labels are stored in
+    the run's folder, in labels.jsonl; `insidellms labels` shows and merges them.
     """
     from insideLLMs.api.example_reviews import ReviewFile  # noqa: PLC0415 - slow
     from insideLLMs.api.view_server import ViewServer  # noqa: PLC0415
@@ -34,7 +39,10 @@ def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> 
 
     reviews = ReviewFile(folder) if folder.is_file() else None
     if reviews is not None and next(reviews.shown(), None) is None:
-        raise InsideLLMsError(f"no example in {folder} has a `review`", fix="name a folder of runs")
+        raise InsideLLMsError(
+            f"no example in {folder} has a `review`",
+            fix="name a folder of runs, or the file that `insidellms sample` wrote",
+        )
     if reviews is None and not folder.is_dir():
         raise InsideLLMsError(f"{folder} is not a folder", fix="name the folder that contains your runs")
     is_run = is_regular(folder / MARKER)

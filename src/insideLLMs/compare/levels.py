@@ -69,7 +69,7 @@ NONE = Difference()
 
 
 def response_of(facts: Facts) -> Response:
-    """Return the answer of a record as it is compared, empty where there is none."""
+    """Return the answer of a record as it is compared; an empty one if the record has none."""
     return as_compared(_decode_response(facts.response) or Response())
 
 
@@ -192,7 +192,7 @@ def _compare_transcripts(ours: Response, theirs: Response) -> Difference:
         return NONE
     if _transcript(ours, "normalised") == _transcript(theirs, "normalised"):
         return Difference(Level.EXACT, "blanks or Unicode form only, on the way", same_meaning=True)
-    return Difference(Level.NORMALISED, "the way differs: what was said or what tools gave, not the calls")
+    return Difference(Level.NORMALISED, "the transcript differs, but not the tool calls")
 
 
 def _transcript(response: Response, level: TextLevel) -> tuple[Label, ...]:

@@ -30,13 +30,13 @@ def _changes(ours: Conversation, theirs: Conversation) -> Iterator[str]:
     turns = itertools.zip_longest(ours.answers(), theirs.answers())
     for number, (one, other) in enumerate(turns, 1):
         if one is None or other is None:
-            yield f"they part at turn {number}, which only the {'candidate' if one is None else 'baseline'} has"
+            yield f"they differ from turn {number} on, which only the {'candidate' if one is None else 'baseline'} has"
             break
         if one[0][-1].text != other[0][-1].text:
-            yield f"they part at turn {number}: the user says something else"
+            yield f"they differ from turn {number} on: the user says something else"
             break
         if (one[1].text, one[1].trajectory, one[1].kept) != (other[1].text, other[1].trajectory, other[1].kept):
-            yield f"they part at turn {number}: the answer is another"
+            yield f"they differ from turn {number} on: another answer"
             break
     if ours.ended != theirs.ended:
         yield f"ended by {theirs.ended or 'a failure'}, was {ours.ended or 'a failure'}"

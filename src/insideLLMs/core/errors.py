@@ -166,7 +166,7 @@ class TemplateError(InsideLLMsError):
 
 
 class TrajectoryError(InsideLLMsError, ValueError):
-    """What a subject returned as its trajectory is none that can be read."""
+    """What a subject returned as its trajectory cannot be read as one."""
 
 
 class CanonicalError(InsideLLMsError, ValueError):

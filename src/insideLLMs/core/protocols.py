@@ -337,7 +337,7 @@ class ConversingProbe(PromptProbe):
 
 
 def as_messages(messages: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
-    """Type a chat given as mappings; raises msgspec.ValidationError for what is none."""
+    """Type a chat given as mappings; raises msgspec.ValidationError for other values."""
     return tuple(msgspec.convert(message, Message) for message in messages)
 
 

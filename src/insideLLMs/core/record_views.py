@@ -108,7 +108,7 @@ class Facts(RecordIdentity, frozen=True, kw_only=True, gc=False):
 
     @property
     def failed(self) -> bool:
-        """Whether there should be an answer and is none."""
+        """Whether an answer should be there and is missing."""
         return self.status not in {"success", "skipped"}
 
     @property

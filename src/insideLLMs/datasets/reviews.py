@@ -13,7 +13,7 @@ _KNOWN: dict[object, Review] = {"pending": "pending", "accepted": "accepted", "r
 def review_of(row: object) -> Review | None:
     """Return the review of a row that was drawn from traffic; None of any other row, whatever its `review` says.
 
-    Raises DatasetError for one that is none.
+    Raises DatasetError for an unknown review.
     """
     if not is_drawn(row):
         return None

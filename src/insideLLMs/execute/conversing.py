@@ -146,7 +146,7 @@ class OpenTalk:
             type="Timeout",
             message=f"the conversation took more than {self._asked.timeout_s:g} s; {len(self.said.turns)} turns were "
             "answered",
-            fix="raise execution.timeout_s, which bounds the whole of it; a resumed run goes on where it broke off",
+            fix="raise execution.timeout_s, which limits the whole conversation; a resumed run continues it",
         )
         return self._with_what_was_said(
             Outcome(status=ResultStatus.TIMEOUT, request=self._request, failure=failure, telemetry=self._telemetry())

@@ -25,7 +25,7 @@ def as_response(answer: object, what: str) -> Response:
         if isinstance(answer, list | tuple):
             return _of_messages(read_trajectory(plain_json(answer)))
     except (ArgumentError, TrajectoryError, msgspec.ValidationError) as error:
-        raise InsideLLMsError(f"{what} returned what is no answer: {error}", fix=_SHAPE) from error
+        raise InsideLLMsError(f"{what} returned something that is not an answer: {error}", fix=_SHAPE) from error
     raise InsideLLMsError(f"{what} returned {type(answer).__name__}; it must return text or a Response", fix=_SHAPE)
 
 

@@ -28,7 +28,7 @@ def known_logs() -> str:
     return "\n".join(f"  {name:<14} {importer_registry.info(name)['doc']}" for name in names)
 
 
-_RECORD = "have the instrumentation record messages, as OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT does"
+_RECORD = "let the instrumentation record messages, e.g. by OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 class LogSource:

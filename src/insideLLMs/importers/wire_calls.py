@@ -161,7 +161,7 @@ def _codec_of(request: WireRequest) -> ChatCodec | None:
 
 
 def _answer(call: WireCall) -> Response:
-    """Read an answer. Raises ModelError for one that is none."""
+    """Read an answer. Raises ModelError for anything else."""
     codec, answer = _codec_of(call.request), call.answer
     assert codec is not None  # of a chat
     if answer.status is None or answer.broken:

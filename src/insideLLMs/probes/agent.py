@@ -20,31 +20,31 @@ _EARLIER = {"any": "unordered", "given": "ordered", "exact": "exact"}
 
 
 class AgentProbe(PromptProbe):
-    """Judge what an agent did: the calls of tools in the trajectory that the subject returns, and its answer.
+    """Judge what an agent did: the tool calls in the trajectory that the subject returns, and its answer.
 
-    `trajectory` (argument or field) lists the calls that are due, ``{name: refund, arguments: {order: 7}}``, or several
-    acceptable ways as a list of such lists. In the place of an argument a matcher may stand: ``{$any: true}``,
+    `trajectory` (argument or field) lists the expected calls, ``{name: refund, arguments: {order: 7}}``, or several
+    acceptable ways as a list of such lists. A matcher can replace an argument's value: ``{$any: true}``,
     ``{$one_of: [a, b]}``, ``{$regex: "^A"}``, ``{$number: 20, $within: 0.5}``, ``{$absent: true}``,
-    ``{$optional: 3}``, ``{$ignore_case: oslo}``, ``{$any_order: [1, 2]}``; ``$others: allowed`` takes further ones.
+    ``{$optional: 3}``, ``{$ignore_case: oslo}``, ``{$any_order: [1, 2]}``; ``$others: allowed`` allows other arguments.
     `match` says how the calls are compared: `unordered`, `ordered`, `exact` (these and no others, in this order) or
-    `subset` (some of these, and no others). `extra_calls` says which others may be made: `forbidden`, `allowed`, or a
-    list of tools. An example's `trajectory` may be ``{calls: [...], match: ..., extra_calls: ...}``, or with `any_of`.
+    `subset` (some of these, and no others). `extra_calls` says which other calls are allowed: `forbidden`, `allowed`,
+    or a list of tools. An example's `trajectory` may be ``{calls: [...], match: ..., extra_calls: ...}``, or `any_of`.
 
     `contracts` (argument and field) are must_call, must_not_call, before and at_most, each with tools or calls, and
-    max_steps and max_tokens. Going round in a loop fails. `final_state` names a function, ``state.py:check``, called as
-    that of the probe function: whether the world is as it should be. What is expected must be mentioned in the answer.
+    max_steps and max_tokens. A loop of calls fails. `final_state` names a function, ``state.py:check``, called like
+    that of the probe `function`, which checks the state of the world. The answer must mention what is `expected`.
     Without a trajectory nothing passes.
 
-    With `tools` (field or argument, as OpenAI's chat completions write them) a model plays: it is asked turn by turn,
-    at most `max_turns`, and gets what the tools give. That comes from the example's `environment` (tool name to result,
-    or to a list of ``{when: {argument: value}, returns: result}``), or from `environment`, a function named like a
-    file's, ``tools.py:call``, which gets the tool's name and arguments. With ``tools: {mcp: {command: [...]}}`` (the
-    arguments of type mcp; and ``only: [NAME]`` if need be) both come from an MCP server. `protocol: text` is for
-    models without tools of their own. `only_calls: true` (a field) asks for the due calls alone in one turn, as the
-    Berkeley Function Calling Leaderboard does.
+    With `tools` (field or argument, as in OpenAI's chat completions) the probe runs the tools for a model, for at most
+    `max_turns` turns. Results come from the example's `environment` (tool name to result, or to a list of
+    ``{when: {argument: value}, returns: result}``), or from the argument `environment`, a function such as
+    ``tools.py:call``, which gets the tool's name and arguments. With ``tools: {mcp: {command: [...]}}`` (the arguments
+    of type mcp, and optionally ``only: [NAME]``) tools and results come from an MCP server. `protocol: text` is for
+    models without tool calls. `only_calls: true` (a field) asks for the calls alone, in one turn, as the Berkeley
+    Function Calling Leaderboard does.
 
-    Scores: `correct`, all of it; `trajectory`, calls that are as due, of all that were due or made; `contracts`,
-    the share that is kept; `answered`, whether it ended with an answer; `state`, where there is a `final_state`.
+    Scores: `correct`, all of it; `trajectory`, right calls as a share of all expected or made; `contracts`, the share
+    that holds; `answered`, whether it ended with an answer; `state`, if there is a `final_state`.
     """
 
     version: ClassVar[str] = "3"
@@ -120,7 +120,7 @@ class AgentProbe(PromptProbe):
         except ArgumentError as error:
             return f"{error.message}; {error.fix}" if error.fix else error.message
         if not (ways or self._contracts(fields) or example.expected or self.final_state):
-            return "there is nothing to judge: give it a trajectory, contracts or what is expected"
+            return "there is nothing to judge: give it `trajectory`, `contracts` or `expected`"
         return self._unknown_tool(fields, ways)
 
     def score_output(self, example: Example, output: Any) -> Scores:
@@ -150,7 +150,7 @@ class AgentProbe(PromptProbe):
             wrong += [] if values["state"] else [f"the final state is wrong{_because(state)}"]
         if not (response.trajectory or response.tool_calls):
             values = dict.fromkeys(values, 0.0)
-            wrong = ["the subject returned no trajectory, so nobody knows what it did"]
+            wrong = ["the subject returned no trajectory, so its tool calls are unknown"]
         return Scores(
             values={"correct": float(not wrong), **values},
             passed=not wrong,
@@ -190,7 +190,7 @@ class AgentProbe(PromptProbe):
         names = {tool_name(tool) for tool in self._tools(fields)}
         due = (call.name for way in ways for call in way.calls)
         unknown = next((name for name in due if names and name not in names), None)
-        return None if unknown is None else f"the trajectory has {unknown!r}, which is none of the tools"
+        return None if unknown is None else f"the trajectory has {unknown!r}, which is not one of the tools"
 
 
 def _match_of(match: str | None, order: str | None) -> str:

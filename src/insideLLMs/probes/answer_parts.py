@@ -1,4 +1,4 @@
-"""What a check reads where it names a part of an answer: the part found, or scores that say why there is none."""
+"""The part of an answer that a check names: its value, or scores that say why it is missing."""
 
 import inspect
 import math
@@ -41,7 +41,7 @@ def find_part(kept: Mapping[str, JsonValue], of: str) -> Parsed | Unparsed:
     if found[0] is None:
         return Unparsed(f"the part {of!r} of the answer is null")
     if isinstance(found[0], dict) and found[0].keys() == {"$invalid"}:
-        return Unparsed(f"the part {of!r} of the answer is no JSON value that can be stored")
+        return Unparsed(f"the part {of!r} of the answer is not a JSON value that can be stored")
     return Parsed(found[0])
 
 

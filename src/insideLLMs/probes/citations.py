@@ -27,14 +27,14 @@ _MOST_SHOWN = 50
 
 
 class CitationsProbe(CheckProbe):
-    """Check that quotations stand in the sources, and that markers such as [1], [2, 3], 【1】 and [ID] name a source.
+    """Check that sources contain all quotations, and that markers such as [1], [2, 3], 【1】 and [ID] name a source.
 
-    The sources are the part of the answer that `context` names, or the example's field `context`: a list of texts or
-    of objects, a mapping by id, or one text. A quotation is what stands between quotation marks, or in a block quote,
-    from `min_words` on; it is compared with single spaces, straight marks, one kind of dash and, unless `ignore_case`
-    is false, in one case; an ellipsis leaves words out. `quotes` and `markers` are checked, required or ignored, and
-    with `each_sentence` every sentence that claims something must have a marker. An answer that cites nothing fails,
-    unless citing is `optional`; so does one without sources.
+    The sources are the part of the answer that `context` names, or the example's field `context`: a list of texts or of
+    objects, a mapping by id, or one text. A quotation is a text of at least `min_words` words between quotation marks
+    or in a block quote. Spaces, kinds of marks and dashes do not matter, nor case unless `ignore_case` is false; an
+    ellipsis leaves words out. `quotes` and `markers` are checked, required or ignored. With `each_sentence`, every
+    sentence that claims something must have a marker. An answer that cites nothing fails unless `optional` is true; an
+    answer without sources fails.
 
     Scores: `correct`, and `held`, the share of citations that hold.
     """

@@ -32,19 +32,19 @@ SCRIPT_OVER, FAILED_CHECK, STOPPED, TURN_LIMIT = "script_over", "failed_check", 
 class ConversationProbe(ConversingProbe):
     """Hold a conversation with the subject and check each answer, and the conversation as a whole.
 
-    What the user says stands under `turns`, in the example or here: texts, or mappings of `user` with the `checks` of
-    the answer, or with what it is `expected` to mention; ``{assistant: ...}`` is an answer that is given. A text may
-    name fields of the example and earlier answers: ``{{ answers[0] }}``. Or the user is played by a model: `user` has
-    its `model`, `goal`, `persona`, `opening`, `max_turns` (10), `stop_when` (a check that ends it), `at_turn_limit`
-    (`fail`, or `score` where the checks decide) and `decides` (false; true where the goal must be reached in its own
-    words). An example's `goal`, `persona` and `opening` take the place of those here.
+    `turns`, in the example or here, are the user's texts, or mappings of `user` with the `checks` of the answer or with
+    what it is `expected` to mention; ``{assistant: ...}`` is a given answer. A text may name fields of the example and
+    earlier answers: ``{{ answers[0] }}``. Or a model plays the user: `user` has `model`, `goal`, `persona`, `opening`,
+    `max_turns` (10), `stop_when` (a check that ends the conversation), `at_turn_limit` (`fail`, or `score`: the checks
+    decide) and `decides` (false; true: the user must also say that the goal is reached). An example's `goal`, `persona`
+    and `opening` replace those here.
 
-    `checks`, here and in the example, are of the whole: checks read all that the subject said, judges the transcript.
-    `turn_checks` are of each answer. With `stop_on_failure` a conversation ends at the first turn that fails; judges
+    `checks`, here and in the example, are of the whole: checks read all answers of the subject, judges the transcript.
+    `turn_checks` apply to each answer. With `stop_on_failure` a conversation ends at the first turn that fails; judges
     are asked at the end and do not stop it. `judges` are as for the probe `checks`.
 
-    Scores: `correct`; `turns`, the share of checked turns that pass; `before_failure`, the share before the first that
-    does not; and of each check of the whole that has a `name`, 1 or 0.
+    Scores: `correct`; `turns`, the share of checked turns that pass; `before_failure`, the share of checked turns
+    before the first failure; and 1 or 0 for each check of the whole that has a `name`.
     """
 
     scores_in_place: ClassVar[bool] = False
@@ -71,7 +71,7 @@ class ConversationProbe(ConversingProbe):
     ) -> None:
         super().__init__(name or "conversation", "conversation", "Conversations of several turns.")
         if user is not None and turns is not None:
-            raise refuse("conversation", "turns", turns, "left out where a `user` says what is said")
+            raise refuse("conversation", "turns", turns, "left out beside `user`, who writes the turns")
         self.user = None if user is None else SimulatedUser.of(user)
         self.turns = turns
         self._script = None if turns is None else read_script(turns)
@@ -141,7 +141,7 @@ class ConversationProbe(ConversingProbe):
     def _check_script(self, example: Example) -> None:
         """Raise WrongTurnError, or the TemplateError of a turn that the probe has."""
         if ANSWERS in example.fields:
-            raise WrongCheckError((ANSWERS,), "is what turns call the answers before; name this field otherwise")
+            raise WrongCheckError((ANSWERS,), "is the name for earlier answers in turns; rename this field")
         for number, turn in enumerate(self._script_of(example)):
             try:
                 turn.check(example, number)
@@ -218,7 +218,7 @@ class ConversationProbe(ConversingProbe):
             text = None
 
     def score(self, example: Example, response: Response) -> Scores:
-        """Check a conversation. Raises InsideLLMsError for an answer that is none, or that broke off."""
+        """Check a conversation. Raises InsideLLMsError for an answer that is not a conversation, or that broke off."""
         said = whole_conversation(response)
         placed = self._placed(example, said)
         found = (None if one.response is None else one.check.score(one.example, one.response) for one in placed)

@@ -23,7 +23,7 @@ _UNKNOWN = "insidellms_no_such_tool"
 
 
 class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a rule: how much was `checked`, what is `broken`, and which tools were `not_called` for it."""
+    """The result of a rule: how much was `checked`, what is `broken`, and which tools were `not_called` for it."""
 
     checked: int
     broken: tuple[str, ...] = ()
@@ -35,14 +35,15 @@ Ask = Callable[[Request], Response]
 
 
 class McpContractProbe(Probe):
-    """Hold an MCP server to its contract; each example names a rule, and without a dataset all rules are checked.
+    """Check the contract of an MCP server; each example names a rule, and without a dataset all rules are checked.
 
     Rules: `protocol`, `names`, `descriptions`, `schemas` and `hidden text` read what the server lists; `resources` and
-    `prompts` ask for them where it says that it has some; `unknown tool`, `missing arguments`, `wrong types`, `extra
-    arguments` and `out of bounds` must be errors; `valid calls` must keep the output schema, the time limit of the
-    server's `timeout_s`, and `max_bytes`; `shutdown` must be clean. Calls are made from the schemas, the same each
-    time, and only of tools with the annotation readOnlyHint, or that `tools` names (or `all`): any other may do harm.
-    A rule for which nothing could be called is not scored. Scores: `correct`, and `kept`, the share that is kept.
+    `prompts` list these if the server says that it has some; `unknown tool`, `missing arguments`, `wrong types`, `extra
+    arguments` and `out of bounds` must give errors; `valid calls` must keep the output schema, the server's
+    `timeout_s`, and `max_bytes`; `shutdown` must be clean. The probe makes calls up from the schemas, the same each
+    time, and only of tools with the annotation readOnlyHint or that `tools` names (or `all`): other tools may do harm.
+    A rule without a tool to call is not scored. Scores: `correct`, and `kept`, the share of what was checked that
+    holds.
     """
 
     version: ClassVar[str] = "1"
@@ -71,7 +72,7 @@ class McpContractProbe(Probe):
         said = respond(Request.of("initialize")).kept
         if "capabilities" not in said:
             raise InsideLLMsError(
-                "the contract is that of an MCP server, and this model is none", fix="give the model `type: mcp`"
+                "this probe tests an MCP server, and the model is not one", fix="give the model `type: mcp`"
             )
         tools = _listed(respond, "tools/list") if "tools" in said["capabilities"] else []
         unknown = [name for name in self.tools if name not in {"all", *(tool["name"] for tool in tools)}]
@@ -205,10 +206,10 @@ def _wrongly_taken(response: Response, broken: str) -> str:
     """Say how an answer to a wrong call is wrong itself; nothing where it is a typed error."""
     error = response.kept.get("error")
     if error is None or error["in"] == "schema":
-        return f"is taken for right, though {broken}: {_cut(response.text)!r}"
+        return f"is accepted, though {broken}: {_cut(response.text)!r}"
     if error["in"] == "protocol" and error["code"] not in {_INVALID_PARAMS, _METHOD_NOT_FOUND}:
         return f"is answered with the code {error['code']}, where {_INVALID_PARAMS} says that arguments are wrong"
-    return "" if str(error["message"]).strip() else "is an error without a word"
+    return "" if str(error["message"]).strip() else "is an error without a message"
 
 
 def _valid_calls(server: _Server) -> RuleFinding:
@@ -219,7 +220,7 @@ def _valid_calls(server: _Server) -> RuleFinding:
 
 
 def _badly_answered(response: Response, max_bytes: int) -> str:
-    """Say what is wrong with the answer to a call that keeps the schema; an error of the tool is none."""
+    """Say what is wrong with the answer to a call that keeps the schema; an error of the tool is allowed."""
     error = response.kept.get("error")
     size = len(msgspec.json.encode(response))
     if size > max_bytes:

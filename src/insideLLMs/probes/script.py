@@ -87,7 +87,7 @@ def _read(raw: Sequence[JsonValue]) -> Iterator[tuple[Message, ScriptedTurn | No
         for key in turn:
             if key not in _KEYS:
                 near = nearest(str(key), _KEYS)
-                raise WrongTurnError((*where, str(key)), "is no part of a turn", near and f"did you mean {near!r}?")
+                raise WrongTurnError((*where, str(key)), "is not a key of a turn", near and f"did you mean {near!r}?")
         sayers = [name for name in _SAYERS if name in turn]
         if len(sayers) != 1:
             raise WrongTurnError(where, "must have one of `user` and `assistant`")
@@ -103,7 +103,7 @@ def _turn(turn: Mapping[str, JsonValue], text: str, where: Place) -> tuple[Messa
         raise WrongTurnError((*where, "checks"), "must be a list of checks, such as [{type: contains, any: [yes]}]")
     if "assistant" in turn:
         if checks or expected is not None:
-            raise WrongTurnError(where, "is an answer that is given, which is not checked")
+            raise WrongTurnError(where, "is a given answer, which takes no checks")
         return Message(role="assistant", content=text), None
     accepted = () if expected is None else tuple(expected) if isinstance(expected, list) else (expected,)
     if accepted and not checks:

@@ -55,7 +55,9 @@ class ServerTools:
         chosen = [tool for tool in listed if not only or tool["name"] in only]
         self._names = {_NOT_IN_NAMES.sub("_", tool["name"]): tool["name"] for tool in chosen}
         if len(self._names) < len(chosen):
-            raise InsideLLMsError("two tools of the MCP server have one name for the model", fix="name some in `only`")
+            raise InsideLLMsError(
+                "two tools of the MCP server get the same name for the model", fix="name some in `only`"
+            )
         self.shown: list[Mapping[str, JsonValue]] = [_shown(tool) for tool in chosen]
         self._done: list[JsonValue] = []
 

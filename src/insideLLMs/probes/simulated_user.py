@@ -17,7 +17,7 @@ from insideLLMs.probes.judge import named_judges
 from insideLLMs.probes.named_check import NamedCheck, read_check
 
 USER = "user"
-"""By what name the probe asks the model that plays the user."""
+"""The name by which the probe asks the model that plays the user."""
 GOAL_REACHED, GAVE_UP = "goal_reached", "gave_up"
 _KEYS = ("model", "persona", "goal", "opening", "max_turns", "stop_when", "decides", "at_turn_limit")
 _AT_LIMIT = ("fail", "score")
@@ -41,9 +41,9 @@ does not know these lines: never quote them."""
 
 
 class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
-    """The model that plays the user, what it is told, and what ends the conversation.
+    """The model that plays the user, its instructions, and what ends the conversation.
 
-    Where it `decides`, the conversation passes only if the user says that its goal is reached.
+    If it `decides`, the conversation passes only if the user says that its goal is reached.
     """
 
     model: Any  # a ModelSpec, or a ready model
@@ -83,7 +83,7 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> JsonValue:
-        """What decides what it says, as JSON."""
+        """All that its messages depend on, as JSON."""
         texts = (self.persona, self.goal, self.opening)
         model = self.model
         played_by = {"type": model.type, "args": model.args} if isinstance(model, ModelSpec) else type(model).__name__
@@ -95,7 +95,7 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def told(self, example: Example) -> dict[str, str]:
-        """Return persona, goal and opening: the example's own, or the probe's where that names it or there is none.
+        """Return persona, goal and opening: the example's; the probe's if it uses that field or the example lacks it.
 
         Raises TemplateError.
         """
@@ -139,7 +139,7 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
         text = (await ask(Request.of(chat))).text.strip()
         if not text:
             raise InsideLLMsError(
-                "the simulated user said nothing", fix="give its model more max_tokens, or take another model"
+                "the simulated user said nothing", fix="raise its model's max_tokens, or use another model"
             )
         last = text.rsplit("\n", 1)[-1].strip(" \t*_`").rstrip(".!")
         if last not in {reached, given_up}:

@@ -34,9 +34,9 @@ READABLE = (
 
 
 class AnswerPaths(msgspec.Struct, frozen=True, kw_only=True):
-    """Where what stands: `answer` is the path to the text, `reads` those to what is READABLE, `keep` those of parts.
+    """Paths into an answer: `answer` to the text, `reads` to values that are READABLE, `keep` to parts.
 
-    `trajectory` is the path to what an agent did; where there is no `answer`, its last text is the answer.
+    `trajectory` is the path to an agent's messages; without `answer`, their last text is the answer.
     """
 
     answer: str | None
@@ -172,7 +172,7 @@ def plain_json(value: object) -> JsonValue:
         written = json.dumps(built).encode()
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ArgumentError(
-            f"it is no JSON value: {error}", fix="return texts, numbers, true, false, lists and mappings"
+            f"it is not a JSON value: {error}", fix="return texts, numbers, true, false, lists and mappings"
         ) from error
     if len(written) > MAX_BODY_BYTES:
         raise ArgumentError(f"it takes {len(written):,} bytes; at most {MAX_BODY_BYTES:,} are kept", fix="return less")

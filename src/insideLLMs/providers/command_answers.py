@@ -162,7 +162,7 @@ def _text(stdout: bytes) -> str:
 
 
 def _json_lines(stdout: bytes) -> list[object] | None:
-    """Return the values of JSON Lines, as coding agents write them; None for what is none."""
+    """Return the values of JSON Lines, as coding agents write them; None for other text."""
     try:
         return [read_json(line) for line in stdout.splitlines() if line.strip()]
     except ValueError:

@@ -1,4 +1,4 @@
-"""A command as a model: any program that answers on its standard output, in whatever language it is written."""
+"""A command as a model: any program, in any language, that answers on its standard output."""
 
 import asyncio
 import contextlib
@@ -47,11 +47,12 @@ class ExecModel(ProviderModel):
     """A command that is run for each question, without a shell; it answers on its standard output.
 
     `command` lists the program and its arguments, `stdin` is a text or a JSON body; ``{{ prompt }}``, ``{{ system }}``,
-    ``{{ messages }}``, ``{{ seed }}`` and the example's fields are filled in. The answer is what it writes or, of JSON,
-    what stands at the path `answer`, with `trajectory`, `reads` and `keep` as of the type http. `exit_status` lists
-    statuses that mean `answered`, `again` or `refused`; any other but 0 is an error. It runs in `cwd`, which with
-    `fresh` is copied for each call. It gets a few variables that programs need, and those of `env`: a list of names, or
-    a mapping. The bytes of the program, of files among its arguments and of `files` are part of the model's identity.
+    ``{{ messages }}``, ``{{ seed }}`` and the example's fields are filled in. The answer is the whole output or, in
+    JSON, the value at the path `answer`, with `trajectory`, `reads` and `keep` as for the type http. `exit_status`
+    lists statuses that mean `answered`, `again` or `refused`; any other but 0 is an error. It runs in `cwd`, which is
+    copied for each call if `fresh` is true. It gets a few variables that programs need, and those of `env`: a list of
+    names, or a mapping. The bytes of the program, of files among its arguments and of `files` are part of the model's
+    identity.
     """
 
     provider = "exec"

@@ -93,14 +93,14 @@ class TemplateCodec(ChatCodec):
 
 
 class HttpEndpointModel(HttpModel):
-    """Whatever answers JSON or plain text at `base_url`.
+    """An endpoint at `base_url` that answers with JSON or plain text.
 
     `body` is sent by `method` (with GET, as the query) with ``{{ prompt }}``, ``{{ system }}``, ``{{ messages }}``,
     ``{{ seed }}`` and the example's fields filled in, as in `headers` and, behind the host, in `base_url`. `answer` is
-    the path to the answer, `trajectory` to what an agent did (its messages or spans; without `answer` its last text is
-    the answer), `reads` holds paths to input_tokens, output_tokens, finish_reason, model and reasoning,
-    `keep` paths to further parts under names of your own, which probes and the page see. A key named by
-    `api_key_env` is sent as a bearer token, or alone under `key_header`.
+    the path to the answer, `trajectory` to an agent's messages or spans (without `answer`, their last text is the
+    answer). `reads` holds paths to input_tokens, output_tokens, reasoning_tokens, cached_tokens, finish_reason, model,
+    reasoning and cost_usd. `keep` holds paths to parts, which probes, `diff` and the page read by name. A key named by
+    `api_key_env` is sent as a bearer token, or as it is in the header `key_header`.
     """
 
     def __init__(  # noqa: PLR0913 - each argument is a key that users write under `args:`

@@ -67,7 +67,7 @@ def read_result(result: Mapping[str, Any], complaint: str = "") -> Response:
     if result.get("isError"):
         return failed({"message": text or json_text(structured) if structured is not None else text, "in": "result"})
     if result.get("resultType") == "input_required":
-        return failed({"message": "the tool asks for further input, which nobody gives here", "in": "result"})
+        return failed({"message": "the tool asks for further input, which a run cannot give", "in": "result"})
     if complaint:
         return failed({"message": complaint, "in": "schema"}, structured=structured, content=blocks)
     return Response(
@@ -90,7 +90,7 @@ def failed(error: dict[str, JsonValue], **others: JsonValue) -> Response:
 
 
 def schema_complaint(schema: Mapping[str, JsonValue] | None, result: Mapping[str, Any]) -> str:
-    """Say how a result breaks the output schema of its tool; nothing where it keeps it, or there is none."""
+    """Say how a result breaks the output schema of its tool; "" if it does not, or the tool has no schema."""
     if schema is None or result.get("isError") or result.get("resultType") == "input_required":
         return ""
     if "structuredContent" not in result:

@@ -53,7 +53,7 @@ class McpLink(msgspec.Struct):
 
 
 class Way(Protocol):
-    """How a server is reached; it notes in the link what becomes of it."""
+    """How a server is reached; the link notes what happens to it."""
 
     def __call__(self, link: McpLink) -> contextlib.AbstractAsyncContextManager[Any]: ...  # Any: the SDK's streams
 
@@ -80,7 +80,7 @@ def by_command(server: CommandServer, command: Callable[[], Command]) -> Way:
 
 
 async def _read(running: RunningCommand, received: Any, link: McpLink) -> None:  # Any: a stream of the SDK's messages
-    """Pass on the messages, one a line; what is no message is noted, and left out."""
+    """Pass on the messages, one per line; other lines are noted and left out."""
     line = bytearray()
     async with received:
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
@@ -103,7 +103,9 @@ async def _pass_on(line: bytes, received: Any, link: McpLink) -> None:  # Any: s
         message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
         if line.strip():
-            link.fault = link.fault or f"it wrote a line to its standard output that is no message: {excerpt(line)!r}"
+            link.fault = (
+                link.fault or f"it wrote a line to its standard output that is not a message: {excerpt(line)!r}"
+            )
     else:
         await received.send(SessionMessage(message))
 

@@ -1,4 +1,4 @@
-"""An MCP server as a model: a request is a call of one of its tools, the answer is what the tool gives."""
+"""An MCP server as a model: a request is a call of one of its tools, the answer is the tool's result."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,12 +32,12 @@ _RANGES = {"timeout_s": (0.01, 86400.0), "start_timeout_s": (0.01, 86400.0)}
 class McpModel(ProviderModel):
     """An MCP server, started by `command` or reached at `base_url`; a request calls one of its tools.
 
-    An example gives a `tool` and its `arguments`, or as its input a method such as tools/list. The answer's text is
-    what the tool gives; `kept` has the `structured` content, other `content`, and of a failed call, whose text is
-    empty, the `error` with its `message`. The command is run without a shell, in `cwd`, with the variables of `env` as
-    of type exec, once for the run; with `fresh`, once for each call. `headers`, `api_key_env` and `key_header` are as
-    of type http; `sse: true` is for servers of the older kind. A call may take `timeout_s`, a start `start_timeout_s`.
-    Files of the command, and the tools with their descriptions and schemas, are part of the identity.
+    An example gives a `tool` and its `arguments`, or as its input a method such as tools/list. The answer's text is the
+    tool's result; the parts `structured` and `content` hold the rest. A failed call has no text, and a part `error`
+    with its `message`. The command runs without a shell, in `cwd`, with the variables of `env` as for type exec, once
+    for the run; with `fresh`, once for each call. `headers`, `api_key_env` and `key_header` are as for type http.
+    Set `sse` for older servers. A call may take `timeout_s`, a start `start_timeout_s`. Files of the command, and the
+    tools with their descriptions and schemas, are part of the identity.
     """
 
     provider = "mcp"

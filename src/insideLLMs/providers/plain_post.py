@@ -1,6 +1,6 @@
 """A POST like one that was sent before, on a connection of aiohttp's pool, with the answer that aiohttp's parser reads.
 
-A session makes the headers, cookies, writers, time-outs and histories of each request anew: more than half of the CPU
+A session makes the headers, cookies, writers, time-outs and histories of each request again: more than half of the CPU
 of a call. Here a session sends the first call to an address; the next ones have its headers and another body.
 """
 

@@ -86,7 +86,7 @@ def key_of(case: str, request: WireRequest) -> bytes:
 
 
 def _json(data: bytes) -> JsonValue:
-    """Return a JSON body; None for what is none, or cannot be written again."""
+    """Return a JSON body; None if it is not JSON, or cannot be written again."""
     try:
         body = msgspec.json.decode(data)
         canonical.check([[body]])  # it stands in a request, and that in a call

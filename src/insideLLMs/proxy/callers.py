@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 CASE_HEADER = "X-InsideLLMs-Case"
 CASE_VARIABLE = "INSIDELLMS_CASE"
 UNKNOWN = "calls"
-"""The case of what says nothing, where processes cannot be found."""
+"""The case of calls that name none, on systems where processes cannot be found."""
 _PYTEST_VARIABLE = "PYTEST_CURRENT_TEST"
 _PHASE = re.compile(r" \((?:setup|call|teardown)\)$")
 _LONGEST_NAME = 300
@@ -25,7 +25,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """The process at the other end of a connection, and the case that it is of by itself."""
+    """The process at the other end of a connection, and its case unless a test is named."""
 
     pid: int
     case: str

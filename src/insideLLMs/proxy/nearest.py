@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[^.\[\]\s\"]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnmatchedCall:
-    """A request without a recording. `nearest` says which one is closest, `differences` in what."""
+    """A request without a recording, with the nearest recording and the `differences` from it."""
 
     case: str
     request: WireRequest
@@ -39,7 +39,7 @@ class UnmatchedCall:
 
 @dataclass(slots=True, kw_only=True)
 class RecordedCall:
-    """A call of a cassette: the how many-th of its case it is, and whether it was asked for again."""
+    """A call of a cassette: its number within its case, and whether the replay made it again."""
 
     number: int
     call: WireCall
@@ -103,9 +103,9 @@ def _differences(case: str, asked: Mapping[str, JsonValue], recorded: RecordedCa
     known = _leaves(recorded.call.request)
     places = _changed(asked, known)
     if not places and recorded.call.case == case:
-        yield "it is the same request, asked more often than it was recorded"
+        yield "the same request, made more often than it was recorded"
     elif not places:
-        yield f"it is the same request, recorded for another case: {printable(recorded.call.case)}"
+        yield f"the same request, recorded for another case: {printable(recorded.call.case)}"
     for place in places[:_MOST_DIFFERENCES]:
         yield _difference(place, known.get(place, _MISSING), asked.get(place, _MISSING))
     if len(places) > _MOST_DIFFERENCES:

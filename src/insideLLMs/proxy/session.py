@@ -116,4 +116,4 @@ def _notes(recorder: Recorder, secrets: SeenSecrets) -> Iterable[str]:
     for words in dict.fromkeys(recorder.unreached):
         yield f"{words}; calls that are not recorded for this: {recorder.unreached.count(words)}"
     if secrets.answers:
-        yield f"a replay gives [redacted] for what looks like a key; answers that held one: {secrets.answers}"
+        yield f"a replay gives [redacted] for text that looks like a key; answers with such text: {secrets.answers}"

@@ -117,7 +117,7 @@ def parse_variables(given: Iterable[str]) -> dict[str, str]:
             )
         if not _OF_ADDRESSES.search(name):
             raise OptionError(
-                f"the variable {name} does not sound like an address",
+                f"the name of the variable {name} does not look like that of an address",
                 fix="name one with URL, BASE, HOST or ENDPOINT in it",
             )
         found[name] = place.rstrip("/")
@@ -143,8 +143,8 @@ def _checked(url: str, name: str) -> str:
     bare = bare_url(given).rstrip("/")
     if bare and ("@" in given.partition("//")[2].partition("/")[0] or "?" in given):
         raise OptionError(
-            f"the address of {name} has a password or a query", fix="give it without; the command sends keys"
+            f"the address of {name} has a password or a query", fix="leave them out; the command sends the key"
         )
     if bare.partition("://")[0] not in {"http", "https"}:
-        raise OptionError(f"the address of {name} is no http(s) URL", fix="write it as in https://HOST/v1")
+        raise OptionError(f"the address of {name} is not an http(s) URL", fix="write it as in https://HOST/v1")
     return bare

@@ -52,9 +52,11 @@ def _decoded(coding: str, data: bytes) -> bytes:
         if coding.strip().lower() in {"gzip", "x-gzip", "deflate"}:
             return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(data)
     except zlib.error as error:
-        raise CassetteError(f"an answer is not the {coding} that it says it is", fix="ask the provider") from error
+        raise CassetteError(
+            f"an answer is not valid {coding}, though its header says so", fix="ask the provider"
+        ) from error
     raise CassetteError(
-        f"an answer came as {coding[:20]!r} although it was asked for plain, and is not recorded",
+        f"an answer came as {coding[:20]!r} although plain was asked for, so it is not recorded",
         fix="turn compression off at the gateway",
     )
 

@@ -32,7 +32,7 @@ def labels_table(labels: Iterable[PersonLabel]) -> Table:
 
 
 def labels_text(found: LabelsReport, agreed: Mapping[str, AgreedLabel]) -> str:
-    """Write what people said of a run, how far they agree, and how far the probes' verdicts agree with them."""
+    """Write people's labels of a run, how far people agree, and how far the probes' verdicts agree with them."""
     return "\n".join(
         [
             *label_counts(found),
@@ -49,7 +49,7 @@ def label_counts(found: LabelsReport) -> Iterator[str]:
     yield from (f"  {printable(name)}: {wording.many(n, 'verdict')}" for name, n in found.people.people.items())
     for count, why in (
         (found.undecided, "without a majority, so not used"),
-        (found.chosen, "chosen by hand or by verdict, not at random, so they measure nothing"),
+        (found.chosen, "not drawn at random, so they measure nothing"),
         (found.stale, "stale: of another answer to an example of the run, so not used"),
         (found.elsewhere, "of answers of other runs"),
     ):

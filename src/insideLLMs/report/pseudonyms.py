@@ -96,7 +96,7 @@ def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int
         import phonenumbers  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise InsideLLMsError(
-            "personal data is found by a library that is not installed", fix="pip install 'insidellms[redact]'"
+            "the library that finds personal data is not installed", fix="pip install 'insidellms[redact]'"
         ) from error
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
         raise InsideLLMsError(f"{region!r} is no region with phone numbers", fix="give two letters, such as US or DE")

@@ -82,7 +82,7 @@ def _check(name: str, due: Mapping[str, JsonValue]) -> None:
     if name not in MATCHERS:
         near = nearest(name, MATCHERS)
         hint = f"did you mean ${near}?" if near else f"known are {', '.join(f'${one}' for one in MATCHERS)}"
-        raise ArgumentError(f"${name} is no matcher", fix=f"{hint} A key that begins with $ stands in $equals")
+        raise ArgumentError(f"${name} is not a matcher", fix=f"{hint} To match a key that begins with $, use $equals")
     beside = set(due) - {f"${name}"} - ({"$within"} if name == "number" else set())
     value, within = due[f"${name}"], due.get("$within", 0)
     if beside or not _takes(name, value) or not _is_number(within) or within < 0:

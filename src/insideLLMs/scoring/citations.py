@@ -54,7 +54,7 @@ class Citation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_sources(value: JsonValue) -> tuple[CitedSource, ...]:
-    """Return the sources that a list of texts or objects, a mapping by id, or one text holds; empty ones are none."""
+    """Return the sources that a list of texts or objects, a mapping by id, or one text holds, without empty ones."""
     if isinstance(value, Mapping) and not any(key in value for key in _TEXT_KEYS):
         found = [_source(one, [str(name)]) for name, one in sorted(value.items())]
     else:

@@ -1,4 +1,4 @@
-"""What holds of everything that an agent does, whatever calls are due: contracts, and that it goes round in no loop."""
+"""Rules for all that an agent does, whatever calls are expected: contracts, and no loops."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _LONGEST_ROUND = 6
 
 
 def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage | None = None) -> str | None:
-    """Say how the calls break a contract; None where they keep it. Raises ArgumentError for what is none.
+    """Say how the calls break a contract; None if they keep it. Raises ArgumentError for an unknown contract.
 
     Where a contract names a tool it may have a call instead, with arguments or matchers in their place.
     """
@@ -62,7 +62,7 @@ def _too_many_tokens(most: int, usage: Usage | None) -> str | None:
     counts = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
-        return f"nobody says how many tokens it took, at most {most}"
+        return f"the number of tokens is unknown, at most {most}"
     return f"it took {sum(known)} tokens, at most {most}" if sum(known) > most else None
 
 

@@ -45,7 +45,7 @@ class MadeCall(NamedTuple):
 
 
 def complaints(schema: Schema, value: JsonValue) -> list[str]:
-    """Say in what a value breaks a schema, place by place; or that the schema is none."""
+    """Say where a value breaks a schema; or that the schema is invalid."""
     import jsonschema  # noqa: PLC0415 - of an extra
     from referencing import Registry  # noqa: PLC0415 - likewise
     from referencing.exceptions import Unresolvable  # noqa: PLC0415 - likewise

@@ -199,7 +199,7 @@ def _own_ways(
         )
     listed = spec[held[0]]
     if held == ["any_of"] and not (listed and all(isinstance(one, list) for one in listed)):
-        raise ArgumentError("any_of is no list of ways", fix="write {any_of: [[CALL, ...], [CALL, ...]]}")
+        raise ArgumentError("any_of is not a list of ways", fix="write {any_of: [[CALL, ...], [CALL, ...]]}")
     own = spec.get("match", match)
     one_of("agent", "match", own, MATCHES)
     return parse_ways(listed, match=own, extra_calls=spec.get("extra_calls", extra_calls), schemas=schemas)

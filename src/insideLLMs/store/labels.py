@@ -66,7 +66,7 @@ class PersonLabel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def decides(self) -> bool:
-        """Whether it settles what others dispute, and is no verdict of its own."""
+        """Whether it decides a dispute of others, and is not a verdict of its own."""
         return self.drawn == "disputed"
 
 
@@ -88,7 +88,7 @@ def _order(label: PersonLabel) -> tuple[str, bytes]:
 
 
 def read_labels(path: Path) -> tuple[PersonLabel, ...]:
-    """Read a file of labels; there are none where there is no file.
+    """Read a file of labels; none if there is no file.
 
     Raises RunDirectoryError naming the line of what is no label. A last line that was cut is left out.
     """
@@ -99,7 +99,7 @@ def read_labels(path: Path) -> tuple[PersonLabel, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise RunDirectoryError(f"{path} cannot be read: {error.strerror}", fix="labels are a regular file") from error
+        raise RunDirectoryError(f"{path} cannot be read: {error.strerror}", fix="name a regular file") from error
     if is_too_long:
         raise RunDirectoryError(f"{path} has more than {_MOST_BYTES:,} bytes", fix="labels are far smaller: look at it")
     return tuple(_decoded(data, path))
@@ -181,7 +181,7 @@ def now() -> str:
 
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[int]:
-    """Hold the file against other writers, and make it where there is none. Raises StorageError."""
+    """Lock the file against other writers, and create it if it is missing. Raises StorageError."""
     try:
         folder = HeldFolder(path.parent)
     except OSError as error:

@@ -176,7 +176,7 @@ def _read(path: Path, number: int, line: bytes) -> WireCall:
         canonical.check(call.request.body)  # as every recorder does: what is nested without end is text
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, CanonicalError) as error:
         raise CassetteError(
-            f"{path}, line {number} is not a recorded call", fix="was it edited? restore it, or record it again"
+            f"{path}, line {number} is not a recorded call", fix="if it was edited, restore it, or record it again"
         ) from error
     return call
 
@@ -221,7 +221,7 @@ def _left_in(partial: Path, head: WireHead, *, resume: bool) -> tuple[WireCall, 
     if not resume:
         raise CassetteError(
             f"a recording that was stopped left {partial}",
-            fix="add --resume to go on with it without asking again what it has, or remove it",
+            fix="add --resume to continue it without repeating its calls, or remove it",
         )
     if read_head(partial) != head:
         raise CassetteError(

@@ -49,7 +49,7 @@ _HOW = (
 
 
 def read_trajectory(value: object) -> tuple[Message, ...]:
-    """Read messages, in order, from any form that is known. Raises TrajectoryError for what is none of them."""
+    """Read messages, in order, from any known form. Raises TrajectoryError for any other."""
     try:
         return _read(value)
     except RecursionError:

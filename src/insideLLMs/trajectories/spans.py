@@ -43,7 +43,7 @@ def span_messages(value: object) -> Iterator[Turn]:
     _add_tools(turns, [span for span in spans if span.tool])
     if not turns:
         raise TrajectoryError(
-            f"none of {len(spans)} spans tells messages or a call of a tool",
+            f"none of {len(spans)} spans has messages or a tool call",
             fix=f"export {_INPUT} and {_OUTPUT}, or spans of tools (most instrumentations do so only when asked)",
         )
     yield from turns

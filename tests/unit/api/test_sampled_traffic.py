@@ -169,7 +169,7 @@ def test_no_key_and_no_personal_data_reach_the_file_by_whatever_way(tmp_path):
     ("options", "says"),
     [
         ({"examples": 0}, "at least one example"),
-        ({"failed": 1.0}, "no share"),
+        ({"failed": 1.0}, "not a share"),
         ({"by": ("nothing",)}, "'nothing' is not known"),
         ({"at_least": 30, "examples": 20}, "are more than 20 examples"),
     ],

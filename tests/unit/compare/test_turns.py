@@ -33,19 +33,19 @@ def found(before, after):
 def test_an_earlier_answer_counts_though_the_last_is_the_same():
     after = held(BASE[0], ("Who am I?", "Bob"), BASE[2])
     assert found(held(*BASE), after).kind.value == "changed"
-    assert turn_changes(held(*BASE), after) == ("they part at turn 2: the answer is another",)
+    assert turn_changes(held(*BASE), after) == ("they differ from turn 2 on: another answer",)
 
 
 def test_what_the_user_says_counts():
     after = held(BASE[0], ("And me?", "Ada"), BASE[2])
     assert found(held(*BASE), after).kind.value == "changed"
-    assert turn_changes(held(*BASE), after) == ("they part at turn 2: the user says something else",)
+    assert turn_changes(held(*BASE), after) == ("they differ from turn 2 on: the user says something else",)
 
 
 def test_a_part_that_the_application_kept_at_a_turn_counts():
     before, after = (held(*BASE, kept={1: {"sources": [page]}}) for page in ("a", "b"))
     assert found(before, after).difference.note == "turns changed; the text is the same"
-    assert turn_changes(before, after) == ("they part at turn 2: the answer is another",)
+    assert turn_changes(before, after) == ("they differ from turn 2 on: another answer",)
 
 
 def test_tokens_of_the_turns_do_not_count():
@@ -57,7 +57,7 @@ def test_tokens_of_the_turns_do_not_count():
 def test_one_that_goes_on_longer_parts_there(sides, owner):
     before, after = (held(*BASE[:turns], ended=f"end {turns}") for turns in sides)
     assert turn_changes(before, after) == (
-        f"they part at turn 3, which only the {owner} has", f"ended by end {sides[1]}, was end {sides[0]}",
+        f"they differ from turn 3 on, which only the {owner} has", f"ended by end {sides[1]}, was end {sides[0]}",
     )  # fmt: skip
 
 

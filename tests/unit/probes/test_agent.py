@@ -318,7 +318,7 @@ def test_a_final_state_without_a_verdict_is_an_error_and_no_pass():
         ({"trajectory": [{"nam": "find"}]}, "cannot be read"),
         ({"trajectory": [{"name": "find", "arguments": {"id": {"$regx": "7"}}}]}, "did you mean $regex?"),
         ({"trajectory": {"calls": [], "any_of": []}}, "write {calls: [...]} or {any_of"),
-        ({"trajectory": {"any_of": [["find"], "mail"]}}, "any_of is no list of ways"),
+        ({"trajectory": {"any_of": [["find"], "mail"]}}, "any_of is not a list of ways"),
         ({"trajectory": {"calls": [], "mach": "exact"}}, "the trajectory has the keys calls, mach"),
         ({"trajectory": "find"}, "write a list of calls"),
         ({"contracts": [{"max_steps": -1}]}, "cannot be read"),
@@ -340,7 +340,7 @@ def test_a_mistake_in_the_arguments_is_named(arguments, says):
         ({}, "there is nothing to judge"),
         ({"trajectory": [{"nam": "find"}]}, "cannot be read"),
         ({"trajectory": ["find"], "contracts": [{"must": "find"}]}, "the contract {'must': 'find'} cannot be read"),
-        ({"trajectory": ["fnd"], "tools": TOOLS}, "the trajectory has 'fnd', which is none of the tools"),
+        ({"trajectory": ["fnd"], "tools": TOOLS}, "the trajectory has 'fnd', which is not one of the tools"),
         ({"trajectory": ["find"], "tools": [{"type": "function"}]}, "has no name"),
     ],
 )

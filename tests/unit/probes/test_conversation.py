@@ -114,10 +114,10 @@ def test_an_answer_that_is_no_conversation_and_one_that_broke_off_are_not_scored
         ([{"user": "a", "assistant": "b"}], "one of `user` and `assistant`"),
         ([{"checks": []}], "one of `user` and `assistant`"),
         ([{"user": "a", "checks": "x"}], "must be a list of checks"),
-        ([{"role": "system", "content": "a"}], "is no part of a turn"),
+        ([{"role": "system", "content": "a"}], "is not a key of a turn"),
         ([{"assistant": "a"}], "nothing to answer"),
         (["a", {"assistant": "b"}], "nothing to answer"),
-        ([{"assistant": "a", "checks": [{"type": "equals"}]}, "b"], "is not checked"),
+        ([{"assistant": "a", "checks": [{"type": "equals"}]}, "b"], "takes no checks"),
         ([{"user": "a", "expected": "x"}, {"assistant": "b"}, "c"], "its answer is given"),
     ],
 )
@@ -194,7 +194,7 @@ def test_text_with_lone_braces_is_said_as_it_stands():
         ({"turns": [{"user": "a", "checks": [{"type": "contians"}]}]}, "turn 1: checks[0].type"),
         ({"turns": [{"user": "a", "checks": [{"type": "function", "function": "x.py:f"}]}]}, "only the experiment"),
         ({"turns": [{"user": "a", "checks": [{"type": "equals"}]}]}, "turn 1: check 'equals': nothing is expected"),
-        ({"turns": ["a"], "answers": 1, "checks": [{"type": "regex", "pattern": "a"}]}, "name this field otherwise"),
+        ({"turns": ["a"], "answers": 1, "checks": [{"type": "regex", "pattern": "a"}]}, "rename this field"),
         ({"turns": [{"user": "a", "checks": [{"type": "judge", "rubric": "Good?"}]}]}, "give the probe `judges`"),
     ],
 )
@@ -212,5 +212,5 @@ def test_arguments_that_are_wrong_are_found_with_their_place():
 
 
 def test_a_script_beside_a_user_is_refused():
-    with pytest.raises(ArgumentError, match="left out where a `user`"):
+    with pytest.raises(ArgumentError, match="left out beside `user`"):
         ConversationProbe(turns=["a"], user={"model": {"type": "dummy"}, "goal": "g"})

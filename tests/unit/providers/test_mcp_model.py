@@ -134,7 +134,7 @@ def closed():
     ("command", "said"),
     [
         ([PYTHON, "-c", "raise SystemExit('no licence')"], "cannot be used: ended with exit status 1: no licence"),
-        ([PYTHON, "-c", "print('Welcome!'); input()"], "that is no message: 'Welcome!'"),
+        ([PYTHON, "-c", "print('Welcome!'); input()"], "that is not a message: 'Welcome!'"),
         (["sleep", "600"], "cannot be used: did not answer within 0.5 s"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_line_that_is_no_message_is_left_out_and_named_at_the_end(tmp_path):
     assert answer.text == "ok"
     assert shutdown.kept == {
         "status": 0,
-        "fault": "it wrote a line to its standard output that is no message: 'starting up'",
+        "fault": "it wrote a line to its standard output that is not a message: 'starting up'",
     }
 
 
@@ -301,7 +301,7 @@ def test_a_line_that_is_no_message_is_named_where_a_call_ends_without_an_answer(
     model = server_model(tmp_path, "print('just text')\n" + SAYS % "time.sleep(600)", timeout_s=0.3)
     model.facts()
     [error] = ask(model, call())
-    assert "within 0.3 s; it wrote a line to its standard output that is no message" in str(error)
+    assert "within 0.3 s; it wrote a line to its standard output that is not a message" in str(error)
 
 
 def test_a_server_that_closes_its_output_is_ended(tmp_path):

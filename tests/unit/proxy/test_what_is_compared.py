@@ -203,7 +203,7 @@ def test_a_body_that_is_one_value_is_compared(before, after):
 
 def test_the_same_request_of_another_case_is_named():
     missed = unmatched("renamed", read(chat()), [recorded(chat(), "first name")])
-    assert missed.differences == ("it is the same request, recorded for another case: first name",)
+    assert missed.differences == ("the same request, recorded for another case: first name",)
 
 
 def test_a_request_to_a_provider_that_was_never_asked_has_no_nearest():
@@ -315,7 +315,7 @@ def test_the_address_of_ollama_may_be_a_host_alone(given, url):
 
 
 def test_an_address_in_a_variable_that_makes_no_sense_is_named_by_it():
-    with pytest.raises(OptionError, match="the address of groq, as GROQ_BASE_URL has it, is no http"):
+    with pytest.raises(OptionError, match="the address of groq, as GROQ_BASE_URL has it, is not an http"):
         upstreams_of([], {"GROQ_BASE_URL": "groq.internal"})
 
 
@@ -351,7 +351,7 @@ def test_a_variable_that_makes_no_sense_is_refused(given):
 
 @pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "NODE_OPTIONS", "PYTHONPATH"])
 def test_a_variable_that_is_no_address_is_not_set(name):
-    with pytest.raises(InsideLLMsError, match="does not sound like an address"):
+    with pytest.raises(InsideLLMsError, match="does not look like that of an address"):
         parse_variables([f"{name}=openai/v1"])
 
 

@@ -57,11 +57,11 @@ def test_the_first_place_that_differs_is_named(due, given, says):
     ("due", "says"),
     [
         ({"$regx": "a"}, "did you mean $regex?"),
-        ({"a": [{"$anything": True}]}, "$anything is no matcher"),
+        ({"a": [{"$anything": True}]}, "$anything is not a matcher"),
         ({"$any": False}, "write {$any: true}"),
         ({"$one_of": []}, "write {$one_of: [VALUE, ...]}"),
         ({"$one_of": "a"}, "write {$one_of"),
-        ({"$one_of": [{"$nope": 1}]}, "$nope is no matcher"),
+        ({"$one_of": [{"$nope": 1}]}, "$nope is not a matcher"),
         ({"$regex": "("}, "regex '('"),
         ({"$regex": "(a+)+$"}, "can take forever"),
         ({"$regex": 3}, "write {$regex: TEXT}"),

@@ -151,7 +151,7 @@ def test_messages_in_an_event_of_a_span_are_read():
 
 
 def test_spans_without_a_model_or_a_tool_say_what_to_export():
-    with pytest.raises(TrajectoryError, match="none of 1 spans tells messages") as caught:
+    with pytest.raises(TrajectoryError, match="none of 1 spans has messages") as caught:
         read_trajectory([{"name": "GET /", "attributes": {"http.route": "/"}}])
     assert "gen_ai.output.messages" in caught.value.fix
 

@@ -79,7 +79,7 @@ def _check_parts(work: Work, experiment: Experiment) -> None:
             if keeps is not None and not names_part(of, keeps):
                 kept = ", ".join(sorted(keeps)) or "no parts"
                 message = f"the part {of!r} of the answer is read, but model {model.id!r} keeps {kept}"
-                hint = suggestion(of, sorted(keeps)) or f"write what the model is to keep: keep: {{{of}: $.{of}}}"
+                hint = suggestion(of, sorted(keeps)) or f"store the part in the model: keep: {{{of}: $.{of}}}"
                 problems.append(Problem(message, f"probes[{place}].args", hint=hint))
     if problems:
         raise ConfigError(problems[:_MOST_PROBLEMS], fix="no call has been made yet")

@@ -70,7 +70,7 @@ class _Chosen:
 def draw_sample(
     paths: Sequence[Path], to: Path, options: SampleOptions, tell: Callable[[str], None] | None = None
 ) -> Sampled:
-    """Draw examples from traces and write them to `to`, one a line. Raises InsideLLMsError."""
+    """Draw examples from traces and write them to `to`, one per line. Raises InsideLLMsError."""
     options = _checked(options)
     if not to.parent.is_dir():  # said now, not when a day has been read
         raise DatasetError(f"there is no folder {to.parent} for {to.name}", fix="make it, or choose another output")
@@ -82,7 +82,9 @@ def draw_sample(
     )
     source = open_source(paths, reading)
     if not isinstance(source, LogSource) or not source.is_traffic:
-        raise DatasetError(f"{paths[0]} has no traces", fix="give traces as OTLP JSON; of a dataset, set max_examples")
+        raise DatasetError(
+            f"{paths[0]} has no traces", fix="give traces as OTLP JSON; to sample a dataset, set its max_examples"
+        )
     personal = None if options.personal_data is None else PersonalData(options.personal_data, source.logs)
     drawing = _Drawing(source, options, personal)
     chosen = drawing.chosen()
@@ -103,11 +105,13 @@ def draw_sample(
 def _checked(options: SampleOptions) -> SampleOptions:
     check_strata(options.by)
     if options.examples < 1 or options.at_least < 0:
-        raise OptionError("a sample has at least one example", fix="give --examples a number from 1 on")
+        raise OptionError("a sample needs at least one example", fix="give --examples 1 or more")
     if options.failed is None:
         return options
     if not 0 < options.failed < 1:
-        raise OptionError(f"--failed is {options.failed}, no share", fix="give a number between 0 and 1, as 0.2")
+        raise OptionError(
+            f"--failed is {options.failed}, which is not a share", fix="give a number between 0 and 1, e.g. 0.2"
+        )
     by = options.by if "error" in options.by else (*options.by, "error")
     return replace(options, by=by)
 

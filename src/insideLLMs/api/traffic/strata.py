@@ -82,7 +82,7 @@ STRATA: Mapping[str, Callable[[ForeignTrial], str]] = {
 
 
 def check_strata(names: Sequence[str]) -> None:
-    """Raise OptionError for a name that is none, and where the library for languages is missing."""
+    """Raise OptionError for an unknown name, or if the library for languages is missing."""
     unknown = [name for name in names if name not in STRATA]
     if unknown:
         raise OptionError(f"--by {unknown[0]!r} is not known", fix=f"use any of {', '.join(STRATA)}")

@@ -24,15 +24,17 @@ _DETAILS = (
     click.option(
         "--redact-words",
         type=LOCAL,
-        help="A file with further texts to replace, such as names, one a line.",
+        help="A file with further texts to replace, such as names, one per line.",
     ),
     click.option(
         "--salt-env",
         metavar="NAME",
-        help="The environment variable with a secret that keeps pseudonyms the same in several exports.",
+        help="The environment variable with a secret; the same secret gives the same pseudonyms in every export.",
     ),
     click.option(
-        "--phone-region", metavar="CODE", help="Whose phone numbers have no country code, as DE.  [default: none]"
+        "--phone-region",
+        metavar="CODE",
+        help="The country of phone numbers without a country code, e.g. DE.  [default: none]",
     ),
 )
 
@@ -79,10 +81,10 @@ def _redaction(given: Given) -> Redaction | None:
 
 
 def personal_data_options(function: Command) -> Command:
-    """Add the options of commands that read traces, where personal data is replaced unless it is to be kept."""
+    """Add the options of commands that read traces; personal data is replaced unless the user keeps it."""
     options = (
         click.option(
-            "--keep-personal-data", is_flag=True, help="Of traces: keep it; secrets are removed all the same."
+            "--keep-personal-data", is_flag=True, help="For traces: keep personal data; secrets are still removed."
         ),
         *_DETAILS,
     )
@@ -96,7 +98,9 @@ def _personal_data(given: Given) -> "PersonalDataOptions | None":
     words, salt_env, region = (given.pop(name) for name in ("redact_words", "salt_env", "phone_region"))
     if is_kept:
         if words or salt_env or region:
-            raise click.UsageError("--redact-words, --salt-env and --phone-region go without --keep-personal-data.")
+            raise click.UsageError(
+                "--redact-words, --salt-env and --phone-region cannot be combined with --keep-personal-data."
+            )
         return None
     return PersonalDataOptions(
         salt=None if salt_env is None else _salt(salt_env),
@@ -112,7 +116,7 @@ def _salt(name: object) -> bytes:
     if len(salt) < _SHORTEST_SALT:
         raise InsideLLMsError(
             f"{name} is not set to a secret of at least {_SHORTEST_SALT} letters",
-            fix="with a salt that can be guessed, so can what is behind the pseudonyms; openssl rand -hex 32 makes one",
+            fix="who guesses the salt can guess the replaced values; `openssl rand -hex 32` makes a good one",
         )
     return salt.encode()
 

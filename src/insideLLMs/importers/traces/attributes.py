@@ -74,7 +74,7 @@ class Attributes:
         return found
 
     def _number(self, inner: object, _: int) -> JsonValue:
-        """Return a 64-bit integer, which JSON of protobuf writes as text; kept as text where it is none."""
+        """Return a 64-bit integer, which JSON of protobuf writes as text; other text stays text."""
         if isinstance(inner, str) and len(inner) <= 20 and inner.removeprefix("-").isdecimal():
             return int(inner)
         return inner

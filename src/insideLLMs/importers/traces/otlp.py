@@ -19,7 +19,7 @@ _ANY_OF = OTLP | {"resourceLogs", "resource_logs", "resourceMetrics", "resource_
 _PACKED = 8
 """How often its size a compressed file unpacks to, about."""
 _TELL_EVERY = 500_000_000
-_FIX = "export the traces again, or add --unfinished to leave out what is damaged"
+_FIX = "export the traces again, or add --unfinished to leave out damaged lines"
 
 
 class OtlpLog:

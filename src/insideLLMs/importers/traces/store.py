@@ -1,4 +1,4 @@
-"""Spans put aside by trace, on the disk: memory holds one part of the traces at a time, whatever their order was."""
+"""Spans sorted by trace, on disk: memory holds one part of the traces at a time, in whatever order they come."""
 
 import hashlib
 import struct
@@ -48,8 +48,8 @@ class SpanStore:
             self._parts[number % len(self._parts)].write(_HEAD.pack(number, len(data)) + data)
         except OSError as error:
             raise DatasetError(
-                f"traces cannot be put aside in {tempfile.gettempdir()}: {error.strerror}",
-                fix="set TMPDIR to a folder with as much room as the traces take",
+                f"temporary files of traces cannot be written in {tempfile.gettempdir()}: {error.strerror}",
+                fix="set TMPDIR to a folder with as much free space as the traces take",
             ) from error
 
     def traces(self, left_out: Counter[str], wanted: Callable[[int], bool] | None = None) -> Iterator[list[Span]]:

@@ -19,7 +19,7 @@ _SPARK_WIDTH, _SPARK_HEIGHT = 120, 24
 
 
 class RunState(StrEnum):
-    """What a run is to who looks at a folder."""
+    """A run as the home page shows it."""
 
     FINISHED = "finished"
     UNFINISHED = "unfinished"
@@ -117,7 +117,7 @@ def _body(groups: Mapping[str, Sequence[ListedRun]], runs: Sequence[ListedRun], 
     yield from _filters(runs)
     if baseline is not None:
         yield f'<p class="chosen" role="status">Baseline <strong>{escape(baseline)}</strong>: choose a candidate. '
-        yield '<a href="/" id="leave">Leave it</a></p>'
+        yield '<a href="/" id="leave">Cancel</a></p>'
     yield f'<p class="said" id="count" role="status">{escape(wording.many(len(runs), "run"))}</p>'
     yield '<div class="wide" id="runs"><table class="results runs"><thead><tr>'
     titles = ("Run", "State", "Models", "When", "Answered", "Passed", "Cost", "Compared", "Actions")

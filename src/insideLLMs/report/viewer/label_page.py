@@ -10,10 +10,10 @@ from insideLLMs.report.viewer.page import escape, served_page, table
 
 LABEL_PROGRAM = "label.js"
 _DRAWN = {
-    "random": "at random: the only ones that measure a judge and correct rates",
-    "failed": "those that did not pass",
-    "disagree": "those on which several judges, or the orders of a pair, disagree",
-    "disputed": "those on which people differ, to decide",
+    "random": "any answers: only these measure a judge and correct rates",
+    "failed": "answers that did not pass",
+    "disagree": "answers on which several judges, or the two orders of a pair, disagree",
+    "disputed": "answers on which people differ, to decide",
 }
 _SHOWN = {"expected": "the expected answer", "model": "the model's name", "verdict": "the probe's verdict"}
 
@@ -51,8 +51,8 @@ def _so_far(run: str, found: LabelsReport, agreed: Mapping[str, AgreedLabel]) ->
         return
     yield "<section><h2>What people said</h2>"
     yield from _listed("Labels", label_counts(found))
-    yield from _listed("Between people", people_lines(found.people))
-    yield from _listed("Between people and probes", verdict_lines(found))
+    yield from _listed("Agreement between people", people_lines(found.people))
+    yield from _listed("Agreement of probes with people", verdict_lines(found))
     yield "</section>"
     if found.people.disputed:
         query = urlencode({"drawn": "disputed", "count": min(1000, len(found.people.disputed))})
