@@ -34,13 +34,20 @@ _ROLES: Mapping[object, Role] = {
 _KINDS: Mapping[object, Role] = {"request": "user", "response": "assistant"}
 """What PydanticAI calls the two sides."""
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "item_reference"})
-_CALLS = frozenset({"tool_call", "tool_use", "server_tool_use", "mcp_tool_use", "server_tool_call"})
+_ASIDE = _THOUGHTS | {"mcp_list_tools", "compaction", "step_start"}
+"""What stands among messages and tells nothing that was said or called."""
+_CALLS = frozenset(
+    {"tool_call", "tool_use", "server_tool_use", "mcp_tool_use", "server_tool_call", "builtin_tool_call"}
+    | {"function_call", "custom_tool_call", "mcp_call"}
+)
 _RESULTS = frozenset(
     {"tool_call_response", "tool_result", "mcp_tool_result", "server_tool_call_response", "tool_return"}
+    | {"builtin_tool_return", "function_call_output", "custom_tool_call_output"}
 )
 _NAMES = ("name", "tool_name", "toolName", "tool")
 _IDS = ("tool_use_id", "call_id", "tool_call_id", "toolCallId", "toolUseId", "id")
-_WRAPPED_CALLS, _WRAPPED_RESULTS = ("functionCall", "toolUse", "server_tool_call"), ("functionResponse", "toolResult")
+_WRAPPED_CALLS = ("functionCall", "function_call", "toolUse", "tool_use", "server_tool_call", "function", "custom")
+_WRAPPED_RESULTS = ("functionResponse", "function_response", "toolResult", "tool_result")
 _HOLDERS = ("messages", "trajectory", "output", "choices", "all_messages")
 _HOW = (
     "return OpenAI-style messages ([{role, content, tool_calls}]), Anthropic blocks, Responses items, or "
@@ -51,14 +58,12 @@ _HOW = (
 def read_trajectory(value: object) -> tuple[Message, ...]:
     """Read messages, in order, from any known form. Raises TrajectoryError for any other."""
     try:
-        return _read(value)
+        return _read(_decoded(value) if isinstance(value, str) else value)
     except RecursionError:
         raise TrajectoryError("the trajectory is nested too deeply", fix=_HOW) from None
 
 
 def _read(value: object) -> tuple[Message, ...]:
-    if isinstance(value, str):
-        value = _decoded(value)
     if is_spans(value):
         value = list(span_messages(value))
     elif isinstance(value, Mapping):
@@ -132,12 +137,12 @@ def _unwrapped(item: Fields) -> Fields:
 
 def _is_of_session(item: Fields) -> bool:
     """Whether a coding agent says this of its session, and not of what it does."""
-    return "subtype" in item
+    return "subtype" in item and "role" not in item and item.get("type") in ("system", "result")
 
 
 def _role_of(item: Fields) -> Role | None:
     given, kind = item.get("role", item.get("type")), item.get("kind")
-    if _is_of_session(item):
+    if _is_of_session(item) or _is_bare_call(item):
         return None
     if given is None:
         return _KINDS.get(kind) if isinstance(kind, str) else None
@@ -159,16 +164,16 @@ def _first(fields: Fields, names: Sequence[str]) -> object:
 
 
 def _named(item: Fields) -> str:
-    return next(
-        (f"the {name} {item[name]!r}" for name in ("role", "type") if name in item), "neither a role nor a type"
-    )
+    said = (f"the {name} {item[name]!r}" for name in ("role", "type") if name in item)
+    return next(said, "neither a role nor a type")
 
 
 def _messages(role: Role, item: Fields, where: str) -> Iterator[Message]:
     """Yield the results that a message holds, each a message of its own, then the message itself."""
     content = item.get("parts", item.get("content"))
     parts = _Parts.of(content, where)
-    calls = (*_calls(item, where), *parts.calls)
+    listed = tuple(_calls(item, where))
+    calls = (*listed, *(call for call in parts.calls if not any(_is_same(call, other) for other in listed)))
     if role == "tool" and not parts.results:
         name = item.get("tool_call_id", item.get("id") if "parts" in item else None)
         yield Message(role="tool", content=parts.content, tool_call_id=_text(name))
@@ -177,6 +182,13 @@ def _messages(role: Role, item: Fields, where: str) -> Iterator[Message]:
     text = parts.content or _text(item.get("refusal")) or ""
     if text or calls or not (parts.results or parts.thinks):
         yield Message(role=role, content=text, tool_calls=calls)
+
+
+def _is_same(call: ToolCall, other: ToolCall) -> bool:
+    """Whether two places of a message tell one call, as LangChain's content and its `tool_calls` do."""
+    if call.id and other.id:
+        return call.id == other.id
+    return (call.name, call.arguments) == (other.name, other.arguments)
 
 
 class _Parts(msgspec.Struct, frozen=True):
@@ -220,18 +232,25 @@ def _joined(parts: Sequence[ContentPart]) -> str | tuple[ContentPart, ...]:
 
 
 def _read_part(part: object, where: str) -> ContentPart | ToolCall | Message | None:
-    """Read one part; None for a thought. What is unknown is kept as JSON: nothing that was said gets lost."""
+    """Read one part; None for a thought. What is unknown is kept as JSON: nothing that was said gets lost.
+
+    Raises TrajectoryError for what may be a call and cannot be read: what was done must not pass for something said.
+    """
     if isinstance(part, str):
         return TextPart(text=part)
     if not isinstance(part, Mapping):
         raise TrajectoryError(f"{where} has a part that is {_kind(part)}", fix="write text or objects with a type")
     kind = _kind_of(part)
-    if kind in _THOUGHTS or part.get("thought") is True:
-        return None
     if kind in _CALLS or _within(part, _WRAPPED_CALLS) is not None:
         return _call(_within(part, _WRAPPED_CALLS) or part, where, part)
     if kind in _RESULTS or _within(part, _WRAPPED_RESULTS) is not None or kind.endswith("_tool_result"):
         return _result(_within(part, _WRAPPED_RESULTS) or part)
+    if kind in _ASIDE or part.get("thought") is True:
+        return None
+    if "tool" in kind or kind.endswith("_call"):
+        raise TrajectoryError(
+            f"{where} has a part of the type {part.get('type', kind)!r}, which is not known", fix=_HOW
+        )
     return _image(part) or TextPart(text=_said(part))
 
 
@@ -288,14 +307,18 @@ _TEXTS = ("text", "input_text", "output_text")
 
 def _calls(item: Fields, where: str) -> Iterator[ToolCall]:
     """Yield the calls under `tool_calls`, or the one under the older `function_call`."""
-    given = item.get("tool_calls")
-    if given is not None and not isinstance(given, list | tuple):
-        raise TrajectoryError(f"{where} has tool_calls that are {_kind(given)}", fix="write a list of calls")
-    for call in given or ():
-        inner = call.get("function", call.get("custom", call)) if isinstance(call, Mapping) else call
-        yield _call(inner, where, call)
+    for name in ("tool_calls", "invalid_tool_calls"):  # LangChain: those whose arguments are no JSON
+        given = item.get(name)
+        if given is not None and not isinstance(given, list | tuple):
+            raise TrajectoryError(f"{where} has {name} that are {_kind(given)}", fix="write a list of calls")
+        for call in given or ():
+            yield _call(_inner(call), where, call)
     if isinstance(item.get("function_call"), Mapping):
         yield _call(item["function_call"], where, {})
+
+
+def _inner(call: object) -> object:
+    return (_within(call, ("function", "custom")) or call) if isinstance(call, Mapping) else call
 
 
 def _call(inner: object, where: str, outer: object) -> ToolCall:
@@ -321,8 +344,8 @@ def _arguments(given: object) -> dict[str, JsonValue]:
 
 def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
     """Read an item that is a call or a result, as the Responses API lists them; whether it was one, or a thought."""
-    kind = _kind_of(item) or ("tool_call" if _is_bare_call(item) else "")
-    if kind in _THOUGHTS:
+    kind = "tool_call" if _is_bare_call(item) else _kind_of(item)
+    if kind in _ASIDE:
         return True
     if kind.endswith("_call_output"):
         read.append(_result({**item, "id": item.get("call_id")}))
@@ -333,7 +356,7 @@ def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
     if not kind.endswith("_call") and kind not in _CALLS:
         return False
     name = {"id": item.get("call_id") or item.get("id")}
-    call = _call(item if kind in _CALLS or "name" in item else _own_call(kind, item), where, name)
+    call = _call(_inner(item) if kind in _CALLS or "name" in item else _own_call(kind, item), where, name)
     if read and read[-1].role == "assistant":
         read[-1] = msgspec.structs.replace(read[-1], tool_calls=(*read[-1].tool_calls, call))
     else:
@@ -345,8 +368,13 @@ def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
 
 
 def _is_bare_call(item: Fields) -> bool:
-    """Whether an item without a type is a call as people list them: a tool's name and arguments."""
-    return any(name in item for name in _NAMES) and any(name in item for name in ("arguments", "args", "input"))
+    """Whether an item is a call as people list them, a tool's name and arguments, or as `tool_calls` do."""
+    if "role" in item or item.get("type", "function") not in ("function", "custom"):
+        return False
+    inner = _inner(item)
+    return isinstance(inner, Mapping) and any(name in inner for name in _NAMES) and (
+        inner is not item or any(name in item for name in ("arguments", "args", "input"))
+    )  # fmt: skip
 
 
 def _own_call(kind: str, item: Fields) -> dict[str, JsonValue]:

@@ -312,3 +312,64 @@ def test_any_json_is_a_trajectory_that_can_be_stored_or_an_error_that_says_why(v
     with contextlib.suppress(TrajectoryError):
         read = read_trajectory(value)
     canonical.line([expand(message) for message in read])
+
+
+_REFUND = ("refund", {"order": 7})
+_LISTED = {"name": "refund", "args": {"order": 7}, "id": "t1", "type": "tool_call"}
+_FUNCTION = {"name": "refund", "arguments": '{"order": 7}'}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "subtype": "final", "tool_calls": [{"id": "t1", "function": _FUNCTION}]},
+        {"type": "function", "id": "t1", "function": _FUNCTION},
+        {"role": "assistant", "content": [{"type": "function_call", "call_id": "t1", **_FUNCTION}]},
+        {"role": "assistant", "content": [{"type": "function", "function": _FUNCTION}]},
+        {"role": "model", "parts": [{"text": None, "function_call": {"name": "refund", "args": {"order": 7}}}]},
+        {"role": "model", "parts": [{"thought": True, "functionCall": {"name": "refund", "args": {"order": 7}}}]},
+        {
+            "kind": "response",
+            "parts": [{"part_kind": "builtin-tool-call", "tool_name": "refund", "args": {"order": 7}}],
+        },
+        {
+            "type": "ai",
+            "content": [{"type": "tool_use", "id": "t1", "name": "refund", "input": {"order": 7}}],
+            "tool_calls": [_LISTED],
+        },
+        {
+            "type": "ai",
+            "content": [{"type": "function_call", "id": "fc_1", "call_id": "t1", **_FUNCTION}],
+            "tool_calls": [_LISTED],
+        },
+    ],
+)
+def test_a_call_is_one_call_wherever_it_stands_in_a_message(message):
+    calls = [call for one in read_trajectory([message]) for call in one.tool_calls]
+    assert [(call.name, call.arguments) for call in calls] == [_REFUND]
+
+
+def test_a_call_whose_arguments_are_no_json_is_a_call_too():
+    invalid = {"type": "ai", "content": "", "invalid_tool_calls": [{"name": "refund", "args": "{7", "id": "t1"}]}
+    assert [call.name for one in read_trajectory([invalid]) for call in one.tool_calls] == ["refund"]
+
+
+@pytest.mark.parametrize("kind", ["tool-refund", "dynamic-tool", "tool-invocation", "tool_calls", "browser_call"])
+def test_a_part_that_may_be_a_call_never_passes_for_a_text(kind):
+    with pytest.raises(TrajectoryError, match=kind):
+        read_trajectory([{"role": "assistant", "parts": [{"type": kind, "toolCallId": "1", "state": "done"}]}])
+
+
+def test_what_a_session_says_of_itself_is_no_message():
+    assert read_trajectory([{"type": "system", "subtype": "init"}, {"type": "mcp_list_tools", "tools": []}, ASKED]) == (
+        WANTED[0],
+    )
+
+
+@pytest.mark.parametrize("hold", [lambda inner: [inner], lambda inner: {"attributes": {"gen_ai.tool.name": inner}}])
+def test_a_trajectory_that_is_nested_too_deeply_is_an_error(hold):
+    value: object = []
+    for _ in range(3_000):
+        value = [value]
+    with pytest.raises(TrajectoryError):
+        read_trajectory(hold(value))
