@@ -24,7 +24,10 @@ def as_response(answer: object, what: str) -> Response:
             return _with_parts(answer)
         if isinstance(answer, list | tuple):
             return _of_messages(read_trajectory(plain_json(answer)))
-    except (ArgumentError, TrajectoryError, msgspec.ValidationError) as error:
+    except (ArgumentError, TrajectoryError) as error:
+        said, fix = error.message, error.fix or _SHAPE
+        raise InsideLLMsError(f"{what} returned something that is not an answer: {said}", fix=fix) from error
+    except msgspec.ValidationError as error:
         raise InsideLLMsError(f"{what} returned something that is not an answer: {error}", fix=_SHAPE) from error
     raise InsideLLMsError(f"{what} returned {type(answer).__name__}; it must return text or a Response", fix=_SHAPE)
 

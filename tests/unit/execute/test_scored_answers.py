@@ -5,10 +5,12 @@ import threading
 import pytest
 
 from insideLLMs.core.errors import (
+    InsideLLMsError,
     ServerError,
 )
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Message, Request, Response, ResultStatus, Scores, ToolCall
+from insideLLMs.execute.returned_answers import as_response
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import HeldClock, by
 
@@ -79,6 +81,13 @@ def test_an_answer_that_cannot_be_stored_is_an_error_not_a_crash(answer):
     records, _ = run_engine(Odd("odd"), ["a"])
     assert records[0].status is ResultStatus.ERROR
     assert "cannot be stored" in records[0].failure.message
+
+
+def test_an_error_of_a_trajectory_says_once_how_to_fix_it():
+    with pytest.raises(InsideLLMsError) as caught:
+        as_response({"text": "yes", "trajectory": "nonsense"}, "model 'm'")
+    assert "fix:" not in caught.value.message
+    assert "Responses items" in (caught.value.fix or "")
 
 
 @pytest.mark.parametrize(
