@@ -61,7 +61,7 @@ class AgentProbe(PromptProbe):
         trajectory: JsonValue = None,
         match: str | None = None,
         extra_calls: str | Sequence[str] = "forbidden",
-        contracts: Sequence[JsonValue] = (),
+        contracts: Sequence[JsonValue] | None = (),
         final_state: Callable[..., Any] | None = None,
         tools: Sequence[Tool] | Mapping[str, JsonValue] = (),
         environment: Environment | None = None,
@@ -78,9 +78,9 @@ class AgentProbe(PromptProbe):
         if environment is not None and not callable(environment):
             raise refuse("agent", "environment", environment, "a function, such as tools.py:call")
         self._server = read_server(tools)
-        self.tools: tuple[Tool, ...] = tuple(tools) if isinstance(tools, Sequence) else ()
+        self.tools: tuple[Tool, ...] = () if self._server is not None else _tool_list(tools)
         self.environment, self.max_turns, self.protocol = environment, max_turns, protocol
-        self.trajectory, self.extra_calls, self.contracts = trajectory, extra_calls, tuple(contracts)
+        self.trajectory, self.extra_calls, self.contracts = trajectory, extra_calls, _contract_list(contracts)
         self.final_state = None if final_state is None else FunctionProbe("final_state", function=final_state)
         self._ways({})
         for contract in self.contracts:
@@ -170,16 +170,18 @@ class AgentProbe(PromptProbe):
         return wrong if only_wanted or _is_answered(response) else [*wrong, f"no answer after {turns} turns"]
 
     def _tools(self, fields: Mapping[str, JsonValue]) -> list[Tool]:
-        return list(fields.get("tools") or self.tools)
+        own = fields.get("tools")
+        return list(self.tools if own is None or own == [] else _tool_list(own))
 
     def _contracts(self, fields: Mapping[str, JsonValue]) -> tuple[JsonValue, ...]:
-        return (*self.contracts, *fields.get("contracts", ()))
+        return (*self.contracts, *_contract_list(fields.get("contracts")))
 
     def _ways(self, fields: Mapping[str, JsonValue]) -> tuple[AcceptedWay, ...]:
         schemas = {tool_name(tool): tool_schema(tool) for tool in self._tools(fields)}
         alone = fields.get("only_calls") is True
+        own = fields.get("trajectory")
         return parse_ways(
-            fields.get("trajectory", self.trajectory),
+            self.trajectory if own is None else own,
             match="unordered" if alone else self.match,
             extra_calls="forbidden" if alone else self.extra_calls,
             schemas=schemas,
@@ -191,6 +193,18 @@ class AgentProbe(PromptProbe):
         due = (call.name for way in ways for call in way.calls)
         unknown = next((name for name in due if names and name not in names), None)
         return None if unknown is None else f"the trajectory has {unknown!r}, which is not one of the tools"
+
+
+def _tool_list(given: JsonValue) -> tuple[Tool, ...]:
+    if not isinstance(given, list | tuple):
+        raise refuse("agent", "tools", given, "a list of tools, as OpenAI's chat completions write them")
+    return tuple(given)
+
+
+def _contract_list(given: JsonValue) -> tuple[JsonValue, ...]:
+    if given is not None and not isinstance(given, list | tuple):
+        raise refuse("agent", "contracts", given, "a list, such as [{must_not_call: delete}]")
+    return tuple(given or ())
 
 
 def _match_of(match: str | None, order: str | None) -> str:

@@ -7,6 +7,7 @@ object lets it have further members.
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
@@ -30,6 +31,8 @@ def check_matchers(due: JsonValue) -> None:
     if name is not None:
         _check(name, due)
     elif isinstance(due, Mapping):
+        if "$within" in due:
+            raise ArgumentError(f"the matcher {_shown(due)} cannot be read", fix=_FORMS["number"])
         if due.get(_OTHERS, "allowed") not in ("allowed", "forbidden"):
             raise ArgumentError(f"$others is {due[_OTHERS]!r}", fix="write allowed or forbidden")
         for value in due.values():
@@ -125,6 +128,11 @@ def _is_number(value: JsonValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _exact(number: float) -> Decimal:
+    """Return a number as it is written, so that 20.01 is within 0.01 of 20."""
+    return Decimal(str(number))
+
+
 def _holds(name: str, due: Mapping[str, JsonValue], given: JsonValue) -> bool:  # noqa: PLR0911 - one per matcher
     value = due[f"${name}"]
     match name:
@@ -139,7 +147,7 @@ def _holds(name: str, due: Mapping[str, JsonValue], given: JsonValue) -> bool:  
         case "regex":
             return isinstance(given, str) and found_in(compile_safely(value, ignore_case=False), given)
         case "number":
-            return _is_number(given) and abs(given - value) <= due.get("$within", 0)
+            return _is_number(given) and abs(_exact(given) - _exact(value)) <= _exact(due.get("$within", 0))
         case "ignore_case":
             return isinstance(given, str) and _folded(given) == _folded(value)
         case "any_order":

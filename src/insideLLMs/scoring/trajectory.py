@@ -54,12 +54,18 @@ def parse_expected(spec: JsonValue, schemas: Schemas | None = None) -> Expected:
         return Expected(spec)
     if isinstance(spec, Mapping) and isinstance(spec.get("name"), str) and set(spec) <= _CALL_KEYS:
         arguments, allowed = spec.get("arguments"), spec.get("allowed")
-        if all(one is None or isinstance(one, Mapping) for one in (arguments, allowed)):
+        given = [one for one in (arguments, allowed) if one is not None]
+        listed = allowed is None or (isinstance(allowed, Mapping) and all(map(_is_list, allowed.values())))
+        if len(given) < 2 and listed and all(isinstance(one, Mapping) for one in given):
             check_matchers(arguments)
             return Expected(spec["name"], arguments, allowed, (schemas or {}).get(spec["name"], {}))
     raise ArgumentError(
         f"the expected call {spec!r} cannot be read", fix="write a tool's name, or {name: ..., arguments: {...}}"
     )
+
+
+def _is_list(value: JsonValue) -> bool:
+    return isinstance(value, list | tuple)
 
 
 _CALL_KEYS = {"name", "arguments", "allowed"}

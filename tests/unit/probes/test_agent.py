@@ -322,8 +322,11 @@ def test_a_final_state_without_a_verdict_is_an_error_and_no_pass():
         ({"trajectory": {"calls": [], "mach": "exact"}}, "the trajectory has the keys calls, mach"),
         ({"trajectory": "find"}, "write a list of calls"),
         ({"contracts": [{"max_steps": -1}]}, "cannot be read"),
+        ({"contracts": {"must_not_call": "a"}}, "it must be a list, such as [{must_not_call: delete}]"),
+        ({"contracts": "max_steps"}, "it must be a list"),
         ({"contracts": [{"max_tokens": True}]}, "cannot be read"),
         ({"contracts": [{"must_not_call": {"name": "a", "argument": {}}}]}, "cannot be read"),
+        ({"tools": 5}, "it must be a list of tools"),
         ({"final_state": "state"}, "name one"),
         ({"max_turns": 0}, "a whole number from 1 on"),
     ],
@@ -342,10 +345,21 @@ def test_a_mistake_in_the_arguments_is_named(arguments, says):
         ({"trajectory": ["find"], "contracts": [{"must": "find"}]}, "the contract {'must': 'find'} cannot be read"),
         ({"trajectory": ["fnd"], "tools": TOOLS}, "the trajectory has 'fnd', which is not one of the tools"),
         ({"trajectory": ["find"], "tools": [{"type": "function"}]}, "has no name"),
+        ({"trajectory": ["find"], "contracts": 3}, "it must be a list"),
+        ({"trajectory": ["find"], "tools": 3}, "it must be a list of tools"),
+        ({"trajectory": [{"name": "find", "allowed": {"id": 7}}]}, "cannot be read"),
+        ({"trajectory": [{"name": "find", "arguments": {"id": 7}, "allowed": {"id": [8]}}]}, "cannot be read"),
     ],
 )
 def test_a_mistake_in_an_example_is_named_before_any_call(fields, says):
     assert says in AgentProbe().check_example(example(**fields))
+
+
+def test_fields_that_an_example_leaves_empty_hide_nothing_that_the_probe_has():
+    probe = AgentProbe(trajectory=["find"], contracts=[{"must_not_call": "delete"}])
+    did = Response(text="Done.", tool_calls=(ToolCall(name="delete", arguments={}),))
+    scored = probe.score(example(trajectory=None, contracts=None, expected="Done"), did)
+    assert (scored.passed, scored.values["trajectory"], scored.values["contracts"]) == (False, 0.0, 0.0)
 
 
 def test_an_earlier_spelling_means_the_same():

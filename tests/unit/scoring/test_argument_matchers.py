@@ -21,6 +21,7 @@ from insideLLMs.scoring.argument_matchers import check_matchers, mismatch
         ({"$regex": r"\d{4}"}, ["2024", "in 2024"], ["24", 2024, None]),
         ({"$number": 20, "$within": 0.5}, [20, 19.5, 20.5], [19.4, "20", True, None]),
         ({"$number": 20}, [20, 20.0], [20.001]),
+        ({"$number": 20, "$within": 0.01}, [20.01, 19.99], [20.011]),  # 20.01 - 20 > 0.01 in floating point
         ({"$ignore_case": "New  York"}, ["new york", " NEW YORK "], ["newyork", 3]),
         ({"$any_order": [1, 1, {"$any": True}]}, [[1, 5, 1], [1, 1, 1]], [[1, 5, 5], [1, 1], "11"]),
         ({"$equals": {"$any": True}}, [{"$any": True}], [1, {"$any": False}]),
@@ -68,6 +69,7 @@ def test_the_first_place_that_differs_is_named(due, given, says):
         ({"$number": "20"}, "write {$number: 20}"),
         ({"$number": 20, "$within": -1}, "write {$number: 20}"),
         ({"$number": 20, "$within": True}, "write {$number: 20}"),
+        ({"amount": {"$within": 0.5}}, "write {$number: 20}"),
         ({"$any": True, "x": 1}, "cannot be read"),
         ({"$optional": {"$any": 1}}, "write {$any: true}"),
         ({"a": 1, "$others": "maybe"}, "write allowed or forbidden"),
