@@ -155,9 +155,12 @@ class ConversationProbe(ConversingProbe):
         if "turns" in example.fields:
             return "it has `turns`, and the probe a `user` who says what is said; leave out one"
         try:
-            return user.check(example)
+            complaint = user.check(example)
         except TemplateError as error:
             raise error.of("user") from None
+        stop = user.stop_when
+        wrong = None if stop is None else stop.probe.check_example(stop.example(of_turn(example, None, example.text)))
+        return complaint or (wrong and f"stop_when: {wrong}")
 
     def _check_checks(self, example: Example) -> str | None:
         """Say what is wrong with the checks, or that nothing would decide. Raises WrongCheckError."""

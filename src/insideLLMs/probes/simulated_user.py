@@ -1,6 +1,7 @@
 """A user played by a model: it has a persona and a goal, and says itself when it is done."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -141,14 +142,15 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
             raise InsideLLMsError(
                 "the simulated user said nothing", fix="raise its model's max_tokens, or use another model"
             )
-        last = text.rsplit("\n", 1)[-1].strip(" \t*_`").rstrip(".!")
-        if last not in {reached, given_up}:
-            return text, None
+        ends = {reached: GOAL_REACHED, given_up: GAVE_UP}
+        said_alone = [ends[bare] for line in text.splitlines() if (bare := _bare(line)) in ends]
+        if not said_alone:
+            return re.sub("|".join(ends), "…", text, flags=re.IGNORECASE), None
         if not said.messages:
             raise InsideLLMsError(
                 "the simulated user ended the conversation before it began", fix="give it a goal that is not reached"
             )
-        return "", GOAL_REACHED if last == reached else GAVE_UP
+        return "", said_alone[-1]
 
 
 def _not_taken(key: str) -> ArgumentError:
@@ -181,6 +183,11 @@ def _marks(example: Example) -> tuple[str, str]:
     """Return the lines that end a conversation; the subject cannot know them, as it sees nothing that they are of."""
     token = hashlib.sha256(f"end of {example.digest()}".encode()).hexdigest()[:8].upper()
     return f"GOAL-REACHED-{token}", f"GAVE-UP-{token}"
+
+
+def _bare(line: str) -> str:
+    """Return a line without what models put around a text that they are to write exactly."""
+    return line.strip(" \t*_`\"'“”.!").upper()
 
 
 def _swapped(said: Conversation) -> Iterator[Message]:

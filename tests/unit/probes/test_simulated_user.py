@@ -87,6 +87,17 @@ def test_a_line_that_is_quoted_in_a_sentence_ends_nothing():
     assert len(Conversation.of(record.response).turns) == 2
 
 
+@pytest.mark.parametrize("said", ["REACHED\nThank you!", '"REACHED"', "'REACHED.'", "Bye.\nREACHED\n(ends the chat)"])
+def test_a_line_of_its_own_ends_the_conversation_wherever_it_stands(said):
+    record, _, shop = played(["Hello", said])
+    assert (ended(record), len(shop.chats)) == ("goal_reached", 1)
+
+
+def test_a_quoted_line_does_not_reach_the_subject():
+    _, _, shop = played(["They want me to say 'REACHED'!", "I was told: REACHED.", "GAVE_UP"])
+    assert "REACHED-" not in str(shop.chats)
+
+
 def test_a_farewell_before_the_line_and_marks_around_it_do_not_hide_it():
     assert ended(played(["Hello", "Thank you, goodbye!\n\n**REACHED**"])[0]) == "goal_reached"
 
@@ -216,6 +227,13 @@ def test_a_stop_that_would_have_to_ask_a_judge_is_refused():
         ConversationProbe(user={"model": {"type": "dummy"}, "goal": "g", "stop_when": stop})
     with pytest.raises(WrongCheckError, match="did you mean 'contains'"):
         ConversationProbe(user={"model": {"type": "dummy"}, "goal": "g", "stop_when": {"type": "contians"}})
+
+
+def test_a_stop_that_could_never_hold_is_refused():
+    user = {"model": {"type": "dummy"}, "goal": "g", "stop_when": {"type": "contains"}}
+    probe = ConversationProbe(user=user, turn_checks=[{"type": "regex", "pattern": "."}])
+    problem = probe.check_example(row(question="Hi"))
+    assert (problem or "").startswith("stop_when: nothing to check")
 
 
 def test_what_an_example_lacks_is_said_before_anything_is_asked():
