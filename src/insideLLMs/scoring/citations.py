@@ -16,11 +16,15 @@ from insideLLMs.scoring.normalise import comparable
 _TEXT_KEYS = ("text", "content", "page_content", "body", "snippet")
 _ID_KEYS = ("id", "source_id", "doc_id", "document_id", "source", "name", "title", "url")
 _CODE = re.compile(r"(?s)```.*?(?:```|\Z)|`[^`\n]+`")
-_QUOTED = re.compile(r'(?<!\w)"(?=\S)([^"\n]+)"(?!\w)|“([^“”]+)”|„([^„“”]+)[“”]|«([^«»]+)»|「([^「」]+)」')
+_QUOTED = re.compile(
+    r'(?<!\w)"(?=\S)((?:[^"\n]|\n(?!\s*(?:\n|[-*•>#]|\d{1,3}[.)])))+)"(?!\w)'  # a line may end in it, a paragraph not
+    r'|“([^“”]+)”|“([^“”"\n]+)"|„([^„“”"]+)[“”"]|«([^«»]+)»|»([^«»]+)«|「([^「」]+)」'
+)
 _BLOCK = re.compile(r"(?m)(?:^[ \t]*>[ \t]?.*(?:\n|$))+")
 _BLOCK_MARK = re.compile(r"(?m)^[ \t]*>[ \t]?")
 _BRACKETED = re.compile(r"(?<!!)(?:\[\^?([^\[\]\n]{1,80})\](?!\()|【([^【】\n]{1,80})】)")
 _NUMBERS = re.compile(r"\d{1,6}(?:\s*[-–—]\s*\d{1,6})?")
+_WORDED = re.compile(r"(?i)^(?:source|doc|document|ref|reference)s?(?:\s*[:#]\s*|\s+)(?=\d)")
 _ID = re.compile(r"[^\W_][\w.:/#@-]*")
 _GAP = re.compile(r"\[\s*\.\.\.\s*\]|\(\s*\.\.\.\s*\)|\.\.\.+|\[[^\[\]]{2,60}\]")
 _ONE_LETTER = re.compile(r"\[(\w)\]")
@@ -66,6 +70,9 @@ def read_sources(value: JsonValue) -> tuple[CitedSource, ...]:
 def _source(value: JsonValue, names: list[str]) -> CitedSource:
     if isinstance(value, Mapping):
         names = [*names, *(str(value[key]) for key in _ID_KEYS if isinstance(value.get(key), str | int))]
+        held = [value[key] for key in _TEXT_KEYS if key in value]
+        if held and not "".join(_texts(held)).strip():
+            return CitedSource(text="", names=frozenset())
     return CitedSource(text="\n".join(_texts(value)), names=frozenset(name.strip().casefold() for name in names))
 
 
@@ -84,7 +91,7 @@ def check_quotations(
     texts = [_form(source.text, ignore_case) for source in sources]
     found = []
     for quotation in _quotations(answer):
-        if len(quotation.split()) < fewest_words:
+        if len(_GAP.sub(" ", _form(quotation, ignore_case)).split()) < fewest_words:
             continue
         pieces = _pieces(quotation, ignore_case)
         fault = "" if any(_stands_in(pieces, text) for text in texts) else "stands in no source"
@@ -146,6 +153,8 @@ def _markers(prose: str, names: frozenset[str]) -> Iterator[tuple[str, str]]:
         inner = found[1] or found[2]
         for item in [inner] if inner.strip().casefold() in names else re.split(r"[,;]", inner):
             written = re.split("†", item)[0].strip()  # 【1†source】
+            if written.casefold() not in names:
+                written = _WORDED.sub("", written)  # [Source 1]
             if _NUMBERS.fullmatch(written):
                 yield from ((found[0], name) for name in _counted(written))
             elif written.casefold() in names or (has_ids and _looks_like_an_id(written)):

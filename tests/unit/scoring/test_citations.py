@@ -32,6 +32,10 @@ def scored(answer, sources=TEXTS, **args):
         "Es heißt „refunds take five working days“.",
         "> Refunds take five\n> working days. [2]\n\nThat is it.",
         "Fourteen days [1], unused [2].",
+        "Fourteen days [Source 1], unused [doc: 2].",
+        'It says "within 14 days\nof delivery".',
+        'It is 5" wide.\n\nIt says "within 14 days of delivery".',
+        "Es heißt »refunds take five working days«.",
         "Fourteen days【1】 and a box【2†source】.",
         "All of it [1-2], [1, 2], [^1].",
         'See `"not a real quote here"` and [1].',
@@ -52,6 +56,12 @@ def test_what_is_cited_rightly_holds(answer):
         ('It says "no later ... Returns are accepted".', "stands in no source"),
         ('"within 14 days of delivery and in its original box"', "stands in no source"),
         ("Fourteen days [3].", "'[3]' names no source"),
+        ("Fourteen days [Source 3], unused [1].", "'[Source 3]' names no source"),
+        ('It says "within 30 days\nof delivery" [1].', "stands in no source"),
+        ("Es heißt »within 30 days of delivery« [1].", "stands in no source"),
+        ('Es heißt „within 30 days of delivery" [1].', "stands in no source"),
+        ('It says “within 30 days of delivery" [1].', "stands in no source"),
+        ('It says "... days ...".', "the answer cites nothing"),
         ("Fourteen days [0].", "'[0]' names no source"),
         ("Fourteen days [1-3].", "'[1-3]' names no source"),
         ("Fourteen days 【4†source】.", "names no source"),
@@ -83,7 +93,7 @@ def test_sources_may_be_texts_objects_or_a_mapping_by_id(sources, answer, passed
     assert scores.passed is passed, scores.explanation
 
 
-@pytest.mark.parametrize("sources", [[], "", [" "], None, {}])
+@pytest.mark.parametrize("sources", [[], "", [" "], None, {}, [{"id": "a", "text": " ", "url": "x.test"}]])
 def test_without_sources_nothing_passes(sources):
     assert not scored("Fourteen days [1].", sources).passed
     assert not scored("Fourteen days.", sources).passed
