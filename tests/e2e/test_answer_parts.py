@@ -105,6 +105,11 @@ def test_a_missing_part_passes_nothing_and_says_so(tmp_path):
     )
 
 
+def test_a_missing_part_is_a_failed_check_also_where_no_score_is_the_worst(tmp_path):
+    (shown,) = checked(tmp_path, {"type": "usage", "of": "absent", "max_characters": 9})
+    assert (shown["passed"], shown["scores"]) == (False, {"correct": 0})
+
+
 def test_a_probe_reads_a_part_and_a_function_is_given_it_as_it_is(tmp_path):
     spec = experiment(function="later", **PATHS)
     spec["probes"] = [
@@ -131,8 +136,10 @@ def test_an_example_may_name_no_other_part_either(tmp_path):
 
 
 def test_what_is_no_part_is_refused_before_anything_is_asked(tmp_path):
-    told = run(tmp_path, experiment(*({"type": "contains", "of": of, "any": ["x"]} for of in ("", 3, "a[")), **PATHS))
-    for of in ("''", "3", "'a['"):
+    told = run(
+        tmp_path, experiment(*({"type": "contains", "of": of, "any": ["x"]} for of in ("", 3, "a[", None)), **PATHS)
+    )
+    for of in ("''", "3", "'a['", "None"):
         assert f"of is {of}; it must be" in told
 
 

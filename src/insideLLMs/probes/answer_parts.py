@@ -1,13 +1,13 @@
 """The part of an answer that a check names: its value, or scores that say why it is missing."""
 
 import inspect
-import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
+from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest, refuse
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import JudgedProbe, PromptProbe
@@ -77,8 +77,8 @@ def scored_response(probe: PromptProbe, response: Response) -> Response | Scores
 
 
 def _failed(probe: PromptProbe, why: str) -> Scores:
-    """Return the worst scores; of a judge only those that say how good the answer is."""
-    worst = {name: worst for name, (worst, _) in probe.score_ranges.items() if math.isfinite(worst)}
+    """Return the worst scores, where there is a worst; of a judge only those that say how good the answer is."""
+    worst = {name: worst for name, (worst, _) in probe.score_ranges.items() if abs(worst) <= canonical.MAX_INTEGER}
     if isinstance(probe, JudgedProbe):
         worst = {name: value for name, value in worst.items() if name in {"correct", "score"}}
     return Scores(values=worst or {"correct": 0.0}, passed=False, explanation=why)
@@ -98,9 +98,8 @@ def make_reading_part(
     Raises ArgumentError for a part that cannot be named so.
     """
     make = make or factory
-    of = args.get("of")
-    if of is None or not takes_part(factory):
+    if "of" not in args or not takes_part(factory):
         return make(**args)
     probe = make(**{name: value for name, value in args.items() if name != "of"})
-    probe.of = checked_part(probe.name, of)
+    probe.of = checked_part(probe.name, args["of"])
     return probe

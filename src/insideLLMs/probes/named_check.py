@@ -168,7 +168,8 @@ def _made(
     taken = inspect.signature(factory).parameters
     for key in args:
         if (key not in taken and not (key == "of" and takes_part(factory))) or key in _NO_ARGUMENTS:
-            known = [name for name in (*taken, "of", *_OWN_KEYS) if name not in _NO_ARGUMENTS or name == "name"]
+            part = ("of",) if takes_part(factory) else ()
+            known = [name for name in (*taken, *part, *_OWN_KEYS) if name not in _NO_ARGUMENTS or name == "name"]
             near = nearest(str(key), known)
             raise WrongCheckError(
                 (*place, str(key)),
