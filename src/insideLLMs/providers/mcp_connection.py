@@ -213,7 +213,7 @@ class McpConnection:
         if not done:
             raise self._unavailable(f"did not answer within {self._start_timeout_s:g} s", self.link)
         failure = None if holder.cancelled() else holder.exception()
-        raise self._unavailable("cannot be reached" if failure is None else _words(failure), self.link) from failure
+        raise self._unavailable("" if failure is None else _words(failure), self.link) from failure
 
     async def _hold(self, link: McpLink, over: asyncio.Event, opened: "asyncio.Future[Client]") -> None:
         """Keep a client open until it is over; the SDK wants it opened and closed by one task."""
@@ -223,11 +223,12 @@ class McpConnection:
             await over.wait()
 
     def _unavailable(self, how: str, link: McpLink) -> ModelUnavailableError:
-        if link.end is not None and (link.end.stderr or link.end.status is not None or link.end.errno):
-            how = describe_end(link.end)
-        if link.fault:
-            how = f"{how}; {link.fault}"
-        return ModelUnavailableError(f"{self._who} cannot be used: {how}", fix="check that it runs, and speaks MCP")
+        end = link.end
+        # one that was asked to end, as it is of no use, ends well: that is not why
+        tells = end is not None and (end.stderr or end.status or end.errno or (end.status == 0 and not how))
+        said = [how, describe_end(end) if end is not None and tells else "", link.fault]
+        why = "; ".join(filter(None, said)) or "cannot be reached"
+        return ModelUnavailableError(f"{self._who} cannot be used: {why}", fix="check that it runs, and speaks MCP")
 
     async def _close(self) -> None:
         holder, self._holder, self._client = self._holder, None, None
@@ -249,9 +250,11 @@ def _first(error: ValidationError) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Say what an error says; of a group, what its first does."""
+    """Say what an error says; of a group, what its first does; "" for one that says only that the server is gone."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
+        return ""
     if isinstance(error, ValidationError):
         return _first(error)
     return excerpt(str(error)) or type(error).__name__

@@ -130,12 +130,22 @@ def closed():
     assert not is_there(int((tmp_path / "child").read_text()))
 
 
+ANSWERS = """
+import json, sys
+for line in sys.stdin:
+    if "id" in (asked := json.loads(line)):
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **%r}), flush=True)
+"""
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
         ([PYTHON, "-c", "raise SystemExit('no licence')"], "cannot be used: ended with exit status 1: no licence"),
         ([PYTHON, "-c", "print('Welcome!'); input()"], "that is not a message: 'Welcome!'"),
         (["sleep", "600"], "cannot be used: did not answer within 0.5 s"),
+        ([PYTHON, "-c", ANSWERS % {"error": {"code": -1, "message": "no seat left"}}], "cannot be used: no seat left"),
+        ([PYTHON, "-c", ANSWERS % {"result": {}}], "Field required"),
     ],
 )
 def test_a_server_that_does_not_speak_says_why(tmp_path, command, said):
