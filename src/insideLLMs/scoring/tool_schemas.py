@@ -208,7 +208,7 @@ def _beyond(schema: Schema) -> Iterator[JsonValue]:
         if _is_near(schema.get(key)):
             yield schema[key] + by
     if isinstance(schema.get("minLength"), int) and schema["minLength"]:
-        yield "t" * (schema["minLength"] - 1)
+        yield "t" * min(schema["minLength"] - 1, _MOST_LETTERS)
     if isinstance(schema.get("maxLength"), int) and schema["maxLength"] < _MOST_LETTERS:
         yield "t" * (schema["maxLength"] + 1)
     if isinstance(schema.get("minItems"), int) and schema["minItems"]:

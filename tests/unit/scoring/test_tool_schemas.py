@@ -63,6 +63,13 @@ def test_an_argument_that_nothing_forbids_is_not_called_extra():
     assert kinds(an_object(["city"], city={"type": "string"})) == {"valid", "missing", "wrong type"}
 
 
+def test_a_bound_that_lies_far_away_makes_no_long_text():
+    far = {"type": "object", "properties": {"x": {"type": "string", "minLength": 10**12}}, "required": ["x"]}
+    made = list(made_calls(far))
+    assert "out of bounds" in {call.kind for call in made}
+    assert max(len(str(call.arguments)) for call in made) < 200_000
+
+
 def test_what_a_pattern_keeps_from_being_made_right_is_left_out():
     assert kinds(an_object(["id"], id={"type": "string", "pattern": "^A-[0-9]+$"})) == {
         "missing", "wrong type", "out of bounds"
