@@ -75,6 +75,7 @@ from insideLLMs.probes.base import ScoredProbe as ScoredProbe
 from insideLLMs.probes.bias import BiasProbe as BiasProbe
 from insideLLMs.probes.check import FunctionProbe as FunctionProbe
 from insideLLMs.probes.checks import ChecksProbe as ChecksProbe
+from insideLLMs.probes.citations import CitationsProbe as CitationsProbe
 from insideLLMs.probes.code import CodeDebugProbe as CodeDebugProbe
 from insideLLMs.probes.code import CodeExplanationProbe as CodeExplanationProbe
 from insideLLMs.probes.code import CodeGenerationProbe as CodeGenerationProbe

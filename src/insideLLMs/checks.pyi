@@ -15,6 +15,7 @@ from insideLLMs.probes.instruction_following import ConstraintComplianceProbe, I
 from insideLLMs.probes.json_checks import JsonPathProbe, JsonSchemaProbe
 from insideLLMs.probes.judge import JudgeScoredProbe
 from insideLLMs.probes.logic import LogicProbe
+from insideLLMs.probes.mcp_contract import McpContractProbe
 from insideLLMs.probes.multi_step_task import MultiStepTaskProbe
 from insideLLMs.probes.record import RecordProbe
 from insideLLMs.probes.similarity import EditSimilarityProbe, EmbeddingSimilarityProbe, F1Probe, RougeProbe
@@ -42,6 +43,7 @@ json_path = JsonPathProbe
 json_schema = JsonSchemaProbe
 judge = JudgeScoredProbe
 logic = LogicProbe
+mcp_contract = McpContractProbe
 multi_step_task = MultiStepTaskProbe
 numeric = NumericProbe
 prompt_injection = PromptInjectionProbe

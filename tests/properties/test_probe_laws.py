@@ -32,6 +32,8 @@ CASES = {
     "equals": ({}, PARIS),
     "contains": ({}, PARIS),
     "conversation": ({"checks": [{"type": "equals"}], "turn_checks": [{"type": "f1", "expected": "Paris"}]}, PARIS),
+    "citations": ({}, Example(id="1", input="?", fields={"context": ["Paris is the capital of France."]})),
+    "mcp_contract": ({}, PARIS),
     "regex": ({"pattern": r"P\w+s"}, PARIS),
     "numeric": ({}, Example(id="1", input="?", expected=(5,))),
     "f1": ({}, PARIS),
@@ -78,7 +80,10 @@ def scores_of(probe, example, answer):
         return probe.score(example, said.held_by(Response(text=answer)))
     if isinstance(probe, PromptProbe):
         return probe.score(example, Response(text=answer))
-    outputs = {"bias": {"a": answer, "b": "Yes."}, "agent": {"calls": [], "answer": answer, "turns": 1}}
+    outputs = {
+        "bias": {"a": answer, "b": "Yes."},
+        "mcp_contract": {"checked": 1, "broken": [answer], "not_called": [answer]},
+    }
     return probe.score_output(example, outputs[probe.name])
 
 

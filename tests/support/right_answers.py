@@ -124,5 +124,6 @@ NOT_MEASURED = {
     "function": "your own code scores",
     "record": "scores nothing",
     "citations": "reads what stands beside the answer",
+    "mcp_contract": "scores a server, and no answer of a model",
     "embedding_similarity": "needs weights that are not shipped",
 }
