@@ -160,7 +160,7 @@ def test_what_is_no_answer_is_an_error_that_says_how_to_write_one(tmp_path):
     assert "a mapping without text; it has 'sources'" in failed["no-text"]
     assert "unknown field `sources`" in failed["unknown"]
     assert "a part is called ''" in failed["nameless"]
-    assert "no JSON value: a value of type object" in failed["object"]
+    assert "not a JSON value: a value of type object" in failed["object"]
     assert "$.text" in failed["null"]
     assert "at most 16,777,216 are kept" in failed["large"]
     assert failed["half"] == ""
