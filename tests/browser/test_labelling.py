@@ -181,7 +181,8 @@ def test_a_dispute_is_decided_without_changing_what_people_said(folder, opened):
 def test_examples_are_accepted_and_rejected_on_keys(folder, opened):
     examples = folder / "examples.jsonl"
     rows = [
-        {"id": f"e{n}", "input": f"Question {n}", "review": "pending", "traffic": {"answer": "So."}} for n in range(4)
+        {"id": f"e{n}", "input": f"Q{n}", "review": "pending", "traffic": {"answer": "So.", "weight": 1}}
+        for n in range(4)
     ]
     examples.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with view_server.serving(folder, person="ann", reviews=ReviewFile(examples)) as server:

@@ -16,10 +16,14 @@ from support.view_server import serving, viewing
 LINES = [
     '{"id": "a",  "input": "Where is it?", "review": "pending", "traffic": {"answer": "Here.", "weight": 1.50}}',
     "",
-    '{"id": "b", "messages": [{"role": "user", "content": "<b>"}], "review": "rejected", "traffic": {"answer": 3}}',
-    '{"id": "c", "question": "not from traffic", "score": 1e5}',
-    '{"id": "d", "input": {"x": 1}, "review": "accepted"}',
+    (
+        '{"id": "b", "messages": [{"role": "user", "content": "<b>"}], '
+        '"review": "rejected", "traffic": {"answer": 3, "weight": 2}}'
+    ),
+    '{"id": "c", "question": "not from traffic", "score": 1e5, "review": "A film to love"}',
+    '{"id": "d", "input": {"x": 1}, "review": "accepted", "traffic": {"weight": 1}}',
 ]
+DRAWN = '"review": "pending", "traffic": {"weight": 1}'
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_examples_with_a_review_are_shown_with_the_answer_of_traffic(server):
     shown = {one["example"]: one for one in page(server)["answers"]}
     assert {name: one["verdict"] for name, one in shown.items()} == {"a": "open", "b": "fail", "d": "pass"}
     assert shown["a"]["response"] == {"text": "Here."}
-    assert shown["b"]["response"] == {"value": {"answer": 3}}
+    assert shown["b"]["response"] == {"value": {"answer": 3, "weight": 2}}
     assert shown["d"]["input"] == '{"x":1}'
 
 
@@ -82,9 +86,12 @@ def test_reviews_come_from_the_page_alone_and_are_of_examples_of_the_file(server
 
 def test_the_values_of_a_reviewed_row_stay_as_they_are_spelled(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_bytes(b'{"id":"a","x":1.50,"y":[1e5, "caf\\u00e9"],"review":"pending"}\r\n')
+    path.write_bytes(b'{"id":"a","x":1.50,"y":[1e5, "caf\\u00e9"],"review":"pending","traffic":{"weight":1}}\r\n')
     assert ReviewFile(path).save("a", "pass")
-    assert path.read_bytes() == b'{"id":"a","x":1.50,"y":[1e5, "caf\\u00e9"],"review":"accepted"}\r\n'
+    assert (
+        path.read_bytes()
+        == b'{"id":"a","x":1.50,"y":[1e5, "caf\\u00e9"],"review":"accepted","traffic":{"weight":1}}\r\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_the_values_of_a_reviewed_row_stay_as_they_are_spelled(tmp_path):
 )
 def test_one_decision_is_of_one_example(name, fault, tmp_path):
     path = tmp_path / "x.jsonl"
-    before = f'{{"id":"a","review":"pending"}}\n{{"id":{name},"review":"pending"}}\n'
+    before = f'{{"id":"a",{DRAWN}}}\n{{"id":{name},{DRAWN}}}\n'
     path.write_text(before)
     with pytest.raises(DatasetError, match=f"x.jsonl:2: {fault}"):
         ReviewFile(path).save("a", "pass")
@@ -111,7 +118,7 @@ def test_a_file_that_is_broken_meanwhile_stays_as_it_is(server, path):
 
 
 def test_reviews_at_the_same_time_all_arrive(server, path):
-    path.write_text("".join(f'{{"id": "e{n}", "review": "pending"}}\n' for n in range(24)))
+    path.write_text("".join(f'{{"id": "e{n}", {DRAWN}}}\n' for n in range(24)))
     senders = [threading.Thread(target=send, args=(server, f"e{n}", "pass")) for n in range(24)]
     for sender in senders:
         sender.start()
@@ -121,9 +128,9 @@ def test_reviews_at_the_same_time_all_arrive(server, path):
 
 
 def test_a_file_without_reviews_is_an_error_that_says_so(tmp_path):
-    write_files(tmp_path, {"plain.jsonl": '{"id": "a"}\n'})
+    write_files(tmp_path, {"plain.jsonl": '{"id": "a", "review": "A film to love"}\n'})
     done = insidellms("view", "plain.jsonl", "--port", 0, cwd=tmp_path)
-    assert (done.code, "no example in plain.jsonl has a `review`" in done.err) == (1, True)
+    assert (done.code, "no example in plain.jsonl was drawn from traffic" in done.err) == (1, True)
 
 
 def test_the_address_that_is_printed_opens_the_review(path):

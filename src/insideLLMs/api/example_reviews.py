@@ -1,4 +1,4 @@
-"""A file of examples that wait for a person's review: what is shown of each, and the file with what the person says."""
+"""Examples drawn from traffic that wait for a person's review: what is shown, and the file with the decisions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import msgspec
 from insideLLMs.core.answer_digest import JudgedAnswer
 from insideLLMs.core.errors import DatasetError, StorageError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.datasets.reviews import PENDING, Review
+from insideLLMs.datasets.reviews import PENDING, Review, review_of
 from insideLLMs.store.labels import Said
 from insideLLMs.store.whole_file import whole_file
 
@@ -18,7 +18,7 @@ Row = dict[str, JsonValue]
 
 
 class ReviewFile:
-    """JSON lines of which some have a `review`: pending, accepted or rejected. Every other byte stays as it is."""
+    """JSON lines; those drawn from traffic are reviewed, and a run reads their reviews. Other bytes stay."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -62,7 +62,7 @@ class ReviewFile:
         return found
 
     def _row(self, line: bytes, number: int) -> Row | None:
-        """Return an example with a review; None for a line that has none."""
+        """Return an example that was drawn from traffic; None for any other, whose `review` may be its own text."""
         if not line.strip():
             return None
         try:
@@ -71,7 +71,10 @@ class ReviewFile:
             raise DatasetError(
                 f"{self.path}:{number}: not JSON: {error}", fix="write one JSON object per line"
             ) from error
-        return row if isinstance(row, dict) and "review" in row else None
+        try:
+            return None if review_of(row) is None else row
+        except DatasetError as error:
+            raise DatasetError(f"{self.path}:{number}: {error.message}") from error
 
 
 def _reviewed(line: bytes, review: str) -> bytes:
@@ -98,7 +101,7 @@ def _shown(row: Row) -> dict[str, object]:
         "input": asked if is_known else msgspec.json.encode(asked).decode(),
         "request": None,
         "response": msgspec.to_builtins(judged),
-        "verdict": _SAID.get(str(row["review"]), "open"),
+        "verdict": _SAID.get(str(row.get("review")), "open"),
         "note": "",
         "counts": True,
         "others": [],

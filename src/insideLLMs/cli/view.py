@@ -29,9 +29,9 @@ from insideLLMs.remote.url import is_url
 def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> int:
     """Serve the runs in FOLDER to this machine until interrupted: reports, comparisons, live progress, labelling.
 
-    If FOLDER is a run, serve its parent folder and open the run. If FOLDER is a file of examples with a `review`
-    (pending, accepted or rejected), show them one by one and write your decisions into the file. Labels are stored in
-    the run's folder, in labels.jsonl; `insidellms labels` shows and merges them.
+    If FOLDER is a run, serve its parent folder and open the run. If FOLDER is a file of examples that
+    `insidellms sample` wrote, show them one by one and write your decisions into the file. Labels are stored in the
+    run's folder, in labels.jsonl; `insidellms labels` shows and merges them.
     """
     from insideLLMs.api.example_reviews import ReviewFile  # noqa: PLC0415 - slow
     from insideLLMs.api.view_server import ViewServer  # noqa: PLC0415
@@ -40,7 +40,7 @@ def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> 
     reviews = ReviewFile(folder) if folder.is_file() else None
     if reviews is not None and next(reviews.shown(), None) is None:
         raise InsideLLMsError(
-            f"no example in {folder} has a `review`",
+            f"no example in {folder} was drawn from traffic",
             fix="name a folder of runs, or the file that `insidellms sample` wrote",
         )
     if reviews is None and not folder.is_dir():
