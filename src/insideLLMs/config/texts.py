@@ -1,7 +1,7 @@
 """The texts of an experiment, which may stand in files: the files are read, so that the Experiment holds the text.
 
 A text stands under `system`, in a prompt, and under `template`, `rubric`, `prompt` and `messages` of a probe's
-arguments, and what a simulated `user` is told. Of a model of type `http`, every text in `body` is one, and of type
+arguments, and the texts of a simulated `user`. Of a model of type `http`, every text in `body` is one, and of type
 `exec` in `stdin`.
 ``{file: prompts/v1.md}`` is replaced by what the file holds; a text that names a file instead of being one is an error,
 so that no model is ever sent a path.

@@ -28,7 +28,7 @@ from insideLLMs.execute.trial import ProbeCalls, Stage, TrialClock, failed_outco
 from insideLLMs.plan import Trial
 
 NOT_RUN = '{"error": "nothing runs tools in this conversation"}'
-"""What a model is told that calls a tool and not, as an application does, runs it."""
+"""The result that a model gets for a tool call, as no application runs it here."""
 Keep = Callable[[Outcome], Awaitable[bool]]
 """Puts what was said so far on disk, and returns whether to go on."""
 

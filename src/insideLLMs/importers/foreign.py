@@ -76,7 +76,7 @@ class Reading:
 
     `left_out` counts what could not be carried, by name; `notes` are sentences for the user. With `unfinished`,
     logs are read whose tool did not come to its end. `logs` are all files of the run. With `each_call`, every call of
-    a model is a trial, where a trace has several. `tell` is told how far reading has come.
+    a model is a trial, where a trace has several. `tell` gets how far reading has come.
     """
 
     logs: tuple[LogFile, ...] = ()

@@ -119,7 +119,7 @@ class ConversationProbe(ConversingProbe):
         return {"": self.user.max_turns, USER: self.user.max_turns + (opening is None)}
 
     def led_by(self, example: Example) -> JsonValue:
-        """Return the script, or what the user is told; with what ends the conversation early."""
+        """Return the script or the simulated user's settings, and what ends the conversation early."""
         script = None if self.user else [expand(turn) for turn in self._script_of(example)]
         return {"script": script, "user": self.user and self.user.settings, "stops": self.stop_on_failure}
 

@@ -12,7 +12,7 @@ GRADED = (
     "A conversation of an assistant with a user is graded as a whole: what the assistant says in it, not what the "
     "user says."
 )
-"""What a judge is told that it grades."""
+"""The judge's instruction: what it grades."""
 _NOT_ASKED = "the conversation ended before this turn"
 
 

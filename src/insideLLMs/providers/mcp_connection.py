@@ -112,7 +112,7 @@ async def _pass_on(line: bytes, received: Any, link: McpLink) -> None:  # Any: s
 
 async def _write(running: RunningCommand, sent: Any) -> None:  # Any: a stream of the SDK's messages
     async with sent:
-        with contextlib.suppress(BrokenPipeError):  # its end is told by its output
+        with contextlib.suppress(BrokenPipeError):  # reading its output shows that it ended
             async for message in sent:
                 text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await running.write(text.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""By what requests are told apart, also where there are more kinds than anybody reads."""
+"""The strata of requests, also where there are more kinds than a person reads."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""By what requests are told apart when a sample is drawn: the model, the route, how they ended, ..."""
+"""The strata of a sample: requests are grouped by model, route, how they ended, ..."""
 
 import hashlib
 import re

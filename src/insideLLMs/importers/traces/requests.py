@@ -36,7 +36,7 @@ class ServedRequest(NamedTuple):
 
     @property
     def conversation(self) -> str:
-        """The id of the conversation that the request belongs to, "" where none is told."""
+        """The id of the conversation that the request belongs to; "" if the trace names none."""
         return next((found for span in self.spans if (found := span.text(*_CONVERSATIONS))), "")
 
 
