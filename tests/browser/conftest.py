@@ -55,3 +55,32 @@ def visit(browser, tmp_path: Path) -> Iterator[Callable]:
     for context in contexts:
         context.close()
     assert not faults
+
+
+@pytest.fixture
+def served_tabs(browser) -> Iterator[Callable]:
+    """Open an address; at the end no page had an error, and asked no other server for anything.
+
+    A dialog is a fault, unless `dialogs` says that it is accepted.
+    """
+    contexts, faults = [], []
+
+    def open_page(url, *, dialogs="refused", **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(20_000)
+        tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        if dialogs == "accepted":
+            tab.on("dialog", lambda dialog: dialog.accept())
+        else:
+            tab.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        tab.on("request", lambda request: request.url.startswith("http://127.0.0.1:") or faults.append(request.url))
+        tab.goto(url)
+        tab.wait_for_selector("html[data-ready]")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults

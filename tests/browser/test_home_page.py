@@ -54,29 +54,6 @@ def address(folder):
         yield server.url
 
 
-@pytest.fixture
-def opened(browser):
-    """Open an address; at the end no page had an error or a dialog, and asked no other server for anything."""
-    contexts, faults = [], []
-
-    def open_page(url, **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(20_000)
-        tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        tab.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        tab.on("request", lambda request: request.url.startswith("http://127.0.0.1:") or faults.append(request.url))
-        tab.goto(url)
-        tab.wait_for_selector("html[data-ready]")
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not faults
-
-
 def shown(tab):
     return [re.sub(r"\s+", " ", row).split(" ")[0] for row in tab.locator("tr.run:visible").all_inner_texts()]
 
@@ -94,8 +71,8 @@ def going(folder, done):
     return journal
 
 
-def test_runs_are_listed_by_experiment_with_their_state_and_trend(address, opened):
-    tab = opened(address)
+def test_runs_are_listed_by_experiment_with_their_state_and_trend(address, served_tabs):
+    tab = served_tabs(address)
     expect(tab.locator("#count")).to_have_text("6 runs")
     expect(tab.locator("tr.run", has_text="cut").locator(".badge")).to_have_text("damaged")
     support = tab.locator("tbody", has=tab.get_by_role("rowheader", name="support 2 runs"))
@@ -103,8 +80,8 @@ def test_runs_are_listed_by_experiment_with_their_state_and_trend(address, opene
     expect(support.locator("tr.run").first).to_contain_text("contains: 6/6 (100.0%), 61–100%")
 
 
-def test_filters_stand_in_the_address_and_outlast_a_reload(address, opened):
-    tab = opened(address)
+def test_filters_stand_in_the_address_and_outlast_a_reload(address, served_tabs):
+    tab = served_tabs(address)
     tab.get_by_label("Experiment").select_option("support")
     assert shown(tab) == ["support-1", "support-0"]
     tab.get_by_role("searchbox").fill("SUPPORT-1 large")
@@ -123,8 +100,8 @@ def test_filters_stand_in_the_address_and_outlast_a_reload(address, opened):
     expect(tab.locator("#count")).to_have_text("6 runs")
 
 
-def test_two_runs_are_compared_in_two_clicks_and_the_verdict_is_remembered(address, opened):
-    tab = opened(f"{address}?experiment=support")
+def test_two_runs_are_compared_in_two_clicks_and_the_verdict_is_remembered(address, served_tabs):
+    tab = served_tabs(f"{address}?experiment=support")
     tab.locator("tr.run", has_text="support-1").get_by_text("compare …").click()
     expect(tab.locator(".chosen")).to_contain_text("Baseline support-1")
     assert shown(tab) == ["support-1", "support-0"]  # the filter stays
@@ -134,8 +111,8 @@ def test_two_runs_are_compared_in_two_clicks_and_the_verdict_is_remembered(addre
     expect(tab.locator("tr.run", has_text="support-0").locator(".compared")).to_have_text("failed against support-1")
 
 
-def test_all_of_it_works_by_keys(address, opened):
-    tab = opened(f"{address}?experiment=support")
+def test_all_of_it_works_by_keys(address, served_tabs):
+    tab = served_tabs(f"{address}?experiment=support")
     for key in ("j", "c"):
         tab.keyboard.press(key)
     expect(tab.locator(".chosen")).to_contain_text("Baseline support-1")
@@ -161,8 +138,8 @@ def test_all_of_it_works_by_keys(address, opened):
     expect(tab.get_by_role("searchbox")).to_have_value("jc?")
 
 
-def test_a_run_that_appears_is_there_on_reload_and_one_under_way_goes_on_by_itself(folder, address, opened):
-    tab = opened(address)
+def test_a_run_that_appears_is_there_on_reload_and_one_under_way_goes_on_by_itself(folder, address, served_tabs):
+    tab = served_tabs(address)
     journal = going(folder, 3)
     tab.reload()
     tab.get_by_text("3 of 8 trials").wait_for()
@@ -175,22 +152,22 @@ def test_a_run_that_appears_is_there_on_reload_and_one_under_way_goes_on_by_itse
     expect(tab.get_by_role("searchbox")).to_be_focused()
 
 
-def test_names_of_hostile_runs_are_text(address, opened):
-    tab = opened(address)
+def test_names_of_hostile_runs_are_text(address, served_tabs):
+    tab = served_tabs(address)
     expect(tab.get_by_role("link", name=HOSTILE)).to_be_visible()
     assert tab.locator("img").count() == 0
     tab.get_by_role("link", name=HOSTILE).click()
     expect(tab).to_have_title(re.compile("Run search"))
 
 
-def test_an_empty_folder_says_what_to_do(tmp_path, opened):
+def test_an_empty_folder_says_what_to_do(tmp_path, served_tabs):
     with serving(tmp_path) as server:
-        tab = opened(server.url)
+        tab = served_tabs(server.url)
         expect(tab.get_by_role("main")).to_contain_text("insidellms run experiment.yaml")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(scheme, address, opened):
+def test_axe_finds_no_violation(scheme, address, served_tabs):
     if not AXE.exists():
         missing("axe-core is missing: npm ci in viewer/")
     found = []
@@ -201,7 +178,7 @@ def test_axe_finds_no_violation(scheme, address, opened):
             "runs/support-0/label",
             "runs/support-0/label?show=verdict&show=expected",
         ):
-            tab = opened(
+            tab = served_tabs(
                 address + place, bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 800}
             )
             tab.add_script_tag(path=AXE)

@@ -1,6 +1,7 @@
 """People label answers on keys in a browser: nothing that was shown as saved is lost, whenever the server is killed."""
 
 import contextlib
+import functools
 import json
 import re
 import shutil
@@ -38,25 +39,8 @@ def serving(folder, person="ann"):
 
 
 @pytest.fixture
-def opened(browser):
-    """Open an address; at the end no page had an error."""
-    contexts, faults = [], []
-
-    def open_page(url, **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        contexts.append(context)
-        tab = context.new_page()
-        tab.set_default_timeout(20_000)
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("dialog", lambda dialog: dialog.accept())
-        tab.goto(url)
-        tab.wait_for_selector("html[data-ready]")
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not faults
+def opened(served_tabs):
+    return functools.partial(served_tabs, dialogs="accepted")
 
 
 def stored(folder):
