@@ -158,6 +158,7 @@ def test_a_command_that_asks_nothing_is_not_green(tmp_path, provider):
     recorded = record(provider, tmp_path, *silent)
     assert recorded.code == 1
     assert "nothing was recorded: the command made no call to a model" in recorded.err
+    assert "fix: have it read its base URL from the environment" in recorded.err
     assert not list(tmp_path.glob("calls.jsonl*"))
     record(provider, tmp_path, *write_app(tmp_path, CHANGING))
     replayed = replay(tmp_path, *silent, options=["--subset"])
@@ -229,6 +230,7 @@ def test_a_provider_that_cannot_be_reached_is_said_and_not_recorded(tmp_path):
     assert done.code == 1
     assert done.out.startswith("502 None ")
     assert "nothing was recorded: openai cannot be reached" in done.err
+    assert "fix: check the network, or name another address with --upstream" in done.err
 
 
 def test_a_damaged_cassette_is_refused_before_anything_runs(tmp_path):

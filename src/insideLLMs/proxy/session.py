@@ -55,9 +55,10 @@ def record(
             cassette.finish(in_order)
         elif code == 0:
             why = "; ".join(dict.fromkeys(recorder.unreached)) or "the command made no call to a model"
+            fix = "have it read its base URL from the environment, e.g. OPENAI_BASE_URL; see docs/recording.md"
             raise NothingToDoError(
                 f"nothing was recorded: {why}",
-                fix="have it read its base URL from the environment, e.g. OPENAI_BASE_URL; see docs/recording.md",
+                fix="check the network, or name another address with --upstream" if recorder.unreached else fix,
             )
     finally:
         cassette.close()
