@@ -223,6 +223,20 @@ def test_a_rubric_is_a_suspect(tmp_path):
     assert "the other change did not: seed" in done.out
 
 
+def test_calls_of_judges_count_against_the_budget(tmp_path):
+    grades = {"Be strict": '{"reason": "x", "score": 1}', "Be mild": '{"reason": "x", "score": 5}'}
+    with OpenAIServer(answers=grades) as server:
+        judge = f"{{type: openai, args: {{model_name: j, base_url: '{server.base_url}'}}}}"
+        probe = f'probe: {{type: judge, args: {{rubric: "Is it polite? Be mild.", judges: [{judge}]}}}}'
+        base = BASE.replace('probe: {type: contains, args: {all: ["30"]}}', probe)
+        run(tmp_path, "base", base)
+        run(tmp_path, "cand", base.replace("Be mild", "Be strict").replace("seed: 1", "seed: 2"))
+        stored = len(server.prompts)
+        done = blame(tmp_path, "--experiment", "cand.yaml", "--json", "--exact", "--max-calls", "12")
+        asked = len(server.prompts) - stored
+    assert asked <= done.json["calls"] <= 12
+
+
 def test_an_edited_example_is_a_suspect(tmp_path):
     text = BASE.replace(', args: {all: ["30"]}', "")
     run(tmp_path, "base", text, [{**row, "all": ["30"]} for row in ROWS])

@@ -119,3 +119,13 @@ def test_a_prompt_without_sentences_is_an_error(folder):
     done = ablate(folder)
     assert done.code == 1
     assert "no sentence" in done.err
+
+
+def test_calls_of_judges_count_against_the_budget(tmp_path):
+    judge = """{type: judge, args: {judges: [{type: dummy, args: {canned_response: '{"score": 5}'}}]}}"""
+    judged = EXPERIMENT.replace("{type: contains, args: {any: [14 days]}}", judge)
+    write_files(tmp_path, {"e.yaml": judged, "own.py": MODEL})
+    assert insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path).code == 0
+    done = ablate(tmp_path, "--json", "--max-calls", "10")
+    assert done.json["calls"] == done.json["planned"] == 10
+    assert calls(tmp_path) == 3 + 5

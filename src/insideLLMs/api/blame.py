@@ -227,7 +227,8 @@ def _searched(
 ) -> tuple[MixedAsker, SearchOutcome]:
     asked = AskedItems(items=case.chosen.items, mixtures=case.mixtures, ranges=case.ranges)
     into = options.into / (_EXACT if case.exact else _VARYING)
-    asker = MixedAsker(asked, base, into=into, max_calls=options.max_calls, exact=case.exact)
+    runs = (case.baseline, case.candidate)
+    asker = MixedAsker(asked, base, stored=runs, into=into, max_calls=options.max_calls, exact=case.exact)
 
     def ask(questions: Sequence[ItemQuestion]) -> list[bool | None]:
         answers = asker(questions)

@@ -16,7 +16,8 @@ import msgspec
 
 from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.compare import DecidedComparison, GateOverrides, compare_runs, is_greedy, is_scripted
-from insideLLMs.api.preparation.prepared import Parts
+from insideLLMs.api.counted_calls import CountedCalls
+from insideLLMs.api.preparation.prepared import Parts, facts_at_hand
 from insideLLMs.api.run import Run, RunOptions, arun
 from insideLLMs.api.trusted_runs import TrustedExperiment
 from insideLLMs.compare.gate.evidence import Confirmed, ConfirmedItem
@@ -73,18 +74,20 @@ class _Chosen:
 
     @property
     def facts(self) -> DatasetFacts:
-        digest = hashlib.sha256()
-        for example in self._examples:
-            digest.update(canonical.line(example) + b"\n")
-        count = len(self._examples)
-        return DatasetFacts(name=self._name, sha256=digest.hexdigest(), total=count, selected=count)
+        return facts_at_hand(self._name, self._examples)
 
 
 class Asker:
     """Asks one run's models again; `into` is where rounds go. Where it `resumes`, a round that is there goes on."""
 
     def __init__(
-        self, trusted: TrustedExperiment, *, into: Path, examples: Mapping[Place, Example], resumes: bool = False
+        self,
+        trusted: TrustedExperiment,
+        *,
+        into: Path,
+        examples: Mapping[Place, Example],
+        resumes: bool = False,
+        counted: CountedCalls | None = None,
     ) -> None:
         self._experiment = trusted.experiment
         self._folder = trusted.folder
@@ -93,6 +96,7 @@ class Asker:
         self._resumes = resumes
         self.run_dirs: list[Path] = []
         self.calls = 0
+        self._counted = counted or CountedCalls()
 
     def ask(self, round_: Round) -> list[Record]:
         """Ask, and return the records. Raises InsideLLMsError."""
@@ -108,7 +112,7 @@ class Asker:
         )
         run: Run = asyncio.run(arun(experiment, folder=self._folder, options=options, parts=parts))
         self.run_dirs.append(run.path)
-        self.calls += run.manifest.trials - sum(member.shared or 0 for member in run.summary.results)
+        self.calls += self._counted.count(SealedRun.open(run.path))
         return list(SealedRun.open(run.path).records(Record))
 
     def _narrowed(self, round_: Round) -> tuple[Experiment, Parts]:
@@ -359,7 +363,6 @@ RUNS = 3
 
 def retest(decided: DecidedComparison, sides: Sides, say: Say) -> DecidedComparison:
     """Run both sides again over the examples that both have, and decide by these runs alone, under the same setup.
-
 
     Raises InsideLLMsError if a side cannot be asked again.
     """

@@ -1,11 +1,12 @@
 """Answers of mixed experiments: the baseline's with some of the candidate's changes, asked of chosen examples."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from insideLLMs.api.counted_calls import CountedCalls
 from insideLLMs.api.fresh_answers import Asker, Place, Round
 from insideLLMs.api.trusted_runs import TrustedExperiment
 from insideLLMs.compare.blame import factors as cut
@@ -114,19 +115,30 @@ class MixedAsker:
     """Asks questions about items, each round a run directory; one that an earlier start left is taken or finished.
 
     Equal requests of one batch share an answer, so that what changed in the scoring is scored on one answer; where
-    answers are `exact`, those of all batches do.
+    answers are `exact`, those of all batches do. How many calls an answer takes is learned from `stored` runs.
     """
 
-    def __init__(self, asked: AskedItems, base: TrustedExperiment, *, into: Path, max_calls: int, exact: bool) -> None:
+    def __init__(
+        self,
+        asked: AskedItems,
+        base: TrustedExperiment,
+        *,
+        stored: Iterable[SealedRun],
+        into: Path,
+        max_calls: int,
+        exact: bool,
+    ) -> None:
         self._asked, self._base, self._into = asked, base, into
         self._max_calls, self._exact = max_calls, exact
+        self._counted = CountedCalls(stored)
         self._rounds = self._batches = 0
         self.calls = self.earlier_calls = 0
         self.unbuilt: set[str] = set()
 
     def __call__(self, questions: Sequence[ItemQuestion]) -> list[bool | None]:
         """Ask each of them once. Raises BudgetEnded before more is asked than may be, and InsideLLMsError."""
-        if self.calls + len(questions) > self._max_calls:
+        most = sum(self._counted.most(self._asked.items[question.item].probe) for question in questions)
+        if self.calls + most > self._max_calls:
             raise BudgetEnded
         self._batches += 1
         answers: dict[int, bool | None] = {}
@@ -155,7 +167,8 @@ class MixedAsker:
         said = canonical.identity("blame-round/1", [_digest(experiment), [e.digest() for e in examples.values()]])
         label = f"{self._rounds:03}-{said[-_DIGEST_LETTERS:]}"
         is_earlier = state_of(self._into / label) is State.SEALED
-        asker = Asker(replace(self._base, experiment=experiment), into=self._into, examples=examples, resumes=True)
+        trusted = replace(self._base, experiment=experiment)
+        asker = Asker(trusted, into=self._into, examples=examples, resumes=True, counted=self._counted)
         round_ = Round(
             label=label,
             subject=None,
@@ -177,28 +190,26 @@ class MixedAsker:
                 raise
             self.unbuilt.add(error.problems[0].message if error.problems else error.message)
             return {at: False for at, _ in members}  # what cannot be sent makes nothing fall
-        before = self.calls
-        answers = self._read(asker.run_dirs[-1], places, is_pure=applied == NONE)
-        self.earlier_calls += self.calls - before if is_earlier else 0
-        return answers
+        self.calls += asker.calls
+        self.earlier_calls += asker.calls if is_earlier else 0
+        return self._read(SealedRun.open(asker.run_dirs[-1]), places, is_pure=applied == NONE)
 
     def _read(
-        self, path: Path, places: Mapping[Place, tuple[int, ItemQuestion]], *, is_pure: bool
+        self, run: SealedRun, places: Mapping[Place, tuple[int, ItemQuestion]], *, is_pure: bool
     ) -> dict[int, bool | None]:
         found: dict[int, bool | None] = {}
         statuses: list[str] = []
-        for facts, told in SealedRun.open(path).measured_records(Facts):
-            self.calls += not (told and (told.cached or told.shared))
+        for facts in run.records(Facts):
             at, question = places[facts.probe, facts.dataset.removeprefix(f"{facts.probe}."), facts.example_id]
             quality = self._asked.ranges.quality(facts)
             found[at] = None if quality is None else quality < self._asked.items[question.item].cut
             statuses.append(facts.status)
         if is_pure and all(value is None for value in found.values()):
-            failures = [record.failure for record in SealedRun.open(path).records(FailedRecord) if record.failure]
+            failures = [record.failure for record in run.records(FailedRecord) if record.failure]
             cause = f"{failures[0].type}: {failures[0].message}" if failures else ", ".join(sorted(set(statuses)))
             raise InsideLLMsError(
                 f"the baseline gave no answer when asked again: {cause}",
-                fix=f"is the model still served, and is its key set? All answers are in {path}",
+                fix=f"is the model still served, and is its key set? All answers are in {run.path}",
             )
         return found
 

@@ -73,7 +73,7 @@ def _beside(run: Path) -> Path:
     type=click.IntRange(min=1),
     default=400,
     show_default=True,
-    help="Stop before more answers than this.",
+    help="Stop before more calls than this, those of judges included.",
 )
 @click.option(
     "--alpha",

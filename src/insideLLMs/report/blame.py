@@ -180,7 +180,7 @@ def _plan(plan: BlamePlan) -> Iterator[str]:
     yield from _unasked(plan.unasked)
     how = "each question once: the models answer exactly" if plan.exact else "questions several times: answers vary"
     yield f"{plan.looked_at} fallen examples would be asked again, {how}"
-    yield f"at most {many(plan.max_calls, 'call')} (--max-calls); judges are asked besides"
+    yield f"at most {many(plan.max_calls, 'call')} (--max-calls), those of judges and of each turn included"
 
 
 def blame_markdown(report: BlameReport) -> str:

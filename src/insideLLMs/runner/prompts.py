@@ -1,10 +1,10 @@
 """Prompts given from Python as a dataset: examples in input order, ids, and the digest of their content."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from insideLLMs.api.preparation.prepared import facts_at_hand
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError, OptionError
 from insideLLMs.core.types import Example, JsonValue, Record, expand
@@ -30,8 +30,7 @@ class Prompts:
         read = [_read(index, item, any_json=any_json) for index, item in enumerate(self._items)]
         self._examples = _with_unique_ids(read)
         self._positions = {example.id: position for position, example in enumerate(self._examples)}
-        self._by_id = sorted(self._positions)
-        self._ranks = {name: rank for rank, name in enumerate(self._by_id)}
+        self._ranks = {name: rank for rank, name in enumerate(sorted(self._positions))}
 
     def examples(self) -> Iterator[tuple[int, Example]]:
         """Yield rank by id and example, in input order."""
@@ -41,11 +40,7 @@ class Prompts:
     @property
     def facts(self) -> DatasetFacts:
         """The digest of the examples' canonical lines in the order of ids, and their number."""
-        digest = hashlib.sha256()
-        for name in self._by_id:
-            digest.update(canonical.line(self._examples[self._positions[name]]) + b"\n")
-        count = len(self._examples)
-        return DatasetFacts(name=NAME, sha256=digest.hexdigest(), total=count, selected=count)
+        return facts_at_hand(NAME, self._examples)
 
     def item(self, example_id: str) -> object:
         """Return what the caller gave, as it was given."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs
+from insideLLMs.api.counted_calls import CountedCalls
 from insideLLMs.api.fresh_answers import Asker, Place, Round, Say, examples_of
 from insideLLMs.api.trusted_runs import TrustedExperiment
 from insideLLMs.compare.ablation import AblationReport, SentenceFinding, SentenceState
@@ -167,6 +168,7 @@ def _put(kind: str, place: int, field: str) -> Callable[[Experiment, str], Exper
 def _chosen(run: SealedRun, experiment: Experiment, rounds: int, max_calls: int) -> tuple[dict[Place, Example], int]:
     """Choose as many examples as the calls allow, by the hash of their ids; return with them the calls of a round."""
     known = examples_of(run, None)
+    counted = CountedCalls([run])
     by_example: dict[tuple[str, str], list[Place]] = {}
     for place in known:
         by_example.setdefault((place[1], place[2]), []).append(place)
@@ -175,13 +177,14 @@ def _chosen(run: SealedRun, experiment: Experiment, rounds: int, max_calls: int)
     chosen: dict[Place, Example] = {}
     each = 0
     for name in order:
-        calls = len(by_example[name]) * subjects * experiment.repeats
+        calls = sum(counted.most(place[0]) for place in by_example[name]) * subjects * experiment.repeats
         if (each + calls) * rounds > max_calls:
             break
         each += calls
         chosen.update({place: known[place] for place in by_example[name]})
     if not chosen:
-        least = min((len(places) for places in by_example.values()), default=1) * subjects * experiment.repeats * rounds
+        fewest = min((sum(counted.most(place[0]) for place in places) for places in by_example.values()), default=1)
+        least = fewest * subjects * experiment.repeats * rounds
         raise OptionError(
             f"--max-calls {max_calls} does not reach for one example: {many(rounds, 'round')} take {least:,} calls",
             fix=f"--max-calls {least} or more; --dry-run shows what would be asked",

@@ -1,12 +1,14 @@
 """What a run needs but a place to store it: objects, datasets, plan."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from insideLLMs.api.run_writer import RunFacts
+from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.types import Example, JsonValue
 from insideLLMs.execute.adapt import close_model
@@ -20,6 +22,13 @@ class Source(Protocol):
     def examples(self) -> Iterator[tuple[int, Example]]: ...
     @property
     def facts(self) -> DatasetFacts: ...
+
+
+def facts_at_hand(name: str, examples: Iterable[Example]) -> DatasetFacts:
+    """Return the facts of examples in memory: their number, and the digest of their lines in the order of ids."""
+    lines = [canonical.line(example) for example in sorted(examples, key=lambda example: example.id)]
+    digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+    return DatasetFacts(name=name, sha256=digest, total=len(lines), selected=len(lines))
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
