@@ -123,12 +123,17 @@ def _says_the_same(line: bytes, other: bytes, key: str) -> bool:
     """
     if line == other:
         return True
-    if len(line) != len(other) or not key.isalnum():
+    name = key.encode()
+    if len(line) != len(other) or not name.isalnum():
         return False
-    head, *tails = line.split(key.encode())
-    if len(tails) != 1:
-        return False
-    return other.startswith(head) and other.endswith(tails[0]) and other[len(head) : -len(tails[0])].isalnum()
+    start = line.find(name)
+    end = start + len(name)
+    return (
+        line.find(name, end) < 0
+        and other.startswith(line[:start])
+        and other.endswith(line[end:])
+        and other[start:end].isalnum()
+    )
 
 
 def _take(ours: _Side, theirs: _Side) -> Aligned:

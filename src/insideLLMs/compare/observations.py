@@ -74,6 +74,11 @@ class Watch:
     shared: bool = False
     draws: Draws = ALL_DRAWS
 
+    @property
+    def counts_shapes_only(self) -> bool:
+        """Whether nothing is asked of an item but its shape."""
+        return not (self.drift or self.labels or self.flips or self.shared or self.ranges.unlike)
+
 
 @dataclass(slots=True, kw_only=True)
 class Observed:
@@ -105,6 +110,8 @@ class Observed:
 
 
 _Shape = tuple[str, RunValues, RunValues, str | None]
+_Outcome = tuple[str, str, str | None, str, bool | None]
+"""Probe, model, prompt, status and verdict."""
 _Place = tuple[str, str, str, str | None]
 """Where an answer was asked for: dataset, example id, model and prompt."""
 
@@ -128,6 +135,8 @@ class Observations:
         self._ranges = self._watch.ranges
         self._counts: Counter[_Shape] = Counter()
         self._shapes: dict[_Shape, _Shape] = {}
+        self._verdicts: dict[_Outcome, _Shape] = {}
+        self._shapes_are_all = self._pool is None and self._more is None and self._watch.counts_shapes_only
         self._places: dict[_Place, list[_Shape]] = {}
         self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
         self._item: ItemKey | None = None
@@ -144,14 +153,16 @@ class Observations:
             self._item = item
         if self._watch.waived and is_waived(key, self._watch.waived):
             return
-        if pair.candidate is not None:
-            if self._watch.draws.counts_after(pair):
-                self._after.append(pair.candidate)
+        before, after, draws = pair.baseline, pair.candidate, self._watch.draws
+        if after is not None:
+            if after.since is None or draws.counts_after(pair):
+                self._after.append(after)
             else:
-                self._old = pair.candidate
-        is_edited = finding.kind is ChangeClass.EDITED
-        if pair.baseline is not None and not is_edited and self._watch.draws.counts_before(pair.baseline):
-            self._before.append(pair.baseline)
+                self._old = after
+        if before is None or finding.kind is ChangeClass.EDITED:
+            return
+        if before.since is None or draws.counts_before(before):
+            self._before.append(before)
 
     def observed(self) -> Observed:
         """Return all that was seen; nothing may be added afterwards."""
@@ -167,7 +178,9 @@ class Observations:
         if self._old is not None and not after:
             self._seen.reused[self._name_of(self._old)] += 1
         self._old = None
-        if self._pool is None and self._more is None:
+        if self._is_same_verdict(before, after):
+            self._add_same_verdict(after[0])
+        elif self._pool is None and self._more is None:
             if before and after:
                 self._add(after[0], (before,), (after,))
         elif self._item is not None:
@@ -184,6 +197,22 @@ class Observations:
         runs = [run if run and run[0].example_digest == digest else () for run in runs]
         if any(runs):
             self._add(self._after[0], runs, news)
+
+    def _is_same_verdict(self, before: Sequence[Facts], after: Sequence[Facts]) -> bool:
+        """Whether an item is one verdict, alike on both sides, and only its shape counts. Most items are."""
+        if not self._shapes_are_all or len(after) != 1 or before != after:
+            return False
+        facts = after[0]
+        return facts.since is None and facts.passed is not None and cluster_of(facts, self._watch.cluster) is None
+
+    def _add_same_verdict(self, facts: Facts) -> None:
+        outcome = (facts.probe, facts.model, facts.prompt, facts.status, facts.passed)
+        shape = self._verdicts.get(outcome)
+        if shape is None:
+            name = self._name_of(facts)
+            values = (self._values(name, (facts,)),)
+            shape = self._verdicts[outcome] = (name, values, values, None)
+        self._counts[shape] += 1
 
     def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]) -> None:
         name, after = self._name_of(facts), news[-1]
