@@ -63,6 +63,7 @@ class TrialOverError(TimeoutError):
 class Attempts(msgspec.Struct):
     """What the attempts of one Trial took, in seconds of a monotonic clock.
 
+    `count` is one, and one for each retry: a further call of the same Trial, such as an agent's next step, is none.
     `deadline` is the Trial's own, which stands still while the Trial waits for its turn.
     """
 
@@ -137,8 +138,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         while True:
             if not self.throttle.try_enter():
                 await attempts.wait_for(self.throttle.enter())
-            attempts.count += 1
             tried += 1
+            attempts.count += tried > 1 or not attempts.count
             started = time.monotonic()
             try:
                 response = await self._watched(model, request, repeat, attempts)

@@ -11,6 +11,7 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.protocols import Model, Probe, PromptProbe
 from insideLLMs.core.types import Message, Request, Response, ResultStatus, Scores, ToolCall
 from insideLLMs.execute.returned_answers import as_response
+from support import virtual_time
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import HeldClock, by
 
@@ -139,7 +140,7 @@ def test_a_model_may_return_the_messages_of_an_agent(answer):
     assert [(call.name, call.arguments) for call in response.calls] == [("refund", {"order": 7})]
 
 
-def test_a_simple_probe_may_call_the_model_as_often_as_it_likes():
+def test_a_simple_probe_may_call_the_model_as_often_as_it_likes_and_no_call_counts_as_a_retry():
     class Twice(Probe):
         def run(self, model, data, **kwargs):
             return {"first": model.generate(data), "second": model.chat([{"role": "user", "content": "again"}])}
@@ -152,7 +153,22 @@ def test_a_simple_probe_may_call_the_model_as_often_as_it_likes():
         model = ScriptedModel(lambda text, _: f"<{text}>")
         records, sink = run_engine(model, ["a"], probe=probe)
         assert records[0].response.value == {"first": "<a>", "second": "<again>"}
-        assert next(sink.entries())[2].attempts == 2
+        assert next(sink.entries())[2].attempts == 1
+
+
+def test_each_retry_counts_in_whichever_call_of_a_trial_it_is():
+    class Twice(Probe):
+        async def run(self, model, data, **kwargs):
+            return await model.agenerate("first") + await model.agenerate("second")
+
+    def flaky(text, attempt):
+        if attempt < (3 if text == "first" else 2):
+            return ServerError("busy")
+        return text
+
+    records, sink = run_engine(ScriptedModel(flaky), ["a"], probe=Twice(), run=virtual_time.run)
+    assert records[0].response.text == "firstsecond"
+    assert next(sink.entries())[2].attempts == 4
 
 
 def test_a_simple_probe_gets_a_users_own_model_as_it_is():
