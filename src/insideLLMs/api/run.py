@@ -24,9 +24,9 @@ from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.types import JsonValue, Record, Request, Response, Scores, Telemetry, Usage
+from insideLLMs.execute.adapt import example_data
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.engine import Engine
-from insideLLMs.execute.example_data import example_data
 from insideLLMs.execute.progress import ProgressCallback, ProgressCounter
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.execute.sink import SLOW_FLUSH_S, Sink

@@ -28,9 +28,8 @@ from insideLLMs.core.experiment import Experiment, Spec
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.execute.abandonable import AbandonableThreads
-from insideLLMs.execute.adapt import close_model
+from insideLLMs.execute.adapt import close_model, example_data
 from insideLLMs.execute.budget import Budget
-from insideLLMs.execute.example_data import example_data
 from insideLLMs.execute.remote.messages import StoreTerms
 from insideLLMs.execute.remote.worker import WorkerSetup
 from insideLLMs.execute.work import EngineOptions, Sharing, Work

@@ -11,8 +11,8 @@ from insideLLMs.cli import console
 from insideLLMs.cli.dry_run import check_cassette, show_dry_run
 from insideLLMs.cli.early_stopping import SEVERITY, early_stop, show_decision
 from insideLLMs.cli.options.gate import GateWords
-from insideLLMs.cli.options.processes import processes_to_use
 from insideLLMs.cli.options.run import run_options
+from insideLLMs.cli.options.workers import processes_to_use
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.cli.report_files import ReportFiles, show_verdict, write_files, write_run_reports
 from insideLLMs.cli.run_arguments import RunArguments

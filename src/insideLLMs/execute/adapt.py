@@ -1,4 +1,4 @@
-"""Make whatever a user calls a model into what the engine calls: one `respond`, sync code in threads."""
+"""Make what users write into what the engine calls: models, sync code in threads; and what simple probes are given."""
 
 import asyncio
 import functools
@@ -16,7 +16,7 @@ from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Usage, expand, sum_usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code, takes_keyword
 from insideLLMs.execute.abandonable import AbandonableThreads, in_own_task
-from insideLLMs.plan import describe
+from insideLLMs.plan import Trial, describe
 
 logger = logging.getLogger(__name__)
 CLOSE_S = 3.0
@@ -143,6 +143,27 @@ def _plain(message: Message) -> dict[str, Any]:
     if isinstance(message.content, str):
         return {"role": message.role, "content": message.content}
     return {"role": message.role, "content": [expand(part) for part in message.content]}
+
+
+def example_data(trial: Trial) -> object:
+    """Return what a simple-contract probe is given: the input alone, or the example under all its usual names."""
+    example = trial.example
+    if not example.expected and not example.fields:
+        return example.input if isinstance(example.input, str) else _chat(trial)
+    data: dict[str, JsonValue] = {"id": example.id, "example_id": example.id}
+    for name in ("input", "prompt", "question"):
+        data[name] = example.text
+    if not isinstance(example.input, str):
+        data["messages"] = _chat(trial)
+    if example.expected:
+        only = example.expected[0] if len(example.expected) == 1 else list(example.expected)
+        data.update(dict.fromkeys(("expected", "answer", "ideal", "reference", "reference_answer"), only))
+    return {**data, **example.fields}
+
+
+def _chat(trial: Trial) -> list[dict[str, JsonValue]]:
+    assert not isinstance(trial.example.input, str)
+    return [expand(message) for message in trial.example.input]
 
 
 A = TypeVar("A")

@@ -20,8 +20,7 @@ from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import JsonValue
 from insideLLMs.execute.abandonable import AbandonableThreads
-from insideLLMs.execute.adapt import as_async_model
-from insideLLMs.execute.example_data import example_data
+from insideLLMs.execute.adapt import as_async_model, example_data
 from insideLLMs.runner.as_experiment import as_probe, data_for, experiment_of, experiment_result, name_of, parts_of
 from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResults

@@ -1,0 +1,76 @@
+"""Options that say where a run's models are asked: in several processes of this machine, or on a Ray cluster."""
+
+import os
+from pathlib import Path
+
+import click
+import msgspec
+
+from insideLLMs.cli import console
+from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
+from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.ray_options import RayOptions
+from insideLLMs.remote.url import RemoteUrl
+from insideLLMs.store.sealed_run import State, state_of
+from insideLLMs.store.shard_folders import split_of
+
+_EXECUTOR = (
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Ask the models in this process, or by workers on a Ray cluster.",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="With --executor ray: the cluster to use.  [default: $RAY_ADDRESS, or one on this machine]",
+    ),
+    click.option(
+        "--ray-workers", type=int, help="With --executor ray: the most workers of each kind.  [default: what fits]"
+    ),
+)
+_MOST_PROCESSES = 256
+
+
+class _Processes(NumberParam):
+    """A number of processes, or `auto` for that of the cores this process may use."""
+
+    name = "processes"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "auto":
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        number: int = click.IntRange(1, _MOST_PROCESSES).convert(value, param, ctx)  # type: ignore[arg-type] # text too
+        return number
+
+
+def processes_option(function: Command) -> Command:
+    """Add `--processes`; the function gets the number."""
+    told = "Run in N processes of this machine; auto: one per core."
+    return click.option("--processes", type=_Processes(), default=1, metavar="N", help=told)(function)
+
+
+def processes_to_use(wanted: int, resumed: Path | RemoteUrl | None) -> int:
+    """Return in how many processes to run: a run that is resumed goes on in as many as it began with."""
+    if not isinstance(resumed, Path) or state_of(resumed) not in {State.UNFINISHED, State.SEALED}:
+        return wanted
+    found = split_of(resumed) or 1
+    if wanted not in {found, 1}:
+        console.note(f"{resumed} goes on in {found} process{'es' if found > 1 else ''}, as it began")
+    return found
+
+
+def executor_options(function: Command) -> Command:
+    """Add the options of a cluster; the function gets them as one argument, `ray`."""
+    return option_group(function, "ray", _EXECUTOR, _ray)
+
+
+def _ray(given: Given) -> RayOptions | None:
+    executor, address, workers = (given.pop(name) for name in ("executor", "ray_address", "ray_workers"))
+    if executor == "ray":
+        return RayOptions(address=msgspec.convert(address, str | None), workers=msgspec.convert(workers, int | None))
+    if address is not None or workers is not None:
+        raise ConfigError([Problem("--ray-address and --ray-workers go with --executor ray")], fix="add --executor ray")
+    return None
