@@ -51,7 +51,7 @@ async def bare(port: int, trials: int, concurrency: int) -> None:
 async def transport(port: int, trials: int, concurrency: int) -> None:
     from insideLLMs.core.protocols import CallFacts, current_call
     from insideLLMs.core.types import Request
-    from insideLLMs.providers.openai import OpenAIModel
+    from insideLLMs.providers.apis.openai import OpenAIModel
 
     model = OpenAIModel("stub", base_url=f"http://127.0.0.1:{port}/v1")
     numbers = iter(range(trials))

@@ -44,7 +44,7 @@ def by_words(_: Example, prompt: str) -> str:
 
 def embedded() -> Judge:
     """Return the embedded model as a judge."""
-    from insideLLMs.providers.embedded import EmbeddedModel
+    from insideLLMs.providers.in_process.embedded import EmbeddedModel
 
     model = EmbeddedModel("smollm2", temperature=0, max_tokens=60)
     return lambda _, prompt: model.generate(prompt)

@@ -16,7 +16,7 @@ import orjson
 from stub_server import stub_server
 
 from insideLLMs.core.types import Message, Request
-from insideLLMs.providers.openai import OpenAIModel
+from insideLLMs.providers.apis.openai import OpenAIModel
 
 MESSAGES = [
     {"role": "system", "content": "You are a careful assistant. Answer in one word."},

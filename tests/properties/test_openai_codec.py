@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ModelError
 from insideLLMs.core.types import Message, Request, Response
+from insideLLMs.providers.apis.openai import OpenAICodec
 from insideLLMs.providers.codec import HttpAnswer, excerpt
-from insideLLMs.providers.openai import OpenAICodec
 from insideLLMs.providers.request_options import own_seed
 
 CODEC = OpenAICodec(model_name="m", fields={"seed": 1})

@@ -4,7 +4,7 @@ import json
 
 from insideLLMs.core.types import Example, Request
 from insideLLMs.execute.adapt import with_variables
-from insideLLMs.providers.exec_model import ExecModel
+from insideLLMs.providers.commands.exec_model import ExecModel
 from support.processes import PYTHON
 
 TELLS = """

@@ -4,7 +4,7 @@ import json
 import socket
 
 from insideLLMs.core.types import Message, Request, ToolCall
-from insideLLMs.providers.mcp_model import McpModel
+from insideLLMs.providers.mcp.model import McpModel
 from support.local_server import LocalServer, QuietHandler
 from support.processes import PYTHON
 

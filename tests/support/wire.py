@@ -5,14 +5,14 @@ Bodies follow the documents named in `source` (read in November 2026), with text
 """
 
 from insideLLMs.core.types import Response, Usage
-from insideLLMs.providers.anthropic import AnthropicCodec
-from insideLLMs.providers.bedrock import BedrockCodec
-from insideLLMs.providers.cohere import CohereCodec
-from insideLLMs.providers.compatible import MistralCodec, MistralModel
-from insideLLMs.providers.gemini import GeminiCodec
-from insideLLMs.providers.ollama import OllamaCodec
-from insideLLMs.providers.openai import OpenAICodec
-from insideLLMs.providers.openai_responses import ResponsesCodec
+from insideLLMs.providers.apis.anthropic import AnthropicCodec
+from insideLLMs.providers.apis.bedrock import BedrockCodec
+from insideLLMs.providers.apis.cohere import CohereCodec
+from insideLLMs.providers.apis.compatible import MistralCodec, MistralModel
+from insideLLMs.providers.apis.gemini import GeminiCodec
+from insideLLMs.providers.apis.ollama import OllamaCodec
+from insideLLMs.providers.apis.openai import OpenAICodec
+from insideLLMs.providers.apis.openai_responses import ResponsesCodec
 
 
 def chat_completion(text):

@@ -8,10 +8,10 @@ from insideLLMs.core.errors import BudgetSpentError, ConfigError, ModelError, Pr
 from insideLLMs.core.types import Request
 from insideLLMs.execute.budget import Allowance
 from insideLLMs.execute.wanted import Unanswered
-from insideLLMs.providers.batch_api import BatchApi
+from insideLLMs.providers.batches.api import BatchApi
+from insideLLMs.providers.batches.token_bounds import most_tokens
 from insideLLMs.providers.chat_model import ChatModel
 from insideLLMs.providers.codec import HttpCall
-from insideLLMs.providers.token_bounds import most_tokens
 from insideLLMs.store.batch_log import BatchLog, Failed
 
 

@@ -27,7 +27,7 @@ from insideLLMs.core.errors import (
 )
 from insideLLMs.core.types import JsonValue, Response
 from insideLLMs.execute.wanted import WantedAnswers
-from insideLLMs.providers.batch_lines import BatchAnswer, read_answer, request_line
+from insideLLMs.providers.batches.lines import BatchAnswer, read_answer, request_line
 from insideLLMs.providers.chat_model import ChatModel
 from insideLLMs.store.batch_log import Answered, BatchLog, Entry, Exported, Failed, Origin
 from insideLLMs.store.journal import Journal

@@ -30,12 +30,12 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.types import Response
 from insideLLMs.execute.budget import Budget
 from insideLLMs.execute.wanted import WantedAnswers
-from insideLLMs.providers.anthropic_batches import AnthropicBatches
-from insideLLMs.providers.batch_api import BatchApi, BatchState, NotToldYetError, Send, Sought, read_id
-from insideLLMs.providers.batch_lines import read_answer
+from insideLLMs.providers.batches.anthropic import AnthropicBatches
+from insideLLMs.providers.batches.api import BatchApi, BatchState, NotToldYetError, Send, Sought, read_id
+from insideLLMs.providers.batches.gemini import GeminiBatches
+from insideLLMs.providers.batches.lines import read_answer
+from insideLLMs.providers.batches.openai import OpenAIBatches
 from insideLLMs.providers.codec import HttpCall
-from insideLLMs.providers.gemini_batches import GeminiBatches
-from insideLLMs.providers.openai_batches import OpenAIBatches
 from insideLLMs.report.wording import many
 from insideLLMs.store.batch_log import Accepted, Answered, BatchLog, Closed, Entry, Failed, Submission, Unlisted
 

@@ -14,13 +14,13 @@ from insideLLMs.core.types import Example, JsonValue, Message, Response, ResultS
 from insideLLMs.importers.foreign import ForeignTrial, Reading
 from insideLLMs.importers.log_file import LogFile
 from insideLLMs.providers.answer_fields import read_list, read_mapping
-from insideLLMs.providers.anthropic import AnthropicCodec
+from insideLLMs.providers.apis.anthropic import AnthropicCodec
+from insideLLMs.providers.apis.gemini import GeminiCodec
+from insideLLMs.providers.apis.openai import OpenAICodec
+from insideLLMs.providers.apis.openai_responses import ResponsesCodec
 from insideLLMs.providers.chat_model import ChatCodec
 from insideLLMs.providers.codec import HttpAnswer
 from insideLLMs.providers.events import EventData
-from insideLLMs.providers.gemini import GeminiCodec
-from insideLLMs.providers.openai import OpenAICodec
-from insideLLMs.providers.openai_responses import ResponsesCodec
 from insideLLMs.store.wire_cassette import WireAnswer, WireCall, WireHead, WireRequest
 from insideLLMs.trajectories import read_trajectory
 

@@ -4,12 +4,12 @@ import pytest
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.providers.addresses import azure_address, base_address, ollama_address
-from insideLLMs.providers.anthropic import ANTHROPIC
-from insideLLMs.providers.cohere import COHERE
-from insideLLMs.providers.compatible import OpenRouterModel, VllmModel
-from insideLLMs.providers.gemini import GEMINI
-from insideLLMs.providers.ollama import OLLAMA
-from insideLLMs.providers.openai import OPENAI
+from insideLLMs.providers.apis.anthropic import ANTHROPIC
+from insideLLMs.providers.apis.cohere import COHERE
+from insideLLMs.providers.apis.compatible import OpenRouterModel, VllmModel
+from insideLLMs.providers.apis.gemini import GEMINI
+from insideLLMs.providers.apis.ollama import OLLAMA
+from insideLLMs.providers.apis.openai import OPENAI
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 

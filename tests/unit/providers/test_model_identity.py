@@ -9,8 +9,8 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Exchange, Request, Response
 from insideLLMs.execute.work import request_key
 from insideLLMs.plugins import model_registry
-from insideLLMs.providers.anthropic import AnthropicModel
-from insideLLMs.providers.openai import OpenAIModel
+from insideLLMs.providers.apis.anthropic import AnthropicModel
+from insideLLMs.providers.apis.openai import OpenAIModel
 from insideLLMs.store.cache import AnswerCache
 
 HERE = "http://localhost:1/v1"

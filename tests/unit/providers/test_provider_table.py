@@ -8,9 +8,9 @@ from insideLLMs.core.errors import AuthError
 from insideLLMs.core.protocols import Model
 from insideLLMs.core.types import Request
 from insideLLMs.plugins import PROVIDERS, model_registry
+from insideLLMs.providers.apis.openai import OpenAIModel
 from insideLLMs.providers.chat_model import ChatModel
 from insideLLMs.providers.codec import Endpoint
-from insideLLMs.providers.openai import OpenAIModel
 from support.api_server import ApiServer
 from support.documents import ROOT
 

@@ -20,12 +20,12 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.protocols import CallFacts, current_call
 from insideLLMs.core.types import Request
 from insideLLMs.plugins import PROVIDERS, model_registry
-from insideLLMs.providers.anthropic import AnthropicCodec, AnthropicModel
+from insideLLMs.providers.apis.anthropic import AnthropicCodec, AnthropicModel
+from insideLLMs.providers.apis.compatible import MistralModel
+from insideLLMs.providers.apis.openai import OpenAICodec, OpenAIModel
+from insideLLMs.providers.apis.openai_responses import OpenAIResponsesModel, ResponsesCodec
 from insideLLMs.providers.codec import HttpAnswer, HttpCall
-from insideLLMs.providers.compatible import MistralModel
 from insideLLMs.providers.events import ChatEvents, EventData, MessageEvents, ResponseEvents
-from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
-from insideLLMs.providers.openai_responses import OpenAIResponsesModel, ResponsesCodec
 from insideLLMs.providers.transport import Transport, TransportOptions
 from support import streams, wire
 from support.api_server import ApiServer

@@ -4,7 +4,7 @@ import pytest
 
 from insideLLMs.core.errors import CassetteError, CassetteMissError, OptionError
 from insideLLMs.probes.contains import ContainsProbe
-from insideLLMs.providers.openai import OpenAIModel
+from insideLLMs.providers.apis.openai import OpenAIModel
 from insideLLMs.runner import ProbeRunner, RunConfig, run_experiment_from_config
 from support.users_code import Ask, Echo, Matches
 

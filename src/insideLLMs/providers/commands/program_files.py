@@ -10,7 +10,7 @@ import msgspec
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.providers.file_trees import tree_sha256
+from insideLLMs.providers.commands.file_trees import tree_sha256
 
 
 class ProgramFiles(msgspec.Struct, frozen=True, kw_only=True):

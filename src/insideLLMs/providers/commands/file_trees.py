@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.providers.in_process import file_sha256
+from insideLLMs.providers.in_process.model import file_sha256
 
 MOST_FILES = 20_000
 MOST_BYTES = 1 << 30

@@ -11,9 +11,9 @@ import orjson
 from yarl import URL
 
 from insideLLMs.core.errors import BadAnswerError
-from insideLLMs.providers import batch_api
 from insideLLMs.providers.answer_fields import read_mapping
-from insideLLMs.providers.batch_api import BatchState, Send, Sought
+from insideLLMs.providers.batches import api as batch_api
+from insideLLMs.providers.batches.api import BatchState, Send, Sought
 from insideLLMs.providers.codec import HttpCall, excerpt
 
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")

@@ -7,12 +7,12 @@ from typing import ClassVar, Unpack
 from insideLLMs.core.arguments import check_numbers, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, Request, Response
+from insideLLMs.providers.apis.openai import OpenAIArgs, OpenAIModel
 from insideLLMs.providers.chat_model import spelt_out
 from insideLLMs.providers.codec import Endpoint
-from insideLLMs.providers.command_env import CommandEnv
-from insideLLMs.providers.openai import OpenAIArgs, OpenAIModel
-from insideLLMs.providers.own_server import PORT, OwnServer
-from insideLLMs.providers.program_files import ProgramFiles
+from insideLLMs.providers.commands.environment import CommandEnv
+from insideLLMs.providers.commands.own_server import PORT, OwnServer
+from insideLLMs.providers.commands.program_files import ProgramFiles
 from insideLLMs.providers.provider_model import ProviderModel
 
 

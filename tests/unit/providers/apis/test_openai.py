@@ -20,8 +20,8 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.types import Message, Request, Response, ToolCall, Usage
+from insideLLMs.providers.apis.openai import OpenAICodec, OpenAIModel
 from insideLLMs.providers.codec import HttpAnswer
-from insideLLMs.providers.openai import OpenAICodec, OpenAIModel
 from insideLLMs.providers.request_options import own_seed
 from support.openai_server import Fault, OpenAIServer
 

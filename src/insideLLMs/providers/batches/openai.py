@@ -5,9 +5,9 @@ By https://platform.openai.com/docs/api-reference/batch (read in November 2026).
 
 from collections.abc import AsyncIterator, Sequence
 
-from insideLLMs.providers import batch_api
-from insideLLMs.providers.batch_api import BatchState, Send, Sought
-from insideLLMs.providers.batch_lines import request_line
+from insideLLMs.providers.batches import api as batch_api
+from insideLLMs.providers.batches.api import BatchState, Send, Sought
+from insideLLMs.providers.batches.lines import request_line
 from insideLLMs.providers.codec import HttpCall, excerpt
 
 _ENDED = ("completed", "failed", "expired", "cancelled")

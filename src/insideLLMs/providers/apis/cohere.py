@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Unpack
 from insideLLMs.core.errors import RequestRefusedError
 from insideLLMs.core.types import JsonValue, Message, Response, TokenLogprob, Usage
 from insideLLMs.providers.answer_fields import read_list, read_logprobs, read_mapping, read_text, read_usage
+from insideLLMs.providers.apis.openai import read_tool_calls, write_message
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,
@@ -20,7 +21,6 @@ from insideLLMs.providers.chat_model import (
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
-from insideLLMs.providers.openai import read_tool_calls, write_message
 from insideLLMs.providers.request_options import read_choice, read_format
 
 COHERE = Endpoint(

@@ -14,8 +14,8 @@ from insideLLMs.core.arguments import check_numbers, stop_texts
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Response, TokenLogprob, Usage
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
-from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
-from insideLLMs.providers.native_threads import Stop
+from insideLLMs.providers.in_process.model import InProcessModel, file_sha256, require_packages
+from insideLLMs.providers.in_process.native_threads import Stop
 
 RANGES = {"temperature": (0.0, 10.0), "top_p": (0.0, 1.0), "max_tokens": (1, 10**6), "seed": (0, 2**31)}
 PACKAGES = ("torch", "transformers")

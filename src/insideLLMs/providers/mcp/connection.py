@@ -21,8 +21,8 @@ import insideLLMs
 from insideLLMs.core.errors import CommandFailedError, ModelUnavailableError, ToolTimeoutError
 from insideLLMs.core.types import JsonValue, Response, ToolCall
 from insideLLMs.providers.codec import excerpt
-from insideLLMs.providers.command_answers import describe_end
-from insideLLMs.providers.mcp_answers import LISTS, in_range, read_tools
+from insideLLMs.providers.commands.answers import describe_end
+from insideLLMs.providers.mcp.answers import LISTS, in_range, read_tools
 from insideLLMs.providers.transport import MAX_BODY_BYTES
 from insideLLMs.sandbox.commands import Command, CommandEnd, CommandServer
 from insideLLMs.sandbox.running_command import RunningCommand, start_command

@@ -13,14 +13,14 @@ from insideLLMs.core.template import template_of
 from insideLLMs.core.types import JsonValue
 from insideLLMs.providers.addresses import bare_url, base_address, literal_query
 from insideLLMs.providers.codec import Endpoint
-from insideLLMs.providers.command_env import CommandEnv
-from insideLLMs.providers.command_templates import check_command
+from insideLLMs.providers.commands.environment import CommandEnv
+from insideLLMs.providers.commands.program_files import ProgramFiles
+from insideLLMs.providers.commands.templates import check_command
 from insideLLMs.providers.http_model import find_secrets, is_secret, read_key, shown_settings
-from insideLLMs.providers.program_files import ProgramFiles
 from insideLLMs.sandbox.commands import Command, CommandServer
 
 if TYPE_CHECKING:
-    from insideLLMs.providers.mcp_connection import Way
+    from insideLLMs.providers.mcp.connection import Way
 
 _FOLDER = "experiment_folder"
 
@@ -89,7 +89,7 @@ class StartedServer:
 
     def way(self) -> "Way":
         """Return how it is started."""
-        from insideLLMs.providers.mcp_connection import by_command  # noqa: PLC0415 - of an extra, and slow
+        from insideLLMs.providers.mcp.connection import by_command  # noqa: PLC0415 - of an extra, and slow
 
         return by_command(self._commands, self._command)
 
@@ -171,7 +171,7 @@ class RemoteServer:
 
     def way(self) -> "Way":
         """Return how it is reached."""
-        from insideLLMs.providers.mcp_connection import by_url  # noqa: PLC0415 - of an extra, and slow
+        from insideLLMs.providers.mcp.connection import by_url  # noqa: PLC0415 - of an extra, and slow
 
         headers = dict(self._headers)
         key = self._key()

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from insideLLMs.providers import batch_api
-from insideLLMs.providers.batch_api import BatchState, NotToldYetError, Send, Sought
+from insideLLMs.providers.batches import api as batch_api
+from insideLLMs.providers.batches.api import BatchState, NotToldYetError, Send, Sought
 from insideLLMs.providers.codec import HttpCall
 
 _PATH = "/v1/messages/batches"

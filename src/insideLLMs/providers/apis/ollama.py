@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response
 from insideLLMs.providers.addresses import ollama_address
 from insideLLMs.providers.answer_fields import read_logprobs, read_text, read_usage
+from insideLLMs.providers.apis.openai import read_tool_calls
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,
@@ -20,7 +21,6 @@ from insideLLMs.providers.chat_model import (
     spelt_out,
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
-from insideLLMs.providers.openai import read_tool_calls
 from insideLLMs.providers.request_options import parts_of, read_format, required_inline
 
 OLLAMA = Endpoint(

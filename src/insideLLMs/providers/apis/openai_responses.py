@@ -15,6 +15,7 @@ from insideLLMs.providers.answer_fields import (
     read_text,
     read_usage,
 )
+from insideLLMs.providers.apis.openai import OPENAI
 from insideLLMs.providers.chat_model import (
     ChatCodec,
     ChatModel,
@@ -30,7 +31,6 @@ from insideLLMs.providers.chat_model import (
 )
 from insideLLMs.providers.codec import Endpoint, HttpAnswer
 from insideLLMs.providers.events import EventAssembler, ResponseEvents
-from insideLLMs.providers.openai import OPENAI
 from insideLLMs.providers.request_options import JsonFormat, parts_of, read_choice, read_format, read_tools
 
 _NAMES = {"max_tokens": "max_output_tokens", "temperature": "temperature", "top_p": "top_p"}

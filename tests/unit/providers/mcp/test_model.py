@@ -14,7 +14,7 @@ from insideLLMs.core.errors import (
     ToolTimeoutError,
 )
 from insideLLMs.core.types import Message, Request
-from insideLLMs.providers.mcp_model import McpModel
+from insideLLMs.providers.mcp.model import McpModel
 from support.mcp_servers import CITY, FORECAST, HttpServer, call, server_model, starts
 from support.processes import PYTHON, is_there
 
@@ -244,7 +244,7 @@ def test_what_is_no_call_is_refused(tmp_path):
 
 
 def test_a_missing_sdk_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("insideLLMs.providers.in_process.util.find_spec", lambda name: None)
+    monkeypatch.setattr("insideLLMs.providers.in_process.model.util.find_spec", lambda name: None)
     with pytest.raises(ModelUnavailableError) as raised:
         server_model(tmp_path).check()
     assert "pip install 'insidellms[mcp]'" in str(raised.value)

@@ -12,8 +12,8 @@ from pathlib import PurePath
 import aiohttp
 
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError
-from insideLLMs.providers.command_env import CommandEnv
-from insideLLMs.providers.program_files import ProgramFiles
+from insideLLMs.providers.commands.environment import CommandEnv
+from insideLLMs.providers.commands.program_files import ProgramFiles
 from insideLLMs.providers.redaction import Redactor
 from insideLLMs.sandbox.commands import Command, CommandEnd, CommandServer
 

@@ -27,11 +27,11 @@ from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import Example, JsonValue, Request, Response
 from insideLLMs.providers.answer_paths import read_paths
 from insideLLMs.providers.chat_model import RANGES
-from insideLLMs.providers.command_answers import CommandAnswers, read_statuses
-from insideLLMs.providers.command_env import CommandEnv
-from insideLLMs.providers.command_templates import CommandTemplates
-from insideLLMs.providers.file_trees import copy_tree
-from insideLLMs.providers.program_files import ProgramFiles
+from insideLLMs.providers.commands.answers import CommandAnswers, read_statuses
+from insideLLMs.providers.commands.environment import CommandEnv
+from insideLLMs.providers.commands.file_trees import copy_tree
+from insideLLMs.providers.commands.program_files import ProgramFiles
+from insideLLMs.providers.commands.templates import CommandTemplates
 from insideLLMs.providers.provider_model import ProviderModel
 from insideLLMs.providers.redaction import Redactor
 from insideLLMs.providers.request_options import merge_options

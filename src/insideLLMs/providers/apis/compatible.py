@@ -8,9 +8,9 @@ from typing import ClassVar, Unpack
 from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.types import JsonValue, Message
 from insideLLMs.providers.addresses import azure_address
+from insideLLMs.providers.apis.openai import OpenAIArgs, OpenAICodec, OpenAIModel
 from insideLLMs.providers.chat_model import ChatCodec, Options, spelt_out
 from insideLLMs.providers.codec import Endpoint
-from insideLLMs.providers.openai import OpenAIArgs, OpenAICodec, OpenAIModel
 
 
 class OpenRouterModel(OpenAIModel):

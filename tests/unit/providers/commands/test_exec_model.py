@@ -14,7 +14,7 @@ from insideLLMs.core.errors import (
     TemplateError,
 )
 from insideLLMs.core.types import Message, Request
-from insideLLMs.providers.exec_model import ExecModel
+from insideLLMs.providers.commands.exec_model import ExecModel
 from support.exec_commands import answer, folder_of, model, shell, told
 from support.processes import PYTHON
 

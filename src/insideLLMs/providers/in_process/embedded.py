@@ -11,8 +11,8 @@ from insideLLMs.core.arguments import check_numbers, stop_texts
 from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError, ServerError
 from insideLLMs.core.types import JsonValue, Response, Usage
 from insideLLMs.local import weights
-from insideLLMs.providers.in_process import InProcessModel, file_sha256, require_packages
-from insideLLMs.providers.native_threads import Stop
+from insideLLMs.providers.in_process.model import InProcessModel, file_sha256, require_packages
+from insideLLMs.providers.in_process.native_threads import Stop
 
 RANGES = {
     "temperature": (0.0, 10.0),

@@ -13,7 +13,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError
 from insideLLMs.core.types import Message, Request, Response, Usage
 from insideLLMs.local import weights
-from insideLLMs.providers.embedded import EmbeddedModel, assemble
+from insideLLMs.providers.in_process.embedded import EmbeddedModel, assemble
 
 CAPITALS = ["France", "Japan", "Norway", "Egypt"]
 
@@ -181,7 +181,7 @@ def test_a_process_ends_quietly_in_the_middle_of_an_answer() -> None:
     code = """
 import asyncio
 from insideLLMs.core.types import Request
-from insideLLMs.providers.embedded import EmbeddedModel
+from insideLLMs.providers.in_process.embedded import EmbeddedModel
 async def main():
     async with asyncio.timeout(1):
         await EmbeddedModel(max_tokens=1900).respond(Request.of("Tell me a very long story."))
@@ -199,7 +199,7 @@ def test_without_the_extra_the_command_that_installs_it_is_named() -> None:
         "import importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'xllamacpp' else find(name, *rest)\n"
-        "from insideLLMs.providers.embedded import EmbeddedModel\n"
+        "from insideLLMs.providers.in_process.embedded import EmbeddedModel\n"
         "EmbeddedModel().check()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

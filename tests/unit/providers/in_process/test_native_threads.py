@@ -9,7 +9,7 @@ import pytest
 
 from insideLLMs.core.errors import ServerError
 from insideLLMs.core.user_code import UserCodeError
-from insideLLMs.providers.native_threads import NativeThreads, Stop
+from insideLLMs.providers.in_process.native_threads import NativeThreads, Stop
 
 
 def test_work_is_done_by_as_many_threads_as_there_are_slots() -> None:
@@ -87,7 +87,7 @@ def test_dismissed_threads_finish_their_queue_and_go() -> None:
 def test_the_process_ends_while_work_is_being_done() -> None:
     code = """
 import threading
-from insideLLMs.providers.native_threads import NativeThreads
+from insideLLMs.providers.in_process.native_threads import NativeThreads
 started = threading.Event()
 def endless(stop):
     started.set()

@@ -11,7 +11,7 @@ import pytest
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ArgumentError, ModelUnavailableError, RequestRefusedError
 from insideLLMs.core.types import ImagePart, Message, Request
-from insideLLMs.providers.transformers import TransformersModel
+from insideLLMs.providers.in_process.transformers import TransformersModel
 from support.tiny_model import CONTEXT, build, needs_torch
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -118,7 +118,7 @@ def test_an_answer_ends_before_a_stop_text_and_after_the_models_own_end(model, f
 def test_it_says_nothing_on_stderr_and_draws_by_our_settings_not_by_the_files(tmp_path, model):
     folder = build(tmp_path, do_sample=True, temperature=0.7, top_k=5, top_p=0.8, max_length=20)
     code = (
-        "from insideLLMs.providers.transformers import TransformersModel\n"
+        "from insideLLMs.providers.in_process.transformers import TransformersModel\n"
         f"print(ascii(TransformersModel('tiny', path={str(folder)!r}, max_tokens=12).generate('hello')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
@@ -243,7 +243,7 @@ def test_without_the_extra_the_command_that_installs_it_is_named():
         "import importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'torch' else find(name, *rest)\n"
-        "from insideLLMs.providers.transformers import TransformersModel\n"
+        "from insideLLMs.providers.in_process.transformers import TransformersModel\n"
         "TransformersModel('tiny', path='.').check()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from insideLLMs.core.errors import ModelUnavailableError, RequestRefusedError
 from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import ImagePart, JsonValue, Request, Response
 from insideLLMs.local import weights
-from insideLLMs.providers.native_threads import NativeThreads, Stop
+from insideLLMs.providers.in_process.native_threads import NativeThreads, Stop
 from insideLLMs.providers.provider_model import ProviderModel
 from insideLLMs.providers.request_options import own_seed
 

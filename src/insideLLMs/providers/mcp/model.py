@@ -17,14 +17,14 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.run_blocking import run_blocking
 from insideLLMs.core.types import JsonValue, Request, Response, ToolCall, as_text
 from insideLLMs.providers.codec import excerpt
-from insideLLMs.providers.in_process import require_packages
-from insideLLMs.providers.mcp_answers import failed, read_request, read_result, schema_complaint
-from insideLLMs.providers.mcp_servers import RemoteServer, StartedServer
+from insideLLMs.providers.in_process.model import require_packages
+from insideLLMs.providers.mcp.answers import failed, read_request, read_result, schema_complaint
+from insideLLMs.providers.mcp.servers import RemoteServer, StartedServer
 from insideLLMs.providers.provider_model import ProviderModel
 from insideLLMs.providers.redaction import Redactor
 
 if TYPE_CHECKING:
-    from insideLLMs.providers.mcp_connection import McpConnection
+    from insideLLMs.providers.mcp.connection import McpConnection
 
 _RANGES = {"timeout_s": (0.01, 86400.0), "start_timeout_s": (0.01, 86400.0)}
 
@@ -165,7 +165,7 @@ class McpModel(ProviderModel):
     async def _ask(self, connection: "McpConnection", asked: ToolCall | str) -> Response:
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
 
-        from insideLLMs.providers.mcp_connection import called, introduce, look_at  # noqa: PLC0415 - likewise
+        from insideLLMs.providers.mcp.connection import called, introduce, look_at  # noqa: PLC0415 - likewise
 
         try:
             if isinstance(asked, str):
@@ -197,7 +197,7 @@ class McpModel(ProviderModel):
         """Start or reach the server once, for what it says of itself. Raises ModelUnavailableError."""
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
 
-        from insideLLMs.providers.mcp_connection import introduce  # noqa: PLC0415 - likewise
+        from insideLLMs.providers.mcp.connection import introduce  # noqa: PLC0415 - likewise
 
         with self._blanking() as redactor:
             try:
@@ -210,7 +210,7 @@ class McpModel(ProviderModel):
             return redactor.response(Response(kept=said)).kept
 
     def _open(self) -> "McpConnection":
-        from insideLLMs.providers.mcp_connection import McpConnection  # noqa: PLC0415 - of an extra, and slow
+        from insideLLMs.providers.mcp.connection import McpConnection  # noqa: PLC0415 - of an extra, and slow
 
         return McpConnection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
 

@@ -1,0 +1,1 @@
+"""The APIs of providers: one module for each form of request and answer."""
