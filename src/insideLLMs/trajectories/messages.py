@@ -1,24 +1,41 @@
-"""Chats as APIs and frameworks write them -> Messages.
+"""Chats as APIs write them -> Messages.
 
 Read are OpenAI's chat completions and Responses items, Anthropic's content blocks, Gemini's and Bedrock's parts, the
-messages of OpenTelemetry's GenAI conventions, of LangChain, PydanticAI and the AI SDK, and what coding agents write of
-their sessions. Thoughts are left out: they are no part of what was done.
+messages of OpenTelemetry's GenAI conventions and of PydanticAI, and what `frameworks` makes of others. Thoughts are
+left out: they are no part of what was done.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 import orjson
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, TrajectoryError
-from insideLLMs.core.tool_arguments import read_arguments
-from insideLLMs.core.types import ContentPart, ImagePart, JsonValue, Message, Role, TextPart, ToolCall, as_text
+from insideLLMs.core.types import ContentPart, ImagePart, JsonValue, Message, Role, TextPart, ToolCall
+from insideLLMs.trajectories.frameworks import Fields, plain_items
+from insideLLMs.trajectories.parts import (
+    ASIDE,
+    CALLS,
+    HOW,
+    NAMES,
+    RESULTS,
+    Part,
+    first_of,
+    holds_thoughts,
+    id_of,
+    inner_call,
+    joined,
+    kind_of,
+    kind_of_value,
+    read_call,
+    read_parts,
+    read_result,
+    result_text,
+    text_of,
+)
 from insideLLMs.trajectories.spans import is_spans, span_messages
 
-Fields = Mapping[str, Any]  # a JSON object
 _ROLES: Mapping[object, Role] = {
     "system": "system",
     "developer": "system",
@@ -26,32 +43,16 @@ _ROLES: Mapping[object, Role] = {
     "human": "user",
     "assistant": "assistant",
     "ai": "assistant",
-    "AIMessageChunk": "assistant",
     "model": "assistant",
     "tool": "tool",
     "function": "tool",
 }
 _KINDS: Mapping[object, Role] = {"request": "user", "response": "assistant"}
 """What PydanticAI calls the two sides."""
-_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "item_reference"})
-_ASIDE = _THOUGHTS | {"mcp_list_tools", "compaction", "step_start"}
-"""What stands among messages and tells nothing that was said or called."""
-_CALLS = frozenset(
-    {"tool_call", "tool_use", "server_tool_use", "mcp_tool_use", "server_tool_call", "builtin_tool_call"}
-    | {"function_call", "custom_tool_call", "mcp_call"}
-)
-_RESULTS = frozenset(
-    {"tool_call_response", "tool_result", "mcp_tool_result", "server_tool_call_response", "tool_return"}
-    | {"builtin_tool_return", "function_call_output", "custom_tool_call_output"}
-)
-_NAMES = ("name", "tool_name", "toolName", "tool")
-_IDS = ("tool_use_id", "call_id", "tool_call_id", "toolCallId", "toolUseId", "id")
-_WRAPPED_CALLS = ("functionCall", "function_call", "toolUse", "tool_use", "server_tool_call", "function", "custom")
-_WRAPPED_RESULTS = ("functionResponse", "function_response", "toolResult", "tool_result")
-_HOLDERS = ("messages", "trajectory", "output", "choices", "all_messages")
-_HOW = (
-    "return OpenAI-style messages ([{role, content, tool_calls}]), Anthropic blocks, Responses items, or "
-    "OpenTelemetry GenAI messages or spans"
+_CONTENTS = ("parts", "content", "blocks", "items")
+_HOLDERS = (
+    *("messages", "trajectory", "output", "choices", "all_messages", "contents", "candidates", "chat_history"),
+    *("steps", "events", "new_items", "tasks_output", "intermediate_steps"),
 )
 
 
@@ -60,7 +61,7 @@ def read_trajectory(value: object) -> tuple[Message, ...]:
     try:
         return _read(_decoded(value) if isinstance(value, str) else value)
     except RecursionError:
-        raise TrajectoryError("the trajectory is nested too deeply", fix=_HOW) from None
+        raise TrajectoryError("the trajectory is nested too deeply", fix=HOW) from None
 
 
 def _read(value: object) -> tuple[Message, ...]:
@@ -69,9 +70,9 @@ def _read(value: object) -> tuple[Message, ...]:
     elif isinstance(value, Mapping):
         value = _held(value)
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise TrajectoryError(f"the trajectory is {_kind(value)}, not a list of messages", fix=_HOW)
+        raise TrajectoryError(f"the trajectory is {kind_of_value(value)}, not a list of messages", fix=HOW)
     read: list[Message] = []
-    for number, item in enumerate(value, 1):
+    for number, item in plain_items(value):
         _add(read, item, f"message {number} of the trajectory")
     for message in read:
         _require_storable(message)
@@ -93,7 +94,7 @@ def _decoded(text: str) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise TrajectoryError("the trajectory is text, not a list of messages", fix=_HOW) from None
+        raise TrajectoryError("the trajectory is text, not a list of messages", fix=HOW) from None
 
 
 def _held(value: Fields) -> object:
@@ -103,11 +104,11 @@ def _held(value: Fields) -> object:
     for name in _HOLDERS:
         inner = value.get(name)
         if isinstance(inner, list | tuple):
-            return [one.get("message") if isinstance(one, Mapping) else one for one in inner[:1]] if (
-                name == "choices"
-            ) else inner  # fmt: skip
+            return inner[:1] if name in ("choices", "candidates") else inner
+        if isinstance(inner, Mapping) and "message" in inner:  # Bedrock
+            return [inner]
     names = ", ".join(sorted(map(str, value))[:8]) or "no fields"
-    raise TrajectoryError(f"the trajectory is an object with {names}, and no messages", fix=_HOW)
+    raise TrajectoryError(f"the trajectory is an object with {names}, and no messages", fix=HOW)
 
 
 def _add(read: list[Message], item: object, where: str) -> None:
@@ -116,23 +117,14 @@ def _add(read: list[Message], item: object, where: str) -> None:
         read.append(item)
         return
     if not isinstance(item, Mapping):
-        raise TrajectoryError(f"{where} is {_kind(item)}, not an object with a role", fix=_HOW)
-    fields = _unwrapped(item)
-    role = _role_of(fields)
+        raise TrajectoryError(f"{where} is {kind_of_value(item)}, not an object with a role", fix=HOW)
+    role = _role_of(item)
     if role is not None:
-        read.extend(_messages(role, fields, where))
-    elif not _add_alone(read, fields, where) and not _is_of_session(fields):
+        read.extend(_messages(role, item, where))
+    elif not _add_alone(read, item, where) and not _is_of_session(item):
         raise TrajectoryError(
-            f"{where} has {_named(fields)}; known roles are system, developer, user, assistant and tool", fix=_HOW
+            f"{where} has {_named(item)}; known roles are system, developer, user, assistant and tool", fix=HOW
         )
-
-
-def _unwrapped(item: Fields) -> Fields:
-    """Return a message out of what LangChain, or the log of a coding agent, wraps it in."""
-    message, data = item.get("message"), item.get("data")
-    if isinstance(message, Mapping) and "role" in message:
-        return message
-    return {"type": item.get("type"), **data} if isinstance(data, Mapping) and "role" not in item else item
 
 
 def _is_of_session(item: Fields) -> bool:
@@ -146,21 +138,9 @@ def _role_of(item: Fields) -> Role | None:
         return None
     if given is None:
         return _KINDS.get(kind) if isinstance(kind, str) else None
-    return _ROLES.get(given) if isinstance(given, str) else None
-
-
-def _kind_of(item: Fields) -> str:
-    kind = item.get("type", item.get("part_kind"))
-    return kind.replace("-", "_") if isinstance(kind, str) else ""
-
-
-def _within(part: Fields, names: Sequence[str]) -> Fields | None:
-    """Return what a part wraps under one of these names."""
-    return next((part[name] for name in names if isinstance(part.get(name), Mapping)), None)
-
-
-def _first(fields: Fields, names: Sequence[str]) -> object:
-    return next((fields[name] for name in names if fields.get(name)), None)
+    if not isinstance(given, str):
+        return None
+    return _ROLES.get(given.lower().removesuffix("chunk").removesuffix("message"))  # LangChain's classes
 
 
 def _named(item: Fields) -> str:
@@ -169,19 +149,44 @@ def _named(item: Fields) -> str:
 
 
 def _messages(role: Role, item: Fields, where: str) -> Iterator[Message]:
-    """Yield the results that a message holds, each a message of its own, then the message itself."""
-    content = item.get("parts", item.get("content"))
-    parts = _Parts.of(content, where)
+    """Yield what a message holds, in its order: each result is a message of its own."""
+    content = next((item[name] for name in _CONTENTS if item.get(name) is not None), None)
+    parts = read_parts(content, where)
     listed = tuple(_calls(item, where))
-    calls = (*listed, *(call for call in parts.calls if not any(_is_same(call, other) for other in listed)))
-    if role == "tool" and not parts.results:
-        name = item.get("tool_call_id", item.get("id") if "parts" in item else None)
-        yield Message(role="tool", content=parts.content, tool_call_id=_text(name))
+    if role == "tool" and not any(isinstance(part, Message) for part in parts):
+        shown = [part for part in parts if isinstance(part, TextPart | ImagePart)]
+        yield Message(role="tool", content=joined(shown), tool_call_id=_answered_call(item))
         return
-    yield from parts.results
-    text = parts.content or _text(item.get("refusal")) or ""
-    if text or calls or not (parts.results or parts.thinks):
-        yield Message(role=role, content=text, tool_calls=calls)
+    own = [part for part in parts if isinstance(part, ToolCall)]
+    calls = [call for call in listed if not any(_is_same(call, other) for other in own)]
+    refusal = text_of(item.get("refusal"))
+    parts += [TextPart(text=refusal)] if refusal and not any(isinstance(part, TextPart) for part in parts) else []
+    if parts or calls or not holds_thoughts(content):
+        yield from _in_turns(role, [*parts, *calls])
+
+
+def _in_turns(role: Role, parts: Sequence["Part"]) -> Iterator[Message]:
+    """Yield messages of texts and calls, each up to the result that follows it."""
+    shown: list[ContentPart] = []
+    calls: list[ToolCall] = []
+    for part in parts:
+        if isinstance(part, Message):
+            if shown or calls:
+                yield Message(role=role, content=joined(shown), tool_calls=tuple(calls))
+            yield part
+            shown, calls = [], []
+        elif isinstance(part, ToolCall):
+            calls.append(part)
+        else:
+            shown.append(part)
+    if shown or calls or not parts:
+        yield Message(role=role, content=joined(shown), tool_calls=tuple(calls))
+
+
+def _answered_call(item: Fields) -> str | None:
+    """Return the id of the call that a tool's message answers, or else the name of the tool."""
+    extra = first_of(item, ("id",)) if "parts" in item else None
+    return id_of(item.get("tool_call_id") or extra) or text_of(first_of(item, NAMES))
 
 
 def _is_same(call: ToolCall, other: ToolCall) -> bool:
@@ -191,179 +196,40 @@ def _is_same(call: ToolCall, other: ToolCall) -> bool:
     return (call.name, call.arguments) == (other.name, other.arguments)
 
 
-class _Parts(msgspec.Struct, frozen=True):
-    """What the content of a message holds; `thinks` where there are thoughts."""
-
-    content: str | tuple[ContentPart, ...] = ""
-    calls: tuple[ToolCall, ...] = ()
-    results: tuple[Message, ...] = ()
-    thinks: bool = False
-
-    @classmethod
-    def of(cls, content: object, where: str) -> "_Parts":
-        """Read text, null, or a list of parts. Raises TrajectoryError."""
-        if content is None:
-            return cls()
-        if isinstance(content, str):
-            return cls(content)
-        if isinstance(content, Mapping):
-            content = [content] if "type" in content else [_json_text(content)]
-        if not isinstance(content, list | tuple):
-            raise TrajectoryError(
-                f"{where} has a content that is {_kind(content)}", fix="write text or a list of parts"
-            )
-        calls, results, shown, thinks = [], [], [], False
-        for part in content:
-            read = _read_part(part, where)
-            if isinstance(read, ToolCall):
-                calls.append(read)
-            elif isinstance(read, Message):
-                results.append(read)
-            elif read is None:
-                thinks = True
-            else:
-                shown.append(read)
-        return cls(_joined(shown), tuple(calls), tuple(results), thinks)
-
-
-def _joined(parts: Sequence[ContentPart]) -> str | tuple[ContentPart, ...]:
-    texts = [part.text for part in parts if isinstance(part, TextPart)]
-    return "\n".join(texts) if len(texts) == len(parts) else tuple(parts)
-
-
-def _read_part(part: object, where: str) -> ContentPart | ToolCall | Message | None:
-    """Read one part; None for a thought. What is unknown is kept as JSON: nothing that was said gets lost.
-
-    Raises TrajectoryError for what may be a call and cannot be read: what was done must not pass for something said.
-    """
-    if isinstance(part, str):
-        return TextPart(text=part)
-    if not isinstance(part, Mapping):
-        raise TrajectoryError(f"{where} has a part that is {_kind(part)}", fix="write text or objects with a type")
-    kind = _kind_of(part)
-    if kind in _CALLS or _within(part, _WRAPPED_CALLS) is not None:
-        return _call(_within(part, _WRAPPED_CALLS) or part, where, part)
-    if kind in _RESULTS or _within(part, _WRAPPED_RESULTS) is not None or kind.endswith("_tool_result"):
-        return _result(_within(part, _WRAPPED_RESULTS) or part)
-    if kind in _ASIDE or part.get("thought") is True:
-        return None
-    if "tool" in kind or kind.endswith("_call"):
-        raise TrajectoryError(
-            f"{where} has a part of the type {part.get('type', kind)!r}, which is not known", fix=_HOW
-        )
-    return _image(part) or TextPart(text=_said(part))
-
-
-def _said(part: Fields) -> str:
-    """Return the text of a part under any of its names."""
-    for name in ("text", "refusal", "content"):
-        if isinstance(part.get(name), str):
-            return str(part[name])
-    return _json_text(dict(part))
-
-
-def _image(part: Fields) -> ImagePart | None:
-    match part:
-        case {"type": "image_url" | "input_image", "image_url": {"url": str(url)} | str(url)}:
-            return ImagePart(url=url)
-        case {"type": "image", "url": str(url)} | {"type": "image", "source": {"url": str(url)}}:
-            return ImagePart(url=url)
-        case {"type": "image", "source": {"media_type": str(kind), "data": str(data)}}:
-            return ImagePart(url=f"data:{kind};base64,{data}")
-        case _:
-            return None
-
-
-def _result(part: Fields) -> Message:
-    found = next((part[key] for key in ("content", "response", "result", "output") if key in part), None)
-    return Message(role="tool", content=_told(found), tool_call_id=_text(_first(part, _IDS)))
-
-
-def _told(result: object) -> str:
-    """Write what a tool gave: text as it is, text parts as their text, anything else as JSON."""
-    if result is None or isinstance(result, str):
-        return result or ""
-    if isinstance(result, Mapping) and result.keys() == {"type", "value"}:  # as the AI SDK wraps it
-        return _told(result["value"])
-    if isinstance(result, list | tuple) and result and all(_is_text(part) for part in result):
-        return "\n".join(part["text"] for part in result)
-    return _json_text(result)
-
-
-def _json_text(value: object) -> str:
-    """Write a value as JSON; one that has no canonical form with whatever it holds escaped."""
-    try:
-        return as_text(value)
-    except TypeError:
-        return json.dumps(value, default=str)
-
-
-def _is_text(part: object) -> bool:
-    return isinstance(part, Mapping) and isinstance(part.get("text"), str) and _kind_of(part) in ("", *_TEXTS)
-
-
-_TEXTS = ("text", "input_text", "output_text")
-
-
 def _calls(item: Fields, where: str) -> Iterator[ToolCall]:
     """Yield the calls under `tool_calls`, or the one under the older `function_call`."""
     for name in ("tool_calls", "invalid_tool_calls"):  # LangChain: those whose arguments are no JSON
         given = item.get(name)
         if given is not None and not isinstance(given, list | tuple):
-            raise TrajectoryError(f"{where} has {name} that are {_kind(given)}", fix="write a list of calls")
+            raise TrajectoryError(f"{where} has {name} that are {kind_of_value(given)}", fix="write a list of calls")
         for call in given or ():
-            yield _call(_inner(call), where, call)
+            yield read_call(inner_call(call), where, call)
     if isinstance(item.get("function_call"), Mapping):
-        yield _call(item["function_call"], where, {})
-
-
-def _inner(call: object) -> object:
-    return (_within(call, ("function", "custom")) or call) if isinstance(call, Mapping) else call
-
-
-def _call(inner: object, where: str, outer: object) -> ToolCall:
-    """Read a call; `outer` is what holds it, with its id. Raises TrajectoryError for one without a name."""
-    if isinstance(inner, ToolCall):
-        return inner
-    holder = outer if isinstance(outer, Mapping) else {}
-    both = {**holder, **inner} if isinstance(inner, Mapping) else holder
-    name = _first(both, _NAMES)
-    if not isinstance(name, str):
-        raise TrajectoryError(f"{where} has a tool call without a name", fix='write {"name": ..., "arguments": {...}}')
-    given = next((both[key] for key in ("arguments", "args", "input", "parameters") if key in both), None)
-    return ToolCall(name=name, arguments=_arguments(given), id=_text(_first(both, _IDS)))
-
-
-def _arguments(given: object) -> dict[str, JsonValue]:
-    """Decode arguments; those of a tool that takes free text stand under `input`."""
-    read = read_arguments(given)
-    if read.keys() == {"$invalid"} and isinstance(given, str) and not given.lstrip().startswith(("{", "[")):
-        return {"input": given}
-    return read
+        yield read_call(item["function_call"], where, {})
 
 
 def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
     """Read an item that is a call or a result, as the Responses API lists them; whether it was one, or a thought."""
-    kind = "tool_call" if _is_bare_call(item) else _kind_of(item)
-    if kind in _ASIDE:
+    kind = "tool_call" if _is_bare_call(item) else kind_of(item)
+    if kind in ASIDE:
         return True
     if kind.endswith("_call_output"):
-        read.append(_result({**item, "id": item.get("call_id")}))
+        read.append(read_result({**item, "id": item.get("call_id") or item.get("id")}))
         return True
-    if kind in _RESULTS:
-        read.append(_result(item))
+    if kind in RESULTS:
+        read.append(read_result(item))
         return True
-    if not kind.endswith("_call") and kind not in _CALLS:
+    if not kind.endswith("_call") and kind not in CALLS:
         return False
     name = {"id": item.get("call_id") or item.get("id")}
-    call = _call(_inner(item) if kind in _CALLS or "name" in item else _own_call(kind, item), where, name)
+    call = read_call(inner_call(item) if kind in CALLS or "name" in item else _own_call(kind, item), where, name)
     if read and read[-1].role == "assistant":
         read[-1] = msgspec.structs.replace(read[-1], tool_calls=(*read[-1].tool_calls, call))
     else:
         read.append(Message(role="assistant", tool_calls=(call,)))
-    given = next((item[name] for name in ("output", "result") if item.get(name) is not None), None)
+    given = next((item[name] for name in ("output", "result", "error") if item.get(name) is not None), None)
     if given is not None:
-        read.append(Message(role="tool", content=_told(given), tool_call_id=call.id))
+        read.append(Message(role="tool", content=result_text(given), tool_call_id=call.id))
     return True
 
 
@@ -371,15 +237,15 @@ def _is_bare_call(item: Fields) -> bool:
     """Whether an item is a call as people list them, a tool's name and arguments, or as `tool_calls` do."""
     if "role" in item or item.get("type", "function") not in ("function", "custom"):
         return False
-    inner = _inner(item)
-    return isinstance(inner, Mapping) and any(name in inner for name in _NAMES) and (
+    inner = inner_call(item)
+    return isinstance(inner, Mapping) and any(name in inner for name in NAMES) and (
         inner is not item or any(name in item for name in ("arguments", "args", "input"))
     )  # fmt: skip
 
 
 def _own_call(kind: str, item: Fields) -> dict[str, JsonValue]:
     """Return a call of a tool of the provider's own, such as web_search_call, with what it was called with."""
-    beside = ("id", "call_id", "type", "status", "output", "results", "outputs")
+    beside = ("id", "call_id", "type", "status", "output", "results", "outputs", "result", "error")
     arguments = {name: value for name, value in item.items() if name not in beside}
     return {"name": kind.removesuffix("_call"), "arguments": arguments}
 
@@ -389,12 +255,3 @@ def _require_storable(message: Message) -> None:
         canonical.check(msgspec.to_builtins(message), at="trajectory")
     except CanonicalError as error:
         raise TrajectoryError(f"the trajectory cannot be stored: {error.message}") from error
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _kind(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")

@@ -16,7 +16,7 @@ class Step(NamedTuple):
 def steps_of(response: Response) -> tuple[Step, ...]:
     """Return the calls that were made, and those that are to be made, with their results.
 
-    A result belongs to the call whose id it has; one without a known id to the first call that waits for one.
+    A result belongs to the call whose id or tool it names; another to the first call that waits, unless all have ids.
     """
     steps: list[Step] = []
     waiting: list[int] = []
@@ -24,12 +24,18 @@ def steps_of(response: Response) -> tuple[Step, ...]:
         waiting += range(len(steps), len(steps) + len(message.tool_calls))
         steps += map(Step, message.tool_calls)
         if message.role == "tool" and waiting:
-            at = waiting.pop(_answered(steps, waiting, message))
-            steps[at] = Step(steps[at].call, message.text)
+            place = _answered(steps, waiting, message)
+            if place is not None:
+                at = waiting.pop(place)
+                steps[at] = Step(steps[at].call, message.text)
     return (*steps, *map(Step, response.tool_calls))
 
 
-def _answered(steps: Sequence[Step], waiting: Sequence[int], message: Message) -> int:
-    """Return the place in `waiting` of the call that a result belongs to."""
-    name = message.tool_call_id
-    return next((place for place, at in enumerate(waiting) if name is not None and steps[at].call.id == name), 0)
+def _answered(steps: Sequence[Step], waiting: Sequence[int], message: Message) -> int | None:
+    """Return the place in `waiting` of the call that a result belongs to; None for the result of an unknown call."""
+    named = message.tool_call_id
+    calls = [steps[at].call for at in waiting]
+    by_id = (place for place, call in enumerate(calls) if named is not None and call.id == named)
+    by_name = (place for place, call in enumerate(calls) if call.name == named)
+    by_order = (place for place, call in enumerate(calls) if named is None or call.id is None or len(calls) == 1)
+    return next(by_id, next(by_name, next(by_order, None)))

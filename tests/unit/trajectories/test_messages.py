@@ -189,7 +189,7 @@ def test_what_was_read_is_read_again_as_it_is():
             {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"a": 1}'}},
             Message(role="assistant", tool_calls=(ToolCall(name="f", arguments={"a": 1}),)),
         ),
-        ({"role": "function", "name": "f", "content": "4"}, Message(role="tool", content="4")),
+        ({"role": "function", "name": "f", "content": "4"}, Message(role="tool", content="4", tool_call_id="f")),
         ({"role": "developer", "content": "Be brief."}, Message(role="system", content="Be brief.")),
         ({"role": "assistant", "content": None, "refusal": "No."}, Message(role="assistant", content="No.")),
         ({"role": "assistant", "content": ""}, Message(role="assistant")),
@@ -354,7 +354,7 @@ def test_a_call_whose_arguments_are_no_json_is_a_call_too():
     assert [call.name for one in read_trajectory([invalid]) for call in one.tool_calls] == ["refund"]
 
 
-@pytest.mark.parametrize("kind", ["tool-refund", "dynamic-tool", "tool-invocation", "tool_calls", "browser_call"])
+@pytest.mark.parametrize("kind", ["tool_refund", "dynamic-tool", "tool-invocation", "tool_calls", "browser_call"])
 def test_a_part_that_may_be_a_call_never_passes_for_a_text(kind):
     with pytest.raises(TrajectoryError, match=kind):
         read_trajectory([{"role": "assistant", "parts": [{"type": kind, "toolCallId": "1", "state": "done"}]}])
