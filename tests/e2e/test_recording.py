@@ -189,6 +189,52 @@ def test_a_signal_reaches_the_command_and_an_unfinished_recording_replaces_nothi
     assert len((tmp_path / "calls.jsonl.partial").read_bytes().splitlines()) == 2
 
 
+FAILING = """
+print(chat("One"))
+if os.environ.get("FAILS"):
+    sys.exit(3)
+print(chat("Two"))
+"""
+
+
+def test_a_command_that_fails_replaces_no_cassette_and_can_go_on(tmp_path, provider):
+    command = write_app(tmp_path, FAILING)
+    record(provider, tmp_path, *command)
+    before = (tmp_path / "calls.jsonl").read_bytes()
+    failed = record(provider, tmp_path, *command, FAILS="1")
+    assert failed.code == 3
+    assert "the command ended with 3, and calls.jsonl is as it was; go on with --resume from calls.jsonl.partial" in (
+        failed.err
+    )
+    assert "recorded in" not in failed.err
+    assert (tmp_path / "calls.jsonl").read_bytes() == before
+    asked = provider.asked
+    resumed = record(provider, tmp_path, *command, options=["--resume"])
+    assert (resumed.code, provider.asked - asked) == (0, 1)
+    assert (tmp_path / "calls.jsonl").read_bytes() == before
+    kept = record(provider, tmp_path, *command, options=["--keep-failed"], FAILS="1")
+    assert (kept.code, len((tmp_path / "calls.jsonl").read_bytes().splitlines())) == (3, 2)
+    assert "1 call recorded in calls.jsonl" in kept.err
+
+
+def test_a_command_that_fails_without_a_call_says_so(tmp_path, provider):
+    done = record(provider, tmp_path, "sh", "-c", "exit 4")
+    assert done.code == 4
+    assert "the command ended with 4 without a call to a model; nothing is recorded" in done.err
+    assert not list(tmp_path.glob("calls.jsonl*"))
+
+
+def test_an_error_is_asked_again_when_a_recording_goes_on(tmp_path, provider):
+    code = "\nprint(ask(f'{OPENAI}/' + ('no/such/path' if os.environ.get('FAILS') else 'models')))\n"
+    command = write_app(tmp_path, code + FAILING)
+    record(provider, tmp_path, *command)
+    record(provider, tmp_path, *command, FAILS="1")
+    asked = provider.asked
+    assert record(provider, tmp_path, *command, options=["--resume"], FAILS="").code == 0
+    assert provider.asked - asked == 2
+    assert "no such path" not in (tmp_path / "calls.jsonl").read_text()
+
+
 def test_a_killed_recording_keeps_what_was_answered(tmp_path, provider):
     command = write_app(tmp_path, "\nfor number in range(10**6): chat(str(number), 'c'); print(number, flush=True)\n")
     arguments = ["record", "--to", "calls.jsonl", f"--upstream=openai={provider.url}/v1", "--", *command]

@@ -7,6 +7,7 @@ import json
 from aiohttp import web
 
 from insideLLMs.proxy.asked_calls import RequestReader
+from insideLLMs.proxy.late_keys import LateKeys
 from insideLLMs.proxy.ordering import in_order
 from insideLLMs.proxy.player import Player
 from insideLLMs.proxy.recorder import Recorder
@@ -44,7 +45,7 @@ async def recording(path, url, **head):
         if recorder.failure:
             raise recorder.failure
         if cassette.count:
-            cassette.finish(in_order)
+            cassette.finish(in_order, LateKeys(secrets).call)
     finally:
         cassette.close()
 

@@ -6,7 +6,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.places import FILE
-from insideLLMs.cli.record import COMMAND, UNTIL_COMMAND, VARIABLE, VOLATILE, VOLATILE_TEXT
+from insideLLMs.cli.record import COMMAND, UNTIL_COMMAND, Declared, declarations
 from insideLLMs.core.errors import ExitCode
 
 
@@ -16,9 +16,7 @@ from insideLLMs.core.errors import ExitCode
 @click.option(
     "--subset", is_flag=True, help="For a part of the tests: cases that make no call do not count as missing."
 )
-@VOLATILE
-@VOLATILE_TEXT
-@VARIABLE
+@declarations
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; the command's output goes to stderr.")
 @console.common_options
 def command(
@@ -26,9 +24,7 @@ def command(
     *,
     cassette: Path,
     subset: bool,
-    volatile: tuple[str, ...],
-    volatile_text: tuple[str, ...],
-    variables: tuple[str, ...],
+    declared: Declared,
     as_json: bool,
 ) -> int:
     """Run COMMAND and answer its calls from a recording, without a connection or a key.
@@ -37,11 +33,8 @@ def command(
     is unverified, exit code 4, and each call without a recording is shown beside the nearest one.
     """
     from insideLLMs.proxy.session import replay  # noqa: PLC0415 - slow
-    from insideLLMs.proxy.upstreams import parse_variables  # noqa: PLC0415
-    from insideLLMs.store.wire_cassette import FORMAT, WireHead  # noqa: PLC0415
 
-    more = WireHead(format=FORMAT, volatile=volatile, volatile_text=volatile_text, variables=parse_variables(variables))
-    verdict, code = replay(command_line, cassette, more, subset=subset, json=as_json)
+    verdict, code = replay(command_line, cassette, declared.head(), subset=subset, json=as_json)
     if as_json:
         console.out_json({**verdict.document(), "command_exit_code": code})
     for reason in verdict.reasons():

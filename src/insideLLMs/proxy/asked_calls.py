@@ -13,6 +13,7 @@ from insideLLMs.core.errors import CanonicalError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.proxy.callers import spelled_out
 from insideLLMs.proxy.seen_secrets import SeenSecrets
+from insideLLMs.proxy.shown_keys import body_without_keys, form_without_keys, keys_in_body, keys_in_form, worth_learning
 from insideLLMs.proxy.upstreams import Upstream
 from insideLLMs.proxy.volatile import VolatileParts
 from insideLLMs.store.wire_cassette import WireRequest
@@ -36,6 +37,11 @@ class AskedCall:
     body: bytes
     began: int = 0
 
+    @property
+    def kind(self) -> str:
+        """The content type."""
+        return next((value.strip() for name, value in self.headers if name.lower() == "content-type"), "")
+
 
 class RequestReader:
     """Makes of calls what is kept and compared: no key, nothing volatile, and no long data."""
@@ -48,7 +54,8 @@ class RequestReader:
         """Return what is kept of a call."""
         path, _, query = asked.path.partition("?")
         body = _json(asked.body) if asked.body else None
-        self._secrets.see(asked.headers, query, body)
+        in_body = keys_in_form(asked.kind, asked.body) if body is None else keys_in_body(body)
+        self._secrets.see(asked.headers, query, filter(worth_learning, in_body))
         left = self._secrets.query(query)
         request = WireRequest(
             upstream=asked.upstream.name,
@@ -68,11 +75,11 @@ class RequestReader:
 
     def _with_body(self, request: WireRequest, asked: AskedCall, body: JsonValue) -> WireRequest:
         if body is not None:
-            left = self._volatile.body(self._secrets.value(_short(body)))
+            left = self._volatile.body(self._secrets.value(_short(body_without_keys(body))))
             return msgspec.structs.replace(request, body=left)
-        kind = next((value for name, value in asked.headers if name.lower() == "content-type"), "")
-        boundary = _BOUNDARY.search(kind)
-        data = asked.body.replace(boundary[1].encode(), b"boundary") if boundary else asked.body
+        boundary = _BOUNDARY.search(asked.kind)
+        data = form_without_keys(asked.kind, asked.body)
+        data = data.replace(boundary[1].encode(), b"boundary") if boundary else data
         try:
             text = self._volatile.text(self._secrets.text(data.decode()))
         except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.proxy.seen_secrets import event_data, pieces_of
+from insideLLMs.proxy.pieces import json_in, pieces_of
 from insideLLMs.store.wire_cassette import WireAnswer, WireCall
 
 _LONG_ENOUGH = 24
@@ -60,9 +60,9 @@ def _steps(groups: Sequence[Sequence[WireCall]]) -> list[int]:
 
 def _long_texts(answer: WireAnswer) -> list[bytes]:
     """Return the long texts of an answer as JSON spells them, those of its events put together, but for its model."""
-    data = [event_data(event) for event in answer.events or [f"data: {answer.body}"]]
+    data = [value for text in answer.events or [answer.body] for value in json_in(text)]
     pieces = {place: found for (place, _), found in pieces_of(data).items() if place[-1:] != ("model",)}
-    texts = ("".join(text for _, text in found) for found in pieces.values())
+    texts = ("".join(text for *_, text in found) for found in pieces.values())
     return [msgspec.json.encode(text)[1:-1] for text in texts if len(text) >= _LONG_ENOUGH]
 
 

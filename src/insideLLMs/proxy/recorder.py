@@ -63,7 +63,8 @@ class Recorder:
         self._ticks = max((call.ended for call in cassette.left), default=0)
         self._left: dict[bytes, deque[int]] = {}
         for number, call in enumerate(cassette.left):
-            self._left.setdefault(key_of(call.case, call.request), deque()).append(number)
+            if not call.answer.broken and (call.answer.status or 0) < HTTPStatus.BAD_REQUEST:  # others cost nothing
+                self._left.setdefault(key_of(call.case, call.request), deque()).append(number)
         self._passing: dict[int, _Passing] = {}
 
     async def __aenter__(self) -> "Recorder":

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Mapping
 
+import msgspec
 from aiohttp import web
 
 from insideLLMs.core.errors import CassetteError
@@ -28,20 +29,35 @@ def kept_answer(
 ) -> WireAnswer:
     """Return what is kept of an answer. Raises CassetteError for one that cannot be read, so not without keys."""
     kept = {
-        name.lower(): secrets.header(_CONTROL.sub(" ", spelled_out(value)))
+        name.lower(): _CONTROL.sub(" ", spelled_out(value))
         for name, value in sorted(headers.items())
         if name.lower() in _KEPT_HEADERS or _OF_BROWSERS.fullmatch(name)
     }
     plain = _decoded(headers.get("Content-Encoding", ""), data)
+    return without_keys(_as_it_came(status, kept, plain, broken=broken), secrets)
+
+
+def without_keys(answer: WireAnswer, secrets: SeenSecrets) -> WireAnswer:
+    """Return an answer without the keys that were seen until now."""
+    headers = {name: secrets.header(value) for name, value in answer.headers.items()}
+    if answer.base64 is not None:
+        (text,) = secrets.answer([data_of(answer).decode("latin-1")])
+        blanked = base64.b64encode(text.encode("latin-1")).decode()
+        return msgspec.structs.replace(answer, headers=headers, base64=blanked)
+    if answer.events:
+        return msgspec.structs.replace(answer, headers=headers, events=tuple(secrets.answer(answer.events)))
+    return msgspec.structs.replace(answer, headers=headers, body=secrets.answer([answer.body])[0])
+
+
+def _as_it_came(status: int, headers: Mapping[str, str], data: bytes, *, broken: bool) -> WireAnswer:
+    came = WireAnswer(status=status, headers=dict(headers), broken=broken)
     try:
-        text = plain.decode()
+        text = data.decode()
     except UnicodeDecodeError:
-        blanked = secrets.answer(plain.decode("latin-1")).encode("latin-1")
-        return WireAnswer(status=status, headers=kept, base64=base64.b64encode(blanked).decode(), broken=broken)
-    if kept.get("content-type", "").startswith("text/event-stream"):
-        events = secrets.events([event for event in _EVENT.findall(text) if event])
-        return WireAnswer(status=status, headers=kept, events=events, broken=broken)
-    return WireAnswer(status=status, headers=kept, body=secrets.answer(text), broken=broken)
+        return msgspec.structs.replace(came, base64=base64.b64encode(data).decode())
+    if not headers.get("content-type", "").startswith("text/event-stream"):
+        return msgspec.structs.replace(came, body=text)
+    return msgspec.structs.replace(came, events=tuple(event for event in _EVENT.findall(text) if event))
 
 
 def _decoded(coding: str, data: bytes) -> bytes:

@@ -77,6 +77,7 @@ class WireCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 _decode_head = msgspec.json.Decoder(WireHead).decode
 _decode_call = msgspec.json.Decoder(WireCall).decode
 Order = Callable[[Sequence[WireCall]], Sequence[WireCall]]
+Cleaning = Callable[[WireCall], WireCall]
 
 
 class WireRecorder:
@@ -112,10 +113,10 @@ class WireRecorder:
         self._used.add(number)
         self.count += 1
 
-    def finish(self, order: Order) -> None:
-        """Write the cassette, whole and in `order`. Raises CassetteError."""
+    def finish(self, order: Order, clean: Cleaning) -> None:
+        """Write the cassette, whole and in `order`, each call cleaned. Raises CassetteError."""
         unused = set(range(len(self.left))) - self._used
-        kept = (call for number, call in enumerate(read_wire_calls(self.partial)) if number not in unused)
+        kept = (clean(call) for number, call in enumerate(read_wire_calls(self.partial)) if number not in unused)
         calls = [each for _, calls in _by_case(kept) for each in order(calls)]
         try:
             with whole_file(self.path) as file:
@@ -123,6 +124,15 @@ class WireRecorder:
                 file.writelines(canonical.line(_timeless(call)) + b"\n" for call in calls)
             self.partial.unlink()
             self._file.close()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def clean(self, clean: Cleaning) -> None:
+        """Clean each call of the partial recording, which stays. Raises CassetteError."""
+        lines = [canonical.line(self._head), *(canonical.line(clean(call)) for call in read_wire_calls(self.partial))]
+        try:
+            with whole_file(self.partial) as file:
+                file.writelines(line + b"\n" for line in lines)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

@@ -1,13 +1,16 @@
 """Bytes that no text can hold, and keys in places where nobody looks for them, in what passes through the proxy."""
 
 import asyncio
+import base64
+import json
 
 import msgspec
 import pytest
 from aiohttp import web
 
 from insideLLMs.proxy.seen_secrets import SeenSecrets
-from support.proxied import chat, post, provider, recording, replaying
+from insideLLMs.store.wire_cassette import read_wire_calls
+from support.proxied import chat, post, provider, raw, recording, replaying
 
 KEY = "CANARYxq7Zr9Lm2Vt5Wb8Nc4"
 
@@ -43,6 +46,13 @@ def get(*headers):
             return await reader.read()
         finally:
             writer.close()
+
+    return ask
+
+
+def get_path(path):
+    async def ask(url):
+        return await raw(url, f"GET {path} HTTP/1.1\nHost: {{host}}\nX-InsideLLMs-Case: c")
 
     return ask
 
@@ -96,6 +106,86 @@ def test_a_key_is_kept_nowhere_wherever_it_stands(more, case, headers, tmp_path)
     assert "say [redacted]" in kept
 
 
+SHORT = "CANARY-77"
+MULTIPART = (
+    f'--b0\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n{SHORT}\r\n'
+    f'--b0\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: text/plain\r\n\r\n'
+    f"say {SHORT}\r\n--b0--\r\n"
+).encode()
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+SHOWN = {
+    "one of several cookies": ({}, {"Cookie": f"session={SHORT}; theme=dark"}),
+    "the place of a user": ({}, {"Authorization": f"Basic {base64.b64encode(f'{SHORT}:'.encode()).decode()}"}),
+    "a password": ({}, {"Authorization": f"Basic {base64.b64encode(f'ann:{SHORT}'.encode()).decode()}"}),
+    "a short field": (chat("x", password=SHORT), {}),
+    "the address of an image": (chat([{"image_url": {"url": f"https://host/a.png?sig={SHORT}&w=1"}}]), {}),
+    "a form": (
+        f"a=1&client_secret={SHORT}&say={SHORT}".encode(),
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    ),
+    "a form in parts": (MULTIPART, {"Content-Type": "multipart/form-data; boundary=b0"}),
+}
+
+
+@pytest.mark.parametrize(("body", "headers"), SHOWN.values(), ids=SHOWN)
+def test_a_short_key_is_kept_nowhere_wherever_it_stands(body, headers, tmp_path):
+    async def ask(url):
+        return await post(url, body, **headers)
+
+    assert there_and_back(tmp_path / "c.jsonl", echo, ask).is_verified
+    assert SHORT not in (tmp_path / "c.jsonl").read_text()
+
+
+@pytest.mark.parametrize("query", ["X-Amz-Signature=S", "X-Goog-Signature=S", "access_token=S", "subscription-key=S"])
+def test_a_key_in_a_query_is_kept_nowhere(query, tmp_path):
+    ask = get_path(f"/openai/v1/models?{query.replace('=S', '=' + KEY)}&limit=2")
+    assert there_and_back(tmp_path / "c.jsonl", echo, ask).is_verified
+    (call,) = read_wire_calls(tmp_path / "c.jsonl")
+    assert call.request.path == "/v1/models?limit=2"
+
+
+PLAIN = {
+    "the end of a text": (chat("x", stop_token="END"), chat("x", stop_token="STOP")),
+    "an image with a signed address": tuple(
+        chat([{"image_url": {"url": f"https://host/{name}.png?sig={SHORT}"}}]) for name in "ab"
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), PLAIN.values(), ids=PLAIN)
+def test_what_only_stands_beside_a_key_is_compared(before, after, tmp_path):
+    async def run():
+        async with provider(echo) as upstream, recording(tmp_path / "c.jsonl", upstream) as url:
+            await post(url, before)
+        async with replaying(tmp_path / "c.jsonl") as (url, player):
+            await post(url, after)
+        return player.verdict()
+
+    assert not asyncio.run(run()).is_verified
+
+
+def test_a_key_that_only_a_later_call_shows_is_blanked_out_of_all_calls(tmp_path):
+    key = "canary words only"  # of no known shape
+
+    async def run():
+        async with provider(echo_in_lines) as upstream, recording(tmp_path / "c.jsonl", upstream) as url:
+            await post(url, chat(f"say {key}"), case=f"test[{key}]")
+            await post(url, chat("x"), Authorization=f"Bearer {key}")
+
+    asyncio.run(run())
+    first, second = read_wire_calls(tmp_path / "c.jsonl")
+    assert "canary" not in (tmp_path / "c.jsonl").read_text()
+    assert (second.case, second.request.body["messages"][0]["content"]) == ("test[[redacted]]", "say [redacted]")
+    assert [json.loads(line)["text"] for line in second.answer.body.splitlines()] == ["[redacted]", "", ""]
+    assert first.case == "a case"
+
+
+async def echo_in_lines(request):
+    await request.read()
+    lines = [json.dumps({"text": text}) for text in ("canary", " words", " only")]
+    return web.Response(text="\n".join(lines), content_type="application/x-ndjson")
+
+
 def test_the_name_of_a_model_in_a_header_is_no_key():
     secrets = SeenSecrets({})
     secrets.see([("X-Model", "Llama-3.3-70B-Instruct-Turbo-Free"), ("X-Request-Id", KEY)], "")
@@ -110,6 +200,6 @@ def test_a_key_in_pieces_of_answers_that_take_turns_is_blanked_out():
         for piece in ("my-own", "-sec", "ret-7")
         for index in (0, 1)
     ]
-    kept = [msgspec.json.decode(event[6:])["choices"][0] for event in secrets.events(events)]
+    kept = [msgspec.json.decode(event[6:])["choices"][0] for event in secrets.answer(events)]
     for index in (0, 1):
         assert "".join(one["delta"]["content"] for one in kept if one["index"] == index) == "[redacted]"

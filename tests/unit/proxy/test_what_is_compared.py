@@ -173,10 +173,10 @@ def test_a_key_that_events_hold_in_pieces_is_blanked_out():
         f'data: {{"choices": [{{"delta": {{"content": "{piece}"}}}}]}}\n\n'
         for piece in ("say my-own", "-sec", "ret-7!")
     ]
-    kept = secrets.events(events)
+    kept = secrets.answer(events)
     said = [msgspec.json.decode(event[6:])["choices"][0]["delta"]["content"] for event in kept]
-    assert said == ["say [redacted]!", "", ""]
-    assert secrets.events(("data: plain\n\n",)) == ("data: plain\n\n",)
+    assert said == ["say [redacted]", "", "!"]
+    assert secrets.answer(("data: plain\n\n",)) == ["data: plain\n\n"]
 
 
 def recorded(body, case="c", number=1, path="/v1/chat/completions"):

@@ -44,7 +44,7 @@ def test_calls_are_kept_at_once_and_stand_by_case_at_the_end(tmp_path):
     recorder.keep(call("1", "z"))
     recorder.keep(call("2", "a"))
     assert said(partial_of(path)) == [("z", "1"), ("a", "2")]
-    recorder.finish(list)
+    recorder.finish(list, lambda call: call)
     assert said(path) == [("a", "2"), ("z", "1")]
     assert read_head(path) == HEAD
     assert not partial_of(path).exists()
@@ -63,7 +63,7 @@ def test_a_stopped_recording_can_be_read_at_every_byte_at_which_it_was_cut(tmp_p
         recorder.keep(call("3"))
         for number in range(len(recorder.left)):
             recorder.use(number)
-        recorder.finish(list)
+        recorder.finish(list, lambda call: call)
         assert [body for _, body in said(path)] == [*(one.answer.body for one in recorder.left), "3"]
 
 
@@ -87,7 +87,7 @@ def test_what_a_resumed_recording_does_not_ask_again_is_left_out(tmp_path):
     recorder = WireRecorder(path, HEAD, resume=True)
     recorder.use(1)
     recorder.keep(call("3"))
-    recorder.finish(list)
+    recorder.finish(list, lambda call: call)
     assert [body for _, body in said(path)] == ["2", "3"]
 
 
