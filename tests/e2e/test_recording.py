@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -233,6 +234,32 @@ def test_an_error_is_asked_again_when_a_recording_goes_on(tmp_path, provider):
     assert record(provider, tmp_path, *command, options=["--resume"], FAILS="").code == 0
     assert provider.asked - asked == 2
     assert "no such path" not in (tmp_path / "calls.jsonl").read_text()
+
+
+def test_a_replay_is_written_as_junit(tmp_path, provider):
+    command = write_app(tmp_path, CHANGING + "\nsys.exit(int(os.environ.get('CODE', '0')))\n")
+    record(provider, tmp_path, *command)
+    assert replay(tmp_path, *command, options=["--junit", "green.xml"]).code == 0
+    assert red_cases(tmp_path / "green.xml") == {"refund": None, "parcel": None, "verdict": None, "command": None}
+    replay(tmp_path, *command, options=["--junit", "red.xml"], TEMPERATURE="1", CODE="5")
+    red = red_cases(tmp_path / "red.xml")
+    assert "temperature: 0.0 -> 1.0" in red["refund"]
+    assert "recorded and not made" in red["refund"]
+    assert "temperature" in red["verdict"]
+    assert (red["parcel"], red["command"]) == (None, "")
+
+
+def test_of_a_subset_the_cases_that_make_no_call_are_skipped_in_junit(tmp_path, provider):
+    command = write_app(tmp_path, "\nchat('a', 'one'); len(sys.argv) > 1 or chat('b', 'two')\n")
+    record(provider, tmp_path, *command)
+    assert replay(tmp_path, *command, "only", options=["--subset", "--junit", "j.xml"]).code == 0
+    skipped = ET.parse(tmp_path / "j.xml").findall(".//testcase[skipped]")
+    assert [case.get("name") for case in skipped] == ["two"]
+
+
+def red_cases(path):
+    """Return the text of the failure of each case, None of those that passed."""
+    return {case.get("name"): case.findtext("failure") for case in ET.parse(path).iter("testcase")}
 
 
 def test_a_killed_recording_keeps_what_was_answered(tmp_path, provider):

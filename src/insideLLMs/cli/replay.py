@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import FILE
+from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.cli.record import COMMAND, UNTIL_COMMAND, Declared, declarations
+from insideLLMs.cli.report_files import write_files
 from insideLLMs.core.errors import ExitCode
 
 
@@ -18,6 +19,7 @@ from insideLLMs.core.errors import ExitCode
 )
 @declarations
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; the command's output goes to stderr.")
+@click.option("--junit", type=LOCAL, help="Also write a JUnit report.")
 @console.common_options
 def command(
     command_line: tuple[str, ...],
@@ -26,15 +28,18 @@ def command(
     subset: bool,
     declared: Declared,
     as_json: bool,
+    junit: Path | None,
 ) -> int:
     """Run COMMAND and answer its calls from a recording, without a connection or a key.
 
     The exit code is the command's own if every call was recorded and every recorded call was made. Otherwise the result
     is unverified, exit code 4, and each call without a recording is shown beside the nearest one.
     """
+    from insideLLMs.proxy.junit import replay_junit  # noqa: PLC0415
     from insideLLMs.proxy.session import replay  # noqa: PLC0415 - slow
 
     verdict, code = replay(command_line, cassette, declared.head(), subset=subset, json=as_json)
+    write_files([(junit, lambda out: out.write(replay_junit(verdict, code).encode()))])
     if as_json:
         console.out_json({**verdict.document(), "command_exit_code": code})
     for reason in verdict.reasons():

@@ -17,6 +17,10 @@ CASE_HEADER = "X-InsideLLMs-Case"
 CASE_VARIABLE = "INSIDELLMS_CASE"
 UNKNOWN = "calls"
 """The case of calls that name none, on systems where processes cannot be found."""
+UNKNOWN_ADVICE = (
+    f"the program behind a call can be found on Linux only, so they are of the case {UNKNOWN!r}; "
+    f"name cases by $INSIDELLMS_PROXY_URL/case/NAME/UPSTREAM or the header {CASE_HEADER}"
+)
 _PYTEST_VARIABLE = "PYTEST_CURRENT_TEST"
 _PHASE = re.compile(r" \((?:setup|call|teardown)\)$")
 _LONGEST_NAME = 300
@@ -49,8 +53,11 @@ class Callers:
         if caller is None:
             ports = (connection.get_extra_info("peername")[1], connection.get_extra_info("sockname")[1])
             caller = self._at[connection] = await asyncio.to_thread(self._caller_at, *ports)
-        named = (self._named[each] for each in _and_above(caller.pid) if self._named.get(each))
-        return tidy(next(named, caller.case) if any(self._named.values()) else caller.case)
+        tests = {pid: test for pid, test in self._named.items() if test}
+        if not caller.pid and len(tests) == 1:  # only one process runs tests, so this is its call
+            return tidy(*tests.values())
+        named = (tests[each] for each in _and_above(caller.pid) if each in tests)
+        return tidy(next(named, caller.case) if tests else caller.case)
 
     def _caller_at(self, peer_port: int, own_port: int) -> _Caller:
         pid = self._pid_at(peer_port, own_port)

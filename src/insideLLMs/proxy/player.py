@@ -1,7 +1,7 @@
 """Answers calls from a cassette alone, each recorded answer once, and says at the end whether all was as recorded."""
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -9,10 +9,20 @@ from aiohttp import web
 
 from insideLLMs.core.types import JsonValue
 from insideLLMs.proxy.asked_calls import AskedCall, RequestReader, key_of
+from insideLLMs.proxy.callers import UNKNOWN, UNKNOWN_ADVICE
 from insideLLMs.proxy.nearest import RecordedCall, UnmatchedCall, called, unmatched
 from insideLLMs.proxy.server import refusal
 from insideLLMs.proxy.wire_answers import send
 from insideLLMs.store.wire_cassette import WireCall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedCase:
+    """What of a case was not as recorded. One is `left_out` that made no call where only a part of the tests ran."""
+
+    name: str
+    reasons: tuple[str, ...]
+    is_left_out: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,7 @@ class ReplayVerdict:
     unmatched: tuple[UnmatchedCall, ...]
     not_made: Mapping[str, int]
     refused: tuple[str, ...]
+    cases: tuple[ReplayedCase, ...]
 
     @property
     def is_verified(self) -> bool:
@@ -35,8 +46,10 @@ class ReplayVerdict:
     def reasons(self) -> list[str]:
         """Say what was not as recorded."""
         found = [each.told() for each in self.unmatched]
-        found += [f"{name} was recorded and not made{_times(count)}" for name, count in self.not_made.items()]
+        found += _not_made(self.not_made)
         found += self.refused
+        unnamed = sum(each.case == UNKNOWN for each in self.unmatched)
+        found += [f"calls without a case: {unnamed}; {UNKNOWN_ADVICE}"] if unnamed else []
         return found or ([] if self.made else ["the command made no call to a model"])
 
     def document(self) -> dict[str, JsonValue]:
@@ -103,14 +116,29 @@ class Player:
 
     def verdict(self, *, subset: bool = False) -> ReplayVerdict:
         """Return what it came to. In a `subset`, cases that made no call at all may have been left out."""
-        left = (each.call for each in self._recorded if not each.used)
-        names = Counter(called(call.case, call.request) for call in left if not subset or call.case in self._cases)
+        left = [each.call for each in self._recorded if not each.used]
+        left = [call for call in left if not subset or call.case in self._cases]
+        names = {each.call.case for each in self._recorded} | self._cases
         return ReplayVerdict(
             made=self._made,
             unmatched=tuple(self._unmatched),
-            not_made=dict(sorted(names.items())),
+            not_made=_counted(left),
             refused=tuple(self._refused),
+            cases=tuple(self._case(name, left, subset=subset) for name in sorted(names)),
         )
+
+    def _case(self, name: str, left: Sequence[WireCall], *, subset: bool) -> ReplayedCase:
+        reasons = [each.told() for each in self._unmatched if each.case == name]
+        reasons += _not_made(_counted(call for call in left if call.case == name))
+        return ReplayedCase(name=name, reasons=tuple(reasons), is_left_out=subset and name not in self._cases)
+
+
+def _counted(calls: Iterable[WireCall]) -> dict[str, int]:
+    return dict(sorted(Counter(called(call.case, call.request) for call in calls).items()))
+
+
+def _not_made(counts: Mapping[str, int]) -> list[str]:
+    return [f"{name} was recorded and not made{_times(count)}" for name, count in counts.items()]
 
 
 def _numbered(calls: Sequence[WireCall]) -> list[RecordedCall]:

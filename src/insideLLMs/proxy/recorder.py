@@ -16,7 +16,7 @@ from yarl import URL
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.providers.addresses import is_loopback
 from insideLLMs.proxy.asked_calls import AskedCall, RequestReader, key_of
-from insideLLMs.proxy.callers import CASE_HEADER
+from insideLLMs.proxy.callers import CASE_HEADER, UNKNOWN
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.server import refusal
 from insideLLMs.proxy.wire_answers import break_off, kept_answer, send
@@ -51,11 +51,14 @@ class _Passing:
 class Recorder:
     """Answers from the provider, while the block lasts; `unreached` has why calls did not get there.
 
+    `unnamed` counts calls of no known case.
+
     A client that leaves in the middle of an answer does not cut the recording short: the rest of it is read.
     """
 
     def __init__(self, cassette: WireRecorder, reader: RequestReader, secrets: SeenSecrets) -> None:
         self.unreached: list[str] = []
+        self.unnamed = 0
         self.failure: CassetteError | None = None
         self._cassette = cassette
         self._reader = reader
@@ -103,6 +106,7 @@ class Recorder:
         """Pass a call on, and its answer back; one that a stopped recording has is not asked again."""
         wanted = self._reader.read(asked)  # which shows its keys, before the answer is looked through for them
         asked = replace(asked, case=self._reader.case_of(asked))
+        self.unnamed += asked.case == UNKNOWN
         if left := self._left.get(key_of(asked.case, wanted)):
             number = left.popleft()
             self._cassette.use(number)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from insideLLMs.core.errors import CassetteError, NothingToDoError
 from insideLLMs.proxy.asked_calls import RequestReader
+from insideLLMs.proxy.callers import UNKNOWN_ADVICE
 from insideLLMs.proxy.command import run_command_line
 from insideLLMs.proxy.late_keys import LateKeys
 from insideLLMs.proxy.ordering import in_order
@@ -147,6 +148,8 @@ def _notes(recorder: Recorder, secrets: SeenSecrets, late: LateKeys) -> Iterable
         yield f"{words}; calls that are not recorded for this: {recorder.unreached.count(words)}"
     if secrets.answers:
         yield f"a replay gives [redacted] for text that looks like a key; answers with such text: {secrets.answers}"
+    if recorder.unnamed:
+        yield f"calls without a case: {recorder.unnamed}; {UNKNOWN_ADVICE}"
     if late.requests:
         yield (
             f"requests with a key that only a later call showed to be one: {late.requests}; a replay may not know them "

@@ -1,9 +1,7 @@
 """A comparison or a run as JUnit XML: a suite per probe, a case per Trial or example, a failure where it counts."""
 
-import html
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,28 +12,11 @@ from insideLLMs.compare.one_run.verdict import DecidedRun, RunVerdict, failed_ex
 from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.subject import Subject
 from insideLLMs.report import wording
-from insideLLMs.report.safe_text import printable, shorten
+from insideLLMs.report.junit_xml import JUnitSuite, attribute, element_text, junit_document
+from insideLLMs.report.safe_text import shorten
 
 _TEXT_LIMIT = 4_000
 _MOST_CASES = 10_000
-# What XML 1.0 does not allow even as a reference (production 2, Char); printable() spells most of them already.
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Suite:
-    """A suite: its name, its lines of XML, and how many of its cases failed or have no answer."""
-
-    name: str
-    lines: Sequence[str]
-    tests: int
-    failures: int = 0
-    errors: int = 0
-
-    @property
-    def text(self) -> str:
-        counts = f'tests="{self.tests}" failures="{self.failures}" errors="{self.errors}"'
-        return "\n".join((f"  <testsuite name={_attribute(self.name)} {counts}>", *self.lines, "  </testsuite>"))
 
 
 def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
@@ -47,7 +28,7 @@ def diff_junit(comparison: Comparison, verdict: Verdict) -> str:
     suites = [_experiment_suite(comparison)] if comparison.experiment_changes is not None else []
     suites += [_suite(comparison, probe, verdict) for probe in comparison.probes]
     suites += [_part_suite(part) for part in wording.parts(comparison)]
-    return _document([*suites, _gate_suite(verdict, verdict.policy)])
+    return junit_document([*suites, _gate_suite(verdict, verdict.policy)])
 
 
 def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
@@ -66,14 +47,7 @@ def run_junit(decided: DecidedRun, records: Iterable[GatedRecord]) -> str:
     if decided.is_gated:
         suites.append(_gate_suite(decided.verdict, "conditions"))
     suites += map(_part_suite, wording.extent(decided.summary))
-    return _document(suites)
-
-
-def _document(suites: Sequence[_Suite]) -> str:
-    totals = (sum(each) for each in zip(*((one.tests, one.failures, one.errors) for one in suites), strict=True))
-    counts = " ".join(f'{name}="{total}"' for name, total in zip(("tests", "failures", "errors"), totals, strict=True))
-    body = "\n".join(suite.text for suite in suites)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="insidellms" {counts}>\n{body}\n</testsuites>\n'
+    return junit_document(suites)
 
 
 def _example_of(record: GatedRecord) -> tuple[str, str, str, Subject]:
@@ -105,7 +79,7 @@ class _ExampleCase:
         return "skipped" if all(one.status == "skipped" for one in self.trials) else ""
 
     def text(self, suite: str) -> str:
-        start = f"    <testcase classname={_attribute(suite)} name={_attribute(self.name)}"
+        start = f"    <testcase classname={attribute(suite)} name={attribute(self.name)}"
         if not self.kind:
             return f"{start}/>"
         bad = (*self.failed, *self.unanswered) or self.trials
@@ -114,13 +88,13 @@ class _ExampleCase:
         if len(self.trials) > 1:
             message = f"{len(bad):,} of {len(self.trials):,} repeats did not pass; {message}"
         if self.kind == "skipped":
-            return f"{start}><skipped message={_attribute(message)}/></testcase>"
+            return f"{start}><skipped message={attribute(message)}/></testcase>"
         if self.kind == "system-out":
-            tolerated = _text(f"did not pass, which the gate tolerates: {message}")
+            tolerated = element_text(f"did not pass, which the gate tolerates: {message}")
             return f"{start}><system-out>{tolerated}</system-out></testcase>"
-        told = f"expected: {' | '.join(shown.expected) or '(nothing)'}\nanswer: {shown.answer}"
-        kind = _attribute("failed" if self.kind == "failure" else shown.status)
-        return f"{start}><{self.kind} type={kind} message={_attribute(message)}>{_text(told)}</{self.kind}></testcase>"
+        told = element_text(f"expected: {' | '.join(shown.expected) or '(nothing)'}\nanswer: {shown.answer}")
+        kind = attribute("failed" if self.kind == "failure" else shown.status)
+        return f"{start}><{self.kind} type={kind} message={attribute(message)}>{told}</{self.kind}></testcase>"
 
 
 class _RunSuite:
@@ -141,18 +115,18 @@ class _RunSuite:
         if total <= _MOST_CASES or (kind and len(self._listed) < _MOST_CASES):
             self._listed.append((kind, case.text(self._name)))
 
-    def close(self) -> _Suite:
+    def close(self) -> JUnitSuite:
         """Return the suite. An example that is red is red in it, be it among those that are not listed."""
         listed = Counter(kind for kind, _ in self._listed)
         rest = self._kinds - listed
         red = rest["failure"] + rest["error"]
         lines = [line for _, line in self._listed]
         if rest:
-            name = _attribute(f"{rest.total():,} examples not listed")
-            message = _attribute(f"{red:,} of them did not pass")
+            name = attribute(f"{rest.total():,} examples not listed")
+            message = attribute(f"{red:,} of them did not pass")
             inner = f'<failure type="failed" message={message}/>' if red else ""
-            lines.append(f"    <testcase classname={_attribute(self._name)} name={name}>{inner}</testcase>")
-        return _Suite(
+            lines.append(f"    <testcase classname={attribute(self._name)} name={name}>{inner}</testcase>")
+        return JUnitSuite(
             name=self._name,
             lines=lines,
             tests=len(lines),
@@ -161,7 +135,7 @@ class _RunSuite:
         )
 
 
-def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> _Suite:
+def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> JUnitSuite:
     counted = counted_classes(verdict, probe.probe)
     name = wording.member(probe, several=len(comparison.models) > 1)
     changes = [
@@ -173,55 +147,47 @@ def _suite(comparison: Comparison, probe: ProbeTally, verdict: Verdict) -> _Suit
     cases = [_case(change, name, failed=red) for change, red in zip(changes, failed, strict=True)]
     rest = probe.tally.trials - len(changes)
     if rest:
-        cases.append(f"    <testcase classname={_attribute(name)} name={_attribute(f'{rest:,} trials not listed')}/>")
+        cases.append(f"    <testcase classname={attribute(name)} name={attribute(f'{rest:,} trials not listed')}/>")
     summary = f"{wording.paired_rates(probe.tally)} passed; {wording.classes(probe.tally)}"
-    properties = f'    <properties><property name="trials" value={_attribute(summary)}/></properties>'
-    return _Suite(name=name, lines=[properties, *cases], tests=len(cases), failures=sum(failed))
+    properties = f'    <properties><property name="trials" value={attribute(summary)}/></properties>'
+    return JUnitSuite(name=name, lines=[properties, *cases], tests=len(cases), failures=sum(failed))
 
 
 def _case(change: Change, suite: str, *, failed: bool) -> str:
     trial = change.trial
     name = f"{trial.dataset} / {trial.example_id}" + (f" / repeat {trial.repeat}" if trial.repeat else "")
-    start = f"    <testcase classname={_attribute(suite)} name={_attribute(name)}"
+    start = f"    <testcase classname={attribute(suite)} name={attribute(name)}"
     told = "\n".join(
         (f"prompt: {change.prompt}", f"baseline: {_told(change.baseline)}", f"candidate: {_told(change.candidate)}")
     )
-    message = _attribute(f"{wording.words(change.kind)}: {change.note}")
+    message = attribute(f"{wording.words(change.kind)}: {change.note}")
     if failed:
-        kind = _attribute(change.kind)
-        return f"{start}><failure type={kind} message={message}>{_text(told)}</failure></testcase>"
+        kind = attribute(change.kind)
+        return f"{start}><failure type={kind} message={message}>{element_text(told)}</failure></testcase>"
     if change.kind == "skipped":
         return f"{start}><skipped message={message}/></testcase>"
-    return f"{start}><system-out>{_text(f'{change.kind}: {change.note}')}</system-out></testcase>"
+    return f"{start}><system-out>{element_text(f'{change.kind}: {change.note}')}</system-out></testcase>"
 
 
-def _experiment_suite(comparison: Comparison) -> _Suite:
-    told = _attribute("\n".join(wording.experiment(comparison)))
+def _experiment_suite(comparison: Comparison) -> JUnitSuite:
+    told = attribute("\n".join(wording.experiment(comparison)))
     properties = f'    <properties><property name="changed" value={told}/></properties>'
-    return _Suite(name="experiment", lines=[properties], tests=0)
+    return JUnitSuite(name="experiment", lines=[properties], tests=0)
 
 
-def _gate_suite(verdict: Verdict | RunVerdict, name: str) -> _Suite:
-    reasons = _text("\n".join(verdict.reasons))
-    message = _attribute(f"{wording.MARKS[verdict.state]} (exit code {verdict.exit_code})")
+def _gate_suite(verdict: Verdict | RunVerdict, name: str) -> JUnitSuite:
+    reasons = element_text("\n".join(verdict.reasons))
+    message = attribute(f"{wording.MARKS[verdict.state]} (exit code {verdict.exit_code})")
     red = verdict.state != "passed"
-    inner = f"<failure type={_attribute(verdict.state)} message={message}>{reasons}</failure>" if red else ""
-    case = f'    <testcase classname="gate" name={_attribute(name)}>{inner}</testcase>'
-    return _Suite(name="gate", lines=[case], tests=1, failures=int(red))
+    inner = f"<failure type={attribute(verdict.state)} message={message}>{reasons}</failure>" if red else ""
+    case = f'    <testcase classname="gate" name={attribute(name)}>{inner}</testcase>'
+    return JUnitSuite(name="gate", lines=[case], tests=1, failures=int(red))
 
 
-def _part_suite(part: str) -> _Suite:
-    case = f'    <testcase classname="part" name="part"><skipped message={_attribute(part)}/></testcase>'
-    return _Suite(name="part", lines=[case], tests=1)
+def _part_suite(part: str) -> JUnitSuite:
+    case = f'    <testcase classname="part" name="part"><skipped message={attribute(part)}/></testcase>'
+    return JUnitSuite(name="part", lines=[case], tests=1)
 
 
 def _told(answer: ShownAnswer | None) -> str:
     return shorten(wording.told(answer), _TEXT_LIMIT)
-
-
-def _text(text: str) -> str:
-    return html.escape(_ILLEGAL.sub("\ufffd", printable(text, keep_newlines=True)), quote=False)
-
-
-def _attribute(text: str) -> str:
-    return f'"{html.escape(_ILLEGAL.sub(chr(0xFFFD), printable(text)))}"'
