@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,11 +25,12 @@ from insideLLMs.core.errors import (
     ModelTimeoutError,
     RequestRefusedError,
 )
-from insideLLMs.core.protocols import current_call
+from insideLLMs.core.protocols import CallFacts, current_call
 from insideLLMs.providers.addresses import bare_url
 from insideLLMs.providers.codec import Assembler, HttpAnswer, HttpCall, excerpt
 from insideLLMs.providers.events import EventData, looks_like_events
-from insideLLMs.providers.plain_post import BegunAnswer, NotedAnswer, NotedRequest, PlainPost, SentPost, is_plain
+from insideLLMs.providers.lanes import IdleLanes
+from insideLLMs.providers.plain_post import BegunAnswer, NotedBody, NotedRequest, PlainPost, SentPost, is_plain
 from insideLLMs.providers.rate_limits import blocked_s, retry_after_s
 from insideLLMs.providers.redaction import Redactor
 
@@ -51,6 +53,8 @@ class TransportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MOST_URLS = 100
+_KEEPALIVE_S = 60.0
+"""How long a connection that nobody uses is kept."""
 
 
 class Transport:
@@ -95,9 +99,9 @@ class Transport:
         facts = current_call.get()
         started = time.monotonic()
         try:
-            async with self._asked(pool, call, None if facts is None else facts.limit_s) as response:
-                pool.note(call, response)
+            async with self._asked(pool, call, facts) as response:
                 if facts is not None:
+                    facts.connect_s = facts.connect_s or 0.0  # a connection that was kept takes no time
                     facts.first_byte_s = time.monotonic() - started
                     facts.blocked_s = blocked_s(response.headers, now=time.time())
                 if 300 <= response.status < 400:
@@ -114,17 +118,17 @@ class Transport:
             raise self._translate(error) from None  # the cause may quote headers, and with them the key
 
     def _asked(
-        self, pool: "_Pool", call: HttpCall, limit_s: float | None
+        self, pool: "_Pool", call: HttpCall, facts: CallFacts | None
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse | PlainPost]:
         """Return the call to make; where its caller may cut it off sooner, a second clock would only take time."""
-        is_bounded = limit_s is not None and limit_s <= self._options.total_s
+        is_bounded = facts is not None and facts.limit_s is not None and facts.limit_s <= self._options.total_s
         sent = pool.sent.get(call.path) if is_bounded and is_plain(call) else None
         if sent is not None:
-            return PlainPost(sent, call.body, pool.connector, self._limited)
+            return PlainPost(sent, call.body, pool.connector, pool.idle, self._limited)
         return pool.session.request(
             call.method,
             self._called(call),
-            data=call.body or None,
+            data=NotedBody(call.body, partial(pool.note, call.path)) if is_plain(call) else call.body or None,
             headers=call.headers or None,
             allow_redirects=False,
             timeout=self._limited if is_bounded else self._timeout,
@@ -138,11 +142,14 @@ class Transport:
                 del self._pools[loop]
                 if loop is running:
                     await pool.session.close()
+                    pool.idle.close()
                 else:
                     pool.session.detach()
 
     def _open(self) -> "_Pool":
-        connector = _Connector(limit=0, ttl_dns_cache=300, keepalive_timeout=60, ssl=self._options.ssl_context or True)
+        connector = _Connector(
+            limit=0, ttl_dns_cache=300, keepalive_timeout=_KEEPALIVE_S, ssl=self._options.ssl_context or True
+        )
         session = aiohttp.ClientSession(
             connector=connector,
             headers=self._headers,
@@ -150,7 +157,6 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=self._options.use_proxy_env,
             request_class=NotedRequest,
-            response_class=NotedAnswer,
         )
         pool = self._pools[asyncio.get_running_loop()] = _Pool(session, connector)
         return pool
@@ -255,15 +261,14 @@ class _Pool:
     def __init__(self, session: aiohttp.ClientSession, connector: aiohttp.BaseConnector) -> None:
         self.session = session
         self.connector = connector
+        self.idle = IdleLanes(_KEEPALIVE_S)
         self.sent: dict[str, SentPost] = {}
 
-    def note(self, call: HttpCall, answer: aiohttp.ClientResponse | PlainPost) -> None:
-        """Remember how a plain call was sent, once it was answered."""
-        if isinstance(answer, PlainPost) or not is_plain(call) or (sent := SentPost.of(answer)) is None:
-            return
+    def note(self, path: str, sent: SentPost) -> None:
+        """Remember how a plain call was sent."""
         if len(self.sent) >= _MOST_URLS:  # an address with fields is another one for every example
             self.sent.clear()
-        self.sent[call.path] = sent
+        self.sent[path] = sent
 
 
 class _Connector(aiohttp.TCPConnector):
