@@ -9,7 +9,7 @@ import tomllib
 import pytest
 from pyarrow import parquet
 
-from insideLLMs.cli.main import COMMANDS
+from insideLLMs.cli.main import COMMANDS, GROUPS
 from support.command import insidellms, write_files
 from support.documents import ROOT, UPDATE
 from support.site import llms_text, options_page
@@ -140,7 +140,7 @@ def test_completion_prints_a_script(folder, shell):
 
 def help_pages(folder):
     """Yield the help of every command and sub-command."""
-    names = [[name] for name in COMMANDS]
+    names = [[name] for name in COMMANDS if name != "harness"]  # the same as run
     while names:
         name = names.pop(0)
         text = insidellms(*name, "--help", cwd=folder).out
@@ -151,7 +151,13 @@ def help_pages(folder):
 
 
 def test_the_page_of_commands_is_what_help_prints(folder):
-    page = "# Commands\n\nEvery command takes `--help`. This page is what it prints.\n"
+    page = "# Commands\n\nWhich command do you need?\n\n| command | what it does |\n|---|---|\n"
+    for title, commands in GROUPS.items():
+        page += f"| **{title}** | |\n"
+        page += "".join(
+            f"| [`{name}`](#{name}) | {text} |\n" for name, (_, text) in commands.items() if name != "harness"
+        )
+    page += "\nThe rest of this page is what `insidellms COMMAND --help` prints. `harness` is another name of `run`.\n"
     page += "".join(f"\n## {name}\n\n```text\n{text}```\n" for name, text in help_pages(folder))
     path = ROOT / "docs" / "commands.md"
     if UPDATE:

@@ -42,33 +42,42 @@ class _Words:
 
 @click.command("audit")
 @click.argument("run", type=RUN)
-@click.option("--probe", "probes", multiple=True, metavar="ID", help="Only this probe. May be given several times.")
-@click.option("--damage", "damages", multiple=True, metavar="NAME", help="Only this damage, such as number or refused.")
+@click.option(
+    "--probe", "probes", multiple=True, metavar="ID", help="Audit only this probe. May be given several times."
+)
+@click.option("--damage", "damages", multiple=True, metavar="NAME", help="Do only this damage, e.g. number or refused.")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.25,
     show_default=True,
-    help="The share of examples with a damage that the gate has to catch, 4 times out of 5.",
+    help="The share of examples to damage; the gate must catch that 4 times out of 5.",
 )
 @click.option(
-    "--fail-on-missed", is_flag=True, help="Exit with 3 if a damage is missed, with 4 if that cannot be told."
+    "--fail-on-missed", is_flag=True, help="Exit with 3 if a damage is missed, with 4 if that cannot be decided."
 )
-@click.option("--experiment", type=LOCAL, help="Your experiment file: the code that its probes name may run.")
-@click.option("--trust-run", is_flag=True, help="Let the code run that the run itself names.")
-@click.option("--prompt-ablation", is_flag=True, help="Ask again, without one sentence of the prompt at a time.")
-@click.option("--max-calls", type=click.IntRange(min=1), default=200, show_default=True, help="Of --prompt-ablation.")
-@click.option("--dry-run", is_flag=True, help="Of --prompt-ablation: show what would be asked.")
+@click.option("--experiment", type=LOCAL, help="Your experiment file: code that its probes name may run.")
+@click.option("--trust-run", is_flag=True, help="Run the code that the run itself names.")
+@click.option("--prompt-ablation", is_flag=True, help="Ask again, each time without one sentence of the prompt.")
+@click.option(
+    "--max-calls",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="With --prompt-ablation: the most calls.",
+)
+@click.option("--dry-run", is_flag=True, help="With --prompt-ablation: show what would be asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--markdown", type=LOCAL, help="Also write it as Markdown.")
 @console.common_options
 def command(run: Path, *, prompt_ablation: bool, **options: Any) -> int:  # click passes them by name
     """Damage the stored answers of RUN, score them again, and show what its gate would miss.
 
-    No model is asked. Each damage (negated, another number, truncated, refused, ...) is done to a share of the
-    examples, and the run's own gate compares the run with the result. What nothing notices is a hole in the suite; the
-    checks that would close it are shown. With --prompt-ablation the model is asked, without one sentence of the prompt
-    at a time; a sentence whose loss no check notices has no sensor. Answers are kept beside RUN and not asked twice.
+    Each damage (negated, another number, truncated, refused, ...) is done to a share of the examples, and the run's own
+    gate compares the run with the result. No model is asked. If nothing notices a damage, that is a hole in the suite,
+    and the checks that close it are shown. With --prompt-ablation the model is asked again, each time without one
+    sentence of the prompt: it shows the sentences that no check protects. These answers are stored beside RUN and not
+    asked twice.
     """
     words = _Words(**options)
     if prompt_ablation:

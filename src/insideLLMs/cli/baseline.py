@@ -34,13 +34,15 @@ def command() -> None:
 @_pool
 @click.option("--by", help="Who accepts the run.  [default: the user's login name]")
 @click.option("--why", required=True, help="The reason, for later reviewers.")
-@click.option("--slim", is_flag=True, help="Copy what comparisons need, for git: no page and no telemetry.")
+@click.option("--slim", is_flag=True, help="For git: copy only what comparisons need, without page and telemetry.")
 @click.option(
     "--if-changed", is_flag=True, help="Do nothing if the newest run of the pool has the same answers and scores."
 )
-@click.option("--example", "examples", multiple=True, metavar="ID", help="Waive this example only; may be repeated.")
+@click.option(
+    "--example", "examples", multiple=True, metavar="ID", help="Waive only this example. May be given several times."
+)
 @click.option("--probe", help="With --example: waive it only in this probe.")
-@click.option("--until", metavar="DATE", help="With --example: the last day it is waived, as 2027-01-31.")
+@click.option("--until", metavar="DATE", help="With --example: the last day of the waiver, e.g. 2027-01-31.")
 @console.common_options
 def accept(
     run: Path,
@@ -51,10 +53,10 @@ def accept(
     examples: tuple[str, ...],
     **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
-    """Accept RUN as a baseline: copy it into the pool and note who did it, and why.
+    """Accept RUN as a baseline: copy it into the pool, with who did it and why.
 
-    With --example only these examples of RUN are accepted: until the waiver ends, the gate leaves them out, and the
-    pool's runs stay as they are.
+    With --example only these examples are accepted: the gate leaves them out until the waiver ends, and the pool's runs
+    stay as they are.
     """
     from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
@@ -146,7 +148,7 @@ def _day(text: str | None) -> str | None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @console.common_options
 def list_(*, pool: Path | RemoteUrl, as_json: bool) -> int:
-    """List the pool's runs, oldest first, and the waivers that hold today."""
+    """List the pool's runs, oldest first, and today's waivers."""
     from insideLLMs.api.baselines import older_generations  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415

@@ -24,7 +24,7 @@ _MOST_OF_OPENAI = 50_000
 
 @click.group("batch")
 def command() -> None:
-    """Let others ask: write requests to a file in OpenAI's batch format, and read the answers.
+    """Write requests to a file in OpenAI's batch format for another program to answer, and read the answers.
 
     OpenAI, Azure, Together, LiteLLM, vLLM (`vllm run-batch`) and Ray Data answer such files.
     """
@@ -49,10 +49,10 @@ def export(
     origin: "Origin | None",
     as_json: bool,
 ) -> int:
-    """Write what a run has to ask, one request a line: {custom_id, method, url, body}.
+    """Write the requests of a run, one per line: {custom_id, method, url, body}.
 
-    The first time name the EXPERIMENT: this begins a run. Later, --run-dir writes what is still to ask: what judges
-    and probes of several calls ask next, and what was not answered. Nothing is sent, and no key is needed.
+    The first time, name the EXPERIMENT: this begins a run. Later, --run-dir writes the requests that are left: the next
+    ones of judges and of probes with several calls, and unanswered ones. Nothing is sent, and no key is needed.
     """
     from insideLLMs.api.batch_files import BatchExport  # noqa: PLC0415 - slow
 
@@ -85,15 +85,15 @@ def export(
     "--experiment",
     "experiment_file",
     type=LOCAL,
-    help="The experiment, where the run does not know it or it was moved.",
+    help="The experiment, if it was moved or the run does not name it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | None, as_json: bool) -> int:
-    """Take answers from files as the provider wrote them (OpenAI's, Anthropic's or Gemini's shape), in any order.
+    """Read answers from files as the provider wrote them (in OpenAI's, Anthropic's or Gemini's form), in any order.
 
-    Every line is checked before any is taken. A run with all its answers is sealed, with the bytes of one that asked
-    by itself; else it says what is still to ask. Importing a file twice changes nothing.
+    Every line is checked before any is stored. When a run has all its answers, it is sealed, with the same bytes as an
+    ordinary run; until then, the output says what is left to ask. Importing a file twice changes nothing.
     """
     from insideLLMs.api.batch_files import BatchImport  # noqa: PLC0415 - slow
     from insideLLMs.api.batch_round import complete_run  # noqa: PLC0415

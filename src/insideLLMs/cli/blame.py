@@ -64,43 +64,45 @@ def _beside(run: Path) -> Path:
     "--experiment",
     multiple=True,
     type=LOCAL,
-    help="Your experiment file: only what it names is asked. Give both where the sides differ.",
+    help="Your experiment file: only the models and code that it names are used. Give two files if the sides differ.",
 )
-@click.option("--trust-run", is_flag=True, help="Call and run what both runs name, and say what that is.")
+@click.option(
+    "--trust-run", is_flag=True, help="Call the models and run the code that both runs name; what that is, is printed."
+)
 @click.option("--folder", type=LOCAL, help="Folder of the experiment's own plug-ins.  [default: beside the experiment]")
 @click.option(
     "--max-calls",
     type=click.IntRange(min=1),
     default=400,
     show_default=True,
-    help="Stop before more calls than this, those of judges included.",
+    help="The most calls, those of judges included.",
 )
 @click.option(
     "--alpha",
     type=click.FloatRange(min=0, max=0.5, min_open=True),
     default=0.05,
     show_default=True,
-    help="The chance that something innocent is blamed, over all looks.",
+    help="The chance that an innocent change is blamed.",
 )
 @click.option(
     "--exact/--varying",
     default=None,
-    help="Whether equal questions have equal answers, so that one is enough.  [default: as the models say]",
+    help="Whether equal questions always get equal answers.  [default: as the models say]",
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models or prompts, by id.")
-@click.option("--to", type=LOCAL, help="Where the answers are kept.  [default: CANDIDATE.blame]")
-@click.option("--dry-run", is_flag=True, help="Say in what the runs differ and what may be asked; ask nothing.")
+@click.option("--to", type=LOCAL, help="Where to store the new answers.  [default: CANDIDATE.blame]")
+@click.option("--dry-run", is_flag=True, help="Show the differences of the runs and the number of calls; ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--markdown", type=LOCAL, help="Also write a pull-request comment, for `insidellms comment`.")
-@click.option("--html", type=LOCAL, help="Also write the page of `diff`, with who did it beside the changes.")
+@click.option("--html", type=LOCAL, help="Also write the page of `diff`, with the cause beside the changes.")
 @console.common_options
 def command(baseline: Path, candidate: Path, **options: Any) -> int:  # click passes them as each is declared
-    """Find out which change between BASELINE and CANDIDATE made examples fall.
+    """Find the change between BASELINE and CANDIDATE that made examples worse.
 
     Every difference between the two experiments is a suspect: sentences of prompts, parameters, the model, tools,
     probes, judges, examples, and the provider itself. Examples that got worse are asked again, with some of the
-    changes. An interrupted search goes on where it stopped: nothing is asked twice. Exit code 0: decided, also where it
-    was noise or nothing fell, 4: not decided.
+    changes. An interrupted search continues where it stopped: nothing is asked twice. Exit code 0: decided, also if it
+    was noise or nothing got worse; 4: not decided.
     """
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
 

@@ -13,14 +13,14 @@ _MEGABYTE = 1_000_000
 
 @click.group("cache")
 def command() -> None:
-    """Look at the response cache that `run --cache` uses, and clear it out."""
+    """Show or prune the response cache that `run --cache` uses."""
 
 
 @command.command("stats")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def stats(*, as_json: bool) -> int:
-    """Say how many answers the cache holds, of which models, how large and how old."""
+    """Show how many answers the cache has, from which models, how large and how old."""
     from insideLLMs.store.cache import cache_path, read_stats  # noqa: PLC0415 - only here
 
     found = read_stats(cache_path(os.environ))

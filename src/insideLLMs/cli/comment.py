@@ -14,7 +14,7 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 @click.argument("report", metavar="FILE", type=LOCAL)
 @console.common_options
 def command(report: Path) -> int:
-    """Write FILE, made with --markdown, as a comment on the pull or merge request that this CI job runs for.
+    """Write FILE, made with --markdown, as a comment on the pull or merge request of this CI job.
 
     The comment of an earlier run with the same name is replaced. Needs GITHUB_TOKEN, or on GitLab GITLAB_TOKEN.
     """

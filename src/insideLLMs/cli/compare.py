@@ -19,19 +19,19 @@ _NAME = "A prompt, a model, or 'MODEL,PROMPT'."
 
 @click.command("compare")
 @click.argument("run", type=RUN)
-@click.option("--baseline", metavar="NAME", help=f"What to compare with; by default the best. {_NAME}")
-@click.option("--candidate", metavar="NAME", help=f"Gate this against --baseline, and nothing else. {_NAME}")
-@click.option("--fail-on", type=click.Choice(get_args(FailOn)), help="The gate's policy, if not the experiment's.")
+@click.option("--baseline", metavar="NAME", help=f"What to compare with; without it, the best. {_NAME}")
+@click.option("--candidate", metavar="NAME", help=f"Compare only this with --baseline, and gate. {_NAME}")
+@click.option("--fail-on", type=click.Choice(get_args(FailOn)), help="The gate's policy.  [default: the experiment's]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--markdown", type=LOCAL, help="Also write it as Markdown.")
 @console.common_options
 def command(
     run: Path, *, baseline: str | None, candidate: str | None, fail_on: str | None, as_json: bool, markdown: Path | None
 ) -> int:
-    """Compare the subjects of RUN, its models with its prompts, over the same examples.
+    """Compare the models and prompts of RUN on the same examples.
 
-    Shows each of them on each probe, with its difference from the best or from --baseline. With --candidate the gate
-    decides between the two, as `diff` does between two runs: exit code 0: passed, 3: failed, 4: inconclusive.
+    Shows each of them on each probe, with its difference from the best or from --baseline. With --candidate, the gate
+    compares these two as `diff` compares two runs. Exit code 0: passed, 3: failed, 4: inconclusive.
     """
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
 

@@ -81,7 +81,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 
 @click.command("diff", cls=console.GroupedCommand, groups=GROUPS)
 @click.argument("runs", metavar="BASELINE... CANDIDATE", nargs=-1, type=RUN)
-@click.option("--candidate", type=RUN, help="The candidate; all RUNS are then baselines.")
+@click.option("--candidate", type=RUN, help="The candidate; then all other runs are baselines.")
 @click.option("--pool", type=POOL, help="A folder of accepted baseline runs.")
 @click.option("--noise", type=FILE, help="A noise floor, as `insidellms noise --save` writes it.")
 @click.option(
@@ -93,11 +93,13 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     "--labels",
     multiple=True,
     type=FILE,
-    help="People's verdicts on answers of both runs: a run, or a labels.jsonl; or a table with columns run, id, label.",
+    help="People's verdicts on answers of both runs: a run, a labels.jsonl, or a table with columns run, id, label.",
 )
 @gate_options()
 @click.option("--confirm", is_flag=True, help="Re-run the items that got worse, on both sides; needs both endpoints.")
-@click.option("--retest", is_flag=True, help="If in doubt, decide by three fresh runs of each side.")
+@click.option(
+    "--retest", is_flag=True, help="If the result is close, run each side three more times and decide by that."
+)
 @click.option(
     "--folder",
     type=LOCAL,
@@ -106,7 +108,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option(
     "--trust-run",
     is_flag=True,
-    help="Let --confirm and --retest call and run what both runs name, and say what that is.",
+    help="Let --confirm and --retest call the models and run the code that both runs name; what that is, is printed.",
 )
 @click.option(
     "--semantic",
@@ -137,9 +139,9 @@ def command(
     files: ReportFiles,
     **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
-    """Compare BASELINE with CANDIDATE, trial by trial, and decide on the difference.
+    """Compare BASELINE with CANDIDATE, trial by trial, and pass or fail.
 
-    Several baselines (oldest first, the last is shown trial by trial) tell noise from change better than one:
+    Several baselines separate noise from change better than one (oldest first; the last is shown trial by trial):
     diff BASE1 BASE2 BASE3 --candidate CAND. Trials are aligned by content, never by position. The gate's settings are
     those of the candidate's experiment, unless an option overrides them. Exit code 0: the gate passed, 3: it failed,
     4: inconclusive.

@@ -36,11 +36,11 @@ from insideLLMs.report.safe_text import json_without_commands, without_commands
 def command(
     runs: tuple[Path, ...], *, form: str, pairs: tuple[str, ...], output: Path | None, redaction: Redaction | None
 ) -> int:
-    """Write RUN's records as a table, or those of two runs side by side, with the class of each change.
+    """Write RUN's records as a table, or two runs side by side with the class of each change.
 
-    In CSV a cell that a spreadsheet would run as a formula gets a leading apostrophe. In Parquet columns have types
-    and text stays as it is. With --redact, what is found of secrets and personal data is replaced by pseudonyms; names
-    of people are not found, and --redact-words lists them.
+    In CSV a cell that a spreadsheet would run as a formula gets a leading apostrophe. In Parquet columns have types and
+    text stays as it is. With --redact, pseudonyms replace secrets and personal data; names of people are not found:
+    list them with --redact-words.
     """
     if len(runs) > 2:
         raise click.UsageError("Give a run, or a baseline and a candidate.")

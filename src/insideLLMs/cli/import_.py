@@ -21,26 +21,24 @@ _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
     "--from",
     "tool",
     metavar="NAME",
-    help="Whose log it is (see `insidellms list importers`), or table.  [default: by its content]",
+    help="The tool that wrote it (see `insidellms list importers`), or table.  [default: by its content]",
 )
-@click.option("--unfinished", is_flag=True, help="Take a log whose tool did not come to its end.")
+@click.option("--unfinished", is_flag=True, help="Accept the log of a tool that did not finish.")
 @click.option(
     "--map",
     "columns",
     metavar="ROLE=COLUMN,...",
-    help="Which column is which: id, input, output, score, expected, repeat, probe, model, cluster, status, error.",
+    help="The columns by role: id, input, output, score, expected, repeat, probe, model, cluster, status, error.",
 )
 @click.option("--format", help="A dataset format (see `insidellms list datasets`).  [default: by the suffix]")
 @click.option("--overwrite", is_flag=True, help="Replace the run in the folder, or the experiment file.")
 @click.option(
     "--skip-unsupported",
     is_flag=True,
-    help="Of an experiment: leave out what cannot be carried over. Checks that no answer passes stand in its place.",
+    help="For a configuration: leave out what cannot be converted. A check that always fails takes its place.",
 )
 @click.option("--each-call", is_flag=True, help="For traces: make every call of a model a trial, not every request.")
-@click.option(
-    "--dataset", type=FILE, help="For traces: the dataset whose questions to find; other requests are left out."
-)
+@click.option("--dataset", type=FILE, help="For traces: keep only requests with a question of this dataset.")
 @personal_data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.quiet_option
@@ -55,19 +53,19 @@ def command(
     columns: str | None,
     **reading: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
-    """Turn FILE into a sealed run directory that diff, report and export take.
+    """Turn FILE into a sealed run directory, for diff, report and export.
 
-    FILE is a log of another tool, recognised by its content (several are read as one run), or a table with one row
-    per trial. What could not be carried is counted and said. `insidellms diff` takes such files directly.
+    FILE is a log of another tool, recognised by its content (several are read as one run), or a table with one row per
+    trial. What could not be converted is counted and reported. `insidellms diff` takes such files directly.
 
-    In a table scores are verdicts where every one is 0 or 1, true or false, pass or fail; else numbers. A row without
-    output and score is a trial that failed, for the reason in its error. Columns that are not mapped, and not called
-    as their role, are left out.
+    In a table, scores are verdicts if every one is 0 or 1, true or false, pass or fail; otherwise numbers. A row
+    without output and score is a failed trial, for the reason in its error. A column that is neither mapped nor named
+    like a role is left out.
 
     For traces, FILE may be a folder. Each request becomes a trial, and its question the example.
 
-    A configuration of promptfoo's, or an experiment of the earlier insideLLMs, becomes an experiment file instead. What
-    cannot be carried over is an error with its line, and nothing is written; no program that it names is run.
+    A promptfoo configuration, or an experiment of the earlier insideLLMs, becomes an experiment file instead. What
+    cannot be converted is an error with its line, and nothing is written. No program that it names is run.
     """
     from insideLLMs.api.migrating import is_experiment  # noqa: PLC0415 - slow
 

@@ -82,13 +82,19 @@ FILE = "experiment.yaml"
 @click.command("init")
 @click.argument("folder", type=LOCAL, default=Path())
 @click.option(
-    "--provider", type=click.Choice(list(_PROVIDERS)), default="dummy", show_default=True, help="The model to ask."
+    "--provider",
+    type=click.Choice(list(_PROVIDERS)),
+    default="dummy",
+    show_default=True,
+    help="The kind of model to ask.",
 )
-@click.option("--ci", type=click.Choice(["github", "gitlab"]), help="Also write what gates pull requests there.")
+@click.option(
+    "--ci", type=click.Choice(["github", "gitlab"]), help="Also write the CI files that gate pull requests there."
+)
 @click.option(
     "--experiment",
     type=LOCAL,
-    help="With --ci: gate this experiment in FOLDER, and write no other.  [default: experiment.yaml, if it is there]",
+    help="With --ci: gate this experiment in FOLDER instead of a new one.  [default: experiment.yaml, if it is there]",
 )
 @console.common_options
 def command(folder: Path, *, provider: str, ci: str | None, experiment: Path | None) -> int:

@@ -14,13 +14,13 @@ KINDS = ("providers", "probes", "datasets", "importers", "runs")
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
-@click.option("--run-root", type=RUNS, default=Path("runs"), show_default=True, help="Where runs are.")
+@click.option("--run-root", type=RUNS, default=Path("runs"), show_default=True, help="The folder of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:
-    """List providers, probes, datasets (those that come with the package, and formats), importers of logs, or runs.
+    """List providers, probes, datasets (built-in ones and formats), importers of logs, or runs.
 
-    Without KIND, the first four.
+    Without a name, list all but the runs.
     """
     kinds = (kind,) if kind else KINDS[:4]
     found = {name: _runs(run_root) if name == "runs" else _plugins(name) for name in kinds}

@@ -19,47 +19,60 @@ from insideLLMs.cli import console
 from insideLLMs.cli.earlier_spellings import modern
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
-COMMANDS = {
-    "run": ("run", "Run an experiment and store its run directory."),
-    "harness": ("run", "Alias of run."),
-    "merge": ("merge", "Merge the shards of a run into the run."),
-    "diff": ("diff", "Compare two runs, and gate on what changed."),
-    "blame": ("blame", "Find out which change between two runs did it."),
-    "compare": ("compare", "Compare the models and prompts of one run."),
-    "audit": ("audit", "Show what the gate of a run would miss."),
-    "noise": ("noise", "Measure how much unchanged runs differ."),
-    "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
-    "record": ("record", "Record the calls to models that a command makes."),
-    "replay": ("replay", "Run a command on recorded answers to its calls."),
-    "sample": ("sample", "Draw examples from a day of traffic, and say what they cover."),
-    "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),
-    "trend": ("trend", "Show how measures changed over several runs."),
-    "watch": ("watch", "Alarm when runs that follow a pool get worse."),
-    "runs": ("runs", "List the runs of a folder, and remove old ones."),
-    "view": ("view", "Show a folder of runs in the browser, live."),
-    "labels": ("labels", "Show, merge and export people's labels of a run's answers."),
-    "batch": ("batch", "Write requests to a batch file, and take the answers."),
-    "rescore": ("rescore", "Re-score the stored answers of a run."),
-    "report": ("report", "Show a run, or regenerate its HTML report."),
-    "comment": ("comment", "Write a report as a comment on its pull request."),
-    "validate": ("validate", "Check an experiment file or a run directory."),
-    "verify": ("verify", "Check every digest of a run directory, and who signed it."),
-    "sign": ("sign", "Sign a run directory."),
-    "prove": ("prove", "Show one example's records of a run without the rest."),
-    "verify-proof": ("verify_proof", "Check records of a run that is not here."),
-    "init": ("init", "Write a small experiment to start from."),
-    "new": ("new", "Write a probe to start from."),
-    "list": ("list_", "List providers, probes, dataset formats, or runs."),
-    "info": ("info", "Describe one plug-in, or a run directory."),
-    "doctor": ("doctor", "Check this installation: extras, weights, keys."),
-    "quicktest": ("quicktest", "Ask a model one prompt."),
-    "export": ("export", "Write a run's records as CSV or JSONL."),
-    "schema": ("schema", "Print a JSON Schema of a file that insideLLMs reads or writes."),
-    "mcp": ("mcp", "Serve run, validate, diff and explain to a coding agent."),
-    "model": ("model", "Fetch and list embedded models."),
-    "cache": ("cache", "Show or prune the response cache."),
-    "completion": ("completion", "Print the shell's completion script."),
+GROUPS = {
+    "Run an experiment": {
+        "init": ("init", "Write a small experiment to start from."),
+        "validate": ("validate", "Check an experiment file or a run directory."),
+        "run": ("run", "Run an experiment and store its run directory."),
+        "report": ("report", "Show a run, or write its HTML page again."),
+        "view": ("view", "Show a folder of runs in the browser, live."),
+        "quicktest": ("quicktest", "Ask a model one prompt."),
+        "harness": ("run", "The same as run."),
+    },
+    "Compare, and gate": {
+        "diff": ("diff", "Compare two runs, and pass or fail."),
+        "blame": ("blame", "Find the change that made a comparison red."),
+        "audit": ("audit", "Show what the gate of a run would miss."),
+        "compare": ("compare", "Compare the models and prompts of one run."),
+        "baseline": ("baseline", "Keep a pool of accepted baseline runs."),
+        "noise": ("noise", "Measure how much unchanged runs differ."),
+        "trend": ("trend", "Show how results changed over several runs."),
+        "watch": ("watch", "Warn when runs slowly get worse than a pool."),
+        "comment": ("comment", "Write a report as a comment on its pull request."),
+    },
+    "Your application, traffic and people": {
+        "record": ("record", "Record the model calls that a command makes."),
+        "replay": ("replay", "Run a command on recorded answers to its calls."),
+        "sample": ("sample", "Draw examples from production traces."),
+        "import": ("import_", "Turn logs, tables and experiments of other tools into ours."),
+        "labels": ("labels", "Show, merge and export people's labels of answers."),
+    },
+    "Work with stored runs": {
+        "runs": ("runs", "List the runs of a folder, and remove old ones."),
+        "rescore": ("rescore", "Score stored answers with other probes."),
+        "export": ("export", "Write a run's records as CSV, JSONL or Parquet."),
+        "merge": ("merge", "Merge the shards of a run into one run."),
+        "batch": ("batch", "Write requests to a batch file, and read the answers."),
+        "verify": ("verify", "Check that no file of a run was changed, and who signed it."),
+        "sign": ("sign", "Sign a run directory."),
+        "prove": ("prove", "Show one example's records of a run without the rest."),
+        "verify-proof": ("verify_proof", "Check such records without the run."),
+    },
+    "Look around, and set up": {
+        "list": ("list_", "List providers, probes, dataset formats, or runs."),
+        "info": ("info", "Describe one plug-in, or a run directory."),
+        "schema": ("schema", "Print a JSON Schema of a file that insideLLMs reads or writes."),
+        "doctor": ("doctor", "Check this installation: extras, weights, keys."),
+        "new": ("new", "Write a probe to start from."),
+        "model": ("model", "Download and list embedded models."),
+        "cache": ("cache", "Show or prune the response cache."),
+        "mcp": ("mcp", "Let a coding agent run, validate, diff and explain."),
+        "completion": ("completion", "Print the shell's completion script."),
+    },
 }
+"""The commands by what they are for: the module of each, and its line in `--help`."""
+
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _YOUNG_OBJECTS = 200_000
 """Between looks for cycles, of which few are made: one look among what starting a run leaves takes 12 to 30 ms."""
@@ -90,8 +103,11 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(len(max(COMMANDS, key=len))), text) for name, (_, text) in commands.items()]
+                )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,9 +12,9 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 @click.command("mcp")
 @console.common_options
 def command() -> int:
-    """Serve run, validate, diff and explain to a coding agent, over stdin and stdout.
+    """Let a coding agent run, validate, diff and explain: an MCP server on stdin and stdout.
 
-    It reads and writes in the folder that it is started in, and nowhere else. An experiment runs the Python files that
+    It reads and writes only in the folder where it is started. An experiment runs the Python files that
     it names; stored runs never do.
     """
     if find_spec("mcp") is None:

@@ -34,10 +34,10 @@ def command(
     gate: GateWords | None,
     as_json: bool,
 ) -> int:
-    """Merge the folders of all SHARDs, in any order, into the run that they are of.
+    """Merge the folders of all SHARDs, in any order, into one run.
 
-    Its canonical files have the bytes that the run would have had in one piece. It is then held to its gate's
-    conditions, as `run` does: exit code 0: they are met or there are none; 3: one is not met; 4: one cannot be decided.
+    Its canonical files have the same bytes as without shards. The gate's conditions are then checked, as `run` does.
+    Exit code 0: all are met, or there are none; 3: one is not met; 4: one cannot be decided.
     """
     from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow; --help must not pay for it
     from insideLLMs.api.merging import merge_shards  # noqa: PLC0415

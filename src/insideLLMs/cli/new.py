@@ -71,7 +71,7 @@ def command() -> None:
 
 @command.command("probe")
 @click.argument("name")
-@click.option("--folder", type=LOCAL, default=Path(), help="Where to write; default: here.")
+@click.option("--folder", type=LOCAL, default=Path(), help="The folder to write into.  [default: here]")
 @console.common_options
 def probe(name: str, *, folder: Path) -> int:
     """Write NAME.py, a test of it and an experiment that uses it; nothing that exists is overwritten."""

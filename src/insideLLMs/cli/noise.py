@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(runs: tuple[Path, ...], *, pool: Path | RemoteUrl | None, save: Path | None, as_json: bool) -> int:
     """Measure the noise floor of RUNS, two or more runs of the same experiment (A/A).
 
-    Stored, it tells `diff` what it could have seen, and whether the runs are deterministic.
+    `diff --noise` uses the result: how small a change it can detect, and whether the runs are deterministic.
     """
     from insideLLMs.api.baselines import noise_of, open_pool, write_noise  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415

@@ -16,11 +16,11 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 @click.option("--output", "-o", type=LOCAL, required=True, help="Write the proof to this file.")
 @console.common_options
 def command(run: Path, example: str | None, *, output: Path) -> int:
-    """Write the records of the example with this id, and what proves that they are of RUN, to a file.
+    """Write the records of the example with this id to a file, with a proof that they belong to RUN.
 
-    Of the other records it holds only hashes. Anyone with your public key, or the run's Merkle root, checks it
-    without the run: insidellms verify-proof FILE. Without EXAMPLE it holds no record: a redacted export is checked
-    with it.
+    It has only hashes of the other records. Anybody with your public key, or the run's Merkle root, can check it
+    without the run: insidellms verify-proof FILE. Without EXAMPLE it has no record: then it serves to check a redacted
+    export.
     """
     from insideLLMs.store.proofs import Proof  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415

@@ -36,7 +36,7 @@ _VOLATILE = click.option(
     "--volatile",
     metavar="PATH",
     multiple=True,
-    help="A field of requests that differs each time, as a JSON path: $.metadata.run. Several may be given.",
+    help="A field of requests that differs each time, as a JSON path: $.metadata.run. May be given several times.",
 )
 _VOLATILE_TEXT = click.option(
     "--volatile-text",
@@ -73,7 +73,8 @@ def declarations(function: Command) -> Command:
     "upstreams",
     metavar="NAME=URL",
     multiple=True,
-    help="Where calls go: openai=https://gateway.example.com/v1.  [default: the command's variables or the provider]",
+    help="The address that calls go to, e.g. openai=https://gateway.example.com/v1.  "
+    "[default: the command's variables or the provider]",
 )
 @click.option("--resume", is_flag=True, help="Continue a recording that was stopped, without repeating its calls.")
 @click.option("--keep-failed", is_flag=True, help="Replace the cassette even if COMMAND fails.")

@@ -15,7 +15,9 @@ from insideLLMs.core.errors import ExitCode
 @COMMAND
 @click.option("--from", "cassette", required=True, type=FILE, help="The cassette that `insidellms record` wrote.")
 @click.option(
-    "--subset", is_flag=True, help="For a part of the tests: cases that make no call do not count as missing."
+    "--subset",
+    is_flag=True,
+    help="When only a part of the tests runs: cases that make no call do not count as missing.",
 )
 @declarations
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; the command's output goes to stderr.")

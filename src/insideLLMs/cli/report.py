@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", metavar="RUN", type=RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
-@click.option("--html", type=LOCAL, help="Regenerate the page, here.")
+@click.option("--html", type=LOCAL, help="Write the page again, to this file.")
 @click.option("--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, on the page.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @report_options
@@ -40,9 +40,9 @@ def command(
     gate: GateWords | None,
     **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
-    """Print RUN's results, say where its page is, and hold it to the conditions that its gate states of a run.
+    """Print RUN's results and the path of its page, and check the gate's conditions for a single run.
 
-    Exit code 0: they are met or there are none, 3: one is not met, 4: one cannot be decided.
+    Exit code 0: all are met, or there are none; 3: one is not met; 4: one cannot be decided.
     """
     from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow
     from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415

@@ -58,7 +58,7 @@ def report_options(function: Command) -> Command:
         click.option(
             "--comment-name",
             metavar="NAME",
-            help="What the comment is found by when it is written again.  [default: the experiment's name]",
+            help="The comment's name: a comment with the same name is replaced.  [default: the experiment's name]",
         ),
         click.option("--sarif", type=LOCAL, help="Also write SARIF for code scanning."),
         click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary."),

@@ -25,7 +25,7 @@ from insideLLMs.remote.url import RemoteUrl
     help='How to score: a probe\'s name, or {"type": ..., "args": {...}, "id": ...}. May be given several times.',
 )
 @click.option("--to", type=TO_WRITE, required=True, help="The new run directory.")
-@click.option("--of", metavar="PROBE", help="Whose answers are scored, where RUN has several probes.")
+@click.option("--of", metavar="PROBE", help="The probe whose answers to score, if RUN has several.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.quiet_option
@@ -33,9 +33,9 @@ from insideLLMs.remote.url import RemoteUrl
 def command(
     run: Path, *, probes: tuple[str, ...], to: Path | RemoteUrl, of: str | None, overwrite: bool, as_json: bool
 ) -> int:
-    """Score the stored answers of RUN with other probes, into a run directory of their own.
+    """Score the stored answers of RUN with other probes, into a new run directory.
 
-    Of a RUN that was not finished, what it has is scored; the result is not finished either, and can be resumed.
+    If RUN is unfinished, the answers that it has are scored; then the result is unfinished, too, and can be resumed.
     """
     from insideLLMs.api.rescore import RescoreOptions, open_answered, rescore  # noqa: PLC0415 - slow
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415

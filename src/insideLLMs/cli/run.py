@@ -11,7 +11,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.dry_run import check_cassette, show_dry_run
 from insideLLMs.cli.early_stopping import SEVERITY, early_stop, show_decision
 from insideLLMs.cli.options.gate import GateWords
-from insideLLMs.cli.options.run import run_options
+from insideLLMs.cli.options.run import GROUPS, run_options
 from insideLLMs.cli.options.workers import processes_to_use
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.cli.report_files import ReportFiles, show_verdict, write_files, write_run_reports
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from insideLLMs.core.experiment import Experiment
 
 
-@click.command("run")
+@click.command("run", cls=console.GroupedCommand, groups=GROUPS)
 @click.argument("experiment_file", metavar="EXPERIMENT", type=LOCAL)
 @run_options
 @console.common_options

@@ -46,10 +46,10 @@ class AmountParam(NumberParam):
 AGE, SIZE = AmountParam("age", _SECONDS), AmountParam("size", _BYTES)
 _ROOT = click.argument("root", type=RUNS, default=Path("runs"))
 _OWN_ROOT = click.argument("root", type=TO_CLEAR, default=Path("runs"))
-_OLDER = click.option("--older-than", type=AGE, help="Only runs unchanged for longer than this, as 30d, 12h or 2w.")
+_OLDER = click.option("--older-than", type=AGE, help="Only runs unchanged for longer than this, e.g. 30d, 12h or 2w.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _FITTING = (
-    click.option("--experiment", metavar="GLOB", help="Only runs of experiments whose name fits, as 'nightly-*'."),
+    click.option("--experiment", metavar="GLOB", help="Only runs of experiments whose name fits, e.g. 'nightly-*'."),
     click.option("--model", metavar="GLOB", help="Only runs with a model whose id fits."),
     click.option("--state", type=click.Choice(STATES), help="Only runs in this state."),
 )
@@ -58,7 +58,7 @@ _LIMITS = (
         "--keep-last", type=click.IntRange(min=0), metavar="N", help="Keep the newest N runs of each experiment."
     ),
     _OLDER,
-    click.option("--max-size", type=SIZE, help="Remove the oldest until the runs of ROOT are no larger, as 20GB."),
+    click.option("--max-size", type=SIZE, help="Remove the oldest runs until the rest has this size, e.g. 20GB."),
 )
 
 
@@ -103,7 +103,7 @@ def _limits(given: Given) -> "RetentionLimits":
 
 @click.group("runs")
 def command() -> None:
-    """List the runs of a folder, show one, and remove old ones; all is read from the folders each time."""
+    """List the runs of a folder, show one, and remove old ones."""
 
 
 @command.command("list")
@@ -121,7 +121,7 @@ def list_(
     newer_than: int | None,
     as_json: bool,
 ) -> int:
-    """List the runs right below ROOT, those that changed last at the end."""
+    """List the runs directly in ROOT, the latest change at the end."""
     now = time.time()
     ages = (-1 if older_than is None else older_than, math.inf if newer_than is None else newer_than)
     runs = [run for run in _runs(root) if wanted.fits(run) and ages[0] < now - run.changed_s <= ages[1]]
@@ -139,7 +139,7 @@ def list_(
 @_JSON
 @console.common_options
 def show(run: Path, *, as_json: bool) -> int:
-    """Say what there is to know of RUN without its records, and what refers to it."""
+    """Show the facts about RUN (not its records), and what refers to it."""
     from insideLLMs.report.safe_text import printable  # noqa: PLC0415 - slow
     from insideLLMs.store.retention import pools_near, references_of, referred_to  # noqa: PLC0415
     from insideLLMs.store.run_root import is_held, look, runs_below  # noqa: PLC0415
@@ -169,9 +169,9 @@ def show(run: Path, *, as_json: bool) -> int:
     "pools",
     multiple=True,
     type=POOL,
-    help="Keep what this baseline pool refers to; pools in ROOT and beside it are found. May be given several times.",
+    help="Keep the runs of this baseline pool; pools in ROOT and beside it are found. May be given several times.",
 )
-@click.option("--yes/--dry-run", "is_meant", help="Remove them, or say what would be removed.  [default: dry-run]")
+@click.option("--yes/--dry-run", "is_meant", help="--yes: remove them; --dry-run: only list them.  [default: dry-run]")
 @_JSON
 @console.common_options
 def gc(
@@ -183,11 +183,11 @@ def gc(
     is_meant: bool,
     as_json: bool,
 ) -> int:
-    """Remove the runs of ROOT that exceed every limit given; without --yes, only say which.
+    """Remove the runs in ROOT that exceed all given limits; without --yes, only list them.
 
-    A run stays, whatever the limits are, while it is written; when it is unfinished and has answers; when a baseline
-    pool accepted it or a waiver names it; when it holds signatures, a batch that was sent, or files that are not ours;
-    and when it cannot be read. Links and other folders are never touched.
+    Some runs always stay: a run that is being written, or is unfinished and has answers; one that a baseline pool
+    accepted or a waiver names; one with signatures, a batch that was sent, or files that are not ours; one that cannot
+    be read. Links and other folders are never touched.
     """
     from insideLLMs.store.retention import decide, pools_near, references_of  # noqa: PLC0415 - slow
 

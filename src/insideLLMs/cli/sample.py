@@ -55,7 +55,7 @@ def command(
     by: tuple[str, ...],
     **drawing: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
-    """Draw examples from TRACES, files or folders, and say what they cover.
+    """Draw examples from TRACES (files or folders), and show how much traffic they cover.
 
     The same files and seed draw the same requests. Questions that differ only in case, spaces, punctuation and long
     numbers become one example, as do nearly equal ones. Each example has a weight: how many requests it represents.

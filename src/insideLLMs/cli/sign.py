@@ -13,7 +13,7 @@ from insideLLMs.core.errors import ExitCode, RunDirectoryError
 
 @click.command("sign")
 @click.argument("run", metavar="RUN", required=False, type=TO_SIGN)
-@click.option("--key", type=LOCAL, help="Your private key: PEM, or OpenSSH as ~/.ssh/id_ed25519.")
+@click.option("--key", type=LOCAL, help="Your private key (PEM or OpenSSH), e.g. ~/.ssh/id_ed25519.")
 @click.option("--new-key", type=LOCAL, help="Write a new ed25519 key to this file, and FILE.pub.")
 @click.option(
     "--passphrase-env",
@@ -24,7 +24,7 @@ from insideLLMs.core.errors import ExitCode, RunDirectoryError
 )
 @console.common_options
 def command(run: Path | None, *, key: Path | None, new_key: Path | None, passphrase_env: str) -> int:
-    """Sign RUN with a private key: every file of it, as it is now, in signatures.dsse.json.
+    """Sign every file of RUN with a private key, into signatures.dsse.json.
 
     Others check it with your public key: insidellms verify RUN --key FILE. Several people can sign one run. Needs the
     extra: pip install 'insidellms[sign]'.

@@ -20,9 +20,9 @@ from insideLLMs.store.sealed_run import SealedRun
 @click.option("--html", type=LOCAL, help="Also write a page with a chart of each measure.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path | None, alpha: float, as_json: bool, html: Path | None) -> int:
-    """Show how pass rates and scores went over RUNs, in the order given (oldest first, say).
+    """Show how pass rates and scores changed over RUNs, in the order given (oldest first).
 
-    With --pool it also shows what `insidellms watch` finds of them, and has its exit codes: 3 on an alarm.
+    With --pool it also watches them as `insidellms watch` does, with its exit codes: 3 on an alarm.
     """
     from insideLLMs.compare.run_series import trend  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(targets: tuple[Path, ...], *, part: PartOptions, as_json: bool) -> int:
-    """Check an experiment file with its datasets and plug-ins, or a run directory, and ask no model.
+    """Check an experiment file with its datasets and plug-ins, or a run directory. No model is asked.
 
     Several may be given; all are checked.
     """

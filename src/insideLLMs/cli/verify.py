@@ -19,16 +19,16 @@ from insideLLMs.store.verification import Verification, verify
     "keys",
     multiple=True,
     type=LOCAL,
-    help="A public key, PEM or OpenSSH, that must have signed the run. May be given several times: each must have.",
+    help="A public key (PEM or OpenSSH) that must have signed the run. If given several times, all must have signed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.quiet_option
 @console.common_options
 def command(run: Path, *, keys: tuple[Path, ...], as_json: bool) -> int:
-    """Check RUN's files against its manifest: digests, schema, order, counts, Merkle root.
+    """Check RUN's files against its manifest: digests, schema, order, counts and Merkle root.
 
-    A record that was altered, added, removed or moved is named. Without --key this finds accidents; who changes all
-    files so that they fit is found by a signature alone.
+    A record that was altered, added, removed or moved is named. Without --key this finds accidents only. Somebody who
+    changes all files consistently is found only by a signature: use --key.
     """
     return check_run(run, as_json=as_json, keys=keys)
 

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 @click.command("verify-proof")
 @click.argument("proof", metavar="PROOF", type=FILE)
 @click.option("--key", type=LOCAL, help="The public key that must have signed the run.")
-@click.option("--root", metavar="HEX", help="The Merkle root of the run, from where you trust it.")
+@click.option("--root", metavar="HEX", help="The Merkle root of the run, from a source that you trust.")
 @click.option(
     "--redacted",
     type=FILE,
-    help="Also check that this export, redacted, as JSONL, was made of the run's records.",
+    help="Also check that this redacted JSONL export was made from the run's records.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, with the records.")
 @console.common_options
 def command(proof: Path, *, key: Path | None, root: str | None, redacted: Path | None, as_json: bool) -> int:
-    """Check that the records in PROOF are of a run that was signed with --key, or that has the Merkle root --root."""
+    """Check that the records in PROOF belong to a run that --key signed, or that has the Merkle root --root."""
     from insideLLMs.store.proofs import RedactedTable, read_proof  # noqa: PLC0415 - slow
 
     if key is None and root is None:

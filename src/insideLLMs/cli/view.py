@@ -17,7 +17,9 @@ from insideLLMs.remote.url import is_url
 
 @click.command("view")
 @click.argument("folder", type=RUNS, default=Path("runs"))
-@click.option("--port", type=click.IntRange(0, 65535), default=7380, show_default=True, help="0 chooses a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=7380, show_default=True, help="The port; 0 chooses a free one."
+)
 @click.option("--open", "open_page", is_flag=True, help="Open it in the browser.")
 @click.option(
     "--as",
@@ -27,7 +29,7 @@ from insideLLMs.remote.url import is_url
 )
 @console.common_options
 def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> int:
-    """Serve the runs in FOLDER to this machine until interrupted: reports, comparisons, live progress, labelling.
+    """Show the runs in FOLDER in the browser until interrupted: reports, comparisons, progress, labelling.
 
     If FOLDER is a run, serve its parent folder and open the run. If FOLDER is a file of examples that
     `insidellms sample` wrote, show them one by one and write your decisions into the file. Labels are stored in the

@@ -21,7 +21,7 @@ ALPHA = click.option(
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
-    help="Chance that an unchanged system ever alarms, however many runs follow.",
+    help="The chance that an unchanged system ever alarms, over any number of runs.",
 )
 
 
@@ -33,10 +33,10 @@ ALPHA = click.option(
 @click.option("--html", type=LOCAL, help="Also write a page with the chart.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, html: Path | None) -> int:
-    """Watch RUNs, oldest first, against a pool: small lasting drops add up, and unchanged systems hardly ever alarm.
+    """Compare RUNs, oldest first, with a pool: small lasting drops add up to an alarm; unchanged systems rarely alarm.
 
-    Give all runs since the pool was accepted, each time again: nothing else is stored. Exit code 0: no alarm,
-    3: alarm, 4: the newest run lacks too many of the pool's trials.
+    Each time, give all runs since the pool was accepted: no state is stored. Exit code 0: no alarm; 3: alarm; 4: the
+    newest run lacks too many of the pool's trials.
     """
     from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
     from insideLLMs.report.run_series import series_page, series_text  # noqa: PLC0415

@@ -119,7 +119,7 @@ class PriceSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ExecutionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to run; none of it changes what is asked, so none of it is part of the run's identity."""
 
-    concurrency: Annotated[AtLeastOne, Meta(description="Trials in flight per model.")] = 16
+    concurrency: Annotated[AtLeastOne, Meta(description="How many trials of a model run at once.")] = 16
     timeout_s: Annotated[Above | None, Meta(description="Time limit of a Trial in seconds, including retries.")] = 300.0
     attempt_timeout_s: Annotated[
         Above | None, Meta(description="Time limit of one call in seconds; by default at most half of timeout_s.")

@@ -63,23 +63,23 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     fail_on: Annotated[FailOn, Meta(description="The policy: what fails the gate.")] = "auto"
     tolerance: Annotated[
-        Count, Meta(description="How many changes, regressions or confirmed examples are let through.")
+        Count, Meta(description="How many changes, regressions or confirmed examples are allowed.")
     ] = 0
     alpha: Annotated[
         Share, Meta(description="The chance that an unchanged system fails; `churn` uses at most 0.01.")
     ] = 0.05
     min_effect: Annotated[
-        Part, Meta(description="A drop fails only if it is measured as at least this large; 0.02 is two points.")
+        Part, Meta(description="A drop fails only if the measured drop is at least this large; 0.02 is two points.")
     ] = 0.0
     wanted_drop: Annotated[
-        Share, Meta(description="The drop to plan for: `require_power` and early stopping aim at it.")
+        Share, Meta(description="The drop that `require_power` and early stopping must be able to detect.")
     ] = 0.05
     margin: Annotated[Share, Meta(description="For `non-inferior`: the drop to rule out.")] = 0.05
     max_missing: Annotated[
-        Part, Meta(description="The share of a probe's trials that may be lost, edited or without a score.")
+        Part, Meta(description="The share of a probe's trials that may be missing, edited or without a score.")
     ] = 0.05
     accept_missing: Annotated[
-        bool, Meta(description="Decide on what is left, for a dataset or a probe that was taken out on purpose.")
+        bool, Meta(description="Decide on the rest if a dataset or a probe was removed on purpose.")
     ] = False
     require_power: Annotated[
         bool, Meta(description="Inconclusive if the comparison is too small to detect `wanted_drop`.")
@@ -91,13 +91,13 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     independent_repeats: Annotated[
         bool, Meta(description="Count repeats as runs; refused unless a noise floor shows that they are independent.")
     ] = False
-    level: Annotated[TextLevel, Meta(description="How deep `churn` compares texts.")] = "normalised"
+    level: Annotated[TextLevel, Meta(description="How strictly `churn` compares texts.")] = "normalised"
     drift: Annotated[
         DriftKernel | None,
         Meta(description="Measure text drift by this kernel; the policy `drift` uses `3-gram` if none is set."),
     ] = None
     cluster: Annotated[
-        str, Meta(description="The field of an example that names its cluster: examples that share their noise.")
+        str, Meta(description="The field of an example that names its cluster: examples that share noise.")
     ] = "cluster"
     score_range: Annotated[
         ScoreRange | None,
@@ -107,30 +107,30 @@ class GateSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         dict[QuantityName, Rise], Meta(description="The growth allowed per quantity; 0.1 is ten percent.")
     ] = {}
     trust_semantic: Annotated[
-        bool, Meta(description="Let texts pass as unchanged that only `--semantic` finds equivalent.")
+        bool, Meta(description="Count texts as unchanged if only `--semantic` finds them equivalent.")
     ] = False
     accept_judge_change: Annotated[bool, Meta(description="Compare runs that different judges scored.")] = False
     min_pass_rate: Annotated[
         Part | None,
-        Meta(description="The share of trials that must pass, by probe and model; one without an answer has failed."),
+        Meta(description="The share of trials that must pass, per probe and model. A trial without an answer failed."),
     ] = None
     min_score: Annotated[
         dict[str, float],
-        Meta(description="How good the mean of a score must be: at least this, or at most where lower is better."),
+        Meta(description="The limit for the mean of a score: at least this, or at most this if lower is better."),
     ] = {}
     max: Annotated[
         dict[LimitName, Rise],
-        Meta(description="The most that a quantity may come to, such as `latency_ms.p95: 2000`, by model."),
+        Meta(description="The upper limit of a quantity per model, such as `latency_ms.p95: 2000`."),
     ] = {}
     severity: Annotated[
         Severity, Meta(description="Whether a condition that is not met fails the gate, or is only reported.")
     ] = "critical"
     certain: Annotated[
-        bool, Meta(description="Hold conditions against the bound of the confidence interval, not the estimate.")
+        bool, Meta(description="Compare conditions with the bound of the confidence interval, not with the estimate.")
     ] = False
     ignore: Annotated[
         tuple[str, ...],
-        Meta(description="What of an answer is left out of a comparison: `$.request_id`, or `/req-[0-9]+/` in texts."),
+        Meta(description="The part of an answer that comparisons ignore: `$.request_id`, or `/req-[0-9]+/` in texts."),
     ] = ()
     probes: Annotated[dict[str, ProbeGateSpec], Meta(description="Settings of single probes, by id.")] = {}
 

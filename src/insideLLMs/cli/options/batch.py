@@ -26,7 +26,7 @@ _NAMED = ("repeats", "max_examples")
 def origin_options(function: Command) -> Command:
     """Add the options that go over an experiment's settings, and those that select a part of it."""
     options = (
-        click.option("--repeats", type=int, help="How often each example is asked."),
+        click.option("--repeats", type=int, help="How many times each example is asked."),
         click.option("--max-examples", type=int, help="Run a deterministic subset of this size."),
         click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. repeats=3."),
     )
@@ -80,11 +80,13 @@ def batch_options(function: Command) -> Command:
         click.option(
             "--batch", "is_batch", is_flag=True, help="Ask in batches, at half the price: OpenAI, Anthropic, Gemini."
         ),
-        click.option("--max-wait", metavar="TIME", help="With --batch: wait so long, as 90s, 30m, 2h.  [default: 24h]"),
+        click.option(
+            "--max-wait", metavar="TIME", help="With --batch: how long to wait, e.g. 90s, 30m, 2h.  [default: 24h]"
+        ),
         click.option(
             "--then",
             type=click.Choice(["stop", "live"]),
-            help="With --batch: stop, to be resumed, or ask live what no batch answered in time.  [default: stop]",
+            help="With --batch, after that time: stop, or ask for the rest without a batch.  [default: stop]",
         ),
     )
     return option_group(function, "batch", options, _choice)

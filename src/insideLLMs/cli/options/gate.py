@@ -43,7 +43,7 @@ def gate_options(names: Collection[str] | None = None) -> Callable[[Command], Co
 
 def run_gate_options(function: Command) -> Command:
     """Add the settings that concern a run by itself, and `--no-gate`, which makes them None."""
-    switch = click.option("--no-gate", is_flag=True, help="Do not hold the run to its gate's conditions.")
+    switch = click.option("--no-gate", is_flag=True, help="Do not check the gate's conditions.")
     return switch(gate_options(ABSOLUTE)(function))
 
 

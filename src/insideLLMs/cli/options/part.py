@@ -11,8 +11,8 @@ from insideLLMs.core.part import PartOptions
 from insideLLMs.core.shard import read_shard
 
 _SEVERAL = (
-    ("--only", "only", "GLOB", "Run only the examples whose id fits, as 'billing-*'."),
-    ("--tag", "tags", "TAG", "Run only the examples with this among their `tags`."),
+    ("--only", "only", "GLOB", "Run only the examples whose id fits, e.g. 'billing-*'."),
+    ("--tag", "tags", "TAG", "Run only the examples with this tag in their `tags`."),
     ("--probe", "probes", "ID", "Run only this probe."),
     ("--model", "models", "ID", "Run only this model."),
     ("--prompt", "prompts", "ID", "Run only this prompt."),
@@ -27,7 +27,9 @@ def part_options(function: Command) -> Command:
     )
     failed = "Run only the examples and probes that did not pass in this run."
     failed_in = click.option("--failed-in", metavar="RUN", type=RUN, help=failed)
-    shard = click.option("--shard", metavar="I/N", help="Run only the I-th of N shards; auto: as the scheduler says.")
+    shard = click.option(
+        "--shard", metavar="I/N", help="Run only part I of N; auto: the scheduler's variables say which."
+    )
     return option_group(function, "part", (*several, failed_in, shard), _part)
 
 

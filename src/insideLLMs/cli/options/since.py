@@ -57,11 +57,18 @@ def since_options(function: Command) -> Command:
     """Add the options to a command."""
     options = (
         click.option(
-            "--since", metavar="RUN", type=RUN, help="Ask only what is new since this run, or the newest of this pool."
+            "--since",
+            metavar="RUN",
+            type=RUN,
+            help="Ask only what is new since this run, or since the newest run of this pool.",
         ),
-        click.option("--canary", type=float, help="With --since: ask this share of the rest again.  [default: 0.02]"),
         click.option(
-            "--canary-seed", metavar="TEXT", help="With --since: draw that share by this.  [default: the day]"
+            "--canary",
+            type=float,
+            help="With --since: the share of old questions that is asked again.  [default: 0.02]",
+        ),
+        click.option(
+            "--canary-seed", metavar="TEXT", help="With --since: the seed that draws them.  [default: the date]"
         ),
     )
     return option_group(function, "since", options, _choice)

@@ -20,7 +20,7 @@ _EXECUTOR = (
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Ask the models in this process, or by workers on a Ray cluster.",
+        help="Where the models are asked: in this process, or by workers on a Ray cluster.",
     ),
     click.option(
         "--ray-address",
@@ -28,7 +28,9 @@ _EXECUTOR = (
         help="With --executor ray: the cluster to use.  [default: $RAY_ADDRESS, or one on this machine]",
     ),
     click.option(
-        "--ray-workers", type=int, help="With --executor ray: the most workers of each kind.  [default: what fits]"
+        "--ray-workers",
+        type=int,
+        help="With --executor ray: at most this many workers of each kind.  [default: what fits]",
     ),
 )
 _MOST_PROCESSES = 256
@@ -48,7 +50,7 @@ class _Processes(NumberParam):
 
 def processes_option(function: Command) -> Command:
     """Add `--processes`; the function gets the number."""
-    told = "Run in N processes of this machine; auto: one per core."
+    told = "Run in N processes on this machine; auto: one per core."
     return click.option("--processes", type=_Processes(), default=1, metavar="N", help=told)(function)
 
 
