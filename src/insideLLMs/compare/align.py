@@ -50,9 +50,9 @@ def align(
 
 
 class _Side:
-    """A cursor over one run: the current line, and its facts and key once they are needed."""
+    """A cursor over one run: the current line, and its facts once they are needed."""
 
-    __slots__ = ("_label", "_lines", "_named", "_ranks", "_read", "facts", "key", "line")
+    __slots__ = ("_label", "_lines", "_named", "_ranks", "_read", "facts", "line")
 
     def __init__(self, view: RunView, ranks: Ranks, named: frozenset[str], *, sort: bool = False) -> None:
         self._label = view.label
@@ -60,28 +60,32 @@ class _Side:
         self._ranks = {(subject.model, subject.prompt): rank for subject, rank in ranks.items()}
         self._named = named
         self._lines = self._resorted(view.records()) if sort else view.records()
-        self.facts: Facts | None = None
-        self.key: Key | None = None
         self.advance()
 
     def advance(self) -> None:
         self.line = next(self._lines, None)
-        self.facts = self.key = None
+        self.facts: Facts | None = None
 
-    def read(self) -> None:
-        if self.line is not None and self.facts is None:
-            self.facts = facts = self._read(self.line)
-            self.key = self.key_of(facts)
+    def read(self) -> Facts | None:
+        """Return the facts of the current line; None at the end."""
+        if self.facts is None and self.line is not None:
+            self.facts = self._read(self.line)
+        return self.facts
+
+    def key(self) -> Key | None:
+        """Return what the current line is aligned by; None at the end."""
+        return None if self.facts is None else self.key_of(self.facts)
 
     def key_of(self, facts: Facts) -> Key:
-        rank = self._ranks.get((facts.model, facts.prompt))
-        if rank is None:
+        probe = facts.probe
+        try:
+            rank = self._ranks[facts.model, facts.prompt]
+        except KeyError:
             raise CompareError(
                 f"run {self._label!r}: example {facts.example_id!r} was answered by "
                 f"{facts.subject.words}, which the manifest does not name",
                 fix="check the files with `insidellms verify`",
-            )
-        probe = facts.probe
+            ) from None
         return (probe, facts.dataset if probe in self._named else "", facts.example_id, rank, facts.repeat)
 
     def _resorted(self, lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -96,20 +100,15 @@ def _merge(
 ) -> Iterator[Aligned]:
     last: Key = ("", "", "", -1, -1)
     while True:
-        ours.read()
-        line, other, key, facts = ours.line, theirs.line, ours.key, ours.facts
-        if same_names and line and other and key and facts and _says_the_same(line, other, facts.key):
-            if key <= last:
-                check(last, key, facts)
-            last = key
-            yield Aligned(key, facts, facts, line, other)
+        facts, line, other = ours.read(), ours.line, theirs.line
+        if same_names and facts and line and other and _says_the_same(line, other, facts.key):
+            pair = Aligned(ours.key_of(facts), facts, facts, line, other)
             ours.advance()
             theirs.advance()
-            continue
-        theirs.read()
-        if ours.key is None and theirs.key is None:
+        elif theirs.read() is None and facts is None:
             return
-        pair = _take(ours, theirs)
+        else:
+            pair = _take(ours, theirs)
         if pair.key <= last:
             check(last, pair.key, pair.baseline or pair.candidate)  # type: ignore[arg-type]  # one side is there
         last = pair.key
@@ -138,7 +137,7 @@ def _says_the_same(line: bytes, other: bytes, key: str) -> bool:
 
 def _take(ours: _Side, theirs: _Side) -> Aligned:
     """Consume the lower key, or both sides where they agree."""
-    mine, other = ours.key, theirs.key
+    mine, other = ours.key(), theirs.key()
     if mine == other and mine is not None:
         pair = Aligned(mine, ours.facts, theirs.facts, ours.line or b"", theirs.line or b"")
         ours.advance()

@@ -75,7 +75,7 @@ class Watch:
     draws: Draws = ALL_DRAWS
 
     @property
-    def counts_shapes_only(self) -> bool:
+    def counts_only_shapes(self) -> bool:
         """Whether nothing is asked of an item but its shape."""
         return not (self.drift or self.labels or self.flips or self.shared or self.ranges.unlike)
 
@@ -110,7 +110,7 @@ class Observed:
 
 
 _Shape = tuple[str, RunValues, RunValues, str | None]
-_Outcome = tuple[str, str, str | None, str, bool | None]
+_Outcome = tuple[str, str, str | None, str, bool]
 """Probe, model, prompt, status and verdict."""
 _Place = tuple[str, str, str, str | None]
 """Where an answer was asked for: dataset, example id, model and prompt."""
@@ -136,7 +136,7 @@ class Observations:
         self._counts: Counter[_Shape] = Counter()
         self._shapes: dict[_Shape, _Shape] = {}
         self._verdicts: dict[_Outcome, _Shape] = {}
-        self._shapes_are_all = self._pool is None and self._more is None and self._watch.counts_shapes_only
+        self._only_shapes = self._watch.counts_only_shapes
         self._places: dict[_Place, list[_Shape]] = {}
         self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
         self._item: ItemKey | None = None
@@ -178,13 +178,11 @@ class Observations:
         if self._old is not None and not after:
             self._seen.reused[self._name_of(self._old)] += 1
         self._old = None
-        if self._is_same_verdict(before, after):
-            self._add_same_verdict(after[0])
-        elif self._pool is None and self._more is None:
-            if before and after:
-                self._add(after[0], (before,), (after,))
-        elif self._item is not None:
-            self._close_pooled(self._item)
+        if self._pool is not None or self._more is not None:
+            if self._item is not None:
+                self._close_pooled(self._item)
+        elif before and after and not self._count_verdict(before, after):
+            self._add(after[0], (before,), (after,))
         before.clear()
         after.clear()
 
@@ -198,21 +196,24 @@ class Observations:
         if any(runs):
             self._add(self._after[0], runs, news)
 
-    def _is_same_verdict(self, before: Sequence[Facts], after: Sequence[Facts]) -> bool:
-        """Whether an item is one verdict, alike on both sides, and only its shape counts. Most items are."""
-        if not self._shapes_are_all or len(after) != 1 or before != after:
+    def _count_verdict(self, before: Sequence[Facts], after: Sequence[Facts]) -> bool:
+        """Count an item that is one verdict, the same on both sides, if only its shape matters. Most items are."""
+        if len(after) > 1 or before != after or not self._only_shapes:
             return False
         facts = after[0]
-        return facts.since is None and facts.passed is not None and cluster_of(facts, self._watch.cluster) is None
-
-    def _add_same_verdict(self, facts: Facts) -> None:
-        outcome = (facts.probe, facts.model, facts.prompt, facts.status, facts.passed)
+        scores = facts.scores
+        if scores is None or scores.passed is None or facts.since is not None:
+            return False
+        if cluster_of(facts, self._watch.cluster) is not None:
+            return False
+        outcome = (facts.probe, facts.model, facts.prompt, facts.status, scores.passed)
         shape = self._verdicts.get(outcome)
         if shape is None:
             name = self._name_of(facts)
             values = (self._values(name, (facts,)),)
             shape = self._verdicts[outcome] = (name, values, values, None)
         self._counts[shape] += 1
+        return True
 
     def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]) -> None:
         name, after = self._name_of(facts), news[-1]
