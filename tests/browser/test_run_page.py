@@ -11,7 +11,7 @@ from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.compare.one_run.verdict import Condition, RunVerdict
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import TelemetryLine
-from insideLLMs.core.types import Message, Request, Response, Scores, ToolCall, Usage, expand
+from insideLLMs.core.types import Message, Request, Response, Scores, SinceMark, ToolCall, Usage, expand
 from insideLLMs.report.viewer.run_page import Measured, write_run_page
 from support.compared_runs import record
 from support.viewer_pages import MANIFEST, run_page
@@ -63,6 +63,24 @@ def test_the_verdict_on_a_run_stands_on_top_of_its_page(visit):
     tab = visit(run_page([record(passed=False)], verdict=verdict))
     expect(tab.get_by_role("region").first).to_contain_text("Failed gate: 1 of 1 conditions not met")
     expect(tab.get_by_role("region").first.get_by_role("listitem")).to_have_text(reason)
+
+
+def test_reused_answers_are_marked_in_their_rows_and_can_be_chosen(visit):
+    marks = {"a": SinceMark(answer="reused", run="ab" * 32), "b": SinceMark(answer="canary")}
+    marked = [record(name, since=mark) for name, mark in marks.items()]
+    tab = visit(run_page([*marked, record("c")]))
+    for place, word in enumerate(("reused", "asked again", "new")):
+        expect(rows(tab).nth(place)).to_contain_text(word)
+    tab.get_by_label("Asked").select_option("reused")
+    expect(rows(tab)).to_have_count(1)
+    rows(tab).first.click()
+    expect(tab.locator("dl").filter(has_text="Asked")).to_contain_text("reused")
+
+
+def test_a_run_that_asked_everything_says_nothing_of_reuse(visit):
+    tab = visit(run_page([record("a")]))
+    expect(tab.get_by_label("Asked")).to_have_count(0)
+    expect(tab.get_by_role("columnheader", name="Asked")).to_have_count(0)
 
 
 def test_the_checks_of_an_answer_are_a_table(visit):

@@ -84,6 +84,32 @@ def test_only_a_changed_prompt_is_asked(shop, server):
     assert marks.count(None) == 24
 
 
+def test_reused_answers_are_no_warning(shop):
+    done = since(shop)
+    assert "48 of 48 trials reuse answers of run" in done.out
+    assert "warning" not in done.out + done.err
+
+
+def test_conversations_are_asked_again_and_counted_apart(tmp_path):
+    talks = [{"id": f"t{i}", "turns": [{"user": "Hello", "expected": "echo"}]} for i in range(3)]
+    rows = [{"id": f"e{i}", "question": f"Item {i}", "any": ["echo"]} for i in range(4)]
+    experiment = """
+model: {type: dummy, args: {canned_response: echo}}
+probes:
+  - {type: conversation, dataset: {path: talks.jsonl}}
+  - {type: contains, dataset: {path: asks.jsonl}}
+"""
+    write_files(tmp_path, {"e.yaml": experiment, "talks.jsonl": talks, "asks.jsonl": rows})
+    assert run(tmp_path, "base").code == 0
+    always = "of conversations or agents (always asked)"
+    dry = run(tmp_path, "pr", "--since", "base", "--canary", "0", "--dry-run")
+    assert f"calls: 0 new since that run, 0 of the rest asked again; 3 trials are {always}; 4 trials" in dry.out
+    done = since(tmp_path)
+    assert "4 of 7 trials reuse answers of run" in done.out
+    assert f"3 {always}" in " ".join(done.out.split())
+    assert note(tmp_path)["led"] == 3
+
+
 def test_a_dry_run_says_what_will_be_paid_for(shop, server):
     edit(shop, "Kindly: ", "Very kindly: ")
     done = insidellms("run", "e.yaml", "--since", "base", "--canary", "0.1", "--dry-run", cwd=shop)

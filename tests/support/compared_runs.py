@@ -37,6 +37,7 @@ def record(example_id="e1", *, passed=True, text="yes", probe="logic", dataset="
         failure=Failure(stage="model", type="ServerError", message="boom") if failed else None,
         shared_with=given.get("shared_with", msgspec.UNSET),
         prompt=given.get("prompt_id", msgspec.UNSET),
+        since=given.get("since", msgspec.UNSET),
     )
 
 

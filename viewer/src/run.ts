@@ -118,6 +118,9 @@ export class RunSubject implements Subject {
             },
           ]
         : []),
+      ...(dictionaries.since.length > 1
+        ? [{ name: "since", title: "Asked", width: "92px", spare: 2, cell: (row: number) => this.at(row, "since") }]
+        : []),
       { name: "prompt", title: "Prompt", width: "minmax(120px, 2.4fr)", spare: 6, cell: text("prompt") },
       { name: "answer", title: "Answer", width: "minmax(160px, 3fr)", cell: text("answer") },
       ...(labelled
@@ -251,6 +254,7 @@ export class RunSubject implements Subject {
           ]),
       ...several("probe", "Probe"),
       ...several("model", nounOf(this.head.manifest)),
+      ...several("since", "Asked"),
       ...(dictionaries.finish.length < 2
         ? []
         : [
@@ -300,6 +304,7 @@ export class RunSubject implements Subject {
         ["Dataset", this.at(row, "dataset")],
         [nounOf(this.head.manifest), this.at(row, "model")],
         ["Repeat", this.index.repeat[row] ? String(this.index.repeat[row]) : null],
+        ["Asked", this.head.dictionaries.since.length > 1 ? this.at(row, "since") : null],
         ["Finish", answer?.finish_reason],
         ["Usage", parts.tokens(answer?.usage)],
         ["Served by", served],

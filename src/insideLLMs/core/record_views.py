@@ -230,6 +230,7 @@ class ViewedRecord(RecordIdentity, frozen=True, kw_only=True, gc=False):
     scores: msgspec.Raw = _ABSENT
     failure: msgspec.Raw = _ABSENT
     shared_with: AskedBy | None = None
+    since: SinceMark | None = None
 
 
 class ViewedResponse(msgspec.Struct, frozen=True, gc=False):

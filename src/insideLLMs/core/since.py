@@ -9,6 +9,7 @@ from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.types import JsonValue, Sha256
 
 NOTE = "since"
+ALWAYS_ASKED = "of conversations or agents (always asked)"
 
 
 Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
@@ -49,7 +50,8 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
     `retried` had no answer in the baseline, `reused` took theirs from `sources`. `asked_again` is the share of what is
     unchanged that canaries came to. Of all canaries since every answer was last asked for, `worse` fell and `better`
     rose. `surprise` says why more were asked again than `canary`. `due` are the roots
-    of the runs whose answers were not asked again yet: canaries of the next run are drawn among those.
+    of the runs whose answers were not asked again yet: canaries of the next run are drawn among those. `led` of the
+    changed are of probes that lead the talk themselves, and are always asked.
     """
 
     run_id: str
@@ -63,6 +65,7 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
     surprise: str = ""
     due: tuple[str, ...] = ()
     sources: tuple[ReusedFrom, ...] = ()
+    led: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def trials(self) -> int:
@@ -72,7 +75,13 @@ class SinceFacts(Begun, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """What a report says of it: how many answers are reused, of which runs and how old, and what was asked."""
-        asked = [(self.changed, "new"), (self.canaries, "asked again though unchanged"), (self.retried, "retried")]
+        led = self.led or 0
+        asked = [
+            (self.changed - led, "new"),
+            (led, ALWAYS_ASKED),
+            (self.canaries, "asked again though unchanged"),
+            (self.retried, "retried"),
+        ]
         told = ", ".join(f"{count:,} {what}" for count, what in asked if count) or "no answer was asked for"
         surprise = f"; {self.surprise}" if self.surprise else ""
         if not self.reused:

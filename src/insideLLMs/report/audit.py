@@ -60,6 +60,9 @@ def headline(report: AuditReport) -> Iterator[str]:
         yield f"Your gate would miss {_listed(plurals)} {where}: {_listed(_first(probes))}."
     if not missed and any(report.findings("caught")):
         yield f"Your gate would catch each of these damages {where}."
+    for probe in report.probes:
+        if probe.not_audited:
+            yield f"Not audited: {_name(probe)}: {probe.not_audited}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -178,9 +181,7 @@ def _notes(report: AuditReport) -> Iterator[str]:
         "often the gate fails where so many of the examples have the damage"
     )
     for probe in report.probes:
-        if probe.not_audited:
-            yield f"not audited: {_name(probe)}: {probe.not_audited}"
-        elif probe.answered < probe.examples:
+        if probe.answered < probe.examples and not probe.not_audited:
             examples = wording.many(probe.examples, "example")
             yield f"{_name(probe)}: without an answer are {probe.examples - probe.answered:,} of {examples}"
         yield from _left_out(probe)

@@ -70,7 +70,7 @@ def render_summary(summary: Mapping[str, Any], *, width: int = 80, color: bool =
     if any(result["examples"] < result["trials"] for result in summary["results"]):
         closing += f"; intervals take the examples (up to {examples:,}) as the sample, not the repeats"
     doubtful = [_styled(f"warning: {doubt}", _WARN) for doubt in wording.doubts(summary)]
-    lines = [*(_plain(line) for line in scores), *doubtful, _plain(closing)]
+    lines = [*map(_plain, scores), *doubtful, *map(_plain, wording.reused(summary)), _plain(closing)]
     return _draw([table, _plain(""), *lines], width=width, color=color)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from insideLLMs.compare.statistics.judges import MIN_KAPPA, MIN_LABELLED
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.subject import label_in
+from insideLLMs.core.types import SinceMark
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:  # a run's page and summary share these words, and need no comparison
@@ -173,8 +174,20 @@ def agreement(found: Mapping[str, Any], level: str) -> str:
 def doubts(summary: Mapping[str, Any]) -> list[str]:
     """Say what a summary does not show: the whole experiment, every row, or verdicts that people bear out."""
     part = [f"this is {summary['part']}"] if summary.get("part") else []
-    reused = [summary["reused"]] if summary.get("reused") else []
-    return [*part, *reused, *skipped_rows(summary), *doubtful_judges(summary)]
+    return [*part, *skipped_rows(summary), *doubtful_judges(summary)]
+
+
+def reused(summary: Mapping[str, Any]) -> list[str]:
+    """Say how many answers are those of other runs."""
+    return [summary["reused"]] if summary.get("reused") else []
+
+
+_SINCE_MARKS = {"reused": "reused", "canary": "asked again", "retried": "retried"}
+
+
+def since_mark(mark: SinceMark | None) -> str:
+    """Say how a trial came to its answer."""
+    return "new" if mark is None else _SINCE_MARKS[mark.answer]
 
 
 def in_brackets(summary: Summary) -> str:

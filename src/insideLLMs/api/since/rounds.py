@@ -275,6 +275,7 @@ def _facts(begun: Begun, journal: Journal, look: _Looking, surprise: str) -> Sin
         better=look.better if is_going_on else 0,
         surprise=surprise,
         due=look.stored.due_after(roots.keys()),
+        led=look.reuse.led or msgspec.UNSET,
         sources=tuple(look.stored.source(run, trials) for run, trials in sorted(roots.items(), key=_most_first)),
     )
 

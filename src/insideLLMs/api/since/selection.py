@@ -9,7 +9,7 @@ from enum import IntEnum
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers
 from insideLLMs.compare.statistics.canaries import ENOUGH, WIDEN_BY
-from insideLLMs.core.since import Begun
+from insideLLMs.core.since import ALWAYS_ASKED, Begun
 from insideLLMs.core.types import ImagePart, Request
 from insideLLMs.execute.questions import ModelQuestion, questions_of
 from insideLLMs.execute.work import request_key
@@ -34,7 +34,7 @@ class ReusePlan:
     """The kind of each Trial by its number, and where the baseline has its answer, and its own record; -1 is nowhere.
 
     `draws` are equal for Trials whose answers are to one request, repeats included. `calls` counts requests by kind,
-    each once.
+    each once. `led` Trials are of probes that lead the talk themselves, so what they ask is not known before.
     """
 
     kinds: bytearray
@@ -42,6 +42,7 @@ class ReusePlan:
     answers: "array[int]"
     records: "array[int]"
     calls: dict[ReuseKind, int]
+    led: int
 
     def count(self, kind: ReuseKind) -> int:
         """Count the Trials of a kind."""
@@ -56,16 +57,18 @@ class ReusePlan:
         """How many calls are made for what, and how many Trials take a stored answer."""
         asked = (ReuseKind.CHANGED, ReuseKind.CANARY, ReuseKind.RETRIED)
         calls = {f"calls_{kind.name.lower()}": self.calls[kind] for kind in asked}
-        return {**calls, "reused_trials": sum(map(self.is_reused, range(len(self.kinds))))}
+        led = {"led_trials": self.led} if self.led else {}
+        return {**calls, **led, "reused_trials": sum(map(self.is_reused, range(len(self.kinds))))}
 
     @property
     def words(self) -> str:
         """The same in words."""
         counts = self.counts
         failed = f", {counts['calls_retried']:,} that failed there" if counts["calls_retried"] else ""
+        led = f"; {self.led:,} trials are {ALWAYS_ASKED}" if self.led else ""
         return (
-            f"calls: {counts['calls_changed']:,} new since that run, {counts['calls_canary']:,} of the rest asked "
-            f"again{failed}; {counts['reused_trials']:,} trials take its answers"
+            f"calls: {counts['calls_changed'] - self.led:,} new since that run, {counts['calls_canary']:,} of the rest "
+            f"asked again{failed}{led}; {counts['reused_trials']:,} trials take its answers"
         )
 
 
@@ -88,10 +91,12 @@ class _Planning:
         self._answers = array("q", [NOWHERE]) * total
         self._records = array("q", [NOWHERE]) * total
         self._asks, self._is_due = bytearray(total), bytearray(total)
+        self._led = 0
 
     def add(self, question: ModelQuestion) -> None:
         """Find the stored answer that the Trials of a question need, and draw for them."""
         request = question.request
+        self._led += len(question.trials) if request is None else 0
         self._asks[question.trials[0].index] = not question.is_asked_earlier
         if not (self._is_alike and isinstance(request, Request) and self._is_reusable(question, request)):
             return
@@ -131,7 +136,9 @@ class _Planning:
         calls = dict.fromkeys(ReuseKind, 0)
         for index, kind in enumerate(kinds):
             calls[ReuseKind(kind)] += self._asks[index]
-        return ReusePlan(kinds=kinds, draws=self._draws, answers=self._answers, records=self._records, calls=calls)
+        return ReusePlan(
+            kinds=kinds, draws=self._draws, answers=self._answers, records=self._records, calls=calls, led=self._led
+        )
 
     def _is_reusable(self, question: ModelQuestion, request: Request) -> bool:
         """Whether what is sent decides the answer: no hidden inputs of the model, no picture that is elsewhere."""

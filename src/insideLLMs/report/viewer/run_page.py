@@ -22,7 +22,7 @@ from insideLLMs.store.sealed_run import SealedRun
 _TIMING = ("latency_ms", "attempts", "cost_usd")
 _INDEX = (
     "probe", "dataset", "id", "model", "repeat", "status", "passed", "label", "scores",
-    "finish", "input_tokens", "output_tokens", "prompt", "answer",
+    "finish", "since", "input_tokens", "output_tokens", "prompt", "answer",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ class RunRows:
         columns = _INDEX if measured is None else (*_INDEX, *_TIMING)
         self.index = ValueChunks("index", columns, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", (*tables.BODY, *tables.ANSWER), plain_limit_bytes=plain_limit_bytes)
-        self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish")}
+        self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish", "since")}
         self._number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         self._score_names: dict[str, None] = {}
 
@@ -69,6 +69,7 @@ class RunRows:
             scores.label,
             scores.values,
             number["finish"](response.finish_reason),
+            number["since"](wording.since_mark(record.since)),
             usage.input_tokens if usage else None,
             usage.output_tokens if usage else None,
             tables.prompt_preview(record),
@@ -96,7 +97,7 @@ class RunRows:
         title = f"Run {name}" if name else "Run"
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **self._head()}
         sampled = [] if sample is None else [sample.told()]
-        if doubts := [*sampled, *wording.doubts(summary)]:
+        if doubts := [*sampled, *wording.reused(summary), *wording.doubts(summary)]:
             head["doubts"] = doubts
         if verdict is not None and verdict.conditions:
             head["verdict"] = {"state": verdict.state, "told": wording.conditions(verdict), "reasons": verdict.reasons}
