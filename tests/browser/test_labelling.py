@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from insideLLMs.api.example_reviews import ReviewFile
+from insideLLMs.api.view.example_reviews import ReviewFile
 from insideLLMs.store.labels import LABELS, latest, read_labels
 from support import view_server
 from support.command import insidellms

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from insideLLMs.api.example_reviews import ReviewFile
+from insideLLMs.api.view.example_reviews import ReviewFile
 from insideLLMs.core.errors import DatasetError
 from support.command import insidellms, write_files
 from support.view_server import serving, viewing

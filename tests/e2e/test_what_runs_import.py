@@ -6,8 +6,8 @@ import sys
 from support.command import write_files
 
 OF_OTHER_RUNS = (
-    "insideLLMs.api.batch", "insideLLMs.api.early_stop", "insideLLMs.api.preparation.cassette_check",
-    "insideLLMs.api.processes", "insideLLMs.api.provider_batches", "insideLLMs.api.ray", "insideLLMs.api.worker_kit",
+    "insideLLMs.api.batches", "insideLLMs.api.early_stop", "insideLLMs.api.preparation.cassette_check",
+    "insideLLMs.api.workers",
     "insideLLMs.compare.gate", "insideLLMs.compare.ignored", "insideLLMs.compare.sides",
     "insideLLMs.compare.statistics.evidence", "insideLLMs.compare.statistics.permutation",
     "insideLLMs.compare.word_diff",

@@ -10,9 +10,9 @@ BASES = {"openai": "/v1", "anthropic": "", "gemini": "/v1beta"}
 _DRIVER = """
 import asyncio
 from pathlib import Path
-from insideLLMs.api.batch_run import BatchedRun
-from insideLLMs.api.batch_waiting import BatchTerms
-from insideLLMs.api.provider_batches import APIS
+from insideLLMs.api.batches.run import BatchedRun
+from insideLLMs.api.batches.waiting import BatchTerms
+from insideLLMs.api.batches.provider import APIS
 from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.config.load import read_experiment
 

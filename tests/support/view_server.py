@@ -4,7 +4,7 @@ import contextlib
 import re
 import threading
 
-from insideLLMs.api.view_server import ViewServer
+from insideLLMs.api.view.server import ViewServer
 from support.command import started
 
 

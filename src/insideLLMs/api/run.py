@@ -130,8 +130,8 @@ async def arun(
         if options.ray is None:
             return await run_prepared(prepared, options)
         check_fits(options, parts)
-        from insideLLMs.api.ray_crews import ray_crews  # noqa: PLC0415 - few runs have a cluster
-        from insideLLMs.api.worker_kit import RunSite  # noqa: PLC0415
+        from insideLLMs.api.workers.kit import RunSite  # noqa: PLC0415
+        from insideLLMs.api.workers.ray_crews import ray_crews  # noqa: PLC0415 - few runs have a cluster
 
         site = RunSite(folder=folder, is_resumed=options.resume, recorded=recorded)
         async with ray_crews(prepared, options.ray, site) as open_crews:

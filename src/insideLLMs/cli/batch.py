@@ -14,7 +14,7 @@ from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunUnfinishedError
 
 if TYPE_CHECKING:
-    from insideLLMs.api.batch_files import BatchExport, BatchImport
+    from insideLLMs.api.batches.files import BatchExport, BatchImport
     from insideLLMs.api.run import Run
     from insideLLMs.store.batch_log import Origin
 
@@ -54,7 +54,7 @@ def export(
     The first time, name the EXPERIMENT: this begins a run. Later, --run-dir writes the requests that are left: the next
     ones of judges and of probes with several calls, and unanswered ones. Nothing is sent, and no key is needed.
     """
-    from insideLLMs.api.batch_files import BatchExport  # noqa: PLC0415 - slow
+    from insideLLMs.api.batches.files import BatchExport  # noqa: PLC0415 - slow
 
     given = _origin(experiment_file, run_dir, origin)
     exporting = BatchExport(output, given, addressed)
@@ -95,8 +95,8 @@ def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | N
     Every line is checked before any is stored. When a run has all its answers, it is sealed, with the same bytes as an
     ordinary run; until then, the output says what is left to ask. Importing a file twice changes nothing.
     """
-    from insideLLMs.api.batch_files import BatchImport  # noqa: PLC0415 - slow
-    from insideLLMs.api.batch_round import complete_run  # noqa: PLC0415
+    from insideLLMs.api.batches.files import BatchImport  # noqa: PLC0415 - slow
+    from insideLLMs.api.batches.round import complete_run  # noqa: PLC0415
 
     importing = BatchImport(files)
     path, run = run_dir, complete_run(run_dir, files)
@@ -138,7 +138,7 @@ def _show(importing: "BatchImport") -> None:
 
 def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin | None") -> "Origin":
     """Return how the experiment is read: as the command says, else as the run noted it. Raises ConfigError."""
-    from insideLLMs.api.batch_round import origin_of  # noqa: PLC0415 - slow
+    from insideLLMs.api.batches.round import origin_of  # noqa: PLC0415 - slow
     from insideLLMs.store.batch_log import read_origin  # noqa: PLC0415
 
     noted = None if run_dir is None else read_origin(run_dir)
@@ -158,7 +158,7 @@ def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin |
 
 def _go_on(origin: "Origin", run_dir: Path | None, batch: "BatchExport | BatchImport") -> "tuple[Path, Run | None]":
     """Run what can be run; return where it is, and the run once it is complete."""
-    from insideLLMs.api.batch_round import load, run_round  # noqa: PLC0415 - slow
+    from insideLLMs.api.batches.round import load, run_round  # noqa: PLC0415 - slow
 
     loaded, experiment, folder = load(origin)
     with loaded.placing_errors():

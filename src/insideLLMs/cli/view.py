@@ -35,8 +35,8 @@ def command(folder: Path, *, port: int, open_page: bool, person: str | None) -> 
     `insidellms sample` wrote, show them one by one and write your decisions into the file. Labels are stored in the
     run's folder, in labels.jsonl; `insidellms labels` shows and merges them.
     """
-    from insideLLMs.api.example_reviews import ReviewFile  # noqa: PLC0415 - slow
-    from insideLLMs.api.view_server import ViewServer  # noqa: PLC0415
+    from insideLLMs.api.view.example_reviews import ReviewFile  # noqa: PLC0415 - slow
+    from insideLLMs.api.view.server import ViewServer  # noqa: PLC0415
     from insideLLMs.store.sealed_run import MARKER, is_regular  # noqa: PLC0415
 
     reviews = ReviewFile(folder) if folder.is_file() else None

@@ -15,7 +15,7 @@ from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
-    from insideLLMs.api.batch_run import BatchedRun
+    from insideLLMs.api.batches.run import BatchedRun
     from insideLLMs.store.batch_log import Origin
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -62,8 +62,8 @@ class BatchChoice:
 
     def rounds(self, *, quiet: bool) -> "BatchedRun":
         """Return how such a run goes."""
-        from insideLLMs.api.batch_run import BatchedRun  # noqa: PLC0415 - slow
-        from insideLLMs.api.batch_waiting import BatchTerms  # noqa: PLC0415 - slow
+        from insideLLMs.api.batches.run import BatchedRun  # noqa: PLC0415 - slow
+        from insideLLMs.api.batches.waiting import BatchTerms  # noqa: PLC0415 - slow
 
         then: Literal["stop", "live"] = "live" if self.then == "live" else "stop"
         terms = BatchTerms(max_wait_s=parse_duration_s(self.max_wait), then=then)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from insideLLMs.api.batch_chunks import BatchChunk, BatchChunks, check_bounded
-from insideLLMs.api.batch_files import batch_models, outcome_of
-from insideLLMs.api.batch_waiting import PatientWait
+from insideLLMs.api.batches.chunks import BatchChunk, BatchChunks, check_bounded
+from insideLLMs.api.batches.files import batch_models, outcome_of
+from insideLLMs.api.batches.waiting import PatientWait
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import (
     BadAnswerError,

@@ -6,7 +6,7 @@ import os
 import socket
 from functools import partial
 
-from insideLLMs.api.worker_kit import open_kit
+from insideLLMs.api.workers.kit import open_kit
 from insideLLMs.execute.remote.messages import LogLine
 from insideLLMs.execute.remote.worker import RemoteWorker, WorkerSetup
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.batch_files import BatchExport, BatchImport, check_belongs
+from insideLLMs.api.batches.files import BatchExport, BatchImport, check_belongs
 from insideLLMs.api.preparation.part import narrow
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.run import Run, RunOptions, run_prepared

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from insideLLMs.api.preparation.prepared import Prepared
-from insideLLMs.api.ray_worker import RayWorker
-from insideLLMs.api.worker_kit import RunSite, pack_kit
+from insideLLMs.api.workers.kit import RunSite, pack_kit
+from insideLLMs.api.workers.ray_worker import RayWorker
 from insideLLMs.core.errors import InsideLLMsError, OptionError, WorkersLostError
 from insideLLMs.core.experiment import Resources
 from insideLLMs.core.ray_options import RayOptions

@@ -7,9 +7,9 @@ import shutil
 import msgspec
 import pytest
 
-from insideLLMs.api import worker_kit
 from insideLLMs.api.preparation.prepare import prepare
-from insideLLMs.api.worker_kit import RunSite, library_name, open_kit, pack_kit
+from insideLLMs.api.workers import kit as worker_kit
+from insideLLMs.api.workers.kit import RunSite, library_name, open_kit, pack_kit
 from insideLLMs.config.load import load_experiment, parse_experiment
 from insideLLMs.core.errors import ConfigError, OptionError, WorkersLostError
 from insideLLMs.execute.remote.messages import SentError

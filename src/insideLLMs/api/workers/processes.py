@@ -17,7 +17,7 @@ from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Run, RunOptions
 from insideLLMs.api.run_writer import RunWriter
-from insideLLMs.api.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
+from insideLLMs.api.workers.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
 from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.shard import Shard
@@ -31,9 +31,8 @@ from insideLLMs.store.shard_folders import make_shard_folders, remove_shards, sh
 logger = logging.getLogger(__name__)
 MOST_KILLS = 3
 _LONGEST_LINE_BYTES = 16 * 1024 * 1024
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from insideLLMs.api.shard_process import main; main()"
-)
+_MODULE = "insideLLMs.api.workers.shard_process"
+_START = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {_MODULE} import main; main()"
 """Finds modules where this process does: not in the working folder, unless this process looks there too."""
 
 

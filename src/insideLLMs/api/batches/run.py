@@ -4,9 +4,9 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 
-from insideLLMs.api.batch_waiting import BatchTerms, PatientWait
+from insideLLMs.api.batches.provider import ProviderBatches, batch_apis
+from insideLLMs.api.batches.waiting import BatchTerms, PatientWait
 from insideLLMs.api.preparation.prepared import Prepared
-from insideLLMs.api.provider_batches import ProviderBatches, batch_apis
 from insideLLMs.api.run import Ask
 from insideLLMs.core.errors import InterruptedRunError
 from insideLLMs.core.types import JsonValue

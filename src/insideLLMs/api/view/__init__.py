@@ -1,0 +1,1 @@
+"""The local page of a folder of runs: its server, and what it shows and takes."""

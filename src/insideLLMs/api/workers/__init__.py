@@ -1,0 +1,1 @@
+"""A run in several processes of this machine, or on a cluster."""
