@@ -5,7 +5,7 @@ import json
 import pytest
 
 from insideLLMs.api.traffic.strata import STRATA
-from insideLLMs.cli.sample import command
+from insideLLMs.cli.commands.sample import command
 from support.command import insidellms, records_of, write_files
 from support.traces import write_traces
 

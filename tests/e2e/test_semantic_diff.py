@@ -92,7 +92,7 @@ def test_without_weights_the_command_that_fetches_them_is_named(runs, tmp_path):
 
 def test_a_plain_diff_loads_neither_numpy_nor_what_reads_texts(runs):
     code = (
-        "import sys\nfrom insideLLMs.cli.diff import command\n"
+        "import sys\nfrom insideLLMs.cli.commands.diff import command\n"
         "command.main(['before', 'after', '--fail-on', 'never'], standalone_mode=False)\n"
         "print('loaded', *sys.modules)"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from insideLLMs.cli.schema import NAMES
+from insideLLMs.cli.commands.schema import NAMES
 from insideLLMs.report.json_documents import schema, schema_bytes
 from support import gate_tables
 from support.documents import ROOT, UPDATE, blocks

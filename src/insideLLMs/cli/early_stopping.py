@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from insideLLMs.cli import console
-from insideLLMs.cli.baseline import today
+from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.run_arguments import RunArguments
 from insideLLMs.core.errors import ExitCode
 

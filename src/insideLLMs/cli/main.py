@@ -87,7 +87,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"insideLLMs.cli.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"insideLLMs.cli.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
 

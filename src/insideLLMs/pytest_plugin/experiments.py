@@ -8,7 +8,7 @@ import pytest
 
 from insideLLMs.api.baselines import open_pool
 from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, GateOverrides, compare_runs
-from insideLLMs.cli.baseline import today
+from insideLLMs.cli.options.gate import today
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.config.load import read_experiment
 from insideLLMs.core.errors import RunDirectoryError

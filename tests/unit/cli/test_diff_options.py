@@ -5,9 +5,9 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import fields
 
-from insideLLMs.cli.diff import command
+from insideLLMs.cli.commands.diff import command
+from insideLLMs.cli.commands.run import command as run
 from insideLLMs.cli.options.gate import FILE_ONLY, gate_options
-from insideLLMs.cli.run import command as run
 from insideLLMs.core.gate_spec import GateSpec
 from support import gate_tables
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from insideLLMs.cli import view
+from insideLLMs.cli.commands import view
 from insideLLMs.core.errors import InsideLLMsError
 
 

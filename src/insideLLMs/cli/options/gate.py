@@ -1,5 +1,6 @@
 """The gate's settings as options of a command: names, types, bounds and help are those of GateSpec."""
 
+import datetime as dt
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -102,3 +103,8 @@ def _named_numbers(setting: str, pairs: object) -> dict[str, float] | None:
         if setting == "max" and name not in LIMITS:
             raise ConfigError([Problem(f"--max has {name!r}", hint=nearest_limit(name))], fix=f"e.g. --max {example}")
     return parsed or None
+
+
+def today() -> str:
+    """Return today's date in UTC, the one clock that waivers are held against."""
+    return dt.datetime.now(dt.UTC).date().isoformat()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.baseline import today
+from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import RUN
 from insideLLMs.core.errors import ConfigError, Problem

@@ -12,7 +12,7 @@ from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.api.run import RunOptions, check_fits
 from insideLLMs.api.workers import ray_crews
 from insideLLMs.api.workers.ray_crews import _Cluster, _room, check_reachable
-from insideLLMs.cli.run import command
+from insideLLMs.cli.commands.run import command
 from insideLLMs.core.errors import ConfigError, OptionError, WorkersLostError
 from insideLLMs.core.experiment import Resources
 from insideLLMs.core.ray_options import RayOptions

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any  # see `accept`
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.places import RUN, TO_WRITE
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
 from insideLLMs.remote.url import RemoteUrl
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from insideLLMs.store.sealed_run import SealedRun
 
 _pool = click.option("--pool", type=TO_WRITE, default=Path("baselines"), show_default=True, help="The pool's folder.")
-
-
-def today() -> str:
-    """Return today's date in UTC, the one clock that waivers are held against."""
-    return dt.datetime.now(dt.UTC).date().isoformat()
 
 
 @click.group("baseline")

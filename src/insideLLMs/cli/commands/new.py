@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.init import write_new
+from insideLLMs.cli.commands.init import write_new
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 

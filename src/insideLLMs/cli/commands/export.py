@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.diff import parse_pairs
+from insideLLMs.cli.commands.diff import parse_pairs
 from insideLLMs.cli.options.redact import Redaction, redact_options
 from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.core.errors import ExitCode, InsideLLMsError

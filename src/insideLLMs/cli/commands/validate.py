@@ -8,9 +8,9 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.commands.verify import check_run
 from insideLLMs.cli.options.part import part_options
 from insideLLMs.cli.places import RUN
-from insideLLMs.cli.verify import check_run
 from insideLLMs.core.errors import ConfigError, ExitCode, InsideLLMsError, Problem
 from insideLLMs.core.part import PartOptions
 

@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.commands.watch import ALPHA, watched
 from insideLLMs.cli.places import LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import write_files
-from insideLLMs.cli.watch import ALPHA, watched
 from insideLLMs.store.sealed_run import SealedRun
 
 

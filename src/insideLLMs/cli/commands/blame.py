@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from insideLLMs.cli import console
-from insideLLMs.cli.diff import parse_pairs
+from insideLLMs.cli.commands.diff import parse_pairs
 from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.cli.report_files import Writer, write_files
 from insideLLMs.cli.trust import trusted_sides

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.baseline import today
+from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.places import LOCAL, RUN, TO_WRITE
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.remote.url import RemoteUrl

@@ -59,7 +59,7 @@ def _shipped() -> list[dict[str, JsonValue]]:
 
 
 def _runs(root: Path) -> list[dict[str, JsonValue]]:
-    from insideLLMs.cli.runs import answered  # noqa: PLC0415 - only here
+    from insideLLMs.cli.commands.runs import answered  # noqa: PLC0415 - only here
     from insideLLMs.store.run_root import runs_below  # noqa: PLC0415
 
     found = runs_below(root) if root.is_dir() else ()

@@ -10,8 +10,7 @@ import click
 
 import insideLLMs
 from insideLLMs.cli import console
-from insideLLMs.cli.baseline import today
-from insideLLMs.cli.options.gate import GateWords, gate_options
+from insideLLMs.cli.options.gate import GateWords, gate_options, today
 from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import ReportFiles, Writer, report_options, tell_github, write_files
 from insideLLMs.cli.trust import trusted_sides

@@ -84,7 +84,7 @@ def command(
 
 def _review(examples: Path) -> int:
     """Serve the page on which a person reviews the file, until interrupted."""
-    from insideLLMs.cli.view import command as view  # noqa: PLC0415 - only here
+    from insideLLMs.cli.commands.view import command as view  # noqa: PLC0415 - only here
 
     code: int = click.get_current_context().invoke(view, folder=examples, open_page=True)
     return code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.baseline import today
+from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.places import LOCAL, POOL, RUN
 from insideLLMs.cli.report_files import write_files
 from insideLLMs.store.sealed_run import SealedRun
