@@ -36,7 +36,7 @@ def store_for(url: RemoteUrl, *, retries: bool = True) -> "S3Store | GCSStore | 
     retry: RetryConfig = {"max_retries": _MOST_RETRIES if retries else 0, "retry_timeout": timedelta(seconds=60)}
     try:
         if url.scheme == "gs":
-            return store.GCSStore(url.bucket, client_options=options, retry_config=retry)
+            return store.GCSStore(url.bucket, **_gs(os.environ, options), retry_config=retry)
         if url.scheme == "az":
             return store.AzureStore(url.bucket, client_options=options, retry_config=retry)
         return store.S3Store(url.bucket, **_s3(os.environ, options), retry_config=retry)
@@ -45,6 +45,17 @@ def store_for(url: RemoteUrl, *, retries: bool = True) -> "S3Store | GCSStore | 
             f"{url}: the environment does not say how to reach the store",
             fix="set AZURE_STORAGE_ACCOUNT_NAME" if url.scheme == "az" else "check its variables for this store",
         ) from None
+
+
+def _gs(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:
+    """Return the settings of Google's store: those of an emulator where Google's own clients would talk to one."""
+    settings: dict[str, Any] = {"client_options": options}
+    host = environ.get("STORAGE_EMULATOR_HOST")
+    if host:
+        url = host if "://" in host else f"http://{host}"
+        settings |= {"base_url": url, "bearer_token": "emulator"}
+        options["allow_http"] = url.startswith("http://")
+    return settings
 
 
 def _s3(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Runs, pools and cassettes at az:// URLs, against Azurite: what test_urls.py shows of S3 in many cases, once."""
+"""Runs, pools and cassettes at az:// and gs:// URLs: what test_urls.py shows of S3 in many cases, once.
+
+az:// is tested against Azurite, gs:// against a server that answers as Google documents it.
+"""
 
 import pytest
 
@@ -9,9 +12,17 @@ from insideLLMs.remote.objects import Expect, Objects
 from insideLLMs.remote.url import parse_place
 from support.azure_store import KEY, AzureStore, program
 from support.command import write_files
+from support.google_store import GoogleStore
 
 pytest.importorskip("obstore", reason="obstore is not installed: pip install 'insidellms[stores]'")
-pytestmark = pytest.mark.skipif(program() is None, reason="Azurite is not installed: npm install -g azurite")
+STORES = (
+    pytest.param(
+        AzureStore,
+        id="azure",
+        marks=pytest.mark.skipif(program() is None, reason="Azurite is not installed: npm install -g azurite"),
+    ),
+    pytest.param(GoogleStore, id="google"),
+)
 
 EXPERIMENT = {
     "e.yaml": 'model: {type: dummy}\nprobe: {type: contains, args: {any: ["yes"]}}\ndataset: {path: q.jsonl}\n',
@@ -19,9 +30,9 @@ EXPERIMENT = {
 }
 
 
-@pytest.fixture(scope="module")
-def store():
-    with AzureStore() as store:
+@pytest.fixture(scope="module", params=STORES)
+def store(request):
+    with request.param() as store:
         yield store
 
 
@@ -45,7 +56,7 @@ def here(store, tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_a_run_a_pool_and_a_cassette_go_through_azure(store, here):
+def test_a_run_a_pool_and_a_cassette_go_through_the_store(store, here):
     run, pool, cassette = store.at("runs/a"), store.at("pool"), store.at("c.jsonl")
     here("run", "e.yaml", "--run-dir", "local")
     here("run", "e.yaml", "--run-dir", run, "--record", cassette)
@@ -67,6 +78,7 @@ def test_writes_under_a_condition_are_those_of_one_writer(here, store):
     assert objects.get("x").data == b"two"
 
 
-def test_a_container_that_is_not_there_is_named(here):
+def test_a_bucket_that_is_not_there_is_named(here, store):
+    scheme = store.at("").partition(":")[0]
     with pytest.raises(RemoteError, match="there is no bucket 'nowhere'"):
-        Objects(parse_place("az://nowhere/runs")).put("x", b"one")
+        Objects(parse_place(f"{scheme}://nowhere/runs")).put("x", b"one")
