@@ -58,6 +58,12 @@ def _run(text: str) -> Found:
     return local_run(text)
 
 
+def _run_anew(text: str) -> Found:
+    from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - only for a URL
+
+    return local_run(text, anew=True)
+
+
 def _runs(text: str) -> Found:
     from insideLLMs.store.remote_run import local_runs  # noqa: PLC0415 - only for a URL
 
@@ -79,9 +85,10 @@ def _file(text: str) -> Found:
 LOCAL = PathParam()
 TO_CLEAR = PathParam(fix="list it with `insidellms runs list URL`, and remove runs with the store's own tools")
 """A folder of runs from which some are removed."""
-TO_SIGN = PathParam(fix="sign the folder, then copy it there")
 RUN = PlaceParam(_run)
 """A run, or the log of another tool."""
+RUN_TO_CHECK = PlaceParam(_run_anew)
+"""A run whose files are fetched again from its URL: a copy on this machine says nothing of what is there."""
 RUNS = PlaceParam(_runs)
 """A folder of runs, to be read."""
 FILE = PlaceParam(_file)

@@ -53,17 +53,18 @@ def remove_published(url: RemoteUrl, manifest: bytes) -> None:
         objects.delete(f"{published_folder(manifest)}/{name}")
 
 
-def local_run(place: str | Path) -> Path:
+def local_run(place: str | Path, *, anew: bool = False) -> Path:
     """Return the run, or the log of another tool, at a path or a URL, on this machine.
 
-    An unfinished run is as far as it was uploaded. Raises RemoteError.
+    An unfinished run is as far as it was uploaded. `anew`, no file of an earlier copy is taken for what is at the URL.
+    Raises RemoteError.
     """
     found = parse_place(str(place))
     if isinstance(found, Path):
         return found
     from insideLLMs.store.remote_journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
 
-    copy = fetch_run(found) or fetch_unfinished(found) or (fetch_file(found) if found.key else None)
+    copy = fetch_run(found, anew=anew) or fetch_unfinished(found) or (fetch_file(found) if found.key else None)
     if copy is None:
         raise RunDirectoryError(
             f"{found} is no run: it has no {MANIFEST}", fix="give the URL that `insidellms run --run-dir URL` printed"
@@ -92,8 +93,8 @@ def local_runs(place: str | Path) -> Path:
     return named(folder, found)
 
 
-def fetch_run(url: RemoteUrl) -> Path | None:
-    """Return a copy of the sealed run at `url`, None where there is none. Raises RemoteError.
+def fetch_run(url: RemoteUrl, *, anew: bool = False) -> Path | None:
+    """Return a copy of the sealed run at `url`, None where there is none; see `local_run`. Raises RemoteError.
 
     A file that is missing or is not what was sealed stays so in the copy: who reads it says so.
     """
@@ -102,7 +103,7 @@ def fetch_run(url: RemoteUrl) -> Path | None:
     for _ in range(_MOST_TRIES):
         if found is None:
             return None
-        copy, is_whole = _copy_of(objects, found)
+        copy, is_whole = _copy_of(objects, found, anew=anew)
         again = None if is_whole else objects.get(MANIFEST)
         if is_whole or (again is not None and again.data == found.data):
             return named(copy, url)
@@ -110,7 +111,7 @@ def fetch_run(url: RemoteUrl) -> Path | None:
     raise RemoteError(f"{url} was replaced again and again while it was read", fix="run the command again")
 
 
-def _copy_of(objects: Objects, manifest: Stored) -> tuple[Path, bool]:
+def _copy_of(objects: Objects, manifest: Stored, *, anew: bool) -> tuple[Path, bool]:
     """Return a copy of a run, by its manifest, and whether it is whole."""
     folder = folder_for(objects.url, "runs") / manifest_id(manifest.data)
     files = _files(manifest.data)
@@ -118,13 +119,12 @@ def _copy_of(objects: Objects, manifest: Stored) -> tuple[Path, bool]:
     try:
         folder.mkdir(exist_ok=True)
         with only_user(folder):
-            if not _is_whole(copy, files):
+            if anew or not _is_whole(copy, files):
                 draft = folder / f"draft-{secrets.token_hex(8)}"
                 draft.mkdir()
                 download_run(objects, manifest.data, draft)
                 os.utime(draft / MANIFEST, (manifest.changed.timestamp(),) * 2)  # as old as the run is
-                shutil.rmtree(copy, ignore_errors=True)
-                draft.rename(copy)
+                _replace(copy, draft)
             return copy, _is_whole(copy, files)
     except OSError as error:
         raise StorageError(
@@ -132,10 +132,26 @@ def _copy_of(objects: Objects, manifest: Stored) -> tuple[Path, bool]:
         ) from error
 
 
+def _replace(copy: Path, draft: Path) -> None:
+    """Put the files of `draft` in the place of those of `copy`, one by one, as others may be reading them."""
+    copy.mkdir(exist_ok=True)
+    for name in (*_STORED, MARKER, MANIFEST):
+        if is_regular(draft / name):
+            (draft / name).replace(copy / name)
+        else:
+            (copy / name).unlink(missing_ok=True)
+    draft.rmdir()
+
+
+def files_at(objects: Objects, manifest: bytes) -> str:
+    """Return what the names of a published run's files begin with, below its URL. Raises RemoteError."""
+    published = f"{published_folder(manifest)}/"
+    return published if objects.get(f"{published}{MARKER}") else ""  # else another tool copied it there
+
+
 def download_run(objects: Objects, manifest: bytes, folder: Path) -> None:
     """Write the files of a published run into an empty folder. Raises RemoteError, and OSError of the disk."""
-    published = f"{published_folder(manifest)}/"
-    place = published if objects.get(f"{published}{MARKER}") else ""  # else another tool copied it there
+    place = files_at(objects, manifest)
     for name in _STORED:
         with (folder / name).open("xb") as file:
             found = objects.download(f"{place}{name}", file.write)

@@ -38,7 +38,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _SIGNED_FILES = (MARKER, *(name for name in OUR_FILES if name not in {JOURNAL, BATCHES, SIGNATURES, PACKED_RECORDS}))
 _BLOCK_BYTES = 256 * 1024
 _LONGEST_ENVELOPE = 1024 * 1024
-_SIGN_AGAIN = "sign the run again: insidellms sign RUN --key KEY"
+SIGN_AGAIN = "sign the run again: insidellms sign RUN --key KEY"
 
 
 class _StoredSignature(msgspec.Struct, frozen=True):
@@ -118,16 +118,10 @@ def sign(run: SealedRun, signer: "CryptoSigner") -> int:
 
     Raises StorageError where it cannot be written, and RunDirectoryError where what is there cannot be read.
     """
-    from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
-
     try:
         with only_writer(run.path):
-            payload = canonical.line(Statement.of(run))
-            envelope = Envelope(payload, PAYLOAD_TYPE, {})
-            if is_regular(run.path / SIGNATURES):
-                before = read_envelope(run.path / SIGNATURES)
-                envelope = before if (before.payload, before.payload_type) == (payload, PAYLOAD_TYPE) else envelope
-            envelope.sign(signer)
+            path = run.path / SIGNATURES
+            envelope = signed(run, signer, read_envelope(path) if is_regular(path) else None)
             _write(run.path, canonical.pretty(envelope.to_dict()))
     except OSError as error:
         raise StorageError(
@@ -135,6 +129,17 @@ def sign(run: SealedRun, signer: "CryptoSigner") -> int:
             fix="check the folder's permissions and the disk's free space",
         ) from error
     return len(envelope.signatures)
+
+
+def signed(run: SealedRun, signer: "CryptoSigner", before: "Envelope | None") -> "Envelope":
+    """Return the envelope with a signature more; one of another state of the run begins again. Raises OSError."""
+    from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
+
+    payload = canonical.line(Statement.of(run))
+    if before is None or (before.payload, before.payload_type) != (payload, PAYLOAD_TYPE):
+        before = Envelope(payload, PAYLOAD_TYPE, {})
+    before.sign(signer)
+    return before
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -155,7 +160,7 @@ def read_envelope(path: Path) -> "Envelope":
         with open_regular(path) as file:
             return decode_envelope(file.read(_LONGEST_ENVELOPE))
     except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path} cannot be read: {error}", fix=_SIGN_AGAIN) from error
+        raise RunDirectoryError(f"{path} cannot be read: {error}", fix=SIGN_AGAIN) from error
 
 
 def decode_envelope(data: bytes) -> "Envelope":

@@ -11,7 +11,7 @@ from insideLLMs.core.errors import InsideLLMsError, RemoteError
 
 READ = {id(places.RUN): "run", id(places.RUNS): "runs", id(places.POOL): "pool", id(places.FILE): "file"}
 KINDS = {**READ, id(places.TO_WRITE): "to write", id(places.LOCAL): "local"}
-KINDS |= {id(places.TO_CLEAR): "to clear", id(places.TO_SIGN): "to sign"}
+KINDS |= {id(places.TO_CLEAR): "to clear", id(places.RUN_TO_CHECK): "run to check"}
 KINDS_BY_ARGUMENT = {
     "baseline accept run": "run",
     "baseline accept pool": "to write",
@@ -59,7 +59,7 @@ KINDS_BY_ARGUMENT = {
     "trend runs": "run",
     "trend pool": "pool",
     "validate targets": "run",
-    "verify run": "run",
+    "verify run": "run to check",
     "view folder": "runs",
     "watch runs": "run",
     "watch pool": "pool",

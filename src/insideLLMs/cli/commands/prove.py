@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import LOCAL, RUN_TO_CHECK
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 
 @click.command("prove")
-@click.argument("run", metavar="RUN", type=RUN)
+@click.argument("run", metavar="RUN", type=RUN_TO_CHECK)
 @click.argument("example", metavar="EXAMPLE", required=False)
 @click.option("--output", "-o", type=LOCAL, required=True, help="Write the proof to this file.")
 @console.common_options

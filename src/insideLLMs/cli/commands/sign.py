@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import LOCAL, TO_SIGN
+from insideLLMs.cli.places import LOCAL, TO_WRITE
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
+from insideLLMs.remote.url import RemoteUrl
 
 
 @click.command("sign")
-@click.argument("run", metavar="RUN", required=False, type=TO_SIGN)
+@click.argument("run", metavar="RUN", required=False, type=TO_WRITE)
 @click.option("--key", type=LOCAL, help="Your private key (PEM or OpenSSH), e.g. ~/.ssh/id_ed25519.")
 @click.option("--new-key", type=LOCAL, help="Write a new ed25519 key to this file, and FILE.pub.")
 @click.option(
@@ -23,7 +24,7 @@ from insideLLMs.core.errors import ExitCode, RunDirectoryError
     help="The environment variable with the key's passphrase; without it, a terminal asks.",
 )
 @console.common_options
-def command(run: Path | None, *, key: Path | None, new_key: Path | None, passphrase_env: str) -> int:
+def command(run: Path | RemoteUrl | None, *, key: Path | None, new_key: Path | None, passphrase_env: str) -> int:
     """Sign every file of RUN with a private key, into signatures.dsse.json.
 
     Others check it with your public key: insidellms verify RUN --key FILE. Several people can sign one run. Needs the
@@ -41,8 +42,10 @@ def command(run: Path | None, *, key: Path | None, new_key: Path | None, passphr
     return ExitCode.OK
 
 
-def _sign(run: Path, key: Path, passphrase_env: str) -> None:
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415 - slow
+def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> None:
+    from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - slow
+    from insideLLMs.store.remote_signatures import sign_at  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
     from insideLLMs.store.signatures import sign  # noqa: PLC0415
     from insideLLMs.store.signing_keys import read_signer  # noqa: PLC0415
     from insideLLMs.store.verification import verify  # noqa: PLC0415
@@ -54,9 +57,11 @@ def _sign(run: Path, key: Path, passphrase_env: str) -> None:
         return given
 
     signer = read_signer(key, passphrase)
-    if problems := verify(run).problems:
+    path = place if isinstance(place, Path) else local_run(str(place), anew=True)
+    if problems := verify(path).problems:
         raise RunDirectoryError(
-            f"{run} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {run}"
+            f"{place} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {place}"
         )
-    count = sign(SealedRun.open(run), signer)
-    console.out(f"{run}: signed with key id {signer.public_key.keyid[:12]}; {count} signature{'s'[: count - 1]}")
+    run = SealedRun.open(path)
+    count = sign(run, signer) if isinstance(place, Path) else sign_at(place, run, signer)
+    console.out(f"{place}: signed with key id {signer.public_key.keyid[:12]}; {count} signature{'s'[: count - 1]}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import LOCAL, RUN_TO_CHECK
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 from insideLLMs.core.types import expand
 from insideLLMs.store.sealed_run import SIGNATURES, SealedRun
@@ -13,7 +13,7 @@ from insideLLMs.store.verification import Verification, verify
 
 
 @click.command("verify")
-@click.argument("run", metavar="RUN", type=RUN)
+@click.argument("run", metavar="RUN", type=RUN_TO_CHECK)
 @click.option(
     "--key",
     "keys",
