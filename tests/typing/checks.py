@@ -7,4 +7,5 @@ from insideLLMs.checks import contains, equals
 
 assert_type(contains(any=["x"]), ContainsProbe)
 assert_type(equals(), EqualsProbe)
-contains(anyy=["x"])  # type: ignore[call-arg] # a promise, too: this is refused
+assert_type(contains(any=["x"], of="sources"), ContainsProbe)
+contains(anyy=["x"])  # type: ignore[call-overload] # a promise, too: this is refused

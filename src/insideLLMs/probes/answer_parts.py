@@ -14,6 +14,9 @@ from insideLLMs.core.protocols import JudgedProbe, PromptProbe
 from insideLLMs.core.types import JsonValue, Response, Scores, as_text
 from insideLLMs.scoring.json_values import Parsed, Unparsed
 
+PARTS_VERSION = "of 2"
+"""How checks of text read a part that is a mapping: `of 2` without the names of its fields."""
+
 
 def checked_part(owner: str, of: object, argument: str = "of") -> str:
     """Return the name of a part, or the path into one. Raises ArgumentError for what is neither."""
@@ -54,10 +57,17 @@ def names_part(of: str, kept: Collection[str]) -> bool:
 
 
 def plain_text(value: JsonValue) -> str:
-    """Write a value for those who read text: of a list or mapping its values, one a line, unescaped."""
+    """Write a value for people and judges: of a list its values, one a line, of a mapping with their names."""
     if isinstance(value, Mapping):
         return "\n".join(f"{name}: {plain_text(item)}" for name, item in sorted(value.items()))
     return "\n".join(map(plain_text, value)) if isinstance(value, list | tuple) else as_text(value)
+
+
+def values_text(value: JsonValue) -> str:
+    """Write a value for checks of text: of a list or mapping its values, one a line; names of fields are no text."""
+    if isinstance(value, Mapping):
+        return "\n".join(values_text(item) for _, item in sorted(value.items()))
+    return "\n".join(map(values_text, value)) if isinstance(value, list | tuple) else as_text(value)
 
 
 def json_text(value: JsonValue) -> str:
@@ -72,8 +82,14 @@ def scored_response(probe: PromptProbe, response: Response) -> Response | Scores
     found = find_part(response.kept, probe.of)
     if isinstance(found, Unparsed):
         return _failed(probe, found.why)
-    text = json_text(found.value) if probe.reads_part == "json" else plain_text(found.value)
+    write = json_text if probe.reads_part == "json" else _text_of(type(probe))
+    text = write(found.value)
     return msgspec.structs.replace(response, text=text, value=None, tool_calls=(), reasoning=None)
+
+
+def _text_of(kind: type) -> Callable[[JsonValue], str]:
+    """Return how a probe of text reads a part: a judge is shown the names of its fields, too."""
+    return plain_text if issubclass(kind, JudgedProbe) else values_text
 
 
 def _failed(probe: PromptProbe, why: str) -> Scores:
@@ -102,4 +118,6 @@ def make_reading_part(
         return make(**args)
     probe = make(**{name: value for name, value in args.items() if name != "of"})
     probe.of = checked_part(probe.name, args["of"])
+    if probe.reads_part == "text" and _text_of(type(probe)) is values_text:
+        probe.version = f"{probe.version}; {PARTS_VERSION}"
     return probe

@@ -16,6 +16,7 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import Ask, JudgedProbe, PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, expand
 from insideLLMs.plugins import PROBES, probe_registry
+from insideLLMs.probes.answer_parts import PARTS_VERSION
 from insideLLMs.probes.judge import named_judges
 from insideLLMs.probes.named_check import CheckResult, NamedCheck, Place, WrongCheckError, read_check
 
@@ -219,4 +220,5 @@ def _named(checks: Iterable[NamedCheck], *, taken: Iterable[NamedCheck] = ()) ->
 def _version() -> str:
     """Name this probe's version and those of the probes that a check can be: a change of one may change verdicts."""
     versions = {name: getattr(probe_registry.get_factory(name), "version", "1") for name in PROBES if name != "checks"}
-    return "; ".join(("1", *(f"{name} {version}" for name, version in sorted(versions.items()) if version != "1")))
+    changed = (f"{name} {version}" for name, version in sorted(versions.items()) if version != "1")
+    return "; ".join(("1", *changed, PARTS_VERSION))
