@@ -87,11 +87,11 @@ def _wait_unless_cancelled(outcome: Future[Any]) -> None:
 
 
 class LoopThread:
-    """An event loop on a thread of its own, for a caller without one who comes again and again."""
+    """An event loop on a thread of its own, for what lives longer than the loops of its callers."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="insidellms-loop")
+        self._thread = threading.Thread(target=self._run, daemon=True, name="insidellms-loop")
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -103,8 +103,26 @@ class LoopThread:
             future.cancel()
             raise
 
+    async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` to its end there, for a caller with a loop; cancelling the caller cancels it."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def close_after(self, work: Coroutine[Any, Any, Any]) -> None:
+        """End the loop and its thread once `work` has ended, and do not wait for that."""
+
+        async def last() -> None:
+            try:
+                await work
+            finally:
+                self._loop.stop()
+
+        asyncio.run_coroutine_threadsafe(last(), self._loop)
+
     def close(self) -> None:
         """End the loop and its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
         self._loop.close()

@@ -160,8 +160,17 @@ class McpConnection:
                 self._client = await self._open()
             return self._client
 
-    async def ask(self, what: str, call: Callable[[Client], Awaitable[T]], timeout_s: float) -> T:
-        """Make one call. Raises MCPError for what the server answers, and ModelError for a server that does not."""
+    async def introduce(self) -> dict[str, JsonValue]:
+        """Return what the server says of itself and its tools; this is a part of its start. Raises as `ask` does."""
+        return await self.ask("tools/list", introduce, self._start_timeout_s, setting="start_timeout_s")
+
+    async def ask(
+        self, what: str, call: Callable[[Client], Awaitable[T]], timeout_s: float, *, setting: str = "timeout_s"
+    ) -> T:
+        """Make one call. Raises MCPError for what the server answers, and ModelError for a server that does not.
+
+        `setting` is the argument that raises the time limit.
+        """
         client = await self.client()
         link = self.link
         try:
@@ -170,7 +179,7 @@ class McpConnection:
         except TimeoutError as error:
             wrote = f"; {link.fault}" if link.fault else ""
             raise ToolTimeoutError(
-                f"{self._who} did not answer {what} within {timeout_s:g} s{wrote}", fix="raise timeout_s"
+                f"{self._who} did not answer {what} within {timeout_s:g} s{wrote}", fix=f"raise {setting}"
             ) from error
         except ValidationError as error:
             raise CommandFailedError(
@@ -211,7 +220,8 @@ class McpConnection:
         holder.cancel()
         await self._close()
         if not done:
-            raise self._unavailable(f"did not answer within {self._start_timeout_s:g} s", self.link)
+            how = f"did not answer within {self._start_timeout_s:g} s"
+            raise self._unavailable(how, self.link, fix="raise start_timeout_s, or check that it runs, and speaks MCP")
         failure = None if holder.cancelled() else holder.exception()
         raise self._unavailable("" if failure is None else _words(failure), self.link) from failure
 
@@ -222,13 +232,15 @@ class McpConnection:
             opened.set_result(client)
             await over.wait()
 
-    def _unavailable(self, how: str, link: McpLink) -> ModelUnavailableError:
+    def _unavailable(
+        self, how: str, link: McpLink, fix: str = "check that it runs, and speaks MCP"
+    ) -> ModelUnavailableError:
         end = link.end
         # one that was asked to end, as it is of no use, ends well: that is not why
         tells = end is not None and (end.stderr or end.status or end.errno or (end.status == 0 and not how))
         said = [how, describe_end(end) if end is not None and tells else "", link.fault]
         why = "; ".join(filter(None, said)) or "cannot be reached"
-        return ModelUnavailableError(f"{self._who} cannot be used: {why}", fix="check that it runs, and speaks MCP")
+        return ModelUnavailableError(f"{self._who} cannot be used: {why}", fix=fix)
 
     async def _close(self) -> None:
         holder, self._holder, self._client = self._holder, None, None

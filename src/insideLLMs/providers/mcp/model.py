@@ -1,6 +1,7 @@
 """An MCP server as a model: a request is a call of one of its tools, the answer is the tool's result."""
 
 import contextlib
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from insideLLMs.core.errors import (
     ModelError,
     ModelUnavailableError,
 )
-from insideLLMs.core.run_blocking import run_blocking
+from insideLLMs.core.run_blocking import LoopThread, run_blocking
 from insideLLMs.core.types import JsonValue, Request, Response, ToolCall, as_text
 from insideLLMs.providers.codec import excerpt
 from insideLLMs.providers.in_process.model import require_packages
@@ -89,7 +90,7 @@ class McpModel(ProviderModel):
         self._timeout_s, self._start_timeout_s = float(timeout_s), float(start_timeout_s)
         self._assumed: Mapping[str, JsonValue] | None = None
         self._found: Mapping[str, JsonValue] | None = None
-        self._connection: McpConnection | None = None
+        self._shared: _SharedConnection | None = None
         self._redactor: Redactor | None = None
 
     def identity(self) -> Mapping[str, JsonValue]:
@@ -110,7 +111,9 @@ class McpModel(ProviderModel):
         return {**self._server.written, **({"fresh": True} if self._fresh else {})}
 
     def facts(self) -> Mapping[str, JsonValue]:
-        """Return the digests of files, and what the server says of itself and its tools; it is started for that.
+        """Return the digests of files, and what the server says of itself and its tools.
+
+        A server is started for that, and stays for the calls.
 
         Raises ModelUnavailableError, or ArgumentError for a file that is missing.
         """
@@ -118,7 +121,8 @@ class McpModel(ProviderModel):
         said = self._assumed or self._found
         if said is None:
             require_packages("mcp", "mcp")
-            said = self._found = run_blocking(self._look())
+            look = self._look()
+            said = self._found = run_blocking(look) if self._fresh else self._connected().loop.run(look)
         return {**said, "files": files}
 
     def assume(self, facts: Mapping[str, JsonValue]) -> None:
@@ -138,7 +142,8 @@ class McpModel(ProviderModel):
         """Start or reach the server, where it is not open yet. Raises ModelUnavailableError."""
         if not self._fresh:
             with self._blanking():
-                await self._connected().client()
+                shared = self._connected()
+                await shared.loop.wait_for(shared.connection.client())
 
     async def respond(self, request: Request, *, repeat: int = 0) -> Response:  # noqa: ARG002 - the contract's name
         """Call a tool, or ask the method that the request names. Raises ModelError."""
@@ -150,14 +155,15 @@ class McpModel(ProviderModel):
                 async with contextlib.aclosing(self._open()) as connection:
                     response = await self._ask(connection, asked)
             else:
-                response = await self._ask(self._connected(), asked)
+                shared = self._connected()
+                response = await shared.loop.wait_for(self._ask(shared.connection, asked))
             return _storable(redactor.response(response), self._server.who)
 
     async def aclose(self) -> None:
         """End the server, or leave it; a later call starts or reaches it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.aclose()
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            await shared.aclose()
         self._server.close()
 
     _release = aclose
@@ -165,14 +171,14 @@ class McpModel(ProviderModel):
     async def _ask(self, connection: "McpConnection", asked: ToolCall | str) -> Response:
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
 
-        from insideLLMs.providers.mcp.connection import called, introduce, look_at  # noqa: PLC0415 - likewise
+        from insideLLMs.providers.mcp.connection import called, look_at  # noqa: PLC0415 - likewise
 
         try:
             if isinstance(asked, str):
                 return await connection.ask(asked, lambda client: look_at(client, asked), self._timeout_s)
             said = self._assumed or self._found
             if said is None:  # nobody has asked for its identity
-                said = self._found = await connection.ask("tools/list", introduce, self._timeout_s)
+                said = self._found = await connection.introduce()
             call = asked
             what = f"a call of {call.name}({excerpt(as_text(call.arguments))})"
             result = await connection.ask(what, lambda client: called(client, call), self._timeout_s)
@@ -194,19 +200,18 @@ class McpModel(ProviderModel):
         return Response(text=text, kept={**kept, **({"fault": fault} if fault else {})})
 
     async def _look(self) -> dict[str, JsonValue]:
-        """Start or reach the server once, for what it says of itself. Raises ModelUnavailableError."""
+        """Return what the server says of itself. Raises ModelUnavailableError."""
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - of an extra, and slow
-
-        from insideLLMs.providers.mcp.connection import introduce  # noqa: PLC0415 - likewise
 
         with self._blanking() as redactor:
             try:
-                async with contextlib.aclosing(self._open()) as connection:
-                    said = await connection.ask("tools/list", introduce, self._start_timeout_s)
+                if self._shared is not None:
+                    said = await self._shared.connection.introduce()
+                else:
+                    async with contextlib.aclosing(self._open()) as connection:
+                        said = await connection.introduce()
             except MCPError as error:
                 raise ModelUnavailableError(f"{self._server.who} lists no tools: {error.message}") from error
-            finally:
-                self._server.close()
             return redactor.response(Response(kept=said)).kept
 
     def _open(self) -> "McpConnection":
@@ -214,9 +219,9 @@ class McpModel(ProviderModel):
 
         return McpConnection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
 
-    def _connected(self) -> "McpConnection":
-        self._connection = self._connection or self._open()
-        return self._connection
+    def _connected(self) -> "_SharedConnection":
+        self._shared = self._shared or _SharedConnection(self._open())
+        return self._shared
 
     @contextlib.contextmanager
     def _blanking(self) -> Iterator[Redactor]:
@@ -226,6 +231,28 @@ class McpModel(ProviderModel):
             yield redactor
         except ModelError as error:
             raise redactor.error(error) from error.__cause__
+
+
+class _SharedConnection:
+    """The connection of a run: it is opened before the run's loop begins, so it has a loop of its own.
+
+    Where nobody closes it, it ends with the model that has it.
+    """
+
+    def __init__(self, connection: "McpConnection") -> None:
+        self.connection, self.loop = connection, LoopThread()
+        self._end = weakref.finalize(self, _leave, connection, self.loop)
+        self._end.atexit = False  # a server does not outlive this process in any case
+
+    async def aclose(self) -> None:
+        """End the server, or leave it, and then the loop."""
+        if self._end.detach() is not None:
+            await self.loop.wait_for(self.connection.aclose())
+            self.loop.close()
+
+
+def _leave(connection: "McpConnection", loop: LoopThread) -> None:
+    loop.close_after(connection.aclose())  # garbage may be collected on the thread of the loop
 
 
 def _storable(response: Response, who: str) -> Response:

@@ -1,6 +1,8 @@
 """An MCP server as a model: how it is started, reached, asked and ended, and what is read of it."""
 
 import asyncio
+import gc
+import threading
 
 import pytest
 
@@ -9,6 +11,7 @@ from insideLLMs.core.errors import (
     ArgumentError,
     AuthError,
     CommandFailedError,
+    ModelError,
     ModelUnavailableError,
     RequestRefusedError,
     ToolTimeoutError,
@@ -41,6 +44,27 @@ def test_one_server_answers_all_calls_of_a_run(tmp_path):
     answers = ask(model, *(call(city=f"city {number}") for number in range(20)))
     assert [answer.text for answer in answers] == [f"warm in city {number}" for number in range(20)]
     assert starts(tmp_path) == 1
+
+
+def test_the_server_that_says_its_tools_answers_the_calls(tmp_path):
+    model = server_model(tmp_path, SAYS % "return text(str(os.getpid()))")
+    assert [tool["name"] for tool in model.facts()["tools"]] == ["forecast"]
+    [answer] = ask(model, call())
+    assert starts(tmp_path) == 1
+    assert not is_there(int(answer.text))
+
+
+def test_a_server_that_nobody_closes_ends_with_its_model(tmp_path):
+    before = set(threading.enumerate())
+    model = server_model(tmp_path, SAYS % "return text(str(os.getpid()))")
+    model.facts()
+    pid = int(asyncio.run(model.respond(call())).text)
+    loops = [thread for thread in set(threading.enumerate()) - before if thread.name == "insidellms-loop"]
+    del model
+    gc.collect()
+    for thread in loops:
+        thread.join()
+    assert not is_there(pid)
 
 
 def test_with_fresh_each_call_has_a_server_of_its_own(tmp_path):
@@ -345,3 +369,10 @@ def test_a_bound_of_64_bits_keeps_no_server_from_being_tested(tmp_path):
     assert b"1.8446744073709552e+19" in canonical.line(model.identity())
     [listed] = ask(model, Request.of("tools/list"))
     assert listed.text == "forecast"
+
+
+def test_a_list_of_tools_that_takes_too_long_names_the_limit_of_a_start(tmp_path):
+    model = server_model(tmp_path, "def listed(cursor): time.sleep(600)", start_timeout_s=1, timeout_s=0.01)
+    with pytest.raises(ModelError, match=r"did not answer(?: tools/list)? within 1 s") as found:
+        model.facts()
+    assert found.value.fix.startswith("raise start_timeout_s")
