@@ -91,5 +91,18 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     return matches[0] if matches else None
 
 
+def misspelt(word: str, known: Sequence[str]) -> str | None:
+    """Return the known word that `word` misspells: by case and marks, or by a letter or two."""
+    import difflib  # noqa: PLC0415 - see above
+
+    folded = {_letters(one): one for one in known}
+    near = difflib.get_close_matches(_letters(word), folded, n=1, cutoff=0.85)
+    return folded[near[0]] if near else None
+
+
+def _letters(word: str) -> str:
+    return "".join(letter for letter in word.casefold() if letter.isalnum())
+
+
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,16 +1,16 @@
 """Agents, judged by what they did: their own trajectory, or what a model does with tools that the example gives."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from insideLLMs.core.arguments import one_of, refuse
+from insideLLMs.core.arguments import misspelt, one_of, refuse
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Message, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.check import FunctionProbe
 from insideLLMs.probes.server_tools import SERVER, read_server
 from insideLLMs.probes.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
-from insideLLMs.scoring.contracts import broken_contract, find_loop
+from insideLLMs.scoring.contracts import broken_contract, find_loop, named_tools
 from insideLLMs.scoring.mentions import claims
 from insideLLMs.scoring.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways
 from insideLLMs.trajectories.steps import Step, steps_of
@@ -47,7 +47,7 @@ class AgentProbe(PromptProbe):
     that holds; `answered`, whether it ended with an answer; `state`, if there is a `final_state`.
     """
 
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     references: ClassVar[tuple[str, ...]] = ("environment", "final_state")
     default_dataset: ClassVar[str] = "data/agent.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
@@ -123,6 +123,22 @@ class AgentProbe(PromptProbe):
             return "there is nothing to judge: give it `trajectory`, `contracts` or `expected`"
         return self._unknown_tool(fields, ways)
 
+    def tools_named(self, fields: Mapping[str, JsonValue] | None = None) -> tuple[str, ...]:
+        """Return the tools that contracts name: those of an example's fields, or of the probe's arguments.
+
+        With a server, also those of the trajectory; with a list of tools, `check_example` looks at it.
+        """
+        contracts = self.contracts if fields is None else _contract_list(fields.get("contracts"))
+        ways = self._ways(fields or {}) if self._server is not None else ()
+        due = (call.name for way in ways for call in way.calls)
+        return (*(name for contract in contracts for name in named_tools(contract)), *due)
+
+    def tools_known(self, fields: Mapping[str, JsonValue], served: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
+        """Return the names of an example's tools, where they are known; `served` are those that the server lists."""
+        if self._server is not None:
+            return self._server.names(served)
+        return tuple(tool_name(tool) for tool in self._tools(fields))
+
     def score_output(self, example: Example, output: Any) -> Scores:
         """Score what earlier releases stored: a mapping of the calls, the answer and the number of turns."""
         return self.score(example, Response(value=output))
@@ -148,6 +164,7 @@ class AgentProbe(PromptProbe):
             state = self.final_state.score(example, response)
             values["state"] = float(_verdict(state))
             wrong += [] if values["state"] else [f"the final state is wrong{_because(state)}"]
+        wrong += _misspelt_rules(self._contracts(example.fields), response.kept.get("tools"))
         if not (response.trajectory or response.tool_calls):
             values = dict.fromkeys(values, 0.0)
             wrong = ["the subject returned no trajectory, so its tool calls are unknown"]
@@ -193,6 +210,21 @@ class AgentProbe(PromptProbe):
         due = (call.name for way in ways for call in way.calls)
         unknown = next((name for name in due if names and name not in names), None)
         return None if unknown is None else f"the trajectory has {unknown!r}, which is not one of the tools"
+
+
+def _misspelt_rules(contracts: Sequence[JsonValue], listed: JsonValue) -> list[str]:
+    """Say which contracts misspell a tool of those that an application returns: they would hold whatever happens."""
+    known = list(_listed_names(listed))
+    named = dict.fromkeys(name for contract in contracts for name in named_tools(contract))
+    meant = {name: misspelt(name, known) for name in named if name not in known}
+    return [f"a contract names {name!r}; did you mean {near!r}?" for name, near in meant.items() if near]
+
+
+def _listed_names(listed: JsonValue) -> Iterator[str]:
+    for tool in listed if isinstance(listed, list) else ():
+        function = tool.get("function", tool) if isinstance(tool, Mapping) else {"name": tool}
+        if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+            yield function["name"]
 
 
 def _tool_list(given: JsonValue) -> tuple[Tool, ...]:

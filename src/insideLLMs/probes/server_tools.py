@@ -1,7 +1,7 @@
 """The tools of an MCP server in the hands of an agent: what the model is shown, and what its calls give."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,10 @@ class ToolServer(msgspec.Struct, frozen=True):
 
     spec: ModelSpec
     only: tuple[str, ...]
+
+    def names(self, served: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Return the names under which a model sees the tools that the server lists."""
+        return tuple(shown_name(tool["name"]) for tool in served if not self.only or tool["name"] in self.only)
 
     def open(self, model: Any) -> "ServerTools":
         """Return the tools for one task; `model` is what the probe is given to ask."""
@@ -53,7 +57,7 @@ class ServerTools:
         if missing:
             raise InsideLLMsError(f"the MCP server has no tool {missing[0]!r}", fix="check `only`")
         chosen = [tool for tool in listed if not only or tool["name"] in only]
-        self._names = {_NOT_IN_NAMES.sub("_", tool["name"]): tool["name"] for tool in chosen}
+        self._names = {shown_name(tool["name"]): tool["name"] for tool in chosen}
         if len(self._names) < len(chosen):
             raise InsideLLMsError(
                 "two tools of the MCP server get the same name for the model", fix="name some in `only`"
@@ -74,10 +78,15 @@ class ServerTools:
         return result
 
 
+def shown_name(name: str) -> str:
+    """Return the name of a tool as chat completions take it."""
+    return _NOT_IN_NAMES.sub("_", name)
+
+
 def _shown(tool: Mapping[str, Any]) -> dict[str, JsonValue]:
     """Return a tool as chat completions write it."""
     function = {
-        "name": _NOT_IN_NAMES.sub("_", tool["name"]),
+        "name": shown_name(tool["name"]),
         "description": tool.get("description") or "",
         "parameters": tool["inputSchema"],
     }

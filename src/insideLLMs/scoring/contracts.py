@@ -15,20 +15,21 @@ _LONGEST_ROUND = 6
 def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage | None = None) -> str | None:
     """Say how the calls break a contract; None if they keep it. Raises ArgumentError for an unknown contract.
 
-    Where a contract names a tool it may have a call instead, with arguments or matchers in their place.
+    Where a contract names a tool it may have a call instead, with arguments or matchers in their place. What a contract
+    forbids is forbidden with further arguments, too, and a call whose arguments cannot be read may be that call.
     """
     match contract:
         case {"must_call": spec} if len(contract) == 1:
             due = parse_expected(spec)
             return None if _places(due, calls) else f"{due.told} was not called"
         case {"must_not_call": spec} if len(contract) == 1:
-            due = parse_expected(spec)
+            due = _forbidden(spec)
             places = _places(due, calls)
-            return f"step {places[0] + 1}: {due.told} was called, which is forbidden" if places else None
+            return f"step {places[0] + 1}: {_told(due, calls[places[0]])}, which is forbidden" if places else None
         case {"before": [first, second]} if len(contract) == 1:
-            return _out_of_order(parse_expected(first), parse_expected(second), calls)
+            return _out_of_order(parse_expected(first), _forbidden(second), calls)
         case {"at_most": [spec, int(most)]} if len(contract) == 1 and _is_count(most):
-            due = parse_expected(spec)
+            due = _forbidden(spec)
             places = _places(due, calls)
             told = f"{due.told} was called {len(places)} times, at most {most}"
             return f"step {places[most] + 1}: {told}" if len(places) > most else None
@@ -41,6 +42,40 @@ def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage
         fix="write {must_call: a}, {must_not_call: a}, {before: [a, b]}, {at_most: [a, 2]}, {max_steps: 8} or "
         "{max_tokens: 4000}",
     )
+
+
+def named_tools(contract: JsonValue) -> tuple[str, ...]:
+    """Return the tools that a contract names. Raises ArgumentError for a call that cannot be read."""
+    match contract:
+        case {"must_call": spec} | {"must_not_call": spec} | {"at_most": [spec, _]}:
+            return (parse_expected(spec).name,)
+        case {"before": [first, second]}:
+            return parse_expected(first).name, parse_expected(second).name
+    return ()
+
+
+class _Forbidden(Expected):
+    """A call that breaks a contract."""
+
+    def is_met_by(self, call: ToolCall) -> bool:
+        """Whether `call` is this call, or may be it as its arguments cannot be read."""
+        return call.name == self.name and (_is_unread(call) or self.differs(call) is None)
+
+
+def _forbidden(spec: JsonValue) -> _Forbidden:
+    due = parse_expected(spec)
+    arguments = due.arguments if due.arguments is None else {"$others": "allowed", **due.arguments}
+    return _Forbidden(due.name, arguments, due.allowed, due.schema)
+
+
+def _is_unread(call: ToolCall) -> bool:
+    return call.arguments.keys() == {"$invalid"}
+
+
+def _told(due: Expected, call: ToolCall) -> str:
+    if due.arguments is not None and _is_unread(call):
+        return f"{call.name} was called with arguments that cannot be read, and may be {due.told}"
+    return f"{due.told} was called"
 
 
 def _is_count(number: int) -> bool:

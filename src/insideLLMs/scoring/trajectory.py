@@ -42,7 +42,10 @@ class Expected:
     @property
     def told(self) -> str:
         """The call in words."""
-        return self.name if self.arguments is None else f"{self.name}({_shown(dict(self.arguments))})"
+        if self.arguments is None:
+            return self.name
+        shown = {name: value for name, value in self.arguments.items() if name != "$others"}
+        return f"{self.name}({_shown(shown)})"
 
 
 def parse_expected(spec: JsonValue, schemas: Schemas | None = None) -> Expected:

@@ -105,6 +105,10 @@ def prepare(
         sharing="independent" if experiment.independent_answers else parts.sharing,
     )
     check_examples(prepared, experiment)
+    if any(hasattr(probe, "tools_named") for probe in probes.values()):
+        from insideLLMs.api.preparation.tool_checks import check_tools  # noqa: PLC0415 - only runs of agents need it
+
+        check_tools(prepared, experiment)
     return prepared if experiment.shard is None else take_shard(prepared, experiment.shard)
 
 
