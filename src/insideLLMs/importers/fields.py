@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,10 +11,10 @@ import msgspec
 from insideLLMs.config.secrets import holds_secret
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
+from insideLLMs.core.foreign_json import whole
 from insideLLMs.core.types import Example, ImagePart, JsonValue, Message, Role, TextPart, ToolCall, Usage
 from insideLLMs.datasets.examples import kind_of
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _ROLES: dict[str, Role] = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
     "assistant": "assistant", "ai": "assistant", "model": "assistant", "tool": "tool", "function": "tool",
@@ -178,15 +177,6 @@ def _without_secrets(value: JsonValue, left_out: Counter[str], path: str, name: 
         kept = {key: _without_secrets(item, left_out, path, key) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item is not None or value[key] is None}
     return [_without_secrets(item, left_out, path, "") for item in value] if isinstance(value, list) else value
-
-
-def whole(value: JsonValue) -> JsonValue:
-    """Replace lone surrogates, halves of a character that a tool cut."""
-    if isinstance(value, str):
-        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {whole(key): whole(item) for key, item in value.items()}
-    return [whole(item) for item in value] if isinstance(value, list) else value
 
 
 def as_words(value: JsonValue) -> str:

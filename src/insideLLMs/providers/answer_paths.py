@@ -9,7 +9,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import check_mapping
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, CanonicalError, TrajectoryError
-from insideLLMs.core.tool_arguments import read_value
+from insideLLMs.core.foreign_json import read_value
 from insideLLMs.core.types import JsonValue, Message, Response, Usage
 from insideLLMs.providers.answer_fields import read_cost, read_count, read_text
 from insideLLMs.providers.codec import excerpt

@@ -34,7 +34,7 @@ from insideLLMs.trajectories.parts import (
     result_text,
     text_of,
 )
-from insideLLMs.trajectories.spans import is_spans, span_messages
+from insideLLMs.trajectories.spans import is_spans, messages_of, read_spans
 
 _ROLES: Mapping[object, Role] = {
     "system": "system",
@@ -66,7 +66,7 @@ def read_trajectory(value: object) -> tuple[Message, ...]:
 
 def _read(value: object) -> tuple[Message, ...]:
     if is_spans(value):
-        value = list(span_messages(value))
+        value = messages_of(read_spans(value))
     elif isinstance(value, Mapping):
         value = _held(value)
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from insideLLMs.core.errors import TrajectoryError
-from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.foreign_json import read_arguments
 from insideLLMs.core.types import ContentPart, ImagePart, JsonValue, Message, TextPart, ToolCall, as_text
 from insideLLMs.trajectories.frameworks import Fields, plain_parts
 

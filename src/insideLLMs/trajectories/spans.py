@@ -1,29 +1,24 @@
-"""Spans of a trace -> the messages that they tell, in the form in which OpenTelemetry's GenAI conventions write them.
+"""Spans of a trace -> the messages that they tell.
 
-Read are OTLP's JSON and flat objects with `attributes`; of attributes those of the GenAI conventions and of
-OpenInference. Each call of a model tells its whole history, so what an earlier one told is not told again. Calls of
-tools that no message tells come from the tools' own spans.
+Read are OTLP's JSON and objects with `attributes`. Each call of a model tells its whole history, so what an earlier one
+told is not told again. Calls of tools that no message tells come from the tools' own spans.
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import msgspec
-import orjson
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Any, NamedTuple
 
 from insideLLMs.core.errors import TrajectoryError
-from insideLLMs.core.types import JsonValue
+from insideLLMs.core.foreign_json import decoded
+from insideLLMs.trajectories.attributes import Attributes
+from insideLLMs.trajectories.chats import Turn, instructions, turns
+from insideLLMs.trajectories.span import Event, Span, SpanKind, kind_of, nanoseconds
 
-Turn = dict[str, Any]  # a message as it is written
-_INPUT, _OUTPUT = "gen_ai.input.messages", "gen_ai.output.messages"
 _LISTS = ("resourceSpans", "scopeSpans", "spans")
 _STARTS = ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime")
 _OPERATIONS = ("gen_ai.operation.name", "openinference.span.kind")
 _AGENTS = frozenset({"invoke_agent", "invoke_workflow", "create_agent", "AGENT"})
-_WHOLE = re.compile(r"-?\d{1,20}")
-_INDEXED = re.compile(r"llm\.(input|output)_messages\.(\d{1,4})\.message\.(.+)")
 
 
 def is_spans(value: object) -> bool:
@@ -33,20 +28,26 @@ def is_spans(value: object) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(map(is_spans, value))
 
 
-def span_messages(value: object) -> Iterator[Turn]:
-    """Yield the messages of a trace. Raises TrajectoryError where no span tells of a model or a tool."""
-    spans = sorted((_Span.of(one) for one in _flat(value)), key=lambda span: span.began)
-    told = [span for span in spans if span.messages]
-    turns: list[Turn] = []
-    for span in [one for one in told if not one.is_agent] or told:
-        _continue(turns, span.messages)
-    _add_tools(turns, [span for span in spans if span.tool])
-    if not turns:
+def read_spans(value: object) -> list[Span]:
+    """Return the spans of an export, in its order."""
+    return [_span(one) for one in _flat(value)]
+
+
+def messages_of(spans: Iterable[Span]) -> list[Turn]:
+    """Return the messages of a trace. Raises TrajectoryError where no span tells of a model or a tool."""
+    read = [_Told.by(span) for span in sorted(spans, key=lambda span: span.start_ns)]
+    told = [one for one in read if one.messages]
+    chat: list[Turn] = []
+    for one in [one for one in told if not one.is_agent] or told:
+        _continue(chat, one.messages)
+    _add_tools(chat, [one.tool for one in read if one.tool is not None])
+    if not chat:
         raise TrajectoryError(
-            f"none of {len(spans)} spans has messages or a tool call",
-            fix=f"export {_INPUT} and {_OUTPUT}, or spans of tools (most instrumentations do so only when asked)",
+            f"none of {len(read)} spans has messages or a tool call",
+            fix="export gen_ai.input.messages and gen_ai.output.messages, or spans of tools (most instrumentations do "
+            "so only when asked)",
         )
-    yield from turns
+    return chat
 
 
 def _flat(value: object) -> Iterator[Mapping[str, Any]]:
@@ -62,130 +63,61 @@ def _flat(value: object) -> Iterator[Mapping[str, Any]]:
             yield from _flat(inner)
 
 
-class _Span(msgspec.Struct, frozen=True):
-    """A span: when it began, the messages of its call of a model, or the tool that it ran."""
+def _span(given: Mapping[str, Any]) -> Span:
+    start = next((given[name] for name in _STARTS if name in given), None)
+    return Span(
+        start_ns=int(start) if isinstance(start, float) and isfinite(start) else nanoseconds(start),
+        attributes=Attributes().read(given.get("attributes")),
+        events=tuple(_events(given.get("events"))),
+    )
 
-    began: tuple[float, str]
+
+def _events(listed: object) -> Iterator[Event]:
+    for event in _listed(listed):
+        if isinstance(event, Mapping):
+            yield str(event.get("name", "")), Attributes().read(event.get("attributes"))
+
+
+class _Told(NamedTuple):
+    """What a span tells: the messages of its call of a model, or the tool that it ran."""
+
     messages: list[Turn]
     tool: Turn | None
     is_agent: bool
 
     @classmethod
-    def of(cls, span: Mapping[str, Any]) -> "_Span":
-        found = _attributes(span.get("attributes"))
-        for event in _listed(span.get("events")):
-            if isinstance(event, Mapping) and str(event.get("name", "")).startswith("gen_ai."):
-                found = {**_attributes(event.get("attributes")), **found}
+    def by(cls, span: Span) -> "_Told":
         return cls(
-            began=_began(span),
-            messages=[*_system(found), *_chat(found, "input", _INPUT), *_chat(found, "output", _OUTPUT)],
-            tool=_tool(found),
-            is_agent=any(str(found.get(name)) in _AGENTS for name in _OPERATIONS),
+            messages=[*(turns(span, "input") or instructions(span)), *turns(span, "output")],
+            tool=_tool(span),
+            is_agent=any(span.text(name) in _AGENTS for name in _OPERATIONS),
         )
-
-
-def _began(span: Mapping[str, Any]) -> tuple[float, str]:
-    given = next((span[name] for name in _STARTS if name in span), 0)
-    if isinstance(given, int | float) or (isinstance(given, str) and given.isdecimal()):
-        return (float(given), "")
-    return (0.0, str(given))
-
-
-def _attributes(given: object) -> dict[str, Any]:
-    if isinstance(given, Mapping):
-        return dict(given)
-    pairs = given if isinstance(given, list | tuple) else ()
-    return {
-        str(pair["key"]): _plain(pair.get("value")) for pair in pairs if isinstance(pair, Mapping) and "key" in pair
-    }
 
 
 def _listed(value: object) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _plain(value: object) -> JsonValue:
-    """Return an attribute's value from OTLP's wrapping."""
-    match value:
-        case {"arrayValue": inner}:
-            return [_plain(one) for one in _listed(_mapping(inner).get("values"))]
-        case {"kvlistValue": inner}:
-            return _attributes(_mapping(inner).get("values"))
-        case {"intValue": number}:
-            return int(number) if _WHOLE.fullmatch(str(number)) else number
-        case {"stringValue": inner} | {"boolValue": inner} | {"doubleValue": inner}:
-            return inner
-    return value
-
-
-def _decoded(value: object) -> object:
-    """Decode an attribute that holds JSON as text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
-
-
-def _system(found: Mapping[str, Any]) -> list[Turn]:
-    given = _decoded(found.get("gen_ai.system_instructions"))
-    return [{"role": "system", "parts": given}] if isinstance(given, list) else []
-
-
-def _chat(found: Mapping[str, Any], side: str, name: str) -> list[Turn]:
-    given = _decoded(found.get(name))
-    if isinstance(given, list):
-        return [dict(turn) for turn in given if isinstance(turn, Mapping)]
-    return _indexed(found, side)
-
-
-def _indexed(found: Mapping[str, Any], side: str) -> list[Turn]:
-    """Return the messages that OpenInference spreads over attributes with numbers in their names."""
-    turns: dict[int, Turn] = {}
-    calls: dict[tuple[int, int], Turn] = {}
-    for name, value in found.items():
-        place = _INDEXED.fullmatch(name)
-        if place is None or place[1] != side:
-            continue
-        turn, path = turns.setdefault(int(place[2]), {}), place[3].split(".")
-        if path[0] == "tool_calls" and len(path) > 2 and _WHOLE.fullmatch(path[1]):
-            calls.setdefault((int(place[2]), int(path[1])), {})[path[-1]] = value
-        elif path[0] == "contents" and path[-1] == "text":
-            turn["parts"] = [*_listed(turn.get("parts")), {"type": "text", "text": value}]
-        elif len(path) == 1:
-            turn[path[0]] = value
-    for (number, _), call in sorted(calls.items()):
-        turns[number]["tool_calls"] = [*_listed(turns[number].get("tool_calls")), call]
-    return [turns[number] for number in sorted(turns)]
-
-
-def _tool(found: Mapping[str, Any]) -> Turn | None:
+def _tool(span: Span) -> Turn | None:
     """Return the call that a tool's span tells, and what came of it."""
-    is_tool = found.get("gen_ai.operation.name") == "execute_tool" or found.get("openinference.span.kind") == "TOOL"
-    name = found.get("gen_ai.tool.name", found.get("tool.name"))
-    if not is_tool or not isinstance(name, str):
+    name, read = span.text("gen_ai.tool.name", "tool.name"), span.attributes
+    if kind_of(span) is not SpanKind.TOOL or not name:
         return None
-    arguments = found.get("gen_ai.tool.call.arguments", found.get("input.value"))
-    result = found.get("gen_ai.tool.call.result", found.get("output.value"))
-    named = found.get("gen_ai.tool.call.id", found.get("tool_call.id"))
-    call = named if isinstance(named, str) else None
-    return {"id": call, "name": name, "arguments": _decoded(arguments) if arguments else {}, "result": result}
+    arguments = read.get("gen_ai.tool.call.arguments", read.get("input.value"))
+    result = read.get("gen_ai.tool.call.result", read.get("output.value"))
+    call = span.text("gen_ai.tool.call.id", "tool_call.id") or None
+    return {"id": call, "name": name, "arguments": decoded(arguments) if arguments else {}, "result": result}
 
 
-def _continue(turns: list[Turn], told: Sequence[Turn]) -> None:
+def _continue(chat: list[Turn], told: Sequence[Turn]) -> None:
     """Add what was told, without what its beginning says once more of the end of what is known.
 
     A history that was cut or summed up may hold calls and results that are known: those have ids.
     """
-    known, new = [_shape(turn) for turn in turns], [_shape(turn) for turn in told]
+    known, new = [_shape(turn) for turn in chat], [_shape(turn) for turn in told]
     same = next((count for count in range(min(len(known), len(new)), 0, -1) if known[-count:] == new[:count]), 0)
     rest = zip(told[same:], new[same:], strict=True)
-    turns.extend(turn for turn, shape in rest if shape not in known or b'"id": "' not in shape)
+    chat.extend(turn for turn, shape in rest if shape not in known or b'"id": "' not in shape)
 
 
 def _shape(turn: Turn) -> bytes:
@@ -200,13 +132,11 @@ def _is_thought(part: object) -> bool:
     return isinstance(part, Mapping) and part.get("type") in ("reasoning", "thinking")
 
 
-def _add_tools(turns: list[Turn], tools: Sequence[_Span]) -> None:
+def _add_tools(chat: list[Turn], tools: Sequence[Turn]) -> None:
     """Add the results, and the calls, that only the tools' spans tell: a call before the last answer."""
-    called, answered = _ids(turns, "tool_call", "tool_calls"), _ids(turns, "tool_call_response", "")
-    unnamed = [part for turn in turns for part in _call_parts(turn)]
-    for span in tools:
-        tool = span.tool
-        assert tool is not None
+    called, answered = _ids(chat, "tool_call", "tool_calls"), _ids(chat, "tool_call_response", "")
+    unnamed = [part for turn in chat for part in _call_parts(turn)]
+    for tool in tools:
         if tool["id"] in answered or (tool["id"] is None and _claim(unnamed, tool)):
             continue
         result = {
@@ -214,11 +144,11 @@ def _add_tools(turns: list[Turn], tools: Sequence[_Span]) -> None:
             "parts": [{"type": "tool_call_response", "id": tool["id"], "response": tool["result"]}],
         }
         if tool["id"] is not None and tool["id"] in called:
-            turns.insert(_behind_call(turns, tool["id"]), result)
+            chat.insert(_behind_call(chat, tool["id"]), result)
             continue
         call = {key: tool[key] for key in ("id", "name", "arguments")}
-        place = len(turns) - _ends_with_answer(turns)
-        turns[place:place] = [{"role": "assistant", "parts": [{"type": "tool_call", **call}]}, result]
+        place = len(chat) - _ends_with_answer(chat)
+        chat[place:place] = [{"role": "assistant", "parts": [{"type": "tool_call", **call}]}, result]
 
 
 def _call_parts(turn: Turn) -> Iterator[Mapping[str, Any]]:
@@ -240,24 +170,24 @@ def _claim(unnamed: list[Mapping[str, Any]], tool: Turn) -> bool:
     return False
 
 
-def _ids(turns: Sequence[Turn], kind: str, beside: str) -> set[object]:
+def _ids(chat: Sequence[Turn], kind: str, beside: str) -> set[object]:
     """Return the ids of the calls, or of the results, that messages tell."""
-    parts = [part for turn in turns for part in _listed(turn.get("parts")) if isinstance(part, Mapping)]
+    parts = [part for turn in chat for part in _listed(turn.get("parts")) if isinstance(part, Mapping)]
     found = [part.get("id") for part in parts if part.get("type") == kind]
     if beside:
-        found += [call.get("id") for turn in turns for call in _call_parts(turn)]
+        found += [call.get("id") for turn in chat for call in _call_parts(turn)]
     else:
-        found += [turn.get("tool_call_id") for turn in turns]
+        found += [turn.get("tool_call_id") for turn in chat]
     return {name for name in found if isinstance(name, str)}
 
 
-def _behind_call(turns: Sequence[Turn], name: object) -> int:
+def _behind_call(chat: Sequence[Turn], name: object) -> int:
     """Return the place behind a call and the results that follow it."""
-    place = next(at for at, turn in enumerate(turns) if any(part.get("id") == name for part in _call_parts(turn))) + 1
-    while place < len(turns) and turns[place].get("role") == "tool":
+    place = next(at for at, turn in enumerate(chat) if any(part.get("id") == name for part in _call_parts(turn))) + 1
+    while place < len(chat) and chat[place].get("role") == "tool":
         place += 1
     return place
 
 
-def _ends_with_answer(turns: Sequence[Turn]) -> bool:
-    return bool(turns) and turns[-1].get("role") == "assistant" and not any(True for _ in _call_parts(turns[-1]))
+def _ends_with_answer(chat: Sequence[Turn]) -> bool:
+    return bool(chat) and chat[-1].get("role") == "assistant" and not any(True for _ in _call_parts(chat[-1]))

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from insideLLMs.importers.traces import store
-from insideLLMs.importers.traces.attributes import Attributes
-from insideLLMs.importers.traces.span import Span
+from insideLLMs.importers.traces.attributes import TrafficAttributes
 from insideLLMs.importers.traces.store import SpanStore
+from insideLLMs.trajectories.span import Span
 
 
 def test_of_a_trace_without_end_the_first_spans_are_read_and_the_others_counted(monkeypatch):
@@ -24,7 +24,7 @@ def test_of_a_trace_without_end_the_first_spans_are_read_and_the_others_counted(
 
 @pytest.mark.parametrize("name", ["llm.api_key", "user.password", "http.request.header.authorization"])
 def test_an_attribute_that_says_secret_is_not_kept_and_its_value_is_known(name):
-    attributes = Attributes(Counter())
+    attributes = TrafficAttributes(Counter())
     given = {name: "Bearer canary-9f8e7d6c", "llm.model_name": "m"}
     assert attributes.read(given) == {"llm.model_name": "m"}
     assert attributes.take_secrets() == ("canary-9f8e7d6c",)

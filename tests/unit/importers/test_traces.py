@@ -153,6 +153,21 @@ def test_a_call_is_the_same_in_every_convention(convention, tmp_path):
     assert (trial.traffic.template, left_out) == ("Be brief.", {})
 
 
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_a_call_is_the_same_with_attributes_that_are_plain_json(convention, tmp_path):
+    said = {"gen_ai.request.model": "gpt-4o", **CONVENTIONS[convention]}
+    given = {"name": "chat", "context": {"trace_id": TRACE, "span_id": CALL}, "attributes": said}
+    assert shown(read(tmp_path, given)[0]) == [("Why?", "Because.")]
+
+
+def test_a_secret_within_a_value_that_is_an_object_is_blanked(tmp_path):
+    said = {"input.value": {"question": "Why sk-abcdefgh12345678?", "api_key": "sk-abcdefgh12345678"}}
+    outer = {"name": "ask", "context": {"trace_id": TRACE, "span_id": ROOT}, "attributes": said}
+    spans = [outer, *of_sdk(batch(call(parent=ROOT)))]
+    [trial], _ = read(tmp_path, *spans)
+    assert "abcdefgh" not in repr(trial)
+
+
 def test_messages_that_are_events_of_logs_belong_to_their_span(tmp_path):
     def told(event, body):
         return {"traceId": TRACE, "spanId": CALL, "eventName": event, "body": typed(body), "attributes": []}
@@ -258,6 +273,12 @@ HOSTILE = {
     "attributes that are none": ({**span(LAST), "attributes": "x"}, None),
     "a value of no kind": ({**span(LAST), "attributes": [{"key": "gen_ai.prompt", "value": 3}, 4, {"key": 5}]}, None),
     "an endless index": (span(LAST, attributes={"llm.input_messages.999999999.message.role": "user"}), None),
+    "calls both whole and numbered": (
+        span(LAST, attributes={"llm.input_messages.0.message.tool_calls": "x", "llm.request.type": "chat",
+                               "llm.input_messages.0.message.tool_calls.0.tool_call.id": "c1"}),
+        None,
+    ),
+    "a role that is a list": (span(LAST, attributes={"pydantic_ai.all_messages": '[{"role": ["user"]}]'}), None),
     "a message of no role": (
         span(LAST, attributes={"gen_ai.operation.name": "chat", "gen_ai.input.messages": '[{"parts": 3}]'}),
         "message (that cannot be read)",

@@ -144,6 +144,29 @@ def test_openinference_spreads_messages_over_names_with_numbers():
     assert read_trajectory(spans) == WANTED
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {
+            "gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Refund order 7",
+            "gen_ai.completion.0.tool_calls.0.id": "c1", "gen_ai.completion.0.tool_calls.0.name": "refund",
+            "gen_ai.completion.0.tool_calls.0.arguments": '{"order": 7}',
+        },
+        {
+            "ai.prompt.messages": [{"role": "user", "content": "Refund order 7"}],
+            "ai.response.toolCalls": [{"toolCallId": "c1", "toolName": "refund", "input": {"order": 7}}],
+        },
+        {"pydantic_ai.all_messages": [USER, CALL]},
+        {"gen_ai": {"input": {"messages": [USER]}, "output": {"messages": [CALL]}}},
+        {"gen_ai.input.messages": [USER], "gen_ai.output.messages": json.dumps([CALL])},
+    ],
+    ids=["OpenLLMetry", "AI SDK", "PydanticAI", "nested names", "lists"],
+)  # fmt: skip
+def test_a_call_is_the_same_in_every_convention(said):
+    span = {"attributes": {key: json.dumps(one) if key.startswith("ai.r") else one for key, one in said.items()}}
+    assert read_trajectory([span]) == WANTED[:2]
+
+
 def test_messages_in_an_event_of_a_span_are_read():
     span = chat(1, [USER], CALL)
     event = {"name": "gen_ai.client.inference.operation.details", "attributes": span.pop("attributes")}

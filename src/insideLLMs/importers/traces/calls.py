@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from enum import Enum
 
+from insideLLMs.core.foreign_json import decoded
 from insideLLMs.core.types import JsonValue, ResultStatus, Usage
 from insideLLMs.importers.fields import as_words
-from insideLLMs.importers.traces.chats import decoded
-from insideLLMs.importers.traces.span import Span
+from insideLLMs.trajectories.span import Span
 
-_CALLS = {"chat", "text_completion", "generate_content", "completion", "response", "responses"}
-_TOOLS = {"execute_tool", "tool"}
 _NEITHER = {"embeddings", "embedding", "retriever", "reranker", "guardrail", "evaluator", "retrieval"}
 _INPUTS = ("input.value", "traceloop.entity.input", "ai.prompt", "gen_ai.prompt")
 _OUTPUTS = ("output.value", "traceloop.entity.output", "final_result", "gen_ai.completion", "ai.response.object")
@@ -39,26 +36,6 @@ _DOCUMENT = re.compile(r"retrieval\.documents\.(\d{1,6})\.document\.content")
 _DEEPEST = 6
 _TIMEOUT = re.compile(r"timed?.?out|deadline", re.IGNORECASE)
 _LIMIT = re.compile(r"rate.?limit|\b429\b|too many requests|resource.?exhausted", re.IGNORECASE)
-
-
-class SpanKind(Enum):
-    """What a span was for."""
-
-    CALL = "a call of a model"
-    TOOL = "a call of a tool"
-    STEP = "an agent, a chain, or anything else around calls"
-
-
-def kind_of(span: Span) -> SpanKind:
-    """Return what a span was for, by the convention that it follows."""
-    said = span.text("gen_ai.operation.name", "llm.request.type", "openinference.span.kind", "traceloop.span.kind")
-    kind = said.lower()
-    if kind in _CALLS or kind == "llm":
-        return SpanKind.CALL
-    if kind in _TOOLS:
-        return SpanKind.TOOL
-    is_call = not kind and any(name in span.attributes for name in ("gen_ai.request.model", "gen_ai.response.model"))
-    return SpanKind.CALL if is_call else SpanKind.STEP
 
 
 def is_apart(span: Span) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.foreign_json import decode
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.source import COMPRESSED
 from insideLLMs.importers.fields import count_left
 from insideLLMs.importers.foreign import ForeignTrial, Reading
 from insideLLMs.importers.log_file import LogFile
-from insideLLMs.importers.traces.chats import decode
 from insideLLMs.importers.traces.requests import requests_of
 from insideLLMs.importers.traces.store import SpanStore
 from insideLLMs.importers.traces.trial import trial_of

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import msgspec
 
 from insideLLMs.importers.fields import count_left
-from insideLLMs.importers.traces.calls import SpanKind, is_apart, kind_of
-from insideLLMs.importers.traces.span import Span
+from insideLLMs.importers.traces.calls import is_apart
+from insideLLMs.trajectories.span import Span, SpanKind, kind_of
 
 _CONVERSATIONS = (
     "gen_ai.conversation.id", "session.id", "traceloop.association.properties.session_id",

@@ -12,7 +12,7 @@ import msgspec
 
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.importers.fields import count_left
-from insideLLMs.importers.traces.span import Span
+from insideLLMs.trajectories.span import Span
 
 _PART_BYTES = 1 << 25
 _MOST_PARTS = 120

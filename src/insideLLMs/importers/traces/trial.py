@@ -13,21 +13,20 @@ from insideLLMs.importers.blanking import Blanking
 from insideLLMs.importers.fields import as_words, asked_in, count_left, named_by_content, storable
 from insideLLMs.importers.foreign import ALONE, ForeignScore, ForeignTrial, Traffic
 from insideLLMs.importers.traces.calls import (
-    SpanKind,
     answer_of_span,
     documents_of,
     finish_of,
     is_chat,
-    kind_of,
     model_of,
     question_of,
     status_of,
     usage_of,
 )
-from insideLLMs.importers.traces.chats import Turn, turns
 from insideLLMs.importers.traces.requests import ServedRequest
-from insideLLMs.importers.traces.span import Span
 from insideLLMs.trajectories import read_trajectory
+from insideLLMs.trajectories.chats import Turn, turns
+from insideLLMs.trajectories.span import Span, SpanKind, kind_of
+from insideLLMs.trajectories.spans import messages_of
 
 _ROUTES = ("http.route", "url.path", "http.target", "rpc.method")
 _TEMPLATES = (
@@ -146,7 +145,7 @@ class _Chats:
             count_left(self._left_out, f"trajectory (of more than {_MOST_STEPS} calls)")
             return ()
         try:
-            told = read_trajectory([_as_told(span) for span in request.spans])
+            told = read_trajectory(messages_of(request.spans))
         except _UNREADABLE:
             return ()
         return tuple(message for message in told if message.role != "system")
@@ -160,12 +159,6 @@ class _Chats:
             except _UNREADABLE:
                 count_left(self._left_out, "message (that cannot be read)")
         return tuple(read)
-
-
-def _as_told(span: Span) -> dict[str, JsonValue]:
-    """Return a span in the form in which `read_trajectory` takes it, whatever convention it follows."""
-    chats = {f"gen_ai.{side}.messages": told for side in ("input", "output") if (told := turns(span, side))}
-    return {"start_time": span.start_ns, "attributes": {**span.attributes, **chats}}
 
 
 def _question(chat: tuple[Message, ...]) -> str | tuple[Message, ...]:

@@ -9,13 +9,13 @@ import binascii
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from insideLLMs.core.types import JsonValue
 from insideLLMs.importers.fields import count_left
-from insideLLMs.importers.traces.attributes import Attributes
-from insideLLMs.importers.traces.span import Event, Place, Span
+from insideLLMs.importers.traces.attributes import TrafficAttributes
+from insideLLMs.trajectories.attributes import Attributes
+from insideLLMs.trajectories.span import Event, Place, Span, nanoseconds
 
 Given = Mapping[str, Any]  # a JSON object
 OTLP = frozenset({"resourceSpans", "resource_spans", "batches"})
@@ -38,7 +38,7 @@ class SpanReader:
 
     def __init__(self, left_out: Counter[str]) -> None:
         self.left_out = left_out
-        self._attributes = Attributes(left_out)
+        self._attributes = TrafficAttributes(left_out)
 
     def spans(self, document: object, place: Place) -> Iterator[Span]:
         """Yield every span of a document, in its order."""
@@ -92,8 +92,8 @@ class SpanReader:
 
     def _times(self, given: Given) -> tuple[int, int]:
         """Return start and end; Jaeger writes microseconds and a duration, SDKs write dates."""
-        start = _nanoseconds(_first(given, "startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime"))
-        end = _nanoseconds(_first(given, "endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime"))
+        start = nanoseconds(_first(given, "startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime"))
+        end = nanoseconds(_first(given, "endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime"))
         if "operationName" in given:
             start, duration = 1000 * start, given.get("duration")
             end = start + 1000 * duration if isinstance(duration, int) and duration >= 0 else start
@@ -131,7 +131,7 @@ def _is_log(given: Given) -> bool:
 
 def _service(resource: Given) -> str:
     pairs = resource.get("attributes")
-    named = pairs if isinstance(pairs, dict) else Attributes(Counter()).read(pairs)
+    named = pairs if isinstance(pairs, dict) else Attributes().read(pairs)
     return _words(named.get("service.name"))
 
 
@@ -202,23 +202,3 @@ def _from_base64(text: str) -> str:
         return base64.b64decode(text, validate=True).hex()
     except (binascii.Error, ValueError):
         return ""
-
-
-def _nanoseconds(given: object) -> int:
-    """Return a time as nanoseconds since 1970; -1 for what is no time."""
-    if given is None:
-        return 0
-    if isinstance(given, int) and not isinstance(given, bool):
-        return given
-    text = given.strip() if isinstance(given, str) else ""
-    if len(text) <= 24 and text.removeprefix("-").isdecimal():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return -1
-    whole = moment.replace(microsecond=0)
-    try:
-        return int(whole.timestamp()) * 10**9 + moment.microsecond * 1000
-    except (OverflowError, OSError):
-        return -1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from insideLLMs.core.errors import BadAnswerError, RequestRefusedError
-from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.foreign_json import read_arguments
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import read_text, read_usage
 from insideLLMs.providers.chat_model import (

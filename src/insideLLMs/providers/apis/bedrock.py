@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from insideLLMs.core.errors import ArgumentError, AuthError, ModelUnavailableError
-from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.foreign_json import read_arguments
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Request, Response, TextPart, ToolCall
 from insideLLMs.providers.addresses import is_loopback
 from insideLLMs.providers.answer_fields import read_text, read_usage

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 from urllib.parse import quote
 
-from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.foreign_json import read_arguments
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import (
     read_list,

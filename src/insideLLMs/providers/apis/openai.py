@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 import orjson
 
 from insideLLMs.core.errors import BadAnswerError
-from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.foreign_json import read_arguments
 from insideLLMs.core.types import ImagePart, JsonValue, Message, Response, ToolCall
 from insideLLMs.providers.answer_fields import read_logprobs, read_mapping, read_text, read_usage
 from insideLLMs.providers.chat_model import (

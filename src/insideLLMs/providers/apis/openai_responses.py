@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Unpack
 
 import orjson
 
-from insideLLMs.core.tool_arguments import read_arguments
+from insideLLMs.core.foreign_json import read_arguments
 from insideLLMs.core.types import JsonValue, Message, Response, TextPart, ToolCall
 from insideLLMs.providers.answer_fields import (
     read_list,

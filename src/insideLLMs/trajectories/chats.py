@@ -1,4 +1,4 @@
-"""The chat that a span tells, by whatever convention: messages as objects, to be read by `trajectories`.
+"""The chat that a span tells, by whatever convention: messages as objects, to be read as any others.
 
 OpenTelemetry's GenAI conventions in their present form (`gen_ai.input.messages`), that of 2024 and 2025 (an event for
 each message), that of OpenLLMetry (`gen_ai.prompt.0.content`), OpenInference (`llm.input_messages.0.message.content`),
@@ -6,16 +6,13 @@ and those of Vercel's and Pydantic's SDKs.
 """
 
 import functools
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-import msgspec
-
+from insideLLMs.core.foreign_json import decoded
 from insideLLMs.core.types import JsonValue
-from insideLLMs.importers.fields import whole
-from insideLLMs.importers.traces.span import Span
+from insideLLMs.trajectories.span import Span
 
 Turn = dict[str, Any]  # a message as it is written
 Side = Literal["input", "output"]
@@ -45,25 +42,7 @@ _OF_EVENTS = ("events", "all_messages_events")
 def turns(span: Span, side: Side) -> list[Turn]:
     """Return what a span tells of a chat, before it (`input`) or what came of it (`output`); nothing if nothing."""
     found = next((told for find in _FINDERS if (told := find(span, side))), [])
-    return [*_instructions(span), *found] if side == "input" and found else found
-
-
-def decoded(value: JsonValue) -> JsonValue:
-    """Return what an attribute's text holds as JSON; the value itself where it is no JSON."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "[", '"'}:
-        return value
-    try:
-        return decode(value)
-    except (ValueError, RecursionError):
-        return value
-
-
-def decode(text: str | bytes) -> JsonValue:
-    """Decode JSON; halves of characters, which msgspec refuses, are replaced. Raises ValueError or RecursionError."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return whole(json.loads(text))
+    return [*instructions(span), *found] if side == "input" and found else found
 
 
 def _listed(span: Span, side: Side) -> list[Turn]:
@@ -77,7 +56,8 @@ def _told(span: Span) -> Iterator[Mapping[str, JsonValue]]:
     yield from (read for name, read in span.events if name == DETAILS)
 
 
-def _instructions(span: Span) -> list[Turn]:
+def instructions(span: Span) -> list[Turn]:
+    """Return the system's message, where a span has it apart from the chat."""
     told = (decoded(read["gen_ai.system_instructions"]) for read in _told(span) if "gen_ai.system_instructions" in read)
     given = next(told, None)
     return [{"role": "system", "parts": given if isinstance(given, list) else [given]}] if given else []
@@ -92,15 +72,15 @@ def _turns_in(given: JsonValue) -> list[Turn]:
 
 def _indexed(span: Span, side: Side) -> list[Turn]:
     """Return the messages that are spread over attributes with numbers in their names."""
+    usual_role = "user" if side == "input" else "assistant"
     for prefix in _INDEXED[side]:
-        numbered: dict[int, Turn] = {}
+        numbered: dict[int, _Spread] = {}
         for name, value in span.attributes.items():
             found = _pattern(prefix).fullmatch(name)
             if found is not None:
-                _put(numbered.setdefault(int(found[1]), {}), found[2].split("."), value)
+                numbered.setdefault(int(found[1]), _Spread()).put(found[2].split("."), value)
         if numbered:
-            usual = "user" if side == "input" else "assistant"
-            return [_ended(numbered[number], usual) for number in sorted(numbered)]
+            return [numbered[number].turn(usual_role) for number in sorted(numbered)]
     return []
 
 
@@ -109,28 +89,31 @@ def _pattern(prefix: str) -> re.Pattern[str]:
     return re.compile(re.escape(prefix) + r"\.(\d{1,6})\.(.{1,200})")
 
 
-def _put(turn: Turn, path: Sequence[str], value: JsonValue) -> None:
-    """Put a value where its path says: a field, or one of a numbered call or part."""
-    plain = [part for part in path if part not in _WRAPPERS]
-    match plain:
-        case ["tool_calls" | "contents" as name, number, field] if number.isdecimal() and len(number) < 7:
-            turn.setdefault(name, {}).setdefault(int(number), {})[field] = value
-        case [field]:
-            turn[field] = value
+class _Spread:
+    """A message that is spread over attributes: its fields, and its calls and parts by their numbers."""
 
+    def __init__(self) -> None:
+        self._fields: Turn = {}
+        self._parts: dict[str, dict[int, Turn]] = {"tool_calls": {}, "contents": {}}
 
-def _ended(turn: Turn, usual_role: str) -> Turn:
-    """Return a message whose numbered calls and parts are lists."""
-    calls, parts = turn.pop("tool_calls", {}), turn.pop("contents", {})
-    turn.setdefault("role", usual_role)
-    if isinstance(calls, dict) and calls:
-        turn["tool_calls"] = [calls[number] for number in sorted(calls)]
-    if isinstance(parts, dict) and parts and not turn.get("content"):
-        turn["content"] = [_part(parts[number]) for number in sorted(parts)]
-    content = decoded(turn.get("content"))
-    if isinstance(content, list) and content and all(isinstance(part, dict) and "type" in part for part in content):
-        turn["content"] = content
-    return turn
+    def put(self, path: Sequence[str], value: JsonValue) -> None:
+        """Put a value where its path says: a field, or one of a numbered call or part."""
+        match [part for part in path if part not in _WRAPPERS]:
+            case ["tool_calls" | "contents" as name, number, field] if number.isdecimal() and len(number) < 7:
+                self._parts[name].setdefault(int(number), {})[field] = value
+            case [field] if field not in self._parts:
+                self._fields[field] = value
+
+    def turn(self, usual_role: str) -> Turn:
+        """Return the message, with its calls and parts as lists."""
+        calls, parts = ([found[number] for number in sorted(found)] for found in self._parts.values())
+        turn = {"role": usual_role, **self._fields, **({"tool_calls": calls} if calls else {})}
+        if parts and not turn.get("content"):
+            turn["content"] = [_part(part) for part in parts]
+        content = decoded(turn.get("content"))
+        if isinstance(content, list) and content and all(isinstance(part, dict) and "type" in part for part in content):
+            turn["content"] = content
+        return turn
 
 
 def _part(part: Turn) -> Turn:
@@ -190,7 +173,7 @@ def _of_vercel(span: Span, side: Side) -> list[Turn]:
 def _of_pydantic(span: Span, side: Side) -> list[Turn]:
     """Split the whole chat of an agent at its first answer: what came before was asked."""
     whole = next((found for name in _WHOLE if (found := _turns_in(span.attributes.get(name)))), [])
-    first = next((at for at, turn in enumerate(whole) if turn.get("role") in {"assistant", "model"}), len(whole))
+    first = next((at for at, turn in enumerate(whole) if turn.get("role") in ("assistant", "model")), len(whole))
     return whole[:first] if side == "input" else whole[first:]
 
 
