@@ -49,7 +49,7 @@ OUR_FILES = (
     MANIFEST, RECORDS, PACKED_RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, SIGNATURES, BATCHES, JOURNAL,
 )  # fmt: skip
 """In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
-_BLOCK_BYTES = 256 * 1024
+_BLOCK_BYTES = 64 * 1024
 Stored = TypeVar("Stored")
 Named = TypeVar("Named", bound=OfTrial)
 
