@@ -77,7 +77,7 @@ class Watch:
     @property
     def counts_only_shapes(self) -> bool:
         """Whether nothing is asked of an item but its shape."""
-        return not (self.drift or self.labels or self.flips or self.shared or self.ranges.unlike)
+        return not (self.drift or self.labels or self.flips or self.shared or self.waived or self.ranges.unlike)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,24 +136,29 @@ class Observations:
         self._counts: Counter[_Shape] = Counter()
         self._shapes: dict[_Shape, _Shape] = {}
         self._verdicts: dict[_Outcome, _Shape] = {}
-        self._only_shapes = self._watch.counts_only_shapes
+        self._only_shapes = self._pool is None and self._more is None and self._watch.counts_only_shapes
         self._places: dict[_Place, list[_Shape]] = {}
         self._seen = Observed(noise={level: Counter() for level in self._watch.noise})
         self._item: ItemKey | None = None
         self._before: list[Facts] = []
         self._after: list[Facts] = []
         self._old: Facts | None = None
+        self._only: Facts | None = None
 
     def __call__(self, pair: Aligned, finding: Finding) -> None:
         """Take in the next Trial of the join."""
-        key: Key = pair.key
-        item = key[:4]
+        before, after, item = pair.baseline, pair.candidate, pair.key[:4]
         if item != self._item:
             self._close()
             self._item = item
-        if self._watch.waived and is_waived(key, self._watch.waived):
+            if before is after and after is not None and after.since is None and self._only_shapes:
+                self._only = after
+                return
+        elif self._only is not None:
+            self._before, self._after, self._only = [self._only], [self._only], None
+        if self._watch.waived and is_waived(pair.key, self._watch.waived):
             return
-        before, after, draws = pair.baseline, pair.candidate, self._watch.draws
+        draws = self._watch.draws
         if after is not None:
             if after.since is None or draws.counts_after(pair):
                 self._after.append(after)
@@ -174,17 +179,35 @@ class Observations:
         return self._seen
 
     def _close(self) -> None:
+        if self._only is not None:
+            self._count_only(self._only)
+            self._only = None
+            return
         before, after = self._before, self._after
         if self._old is not None and not after:
             self._seen.reused[self._name_of(self._old)] += 1
         self._old = None
-        if self._pool is not None or self._more is not None:
-            if self._item is not None:
-                self._close_pooled(self._item)
-        elif before and after and not self._count_verdict(before, after):
-            self._add(after[0], (before,), (after,))
+        if self._pool is None and self._more is None:
+            if before and after:
+                self._add(after[0], (before,), (after,))
+        elif self._item is not None:
+            self._close_pooled(self._item)
         before.clear()
         after.clear()
+
+    def _count_only(self, facts: Facts) -> None:
+        """Count an item of one Trial that is the same on both sides; most are, and most are verdicts."""
+        scores, cluster = facts.scores, cluster_of(facts, self._watch.cluster)
+        if cluster is not None or scores is None or scores.passed is None:
+            self._add(facts, ((facts,),), ((facts,),))
+            return
+        outcome = (facts.probe, facts.model, facts.prompt, facts.status, scores.passed)
+        shape = self._verdicts.get(outcome)
+        if shape is None:
+            name = self._name_of(facts)
+            values = (self._values(name, (facts,)),)
+            shape = self._verdicts[outcome] = (name, values, values, None)
+        self._counts[shape] += 1
 
     def _close_pooled(self, item: ItemKey) -> None:
         runs: list[Sequence[Facts]] = [*_new_of(self._pool, item), self._before]
@@ -195,25 +218,6 @@ class Observations:
         runs = [run if run and run[0].example_digest == digest else () for run in runs]
         if any(runs):
             self._add(self._after[0], runs, news)
-
-    def _count_verdict(self, before: Sequence[Facts], after: Sequence[Facts]) -> bool:
-        """Count an item that is one verdict, the same on both sides, if only its shape matters. Most items are."""
-        if len(after) > 1 or before != after or not self._only_shapes:
-            return False
-        facts = after[0]
-        scores = facts.scores
-        if scores is None or scores.passed is None or facts.since is not None:
-            return False
-        if cluster_of(facts, self._watch.cluster) is not None:
-            return False
-        outcome = (facts.probe, facts.model, facts.prompt, facts.status, scores.passed)
-        shape = self._verdicts.get(outcome)
-        if shape is None:
-            name = self._name_of(facts)
-            values = (self._values(name, (facts,)),)
-            shape = self._verdicts[outcome] = (name, values, values, None)
-        self._counts[shape] += 1
-        return True
 
     def _add(self, facts: Facts, runs: Sequence[Sequence[Facts]], news: Sequence[Sequence[Facts]]) -> None:
         name, after = self._name_of(facts), news[-1]

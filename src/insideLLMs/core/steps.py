@@ -32,9 +32,10 @@ def tell(what: str, done: int, total: int = 0) -> None:
 def counted(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
     """Yield `items`, and tell the display how many were taken."""
     display = _display.get()
-    if display is None:
-        yield from items
-        return
+    return iter(items) if display is None else _shown(items, what, total, display)
+
+
+def _shown(items: Iterable[Item], what: str, total: int, display: Display) -> Iterator[Item]:
     display(what, done := 0, total)
     for done, item in enumerate(items, start=1):
         yield item
