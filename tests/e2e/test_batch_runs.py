@@ -132,9 +132,6 @@ def test_options_of_batches_need_each_other(tmp_path):
     assert "go with --batch" in insidellms("run", "e.yaml", "--then", "live", cwd=tmp_path).err
     assert "is not a time" in batch(tmp_path, "--max-wait", "soon").err
     assert "cannot be combined" in batch(tmp_path, "--cache", "read").err
-    for place in ("--run-dir", "--run-root"):
-        done = insidellms("run", "e.yaml", "--batch", place, "s3://bucket/run", cwd=tmp_path)
-        assert (done.code, "another one would submit it again" in done.err) == (1, True)
 
 
 MOMENTS = [("upload", 1), ("creating", 1), ("created", 1), ("looked", 1), ("looked", 2), ("results", 1)]

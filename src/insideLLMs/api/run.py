@@ -172,7 +172,7 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
             )
             explained = explaining_misses(prepared, options.answers)
             with directory, RunWriter(prepared.facts, directory) as writer, explained:
-                async with uploading(work.upload):
+                async with uploading(work.upload, directory.journal):
                     return await _run_in(directory, writer, prepared, options, answers, budget)
 
 

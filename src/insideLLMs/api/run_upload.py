@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from insideLLMs.core.errors import RemoteError
 from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.directory import WorkingRun
+from insideLLMs.store.journal import Journal
 
 if TYPE_CHECKING:
     from insideLLMs.store.remote_writing import RunUpload
@@ -43,11 +44,15 @@ async def working(place: Path | RemoteUrl) -> AsyncIterator[WorkingRun]:
 
 
 @asynccontextmanager
-async def uploading(upload: "RunUpload | None") -> AsyncIterator[None]:
-    """Upload what is answered while the block runs. Ends it with LockedError once another process writes the run."""
+async def uploading(upload: "RunUpload | None", journal: Journal) -> AsyncIterator[None]:
+    """Upload what is answered while the block runs; the journal's `keep_up` does so at once.
+
+    Ends the block with LockedError once another process writes the run.
+    """
     if upload is None:
         yield
         return
+    journal.keep_up = upload.keep_up
     body = asyncio.current_task()
     assert body is not None
     going = asyncio.create_task(_keep_up(upload))

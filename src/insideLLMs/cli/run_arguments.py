@@ -99,11 +99,6 @@ class RunArguments:
                 "leave those out",
             ),
             (
-                self.batch and isinstance(self.run_dir or self.run_root, RemoteUrl),
-                "--batch notes what it submits on this machine alone, and another one would submit it again",
-                "give a path, and copy the finished run there",
-            ),
-            (
                 self.early_stop and self.part != PartOptions(),
                 "--early-stop decides on a whole run, not on a part",
                 "leave the selection out",

@@ -4,6 +4,7 @@ An append-only file of checksummed lines. What is about to be submitted is writt
 before it is scored; sealing removes the file. Answers are found by the key of their request, as in a cassette.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import BinaryIO, Self, cast
 import msgspec
 
 from insideLLMs.core import canonical, errors
-from insideLLMs.core.errors import JournalError, ModelError, StorageError
+from insideLLMs.core.errors import JournalError, ModelError, RemoteError, StorageError
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.journal_line import checked_body, checked_line
@@ -135,7 +136,7 @@ class BatchLog:
         self.failures: dict[str, dict[str, Failed]] = {}
         self.max_attempts = max_attempts
         self._answers: dict[bytes, int] = {}
-        self._opener = journal.opener
+        self._opener, self._keep_up = journal.opener, journal.keep_up
         self._file = self._opened("ab")
         self._end = self._read_all()
 
@@ -192,10 +193,15 @@ class BatchLog:
     def append(self, entries: Iterable[Entry]) -> None:
         """Write entries, and make them durable. Raises StorageError, or CanonicalError for an answer that has no form.
 
+        Of a run at a URL, what is about to be submitted must be there before it is: raises RemoteError, and LockedError
+        where another machine goes on with the run. Other entries may follow later.
+
         After a StorageError the last line may be torn, which the next reader drops.
         """
+        must_be_away = False
         try:
             for entry in entries:
+                must_be_away = must_be_away or isinstance(entry, Submission)
                 line = checked_line(canonical.line(entry))
                 self._file.write(line)
                 self._note(entry, self._end)
@@ -207,6 +213,9 @@ class BatchLog:
                 f"cannot write {self.path}: {error.strerror or error}",
                 fix="check the disk's free space; what is in it is kept, and the batch can be collected again",
             ) from error
+        if self._keep_up is not None:
+            with contextlib.nullcontext() if must_be_away else contextlib.suppress(RemoteError):
+                self._keep_up()
 
     def _read_all(self) -> int:
         """Read what is there; cut off a torn last line."""

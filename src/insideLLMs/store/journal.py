@@ -56,6 +56,7 @@ class Journal:
         self.path = path
         self.stat: os.stat_result | None = None
         self.opener = opener
+        self.keep_up: Callable[[], None] | None = None  # uploads what was written, of a run at a URL
         self.run_id = header.run_id
         self._header = header
         self._written_for = header

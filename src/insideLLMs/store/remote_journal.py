@@ -1,12 +1,14 @@
-"""The journal of a run at a URL while the run goes on: uploaded in parts, each written only if it is new.
+"""The journal of a run at a URL while the run goes on, and its log of batches: uploaded in parts, each only if new.
 
 ``URL/writer.json`` says who writes, and which journal is meant; ``URL/journal-ID/1``, ``2``, ... are the parts of its
-lines. A writer whose lock another took over cannot write the next part, and stops.
+lines, ``URL/batches-ID/1``, ... those of the log. A writer whose lock another took over cannot write the next part,
+and stops.
 """
 
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +23,9 @@ LEASE_S = 120.0
 """A writer that was silent for so long is taken for dead; a live one says every 20 s that it lives."""
 
 
+UploadedKind = Literal["journal", "batches"]
+
+
 class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes a run: a process, by its random name, on a machine, by that of its cache folder.
 
@@ -31,8 +36,13 @@ class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     journal: str
     base: str | None
+    batches: str = ""
     released: bool = False
     beat: int = 0
+
+    def folder(self, kind: "UploadedKind") -> str:
+        """Return where the parts of a file lie, below the URL."""
+        return f"{kind}-{getattr(self, kind)}"
 
 
 def read_writer(objects: Objects) -> tuple[RemoteWriter, Stored] | None:
@@ -54,12 +64,12 @@ def age_s(stored: Stored) -> float:
     return (datetime.now(UTC) - stored.changed).total_seconds()
 
 
-class JournalParts:
-    """The parts of a journal: how many there are, how many bytes they have, and their digest."""
+class FileParts:
+    """The parts of a file that grows: how many there are, how many bytes they have, and their digest."""
 
-    def __init__(self, objects: Objects, journal: str) -> None:
+    def __init__(self, objects: Objects, folder: str) -> None:
         self._objects = objects
-        self._journal = journal
+        self._folder = folder
         self.count = 0
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
@@ -83,7 +93,7 @@ class JournalParts:
         return self._objects.get(self._name(1)) is not None
 
     def is_start_of(self, path: Path) -> bool:
-        """Whether a journal begins with all that was uploaded."""
+        """Whether a file begins with all that was uploaded."""
         with path.open("rb") as file:
             start = hashlib.sha256(file.read(self.size_bytes)) if self.size_bytes else hashlib.sha256()
             return file.tell() == self.size_bytes and start.digest() == self._sha256.digest()
@@ -94,7 +104,7 @@ class JournalParts:
             self._objects.delete(self._name(number))
 
     def _name(self, number: int) -> str:
-        return f"journal-{self._journal}/{number}"
+        return f"{self._folder}/{number}"
 
     def _add(self, lines: bytes) -> None:
         self.count += 1
@@ -106,14 +116,14 @@ def fetch_unfinished(url: RemoteUrl) -> Path | None:
     """Return a copy of the unfinished run at `url`, None where there is none. Raises RemoteError."""
     objects = Objects(url)
     found = read_writer(objects)
-    if found is None or not JournalParts(objects, found[0].journal).has_any():
+    if found is None or not FileParts(objects, found[0].folder("journal")).has_any():
         return None
     folder = folder_for(url, "unfinished")
     with only_user(folder):
         copy = folder / url.name
         copy.mkdir(exist_ok=True)
         (copy / JOURNAL).unlink(missing_ok=True)
-        JournalParts(objects, found[0].journal).read_all(copy / JOURNAL)
+        FileParts(objects, found[0].folder("journal")).read_all(copy / JOURNAL)
         (copy / MARKER).write_bytes(MARKER_TEXT)
     return named(copy, url)
 

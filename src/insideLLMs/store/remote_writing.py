@@ -21,8 +21,9 @@ from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.directory import WorkingRun
 from insideLLMs.store.remote_journal import (
     LEASE_S,
-    JournalParts,
+    FileParts,
     RemoteWriter,
+    UploadedKind,
     age_s,
     read_writer,
     write_writer,
@@ -34,11 +35,13 @@ from insideLLMs.store.remote_run import (
     published_folder,
     remove_published,
 )
-from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, MARKER, MARKER_TEXT, State, is_regular, state_of
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MANIFEST, MARKER, MARKER_TEXT, State, is_regular, state_of
 
 logger = logging.getLogger(__name__)
 _BEAT_S = 20.0
 _PART_BYTES = 8 << 20
+_FILES: dict[UploadedKind, str] = {"journal": JOURNAL, "batches": BATCHES}
+"""What is uploaded while the run goes on, in this order: a log of batches is nothing without the run's journal."""
 
 
 @contextlib.contextmanager
@@ -78,8 +81,8 @@ class RunUpload:
         self._writer = writer
         self._version = version
         self._base = base
-        self._parts = JournalParts(objects, writer.journal)
-        self._is_aligned = False
+        self._parts = {kind: FileParts(objects, writer.folder(kind)) for kind in _FILES}
+        self._aligned: set[UploadedKind] = set()
         self._beat_at = time.monotonic()
         self._lock = threading.Lock()
 
@@ -94,7 +97,10 @@ class RunUpload:
         if found is not None:
             _check_free(url, *found, machine)
         journal = found[0].journal if found is not None and goes_on else secrets.token_hex(8)
-        writer = RemoteWriter(writer=secrets.token_hex(8), machine=machine, journal=journal, base=base_id)
+        batches = (found[0].batches if found is not None and goes_on else "") or secrets.token_hex(8)
+        writer = RemoteWriter(
+            writer=secrets.token_hex(8), machine=machine, journal=journal, batches=batches, base=base_id
+        )
         version = write_writer(objects, writer, Expect.NOTHING if found is None else found[1].version)
         if version is None:
             raise _lost(url)
@@ -110,44 +116,59 @@ class RunUpload:
             shutil.rmtree(path, ignore_errors=True)
         path.mkdir(exist_ok=True)
         (path / MARKER).write_bytes(MARKER_TEXT) if not is_regular(path / MARKER) else None
-        draft = path.parent / f"draft-{secrets.token_hex(8)}"
-        self._parts.read_all(draft)
-        own = path / JOURNAL
-        if self._parts.count and not is_regular(own) and state_of(path) is not State.SEALED:
-            draft.replace(own)
-        elif is_regular(own) and not self._parts.is_start_of(own):
-            _join(draft, own)
-        draft.unlink(missing_ok=True)
+        for kind, name in _FILES.items():
+            self._bring_file(kind, path / name)
         if self._base is not None and state_of(path) is State.EMPTY:
             download_run(self._objects, self._base.data, path)
 
+    def _bring_file(self, kind: UploadedKind, own: Path) -> None:
+        parts, draft = self._parts[kind], self._path.parent / f"draft-{secrets.token_hex(8)}"
+        parts.read_all(draft)
+        if parts.count and not is_regular(own) and state_of(self._path) is not State.SEALED:
+            draft.replace(own)
+        elif is_regular(own) and not parts.is_start_of(own):
+            if kind == "journal":
+                _join(draft, own)
+            else:  # what another machine noted of the batches counts: it has looked for them at the provider
+                draft.replace(own)
+        draft.unlink(missing_ok=True)
+
     def keep_up(self) -> None:
-        """Upload what the journal has more, and say that we live. Raises LockedError once another writes."""
+        """Upload what was written since, and say that we live. Raises LockedError once another writes."""
         with self._lock:
             self._upload_lines()
-            if time.monotonic() - self._beat_at > _BEAT_S:
-                self._renew()
+            self._beat()
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._beat_at > _BEAT_S:
+            self._renew()
 
     def _upload_lines(self) -> None:
-        journal = self._path / JOURNAL
-        if not is_regular(journal):
-            return
-        if not self._is_aligned:
-            self._align(journal)
-        while lines := _lines_from(journal, self._parts.size_bytes):
-            if not self._parts.append(lines):
-                raise _lost(self._objects.url)
+        for kind, name in _FILES.items():
+            file = self._path / name
+            if is_regular(file):
+                self._upload_file(kind, file)
+            elif kind == "batches" and self._parts[kind].count and is_regular(self._path / JOURNAL):
+                self._begin_again(kind)  # it was replaced by a run that has none
 
-    def _align(self, journal: Path) -> None:
-        """Begin another journal where this one does not continue what was uploaded."""
-        if not self._parts.is_start_of(journal):
-            old = self._parts
-            self._writer = msgspec.structs.replace(self._writer, journal=secrets.token_hex(8))
-            self._renew()
-            (self._path.parent / "journal").write_text(self._writer.journal)
-            self._parts = JournalParts(self._objects, self._writer.journal)
-            old.remove()
-        self._is_aligned = True
+    def _upload_file(self, kind: UploadedKind, file: Path) -> None:
+        if kind not in self._aligned and not self._parts[kind].is_start_of(file):
+            self._begin_again(kind)
+        self._aligned.add(kind)
+        while lines := _lines_from(file, self._parts[kind].size_bytes):
+            if not self._parts[kind].append(lines):
+                raise _lost(self._objects.url)
+            self._beat()
+
+    def _begin_again(self, kind: UploadedKind) -> None:
+        """Begin another file where ours does not continue what was uploaded."""
+        old, name = self._parts[kind], secrets.token_hex(8)
+        self._writer = msgspec.structs.replace(self._writer, **{kind: name})
+        self._renew()
+        if kind == "journal":
+            (self._path.parent / "journal").write_text(name)
+        self._parts[kind] = FileParts(self._objects, self._writer.folder(kind))
+        old.remove()
 
     def _renew(self, *, released: bool = False) -> None:
         self._writer = msgspec.structs.replace(self._writer, beat=self._writer.beat + 1, released=released)
@@ -178,7 +199,8 @@ class RunUpload:
                 fix="its answers are kept on this machine; go on with --resume once that is fixed",
             ) from error
         with contextlib.suppress(RemoteError):  # the run is there; what is left over is seen as such
-            self._parts.remove()
+            for parts in self._parts.values():
+                parts.remove()
             if base is not None and published_folder(base.data) != published_folder(
                 (self._path / MANIFEST).read_bytes()
             ):
@@ -251,4 +273,4 @@ def _is_free(objects: Objects) -> bool:
     if objects.get(MANIFEST) is not None:
         return False
     found = read_writer(objects)
-    return found is None or (found[0].released and not JournalParts(objects, found[0].journal).has_any())
+    return found is None or (found[0].released and not FileParts(objects, found[0].folder("journal")).has_any())

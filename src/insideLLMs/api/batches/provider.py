@@ -23,6 +23,7 @@ from insideLLMs.core.errors import (
     ModelError,
     ModelTimeoutError,
     Problem,
+    RemoteError,
     RequestRefusedError,
     RunUnfinishedError,
     ServerError,
@@ -118,7 +119,11 @@ class ProviderBatches:
     async def _create(self, name: str, chunk: BatchChunk, newest: str, creation: HttpCall) -> None:
         log = self._log
         submission = Submission(token=chunk.token, model=name, keys=tuple(chunk.keys), at=time.time(), newest=newest)
-        log.append([submission])
+        try:
+            log.append([submission])
+        except RemoteError:  # so nothing is submitted
+            log.append([Closed(token=chunk.token)])
+            raise
         try:
             created = read_id(await self._send_of(name)(creation), self._apis[name].id_field)
         except _MAY_BE_ACCEPTED as error:
