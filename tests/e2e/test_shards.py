@@ -144,6 +144,7 @@ def edited(folder, name, to, file, *change):
         (["s1-of-3", "s2-of-3", "other-version"], "the versions of insidellms differ", "one version"),
         (["s1-of-3", "s2-of-3", "unfinished"], "unfinished is not finished", "--resume"),
         (["s1-of-3", "s2-of-3", "cut"], "records", "verify"),
+        (["s1-of-3", "s2-of-3", "damaged"], "damaged/records.jsonl, line 1 is not a record", "verify"),
         (["s1-of-3", "s2-of-3", "nowhere"], "nowhere does not exist", "give the folder"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
@@ -171,6 +172,7 @@ def _strangers(folder):
     edited(folder, "s3-of-3", "other-version", "manifest.json", '"version": "', '"version": "0.0.')
     shutil.copytree(folder / "s3-of-3", folder / "unfinished")
     (folder / "unfinished" / "journal.jsonl").write_text("")
+    edited(folder, "s3-of-3", "damaged", "records.jsonl", '{"', "{x")
     shutil.copytree(folder / "s3-of-3", folder / "cut")
     lines = (folder / "cut" / "records.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "cut" / "records.jsonl").write_bytes(b"".join(lines[:-1]))

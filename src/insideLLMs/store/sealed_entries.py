@@ -16,9 +16,9 @@ def sealed_entries(run: SealedRun) -> Iterator[tuple[RecordIdentity, Entry]]:
     Raises RunDirectoryError.
     """
     telemetry = run.telemetry() if run.has_telemetry else iter(())
-    facts, last = next(telemetry, None), None
+    facts, last, file = next(telemetry, None), None, str(run.path / RECORDS)
     for index, line in enumerate(run.lines()):
-        identity = read_record(line, RecordIdentity)
+        identity = read_record(line, RecordIdentity, where=f"{file}, line {index + 1}")
         order = trial_order(identity)
         if last is not None and order <= last:
             raise RunDirectoryError(

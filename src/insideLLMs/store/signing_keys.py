@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _PRIVATE = b"PRIVATE KEY-----"
 _LONGEST_KEY = 64 * 1024
+_LEAST_RSA_BITS = 2048
+_CURVES = {"secp256r1", "secp384r1", "secp521r1"}
+_KINDS_FIX = (
+    f"use ed25519 (insidellms sign --new-key FILE makes one), ECDSA on P-256, P-384 or P-521, or RSA of "
+    f"{_LEAST_RSA_BITS} bits or more"
+)
 _PUBLIC_FIX = "give the public key, as PEM or as the line of an OpenSSH .pub file"
 
 
@@ -28,12 +34,11 @@ def read_signer(path: Path, passphrase: Callable[[], str | None]) -> "CryptoSign
             f"{path} is not a private key", fix="give the private key, as PEM or as OpenSSH writes it"
         )
     try:
-        return CryptoSigner(_load_private(data, path, passphrase))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InsideLLMsError(
-            f"{path} cannot be used to sign: {error}",
-            fix="give an ed25519 key: insidellms sign --new-key FILE makes one",
-        ) from error
+        key = _load_private(data, path, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # its text may repeat what is in the file
+        raise InsideLLMsError(f"{path} is a private key that cannot be read", fix=_KINDS_FIX) from None
+    _check_kind(key.public_key(), path)
+    return CryptoSigner(key)
 
 
 def _load_private(data: bytes, path: Path, passphrase: Callable[[], str | None]) -> Any:  # every kind has its class
@@ -68,9 +73,25 @@ def read_public_key(path: Path) -> "SSlibKey":
         raise InsideLLMsError(f"{path} is a private key, which stays with who signs", fix=_PUBLIC_FIX)
     load: Any = files.load_pem_public_key if data.lstrip().startswith(b"-----") else files.load_ssh_public_key
     try:
-        return SSlibKey.from_crypto(load(data.strip()))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise InsideLLMsError(f"{path} is not a public key: {error}", fix=_PUBLIC_FIX) from error
+        key = load(data.strip())
+    except (ValueError, UnsupportedAlgorithm):  # its text repeats the first word of the file, whatever that is
+        raise InsideLLMsError(f"{path} is not a public key", fix=_PUBLIC_FIX) from None
+    _check_kind(key, path)
+    return SSlibKey.from_crypto(key)
+
+
+def _check_kind(public: Any, path: Path) -> None:  # every kind has its class
+    """Raise InsideLLMsError for a key of a kind that does not sign runs, or that is too short to be trusted."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415 - an extra
+
+    match public:
+        case ed25519.Ed25519PublicKey():
+            return
+        case ec.EllipticCurvePublicKey() if public.curve.name in _CURVES:
+            return
+        case rsa.RSAPublicKey() if public.key_size >= _LEAST_RSA_BITS:
+            return
+    raise InsideLLMsError(f"{path} holds a key of a kind or length that is not used here", fix=_KINDS_FIX)
 
 
 def new_key(path: Path, passphrase: str | None) -> Path:

@@ -5,8 +5,11 @@ import json
 import random
 import shutil
 import subprocess
+import traceback
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
 from google.protobuf import json_format
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement as OfficialStatement
@@ -181,6 +184,42 @@ def test_files_that_are_no_keys_are_errors_in_words(folder, tmp_path):
         read_public_key(folder / "one")
     with pytest.raises(InsideLLMsError, match="is not a private key"):
         read_signer(folder / "one.pub", lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("make", "is_taken"),
+    [
+        (lambda: rsa.generate_private_key(65537, 1024), False),
+        (lambda: rsa.generate_private_key(65537, 2048), True),
+        (lambda: dsa.generate_private_key(2048), False),
+        (lambda: ec.generate_private_key(ec.SECP256K1()), False),
+        (lambda: ec.generate_private_key(ec.SECP521R1()), True),
+        (ed448.Ed448PrivateKey.generate, False),
+        (x25519.X25519PrivateKey.generate, False),
+    ],
+    ids=["rsa-1024", "rsa-2048", "dsa", "secp256k1", "p-521", "ed448", "x25519"],
+)
+def test_a_key_of_another_kind_or_that_is_too_short_neither_signs_nor_vouches(tmp_path, make, is_taken):
+    key, files = make(), (tmp_path / "key", tmp_path / "key.pub")
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    files[0].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    files[1].write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
+    for read in (lambda: read_signer(files[0], lambda: None), lambda: read_public_key(files[1])):
+        if is_taken:
+            assert read() is not None
+            continue
+        with pytest.raises(InsideLLMsError, match="of a kind or length that is not used here") as raised:
+            read()
+        assert "class" not in str(raised.value)
+
+
+@pytest.mark.parametrize("start", ["", "-----BEGIN PUBLIC KEY-----\n", "-----BEGIN PRIVATE KEY-----\n"])
+def test_a_file_that_is_no_key_is_not_quoted(tmp_path, start):
+    (tmp_path / ".env").write_text(f"{start}OPENAI_API_KEY=sk-verysecret\n")
+    for read in (lambda: read_signer(tmp_path / ".env", lambda: None), lambda: read_public_key(tmp_path / ".env")):
+        with pytest.raises(InsideLLMsError) as raised:
+            read()
+        assert "verysecret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_without_the_extra_the_error_says_what_to_install(folder, monkeypatch):
