@@ -109,12 +109,7 @@ class LoopbackServer:
             return refusal(HTTPStatus.BAD_REQUEST, words)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
-        # A page may also ask this address by itself, and says then where it is from.
-        hosts = {f"{LOOPBACK}:{self._port}", f"localhost:{self._port}"}
-        origin = request.headers.get("Origin")
-        if request.headers.get("Host", "").lower() not in hosts or not (origin is None or is_loopback(origin)):
-            words = f"this proxy answers only to {LOOPBACK} and localhost, and a call named another host"
+        if words := self._never_answered(request):
             self._answering.refuse(words)
             return refusal(HTTPStatus.FORBIDDEN, words)
         first, _, rest = request.raw_path.removeprefix("/").partition("/")
@@ -149,6 +144,17 @@ class LoopbackServer:
             if self._answering.leave(began):
                 task.cancel()
             raise
+
+    def _never_answered(self, request: web.Request) -> str:
+        """Say why a request is answered in no case; nothing for any other."""
+        # A page from elsewhere may have its name resolve to loopback; its requests still name its own host.
+        # A page may also ask this address by itself, and says then where it is from.
+        hosts = {f"{LOOPBACK}:{self._port}", f"localhost:{self._port}"}
+        origin = request.headers.get("Origin")
+        if request.headers.get("Host", "").lower() not in hosts or not (origin is None or is_loopback(origin)):
+            return f"this proxy answers only to {LOOPBACK} and localhost, and a call named another host"
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+        return "a WebSocket, as OpenAI's realtime API uses it, cannot be recorded" if is_socket else ""
 
     async def _answer(self, asked: AskedCall, request: web.Request) -> web.StreamResponse:
         if not asked.case:

@@ -342,6 +342,7 @@ def connecting(target):
 
 
 UNREADABLE = {
+    "a WebSocket": asking("GET", "/openai/v1/realtime?model=m", "Connection: Upgrade", "Upgrade: websocket"),
     "a body that is not the gzip it says": asking(
         "POST", "/openai/v1/x", "Content-Length: 4", "Content-Encoding: gzip", body=b"abcd"
     ),
@@ -355,7 +356,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("ask", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_call_that_leads_nowhere_is_refused_and_makes_a_replay_unverified(ask, tmp_path):
     first, second, verdict = both(tmp_path / "c.jsonl", answer_json, ASKS["GET"], ask)
-    assert first[1].startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))
+    assert first[1].startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 ", b"HTTP/1.1 404 "))
     assert without_date(first[1])[1] == without_date(second[1])[1]
     assert not verdict.is_verified
     assert len(verdict.refused) == 1
