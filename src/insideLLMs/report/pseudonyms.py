@@ -15,13 +15,18 @@ from insideLLMs.core.types import JsonValue
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 """A pseudonym has no digits, so that nothing in it is taken for a number."""
 _DIGEST_LETTERS = 12
-_EMAIL = re.compile(r"[\w.%+'-]{1,64}@[^\W_](?:[\w-]{0,62}\.)+[^\W\d_]{2,63}")
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
-_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
+_EMAIL = re.compile(r"[\w.%+'-]{1,64}(?:[@\uff20]|%40)[^\W_](?:[\w-]{0,62}\.)+[^\W\d_]{2,63}")
+_AT = re.compile(r"[@\uff20]|%40")
+_IBAN = re.compile(
+    r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?:[ \xa0-]?[A-Z0-9]{4}){2,7}(?:[ \xa0-]?[A-Z0-9]{1,3})?(?![A-Z0-9])", re.IGNORECASE
+)
+_CARD = re.compile(r"(?<![\w.])\d(?:[ \xa0-]?\d){12,18}(?!\w)")
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)")
 _IPV6 = re.compile(r"(?<![:\w])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![:\w])")
 _GROUPED_PHONE = re.compile(r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])")
+_FROM_ABROAD = re.compile(r"(?<![\w.+-])00([1-9](?:[ ()/.-]{0,2}\d){7,14})(?!\w)")
+"""A phone number with the prefix that most countries dial for a plus."""
 _JOINED = re.compile(r"[\w.,/-]\Z")
 _BLANKS = re.compile(r"[\s().-]+")
 
@@ -56,7 +61,7 @@ class Pseudonyms:
         data = text.encode("utf-8", "surrogatepass")
         blanked = KEY_SHAPES.sub(lambda found: self.pseudonym("key", found[0].decode(errors="replace")).encode(), data)
         text = blanked.decode("utf-8", "surrogatepass")
-        if "@" in text:
+        if _AT.search(text):
             text = _EMAIL.sub(lambda found: self.pseudonym("email", found[0].casefold()), text)
         if not any(letter.isdigit() for letter in text) and "::" not in text:
             return text
@@ -80,7 +85,7 @@ class Pseudonyms:
     def _number(self, kind: str, is_one: Callable[[str], bool], found: re.Match[str]) -> str:
         if not is_one(found[0]):
             return found[0]
-        plain = _BLANKS.sub("", found[0])
+        plain = _BLANKS.sub("", found[0]).upper()
         return self.pseudonym(kind, f"+1{plain.lstrip('+')[-10:]}" if kind == "phone" else plain)
 
     def _without_phones(self, text: str) -> str:
@@ -102,10 +107,12 @@ def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int
         raise InsideLLMsError(f"{region!r} is no region with phone numbers", fix="give two letters, such as US or DE")
 
     def find(text: str) -> Iterable[tuple[int, int, str]]:
-        for found in phonenumbers.PhoneNumberMatcher(text, region):
+        dialled = _FROM_ABROAD.sub(r" +\1", text)  # of the same length
+        for found in phonenumbers.PhoneNumberMatcher(dialled, region):
             opening = found.raw_string.count("(") > found.raw_string.count(")")
+            start = found.start + opening
             yield (
-                found.start + opening,
+                start - (dialled[start] == "+" != text[start]),
                 found.end,
                 phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164),
             )
@@ -122,7 +129,7 @@ def _is_card(found: str) -> bool:
 
 def _is_iban(found: str) -> bool:
     """Whether the check digits of ISO 13616 fit."""
-    packed = found.replace(" ", "")
+    packed = _BLANKS.sub("", found)
     return int("".join(str(int(letter, 36)) for letter in packed[4:] + packed[:4])) % 97 == 1
 
 

@@ -22,11 +22,18 @@ FOUND = [
     ("phone", "(415) 555-2671"),
     ("phone", "415.555.2671"),
     ("phone", "1-415-555-2671"),
+    ("email", "jane＠example.com"),
+    ("email", "jane%40example.com"),
+    ("phone", "0049 30 901820"),
+    ("phone", "0044 (20) 7946-0958"),
+    ("card", "4111\xa01111\xa01111\xa01111"),
     ("card", "4111 1111 1111 1111"),
     ("card", "5213591727586604"),
     ("card", "3782-822463-10005"),
     ("iban", "DE89 3704 0044 0532 0130 00"),
     ("iban", "GB82WEST12345698765432"),
+    ("iban", "de89 3704 0044 0532 0130 00"),
+    ("iban", "DE89-3704-0044-0532-0130-00"),
     ("ssn", "123-45-6789"),
     ("ip", "58.74.121.78"),
     ("ip", "2001:db8::ff00:42:8329"),
@@ -34,11 +41,18 @@ FOUND = [
     ("key", "sk-proj-abcdefghijklmnop0123456789"),
     ("key", "AKIAIOSFODNN7EXAMPLE"),
     ("key", "ghp_0123456789abcdefghijklmnopqrstuvwxyz"),
+    ("key", "npm_0123456789abcdefghijklmnopqrstuvwxyz"),
+    ("key", "SG.abcdefghijklmnopqrstuv.abcdefghijklmnopqrstuvwxyz0123456789"),
+    ("key", "dapi0123456789abcdef0123456789abcdef"),
+    ("key", "SK0123456789abcdef0123456789abcdef"),
+    ("key", "GOCSPX-abcdefghijklmnopqrstuvwxyz"),
+    ("key", "ya29.a0abcdefghijklmnopqrstuv"),
 ]
 FRAMES = ["{}", "It is {}.", "({})", 'a "{}" b', "first line\n{}\nlast", "{}, and {}", "é {} ü", "<b>{}</b>"]
 LEFT = [
     "", "In 2024 there were 12345 items", "version 1.2.3", "pi is 3.14159265358979", "at 12:30:45", "std::map a::b",
     "4111111111111112", "2024-05-06", "0000 0000 0000 0000", "a@b", "me @ home", "3... 2... 1...", "x" * 1000,
+    "npm-check-updates-17.0.1-beta", "npm_config_cache", "order 00123456", "the code 00 1 2 3", "SK-1234",
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "GB82WEST12345698765431", "999.1.1.1",
 ]  # fmt: skip
 
@@ -66,6 +80,8 @@ def test_other_text_stays_as_it_is(text):
         ("+14155552671", "415-555-2671"),
         ("4111 1111 1111 1111", "4111-1111-1111-1111"),
         ("DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+        ("DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
+        ("+49 30 901820", "0049 30 901820"),
     ],
 )
 def test_one_value_has_one_pseudonym_however_it_is_spelt(one, other):
