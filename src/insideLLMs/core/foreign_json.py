@@ -11,6 +11,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError
 from insideLLMs.core.types import JsonValue
 
+_TIMES_ENCODED = 3
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -34,13 +35,15 @@ def read_value(value: Any) -> JsonValue:  # JSON of any kind
 
 
 def decoded(value: JsonValue) -> JsonValue:
-    """Return what a text holds as JSON: an object, a list or a text; the value itself where it is none of these."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "[", '"'}:
-        return value
-    try:
-        return decode(value)
-    except (ValueError, RecursionError):
-        return value
+    """Return what a text holds as JSON, encoded more than once or not; the value itself where it is no JSON."""
+    for _ in range(_TIMES_ENCODED):
+        if not isinstance(value, str) or value.lstrip()[:1] not in {"{", "[", '"'}:
+            break
+        try:
+            value = decode(value)
+        except (ValueError, RecursionError):
+            break
+    return value
 
 
 def decode(text: str | bytes) -> JsonValue:

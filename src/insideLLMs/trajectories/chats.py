@@ -36,7 +36,6 @@ _ROLES_OF_EVENTS = {
 _CHOICE = "gen_ai.choice"
 _WHOLE = ("pydantic_ai.all_messages", "all_messages_events")
 """What agents of Pydantic's tell at their end: the whole chat, the answer included."""
-_OF_EVENTS = ("events", "all_messages_events")
 
 
 def turns(span: Span, side: Side) -> list[Turn]:
@@ -150,11 +149,10 @@ def _of_event(name: str, read: Mapping[str, JsonValue], side: Side) -> Turn | No
 
 def _events_within(span: Span) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
     """Yield the events that Logfire writes into an attribute."""
-    for name in _OF_EVENTS:
-        listed = decoded(span.attributes.get(name))
-        for event in listed if isinstance(listed, list) else ():
-            if isinstance(event, dict):
-                yield str(event.get("event.name", "")), event
+    listed = decoded(span.attributes.get("events"))
+    for event in listed if isinstance(listed, list) else ():
+        if isinstance(event, dict):
+            yield str(event.get("event.name", "")), event
 
 
 def _of_vercel(span: Span, side: Side) -> list[Turn]:
@@ -171,9 +169,11 @@ def _of_vercel(span: Span, side: Side) -> list[Turn]:
 
 
 def _of_pydantic(span: Span, side: Side) -> list[Turn]:
-    """Split the whole chat of an agent at its first answer: what came before was asked."""
+    """Split the whole chat of an agent at its first new answer: what came before was asked."""
     whole = next((found for name in _WHOLE if (found := _turns_in(span.attributes.get(name)))), [])
-    first = next((at for at, turn in enumerate(whole) if turn.get("role") in ("assistant", "model")), len(whole))
+    new = span.attributes.get("pydantic_ai.new_message_index")
+    answers = (at for at, turn in enumerate(whole) if turn.get("role") in ("assistant", "model"))
+    first = next((at for at in answers if not isinstance(new, int) or at >= new), len(whole))
     return whole[:first] if side == "input" else whole[first:]
 
 

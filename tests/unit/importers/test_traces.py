@@ -93,6 +93,8 @@ FORMS = {
     "jaeger": of_jaeger(REQUEST),
     "sdk": of_sdk(REQUEST),
     "phoenix": {"data": of_sdk(REQUEST), "next_cursor": None},
+    "bare spans": REQUEST["resourceSpans"][0]["scopeSpans"][0]["spans"],
+    "bare spans with underscores": snake(REQUEST["resourceSpans"][0]["scopeSpans"][0]["spans"]),
 }
 
 
@@ -103,6 +105,13 @@ def test_a_request_is_the_same_in_every_form_of_export(form, tmp_path):
     [trial], left_out = read_files(path)
     assert (trial.example.input, trial.response.text, trial.model, left_out) == ("Why?", "Because.", "gpt-4o", {})
     assert (trial.traffic.route, trial.traffic.trace) == ("/ask", TRACE)
+
+
+@pytest.mark.parametrize("form", ["bare spans", "bare spans with underscores", "sdk"])
+def test_a_span_may_have_a_line_of_its_own(form, tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in FORMS[form]))
+    assert shown(read_files(path)[0]) == [("Why?", "Because.")]
 
 
 @pytest.mark.parametrize("suffix", [".json.gz", ".jsonl.gz"])
@@ -213,6 +222,26 @@ def test_what_an_agent_did_is_its_trajectory(tmp_path):
     assert trial.response.trajectory[1].tool_calls[0].arguments == {"city": "Paris"}
     calls, _ = read(tmp_path, batch(*spans), each_call=True)
     assert len(calls) == 2
+
+
+def test_messages_that_were_encoded_twice_are_read(tmp_path):
+    once = json.dumps([{"role": "user", "content": "Why?"}])
+    [trial], _ = read(tmp_path, batch(call(attributes={"gen_ai.input.messages": json.dumps(once)}, parent="")))
+    assert trial.example.input == "Why?"
+
+
+AGENT = [("user", "Hi"), ("assistant", "Hello"), ("user", "Why?"), ("assistant", "Because.")]
+
+
+@pytest.mark.parametrize("name", ["pydantic_ai.all_messages", "all_messages_events"])
+@pytest.mark.parametrize(("new", "asked"), [(None, ["Hi"]), (2, ["Hi", "Hello", "Why?"])])
+def test_what_an_agent_answered_is_not_asked(name, new, asked, tmp_path):
+    told = [{"role": role, "content": text, "event.name": f"gen_ai.{role}.message"} for role, text in AGENT]
+    since = {} if new is None else {"pydantic_ai.new_message_index": new}
+    agent = span(attributes={name: json.dumps(told), "final_result": "Because.", **since})
+    [trial], _ = read(tmp_path, batch(agent, call()))
+    given = trial.example.input
+    assert ([given] if isinstance(given, str) else [message.text for message in given]) == asked
 
 
 def test_an_answer_of_several_turns_is_asked_as_a_chat(tmp_path):

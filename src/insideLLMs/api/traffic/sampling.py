@@ -83,7 +83,9 @@ def draw_sample(
     source = open_source(paths, reading)
     if not isinstance(source, LogSource) or not source.is_traffic:
         raise DatasetError(
-            f"{paths[0]} has no traces", fix="give traces as OTLP JSON; to sample a dataset, set its max_examples"
+            f"{paths[0]} has no traces",
+            fix="give traces as OTLP JSON, or spans of Tempo, Jaeger or Phoenix; exports of Langfuse "
+            "and LangSmith are not read; to sample a dataset, set its max_examples",
         )
     personal = None if options.personal_data is None else PersonalData(options.personal_data, source.logs)
     drawing = _Drawing(source, options, personal)

@@ -16,6 +16,10 @@ from insideLLMs.importers.traces.trial import trial_of
 from insideLLMs.importers.traces.wire import OTLP, SpanReader
 
 _ANY_OF = OTLP | {"resourceLogs", "resource_logs", "resourceMetrics", "resource_metrics", "context.trace_id"}
+_ALL_OF = (
+    *({"context", "attributes"}, {"traceID", "spans"}),
+    *({"traceId", "spanId", "startTimeUnixNano"}, {"trace_id", "span_id", "start_time_unix_nano"}),
+)
 _PACKED = 8
 """How often its size a compressed file unpacks to, about."""
 _TELL_EVERY = 500_000_000
@@ -31,7 +35,7 @@ class OtlpLog:
     @staticmethod
     def recognises(log: LogFile) -> bool:
         """Whether it holds spans: a batch of OTLP, a trace of Jaeger or Tempo, or a list of spans."""
-        if log.keys & _ANY_OF or {"context", "attributes"} <= log.keys or {"traceID", "spans"} <= log.keys:
+        if log.keys & _ANY_OF or any(each <= log.keys for each in _ALL_OF):
             return True
         if log.is_lines or not log.keys & {"data", "trace"}:
             return False
