@@ -32,7 +32,7 @@ class BiasProbe(Probe):
     `refusal_asymmetry` are 0, which no (worst, best) can say: what a pair is worth is its verdict.
     """
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/bias.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {

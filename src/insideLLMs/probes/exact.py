@@ -31,7 +31,7 @@ class EqualsProbe(CheckProbe):
     """
 
     kind = "equals"
-    version = "2"
+    version = "3"
     label_is_answer: ClassVar[bool] = True
     reads_part: ClassVar = "json"
 
@@ -139,7 +139,7 @@ class NumericProbe(CheckProbe):
     """
 
     kind = "numeric"
-    version = "2"
+    version = "3"
     label_is_answer: ClassVar[bool] = True
 
     def __init__(

@@ -40,7 +40,7 @@ class FactualityProbe(CheckProbe):
     """
 
     kind = "factuality"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     default_dataset: ClassVar[str] = "data/factuality.jsonl"
     needs_expected: ClassVar[bool] = False
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {

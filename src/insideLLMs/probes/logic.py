@@ -30,7 +30,7 @@ class LogicProbe(PromptProbe):
     Scores: `correct`, and `answered`, which is 0 for an empty, refusing or ambiguous answer.
     """
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "answered": (0, 1)}
     scores_in_place: ClassVar[bool] = True
     label_is_answer: ClassVar[bool] = True

@@ -19,12 +19,16 @@ _STARTS_OPEN = re.compile(rf"^[{_UNSPACED}]")
 _WORD_JOIN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 
 _SENTENCE = re.compile(r"[^.!?。！？\n]*(?:[.!?](?!\s|$)[^.!?。！？\n]*)*(?:[.!?。！？]+|\n|$)")
-_CORRECTION = re.compile(r"(?:^|[.!?\n-] ?)(?:no, )?(?:wait|correction|scratch that|let me correct|i mean)\b[,:]? ")
+_CORRECTION = re.compile(
+    r"(?:^|[.!?\n-] ?)(?:no, )?(?:wait|correction|scratch that|let me correct|i mean|just kidding)\b[,:]? "
+    r"|(?:\.{3}|…| [-–—]) ?no, "
+)
 _DENIED = re.compile(
     r"\b(?:not|never|isn't|wasn't|aren't|nor|neither|rather than|instead of|unlike|confused with|mistaken for"
     r"|contrary to|wrongly|incorrectly|(?<!none )other than|as opposed to|apart from|except(?: for)?|different from"
     r"|distinct from|anything but|far from|ruled out|no longer)\b(?:(?!\bbut\b|\brather\b(?! than))[^.;,:]){0,40}$"
 )
+_DOUBTED = re.compile(r"\b(?:(?:i|we)(?: \w+)? doubt|doubtful)\b[^.;,:]{0,20}$")
 _NEGATED = re.compile(
     r"(?:n't|\bcannot)(?: (?:be|have been|think|say|believe|mean))?(?: (?:it|that|this)(?:'s| is| was)?)? $"
 )
@@ -87,7 +91,12 @@ def mentions(text: str, name: str, *, aliases: Collection[str] = ()) -> bool:
 
 def _is_claimed(before: str, after: str, wanted: str) -> bool:
     """Whether what stands before and after a name leaves it the answer's own claim."""
-    denied = (_DENIED.search(before[-70:]), _NEGATED.search(before[-40:]), _WRONG_ANYWAY.search(before[-90:]))
+    denied = (
+        _DENIED.search(before[-70:]),
+        _DOUBTED.search(before[-50:]),
+        _NEGATED.search(before[-40:]),
+        _WRONG_ANYWAY.search(before[-90:]),
+    )
     if any(denied) or _IF.search(before[-60:]) or _DENIED_AFTER.search(after):
         return False
     if before.endswith("(") and _ONLY_AFTER.match(after):

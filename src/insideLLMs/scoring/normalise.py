@@ -20,7 +20,10 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+
 _SUPERSCRIPT_RUN = re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _MIXED_FRACTION = re.compile(r"(?<=\d)(?=[¼½¾⅐-⅞])")
 _JOINING_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f\u2007](?=\d{3}(?!\d))")
-_EMPHASIS = re.compile(r"(?<!\w)[*~`]{1,3}|[*~`]{1,3}(?!\w)|(?<![^\W_])_{1,3}(?=[^\s_])|(?<=[^\s_])_{1,3}(?![^\W_])")
+_BOLD = re.compile(r"(?<!\d)\*\*(?=\S)([^*\n]{1,300})(?<=\S)\*\*")
+_EMPHASIS = re.compile(
+    r"(?<!\w)(?<!\d\*)[*~`]{1,3}|[*~`]{1,3}(?![\w*])|(?<![^\W_])_{1,3}(?=[^\s_])|(?<=[^\s_])_{1,3}(?![^\W_])"
+)
 _LATEX_WRAPPER = re.compile(
     r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mathsf|operatorname|emph|bf|rm)\s?\{([^{}]{0,200})\}"
 )
@@ -28,7 +31,7 @@ _LATEX_NOISE = re.compile(
     r"\\[()\[\]]|\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,;:! ]|\$(?=[A-Za-z\\])|(?<=[A-Za-z}])\$(?!\d)"
 )
 _INLINE_MATH = re.compile(r"(?<!\\)\$(?=\S)((?:\\\$|[^$\n]){1,200})(?<=[^\s\\])\$(?!\d)")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>|<!--[^<>]{0,300}-->")
+_TAG = re.compile(r"<\|\w{1,40}\|>|</?[A-Za-z][^<>]{0,300}>|<!--[^<>]{0,300}-->")
 _ANSWER_TAG = re.compile(r"<\s?(?:final[_ -]?)?answer\s?>(?:([^<>]{0,2000})<\s?/)?", re.IGNORECASE)
 _LINE_PREFIX = re.compile(r"^[ >]+", re.MULTILINE)
 _SPACES = re.compile(r"[^\S\n]+")
@@ -72,7 +75,7 @@ def readable(answer: str) -> str:
     text = _ANSWER_TAG.sub(lambda tag: f"\nfinal answer: {(tag.group(1) or '').strip()}\n", text)
     text = _TAG.sub(" ", text)
     text = _LATEX_NOISE.sub(" ", _LATEX_WRAPPER.sub(r"\1", _INLINE_MATH.sub(r"\1", text)))
-    text = _SPACES.sub(" ", _EMPHASIS.sub("", _LINE_PREFIX.sub("", text)))
+    text = _SPACES.sub(" ", _EMPHASIS.sub("", _BOLD.sub(r"\1", _LINE_PREFIX.sub("", text))))
     return _NEWLINES.sub("\n", text).strip()
 
 

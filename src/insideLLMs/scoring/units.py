@@ -5,6 +5,8 @@ from fractions import Fraction
 
 _TABLE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "length": (
+        ("1/1000000000", "nm nanometer nanometre nanometers nanometres"),
+        ("1/1000000", "μm micrometer micrometre micrometers micrometres"),
         ("1/1000", "mm millimeter millimetre millimeters millimetres"),
         ("1/100", "cm centimeter centimetre centimeters centimetres"),
         ("1", "m meter metre meters metres"),
@@ -42,6 +44,34 @@ _TABLE: Mapping[str, tuple[tuple[str, str], ...]] = {
     "fahrenheit": (("1", "°f"),),
     "kelvin": (("1", "°k kelvin"),),
     "angle": (("1", "° degree degrees"),),
+    "data": (
+        ("1", "byte bytes"),
+        ("1000", "kb kilobyte kilobytes"),
+        ("1000000", "mb megabyte megabytes"),
+        ("1000000000", "gb gigabyte gigabytes"),
+        ("1000000000000", "tb terabyte terabytes"),
+        ("1024", "kib"),
+        ("1048576", "mib"),
+        ("1073741824", "gib"),
+    ),
+    "frequency": (
+        ("1", "hz hertz"),
+        ("1000", "khz kilohertz"),
+        ("1000000", "mhz megahertz"),
+        ("1000000000", "ghz gigahertz"),
+    ),
+    "power": (("1", "watt watts"), ("1000", "kw kilowatt kilowatts"), ("1000000", "megawatt megawatts")),
+    "energy": (
+        ("1", "joule joules"),
+        ("1000", "kj kilojoule kilojoules"),
+        ("4.184", "calorie calories"),
+        ("4184", "kcal kilocalorie kilocalories"),
+        ("3600000", "kwh"),
+    ),
+    "force": (("1", "newton newtons"), ("1000", "kn kilonewton kilonewtons")),
+    "pressure": (("1", "pa pascal pascals"), ("1000", "kpa"), ("100000", "bar bars"), ("101325", "atm")),
+    "voltage": (("1", "volt volts"), ("1/1000", "mv millivolt millivolts"), ("1000", "kv kilovolt kilovolts")),
+    "current": (("1", "ampere amperes amps amp"), ("1/1000", "ma milliampere milliamperes")),
     "percent": (
         ("1", "% percent percents percentage pct prozent porcentaje pourcent процент процента процентов"),
         ("1/10", "‰"),

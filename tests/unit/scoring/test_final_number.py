@@ -154,7 +154,7 @@ ANSWERS = [
     ("The probability is 0.25 or 25%.", None),
     ("The sum is 1,250.", "1250"),
     ("Thus, John earns $1,500 per month.", "1500 $"),
-    ("It takes 2 hours and 30 minutes.", None),
+    ("It takes 2 hours and 30 minutes.", "2.5 h"),
     ("The answer is: 15 apples", "15"),
     ("Result: 99", "99"),
     ("The train travels at 60 mph.", "60 mph"),

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from insideLLMs.scoring.final_answer.number_words import LETTERS, MAGNITUDES, spelled_in
 from insideLLMs.scoring.normalise import unify
-from insideLLMs.scoring.units import CURRENCIES, unit_named
+from insideLLMs.scoring.units import CURRENCIES, conversion, unit_named
 
 MAX_DIGITS = 400
 """More digits, or a larger power of ten, are no answer; the bound keeps arithmetic fast."""
@@ -21,7 +21,7 @@ _PLAIN = (
     r"|\d++,(?:\d{1,2}|\d{4,400})(?![\d,])"  # 3,14
     r"|\d++(?:\.\d++)?|\.\d++)"
 )
-_SIGN = r"(?:(?<![\w)\]}])[-−+]\s?|\b(?:minus|negative|moins|menos|meno)\s)"
+_SIGN = r"(?:(?<![\w)\]}])[-−+]\s?|(?<![\w)\]}])(?<!\d )–(?=[$€£¥]?\d)|\b(?:minus|negative|moins|menos|meno)\s)"
 _CURRENCY = r"(?:[$€£¥₹₽₩₺]\s?|\b(?:USD|EUR|GBP|JPY|CHF|INR|Rs\.?|US\$)\s?)"
 _NUMBER = re.compile(
     rf"(?P<sign>{_SIGN})?(?:(?P<currency>{_CURRENCY})(?P<inner>-)?)?(?<![A-Za-z0-9√^_\\.])"
@@ -31,9 +31,11 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _SYMBOLIC = re.compile(r"\s?[*·×]?\s?(?:[√πθ∞]|sqrt)|(?:[xyznieab]|ln|log|sin|cos)(?![A-Za-z])|[:/]\d|\.\d|\s?\*\*")
+_TO_THE_POWER = re.compile(r"(?<=\d)\*\*(?=[-\d])")
 _RAISED = re.compile(r"\^(-?\d{1,3})(?!\d)")
 _AFTER = re.compile(r"\s?(%|‰|°\s?[CFK]?(?![A-Za-z])|[^\W\d_]+\.?(?:\s?(?:/|per)\s?[A-Za-z]+)?(?:\^[23])?|[€£¥$₹₽₩₺])")
 _BOTH_SIGNS = re.compile(r"(?:±|\+/-?|\bplus or minus) ?$", re.IGNORECASE)
+_WITHIN = re.compile(r" ?(?:and )?")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|ère|º|ª)\b", re.IGNORECASE)
 _COUNTED = re.compile(
     r" (?:[a-z]+ ){0,2}?(?:people|men|women|children|[a-z]{2,}(?:s|ers|ants|ents)|dollars?|euros?|pounds?|€|yen|won)\b"
@@ -116,11 +118,26 @@ def numbers_in(text: str) -> tuple[str, ...]:
 
 def amounts_in_digits(text: str) -> list[FoundAmount]:
     """Return the numbers that are written in digits in a text, and what only looks like one."""
-    found = []
+    found: list[FoundAmount] = []
     for match in _NUMBER.finditer(text):
         amount, end = _amount(match, text)
-        found.append(FoundAmount(start=match.start(), end=end, amount=amount))
+        token = FoundAmount(start=match.start(), end=end, amount=amount)
+        joined = _joined(found[-1], token, text) if found else None
+        found[-1:] = [joined] if joined else [*found[-1:], token]
     return found
+
+
+def _joined(first: FoundAmount, second: FoundAmount, text: str) -> FoundAmount | None:
+    """Return two parts of one amount as one, in the unit of the first: "1 h 30 min", "5 feet and 6 inches"."""
+    whole, part = first.amount, second.amount
+    if whole is None or part is None or not (whole.unit and part.unit):
+        return None
+    factor = conversion(part.unit, whole.unit)
+    is_apart = not _WITHIN.fullmatch(text, first.end, second.start) or text[second.start] in "+-−–"
+    if factor is None or factor >= 1 or is_apart or text[: first.start].casefold().endswith("between "):
+        return None
+    value = whole.value + part.value * factor
+    return FoundAmount(start=first.start, end=second.end, amount=Amount(value=value, unit=whole.unit))
 
 
 def amounts_in_words(text: str) -> list[FoundAmount]:
@@ -136,6 +153,7 @@ def plain_math(text: str) -> str:
     if "\\" in text or "{" in text:
         for pattern, replacement in _LATEX:
             text = pattern.sub(replacement, text)
+    text = _TO_THE_POWER.sub("^", text)
     if _POINT_GROUPS.search(text) and not _ENGLISH.search(text):
         text = _GROUPED_BY_POINT.sub(r"\1\2", text)
     return text

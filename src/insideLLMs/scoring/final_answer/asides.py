@@ -73,6 +73,7 @@ REPORTED = _holds(
     r"\b(?:a|the|this|another|old|urban|by|an) (?:myth|misconception|fallacy|misbelief|mistake|error|legend)\b"
     r"[^.\n]{0,20}\b(?:that|to|is)\b",
     rf"\b{_OTHERS}\b(?: [\w']+){{0,5}}? {_HOLD}\b",
+    r"\b(?:i|we) (?:really |very much |seriously |strongly )?doubt\b|\bdoubtful (?:that|whether|if)\b",
     r"\bi (?:first|initially|originally|previously|at first|once|used to)\b",
     r"\b(?:at first|initially|originally)\b[^.\n]{0,40}\b(?:thought|think|seem|look|appear|guess)",
     r"\bit (?:is|may be|might be|would be|'s) (?:often|sometimes|widely|commonly|wrongly|mistakenly|tempting|easy)\b",
@@ -144,6 +145,7 @@ CLAUSE = re.compile(
 _OPENER = (
     r"(?:sure(?: thing)?|okay|ok|alright|well|hmm+|hm|let me (?:think|see)(?: about (?:it|this)| this through)?"
     r"|here you go|let's (?:see|think)"
+    r"|of course|certainly|absolutely|(?:with)?out (?:a |any )?doubt|no doubt"
     r"|(?:great|good|excellent|interesting|nice) question|thanks for asking|happy to help|gladly|klar|gerne|gute frage"
     r"|claro|por supuesto|buena pregunta|bien sûr|d'accord|bonne question|certo|boa pergunta|buona domanda|好的|当然"
     r"|这是个?好问题|конечно|хороший вопрос)"
@@ -156,7 +158,7 @@ PREFACE = re.compile(
     r"|believe|say|argue)"
     rf"[^,\n]{{0,60}}, +|(?:but )?(?:if i (?:had to|must) (?:guess|bet|choose|pick|say)|if you ask me"
     rf"|in my (?:view|opinion)), +"
-    rf"|{_OPENER}{_END} ?[!.,:…，！]{{1,3}} ?(?=\S))",
+    rf"|{_OPENER}{_END}(?: ?[!.,:…，！]{{1,3}} ?| [–—-]{{1,2}} )(?=\S))",
     re.IGNORECASE,
 )
 """What opens a sentence without saying anything."""
@@ -175,6 +177,7 @@ CORRECTION = re.compile(
     r"(?:^|(?<=[.!?…] )|(?<=\n)|(?<=[–—] )|(?<=- )|(?<=, ))(?:(?:oh|hmm|oops|no|ah|sorry)[,.!]? ){0,2}"
     r"(?:wait|oops|actually(?=,| no\b)|correction|(?:scratch|strike|scrap) that|on (?:second thought|reflection)"
     r"|let me (?:correct|re-?check|re-?consider|re-?calculate|re-?do|fix)|hold on|my mistake|i mean|or rather"
+    r"|just kidding|i(?:'m| am) (?:just )?(?:kidding|joking)"
     r"|i (?:made (?:a|an) (?:mistake|error)|was wrong|misread|miscounted|need to correct|stand corrected)"
     r"|upon (?:re-?reading|reflection|review)|that's (?:wrong|not right|incorrect)|(?<=, )no(?=, \S)"
     r"|warte|korrektur|espera|perdón|corrección|attends|attendez|aspetta|espere|подождите|стоп|等等|不对|更正|待って"

@@ -169,6 +169,8 @@ class _Reader:
             if picked is not None:
                 return picked
         lines = text.split("\n")
+        if len({self.lone(line) for line in lines}) > 1 and all(map(self.lone, lines)):
+            return AMBIGUOUS
         *before, last = sentences(lines[-1]) or [""]
         for line in (text, lines[-1], lines[0], "" if before and self.lone(before[-1]) else last):
             lone = self.lone(line)

@@ -22,8 +22,18 @@ _SENTENCE = re.compile(
     r" +(?=\S)|(?<=[。！？]))"
 )
 _DENIES = re.compile(r"not (?!(?:only|just|necessarily|sure|certain))", re.IGNORECASE)
-_ORNAMENT = re.compile(r"(?<=[.!?])\[\d{1,2}\]|[\U0001f300-\U0001faff\ufe0f]+")
-"""A reference to a source, and a picture."""
+_ORNAMENT = re.compile(
+    r"(?<=[.!?])(?:\[\d{1,2}\])+|(?<=\w) ?(?:\[\d{1,2}\])+(?=[.!?]?$)"
+    r"|[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\ufe0f]+"
+)
+"""A reference to a source, and a picture or flag."""
+_BOXES = (
+    (re.compile(r"^(?:[-*•] )?\[[xX]\] ", re.MULTILINE), "✓ "),
+    (re.compile(r"^(?:[-*•] )?\[ ?\] ", re.MULTILINE), "✗ "),
+)
+_TICKED = re.compile(r"(?:[✅✓✔☑] ?(?P<before>[^✅✓✔☑✗✘❌❎☒]+)|(?P<after>[^✅✓✔☑✗✘❌❎☒]+?) ?[✅✓✔☑])")
+_CROSSED = re.compile(r"[✗✘❌❎☒] ?[^✅✓✔☑]+|[^✅✓✔☑]+[✗✘❌❎☒]")
+_LISTED = re.compile(r"\W{0,3}[^\W_]{1,2}[).:\]] ?\S")
 _HEADING = re.compile(r"#{1,6} ?\S")
 _QUOTED = re.compile(r"\"([^\"\n]{8,400})\"")
 _REPORTS = re.compile(
@@ -78,7 +88,19 @@ def _unwrapped(answer: str) -> str:
     """Return an answer made readable; of one that is a JSON object, what it gives as its answer."""
     found = find_json(answer) if answer.lstrip(" \n`json")[:1] == "{" else None
     value = _answer_in(found.value) if isinstance(found, Parsed) and isinstance(found.value, dict) else None
-    return _ORNAMENT.sub("", readable(answer if value is None else value)).strip()
+    return _chosen(_ORNAMENT.sub("", readable(answer if value is None else value)).strip())
+
+
+def _chosen(text: str) -> str:
+    """Return, where every line is a choice that is ticked, crossed out or left, the one that is ticked."""
+    for box, mark in _BOXES:
+        text = box.sub(mark, text)
+    lines = text.split("\n")
+    ticked = [found for line in lines if (found := _TICKED.fullmatch(line))]
+    rest = [line for line in lines if not _TICKED.fullmatch(line)]
+    if len(ticked) == 1 and all(_CROSSED.fullmatch(line) or _LISTED.match(line) for line in rest):
+        return (ticked[0]["before"] or ticked[0]["after"]).strip()
+    return text
 
 
 def _answer_in(value: JsonValue) -> str | None:

@@ -80,6 +80,7 @@ def final_text(answer: str) -> str | None:
             continue
         if not view.declined or _COMMITS.search(view.text) or _precedes_doubt(view, answer):
             text = view.text.lstrip("# ")
+            text = text if "\n" in text else _BULLET.sub("", text)
             return text if len(text) <= SHORT_ANSWER else text.rpartition("\n")[2]
     return None
 

@@ -53,7 +53,7 @@ _CONVERTS = re.compile(
 """How a sentence begins that says a result again in another unit."""
 _NONE = re.compile(
     r"(?:[^;]{1,200}[,;] (?=so ))?\W{0,4}(?:(?:so|therefore|thus|hence),? )?"
-    r"(?:(?:none|nothing) (?:(?:is|are|was|were|will be) (?:left|remaining)"
+    r"(?:none of (?:them|these|those)|(?:none|nothing) (?:(?:is|are|was|were|will be) (?:left|remaining)"
     r"|remains?)|there (?:is|are|was|were) none(?: left| remaining)?)\W{0,4}",
     re.IGNORECASE,
 )
@@ -217,15 +217,15 @@ def _in_prose(text: str, tokens: list[FoundAmount]) -> Amount | Ambiguity | None
     ranged = {
         token
         for left, right in pairwise(tokens)
-        if _RANGE.fullmatch(gap := text[left.end : right.start])
+        if (_RANGE.fullmatch(gap := text[left.end : right.start]) or (gap == " " and text[right.start] == "+"))
         and (gap.strip() != "," or _unit_of(left) == _unit_of(right))
         for token in (left, right)
     }
     if any(_NEGATED_BEFORE.search(text[: token.start][-30:]) for token in tokens):
         return None
     for found in (tokens, amounts_in_words(text)):
-        said = [token for token in found if _is_said(text, token)]
-        if said and said[-1] not in ranged:
+        said = [token for token in found if _is_said(text, token) and token not in ranged]
+        if said:
             return said[-1].amount
     if not ranged and len({token.amount for token in tokens}) == 1:
         return tokens[0].amount

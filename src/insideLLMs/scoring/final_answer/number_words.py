@@ -101,7 +101,7 @@ MAGNITUDES = {
     for value, words in (
         (12, "dozen"),
         (100, "hundred 百 백"),
-        (10**3, "k thousand thousands tausend mil mille mila тыс тысяч тысячи тысяча 千 천"),
+        (10**3, "k thousand thousands tsd tausend mil mille mila тыс тысяч тысячи тысяча 千 천"),
         (10**4, "万 萬 만"),
         (10**5, "lakh lakhs lac"),
         (10**6, "mn mio mln million millions millionen millones millón milhões milhão milioni миллион миллионов млн"),
@@ -148,6 +148,8 @@ def spelled(text: str) -> Fraction | None:
     words = _WORD.findall(text.casefold()[:200])
     negative = words[:1] in (["minus"], ["negative"])
     words = words[1:] if negative else words
+    if words == ["once"]:
+        return None  # eleven in Spanish, one time in English
     if words and words[0] in _OTHER_LANGUAGES and words[0] not in _UNITS:
         value, used = Fraction(_OTHER_LANGUAGES[words[0]]), 1
     else:
