@@ -50,6 +50,8 @@ FAILURES = {
     "cancelled by a user": ("cohere", {"message": {"content": []}, "finish_reason": "USER_CANCEL"}, ServerError),
     "a word of their own and nothing else": ("gemini", gemini("IMAGE_OTHER"), ServerError),
     "not done": ("ollama", {"message": {"content": "It i"}, "done": False}, ServerError),
+    "a choice without a message": ("openai", {"choices": [{"text": "4", "finish_reason": "stop"}]}, BadAnswerError),
+    "a message that is a text": ("openai", chat(message="It is 4."), BadAnswerError),
     "nothing said": ("openai", chat(reason=None), BadAnswerError),
     "an error of vLLM": ("openai", {"object": "error", "message": "x", "code": 400}, RequestRefusedError),
     "errors of a gateway": ("openai", {"success": False, "errors": [{"code": 7003, "message": "x"}]}, ServerError),
@@ -325,6 +327,14 @@ def test_odd_bytes_do_not_lose_an_answer(name):
         + b'}, "finish_reason": "stop"}], "t": NaN, "u": 1e999}'
     )
     assert decode("openai", body, headers={"Content-Type": kind}).text == read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [["It is ", "4."], [{"type": "output_text", "text": "It is 4."}], [{"type": "refusal", "refusal": "It is 4."}]],
+)
+def test_parts_of_a_text_are_put_together_however_they_are_written(content):
+    assert decode("openai", chat(content)).text == "It is 4."
 
 
 def test_a_text_in_utf_16_is_read():

@@ -53,9 +53,9 @@ class OpenAICodec(ChatCodec):
         match body:
             case {"choices": [{"error": dict() | str() as error}, *_]} if error:
                 return fail({"error": error}, answer, self.endpoint, self.model_name)
-            case {"choices": [dict(choice), *_]} if (
-                isinstance(choice.get("message"), dict) or "finish_reason" in choice
-            ):
+            case {"choices": [dict(choice), *_]} if isinstance(choice.get("message"), dict) or choice.get(
+                "finish_reason"
+            ) not in (None, "stop"):
                 return read_completion(body, choice, read_mapping(choice.get("message")))
             case {"prompt_filter_results": list(results)} if Complaint.of(results).filtered:
                 return Response(finish_reason="content_filter", model=self.model_name)
@@ -149,7 +149,7 @@ def _read_content(content: object) -> tuple[str, str]:
     text, thoughts = [], []
     for part in content:
         match part:
-            case {"type": "text" | "output_text", "text": str(piece)}:
+            case str(piece) | {"type": "text" | "output_text", "text": str(piece)} | {"refusal": str(piece)}:
                 text.append(piece)
             case {"type": "thinking", "thinking": str(piece)}:
                 thoughts.append(piece)
