@@ -36,6 +36,7 @@ def test_a_run_against_itself_is_empty_and_passes(runs):
     classes = done.json["comparison"]["overall"]["classes"]
     assert classes == {**dict.fromkeys(classes, 0), "unchanged": 20}
     assert done.json["comparison"]["changes"]["total"] == 0
+    assert "warning: base is one of its own baselines" in done.err
 
 
 @pytest.mark.parametrize("candidate", ["worse", "garbage"])
