@@ -5,6 +5,7 @@ grows: a line for each thing that a person says, on the disk before the person s
 kill cut short was never shown as saved; reading leaves it out, and the next line takes its place.
 """
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -128,6 +129,8 @@ def labels_at(path: Path) -> tuple[PersonLabel, ...]:
 def _decoded(data: bytes, path: Path) -> Iterator[PersonLabel]:
     *lines, last = data.split(b"\n")
     for number, line in enumerate(lines, start=1):
+        if not line.strip():  # an editor's
+            continue
         label = _label(line)
         if isinstance(label, str):
             raise RunDirectoryError(
@@ -141,7 +144,7 @@ def _decoded(data: bytes, path: Path) -> Iterator[PersonLabel]:
 
 def _label(line: bytes) -> PersonLabel | str:
     try:
-        label = msgspec.json.decode(line, type=PersonLabel)
+        label = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8), type=PersonLabel)
         datetime.fromisoformat(label.at)  # a day that there is
         canonical.line(label)
     except (*UNREADABLE, CanonicalError, ValueError) as error:

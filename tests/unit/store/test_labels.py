@@ -52,7 +52,17 @@ def test_a_file_cut_anywhere_is_valid_and_the_next_label_takes_the_place_of_what
         assert read_labels(tmp_path / LABELS) == (*kept, third)
 
 
-@pytest.mark.parametrize("line", [b"{}", b"null", b"\xff", b'{"answer":"zz"}', b"[" * 10_000, b""])
+def test_what_editors_add_to_a_file_is_no_label_and_no_fault(tmp_path):
+    first = append_label(tmp_path, label())
+    whole = (tmp_path / LABELS).read_bytes()
+    for edited in (b"\xef\xbb\xbf" + whole, whole.replace(b"\n", b"\r\n"), whole + b"\n \n", b"\n" + whole):
+        (tmp_path / LABELS).write_bytes(edited)
+        assert read_labels(tmp_path / LABELS) == (first,)
+        second = append_label(tmp_path, label(ANSWERS[1]))
+        assert read_labels(tmp_path / LABELS) == (first, second)
+
+
+@pytest.mark.parametrize("line", [b"{}", b"null", b"\xff", b'{"answer":"zz"}', b"[" * 10_000])
 def test_a_line_that_is_no_label_is_named_and_nothing_is_written_behind_it(tmp_path, line):
     append_label(tmp_path, label())
     with (tmp_path / LABELS).open("ab") as file:
