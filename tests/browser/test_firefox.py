@@ -5,10 +5,14 @@ import shutil
 
 import pytest
 
+from insideLLMs.api.view.example_reviews import ReviewFile
+from insideLLMs.store.labels import LABELS, latest, read_labels
 from support.compared_runs import record
 from support.firefox import Firefox
 from support.hostile_pages import LOOK, TEXTS, UNSEEN, hostile
+from support.tables import imported, row
 from support.tools import missing
+from support.view_server import serving
 from support.viewer_pages import diff_page, run_page
 
 ENTER, ESCAPE = "\ue007", "\ue00c"
@@ -42,6 +46,23 @@ def visit(firefox, tmp_path):
     firefox.faults.clear()
     yield open_page
     assert not firefox.faults
+
+
+@pytest.fixture
+def serve(firefox):
+    """Open pages of a server; at the end there was no error, no dialog and no request but to it."""
+    served = []
+
+    def open_page(url, path=""):
+        served.append(url)
+        firefox.goto(f"{url}{path}")
+        return firefox
+
+    firefox.faults.clear()
+    yield open_page
+    ours = tuple(f"request: {url}" for url in served)
+    faults = [fault for fault in firefox.faults if not fault.startswith(ours)]
+    assert [fault for fault in faults if "/favicon.ico" not in fault] == []  # the browser's own idea, and blocked
 
 
 def said(tab, text):
@@ -97,3 +118,49 @@ def test_no_text_does_anything(visit):
             assert seen["aliens"] == 0
             assert not UNSEEN.search(seen["text"])
             tab.press("j")
+
+
+def shows(tab, text):
+    tab.wait(f"document.body.innerText.includes({json.dumps(text)})")
+
+
+def test_answers_are_labelled_on_keys_and_two_runs_are_compared_from_the_home_page(serve, tmp_path):
+    rows = [row(f"e{n}", n % 2, output=TEXTS[n % len(TEXTS)]) for n in range(8)]
+    for name in ("before", "after"):
+        imported(tmp_path, name, rows)
+    with serving(tmp_path, person="Zoë") as server:
+        tab = serve(server.url)
+        shows(tab, "before")
+        tab.press("/", *"after")
+        tab.wait("[...document.querySelectorAll('tr.run')].filter((row) => row.checkVisibility()).length === 1")
+        tab = serve(server.url, "runs/after/label?drawn=random&count=6")
+        shows(tab, "0 of 6 labelled")
+        tab.press("1", "2", "u", "3", "n", *"why?", ENTER, "p")
+        shows(tab, "3 of 6 labelled")
+        shows(tab, "all saved")
+        tab = serve(server.url, "runs/after/label")
+        shows(tab, "Zoë")
+        tab = serve(server.url, "diff?baseline=before&candidate=after")
+        tab.wait("document.documentElement.dataset.ready")
+    labels = latest(read_labels(tmp_path / "after" / LABELS)).values()
+    assert sorted(label.verdict for label in labels if label.verdict != "open") == ["pass", "pass", "skip"]
+
+
+def test_examples_of_traffic_are_reviewed(serve, tmp_path):
+    path = tmp_path / "examples.jsonl"
+    rows = [
+        {"id": f"e{n}", "input": "Q", "review": "pending", "traffic": {"answer": text, "weight": 1}}
+        for n, text in enumerate(TEXTS)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with serving(tmp_path, person="ann", reviews=ReviewFile(path)) as server:
+        tab = serve(server.url, "review")
+        shows(tab, f"0 of {len(TEXTS)} labelled")
+        tab.press("1", "2")
+        shows(tab, f"2 of {len(TEXTS)} labelled")
+        shows(tab, "all saved")
+    assert [json.loads(line)["review"] for line in path.read_text().splitlines()][:3] == [
+        "accepted",
+        "rejected",
+        "pending",
+    ]
