@@ -10,6 +10,7 @@ import msgspec
 from insideLLMs.compare.word_diff import marked, word_diff
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, as_text
+from insideLLMs.proxy.volatile import BLANK, NAMED
 from insideLLMs.report.safe_text import printable
 from insideLLMs.store.wire_cassette import WireCall, WireRequest
 
@@ -22,19 +23,24 @@ _PLAIN = re.compile(r"[^.\[\]\s\"]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnmatchedCall:
-    """A request without a recording, with the nearest recording and the `differences` from it."""
+    """A request without a recording, with the nearest recording and the `differences` from it.
+
+    `advice` says how to declare what alone differs, where it looks as if it differed each time.
+    """
 
     case: str
     request: WireRequest
     nearest: str | None
     differences: tuple[str, ...]
+    advice: str = ""
 
     def told(self) -> str:
         """Return it in words, the differences on lines of their own."""
         head = f"{called(self.case, self.request)} is not recorded"
         if self.nearest is None:
             return f"{head}, and nothing like it is"
-        return "\n".join([f"{head}; the nearest is {self.nearest}", *(f"  {line}" for line in self.differences)])
+        lines = [*self.differences, *([self.advice] if self.advice else [])]
+        return "\n".join([f"{head}; the nearest is {self.nearest}", *(f"  {line}" for line in lines)])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +75,25 @@ def unmatched(case: str, request: WireRequest, recorded: Sequence[RecordedCall])
         key=lambda found: (-_closeness(asked, _leaves(found[0].call.request), found[1]), found[0].used),
     )
     return UnmatchedCall(
-        case=case, request=request, nearest=nearest.name, differences=tuple(_differences(case, asked, nearest))
+        case=case,
+        request=request,
+        nearest=nearest.name,
+        differences=tuple(_differences(case, asked, nearest)),
+        advice=_advice(asked, _leaves(nearest.call.request)),
     )
+
+
+def _advice(asked: Mapping[str, JsonValue], known: Mapping[str, JsonValue]) -> str:
+    """Name the declarations that make two requests the same, if there are any."""
+    pairs = [(known.get(place), asked.get(place)) for place in _changed(asked, known)]
+    texts = [(one, other) for one, other in pairs if isinstance(one, str) and isinstance(other, str)]
+    used = []
+    for name, pattern in NAMED.items():
+        if any(re.findall(pattern, one) != re.findall(pattern, other) for one, other in texts):
+            used.append(f"--volatile-text {name}")
+            texts = [(re.sub(pattern, BLANK, one), re.sub(pattern, BLANK, other)) for one, other in texts]
+    is_all = len(texts) == len(pairs) and all(one == other for one, other in texts)
+    return f"if this differs each time, declare it: {' '.join(used)}" if used and is_all else ""
 
 
 def _alike(case: str, request: WireRequest, recorded: Sequence[RecordedCall]) -> Sequence[RecordedCall]:

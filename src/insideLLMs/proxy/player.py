@@ -65,6 +65,7 @@ class ReplayVerdict:
                     "path": each.request.path,
                     "nearest": each.nearest,
                     "differences": list(each.differences),
+                    **({"advice": each.advice} if each.advice else {}),
                 }
                 for each in self.unmatched
             ],

@@ -5,6 +5,7 @@ in the order in which they come.
 """
 
 import copy
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,16 @@ NAMED = {
 BLANK = "[volatile]"
 _DIFFERENT = ("Give a refund.", "Deny a return.")
 """Texts that no declaration may make the same."""
+
+
+def _asking(text: str) -> list[JsonValue]:
+    """Return what asks by each API."""
+    roles = ("system", "user")
+    turns: list[JsonValue] = [{"role": role, "content": text} for role in roles]
+    parts: list[JsonValue] = [{"role": role, "parts": [{"text": text}]} for role in roles]
+    return [{"messages": turns}, {"input": turns}, {"contents": parts}, {"prompt": text}, {"input": text}]
+
+
 _IDS = (
     ("$.messages[*].tool_calls[*]", "id"),
     ("$.messages[*]", "tool_call_id"),
@@ -54,10 +65,10 @@ class VolatileParts:
         for path in head.volatile:
             parse_path(path)
         parts = cls(paths=(*USUAL, *head.volatile), patterns=tuple(map(_pattern, head.volatile_text)))
-        one, other = (parts.body({"model": text, "messages": [{"content": text}]}) for text in _DIFFERENT)
-        if one == other:
+        one, other = ([parts.body(asked) for asked in _asking(text)] for text in _DIFFERENT)
+        if any(map(operator.eq, one, other)):
             raise OptionError(
-                "what is declared volatile leaves nothing to compare, so every replay would be verified",
+                "what is declared volatile leaves nothing of a prompt to compare, so every replay would be verified",
                 fix="name less by --volatile and --volatile-text: only what differs each time",
             )
         return parts

@@ -118,6 +118,26 @@ def test_what_is_declared_at_a_replay_does_not_count_in_the_recording_either(rec
     assert later.call(kept).request == read(asked, **head)
 
 
+DATED = "Today is 2026-11-29. Ticket 5f0c3c1e-1111-4222-8333-abcdefabcdef."
+
+
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        (DATED.replace("11-29", "12-01"), "--volatile-text date"),
+        (DATED.replace("5f0c", "1234").replace("11-29", "12-01"), "--volatile-text uuid --volatile-text date"),
+        (DATED.replace("11-29", "12-01").replace("Today", "To-day"), None),
+        (DATED.replace("Today", "To-day"), None),
+    ],
+)
+def test_what_looks_as_if_it_differed_each_time_is_advised_to_be_declared(asked, advice):
+    missed = unmatched("c", read(chat(asked)), [recorded(chat(DATED))])
+    assert missed.advice == (f"if this differs each time, declare it: {advice}" if advice else "")
+    if advice:
+        assert missed.told().endswith(missed.advice)
+        assert same(chat(asked), chat(DATED), volatile_text=tuple(advice.split()[1::2]))
+
+
 def test_the_boundary_of_a_form_does_not_count():
     def form(boundary):
         body = f'--{boundary}\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper\r\n--{boundary}--\r\n'
@@ -136,7 +156,8 @@ def test_a_declaration_that_makes_no_sense_is_refused(declared):
 
 @pytest.mark.parametrize(
     "declared",
-    [{"volatile_text": (".+",)}, {"volatile_text": (r"\w+",)}, {"volatile": ("$",)}, {"volatile": ("$..*",)}],
+    [{"volatile_text": (".+",)}, {"volatile_text": (r"\w+",)}, {"volatile": ("$",)}, {"volatile": ("$..*",)}]
+    + [{"volatile": (path,)} for path in ("$.messages", "$.messages[*].content", "$.input", "$.contents", "$.prompt")],
 )
 def test_a_declaration_that_leaves_nothing_to_compare_is_refused(declared):
     with pytest.raises(InsideLLMsError, match="every replay would be verified"):
