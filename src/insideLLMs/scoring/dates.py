@@ -1,4 +1,4 @@
-"""Dates as people write them -> year, month, day, as far as given: ISO, English month names, day.month.year."""
+"""Dates as people write them -> year, month, day, as far as given: ISO, names of months, day.month.year."""
 
 import calendar
 import re
@@ -7,20 +7,29 @@ from dataclasses import dataclass
 _MONTHS = {
     name: number
     for number, names in enumerate(
-        ("january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul", "august aug",
-         "september sept sep", "october oct", "november nov", "december dec"), 1
+        ("january jan januar janvier enero gennaio janeiro januari января",
+         "february feb februar février febrero febbraio fevereiro februari февраля",
+         "march mar märz mars marzo março maart марта", "april apr avril abril aprile апреля",
+         "may mai mayo maggio maio mei мая", "june jun juni juin junio giugno junho июня",
+         "july jul juli juillet julio luglio julho июля", "august aug août agosto augustus августа",
+         "september sept sep septembre septiembre settembre setembro сентября",
+         "october oct oktober octobre octubre ottobre outubro октября",
+         "november nov novembre noviembre novembro ноября",
+         "december dec dezember décembre diciembre dicembre dezembro декабря"), 1
     )
     for name in names.split()
 }  # fmt: skip
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_OF_YEAR = r"(?:(?: del?)?[ -](?P<year>\d{3,4}))?"
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        r"\b(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?\b",
+        r"\b(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?(?:\b|(?=T\d))",
+        r"(?<!\d)(?P<year>\d{4})\s?年\s?(?P<month>\d{1,2})\s?月(?:\s?(?P<day>\d{1,2})\s?日)?",
         r"\b(?P<year>\d{4})/(?P<month>\d{1,2})/(?P<day>\d{1,2})\b",
-        rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<name>{_MONTH})\b\.?,?(?: (?P<year>\d{{3,4}}))?",
+        rf"\b(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?(?: of| de)?[ -](?P<name>{_MONTH})\b\.?,?{_OF_YEAR}",
         rf"\b(?P<name>{_MONTH})\b\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d),?(?: (?P<year>\d{{3,4}}))?",
-        rf"\b(?P<name>{_MONTH})\b\.?,?(?: of)? (?P<year>\d{{3,4}})\b",
+        rf"\b(?P<name>{_MONTH})\b\.?,?(?: of| del?)? (?P<year>\d{{3,4}})\b",
         r"\b(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?P<year>\d{4})\b",
         r"\b(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})\b",
     )
@@ -40,6 +49,7 @@ _OTHER_EVENT = re.compile(
     r"\b(?:born|b\.|birth|died|d\.|death|after|since|before|than|until|prior to|following|unlike|not)\b[^.;,()]{0,12}$",
     re.IGNORECASE,
 )
+_DENIED = re.compile(r"(?:\bnot|\bnever|n't)(?: (?:on|in|the))* $", re.IGNORECASE)
 _FOUNDED = re.compile(r"\b(?:founded|established|incorporated)\b[^.;,()]{0,12}$", re.IGNORECASE)
 _FOUNDING = re.compile(
     r"\b(?:found|establish|incorporat|creat|start|form|beg[aiu]n|origin|set up|buil|old)", re.IGNORECASE
@@ -65,11 +75,15 @@ def claimed_dates(text: str, question: str) -> tuple[Day, ...]:
     """Return the dates in `text`; without those of other events, such as a birth not asked for, if any are left."""
     asked = re.search(r"\b(?:born|birth|die[ds]?|death)\b", question, re.IGNORECASE) is not None
     told = _LIFESPAN.sub(lambda span: " " * len(span.group()), text)
-    found = _placed(text if asked else told) or _placed(text)
+    found = _claimed(text if asked else told) or _claimed(text)
     others = [] if asked else [_OTHER_EVENT]
     others += [] if _FOUNDING.search(question) else [_FOUNDED]
     own = [day for place, day in found if not any(one.search(text[max(0, place - 40) : place]) for one in others)]
     return tuple(own or [day for _, day in found])
+
+
+def _claimed(text: str) -> list[tuple[int, Day]]:
+    return [(place, day) for place, day in _placed(text) if not _DENIED.search(text[max(0, place - 20) : place])]
 
 
 def _placed(text: str) -> list[tuple[int, Day]]:

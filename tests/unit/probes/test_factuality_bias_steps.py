@@ -50,6 +50,9 @@ def fact(*expected, **fields):
         (fact("1969-07-20", answer_kind="date"), "The 20th of July 1969", "right"),
         (fact("1969-07-20", answer_kind="date"), "In July 1969", "wrong"),
         (fact("1969-07", answer_kind="date"), "20.7.1969", "right"),
+        (fact("1969-07-20", answer_kind="date"), "20. Juli 1969", "right"),
+        (fact("1969-07-20", answer_kind="date"), "It was not July 20, 1969.", "wrong"),
+        (fact("1969-07-20", answer_kind="date"), "Not July 16, but July 20, 1969.", "right"),
         (fact("1914", answer_kind="date"), "It began on 28 July 1914.", "right"),
         (fact("1914", answer_kind="date"), "It began in 1915.", "wrong"),
         (fact(unanswerable=True), "Nobody knows that.", "abstained"),
@@ -72,6 +75,13 @@ def test_a_fact_is_right_wrong_or_not_given(given, answer, verdict):
         ("44 BC was 400 BC?", (Day(-400),)),
         ("$1500, 12.1999, 99 and 1,500", ()),
         ("in May 2020", (Day(2020, 5),)),
+        ("20. Juli 1969", (Day(1969, 7, 20),)),
+        ("le 1er août 1914", (Day(1914, 8, 1),)),
+        ("20 de julio de 1969", (Day(1969, 7, 20),)),
+        ("1969年7月20日", (Day(1969, 7, 20),)),
+        ("20-Jul-1969", (Day(1969, 7, 20),)),
+        ("1969-07-20T20:17:00Z", (Day(1969, 7, 20),)),
+        ("20 июля 1969", (Day(1969, 7, 20),)),
     ],
 )
 def test_dates_are_read(text, found):

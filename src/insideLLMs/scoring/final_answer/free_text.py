@@ -59,6 +59,7 @@ _COMMON = (
 _COMMON_WORDS = frozenset(_COMMON.split())
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _BULLET = re.compile(r"^(?:[-*+•‣◦–]|\(?\d{1,3}[.):]|\(?[A-Za-z][.)])\s+")
+_ONLY_ITEM = re.compile(r"^(?:[-*+•‣◦–]|\(?\d{1,3}[):])\s+")
 _SEPARATOR = re.compile(
     r"\s*[,;、，]\s*(?:and\s|or\s|&\s)?|\s+(?:and|&|und|y|et|e|и)\s+|\s+or\s+(?=[a-z]\s?=)"
     r"|(?<=[^\W\d])/(?=[^\W\d])|\s*\n\s*",
@@ -80,7 +81,7 @@ def final_text(answer: str) -> str | None:
             continue
         if not view.declined or _COMMITS.search(view.text) or _precedes_doubt(view, answer):
             text = view.text.lstrip("# ")
-            text = text if "\n" in text else _BULLET.sub("", text)
+            text = text if "\n" in text else _ONLY_ITEM.sub("", text)
             return text if len(text) <= SHORT_ANSWER else text.rpartition("\n")[2]
     return None
 
@@ -195,7 +196,7 @@ def items(answer: str) -> frozenset[str] | None:
         listed = next((value for value in listed.values() if isinstance(value, list)), None)
     if isinstance(listed, list):
         return frozenset(bare(str(item)) for item in listed)
-    for view in views(re.sub(r"^\s{0,20}[*+•]\s", "- ", re.sub(r"\\(?=[{}])", "", answer), flags=re.MULTILINE)):
+    for view in views(re.sub(r"^\s{0,20}[*+•✅✓✔☑]\s", "- ", re.sub(r"\\(?=[{}])", "", answer), flags=re.MULTILINE)):
         if not view.declined or _COMMITS.search(view.text):
             return _items(view.text)
     return None
