@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, ToolCall, Usage
-from insideLLMs.scoring.trajectory import Expected, parse_expected
+from insideLLMs.scoring.trajectory import Expected, is_read, parse_expected
 from insideLLMs.trajectories.steps import Step
 
 _ROUNDS = 3
@@ -40,7 +40,7 @@ def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage
     raise ArgumentError(
         f"the contract {contract!r} cannot be read",
         fix="write {must_call: a}, {must_not_call: a}, {before: [a, b]}, {at_most: [a, 2]}, {max_steps: 8} or "
-        "{max_tokens: 4000}",
+        "{max_tokens: 4000}; for cost and time write gate: {max: {cost_usd.max: 0.1, latency_ms.p95: 5000}}",
     )
 
 
@@ -59,7 +59,7 @@ class _Forbidden(Expected):
 
     def is_met_by(self, call: ToolCall) -> bool:
         """Whether `call` is this call, or may be it as its arguments cannot be read."""
-        return call.name == self.name and (_is_unread(call) or self.differs(call) is None)
+        return call.name == self.name and (not is_read(call) or self.differs(call) is None)
 
 
 def _forbidden(spec: JsonValue) -> _Forbidden:
@@ -68,12 +68,8 @@ def _forbidden(spec: JsonValue) -> _Forbidden:
     return _Forbidden(due.name, arguments, due.allowed, due.schema)
 
 
-def _is_unread(call: ToolCall) -> bool:
-    return call.arguments.keys() == {"$invalid"}
-
-
 def _told(due: Expected, call: ToolCall) -> str:
-    if due.arguments is not None and _is_unread(call):
+    if due.arguments is not None and not is_read(call):
         return f"{call.name} was called with arguments that cannot be read, and may be {due.told}"
     return f"{due.told} was called"
 

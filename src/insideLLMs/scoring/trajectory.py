@@ -34,6 +34,8 @@ class Expected:
 
     def differs(self, call: ToolCall) -> str | None:
         """Say how the arguments of a call of this tool differ from what is due; None where they do not."""
+        if not is_read(call) and (self.allowed, self.arguments) != (None, None):
+            return f"its arguments cannot be read: {_cut(as_text(call.arguments['$invalid']))}"
         if self.allowed is not None:
             met = within_allowed(call.arguments, self.allowed, self.schema)
             return None if met else f"its arguments {_shown(call.arguments)} are not those that are allowed"
@@ -46,6 +48,11 @@ class Expected:
             return self.name
         shown = {name: value for name, value in self.arguments.items() if name != "$others"}
         return f"{self.name}({_shown(shown)})"
+
+
+def is_read(call: ToolCall) -> bool:
+    """Whether the arguments of a call are known; a model may write broken JSON."""
+    return call.arguments.keys() != {"$invalid"}
 
 
 def parse_expected(spec: JsonValue, schemas: Schemas | None = None) -> Expected:
@@ -221,5 +228,8 @@ def check_extra_calls(given: JsonValue) -> None:
 
 
 def _shown(arguments: Mapping[str, JsonValue]) -> str:
-    text = ", ".join(f"{name}={as_text(value)}" for name, value in arguments.items())
+    return _cut(", ".join(f"{name}={as_text(value)}" for name, value in arguments.items()))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

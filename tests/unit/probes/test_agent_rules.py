@@ -2,6 +2,7 @@
 
 import pytest
 
+from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Example, Response, ToolCall
 from insideLLMs.probes.agent import AgentProbe
 from support.command import insidellms, write_files
@@ -53,6 +54,34 @@ def test_a_rule_that_misspells_a_tool_of_the_application_does_not_hold(tools):
         says = broken({"must_not_call": spelt}, called(), kept={"tools": tools})
         assert says == f"a contract names {spelt!r}; did you mean 'delete_order'?"
     assert not broken({"must_not_call": "delete_user"}, called(), kept={"tools": tools})
+
+
+def deviation(due, given):
+    scored = AgentProbe(trajectory=[{"name": "refund", "arguments": due}]).score(
+        Example(id="1", input="x", fields={}), Response(text="Done.", tool_calls=(called(**given),))
+    )
+    return "" if scored.passed else scored.explanation
+
+
+def test_a_letter_is_the_same_however_it_is_composed():
+    assert not deviation({"city": "Orl\u00e9ans"}, {"city": "Orle\u0301ans"})
+    assert deviation({"city": "Orléans"}, {"city": "Orleans"})
+
+
+def test_arguments_that_cannot_be_read_are_named_as_such():
+    assert 'its arguments cannot be read: {"order": ' in deviation({"order": 7}, {"$invalid": '{"order": '})
+
+
+@pytest.mark.parametrize("number", [{"$number": float("nan")}, {"$number": 1, "$within": float("inf")}])
+def test_a_number_that_is_none_is_refused(number):
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        deviation({"order": number}, {"order": 7})
+
+
+def test_a_budget_of_cost_or_time_is_sent_to_the_gate():
+    with pytest.raises(ArgumentError) as caught:
+        AgentProbe(contracts=[{"max_cost": 1}])
+    assert "gate: {max: {cost_usd.max: 0.1, latency_ms.p95: 5000}}" in caught.value.fix
 
 
 TOOLS = "[{type: function, function: {name: delete_order}}, {type: function, function: {name: lookup}}]"
