@@ -63,6 +63,13 @@ def plain_text(value: JsonValue) -> str:
     return "\n".join(map(plain_text, value)) if isinstance(value, list | tuple) else as_text(value)
 
 
+def why_empty(response: Response) -> str:
+    """Say that an answer has no text, and of a failed call of an MCP tool why."""
+    error = response.kept.get("error") if response.finish_reason == "error" else None
+    message = error.get("message") if isinstance(error, Mapping) else None
+    return f"the answer is empty: the call failed: {message}" if message else "the answer is empty"
+
+
 def values_text(value: JsonValue) -> str:
     """Write a value for checks of text: of a list or mapping its values, one a line; names of fields are no text."""
     if isinstance(value, Mapping):

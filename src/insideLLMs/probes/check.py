@@ -10,7 +10,7 @@ from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
-from insideLLMs.probes.answer_parts import find_part
+from insideLLMs.probes.answer_parts import find_part, why_empty
 from insideLLMs.probes.base import as_scores
 from insideLLMs.scoring.json_values import Unparsed
 
@@ -55,7 +55,7 @@ class CheckProbe(PromptProbe):
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer's text."""
         if not response.text.strip():
-            return self.failed("the answer is empty")
+            return self.failed(why_empty(response))
         return self.check(example, response.text)
 
     def failed(self, why: str) -> Scores:

@@ -97,7 +97,9 @@ class ContainsProbe(PromptProbe):
         """Check the answer's text."""
         answer = response.text
         if not answer.strip():
-            return Scores(values={"correct": 0.0, "held": 0.0}, passed=False, explanation="the answer is empty")
+            from insideLLMs.probes.answer_parts import why_empty  # noqa: PLC0415 - few answers are empty
+
+            return Scores(values={"correct": 0.0, "held": 0.0}, passed=False, explanation=why_empty(response))
         checks = tuple(self._checks(example, answer))
         held = [check.held for check in checks].count(True)
         correct = bool(checks) and held == len(checks)

@@ -1,8 +1,10 @@
 """The JSON Schemas of tools: what breaks them, and arguments that keep or break them, made from the schema alone."""
 
 import contextlib
+import functools
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from insideLLMs.core.errors import ArgumentError
@@ -87,13 +89,22 @@ def schema_fault(schema: JsonValue) -> str:
     return f"requires {unknown[0]!r}, which it does not describe" if unknown and is_closed else ""
 
 
-def made_calls(schema: Schema) -> Iterator[MadeCall]:
-    """Yield calls for a tool's schema, the same each time: some that keep it, and some that break it in one place.
+def made_calls(schema: Schema) -> Sequence[MadeCall]:
+    """Return calls for a tool's schema, the same each time: some that keep it, and some that break it in one place.
 
     None for what is no schema. What cannot be made as it is meant, as for a pattern, is left out.
     """
-    if schema_fault(schema):
-        return
+    return _made_calls(json.dumps(schema))
+
+
+@functools.lru_cache(maxsize=4096)
+def _made_calls(written: str) -> tuple[MadeCall, ...]:
+    """Make the calls of a schema once for all rules that look at them."""
+    schema: Schema = json.loads(written)
+    return () if schema_fault(schema) else tuple(_calls_of(schema))
+
+
+def _calls_of(schema: Schema) -> Iterator[MadeCall]:
     properties = {name: one for name, one in schema.get("properties", {}).items() if isinstance(one, Mapping)}
     required = [name for name in schema.get("required", ()) if isinstance(name, str)]
     least = {name: _value(properties.get(name, {}), schema) for name in required}

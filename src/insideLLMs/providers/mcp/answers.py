@@ -61,7 +61,7 @@ def in_range(value: JsonValue) -> JsonValue:
 def read_result(result: Mapping[str, Any], complaint: str = "") -> Response:
     """Return what a tool gives; `complaint` says how it breaks the tool's own output schema."""
     blocks = [block for block in result.get("content") or () if isinstance(block, dict)]
-    text = "\n".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text")
+    text = "\n".join(told for block in blocks if (told := _text(block)) is not None)
     others = [block for block in blocks if block.get("type") != "text"]
     structured = result.get("structuredContent")
     if result.get("isError"):
@@ -78,6 +78,15 @@ def read_result(result: Mapping[str, Any], complaint: str = "") -> Response:
             **({"content": others} if others else {}),
         },
     )
+
+
+def _text(block: Mapping[str, Any]) -> str | None:
+    """Return the text of a block, or of the resource that it holds."""
+    held = block.get("resource") if block.get("type") == "resource" else block
+    if block.get("type") not in ("text", "resource") or not isinstance(held, Mapping):
+        return None
+    text = held.get("text", "" if block.get("type") == "text" else None)
+    return None if text is None else str(text)
 
 
 def failed(error: dict[str, JsonValue], **others: JsonValue) -> Response:

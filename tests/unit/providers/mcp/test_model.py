@@ -16,7 +16,9 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
     ToolTimeoutError,
 )
-from insideLLMs.core.types import Message, Request
+from insideLLMs.core.types import Example, Message, Request
+from insideLLMs.probes.contains import ContainsProbe
+from insideLLMs.probes.exact import EqualsProbe
 from insideLLMs.providers.mcp.model import McpModel
 from support.mcp_servers import CITY, FORECAST, HttpServer, call, server_model, starts
 from support.processes import PYTHON, is_there
@@ -376,3 +378,19 @@ def test_a_list_of_tools_that_takes_too_long_names_the_limit_of_a_start(tmp_path
     with pytest.raises(ModelError, match=r"did not answer(?: tools/list)? within 1 s") as found:
         model.facts()
     assert found.value.fix.startswith("raise start_timeout_s")
+
+
+def test_the_text_of_a_resource_is_text_and_of_a_failed_call_checks_say_why(tmp_path):
+    code = """
+def answer(name, arguments):
+    if arguments:
+        return text('no such city', isError=True)
+    inner = {"type": "resource", "resource": {"uri": "file:///x", "text": "warm"}}
+    return {"content": [{"type": "text", "text": "It is"}, inner, {"type": "resource_link", "uri": "y", "name": "y"}]}
+"""
+    warm, failed = ask(server_model(tmp_path, code), call(), call(city="Nowhere"))
+    assert warm.text == "It is\nwarm"
+    assert [block["type"] for block in warm.kept["content"]] == ["resource", "resource_link"]
+    for probe in (ContainsProbe(any=["x"]), EqualsProbe()):
+        scored = probe.score(Example(id="1", input="x", expected=("x",)), failed)
+        assert scored.explanation == "the answer is empty: the call failed: no such city"
