@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from insideLLMs.core.arguments import flag, one_of, refuse
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
-from insideLLMs.probes.answer_parts import checked_part
+from insideLLMs.probes.answer_parts import checked_part, why_empty
 from insideLLMs.probes.check import CheckProbe
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.judge_presets import CONTEXT, find_context
@@ -27,7 +27,7 @@ _MOST_SHOWN = 50
 
 
 class CitationsProbe(CheckProbe):
-    """Check that sources contain all quotations, and that markers such as [1], [2, 3], 【1】 and [ID] name a source.
+    """Check that sources contain all quotations, and that markers such as [1], (Source 2), ³ and [ID] name a source.
 
     The sources are the part of the answer that `context` names, or the example's field `context`: a list of texts or of
     objects, a mapping by id, or one text. A quotation is a text of at least `min_words` words between quotation marks
@@ -40,6 +40,7 @@ class CitationsProbe(CheckProbe):
     """
 
     kind = "citations"
+    version: ClassVar[str] = "2"
     needs_expected = False
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "held": (0, 1)}
 
@@ -84,7 +85,7 @@ class CitationsProbe(CheckProbe):
     def score(self, example: Example, response: Response) -> Scores:
         """Look every citation up."""
         if not response.text.strip():
-            return self.failed("the answer is empty")
+            return self.failed(why_empty(response))
         found = find_context(example, response.kept, self.context)
         if found is None or isinstance(found, Unparsed):
             return self.failed("there are no sources" if found is None else found.why)

@@ -1,10 +1,12 @@
 """What an answer cites: quotations that stand in its sources word for word, and markers such as [2] that name one.
 
-Compared after NFKC, with single spaces, one kind of quotation mark and of dash; an ellipsis leaves words out, and a
-single letter in brackets, as in "[T]he", is that letter. Code is not read.
+Compared after NFKC, with single spaces, one kind of quotation mark and of dash, without the marks of Markdown and HTML;
+an ellipsis leaves words out, and a single letter in brackets, as in "[T]he", is that letter. Code is not read.
 """
 
+import html
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -18,13 +20,30 @@ _ID_KEYS = ("id", "source_id", "doc_id", "document_id", "source", "name", "title
 _CODE = re.compile(r"(?s)```.*?(?:```|\Z)|`[^`\n]+`")
 _QUOTED = re.compile(
     r'(?<!\w)"(?=\S)((?:[^"\n]|\n(?!\s*(?:\n|[-*•>#]|\d{1,3}[.)])))+)"(?!\w)'  # a line may end in it, a paragraph not
-    r'|“([^“”]+)”|“([^“”"\n]+)"|„([^„“”"]+)[“”"]|«([^«»]+)»|»([^«»]+)«|「([^「」]+)」'
+    r'|“([^“”]+)”|“([^“”"\n]+)"|„([^„“”"]+)[“”"]|«([^«»]+)»|»([^«»]+)«|「([^「」]+)」|『([^『』]+)』'
+    r"|‹([^‹›]+)›|‘((?:[^‘’\n]|’(?=\w))+)’(?!\w)|<q>([^<>]+)</q>"
 )
 _BLOCK = re.compile(r"(?m)(?:^[ \t]*>[ \t]?.*(?:\n|$))+")
 _BLOCK_MARK = re.compile(r"(?m)^[ \t]*>[ \t]?")
-_BRACKETED = re.compile(r"(?<!!)(?:\[\^?([^\[\]\n]{1,80})\](?!\()|【([^【】\n]{1,80})】)")
-_NUMBERS = re.compile(r"\d{1,6}(?:\s*[-–—]\s*\d{1,6})?")
-_WORDED = re.compile(r"(?i)^(?:source|doc|document|ref|reference)s?(?:\s*[:#]\s*|\s+)(?=\d)")
+_SOURCES = r"(?:source|document|doc|reference|ref|citation|quelle|fuente|fonte|источник)s?\.?|来源|文献|資料|出典"
+_KINDS = rf"{_SOURCES}|(?:chunk|passage|snippet|note|result)s?"
+_BRACKETED = re.compile(
+    r"(?<!!)(?:\[\^?([^\[\]\n]{1,80})\](?!\((?<!\d\]\())|【([^【】\n]{1,80})】"
+    rf"|\(((?:{_SOURCES})[\s:#]*\d[^()\n]{{0,80}})\)|<sup>\s*(\d[^<>\n]{{0,80}})</sup>)",
+    re.IGNORECASE,
+)
+_DIGITS_UP = r"[⁰¹²³⁴-⁹]+(?:[,⁻‐-―][⁰¹²³⁴-⁹]+)*"
+_RAISED = re.compile(rf"(?<=[^\W\d]{{4}}){_DIGITS_UP}|(?<=[.!?,;:\"'”’»。]){_DIGITS_UP}")
+"""A number that is raised: behind a mark, or a word that is no unit, as in m²."""
+_BETWEEN = re.compile(r"[,;]|\s(?:and|und|et|y|e|&)\s")
+_NUMBERS = re.compile(r"#?\d{1,6}(?:\s*(?:[-–—]|\bto\b)\s*\d{1,6})?")
+_WORDED = re.compile(rf"(?i)^(?:{_KINDS})[\s:#]*(?=\d)")
+_ADDRESS = re.compile(r"https?://[^\s<>\[\]()\"'“”【】]+", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
+_NO_WORD = re.compile(r"\W")
+_EMPHASIS = re.compile(r"(?<![\w*_])[*_]{1,3}(?=\w)|(?<=[\w.,;:!?)])[*_]{1,3}(?![\w*_])")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""A letter of a script without spaces between words; two are taken for a word."""
 _ID = re.compile(r"[^\W_][\w.:/#@-]*")
 _GAP = re.compile(r"\[\s*\.\.\.\s*\]|\(\s*\.\.\.\s*\)|\.\.\.+|\[[^\[\]]{2,60}\]")
 _ONE_LETTER = re.compile(r"\[(\w)\]")
@@ -32,13 +51,22 @@ _MARKERS = r"(?:\s*+(?:\[[^\[\]\n]{1,80}\]|【[^【】\n]{1,80}】))+"
 _MARKERS_AT_END = re.compile(rf"(?<!\s){_MARKERS}[.,;]?$")
 _MARKERS_BEHIND = re.compile(rf"(?<![.!?。！？])([.!?。！？]++)({_MARKERS})")
 _DASHES = str.maketrans("–—―", "---")
+_WIDE = str.maketrans("［］（）", "[]()")
 _EDGES = " \t\n.,;:!?'\""
 _LONGEST_RANGE = 100
 _NO_CLAIM = re.compile(
-    r"(?i)\?$|:$|^#|^(?:hi|hello|dear|thanks|thank you|sure|certainly|of course|sorry)\b"
-    r"|^(?:i (?:found (?:no|nothing)|could not|cannot|can't|do not|don't)"
-    r"|the (?:sources?|documents?|context|pages?) (?:do|does) (?:not|n't))\b"
+    r"(?i)[?？:：]$|^#|^(?:hi|hello|dear|thanks|thank you|sure|certainly|of course|sorry)\b"
+    r"|^(?:unfortunately,? |however,? )?"
+    r"(?:i (?:found (?:no|nothing)|could not|couldn't|cannot|can't|can not|do not|don't|apologi[sz]e)"
+    r"|i(?:'m| am| was) (?:sorry|afraid|unable|not able|not sure)"
+    r"|(?:the|these|this|your|none of the) (?:\w+ ){0,2}"
+    r"(?:sources?|documents?|contexts?|pages?|texts?|passages?|information)"
+    r" (?:(?:do|does|did) not|don't|doesn't|didn't|cannot|can't|has no|have no|contains? no|says? nothing|gives? no)"
+    r"|there(?:'s| is| are) no (?:information|mention|evidence|details?|data|answer)"
+    r"|no (?:information|mention|answer|relevant (?:information|documents?|sources?)) )\b"
 )
+_TURNS = re.compile(r"(?i)[,;—–-] ?(?:but|however|although|though|yet)\b")
+"""Behind it a sentence that says that nothing was found may claim something."""
 _FEWEST_WORDS = 3
 """A sentence of fewer words claims nothing that a source could say."""
 
@@ -69,7 +97,9 @@ def read_sources(value: JsonValue) -> tuple[CitedSource, ...]:
 
 def _source(value: JsonValue, names: list[str]) -> CitedSource:
     if isinstance(value, Mapping):
-        names = [*names, *(str(value[key]) for key in _ID_KEYS if isinstance(value.get(key), str | int))]
+        about = value.get("metadata")
+        held_by = [value, about] if isinstance(about, Mapping) else [value]
+        names += [str(one[key]) for one in held_by for key in _ID_KEYS if isinstance(one.get(key), str | int)]
         held = [value[key] for key in _TEXT_KEYS if key in value]
         if held and not "".join(_texts(held)).strip():
             return CitedSource(text="", names=frozenset())
@@ -88,15 +118,29 @@ def check_quotations(
     answer: str, sources: tuple[CitedSource, ...], *, fewest_words: int, ignore_case: bool
 ) -> list[Citation]:
     """Return the quotations of at least so many words, each with whether one source has it."""
-    texts = [_form(source.text, ignore_case) for source in sources]
+    readings = (reading for source in sources for reading in _readings(source.text))
+    texts = [_form(reading, ignore_case) for reading in readings]
     found = []
-    for quotation in _quotations(answer):
-        if len(_GAP.sub(" ", _form(quotation, ignore_case)).split()) < fewest_words:
+    for quotation in _quotations(html.unescape(answer)):
+        if _words(_GAP.sub(" ", _form(quotation, ignore_case))) < fewest_words:
             continue
         pieces = _pieces(quotation, ignore_case)
         fault = "" if any(_stands_in(pieces, text) for text in texts) else "stands in no source"
         found.append(Citation(written=" ".join(quotation.split()), fault=fault))
     return found
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Yield a source as it is written, and as a page shows it."""
+    yield text
+    if "<" in text or "&" in text:
+        yield html.unescape(_TAG.sub("", text))
+        yield html.unescape(_TAG.sub(" ", text))
+
+
+def _words(text: str) -> int:
+    unspaced = len(_UNSPACED.findall(text))
+    return (unspaced + 1) // 2 + sum(any(map(str.isalnum, one)) for one in _UNSPACED.sub(" ", text).split())
 
 
 def _quotations(answer: str) -> Iterator[str]:
@@ -127,31 +171,43 @@ def _whole(piece: str, text: str, start: int) -> int:
     at = text.find(piece, start)
     while at >= 0:
         before, after = text[at - 1 : at] if at else "", text[at + len(piece) : at + len(piece) + 1]
-        if not (before.isalnum() and piece[0].isalnum()) and not (after.isalnum() and piece[-1].isalnum()):
+        if not (_is_within(before, piece[0]) or _is_within(piece[-1], after)):
             return at
         at = text.find(piece, at + 1)
     return at
 
 
+def _is_within(left: str, right: str) -> bool:
+    """Whether two letters that stand side by side may be of one word."""
+    return left.isalnum() and right.isalnum() and not (_UNSPACED.match(left) or _UNSPACED.match(right))
+
+
 def _form(text: str, ignore_case: bool) -> str:
-    return comparable(text.translate(_DASHES), ignore_case=ignore_case).replace('"', "'")
+    plain = _EMPHASIS.sub("", text.translate(_DASHES))
+    return comparable(plain, ignore_case=ignore_case).replace('"', "'")
 
 
 def check_markers(answer: str, sources: tuple[CitedSource, ...]) -> list[Citation]:
     """Return the markers of an answer, each with whether the source that it names is there."""
     names = frozenset(name for source in sources for name in source.names)
+    prose = _CODE.sub(" ", answer)
     return [
         Citation(written=written, fault="" if name in names else "names no source")
-        for written, name in _markers(_CODE.sub(" ", answer), names)
+        for written, name in (*_markers(prose, names), *_addresses(prose, names))
+        if name in names or not (_ADDRESS.match(written) and any(written in source.text for source in sources))
     ]
 
 
 def _markers(prose: str, names: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Yield each name in brackets: numbers and ranges of them and, where sources have names, what looks like one."""
     has_ids = any(not name.isdecimal() for name in names)
-    for found in _BRACKETED.finditer(prose):
-        inner = found[1] or found[2]
-        for item in [inner] if inner.strip().casefold() in names else re.split(r"[,;]", inner):
+    for raised in _RAISED.finditer(prose):
+        written = raised[0]
+        for item in unicodedata.normalize("NFKC", written.replace("⁻", "-")).split(","):
+            yield from ((written, name) for name in _counted(item))
+    for found in _BRACKETED.finditer(prose.translate(_WIDE)):
+        inner = next(group for group in found.groups() if group is not None)
+        for item in [inner] if inner.strip().casefold() in names else _BETWEEN.split(inner):
             written = re.split("†", item)[0].strip()  # 【1†source】
             if written.casefold() not in names:
                 written = _WORDED.sub("", written)  # [Source 1]
@@ -159,6 +215,14 @@ def _markers(prose: str, names: frozenset[str]) -> Iterator[tuple[str, str]]:
                 yield from ((found[0], name) for name in _counted(written))
             elif written.casefold() in names or (has_ids and _looks_like_an_id(written)):
                 yield found[0], written.casefold()
+
+
+def _addresses(prose: str, names: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Yield the addresses in a text, where sources have addresses for names."""
+    known = {name.rstrip("/"): name for name in names if _ADDRESS.match(name)}
+    for found in _ADDRESS.findall(prose) if known else ():
+        written = found.rstrip(".,;:!?*_")
+        yield written, known.get(written.rstrip("/").casefold(), written.casefold())
 
 
 def _looks_like_an_id(written: str) -> bool:
@@ -184,8 +248,14 @@ def uncited_sentences(answer: str, sources: tuple[CitedSource, ...]) -> list[str
     for line in prose.splitlines():
         for sentence in sentences(line):
             plain = sentence.strip(" \t*_->•")
-            words = len(re.findall(r"\w+", _BRACKETED.sub("", plain)))
-            is_claim = words >= _FEWEST_WORDS and not _NO_CLAIM.search(_BRACKETED.sub("", plain).strip())
-            if is_claim and not any(_markers(sentence, names)):
+            said = _RAISED.sub("", _BRACKETED.sub("", plain)).strip()
+            is_claim = _words(_NO_WORD.sub(" ", said)) >= _FEWEST_WORDS and (
+                not _NO_CLAIM.search(said) or bool(_TURNS.search(said))
+            )
+            if (
+                is_claim
+                and not any(_markers(sentence, names))
+                and not any(name in names for _, name in _addresses(sentence, names))
+            ):
                 found.append(plain)
     return found

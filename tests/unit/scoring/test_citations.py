@@ -180,3 +180,83 @@ def test_arguments_that_check_nothing_are_refused(args, why):
 )
 def test_hostile_answers_take_no_long_time(text):
     assert scored(text + "x", ["x" * 1_000_000], each_sentence=True).values["held"] in {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("(Source 2)", "(Source 9)"),
+        ("(sources: 1, 2)", "(sources: 1, 9)"),
+        ("¹", "⁹"),
+        ("¹,²", "¹⁻⁹"),
+        ("<sup>1</sup>", "<sup>9</sup>"),
+        ("［1］", "［9］"),
+        ("（出典 2）", "（出典 9）"),
+        ("[#1]", "[#9]"),
+        ("[1 and 2]", "[1 and 9]"),
+        ("[1 to 2]", "[1 to 9]"),
+        ("[Quelle 2]", "[Quelle 9]"),
+        ("[chunk 2]", "[chunk 9]"),
+        ("[1](https://shop.example)", "[9](https://shop.example)"),
+    ],
+)
+def test_a_marker_counts_however_it_is_written(good, bad):
+    assert scored(f"Fourteen days{good}.").passed
+    assert "names no source" in scored(f"Unused [2]. Fourteen days{bad}.").explanation
+
+
+@pytest.mark.parametrize("text", ["It has 20 m² and 10³ tiles, so x² is 4", "The total (result: 42), see (note 3)"])
+def test_a_number_that_is_no_marker_is_none(text):
+    assert scored(f"{text} [1].").passed
+    assert scored(text).explanation == "the answer cites nothing"
+
+
+def test_an_address_is_a_marker_where_sources_have_addresses():
+    sources = [
+        {"url": "https://shop.example/Returns/", "text": "Write to https://shop.example/contact within 14 days."}
+    ]
+    for said in ("Here: https://shop.example/returns.", "[Here](https://shop.example/Returns/).", "[1]"):
+        assert scored(said, sources).passed, said
+    assert scored("Write to https://shop.example/contact [1].", sources).passed
+    assert "names no source" in scored("Fourteen days [1], https://shop.example/made-up.", sources).explanation
+
+
+@pytest.mark.parametrize(
+    ("answer", "source", "holds"),
+    [
+        ("‘accepted within 30 days’ [1]", "accepted within 14 days", False),
+        ("‘don’t return it’ [1]", "Don't return it.", True),
+        ("‹accepted within 30 days› [1]", "accepted within 14 days", False),
+        ("『返品は三十日以内です』[1]", "返品は14日以内です", False),
+        ("「返品は三十日以内です」[1]", "返品は14日以内です", False),
+        ("「14日以内です」[1]", "返品は14日以内です", True),
+        ("“ส่งคืนภายใน 30 วัน” [1]", "ส่งคืนภายใน 14 วัน", False),
+        ("<q>accepted within 30 days</q> [1]", "accepted within 14 days", False),
+        ("&quot;accepted within 30 days&quot; [1]", "accepted within 14 days", False),
+        ('"accepted within 14 days" [1]', "<p><b>accepted</b> within 14&nbsp;days</p>", True),
+        ('"fish & chips cost five"', "fish &amp; chips cost five", True),
+        ('"accepted within **14 days**"', "_accepted_ within 14 days", True),
+        ('"call __init__ of my_name"', "Call __init__ of my_name!", True),
+    ],
+)
+def test_a_quotation_counts_in_every_script_and_markup(answer, source, holds):
+    assert scored(answer, [source]).passed is holds
+
+
+def test_a_source_is_called_by_its_metadata_too():
+    assert scored("14 days [shop.md].", [{"page_content": "14 days", "metadata": {"source": "shop.md"}}]).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "claims"),
+    [
+        ("I'm sorry, I can't help with that.", False),
+        ("The provided context does not contain this information.", False),
+        ("There is no information about this in the sources.", False),
+        ("Unfortunately, none of the pages say so, they do not mention it.", True),
+        ("I do not know the date, but returns take 90 days.", True),
+        ("月はチーズでできています。", True),
+    ],
+)
+def test_a_refusal_needs_no_marker_and_a_claim_behind_it_does(answer, claims):
+    assert scored(answer, optional=True, each_sentence=True).passed is not claims
