@@ -24,6 +24,7 @@ _UNUSUAL = (hdrs.CONNECTION, hdrs.CONTENT_ENCODING, hdrs.TRANSFER_ENCODING, hdrs
 class PlainAnswer:
     """An answer that is whole. Its `content` is itself, to be read as aiohttp's is."""
 
+    __slots__ = ("_body", "headers")
     status = 200
 
     def __init__(self, headers: Mapping[str, str], body: bytes) -> None:
@@ -74,11 +75,11 @@ class Lane(asyncio.Protocol):
         """Whether it can be asked, and aiohttp has not taken it back."""
         return self._transport.get_protocol() is self and not self._transport.is_closing()
 
-    async def ask(self, request: bytes) -> PlainAnswer | None:
-        """Return the answer; None where `handler` reads it, or has the error."""
+    def ask(self, request: bytes) -> "asyncio.Future[PlainAnswer | None]":
+        """Return what becomes the answer; None where `handler` reads it, or has the error."""
         self._asked = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return await self._asked
+        return self._asked
 
     def data_received(self, data: bytes) -> None:
         asked, self._asked = self._asked, None

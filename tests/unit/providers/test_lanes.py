@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import gzip
+import re
+import ssl
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -25,16 +28,18 @@ class PieceServer:
     None among the pieces closes the connection.
     """
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, tls=None):
         self.answers = list(answers)
+        self.tls = tls
         self.connections = 0
         self.requests = 0
         self.ended = 0
         self._writers = []
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0, ssl=self.tls)
+        name = "http://127.0.0.1" if self.tls is None else "https://localhost"
+        self.url = f"{name}:{self._server.sockets[0].getsockname()[1]}/v1"
         return self
 
     async def __aexit__(self, *_):
@@ -49,8 +54,8 @@ class PieceServer:
         self._writers.append(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(2)
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
                 self.requests += 1
                 for piece in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
                     if piece is None:
@@ -69,11 +74,11 @@ async def turns(count):
         await asyncio.sleep(0)
 
 
-async def sent(transport, *, plainly=True):
+async def sent(transport, call=CALL, *, plainly=True):
     """Return what a call came to: status, headers and body, or the error and its words."""
     mark = current_call.set(CallFacts(limit_s=60.0) if plainly else None)
     try:
-        answer = await transport.send(CALL)
+        answer = await transport.send(call)
         return answer.status, sorted((name.lower(), value) for name, value in answer.headers.items()), answer.body
     except ModelError as error:
         return type(error), str(error).replace(transport.base_url, "URL")
@@ -192,15 +197,43 @@ def test_what_most_servers_send_is_plain(told):
     assert PlainAnswer.of(told) is not None
 
 
+CHUNKED = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\n{}\r\n0\r\n\r\n"]
+MIXED = [[PLAIN], [PLAIN], [PLAIN[:20], PLAIN[20:]], [PLAIN], CHUNKED, [PLAIN], CHUNKED, [PLAIN]]
+
+
 def test_plain_answers_stay_on_one_connection_with_others_between_them():
-    chunked = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\n{}\r\n0\r\n\r\n"]
-    server = PieceServer([PLAIN], [PLAIN], [PLAIN[:20], PLAIN[20:]], [PLAIN], chunked, [PLAIN])
+    server = PieceServer(*MIXED)
 
     async def talk(transport):
-        return [await sent(transport) for _ in range(7)]
+        return [await sent(transport) for _ in range(9)]
 
-    assert [(one[0], one[2]) for one in asked(server, talk)] == [(200, b"{}")] * 7
+    assert [(one[0], one[2]) for one in asked(server, talk)] == [(200, b"{}")] * 9
     assert server.connections == 1
+
+
+def test_a_connection_is_kept_with_tls_as_without():
+    pem = Path(__file__).parents[2] / "support" / "self_signed.pem"
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem)
+    server = PieceServer(*MIXED, tls=tls)
+
+    async def talk(transport):
+        return [await sent(transport) for _ in range(9)]
+
+    found = asked(server, talk, ssl_context=ssl.create_default_context(cafile=pem))
+    assert [(one[0], one[2]) for one in found] == [(200, b"{}")] * 9
+    assert server.connections == 1
+
+
+def test_requests_that_fill_the_socket_are_sent_whole():
+    server = PieceServer([PLAIN])
+    call = HttpCall(path="/chat", body=b"x" * 64 * 1024)
+
+    async def talk(transport):
+        return await asyncio.gather(*(sent(transport, call) for _ in range(40)))
+
+    assert [one[0] for one in asked(server, talk)] == [200] * 40
+    assert server.requests == 40
 
 
 @pytest.mark.parametrize("more", [[None], [b"HTTP/1.1 408 Too late\r\nContent-Length: 0\r\n\r\n"], [PLAIN, None]])
