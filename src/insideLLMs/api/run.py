@@ -151,13 +151,12 @@ def check_fits(options: RunOptions, parts: Parts | None) -> None:
 
 async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
     """Ask, store and seal what was prepared."""
-    plan = prepared.plan
     if options.check is not None:
         options.check(prepared)
     budget = make_budget(prepared)
-    async with working(await asyncio.to_thread(_place, prepared, options)) as work:
+    async with working(await asyncio.to_thread(place_of, prepared, options)) as work:
         if options.resume:
-            check_in_one_piece(work.path)
+            check_in_one_piece(work.place)
             if options.begin is None:
                 check_alone(work.path)
         notes = {} if options.begin is None else await asyncio.to_thread(options.begin, work.path, prepared)
@@ -165,7 +164,7 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
             directory = await asyncio.to_thread(
                 RunDirectory.open,
                 work.path,
-                prepared.facts.header(plan.answers_id, notes),
+                prepared.facts.header(prepared.plan.answers_id, notes),
                 resume=options.resume,
                 overwrite=options.overwrite,
                 salvage=options.salvage,
@@ -176,7 +175,8 @@ async def run_prepared(prepared: Prepared, options: RunOptions) -> Run:
                     return await _run_in(directory, writer, prepared, options, answers, budget)
 
 
-def _place(prepared: Prepared, options: RunOptions) -> Path | RemoteUrl:
+def place_of(prepared: Prepared, options: RunOptions) -> Path | RemoteUrl:
+    """Return where the run is to lie."""
     name, run_id, root = prepared.experiment.name, prepared.plan.run_id, options.run_root
     if options.run_dir is not None:
         return options.run_dir

@@ -44,14 +44,16 @@ async def working(place: Path | RemoteUrl) -> AsyncIterator[WorkingRun]:
 
 
 @asynccontextmanager
-async def uploading(upload: "RunUpload | None", journal: Journal) -> AsyncIterator[None]:
+async def uploading(upload: "RunUpload | None", journal: Journal, *, processes: int = 1) -> AsyncIterator[None]:
     """Upload what is answered while the block runs; the journal's `keep_up` does so at once.
 
+    It is noted there in how many `processes` the run is made.
     Ends the block with LockedError once another process writes the run.
     """
     if upload is None:
         yield
         return
+    await asyncio.to_thread(upload.split, processes)
     journal.keep_up = upload.keep_up
     body = asyncio.current_task()
     assert body is not None

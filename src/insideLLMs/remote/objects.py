@@ -63,6 +63,15 @@ class Stored:
     changed: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing names it; `changed` is when it was written, by the store's clock."""
+
+    name: str
+    size_bytes: int
+    changed: datetime
+
+
 class Objects:
     """The objects below a URL, by their names there; the empty name is the URL itself. All raise RemoteError."""
 
@@ -145,6 +154,21 @@ class Objects:
         listed = self._asked("", "listed", lambda: obstore.list_with_delimiter(self._store, prefix))
         paths = listed["common_prefixes"] if listed is not None else []
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
+
+    def listed(self) -> list[Listed]:
+        """Return all objects below the URL, with their names there, sorted."""
+        import obstore  # noqa: PLC0415 - optional
+
+        prefix = f"{self.url.key}/" if self.url.key else ""
+
+        def ask() -> list[Listed]:
+            return [
+                Listed(meta["path"].removeprefix(prefix), meta["size"], meta["last_modified"])
+                for chunk in obstore.list(self._store, prefix or None)
+                for meta in chunk
+            ]
+
+        return sorted(self._asked("", "listed", ask) or [], key=lambda each: each.name)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
         """Replace an object by what `edit` makes of it, again and again until nobody came between."""

@@ -24,6 +24,7 @@ from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES,
 from insideLLMs.store.shard_folders import remove_shards
 
 if TYPE_CHECKING:
+    from insideLLMs.remote.url import RemoteUrl
     from insideLLMs.store.remote_writing import RunUpload
 
 _ROOM_BYTES = 256 * 1024 * 1024
@@ -57,6 +58,11 @@ class WorkingRun(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Path
     upload: "RunUpload | None" = None
+
+    @property
+    def place(self) -> "Path | RemoteUrl":
+        """Where the run is when it is sealed."""
+        return self.path if self.upload is None else self.upload.url
 
 
 class RunDirectory:

@@ -30,6 +30,7 @@ class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes a run: a process, by its random name, on a machine, by that of its cache folder.
 
     `base` is the id of the manifest that was there when it began, so that a lock that outlived its run is known.
+    `shards` is in how many processes the run is made, each of which writes to a URL of its own.
     """
 
     writer: str
@@ -37,6 +38,7 @@ class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
     journal: str
     base: str | None
     batches: str = ""
+    shards: int = 1
     released: bool = False
     beat: int = 0
 

@@ -19,6 +19,7 @@ from insideLLMs.remote.copies import folder_for, named, only_user
 from insideLLMs.remote.objects import Expect, Objects, Stored, Version
 from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.directory import WorkingRun
+from insideLLMs.store.remote_files import is_ours
 from insideLLMs.store.remote_journal import (
     LEASE_S,
     FileParts,
@@ -36,6 +37,7 @@ from insideLLMs.store.remote_run import (
     remove_published,
 )
 from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MANIFEST, MARKER, MARKER_TEXT, State, is_regular, state_of
+from insideLLMs.store.shard_folders import SHARDS
 
 logger = logging.getLogger(__name__)
 _BEAT_S = 20.0
@@ -93,13 +95,18 @@ class RunUpload:
         base, found = objects.get(MANIFEST), read_writer(objects)
         base_id = None if base is None else manifest_id(base.data)
         machine = _machine(folder)
-        goes_on = found is not None and found[0].base == base_id  # else it outlived the run that it published
+        goes_on = found is not None and found[0].base == base_id  # else see `RemoteWriter`
         if found is not None:
             _check_free(url, *found, machine)
         journal = found[0].journal if found is not None and goes_on else secrets.token_hex(8)
         batches = (found[0].batches if found is not None and goes_on else "") or secrets.token_hex(8)
         writer = RemoteWriter(
-            writer=secrets.token_hex(8), machine=machine, journal=journal, batches=batches, base=base_id
+            writer=secrets.token_hex(8),
+            machine=machine,
+            journal=journal,
+            batches=batches,
+            base=base_id,
+            shards=found[0].shards if found is not None and goes_on else 1,
         )
         version = write_writer(objects, writer, Expect.NOTHING if found is None else found[1].version)
         if version is None:
@@ -132,6 +139,18 @@ class RunUpload:
             else:  # what another machine noted of the batches counts: it has looked for them at the provider
                 draft.replace(own)
         draft.unlink(missing_ok=True)
+
+    @property
+    def url(self) -> RemoteUrl:
+        """Where the run lies."""
+        return self._objects.url
+
+    def split(self, count: int) -> None:
+        """Note in how many processes the run is made from now on."""
+        with self._lock:
+            if self._writer.shards != count:
+                self._writer = msgspec.structs.replace(self._writer, shards=count)
+                self._renew()
 
     def keep_up(self) -> None:
         """Upload what was written since, and say that we live. Raises LockedError once another writes."""
@@ -201,6 +220,8 @@ class RunUpload:
         with contextlib.suppress(RemoteError):  # the run is there; what is left over is seen as such
             for parts in self._parts.values():
                 parts.remove()
+            if self._writer.shards > 1:
+                remove_shard_objects(url)
             if base is not None and published_folder(base.data) != published_folder(
                 (self._path / MANIFEST).read_bytes()
             ):
@@ -258,6 +279,23 @@ def _join(uploaded: Path, own: Path) -> None:
         next(file, None)
         joined.writelines(line for line in file if hash(line) not in known and line.endswith(b"\n"))
     uploaded.replace(own)
+
+
+def split_at(url: RemoteUrl) -> int | None:
+    """Return in how many processes the unfinished run at `url` is made; None where none is. Raises RemoteError."""
+    objects = Objects(url)
+    base, found = objects.get(MANIFEST), read_writer(objects)
+    if found is None or found[0].base != (None if base is None else manifest_id(base.data)):
+        return None
+    return found[0].shards
+
+
+def remove_shard_objects(url: RemoteUrl) -> None:
+    """Remove the shards of a run at a URL. Raises RemoteError."""
+    shards = Objects(url / SHARDS)
+    for each in shards.listed():
+        if is_ours(f"{SHARDS}/{each.name}"):
+            shards.delete(each.name)
 
 
 def free_place(root: RemoteUrl, base: str) -> RemoteUrl:

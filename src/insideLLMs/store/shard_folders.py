@@ -1,4 +1,7 @@
-"""Where the shards of a run lie while it is made by several processes: in its directory, removed once it is sealed."""
+"""Where the shards of a run lie while it is made by several processes: in its directory, removed once it is sealed.
+
+Of a run at a URL they lie below it, and its writer notes how many there are.
+"""
 
 import contextlib
 import re
@@ -7,41 +10,46 @@ from pathlib import Path
 
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.shard import Shard
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.sealed_run import MARKER, OUR_FILES, State, is_regular, state_of
 
 SHARDS = "shards"
 _NAME = re.compile(r"[1-9][0-9]*-of-([1-9][0-9]*)")
 
 
-def shard_folder(run_dir: Path, shard: Shard) -> Path:
-    """Return where a shard of the run in `run_dir` lies."""
-    return run_dir / SHARDS / f"{shard.index}-of-{shard.count}"
+def shard_place(run: Path | RemoteUrl, shard: Shard) -> Path | RemoteUrl:
+    """Return where a shard of a run lies."""
+    return run / f"{SHARDS}/{shard.index}-of-{shard.count}"
 
 
 def make_shard_folders(run_dir: Path, shards: Iterable[Shard]) -> None:
     """Make the folders of all shards, which tell in how many the run is made. Raises StorageError."""
     try:
         for shard in shards:
-            shard_folder(run_dir, shard).mkdir(parents=True, exist_ok=True)
+            Path(run_dir, SHARDS, f"{shard.index}-of-{shard.count}").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
             f"cannot write in {run_dir}: {error.strerror}", fix="check the folder's permissions and the disk's room"
         ) from error
 
 
-def split_of(run_dir: Path) -> int | None:
-    """Return how many shards an unfinished run is made in; None where it is made in one piece, or is sealed."""
-    if state_of(run_dir) is not State.UNFINISHED:
+def split_of(run: Path | RemoteUrl) -> int | None:
+    """Return in how many processes an unfinished run is made; None where it is sealed, or there is none."""
+    if isinstance(run, RemoteUrl):
+        from insideLLMs.store.remote_writing import split_at  # noqa: PLC0415 - only for a URL
+
+        return split_at(run)
+    if state_of(run) is not State.UNFINISHED:
         return None
-    return next((count for _, count in _found(run_dir)), None)
+    return next((count for _, count in _found(run)), 1)
 
 
-def check_in_one_piece(run_dir: Path) -> None:
+def check_in_one_piece(run: Path | RemoteUrl) -> None:
     """Raise RunDirectoryError for an unfinished run whose answers are in shards: they would be asked again."""
-    count = split_of(run_dir)
-    if count is not None:
+    count = split_of(run) or 1
+    if count > 1:
         raise RunDirectoryError(
-            f"{run_dir} was begun by {count} processes", fix=f"resume it with as many: --processes {count}"
+            f"{run} was begun by {count} processes", fix=f"resume it with as many: --processes {count}"
         )
 
 

@@ -1,6 +1,7 @@
 """Run an experiment as shards in several processes of this machine, and merge them into the one run.
 
-The shards lie in the run directory until the run is sealed, so that it can be resumed however it ended.
+The shards lie in the run directory, or below its URL, until the run is sealed, so that it can be resumed however it
+ended, also on another machine.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import logging
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,18 +17,20 @@ import msgspec
 from insideLLMs.api.merging import open_shards, write_merged
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Prepared
-from insideLLMs.api.run import Run, RunOptions
+from insideLLMs.api.run import Run, RunOptions, place_of
+from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import RunWriter
 from insideLLMs.api.workers.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
-from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError, OptionError
+from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.shard import Shard
 from insideLLMs.execute.progress import ProgressInfo
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.directory import RunDirectory, free_run_dir
+from insideLLMs.store.directory import RunDirectory, WorkingRun
+from insideLLMs.store.remote_run import fetch_run, local_run
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
-from insideLLMs.store.shard_folders import make_shard_folders, remove_shards, shard_folder
+from insideLLMs.store.shard_folders import make_shard_folders, remove_shards, shard_place
 
 logger = logging.getLogger(__name__)
 MOST_KILLS = 3
@@ -45,41 +49,49 @@ async def run_in_processes(experiment: Experiment, *, folder: Path, options: Run
     recorded = await asyncio.to_thread(options.answers.recorded)
     prepared = await asyncio.to_thread(prepare, experiment, folder=folder, recorded=recorded)
     await prepared.aclose()
-    plan = prepared.plan
-    run_dir, root = (_on_this_machine(place) for place in (options.run_dir, options.run_root))
-    path = run_dir or free_run_dir(root or Path(), experiment.name, plan.run_id)
-    header = prepared.facts.header(plan.answers_id)
-    opening = asyncio.to_thread(
-        RunDirectory.open, path, header, resume=options.resume, overwrite=options.overwrite, salvage=options.salvage
+    place = await asyncio.to_thread(place_of, prepared, options)
+    async with working(place) as work:
+        with await _opened(work.path, prepared, options) as directory, RunWriter(prepared.facts, directory) as writer:
+            crew = _Crew(prepared, work, folder, options, count)
+            async with uploading(work.upload, directory.journal, processes=count):
+                await asyncio.to_thread(_make_places, work, crew.shards, resume=options.resume)
+                async with obeying_signals(crew, directory.journal.flush):
+                    await crew.run()
+                shards = await asyncio.to_thread(open_shards, [local_run(str(each)) for each in crew.places.values()])
+                manifest, summary = await asyncio.to_thread(write_merged, shards, directory, writer)
+            remove_shards(work.path)
+    return Run(path=work.path, manifest=manifest, summary=summary)
+
+
+def _opened(path: Path, prepared: Prepared, options: RunOptions) -> Awaitable[RunDirectory]:
+    return asyncio.to_thread(
+        RunDirectory.open,
+        path,
+        prepared.facts.header(prepared.plan.answers_id),
+        resume=options.resume,
+        overwrite=options.overwrite,
+        salvage=options.salvage,
     )
-    with await opening as directory, RunWriter(prepared.facts, directory) as writer:
-        crew = _Crew(prepared, directory.path, folder, options, count)
-        make_shard_folders(path, crew.shards)
-        async with obeying_signals(crew, directory.journal.flush):
-            await crew.run()
-        shards = await asyncio.to_thread(open_shards, [shard_folder(path, shard) for shard in crew.shards])
-        manifest, summary = await asyncio.to_thread(write_merged, shards, directory, writer)
-        remove_shards(path)
-    return Run(path=path, manifest=manifest, summary=summary)
 
 
-def _on_this_machine(place: Path | RemoteUrl | None) -> Path | None:
-    if isinstance(place, RemoteUrl):
-        raise OptionError(
-            f"several processes keep their answers on this machine until all are done, and {place} is a URL",
-            fix="give a path, or run in one process; or run shards to URLs of their own, and merge them",
-        )
-    return place
+def _make_places(work: WorkingRun, shards: Sequence[Shard], *, resume: bool) -> None:
+    """Make where the shards lie; at a URL what a run left there that this one replaces is removed."""
+    make_shard_folders(work.path, shards)
+    if work.upload is not None and not resume:
+        from insideLLMs.store.remote_writing import remove_shard_objects  # noqa: PLC0415 - only for a URL
+
+        remove_shard_objects(work.upload.url)
 
 
 class _Crew:
     """The processes of one run. `stop` lets them finish what is in flight; cancelling `run` kills them."""
 
-    def __init__(self, prepared: Prepared, run_dir: Path, folder: Path, options: RunOptions, count: int) -> None:
+    def __init__(self, prepared: Prepared, work: WorkingRun, folder: Path, options: RunOptions, count: int) -> None:
         self.shards = Shard.all_of(count)
+        self.places = {shard: shard_place(work.place, shard) for shard in self.shards}
         self.stopping = False
         self._prepared = prepared
-        self._run_dir = run_dir
+        self._run_dir = work.path
         self._folder = folder
         self._options = options
         self._error: InsideLLMsError | None = None
@@ -99,7 +111,7 @@ class _Crew:
         """Run every shard until it is sealed. Raises the error that stopped the run."""
         async with asyncio.TaskGroup() as group:
             for shard in self.shards:
-                if not _is_done(shard_folder(self._run_dir, shard)):
+                if not await asyncio.to_thread(_is_done, self.places[shard]):
                     group.create_task(self._run_shard(shard))
         if self._error is not None:
             self._error.run_dir = self._run_dir
@@ -175,13 +187,13 @@ class _Crew:
             self.stop(error)
 
     def _job(self, shard: Shard) -> ShardJob:
-        path = shard_folder(self._run_dir, shard)
+        place = self.places[shard]
         return ShardJob(
             experiment=msgspec.structs.replace(self._prepared.experiment, shard=shard),
             folder=self._folder,
-            run_dir=path.absolute(),
+            place=str(place.absolute() if isinstance(place, Path) else place),
             answers=self._options.answers,
-            resume=state_of(path) in {State.UNFINISHED, State.SEALED},
+            resume=not isinstance(place, Path) or state_of(place) in {State.UNFINISHED, State.SEALED},
             salvage=self._options.salvage,
             log_level=logging.getLogger("insideLLMs").getEffectiveLevel(),
         )
@@ -201,9 +213,10 @@ class _Crew:
         )
 
 
-def _is_done(path: Path) -> bool:
+def _is_done(place: Path | RemoteUrl) -> bool:
     """Whether a shard is sealed, and no trial of it failed."""
-    if state_of(path) is not State.SEALED:
+    path = fetch_run(place) if isinstance(place, RemoteUrl) else place
+    if path is None or state_of(path) is not State.SEALED:
         return False
     manifest = SealedRun.open(path).manifest
     return manifest.statuses.get("success", 0) == manifest.trials

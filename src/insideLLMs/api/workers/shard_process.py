@@ -21,18 +21,22 @@ from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, LockedError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.execute.progress import ProgressInfo
+from insideLLMs.remote.copies import with_urls
+from insideLLMs.remote.url import parse_place
 
 _EVERY_S = 0.2
 _LOCKED_S = 10.0
 """So long a process may take to end whose parent was killed; then its shard can be taken over."""
+_LOCKED_AWAY_S = 60.0
+"""So much later than its parent a process of another machine may have said that it lives."""
 
 
 class ShardJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process is to run, and where; `log_level` is that of its messages."""
+    """What a process is to run, and where, at a path or a URL; `log_level` is that of its messages."""
 
     experiment: Experiment
     folder: Path
-    run_dir: Path
+    place: str
     answers: AnswerOptions
     resume: bool
     salvage: bool
@@ -91,7 +95,7 @@ class _Reports(logging.Handler):
             os.write(self._out, msgspec.json.encode(what) + b"\n")
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.say(Logged(name=record.name, level=record.levelno, message=record.getMessage()))
+        self.say(Logged(name=record.name, level=record.levelno, message=with_urls(record.getMessage())))
 
     def progress(self, info: ProgressInfo) -> None:
         """Say how far it is, not too often."""
@@ -107,15 +111,16 @@ def _end_with_parent() -> None:
 
 
 def _run(job: ShardJob, reports: _Reports) -> None:
+    place = parse_place(job.place)
     options = RunOptions(
-        run_dir=job.run_dir,
+        run_dir=place,
         resume=job.resume,
         salvage=job.salvage,
         handle_signals=True,
         answers=job.answers,
         progress=reports.progress,
     )
-    give_up_s = time.monotonic() + _LOCKED_S
+    give_up_s = time.monotonic() + (_LOCKED_S if isinstance(place, Path) else _LOCKED_AWAY_S)
     while True:
         try:
             asyncio.run(arun(job.experiment, folder=job.folder, options=options))
@@ -140,6 +145,6 @@ def main() -> NoReturn:
     try:
         _run(job, reports)
     except InsideLLMsError as error:
-        reports.say(Stopped(error=type(error).__name__, message=error.message, fix=error.fix))
+        reports.say(Stopped(error=type(error).__name__, message=with_urls(error.message), fix=error.fix))
         os._exit(error.exit_code)
     os._exit(ExitCode.OK)

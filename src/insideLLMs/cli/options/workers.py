@@ -11,7 +11,7 @@ from insideLLMs.cli.options.group import Command, Given, NumberParam, option_gro
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.sealed_run import State, state_of
+from insideLLMs.store.sealed_run import MANIFEST, State, state_of
 from insideLLMs.store.shard_folders import split_of
 
 _EXECUTOR = (
@@ -56,12 +56,23 @@ def processes_option(function: Command) -> Command:
 
 def processes_to_use(wanted: int, resumed: Path | RemoteUrl | None) -> int:
     """Return in how many processes to run: a run that is resumed goes on in as many as it began with."""
-    if not isinstance(resumed, Path) or state_of(resumed) not in {State.UNFINISHED, State.SEALED}:
+    if resumed is None or (found := _split_of(resumed)) is None:
         return wanted
-    found = split_of(resumed) or 1
     if wanted not in {found, 1}:
         console.note(f"{resumed} goes on in {found} process{'es' if found > 1 else ''}, as it began")
     return found
+
+
+def _split_of(place: Path | RemoteUrl) -> int | None:
+    """Return in how many processes a run goes on; None where there is none, and 1 where it is sealed."""
+    found = split_of(place)
+    if found is not None:
+        return found
+    if isinstance(place, Path):
+        return 1 if state_of(place) is State.SEALED else None
+    from insideLLMs.remote.objects import Objects  # noqa: PLC0415 - only for a URL
+
+    return 1 if Objects(place).get(MANIFEST) is not None else None
 
 
 def executor_options(function: Command) -> Command:
