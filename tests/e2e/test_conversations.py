@@ -174,12 +174,7 @@ class Remembers(QuietHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         heard = self.sessions.setdefault(body["session"], [])
         heard.append(body["text"])
-        said = json.dumps({"reply": " | ".join(heard), "sources": [f"page {len(heard)}"]}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
+        self.answer(200, {"reply": " | ".join(heard), "sources": [f"page {len(heard)}"]})
 
 
 STATEFUL = """

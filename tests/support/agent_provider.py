@@ -98,7 +98,7 @@ class AgentProvider(LocalServer):
 
             def do_GET(self):
                 server.asked += 1
-                self._send(200, MODELS)
+                self.answer(200, MODELS)
 
             def do_POST(self):
                 server.asked += 1
@@ -109,19 +109,11 @@ class AgentProvider(LocalServer):
                 path = self.path.partition("?")[0]
                 plain, stream = next((both for end, both in POSTS.items() if path.endswith(end)), (None, None))
                 if plain is None:
-                    self._send(404, {"error": {"message": "no such path"}})
+                    self.answer(404, {"error": {"message": "no such path"}})
                 elif stream and (body.get("stream") or "stream" in path):
                     self._stream(stream(plain(body)))
                 else:
-                    self._send(200, plain(body))
-
-            def _send(self, status, value):
-                data = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                    self.answer(200, plain(body))
 
             def _stream(self, events):
                 self.send_response(200)

@@ -73,14 +73,6 @@ class ApiServer(LocalServer):
 
             do_PUT = do_GET = do_POST
 
-            def answer(self, status, value):
-                data = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
             def stream(self, shape, body):
                 sent = server.streams.pop(0) if server.streams else STREAMS[shape](shape(last_text(body).upper()))
                 self.send_response(200)

@@ -69,15 +69,8 @@ class BatchServer(LocalServer):
                 split = urlsplit(self.path)
                 query = {name: values[0] for name, values in parse_qs(split.query).items()}
                 status, value, *more = server.answer(self.command, split.path, query, body, self.headers)
-                data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 try:
-                    self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
-                    self.send_header("Content-Length", str(len(data)))
-                    for name, text in (more[0] if more else {}).items():
-                        self.send_header(name, text)
-                    self.end_headers()
-                    self.wfile.write(data)
+                    self.answer(status, value, *more)
                 except OSError:
                     self.close_connection = True  # the client was killed
 

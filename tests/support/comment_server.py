@@ -44,15 +44,11 @@ def _handler(owner):
         def _serve(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             owner.requests.append((self.command, self.path, dict(self.headers)))
+            said = owner.answer(self.command, self.path, json.loads(body or b"{}"))
             if owner.redirects_to:
-                self.send_response(302)
-                self.send_header("Location", owner.redirects_to)
+                self.answer(302, said, {"Location": owner.redirects_to})
             else:
-                self.send_response(owner.refuses or 200)
-            data = json.dumps(owner.answer(self.command, self.path, json.loads(body or b"{}"))).encode()
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+                self.answer(owner.refuses or 200, said)
 
         do_GET = do_POST = do_PATCH = do_PUT = _serve
 

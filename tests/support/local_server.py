@@ -1,5 +1,6 @@
 """What servers of the tests that answer one request at a time have in common: how they start and stop."""
 
+import json
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,19 @@ class QuietHandler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def answer(self, status, value, headers=()):
+        """Send bytes as they are, anything else as JSON."""
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **dict(headers),
+        }.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(data)
 
 
 class LocalServer:

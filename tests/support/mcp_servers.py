@@ -101,7 +101,7 @@ class HttpServer(LocalServer):
             def do_POST(self):
                 call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.heard.append(dict(self.headers))
-                self.answer(call) if "id" in call else self.reply(202)
+                self.called(call) if "id" in call else self.reply(202)
 
             def do_GET(self):
                 self.reply(405)
@@ -109,7 +109,7 @@ class HttpServer(LocalServer):
             def do_DELETE(self):
                 self.reply(200)
 
-            def answer(self, call):
+            def called(self, call):
                 given = call.get("params", {})
                 if call["method"] == "initialize":
                     info = {"name": "fake", "version": "1"}
@@ -127,11 +127,6 @@ class HttpServer(LocalServer):
                 return self.reply(200, {"id": call["id"], "result": {"content": content}})
 
             def reply(self, status, message=None):
-                body = b"" if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(status, b"" if message is None else {"jsonrpc": "2.0", **message})
 
         super().__init__(Handler)

@@ -25,6 +25,8 @@ from insideLLMs.store.whole_file import whole_file
 
 LABELS = "labels.jsonl"
 MAX_NOTE = 10_000
+MOST_DRAWN = 1000
+"""Answers that a person is asked to label at once."""
 _MOST_BYTES = 1 << 28
 """A million labels; a larger file in somebody else's run would only fill the memory."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"

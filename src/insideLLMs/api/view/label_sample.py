@@ -11,10 +11,8 @@ import orjson
 from insideLLMs.compare.agreed_labels import AgreedLabel, agreed_labels
 from insideLLMs.core.answer_digest import answer_digest, judged_answer
 from insideLLMs.core.record_views import AnsweredRecord, TrialOrder, ViewedRecord, trial_order
-from insideLLMs.store.labels import LABELS, Drawn, PersonLabel, latest, read_labels
+from insideLLMs.store.labels import LABELS, MOST_DRAWN, Drawn, PersonLabel, latest, read_labels
 from insideLLMs.store.sealed_run import SealedRun
-
-MOST_ANSWERS = 1000
 
 
 class LabelSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,7 +22,7 @@ class LabelSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     drawn: Drawn = "random"
-    count: Annotated[int, msgspec.Meta(ge=1, le=MOST_ANSWERS)] = 50
+    count: Annotated[int, msgspec.Meta(ge=1, le=MOST_DRAWN)] = 50
     seed: Annotated[str, msgspec.Meta(max_length=100)] = "1"
     shown: tuple[Literal["expected", "model", "verdict"], ...] = ()
 

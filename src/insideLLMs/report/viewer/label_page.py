@@ -7,6 +7,7 @@ from insideLLMs.compare.agreed_labels import AgreedLabel
 from insideLLMs.compare.run_labels import LabelsReport
 from insideLLMs.report.labels import dispute, disputed_name, label_counts, people_lines, verdict_lines
 from insideLLMs.report.viewer.page import escape, served_page, table
+from insideLLMs.store.labels import MOST_DRAWN
 
 LABEL_PROGRAM = "label.js"
 _DRAWN = {
@@ -36,8 +37,9 @@ def _form(run: str, person: str) -> Iterator[str]:
     for name, told in _DRAWN.items():
         checked = " checked" if name == "random" else ""
         yield f'<label><input type="radio" name="drawn" value="{name}"{checked}> <b>{name}</b> {told}</label>'
-    yield '</fieldset><fieldset><legend>How many</legend><label>answers <input type="number" name="count" value="50" '
-    yield 'min="1" max="1000" required></label><label>order <input name="seed" value="1" size="6" maxlength="100"> '
+    yield "</fieldset><fieldset><legend>How many</legend><label>answers "
+    yield f'<input type="number" name="count" value="50" min="1" max="{MOST_DRAWN}" required></label>'
+    yield '<label>order <input name="seed" value="1" size="6" maxlength="100"> '
     yield '<span class="said">the same number gives everybody the same answers in the same order</span></label>'
     yield "</fieldset><fieldset><legend>Show beside question and answer</legend>"
     for name, told in _SHOWN.items():
@@ -55,7 +57,7 @@ def _so_far(run: str, found: LabelsReport, agreed: Mapping[str, AgreedLabel]) ->
     yield from _listed("Agreement of probes with people", verdict_lines(found))
     yield "</section>"
     if found.people.disputed:
-        query = urlencode({"drawn": "disputed", "count": min(1000, len(found.people.disputed))})
+        query = urlencode({"drawn": "disputed", "count": min(MOST_DRAWN, len(found.people.disputed))})
         yield "<section><h2>Disputed</h2>"
         yield f'<p><a href="{label_path(run)}?{escape(query)}">Decide them one by one</a></p><div class="wide">'
         rows = ((disputed_name(agreed[answer]), dispute(agreed[answer])) for answer in found.people.disputed)
