@@ -132,7 +132,7 @@ class AcceptedWay:
         pairs: dict[int, int] = {}
         at = due = 0
         while at < len(calls) and due < len(self.calls):
-            if met[at][due] and best[at][due] == best[at + 1][due + 1] + 1:
+            if met[at][due]:
                 pairs[due] = at
                 at, due = at + 1, due + 1
             elif best[at][due] == best[at][due + 1]:

@@ -391,3 +391,9 @@ def test_what_differs_in_spelling_alone_is_named(before, after, told):
 def test_a_replay_stands_in_for_every_provider_that_the_environment_names():
     found = upstreams_recorded(["mine"], {"AZURE_OPENAI_ENDPOINT": "https://a.example", "GROQ_BASE_URL": ""})
     assert list(found) == ["anthropic", "azure", "gemini", "mine", "openai"]
+
+
+def test_of_recordings_that_are_equally_near_the_one_that_was_not_replayed_is_named():
+    played, left = recorded(chat("Hello")), recorded(chat("Hello"), number=2)
+    played.used = True
+    assert unmatched("c", read(chat("Hi")), [played, left]).nearest == "call 2 of c"

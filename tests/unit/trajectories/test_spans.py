@@ -92,6 +92,13 @@ def test_a_history_that_was_cut_does_not_tell_known_calls_again():
     assert [call.name for message in read for call in message.tool_calls] == ["refund"]
 
 
+def test_a_history_that_was_cut_does_not_tell_known_words_again():
+    said, more = ({"role": "assistant", "parts": [{"type": "text", "content": text}]} for text in ("Which?", "Sure?"))
+    asked = {"role": "user", "parts": [{"type": "text", "content": "This one"}]}
+    read = read_trajectory([chat(1, [USER], said), chat(2, [said, asked], more)])
+    assert [message.text for message in read] == ["Refund order 7", "Which?", "This one", "Sure?"]
+
+
 def test_a_call_that_only_a_tools_span_tells_is_not_lost():
     hidden = tool(2, "delete", '{"order": 7}', "gone", "c2")
     read = read_trajectory([chat(1, [USER], SAID), hidden])
