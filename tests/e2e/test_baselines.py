@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import pytest
 
@@ -53,6 +54,30 @@ def test_which_of_several_runs_is_the_candidate_must_be_said(runs):
 def test_a_run_counts_once(runs):
     done = insidellms("diff", "run1", "run1", "--candidate", "run2", cwd=runs)
     assert (done.code, "twice" in done.err) == (1, True)
+
+
+def test_a_run_given_twice_is_no_noise_floor_and_no_two_looks(runs, tmp_path):
+    done = insidellms("noise", "run1", "run1", cwd=runs)
+    assert (done.code, "run1 is named twice" in done.err) == (1, True)
+    pool = tmp_path / "pool"
+    assert insidellms("baseline", "accept", "run1", "--pool", pool, "--why", "first", cwd=runs).code == 0
+    done = insidellms("watch", "--pool", pool, "run2", "run2", cwd=runs)
+    assert (done.code, "run2 is named twice" in done.err) == (1, True)
+
+
+def test_a_run_is_accepted_once_also_as_a_copy(tmp_path):
+    rows = [{"id": "a", "prompt": "Q", "expected": "A"}]
+    text = "model: {type: dummy}\nprobe: {type: equals}\ndataset: {path: q.jsonl}\n"
+    write_files(tmp_path, {"e.yaml": text, "q.jsonl": rows})
+    for name in ("one", "two"):  # with equal answers, at other times
+        assert insidellms("run", "e.yaml", "--run-dir", name, cwd=tmp_path).code == 0
+    accept = ("baseline", "accept", "--pool", "pool", "--why", "known")
+    assert insidellms(*accept, "one", cwd=tmp_path).code == 0
+    shutil.copytree(tmp_path / "one", tmp_path / "downloaded")
+    for again in ("one", "downloaded"):
+        done = insidellms(*accept, again, cwd=tmp_path)
+        assert (done.code, "already in the pool, as one" in done.err) == (1, True)
+    assert insidellms(*accept, "two", cwd=tmp_path).code == 0
 
 
 def test_a_noise_floor_is_printed_and_stored_and_read_back(runs, tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from insideLLMs.api.compare import check_repeats
+from insideLLMs.api.compare import check_distinct, check_repeats
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate.evidence import NoiseFloor, measure_noise
 from insideLLMs.compare.levels import LEVELS
@@ -76,6 +76,7 @@ def noise_of(runs: Sequence[SealedRun], left_out: Sequence[str] = ()) -> NoiseFl
             "; ".join(("a noise floor takes two runs or more of one system", *left_out)),
             fix="run the same experiment again",
         )
+    check_distinct(runs)
     check_repeats(runs)
     views = [view_of(run) for run in runs]
     _, observed = compare_with(views, views[-1:], watch=Watch(noise=LEVELS))

@@ -119,7 +119,9 @@ def compare_runs(
     or CompareError, also for baseline runs that are no repeats of each other.
     """
     setup = setup or ComparisonSetup()
-    _check_distinct(baseline)
+    if not baseline:
+        raise CompareError("there is no baseline to compare with", fix="name a run directory, or a pool that has one")
+    check_distinct(baseline)
     check_repeats(baseline)
     spec = setup.policy(candidate[-1].gate)
     ignored = Ignored(spec)
@@ -238,16 +240,13 @@ def _kernel(spec: GateSpec) -> DriftKernel | None:
     return spec.drift or ("3-gram" if reads_text_drift(spec) else None)
 
 
-def _check_distinct(runs: Sequence[SealedRun]) -> None:
-    if not runs:
-        raise CompareError("there is no baseline to compare with", fix="name a run directory, or a pool that has one")
+def check_distinct(runs: Sequence[SealedRun]) -> None:
+    """Raise CompareError where a run is named twice: it would count as two that agree."""
     seen: set[Path] = set()
     for run in runs:
         path = run.path.resolve()
         if path in seen:
-            raise CompareError(
-                f"the baseline names {run.path} twice; a run counts once", fix="name each run directory only once"
-            )
+            raise CompareError(f"{run.path} is named twice; a run counts once", fix="name each run directory only once")
         seen.add(path)
 
 

@@ -3,6 +3,7 @@
 The ledger is a file of JSON lines that only grows, so that a team can keep the folder in git or an artefact store.
 """
 
+import filecmp
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,6 +71,11 @@ class Pool:
     runs: tuple[Path, ...]
     ledger: tuple[LedgerEntry, ...]
 
+    @property
+    def listed(self) -> frozenset[str]:
+        """The names that the ledger has; a run without a line there is one whose acceptance was cut off."""
+        return frozenset(entry.run for entry in self.ledger if entry.run is not None)
+
     def waivers(self, today: str) -> tuple[LedgerEntry, ...]:
         """Return the waivers that hold on the day `today` (ISO 8601); the last word on an example counts."""
         last = {(entry.probe, entry.example_id): entry for entry in self.ledger if entry.action == "waive"}
@@ -118,8 +124,11 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = Fa
         )
     known = read_pool(pool) if pool.exists() else None
     for other in known.runs if known else ():
-        if other.resolve() == run.resolve():
-            raise RunDirectoryError(f"{run} is already in the pool", fix="accept a run outside the pool")
+        is_listed = known is not None and other.name in known.listed
+        if other.resolve() == run.resolve() or (is_listed and _is_same_run(other, run)):
+            raise RunDirectoryError(
+                f"{run} is already in the pool, as {other.name}", fix="accept another run: one run counts once"
+            )
     kept = replace(manifest, files={name: one for name, one in manifest.files.items() if name != REPORT})
     manifest = kept if slim else manifest
     target = _unlisted(known, manifest) or _copy(run, pool, manifest, slim=slim)
@@ -129,6 +138,13 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = Fa
     )  # fmt: skip
     append(pool, entry)
     return target
+
+
+def _is_same_run(one: Path, other: Path) -> bool:
+    """Whether two folders hold one run: it asked at the same times. Of slim copies and replays that is not known."""
+    times, others = one / TELEMETRY, other / TELEMETRY
+    is_equal = is_regular(times) and is_regular(others) and filecmp.cmp(times, others, shallow=False)
+    return is_equal and any(b'"started_at"' in line for line in read_lines(times))
 
 
 def has_newest(pool: Path, run: SealedRun) -> bool:
@@ -143,8 +159,7 @@ def has_newest(pool: Path, run: SealedRun) -> bool:
 
 def _unlisted(known: Pool | None, manifest: Manifest) -> Path | None:
     """Return the copy of this run that a killed `accept` left without its line in the ledger."""
-    listed = {entry.run for entry in known.ledger} if known else set()
-    found = (path for path in (known.runs if known else ()) if path.name not in listed)
+    found = (path for path in known.runs if path.name not in known.listed) if known else ()
     return next((path for path in found if SealedRun.open(path).manifest == manifest), None)
 
 
