@@ -112,7 +112,9 @@ def _waive(
             until=last,
         )
         pools.append(pool, entry)
-        console.out(f"waived {example}{'' if last is None else f' until {last}'}")
+        is_over = last is not None and last < today()
+        until = "" if last is None else f" until {last}"
+        console.out(f"{example} counts: its waiver ended on {last}" if is_over else f"waived {example}{until}")
 
 
 def _check_examples(run: "SealedRun", examples: tuple[str, ...], probe: str | None) -> None:
