@@ -34,6 +34,11 @@ def test_a_table_without_an_input_column_names_the_columns_it_has(tmp_path):
     assert "field_names: {input: The Question}" in done.err
 
 
+def test_a_name_with_outer_blanks_is_quoted_so_that_it_can_be_pasted(tmp_path):
+    write_files(tmp_path, {"e.yaml": experiment("t.csv"), "t.csv": "id, question \na,x\n"})
+    assert 'field_names: {input: " question "}' in insidellms("validate", "e.yaml", cwd=tmp_path).err
+
+
 def test_several_answers_in_a_cell_are_all_accepted(tmp_path):
     write_files(
         tmp_path,

@@ -7,6 +7,8 @@ which stay among the fields. What is expected is the first of
 the later ones of these included, is kept in `fields`. Without an id, an example is named by its content.
 """
 
+import json
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -33,6 +35,8 @@ CONTENT_ID_LENGTH = 24
 _MOST_NAMES = 12
 _SENT_AS_THEY_ARE = ("https://", "http://", "data:image/")
 _LONGEST_NAME = 60
+_PLAIN_NAME = re.compile(r"[^\W\d_](?:[\w .-]*\w)?")
+"""A name that means the same in YAML without quotation marks."""
 _ROLES: dict[object, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 # OpenAI's evals write few-shot turns as named system messages
 _NAMED_ROLES: dict[object, Role] = {"example_user": "user", "example_assistant": "assistant"}
@@ -171,7 +175,8 @@ def _no_input(keys: tuple[str, ...], row: Mapping[str, JsonValue]) -> str:
     names = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in map(str, row)]
     has = ", ".join(map(repr, names[:_MOST_NAMES])) + (", ..." if len(names) > _MOST_NAMES else "")
     likely = next((name for name in names if any(key in name.lower() for key in keys)), names[0] if names else "")
-    hint = f"; it has {has}: say which is the input, 'field_names: {{input: {likely}}}'" if names else ""
+    name = likely if _PLAIN_NAME.fullmatch(likely) else json.dumps(likely, ensure_ascii=False)
+    hint = f"; it has {has}: say which is the input, 'field_names: {{input: {name}}}'" if names else ""
     return f"has no input; {_wanted(keys)}{hint}"
 
 
