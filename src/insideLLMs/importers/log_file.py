@@ -139,7 +139,10 @@ class LogFile:
     def _look(self) -> None:
         """Read the keys of the first object: of a line where there are several, else of the document."""
         with HashedFile(self.path) as file, translated(self.path):
-            lines = [text for _, (_, text) in zip(range(2), self._lines(file), strict=False)]
+            try:
+                lines = [text for _, (_, text) in zip(range(2), self._lines(file), strict=False)]
+            except DatasetError:  # a line as long as only a document's
+                lines = []
         if len(lines) == 2 and _is_object(lines[0]):
             self.is_lines = True
             self.keys = frozenset(self._members(lines[0], 1))
@@ -149,10 +152,13 @@ class LogFile:
             self.keys = next((frozenset(item) for _, item in self.items() if isinstance(item, dict)), frozenset())
 
     def _lines(self, file: HashedFile) -> Iterator[tuple[int, bytes]]:
-        for number, line in enumerate(bounded_lines(file.stream), 1):
-            text = line.removeprefix(_BOM) if number == 1 else line
-            if text.strip():
-                yield number, text
+        try:
+            for number, line in enumerate(bounded_lines(file.stream), 1):
+                text = line.removeprefix(_BOM) if number == 1 else line
+                if text.strip():
+                    yield number, text
+        except DatasetError as error:
+            raise DatasetError(f"{self.name}: {error.message}", fix=error.fix) from error
 
     def _check_same(self, digest: str) -> None:
         if self.sha256 not in {"", digest}:

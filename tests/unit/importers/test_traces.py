@@ -8,6 +8,8 @@ import random
 import pytest
 
 from insideLLMs.api.importing import ImportOptions, import_files
+from insideLLMs.core.errors import DatasetError
+from insideLLMs.datasets import formats
 from insideLLMs.importers.foreign import Reading
 from insideLLMs.importers.logs import open_logs
 from support.foreign_logs import FOLDER
@@ -382,3 +384,13 @@ def test_a_request_of_more_calls_than_anyone_reads_has_no_trajectory_and_is_coun
     [trial], left_out = read(tmp_path, batch(span(), *calls))
     assert (trial.response.text, trial.response.trajectory) == ("200!", ())
     assert left_out == {"trajectory (of more than 200 calls)": 1}
+
+
+def test_a_document_may_be_one_line_of_any_length_and_a_line_among_others_may_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "LONGEST_LINE", 1_000)
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(REQUEST))
+    assert shown(read_files(path)[0]) == [("Why?", "Because.")]
+    path.write_text('{"resourceSpans": []}\n' * 2 + json.dumps(REQUEST))
+    with pytest.raises(DatasetError, match=r"t\.json: line 3 is longer than 1,000 bytes"):
+        read_files(path)
