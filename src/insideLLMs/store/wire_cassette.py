@@ -94,8 +94,8 @@ class WireRecorder:
         self._used: set[int] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if cassette_is_there(path):
-                read_head(path)
+            if cassette_is_there(path) and path.stat().st_size:
+                _check_replaceable(path)
             self._file, self.left = _open_partial(self.partial, head, resume=resume)
         except OSError as error:
             raise _unwritable(path, error) from error
@@ -174,10 +174,21 @@ def read_wire_calls(path: Path) -> Iterator[WireCall]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if number > 1 and not (torn_end and not line.endswith(b"\n")):
+                if number > 1 and line.strip() and not (torn_end and not line.endswith(b"\n")):
                     yield _read(path, number, line)
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _check_replaceable(path: Path) -> None:
+    try:
+        read_head(path)
+    except CassetteError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        raise CassetteError(
+            f"{path} is no recording of calls, so it is not written over", fix="name another file, or remove this one"
+        ) from error
 
 
 def _read(path: Path, number: int, line: bytes) -> WireCall:

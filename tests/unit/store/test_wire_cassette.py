@@ -161,3 +161,26 @@ def test_a_body_that_no_recording_holds_is_refused_with_its_line(body, tmp_path)
     path.write_text(f'{{"format": "{FORMAT}"}}\n{{"case": "c", "request": {request}, "answer": {{"status": 200}}}}\n')
     with pytest.raises(CassetteError, match="line 2 is not a recorded call"):
         list(read_wire_calls(path))
+
+
+def test_a_file_that_holds_something_else_is_not_written_over_and_an_empty_one_is_free(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    with pytest.raises(CassetteError, match="is no recording of calls, so it is not written over") as refused:
+        WireRecorder(path, HEAD)
+    assert refused.value.fix == "name another file, or remove this one"
+    assert path.read_text() == "hello\n"
+    path.write_text("")
+    recorder = WireRecorder(path, HEAD)
+    recorder.keep(call("a"))
+    recorder.finish(list, lambda call: call)
+    assert said(path) == [("c", "a")]
+
+
+def test_blank_lines_of_an_editor_are_no_calls(tmp_path):
+    path = tmp_path / "calls.jsonl"
+    recorder = WireRecorder(path, HEAD)
+    recorder.keep(call("a"))
+    recorder.finish(list, lambda call: call)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
+    assert said(path) == [("c", "a")]
