@@ -73,7 +73,7 @@ def test_a_model_whose_answers_nothing_bounds_is_refused_before_anything_is_writ
         experiment(tmp_path, server, budget="max_cost_usd: 1", text=EXPERIMENT.replace(", max_tokens: 100", ""))
         done = batch(tmp_path)
         assert (done.code, server.jobs) == (1, [])
-    assert "nothing bounds its answers" in done.err
+    assert "its answers have no limit" in done.err
     assert "set max_tokens in the model's args" in done.err
     assert not (tmp_path / "batch").exists()
 

@@ -116,7 +116,7 @@ def test_a_function_is_a_check_of_the_experiment_and_never_of_a_dataset(tmp_path
     ("written", "wrong", "told"),
     [
         ("type: usage, max_c", "type: usag, max_c", "e.yaml:9:10: probe.args.checks[2].type: 'usag' is no"),
-        ("max_characters: 100", "max_characers: 1", "checks[2].max_characers: is no argument of this check (did"),
+        ("max_characters: 100", "max_characers: 1", "checks[2].max_characers: is not an argument of this check (did"),
         ("max_characters: 100", "max_characters: x", "e.yaml:9:"),
         ("weight: 2", "weight: -2", "checks[1].weight: is -2; it must be a number from 0 on"),
         ("name: tone", "name: facts", "checks[1].name: there are two checks called 'facts'"),
@@ -142,7 +142,7 @@ def test_a_wrong_check_of_the_experiment_is_an_error_with_its_place(tmp_path, wr
     [
         ([{"type": "equal"}], "d.jsonl:2: dataset 'd', example 'e': probe 'checks': checks[0].type: 'equal'"),
         ([{"type": "equals"}], "check 'equals': nothing is expected"),
-        ([{"type": "f1", "treshold": 1}], "checks[0].treshold: is no argument of this check (did you"),
+        ([{"type": "f1", "treshold": 1}], "checks[0].treshold: is not an argument of this check (did you"),
         ({"type": "equals"}, "checks: must be a list of checks"),
         (["equals"], "checks[0]: a check is a mapping"),
         ([{"type": "regex", "pattern": "("}], "d.jsonl:2: "),

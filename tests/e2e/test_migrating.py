@@ -82,7 +82,7 @@ def test_nothing_is_written_over_and_nothing_at_all_where_something_cannot_be_ca
     assert "promptfooconfig.yaml:7:" in done.err
     assert "provider 'exec:./m': no program is run by an import" in done.err
     assert "promptfooconfig.yaml:15:" in done.err
-    assert "not-icontains: its 'transform' has no like here" in done.err
+    assert "not-icontains: its 'transform' has no equivalent here" in done.err
     assert not (tmp_path / "e.yaml").exists()
     (tmp_path / "e.yaml").write_text("mine")
     done = insidellms("import", "promptfooconfig.yaml", "--to", "e.yaml", cwd=tmp_path)
@@ -99,7 +99,7 @@ def test_what_is_left_out_on_request_is_named_and_nothing_is_green_without_it(tm
     done = insidellms("import", "promptfooconfig.yaml", "--to", "e.yaml", "--skip-unsupported", cwd=tmp_path)
     assert done.code == 0, done.err
     assert "LEFT OUT: promptfooconfig.yaml:21:" in done.err
-    assert "1 left out; no answer passes the checks in their places" in done.out
+    assert "1 left out; until you write them, the checks in their places always fail" in done.out
     assert "# LEFT OUT: promptfooconfig.yaml:21:" in (tmp_path / "e.yaml").read_text()
     insidellms("run", "e.yaml", "--run-dir", "run", "--no-gate", cwd=tmp_path, env={"OPENAI_API_KEY": "x"})
     hours = [one["scores"] for one in records_of(tmp_path / "run") if one["example_id"].startswith("hours")]
@@ -115,7 +115,7 @@ def test_what_is_left_out_on_request_is_named_and_nothing_is_green_without_it(tm
         ("providers: [openai:m]\nprompts: ['file://../secret.txt']\n", "leads out of the folder"),
         ("providers: [openai:m]\nprompts: ['file://missing.txt']\n", "missing.txt cannot be read: No such file"),
         ("providers: [openai:m]\nprompts: [p]\ntests: 'file://tests.py'\n", "tests.py is a program, which is not"),
-        ("providers: [openai:m]\nprompts: [p]\ntests: 'https://docs.google.com/x'\n", "is no file here"),
+        ("providers: [openai:m]\nprompts: [p]\ntests: 'https://docs.google.com/x'\n", "is not a file here"),
         ("providers: [openai:m]\nprompts: [p]\ntests: [{$ref: '#/tests/0'}]\n", "refers to itself"),
         ("providers: [openai:m]\nprompt: [p]\n", "unknown key of the configuration (did you mean 'prompts'?)"),
         ("providers: 3\ntests: 4\nprompts: 5\n", "promptfooconfig.yaml:1:"),

@@ -130,7 +130,7 @@ def test_what_was_scored_otherwise_stops_and_is_never_green_where_it_is_left_out
     assert not (tmp_path / "new.yaml").exists()
     done = imported(tmp_path, "--skip-unsupported")
     assert done.code == 0, done.err
-    assert "4 left out; no answer passes the checks in their places until you write them" in done.out
+    assert "4 left out; until you write them, the checks in their places always fail" in done.out
     assert insidellms("run", "new.yaml", "--run-dir", "run", cwd=tmp_path).code == 3
     verdicts = {(one["probe"], passed(one)) for one in records_of(tmp_path / "run")}
     assert verdicts == {("logic", None), ("attack", False), ("bias", False), ("mine", False)}
@@ -204,7 +204,7 @@ def test_keys_become_variables_and_stand_nowhere(tmp_path):
         ("model: {type: [1]}\nprobe: {type: {a: b}}\n" + ROWS, "old.yaml:1:"),
         ("model: {type: 'evil.py:M'}\n" + LOGIC + ROWS, "is already an experiment of this version"),
         (DUMMY + "probes: []\n" + ROWS, "has no probe"),
-        (DUMMY + LOGIC + ROWS + "generation: 5\n", "old.yaml:4:1: generation: is no mapping"),
+        (DUMMY + LOGIC + ROWS + "generation: 5\n", "old.yaml:4:1: generation: is not a mapping"),
         (DUMMY + LOGIC + ROWS + "fail_on_changes: maybe\n", "is neither true nor false"),
         (DUMMY + LOGIC + "dataset: {format: csv, path: evil.py}\n", "old.yaml:"),
         (DUMMY + LOGIC + "dataset: {format: jsonl, path: evil.py}\n", "evil.py:1: "),

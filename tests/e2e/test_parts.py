@@ -72,7 +72,7 @@ def test_what_selects_everything_is_the_whole(folder, options):
     [
         (("--only", "biling-1"), "--only 'biling-1' fits no example (did you mean 'billing-1'?)"),
         (("--only", "billing-*", "--only", "x*"), "--only 'x*' fits no example"),
-        (("--tag", "smok"), "--tag 'smok' is no example's tag (did you mean 'smoke'?)"),
+        (("--tag", "smok"), "--tag 'smok': no example has this tag (did you mean 'smoke'?)"),
         (("--probe", "sevn"), "--probe 'sevn' fits no probe of the experiment (did you mean 'seven'?)"),
         (("--model", "god"), "--model 'god' fits no model of the experiment (did you mean 'good'?)"),
         (("--prompt", "shrt"), "--prompt 'shrt' fits no prompt of the experiment (did you mean 'short'?)"),

@@ -165,7 +165,7 @@ FAIL_CLOSED = {
     ),
     "asked by a fixture": (
         "@pytest.fixture\ndef said(llm): return llm('x')\n@pytest.mark.llm(repeats=2)\ndef test_it(said): pass",
-        "called by a fixture",
+        "a fixture calls",
     ),
     "answer by a fixture": (
         """
@@ -175,7 +175,7 @@ def said(answer): return answer.text
 @pytest.mark.llm_dataset('cases.csv')
 def test_it(said): pass
 """,
-        "taken by a fixture",
+        "a fixture takes",
     ),
     "misspelt": ("@pytest.mark.llm(repeat=3)\ndef test_it(llm): llm('x')", "did you mean 'repeats'"),
     "no share": ("@pytest.mark.llm(at_least=0)\ndef test_it(llm): llm('x')", "at_least is 0"),

@@ -128,8 +128,8 @@ def test_gc_goes_on_with_the_others_where_one_cannot_be_removed(folder):
     [
         (("gc",), "no limit is given"),
         (("gc", "--keep-last", "-1"), "-1"),
-        (("gc", "--older-than", "3 fortnights"), "is no amount"),
-        (("gc", "--max-size", "10"), "is no amount"),
+        (("gc", "--older-than", "3 fortnights"), "is not an amount"),
+        (("gc", "--max-size", "10"), "is not an amount"),
         (("gc", "nowhere", "--keep-last", "1"), "nowhere cannot be looked into"),
         (("gc", "runs/old", "--keep-last", "1"), "is a run itself"),
         (("gc", "pool", "--keep-last", "1"), "is a baseline pool"),

@@ -124,4 +124,4 @@ def test_a_run_that_another_tool_copied_is_signed_beside_its_files(store, here, 
 
 def test_what_is_no_sealed_run_is_not_signed(store, here):
     here("sign", "--new-key", "ann")
-    assert "is no run" in here("sign", store.at("nothing"), "--key", "ann", code=1).err
+    assert "is not a run" in here("sign", store.at("nothing"), "--key", "ann", code=1).err

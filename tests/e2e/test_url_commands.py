@@ -71,8 +71,8 @@ def test_shards_at_urls_merge_at_a_url_and_in_a_folder(store, folder, command):
     [
         (["root:shards/1"], "root:new", "1 of 2 shards is missing: 2/2"),
         (["root:shards/1", "root:shards/1"], "root:new", "are both shard 1/2"),
-        (["root:shards/1", "local"], "root:new", "local is no shard"),
-        (["root:shards/1", "root:nothing"], "root:new", "root:nothing is no run"),
+        (["root:shards/1", "local"], "root:new", "local is not a shard"),
+        (["root:shards/1", "root:nothing"], "root:new", "root:nothing is not a run"),
         (["root:shards/1", "root:shards/2"], "root:shards/1", "root:shards/1 is one of the shards"),
         (["root:shards/1", "root:shards/2"], "root:shards//2/", "root:shards/2 is one of the shards"),
     ],

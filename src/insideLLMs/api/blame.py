@@ -203,7 +203,7 @@ def blame(trusted: tuple[TrustedExperiment, TrustedExperiment], options: BlameOp
         asker, outcome = _searched(case, trusted[0], options, say)
     if not (outcome.again.asked or outcome.ended or outcome.provider) and case.factors:
         raise InsideLLMsError(
-            f"no fallen example was answered under the candidate's experiment: see {options.into}",
+            f"no example that got worse was answered with the candidate's experiment: see {options.into}",
             fix="is its model still served, and its key set?",
         )
     return _report(case, outcome, options, asker)
@@ -214,7 +214,7 @@ def _check_free(into: Path) -> None:
     is_run = state_of(into) in {State.SEALED, State.UNFINISHED}
     if is_run or (into.exists() and any(each.name not in {_EXACT, _VARYING} for each in into.iterdir())):
         what = "is a run" if is_run else "holds something else"
-        raise OptionError(f"{into} {what}, and nothing is put into it", fix="give another folder, or a new one: --to")
+        raise OptionError(f"{into} {what}, so nothing is written to it", fix="give another folder, or a new one: --to")
 
 
 def report_nothing(case: BlameCase, options: BlameOptions) -> BlameReport:
@@ -313,7 +313,7 @@ def _remarks(case: BlameCase, outcome: SearchOutcome, asker: MixedAsker | None) 
         return
     yield from (f"some mixture could not be asked: {told}" for told in sorted(asker.unbuilt))
     if not case.exact and outcome.causes and not outcome.vary:
-        yield "no answer varied: if a cache stands before the model, p counts copies; else --exact asks less"
+        yield "no answer varied: with a cache before the model, p counts copies; without one, --exact needs fewer calls"
     for cause in outcome.causes:
         if cause.calm.fell > cause.calm.asked / 2:
             names = " and ".join(case.factors[at].name for at in cause.changes)

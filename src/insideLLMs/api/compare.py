@@ -116,7 +116,7 @@ def compare_runs(
     """Compare runs, oldest first, under the candidate's policy.
 
     Of several runs of a side the last is shown Trial by Trial, and the statistics read all. Raises RunDirectoryError,
-    or CompareError, also for baseline runs that are no repeats of each other.
+    or CompareError, also for baseline runs that are not repeats of each other.
     """
     setup = setup or ComparisonSetup()
     if not baseline:
@@ -256,7 +256,7 @@ def check_repeats(runs: Sequence[SealedRun]) -> None:
         changes = system_changes(run.manifest, runs[-1].manifest)
         if changes:
             raise CompareError(
-                f"{run.path} and {runs[-1].path} are no repeats of each other: {'; '.join(changes)}",
+                f"{run.path} and {runs[-1].path} are not repeats of each other: {'; '.join(changes)}",
                 fix="give runs of one experiment; to see what a change did, compare two runs with each other",
             )
 

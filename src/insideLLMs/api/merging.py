@@ -74,7 +74,7 @@ def _open(path: Path) -> SealedRun:
     if not part.shard or not part.shard_of:
         why = "it was scored again" if part.shard else "it was run without --shard"
         raise RunDirectoryError(
-            f"{path} is no shard: {why}",
+            f"{path} is not a shard: {why}",
             fix="give the folders of `insidellms run --shard I/N`; score the merged run again, not its shards",
         )
     return run

@@ -25,7 +25,7 @@ from insideLLMs.migrate.source import FORMATS, ForeignFile, ImportFindings, Node
 
 _LARGEST_BYTES = 20_000_000
 _SHORTEST_SECRET = 5
-_SKIP_FIX = "change them, or give --skip-unsupported: then checks that no answer passes stand in their places"
+_SKIP_FIX = "change them, or add --skip-unsupported: then a check that always fails replaces each"
 
 
 class Migrated(NamedTuple):
@@ -112,7 +112,7 @@ def _write(to: Path, text: bytes, findings: ImportFindings, *, same: Path | None
     """
     for secret in findings.secrets.values():
         if len(secret) > _SHORTEST_SECRET and secret.encode() in text:
-            raise ConfigError([Problem("a key stands in more than one place of the file", file=findings.root.name)])
+            raise ConfigError([Problem("a key occurs in more than one place of the file", file=findings.root.name)])
     handle, name = tempfile.mkstemp(prefix=f".{to.stem}-", suffix=to.suffix or ".yaml", dir=to.resolve().parent)
     draft = Path(name)
     try:

@@ -31,7 +31,9 @@ def check_cassette(file: Path, experiment: "Experiment", arguments: RunArguments
         told = f"; {found.unused:,} more are recorded" if found.unused and found.whole else ""
         console.out(f"{cassette} has all {found.needs:,} answers that {file} needs{told}")
         if not found.whole:
-            console.note("  what conversations, agents and judges ask is known as they run, and not checked here")
+            console.note(
+                "  requests of conversations, agents and judges are known only during the run: not checked here"
+            )
     else:
         console.out(f"{cassette} is stale: {found.words}\n  first: {found.first}")
         console.note(f"  fix: {arguments.how_to_record(file, cassette)}")

@@ -51,7 +51,7 @@ class CompareOptions:
     `pairs` maps models, prompts or subjects of the baseline to the candidate's. Scores within `score_tolerance` are
     the same. `listed` bounds each list of the Comparison (counts are always whole), `text_limit` each shown text in
     characters. `waived` are examples, each with its probe or None for all, that are shown and kept out of the gate.
-    `meaning` weighs texts that differ in their wording alone. `ranges` say which way a score is better, None as the
+    `meaning` weighs texts that differ only in their wording. `ranges` say which way a score is better, None as the
     runs declare.
     """
 

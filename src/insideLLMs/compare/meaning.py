@@ -1,4 +1,4 @@
-"""The semantic level, if asked for: do two texts that differ in their wording alone say the same?
+"""The semantic level, if asked for: do two texts that differ only in their wording say the same?
 
 Certain things come first. A flipped status, verdict, label, score, value or tool call has a level above this one and is
 never weighed; a number, a negation, a refusal and the like hold two texts apart before a model is asked. What is left
@@ -60,7 +60,7 @@ def own_threshold(baselines: Sequence[RunView], similarity: Similarity) -> tuple
     threshold = lowest_own_similarity(cosines)
     if threshold is None:
         raise CompareError(
-            f"the baseline has {len(cosines)} pairs of answers that differ in their wording alone; a threshold takes "
+            f"the baseline has {len(cosines)} pairs of answers that differ only in their wording; a threshold takes "
             f"{MIN_PAIRS}",
             fix="give one: --semantic 0.9, or make the baseline with more runs or repeats",
         )

@@ -78,7 +78,7 @@ def _parse(data: bytes, path: Path, problems: list[Problem]) -> TextFile | None:
         problems.append(Problem("is not valid UTF-8", line=line, hint="save it as UTF-8"))
         return None
     if "\0" in text:
-        problems.append(Problem("is no text: it holds a NUL", line=text.count("\n", 0, text.index("\0")) + 1))
+        problems.append(Problem("is not text: it contains a NUL", line=text.count("\n", 0, text.index("\0")) + 1))
     if not text.strip():
         problems.append(Problem("is empty", line=1, hint="write the text into it"))
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -108,7 +108,7 @@ def _with_front_matter(text: str, path: Path, problems: list[Problem]) -> TextFi
     body = text[end + 1 + len(_FENCE) :]
     blank = len(body) - len(body.lstrip("\n"))
     if document.value is not None and not isinstance(document.value, dict):
-        problems.append(Problem("has front matter that is no mapping", line=2, hint="write it as key: value"))
+        problems.append(Problem("has front matter that is not a mapping", line=2, hint="write it as key: value"))
     elif not body.strip():
         problems.append(Problem("has no text behind its front matter", line=text.count("\n", 0, end) + 2))
     return TextFile(
@@ -129,7 +129,7 @@ def _chat(text: str, path: Path, kind: Format, problems: list[Problem]) -> TextF
     holder: FieldPath = ("messages",) if isinstance(value, Mapping) else ()
     if not problems and (not isinstance(turns, list) or not turns):
         problems.append(
-            Problem("is no list of messages", line=1, hint="write - {role: user, content: ...}, or name it .txt")
+            Problem("is not a list of messages", line=1, hint="write - {role: user, content: ...}, or name it .txt")
         )
     if problems or not isinstance(turns, list):
         return None

@@ -124,7 +124,7 @@ class Texts(msgspec.Struct):
                 if _FIELD.search(text):
                     self.findings.add(
                         where,
-                        "has a field, which would be sent as it stands",
+                        "has a field, which would be sent literally",
                         "only the types http and exec fill fields in",
                     )
         return args
@@ -241,7 +241,7 @@ class Texts(msgspec.Struct):
         fault = "" if self._exists(name) else f", and there is no such file: {missing_fix(self.folder / name)}"
         self.findings.add(
             path,
-            f"{text.strip()!r} is the name of a file, which would be sent as it stands{fault}",
+            f"{text.strip()!r} is the name of a file, which would be sent literally{fault}",
             f"write {{file: {name}}}",
         )
 

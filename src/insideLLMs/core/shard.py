@@ -98,7 +98,7 @@ def _of_slurm(numbers: _Numbers) -> Shard:
     if step < 1 or place < 0 or place % step or (last - first) // step + 1 != count:
         raise OptionError(
             f"--shard auto: task {numbers.index} is one of {count} from {first} to {last} in steps of {step}, "
-            "which has gaps, so nobody knows which shards are meant",
+            "which has gaps, so it is unclear which shards are meant",
             fix="sbatch --array=1-N; to run one task of an array again: --shard I/N, with the N of the array",
         )
     return numbers.shard(place // step + 1, count)

@@ -263,7 +263,7 @@ def _refuse_lone(text: str) -> None:
     found = next((one for one in _LONE.finditer(text) if not _LATEX.search(text, 0, one.start())), None)
     if found:
         raise TemplateError(
-            f"the template holds {found[0]!r}, which would be sent as it stands",
+            f"the template holds {found[0]!r}, which would be sent literally",
             fix=f"write {{{{ {found[1]} }}}} for the field; {_RAW}",
             line=text.count("\n", 0, found.start()) + 1,
         )

@@ -82,7 +82,7 @@ def _counted(context: _CountedContext, items: Any) -> Iterator[Any]:
     for item in items:
         context.steps += 1
         if context.steps > MOST_STEPS:
-            raise TemplateRuntimeError(f"its loops turn more than {MOST_STEPS:,} times")
+            raise TemplateRuntimeError(f"its loops run more than {MOST_STEPS:,} times")
         yield item
 
 

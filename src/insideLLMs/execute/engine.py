@@ -94,7 +94,7 @@ class Engine:
             raise self._error
         missing = 0 if self.stopping else self._count_missing()
         if missing:
-            raise RuntimeError(f"{missing} trials came to nothing; the run is not sealed and can be resumed")
+            raise RuntimeError(f"{missing} trials have no record; the run is not sealed and can be resumed")
 
     def _count_missing(self) -> int:
         missing = sum(not self._sink.is_done(index) for index in range(self._work.plan.total))

@@ -103,7 +103,7 @@ def _misread(text: str, names: Collection[str]) -> bool:
 def _tag(tag: str, line: int) -> str:
     unlike = _UNLIKE.search(_QUOTED.sub("''", tag))
     if unlike:
-        raise TemplateError(f"the filter {unlike[1]!r} has no like here", fix=_WITHOUT, line=line)
+        raise TemplateError(f"the filter {unlike[1]!r} has no equivalent here", fix=_WITHOUT, line=line)
     parts = _QUOTED.split(tag)
     for at in range(0, len(parts), 2):
         for pattern, new in _REPLACED:

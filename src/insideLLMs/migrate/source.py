@@ -60,7 +60,7 @@ class Node(msgspec.Struct, frozen=True):
         """Return the mapping under a key, an empty one where nothing stands there. Raises ConfigError."""
         held = self.get(key)
         if held is not None and not isinstance(held.value, Mapping):
-            raise ConfigError([held.problem("is no mapping", "write {key: value}")])
+            raise ConfigError([held.problem("is not a mapping", "write {key: value}")])
         return Node({}, self.source, self.path) if held is None else held
 
     def keys(self) -> tuple[str, ...]:

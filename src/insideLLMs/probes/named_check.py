@@ -138,7 +138,7 @@ def _probe_class(kind: JsonValue, place: Place) -> Callable[..., PromptProbe]:
     known = [name for name in probe_registry.list() if name != "record"]
     if not isinstance(kind, str) or kind not in known:
         raise WrongCheckError(
-            (*place, "type"), f"{kind!r} is no check" if kind else "is missing", _type_hint(kind, known)
+            (*place, "type"), f"{kind!r} is not a check" if kind else "is missing", _type_hint(kind, known)
         )
     factory = probe_registry.get_factory(kind)
     if not (isinstance(factory, type) and issubclass(factory, PromptProbe)):
@@ -173,7 +173,7 @@ def _made(
             near = nearest(str(key), known)
             raise WrongCheckError(
                 (*place, str(key)),
-                "is no argument of this check",
+                "is not an argument of this check",
                 f"did you mean {near!r}?" if near else f"known: {', '.join(dict.fromkeys(known))}",
             )
     missing = [

@@ -39,7 +39,7 @@ class PlacedCheck(msgspec.Struct, frozen=True, kw_only=True):
 def whole_conversation(response: Response) -> Conversation:
     said = Conversation.of(response)
     if said is None:
-        raise InsideLLMsError("the answer is no conversation", fix="score answers of the probe `conversation`")
+        raise InsideLLMsError("the answer is not a conversation", fix="score answers of the probe `conversation`")
     if said.ended is None:
         raise InsideLLMsError(f"the conversation broke off after {len(said.turns)} turns")
     return said

@@ -24,7 +24,7 @@ async def run_command_line(arguments: Sequence[str], environ: Mapping[str, str],
         except OSError as error:
             raise InsideLLMsError(
                 f"the command {arguments[0]!r} cannot be started: {error.strerror}",
-                fix="check its name and the PATH; a line for the shell is given as: sh -c 'LINE'",
+                fix="check its name and the PATH; for a line of shell, write: sh -c 'LINE'",
             ) from error
         try:
             signals.pass_on_to(process)

@@ -69,7 +69,7 @@ class VolatileParts:
         if any(map(operator.eq, one, other)):
             raise OptionError(
                 "what is declared volatile leaves nothing of a prompt to compare, so every replay would be verified",
-                fix="name less by --volatile and --volatile-text: only what differs each time",
+                fix="declare less with --volatile and --volatile-text: only what differs each time",
             )
         return parts
 

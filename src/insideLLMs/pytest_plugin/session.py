@@ -116,7 +116,7 @@ class LlmSession:
         """Ask for a test that runs. Of a test that repeats, the first question is asked for all repeats at once."""
         if len(place.repeats) > 1 and not place.runs:
             raise OptionError(
-                "llm() is called by a fixture, whose answer would serve all repeats", fix="ask in the test itself"
+                "a fixture calls llm(), so all repeats would get the same answer", fix="ask in the test itself"
             )
         is_first = place.repeat == 0 and not place.asked
         place.asked += 1
@@ -210,7 +210,7 @@ class LlmSession:
         place.case = question_of(mark, case)
         if len(place.repeats) > 1 and _serves_fixtures(item, "answer"):
             raise OptionError(
-                "`answer` is taken by a fixture, where one answer would serve all repeats", fix="ask in the test itself"
+                "a fixture takes `answer`, so all repeats would get the same answer", fix="ask in the test itself"
             )
         if self.settings.mode != "replay" and not self._knows(place.case, place):
             self.ask_together(batch_of(item, mark), place)

@@ -84,7 +84,7 @@ def _check_secrets(scheme: str, rest: str) -> None:
 def _checked_bucket(scheme: str, bucket: str) -> str:
     if not _BUCKET.fullmatch(bucket):
         raise RemoteError(
-            f"a {scheme}:// URL names no bucket" if not bucket else f"{bucket!r} is no name of a bucket",
+            f"a {scheme}:// URL names no bucket" if not bucket else f"{bucket!r} is not the name of a bucket",
             fix=f"write it as {scheme}://BUCKET/KEY",
         )
     return bucket

@@ -129,7 +129,7 @@ def _basis(report: BlameReport) -> str:
     error = (
         "answers are exact, so each question was asked once"
         if report.exact
-        else f"something innocent is blamed with a chance of {report.alpha:g} at most, over all looks"
+        else f"the chance of blaming an innocent change is {report.alpha:g} at most, over all looks"
     )
     return f"{looked}, {many(report.calls, 'call')}{earlier}; {error}"
 

@@ -104,7 +104,9 @@ def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int
             "the library that finds personal data is not installed", fix="pip install 'insidellms[redact]'"
         ) from error
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
-        raise InsideLLMsError(f"{region!r} is no region with phone numbers", fix="give two letters, such as US or DE")
+        raise InsideLLMsError(
+            f"{region!r} is not a region with phone numbers", fix="give two letters, such as US or DE"
+        )
 
     def find(text: str) -> Iterable[tuple[int, int, str]]:
         dialled = _FROM_ABROAD.sub(r" +\1", text)  # of the same length

@@ -186,7 +186,7 @@ def _check_names(options: object) -> None:
 
 def _check_place(config: RunConfig) -> None:
     if config.run_dir is not None and (config.run_root is not None or config.run_id is not None):
-        raise OptionError("run_dir is given together with run_root or run_id", fix="run_dir alone says it all")
+        raise OptionError("run_dir is given together with run_root or run_id", fix="give only run_dir")
     if config.run_id is not None and not (isinstance(config.run_id, str) and _is_plain_name(config.run_id)):
         raise OptionError(f"run_id is {config.run_id!r}; it names a folder in run_root, so it must be a plain name")
     if config.resume and config.overwrite:

@@ -180,7 +180,9 @@ def cassette_is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISREG(kind):
-        raise CassetteError(f"{path} is not a regular file, so it is no cassette", fix="name another file to record in")
+        raise CassetteError(
+            f"{path} is not a regular file, so it is not a cassette", fix="name another file to record in"
+        )
     return True
 
 

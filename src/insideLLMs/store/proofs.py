@@ -127,7 +127,7 @@ def _origin(line: bytes, where: str) -> bytes | None:
         return None if digest is None else bytes.fromhex(digest)
     except (RunDirectoryError, ValueError) as error:
         raise InsideLLMsError(
-            f"{where} is no line of an export", fix="give the file of: insidellms export RUN --redact --format jsonl"
+            f"{where} is not a line of an export", fix="give the file of: insidellms export RUN --redact --format jsonl"
         ) from error
 
 

@@ -98,7 +98,9 @@ def _entries(url: RemoteUrl, lines: bytes) -> list[LedgerEntry]:
     try:
         return [msgspec.json.decode(line, type=LedgerEntry) for line in lines.splitlines() if line.strip()]
     except msgspec.DecodeError as error:
-        raise RunDirectoryError(f"{url / LEDGER} has a line that is no entry: {error}", fix="fix that line") from error
+        raise RunDirectoryError(
+            f"{url / LEDGER} has a line that is not an entry: {error}", fix="fix that line"
+        ) from error
 
 
 def _snapshot(url: RemoteUrl, files: dict[str, bytes], runs: dict[str, Path]) -> Path:

@@ -67,7 +67,8 @@ def local_run(place: str | Path, *, anew: bool = False) -> Path:
     copy = fetch_run(found, anew=anew) or fetch_unfinished(found) or (fetch_file(found) if found.key else None)
     if copy is None:
         raise RunDirectoryError(
-            f"{found} is no run: it has no {MANIFEST}", fix="give the URL that `insidellms run --run-dir URL` printed"
+            f"{found} is not a run: it has no {MANIFEST}",
+            fix="give the URL that `insidellms run --run-dir URL` printed",
         )
     return copy
 

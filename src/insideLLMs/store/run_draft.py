@@ -125,7 +125,7 @@ class RunDraft:
         order = trial_order(identity)
         if self._last and order <= self._last:
             raise RunDirectoryError(
-                f"{self._folder.path}: the record of trial {entry.index} is out of order or double",
+                f"{self._folder.path}: the record of trial {entry.index} is out of order or duplicated",
                 fix="its journal was edited: restore it, or start the run again with --overwrite",
             )
         self._last = order

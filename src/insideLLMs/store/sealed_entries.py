@@ -22,7 +22,7 @@ def sealed_entries(run: SealedRun) -> Iterator[tuple[RecordIdentity, Entry]]:
         order = trial_order(identity)
         if last is not None and order <= last:
             raise RunDirectoryError(
-                f"{run.path / RECORDS}, line {index + 1}: out of order or double",
+                f"{run.path / RECORDS}, line {index + 1}: out of order or duplicated",
                 fix=f"see what is wrong: insidellms verify {run.path}",
             )
         last = order

@@ -124,7 +124,7 @@ class SealedRun:
         """Raise RunDirectoryError for a run of a part of its experiment, which leaves the rest unguarded."""
         if self.manifest.part:
             raise RunDirectoryError(
-                f"{self.path} is {self.manifest.part}; here it would pass for the whole",
+                f"{self.path} is {self.manifest.part}; here the whole run is needed",
                 fix="run the whole experiment, and give that run",
             )
 

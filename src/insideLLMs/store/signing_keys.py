@@ -70,7 +70,7 @@ def read_public_key(path: Path) -> "SSlibKey":
 
     data = _read(path)
     if _PRIVATE in data:
-        raise InsideLLMsError(f"{path} is a private key, which stays with who signs", fix=_PUBLIC_FIX)
+        raise InsideLLMsError(f"{path} is a private key, which only its owner needs", fix=_PUBLIC_FIX)
     load: Any = files.load_pem_public_key if data.lstrip().startswith(b"-----") else files.load_ssh_public_key
     try:
         key = load(data.strip())

@@ -201,7 +201,7 @@ def _check_records(path: Path, manifest: Manifest, found: Verification) -> None:
         statuses[record.status] += 1
         place = record.sort_key
         if previous is not None and place <= previous:
-            found.complain(f"{name}, line {number}: out of order or double")
+            found.complain(f"{name}, line {number}: out of order or duplicated")
         previous = place
         if canonical.line(record) != line:
             found.complain(f"{name}, line {number}: not in canonical form")

@@ -161,7 +161,7 @@ def read_head(path: Path) -> WireHead:
         raise _unreadable(path, error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CassetteError(
-            f"{path} does not begin as a recording of calls does",
+            f"{path} is not a recording of calls",
             fix="record one: insidellms record --to FILE -- COMMAND; a cassette of experiments is replayed by "
             "`insidellms run --replay`",
         ) from error

@@ -180,7 +180,7 @@ def test_a_trial_that_came_to_nothing_is_a_bug_and_not_a_green_run():
             if index != 2:
                 super().append_record(index, record, telemetry)
 
-    with pytest.raises(RuntimeError, match="1 trials came to nothing"):
+    with pytest.raises(RuntimeError, match="1 trials have no record"):
         run_engine(ScriptedModel(lambda *_: "yes"), SIX, sink=Leaky())
 
 

@@ -57,14 +57,14 @@ def test_only_empty_answers_and_sloppy_json_are_judged_otherwise():
 @pytest.mark.parametrize(
     ("test", "told"),
     [
-        ({"assert": [{"type": "contians", "value": "x"}]}, "'contians' is no assertion (did you mean 'contains'?)"),
+        ({"assert": [{"type": "contians", "value": "x"}]}, "'contians' is not an assertion (did you mean 'contains'?)"),
         ({"asert": []}, "unknown key of a test (did you mean 'assert'?)"),
         ({"assert": [{"type": "javascript", "value": "true"}]}, "javascript: no program is run by an import"),
         ({"assert": [{"type": "equals", "value": "file://run.py"}]}, "'file://run.py' is no text or YAML"),
         ({"assert": [{"type": "contains", "value": "{{ nme }}"}]}, "the template names {{ nme }}"),
         ({"assert": [{"type": "contains", "value": "{{ env.HOME }}"}]}, "reads the environment"),
         ({"assert": [{"type": "contains", "value": "x", "weight": -1}]}, "a weight is a number from 0 on"),
-        ({"assert": [{"type": "similar", "value": "x"}], "threshold": 0.5}, "similar: counts by degree"),
+        ({"assert": [{"type": "similar", "value": "x"}], "threshold": 0.5}, "similar: gives a graded score"),
         ({"assert": [{"type": "latency"}]}, "latency: must have a number as its threshold"),
         ({"options": {"transform": "output.trim()"}}, "test: options.transform: nothing here stands for it"),
         ({"vars": {"q": "{{ w | upper }}", "w": "x"}}, "the var 'q' is a template of its own"),

@@ -32,8 +32,8 @@ def test_a_url_is_read_in_one_spelling(text, url):
     [
         ("s3://", "no bucket"),
         ("s3:///key", "no bucket"),
-        ("s3:// /key", "no name of a bucket"),
-        ("s3://b\nc/key", "no name of a bucket"),
+        ("s3:// /key", "not the name of a bucket"),
+        ("s3://b\nc/key", "not the name of a bucket"),
         ("s3://bucket/a/../b", r"`\.\.`"),
         ("s3://bucket/a\\b", "backslash"),
         ("s3://bucket/a\x1bb", "control"),

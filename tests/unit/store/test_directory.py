@@ -201,7 +201,7 @@ def test_a_run_is_not_sealed_with_one_trial_twice(tmp_path):
     with RunDirectory.open(tmp_path / "run", header()) as directory:
         for index, stored in enumerate([0, 1, 1]):
             directory.journal.append_record(index, record(stored), Telemetry())
-        with pytest.raises(RunDirectoryError, match="trial 2 is out of order or double"):
+        with pytest.raises(RunDirectoryError, match="trial 2 is out of order or duplicated"):
             seal(directory)
     assert state_of(tmp_path / "run") is State.UNFINISHED
 

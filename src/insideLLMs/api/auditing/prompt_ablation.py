@@ -186,7 +186,7 @@ def _chosen(run: SealedRun, experiment: Experiment, rounds: int, max_calls: int)
         fewest = min((sum(counted.most(place[0]) for place in places) for places in by_example.values()), default=1)
         least = fewest * subjects * experiment.repeats * rounds
         raise OptionError(
-            f"--max-calls {max_calls} does not reach for one example: {many(rounds, 'round')} take {least:,} calls",
+            f"--max-calls {max_calls} is not enough for one example: {many(rounds, 'round')} take {least:,} calls",
             fix=f"--max-calls {least} or more; --dry-run shows what would be asked",
         )
     return chosen, each

@@ -92,7 +92,7 @@ _BOUND = "set max_tokens in the model's args, or take max_cost_usd and max_token
 
 
 def _unbounded(name: str) -> Problem:
-    return Problem("nothing bounds its answers, so what a batch may cost is not known", field=f"model {name!r}")
+    return Problem("its answers have no limit, so the cost of a batch is not known", field=f"model {name!r}")
 
 
 def check_bounded(prepared: Prepared, models: dict[str, ChatModel]) -> None:

@@ -288,7 +288,7 @@ class _AnswerReader:
             shown = "".join(f"\n  {problem}" for problem in self._problems[:_SHOWN])
             more = len(self._problems) - _SHOWN
             raise BatchFileError(
-                f"nothing was taken, as these lines cannot be ({len(self._problems):,}):{shown}"
+                f"nothing was imported, because of these lines ({len(self._problems):,}):{shown}"
                 + (f"\n  and {more:,} more" if more > 0 else ""),
                 fix="correct or remove these lines, or download the file again",
             )

@@ -181,7 +181,7 @@ class _Examples(msgspec.Struct):
                 yield Problem(f"--only {pattern!r} fits no example", hint=_near(pattern, self.ids))
         for tag in self.options.tags:
             if tag not in self.tags:
-                yield Problem(f"--tag {tag!r} is no example's tag", hint=_near(tag, self.tags))
+                yield Problem(f"--tag {tag!r}: no example has this tag", hint=_near(tag, self.tags))
 
 
 def _tags_of(example: Example) -> set[str]:

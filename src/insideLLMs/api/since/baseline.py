@@ -39,7 +39,7 @@ def open_baseline(path: Path) -> SealedRun:
     run.require_whole()
     since_facts(run.manifest.notes)  # one that cannot be read is refused now
     if "imported" in run.manifest.notes:
-        raise RunDirectoryError(f"{path} was imported: its answers were not asked for here", fix=_RUN_ALL)
+        raise RunDirectoryError(f"{path} was imported: its answers come from another tool", fix=_RUN_ALL)
     library = run.manifest.library
     found, own = (library.get("version"), library.get("format")), (insideLLMs.__version__, str(FORMAT_VERSION))
     if found != own:

@@ -147,7 +147,7 @@ def _refuse_secrets(experiment: Experiment) -> None:
         for path, value, _ in leaves(spec.args, (spec.id,)):
             if gives_away(path, value):
                 raise OptionError(
-                    f"{spec.id!r} has a secret in its argument {path[-1]!r}, which would travel to other machines",
+                    f"{spec.id!r} has a secret in its argument {path[-1]!r}, which would be sent to other machines",
                     fix="keep it in the environment of every node, and name the variable: ${NAME}",
                 )
 
@@ -290,6 +290,6 @@ def _check_same(kit: WorkerKit, made: Members) -> None:
             here = (made.probe_identities if is_probe else made.identities).get(member, {})
             moves = differences(kit.identities.get(name if is_probe else member, {}), here)
             raise WorkersLostError(
-                f"the {kind} {member!r} is another one there: {'; '.join(moves[:_SHOWN]) or 'its parts differ'}",
+                f"the {kind} {member!r} differs on that node: {'; '.join(moves[:_SHOWN]) or 'its parts differ'}",
                 fix="give every node the same files, weights and packages",
             )

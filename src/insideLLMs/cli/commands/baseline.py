@@ -85,8 +85,10 @@ def _accept(run: "SealedRun", pool: Path, said: Mapping[str, str], *, slim: bool
     target = pools.accept(pool, run.path, **said, slim=slim)
     console.out(f"accepted {run.path} as {target}")
     if changes:
-        console.out(f"a new generation begins, as this is another system: {'; '.join(changes)}")
-        console.note("older runs of the pool are no repeats of it; accept more runs of it to tell noise from change")
+        console.out(f"a new generation begins, because the system changed: {'; '.join(changes)}")
+        console.note(
+            "older runs of the pool are of another system; accept more runs of this one to separate noise from change"
+        )
 
 
 def _waive(

@@ -129,7 +129,7 @@ def _show(importing: "BatchImport") -> None:
     refused = f"; {importing.refused:,} refused, which is the outcome of their trials" if importing.refused else ""
     console.out(f"answers taken: {importing.taken:,}{known}{refused}")
     if importing.failed:
-        console.note(f"to be asked again, as there is an error instead of an answer: {len(importing.failed):,}")
+        console.note(f"to be asked again, because they have an error instead of an answer: {len(importing.failed):,}")
         for line in importing.failed[:_SHOWN]:
             console.note(f"  {line.place}: {line.type}: {line.message}")
         if len(importing.failed) > _SHOWN:

@@ -105,7 +105,7 @@ def _import_experiment(path: Path, to: Path, overwrite: bool, skip_unsupported: 
         return ExitCode.OK
     console.out(f"wrote {to}: {made.trials:,} trial{'s' if made.trials != 1 else ''}")
     if made.left_out:
-        console.out(f"{len(made.left_out)} left out; no answer passes the checks in their places until you write them")
+        console.out(f"{len(made.left_out)} left out; until you write them, the checks in their places always fail")
     for name in made.variables:
         console.out(f"set in the environment: {name}")
     return ExitCode.OK

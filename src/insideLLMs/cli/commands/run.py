@@ -76,7 +76,7 @@ def command(
     if decided.is_gated or not quiet:
         show_verdict(run.path, decided, say=console.note if as_json else console.out)
     if arguments.part.shard and not quiet:
-        console.note("a shard is no whole run; merge all of them: insidellms merge SHARD... --to RUN")
+        console.note("a shard is not a whole run; merge all of them: insidellms merge SHARD... --to RUN")
     check_answered(sealed, decided)
     code = decided.verdict.exit_code
     return code if early is None else max(code, show_decision(early, sealed, as_json=as_json), key=SEVERITY.index)

@@ -39,7 +39,7 @@ class AmountParam(NumberParam):
         found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s?([A-Za-z]+)", value)
         unit = next((size for unit, size in self._units.items() if found and unit.lower() == found[2].lower()), None)
         if found is None or unit is None:
-            self.fail(f"{value!r} is no amount: write a number and one of {', '.join(self._units)}", param, ctx)
+            self.fail(f"{value!r} is not an amount: write a number and one of {', '.join(self._units)}", param, ctx)
         return round(float(found[1]) * unit)
 
 

@@ -30,7 +30,7 @@ def command(proof: Path, *, key: Path | None, root: str | None, redacted: Path |
     from insideLLMs.store.proofs import RedactedTable, read_proof  # noqa: PLC0415 - slow
 
     if key is None and root is None:
-        raise click.UsageError("Give --key or --root: a proof alone says nothing of who made the run.")
+        raise click.UsageError("Give --key or --root: a proof does not say who made the run.")
     found = read_proof(proof)
     table = None if redacted is None else RedactedTable.read(redacted)
     problems = [*found.problems(), *_problems(found, table, key, root)]

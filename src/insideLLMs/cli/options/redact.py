@@ -116,7 +116,7 @@ def _salt(name: object) -> bytes:
     if len(salt) < _SHORTEST_SALT:
         raise InsideLLMsError(
             f"{name} is not set to a secret of at least {_SHORTEST_SALT} letters",
-            fix="who guesses the salt can guess the replaced values; `openssl rand -hex 32` makes a good one",
+            fix="anybody who guesses the salt can guess the replaced values; `openssl rand -hex 32` makes a good one",
         )
     return salt.encode()
 

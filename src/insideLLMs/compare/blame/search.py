@@ -99,7 +99,7 @@ class SearchOutcome:
 
 
 def search(panel: Panel, ask: Ask, *, exact: bool, alpha: float = ALPHA, say: Callable[[str], None]) -> SearchOutcome:
-    """Find out who did it. Where answers vary, something innocent is blamed with a chance of `alpha` at most."""
+    """Find out who did it. Where answers vary, the chance of blaming an innocent change is `alpha` at most."""
     return _Search(panel, SeenAnswers(ask, exact=exact), exact=exact, alpha=alpha, say=say).run()
 
 

@@ -86,7 +86,7 @@ class Dispatcher:
         if self._error is not None:
             raise self._error
         if self._missing.total() and not self.stopping:
-            raise RuntimeError(f"{self._missing.total()} trials came to nothing; the run can be resumed")
+            raise RuntimeError(f"{self._missing.total()} trials have no record; the run can be resumed")
 
     async def _serve_all(self, crews: Sequence[Crew]) -> None:
         self._desks = [Desk(crew, self._work, self._sink) for crew in crews]

@@ -87,7 +87,7 @@ def _arguments(args: Node, probe: dict[str, JsonValue]) -> str:
         elif key in taken and key != "name":
             made[key] = held.value
         elif key not in ("name", *_NO_MATTER):
-            return f"its argument {key!r} has no like here"
+            return f"its argument {key!r} has no equivalent here"
     probe["args"] = made
     return ""
 

@@ -81,7 +81,7 @@ def read_dataset(node: Node, to: Path, findings: ImportFindings) -> EarlierDatas
                                         "format: huggingface, args: {name: ..., revision: ...}")])  # fmt: skip
     path = node.get("path")
     if kind not in _FORMATS or (path is None) == (node.get("items") is None):
-        raise ConfigError([node.problem("is no dataset: it has one of `path` and `items`",
+        raise ConfigError([node.problem("is not a dataset: give it one of `path` and `items`",
                                         f"its format is one of: {', '.join(_FORMATS)}, hf")])  # fmt: skip
     found = _inline(node) if path is None else _file(path, None if held is None else kind, to, findings)
     digest = node.get("hash") or node.get("dataset_hash")
@@ -121,7 +121,7 @@ def _file(
         with open_rows(DatasetSpec(name=name, format=read_as, path=str(path))) as opened:
             for line, row in itertools.islice(opened.numbered, _FIRST_ROWS):
                 if not isinstance(row, Mapping):
-                    said = row.message if isinstance(row, BadRow) else "is no mapping"
+                    said = row.message if isinstance(row, BadRow) else "is not a mapping"
                     raise ConfigError([node.problem(f"{path.name}:{line}: {said}")])
                 rows.append(row)
     except DatasetError as error:

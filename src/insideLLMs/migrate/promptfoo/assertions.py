@@ -78,7 +78,7 @@ def base_type(node: Node) -> tuple[str, bool]:
     if base not in known and not base.startswith(("trajectory:", "trace-", "promptfoo:")):
         near = nearest(base, known)
         hint = f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(known))}"
-        raise ConfigError([kind.problem(f"{kind.text!r} is no assertion", hint)])
+        raise ConfigError([kind.problem(f"{kind.text!r} is not an assertion", hint)])
     return base, kind.text != base
 
 
@@ -111,7 +111,7 @@ def never(what: str, node: Node) -> Check:
 def _reason_to_leave_out(node: Node, kind: str, negated: bool) -> str | None:
     for key in ("transform", "contextTransform", "rubricPrompt", "config"):
         if node.get(key) is not None and not (key == "config" and node.value["config"] == {}):
-            return f"its {key!r} has no like here"
+            return f"its {key!r} has no equivalent here"
     if negated and kind == "similar":
         return "texts are compared by another model here, so that more might count as unlike"
     if negated and kind == "assert-set":
@@ -153,8 +153,8 @@ def check_threshold(node: Node, assertions: list[Node], threshold: float) -> Non
         kind, _ = base_type(one)
         if kind in BY_DEGREE or kind in LIMITS or kind == "assert-set":
             raise ConfigError(
-                [one.problem(f"{kind}: counts by degree towards a threshold, but a check counts whole or not at all",
-                             "take the threshold away, or the assertion into a test of its own")]
+                [one.problem(f"{kind}: gives a graded score towards a threshold, but a check passes or fails",
+                             "remove the threshold, or put the assertion into its own test")]
             )  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def _equals(made: Assertion, _: ImportFindings) -> Check:
     if isinstance(made.value, Mapping | list):
         return {"type": "json_schema", "schema": {"const": made.value}, "within": "whole"}
     if not js_text(made.value).strip():
-        raise ArgumentError("it expects an empty answer, which passes nothing here")
+        raise ArgumentError("it expects an empty answer, which always fails here")
     return {"type": "equals", "expected": js_text(made.value), "normalise": "none"}
 
 
@@ -264,7 +264,7 @@ def _json(made: Assertion, findings: ImportFindings) -> Check:
             raise ArgumentError("its schema has a `format`, which is not checked here; write it as a `pattern`")
         schema = {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
     if made.kind == "contains-json":
-        findings.note(made.node, "contains-json: only strict JSON counts; promptfoo also reads objects of YAML")
+        findings.note(made.node, "contains-json: only strict JSON counts; promptfoo also reads YAML objects")
     return {"type": "json_schema", "schema": schema, "within": "whole" if made.kind == "is-json" else "anywhere"}
 
 
@@ -300,7 +300,7 @@ def _levenshtein(made: Assertion, _: ImportFindings) -> Check:
 
 
 def _rouge(made: Assertion, findings: ImportFindings) -> Check:
-    findings.note(made.node, "rouge-n: words are split otherwise, so that scores near the threshold may differ")
+    findings.note(made.node, "rouge-n: words are split differently, so scores near the threshold may differ")
     return {"type": "rouge", "variant": "rouge1", "expected": made.words, "threshold": made.limit(0.75)}
 
 
@@ -311,7 +311,7 @@ def _similar(made: Assertion, findings: ImportFindings) -> Check:
 
 
 def _judged(made: Assertion, findings: ImportFindings) -> Check:
-    findings.note(made.node, f"{made.kind}: the judge is asked in other words, and may judge otherwise")
+    findings.note(made.node, f"{made.kind}: the judge gets a different prompt, and may judge differently")
     said = "\n".join(map(js_text, made.value)) if isinstance(made.value, list) else made.words
     scale, limit = [0, 1], made.limit(0.5)
     if made.kind == "g-eval":

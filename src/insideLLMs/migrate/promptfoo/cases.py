@@ -96,7 +96,7 @@ def _listed(node: Node | None, findings: ImportFindings) -> Iterator[list[Node]]
 
 def _paths(node: Node, text: str, findings: ImportFindings) -> list[Path]:
     if re.match(r"(?!file:)[a-z]+://", text) or ":" in Path(text.removeprefix(SCHEME)).name:
-        raise ConfigError([node.problem(f"{text!r} is no file here", "download it, and name the file")])
+        raise ConfigError([node.problem(f"{text!r} is not a file here", "download it, and name the file")])
     path = findings.path_of(node, text)
     if path.is_dir():
         return sorted(one for one in path.iterdir() if one.suffix in {".yaml", ".yml", ".json"})
@@ -198,7 +198,7 @@ def _number(node: Node, cell: str) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        raise ConfigError([node.problem(f"{cell!r} is no number")]) from error
+        raise ConfigError([node.problem(f"{cell!r} is not a number")]) from error
 
 
 def _combined(parts: tuple[Node, ...], default: Node | None, findings: ImportFindings) -> Iterator[Case]:
@@ -328,8 +328,6 @@ def _resolved(given: dict[str, JsonValue], nodes: Mapping[str, Node]) -> dict[st
         if re.search(r"\{\{\s*env\b", text):
             raise ConfigError([nodes[key].problem(f"the var {key!r} reads the environment", "write the text it is")])
         if left or "{%" in text or re.search(r"\{\{\s*\w+\s*[|.\[]", text):
-            raise ConfigError(
-                [nodes[key].problem(f"the var {key!r} is a template of its own", "write the text it comes to")]
-            )
+            raise ConfigError([nodes[key].problem(f"the var {key!r} is a template of its own", "write its value")])
         given[key] = text
     return given

@@ -181,7 +181,7 @@ def _complete(node: Node, wanted: Iterable[str], cases: Sequence[Case], findings
             continue
         for case in lacking:
             case.given[name] = ""  # type: ignore[index] # made for it by read_cases
-            findings.note(case.node, f"a test without {name!r} is given an empty one, as promptfoo fills it in")
+            findings.note(case.node, f"a test without {name!r} gets an empty one, as in promptfoo")
 
 
 def _add_probes(cases: Sequence[Case], draft: Draft, findings: ImportFindings) -> None:
@@ -256,7 +256,7 @@ def _limits(case: Case, findings: ImportFindings) -> dict[str, float]:
             raise ConfigError([one.problem(f"{kind}: must have a number as its threshold, and no `not-`")])
         if (one.get("weight") or bound).value == 0 and one.get("weight") is not None:
             continue
-        findings.note(one, f"{kind}: the gate holds it against the slowest or dearest answer of these tests")
+        findings.note(one, f"{kind}: the gate checks it on the slowest or most expensive answer of these tests")
         if kind == "cost":
             findings.note(one, "cost: the gate is inconclusive until prices are known, by `prices` of `execution`")
         limits[LIMITS[kind]] = min(bound.value, limits.get(LIMITS[kind], bound.value))

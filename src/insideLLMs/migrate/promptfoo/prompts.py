@@ -60,7 +60,7 @@ def _entry(node: Node, key: str | None, findings: ImportFindings) -> list[RawPro
     for extra in ("config", "prefix", "suffix"):
         if node.get(extra) is not None:
             findings.leave_out(
-                node, "prompt", f"its {extra!r} has no like here", "write it into the prompt or the model"
+                node, "prompt", f"its {extra!r} has no equivalent here", "write it into the prompt or the model"
             )
             return []
     named = [one.text for one in (node.get("label"), node.get("id")) if one is not None]

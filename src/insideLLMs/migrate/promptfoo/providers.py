@@ -173,7 +173,7 @@ def _known_model(node: Node, identity: str, config: Node | None, findings: Impor
         args.pop("temperature", None)
         args.pop("max_tokens", None)
     if "max_tokens" in args:
-        findings.note(node, "temperature and max_tokens are those that promptfoo sends where nothing is said")
+        findings.note(node, "temperature and max_tokens are promptfoo's defaults")
     args.update(_arguments(kind, config, findings))
     return {"type": kind.type, "args": args}
 

@@ -49,7 +49,7 @@ class CommandAnswers(msgspec.Struct, frozen=True, kw_only=True):
         _require_start(end, self.who)
         if end.stdout_is_cut:
             raise CommandFailedError(
-                f"{self.who} wrote more than {len(end.stdout):,} bytes", fix="let it write the answer alone"
+                f"{self.who} wrote more than {len(end.stdout):,} bytes", fix="let it write only the answer"
             )
         assert end.status is not None
         status = end.status if end.status >= 0 else _OF_A_SIGNAL - end.status
@@ -130,7 +130,8 @@ def _require_start(end: CommandEnd, who: str) -> None:
             )
         if end.errno == errno.ENOEXEC:
             raise ModelUnavailableError(
-                f"{who} cannot be started: its file is no program", fix="give a script a first line such as #!/bin/sh"
+                f"{who} cannot be started: its file is not a program",
+                fix="give a script a first line such as #!/bin/sh",
             )
         if end.at == "processes":
             raise ConnectionFailedError(f"{who} cannot be started: {why}", fix="lower execution.concurrency")

@@ -35,7 +35,7 @@ class CommandEnv:
         for name in self._passed:
             if not os.environ.get(name, "").strip():
                 raise AuthError(
-                    f"the command is to get the environment variable {name}, which is not set",
+                    f"the command needs the environment variable {name}, which is not set",
                     fix=f"export {name}=..., or take it out of env",
                 )
 

@@ -147,7 +147,7 @@ class ExecModel(ProviderModel):
         self._files.program_in(self._files.folder)
         if not self._files.folder.is_dir():
             raise ModelUnavailableError(
-                f"cwd is no folder: {self._parameters.get('cwd')!r}", fix="make it, or name another"
+                f"cwd is not a folder: {self._parameters.get('cwd')!r}", fix="make it, or name another"
             )
 
     def check_example(self, example: Example) -> None:

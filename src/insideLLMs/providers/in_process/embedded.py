@@ -93,7 +93,7 @@ class EmbeddedModel(InProcessModel):
     def _complete(self, messages: list[dict[str, JsonValue]], options: dict[str, JsonValue], stop: Stop) -> Response:
         taken = RESERVED & options.keys()
         if taken:
-            raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="take the option out")
+            raise RequestRefusedError(f"a request cannot set {', '.join(sorted(taken))}", fix="remove the option")
         body = {
             **options,
             "messages": messages,

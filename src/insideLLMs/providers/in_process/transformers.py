@@ -143,7 +143,7 @@ def read_decoding(options: Mapping[str, JsonValue]) -> Decoding:
     """Read a request's options over the model's parameters. Raises RequestRefusedError for what does not exist."""
     unknown = options.keys() - {*Decoding.__slots__, "dtype"}
     if unknown:
-        raise RequestRefusedError(f"transformers takes no {', '.join(sorted(unknown))}", fix="take the option out")
+        raise RequestRefusedError(f"transformers takes no {', '.join(sorted(unknown))}", fix="remove the option")
     try:
         check_numbers(options, RANGES)
         stop = stop_texts(options.get("stop"))

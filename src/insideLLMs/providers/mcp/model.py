@@ -261,7 +261,7 @@ def _storable(response: Response, who: str) -> Response:
         canonical.check(response.kept, at="it")
     except CanonicalError as error:
         raise CommandFailedError(
-            f"{who} answered with what no JSON reader takes for the same: {error.message}"
+            f"{who} answered with JSON that readers understand differently: {error.message}"
         ) from error
     return response
 

@@ -77,7 +77,7 @@ class StartedServer:
         self._env.check()
         self._files.program_in(self._files.folder)
         if not self._files.folder.is_dir():
-            raise ModelUnavailableError(f"cwd is no folder: {self._cwd!r}", fix="make it, or name another")
+            raise ModelUnavailableError(f"cwd is not a folder: {self._cwd!r}", fix="make it, or name another")
 
     def private_settings(self) -> tuple[str, ...]:
         """Return values from the environment."""

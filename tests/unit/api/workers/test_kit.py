@@ -121,7 +121,7 @@ def test_another_version_of_the_library_is_refused_before_anything_is_read(folde
 def test_a_model_that_is_another_one_there_is_refused(folder):
     sealed = msgspec.msgpack.decode(packed(folder))
     sealed["kit"] = sealed["kit"].replace(b"echo 7", b"echo 8")
-    with pytest.raises(WorkersLostError, match="the model 'tool' is another one there: files"):
+    with pytest.raises(WorkersLostError, match="the model 'tool' differs on that node: files"):
         open_kit(msgspec.msgpack.encode(sealed))
 
 

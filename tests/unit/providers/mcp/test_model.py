@@ -330,7 +330,7 @@ def test_a_key_that_is_missing_is_named_before_anything_is_sent(monkeypatch):
 def test_a_value_that_no_file_can_hold_fails_its_call(tmp_path, value):
     [error] = ask(server_model(tmp_path, SAYS % f"return text('x', structuredContent={{'a': {value}}})"), call())
     assert isinstance(error, CommandFailedError)
-    assert "answered with what no JSON reader takes for the same: it.structured.a" in str(error)
+    assert "answered with JSON that readers understand differently: it.structured.a" in str(error)
 
 
 def test_a_line_that_is_no_message_is_named_where_a_call_ends_without_an_answer(tmp_path):
