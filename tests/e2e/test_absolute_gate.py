@@ -329,3 +329,10 @@ def test_a_part_of_an_experiment_passes_for_no_whole_run(folder):
     assert "which cannot pass for the whole" in " ".join(done.out.split())
     assert insidellms(*part, "--set", "gate.accept_missing=true", cwd=folder).code == 0
     assert insidellms(*part[:-1], "1", "--only", "e0", cwd=folder).code == 3  # what failed in a part has failed
+
+
+def test_a_run_in_which_nothing_passed_is_not_offered_as_a_baseline(tmp_path):
+    strict = EXPERIMENT.replace('any: ["yes"]', 'any: ["nobody says this"]').replace("100", "1")
+    done = run(tmp_path, e_yaml=strict)
+    assert "20 of 20 trials did not pass, and nothing was gated" in done.err
+    assert "baseline accept" not in done.err

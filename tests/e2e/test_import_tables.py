@@ -191,3 +191,8 @@ def test_a_folder_that_is_taken_is_refused_with_options_that_import_has(tmp_path
     assert "add --overwrite to replace it, or choose another --to" in done.err
     assert "--resume" not in done.err
     assert insidellms("import", "t.csv", "--to", "run", "--overwrite", cwd=tmp_path).code == 0
+
+
+def test_a_table_with_one_row_is_one_trial(tmp_path):
+    write_files(tmp_path, {"t.csv": "id,passed\na,true\n"})
+    assert ": 1 trial stored in run" in insidellms("import", "t.csv", "--to", "run", cwd=tmp_path).out

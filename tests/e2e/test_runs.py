@@ -145,3 +145,8 @@ def test_what_cannot_be_meant_is_refused(folder, args, said):
     assert said in done.err
     assert "Traceback" not in done.err
     assert names(folder) == ["old", "new", "rc"]
+
+
+def test_a_folder_of_runs_in_place_of_a_run_names_a_run_in_it(folder):
+    done = insidellms("report", "runs", cwd=folder)
+    assert (done.code, "give a run in it, such as runs/new" in done.err) == (1, True)

@@ -4,6 +4,7 @@ import json
 import shutil
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -171,3 +172,9 @@ def test_a_folder_that_is_none_is_an_error_with_a_remedy(tmp_path):
     done = insidellms("view", "nowhere", cwd=tmp_path)
     assert done.code == 1
     assert "nowhere is not a folder" in done.err
+
+
+def test_the_home_page_names_the_folder_in_which_it_was_started(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with serving(Path()) as server:
+        assert f"Runs in {folder.resolve()}" in fetch(server)[1]

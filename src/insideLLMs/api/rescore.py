@@ -237,7 +237,7 @@ def _prepare(run: SealedRun | UnfinishedRun, of: str, options: RescoreOptions) -
     if not any(next(each.stored(), None) for each in datasets.values()):
         raise NothingToDoError(
             f"{run.path} has no answers to probe {of!r} yet",
-            fix="go on with it: insidellms run EXPERIMENT --run-dir ... --resume",
+            fix=f"go on with it: insidellms run EXPERIMENT --run-dir {run.path} --resume",
         )
     _check(probes, datasets)
     threads = AbandonableThreads()

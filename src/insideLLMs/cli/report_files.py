@@ -143,7 +143,7 @@ def show_verdict(run: Path, decided: "DecidedRun", *, say: Callable[[str], None]
     elif decided.failing:
         accept = (
             ""
-            if decided.summary.part
+            if decided.summary.part or decided.failing == decided.summary.trials
             else (
                 "; to accept the run as the baseline: "
                 f"insidellms baseline accept {shlex.quote(str(run))} --pool baselines --why TEXT"

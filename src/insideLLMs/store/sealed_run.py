@@ -89,6 +89,11 @@ def _state_of(path: Path) -> State:
     return State.FOREIGN if any(path.iterdir()) else State.EMPTY
 
 
+def _run_inside(folder: Path) -> Path | None:
+    """Return a run of a folder of runs, or of a pool; None if it has none."""
+    return next((child for child in sorted(folder.iterdir()) if is_regular(child / MANIFEST)), None)
+
+
 class SealedRun:
     """A run directory with its manifest; the other files are read when asked for."""
 
@@ -103,11 +108,13 @@ class SealedRun:
         if state is State.UNFINISHED:
             raise RunDirectoryError(
                 f"{path} holds an unfinished run",
-                fix="finish it first: insidellms run EXPERIMENT --run-dir ... --resume",
+                fix=f"finish it first: insidellms run EXPERIMENT --run-dir {path} --resume",
             )
         if state is not State.SEALED:
             problem = "does not exist" if state is State.ABSENT else "is not a run directory"
-            raise RunDirectoryError(f"{path} {problem}", fix="give the folder that `insidellms run` printed")
+            inside = _run_inside(path) if state is State.FOREIGN else None
+            fix = f"give a run in it, such as {inside}" if inside else "give the folder that `insidellms run` printed"
+            raise RunDirectoryError(f"{path} {problem}", fix=fix)
         try:
             return cls(path, msgspec.json.decode(_read(path / MANIFEST), type=Manifest))
         except (OSError, *UNREADABLE) as error:

@@ -54,5 +54,5 @@ class UnfinishedRun(msgspec.Struct, frozen=True):
         except (msgspec.ValidationError, ConfigError) as error:
             raise RunDirectoryError(
                 f"{path} holds an unfinished run whose journal does not say what it is: was another version used?",
-                fix="change the probe in the experiment, then: insidellms run EXPERIMENT --run-dir ... --resume",
+                fix=f"change the probe in the experiment, then: insidellms run EXPERIMENT --run-dir {path} --resume",
             ) from error

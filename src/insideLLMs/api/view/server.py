@@ -178,7 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         baseline = _last(query, "baseline")
         known = baseline if any(run.name == baseline for run in runs) else None
-        self._send(HTTPStatus.OK, home_page(str(folder.root), runs, baseline=known), served_policy(HOME_PROGRAM))
+        shown = str(folder.root if folder.root.name else folder.root.resolve())  # `.` names no folder
+        self._send(HTTPStatus.OK, home_page(shown, runs, baseline=known), served_policy(HOME_PROGRAM))
 
     def _report(self, name: str) -> None:
         # Only names that the folder's own listing has: nothing of the address becomes a path. The page is made of the

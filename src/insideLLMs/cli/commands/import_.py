@@ -10,6 +10,7 @@ from insideLLMs.cli.options.redact import personal_data_options
 from insideLLMs.cli.places import FILE, TO_WRITE, on_this_machine
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 from insideLLMs.remote.url import RemoteUrl
+from insideLLMs.report.wording import many
 
 _OF_EXPERIMENTS = {".yaml", ".yml", ".json", ".toml"}
 
@@ -88,7 +89,7 @@ def command(
         document = {"run_dir": str(run_dir), "run_id": manifest.run_id, "trials": manifest.trials}
         console.out_json({**document, "from": imported.tool, "notes": list(imported.notes)})
     else:
-        console.out(f"run {manifest.run_id[:12]}: {manifest.trials:,} trials stored in {run_dir}")
+        console.out(f"run {manifest.run_id[:12]}: {many(manifest.trials, 'trial')} stored in {run_dir}")
     return ExitCode.OK
 
 
@@ -103,7 +104,7 @@ def _import_experiment(path: Path, to: Path, overwrite: bool, skip_unsupported: 
     if as_json:
         console.out_json({"experiment": str(to), **made._asdict()})
         return ExitCode.OK
-    console.out(f"wrote {to}: {made.trials:,} trial{'s' if made.trials != 1 else ''}")
+    console.out(f"wrote {to}: {many(made.trials, 'trial')}")
     if made.left_out:
         console.out(f"{len(made.left_out)} left out; until you write them, the checks in their places always fail")
     for name in made.variables:
