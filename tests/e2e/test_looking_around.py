@@ -138,6 +138,21 @@ def test_completion_prints_a_script(folder, shell):
     assert "_INSIDELLMS_COMPLETE" in insidellms("completion", shell, cwd=folder).out
 
 
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("info lo", "plain,logic"),
+        ("info ru", "file,ru"),
+        ("rescore runs/one --probe cont", "plain,contains"),
+        ("quicktest --provider op", "plain,openai"),
+    ],
+)
+def test_a_shell_completes_the_names_of_plug_ins(folder, line, completed):
+    words = {"COMP_WORDS": f"insidellms {line}", "COMP_CWORD": str(len(line.split()))}
+    done = insidellms(cwd=folder, env={**words, "_INSIDELLMS_COMPLETE": "bash_complete"})
+    assert completed in done.out.splitlines()
+
+
 def help_pages(folder):
     """Yield the help of every command and sub-command."""
     names = [[name] for name in COMMANDS if name != "harness"]  # the same as run

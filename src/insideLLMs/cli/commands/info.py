@@ -10,6 +10,7 @@ import click
 
 import insideLLMs
 from insideLLMs.cli import console
+from insideLLMs.cli.plugin_names import completing
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import JsonValue, expand
@@ -23,7 +24,7 @@ _KINDS: dict[type, str] = {str: "text", int: "whole number", float: "number", bo
 
 
 @click.command("info")
-@click.argument("name", metavar="NAME|RUN")
+@click.argument("name", metavar="NAME|RUN", shell_complete=completing("provider", "probe", "dataset"))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(name: str, *, as_json: bool) -> int:

@@ -8,6 +8,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.settings import parse_settings
+from insideLLMs.cli.plugin_names import completing
 from insideLLMs.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 @click.command("quicktest")
 @click.argument("prompt", default="Say hello in one short sentence.")
-@click.option("--provider", default="dummy", show_default=True, help="Which provider to ask.")
+@click.option(
+    "--provider",
+    default="dummy",
+    show_default=True,
+    shell_complete=completing("provider"),
+    help="Which provider to ask.",
+)
 @click.option(
     "--arg",
     "pairs",

@@ -8,6 +8,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.places import RUN, TO_WRITE
+from insideLLMs.cli.plugin_names import completing
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.types import expand
@@ -22,6 +23,7 @@ from insideLLMs.remote.url import RemoteUrl
     multiple=True,
     required=True,
     metavar="TYPE|JSON",
+    shell_complete=completing("probe"),
     help='How to score: a probe\'s name, or {"type": ..., "args": {...}, "id": ...}. May be given several times.',
 )
 @click.option("--to", type=TO_WRITE, required=True, help="The new run directory.")
