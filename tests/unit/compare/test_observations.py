@@ -42,6 +42,20 @@ def test_a_repeat_more_on_one_side_stays_with_its_item_even_where_the_dataset_wa
     assert shapes(before, after) == {("logic", ((1.0,),), ((1.0, 1.0),)): 1}
 
 
+def test_a_repeat_of_one_side_joins_the_one_that_both_sides_have_alike():
+    after = [record("a", repeat=n, passed=n == 0) for n in range(2)]
+    assert shapes([record("a")], after) == {("logic", ((1.0,),), ((1.0, 0.0),)): 1}
+
+
+def test_what_both_sides_have_alike_counts_as_what_it_is():
+    both = [record("a", status="skipped"), record("b", status="timeout"), record("c", passed=False)]
+    assert shapes(both, both) == {
+        ("logic", ((),), ((),)): 1,
+        ("logic", ((None,),), ((None,),)): 1,
+        ("logic", ((0.0,),), ((0.0,),)): 1,
+    }
+
+
 def test_a_score_counts_where_there_is_no_verdict_and_several_need_a_name():
     before = [
         record("a", values={"f1": 0.25}),
