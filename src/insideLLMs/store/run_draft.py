@@ -175,9 +175,12 @@ class _DraftFile(io.BufferedWriter):
     def write(self, data: "ReadableBuffer") -> int:
         """Write and hash."""
         self._sha256.update(data)
-        size = len(memoryview(data))
+        if self._packing is None:
+            size = super().write(data)
+        else:
+            size = len(memoryview(data))
+            super().write(self._packing.compress(data))
         self._size_bytes += size
-        super().write(data if self._packing is None else self._packing.compress(data))
         return size
 
     def digest(self) -> FileDigest:

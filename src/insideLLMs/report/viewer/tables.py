@@ -82,6 +82,9 @@ def answer_text(record: ViewedRecord, response: ViewedResponse) -> str:
 
 def preview(text: str, start: int = 0) -> str:
     """Return the text from `start`, its blanks and line ends as single spaces, cut to PREVIEW_CHARACTERS."""
+    head = text[: PREVIEW_CHARACTERS + 1]
+    if not start and len(head) > PREVIEW_CHARACTERS and " ".join(head.split()) == head:
+        return f"{head[:-2]}…"  # most long texts begin so, and the rest of them changes nothing
     shown = " ".join(text[start : start + 3 * PREVIEW_CHARACTERS].split())
     shown = f"…{shown}" if start else shown
     whole = len(shown) <= PREVIEW_CHARACTERS and len(text) <= start + 3 * PREVIEW_CHARACTERS
