@@ -3,10 +3,12 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import PairedCounts, SemanticFacts, ServedChange, SideCounts, Tally, UsageChange
-from insideLLMs.compare.levels import Difference, Level, response_of
-from insideLLMs.core.record_views import Facts
+from insideLLMs.compare.levels import Difference, Level
+from insideLLMs.core.record_views import Facts, ServedResponse
 from insideLLMs.core.types import ResultStatus, Usage
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
@@ -122,6 +124,8 @@ def _side(counts: Side) -> SideCounts:
 
 Field = Literal["model", "fingerprint", "finish_reason"]
 _FIELDS: tuple[Field, ...] = ("model", "fingerprint", "finish_reason")
+_decode_served = msgspec.json.Decoder(ServedResponse | None).decode
+_NOTHING_SERVED = ServedResponse()
 _DISTINCT_LIMIT = 1_000
 _VALUE_LIMIT = 200  # characters; a provider's word for itself is no text
 
@@ -140,7 +144,7 @@ class ServedFacts:
 
     def add(self, baseline: Facts, candidate: Facts) -> None:
         """Compare what served the two answers of one Trial."""
-        ours, theirs = response_of(baseline), response_of(candidate)
+        ours, theirs = (_decode_served(side.response) or _NOTHING_SERVED for side in (baseline, candidate))
         for field in _FIELDS:
             before, after = getattr(ours, field), getattr(theirs, field)
             if before != after:

@@ -117,6 +117,15 @@ class Facts(RecordIdentity, frozen=True, kw_only=True, gc=False):
         return self.scores.passed if self.scores is not None else None
 
 
+class ServedResponse(msgspec.Struct, frozen=True, gc=False):
+    """What a provider said of an answer beside what it says."""
+
+    model: str | None = None
+    fingerprint: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
 class SummedScores(msgspec.Struct, frozen=True):
     """The part of the scores that a summary counts."""
 

@@ -50,6 +50,7 @@ VIEWS = {
     record_views.SummedRecord: Record,
     record_views.SummedScores: Scores,
     record_views.SummedResponse: Response,
+    record_views.ServedResponse: Response,
     record_views.AnsweredRecord: Record,
     record_views.LabelledRecord: Record,
     record_views.ExampleFields: Example,
