@@ -83,8 +83,6 @@ def _file(text: str) -> Found:
 
 
 LOCAL = PathParam()
-TO_CLEAR = PathParam(fix="list it with `insidellms runs list URL`, and remove runs with the store's own tools")
-"""A folder of runs from which some are removed."""
 RUN = PlaceParam(_run)
 """A run, or the log of another tool."""
 RUN_TO_CHECK = PlaceParam(_run_anew)

@@ -31,6 +31,7 @@ class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     `base` is the id of the manifest that was there when it began, so that a lock that outlived its run is known.
     `shards` is in how many processes the run is made, each of which writes to a URL of its own.
+    Where it `goes`, the run is being removed.
     """
 
     writer: str
@@ -40,6 +41,7 @@ class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
     batches: str = ""
     shards: int = 1
     released: bool = False
+    goes: bool = False
     beat: int = 0
 
     def folder(self, kind: "UploadedKind") -> str:

@@ -40,7 +40,8 @@ from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MANIFEST, MARKER, MARK
 from insideLLMs.store.shard_folders import SHARDS
 
 logger = logging.getLogger(__name__)
-_BEAT_S = 20.0
+BEAT_S = 20.0
+"""So often a writer says that it lives."""
 _PART_BYTES = 8 << 20
 _FILES: dict[UploadedKind, str] = {"journal": JOURNAL, "batches": BATCHES}
 """What is uploaded while the run goes on, in this order: a log of batches is nothing without the run's journal."""
@@ -94,10 +95,10 @@ class RunUpload:
         objects = Objects(url)
         base, found = objects.get(MANIFEST), read_writer(objects)
         base_id = None if base is None else manifest_id(base.data)
-        machine = _machine(folder)
+        machine = machine_of(folder)
         goes_on = found is not None and found[0].base == base_id  # else see `RemoteWriter`
         if found is not None:
-            _check_free(url, *found, machine)
+            check_free(url, *found, machine)
         journal = found[0].journal if found is not None and goes_on else secrets.token_hex(8)
         batches = (found[0].batches if found is not None and goes_on else "") or secrets.token_hex(8)
         writer = RemoteWriter(
@@ -159,7 +160,7 @@ class RunUpload:
             self._beat()
 
     def _beat(self) -> None:
-        if time.monotonic() - self._beat_at > _BEAT_S:
+        if time.monotonic() - self._beat_at > BEAT_S:
             self._renew()
 
     def _upload_lines(self) -> None:
@@ -230,7 +231,7 @@ class RunUpload:
         (self._path.parent / "journal").unlink(missing_ok=True)
 
 
-def _check_free(url: RemoteUrl, writer: RemoteWriter, stored: Stored, machine: str) -> None:
+def check_free(url: RemoteUrl, writer: RemoteWriter, stored: Stored, machine: str) -> None:
     """Raise LockedError if another machine may still write; of ours, no other process does."""
     age = age_s(stored)
     if writer.released or writer.machine == machine or age > LEASE_S:
@@ -248,7 +249,7 @@ def _lost(url: RemoteUrl) -> LockedError:
     )
 
 
-def _machine(folder: Path) -> str:
+def machine_of(folder: Path) -> str:
     """Return the name of this machine's working copy: who has its lock knows that no other process here writes."""
     name = _read(folder / "machine")
     if name is None:

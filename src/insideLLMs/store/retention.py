@@ -10,7 +10,7 @@ from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.shard import Shard
 from insideLLMs.core.since import runs_named
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
-from insideLLMs.store.run_root import FoundRun
+from insideLLMs.store.run_root import FoundRun, check_free, empty_trash, remove, runs_below, trash_in
 from insideLLMs.store.sealed_run import SealedRun, State, is_regular
 
 
@@ -95,6 +95,41 @@ def pools_near(root: Path, named: Sequence[Path]) -> Iterator[Pool]:
     found = {path for path in near if is_regular(path / LEDGER)}
     for path in sorted(found | {path.resolve() for path in named}):
         yield read_pool(path)
+
+
+class LocalRoot:
+    """The runs of a folder; see `RemoteRoot` for those below a URL. Its methods raise RunDirectoryError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def runs(self) -> list[FoundRun]:
+        """Return what there is to say of each run."""
+        return list(runs_below(self._path))
+
+    def pools(self, also: Sequence[Path]) -> Iterator[Pool]:
+        """Read the pools in the folder and beside it, and those in the folders `also`."""
+        return pools_near(self._path, also)
+
+    def is_pool(self) -> bool:
+        """Whether it is no folder of runs, but a pool."""
+        return (self._path / LEDGER).exists()
+
+    def leftovers(self) -> list[str]:
+        """Return what removals that were killed have left."""
+        return [str(path) for path in trash_in(self._path)]
+
+    def remove_leftover(self, name: str) -> None:
+        """Go on with a removal that was killed."""
+        empty_trash(Path(name))
+
+    def check_free(self, facts: FoundRun) -> None:
+        """Raise as `remove` does, and change nothing."""
+        check_free(facts)
+
+    def remove(self, facts: FoundRun) -> None:
+        """Remove a run that is still as it was looked at. Raises LockedError while it is written."""
+        remove(facts)
 
 
 def decide(

@@ -11,7 +11,7 @@ from insideLLMs.core.errors import InsideLLMsError, RemoteError
 
 READ = {id(places.RUN): "run", id(places.RUNS): "runs", id(places.POOL): "pool", id(places.FILE): "file"}
 KINDS = {**READ, id(places.TO_WRITE): "to write", id(places.LOCAL): "local"}
-KINDS |= {id(places.TO_CLEAR): "to clear", id(places.RUN_TO_CHECK): "run to check"}
+KINDS |= {id(places.RUN_TO_CHECK): "run to check"}
 KINDS_BY_ARGUMENT = {
     "baseline accept run": "run",
     "baseline accept pool": "to write",
@@ -53,8 +53,8 @@ KINDS_BY_ARGUMENT = {
     "run replay": "file",
     "run failed_in": "run",
     "runs gc pools": "pool",
-    "runs gc root": "to clear",
-    "runs list root": "runs",
+    "runs gc root": "to write",
+    "runs list root": "to write",
     "runs show run": "run",
     "trend runs": "run",
     "trend pool": "pool",

@@ -14,12 +14,14 @@ from msgspec.structs import replace
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
-from insideLLMs.cli.places import POOL, RUN, RUNS, TO_CLEAR
-from insideLLMs.core.errors import ExitCode, InsideLLMsError, RunDirectoryError, StorageError
+from insideLLMs.cli.places import POOL, RUN, TO_WRITE
+from insideLLMs.core.errors import ExitCode, InsideLLMsError, RemoteError, RunDirectoryError, StorageError
 from insideLLMs.core.types import JsonValue
+from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
-    from insideLLMs.store.retention import RetentionDecision, RetentionLimits
+    from insideLLMs.store.remote_root import RemoteRoot
+    from insideLLMs.store.retention import LocalRoot, RetentionDecision, RetentionLimits
     from insideLLMs.store.run_root import FoundRun
 
 STATES = ("finished", "unfinished", "empty")
@@ -44,8 +46,7 @@ class AmountParam(NumberParam):
 
 
 AGE, SIZE = AmountParam("age", _SECONDS), AmountParam("size", _BYTES)
-_ROOT = click.argument("root", type=RUNS, default=Path("runs"))
-_OWN_ROOT = click.argument("root", type=TO_CLEAR, default=Path("runs"))
+_ROOT = click.argument("root", type=TO_WRITE, default=Path("runs"))
 _OLDER = click.option("--older-than", type=AGE, help="Only runs unchanged for longer than this, e.g. 30d, 12h or 2w.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _FITTING = (
@@ -114,7 +115,7 @@ def command() -> None:
 @_JSON
 @console.common_options
 def list_(
-    root: Path,
+    root: Path | RemoteUrl,
     *,
     wanted: Wanted,
     older_than: int | None,
@@ -124,7 +125,7 @@ def list_(
     """List the runs directly in ROOT, the latest change at the end."""
     now = time.time()
     ages = (-1 if older_than is None else older_than, math.inf if newer_than is None else newer_than)
-    runs = [run for run in _runs(root) if wanted.fits(run) and ages[0] < now - run.changed_s <= ages[1]]
+    runs = [run for run in _runs(_opened(root)) if wanted.fits(run) and ages[0] < now - run.changed_s <= ages[1]]
     if as_json:
         console.out_json([_told(run, now) for run in runs])
         return ExitCode.OK
@@ -161,7 +162,7 @@ def show(run: Path, *, as_json: bool) -> int:
 
 
 @command.command("gc")
-@_OWN_ROOT
+@_ROOT
 @_limited
 @_fitting
 @click.option(
@@ -175,7 +176,7 @@ def show(run: Path, *, as_json: bool) -> int:
 @_JSON
 @console.common_options
 def gc(
-    root: Path,
+    root: Path | RemoteUrl,
     *,
     limits: "RetentionLimits",
     wanted: Wanted,
@@ -189,16 +190,16 @@ def gc(
     accepted or a waiver names; one with signatures, a batch that was sent, or files that are not ours; one that cannot
     be read. Links and other folders are never touched.
     """
-    from insideLLMs.store.retention import decide, pools_near, references_of  # noqa: PLC0415 - slow
+    from insideLLMs.store.retention import decide, references_of  # noqa: PLC0415 - slow
 
-    _refuse_pool(root)
+    found = _opened(root)
+    _refuse_pool(found, root)
     now = time.time()
-    references = references_of(pools_near(root, pools))
-    decided = decide(_runs(root), limits, references, now_s=now, fits=wanted.fits)
+    decided = decide(_runs(found), limits, references_of(found.pools(pools)), now_s=now, fits=wanted.fits)
     problems: list[str] = []
-    ends = [_end(each, problems, is_meant=is_meant) for each in decided]
+    ends = [_end(found, each, problems, is_meant=is_meant) for each in decided]
     if is_meant:
-        _empty_trash(root, problems)
+        _remove_leftovers(found, problems)
     gone = [each.run for each in ends if each.goes]
     if as_json:
         told = [{**_told(each.run, now), "goes": each.goes, "why": each.why} for each in ends]
@@ -215,43 +216,49 @@ def gc(
 _WORDS = {(True, True): "removed", (True, False): "remove", (False, True): "kept", (False, False): "keep"}
 
 
-def _refuse_pool(root: Path) -> None:
-    from insideLLMs.store.pool import LEDGER  # noqa: PLC0415 - only here
+def _opened(root: Path | RemoteUrl) -> "LocalRoot | RemoteRoot":
+    if isinstance(root, Path):
+        from insideLLMs.store.retention import LocalRoot  # noqa: PLC0415 - slow
 
-    if (root / LEDGER).exists():
+        return LocalRoot(root)
+    from insideLLMs.store.remote_root import RemoteRoot  # noqa: PLC0415 - only for a URL
+
+    return RemoteRoot(root)
+
+
+def _refuse_pool(found: "LocalRoot | RemoteRoot", root: Path | RemoteUrl) -> None:
+    if found.is_pool():
         raise RunDirectoryError(
             f"{root} is a baseline pool",
             fix=f"remove its oldest runs: insidellms baseline prune --pool {root} --keep N",
         )
 
 
-def _end(decision: "RetentionDecision", problems: list[str], *, is_meant: bool) -> "RetentionDecision":
+def _end(
+    root: "LocalRoot | RemoteRoot", decision: "RetentionDecision", problems: list[str], *, is_meant: bool
+) -> "RetentionDecision":
     """Do what was decided, and return what came of it; add what went wrong to `problems`."""
-    from insideLLMs.store.run_root import check_free, remove  # noqa: PLC0415 - slow
-
     if not decision.goes:
         return decision
     try:
-        (remove if is_meant else check_free)(decision.run)
-    except RunDirectoryError as error:
-        if isinstance(error, StorageError):
+        (root.remove if is_meant else root.check_free)(decision.run)
+    except (RunDirectoryError, RemoteError) as error:
+        if isinstance(error, StorageError | RemoteError):
             problems.append(error.message)
         return replace(decision, goes=False, why=error.message)
     return decision
 
 
-def _empty_trash(root: Path, problems: list[str]) -> None:
+def _remove_leftovers(root: "LocalRoot | RemoteRoot", problems: list[str]) -> None:
     """Go on with removals that were killed."""
-    from insideLLMs.store.run_root import empty_trash, trash_in  # noqa: PLC0415 - slow
-
-    for path in trash_in(root):
+    for name in root.leftovers():
         try:
-            empty_trash(path)
-            console.note(f"removed {path}, which a gc that was killed had left")
-        except StorageError as error:
+            root.remove_leftover(name)
+            console.note(f"removed {name}, which a gc that was killed had left")
+        except (StorageError, RemoteError) as error:
             problems.append(error.message)
         except RunDirectoryError as error:
-            console.note(f"{path}: {error.message}")
+            console.note(f"{name}: {error.message}")
 
 
 def _sum(gone: Sequence["FoundRun"], count: int, *, is_meant: bool) -> str:
@@ -261,11 +268,9 @@ def _sum(gone: Sequence["FoundRun"], count: int, *, is_meant: bool) -> str:
     return f"{len(gone)} of {count} runs would be removed, and {size} freed: add --yes to do it"
 
 
-def _runs(root: Path) -> "list[FoundRun]":
+def _runs(root: "LocalRoot | RemoteRoot") -> "list[FoundRun]":
     """Return the runs of a folder, those that changed last at the end."""
-    from insideLLMs.store.run_root import runs_below  # noqa: PLC0415 - slow
-
-    return sorted(runs_below(root), key=lambda run: (run.changed_s, run.path))
+    return sorted(root.runs(), key=lambda run: (run.changed_s, run.path))
 
 
 def _state(run: "FoundRun") -> str:
