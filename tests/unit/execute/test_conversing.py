@@ -10,6 +10,7 @@ from insideLLMs.core.experiment import PromptSpec
 from insideLLMs.core.protocols import ConversingProbe
 from insideLLMs.core.types import Message, Response, Scores, ToolCall, Usage
 from insideLLMs.probes.conversation import ConversationProbe
+from support import virtual_time
 from support.engine import run_engine
 
 THREE = ["Hello", "What is the capital?", "Thanks"]
@@ -60,6 +61,20 @@ def test_the_subject_is_sent_the_whole_chat_at_each_turn():
     assert said(record) == [*model.chats[2], ("assistant", "three")]
     assert (record.response.text, record.response.usage.output_tokens) == ("three", 6)
     assert Conversation.of(record.response).ended == "script_over"
+
+
+def test_no_turn_counts_as_a_retry_and_a_turn_that_failed_at_first_does():
+    class Flaky(Subject):
+        async def respond(self, request, *, repeat=0):
+            if len(self.chats) == 1:
+                self.chats.append([])
+                raise ServerError("down")
+            return await super().respond(request, repeat=repeat)
+
+    for subject, attempts in ((Subject(), 1), (Flaky(), 2)):
+        probe = ConversationProbe(turns=THREE, checks=ANYTHING)
+        _, sink = run_engine(subject, ["input"], probe=probe, run=virtual_time.run)
+        assert next(sink.entries())[2].attempts == attempts
 
 
 def test_the_prompt_is_put_around_every_message_of_the_user_and_its_system_and_examples_come_once():

@@ -255,8 +255,8 @@ def texts(calls):
 
 
 def test_calls_one_after_the_other_stay_in_their_order():
-    calls = [wire_call("z", 1, 2), wire_call("a", 3, 4), wire_call("m", 5, 6)]
-    assert [text for text, _ in texts(in_order(calls[::-1]))] == ["z", "a", "m"]
+    calls = [wire_call("z", 1, 2), wire_call("a", 3, 4), wire_call("m", 4, 6), wire_call("b", 7, 8)]
+    assert [text for text, _ in texts(in_order(calls[::-1]))] == ["z", "a", "m", "b"]
 
 
 def test_calls_at_once_are_ordered_by_what_they_are():

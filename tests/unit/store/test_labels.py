@@ -34,6 +34,13 @@ def test_a_label_is_later_than_the_one_it_replaces_also_when_the_clock_goes_back
     assert only == second
 
 
+def test_two_labels_of_one_moment_are_in_the_order_in_which_they_were_given(tmp_path):
+    for verdict in ("pass", "fail"):
+        last = append_label(tmp_path, label(verdict=verdict, at="2026-05-05T00:00:00.000000Z"))
+    assert list(latest(read_labels(tmp_path / LABELS)).values()) == [last]
+    assert (last.verdict, last.at) == ("fail", "2026-05-05T00:00:00.000001Z")
+
+
 def test_who_decides_a_dispute_keeps_the_own_verdict(tmp_path):
     append_label(tmp_path, label(verdict="fail"))
     append_label(tmp_path, label(verdict="pass", drawn="disputed"))
