@@ -62,6 +62,7 @@ def test_the_list_has_every_run_and_the_progress_of_the_one_under_way(server):
     assert "first &amp; run" in page
     assert '<progress max="8" value="3"' in page
     assert "3 of 8 trials" in page
+    assert "continue it with <code>--resume</code>" in page
     assert 'http-equiv="refresh"' in page
 
 

@@ -156,7 +156,7 @@ def _row(run: ListedRun, baseline: str | None) -> str:
     part = f"<br>{escape(run.part)}" if run.part else ""
     cells = {
         "state": f'<span class="badge {_TONES[run.state]}">{run.state.value}</span>',
-        "models": escape(", ".join((*run.models, *run.prompts))),
+        "models": escape(" · ".join(filter(None, (", ".join(run.models), ", ".join(run.prompts))))),
         "when": f'<time datetime="{_time(run):%Y-%m-%dT%H:%M:%SZ}">{_time(run):%Y-%m-%d %H:%M}</time>',
         "answered": _answered(run),
         "passed": _passed(run),
@@ -223,6 +223,8 @@ def _result(result: MemberSummary, *, several: bool) -> str:
 
 
 def _actions(run: ListedRun, baseline: str | None) -> str:
+    if run.state is RunState.UNFINISHED:
+        return '<span class="said">stopped? continue it with <code>--resume</code></span>'
     if not run.is_finished:
         return ""
     if run.name == baseline:
