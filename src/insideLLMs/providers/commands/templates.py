@@ -6,7 +6,6 @@ No shell is between: an argument stays one argument, whatever an example holds.
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 
 from insideLLMs.core.arguments import refuse
 from insideLLMs.core.describe import FromEnvironment
@@ -20,20 +19,13 @@ from insideLLMs.providers.call_templates import (
     read_templates,
     templates_in,
 )
+from insideLLMs.providers.commands.code_places import code_places, reads_code
 from insideLLMs.providers.lenient_json import write_json
 
 _SHAPE = 'a list of texts, the program first: [./app, --ask, "{{ question }}"]'
 _OF_A_SHELL = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
 _IN_BRACES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _VARIABLE = re.compile(r"(?:^|=)\$\{?([A-Za-z_]\w*)\}?$")
-_INTERPRETER = re.compile(r"(?:ba|da|z|k|fi|c|tc)?sh|python[\d.]*|node|nodejs|deno|bun|perl|ruby|php|lua|Rscript")
-_WRAPPERS = frozenset({
-    "env", "nice", "timeout", "nohup", "setsid", "stdbuf", "time", "sudo", "doas", "xargs", "uv", "poetry", "pipenv",
-})  # fmt: skip
-"""Programs that run what their arguments name."""
-_CODE_OPTION = re.compile(r"-[a-zA-Z]*[cerpE]|--(?:eval|print|run|command)|eval")
-_CODE_WITHIN = re.compile(r"--(?:eval|print|run|command)=")
-_SCRIPT = re.compile(r"-m$|--$|(?!-|\{).*[./]")
 
 
 class CommandTemplates(CallTemplates, frozen=True, kw_only=True):
@@ -111,25 +103,17 @@ class CommandTemplates(CallTemplates, frozen=True, kw_only=True):
         if not self._is_constant(self.command[0]):
             raise _of_command("the program has a field", "write it out; an example never says what is run")
         texts = [template.text for template in self.command]
-        for at in _code_places(texts):
+        for at in code_places(texts):
             if at < len(texts) and not self._is_constant(self.command[at]):
                 raise _of_command(
                     f"command[{at}] is code with a field in it: what an example holds would be run",
                     'pass it as an argument of its own: [sh, -c, \'./app "$1"\', sh, "{{ question }}"]',
                 )
-
-
-def _code_places(texts: Sequence[str]) -> Iterator[int]:
-    """Yield where an interpreter is given code: behind ``-c`` and its kin, as far as no script comes first."""
-    starts = [0] if PurePath(texts[0]).name not in _WRAPPERS else range(1, len(texts))
-    start = next((at for at in starts if _INTERPRETER.fullmatch(PurePath(texts[at]).name)), len(texts))
-    for at in range(start + 1, len(texts)):
-        if _CODE_WITHIN.match(texts[at]):
-            yield at
-        elif _CODE_OPTION.fullmatch(texts[at]):
-            yield at + 1
-        elif _SCRIPT.match(texts[at]):
-            return
+        if reads_code(texts) and not all(map(self._is_constant, templates_in(self.stdin))):
+            raise _of_command(
+                f"{self.command[0].text} without a script runs its standard input: what an example holds would be run",
+                "name the script: [python3, app.py]",
+            )
 
 
 def check_command(command: object) -> None:

@@ -97,6 +97,11 @@ async def once(asked, request, repeat):
         (["env", "A=1", "python3", "-c", "print('{{ prompt }}')"], "is code with a field in it"),
         (["node", "--eval={{ prompt }}"], "is code with a field in it"),
         (["timeout", "5", "perl", "-e", "{{ prompt }}"], "is code with a field in it"),
+        (["docker", "run", "image", "sh", "-c", "app {{ prompt }}"], "is code with a field in it"),
+        (["find", ".", "-exec", "sh", "-c", "app {{ prompt }}"], "is code with a field in it"),
+        (["ssh", "host", "app '{{ prompt }}'"], "is code with a field in it"),
+        (["awk", "-v", "a=1", 'BEGIN {print "{{ prompt }}"}'], "is code with a field in it"),
+        (["sed", "-n", "-e", "s/a/{{ prompt }}/"], "is code with a field in it"),
     ],
 )
 def test_a_command_that_would_not_do_what_is_meant_is_refused(folder, command, said):
@@ -114,10 +119,27 @@ def test_a_command_that_would_not_do_what_is_meant_is_refused(folder, command, s
         ["claude", "-p", "{{ prompt }}"],
         ["sh", "-c", 'app "$1"', "sh", "{{ prompt }}"],
         ["node", "./cli.js", "-p", "{{ prompt }}"],
+        ["./app", "--lang", "python", "-e", "{{ prompt }}"],
+        ["docker", "run", "image", "{{ prompt }}"],
+        ["awk", "-v", "asked={{ prompt }}", "BEGIN {print asked}"],
+        ["awk", "-f", "app.awk", "{{ prompt }}"],
+        ["sed", "s/a/b/", "{{ prompt }}"],
     ],
 )
 def test_options_of_the_users_own_program_are_no_code(folder, command):
     ExecModel(command, experiment_folder=folder)
+
+
+@pytest.mark.parametrize("command", [["sh"], ["bash", "-s"], ["python3", "-"], ["python3", "-u"], ["node"]])
+@pytest.mark.parametrize("stdin", ["{{ prompt }}", {"question": "{{ prompt }}"}])
+def test_an_interpreter_that_would_run_what_is_asked_is_refused(folder, command, stdin):
+    with pytest.raises(ArgumentError, match="runs its standard input: what an example holds would be run"):
+        ExecModel(command, stdin=stdin, experiment_folder=folder)
+
+
+@pytest.mark.parametrize("command", [["sh", "-c", "cat"], ["python3", "-m", "app"], ["node", "app"], ["cat"]])
+def test_a_script_may_read_what_is_asked(folder, command):
+    ExecModel(command, stdin="{{ prompt }}", experiment_folder=folder)
 
 
 def test_a_nul_is_named_before_any_call_where_a_field_has_it(folder):
