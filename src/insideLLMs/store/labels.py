@@ -122,6 +122,8 @@ def holds_labels(path: Path) -> bool:
 def labels_at(path: Path) -> tuple[PersonLabel, ...]:
     """Read a file of labels, or that of a run's folder. Raises RunDirectoryError, also where there is none."""
     file = path / LABELS if path.is_dir() else path
+    if file is path and not path.exists():
+        raise RunDirectoryError(f"{path} does not exist", fix="check its name")
     labels = read_labels(file)
     if not labels:
         raise RunDirectoryError(f"{file} has no labels", fix="label answers in the browser: insidellms view RUN")

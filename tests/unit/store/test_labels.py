@@ -178,3 +178,8 @@ def test_a_stored_label_has_its_form(tmp_path, wrong):
     (tmp_path / LABELS).write_bytes(msgspec.json.encode(line) + b"\n")
     with pytest.raises(RunDirectoryError, match="line 1"):
         read_labels(tmp_path / LABELS)
+
+
+def test_a_file_that_is_not_there_is_not_one_without_labels(tmp_path):
+    with pytest.raises(RunDirectoryError, match=r"nowhere\.jsonl does not exist"):
+        labels_at(tmp_path / "nowhere.jsonl")
