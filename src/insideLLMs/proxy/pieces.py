@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from insideLLMs.core.types import JsonValue
 
 _Place = tuple[str | int, ...]
@@ -41,7 +39,7 @@ def clean_texts(texts: Sequence[str], clean: Clean) -> list[str]:
     for at in sorted(changed, reverse=True):
         number, begin, end, value = spans[at]
         text = cleaned[number]
-        cleaned[number] = text[:begin] + msgspec.json.encode(value).decode() + text[end:]
+        cleaned[number] = text[:begin] + json.dumps(value, separators=(",", ":")) + text[end:]
     return cleaned
 
 

@@ -75,3 +75,9 @@ def test_tokens_that_spell_a_key_are_left_out_with_all_that_stands_beside_them(s
 @pytest.mark.parametrize("text", ["", "{", "[[1, 2], 3]", '["my", "own"]', "{} {", "NaN", '{"a": ' * 2000, "no JSON"])
 def test_what_is_no_stream_of_objects_stays_as_it_is(text, secrets):
     assert secrets.answer([text]) == [text]
+
+
+def test_what_stands_beside_a_key_in_pieces_may_be_any_json(secrets):
+    odd = '"big":' + "9" * 40 + ',"none":NaN,"half":"\\ud800","word":"caf\\u00e9"'
+    (kept,) = secrets.answer([f'{{"text":"my-own-se",{odd}}}{{"text":"cret-7",{odd}}}'])
+    assert kept == f'{{"text":"[redacted]",{odd}}}{{"text":"",{odd}}}'
