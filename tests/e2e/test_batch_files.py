@@ -53,6 +53,15 @@ def test_the_same_experiment_is_exported_as_the_same_bytes(tmp_path):
         assert (tmp_path / "requests.jsonl").read_bytes() == first
 
 
+def test_an_export_of_a_complete_run_says_that_it_is_complete_and_how_to_ask_its_failures(tmp_path):
+    begun(tmp_path)
+    write_lines(tmp_path / "answers.jsonl", answer_lines(tmp_path / "requests.jsonl", form=as_openai))
+    assert take(tmp_path, "answers.jsonl").code == 0
+    done = export(tmp_path, "--run-dir", "batch")
+    assert (done.code, "batch is complete" in done.err) == (1, True), done.err
+    assert "insidellms batch export EXPERIMENT -o FILE --run-dir batch" in done.err
+
+
 def test_no_stream_is_asked_for_in_a_batch(tmp_path):
     begun(tmp_path, text=EXPERIMENT.replace("model_name: stub", "model_name: stub, stream: true"))
     assert not any("stream" in line["body"] for line in read_lines(tmp_path / "requests.jsonl"))

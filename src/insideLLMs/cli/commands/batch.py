@@ -11,7 +11,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import origin_options
 from insideLLMs.cli.places import FILE, LOCAL
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunUnfinishedError
+from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunDirectoryError, RunUnfinishedError
 
 if TYPE_CHECKING:
     from insideLLMs.api.batches.files import BatchExport, BatchImport
@@ -140,12 +140,18 @@ def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin |
     """Return how the experiment is read: as the command says, else as the run noted it. Raises ConfigError."""
     from insideLLMs.api.batches.round import origin_of  # noqa: PLC0415 - slow
     from insideLLMs.store.batch_log import read_origin  # noqa: PLC0415
+    from insideLLMs.store.sealed_run import State, state_of  # noqa: PLC0415
 
     noted = None if run_dir is None else read_origin(run_dir)
     if experiment_file is not None:
         return origin_of(experiment_file, given or noted)
     if given is not None:
         raise ConfigError([Problem("these options belong to an experiment")], fix="name the experiment's file first")
+    if noted is None and run_dir is not None and state_of(run_dir) is State.SEALED:
+        raise RunDirectoryError(
+            f"{run_dir} is complete, and does not say of which experiment",
+            fix=f"to ask its failed trials again: insidellms batch export EXPERIMENT -o FILE --run-dir {run_dir}",
+        )
     if noted is None:
         where = "" if run_dir is None else f": {run_dir} does not say which it is"
         raise ConfigError(
