@@ -141,6 +141,7 @@ class JudgeScoredProbe(JudgedProbe):
         self._preset = self._read_preset(rubric, mode)
         if self._preset is not None:
             rubric, scale = self._preset.rubric, scale or self._preset.scale
+            self.version = f"{type(self).version}; presets 2"  # type: ignore[misc] # 2: empty texts are no context
             threshold = max(scale) if threshold is None else threshold
         self.context = context if context is None else checked_part(self.kind, context, "context")
         rubric, scale = DEFAULT_RUBRIC if rubric is None else rubric, (1, 5) if scale is None else scale

@@ -84,8 +84,15 @@ def shown_texts(found: Mapping[str, Parsed | Unparsed | None]) -> dict[str, str]
         if isinstance(one, Unparsed):
             return one
         if one is not None:
-            shown[name] = numbered(one.value).strip() or NOTHING
+            shown[name] = numbered(one.value).strip() if _has_text(one.value) else NOTHING
     return shown
+
+
+def _has_text(value: JsonValue) -> bool:
+    """Whether something was retrieved: an empty text is no source, alone, in a list or beside its id."""
+    from insideLLMs.scoring.citations import read_sources  # noqa: PLC0415 - only judges that read parts need it
+
+    return bool(read_sources(value))
 
 
 def numbered(sources: JsonValue) -> str:
