@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.arguments import refuse, text_list
+from insideLLMs.core.arguments import nearest, refuse, text_list
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.experiment import ModelSpec
 from insideLLMs.core.types import JsonValue, Message, Request, ToolCall
@@ -15,6 +15,7 @@ from insideLLMs.core.types import JsonValue, Message, Request, ToolCall
 SERVER = "tools"
 """What the server is called among the models of the probe."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_MOST_LISTED = 10
 _SHAPE = "a list of tools, or {mcp: {command: [...]}} with `only: [NAME, ...]` if need be"
 
 
@@ -25,12 +26,22 @@ class ToolServer(msgspec.Struct, frozen=True):
     only: tuple[str, ...]
 
     def names(self, served: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-        """Return the names under which a model sees the tools that the server lists."""
+        """Return the names under which a model sees the tools that the server lists. Raises InsideLLMsError."""
+        self.check(served)
         return tuple(shown_name(tool["name"]) for tool in served if not self.only or tool["name"] in self.only)
+
+    def check(self, served: Sequence[Mapping[str, Any]]) -> None:
+        """Raise InsideLLMsError for a tool in `only` that the server does not list."""
+        listed = [tool["name"] for tool in served]
+        missing = [name for name in self.only if name not in listed]
+        if missing:
+            near = nearest(missing[0], listed)
+            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(listed[:_MOST_LISTED])}"
+            raise InsideLLMsError(f"the MCP server has no tool {missing[0]!r}", fix=f"check `only`: {hint}")
 
     def open(self, model: Any) -> "ServerTools":
         """Return the tools for one task; `model` is what the probe is given to ask."""
-        return ServerTools(model, self.only)
+        return ServerTools(model, self)
 
 
 def read_server(tools: object) -> ToolServer | None:
@@ -50,13 +61,11 @@ class ServerTools:
     A name that chat completions do not take is shown with `_` for each character that they refuse.
     """
 
-    def __init__(self, model: Any, only: tuple[str, ...]) -> None:
+    def __init__(self, model: Any, server: ToolServer) -> None:
         self._model = model
         listed = model.respond_to(Request.of("tools/list"), by=SERVER).kept["tools"]
-        missing = [name for name in only if name not in {tool["name"] for tool in listed}]
-        if missing:
-            raise InsideLLMsError(f"the MCP server has no tool {missing[0]!r}", fix="check `only`")
-        chosen = [tool for tool in listed if not only or tool["name"] in only]
+        server.check(listed)
+        chosen = [tool for tool in listed if not server.only or tool["name"] in server.only]
         self._names = {shown_name(tool["name"]): tool["name"] for tool in chosen}
         if len(self._names) < len(chosen):
             raise InsideLLMsError(

@@ -131,6 +131,14 @@ def test_a_rule_for_all_examples_may_name_a_tool_of_some(tmp_path):
     assert (done.code, "names" in done.err) == (0, False)
 
 
+def test_a_tool_in_only_that_the_server_lacks_is_named_before_any_call(tmp_path):
+    write_server(tmp_path)
+    done = validate(tmp_path, f"tools: {{mcp: {{command: ['{PYTHON}', server.py]}}, only: [forcast]}}")
+    assert done.code == 1
+    assert "the MCP server has no tool 'forcast'" in done.err
+    assert "did you mean 'forecast'?" in done.err
+
+
 @pytest.mark.parametrize("args", ["contracts: [{must_not_call: forcast}]", "trajectory: [forcast]"])
 def test_the_tools_of_a_server_are_known_before_any_call(tmp_path, args):
     write_server(tmp_path)
