@@ -114,7 +114,7 @@ def test_names_and_notes_of_others_reach_no_terminal_as_they_are(folder):
         (("show", "run"), "has no labels"),
         (("show", "nowhere"), "nowhere does not exist"),
         (("merge", "run", "table.csv"), "line 1: not a label"),
-        (("merge", "run", "nowhere.jsonl"), "nowhere.jsonl has no labels"),
+        (("merge", "run", "nowhere.jsonl"), "nowhere.jsonl does not exist"),
         (("export", "run"), "has no labels"),
     ],
 )
