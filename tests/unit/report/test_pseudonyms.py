@@ -103,7 +103,7 @@ def test_words_of_a_list_are_replaced_in_any_case_the_longest_first():
 def test_phone_numbers_without_a_country_code_need_a_region():
     assert names().text("030 901820") == "030 901820"
     assert names(region="DE").text("030 901820") == names().text("+49 30 901820")
-    with pytest.raises(InsideLLMsError, match="no region"):
+    with pytest.raises(InsideLLMsError, match="not a region"):
         names(region="Germany")
 
 
