@@ -95,7 +95,7 @@ def test_an_empty_answer_fails_its_turn():
 
 def test_an_answer_that_is_no_conversation_and_one_that_broke_off_are_not_scored():
     probe, example = ConversationProbe(), row(turns=ADA)
-    with pytest.raises(InsideLLMsError, match="no conversation"):
+    with pytest.raises(InsideLLMsError, match="not a conversation"):
         probe.score(example, Response(text="Ada"))
     with pytest.raises(InsideLLMsError, match="broke off after 1 turns"):
         probe.score(example, talk(ADA, "Hi", ended=None))
