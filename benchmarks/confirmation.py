@@ -5,11 +5,11 @@
 200 items of simulated_world.py, one run a side. The product's own `_Confirming` asks; only the models are simulated. An
 answer has a verdict and one of a hundred wordings (one at temperature 0). The worlds differ in what stands between:
 
-    new draws        every answer is drawn anew, as is where a cache obeys the nonce and `Cache-Control: no-cache`
+    new draws        every answer is a new draw, as it is where a cache obeys the nonce and `Cache-Control: no-cache`
     cache            the first answer of a model to a prompt stays for good
-    cache of rounds  the answers of one round to a prompt are copies; the next round is drawn anew
-    half cached      every second prompt stays for good, the others are drawn anew
-    one side cached  the candidate's answers stay for good, the baseline's are drawn anew
+    cache of rounds  the answers of one round to a prompt are copies; the next round is a new draw
+    half cached      every second prompt stays for good, the others are new draws
+    one side cached  the candidate's answers stay for good, the baseline's are new draws
 
 With one wording an answer says no more than its verdict, so that copies of an item's answers cannot be told from a
 verdict that never changes: there, half a cache and a cache of one side are confirmed, which the report says ("if every
@@ -58,7 +58,7 @@ class World:
         return self._source.random() < self._chances[side][item], self._source.randrange(self._wordings)
 
     def _session(self, side: str, item: int, label: str) -> str | None:
-        """Name what an answer is kept for; None where it is drawn anew."""
+        """Name what an answer is kept for; None where it is a new draw."""
         if self._kind == "cache of rounds":
             return label
         kept = {

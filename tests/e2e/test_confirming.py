@@ -191,7 +191,7 @@ gate: {fail_on: significant}
 """
 
 
-def test_copies_among_answers_that_are_worded_anew_confirm_nothing(tmp_path):
+def test_copies_among_answers_that_are_reworded_confirm_nothing(tmp_path):
     """A cache that keeps some prompts: those that fell by noise would fall again, each time in the same words."""
     rows = [{"id": f"q{n:02}", "question": f"item q{n:02}?", "answer": "yes"} for n in range(44)]
     write_files(tmp_path, {"hosted.jsonl": rows})
@@ -210,12 +210,12 @@ def test_copies_among_answers_that_are_worded_anew_confirm_nothing(tmp_path):
             assert insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path, env=key).code == 0
         confirm = ("--confirm", "--trust-run", "--json")
         cached = insidellms("diff", "old", "new", *confirm, cwd=tmp_path, env=key)
-        anew = insidellms("diff", "fresh", "broken", *confirm, cwd=tmp_path, env=key)
+        second = insidellms("diff", "fresh", "broken", *confirm, cwd=tmp_path, env=key)
     assert cached.code == 0, cached.out
     assert "copies of each other on a side" in cached.json["verdict"]["confirmed"]["unavailable"]
     assert cached.json["verdict"]["confirmed"]["items"] == []
-    assert anew.code == 3
-    assert [item["example_id"] for item in anew.json["verdict"]["confirmed"]["items"]] == ["q04", "q05"]
+    assert second.code == 3
+    assert [item["example_id"] for item in second.json["verdict"]["confirmed"]["items"]] == ["q04", "q05"]
 
 
 @pytest.mark.parametrize("temperature", ["0", "0.7"])

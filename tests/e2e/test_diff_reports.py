@@ -85,7 +85,7 @@ def test_a_trend_goes_over_runs_in_the_order_given(folder):
     assert insidellms("trend", "before", "nowhere", cwd=folder).code == 1
 
 
-def test_a_run_has_its_page_written_anew_with_latencies_if_asked(folder):
+def test_a_run_has_its_page_written_again_with_latencies_if_asked(folder):
     assert insidellms("report", "before", "--html", "plain.html", cwd=folder).code == 0
     assert insidellms("report", "before", "--html", "timed.html", "--telemetry", cwd=folder).code == 0
     assert '"latency_ms"' not in (folder / "plain.html").read_text().rpartition("<script>")[0]

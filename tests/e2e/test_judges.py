@@ -178,7 +178,7 @@ def test_how_the_run_went_tells_the_judges_part(tmp_path, server):
     assert parts["judge/openai/grader"]["input_tokens"] > parts["m"]["input_tokens"]
 
 
-def test_stored_answers_are_judged_anew(tmp_path, server):
+def test_stored_answers_are_judged_again(tmp_path, server):
     experiment(tmp_path, server)
     assert run(tmp_path, "out").code == 0
     asked = server.requests

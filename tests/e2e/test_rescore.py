@@ -1,4 +1,4 @@
-"""Scoring stored answers anew: no call, an ordinary run directory, and the same bytes where nothing changed."""
+"""Scoring stored answers again: no call, an ordinary run directory, and the same bytes where nothing changed."""
 
 import json
 import subprocess

@@ -55,7 +55,7 @@ def test_a_second_run_takes_everything_from_the_cache_and_writes_the_same_bytes(
     assert not any(line.get("cached") for line in telemetry(folder, "one"))
 
 
-def test_the_cache_is_off_unless_asked_for_and_refresh_asks_anew(folder, server):
+def test_the_cache_is_off_unless_asked_for_and_refresh_asks_again(folder, server):
     run(folder, "one", "--cache", "read")
     run(folder, "two")
     assert server.requests == 2 * TRIALS

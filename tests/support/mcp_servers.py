@@ -71,7 +71,7 @@ closed()
 
 
 def write_server(folder, code="", *, tools=(FORECAST,), page=100):
-    """Write ``server.py``; `code` may define `answer`, `listed` and `closed` anew, and raise `Refused`."""
+    """Write ``server.py``; `code` may define another `answer`, `listed` and `closed`, and raise `Refused`."""
     (folder / "server.py").write_text(_SERVER % (json.dumps(list(tools)), page, code))
     return folder
 

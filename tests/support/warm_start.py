@@ -2,7 +2,7 @@
 
 Four fifths of what a short command costs is importing the standard library and third-party packages, the same in every
 test. A server imports them once and forks; each command then runs in a process of its own, which imports the package
-itself, anew, and ends as any interpreter does.
+itself and ends as any interpreter does.
 """
 
 import array

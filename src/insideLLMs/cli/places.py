@@ -58,10 +58,10 @@ def _run(text: str) -> Found:
     return local_run(text)
 
 
-def _run_anew(text: str) -> Found:
+def _refetched_run(text: str) -> Found:
     from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - only for a URL
 
-    return local_run(text, anew=True)
+    return local_run(text, refetch=True)
 
 
 def _runs(text: str) -> Found:
@@ -85,7 +85,7 @@ def _file(text: str) -> Found:
 LOCAL = PathParam()
 RUN = PlaceParam(_run)
 """A run, or the log of another tool."""
-RUN_TO_CHECK = PlaceParam(_run_anew)
+RUN_TO_CHECK = PlaceParam(_refetched_run)
 """A run whose files are fetched again from its URL: a copy on this machine says nothing of what is there."""
 RUNS = PlaceParam(_runs)
 """A folder of runs, to be read."""

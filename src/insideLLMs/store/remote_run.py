@@ -53,18 +53,18 @@ def remove_published(url: RemoteUrl, manifest: bytes) -> None:
         objects.delete(f"{published_folder(manifest)}/{name}")
 
 
-def local_run(place: str | Path, *, anew: bool = False) -> Path:
+def local_run(place: str | Path, *, refetch: bool = False) -> Path:
     """Return the run, or the log of another tool, at a path or a URL, on this machine.
 
-    An unfinished run is as far as it was uploaded. `anew`, no file of an earlier copy is taken for what is at the URL.
-    Raises RemoteError.
+    An unfinished run is as far as it was uploaded. With `refetch`, every file comes from the URL again, none from an
+    earlier copy. Raises RemoteError.
     """
     found = parse_place(str(place))
     if isinstance(found, Path):
         return found
     from insideLLMs.store.remote_journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
 
-    copy = fetch_run(found, anew=anew) or fetch_unfinished(found) or (fetch_file(found) if found.key else None)
+    copy = fetch_run(found, refetch=refetch) or fetch_unfinished(found) or (fetch_file(found) if found.key else None)
     if copy is None:
         raise RunDirectoryError(
             f"{found} is not a run: it has no {MANIFEST}",
@@ -94,7 +94,7 @@ def local_runs(place: str | Path) -> Path:
     return named(folder, found)
 
 
-def fetch_run(url: RemoteUrl, *, anew: bool = False) -> Path | None:
+def fetch_run(url: RemoteUrl, *, refetch: bool = False) -> Path | None:
     """Return a copy of the sealed run at `url`, None where there is none; see `local_run`. Raises RemoteError.
 
     A file that is missing or is not what was sealed stays so in the copy: who reads it says so.
@@ -104,7 +104,7 @@ def fetch_run(url: RemoteUrl, *, anew: bool = False) -> Path | None:
     for _ in range(_MOST_TRIES):
         if found is None:
             return None
-        copy, is_whole = _copy_of(objects, found, anew=anew)
+        copy, is_whole = _copy_of(objects, found, refetch=refetch)
         again = None if is_whole else objects.get(MANIFEST)
         if is_whole or (again is not None and again.data == found.data):
             return named(copy, url)
@@ -112,7 +112,7 @@ def fetch_run(url: RemoteUrl, *, anew: bool = False) -> Path | None:
     raise RemoteError(f"{url} was replaced again and again while it was read", fix="run the command again")
 
 
-def _copy_of(objects: Objects, manifest: Stored, *, anew: bool) -> tuple[Path, bool]:
+def _copy_of(objects: Objects, manifest: Stored, *, refetch: bool) -> tuple[Path, bool]:
     """Return a copy of a run, by its manifest, and whether it is whole."""
     folder = folder_for(objects.url, "runs") / manifest_id(manifest.data)
     files = _files(manifest.data)
@@ -120,7 +120,7 @@ def _copy_of(objects: Objects, manifest: Stored, *, anew: bool) -> tuple[Path, b
     try:
         folder.mkdir(exist_ok=True)
         with only_user(folder):
-            if anew or not _is_whole(copy, files):
+            if refetch or not _is_whole(copy, files):
                 draft = folder / f"draft-{secrets.token_hex(8)}"
                 draft.mkdir()
                 download_run(objects, manifest.data, draft)

@@ -65,7 +65,7 @@ def test_a_folder_of_one_split_needs_no_name_of_it(datasets, tmp_path):
     assert read(tmp_path / "one") == ROWS
 
 
-def test_a_changed_data_file_is_read_anew(plain):
+def test_a_changed_data_file_is_read_again(plain):
     before = open_dataset(spec(plain, split="test"))
     write_files(plain, {"test.jsonl": [*ROWS[:-1], {"question": "What is 5 plus 5?", "answer": "11"}]})
     assert open_dataset(spec(plain, split="test")).index.sha256 != before.index.sha256

@@ -57,7 +57,7 @@ def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> None:
         return given
 
     signer = read_signer(key, passphrase)
-    path = place if isinstance(place, Path) else local_run(str(place), anew=True)
+    path = place if isinstance(place, Path) else local_run(str(place), refetch=True)
     if problems := verify(path).problems:
         raise RunDirectoryError(
             f"{place} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {place}"

@@ -64,7 +64,7 @@ def test_answers_do_not_depend_on_order_neighbours_or_slots(model: EmbeddedModel
     assert alone == together
 
 
-def test_at_a_temperature_each_repeat_draws_anew_and_can_be_drawn_again(model: EmbeddedModel) -> None:
+def test_at_a_temperature_each_repeat_is_a_new_draw_and_can_be_drawn_again(model: EmbeddedModel) -> None:
     request = Request.of("Name an animal.", temperature=1.5, max_tokens=12)
     first, second = (answers(model, [request], repeat)[0].text for repeat in (0, 1))
     assert first != second

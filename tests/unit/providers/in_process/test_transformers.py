@@ -66,7 +66,7 @@ def test_answers_do_not_depend_on_neighbours_or_on_the_draws_of_others(model):
 
 
 @needs_torch
-def test_each_repeat_draws_anew_and_can_be_drawn_again(model, folder):
+def test_each_repeat_is_a_new_draw_and_can_be_drawn_again(model, folder):
     request = Request.of("hello", temperature=1.0)
     first, second = (answers(model, [request], repeat)[0].text for repeat in (0, 1))
     assert first != second
