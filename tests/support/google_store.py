@@ -7,9 +7,11 @@ the one that must be there, 0 for none.
 import hashlib
 import itertools
 import threading
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 BUCKET = "evals"
 
@@ -71,11 +73,22 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _listing(self):
-        prefix = parse_qs(urlsplit(self.path).query).get("prefix", [""])[0]
-        below = {key.removeprefix(prefix).partition("/") for key in self.server.objects if key.startswith(prefix)}
-        folders = sorted({f"{prefix}{name}/" for name, slash, _ in below if slash})
-        told = "".join(f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>" for name in folders)
-        return f"<ListBucketResult><KeyCount>{len(folders)}</KeyCount>{told}</ListBucketResult>".encode()
+        asked = parse_qs(urlsplit(self.path).query)
+        prefix = asked.get("prefix", [""])[0]
+        found = {key: key.removeprefix(prefix) for key in sorted(self.server.objects) if key.startswith(prefix)}
+        is_flat = "delimiter" not in asked
+        objects = [self._listed(key) for key, rest in found.items() if is_flat or "/" not in rest]
+        folders = sorted({prefix + rest.partition("/")[0] + "/" for rest in found.values() if "/" in rest} - {prefix})
+        told = [f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>" for name in folders if not is_flat]
+        count = f"<KeyCount>{len(objects) + len(told)}</KeyCount>"
+        return f"<ListBucketResult>{count}{''.join(objects + told)}</ListBucketResult>".encode()
+
+    def _listed(self, key):
+        data, _ = self.server.objects[key]
+        when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        digest = hashlib.md5(data).hexdigest()
+        facts = f"<LastModified>{when}</LastModified><ETag>&quot;{digest}&quot;</ETag><Size>{len(data)}</Size>"
+        return f"<Contents><Key>{escape(key)}</Key>{facts}</Contents>"
 
     def _answer(self, status, body=b"", headers=None):
         self.send_response(status)
