@@ -165,7 +165,7 @@ def test_killed_at_any_write_no_reader_sees_half_a_run_and_the_next_gc_ends_it(s
         store.fault = None
         if store.get("runs/a/manifest.json") is None:
             seen_halfway = seen_halfway or bool(there(store))
-            assert "is no run" in here("verify", store.at("runs/a"), machine="reader", code=1).err
+            assert "is not a run" in here("verify", store.at("runs/a"), machine="reader", code=1).err
             assert here("runs", "list", store.at("runs"), "--json").json == []
         else:
             here("verify", store.at("runs/a"), machine="reader")

@@ -39,8 +39,8 @@ def made(tmp_path_factory):
             "q.jsonl": ROWS,
         },
     )
-    for name in ("e", "other"):
-        assert insidellms("run", f"{name}.yaml", "--run-dir", f"local-{name}", cwd=folder).code == 0
+    for name, run in (("e", "local-e"), ("e", "again-e"), ("other", "local-other")):
+        assert insidellms("run", f"{name}.yaml", "--run-dir", run, cwd=folder).code == 0
     return folder
 
 
@@ -97,7 +97,7 @@ READERS = (
     ("diff", "local-e", "{}"),
     ("diff", "local-e", "--candidate", "{}"),
     ("trend", "{}", "local-e"),
-    ("noise", "{}", "local-e"),
+    ("noise", "{}", "again-e"),
 )
 
 
@@ -218,11 +218,11 @@ def test_a_pool_at_a_url_takes_runs_lists_them_and_lets_them_go(store, here):
     assert "holds no run" in here("diff", "local-e", "--pool", pool, code=4).err
     done = here("baseline", "accept", "local-e", "--pool", pool, "--why", "first", "--by", "ann")
     assert f"as {pool}/local-e" in done.out
-    here("baseline", "accept", "local-e", "--pool", pool, "--why", "again", "--slim", "--by", "bob", machine="two")
+    here("baseline", "accept", "again-e", "--pool", pool, "--why", "again", "--slim", "--by", "bob", machine="two")
     here("baseline", "accept", "local-e", "--pool", pool, "--why", "no", "--example", "e1", machine="three")
     listed = here("baseline", "list", "--pool", pool, machine="three").out
     assert ["first" in listed, "again" in listed, "waived e1" in listed] == [True, True, True]
-    assert here("diff", "local-e", "--pool", pool, machine="two").out.count("local-e-2") == 1
+    assert here("diff", "local-e", "--pool", pool, machine="two").out.count("again-e") == 1
     here("noise", "--pool", pool, machine="two")
     assert store.get("pool/noise.json") is not None
     here("watch", "local-e", "--pool", pool)
@@ -234,8 +234,11 @@ def test_a_pool_at_a_url_takes_runs_lists_them_and_lets_them_go(store, here):
 
 
 def test_machines_that_accept_at_once_lose_nothing(store, folder, here):
+    for number in range(4):
+        here("run", "e.yaml", "--run-dir", f"run-{number}")
+
     def accept(number):
-        words = ("baseline", "accept", "local-e", "--pool", store.at("pool"), "--why", f"w{number}")
+        words = ("baseline", "accept", f"run-{number}", "--pool", store.at("pool"), "--why", f"w{number}")
         insidellms(*words, cwd=folder, env=store.machine(folder / f"m{number}"))
 
     threads = [threading.Thread(target=accept, args=(number,)) for number in range(4)]
