@@ -97,8 +97,14 @@ def lost(folder, store):
 
 
 def uploaded(store):
-    """Return how many examples have an answer in the store, in a shard's journal or in its records."""
-    parts = {key for key in list(store.writes) if "/shards/" in key and ("/journal-" in key or "records" in key)}
+    """Return how many examples have an answer in the store that counts: in a journal, or in records with a manifest."""
+    places = {key.rpartition("/shards/")[2].partition("/")[0] for key in list(store.writes) if "/shards/" in key}
+    sealed = tuple(f"run/shards/{place}/" for place in places if store.get(f"run/shards/{place}/manifest.json"))
+    parts = {
+        key
+        for key in list(store.writes)
+        if "/shards/" in key and ("/journal-" in key or (key.startswith(sealed) and key.endswith("/records.jsonl")))
+    }
     return len({example for key in parts for example in re.findall(rb'"id":"(e[0-9]+)"', store.get(key) or b"")})
 
 
