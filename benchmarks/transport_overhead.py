@@ -53,7 +53,7 @@ async def bare(base_url: str, requests: int, concurrency: int) -> float:
 async def ours(base_url: str, requests: int, concurrency: int) -> float:
     """Measure `respond`: encode, send, read, redact, decode into a Response."""
     model = OpenAIModel("m", base_url=base_url, temperature=0)
-    request = Request(messages=tuple(Message(role=turn["role"], content=turn["content"]) for turn in MESSAGES))  # type: ignore[arg-type]
+    request = Request(messages=tuple(Message(role=turn["role"], content=turn["content"]) for turn in MESSAGES))  # type: ignore[arg-type]  # roles are plain texts here
 
     async def call() -> object:
         return await model.respond(request)

@@ -6,10 +6,10 @@ import pytest
 
 from insideLLMs.cli.main import run_command
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.remote import copies
 from insideLLMs.remote.url import parse_place
 from insideLLMs.store.remote_root import RemoteRoot
-from support.command import Done, write_files
+from support.command import write_files
+from support.machines import commands_of_machines
 from support.object_store import ObjectStore
 
 FILES = {
@@ -29,19 +29,7 @@ def store():
 def here(store, tmp_path, monkeypatch, capsys):
     """Run a command in this process, as on machines of several names."""
     write_files(tmp_path, FILES)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args, machine="one", code=0):
-        for name, value in store.machine(tmp_path / machine).items():
-            monkeypatch.setenv(name, value)
-        copies.forget()
-        capsys.readouterr()
-        done = Done(run_command([*map(str, args)]), *capsys.readouterr())
-        assert done.code == code, (args, done.out, done.err)
-        assert str(tmp_path / machine) not in done.out + done.err, "a copy is called by its URL"
-        return done
-
-    return run
+    return commands_of_machines(store, tmp_path, monkeypatch, capsys)
 
 
 def made(store, here, *names):

@@ -5,9 +5,8 @@ import threading
 
 import pytest
 
-from insideLLMs.cli.main import run_command
-from insideLLMs.remote import copies
-from support.command import Done, insidellms, write_files
+from support.command import insidellms, write_files
+from support.machines import commands_of_machines
 from support.object_store import ObjectStore
 
 pytest.importorskip("securesystemslib", reason="pip install 'insidellms[sign]'")
@@ -28,19 +27,7 @@ def store():
 def here(store, tmp_path, monkeypatch, capsys):
     """Run a command in this process, as on machines of several names."""
     write_files(tmp_path, FILES)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args, machine="one", code=0):
-        for name, value in store.machine(tmp_path / machine).items():
-            monkeypatch.setenv(name, value)
-        copies.forget()
-        capsys.readouterr()
-        done = Done(run_command([*map(str, args)]), *capsys.readouterr())
-        assert done.code == code, (args, done.out, done.err)
-        assert str(tmp_path / machine) not in done.out + done.err, "a copy is called by its URL"
-        return done
-
-    return run
+    return commands_of_machines(store, tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ import threading
 import pytest
 
 import insideLLMs
-from insideLLMs.cli.main import run_command
-from insideLLMs.remote import copies
-from support.command import Done, canonical_bytes, insidellms, records_of, write_files
+from support.command import canonical_bytes, insidellms, records_of, write_files
+from support.machines import commands_of_machines
 from support.object_store import KEY, SECRET, ObjectStore
 
 EXPERIMENT = """\
@@ -52,21 +51,7 @@ def folder(made, tmp_path):
 @pytest.fixture
 def here(store, folder, monkeypatch, capsys):
     """Run a command in this process, as on machines of several names."""
-    monkeypatch.chdir(folder)
-
-    def run(*args, machine="one", code=0):
-        for name, value in store.machine(folder / machine).items():
-            monkeypatch.setenv(name, value)
-        copies.forget()
-        capsys.readouterr()
-        found = run_command([*map(str, args)])
-        done = Done(found, *capsys.readouterr())
-        assert done.code == code, (args, done.out, done.err)
-        assert SECRET not in done.out + done.err
-        assert str(folder / machine) not in done.out + done.err, "a copy is called by its URL"
-        return done
-
-    return run
+    return commands_of_machines(store, folder, monkeypatch, capsys)
 
 
 def published(store, key):
