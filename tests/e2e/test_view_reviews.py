@@ -111,6 +111,14 @@ def test_one_decision_is_of_one_example(name, fault, tmp_path):
     assert path.read_text() == before
 
 
+def test_a_row_that_a_review_would_shorten_is_refused(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(before := f'{{"id":"a",{DRAWN},"note":1,"note":2}}\n')
+    with pytest.raises(DatasetError, match=r"x\.jsonl:1: has the key 'note' twice"):
+        ReviewFile(path).save("a", "pass")
+    assert path.read_text() == before
+
+
 def test_a_file_that_is_broken_meanwhile_stays_as_it_is(server, path):
     path.write_text("{")
     assert send(server, "a", "pass") == 409

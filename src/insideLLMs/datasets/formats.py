@@ -5,13 +5,14 @@ other yields rows alone. A row that cannot be decoded is yielded as a BadRow.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any, AnyStr, BinaryIO
+from typing import IO, AnyStr, BinaryIO
 
 import msgspec
 import orjson
 
 from insideLLMs.core.documents import FieldPath, read_document
 from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.repeated_keys import repeated_key, split_object
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import BadRow
 
@@ -31,7 +32,7 @@ def read_jsonl(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
         if number == 1 and line.removeprefix(_BOM).lstrip().startswith(b"["):
             raise DatasetError("is a JSON array, not one object a line", fix="set format: json, or name it .json")
         try:
-            yield number, decode(line)
+            yield number, _with_all_keys(line, decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             plain = line.removeprefix(_BOM) if number == 1 else line
             if plain.strip():
@@ -55,11 +56,17 @@ def _decode_again(text: bytes, error: Exception) -> Row:
     if isinstance(error, RecursionError):
         return BadRow("is nested too deeply")
     try:
-        return msgspec.json.decode(text)
+        return _with_all_keys(text, msgspec.json.decode(text))
     except UnicodeDecodeError:
         return BadRow("is not valid UTF-8")
     except msgspec.DecodeError as again:
         return BadRow(f"is not valid JSON: {_json_complaint(text) or again}")
+
+
+def _with_all_keys(text: bytes, row: JsonValue) -> Row:
+    """Return a row unless it lacks what its text says: of a key that is given twice, decoders keep the last value."""
+    key = repeated_key(text, row)
+    return row if key is None else BadRow(f"has the key {key!r} twice in one object; keep one of them")
 
 
 def _json_complaint(text: bytes) -> str | None:
@@ -80,7 +87,7 @@ def read_json(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
         start = text.index(element, position)  # between two elements there is only space and a comma
         line += text.count(b"\n", position, start)
         try:
-            yield line, msgspec.json.decode(element)
+            yield line, _with_all_keys(element, msgspec.json.decode(element))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield line, _decode_again(element, error)
         line += element.count(b"\n")
@@ -96,19 +103,20 @@ def _read_whole(stream: BinaryIO) -> bytes:
 
 def _elements(text: bytes) -> Sequence[msgspec.Raw]:
     try:
-        outer: Any = msgspec.json.decode(text, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
-        if isinstance(outer, dict):
+        if text.lstrip().startswith(b"{"):
+            outer, twice = split_object(text)
+            if twice is not None:
+                raise DatasetError(f"has the key {twice!r} twice in its outermost object", fix="keep one of them")
             inner = [outer[key] for key in LIST_KEYS if key in outer]
             if len(inner) != 1:
                 raise DatasetError(
                     "is an object; a JSON dataset is an array of objects, or has one under 'examples'",
                     fix="for one object per line, use format: jsonl",
                 )
-            return msgspec.json.decode(inner[0], type=list[msgspec.Raw])
+            text = bytes(inner[0])
+        return msgspec.json.decode(text, type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _json_error(text, error) from error
-    elements: list[msgspec.Raw] = outer
-    return elements
 
 
 def _json_error(text: bytes, error: Exception) -> DatasetError:

@@ -18,6 +18,7 @@ import msgspec
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import BadRow
 from insideLLMs.datasets.formats import Row, bounded_lines
@@ -161,7 +162,13 @@ def _splitter(separator: str) -> Cells:
 
 
 def _decode_cell(cell: str) -> JsonValue:
-    return msgspec.json.decode(cell) if cell.strip() else None
+    if not cell.strip():
+        return None
+    value: JsonValue = msgspec.json.decode(cell)
+    key = repeated_key(cell.encode(), value)
+    if key is not None:
+        raise msgspec.DecodeError(f"the key {key!r} stands twice in one object")
+    return value
 
 
 def _csv_row(columns: list[str], cells: list[str], readers: Mapping[str, Cells]) -> Row:

@@ -3,14 +3,13 @@
 import functools
 import json
 import re
-from collections import Counter
 from collections.abc import Sequence
-from typing import NoReturn
 
 import msgspec
 
 from insideLLMs.config.secrets import holds_secret, is_secret_key
 from insideLLMs.core.errors import DatasetError
+from insideLLMs.core.repeated_keys import first_repeated, split_object
 from insideLLMs.core.types import JsonValue
 
 _BYTE = re.compile(r"\(byte (\d+)\)")
@@ -26,8 +25,6 @@ class StrictDecoder:
     def __init__(self) -> None:
         self.secrets: set[str] = set()
         self._decode = json.JSONDecoder(object_pairs_hook=self._object).decode
-        self._keys: list[str] = []
-        self._split = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=self._key).decode
 
     def decode(self, data: bytes) -> JsonValue:
         """Decode a whole text. Raises DatasetError that says what is wrong, without the place."""
@@ -44,20 +41,15 @@ class StrictDecoder:
 
     def members(self, data: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
         """Split an object into its members, undecoded. Raises DatasetError or msgspec.DecodeError."""
-        self._keys.clear()
-        found = self._split(data)
-        if len(found) != len(self._keys):
-            _refuse_twice(self._keys)
-        return {str(key): value for key, value in found.items()}
-
-    def _key(self, _: type, key: str) -> "_Key":
-        self._keys.append(key)
-        return _Key(key)
+        members, twice = split_object(data)
+        if twice is not None:
+            raise _repeated(twice)
+        return members
 
     def _object(self, pairs: Sequence[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            _refuse_twice([key for key, _ in pairs])
+            raise _repeated(first_repeated([key for key, _ in pairs]) or "")
         for key, value in pairs:
             if type(value) is str and _is_secret(key) and holds_secret(key, value):
                 self._keep(_SCHEME.sub("", value.strip()))
@@ -75,18 +67,11 @@ class StrictDecoder:
             self.secrets.add(secret)
 
 
-class _Key(str):
-    """A key of an object that is split; a type of its own, so that every one is seen."""
-
-    __slots__ = ()
-
-
 _is_secret = functools.lru_cache(maxsize=4096)(is_secret_key)
 
 
-def _refuse_twice(keys: Sequence[str]) -> NoReturn:
-    twice = next(key for key, count in Counter(keys).items() if count > 1)
-    raise DatasetError(f"has the key {twice[:80]!r} twice in one object", fix=_FIX)
+def _repeated(key: str) -> DatasetError:
+    return DatasetError(f"has the key {key[:80]!r} twice in one object", fix=_FIX)
 
 
 def byte_of(error: Exception, size: int) -> int:

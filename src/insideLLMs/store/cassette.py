@@ -20,6 +20,8 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteError
+from insideLLMs.core.record_views import UNREADABLE
+from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.held_folder import only_writer
 from insideLLMs.store.remote_cassette import cassette_to_record
@@ -268,11 +270,16 @@ def read_cassette(path: Path, *, torn_end: bool = False) -> Iterator[tuple[Excha
 
 
 def _read(path: Path, number: int, line: bytes) -> Exchange | ModelFacts:
+    fault = "is not a recorded answer"
     for decode in (_decode_exchange, _decode_facts):
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            return decode(line)
+        with contextlib.suppress(*UNREADABLE):
+            entry = decode(line)
+            key = repeated_key(line)
+            if key is None:
+                return entry
+            fault = f"has the key {key!r} twice"
     raise CassetteError(
-        f"{path}, line {number} is not a recorded answer",
+        f"{path}, line {number} {fault}",
         fix="was it edited? restore it; to record, name another file; what `insidellms record` wrote is for "
         "`insidellms replay`",
     )

@@ -19,6 +19,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
+from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.sealed_run import open_regular
 from insideLLMs.store.whole_file import whole_file
@@ -131,7 +132,9 @@ def labels_at(path: Path) -> tuple[PersonLabel, ...]:
 
 
 def _decoded(data: bytes, path: Path) -> Iterator[PersonLabel]:
-    *lines, last = data.split(b"\n")
+    lines = data.split(b"\n")
+    if _is_cut(lines[-1]):
+        lines.pop()
     for number, line in enumerate(lines, start=1):
         if not line.strip():  # an editor's
             continue
@@ -141,19 +144,27 @@ def _decoded(data: bytes, path: Path) -> Iterator[PersonLabel]:
                 f"{path}, line {number}: not a label: {label}", fix="remove the line, or fix it; the others are fine"
             )
         yield label
-    label = _label(last)
-    if isinstance(label, PersonLabel):
-        yield label
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether a last line was cut short: no part of an object is JSON."""
+    try:
+        msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
+    except UNREADABLE:
+        return True
+    return False
 
 
 def _label(line: bytes) -> PersonLabel | str:
     try:
-        label = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8), type=PersonLabel)
+        text = line.removeprefix(codecs.BOM_UTF8)
+        label = msgspec.json.decode(text, type=PersonLabel)
         datetime.fromisoformat(label.at)  # a day that there is
         canonical.line(label)
     except (*UNREADABLE, CanonicalError, ValueError) as error:
         return str(error)
-    return label
+    key = repeated_key(text)
+    return label if key is None else f"it has the key {key!r} twice"
 
 
 def append_label(run_dir: Path, label: PersonLabel) -> PersonLabel:
@@ -231,7 +242,7 @@ def _whole_lines(fd: int, path: Path) -> bytes:
     *_, last = data.split(b"\n")
     if not last:
         return data
-    if isinstance(_label(last), PersonLabel):
+    if not _is_cut(last):
         _add(fd, b"\n", path)
         return data + b"\n"
     whole = data[: len(data) - len(last)]

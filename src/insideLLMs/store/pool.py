@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
+from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.store.leaves import resealed
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
@@ -102,11 +103,15 @@ def _read_ledger(path: Path) -> Iterator[LedgerEntry]:
     decode = msgspec.json.Decoder(LedgerEntry).decode
     for number, line in enumerate(read_lines(path), start=1):
         try:
-            yield decode(line)
+            entry = decode(line)
+            key = repeated_key(line)
         except UNREADABLE as error:
             raise RunDirectoryError(
                 f"{path}, line {number}: not an entry of a ledger: {error}", fix="remove the line, or fix it"
             ) from error
+        if key is not None:
+            raise RunDirectoryError(f"{path}, line {number}: has the key {key!r} twice", fix="keep one of them")
+        yield entry
 
 
 def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = False) -> Path:

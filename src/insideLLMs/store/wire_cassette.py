@@ -15,6 +15,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, CassetteError
+from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.cassette import cassette_is_there
 from insideLLMs.store.whole_file import whole_file
@@ -195,10 +196,13 @@ def _read(path: Path, number: int, line: bytes) -> WireCall:
     try:
         call = _decode_call(line)
         canonical.check(call.request.body)  # as every recorder does: what is nested without end is text
+        key = repeated_key(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, CanonicalError) as error:
         raise CassetteError(
             f"{path}, line {number} is not a recorded call", fix="if it was edited, restore it, or record it again"
         ) from error
+    if key is not None:
+        raise CassetteError(f"{path}, line {number} has the key {key!r} twice", fix="restore it, or record it again")
     return call
 
 

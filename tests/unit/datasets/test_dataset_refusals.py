@@ -45,6 +45,9 @@ BAD = [
     (b'{"prompt": "a"}\n{"prompt": "\xff"}\n', "d.jsonl:2: is not valid UTF-8"),
     ('{"id": "x", "prompt": "1"}\n\n{"id": "x", "prompt": "2"}\n', "d.jsonl:3: has the id 'x', as has "),
     ('{"id": 1, "prompt": "1"}\n{"id": "1", "prompt": "2"}\n', "d.jsonl:2: has the id '1', as has "),
+    ('{"prompt": "1"}\n{"prompt": "x", "prompt": "y"}\n', "d.jsonl:2: has the key 'prompt' twice in one object; keep"),
+    ('\ufeff{"prompt": "x", "prompt": "y"}\n', "d.jsonl:1: has the key 'prompt' twice"),
+    ('{"messages": [{"role": "user", "role": "system", "content": "x"}]}\n', "d.jsonl:1: has the key 'role' twice"),
     ("", "dataset 'd' has no examples: it is empty"),
     ("\n\n", "dataset 'd' has no examples: it is empty"),
 ]
@@ -88,6 +91,13 @@ def test_a_dataset_of_bad_rows_alone_is_an_error_even_when_they_are_skipped(tmp_
 WHOLE = [
     ("d.json", "json", "{}", "d.json is an object; a JSON dataset is an array"),
     ("d.json", "json", "[1,", "d.json is not valid JSON"),
+    (
+        "d.json",
+        "json",
+        '[\n {"prompt": "x"},\n {"prompt": "y", "prompt": "z"}]',
+        "d.json:3: has the key 'prompt' twice",
+    ),
+    ("d.json", "json", '{"data": [{"prompt": "x"}], "data": []}', "d.json has the key 'data' twice in its outermost"),
     ("d.json", "json", '{"prompt": "x"}\n{"prompt": "y"}', "d.json is not valid JSON"),
     ("d.json", "json", "3", "d.json is not a JSON array of objects"),
     ("d.yaml", "yaml", "a: 1\n", "d.yaml is not a list of examples"),

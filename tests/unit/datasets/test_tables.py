@@ -79,6 +79,11 @@ def test_cells_hold_several_values_on_request():
     ]
 
 
+def test_a_cell_with_a_key_twice_spoils_its_row():
+    (bad,) = rows(b'question,tags\na,"{""x"": 1, ""x"": 2}"\n', json=["tags"])
+    assert bad.message == "column 'tags' is not valid JSON: the key 'x' stands twice in one object"
+
+
 def test_a_cell_that_is_not_json_spoils_its_row_only():
     bad, good = rows(b'question,tags\na,nope\nb,"[1]"\n', json=["tags"])
     assert "column 'tags' is not valid JSON" in bad.message

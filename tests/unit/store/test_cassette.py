@@ -76,6 +76,14 @@ def test_another_file_is_refused_and_left_as_it_is(tmp_path, text):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_an_answer_that_was_edited_to_be_there_twice_is_refused_with_its_line(tmp_path):
+    record(tmp_path / "tape", exchange("a"), exchange("b"))
+    text = (tmp_path / "tape").read_text()
+    (tmp_path / "tape").write_text(text.replace('"text":"yes"', '"text":"yes","text":"no"'))
+    with pytest.raises(CassetteError, match="tape, line 1 has the key 'text' twice"):
+        CassettePlayer(tmp_path / "tape")
+
+
 def test_a_foreign_partial_file_is_refused_too(tmp_path):
     (tmp_path / "tape.partial").write_text("mine\n")
     with pytest.raises(CassetteError, match=r"tape\.partial, line 1"):

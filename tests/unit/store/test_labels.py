@@ -81,6 +81,17 @@ def test_a_line_that_is_no_label_is_named_and_nothing_is_written_behind_it(tmp_p
     assert (tmp_path / LABELS).read_bytes() == before
 
 
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_label_that_a_person_edited_is_not_taken_for_one_that_was_cut(tmp_path, end):
+    append_label(tmp_path, label())
+    whole = (tmp_path / LABELS).read_bytes()
+    (tmp_path / LABELS).write_bytes(whole + whole[:-2] + b',"verdict":"fail"}' + end)
+    for action in (lambda: read_labels(tmp_path / LABELS), lambda: append_label(tmp_path, label())):
+        with pytest.raises(RunDirectoryError, match=r"line 2: not a label: it has the key 'verdict' twice"):
+            action()
+    assert (tmp_path / LABELS).read_bytes().startswith(whole + whole[:-2])
+
+
 def test_a_file_that_is_too_long_for_labels_is_not_read(tmp_path):
     with (tmp_path / LABELS).open("wb") as file:
         file.truncate(1 << 40)  # of zeros, which take no room

@@ -86,6 +86,14 @@ def test_links_in_a_run_or_a_pool_are_not_followed(run, tmp_path):
         read_pool(tmp_path / "pool")
 
 
+def test_an_entry_of_the_ledger_with_a_key_twice_is_named(run, tmp_path):
+    accept(tmp_path / "pool", run, **{**SAID, "by": "ann"})
+    ledger = tmp_path / "pool" / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().replace('"by":"ann"', '"by":"ann","by":"bob"'))
+    with pytest.raises(RunDirectoryError, match=r"ledger\.jsonl, line 1: has the key 'by' twice"):
+        read_pool(tmp_path / "pool")
+
+
 def test_the_ledger_names_what_was_accepted(run, tmp_path):
     accept(tmp_path / "pool", run, **SAID)
     (line,) = (tmp_path / "pool" / "ledger.jsonl").read_text().splitlines()

@@ -154,6 +154,15 @@ def test_an_answer_that_no_provider_gives_is_refused_with_its_line(answer, tmp_p
         list(read_wire_calls(path))
 
 
+def test_a_call_that_was_edited_to_have_two_answers_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "calls.jsonl"
+    request = '{"upstream": "openai", "method": "POST", "path": "/v1/x"}'
+    answer = '{"status": 200, "body": "a", "body": "b"}'
+    path.write_text(f'{{"format": "{FORMAT}"}}\n{{"case": "c", "request": {request}, "answer": {answer}}}\n')
+    with pytest.raises(CassetteError, match="line 2 has the key 'body' twice"):
+        list(read_wire_calls(path))
+
+
 @pytest.mark.parametrize("body", ["[" * 600 + "]" * 600, '{"a":' * 600 + "1" + "}" * 600, str(2**60)])
 def test_a_body_that_no_recording_holds_is_refused_with_its_line(body, tmp_path):
     path = tmp_path / "calls.jsonl"

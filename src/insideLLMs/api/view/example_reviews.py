@@ -7,6 +7,7 @@ import msgspec
 
 from insideLLMs.core.answer_digest import JudgedAnswer
 from insideLLMs.core.errors import DatasetError, StorageError
+from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.reviews import PENDING, Review, review_of
 from insideLLMs.store.labels import Said
@@ -67,10 +68,13 @@ class ReviewFile:
             return None
         try:
             row = msgspec.json.decode(line)
+            key = repeated_key(line, row)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DatasetError(
                 f"{self.path}:{number}: not JSON: {error}", fix="write one JSON object per line"
             ) from error
+        if key is not None:  # writing the review would lose one of its values
+            raise DatasetError(f"{self.path}:{number}: has the key {key!r} twice", fix="keep one of them")
         try:
             return None if review_of(row) is None else row
         except DatasetError as error:
