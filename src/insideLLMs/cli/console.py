@@ -9,16 +9,23 @@ import json
 import logging
 import os
 import shutil
+import stat
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar, cast
 
 import click
 
 from insideLLMs.cli.steps_display import showing_steps
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.report.safe_text import json_without_commands, printable, without_commands
+from insideLLMs.report.safe_text import (
+    for_terminal,
+    json_for_terminal,
+    json_without_commands,
+    printable,
+    without_commands,
+)
 
 if TYPE_CHECKING:
     from insideLLMs.execute.progress import ProgressInfo
@@ -57,7 +64,7 @@ def out_document(text: str) -> None:
     """Print JSON that is written already; with escapes where the output takes no UTF-8."""
     if codecs.lookup(sys.stdout.encoding).name != "utf-8":
         text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
-    _echo(json_without_commands(text))
+    _echo(json_for_terminal(text) if is_terminal(sys.stdout) else json_without_commands(text))
 
 
 def note(text: str) -> None:
@@ -114,9 +121,39 @@ def _print_traceback(problem: BaseException) -> None:
 
 
 def _print(text: str, *, err: bool = False) -> None:
-    """Print text; where no person watches, a CI runner may, and must not obey what a model wrote."""
+    """Print text; neither a terminal nor a CI runner, which reads our output as its log, obeys what a model wrote."""
     watched = is_terminal(sys.stderr if err else sys.stdout)
-    _echo(text if watched else without_commands(text), err=err)
+    _echo(for_terminal(text) if watched else without_commands(text), err=err)
+
+
+@contextlib.contextmanager
+def data_out(form: str) -> "Iterator[BinaryIO]":
+    """Open stdout for the bytes of a table in this form; in a file they are exact, elsewhere nobody obeys them."""
+    stream = sys.stdout.buffer
+    is_exact = form == "parquet" or stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    yield stream if is_exact else cast("BinaryIO", _HarmlessData(stream, _harmless_spelling(form)))  # only written to
+    stream.flush()
+
+
+def _harmless_spelling(form: str) -> Callable[[str], str]:
+    if is_terminal(sys.stdout):
+        return json_for_terminal if form == "jsonl" else functools.partial(printable, keep_newlines=True)
+    return json_without_commands if form == "jsonl" else without_commands
+
+
+class _HarmlessData:
+    """A stdout that a terminal or a CI runner reads; it is only written to."""
+
+    def __init__(self, out: BinaryIO, change: Callable[[str], str]) -> None:
+        self._out = out
+        self._change = change
+
+    def write(self, data: bytes) -> int:
+        return self._out.write(self._change(data.decode()).encode())
+
+    def writelines(self, lines: "Iterable[bytes]") -> None:
+        for line in lines:
+            self.write(line)
 
 
 def _echo(text: str, *, err: bool = False) -> None:

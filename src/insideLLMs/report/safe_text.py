@@ -1,10 +1,13 @@
 """Make text that came from a model harmless: to look at, and to the CI runner that reads our output as its own log."""
 
+import json
 import re
 
 _KEPT = frozenset("\u200c\u200d\u00a0\u202f\u3000")  # joiners that scripts and emoji need, and blanks that are blanks
 _LINE_BREAKS = ("\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
 
+_COLOURS = re.compile(r"(\x1b\[(?:[012]|3[123])(?:;(?:[012]|3[123]))*m)")
+"""The styles that we draw with: bold, dim, red, green, yellow."""
 _HASH_COMMAND = re.compile(r"##(?=[\w-]*\[)")
 """Azure Pipelines (``##vso[``, ``##[``), TeamCity and older GitHub runners obey these anywhere in a line."""
 _FOLD = re.compile(r"\b(travis_fold|section_start|section_end):")
@@ -29,6 +32,20 @@ def printable(text: str, *, keep_newlines: bool = False) -> str:
     return "".join(
         character if character.isprintable() or character in kept else _escape(character) for character in text
     )
+
+
+def for_terminal(text: str) -> str:
+    """Spell all but line ends and our own colours as `printable` does."""
+    if text.isprintable():
+        return text
+    # every second piece is a colour
+    pieces = enumerate(_COLOURS.split(text))
+    return "".join(piece if number % 2 else printable(piece, keep_newlines=True) for number, piece in pieces)
+
+
+def json_for_terminal(text: str) -> str:
+    """Spell what JSON leaves as it is, and a terminal obeys, with escapes; the values stay the same."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text)
 
 
 def without_commands(text: str) -> str:

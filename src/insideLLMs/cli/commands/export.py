@@ -1,13 +1,11 @@
 """`insidellms export`: a run's records, or those of two runs compared, for other tools."""
 
 import contextlib
-import os
-import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import click
 
@@ -16,7 +14,6 @@ from insideLLMs.cli.commands.diff import parse_pairs
 from insideLLMs.cli.options.redact import Redaction, redact_options
 from insideLLMs.cli.places import LOCAL, RUN
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
-from insideLLMs.report.safe_text import json_without_commands, without_commands
 
 
 @click.command("export")
@@ -61,29 +58,12 @@ def command(
     return ExitCode.OK
 
 
-class _Log:
-    """A stdout that a CI runner may read: commands in what a model wrote are broken, in JSON without changing it."""
-
-    def __init__(self, out: BinaryIO, form: str) -> None:
-        self._out = out
-        self._change = json_without_commands if form == "jsonl" else without_commands
-
-    def write(self, data: bytes) -> int:
-        return self._out.write(self._change(data.decode()).encode())
-
-    def writelines(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            self.write(line)
-
-
 @contextlib.contextmanager
 def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
     """Open what is written to; a file stands there once it is whole."""
     if output is None:
-        is_file = stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
-        log = cast("BinaryIO", _Log(sys.stdout.buffer, form))  # it is only written to
-        yield sys.stdout.buffer if is_file or form == "parquet" else log
-        sys.stdout.buffer.flush()
+        with console.data_out(form) as out:
+            yield out
         return
     if output.exists() and not output.is_file():
         with output.open("wb") as out:

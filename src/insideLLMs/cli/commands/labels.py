@@ -1,6 +1,5 @@
 """`insidellms labels`: people's labels of a run's answers, how far they agree, and merging labels."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -73,7 +72,8 @@ def export(run: Path, *, output: Path | None) -> int:
 
     table = labels_table(labels_at(SealedRun.open(run).path))
     if output is None:
-        write_csv(sys.stdout.buffer, table)
+        with console.data_out("csv") as out:
+            write_csv(out, table)
     else:
         write_files([(output, lambda out: write_csv(out, table))])
     return ExitCode.OK
