@@ -26,6 +26,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from insideLLMs.store.integrity.altered_run import AlteredRun
+
 from insideLLMs.api.auditing.audit import audit
 from insideLLMs.api.auditing.opened import AuditOptions
 from insideLLMs.api.compare import compare_runs
@@ -39,7 +41,6 @@ from insideLLMs.core.record_views import read_record
 from insideLLMs.core.steps import displayed
 from insideLLMs.core.types import Record, Response
 from insideLLMs.scoring.damages import DAMAGES, IntactAnswer
-from insideLLMs.store.altered_run import AlteredRun
 from insideLLMs.store.sealed_run import SealedRun
 
 GUARDS: Mapping[str, tuple[str, ...]] = {

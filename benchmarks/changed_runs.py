@@ -18,10 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.store.integrity.signatures import sign, signature_problems
+from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_signer
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.sealed_run import SealedRun
-from insideLLMs.store.signatures import sign, signature_problems
-from insideLLMs.store.signing_keys import new_key, read_public_key, read_signer
-from insideLLMs.store.verification import verify
 from support.changed_runs import CHANGES, FILES, change_at_random
 
 EXPERIMENT = """

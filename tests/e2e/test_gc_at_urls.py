@@ -7,7 +7,7 @@ import pytest
 from insideLLMs.cli.main import run_command
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.remote.url import parse_place
-from insideLLMs.store.remote_root import RemoteRoot
+from insideLLMs.store.remote.root import RemoteRoot
 from support.command import write_files
 from support.machines import commands_of_machines
 from support.object_store import ObjectStore

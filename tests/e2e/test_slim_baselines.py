@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from insideLLMs.store.verification import verify
+from insideLLMs.store.integrity.verification import verify
 from support.command import insidellms, write_files
 
 EXPERIMENT = """

@@ -10,11 +10,11 @@ import pytest
 from insideLLMs.core.errors import LockedError
 from insideLLMs.remote import copies
 from insideLLMs.remote.url import parse_place
-from insideLLMs.store.remote_journal import fetch_unfinished
-from insideLLMs.store.remote_run import fetch_run
-from insideLLMs.store.remote_writing import working_run
+from insideLLMs.store.remote.journal import fetch_unfinished
+from insideLLMs.store.remote.run import fetch_run
 from insideLLMs.store.sealed_run import RECORDS, SealedRun
 from insideLLMs.store.unfinished_run import UnfinishedRun
+from insideLLMs.store.working_run import working_run
 from support.command import canonical_bytes, command_line, environment, insidellms, write_files
 from support.object_store import ObjectStore
 

@@ -7,13 +7,13 @@ from support.command import write_files
 
 OF_OTHER_RUNS = (
     "insideLLMs.api.batches", "insideLLMs.api.early_stop", "insideLLMs.api.preparation.cassette_check",
-    "insideLLMs.api.workers",
+    "insideLLMs.api.since", "insideLLMs.api.workers",
     "insideLLMs.compare.gate", "insideLLMs.compare.ignored", "insideLLMs.compare.sides",
     "insideLLMs.compare.statistics.evidence", "insideLLMs.compare.statistics.permutation",
     "insideLLMs.compare.word_diff",
     "insideLLMs.core.template_sandbox", "insideLLMs.execute.remote", "insideLLMs.remote.copies",
     "insideLLMs.remote.objects", "insideLLMs.scoring.json_path", "insideLLMs.scoring.final_answer",
-    "insideLLMs.store.batch_log", "insideLLMs.store.cache", "insideLLMs.store.cassette", "insideLLMs.store.remote",
+    "insideLLMs.store.answers", "insideLLMs.store.batch_log", "insideLLMs.store.remote",
     "csv", "difflib", "jinja2", "numpy", "obstore", "ray", "sqlite3",
 )  # fmt: skip
 """Modules, or how their names begin."""

@@ -15,7 +15,7 @@ from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.server import LoopbackServer
 from insideLLMs.proxy.upstreams import upstreams_of, upstreams_recorded
 from insideLLMs.proxy.volatile import VolatileParts
-from insideLLMs.store.wire_cassette import FORMAT, WireHead, WireRecorder, read_wire_calls
+from insideLLMs.store.answers.wire_cassette import FORMAT, WireHead, WireRecorder, read_wire_calls
 
 
 @contextlib.asynccontextmanager

@@ -16,8 +16,8 @@ from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.execute.work import AnswerStore
 
 if TYPE_CHECKING:
-    from insideLLMs.store.cache import AnswerCache
-    from insideLLMs.store.cassette import CassetteRecorder
+    from insideLLMs.store.answers.cache import AnswerCache
+    from insideLLMs.store.answers.cassette import CassetteRecorder
 
 CacheMode = Literal["off", "read", "refresh"]
 
@@ -54,7 +54,7 @@ class AnswerOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the cassette of a replay tells of its models' machine; None where models are asked."""
         if self.replay is None:
             return None
-        from insideLLMs.store.cassette import read_facts  # noqa: PLC0415 - few runs replay
+        from insideLLMs.store.answers.cassette import read_facts  # noqa: PLC0415 - few runs replay
 
         return read_facts(self.replay)
 
@@ -66,8 +66,8 @@ def open_answers(options: AnswerOptions, prepared: Prepared) -> Iterator[AnswerS
         yield None
         return
     # few runs use either, and sqlite3 takes 3 ms
-    from insideLLMs.store.cache import AnswerCache, cache_path  # noqa: PLC0415
-    from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder, ModelFacts  # noqa: PLC0415
+    from insideLLMs.store.answers.cache import AnswerCache, cache_path  # noqa: PLC0415
+    from insideLLMs.store.answers.cassette import CassettePlayer, CassetteRecorder, ModelFacts  # noqa: PLC0415
 
     if options.replay is not None:
         yield CassettePlayer(options.replay)

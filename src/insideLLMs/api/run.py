@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from insideLLMs.api.answers import AnswerOptions, open_answers
+from insideLLMs.api.preparation.begun import check_alone
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import MemorySink, RunWriter
-from insideLLMs.api.since.begun import check_alone
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.ray_options import RayOptions
@@ -38,7 +38,7 @@ from insideLLMs.store.directory import RunDirectory, free_run_dir, run_name
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import BATCHES
-from insideLLMs.store.shard_folders import check_in_one_piece
+from insideLLMs.store.working_run import check_in_one_piece
 
 if TYPE_CHECKING:  # what few runs need is imported by these
     from insideLLMs.api.preparation.cassette_check import CassetteCheck
@@ -182,7 +182,7 @@ def place_of(prepared: Prepared, options: RunOptions) -> Path | RemoteUrl:
         return options.run_dir
     if isinstance(root, Path):
         return free_run_dir(root, name, run_id)
-    from insideLLMs.store.remote_writing import free_place  # noqa: PLC0415 - only for a URL
+    from insideLLMs.store.remote.upload import free_place  # noqa: PLC0415 - only for a URL
 
     return free_place(root, run_name(name, run_id))
 

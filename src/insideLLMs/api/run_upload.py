@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from insideLLMs.core.errors import RemoteError
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.directory import WorkingRun
 from insideLLMs.store.journal import Journal
+from insideLLMs.store.working_run import WorkingRun, working_run
 
 if TYPE_CHECKING:
-    from insideLLMs.store.remote_writing import RunUpload
+    from insideLLMs.store.remote.upload import RunUpload
 
 logger = logging.getLogger(__name__)
 _SOONEST_S, _LATEST_S = 1.0, 10.0
@@ -28,8 +28,6 @@ async def working(place: Path | RemoteUrl) -> AsyncIterator[WorkingRun]:
     if isinstance(place, Path):
         yield WorkingRun(path=place)
         return
-    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415 - only for a URL
-
     opened = working_run(place)
 
     async def close(

@@ -53,25 +53,25 @@ def on_this_machine(found: Found, name: str, *, fix: str = _COPY_IT) -> Path:
 
 
 def _run(text: str) -> Found:
-    from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - only for a URL
+    from insideLLMs.store.remote.run import local_run  # noqa: PLC0415 - only for a URL
 
     return local_run(text)
 
 
 def _refetched_run(text: str) -> Found:
-    from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - only for a URL
+    from insideLLMs.store.remote.run import local_run  # noqa: PLC0415 - only for a URL
 
     return local_run(text, refetch=True)
 
 
 def _runs(text: str) -> Found:
-    from insideLLMs.store.remote_run import local_runs  # noqa: PLC0415 - only for a URL
+    from insideLLMs.store.remote.run import local_runs  # noqa: PLC0415 - only for a URL
 
     return local_runs(text)
 
 
 def _pool(text: str) -> Found:
-    from insideLLMs.store.remote_pool import local_pool  # noqa: PLC0415 - only for a URL
+    from insideLLMs.store.remote.pool import local_pool  # noqa: PLC0415 - only for a URL
 
     return local_pool(text)
 

@@ -21,7 +21,7 @@ from insideLLMs.providers.apis.openai_responses import ResponsesCodec
 from insideLLMs.providers.chat_model import ChatCodec
 from insideLLMs.providers.codec import HttpAnswer
 from insideLLMs.providers.events import EventData
-from insideLLMs.store.wire_cassette import WireAnswer, WireCall, WireHead, WireRequest
+from insideLLMs.store.answers.wire_cassette import WireAnswer, WireCall, WireHead, WireRequest
 from insideLLMs.trajectories import read_trajectory
 
 _MODEL, _DATASET = "application", "cases"

@@ -16,7 +16,7 @@ from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.shown_keys import body_without_keys, form_without_keys, keys_in_body, keys_in_form, worth_learning
 from insideLLMs.proxy.upstreams import Upstream
 from insideLLMs.proxy.volatile import VolatileParts
-from insideLLMs.store.wire_cassette import WireRequest
+from insideLLMs.store.answers.wire_cassette import WireRequest
 
 _KEPT_HEADERS = frozenset({"anthropic-version", "anthropic-beta", "openai-beta"})
 """What shapes the answer beside the body."""

@@ -4,7 +4,7 @@ import msgspec
 
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.wire_answers import without_keys
-from insideLLMs.store.wire_cassette import WireCall, WireRequest
+from insideLLMs.store.answers.wire_cassette import WireCall, WireRequest
 
 
 class LateKeys:

@@ -12,7 +12,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, as_text
 from insideLLMs.proxy.volatile import BLANK, NAMED
 from insideLLMs.report.safe_text import printable
-from insideLLMs.store.wire_cassette import WireCall, WireRequest
+from insideLLMs.store.answers.wire_cassette import WireCall, WireRequest
 
 _COMPARED_LETTERS = 2_000
 _LONGEST_VALUE = 160

@@ -11,7 +11,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.proxy.pieces import json_in, pieces_of
-from insideLLMs.store.wire_cassette import WireAnswer, WireCall
+from insideLLMs.store.answers.wire_cassette import WireAnswer, WireCall
 
 _LONG_ENOUGH = 24
 """Letters of an answer from which a request that holds them is taken to build on it."""

@@ -13,7 +13,7 @@ from insideLLMs.proxy.callers import UNKNOWN, UNKNOWN_ADVICE
 from insideLLMs.proxy.nearest import RecordedCall, UnmatchedCall, called, unmatched
 from insideLLMs.proxy.server import refusal
 from insideLLMs.proxy.wire_answers import send
-from insideLLMs.store.wire_cassette import WireCall
+from insideLLMs.store.answers.wire_cassette import WireCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

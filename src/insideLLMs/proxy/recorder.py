@@ -20,7 +20,7 @@ from insideLLMs.proxy.callers import CASE_HEADER, UNKNOWN
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.server import refusal
 from insideLLMs.proxy.wire_answers import break_off, kept_answer, send
-from insideLLMs.store.wire_cassette import WireAnswer, WireCall, WireRecorder, WireRequest
+from insideLLMs.store.answers.wire_cassette import WireAnswer, WireCall, WireRecorder, WireRequest
 
 _CONNECT_S = 30.0
 _IDLE_S = 4.0

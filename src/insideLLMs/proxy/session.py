@@ -18,7 +18,7 @@ from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.server import LoopbackServer
 from insideLLMs.proxy.upstreams import Upstream, parse_variables, upstreams_of, upstreams_recorded, variables_of
 from insideLLMs.proxy.volatile import VolatileParts
-from insideLLMs.store.wire_cassette import WireHead, WireRecorder, read_head, read_wire_calls
+from insideLLMs.store.answers.wire_cassette import WireHead, WireRecorder, read_head, read_wire_calls
 
 PLACEHOLDER_KEY = "insidellms-replays-without-a-key"
 """Clients want a key, though a replay needs none."""

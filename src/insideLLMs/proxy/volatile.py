@@ -16,7 +16,7 @@ from insideLLMs.core.errors import ArgumentError, OptionError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.scoring.json_path import parse_path, remove, select
 from insideLLMs.scoring.patterns import compile_safely
-from insideLLMs.store.wire_cassette import WireCall, WireHead
+from insideLLMs.store.answers.wire_cassette import WireCall, WireHead
 
 USUAL = ("$.user", "$.metadata", "$.safety_identifier", "$.prompt_cache_key")
 """Who asks, and labels of theirs."""

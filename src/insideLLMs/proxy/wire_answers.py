@@ -12,7 +12,7 @@ from aiohttp import web
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.proxy.callers import spelled_out
 from insideLLMs.proxy.seen_secrets import SeenSecrets
-from insideLLMs.store.wire_cassette import WireAnswer
+from insideLLMs.store.answers.wire_cassette import WireAnswer
 
 _KEPT_HEADERS = frozenset(
     {"content-type", "retry-after", "retry-after-ms", "x-should-retry", "location", "allow", "www-authenticate"}

@@ -13,7 +13,7 @@ from insideLLMs.execute.questions import questions_of
 from insideLLMs.execute.work import request_key
 from insideLLMs.pytest_plugin.settings import Mode
 from insideLLMs.report.safe_text import shorten
-from insideLLMs.store.cassette import CassettePlayer
+from insideLLMs.store.answers.cassette import CassettePlayer
 
 _SHOWN = 80
 

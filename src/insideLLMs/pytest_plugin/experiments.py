@@ -17,7 +17,7 @@ from insideLLMs.pytest_plugin.session import LlmSession
 from insideLLMs.remote.url import parse_place
 from insideLLMs.runner.load import LoadedRun
 from insideLLMs.store.pool import accept
-from insideLLMs.store.remote_pool import local_baseline, writing_pool
+from insideLLMs.store.remote.pool import local_baseline, writing_pool
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 

@@ -12,7 +12,7 @@ from insideLLMs.report.frames import Tabular
 from insideLLMs.report.notebook import summary_html
 from insideLLMs.report.records_table import Table, run_table
 from insideLLMs.runner.run_config import Folder, as_path
-from insideLLMs.store.remote_run import local_run
+from insideLLMs.store.remote.run import local_run
 from insideLLMs.store.sealed_run import SealedRun
 
 

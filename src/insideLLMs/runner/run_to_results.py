@@ -26,7 +26,7 @@ from insideLLMs.runner.prompts import stored_input
 from insideLLMs.runner.results import Lines, ProbeResult, lines_in_directory, lines_in_memory, result_of, verdict_of
 from insideLLMs.runner.run_config import DEFAULT_ROOT, RunConfig
 from insideLLMs.store.directory import free_run_dir, run_name
-from insideLLMs.store.remote_writing import free_place
+from insideLLMs.store.remote.upload import free_place
 
 logger = logging.getLogger(__name__)
 

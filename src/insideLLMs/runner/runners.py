@@ -26,7 +26,7 @@ from insideLLMs.runner.prompts import Prompt, Prompts, as_items
 from insideLLMs.runner.results import ExperimentResult, ProbeResults
 from insideLLMs.runner.run_config import Folder, RunConfig, RunKeywords, as_path, derive
 from insideLLMs.runner.run_to_results import Job, run_job
-from insideLLMs.store.remote_run import local_run
+from insideLLMs.store.remote.run import local_run
 from insideLLMs.store.sealed_run import SealedRun
 
 Results = ProbeResults | ExperimentResult

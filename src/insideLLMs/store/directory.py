@@ -11,9 +11,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-import msgspec
+from typing import Self
 
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
 from insideLLMs.store.held_folder import HeldFolder
@@ -22,10 +20,6 @@ from insideLLMs.store.journal_line import JournalHeader, journal_lines
 from insideLLMs.store.sealed_entries import sealed_entries
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, SealedRun, State, state_of
 from insideLLMs.store.shard_folders import remove_shards
-
-if TYPE_CHECKING:
-    from insideLLMs.remote.url import RemoteUrl
-    from insideLLMs.store.remote_writing import RunUpload
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -51,18 +45,6 @@ def run_name(name: str, run_id: str) -> str:
 def _file_name(name: str) -> str:
     kept = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-")
     return kept[:60] or "run"
-
-
-class WorkingRun(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run is written on this machine, and the upload of one that lies elsewhere."""
-
-    path: Path
-    upload: "RunUpload | None" = None
-
-    @property
-    def place(self) -> "Path | RemoteUrl":
-        """Where the run is when it is sealed."""
-        return self.path if self.upload is None else self.upload.url
 
 
 class RunDirectory:

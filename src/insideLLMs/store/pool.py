@@ -17,6 +17,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.core.repeated_keys import repeated_key
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.leaves import resealed
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
@@ -34,7 +35,6 @@ from insideLLMs.store.sealed_run import (
     read_lines,
     state_of,
 )
-from insideLLMs.store.verification import verify
 
 LEDGER = "ledger.jsonl"
 NOISE = "noise.json"

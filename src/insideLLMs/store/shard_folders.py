@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from insideLLMs.core.errors import RunDirectoryError, StorageError
+from insideLLMs.core.errors import StorageError
 from insideLLMs.core.shard import Shard
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.sealed_run import MARKER, OUR_FILES, State, is_regular, state_of
+from insideLLMs.store.sealed_run import MARKER, OUR_FILES, is_regular
 
 SHARDS = "shards"
 _NAME = re.compile(r"[1-9][0-9]*-of-([1-9][0-9]*)")
@@ -33,29 +33,9 @@ def make_shard_folders(run_dir: Path, shards: Iterable[Shard]) -> None:
         ) from error
 
 
-def split_of(run: Path | RemoteUrl) -> int | None:
-    """Return in how many processes an unfinished run is made; None where it is sealed, or there is none."""
-    if isinstance(run, RemoteUrl):
-        from insideLLMs.store.remote_writing import split_at  # noqa: PLC0415 - only for a URL
-
-        return split_at(run)
-    if state_of(run) is not State.UNFINISHED:
-        return None
-    return next((count for _, count in _found(run)), 1)
-
-
-def check_in_one_piece(run: Path | RemoteUrl) -> None:
-    """Raise RunDirectoryError for an unfinished run whose answers are in shards: they would be asked again."""
-    count = split_of(run) or 1
-    if count > 1:
-        raise RunDirectoryError(
-            f"{run} was begun by {count} processes", fix=f"resume it with as many: --processes {count}"
-        )
-
-
 def remove_shards(run_dir: Path) -> None:
     """Remove the shards in a run directory: our files, in folders with our marker."""
-    for path, _ in _found(run_dir):
+    for path, _ in found_shards(run_dir):
         for name in (*OUR_FILES, MARKER) if is_regular(path / MARKER) else ():
             for each in (name, f"{name}.tmp"):
                 (path / each).unlink(missing_ok=True)
@@ -65,7 +45,8 @@ def remove_shards(run_dir: Path) -> None:
         (run_dir / SHARDS).rmdir()
 
 
-def _found(run_dir: Path) -> list[tuple[Path, int]]:
+def found_shards(run_dir: Path) -> list[tuple[Path, int]]:
+    """Return the folders of the shards in a run directory, each with how many shards there are in all."""
     folder = run_dir / SHARDS
     if folder.is_symlink() or not folder.is_dir():
         return []

@@ -12,8 +12,8 @@ from insideLLMs.core.types import Telemetry
 from insideLLMs.execute.sink import SLOW_FLUSH_S
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.sealed_run import State, state_of
-from insideLLMs.store.verification import verify
 from support import virtual_time
 from support.stored_trials import RUN, header, record
 from support.virtual_time import VirtualClock

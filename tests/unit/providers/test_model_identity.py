@@ -11,7 +11,7 @@ from insideLLMs.execute.work import request_key
 from insideLLMs.plugins import model_registry
 from insideLLMs.providers.apis.anthropic import AnthropicModel
 from insideLLMs.providers.apis.openai import OpenAIModel
-from insideLLMs.store.cache import AnswerCache
+from insideLLMs.store.answers.cache import AnswerCache
 
 HERE = "http://localhost:1/v1"
 

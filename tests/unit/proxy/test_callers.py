@@ -8,7 +8,7 @@ from aiohttp import web
 
 from insideLLMs.proxy import callers
 from insideLLMs.proxy.session import record
-from insideLLMs.store.wire_cassette import FORMAT, WireHead, read_wire_calls
+from insideLLMs.store.answers.wire_cassette import FORMAT, WireHead, read_wire_calls
 from support.agent_provider import AgentProvider
 from support.proxied import chat, post, provider, raw, recording, replaying
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from insideLLMs.proxy.seen_secrets import SeenSecrets
-from insideLLMs.store.wire_cassette import read_wire_calls
+from insideLLMs.store.answers.wire_cassette import read_wire_calls
 from support.proxied import chat, post, provider, raw, recording, replaying
 
 KEY = "CANARYxq7Zr9Lm2Vt5Wb8Nc4"

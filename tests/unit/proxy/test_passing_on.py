@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from insideLLMs.core.errors import CassetteError
-from insideLLMs.store.wire_cassette import read_wire_calls
+from insideLLMs.store.answers.wire_cassette import read_wire_calls
 from support.proxied import chat, post, provider, raw, recording, replaying
 
 EVENTS = [b": hi\n\n", b'data: {"a": 1}\n\n', b"data: [DONE]\n\n"]

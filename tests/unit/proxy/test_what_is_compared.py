@@ -13,7 +13,7 @@ from insideLLMs.proxy.ordering import in_order
 from insideLLMs.proxy.seen_secrets import SeenSecrets
 from insideLLMs.proxy.upstreams import parse_variables, upstreams_of, upstreams_recorded, variables_of
 from insideLLMs.proxy.volatile import VolatileParts
-from insideLLMs.store.wire_cassette import FORMAT, WireAnswer, WireCall, WireHead, WireRequest
+from insideLLMs.store.answers.wire_cassette import FORMAT, WireAnswer, WireCall, WireHead, WireRequest
 
 OPENAI = upstreams_of([], {})["openai"]
 

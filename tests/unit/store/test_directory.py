@@ -10,11 +10,11 @@ from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryE
 from insideLLMs.core.types import ResultStatus, Telemetry
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of
-from insideLLMs.store.verification import verify
 from support.stored_trials import RUN, header, record
 
 

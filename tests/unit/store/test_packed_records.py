@@ -12,9 +12,9 @@ from insideLLMs.config.load import load_experiment
 from insideLLMs.core.errors import InsideLLMsError, OptionError, RunDirectoryError
 from insideLLMs.core.types import Record
 from insideLLMs.core.zstd import NAME
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.pool import accept
 from insideLLMs.store.sealed_run import PACKED_RECORDS, RECORDS, TELEMETRY, SealedRun
-from insideLLMs.store.verification import verify
 
 EXPERIMENT = """
 model: {type: dummy, args: {responses: {"7": "yes"}, canned_response: "no", failures: {"13": error}}}

@@ -12,9 +12,9 @@ from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.providers.dummy import DummyModel
 from insideLLMs.runner import run_probe
 from insideLLMs.store import pool as pools
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.pool import accept, read_pool
 from insideLLMs.store.sealed_run import OUR_FILES
-from insideLLMs.store.verification import verify
 from support.users_code import Ask
 
 SAID = {"on": "2026-11-28", "by": "me", "why": "because"}

@@ -17,12 +17,12 @@ from insideLLMs.core.shard import Shard
 from insideLLMs.core.types import Telemetry
 from insideLLMs.runner import run_probe
 from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.pool import LedgerEntry, accept, append
 from insideLLMs.store.retention import RetentionLimits, decide, pools_near, references_of
 from insideLLMs.store.run_root import TRASH, empty_trash, look, remove, run_paths, runs_below, trash_in
 from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State
-from insideLLMs.store.verification import verify
 from support.stored_trials import header, record
 from support.users_code import Ask
 

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
+from insideLLMs.api.auditing.altered_run import AlteredRun
 from insideLLMs.api.auditing.answers import Item, intact, items_of, other_answers
 from insideLLMs.api.auditing.redrawn import RedrawnAnswers, outcome_of
 from insideLLMs.api.auditing.scorers import Scorers, leaves_sandbox, make_scorers
@@ -29,7 +30,6 @@ from insideLLMs.core.steps import counted, displayed
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Record, Response
 from insideLLMs.scoring.damages import Damage
-from insideLLMs.store.altered_run import AlteredRun
 from insideLLMs.store.sealed_run import SealedRun
 
 Fate = Literal["noticed", "elsewhere", "failing", "harmless", "missed"]

@@ -16,7 +16,7 @@ from insideLLMs.core.types import Exchange, JsonValue, Request
 from insideLLMs.execute.questions import questions_of
 from insideLLMs.execute.work import request_key
 from insideLLMs.plan import Trial
-from insideLLMs.store.cassette import read_cassette
+from insideLLMs.store.answers.cassette import read_cassette
 
 _MOST_EXPLAINED = 500
 """So many missing answers are held against the recording; the others are only counted."""

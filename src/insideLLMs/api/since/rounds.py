@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
+from insideLLMs.api.preparation.begun import resumed
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Ask
 from insideLLMs.api.since.baseline import NOWHERE, StoredAnswers
-from insideLLMs.api.since.begun import resumed
 from insideLLMs.api.since.selection import ReuseKind, ReusePlan, plan_reuse
 from insideLLMs.compare.score_ranges import ScoreRanges
 from insideLLMs.compare.statistics.canaries import ALARM_AT, ENOUGH, WIDEN_AT, capital

@@ -27,10 +27,11 @@ from insideLLMs.core.shard import Shard
 from insideLLMs.execute.progress import ProgressInfo
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.directory import RunDirectory, WorkingRun
-from insideLLMs.store.remote_run import fetch_run, local_run
+from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.remote.run import fetch_run, local_run
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 from insideLLMs.store.shard_folders import make_shard_folders, remove_shards, shard_place
+from insideLLMs.store.working_run import WorkingRun
 
 logger = logging.getLogger(__name__)
 MOST_KILLS = 3
@@ -78,7 +79,7 @@ def _make_places(work: WorkingRun, shards: Sequence[Shard], *, resume: bool) -> 
     """Make where the shards lie; at a URL what a run left there that this one replaces is removed."""
     make_shard_folders(work.path, shards)
     if work.upload is not None and not resume:
-        from insideLLMs.store.remote_writing import remove_shard_objects  # noqa: PLC0415 - only for a URL
+        from insideLLMs.store.remote.upload import remove_shard_objects  # noqa: PLC0415 - only for a URL
 
         remove_shard_objects(work.upload.url)
 

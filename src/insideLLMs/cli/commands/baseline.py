@@ -54,7 +54,7 @@ def accept(
     With --example only these examples are accepted: the gate leaves them out until the waiver ends, and the pool's runs
     stay as they are.
     """
-    from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415 - slow
+    from insideLLMs.store.remote.pool import writing_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     said = {"on": today(), "by": by or getpass.getuser(), "why": why}
@@ -152,7 +152,7 @@ def list_(*, pool: Path | RemoteUrl, as_json: bool) -> int:
     from insideLLMs.api.baselines import older_generations  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415
-    from insideLLMs.store.remote_pool import local_pool  # noqa: PLC0415
+    from insideLLMs.store.remote.pool import local_pool  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     found = read_pool(local_pool(pool))
@@ -185,7 +185,7 @@ def prune(*, pool: Path | RemoteUrl, keep: int) -> int:
     """Remove all but the newest runs of the pool; the ledger keeps their names."""
     from insideLLMs.store.pool import prune as prune_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415
-    from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415
+    from insideLLMs.store.remote.pool import writing_pool  # noqa: PLC0415
 
     with writing_pool(pool) as folder:
         gone = prune_pool(read_pool(folder), keep=keep, on=today())

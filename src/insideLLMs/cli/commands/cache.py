@@ -21,7 +21,7 @@ def command() -> None:
 @console.common_options
 def stats(*, as_json: bool) -> int:
     """Show how many answers the cache has, from which models, how large and how old."""
-    from insideLLMs.store.cache import cache_path, read_stats  # noqa: PLC0415 - only here
+    from insideLLMs.store.answers.cache import cache_path, read_stats  # noqa: PLC0415 - only here
 
     found = read_stats(cache_path(os.environ))
     if as_json:
@@ -42,7 +42,7 @@ def stats(*, as_json: bool) -> int:
 @console.common_options
 def prune_(*, days: float | None, model: str | None, everything: bool) -> int:
     """Remove answers by age, by model, or all of them."""
-    from insideLLMs.store.cache import cache_path, prune  # noqa: PLC0415 - only here
+    from insideLLMs.store.answers.cache import cache_path, prune  # noqa: PLC0415 - only here
 
     if everything == (days is not None or model is not None):
         raise ConfigError([Problem("prune needs --older-than, --model or both, or else --all")])

@@ -73,7 +73,7 @@ def command(
     if len(files) == 1 and is_experiment(files[0]):
         return _import_experiment(files[0], on_this_machine(run_dir, "--to"), overwrite, skip_unsupported, as_json)
     from insideLLMs.api.importing import ImportOptions, import_files, parse_map  # noqa: PLC0415 - slow
-    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415
+    from insideLLMs.store.working_run import working_run  # noqa: PLC0415
 
     if isinstance(run_dir, Path) and run_dir.suffix.lower() in _OF_EXPERIMENTS and not run_dir.is_dir():
         raise InsideLLMsError(

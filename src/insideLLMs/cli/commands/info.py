@@ -14,7 +14,7 @@ from insideLLMs.cli.plugin_names import completing
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
 from insideLLMs.core.types import JsonValue, expand
-from insideLLMs.store.remote_run import local_run
+from insideLLMs.store.remote.run import local_run
 from insideLLMs.store.sealed_run import SealedRun
 
 if TYPE_CHECKING:

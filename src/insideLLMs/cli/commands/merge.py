@@ -43,8 +43,8 @@ def command(
     from insideLLMs.api.merging import merge_shards  # noqa: PLC0415
     from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
-    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
+    from insideLLMs.store.working_run import working_run  # noqa: PLC0415
 
     with working_run(to) as work:
         run = merge_shards(shards, work.path, overwrite=overwrite)

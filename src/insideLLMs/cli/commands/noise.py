@@ -31,7 +31,7 @@ def command(runs: tuple[Path, ...], *, pool: Path | RemoteUrl | None, save: Path
     from insideLLMs.api.baselines import noise_of, open_pool, write_noise  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.store.pool import NOISE  # noqa: PLC0415
-    from insideLLMs.store.remote_pool import writing_pool  # noqa: PLC0415
+    from insideLLMs.store.remote.pool import writing_pool  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     with nullcontext() if pool is None else writing_pool(pool) as folder:

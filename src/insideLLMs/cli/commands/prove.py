@@ -22,7 +22,7 @@ def command(run: Path, example: str | None, *, output: Path) -> int:
     without the run: insidellms verify-proof FILE. Without EXAMPLE it has no record: then it serves to check a redacted
     export.
     """
-    from insideLLMs.store.proofs import Proof  # noqa: PLC0415 - slow
+    from insideLLMs.store.integrity.proofs import Proof  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     proof = Proof.of(SealedRun.open(run), example)

@@ -12,7 +12,7 @@ from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode
 
 if TYPE_CHECKING:
-    from insideLLMs.store.wire_cassette import WireHead
+    from insideLLMs.store.answers.wire_cassette import WireHead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Declared:
     def head(self) -> "WireHead":
         """Return it as the first line of a cassette. Raises OptionError."""
         from insideLLMs.proxy.upstreams import parse_variables  # noqa: PLC0415 - slow
-        from insideLLMs.store.wire_cassette import FORMAT, WireHead  # noqa: PLC0415
+        from insideLLMs.store.answers.wire_cassette import FORMAT, WireHead  # noqa: PLC0415
 
         variables = parse_variables(self.variables)
         return WireHead(format=FORMAT, volatile=self.volatile, volatile_text=self.volatile_text, variables=variables)

@@ -41,7 +41,7 @@ def command(
     """
     from insideLLMs.api.rescore import RescoreOptions, open_answered, rescore  # noqa: PLC0415 - slow
     from insideLLMs.report.terminal import render_summary  # noqa: PLC0415
-    from insideLLMs.store.remote_writing import working_run  # noqa: PLC0415
+    from insideLLMs.store.working_run import working_run  # noqa: PLC0415
 
     parsed = tuple(parse_probe(text) for text in probes)
     with working_run(to) as work:

@@ -20,7 +20,7 @@ from insideLLMs.core.types import JsonValue
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
-    from insideLLMs.store.remote_root import RemoteRoot
+    from insideLLMs.store.remote.root import RemoteRoot
     from insideLLMs.store.retention import LocalRoot, RetentionDecision, RetentionLimits
     from insideLLMs.store.run_root import FoundRun
 
@@ -221,7 +221,7 @@ def _opened(root: Path | RemoteUrl) -> "LocalRoot | RemoteRoot":
         from insideLLMs.store.retention import LocalRoot  # noqa: PLC0415 - slow
 
         return LocalRoot(root)
-    from insideLLMs.store.remote_root import RemoteRoot  # noqa: PLC0415 - only for a URL
+    from insideLLMs.store.remote.root import RemoteRoot  # noqa: PLC0415 - only for a URL
 
     return RemoteRoot(root)
 

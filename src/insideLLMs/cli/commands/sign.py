@@ -33,7 +33,7 @@ def command(run: Path | RemoteUrl | None, *, key: Path | None, new_key: Path | N
     if (run is None) != (key is None) or (run is None and new_key is None):
         raise click.UsageError("Give RUN with --key KEY, or --new-key FILE.")
     if new_key is not None:
-        from insideLLMs.store.signing_keys import new_key as write_new_key  # noqa: PLC0415 - an extra
+        from insideLLMs.store.integrity.signing_keys import new_key as write_new_key  # noqa: PLC0415 - an extra
 
         public = write_new_key(new_key, os.environ.get(passphrase_env))
         console.out(f"{new_key}: keep it to yourself; give others {public}")
@@ -43,12 +43,12 @@ def command(run: Path | RemoteUrl | None, *, key: Path | None, new_key: Path | N
 
 
 def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> None:
-    from insideLLMs.store.remote_run import local_run  # noqa: PLC0415 - slow
-    from insideLLMs.store.remote_signatures import sign_at  # noqa: PLC0415
+    from insideLLMs.store.integrity.signatures import sign  # noqa: PLC0415
+    from insideLLMs.store.integrity.signing_keys import read_signer  # noqa: PLC0415
+    from insideLLMs.store.integrity.verification import verify  # noqa: PLC0415
+    from insideLLMs.store.remote.run import local_run  # noqa: PLC0415 - slow
+    from insideLLMs.store.remote.signatures import sign_at  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
-    from insideLLMs.store.signatures import sign  # noqa: PLC0415
-    from insideLLMs.store.signing_keys import read_signer  # noqa: PLC0415
-    from insideLLMs.store.verification import verify  # noqa: PLC0415
 
     def passphrase() -> str | None:
         given = os.environ.get(passphrase_env)

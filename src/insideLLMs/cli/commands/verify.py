@@ -8,8 +8,8 @@ from insideLLMs.cli import console
 from insideLLMs.cli.places import LOCAL, RUN_TO_CHECK
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 from insideLLMs.core.types import expand
+from insideLLMs.store.integrity.verification import Verification, verify
 from insideLLMs.store.sealed_run import SIGNATURES, SealedRun
-from insideLLMs.store.verification import Verification, verify
 
 
 @click.command("verify")
@@ -65,8 +65,8 @@ def check_run(run: Path, *, as_json: bool, keys: tuple[Path, ...] = ()) -> int:
 
 
 def _check_signatures(run: Path, keys: tuple[Path, ...], found: Verification) -> None:
-    from insideLLMs.store.signatures import signature_problems  # noqa: PLC0415 - an extra
-    from insideLLMs.store.signing_keys import read_public_key  # noqa: PLC0415
+    from insideLLMs.store.integrity.signatures import signature_problems  # noqa: PLC0415 - an extra
+    from insideLLMs.store.integrity.signing_keys import read_public_key  # noqa: PLC0415
 
     for problem in signature_problems(SealedRun.open(run), [(str(key), read_public_key(key)) for key in keys]):
         found.problems.append(problem)

@@ -11,7 +11,7 @@ from insideLLMs.cli.places import FILE, LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 if TYPE_CHECKING:
-    from insideLLMs.store.proofs import Proof, RedactedTable
+    from insideLLMs.store.integrity.proofs import Proof, RedactedTable
 
 
 @click.command("verify-proof")
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @console.common_options
 def command(proof: Path, *, key: Path | None, root: str | None, redacted: Path | None, as_json: bool) -> int:
     """Check that the records in PROOF belong to a run that --key signed, or that has the Merkle root --root."""
-    from insideLLMs.store.proofs import RedactedTable, read_proof  # noqa: PLC0415 - slow
+    from insideLLMs.store.integrity.proofs import RedactedTable, read_proof  # noqa: PLC0415 - slow
 
     if key is None and root is None:
         raise click.UsageError("Give --key or --root: a proof does not say who made the run.")
@@ -51,8 +51,8 @@ def _problems(proof: "Proof", table: "RedactedTable | None", key: Path | None, r
     if root is not None and root.lower() != proof.records_root:
         yield f"the run has the root {proof.records_root}, not {root[:80]}"
     if key is not None:
-        from insideLLMs.store.proofs import signer_problems  # noqa: PLC0415 - slow
-        from insideLLMs.store.signing_keys import read_public_key  # noqa: PLC0415 - an extra
+        from insideLLMs.store.integrity.proofs import signer_problems  # noqa: PLC0415 - slow
+        from insideLLMs.store.integrity.signing_keys import read_public_key  # noqa: PLC0415 - an extra
 
         yield from signer_problems(proof, read_public_key(key), str(key))
     if table is None and not proof.records:

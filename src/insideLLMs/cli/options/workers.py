@@ -12,7 +12,7 @@ from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.sealed_run import MANIFEST, State, state_of
-from insideLLMs.store.shard_folders import split_of
+from insideLLMs.store.working_run import split_of
 
 _EXECUTOR = (
     click.option(

@@ -2,7 +2,7 @@
 
 import re
 
-from insideLLMs.store.remote_journal import WRITER
+from insideLLMs.store.remote.journal import WRITER
 from insideLLMs.store.sealed_run import MARKER, OUR_FILES
 from insideLLMs.store.shard_folders import SHARDS
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insideLLMs.core.errors import RunDirectoryError
-from insideLLMs.store.line_changes import LineKey, changed_lines
+from insideLLMs.store.integrity.line_changes import LineKey, changed_lines
+from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.sealed_run import SealedRun
-from insideLLMs.store.verification import verify
 from support.changed_runs import CHANGES, FILES, change_at_random, sealed_run
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from insideLLMs.core.errors import CassetteError
-from insideLLMs.store.wire_cassette import (
+from insideLLMs.store.answers.wire_cassette import (
     FORMAT,
     WireAnswer,
     WireCall,

@@ -21,11 +21,11 @@ from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.labels import LABELS
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
-from insideLLMs.store.remote_files import is_ours
-from insideLLMs.store.remote_journal import WRITER, RemoteWriter, fetch_unfinished, read_writer, write_writer
-from insideLLMs.store.remote_pool import local_pool
-from insideLLMs.store.remote_run import manifest_id
-from insideLLMs.store.remote_writing import BEAT_S, check_free, machine_of
+from insideLLMs.store.remote.files import is_ours
+from insideLLMs.store.remote.journal import WRITER, RemoteWriter, fetch_unfinished, read_writer, write_writer
+from insideLLMs.store.remote.pool import local_pool
+from insideLLMs.store.remote.run import manifest_id
+from insideLLMs.store.remote.upload import BEAT_S, check_free, machine_of
 from insideLLMs.store.run_root import FoundRun, look
 from insideLLMs.store.sealed_run import MANIFEST, SIGNATURES, State
 

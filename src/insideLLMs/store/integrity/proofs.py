@@ -11,7 +11,7 @@ from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
 from insideLLMs.core.merkle import LeafHashes, MerkleTree, leaf_hash, root_of_path
 from insideLLMs.core.record_views import UNREADABLE, RecordIdentity, read_record
 from insideLLMs.core.types import JsonValue
-from insideLLMs.store.line_changes import SealedTrial
+from insideLLMs.store.integrity.line_changes import SealedTrial
 from insideLLMs.store.sealed_run import SIGNATURES, SealedRun, is_regular, open_regular, read_lines
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def read_proof(path: Path) -> Proof:
 
 def signer_problems(proof: Proof, key: "SSlibKey", name: str) -> Iterator[str]:
     """Yield what keeps the tree of the proof from being that of a run which the key signed."""
-    from insideLLMs.store.signatures import SignedRun, decode_envelope, has_signed, statement_in  # noqa: PLC0415 - an extra
+    from insideLLMs.store.integrity.signatures import SignedRun, decode_envelope, has_signed, statement_in  # noqa: PLC0415 - an extra
 
     if proof.signatures is None:
         yield "the run was not signed when the proof was made"

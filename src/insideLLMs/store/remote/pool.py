@@ -19,7 +19,7 @@ from insideLLMs.remote.copies import folder_for, link_folder, named, only_user
 from insideLLMs.remote.objects import Expect, Objects
 from insideLLMs.remote.url import RemoteUrl, parse_place
 from insideLLMs.store.pool import LEDGER, NOISE, LedgerEntry
-from insideLLMs.store.remote_run import fetch_run, publish_run, remove_published
+from insideLLMs.store.remote.run import fetch_run, publish_run, remove_published
 from insideLLMs.store.sealed_run import MANIFEST
 
 logger = logging.getLogger(__name__)

@@ -62,7 +62,7 @@ def local_run(place: str | Path, *, refetch: bool = False) -> Path:
     found = parse_place(str(place))
     if isinstance(found, Path):
         return found
-    from insideLLMs.store.remote_journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
+    from insideLLMs.store.remote.journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
 
     copy = fetch_run(found, refetch=refetch) or fetch_unfinished(found) or (fetch_file(found) if found.key else None)
     if copy is None:
@@ -81,7 +81,7 @@ def local_runs(place: str | Path) -> Path:
     found = parse_place(str(place))
     if isinstance(found, Path):
         return found
-    from insideLLMs.store.remote_journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
+    from insideLLMs.store.remote.journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
 
     folder = folder_for(found, "folders") / found.name
     with only_user(folder.parent):

@@ -11,8 +11,8 @@ from insideLLMs.core.merkle import MerkleTree, leaf_hash
 from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrder, read_record, trial_order
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Record, ResultStatus
+from insideLLMs.store.integrity.line_changes import ChangedLine, LineKey, changed_lines
 from insideLLMs.store.leaves import Leaf, LeavesFile
-from insideLLMs.store.line_changes import ChangedLine, LineKey, changed_lines
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
     LEAVES,

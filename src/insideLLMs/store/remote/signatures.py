@@ -6,9 +6,9 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.remote.objects import Objects
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.remote_run import files_at
+from insideLLMs.store.integrity.signatures import SIGN_AGAIN, decode_envelope, signed
+from insideLLMs.store.remote.run import files_at
 from insideLLMs.store.sealed_run import MANIFEST, SIGNATURES, SealedRun
-from insideLLMs.store.signatures import SIGN_AGAIN, decode_envelope, signed
 
 if TYPE_CHECKING:
     from securesystemslib.dsse import Envelope

@@ -17,7 +17,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, CassetteError
 from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.types import JsonValue
-from insideLLMs.store.cassette import cassette_is_there
+from insideLLMs.store.answers.cassette import cassette_is_there
 from insideLLMs.store.whole_file import whole_file
 
 FORMAT: Literal["insidellms-wire/1"] = "insidellms-wire/1"

@@ -7,7 +7,7 @@ import pytest
 
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.types import Exchange, Request, Response
-from insideLLMs.store.cassette import CassettePlayer, CassetteRecorder, ModelFacts
+from insideLLMs.store.answers.cassette import CassettePlayer, CassetteRecorder, ModelFacts
 
 
 def exchange(key, text="yes"):

@@ -18,9 +18,8 @@ from insideLLMs.core.errors import LockedError, RemoteError, StorageError
 from insideLLMs.remote.copies import folder_for, named, only_user
 from insideLLMs.remote.objects import Expect, Objects, Stored, Version
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.directory import WorkingRun
-from insideLLMs.store.remote_files import is_ours
-from insideLLMs.store.remote_journal import (
+from insideLLMs.store.remote.files import is_ours
+from insideLLMs.store.remote.journal import (
     LEASE_S,
     FileParts,
     RemoteWriter,
@@ -29,7 +28,7 @@ from insideLLMs.store.remote_journal import (
     read_writer,
     write_writer,
 )
-from insideLLMs.store.remote_run import (
+from insideLLMs.store.remote.run import (
     download_run,
     manifest_id,
     publish_run,
@@ -48,23 +47,20 @@ _FILES: dict[UploadedKind, str] = {"journal": JOURNAL, "batches": BATCHES}
 
 
 @contextlib.contextmanager
-def working_run(place: Path | RemoteUrl) -> Iterator[WorkingRun]:
-    """Yield the folder to write a run in; for a URL a working copy, published at the end of the block if it is sealed.
+def working_copy(url: RemoteUrl) -> Iterator[tuple[Path, "RunUpload"]]:
+    """Yield a folder to write the run at `url` in, and its upload; if it is sealed at the end, it is published.
 
     One that is not sealed is uploaded as far as it got. Raises RemoteError, and LockedError where another writes.
     """
-    if isinstance(place, Path):
-        yield WorkingRun(path=place)
-        return
-    folder = folder_for(place, "work")
+    folder = folder_for(url, "work")
     with only_user(folder, waits=False) as is_free:
         if not is_free:
-            raise LockedError(f"another process is writing to {place}", fix="wait for it, or choose another URL")
-        upload = RunUpload.take(place, folder)
-        path = named(folder / place.name, place)
+            raise LockedError(f"another process is writing to {url}", fix="wait for it, or choose another URL")
+        upload = RunUpload.take(url, folder)
+        path = named(folder / url.name, url)
         is_published = False
         try:
-            yield WorkingRun(path=path, upload=upload)
+            yield path, upload
             if state_of(path) is State.SEALED:
                 upload.publish()
                 is_published = True

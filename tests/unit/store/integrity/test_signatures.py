@@ -18,9 +18,9 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
 from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
+from insideLLMs.store.integrity.signatures import read_envelope, sign, signature_problems
+from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_signer
 from insideLLMs.store.sealed_run import SealedRun
-from insideLLMs.store.signatures import read_envelope, sign, signature_problems
-from insideLLMs.store.signing_keys import new_key, read_public_key, read_signer
 from support.changed_runs import CHANGES, FILES, change_at_random, sealed_run
 
 SIGNATURES = "signatures.dsse.json"

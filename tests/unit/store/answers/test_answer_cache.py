@@ -11,7 +11,7 @@ import pytest
 from insideLLMs.core.errors import StorageError
 from insideLLMs.core.types import Exchange, Request, Response, Usage
 from insideLLMs.execute.work import request_key
-from insideLLMs.store.cache import AnswerCache, cache_path, prune, read_stats
+from insideLLMs.store.answers.cache import AnswerCache, cache_path, prune, read_stats
 
 
 def exchange(number, *, model="m", digest="d1", repeat=0):
@@ -140,7 +140,7 @@ def test_a_cache_that_breaks_under_way_is_left_alone_with_a_warning(path, caplog
 WRITER = """
 import sys
 from pathlib import Path
-sys.path[:0] = ["tests", "tests/unit/store"]
+sys.path[:0] = ["tests", "tests/unit/store/answers"]
 from test_answer_cache import exchange, fill
 fill(Path(sys.argv[1]), *(exchange(f"{sys.argv[2]}-{n}") for n in range(200)))
 """

@@ -8,10 +8,10 @@ import pytest
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
-from insideLLMs.store.proofs import Proof, read_proof, signer_problems
+from insideLLMs.store.integrity.proofs import Proof, read_proof, signer_problems
+from insideLLMs.store.integrity.signatures import sign
+from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_signer
 from insideLLMs.store.sealed_run import SealedRun
-from insideLLMs.store.signatures import sign
-from insideLLMs.store.signing_keys import new_key, read_public_key, read_signer
 from support.changed_runs import sealed_run
 
 

@@ -23,8 +23,8 @@ from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.types import Exchange, JsonValue, Response
+from insideLLMs.store.answers.remote_cassette import cassette_to_record
 from insideLLMs.store.held_folder import only_writer
-from insideLLMs.store.remote_cassette import cassette_to_record
 from insideLLMs.store.whole_file import whole_file
 
 
