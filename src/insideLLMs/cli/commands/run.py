@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.dry_run import check_cassette, show_dry_run
 from insideLLMs.cli.early_stopping import SEVERITY, early_stop, show_decision
 from insideLLMs.cli.options.gate import GateWords
 from insideLLMs.cli.options.run import GROUPS, run_options
@@ -55,10 +54,14 @@ def command(
     folder = experiment_file.resolve().parent
     experiment = narrow(loaded.experiment, arguments.part, folder=folder)
     if arguments.dry_run:
+        from insideLLMs.cli.dry_run import show_dry_run  # noqa: PLC0415 - few runs need it
+
         with loaded.placing_errors():
             return show_dry_run(experiment, folder, arguments.since, as_json=as_json)
     arguments.check()
     if check:
+        from insideLLMs.cli.dry_run import check_cassette  # noqa: PLC0415 - few runs need it
+
         with loaded.placing_errors():
             return check_cassette(experiment_file, experiment, arguments, as_json=as_json)
     early = early_stop(arguments) if arguments.early_stop else None
