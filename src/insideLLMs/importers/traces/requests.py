@@ -1,13 +1,14 @@
 """The spans of one trace -> the requests that it served, each with the calls of models that it took."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from insideLLMs.importers.fields import count_left
 from insideLLMs.importers.traces.calls import is_apart
+from insideLLMs.importers.traces.nesting import Nesting
 from insideLLMs.trajectories.span import Span, SpanKind, kind_of
 
 _CONVERSATIONS = (
@@ -19,8 +20,6 @@ _ENTRIES = (
     "input.value", "traceloop.entity.input", "gen_ai.input.messages", "pydantic_ai.all_messages", "ai.prompt",
     "all_messages_events",
 )  # fmt: skip
-_DEEPEST = 200
-"""Levels of spans within each other that are looked at."""
 
 
 class ServedRequest(NamedTuple):
@@ -46,19 +45,33 @@ def requests_of(spans: Sequence[Span], left_out: Counter[str], *, each_call: boo
     Spans whose parents are missing belong together where they share a conversation or a missing parent.
     """
     known = {span.id: span for span in _merged(spans, left_out)}
-    groups: dict[str, list[Span]] = {}
-    for span in sorted(known.values(), key=_began):
-        groups.setdefault(_group_of(span, known, left_out), []).append(span)
-    for group in groups.values():
-        calls = [span for span in group if kind_of(span) is SpanKind.CALL and not is_apart(span)]
-        calls = _innermost(calls, known)
+    nesting = Nesting(known)
+    called = [name for name, span in known.items() if kind_of(span) is SpanKind.CALL and not is_apart(span)]
+    calls_within = nesting.counted(called)
+    inner = {name for name in called if calls_within[name] == 1}  # two spans may tell of one call: the inner is nearer
+    inner_within = nesting.counted(inner)
+    for group in _groups(known, nesting.outermost(), left_out):
+        calls = [span for span in group if span.id in inner]
         if each_call:
             yield from (ServedRequest(call, [call], [call], None) for call in calls)
         else:
             top = next((span for span in group if not span.parent), group[0])
-            entry = _entry(group, calls, known)
+            entry = _entry(span for span in group if inner_within[span.id] == len(calls))
             if calls or entry is not None:
                 yield ServedRequest(top, group, calls, entry)
+
+
+def _groups(known: Mapping[str, Span], tops: Mapping[str, str], left_out: Counter[str]) -> Iterable[list[Span]]:
+    """Return the spans of each request in the order of time."""
+    groups: dict[tuple[str, str], list[Span]] = {}
+    for span in sorted(known.values(), key=_began):
+        top = known[tops[span.id]]
+        is_whole = not top.parent or top.parent in known  # or they name each other as parents
+        if top is span and not is_whole:
+            count_left(left_out, "span (its parent is missing)")
+        name = ("top", top.id) if is_whole else ("missing", top.text(*_CONVERSATIONS) or top.parent)
+        groups.setdefault(name, []).append(span)
+    return groups.values()
 
 
 def _began(span: Span) -> tuple[int, int, str]:
@@ -91,39 +104,10 @@ def _one_of(twins: Sequence[Span], left_out: Counter[str]) -> Span | None:
     return msgspec.structs.replace(kept, events=(*kept.events, *told))
 
 
-def _ancestors(span: Span, known: dict[str, Span]) -> Iterator[Span]:
-    """Yield the spans around a span, from the inside out; spans may name each other as parents."""
-    seen = {span.id}
-    while span.parent in known and span.parent not in seen and len(seen) <= _DEEPEST:
-        seen.add(span.parent)
-        span = known[span.parent]
-        yield span
-
-
-def _group_of(span: Span, known: dict[str, Span], left_out: Counter[str]) -> str:
-    """Return the name of the request that a span belongs to: its outermost span, or what that lacks."""
-    around = [span, *_ancestors(span, known)]
-    top = around[-1]
-    if not top.parent:
-        return top.id
-    if top.parent in known:
-        return min(one.id for one in around)  # they name each other as parents
-    if top is span:
-        count_left(left_out, "span (its parent is missing)")
-    return f"missing {top.text(*_CONVERSATIONS) or top.parent}"
-
-
-def _innermost(calls: Sequence[Span], known: dict[str, Span]) -> list[Span]:
-    """Return the calls without those around others: two instrumentations told of one call, and the inner is nearer."""
-    outer = {around.id for call in calls for around in _ancestors(call, known)}
-    return [call for call in calls if call.id not in outer] or list(calls)
-
-
-def _entry(group: Sequence[Span], calls: Sequence[Span], known: dict[str, Span]) -> Span | None:
-    """Return the outermost span around all calls that tells what was asked."""
-    within = Counter(around.id for call in calls for around in _ancestors(call, known))
-    steps = (span for span in group if kind_of(span) is SpanKind.STEP and not is_apart(span))
-    return next((span for span in steps if within[span.id] == len(calls) and _tells(span)), None)
+def _entry(around: Iterable[Span]) -> Span | None:
+    """Return the outermost of the spans around all calls that tells what was asked."""
+    steps = (span for span in around if kind_of(span) is SpanKind.STEP and not is_apart(span))
+    return next(filter(_tells, steps), None)
 
 
 def _tells(span: Span) -> bool:
