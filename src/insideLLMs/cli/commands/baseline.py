@@ -2,7 +2,7 @@
 
 import datetime as dt
 import getpass
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # see `accept`
 
@@ -39,6 +39,7 @@ def command() -> None:
 )
 @click.option("--probe", help="With --example: waive it only in this probe.")
 @click.option("--until", metavar="DATE", help="With --example: the last day of the waiver, e.g. 2027-01-31.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def accept(
     run: Path,
@@ -47,6 +48,7 @@ def accept(
     by: str | None,
     why: str,
     examples: tuple[str, ...],
+    as_json: bool,
     **options: Any,  # click passes them by name, each as its declaration types it
 ) -> int:
     """Accept RUN as a baseline: copy it into the pool, with who did it and why.
@@ -57,6 +59,7 @@ def accept(
     from insideLLMs.store.remote.pool import writing_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
+    tell = console.note if as_json else console.out
     said = {"on": today(), "by": by or getpass.getuser(), "why": why}
     for_run = {name for name in ("slim", "if_changed") if options[name]}
     for_examples = {name for name in ("until", "probe") if options[name]}
@@ -68,27 +71,33 @@ def accept(
     last = _day(options["until"])
     with writing_pool(pool) as folder:
         if examples:
-            _waive(sealed, folder, examples, said, probe=options["probe"], last=last)
+            _waive(sealed, folder, examples, said, tell, probe=options["probe"], last=last)
+            done: dict[str, object] = {"waived": list(examples), "probe": options["probe"], "until": last}
         else:
-            _accept(sealed, folder, said, slim=options["slim"], if_changed=options["if_changed"])
+            done = _accept(sealed, folder, said, tell, slim=options["slim"], if_changed=options["if_changed"])
+    if as_json:
+        console.out_json({"pool": str(pool), "run_id": sealed.manifest.run_id, **done})
     return ExitCode.OK
 
 
-def _accept(run: "SealedRun", pool: Path, said: Mapping[str, str], *, slim: bool, if_changed: bool) -> None:
+def _accept(
+    run: "SealedRun", pool: Path, said: Mapping[str, str], tell: Callable[[str], None], *, slim: bool, if_changed: bool
+) -> dict[str, object]:
     from insideLLMs.api.baselines import new_generation  # noqa: PLC0415 - slow
     from insideLLMs.store import pool as pools  # noqa: PLC0415
 
     if if_changed and pools.has_newest(pool, run):
-        console.out(f"the newest run of {pool} has the same answers and scores; nothing was accepted")
-        return
+        tell(f"the newest run of {pool} has the same answers and scores; nothing was accepted")
+        return {"accepted": None, "system_changes": []}
     changes = new_generation(pool, run)
     target = pools.accept(pool, run.path, **said, slim=slim)
-    console.out(f"accepted {run.path} as {target}")
+    tell(f"accepted {run.path} as {target}")
     if changes:
-        console.out(f"a new generation begins, because the system changed: {'; '.join(changes)}")
+        tell(f"a new generation begins, because the system changed: {'; '.join(changes)}")
         console.note(
             "older runs of the pool are of another system; accept more runs of this one to separate noise from change"
         )
+    return {"accepted": str(target), "system_changes": list(changes)}
 
 
 def _waive(
@@ -96,6 +105,7 @@ def _waive(
     pool: Path,
     examples: tuple[str, ...],
     said: Mapping[str, str],
+    tell: Callable[[str], None],
     *,
     probe: str | None,
     last: str | None,
@@ -116,7 +126,7 @@ def _waive(
         pools.append(pool, entry)
         is_over = last is not None and last < today()
         until = "" if last is None else f" until {last}"
-        console.out(f"{example} counts: its waiver ended on {last}" if is_over else f"waived {example}{until}")
+        tell(f"{example} counts: its waiver ended on {last}" if is_over else f"waived {example}{until}")
 
 
 def _check_examples(run: "SealedRun", examples: tuple[str, ...], probe: str | None) -> None:
@@ -180,8 +190,9 @@ def list_(*, pool: Path | RemoteUrl, as_json: bool) -> int:
 @command.command("prune")
 @_pool
 @click.option("--keep", type=click.IntRange(min=1), required=True, help="How many of the newest runs stay.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def prune(*, pool: Path | RemoteUrl, keep: int) -> int:
+def prune(*, pool: Path | RemoteUrl, keep: int, as_json: bool) -> int:
     """Remove all but the newest runs of the pool; the ledger keeps their names."""
     from insideLLMs.store.pool import prune as prune_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.pool import read_pool  # noqa: PLC0415
@@ -189,6 +200,9 @@ def prune(*, pool: Path | RemoteUrl, keep: int) -> int:
 
     with writing_pool(pool) as folder:
         gone = prune_pool(read_pool(folder), keep=keep, on=today())
+    if as_json:
+        console.out_json({"pool": str(pool), "removed": [run.name for run in gone]})
+        return ExitCode.OK
     for run in gone:
         console.out(f"removed {run.name}")
     return ExitCode.OK

@@ -39,13 +39,17 @@ def stats(*, as_json: bool) -> int:
 @click.option("--older-than", "days", type=click.FloatRange(min=0), help="Remove answers older than this many days.")
 @click.option("--model", help="Remove answers of this model only, by its label in `cache stats`.")
 @click.option("--all", "everything", is_flag=True, help="Remove all answers.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def prune_(*, days: float | None, model: str | None, everything: bool) -> int:
+def prune_(*, days: float | None, model: str | None, everything: bool, as_json: bool) -> int:
     """Remove answers by age, by model, or all of them."""
     from insideLLMs.store.answers.cache import cache_path, prune  # noqa: PLC0415 - only here
 
     if everything == (days is not None or model is not None):
         raise ConfigError([Problem("prune needs --older-than, --model or both, or else --all")])
     removed = prune(cache_path(os.environ), older_than_s=None if days is None else days * _DAY_S, model=model)
-    console.out(f"removed {removed:,} answers")
+    if as_json:
+        console.out_json({"removed": removed})
+    else:
+        console.out(f"removed {removed:,} answers")
     return ExitCode.OK

@@ -39,8 +39,9 @@ def show(run: Path, *, as_json: bool) -> int:
 @command.command("merge")
 @click.argument("run", type=LOCAL)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def merge(run: Path, *, files: tuple[Path, ...]) -> int:
+def merge(run: Path, *, files: tuple[Path, ...], as_json: bool) -> int:
     """Add the labels of each FILE to RUN; a FILE is a labels.jsonl or the folder of a run.
 
     Labels of different people are never mixed. If one person labelled an answer several times, the last label counts.
@@ -52,7 +53,10 @@ def merge(run: Path, *, files: tuple[Path, ...]) -> int:
 
     sealed = SealedRun.open(run)
     added = merge_labels(sealed.path, [label for file in files for label in labels_at(file)])
-    console.out(f"added {wording.many(added, 'label')} to {sealed.path}")
+    if as_json:
+        console.out_json({"run": str(sealed.path), "added": added})
+    else:
+        console.out(f"added {wording.many(added, 'label')} to {sealed.path}")
     return ExitCode.OK
 
 

@@ -14,8 +14,9 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
 @click.argument("run", metavar="RUN", type=RUN_TO_CHECK)
 @click.argument("example", metavar="EXAMPLE", required=False)
 @click.option("--output", "-o", type=LOCAL, required=True, help="Write the proof to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def command(run: Path, example: str | None, *, output: Path) -> int:
+def command(run: Path, example: str | None, *, output: Path, as_json: bool) -> int:
     """Write the records of the example with this id to a file, with a proof that they belong to RUN.
 
     It has only hashes of the other records. Anybody with your public key, or the run's Merkle root, can check it
@@ -30,6 +31,10 @@ def command(run: Path, example: str | None, *, output: Path) -> int:
         output.write_bytes(canonical.pretty(proof))
     except OSError as error:
         raise InsideLLMsError(f"cannot write {output}: {error.strerror}", fix="choose another --output") from error
+    if as_json:
+        told = {"trials": proof.trials, "signed": proof.signatures is not None, "records_root": proof.records_root}
+        console.out_json({"proof": str(output), "records": len(proof.records), **told})
+        return ExitCode.OK
     signed = "with the run's signatures" if proof.signatures else "of a run that is not signed"
     console.out(f"{output}: {len(proof.records)} of {proof.trials} records, {signed}; root {proof.records_root}")
     return ExitCode.OK

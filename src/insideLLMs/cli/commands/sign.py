@@ -23,8 +23,11 @@ from insideLLMs.remote.url import RemoteUrl
     show_default=True,
     help="The environment variable with the key's passphrase; without it, a terminal asks.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def command(run: Path | RemoteUrl | None, *, key: Path | None, new_key: Path | None, passphrase_env: str) -> int:
+def command(
+    run: Path | RemoteUrl | None, *, key: Path | None, new_key: Path | None, passphrase_env: str, as_json: bool
+) -> int:
     """Sign every file of RUN with a private key, into signatures.dsse.json.
 
     Others check it with your public key: insidellms verify RUN --key FILE. Several people can sign one run. Needs the
@@ -32,17 +35,25 @@ def command(run: Path | RemoteUrl | None, *, key: Path | None, new_key: Path | N
     """
     if (run is None) != (key is None) or (run is None and new_key is None):
         raise click.UsageError("Give RUN with --key KEY, or --new-key FILE.")
+    tell = console.note if as_json else console.out
+    done: dict[str, object] = {}
     if new_key is not None:
         from insideLLMs.store.integrity.signing_keys import new_key as write_new_key  # noqa: PLC0415 - an extra
 
         public = write_new_key(new_key, os.environ.get(passphrase_env))
-        console.out(f"{new_key}: keep it to yourself; give others {public}")
+        done |= {"new_key": str(new_key), "public_key": str(public)}
+        tell(f"{new_key}: keep it to yourself; give others {public}")
     if run is not None and key is not None:
-        _sign(run, key, passphrase_env)
+        key_id, count = _sign(run, key, passphrase_env)
+        done |= {"run": str(run), "key_id": key_id, "signatures": count}
+        tell(f"{run}: signed with key id {key_id[:12]}; {count} signature{'s'[: count - 1]}")
+    if as_json:
+        console.out_json(done)
     return ExitCode.OK
 
 
-def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> None:
+def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> tuple[str, int]:
+    """Sign, and return the key's id and how many signatures the run has."""
     from insideLLMs.store.integrity.signatures import sign  # noqa: PLC0415
     from insideLLMs.store.integrity.signing_keys import read_signer  # noqa: PLC0415
     from insideLLMs.store.integrity.verification import verify  # noqa: PLC0415
@@ -64,4 +75,4 @@ def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> None:
         )
     run = SealedRun.open(path)
     count = sign(run, signer) if isinstance(place, Path) else sign_at(place, run, signer)
-    console.out(f"{place}: signed with key id {signer.public_key.keyid[:12]}; {count} signature{'s'[: count - 1]}")
+    return signer.public_key.keyid, count
