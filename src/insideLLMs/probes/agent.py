@@ -10,9 +10,9 @@ from insideLLMs.core.types import Example, JsonValue, Message, Response, Scores,
 from insideLLMs.probes.check import FunctionProbe
 from insideLLMs.probes.server_tools import SERVER, read_server
 from insideLLMs.probes.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
-from insideLLMs.scoring.contracts import broken_contract, find_loop, named_tools
 from insideLLMs.scoring.mentions import claims
-from insideLLMs.scoring.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways
+from insideLLMs.scoring.tools.contracts import broken_contract, find_loop, named_tools
+from insideLLMs.scoring.tools.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways
 from insideLLMs.trajectories.steps import Step, steps_of
 
 _EARLIER = {"any": "unordered", "given": "ordered", "exact": "exact"}

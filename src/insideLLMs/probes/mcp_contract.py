@@ -12,7 +12,7 @@ from insideLLMs.core.protocols import Probe
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring.hidden_text import hidden_in_tool
-from insideLLMs.scoring.tool_schemas import MadeCall, made_calls, schema_fault
+from insideLLMs.scoring.tools.schemas import MadeCall, made_calls, schema_fault
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _INVALID_PARAMS = -32602

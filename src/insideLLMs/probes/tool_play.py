@@ -11,7 +11,7 @@ from insideLLMs.core.protocols import as_messages
 from insideLLMs.core.thoughts import answer_of
 from insideLLMs.core.types import JsonValue, Message, Request, Response, ToolCall, as_text
 from insideLLMs.probes.base import asked_text
-from insideLLMs.scoring.argument_matchers import same_json
+from insideLLMs.scoring.tools.argument_matchers import same_json
 from insideLLMs.scoring.triggers import calls_in_text
 
 PROTOCOLS = ("native", "text")

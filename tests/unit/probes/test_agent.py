@@ -12,8 +12,8 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.types import Example, Message, Response, ToolCall
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes.agent import AgentProbe
-from insideLLMs.scoring.contracts import broken_contract
-from insideLLMs.scoring.trajectory import MATCHES, AcceptedWay, Expected, parse_expected
+from insideLLMs.scoring.tools.contracts import broken_contract
+from insideLLMs.scoring.tools.trajectory import MATCHES, AcceptedWay, Expected, parse_expected
 from insideLLMs.trajectories.steps import steps_of
 
 DATA = Path(insideLLMs.__file__).parent / "data"

@@ -104,7 +104,7 @@ def schema_complaint(schema: Mapping[str, JsonValue] | None, result: Mapping[str
         return ""
     if "structuredContent" not in result:
         return "the tool has an output schema, and gave no structured content"
-    from insideLLMs.scoring.tool_schemas import complaints  # noqa: PLC0415 - it needs jsonschema, of the extra
+    from insideLLMs.scoring.tools.schemas import complaints  # noqa: PLC0415 - it needs jsonschema, of the extra
 
     found = complaints(schema, result["structuredContent"])
     return f"the structured content breaks the output schema: {found[0]}" if found else ""

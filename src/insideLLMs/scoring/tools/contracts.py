@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, ToolCall, Usage
-from insideLLMs.scoring.trajectory import Expected, is_read, parse_expected
+from insideLLMs.scoring.tools.trajectory import Expected, is_read, parse_expected
 from insideLLMs.trajectories.steps import Step
 
 _ROUNDS = 3

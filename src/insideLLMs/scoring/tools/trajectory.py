@@ -7,8 +7,8 @@ from typing import NamedTuple
 from insideLLMs.core.arguments import one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, ToolCall, as_text
-from insideLLMs.scoring.allowed_values import within_allowed
-from insideLLMs.scoring.argument_matchers import check_matchers, mismatch, pair_up
+from insideLLMs.scoring.tools.allowed_values import within_allowed
+from insideLLMs.scoring.tools.argument_matchers import check_matchers, mismatch, pair_up
 
 MATCHES = ("exact", "ordered", "unordered", "subset")
 _SHOWN = 80

@@ -3,7 +3,7 @@
 import pytest
 
 from insideLLMs.scoring.hidden_text import hidden_in, hidden_in_tool
-from insideLLMs.scoring.tool_schemas import complaints, made_calls, schema_fault
+from insideLLMs.scoring.tools.schemas import complaints, made_calls, schema_fault
 
 
 def an_object(required=(), **properties):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.scoring.argument_matchers import check_matchers, mismatch
+from insideLLMs.scoring.tools.argument_matchers import check_matchers, mismatch
 
 
 @pytest.mark.parametrize(
