@@ -33,7 +33,7 @@ from insideLLMs.store.manifest import Manifest, MemberSpec
 from insideLLMs.store.sealed_run import RECORDS, SealedRun, content_path
 
 if TYPE_CHECKING:
-    from insideLLMs.report.sarif import Places
+    from insideLLMs.report.ci.sarif import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -330,7 +330,7 @@ def find_places(trials: Iterable[TrialName], *, candidate: Path, experiment: Pat
     from insideLLMs.config.load import load_experiment  # noqa: PLC0415 - only SARIF needs them
     from insideLLMs.datasets.dataset import find_lines  # noqa: PLC0415
     from insideLLMs.datasets.source import shown  # noqa: PLC0415
-    from insideLLMs.report.sarif import Place, Places  # noqa: PLC0415
+    from insideLLMs.report.ci.sarif import Place, Places  # noqa: PLC0415
 
     if experiment is None:
         return Places(otherwise=Place(shown(content_path(candidate, RECORDS) if candidate.is_dir() else candidate)))

@@ -15,7 +15,7 @@ from typing import Literal
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import JsonValue
-from insideLLMs.report.pull_request import read_marker
+from insideLLMs.report.ci.pull_request import read_marker
 
 _PULL = re.compile(r"refs/pull/(\d+)/")
 _TIMEOUT_S = 30.0

@@ -17,7 +17,7 @@ from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
     from insideLLMs.compare.one_run.verdict import DecidedRun
-    from insideLLMs.report.pull_request import CommentFrame
+    from insideLLMs.report.ci.pull_request import CommentFrame
     from insideLLMs.store.sealed_run import SealedRun
 
 Writer = Callable[[BinaryIO], object]
@@ -34,7 +34,7 @@ class ReportFiles(msgspec.Struct, frozen=True, kw_only=True):
 
     def frame(self, run: "SealedRun") -> "CommentFrame":
         """Return what stands around the comment on a run, or on a comparison of it."""
-        from insideLLMs.report.pull_request import CommentFrame  # noqa: PLC0415 - slow
+        from insideLLMs.report.ci.pull_request import CommentFrame  # noqa: PLC0415 - slow
 
         if self.markdown is None:
             return CommentFrame(name="")
@@ -111,8 +111,8 @@ def write_run_reports(run: "SealedRun", decided: "DecidedRun", files: ReportFile
     if not files.any_of_run:
         return
     from insideLLMs.core.record_views import GatedRecord  # noqa: PLC0415 - slow, and only where they are asked for
-    from insideLLMs.report.junit import run_junit  # noqa: PLC0415
-    from insideLLMs.report.pull_request import run_annotations, run_markdown  # noqa: PLC0415
+    from insideLLMs.report.ci.junit import run_junit  # noqa: PLC0415
+    from insideLLMs.report.ci.pull_request import run_annotations, run_markdown  # noqa: PLC0415
 
     sarif = b"" if files.sarif is None else _sarif(run, decided, experiment)
     frame = files.frame(run)
@@ -128,7 +128,7 @@ def write_run_reports(run: "SealedRun", decided: "DecidedRun", files: ReportFile
 
 def _sarif(run: "SealedRun", decided: "DecidedRun", experiment: Path | None) -> bytes:
     from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
-    from insideLLMs.report.sarif import run_sarif  # noqa: PLC0415
+    from insideLLMs.report.ci.sarif import run_sarif  # noqa: PLC0415
 
     places = find_places((failed.trial for failed in decided.worst), candidate=run.path, experiment=experiment)
     return run_sarif(decided, places, version=insideLLMs.__version__)

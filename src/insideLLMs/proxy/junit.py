@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from insideLLMs.proxy.player import ReplayedCase, ReplayVerdict
-from insideLLMs.report.junit_xml import JUnitSuite, attribute, element_text, junit_document
+from insideLLMs.report.ci.junit_xml import JUnitSuite, attribute, element_text, junit_document
 
 
 def replay_junit(verdict: ReplayVerdict, exit_code: int) -> str:

@@ -7,7 +7,7 @@ from insideLLMs.compare.ablation import AblationReport, SentenceFinding
 from insideLLMs.compare.audit import AuditReport, DamageFinding, ProbeAudit
 from insideLLMs.compare.catch_rates import SHARES
 from insideLLMs.report import wording
-from insideLLMs.report.pull_request import escape, fence
+from insideLLMs.report.ci.pull_request import escape, fence
 from insideLLMs.report.safe_text import printable
 from insideLLMs.report.terminal import render_tables
 from insideLLMs.scoring.damages import DAMAGES

@@ -5,7 +5,7 @@ from textwrap import fill
 
 from insideLLMs.compare.blame.report import BlamedCause, BlamePlan, BlameReport, Share
 from insideLLMs.core import canonical
-from insideLLMs.report.pull_request import escape
+from insideLLMs.report.ci.pull_request import escape
 from insideLLMs.report.safe_text import printable
 from insideLLMs.report.wording import many
 

@@ -8,8 +8,8 @@ from insideLLMs.compare.statistics.evidence import points
 from insideLLMs.core.run_summary import Interval, MemberSummary
 from insideLLMs.core.types import expand
 from insideLLMs.report import wording
+from insideLLMs.report.ci.pull_request import escape
 from insideLLMs.report.evidence import p_value, signed
-from insideLLMs.report.pull_request import escape
 from insideLLMs.report.terminal import render_tables
 
 Rows = Sequence[tuple[str, ...]]

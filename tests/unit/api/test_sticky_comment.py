@@ -4,7 +4,7 @@ import pytest
 
 from insideLLMs.api.sticky_comment import write_comment
 from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.report.pull_request import SIZE_LIMIT, CommentFrame, read_marker
+from insideLLMs.report.ci.pull_request import SIZE_LIMIT, CommentFrame, read_marker
 from support.comment_server import CommentServer
 
 MARKER = "<!-- insidellms:support -->"

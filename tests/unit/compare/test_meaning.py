@@ -12,7 +12,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.types import EmbeddingModel
-from insideLLMs.report.junit import diff_junit
+from insideLLMs.report.ci.junit import diff_junit
 from insideLLMs.report.terminal import render_comparison
 from support.compared_runs import record, view
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.report.ci.junit import diff_junit
+from insideLLMs.report.ci.pull_request import diff_markdown, escape
 from insideLLMs.report.json_documents import DiffDocument, diff_document, schema
-from insideLLMs.report.junit import diff_junit
-from insideLLMs.report.pull_request import diff_markdown, escape
 from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 

@@ -143,7 +143,7 @@ def _blame(runs: "tuple[SealedRun, SealedRun]", how: "BlameOptions", arguments: 
 
 def _write(runs: "tuple[SealedRun, SealedRun]", report: "BlameReport", arguments: _Arguments) -> None:
     from insideLLMs.report.blame import blame_lines, blame_markdown  # noqa: PLC0415 - slow
-    from insideLLMs.report.pull_request import CommentFrame  # noqa: PLC0415
+    from insideLLMs.report.ci.pull_request import CommentFrame  # noqa: PLC0415
 
     frame = CommentFrame(name=f"{runs[1].experiment.name}-blame")
     writers: list[tuple[Path | None, Writer]] = [

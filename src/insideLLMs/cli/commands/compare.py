@@ -49,7 +49,7 @@ def _show(run: "SealedRun", baseline: str | None, *, as_json: bool, markdown: Pa
     from insideLLMs.api.subjects import table_of  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415
     from insideLLMs.report import wording  # noqa: PLC0415
-    from insideLLMs.report.pull_request import escape  # noqa: PLC0415
+    from insideLLMs.report.ci.pull_request import escape  # noqa: PLC0415
     from insideLLMs.report.subjects import render_subjects, subjects_markdown  # noqa: PLC0415
 
     table = table_of(run, baseline)
@@ -70,8 +70,8 @@ def _gate(
 ) -> int:
     from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow
     from insideLLMs.api.subjects import gate_within  # noqa: PLC0415
+    from insideLLMs.report.ci.pull_request import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.json_documents import diff_document  # noqa: PLC0415
-    from insideLLMs.report.pull_request import diff_markdown  # noqa: PLC0415
     from insideLLMs.report.terminal import render_comparison  # noqa: PLC0415
 
     decided = gate_within(run, *sides, GateOverrides(settings={"fail_on": fail_on}))

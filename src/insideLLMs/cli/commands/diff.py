@@ -280,8 +280,8 @@ def _sides(arguments: _Arguments) -> tuple[tuple[Path, ...], Path]:
 def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: ReportFiles) -> None:
     from insideLLMs.compare.ignored import Ignored  # noqa: PLC0415 - slow
     from insideLLMs.compare.sides import views_of  # noqa: PLC0415
-    from insideLLMs.report.junit import diff_junit  # noqa: PLC0415
-    from insideLLMs.report.pull_request import annotations, diff_markdown  # noqa: PLC0415
+    from insideLLMs.report.ci.junit import diff_junit  # noqa: PLC0415
+    from insideLLMs.report.ci.pull_request import annotations, diff_markdown  # noqa: PLC0415
     from insideLLMs.report.viewer.diff_page import write_diff_page  # noqa: PLC0415
 
     found, verdict = decided.comparison, decided.verdict
@@ -302,7 +302,7 @@ def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: R
 
 def _sarif(decided: "DecidedComparison", arguments: _Arguments) -> bytes:
     from insideLLMs.api.compare import find_places  # noqa: PLC0415 - slow
-    from insideLLMs.report.sarif import diff_sarif  # noqa: PLC0415
+    from insideLLMs.report.ci.sarif import diff_sarif  # noqa: PLC0415
 
     experiment = arguments.experiment[-1] if arguments.experiment else None
     listed = (*decided.comparison.changes.listed, *decided.comparison.edited.listed)

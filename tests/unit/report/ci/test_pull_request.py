@@ -3,7 +3,7 @@
 import pytest
 
 from insideLLMs.core.gate_spec import GateSpec
-from insideLLMs.report.pull_request import annotations
+from insideLLMs.report.ci.pull_request import annotations
 from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 

@@ -11,12 +11,12 @@ from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.core.experiment import DatasetSpec
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.datasets.dataset import find_lines
-from insideLLMs.report.sarif import Place, Places, diff_sarif
+from insideLLMs.report.ci.sarif import Place, Places, diff_sarif
 from support.compared_runs import decided, record, view
 from support.hostile_texts import HOSTILE
 from support.tools import missing
 
-SCHEMA = Path(__file__).parents[3] / "viewer/node_modules/@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json"
+SCHEMA = Path(__file__).parents[4] / "viewer/node_modules/@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json"
 PLACES = Places(otherwise=Place("runs/cand/records.jsonl"), known={("d", "e0"): Place("data/my questions.jsonl", 7)})
 
 

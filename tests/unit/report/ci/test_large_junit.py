@@ -8,7 +8,7 @@ from insideLLMs.compare.one_run.decide import decide_records
 from insideLLMs.compare.one_run.summary import summarise
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import GatedRecord, read_record
-from insideLLMs.report import junit
+from insideLLMs.report.ci import junit
 from support.compared_runs import record, view
 
 

@@ -12,7 +12,7 @@ from insideLLMs.compare.one_run.verdict import DecidedRun, RunVerdict, failed_ex
 from insideLLMs.core.record_views import GatedRecord
 from insideLLMs.core.subject import Subject
 from insideLLMs.report import wording
-from insideLLMs.report.junit_xml import JUnitSuite, attribute, element_text, junit_document
+from insideLLMs.report.ci.junit_xml import JUnitSuite, attribute, element_text, junit_document
 from insideLLMs.report.safe_text import shorten
 
 _TEXT_LIMIT = 4_000
