@@ -33,7 +33,7 @@ from insideLLMs.api.auditing.opened import AuditOptions
 from insideLLMs.api.compare import compare_runs
 from insideLLMs.api.preparation.prepared import Parts
 from insideLLMs.api.run import RunOptions, arun
-from insideLLMs.compare.audit import AuditReport
+from insideLLMs.compare.auditing.audit import AuditReport
 from insideLLMs.config.load import load_experiment
 from insideLLMs.core import canonical
 from insideLLMs.core.protocols import Model

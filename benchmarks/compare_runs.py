@@ -13,8 +13,8 @@ from pathlib import Path
 
 import orjson
 
+from insideLLMs.compare.answers.levels import LEVELS
 from insideLLMs.compare.comparing import compare_with
-from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.assess import assess

@@ -8,9 +8,9 @@ from support.command import write_files
 OF_OTHER_RUNS = (
     "insideLLMs.api.batches", "insideLLMs.api.early_stop", "insideLLMs.api.preparation.cassette_check",
     "insideLLMs.api.since", "insideLLMs.api.workers", "insideLLMs.cli.dry_run",
-    "insideLLMs.compare.gate", "insideLLMs.compare.ignored", "insideLLMs.compare.sides",
+    "insideLLMs.compare.gate", "insideLLMs.compare.answers.ignored", "insideLLMs.compare.sides",
     "insideLLMs.compare.statistics.evidence", "insideLLMs.compare.statistics.permutation",
-    "insideLLMs.compare.word_diff",
+    "insideLLMs.compare.differences.word_diff",
     "insideLLMs.core.template_sandbox", "insideLLMs.execute.remote", "insideLLMs.remote.copies",
     "insideLLMs.remote.objects", "insideLLMs.scoring.json_path", "insideLLMs.scoring.final_answer",
     "insideLLMs.store.answers", "insideLLMs.store.batch_log", "insideLLMs.store.remote",

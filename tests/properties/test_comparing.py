@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from insideLLMs.compare.answers.levels import differing_paths
 from insideLLMs.compare.comparing import CompareOptions, compare
 from insideLLMs.compare.gate.decide import decide
 from insideLLMs.compare.gate.evidence import GateEvidence
-from insideLLMs.compare.levels import differing_paths
 from insideLLMs.core.gate_spec import GateSpec
 from support.compared_runs import record, view
 

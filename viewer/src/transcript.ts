@@ -6,7 +6,7 @@ import * as parts from "./parts";
 import { line, pretty } from "./text";
 import type { Answer, ToolCall } from "./types";
 
-// Which step of the baseline is which of the candidate, and what changed: made by compare/steps.py.
+// Which step of the baseline is which of the candidate, and what changed: made by compare/answers/steps.py.
 export interface Steps {
   pairs: [number | null, number | null][];
   told: string[];

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.api.compare import check_distinct, check_repeats
+from insideLLMs.compare.answers.levels import LEVELS
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate.evidence import NoiseFloor, measure_noise
-from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Waived, Watch
 from insideLLMs.compare.sides import system_changes, view_of
 from insideLLMs.compare.statistics.assess import assess

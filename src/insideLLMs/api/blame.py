@@ -23,7 +23,7 @@ from insideLLMs.compare.blame.report import (
     state_of_outcome,
 )
 from insideLLMs.compare.blame.search import ALPHA, SIGN, SUSPICIOUS, Found, Panel, SearchOutcome, search
-from insideLLMs.compare.differences import differences
+from insideLLMs.compare.differences.identities import differences
 from insideLLMs.compare.gate.judges import judged_probes
 from insideLLMs.compare.pairing import pair_subjects
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force

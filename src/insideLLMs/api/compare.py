@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from insideLLMs.compare.answers.ignored import Ignored
+from insideLLMs.compare.answers.levels import LEVELS
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison, TrialName
 from insideLLMs.compare.gate.decide import Verdict, decide
@@ -15,8 +17,6 @@ from insideLLMs.compare.gate.growth import measure_quantities
 from insideLLMs.compare.gate.judges import judged_probes, judges_of
 from insideLLMs.compare.gate.policies import NEVER, SIGNIFICANT, reads_text_drift
 from insideLLMs.compare.human_labels import HumanLabels
-from insideLLMs.compare.ignored import Ignored
-from insideLLMs.compare.levels import LEVELS
 from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.one_run.decide import decide_run
 from insideLLMs.compare.one_run.verdict import RunVerdict

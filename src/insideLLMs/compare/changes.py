@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from insideLLMs.compare.align import Aligned
+from insideLLMs.compare.answers.levels import CALLS_DIFFER, changed_parts
+from insideLLMs.compare.answers.steps import step_changes
+from insideLLMs.compare.answers.turns import as_compared, turn_changes
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import Change, ShownAnswer, SubjectPair, TrialName
-from insideLLMs.compare.levels import CALLS_DIFFER, changed_parts
 from insideLLMs.compare.pairing import Pairing
-from insideLLMs.compare.steps import step_changes
-from insideLLMs.compare.turns import as_compared, turn_changes
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.subject import Subject

@@ -31,7 +31,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from insideLLMs.compare.levels import NONE, Difference, Level, compare_outcomes, response_of, score_moves
+from insideLLMs.compare.answers.levels import NONE, Difference, Level, compare_outcomes, response_of, score_moves
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.core.record_views import Facts
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.compare.align import Aligned, FurtherRuns, align, probes_told_apart_by_dataset
+from insideLLMs.compare.answers.levels import Level, score_moves
 from insideLLMs.compare.changes import describe, name_trial, subject_pair
 from insideLLMs.compare.classify import UNCHANGED, ChangeClass, Finding, classify, is_alike
 from insideLLMs.compare.comparison import (
@@ -25,7 +26,6 @@ from insideLLMs.compare.comparison import (
 )
 from insideLLMs.compare.counting import Counting, MeaningCount, ServedFacts
 from insideLLMs.compare.draws import Draws
-from insideLLMs.compare.levels import Level, score_moves
 from insideLLMs.compare.observations import Observations, Observed, Waived, Watch, is_waived
 from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, ranges_in_force

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from insideLLMs.compare.answers.levels import Difference, Level
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import PairedCounts, SemanticFacts, ServedChange, SideCounts, Tally, UsageChange
-from insideLLMs.compare.levels import Difference, Level
 from insideLLMs.core.record_views import Facts, ServedResponse
 from insideLLMs.core.types import ResultStatus, Usage
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from insideLLMs.compare.align import FurtherRuns, items_of, probes_told_apart_by_dataset
-from insideLLMs.compare.levels import Difference, Level, response_of
+from insideLLMs.compare.answers.levels import Difference, Level, response_of
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.types import EmbeddingModel

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
 from insideLLMs.compare.align import Aligned, FurtherRuns, ItemKey, Key
+from insideLLMs.compare.answers.levels import Label, label_of, normalise, response_of
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.draws import ALL_DRAWS, Draws, counts_beside
 from insideLLMs.compare.human_labels import HumanLabels
-from insideLLMs.compare.levels import Label, label_of, normalise, response_of
 from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
 from insideLLMs.compare.statistics.items import ItemCounts, RunValues, Shape
 from insideLLMs.compare.statistics.labelled_drop import LabelledItem

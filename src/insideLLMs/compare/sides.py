@@ -6,11 +6,11 @@ from functools import partial
 
 import msgspec
 
+from insideLLMs.compare.answers.ignored import Ignored
 from insideLLMs.compare.comparison import SubjectPair
-from insideLLMs.compare.differences import differences, leaves, shown_value
-from insideLLMs.compare.ignored import Ignored
-from insideLLMs.compare.tool_drift import tool_moves, without_tools
-from insideLLMs.compare.trial_tools import trial_tool_changes
+from insideLLMs.compare.differences.identities import differences, leaves, shown_value
+from insideLLMs.compare.differences.tool_drift import tool_moves, without_tools
+from insideLLMs.compare.differences.trial_tools import trial_tool_changes
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import Facts
 from insideLLMs.core.subject import Subject

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from insideLLMs.compare.word_diff import marked, word_diff
+from insideLLMs.compare.differences.word_diff import marked, word_diff
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, as_text
 from insideLLMs.proxy.volatile import BLANK, NAMED

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from insideLLMs.compare.ablation import AblationReport, SentenceFinding
-from insideLLMs.compare.audit import AuditReport, DamageFinding, ProbeAudit
-from insideLLMs.compare.catch_rates import SHARES
+from insideLLMs.compare.auditing.ablation import AblationReport, SentenceFinding
+from insideLLMs.compare.auditing.audit import AuditReport, DamageFinding, ProbeAudit
+from insideLLMs.compare.auditing.catch_rates import SHARES
 from insideLLMs.report import wording
 from insideLLMs.report.ci.pull_request import escape, fence
 from insideLLMs.report.safe_text import printable

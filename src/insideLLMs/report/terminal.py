@@ -16,9 +16,9 @@ from insideLLMs.report.safe_text import printable, shorten, without_commands
 
 if TYPE_CHECKING:  # the summary of a run is drawn without what compares
     from insideLLMs.compare.comparison import Change, Comparison, RunSide
+    from insideLLMs.compare.differences.word_diff import Segment
     from insideLLMs.compare.gate.decide import Verdict
     from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
-    from insideLLMs.compare.word_diff import Segment
 
 _PROMPT_LIMIT = 240
 _TEXT_LIMIT = 600
@@ -220,7 +220,7 @@ def _change_title(number: int | None, change: Change, *, several: bool) -> Style
 
 
 def _change_body(change: Change) -> DrawnTable:
-    from insideLLMs.compare.word_diff import word_diff  # noqa: PLC0415 - a run alone has none
+    from insideLLMs.compare.differences.word_diff import word_diff  # noqa: PLC0415 - a run alone has none
 
     grid = DrawnTable()
     grid.add_row("   prompt", _plain(shorten(change.prompt, _PROMPT_LIMIT)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from insideLLMs.compare.levels import LEVELS, label_of
+from insideLLMs.compare.answers.levels import LEVELS, label_of
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.types import Response, ToolCall

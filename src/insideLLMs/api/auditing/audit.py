@@ -8,7 +8,7 @@ import msgspec
 from insideLLMs.api.auditing.answers import Item
 from insideLLMs.api.auditing.opened import AuditOptions, Damaged, Group, OpenAudit, open_audit
 from insideLLMs.api.auditing.suggestions import suggest
-from insideLLMs.compare.audit import (
+from insideLLMs.compare.auditing.audit import (
     AuditReport,
     AuditState,
     DamageFinding,
@@ -16,7 +16,7 @@ from insideLLMs.compare.audit import (
     Suggestion,
     UnnoticedExample,
 )
-from insideLLMs.compare.catch_rates import SHARES, CatchRates, examples_needed
+from insideLLMs.compare.auditing.catch_rates import SHARES, CatchRates, examples_needed
 from insideLLMs.compare.gate.decide import Verdict, rule_of
 from insideLLMs.compare.gate.policies import NEVER, POLICIES
 from insideLLMs.compare.statistics.evidence import POWER

@@ -15,7 +15,7 @@ from insideLLMs.api.auditing.answers import Item, intact, items_of, other_answer
 from insideLLMs.api.auditing.redrawn import RedrawnAnswers, outcome_of
 from insideLLMs.api.auditing.scorers import Scorers, leaves_sandbox, make_scorers
 from insideLLMs.api.compare import ComparisonSetup, DecidedComparison, compare_runs
-from insideLLMs.compare.catch_rates import Kind, KnownDecisions
+from insideLLMs.compare.auditing.catch_rates import Kind, KnownDecisions
 from insideLLMs.compare.classify import Finding, classify
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.gate.decide import rule_of

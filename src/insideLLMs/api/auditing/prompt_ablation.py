@@ -12,7 +12,7 @@ from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs
 from insideLLMs.api.counted_calls import CountedCalls
 from insideLLMs.api.fresh_answers import Asker, Place, Round, Say, examples_of
 from insideLLMs.api.trusted_runs import TrustedExperiment
-from insideLLMs.compare.ablation import AblationReport, SentenceFinding, SentenceState
+from insideLLMs.compare.auditing.ablation import AblationReport, SentenceFinding, SentenceState
 from insideLLMs.core.errors import NothingToDoError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.types import Example

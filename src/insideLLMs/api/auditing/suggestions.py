@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from insideLLMs.compare.audit import Suggestion
-from insideLLMs.compare.turns import as_compared
+from insideLLMs.compare.answers.turns import as_compared
+from insideLLMs.compare.auditing.audit import Suggestion
 from insideLLMs.core.conversation import Conversation
 from insideLLMs.core.types import Example, JsonValue, Record, Response
 from insideLLMs.probes.named_check import WrongCheckError, read_check

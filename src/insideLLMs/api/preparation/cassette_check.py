@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from insideLLMs.api.preparation.prepared import Prepared
-from insideLLMs.compare.differences import differences
+from insideLLMs.compare.differences.identities import differences
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import Exchange, JsonValue, Request
 from insideLLMs.execute.questions import questions_of

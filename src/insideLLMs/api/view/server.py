@@ -15,7 +15,7 @@ from insideLLMs.api.compare import DecidedComparison, compare_runs
 from insideLLMs.api.view.example_reviews import ReviewFile
 from insideLLMs.api.view.label_sample import LabelSample, SampledAnswer, draw, rubrics_of, shown_answers
 from insideLLMs.api.view.run_folder import RunFolder
-from insideLLMs.compare.ignored import Ignored
+from insideLLMs.compare.answers.ignored import Ignored
 from insideLLMs.compare.run_labels import RunLabels
 from insideLLMs.compare.sides import views_of
 from insideLLMs.core.errors import InsideLLMsError

@@ -21,7 +21,7 @@ import insideLLMs
 from insideLLMs.api.preparation.members import Site, check_models
 from insideLLMs.api.preparation.prepare import Members, make_members
 from insideLLMs.api.preparation.prepared import Parts, Prepared
-from insideLLMs.compare.differences import differences
+from insideLLMs.compare.differences.identities import differences
 from insideLLMs.config.secrets import gives_away, leaves
 from insideLLMs.core.errors import OptionError, WorkersLostError
 from insideLLMs.core.experiment import Experiment, Spec

@@ -278,7 +278,7 @@ def _sides(arguments: _Arguments) -> tuple[tuple[Path, ...], Path]:
 
 
 def _write_reports(decided: "DecidedComparison", arguments: _Arguments, files: ReportFiles) -> None:
-    from insideLLMs.compare.ignored import Ignored  # noqa: PLC0415 - slow
+    from insideLLMs.compare.answers.ignored import Ignored  # noqa: PLC0415 - slow
     from insideLLMs.compare.sides import views_of  # noqa: PLC0415
     from insideLLMs.report.ci.junit import diff_junit  # noqa: PLC0415
     from insideLLMs.report.ci.pull_request import annotations, diff_markdown  # noqa: PLC0415

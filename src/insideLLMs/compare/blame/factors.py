@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from insideLLMs.compare.blame.hunks import Hunks
-from insideLLMs.compare.differences import differences
+from insideLLMs.compare.differences.identities import differences
 from insideLLMs.core.experiment import SAMPLING, ModelSpec, ProbeSpec, PromptSpec, Spec
 from insideLLMs.core.types import Example, JsonValue, Message
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from insideLLMs.compare.word_diff import marked, word_diff
+from insideLLMs.compare.differences.word_diff import marked, word_diff
 
 MOST_HUNKS = 24
 """A text with more hunks of sentences is cut into lines, and with more of these it is one hunk."""

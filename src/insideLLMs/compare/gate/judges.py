@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from insideLLMs.compare.agreed_labels import agreed_labels, random_verdicts
-from insideLLMs.compare.differences import differences
+from insideLLMs.compare.differences.identities import differences
 from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, judge_quality
 from insideLLMs.core.answer_digest import answer_digest
 from insideLLMs.core.errors import CompareError

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from insideLLMs.compare.comparison import Change, Comparison
+from insideLLMs.compare.differences.word_diff import word_diff
 from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.compare.one_run.verdict import DecidedRun, FailedExample
-from insideLLMs.compare.word_diff import word_diff
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import expand
 from insideLLMs.report import evidence, wording

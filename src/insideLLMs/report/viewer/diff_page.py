@@ -8,15 +8,15 @@ from typing import Any, BinaryIO
 import msgspec
 
 from insideLLMs.compare.align import Aligned, align
+from insideLLMs.compare.answers.levels import Level
+from insideLLMs.compare.answers.steps import align_steps, step_changes
 from insideLLMs.compare.changes import note_of, subject_pair
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.compare.comparison import Comparison, SubjectPair
 from insideLLMs.compare.gate.decide import Verdict
-from insideLLMs.compare.levels import Level
 from insideLLMs.compare.pairing import Pairing, pair_subjects
 from insideLLMs.compare.sides import RunView
-from insideLLMs.compare.steps import align_steps, step_changes
 from insideLLMs.core.record_views import ViewedRecord, read_record
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Response

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from insideLLMs.compare.catch_rates import CatchRate
+from insideLLMs.compare.auditing.catch_rates import CatchRate
 from insideLLMs.compare.one_run.verdict import State
 
 AuditState = Literal["caught", "missed", "harmless", "cannot tell", "does not apply"]

@@ -4,7 +4,7 @@ from math import comb
 
 import pytest
 
-from insideLLMs.compare.catch_rates import SHARES, CatchRates, KnownDecisions
+from insideLLMs.compare.auditing.catch_rates import SHARES, CatchRates, KnownDecisions
 
 
 def rates(kinds, decide, **given):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from insideLLMs.compare.word_diff import marked, word_diff
+from insideLLMs.compare.differences.word_diff import marked, word_diff
 from insideLLMs.core import canonical
 
 _SHOWN_LETTERS, _CUT_LETTERS = 40, 160

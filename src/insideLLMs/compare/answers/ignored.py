@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from insideLLMs.compare.levels import parse_answer
+from insideLLMs.compare.answers.levels import parse_answer
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import read_record

@@ -2,7 +2,7 @@
 
 import pytest
 
-from insideLLMs.compare.tool_drift import tool_moves, without_tools
+from insideLLMs.compare.differences.tool_drift import tool_moves, without_tools
 
 AMOUNT = {"type": "object", "properties": {"amount": {"type": "integer"}}}
 REFUND = {"name": "refund", "description": "Give money back.", "parameters": AMOUNT}

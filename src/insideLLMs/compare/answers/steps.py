@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from insideLLMs.compare.levels import differing_paths
+from insideLLMs.compare.answers.levels import differing_paths
 from insideLLMs.core import canonical
 from insideLLMs.core.types import JsonValue, Response, ToolCall
 from insideLLMs.scoring.json_path import find

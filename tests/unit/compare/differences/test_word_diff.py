@@ -1,6 +1,6 @@
 """A word diff says exactly what was removed and added."""
 
-from insideLLMs.compare.word_diff import word_diff
+from insideLLMs.compare.differences.word_diff import word_diff
 
 
 def sides(segments):

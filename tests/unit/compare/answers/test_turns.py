@@ -2,8 +2,8 @@
 
 import pytest
 
+from insideLLMs.compare.answers.turns import turn_changes
 from insideLLMs.compare.classify import classify
-from insideLLMs.compare.turns import turn_changes
 from insideLLMs.core import canonical
 from insideLLMs.core.conversation import Conversation, Turn
 from insideLLMs.core.record_views import Facts, read_record

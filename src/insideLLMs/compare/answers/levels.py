@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
-from insideLLMs.compare.turns import as_compared
+from insideLLMs.compare.answers.turns import as_compared
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import TextLevel
 from insideLLMs.core.record_views import Facts, ScoreFacts

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insideLLMs.compare.steps import align_steps, step_changes
+from insideLLMs.compare.answers.steps import align_steps, step_changes
 from insideLLMs.core.types import Message, Response, ToolCall
 
 

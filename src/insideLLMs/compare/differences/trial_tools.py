@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from insideLLMs.compare.tool_drift import tool_moves, without_tools
+from insideLLMs.compare.differences.tool_drift import tool_moves, without_tools
 from insideLLMs.core import canonical
 from insideLLMs.core.record_views import RecordIdentity
 from insideLLMs.core.types import JsonValue
