@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from insideLLMs.api.importing import ImportOptions, import_files
+from insideLLMs.api.imports.importing import ImportOptions, import_files
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.report import pseudonyms
 from support.command import insidellms, records_of, write_files

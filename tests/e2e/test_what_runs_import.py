@@ -7,7 +7,7 @@ from support.command import write_files
 
 OF_OTHER_RUNS = (
     "insideLLMs.api.batches", "insideLLMs.api.early_stop", "insideLLMs.api.preparation.cassette_check",
-    "insideLLMs.api.since", "insideLLMs.api.workers", "insideLLMs.cli.dry_run",
+    "insideLLMs.api.shards", "insideLLMs.api.since", "insideLLMs.api.workers", "insideLLMs.cli.dry_run",
     "insideLLMs.compare.gate", "insideLLMs.compare.answers.ignored", "insideLLMs.compare.sides",
     "insideLLMs.compare.statistics.evidence", "insideLLMs.compare.statistics.permutation",
     "insideLLMs.compare.differences.word_diff",

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from insideLLMs.api.importing import ImportOptions, import_files
+from insideLLMs.api.imports.importing import ImportOptions, import_files
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.importers import log_zip
 from insideLLMs.importers.log_file import LogFile

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from insideLLMs.api.importing import import_files
+from insideLLMs.api.imports.importing import import_files
 
 PLAIN = "canary9f8e7d6c5b4a"
 SHAPED = (

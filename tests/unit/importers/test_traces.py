@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from insideLLMs.api.importing import ImportOptions, import_files
+from insideLLMs.api.imports.importing import ImportOptions, import_files
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.datasets import formats
 from insideLLMs.importers.foreign import Reading

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from insideLLMs.api.importing import import_files
+from insideLLMs.api.imports.importing import import_files
 from insideLLMs.core.errors import DatasetError
 from insideLLMs.core.types import Record
 from insideLLMs.store.sealed_run import SealedRun

@@ -1,1 +1,1 @@
-"""A run in several processes of this machine, or on a cluster."""
+"""The workers of a cluster that ask the models of a run, and what they are sent."""

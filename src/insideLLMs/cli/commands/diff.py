@@ -169,8 +169,8 @@ def command(
 def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "DecidedComparison":
     from insideLLMs.api.baselines import open_pool, read_noise  # noqa: PLC0415 - slow
     from insideLLMs.api.compare import ComparisonSetup, GateOverrides, compare_runs  # noqa: PLC0415
-    from insideLLMs.api.importing import opened_run  # noqa: PLC0415
-    from insideLLMs.api.labelling import labels_for  # noqa: PLC0415
+    from insideLLMs.api.imports.importing import opened_run  # noqa: PLC0415
+    from insideLLMs.api.imports.labelling import labels_for  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 

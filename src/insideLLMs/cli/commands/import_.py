@@ -68,11 +68,11 @@ def command(
     A promptfoo configuration, or an experiment of the earlier insideLLMs, becomes an experiment file instead. What
     cannot be converted is an error with its line, and nothing is written. No program that it names is run.
     """
-    from insideLLMs.api.migrating import is_experiment  # noqa: PLC0415 - slow
+    from insideLLMs.api.imports.migrating import is_experiment  # noqa: PLC0415 - slow
 
     if len(files) == 1 and is_experiment(files[0]):
         return _import_experiment(files[0], on_this_machine(run_dir, "--to"), overwrite, skip_unsupported, as_json)
-    from insideLLMs.api.importing import ImportOptions, import_files, parse_map  # noqa: PLC0415 - slow
+    from insideLLMs.api.imports.importing import ImportOptions, import_files, parse_map  # noqa: PLC0415 - slow
     from insideLLMs.store.working_run import working_run  # noqa: PLC0415
 
     if isinstance(run_dir, Path) and run_dir.suffix.lower() in _OF_EXPERIMENTS and not run_dir.is_dir():
@@ -94,7 +94,7 @@ def command(
 
 
 def _import_experiment(path: Path, to: Path, overwrite: bool, skip_unsupported: bool, as_json: bool) -> int:
-    from insideLLMs.api.migrating import migrate_experiment  # noqa: PLC0415 - slow
+    from insideLLMs.api.imports.migrating import migrate_experiment  # noqa: PLC0415 - slow
 
     made = migrate_experiment(path, to, overwrite=overwrite, skip_unsupported=skip_unsupported)
     for note in made.notes:

@@ -40,7 +40,7 @@ def command(
     Exit code 0: all are met, or there are none; 3: one is not met; 4: one cannot be decided.
     """
     from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow; --help must not pay for it
-    from insideLLMs.api.merging import merge_shards  # noqa: PLC0415
+    from insideLLMs.api.shards.merging import merge_shards  # noqa: PLC0415
     from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415
     from insideLLMs.report.viewer.run_page import write_sealed_page  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415

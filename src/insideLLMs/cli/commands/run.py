@@ -113,6 +113,6 @@ def _run(
         )
         if count == 1:
             return asyncio.run(arun(experiment, folder=folder, options=options))
-        from insideLLMs.api.workers.processes import run_in_processes  # noqa: PLC0415 - few runs need it
+        from insideLLMs.api.shards.processes import run_in_processes  # noqa: PLC0415 - few runs need it
 
         return asyncio.run(run_in_processes(experiment, folder=folder, options=options, count=count))

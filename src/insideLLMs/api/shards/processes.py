@@ -14,13 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.merging import open_shards, write_merged
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.run import Run, RunOptions, place_of
 from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import RunWriter
-from insideLLMs.api.workers.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
+from insideLLMs.api.shards.merging import open_shards, write_merged
+from insideLLMs.api.shards.shard_process import Advanced, Logged, ShardJob, Stopped, job_line, read_said
 from insideLLMs.core.errors import BudgetSpentError, ExitCode, InsideLLMsError, InterruptedRunError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.shard import Shard
@@ -36,7 +36,7 @@ from insideLLMs.store.working_run import WorkingRun
 logger = logging.getLogger(__name__)
 MOST_KILLS = 3
 _LONGEST_LINE_BYTES = 16 * 1024 * 1024
-_MODULE = "insideLLMs.api.workers.shard_process"
+_MODULE = "insideLLMs.api.shards.shard_process"
 _START = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {_MODULE} import main; main()"
 """Finds modules where this process does: not in the working folder, unless this process looks there too."""
 

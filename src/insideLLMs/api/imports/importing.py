@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR
 
-from insideLLMs.api.known_examples import KnownExamples
+from insideLLMs.api.imports.known_examples import KnownExamples
 from insideLLMs.api.personal_data import PersonalData, PersonalDataOptions
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from insideLLMs.api.importing import read_label_table
+from insideLLMs.api.imports.importing import read_label_table
 from insideLLMs.compare.agreed_labels import agreed_labels, random_verdicts
 from insideLLMs.compare.human_labels import HumanLabels
 from insideLLMs.compare.run_labels import RunLabels, unused_labels

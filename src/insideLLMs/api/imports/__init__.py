@@ -1,0 +1,1 @@
+"""What was made elsewhere: logs and traffic become runs, experiments of other tools become files, labels are read."""
