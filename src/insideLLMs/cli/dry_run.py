@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from insideLLMs.cli import console
+from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.since import SinceChoice
-from insideLLMs.cli.run_arguments import RunArguments
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import today
-from insideLLMs.cli.run_arguments import RunArguments
+from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.core.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.options.report_files import write_files
 from insideLLMs.cli.places import LOCAL, RUN
-from insideLLMs.cli.report_files import write_files
 from insideLLMs.core.errors import ExitCode, OptionError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.diff import parse_pairs
+from insideLLMs.cli.options.report_files import Writer, write_files
 from insideLLMs.cli.places import LOCAL, RUN
-from insideLLMs.cli.report_files import Writer, write_files
 from insideLLMs.cli.trust import trusted_sides
 from insideLLMs.core.errors import ExitCode
 

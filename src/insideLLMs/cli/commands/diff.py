@@ -11,8 +11,8 @@ import click
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import GateWords, gate_options, today
+from insideLLMs.cli.options.report_files import ReportFiles, Writer, report_options, tell_github, write_files
 from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN
-from insideLLMs.cli.report_files import ReportFiles, Writer, report_options, tell_github, write_files
 from insideLLMs.cli.trust import trusted_sides
 from insideLLMs.core.errors import ConfigError, ExitCode, OptionError, Problem
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.options.report_files import write_files
 from insideLLMs.cli.places import FILE, LOCAL, RUN
-from insideLLMs.cli.report_files import write_files
 from insideLLMs.core.errors import ExitCode
 
 

@@ -7,8 +7,14 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import GateWords, run_gate_options
+from insideLLMs.cli.options.report_files import (
+    ReportFiles,
+    report_options,
+    show_verdict,
+    write_files,
+    write_run_reports,
+)
 from insideLLMs.cli.places import LOCAL, RUN, TO_WRITE
-from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.cli.run_result import check_answered, show_result
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.remote.url import RemoteUrl

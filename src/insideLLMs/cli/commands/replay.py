@@ -6,8 +6,8 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.record import COMMAND, UNTIL_COMMAND, Declared, declarations
+from insideLLMs.cli.options.report_files import write_files
 from insideLLMs.cli.places import FILE, LOCAL
-from insideLLMs.cli.report_files import write_files
 from insideLLMs.core.errors import ExitCode
 
 

@@ -9,8 +9,14 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import GateWords, run_gate_options
+from insideLLMs.cli.options.report_files import (
+    ReportFiles,
+    report_options,
+    show_verdict,
+    write_files,
+    write_run_reports,
+)
 from insideLLMs.cli.places import LOCAL, RUN
-from insideLLMs.cli.report_files import ReportFiles, report_options, show_verdict, write_files, write_run_reports
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import REPORT, SealedRun

@@ -10,11 +10,11 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.early_stopping import SEVERITY, early_stop, show_decision
 from insideLLMs.cli.options.gate import GateWords
+from insideLLMs.cli.options.report_files import ReportFiles, show_verdict, write_files, write_run_reports
 from insideLLMs.cli.options.run import GROUPS, run_options
+from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.workers import processes_to_use
 from insideLLMs.cli.places import LOCAL
-from insideLLMs.cli.report_files import ReportFiles, show_verdict, write_files, write_run_reports
-from insideLLMs.cli.run_arguments import RunArguments
 from insideLLMs.cli.run_result import check_answered, show_result
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.gate_spec import GateSpec

@@ -7,8 +7,8 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.watch import ALPHA, watched
+from insideLLMs.cli.options.report_files import write_files
 from insideLLMs.cli.places import LOCAL, POOL, RUN
-from insideLLMs.cli.report_files import write_files
 from insideLLMs.store.sealed_run import SealedRun
 
 

@@ -8,8 +8,8 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import today
+from insideLLMs.cli.options.report_files import write_files
 from insideLLMs.cli.places import LOCAL, POOL, RUN
-from insideLLMs.cli.report_files import write_files
 from insideLLMs.store.sealed_run import SealedRun
 
 if TYPE_CHECKING:

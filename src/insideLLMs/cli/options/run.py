@@ -12,11 +12,11 @@ from insideLLMs.cli.options.batch import batch_options
 from insideLLMs.cli.options.gate import run_gate_options
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.options.part import part_options
+from insideLLMs.cli.options.report_files import report_options
+from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.since import since_options
 from insideLLMs.cli.options.workers import executor_options, processes_option
 from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN, TO_WRITE
-from insideLLMs.cli.report_files import report_options
-from insideLLMs.cli.run_arguments import RunArguments
 
 GROUPS = {
     "Options": (
