@@ -26,8 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from insideLLMs.store.integrity.altered_run import AlteredRun
-
+from insideLLMs.api.auditing.altered_run import AlteredRun
 from insideLLMs.api.auditing.audit import audit
 from insideLLMs.api.auditing.opened import AuditOptions
 from insideLLMs.api.compare import compare_runs
