@@ -115,9 +115,38 @@ def test_what_fits_together_again_is_found_by_the_signature_alone(copied):
     """Who changes all files so that they fit makes another intact run."""
     write_files(copied, {"e.yaml": EXPERIMENT.replace('Q: "yes"', 'Q: "no"')})
     assert insidellms("run", "e.yaml", "--run-dir", "forged", cwd=copied).code == 0
-    shutil.copy(copied / "run" / "signatures.dsse.json", copied / "forged")
     assert insidellms("verify", "forged", cwd=copied).code == 0
     assert insidellms("verify", "forged", "--key", "key.pub", cwd=copied).code == 1
+    shutil.copy(copied / "run" / "signatures.dsse.json", copied / "forged")
+    for key in ((), ("--key", "key.pub")):
+        done = insidellms("verify", "forged", *key, cwd=copied)
+        assert done.code == 1
+        assert "does not match its signatures" in done.err
+        assert "is of another run" in done.err
+
+
+def test_a_run_with_a_damaged_record_proves_nothing_and_says_which_it_is(copied):
+    change(copied / "run", b"Q1", b"Q9")
+    done = insidellms("prove", "run", "c", "-o", "proof.json", cwd=copied)
+    assert done.code == 1
+    assert "is not intact: records.jsonl: altered: line 1: example 'a' of dataset 'inline'" in done.err
+    assert not (copied / "proof.json").exists()
+
+
+def test_damaged_signatures_can_be_made_again_as_the_error_says(copied):
+    (copied / "run" / "signatures.dsse.json").write_text("{}")
+    done = insidellms("sign", "run", "--key", "key", cwd=copied)
+    assert done.code == 1
+    assert "remove it, and sign the run again" in done.err
+    (copied / "run" / "signatures.dsse.json").unlink()
+    assert insidellms("sign", "run", "--key", "key", cwd=copied).code == 0
+
+
+def test_one_key_given_twice_is_not_two_signers(copied):
+    shutil.copy(copied / "key.pub", copied / "copy.pub")
+    done = insidellms("verify", "run", "--key", "key.pub", "--key", "copy.pub", cwd=copied)
+    assert done.code == 1
+    assert "key.pub and copy.pub are the same key" in done.err
 
 
 def test_a_proof_is_checked_where_there_is_no_run(folder, tmp_path):

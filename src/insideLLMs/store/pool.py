@@ -17,7 +17,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.core.repeated_keys import repeated_key
-from insideLLMs.store.integrity.verification import verify
+from insideLLMs.store.integrity.verification import open_intact
 from insideLLMs.store.leaves import resealed
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
@@ -119,14 +119,8 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = Fa
 
     A `slim` copy leaves out the page, which can be made again, and the telemetry; its manifest does not name them.
     """
-    sealed = SealedRun.open(run)
-    sealed.require_whole()
-    manifest = sealed.manifest
-    problems = verify(run).problems
-    if problems:
-        raise RunDirectoryError(
-            f"{run} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {run}"
-        )
+    SealedRun.open(run).require_whole()
+    manifest = open_intact(run).manifest
     known = read_pool(pool) if pool.exists() else None
     for other in known.runs if known else ():
         is_listed = known is not None and other.name in known.listed

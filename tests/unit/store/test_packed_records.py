@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ from insideLLMs.core.zstd import NAME
 from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.pool import accept
 from insideLLMs.store.sealed_run import PACKED_RECORDS, RECORDS, TELEMETRY, SealedRun
+from support.changed_runs import sealed_run
 
 EXPERIMENT = """
 model: {type: dummy, args: {responses: {"7": "yes"}, canned_response: "no", failures: {"13": error}}}
@@ -142,3 +144,16 @@ def test_without_the_extra_a_reader_says_what_to_install(run, monkeypatch):
     with pytest.raises(RunDirectoryError, match="cannot read") as raised:
         list(packed.lines())
     assert raised.value.fix.startswith("pip install 'insidellms[zstd]'")
+
+
+def test_it_is_named_where_records_that_cannot_be_unpacked_are_damaged(tmp_path):
+    packed = SealedRun.open(sealed_run(tmp_path / "run", trials=500))
+    lines = (packed.path / RECORDS).read_bytes().splitlines(keepends=True)
+    (packed.path / RECORDS).unlink()
+    pack(packed, b"".join(lines))
+    assert verify(packed.path).ok
+    (packed.path / PACKED_RECORDS).write_bytes(zstd.compress(b"".join(lines[:400])) + b"damaged")
+    _, told = verify(packed.path).problems
+    found = re.fullmatch(rf"{PACKED_RECORDS}: damaged in record (\d+) or after it: example '(\d+)' of .*", told)
+    assert 250 < int(found[1]) <= 401
+    assert int(found[2]) == int(found[1]) - 1

@@ -6,8 +6,9 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.places import LOCAL, RUN_TO_CHECK
+from insideLLMs.cli.options.report_files import write_files
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.core.errors import ExitCode, RunDirectoryError
 
 
 @click.command("prove")
@@ -24,13 +25,15 @@ def command(run: Path, example: str | None, *, output: Path, as_json: bool) -> i
     export.
     """
     from insideLLMs.store.integrity.proofs import Proof  # noqa: PLC0415 - slow
+    from insideLLMs.store.integrity.verification import open_intact  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    proof = Proof.of(SealedRun.open(run), example)
     try:
-        output.write_bytes(canonical.pretty(proof))
-    except OSError as error:
-        raise InsideLLMsError(f"cannot write {output}: {error.strerror}", fix="choose another --output") from error
+        proof = Proof.of(SealedRun.open(run), example)
+    except RunDirectoryError:
+        open_intact(run)  # says which record it is
+        raise
+    write_files([(output, lambda out: out.write(canonical.pretty(proof)))])
     if as_json:
         told = {"trials": proof.trials, "signed": proof.signatures is not None, "records_root": proof.records_root}
         console.out_json({"proof": str(output), "records": len(proof.records), **told})

@@ -8,7 +8,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.places import LOCAL, TO_WRITE
-from insideLLMs.core.errors import ExitCode, RunDirectoryError
+from insideLLMs.core.errors import ExitCode
 from insideLLMs.remote.url import RemoteUrl
 
 
@@ -56,10 +56,9 @@ def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> tuple[str,
     """Sign, and return the key's id and how many signatures the run has."""
     from insideLLMs.store.integrity.signatures import sign  # noqa: PLC0415
     from insideLLMs.store.integrity.signing_keys import read_signer  # noqa: PLC0415
-    from insideLLMs.store.integrity.verification import verify  # noqa: PLC0415
+    from insideLLMs.store.integrity.verification import open_intact  # noqa: PLC0415
     from insideLLMs.store.remote.run import local_run  # noqa: PLC0415 - slow
     from insideLLMs.store.remote.signatures import sign_at  # noqa: PLC0415
-    from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     def passphrase() -> str | None:
         given = os.environ.get(passphrase_env)
@@ -69,10 +68,6 @@ def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> tuple[str,
 
     signer = read_signer(key, passphrase)
     path = place if isinstance(place, Path) else local_run(str(place), refetch=True)
-    if problems := verify(path).problems:
-        raise RunDirectoryError(
-            f"{place} is not intact: {problems[0]}", fix=f"see everything that is wrong: insidellms verify {place}"
-        )
-    run = SealedRun.open(path)
+    run = open_intact(path)
     count = sign(run, signer) if isinstance(place, Path) else sign_at(place, run, signer)
     return signer.public_key.keyid, count

@@ -1,6 +1,7 @@
 """`insidellms verify`: every digest of a run directory, and its signatures."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,8 +9,15 @@ from insideLLMs.cli import console
 from insideLLMs.cli.places import LOCAL, RUN_TO_CHECK
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 from insideLLMs.core.types import expand
+from insideLLMs.store.integrity.signatures import signature_problems, stated_problems
 from insideLLMs.store.integrity.verification import Verification, verify
 from insideLLMs.store.sealed_run import SIGNATURES, SealedRun
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import SSlibKey
+
+_CHANGED_FIX = "restore the original, or run the experiment again"
+_SIGNED_FIX = "ask who signed it for their public key, or for a signature of the run as it is now"
 
 
 @click.command("verify")
@@ -35,9 +43,11 @@ def command(run: Path, *, keys: tuple[Path, ...], as_json: bool) -> int:
 
 def check_run(run: Path, *, as_json: bool, keys: tuple[Path, ...] = ()) -> int:
     """Verify a run directory and say what was found. Raises RunDirectoryError if something is wrong."""
+    trusted = _read_keys(keys)
     found = verify(run)
-    if keys:
-        _check_signatures(run, keys, found)
+    against, fix = ("manifest", _CHANGED_FIX) if found.problems else ("signatures", _SIGNED_FIX)
+    sealed = SealedRun.open(run)
+    found.problems += signature_problems(sealed, trusted) if keys else stated_problems(sealed)
     if as_json:
         console.out_json(
             {
@@ -47,7 +57,7 @@ def check_run(run: Path, *, as_json: bool, keys: tuple[Path, ...] = ()) -> int:
                 "files": found.files,
                 "problems": found.problems,
                 "changes": [expand(change) for change in found.changes],
-                "note": found.note,
+                "note": "; ".join(found.notes) or None,
                 "signed_by": [str(key) for key in keys] if found.ok else [],
             }
         )
@@ -57,23 +67,23 @@ def check_run(run: Path, *, as_json: bool, keys: tuple[Path, ...] = ()) -> int:
         )
     if not found.ok:
         raise RunDirectoryError(
-            f"{run} does not match its manifest{' and its signatures' if keys else ''}:\n"
-            + "\n".join(f"  {problem}" for problem in (*found.problems, *([found.note] if found.note else ()))),
-            fix="restore the original, or run the experiment again",
+            f"{run} does not match its {against}:\n"
+            + "\n".join(f"  {problem}" for problem in (*found.problems, *found.notes)),
+            fix=fix,
         )
     return ExitCode.OK
 
 
-def _check_signatures(run: Path, keys: tuple[Path, ...], found: Verification) -> None:
-    from insideLLMs.store.integrity.signatures import signature_problems  # noqa: PLC0415 - an extra
-    from insideLLMs.store.integrity.signing_keys import read_public_key  # noqa: PLC0415
+def _read_keys(keys: tuple[Path, ...]) -> list[tuple[str, "SSlibKey"]]:
+    if not keys:
+        return []
+    from insideLLMs.store.integrity.signing_keys import read_public_keys  # noqa: PLC0415 - an extra
 
-    for problem in signature_problems(SealedRun.open(run), [(str(key), read_public_key(key)) for key in keys]):
-        found.problems.append(problem)
+    return read_public_keys(keys)
 
 
 def _more(run: Path, keys: tuple[Path, ...], found: Verification) -> str:
-    note = f"; {found.note}" if found.note else ""
-    if keys:
-        return f"{note}; signed by {', '.join(map(str, keys))}"
-    return f"{note}; its signatures were not checked: give --key" if (run / SIGNATURES).exists() else note
+    signed = f"signed by {', '.join(map(str, keys))}" if keys else ""
+    if not keys and (run / SIGNATURES).exists():
+        signed = "its signatures were not checked: give --key"
+    return "".join(f"; {note}" for note in (*found.notes, signed) if note)

@@ -1,5 +1,6 @@
 """A proof: some records of a run with their paths in its Merkle tree, to be checked where the run is not."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +8,13 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
 
-from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
+from insideLLMs.core.errors import InsideLLMsError, NothingToDoError, RunDirectoryError
 from insideLLMs.core.merkle import LeafHashes, MerkleTree, leaf_hash, root_of_path
 from insideLLMs.core.record_views import UNREADABLE, RecordIdentity, read_record
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.integrity.line_changes import SealedTrial
-from insideLLMs.store.sealed_run import SIGNATURES, SealedRun, is_regular, open_regular, read_lines
+from insideLLMs.store.integrity.signatures import SIGN_AGAIN, SignedRun, decode_envelope, has_signed, statement_in
+from insideLLMs.store.sealed_run import RECORDS, SIGNATURES, SealedRun, is_regular, open_regular, read_lines
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -47,11 +49,11 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def of(cls, run: SealedRun, example_id: str | None) -> Self:
         """Prove all records of an example, or none: what is left says whose records a redacted export is made of.
 
-        Raises RunDirectoryError where the run has no such record, or is not as it was sealed.
+        Raises NothingToDoError where the run has no such record, RunDirectoryError where it is not as it was sealed.
         """
         found = [] if example_id is None else list(_records_of(run, example_id))
         if not found and example_id is not None:
-            raise RunDirectoryError(
+            raise NothingToDoError(
                 f"{run.path} has no record of example {example_id!r}",
                 fix="give the id of an example as records.jsonl has it",
             )
@@ -69,6 +71,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def problems(self) -> Iterator[str]:
         """Yield what keeps the records from being those of the tree with `records_root`."""
+        times = Counter(one.index for one in self.records)
+        yield from (f"record {index} is given {count} times" for index, count in times.items() if count > 1)
         for one in self.records:
             try:
                 is_long = len(one.path) > _LONGEST_PATH
@@ -81,7 +85,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def _records_of(run: SealedRun, example_id: str) -> Iterator[tuple[int, bytes]]:
     for index, line in enumerate(run.lines()):
-        if read_record(line, RecordIdentity).example_id == example_id:
+        where = f"{run.path / RECORDS}, line {index + 1}"
+        if read_record(line, RecordIdentity, where=where).example_id == example_id:
             yield index, line
 
 
@@ -92,9 +97,7 @@ def _signatures(run: SealedRun) -> JsonValue:
         with open_regular(run.path / SIGNATURES) as file:
             return msgspec.json.decode(file.read())
     except (OSError, *UNREADABLE) as error:
-        raise RunDirectoryError(
-            f"{run.path / SIGNATURES} cannot be read: {error}", fix="sign the run again: insidellms sign RUN --key KEY"
-        ) from error
+        raise RunDirectoryError(f"{run.path / SIGNATURES} cannot be read: {error}", fix=SIGN_AGAIN) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,6 @@ def read_proof(path: Path) -> Proof:
 
 def signer_problems(proof: Proof, key: "SSlibKey", name: str) -> Iterator[str]:
     """Yield what keeps the tree of the proof from being that of a run which the key signed."""
-    from insideLLMs.store.integrity.signatures import SignedRun, decode_envelope, has_signed, statement_in  # noqa: PLC0415 - an extra
-
     if proof.signatures is None:
         yield "the run was not signed when the proof was made"
         return

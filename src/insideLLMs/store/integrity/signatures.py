@@ -4,6 +4,7 @@ The Statement names every file of the run with its SHA-256, and holds no path, c
 another key, adds a signature to the same envelope.
 """
 
+import base64
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _SIGNED_FILES = (MARKER, *(name for name in OUR_FILES if name not in {JOURNAL, BATCHES, SIGNATURES, PACKED_RECORDS}))
+_URL_SAFE = str.maketrans("-_", "+/")
+"""A DSSE envelope may use either alphabet."""
 _BLOCK_BYTES = 256 * 1024
 _LONGEST_ENVELOPE = 1024 * 1024
-SIGN_AGAIN = "sign the run again: insidellms sign RUN --key KEY"
+SIGN_AGAIN = "nobody can check it: remove it, and sign the run again: insidellms sign RUN --key KEY"
 
 
 class _StoredSignature(msgspec.Struct, frozen=True):
@@ -168,18 +171,30 @@ def decode_envelope(data: bytes) -> "Envelope":
     from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
     from securesystemslib.exceptions import Error  # noqa: PLC0415 - an extra
 
+    stored = _decode_stored(data)
     try:
-        return Envelope.from_dict(msgspec.to_builtins(msgspec.json.decode(data, type=_StoredEnvelope)))
-    except (*UNREADABLE, Error, ValueError) as error:
+        return Envelope.from_dict(msgspec.to_builtins(stored))
+    except (Error, ValueError) as error:
+        raise ValueError(f"it is not a DSSE envelope: {error}") from error
+
+
+def _decode_stored(data: bytes) -> _StoredEnvelope:
+    try:
+        return msgspec.json.decode(data, type=_StoredEnvelope)
+    except UNREADABLE as error:
         raise ValueError(f"it is not a DSSE envelope: {error}") from error
 
 
 def statement_in(envelope: "Envelope") -> Statement:
     """Return what was signed. Raises ValueError where it is no Statement over a run."""
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise ValueError(f"the envelope holds {envelope.payload_type[:80]!r}, not an in-toto Statement")
+    return _stated(envelope.payload, envelope.payload_type)
+
+
+def _stated(payload: bytes, payload_type: str) -> Statement:
+    if payload_type != PAYLOAD_TYPE:
+        raise ValueError(f"the envelope holds {payload_type[:80]!r}, not an in-toto Statement")
     try:
-        return msgspec.json.decode(envelope.payload, type=Statement)
+        return msgspec.json.decode(payload, type=Statement)
     except UNREADABLE as error:
         raise ValueError(f"the envelope holds no Statement over a run: {error}") from error
 
@@ -206,17 +221,28 @@ def signature_problems(run: SealedRun, keys: Sequence[tuple[str, "SSlibKey"]]) -
         return
     try:
         envelope = read_envelope(path)
-        signed, now = statement_in(envelope), Statement.of(run)
     except RunDirectoryError as error:
         yield error.message
-        return
-    except ValueError as error:
-        yield f"{SIGNATURES}: {error}"
         return
     for name, key in keys:
         if not has_signed(envelope, key):
             yield f"{SIGNATURES} has no valid signature of {name}; it has {_named(envelope.signatures)}"
-    yield from now.differences(signed)
+    yield from stated_problems(run)
+
+
+def stated_problems(run: SealedRun) -> Iterable[str]:
+    """Yield what keeps the run from being as its signatures state it, whosever they are: needs no extra."""
+    path = run.path / SIGNATURES
+    if not os.path.lexists(path):
+        return
+    try:
+        with open_regular(path) as file:
+            stored = _decode_stored(file.read(_LONGEST_ENVELOPE))
+        signed = _stated(base64.b64decode(stored.payload.translate(_URL_SAFE), validate=True), stored.payload_type)
+    except (OSError, ValueError) as error:
+        yield f"{SIGNATURES} cannot be read: {getattr(error, 'strerror', None) or error}"
+        return
+    yield from Statement.of(run).differences(signed)
 
 
 def _named(keyids: Iterable[str]) -> str:

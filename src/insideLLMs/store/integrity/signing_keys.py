@@ -1,7 +1,8 @@
 """Keys as users have them: PEM and OpenSSH files. A private key is written to a new file only."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ _KINDS_FIX = (
     f"use ed25519 (insidellms sign --new-key FILE makes one), ECDSA on P-256, P-384 or P-521, or RSA of "
     f"{_LEAST_RSA_BITS} bits or more"
 )
+_KEY_STARTS = re.compile(rb"-----BEGIN |^(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-", re.MULTILINE)
 _PUBLIC_FIX = "give the public key, as PEM or as the line of an OpenSSH .pub file"
 
 
@@ -61,6 +63,20 @@ def _load_private(data: bytes, path: Path, passphrase: Callable[[], str | None])
         raise InsideLLMsError(f"{path} cannot be decrypted", fix="check the passphrase") from None
 
 
+def read_public_keys(paths: Iterable[Path]) -> list[tuple[str, "SSlibKey"]]:
+    """Read public keys, each with the name of its file. Raises InsideLLMsError, also where two are one key."""
+    found: dict[str, tuple[str, SSlibKey]] = {}
+    for path in paths:
+        key = read_public_key(path)
+        name, _ = found.setdefault(key.keyid, (str(path), key))
+        if found[key.keyid][1] is not key:
+            raise InsideLLMsError(
+                f"{name} and {path} are the same key, which counts once",
+                fix="give each --key once, of different people",
+            )
+    return list(found.values())
+
+
 def read_public_key(path: Path) -> "SSlibKey":
     """Read a public key. Raises InsideLLMsError."""
     require_library()
@@ -71,6 +87,8 @@ def read_public_key(path: Path) -> "SSlibKey":
     data = _read(path)
     if _PRIVATE in data:
         raise InsideLLMsError(f"{path} is a private key, which only its owner needs", fix=_PUBLIC_FIX)
+    if len(_KEY_STARTS.findall(data)) > 1:
+        raise InsideLLMsError(f"{path} has more than one key", fix="give each key as a file of its own")
     load: Any = files.load_pem_public_key if data.lstrip().startswith(b"-----") else files.load_ssh_public_key
     try:
         key = load(data.strip())

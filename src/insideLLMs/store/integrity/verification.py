@@ -1,8 +1,11 @@
 """Checks a sealed run directory against its manifest, and names what is not as it was sealed."""
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from insideLLMs.core import canonical
@@ -11,7 +14,7 @@ from insideLLMs.core.merkle import MerkleTree, leaf_hash
 from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrder, read_record, trial_order
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Record, ResultStatus
-from insideLLMs.store.integrity.line_changes import ChangedLine, LineKey, changed_lines
+from insideLLMs.store.integrity.line_changes import ChangedLine, LineKey, SealedTrial, changed_lines
 from insideLLMs.store.leaves import Leaf, LeavesFile
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
@@ -19,6 +22,8 @@ from insideLLMs.store.sealed_run import (
     MANIFEST,
     MARKER,
     MARKER_TEXT,
+    OUR_FILES,
+    PACKED_RECORDS,
     RECORDS,
     TELEMETRY,
     SealedRun,
@@ -32,6 +37,7 @@ from insideLLMs.store.sealed_run import (
 from insideLLMs.store.telemetry_line import has_checksum
 
 _MOST_PROBLEMS = 20
+_MOST_OTHERS = 5
 _ROOM_BYTES = 1024 * 1024
 """Compressed records may unpack to so much more than twice what was sealed, so that what was added can be named."""
 _BLOCK_BYTES = 256 * 1024
@@ -41,7 +47,7 @@ _BLOCK_BYTES = 256 * 1024
 class Verification:
     """What was checked and what is wrong.
 
-    `problems` has at most 20, of which `changes` are those of single lines. `note` says what could not be checked.
+    `problems` has at most 20, of which `changes` are those of single lines. `notes` say what could not be checked.
     """
 
     run_id: str
@@ -49,7 +55,7 @@ class Verification:
     files: int = 0
     problems: list[str] = field(default_factory=list)
     changes: list[ChangedLine] = field(default_factory=list)
-    note: str | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -71,6 +77,16 @@ class Verification:
             self.complain(f"{changes[0].file}: more lines than these are not as they were sealed")
 
 
+def open_intact(path: Path) -> SealedRun:
+    """Open a run that is as it was sealed. Raises RunDirectoryError naming what is not: a record if it is one."""
+    found = verify(path)
+    for wrong in (*found.changes, *found.problems):
+        raise RunDirectoryError(
+            f"{path} is not intact: {wrong}", fix=f"see everything that is wrong: insidellms verify {path}"
+        )
+    return SealedRun.open(path)
+
+
 def verify(path: Path) -> Verification:
     """Check a sealed run directory. Raises RunDirectoryError if it is not one."""
     manifest = SealedRun.open(path).manifest
@@ -80,8 +96,8 @@ def verify(path: Path) -> Verification:
             found.complain(f"{MARKER} is not as it was written")
     intact = _check_files(path, manifest, found)
     records = content_path(path, RECORDS) if RECORDS in intact else None
-    if not (path / LEAVES).exists():
-        found.note = f"without {LEAVES}, as of a run of an earlier version, no changed line can be named"
+    if not os.path.lexists(path / LEAVES):
+        found.notes.append(f"without {LEAVES}, as of a run of an earlier version, no changed line can be named")
     elif not is_regular(path / LEAVES):
         found.complain(f"{LEAVES} is not a regular file")
     else:
@@ -90,7 +106,17 @@ def verify(path: Path) -> Verification:
         _name_changes(records, leaves, manifest, found, is_intact=intact.get(RECORDS, False))
     if records is not None:
         _check_records(records, manifest, found)
+    _note_others(path, records, found)
     return found
+
+
+def _note_others(path: Path, records: Path | None, found: Verification) -> None:
+    """Name what is in the folder and no part of the run: nothing vouches for it."""
+    known = {MARKER, *OUR_FILES} - ({PACKED_RECORDS} if records == path / RECORDS else set())
+    others = sorted({entry.name for entry in path.iterdir()} - known)
+    if others:
+        more = f" and {len(others) - _MOST_OTHERS:,} more" if len(others) > _MOST_OTHERS else ""
+        found.notes.append(f"not part of the run: {', '.join(map(repr, others[:_MOST_OTHERS]))}{more}")
 
 
 def _check_files(path: Path, manifest: Manifest, found: Verification) -> dict[str, bool]:
@@ -99,8 +125,11 @@ def _check_files(path: Path, manifest: Manifest, found: Verification) -> dict[st
     for name, expected in manifest.files.items():
         found.files += 1
         content = content_path(path, name)
-        if Path(name).name != name or not is_regular(content):
+        if Path(name).name != name or not os.path.lexists(content):
             found.complain(f"{name} is missing")
+            continue
+        if not is_regular(content):
+            found.complain(f"{content.name} is not a regular file")
             continue
         try:
             digest = _sha256(content, _ROOM_BYTES + 2 * expected.size_bytes)
@@ -128,11 +157,13 @@ def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
         return
     if leaves.seal.manifest_sha256 != _sha256(path / MANIFEST):
         found.complain(f"{MANIFEST} is not the one that was sealed: {LEAVES} has another digest of it")
-    if leaves.seal.telemetry and not is_regular(path / TELEMETRY):
-        found.note = f"{TELEMETRY}, which it was sealed with, is missing"
+    if os.path.lexists(path / TELEMETRY) and not is_regular(path / TELEMETRY):
+        found.complain(f"{TELEMETRY} is not a regular file")
+    elif leaves.seal.telemetry and not is_regular(path / TELEMETRY):
+        found.notes.append(f"{TELEMETRY}, which it was sealed with, is missing")
     elif leaves.seal.telemetry:
         found.name(changed_lines(TELEMETRY, lambda: _trials(leaves), _telemetry(path / TELEMETRY)))
-    elif (path / TELEMETRY).exists():
+    elif is_regular(path / TELEMETRY):
         found.complain(f"{TELEMETRY} is not of this run: it was sealed without")
 
 
@@ -146,9 +177,25 @@ def _name_changes(
             found.name(changed_lines(LEAVES, lambda: _keyed(_leaves_of(records)), _keyed(leaves.lines())))
     elif leaves.seal is None and not fits:
         found.complain(f"{LEAVES} does not have the manifest's Merkle root: it cannot tell which record was changed")
+    elif records is None:
+        _name_first_unread(leaves, manifest, found)
     elif records is not None:
         sealed = lambda: (LineKey(leaf and leaf.hash, leaf) for leaf in leaves.lines())  # noqa: E731 - one pass of two
         found.name(changed_lines(RECORDS, sealed, _records(records)))
+
+
+def _name_first_unread(leaves: LeavesFile, manifest: Manifest, found: Verification) -> None:
+    """Name the first record that was not read: of compressed ones, what is damaged may be up to a block behind it."""
+    records = content_path(leaves.path.parent, RECORDS)
+    if not is_regular(records):
+        return
+    count = 0
+    with contextlib.suppress(RunDirectoryError), reading(records) as file:
+        for _ in islice(file, manifest.trials):
+            count += 1
+    leaf = next(islice(leaves.lines(), count, None), None)
+    if leaf:
+        found.complain(f"{records.name}: damaged in record {count + 1} or after it: {SealedTrial.of(leaf)}")
 
 
 def _keyed(leaves: Iterator[Leaf | None]) -> Iterator[LineKey]:

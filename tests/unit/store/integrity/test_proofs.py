@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
+from insideLLMs.core.errors import InsideLLMsError, NothingToDoError, RunDirectoryError
 from insideLLMs.store.integrity.proofs import Proof, read_proof, signer_problems
 from insideLLMs.store.integrity.signatures import sign
 from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_signer
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_proof_is_an_error_in_words(tmp_path, data):
 
 
 def test_an_example_that_the_run_has_not_is_an_error(folder):
-    with pytest.raises(RunDirectoryError, match="no record of example 'nine'"):
+    with pytest.raises(NothingToDoError, match="no record of example 'nine'"):
         proof_of(folder, "nine")
 
 
@@ -78,3 +78,10 @@ def test_a_run_that_was_changed_proves_nothing(tmp_path):
     path.write_bytes(path.read_bytes().replace(b'"yes"', b'"no!"', 1))
     with pytest.raises(RunDirectoryError, match="not the file that was sealed"):
         Proof.of(SealedRun.open(run), "003")
+
+
+def test_a_record_that_is_given_twice_does_not_count_twice(folder):
+    proof = proof_of(folder)
+    doubled = msgspec.structs.replace(proof, records=(*proof.records, proof.records[0]))
+    assert list(proof.problems()) == []
+    assert list(doubled.problems()) == [f"record {proof.records[0].index} is given 2 times"]

@@ -18,8 +18,8 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
 from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
-from insideLLMs.store.integrity.signatures import read_envelope, sign, signature_problems
-from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_signer
+from insideLLMs.store.integrity.signatures import read_envelope, sign, signature_problems, stated_problems
+from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_public_keys, read_signer
 from insideLLMs.store.sealed_run import SealedRun
 from support.changed_runs import CHANGES, FILES, change_at_random, sealed_run
 
@@ -239,3 +239,61 @@ def test_payloads_that_are_no_statement_of_a_run_are_refused_though_the_key_sign
         assert problems(tmp_path / "run", folder / "one.pub")
     assert isinstance(signer.public_key, SSlibKey)
     assert base64.b64decode(envelope.to_dict()["payload"]) == b"hello"
+
+
+def test_one_key_in_two_files_is_not_two_signers(folder, tmp_path):
+    shutil.copy(folder / "one.pub", tmp_path / "copy.pub")
+    (tmp_path / "crlf.pub").write_bytes((folder / "one.pub").read_bytes().replace(b"\n", b"\r\n"))
+    for other in (folder / "one.pub", tmp_path / "copy.pub", tmp_path / "crlf.pub"):
+        with pytest.raises(InsideLLMsError, match=r"one.pub and .* are the same key"):
+            read_public_keys([folder / "one.pub", folder / "two.pub", other])
+    assert [name for name, _ in read_public_keys([folder / "one.pub"])] == [str(folder / "one.pub")]
+
+
+def test_a_file_of_several_keys_is_refused_as_only_one_would_be_looked_at(folder, tmp_path):
+    both = tmp_path / "both.pub"
+    both.write_bytes(b"".join((folder / name).read_bytes() for name in ("one.pub", "two.pub")))
+    line = serialization.load_pem_public_key((folder / "one.pub").read_bytes()).public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    authorized = tmp_path / "authorized_keys"
+    authorized.write_bytes(line + b" me@here\n" + line + b" ssh-again\n")
+    for path in (both, authorized):
+        with pytest.raises(InsideLLMsError, match="has more than one key"):
+            read_public_key(path)
+    authorized.write_bytes(line + b" ssh-key of me\n")
+    assert read_public_key(authorized).keyid == read_public_key(folder / "one.pub").keyid
+
+
+def changed_envelope(data, **changes):
+    return json.dumps({**json.loads(data), **changes}).encode()
+
+
+def test_without_a_key_it_is_noticed_that_signatures_are_damaged_or_of_another_run(folder, tmp_path):
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    path = run / SIGNATURES
+    data = path.read_bytes()
+    payload = json.loads(data)["payload"]
+    sealed = SealedRun.open(run)
+    assert list(stated_problems(sealed)) == []
+    other = base64.b64encode(base64.b64decode(payload).replace(b'"trials":7', b'"trials":8')).decode()
+    for wrong in (
+        b"", b"{}", data[:-9], data[:90] + data[95:], changed_envelope(data, payload="%%%"),
+        changed_envelope(data, payload=""), changed_envelope(data, payload=other),
+        changed_envelope(data, payloadType="text/plain"), changed_envelope(data, signatures=None),
+    ):  # fmt: skip
+        path.write_bytes(wrong)
+        assert list(stated_problems(sealed)), wrong
+    path.unlink()
+    assert list(stated_problems(sealed)) == []
+    path.symlink_to(folder / "run" / SIGNATURES)
+    assert list(stated_problems(sealed)) == [f"{SIGNATURES} cannot be read: Too many levels of symbolic links"]
+
+
+def test_a_payload_in_the_alphabet_of_urls_is_read_as_the_other(folder, tmp_path):
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    data = (run / SIGNATURES).read_bytes()
+    payload = json.loads(data)["payload"].translate(str.maketrans("+/", "-_"))
+    (run / SIGNATURES).write_bytes(changed_envelope(data, payload=payload))
+    assert list(stated_problems(SealedRun.open(run))) == []
+    assert problems(run, folder / "one.pub") == []

@@ -1,5 +1,6 @@
 """What was done to a line of a sealed run is found and named, whatever was done and wherever."""
 
+import os
 import random
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.store.integrity.line_changes import LineKey, changed_lines
-from insideLLMs.store.integrity.verification import verify
+from insideLLMs.store.integrity.verification import open_intact, verify
 from insideLLMs.store.sealed_run import SealedRun
 from support.changed_runs import CHANGES, FILES, change_at_random, sealed_run
 
@@ -46,7 +47,7 @@ def test_a_run_without_leaves_still_verifies_and_says_what_it_cannot_name(run, t
     finally:
         (tmp_path / "leaves.jsonl").rename(leaves)
     assert found.ok
-    assert "no changed line can be named" in found.note
+    assert "no changed line can be named" in found.notes[0]
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "records.jsonl", "leaves.jsonl", "telemetry.jsonl"])
@@ -59,11 +60,40 @@ def test_a_file_that_holds_anything_else_is_an_error_in_words(tmp_path, name, da
     assert any(name in problem for problem in problems(run))
 
 
-def test_a_link_in_the_place_of_the_leaves_is_not_followed(tmp_path):
+@pytest.mark.parametrize("name", ["leaves.jsonl", "telemetry.jsonl", "records.jsonl", "summary.json", "report.html"])
+@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a folder", "a pipe"])
+def test_what_is_no_file_in_the_place_of_one_is_not_followed(tmp_path, name, kind):
     run = sealed_run(tmp_path / "run", trials=3)
-    (run / "leaves.jsonl").rename(tmp_path / "elsewhere")
-    (run / "leaves.jsonl").symlink_to(tmp_path / "elsewhere")
-    assert problems(run) == ["leaves.jsonl is not a regular file"]
+    (run / name).rename(tmp_path / "elsewhere")
+    if kind == "a folder":
+        (run / name).mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(run / name)
+    else:
+        (run / name).symlink_to(tmp_path / ("elsewhere" if kind == "a link" else "nothing"))
+    assert problems(run) == [f"{name} is not a regular file"]
+
+
+def test_files_that_are_no_part_of_the_run_are_named_as_nothing_vouches_for_them(tmp_path):
+    run = sealed_run(tmp_path / "run", trials=3)
+    assert verify(run).notes == []
+    for name in ("records.jsonl.zst", "approved.txt", ".hidden"):
+        (run / name).touch()
+    found = verify(run)
+    assert found.ok
+    assert found.notes == ["not part of the run: '.hidden', 'approved.txt', 'records.jsonl.zst'"]
+    for number in range(9):
+        (run / f"f{number}").touch()
+    assert verify(run).notes[0].endswith("'f0', 'f1', 'f2' and 7 more")
+
+
+def test_a_run_that_is_not_intact_is_refused_with_the_record_that_was_changed(tmp_path):
+    run = sealed_run(tmp_path / "run", trials=5)
+    assert open_intact(run).path == run
+    change = change_at_random(run, "records.jsonl", "a byte", random.Random(1))
+    with change as words, pytest.raises(RunDirectoryError, match=r"is not intact: records\.jsonl: altered") as raised:
+        open_intact(run)
+    assert all(word in raised.value.message for word in words)
 
 
 def test_a_line_of_telemetry_that_was_changed_is_not_read(run):
