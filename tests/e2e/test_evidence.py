@@ -149,6 +149,18 @@ def test_one_key_given_twice_is_not_two_signers(copied):
     assert "key.pub and copy.pub are the same key" in done.err
 
 
+def test_no_output_damages_the_run_that_it_is_made_of(copied):
+    for command in (
+        ("prove", "run", "c", "-o", "run/records.jsonl"),
+        ("export", "run", "-o", "run/summary.json"),
+        ("report", "run", "--html", "run/manifest.json"),
+        ("diff", "run", "packed", "--sarif", "run/records.jsonl"),
+    ):
+        done = insidellms(*command, cwd=copied)
+        assert (done.code, "is a file of a run" in done.err) == (1, True), (command, done.err)
+    assert insidellms("verify", "run", "--key", "key.pub", cwd=copied).code == 0
+
+
 def test_a_proof_is_checked_where_there_is_no_run(folder, tmp_path):
     assert insidellms("prove", "run", "c", "-o", tmp_path / "proof.json", cwd=folder).code == 0
     shutil.copy(folder / "key.pub", tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from insideLLMs.core.errors import RemoteError
+from insideLLMs.core.errors import RemoteError, RunDirectoryError
 from insideLLMs.remote.url import RemoteUrl, is_url, parse_place
 
 Found = Path | RemoteUrl
@@ -43,6 +43,26 @@ class PathParam(PlaceParam):
         found = super().convert(value, param, ctx)
         name = param.opts[0] if isinstance(param, click.Option) else "this argument"
         return on_this_machine(found, name, fix=self._fix)
+
+
+class OutputParam(PathParam):
+    """Takes a path alone, of a file to write: never one of a run's own."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path. Raises RemoteError for a URL, RunDirectoryError for a file of a run."""
+        path = super().convert(value, param, ctx)
+        check_output(path)
+        return path
+
+
+def check_output(path: Path) -> None:
+    """Raise RunDirectoryError for a file of a run: writing over it would damage what was paid for."""
+    from insideLLMs.store.labels import LABELS  # noqa: PLC0415 - slow, and only where a file is written
+    from insideLLMs.store.sealed_run import MARKER, OUR_FILES, is_regular  # noqa: PLC0415
+
+    file = path.resolve()
+    if file.name in {MARKER, *OUR_FILES, LABELS} and is_regular(file.parent / MARKER):
+        raise RunDirectoryError(f"{path} is a file of a run, and nothing is written over it", fix="choose another file")
 
 
 def on_this_machine(found: Found, name: str, *, fix: str = _COPY_IT) -> Path:
@@ -83,6 +103,8 @@ def _file(text: str) -> Found:
 
 
 LOCAL = PathParam()
+OUTPUT = OutputParam()
+"""A file to write on this machine: a report, a table, a proof."""
 RUN = PlaceParam(_run)
 """A run, or the log of another tool."""
 RUN_TO_CHECK = PlaceParam(_refetched_run)

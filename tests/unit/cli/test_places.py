@@ -7,23 +7,25 @@ import pytest
 
 from insideLLMs.cli import places
 from insideLLMs.cli.main import cli
-from insideLLMs.core.errors import InsideLLMsError, RemoteError
+from insideLLMs.cli.options.report_files import write_files
+from insideLLMs.core.errors import InsideLLMsError, RemoteError, RunDirectoryError
+from insideLLMs.store.sealed_run import MARKER
 
 READ = {id(places.RUN): "run", id(places.RUNS): "runs", id(places.POOL): "pool", id(places.FILE): "file"}
 KINDS = {**READ, id(places.TO_WRITE): "to write", id(places.LOCAL): "local"}
-KINDS |= {id(places.RUN_TO_CHECK): "run to check"}
+KINDS |= {id(places.RUN_TO_CHECK): "run to check", id(places.OUTPUT): "output"}
 KINDS_BY_ARGUMENT = {
     "baseline accept run": "run",
     "baseline accept pool": "to write",
     "baseline list pool": "to write",
     "baseline prune pool": "to write",
-    "batch export output": "local",
+    "batch export output": "output",
     "batch export run_dir": "local",
     "batch import files": "file",
     "batch import run_dir": "local",
     "comment report": "local",
     "compare run": "run",
-    "compare markdown": "local",
+    "compare markdown": "output",
     "diff runs": "run",
     "diff candidate": "run",
     "diff pool": "pool",
@@ -32,7 +34,7 @@ KINDS_BY_ARGUMENT = {
     "diff labels": "file",
     "diff experiment": "local",
     "export runs": "run",
-    "export output": "local",
+    "export output": "output",
     "import files": "file",
     "import run_dir": "to write",
     "list run_root": "runs",
@@ -40,7 +42,7 @@ KINDS_BY_ARGUMENT = {
     "merge to": "to write",
     "noise runs": "run",
     "noise pool": "to write",
-    "noise save": "local",
+    "noise save": "output",
     "report run": "run",
     "rescore run": "run",
     "rescore to": "to write",
@@ -123,10 +125,40 @@ def test_a_path_stays_a_path(name, param, path):
     assert found == Path(path.removeprefix("file://"))
 
 
-LOCAL = [(name, param) for name, param in PLACES if param.type is places.LOCAL]
+LOCAL = [(name, param) for name, param in PLACES if isinstance(param.type, places.PathParam)]
 
 
 @pytest.mark.parametrize(("name", "param"), LOCAL, ids=[f"{name} {param.name}" for name, param in LOCAL])
 def test_an_output_says_that_it_takes_a_path(name, param):
     with pytest.raises(RemoteError, match="takes a path on this machine"):
         param.type.convert("s3://bucket/x.html", param, click.Context(click.Command(name)))
+
+
+OUTPUTS = [(name, param) for name, param in PLACES if param.type is places.OUTPUT]
+
+
+def test_every_option_of_a_report_or_a_table_to_write_is_an_output():
+    reports = ("html", "junit", "markdown", "sarif", "save", "output")
+    others = [
+        f"{name} {param.name}" for name, param in PLACES if param.name in reports and (name, param) not in OUTPUTS
+    ]
+    assert others == []
+
+
+@pytest.mark.parametrize(("name", "param"), OUTPUTS, ids=[f"{name} {param.name}" for name, param in OUTPUTS])
+def test_no_output_is_written_over_a_file_of_a_run(name, param, tmp_path):
+    (tmp_path / MARKER).touch()
+    (tmp_path / "link").symlink_to(tmp_path / "journal.jsonl")
+    context = click.Context(click.Command(name))
+    for file in ("records.jsonl", "manifest.json", "report.html", "labels.jsonl", MARKER, "link"):
+        with pytest.raises(RunDirectoryError, match="is a file of a run"):
+            param.type.convert(str(tmp_path / file), param, context)
+    assert param.type.convert(str(tmp_path / "mine.html"), param, context) == tmp_path / "mine.html"
+
+
+def test_a_report_is_not_written_over_a_file_of_a_run_that_was_made_meanwhile(tmp_path):
+    (tmp_path / MARKER).touch()
+    (tmp_path / "manifest.json").write_text("sealed")
+    with pytest.raises(RunDirectoryError):
+        write_files([(tmp_path / "manifest.json", lambda out: out.write(b"page"))])
+    assert (tmp_path / "manifest.json").read_text() == "sealed"

@@ -10,7 +10,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.report_files import write_files
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import LOCAL, OUTPUT, RUN
 from insideLLMs.core.errors import ExitCode, OptionError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class _Words:
 )
 @click.option("--dry-run", is_flag=True, help="With --prompt-ablation: show what would be asked.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--markdown", type=LOCAL, help="Also write it as Markdown.")
+@click.option("--markdown", type=OUTPUT, help="Also write it as Markdown.")
 @console.common_options
 def command(run: Path, *, prompt_ablation: bool, **options: Any) -> int:  # click passes them by name
     """Damage the stored answers of RUN, score them again, and show what its gate would miss.

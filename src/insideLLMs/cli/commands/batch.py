@@ -10,7 +10,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import origin_options
-from insideLLMs.cli.places import FILE, LOCAL
+from insideLLMs.cli.places import FILE, LOCAL, OUTPUT
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunDirectoryError, RunUnfinishedError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def command() -> None:
 
 @command.command("export")
 @click.argument("experiment_file", metavar="[EXPERIMENT]", required=False, type=LOCAL)
-@click.option("-o", "--output", type=LOCAL, required=True, help="The file of requests to write.")
+@click.option("-o", "--output", type=OUTPUT, required=True, help="The file of requests to write.")
 @click.option("--run-dir", type=LOCAL, help="The run.  [default: a new one, runs/NAME-RUNID]")
 @click.option(
     "--for", "addressed", multiple=True, metavar="MODEL", help="Write only the requests to this model or judge."

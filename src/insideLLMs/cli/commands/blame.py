@@ -11,7 +11,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.diff import parse_pairs
 from insideLLMs.cli.options.report_files import Writer, write_files
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import LOCAL, OUTPUT, RUN
 from insideLLMs.cli.trust import trusted_sides
 from insideLLMs.core.errors import ExitCode
 
@@ -93,8 +93,8 @@ def _beside(run: Path) -> Path:
 @click.option("--to", type=LOCAL, help="Where to store the new answers.  [default: CANDIDATE.blame]")
 @click.option("--dry-run", is_flag=True, help="Show the differences of the runs and the number of calls; ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--markdown", type=LOCAL, help="Also write a pull-request comment, for `insidellms comment`.")
-@click.option("--html", type=LOCAL, help="Also write the page of `diff`, with the cause beside the changes.")
+@click.option("--markdown", type=OUTPUT, help="Also write a pull-request comment, for `insidellms comment`.")
+@click.option("--html", type=OUTPUT, help="Also write the page of `diff`, with the cause beside the changes.")
 @console.common_options
 def command(baseline: Path, candidate: Path, **options: Any) -> int:  # click passes them as each is declared
     """Find the change between BASELINE and CANDIDATE that made examples worse.

@@ -7,7 +7,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.report_files import write_files
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import OUTPUT, RUN
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.gate_spec import FailOn
 
@@ -23,7 +23,7 @@ _NAME = "A prompt, a model, or 'MODEL,PROMPT'."
 @click.option("--candidate", metavar="NAME", help=f"Compare only this with --baseline, and gate. {_NAME}")
 @click.option("--fail-on", type=click.Choice(get_args(FailOn)), help="The gate's policy.  [default: the experiment's]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option("--markdown", type=LOCAL, help="Also write it as Markdown.")
+@click.option("--markdown", type=OUTPUT, help="Also write it as Markdown.")
 @console.common_options
 def command(
     run: Path, *, baseline: str | None, candidate: str | None, fail_on: str | None, as_json: bool, markdown: Path | None

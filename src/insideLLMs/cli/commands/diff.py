@@ -12,7 +12,7 @@ import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import GateWords, gate_options, today
 from insideLLMs.cli.options.report_files import ReportFiles, Writer, report_options, tell_github, write_files
-from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN
+from insideLLMs.cli.places import FILE, LOCAL, OUTPUT, POOL, RUN
 from insideLLMs.cli.trust import trusted_sides
 from insideLLMs.core.errors import ConfigError, ExitCode, OptionError, Problem
 
@@ -118,7 +118,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--limit", type=click.IntRange(min=0), default=10, show_default=True, help="How many changes to show.")
 @click.option("--quiet", is_flag=True, help="Print the verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
-@click.option("--html", type=LOCAL, help="Also write a page with every trial side by side.")
+@click.option("--html", type=OUTPUT, help="Also write a page with every trial side by side.")
 @report_options
 @click.option(
     "--experiment",

@@ -12,7 +12,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.diff import parse_pairs
 from insideLLMs.cli.options.redact import Redaction, redact_options
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import OUTPUT, RUN
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 
 
@@ -27,7 +27,7 @@ from insideLLMs.core.errors import ExitCode, InsideLLMsError
     help="What to write; parquet needs the extra of that name.",
 )
 @click.option("--pair", "pairs", multiple=True, metavar="BASE=CAND", help="Compare these two models or prompts, by id.")
-@click.option("--output", "-o", type=LOCAL, help="Write to this file.  [default: stdout]")
+@click.option("--output", "-o", type=OUTPUT, help="Write to this file.  [default: stdout]")
 @redact_options
 @console.common_options
 def command(

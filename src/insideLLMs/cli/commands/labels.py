@@ -6,7 +6,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.report_files import write_files
-from insideLLMs.cli.places import FILE, LOCAL, RUN
+from insideLLMs.cli.places import FILE, LOCAL, OUTPUT, RUN
 from insideLLMs.core.errors import ExitCode
 
 
@@ -62,7 +62,7 @@ def merge(run: Path, *, files: tuple[Path, ...], as_json: bool) -> int:
 
 @command.command("export")
 @click.argument("run", type=RUN)
-@click.option("--output", "-o", type=LOCAL, help="Write to this file.  [default: stdout]")
+@click.option("--output", "-o", type=OUTPUT, help="Write to this file.  [default: stdout]")
 @console.common_options
 def export(run: Path, *, output: Path | None) -> int:
     """Write the labels of RUN as CSV, one row per person and answer.

@@ -14,7 +14,7 @@ from insideLLMs.cli.options.report_files import (
     write_files,
     write_run_reports,
 )
-from insideLLMs.cli.places import LOCAL, RUN, TO_WRITE
+from insideLLMs.cli.places import OUTPUT, RUN, TO_WRITE
 from insideLLMs.cli.run_result import check_answered, show_result
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.remote.url import RemoteUrl
@@ -24,7 +24,7 @@ from insideLLMs.remote.url import RemoteUrl
 @click.argument("shards", metavar="SHARD...", nargs=-1, required=True, type=RUN)
 @click.option("--to", required=True, type=TO_WRITE, help="Store the merged run here.")
 @click.option("--overwrite", is_flag=True, help="Replace the run in --to.")
-@click.option("--html", type=LOCAL, help="Also write the run's page here.")
+@click.option("--html", type=OUTPUT, help="Also write the run's page here.")
 @report_options
 @run_gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

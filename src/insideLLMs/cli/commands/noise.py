@@ -8,7 +8,7 @@ import click
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import today
-from insideLLMs.cli.places import LOCAL, RUN, TO_WRITE
+from insideLLMs.cli.places import OUTPUT, RUN, TO_WRITE
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.remote.url import RemoteUrl
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("noise")
 @click.argument("runs", nargs=-1, type=RUN)
 @click.option("--pool", type=TO_WRITE, help="Measure this pool's runs, and store noise.json in it.")
-@click.option("--save", type=LOCAL, help="Store the noise floor here, for `diff --noise`.")
+@click.option("--save", type=OUTPUT, help="Store the noise floor here, for `diff --noise`.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path | RemoteUrl | None, save: Path | None, as_json: bool) -> int:

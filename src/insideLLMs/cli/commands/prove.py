@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.cli.places import LOCAL, RUN_TO_CHECK
 from insideLLMs.cli.options.report_files import write_files
+from insideLLMs.cli.places import OUTPUT, RUN_TO_CHECK
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ExitCode, RunDirectoryError
 
@@ -14,7 +14,7 @@ from insideLLMs.core.errors import ExitCode, RunDirectoryError
 @click.command("prove")
 @click.argument("run", metavar="RUN", type=RUN_TO_CHECK)
 @click.argument("example", metavar="EXAMPLE", required=False)
-@click.option("--output", "-o", type=LOCAL, required=True, help="Write the proof to this file.")
+@click.option("--output", "-o", type=OUTPUT, required=True, help="Write the proof to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def command(run: Path, example: str | None, *, output: Path, as_json: bool) -> int:

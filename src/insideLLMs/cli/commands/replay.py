@@ -7,7 +7,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.record import COMMAND, UNTIL_COMMAND, Declared, declarations
 from insideLLMs.cli.options.report_files import write_files
-from insideLLMs.cli.places import FILE, LOCAL
+from insideLLMs.cli.places import FILE, OUTPUT
 from insideLLMs.core.errors import ExitCode
 
 
@@ -21,7 +21,7 @@ from insideLLMs.core.errors import ExitCode
 )
 @declarations
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; the command's output goes to stderr.")
-@click.option("--junit", type=LOCAL, help="Also write a JUnit report.")
+@click.option("--junit", type=OUTPUT, help="Also write a JUnit report.")
 @console.common_options
 def command(
     command_line: tuple[str, ...],

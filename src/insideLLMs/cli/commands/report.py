@@ -16,7 +16,7 @@ from insideLLMs.cli.options.report_files import (
     write_files,
     write_run_reports,
 )
-from insideLLMs.cli.places import LOCAL, RUN
+from insideLLMs.cli.places import LOCAL, OUTPUT, RUN
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import REPORT, SealedRun
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("run", metavar="RUN", type=RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json.")
-@click.option("--html", type=LOCAL, help="Write the page again, to this file.")
+@click.option("--html", type=OUTPUT, help="Write the page again, to this file.")
 @click.option("--telemetry", is_flag=True, help="Show latency, retries, tokens and cost; with --html, on the page.")
 @click.option("--open", "open_page", is_flag=True, help="Open report.html in the browser.")
 @report_options

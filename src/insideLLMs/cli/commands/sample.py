@@ -8,7 +8,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.redact import personal_data_options
-from insideLLMs.cli.places import FILE, LOCAL
+from insideLLMs.cli.places import FILE, OUTPUT
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
 from insideLLMs.report.safe_text import printable
 
@@ -21,7 +21,7 @@ _STRATA = ("route", "model", "error", "template", "length", "language", "feedbac
 
 @click.command("sample")
 @click.argument("traces", metavar="TRACES...", nargs=-1, required=True, type=FILE)
-@click.option("--output", "-o", required=True, type=LOCAL, help="The file of examples to write, e.g. examples.jsonl.")
+@click.option("--output", "-o", required=True, type=OUTPUT, help="The file of examples to write, e.g. examples.jsonl.")
 @click.option("--examples", type=int, default=200, show_default=True, help="How many different examples to draw.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other requests.")
 @click.option(

@@ -8,7 +8,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.commands.watch import ALPHA, watched
 from insideLLMs.cli.options.report_files import write_files
-from insideLLMs.cli.places import LOCAL, POOL, RUN
+from insideLLMs.cli.places import OUTPUT, POOL, RUN
 from insideLLMs.store.sealed_run import SealedRun
 
 
@@ -17,7 +17,7 @@ from insideLLMs.store.sealed_run import SealedRun
 @click.option("--pool", type=POOL, help="Also watch the RUNs against these accepted baseline runs.")
 @ALPHA
 @click.option("--json", "as_json", is_flag=True, help="Print the trend as JSON.")
-@click.option("--html", type=LOCAL, help="Also write a page with a chart of each measure.")
+@click.option("--html", type=OUTPUT, help="Also write a page with a chart of each measure.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path | None, alpha: float, as_json: bool, html: Path | None) -> int:
     """Show how pass rates and scores changed over RUNs, in the order given (oldest first).

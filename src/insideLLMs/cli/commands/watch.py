@@ -9,7 +9,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.options.report_files import write_files
-from insideLLMs.cli.places import LOCAL, POOL, RUN
+from insideLLMs.cli.places import OUTPUT, POOL, RUN
 from insideLLMs.store.sealed_run import SealedRun
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ ALPHA = click.option(
 @click.option("--pool", required=True, type=POOL, help="The folder of accepted baseline runs.")
 @ALPHA
 @click.option("--json", "as_json", is_flag=True, help="Print every look as JSON.")
-@click.option("--html", type=LOCAL, help="Also write a page with the chart.")
+@click.option("--html", type=OUTPUT, help="Also write a page with the chart.")
 @console.common_options
 def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, html: Path | None) -> int:
     """Compare RUNs, oldest first, with a pool: small lasting drops add up to an alarm; unchanged systems rarely alarm.

@@ -12,7 +12,7 @@ import msgspec
 import insideLLMs
 from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, option_group
-from insideLLMs.cli.places import LOCAL
+from insideLLMs.cli.places import OUTPUT, check_output
 from insideLLMs.core.errors import InsideLLMsError
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class ReportFiles(msgspec.Struct, frozen=True, kw_only=True):
 def report_options(function: Command) -> Command:
     """Add an option for each report; the function gets them as one argument, `files`."""
     options = (
-        click.option("--junit", type=LOCAL, help="Also write a JUnit report."),
+        click.option("--junit", type=OUTPUT, help="Also write a JUnit report."),
         click.option(
             "--markdown",
-            type=LOCAL,
+            type=OUTPUT,
             help="Also write a pull-request comment, for `insidellms comment`.",
         ),
         click.option(
@@ -60,7 +60,7 @@ def report_options(function: Command) -> Command:
             metavar="NAME",
             help="The comment's name: a comment with the same name is replaced.  [default: the experiment's name]",
         ),
-        click.option("--sarif", type=LOCAL, help="Also write SARIF for code scanning."),
+        click.option("--sarif", type=OUTPUT, help="Also write SARIF for code scanning."),
         click.option("--github", is_flag=True, help="In GitHub Actions: also add annotations and a step summary."),
     )
     return option_group(function, "files", options, _files)
@@ -79,10 +79,11 @@ def _files(given: Given) -> ReportFiles:
 
 
 def write_files(writers: Iterable[tuple[Path | None, Writer]]) -> None:
-    """Write each report that was asked for. Raises InsideLLMsError for a file that cannot be written."""
+    """Write each report that was asked for. Raises InsideLLMsError for a file that cannot be, or is of a run."""
     for path, write in writers:
         if path is None:
             continue
+        check_output(path)  # the run may be new
         try:
             with path.open("wb") as out:
                 write(out)

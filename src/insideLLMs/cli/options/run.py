@@ -16,7 +16,7 @@ from insideLLMs.cli.options.report_files import report_options
 from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.since import since_options
 from insideLLMs.cli.options.workers import executor_options, processes_option
-from insideLLMs.cli.places import FILE, LOCAL, POOL, RUN, TO_WRITE
+from insideLLMs.cli.places import FILE, OUTPUT, POOL, RUN, TO_WRITE
 
 GROUPS = {
     "Options": (
@@ -118,7 +118,7 @@ _OPTIONS = (
         is_flag=True,
         help="With --replay: only say what the cassette lacks; exit code 4 if it lacks something.",
     ),
-    click.option("--html", type=LOCAL, help="Also write the run's page here."),
+    click.option("--html", type=OUTPUT, help="Also write the run's page here."),
     part_options,
     processes_option,
     executor_options,
