@@ -122,3 +122,10 @@ def test_a_salt_that_is_missing_or_short_is_refused(folder):
         assert done.code == 1
         assert "short" not in done.err
     assert insidellms("export", "run", "--salt-env", "SALT", cwd=folder).code == 2
+
+
+def test_a_list_of_words_that_lists_none_is_refused(folder, tmp_path):
+    (tmp_path / "names.txt").write_text("\ufeff\r\n  \r\n", encoding="utf-8")
+    done = insidellms("export", "run", "--redact", "--redact-words", tmp_path / "names.txt", cwd=folder)
+    assert (done.code, done.out) == (1, "")
+    assert "lists no words to replace" in done.err

@@ -4,9 +4,12 @@ import copy
 import hashlib
 import hmac
 import ipaddress
+import json
 import re
-from collections.abc import Callable, Iterable
-from functools import partial
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from urllib.parse import quote
 
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.key_shapes import KEY_SHAPES
@@ -15,8 +18,9 @@ from insideLLMs.core.types import JsonValue
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 """A pseudonym has no digits, so that nothing in it is taken for a number."""
 _DIGEST_LETTERS = 12
-_EMAIL = re.compile(r"[\w.%+'-]{1,64}(?:[@\uff20]|%40)[^\W_](?:[\w-]{0,62}\.)+[^\W\d_]{2,63}")
-_AT = re.compile(r"[@\uff20]|%40")
+_AT_SIGN = r"(?:[@\uff20]|%40|&#64;|&#x40;|&commat;|\\u0040)"
+_EMAIL = re.compile(rf"[\w.%+'-]{{1,64}}{_AT_SIGN}[^\W_](?:[\w-]{{0,62}}\.)+[^\W\d_]{{2,63}}")
+_AT = re.compile(_AT_SIGN)
 _IBAN = re.compile(
     r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?:[ \xa0-]?[A-Z0-9]{4}){2,7}(?:[ \xa0-]?[A-Z0-9]{1,3})?(?![A-Z0-9])", re.IGNORECASE
 )
@@ -28,6 +32,7 @@ _GROUPED_PHONE = re.compile(r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-
 _FROM_ABROAD = re.compile(r"(?<![\w.+-])00([1-9](?:[ ()/.-]{0,2}\d){7,14})(?!\w)")
 """A phone number with the prefix that most countries dial for a plus."""
 _JOINED = re.compile(r"[\w.,/-]\Z")
+_FULL_WIDTH = 0xFF01 - ord("!")
 _BLANKS = re.compile(r"[\s().-]+")
 
 
@@ -40,8 +45,10 @@ class Pseudonyms:
     def __init__(self, salt: bytes, *, words: Iterable[str] = (), region: str | None = None) -> None:
         self._salt = salt
         self._phones = _phone_finder(region)
-        listed = sorted({word.strip() for word in words if word.strip()}, key=len, reverse=True)
-        self._words = re.compile("|".join(map(re.escape, listed)), re.IGNORECASE) if listed else None
+        named = {spelling: word.casefold() for word in _listed(words) for spelling in _spellings(word)}
+        self._named = {spelling.casefold(): word for spelling, word in named.items()}
+        shapes = [r"\s+".join(map(re.escape, spelling.split())) for spelling in sorted(named, key=len, reverse=True)]
+        self._words = re.compile("|".join(shapes), re.IGNORECASE) if shapes else None
 
     def salted(self, salt: bytes) -> "Pseudonyms":
         """Return one that finds the same and gives other names."""
@@ -55,19 +62,29 @@ class Pseudonyms:
         return f"[{kind}-{digest[:_DIGEST_LETTERS].translate(_LETTERS)}]"
 
     def text(self, text: str) -> str:
-        """Return a text without what was found."""
+        """Return a text without what was found, also behind invisible letters, foreign digits, dashes and spaces."""
+        found = self._text(text)
+        plain = found if found.isascii() else "".join(map(_plain, found))
+        without_hidden = found if plain == found else self._text(plain)
+        return found if without_hidden == plain else without_hidden
+
+    def _text(self, text: str) -> str:
         if self._words is not None:
-            text = self._words.sub(lambda found: self.pseudonym("word", found[0].casefold()), text)
+            text = self._words.sub(self._word, text)
         data = text.encode("utf-8", "surrogatepass")
         blanked = KEY_SHAPES.sub(lambda found: self.pseudonym("key", found[0].decode(errors="replace")).encode(), data)
         text = blanked.decode("utf-8", "surrogatepass")
         if _AT.search(text):
-            text = _EMAIL.sub(lambda found: self.pseudonym("email", found[0].casefold()), text)
+            text = _EMAIL.sub(lambda found: self.pseudonym("email", _AT.sub("@", found[0]).casefold()), text)
         if not any(letter.isdigit() for letter in text) and "::" not in text:
             return text
         for kind, pattern, is_one in _NUMBERS:
             text = pattern.sub(partial(self._number, kind, is_one), text)
         return self._without_phones(text)
+
+    def _word(self, found: re.Match[str]) -> str:
+        spelling = " ".join(found[0].split()).casefold()
+        return self.pseudonym("word", self._named.get(spelling, spelling))
 
     def value(self, value: JsonValue) -> JsonValue:
         """Return a JSON value whose texts, keys and numbers have nothing that was found."""
@@ -77,15 +94,16 @@ class Pseudonyms:
             return {self.text(name): self.value(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
-        if isinstance(value, int) and _CARD.fullmatch(str(value)):
-            shown = self.text(str(value))
-            return value if shown == str(value) else shown
+        if isinstance(value, int | float) and value == value // 1 and _CARD.fullmatch(str(int(value))):
+            number = str(int(value))
+            shown = self.text(number)
+            return value if shown == number else shown
         return value
 
     def _number(self, kind: str, is_one: Callable[[str], bool], found: re.Match[str]) -> str:
         if not is_one(found[0]):
             return found[0]
-        plain = _BLANKS.sub("", found[0]).upper()
+        plain = "".join(map(_plain, _BLANKS.sub("", found[0]))).upper()
         return self.pseudonym(kind, f"+1{plain.lstrip('+')[-10:]}" if kind == "phone" else plain)
 
     def _without_phones(self, text: str) -> str:
@@ -93,6 +111,36 @@ class Pseudonyms:
             if not _JOINED.search(text[:start]) and not text[end : end + 1].isalnum():
                 text = f"{text[:start]}{self.pseudonym('phone', number)}{text[end:]}"
         return text
+
+
+def _listed(words: Iterable[str]) -> Iterator[str]:
+    """Yield the words of a list in one form, without blank ones."""
+    for word in words:
+        if word.strip():
+            yield unicodedata.normalize("NFC", " ".join(word.split()))
+
+
+def _spellings(word: str) -> Iterator[str]:
+    """Yield a word as texts may have it: with accents as letters of their own or not, in JSON and in URLs."""
+    for form in ("NFC", "NFD"):
+        for cased in (word, word.upper()):
+            spelling = unicodedata.normalize(form, cased)
+            yield from (spelling, json.dumps(spelling)[1:-1], quote(spelling))
+
+
+@cache
+def _plain(letter: str) -> str:
+    """Return what a letter looks like: a digit, dash, space or letter of ASCII, nothing for an invisible one."""
+    match unicodedata.category(letter):
+        case "Cf":
+            return ""
+        case "Nd":
+            return str(unicodedata.decimal(letter))
+        case "Pd":
+            return "-"
+        case "Zs":
+            return " "
+    return chr(ord(letter) - _FULL_WIDTH) if "\uff01" <= letter <= "\uff5e" else letter
 
 
 def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int, str]]]:

@@ -47,6 +47,19 @@ FOUND = [
     ("key", "SK0123456789abcdef0123456789abcdef"),
     ("key", "GOCSPX-abcdefghijklmnopqrstuvwxyz"),
     ("key", "ya29.a0abcdefghijklmnopqrstuv"),
+    ("email", "jane&#64;example.com"),
+    ("email", r"jane\u0040example.com"),
+    ("email", "jane\u200b@example.com"),
+    ("email", "jane@exam\xadple.com"),
+    ("email", "\u202ajane@example\u2060.com\u202c"),
+    ("phone", "+44\u202f20\u20097946\u20110958"),
+    ("card", "4111\u20131111\u20131111\u20131111"),
+    ("card", "4111\u20091111\u20091111\u20091111"),
+    ("card", "４１１１ １１１１ １１１１ １１１１"),
+    ("iban", "DE89\u202f3704\u202f0044\u202f0532\u202f0130\u202f00"),
+    ("ssn", "123\u201145\u20116789"),
+    ("ip", "58.74.\u200b121.78"),
+    ("key", "sk-proj-abcdefghij\u200bklmnop0123456789"),
 ]
 FRAMES = ["{}", "It is {}.", "({})", 'a "{}" b', "first line\n{}\nlast", "{}, and {}", "é {} ü", "<b>{}</b>"]
 LEFT = [
@@ -82,6 +95,12 @@ def test_other_text_stays_as_it_is(text):
         ("DE89 3704 0044 0532 0130 00", "DE89370400440532013000"),
         ("DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
         ("+49 30 901820", "0049 30 901820"),
+        ("jane@example.com", "jane＠example.com"),
+        ("jane@example.com", "jane%40example.com"),
+        ("jane@example.com", "jane\u200b@example.com"),
+        ("4111 1111 1111 1111", "４１１１１１１１１１１１１１１１"),
+        ("4111 1111 1111 1111", "\u0664\u0661\u0661\u0661" + "\u0661" * 12),
+        ("123-45-6789", "123\u201145\u20116789"),
     ],
 )
 def test_one_value_has_one_pseudonym_however_it_is_spelt(one, other):
@@ -100,6 +119,24 @@ def test_words_of_a_list_are_replaced_in_any_case_the_longest_first():
     assert found.text("nothing") == "nothing"
 
 
+@pytest.mark.parametrize("word", ["Müller", "Mu\u0308ller", " müller "])
+@pytest.mark.parametrize(
+    "spelling",
+    ["Müller", "MÜLLER", "Mu\u0308ller", r"M\u00fcller", r"M\u00FCller", "M%C3%BCller", "Mül\xadler"],
+)
+def test_a_word_of_a_list_is_found_however_it_is_spelt(word, spelling):
+    found = names(words=[word])
+    assert found.text(spelling) == found.text("Müller") == found.text("müller") != "müller"
+    assert found.text(f'{{"name": "{spelling}"}}') == f'{{"name": "{found.text("Müller")}"}}'
+
+
+@pytest.mark.parametrize("spelling", ["Ann Lee", "ANN\nLEE", "ann \t lee", "Ann\xa0Lee", "Ann%20Lee", "Ann\u2009Lee"])
+def test_the_space_in_a_word_of_a_list_is_any_space(spelling):
+    found = names(words=["Ann Lee", "Weiß"])
+    assert found.text(spelling) == found.text("ann lee") != "ann lee"
+    assert found.text("WEISS") == found.text("Weiß")
+
+
 def test_phone_numbers_without_a_country_code_need_a_region():
     assert names().text("030 901820") == "030 901820"
     assert names(region="DE").text("030 901820") == names().text("+49 30 901820")
@@ -108,10 +145,13 @@ def test_phone_numbers_without_a_country_code_need_a_region():
 
 
 def test_values_keys_and_numbers_of_json_are_replaced():
-    shown = names().value({"a@example.com": [1, 2.5, None, True, 4111111111111111, {"x": ("b@example.com",)}]})
+    shown = names().value(
+        {"a@example.com": [1, 2.5, None, True, 4111111111111111, 4111111111111111.0, {"x": ("b@example.com",)}]}
+    )
     assert shown == {
         names().text("a@example.com"): [
             *(1, 2.5, None, True),
+            names().text("4111111111111111"),
             names().text("4111111111111111"),
             {"x": [names().text("b@example.com")]},
         ]

@@ -123,6 +123,9 @@ def _salt(name: object) -> bytes:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        found = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise InsideLLMsError(f"{path} cannot be read: {error}", fix="give a text file, one text a line") from error
+    if not any(line.strip() for line in found):
+        raise InsideLLMsError(f"{path} lists no words to replace", fix="write one on each line, or leave it out")
+    return found
