@@ -1,7 +1,7 @@
 """What a test holds in its hands: the answer of a model, and the function that asks for one."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,19 +14,15 @@ from insideLLMs.runner.open_model import OpenAnswer, OpenQuestion
 from insideLLMs.runner.prompts import Prompt, Prompts
 from insideLLMs.runner.results import ProbeResult
 
-if TYPE_CHECKING:
-    from insideLLMs.pytest_plugin.session import AskingTest, LlmSession
-
 _SHOWN = 2_000
 
 
 class LlmAnswer:
     """A model's answer to one question; ``str(answer)`` is its text."""
 
-    def __init__(self, asked: OpenAnswer, place: "AskingTest", session: "LlmSession") -> None:
+    def __init__(self, asked: OpenAnswer, judge: Callable[[object, OpenAnswer], ProbeResult]) -> None:
         self._asked = asked
-        self._place = place
-        self._session = session
+        self._judge = judge
         assert asked.record.response is not None
         self._response = asked.record.response
         self._checked: list[ProbeResult] = []
@@ -96,7 +92,7 @@ class LlmAnswer:
         """
         __tracebackhide__ = True
         asked = self._asked if expected is None else _expecting(self._asked, expected)
-        result = self._session.judge(check, asked, self._place)
+        result = self._judge(check, asked)
         self._checked.append(result)
         return result
 
@@ -129,9 +125,8 @@ class LlmAnswer:
 class Llm:
     """The fixture `llm`: asks the model of the test. Equal questions of a module are asked once for each repeat."""
 
-    def __init__(self, place: "AskingTest", session: "LlmSession") -> None:
-        self._place = place
-        self._session = session
+    def __init__(self, ask: Callable[[OpenQuestion], LlmAnswer]) -> None:
+        self._ask = ask
 
     def __call__(self, prompt: Prompt, *, system: str | None = None, **options: JsonValue) -> LlmAnswer:
         """Ask, and wait for the answer.
@@ -141,7 +136,7 @@ class Llm:
         """
         __tracebackhide__ = True
         try:
-            return self._session.ask_now(_question(prompt, system, options), self._place)
+            return self._ask(_question(prompt, system, options))
         except InsideLLMsError as error:  # a failed test shows its own line, not ours
             raise error.with_traceback(None) from None
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def llm(request: pytest.FixtureRequest) -> "Llm":
     """Ask the model of the test: ``llm("How do I get a refund?", system=SYSTEM)`` returns its answer."""
     from insideLLMs.pytest_plugin.answers import Llm  # noqa: PLC0415 - see above
 
-    return Llm(_place_of(request.node), _session_of(request.config))
+    return Llm(partial(_session_of(request.config).ask_now, place=_place_of(request.node)))
 
 
 @pytest.fixture

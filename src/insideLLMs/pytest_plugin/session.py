@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ class LlmSession:
 
     def hand_out(self, asked: OpenAnswer, place: AskingTest) -> LlmAnswer:
         """Give a test an answer, which its report then shows. Raises ProbeExecutionError where there is none."""
-        answer = LlmAnswer(answered(asked), place, self)
+        answer = LlmAnswer(answered(asked), partial(self.judge, place=place))
         place.answers.append(answer)
         return answer
 

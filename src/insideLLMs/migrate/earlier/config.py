@@ -11,7 +11,8 @@ from insideLLMs.core.types import JsonValue
 from insideLLMs.migrate.draft import Draft, number
 from insideLLMs.migrate.earlier.probes import PROBES, read_probe
 from insideLLMs.migrate.earlier.rows import read_dataset
-from insideLLMs.migrate.promptfoo.providers import key_variable, plain
+from insideLLMs.migrate.promptfoo.providers import key_variable
+from insideLLMs.migrate.promptfoo.values import plain
 from insideLLMs.migrate.source import ImportFindings, Node
 from insideLLMs.plugins import model_registry, probe_registry
 

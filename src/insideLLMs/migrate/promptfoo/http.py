@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from insideLLMs.core.errors import ConfigError, TemplateError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.migrate.nunjucks import translated
-from insideLLMs.migrate.promptfoo.providers import plain, plain_text
-from insideLLMs.migrate.promptfoo.values import js_value
+from insideLLMs.migrate.promptfoo.values import js_value, plain, plain_text
 from insideLLMs.migrate.source import ImportFindings, Node
 
 _KEYS = ("url", "method", "headers", "body", "transformResponse", "responseParser", "queryParams", "transformRequest",

@@ -4,16 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from insideLLMs.config.secrets import holds_secret, is_secret_key, may_refer
+from insideLLMs.config.secrets import is_secret_key
 from insideLLMs.core.errors import ConfigError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.migrate.draft import number
-from insideLLMs.migrate.promptfoo.values import PROGRAMS, js_value
+from insideLLMs.migrate.promptfoo.values import ENV, PROGRAMS, plain, plain_text
 from insideLLMs.migrate.source import SCHEME, ImportFindings, Node
 
 Model = dict[str, JsonValue]
 _KEYS = ("id", "label", "config", "prompts", "transform", "delay", "env", "inputs", "provider")
-_ENV = re.compile(r"\{\{-?\s*env(?:\.(\w+)|\[['\"](\w+)['\"]\])\s*(?:\|[^}]*)?-?\}\}")
 _PROGRAM = re.compile(
     r"(?:exec|python|ruby|golang|javascript|package|webhook|mcp|browser|docker|ws|wss):?", re.IGNORECASE
 )
@@ -200,7 +199,7 @@ def _arguments(kind: Kind, config: Node | None, findings: ImportFindings) -> dic
 
 def _key(kind: Kind, held: Node, args: dict[str, JsonValue], findings: ImportFindings) -> None:
     """Keep a key out of the result: it stays, or becomes, a variable of the environment."""
-    named = _ENV.fullmatch((held.text or "").strip())
+    named = ENV.fullmatch((held.text or "").strip())
     if named is not None:
         args["api_key_env"] = named[1] or named[2]
         return
@@ -211,46 +210,3 @@ def key_variable(kind: str) -> str:
     """Return the variable in which a provider's key is looked for."""
     usual = f"{kind.removesuffix('_responses').upper()}_API_KEY"
     return _KEY_VARIABLES.get(usual, usual)
-
-
-def plain(held: Node, name: str, findings: ImportFindings) -> JsonValue:
-    """Return an argument: references to the environment in the form that is known here, no secret, files read.
-
-    Raises ConfigError.
-    """
-    if held.text is not None and held.text.startswith(SCHEME):
-        return js_value(findings.document(held, findings.path_of(held, held.text)).value)
-    if isinstance(held.value, Mapping):
-        within = may_refer(name)
-        return {key: plain(one, name if within else key, findings) if not holds_secret(key, one.value)
-                else _referred(key, one, findings) for key, one in held.fields()}  # fmt: skip
-    if isinstance(held.value, list):
-        return [plain(one, name, findings) for one in held.items()]
-    if held.text is None:
-        return js_value(held.value)
-    text = plain_text(held, findings)
-    if text != held.text and not may_refer(name):
-        raise ConfigError(
-            [held.problem("reads the environment", "write the value; only addresses and headers may refer")]
-        )
-    return text
-
-
-def plain_text(held: Node, findings: ImportFindings) -> str:
-    """Return text with `{{ env.NAME }}` as `${NAME}`; a secret in an address becomes a variable. Raises ConfigError."""
-    text = _ENV.sub(lambda found: f"${{{found[1] or found[2]}}}", held.text or "")
-    if "{{" in text and "{{env" in (held.text or "").replace(" ", ""):
-        raise ConfigError([held.problem(f"{held.text!r} is more than a variable's value")])
-    if holds_secret("", text):
-        return f"${{{findings.variable(held, 'SECRET_URL', text)}}}"
-    return text
-
-
-def _referred(key: str, held: Node, findings: ImportFindings) -> str:
-    """Return a reference in the place of a secret, such as a header's; its scheme stays."""
-    text = plain_text(held, findings)
-    if "${" in text:
-        return text
-    scheme, _, secret = text.rpartition(" ")
-    name = re.sub(r"\W", "_", key).upper()
-    return f"{scheme} ${{{findings.variable(held, name, secret)}}}".strip()

@@ -1,10 +1,11 @@
-"""Values as JavaScript writes and reads them, and texts filled in from a test's vars."""
+"""Values as JavaScript writes and reads them, texts filled in from a test's vars, and arguments without secrets."""
 
 import json
 import math
 import re
 from collections.abc import Mapping
 
+from insideLLMs.config.secrets import holds_secret, may_refer
 from insideLLMs.core.errors import ConfigError, TemplateError
 from insideLLMs.core.template import Template
 from insideLLMs.core.types import JsonValue
@@ -12,6 +13,8 @@ from insideLLMs.migrate.nunjucks import translated
 from insideLLMs.migrate.source import SCHEME, ImportFindings, Node
 
 Vars = Mapping[str, JsonValue]
+ENV = re.compile(r"\{\{-?\s*env(?:\.(\w+)|\[['\"](\w+)['\"]\])\s*(?:\|[^}]*)?-?\}\}")
+"""Where promptfoo reads a variable of the environment; one of the groups is its name."""
 PROGRAMS = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".py", ".rb", ".sh", ".exe", ".bat", ".ps1", ".pl")
 _PRINTED = re.compile(r"\{\{-?\s*(\w+(?:\.\w+|\[\d+\])*)\s*-?\}\}")
 _LARGEST_WHOLE = 1e21  # from here on JavaScript writes an exponent
@@ -86,3 +89,46 @@ def _filled_text(node: Node, text: str, given: Vars, findings: ImportFindings) -
         case ".txt":
             return findings.text_of(node, path).strip()
     raise ConfigError([node.problem(f"{text!r} is no text or YAML", "no program is run by an import")])
+
+
+def plain(held: Node, name: str, findings: ImportFindings) -> JsonValue:
+    """Return an argument: references to the environment in the form that is known here, no secret, files read.
+
+    Raises ConfigError.
+    """
+    if held.text is not None and held.text.startswith(SCHEME):
+        return js_value(findings.document(held, findings.path_of(held, held.text)).value)
+    if isinstance(held.value, Mapping):
+        within = may_refer(name)
+        return {key: plain(one, name if within else key, findings) if not holds_secret(key, one.value)
+                else _referred(key, one, findings) for key, one in held.fields()}  # fmt: skip
+    if isinstance(held.value, list):
+        return [plain(one, name, findings) for one in held.items()]
+    if held.text is None:
+        return js_value(held.value)
+    text = plain_text(held, findings)
+    if text != held.text and not may_refer(name):
+        raise ConfigError(
+            [held.problem("reads the environment", "write the value; only addresses and headers may refer")]
+        )
+    return text
+
+
+def plain_text(held: Node, findings: ImportFindings) -> str:
+    """Return text with `{{ env.NAME }}` as `${NAME}`; a secret in an address becomes a variable. Raises ConfigError."""
+    text = ENV.sub(lambda found: f"${{{found[1] or found[2]}}}", held.text or "")
+    if "{{" in text and "{{env" in (held.text or "").replace(" ", ""):
+        raise ConfigError([held.problem(f"{held.text!r} is more than a variable's value")])
+    if holds_secret("", text):
+        return f"${{{findings.variable(held, 'SECRET_URL', text)}}}"
+    return text
+
+
+def _referred(key: str, held: Node, findings: ImportFindings) -> str:
+    """Return a reference in the place of a secret, such as a header's; its scheme stays."""
+    text = plain_text(held, findings)
+    if "${" in text:
+        return text
+    scheme, _, secret = text.rpartition(" ")
+    name = re.sub(r"\W", "_", key).upper()
+    return f"{scheme} ${{{findings.variable(held, name, secret)}}}".strip()
