@@ -112,11 +112,11 @@ from insideLLMs.providers.apis.gemini import GeminiModel as GeminiModel
 from insideLLMs.providers.apis.ollama import OllamaModel as OllamaModel
 from insideLLMs.providers.apis.openai import OpenAIModel as OpenAIModel
 from insideLLMs.providers.apis.openai_responses import OpenAIResponsesModel as OpenAIResponsesModel
-from insideLLMs.providers.callables import callable_model as callable_model
+from insideLLMs.providers.applications.callables import callable_model as callable_model
+from insideLLMs.providers.applications.http_endpoint import HttpEndpointModel as HttpEndpointModel
 from insideLLMs.providers.commands.exec_model import ExecModel as ExecModel
 from insideLLMs.providers.commands.served import ServedModel as ServedModel
 from insideLLMs.providers.dummy import DummyModel as DummyModel
-from insideLLMs.providers.http_endpoint import HttpEndpointModel as HttpEndpointModel
 from insideLLMs.providers.in_process.embedded import EmbeddedModel as EmbeddedModel
 from insideLLMs.providers.in_process.transformers import TransformersModel as TransformersModel
 from insideLLMs.providers.mcp.model import McpModel as McpModel

@@ -15,7 +15,7 @@ from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.config.load import read_experiment
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import PromptProbe
-from insideLLMs.providers.http_endpoint import HttpEndpointModel
+from insideLLMs.providers.applications.http_endpoint import HttpEndpointModel
 
 ROWS = [
     {"id": "a", "question": "2+2?", "answer": "4", "customer": {"name": "Ada"}, "facts": ["x", "y"], "locale": "de"},

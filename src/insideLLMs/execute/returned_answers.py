@@ -6,7 +6,7 @@ import msgspec
 
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError, TrajectoryError
 from insideLLMs.core.types import JsonValue, Message, Response
-from insideLLMs.providers.answer_paths import check_part_name, plain_json, read_part
+from insideLLMs.providers.applications.answer_paths import check_part_name, plain_json, read_part
 from insideLLMs.trajectories import last_text, read_trajectory, with_answer
 
 

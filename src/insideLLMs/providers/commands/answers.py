@@ -20,7 +20,7 @@ from insideLLMs.core.errors import (
     ServerError,
 )
 from insideLLMs.core.types import Response
-from insideLLMs.providers.answer_paths import AnswerPaths
+from insideLLMs.providers.applications.answer_paths import AnswerPaths
 from insideLLMs.providers.codec import EXCERPT_LENGTH, excerpt, one_line
 from insideLLMs.providers.failures import Complaint, find_error, require_answer
 from insideLLMs.providers.lenient_json import decode_text, read_json

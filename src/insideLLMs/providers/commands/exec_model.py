@@ -25,7 +25,7 @@ from insideLLMs.core.errors import (
 from insideLLMs.core.template import values_of
 from insideLLMs.core.thoughts import read_tags, separate
 from insideLLMs.core.types import Example, JsonValue, Request, Response
-from insideLLMs.providers.answer_paths import read_paths
+from insideLLMs.providers.applications.answer_paths import read_paths
 from insideLLMs.providers.chat_model import RANGES
 from insideLLMs.providers.commands.answers import CommandAnswers, read_statuses
 from insideLLMs.providers.commands.environment import CommandEnv

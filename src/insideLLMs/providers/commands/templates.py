@@ -12,7 +12,7 @@ from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.errors import ArgumentError, TemplateError
 from insideLLMs.core.template import Template
 from insideLLMs.core.types import JsonValue
-from insideLLMs.providers.call_templates import (
+from insideLLMs.providers.applications.call_templates import (
     CallTemplates,
     fill_templates,
     read_template,

@@ -5,7 +5,7 @@ from typing import Any
 
 from insideLLMs.core.errors import RequestRefusedError
 from insideLLMs.core.types import JsonValue, Request, Response, ToolCall
-from insideLLMs.providers.answer_paths import json_text
+from insideLLMs.providers.applications.answer_paths import json_text
 
 LISTS = {
     "tools/list": "tools",

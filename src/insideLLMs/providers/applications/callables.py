@@ -16,7 +16,7 @@ from insideLLMs.core.thoughts import Tags, read_tags
 from insideLLMs.core.types import JsonValue, Response
 from insideLLMs.core.user_code import UserCodeError, calling_user_code, takes_keyword
 from insideLLMs.plugins import load_reference
-from insideLLMs.providers.answer_paths import AnswerPaths, json_text, plain_json, read_paths
+from insideLLMs.providers.applications.answer_paths import AnswerPaths, json_text, plain_json, read_paths
 from insideLLMs.providers.redaction import Redactor
 
 

@@ -12,12 +12,12 @@ from insideLLMs.core.errors import BadAnswerError, RequestRefusedError, Template
 from insideLLMs.core.template import values_of
 from insideLLMs.core.thoughts import read_tags
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response
-from insideLLMs.providers.answer_paths import AnswerPaths, json_text
+from insideLLMs.providers.applications.answer_paths import AnswerPaths, json_text
+from insideLLMs.providers.applications.http_templates import HttpTemplates, constant_part
 from insideLLMs.providers.chat_model import RANGES, ChatCodec, Options
 from insideLLMs.providers.codec import Endpoint, HttpAnswer, HttpCall, json_value
 from insideLLMs.providers.failures import fail, find_error, read_failure, require_answer
 from insideLLMs.providers.http_model import HttpModel
-from insideLLMs.providers.http_templates import HttpTemplates, constant_part
 from insideLLMs.providers.lenient_json import decode_text
 from insideLLMs.providers.transport import TransportOptions
 

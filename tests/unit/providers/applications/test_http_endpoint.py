@@ -10,8 +10,8 @@ from insideLLMs.core.describe import FromEnvironment
 from insideLLMs.core.errors import ArgumentError, BadAnswerError, ModelError, RateLimitError, TemplateError
 from insideLLMs.core.types import Example, Message, Request
 from insideLLMs.execute.adapt import with_variables
+from insideLLMs.providers.applications.http_endpoint import HttpEndpointModel
 from insideLLMs.providers.codec import HttpAnswer
-from insideLLMs.providers.http_endpoint import HttpEndpointModel
 from support.api_server import ApiServer
 
 HERE = "http://localhost:1/ask"
