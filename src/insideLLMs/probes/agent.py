@@ -7,9 +7,9 @@ from insideLLMs.core.arguments import misspelt, one_of, refuse
 from insideLLMs.core.errors import ArgumentError, InsideLLMsError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Message, Response, Scores, ToolCall, as_text
+from insideLLMs.probes.agents.server_tools import SERVER, read_server
+from insideLLMs.probes.agents.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
 from insideLLMs.probes.check import FunctionProbe
-from insideLLMs.probes.server_tools import SERVER, read_server
-from insideLLMs.probes.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
 from insideLLMs.scoring.mentions import claims
 from insideLLMs.scoring.tools.contracts import broken_contract, find_loop, named_tools
 from insideLLMs.scoring.tools.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways

@@ -11,9 +11,7 @@ from insideLLMs.core.errors import ArgumentError, TemplateError
 from insideLLMs.core.protocols import Ask, ConversingProbe, JudgedProbe, Talk
 from insideLLMs.core.types import Example, JsonValue, Message, Response, Scores, expand
 from insideLLMs.probes.checks import ChecksProbe
-from insideLLMs.probes.judge import named_judges
-from insideLLMs.probes.named_check import CheckResult, NamedCheck, Place, WrongCheckError
-from insideLLMs.probes.placed_check import (
+from insideLLMs.probes.conversations.placed_check import (
     GRADED,
     PlacedCheck,
     all_answers,
@@ -23,8 +21,10 @@ from insideLLMs.probes.placed_check import (
     of_turn,
     whole_conversation,
 )
-from insideLLMs.probes.script import ANSWERS, ScriptedTurn, read_script
-from insideLLMs.probes.simulated_user import GOAL_REACHED, USER, SimulatedUser
+from insideLLMs.probes.conversations.script import ANSWERS, ScriptedTurn, read_script
+from insideLLMs.probes.conversations.simulated_user import GOAL_REACHED, USER, SimulatedUser
+from insideLLMs.probes.judge import named_judges
+from insideLLMs.probes.named_check import CheckResult, NamedCheck, Place, WrongCheckError
 
 SCRIPT_OVER, FAILED_CHECK, STOPPED, TURN_LIMIT = "script_over", "failed_check", "stopped", "turn_limit"
 

@@ -7,7 +7,7 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError, TemplateError
 from insideLLMs.core.types import Example, Message, Response
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes.conversation import ConversationProbe
-from insideLLMs.probes.script import WrongTurnError, read_script
+from insideLLMs.probes.conversations.script import WrongTurnError, read_script
 
 
 def row(**fields):

@@ -5,8 +5,8 @@ import msgspec
 from insideLLMs.core.conversation import Conversation, transcript
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Example, Message, Response
+from insideLLMs.probes.conversations.script import ScriptedTurn
 from insideLLMs.probes.named_check import CheckResult, NamedCheck
-from insideLLMs.probes.script import ScriptedTurn
 
 GRADED = (
     "A conversation of an assistant with a user is graded as a whole: what the assistant says in it, not what the "

@@ -1,0 +1,1 @@
+"""What a conversation is made of: its script or the user that a model plays, and what its checks read."""
