@@ -9,12 +9,14 @@ import sys
 import pytest
 import yaml
 
+import insideLLMs
 from insideLLMs.cli.ci_files import action
 from support.ci_sample import ACTION, GITLAB, SAMPLE, WORKFLOW, git
 from support.command import insidellms, write_files
 from support.documents import ROOT, UPDATE
 from support.tools import missing
 
+RELEASE = f"insidellms=={insideLLMs.__version__}"
 MADE = (WORKFLOW, ACTION, GITLAB, ".gitlab-ci.yml", ".gitignore")
 
 
@@ -25,7 +27,7 @@ def test_the_sample_repository_has_the_files_that_init_writes(tmp_path):
     shutil.copytree(SAMPLE / "prompts", tmp_path / "prompts")
     git(tmp_path, "init", "-q", "-b", "main")
     for kind in ("github", "gitlab"):
-        done = insidellms("init", ".", "--ci", kind, "--experiment", "support.yaml", cwd=tmp_path)
+        done = insidellms("init", ".", "--ci", kind, "--experiment", "support.yaml", "--install", RELEASE, cwd=tmp_path)
         assert done.code == 0, done.err
     for name in MADE:
         if UPDATE:
@@ -33,8 +35,8 @@ def test_the_sample_repository_has_the_files_that_init_writes(tmp_path):
             shutil.copy(tmp_path / name, SAMPLE / name)
         assert (SAMPLE / name).read_bytes() == (tmp_path / name).read_bytes(), "INSIDELLMS_UPDATE_DOCS=1 writes them"
     if UPDATE:
-        (ROOT / "action.yml").write_text(action())
-    assert (ROOT / "action.yml").read_text() == action()
+        (ROOT / "action.yml").write_text(action(""))
+    assert (ROOT / "action.yml").read_text() == action("")
 
 
 def lint(schema, path):
@@ -172,5 +174,61 @@ def test_init_leaves_a_gitlab_file_that_is_there_and_says_what_to_add(tmp_path):
 
 
 def test_init_without_ci_takes_no_experiment(tmp_path):
-    done = insidellms("init", ".", "--experiment", "e.yaml", cwd=tmp_path)
-    assert (done.code, "--ci" in done.err) == (1, True)
+    for option in ("--experiment", "--install"):
+        done = insidellms("init", ".", option, "e.yaml", cwd=tmp_path)
+        assert (done.code, f"{option} goes with --ci" in done.err) == (1, True)
+
+
+def installed_by(script, requirement, cwd):
+    """Run the install step of a job, where `python` and `pip` note what they are to install."""
+    tools = cwd / "tools"
+    for name in ("python", "pip"):
+        write_files(tools, {name: '#!/bin/sh\nfor last; do :; done\nprintf %s "$last" > "$INSTALLED"\n'})
+        (tools / name).chmod(0o755)
+    env = {"PATH": f"{tools}:/usr/bin:/bin", "INSTALLED": str(cwd / "installed"), "GITHUB_ACTION_PATH": "/the/action"}
+    subprocess.run(["bash", "-e", "-c", script], cwd=cwd, env={**env, "REQUIREMENT": requirement}, check=True)
+    return (cwd / "installed").read_text()
+
+
+@pytest.mark.parametrize("requirement", ["insidellms @ git+https://example.com/o/r@c0ffee", './a "$(touch x)" \'b: c'])
+def test_every_job_installs_what_was_asked_for(tmp_path, requirement):
+    git(tmp_path, "init", "-q")
+    for kind in ("github", "gitlab"):
+        assert insidellms("init", "e", "--ci", kind, "--install", requirement, cwd=tmp_path).code == 0
+    action_file, workflow, gitlab = (
+        yaml.safe_load((tmp_path / name).read_text()) for name in (ACTION, WORKFLOW, GITLAB)
+    )
+    asked = [
+        (action_file["runs"]["steps"][0]["run"], action_file["inputs"]["requirement"]["default"]),
+        *(
+            (step["run"], step["env"]["REQUIREMENT"])
+            for step in steps_of(workflow)
+            if step.get("name") == "Install insideLLMs"
+        ),
+        (gitlab[".insidellms"]["before_script"][0], gitlab[".insidellms"]["variables"]["REQUIREMENT"]),
+    ]
+    assert len(asked) == 3
+    for script, given in asked:
+        assert (given, installed_by(script, given, tmp_path)) == (requirement, requirement)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_action_of_our_repository_installs_its_own_folder(tmp_path):
+    document = yaml.safe_load(action(""))
+    script, default = document["runs"]["steps"][0]["run"], document["inputs"]["requirement"]["default"]
+    assert installed_by(script, default, tmp_path) == "/the/action"
+
+
+def test_what_only_this_machine_has_is_named_and_asked_for(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "site" / "insidellms-0.1.0.dist-info").mkdir(parents=True)
+    origin = {"url": "file:///nowhere/insideLLMs", "dir_info": {}}
+    files = {
+        "METADATA": "Metadata-Version: 2.1\nName: insidellms\nVersion: 0.1.0\n",
+        "direct_url.json": json.dumps(origin),
+    }
+    write_files(tmp_path / "site" / "insidellms-0.1.0.dist-info", files)
+    done = insidellms("init", "bot", "--ci", "github", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")})
+    assert done.code == 0
+    assert "CI may not find insideLLMs: it was installed from /nowhere/insideLLMs" in done.err
+    assert "--install REQUIREMENT" in done.err

@@ -103,7 +103,7 @@ def _pytest_options():
 
 
 def _inputs():
-    for name, value in yaml.safe_load(action())["inputs"].items():
+    for name, value in yaml.safe_load(action(""))["inputs"].items():
         yield name, value["description"], "[the action](ci.md#the-action)"
 
 

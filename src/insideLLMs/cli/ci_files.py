@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import insideLLMs
+from insideLLMs.cli.ci_requirement import checked_requirement, ci_requirement
 from insideLLMs.config.load import read_experiment
 from insideLLMs.core.errors import InsideLLMsError
 
@@ -26,10 +26,17 @@ class CiFiles:
     files: dict[Path, bytes]
     to_add: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
+    fault: str | None = None
+    """Why CI may not find insideLLMs."""
 
 
-def make_ci_files(kind: str, folder: Path, experiment: Path, *, is_there: bool, provider: str) -> CiFiles:
-    """Return the CI files for an experiment of `folder`. Raises InsideLLMsError if it cannot be read."""
+def make_ci_files(
+    kind: str, folder: Path, experiment: Path, *, is_there: bool, provider: str, install: str | None
+) -> CiFiles:
+    """Return the CI files for an experiment of `folder`. Raises InsideLLMsError if it cannot be read.
+
+    `install` is what pip installs there, by default the version that runs here.
+    """
     keys = _keys_of(folder / experiment) if is_there else _KEYS.get(provider, ())
     root = _repository(folder)
     if not (folder / experiment).resolve().is_relative_to(root.resolve()):
@@ -37,7 +44,9 @@ def make_ci_files(kind: str, folder: Path, experiment: Path, *, is_there: bool, 
             f"{folder / experiment} is not in the repository {root.resolve()}, so CI would not find it",
             fix="move it into the repository",
         )
+    requirement, fault = ci_requirement(root) if install is None else (checked_requirement(install), None)
     values = {
+        "REQUIREMENT": requirement,
         "NAME": re.sub(
             r"[^A-Za-z0-9._-]+", "-", folder.resolve().name if experiment.stem == "experiment" else experiment.stem
         )
@@ -60,7 +69,7 @@ def make_ci_files(kind: str, folder: Path, experiment: Path, *, is_there: bool, 
             f"{folder} is in no git repository, and CI reads these files at the root of one only:",
             "  run `git init` in it, or move all of it into your repository and run this command again",
         )
-    return CiFiles(files=files, to_add=to_add, next_steps=steps)
+    return CiFiles(files=files, to_add=to_add, next_steps=steps, fault=fault)
 
 
 Made = tuple[dict[Path, bytes], tuple[str, ...]]
@@ -71,7 +80,7 @@ def _github(root: Path, values: Mapping[str, str], keys: tuple[str, ...]) -> Mad
     workflow = _filled("github.yaml", values).replace("@KEYS@", f"        env:\n{secrets}" if secrets else "")
     return {
         root / ".github" / "workflows" / "insidellms.yml": f"{workflow.rstrip()}\n".encode(),
-        root / ".github" / "actions" / "insidellms" / "action.yml": action().encode(),
+        root / ".github" / "actions" / "insidellms" / "action.yml": action(values["REQUIREMENT"]).encode(),
     }, ()
 
 
@@ -83,9 +92,9 @@ def _gitlab(root: Path, values: Mapping[str, str], _: tuple[str, ...]) -> Made:
     return {**files, root / _GITLAB: include.encode()}, ()
 
 
-def action() -> str:
-    """Return the composite action for GitHub, which installs this release."""
-    return _filled("action.yaml", {})
+def action(requirement: str) -> str:
+    """Return the composite action for GitHub; without a requirement it installs the project in its own folder."""
+    return _filled("action.yaml", {"REQUIREMENT": requirement})
 
 
 def _filled(name: str, values: Mapping[str, str]) -> str:
@@ -93,7 +102,7 @@ def _filled(name: str, values: Mapping[str, str]) -> str:
     text = resources.files("insideLLMs.cli").joinpath("ci", name).read_text(encoding="utf-8")
     for key, value in values.items():
         text = text.replace(f"@{key}@", json.dumps(value, ensure_ascii=False))
-    return text.replace("@VERSION@", insideLLMs.__version__)
+    return text
 
 
 def _keys_of(experiment: Path) -> tuple[str, ...]:

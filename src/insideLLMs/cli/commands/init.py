@@ -96,14 +96,20 @@ FILE = "experiment.yaml"
     type=LOCAL,
     help="With --ci: gate this experiment in FOLDER instead of a new one.  [default: experiment.yaml, if it is there]",
 )
+@click.option(
+    "--install",
+    metavar="REQUIREMENT",
+    help="With --ci: what pip installs there, e.g. git+https://HOST/insideLLMs@COMMIT.  [default: what runs here]",
+)
 @console.common_options
-def command(folder: Path, *, provider: str, ci: str | None, experiment: Path | None) -> int:
+def command(folder: Path, *, provider: str, ci: str | None, experiment: Path | None, install: str | None) -> int:
     """Write experiment.yaml, its dataset and its schema into FOLDER; nothing that exists is overwritten.
 
     With --ci, write the CI files for it, or for an experiment that is there, into the git repository around FOLDER.
     """
-    if experiment is not None and ci is None:
-        raise InsideLLMsError("--experiment goes with --ci", fix="add --ci github or --ci gitlab")
+    if ci is None and (experiment or install) is not None:
+        given = "--install" if experiment is None else "--experiment"
+        raise InsideLLMsError(f"{given} goes with --ci", fix="add --ci github or --ci gitlab")
     gated = experiment or Path(FILE)
     is_there = experiment is not None or (ci is not None and (folder / FILE).exists())
     files = {} if is_there else _experiment_files(folder, provider)
@@ -111,7 +117,7 @@ def command(folder: Path, *, provider: str, ci: str | None, experiment: Path | N
     if ci is not None:
         from insideLLMs.cli.ci_files import make_ci_files  # noqa: PLC0415 - slow
 
-        ci_files = make_ci_files(ci, folder, gated, is_there=is_there, provider=provider)
+        ci_files = make_ci_files(ci, folder, gated, is_there=is_there, provider=provider, install=install)
         files |= ci_files.files
     ignored = folder / ".gitignore"
     if not ignored.exists():
@@ -160,6 +166,8 @@ def _say_what_next(folder: Path, experiment: Path, ci_files: "CiFiles | None") -
     if ci_files is None:
         console.out(f"next: insidellms run {folder / experiment}")
         return
+    if ci_files.fault is not None:
+        console.warn(f"CI may not find insideLLMs: {ci_files.fault}; say what to install: --install REQUIREMENT")
     for line in ci_files.to_add:
         console.out(line)
     console.out(f"next, in {folder}: record the answers, accept the first baseline, and commit all of it:")
