@@ -14,19 +14,31 @@ from insideLLMs.store.held_folder import HeldFolder
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a draft that takes the place of `path`, and is on the disk, once the block is done; else nothing changes.
 
-    A draft that a killed process left is written over; one that another process writes is waited for. Raises OSError.
+    A draft that a killed process left is written over; one that another process writes is waited for. Devices and
+    the shell's pipes, such as /dev/null, are written to, and never replaced. Raises OSError.
     """
-    folder, draft = HeldFolder(path.parent), f".{path.name}.tmp"
+    is_device = _is_device(path)
+    if is_device and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    place = path.resolve() if is_device else path  # /dev/stdout may be a file
+    folder, draft = HeldFolder(place.parent), f".{place.name}.tmp"
     try:
         with os.fdopen(_held_draft(folder, draft), "wb") as file, contextlib.ExitStack() as on_error:
             on_error.callback(folder.remove, draft)
             yield file
             file.flush()
             os.fsync(file.fileno())
-            folder.rename(draft, path.name)
+            folder.rename(draft, place.name)
             on_error.pop_all()
     finally:
         folder.close()
+
+
+def _is_device(path: Path) -> bool:
+    folder = path.parent.resolve()
+    return folder == Path("/dev") or Path("/proc") in folder.parents
 
 
 def _held_draft(folder: HeldFolder, name: str) -> int:

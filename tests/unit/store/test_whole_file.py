@@ -1,6 +1,8 @@
 """A file that stands at its path once it is whole, whoever dies or writes beside it."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +71,21 @@ def test_neither_a_link_nor_a_second_name_leads_elsewhere(tmp_path):
     with pytest.raises(OSError, match="it is a link"):
         write(tmp_path / "out", b"newer")
     assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+def test_a_pipe_of_the_shell_is_written_to_and_not_replaced():
+    reading, writing = os.pipe()
+    try:
+        with whole_file(Path(f"/dev/fd/{writing}")) as file:
+            file.write(b"text")
+        assert os.read(reading, 10) == b"text"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_file_behind_a_device_is_replaced_where_it_lies(tmp_path):
+    (tmp_path / "out").write_bytes(b"longer than the new text")
+    with (tmp_path / "out").open("ab") as redirected, whole_file(Path(f"/dev/fd/{redirected.fileno()}")) as file:
+        file.write(b"text")
+    assert (tmp_path / "out").read_bytes() == b"text"
