@@ -1,5 +1,6 @@
 """What a run lacks, collected instead of asked: a batch answers it, and the run goes on from there."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -81,7 +82,8 @@ class WantedAnswers:
 
 
 def _packed(key: str) -> bytes:
-    try:
-        return bytes.fromhex(key)
-    except ValueError:
-        return b"?" + key.encode("utf-8", "replace")
+    with contextlib.suppress(ValueError):
+        packed = bytes.fromhex(key)
+        if packed.hex() == key:  # it takes capitals and spaces, too
+            return packed
+    return b"?" + key.encode("utf-8", "replace")

@@ -6,7 +6,7 @@ before it is scored; sealing removes the file. Answers are found by the key of t
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -18,6 +18,9 @@ from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.journal_line import checked_body, checked_line
 from insideLLMs.store.sealed_run import BATCHES, regular_descriptor
+
+UNBOUNDED = 1_000_000_000
+"""So many attempts that only what is refused is final."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
@@ -104,7 +107,8 @@ class Failed(_Entry, frozen=True, kw_only=True, tag="failure"):
     def error(self) -> ModelError:
         """Return the error that was noted."""
         kind = getattr(errors, self.type, ModelError)
-        made: ModelError = kind(self.message, fix=self.fix, http_status=self.http_status)
+        known = isinstance(kind, type) and issubclass(kind, ModelError)
+        made: ModelError = (kind if known else ModelError)(self.message, fix=self.fix, http_status=self.http_status)
         made.fatal = False  # one that ends a run is never noted
         return made
 
@@ -179,13 +183,19 @@ class BatchLog:
         if place is not None:
             entry = self._at(place)
             return entry.response if isinstance(entry, Answered) and entry.model_digest == model_digest else None
-        failed = self.failures.get(key, {})
-        last = next(reversed(failed.values()), None)
-        if last is not None and self.max_attempts:
-            error = last.error()
-            if not error.retryable or len(failed) >= self.max_attempts:
-                raise error
+        error = self._failure(key) if self.max_attempts else None
+        if error is not None and (not error.retryable or len(self.failures[key]) >= self.max_attempts):
+            raise error
         return None
+
+    def refused(self, key: str) -> bool:
+        """Whether a request failed, and asking it again makes no sense."""
+        error = self._failure(key)
+        return error is not None and not error.retryable
+
+    def _failure(self, key: str) -> ModelError | None:
+        last = next(reversed(self.failures.get(key, {}).values()), None)
+        return None if last is None else last.error()
 
     def keep(self, exchange: Exchange) -> None:
         """Keep nothing: what is asked outside a batch is in the journal."""
@@ -232,7 +242,8 @@ class BatchLog:
                         f"{self.path}, line {number}: the line is damaged, and it is not the last one",
                         fix="restore the file; without it the run asks again what its journal does not have",
                     )
-                self._note(_decode(body), position)
+                with _told_of(self.path, number):
+                    self._note(_decode(body), position)
                 position += len(line)
         return position
 
@@ -280,15 +291,29 @@ def _is_key(text: str) -> bool:
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
+@contextlib.contextmanager
+def _told_of(path: Path, number: int) -> Iterator[None]:
+    """Raise JournalError for a line that is intact, and no entry."""
+    try:
+        yield
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        raise JournalError(
+            f"{path}, line {number}: this version cannot read what it says: {error}",
+            fix="go on with the version that began the run, or restore the file",
+        ) from error
+
+
 def read_origin(run_dir: Path) -> Origin | None:
     """Return what a run notes of its experiment; None where it has no file of batches. Raises StorageError."""
     path, found = run_dir / BATCHES, None
     try:
         with open(path, "rb", opener=regular_descriptor) as file:
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 body = checked_body(line)
-                entry = None if body is None or b'"kind":"origin"' not in bytes(body) else _decode(body)
-                found = entry if isinstance(entry, Origin) else found
+                if body is not None and b'"kind":"origin"' in bytes(body):
+                    with _told_of(path, number):
+                        entry = _decode(body)
+                        found = entry if isinstance(entry, Origin) else found
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from insideLLMs.api.batches.answer_files import outcome_of
 from insideLLMs.api.batches.chunks import BatchChunk, BatchChunks, check_bounded
-from insideLLMs.api.batches.files import batch_models, outcome_of
+from insideLLMs.api.batches.files import batch_models
 from insideLLMs.api.batches.waiting import PatientWait
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.core.errors import (

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.batches.files import BatchExport, BatchImport, check_belongs
+from insideLLMs.api.batches.answer_files import check_belongs
+from insideLLMs.api.batches.files import BatchExport, BatchImport
 from insideLLMs.api.preparation.part import narrow
 from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.run import Run, RunOptions, run_prepared

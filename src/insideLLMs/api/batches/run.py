@@ -12,10 +12,8 @@ from insideLLMs.core.errors import InterruptedRunError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.execute.signals import obeying_signals
 from insideLLMs.execute.wanted import WantedAnswers
-from insideLLMs.store.batch_log import BatchLog
+from insideLLMs.store.batch_log import UNBOUNDED, BatchLog
 from insideLLMs.store.journal import Journal
-
-_UNBOUNDED = 1_000_000_000
 
 
 class BatchedRun:
@@ -43,7 +41,7 @@ class BatchedRun:
                 raise InterruptedRunError(f"{error.message}{goes_on}") from error
             if not is_complete:
                 self._say("asking live what no batch has answered")
-                log.max_attempts = _UNBOUNDED
+                log.max_attempts = UNBOUNDED
                 await ask(journal, answers=log)
         return {}
 

@@ -67,9 +67,10 @@ def export(
         console.out(f"nothing is left to ask: run {run.manifest.run_id[:12]} is complete, and stored in {path}")
         return ExitCode.OK
     total = sum(exporting.written.values())
-    console.out(f"requests written to {output}: {total:,}; the run is {path}")
+    say = console.out if output.is_file() else console.note  # which leaves a pipe to the requests
+    say(f"requests written to {output}: {total:,}; the run is {path}")
     for model, count in exporting.written.items() if len(exporting.written) > 1 else ():
-        console.out(f"  {count:>9,}  {model}")
+        say(f"  {count:>9,}  {model}")
     if len(exporting.written) > 1:
         console.note("OpenAI takes one model a file: --for MODEL writes the requests of one")
     if total > _MOST_OF_OPENAI:
@@ -104,7 +105,7 @@ def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | N
     if run is None:
         path, run = _go_on(_origin(experiment_file, run_dir, None), run_dir, importing)
     if as_json:
-        counts = {name: getattr(importing, name) for name in ("taken", "known", "refused", "missing")}
+        counts = {name: getattr(importing, name) for name in ("taken", "known", "refused", "missing", "differing")}
         failed = msgspec.to_builtins(importing.failed)
         console.out_json({"run_dir": str(path), "complete": run is not None, "failed": failed, **counts})
         return ExitCode.OK
@@ -126,8 +127,12 @@ def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | N
 
 def _show(importing: "BatchImport") -> None:
     known = f"; {importing.known:,} known already" if importing.known else ""
+    differing = importing.differing
     refused = f"; {importing.refused:,} refused, which is the outcome of their trials" if importing.refused else ""
     console.out(f"answers taken: {importing.taken:,}{known}{refused}")
+    if differing:
+        places = "; ".join(differing[:_SHOWN]) + ("; ..." if len(differing) > _SHOWN else "")
+        console.note(f"answers that differ from what the run has, which stays: {len(differing):,} ({places})")
     if importing.failed:
         console.note(f"to be asked again, because they have an error instead of an answer: {len(importing.failed):,}")
         for line in importing.failed[:_SHOWN]:

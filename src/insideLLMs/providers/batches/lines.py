@@ -26,6 +26,7 @@ _GRPC = {
 """What the codes of Gemini's statuses mean (google.rpc.Code)."""
 _NO_ANSWER = {"expired": "the batch expired before", "canceled": "the batch was cancelled before"}
 _JSON = {"Content-Type": "application/json"}
+_FIX = "give the file of answers as the provider wrote it"
 
 
 class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,19 @@ def request_line(custom_id: str, call: HttpCall, prefix: str) -> bytes:
     return orjson.dumps(line) + b"\n"
 
 
+def is_request(line: bytes) -> bool:
+    """Whether a line is one that `request_line` writes."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and _asks(value)
+
+
+def _asks(value: Mapping[str, Any]) -> bool:
+    return "method" in value and "body" in value
+
+
 def read_answer(line: bytes) -> BatchAnswer:
     """Read a line as OpenAI, Anthropic or Gemini write it. Raises BatchFileError, whose message has no place."""
     try:
@@ -54,7 +68,9 @@ def read_answer(line: bytes) -> BatchAnswer:
         raise BatchFileError(f"it is a JSON {type(value).__name__}; it must be an object")
     custom_id = value.get("custom_id", value.get("key", _inner(value, "metadata").get("key")))
     if not isinstance(custom_id, str) or not custom_id:
-        raise BatchFileError("it has no custom_id", fix="give the file of answers as the provider wrote it")
+        told = _inner(value, "error").get("message")
+        instead = f", but an error: {excerpt(str(told))}" if told else ""
+        raise BatchFileError(f"it has no custom_id{instead}", fix=_FIX)
     return BatchAnswer(custom_id=custom_id, answer=_answer(value))
 
 
@@ -77,7 +93,7 @@ def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
         case {"result": {"type": "expired" | "canceled" as kind}}:
             found = 200, _error(f"batch_{kind}", f"{_NO_ANSWER[kind]} this request was answered")
         case {"response": {"body": body, **rest}} if body is not None:
-            found = _status(rest.get("status_code")), body
+            found = _status(rest.get("status_code"), body)
         case {"error": error} | {"__inference_error__": error} if error:
             found = 200, {"error": _named(error)}
         case {"response": {"status_code": status}}:
@@ -91,18 +107,23 @@ def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
     return found
 
 
-def _status(value: Any) -> int:  # JSON of any kind
+def _status(value: Any, body: Any) -> tuple[int, Any]:  # JSON of any kind
     """Read a status, which tables turn into 200.0 or leave out; the body tells then what it is."""
-    text = str(value).removesuffix(".0")
-    return int(text) if text.isdecimal() else 200
+    text = "200" if value in (None, "") else str(value).removesuffix(".0")
+    if text.isdecimal() and 100 <= int(text) < 600:
+        return int(text), body
+    return 200, _error("no_status", f"the response has status {excerpt(text)}, which is none of HTTP")
 
 
 def _no_answer(value: Mapping[str, Any]) -> BatchFileError:
-    fix = "give the file of answers as the provider wrote it"
-    if "method" in value and "body" in value:
-        return BatchFileError("it is a request, not an answer: this file goes to the provider", fix=fix)
+    if _asks(value):
+        return BatchFileError("it is a request, not an answer: this file goes to the provider", fix=_FIX)
+    if value.get("response"):
+        return BatchFileError(
+            f"its response is a JSON {type(value['response']).__name__}; it must be an object", fix=_FIX
+        )
     return BatchFileError(
-        f"it holds neither a response nor an error, but {excerpt(', '.join(map(str, sorted(value))))}", fix=fix
+        f"it holds neither a response nor an error, but {excerpt(', '.join(map(str, sorted(value))))}", fix=_FIX
     )
 
 
