@@ -10,7 +10,7 @@ from insideLLMs.core.errors import RemoteError
 
 SCHEMES = {"s3": "Amazon S3 and what speaks its protocol", "gs": "Google Cloud Storage", "az": "Azure Blob Storage"}
 _SUPPORTED = "a path, or a URL of s3://BUCKET/KEY, gs://BUCKET/KEY or az://CONTAINER/KEY"
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?P<slashes>/{0,2})(?P<rest>.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WEB = {"http", "https"}
@@ -30,6 +30,11 @@ class RemoteUrl(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, key=f"{self.key}/{name}".lstrip("/"))
 
     @property
+    def parent(self) -> "RemoteUrl":
+        """What it lies below; of a bucket, the bucket."""
+        return msgspec.structs.replace(self, key=self.key.rpartition("/")[0])
+
+    @property
     def name(self) -> str:
         """The last part of the key, or the bucket."""
         return self.key.rpartition("/")[2] or self.bucket
@@ -38,7 +43,7 @@ class RemoteUrl(msgspec.Struct, frozen=True):
 def is_url(text: str) -> bool:
     """Whether it is meant as a URL; ``C:/runs`` is a path, and ``s3:/b/k`` what `Path` makes of a URL."""
     found = _URL.fullmatch(text)
-    return found is not None and ("://" in text or found["scheme"].lower() in {*SCHEMES, *_WEB, "file"})
+    return "://" in text or (found is not None and found["scheme"].lower() in {*SCHEMES, *_WEB, "file"})
 
 
 def parse_place(text: str) -> RemoteUrl | Path:
@@ -46,7 +51,8 @@ def parse_place(text: str) -> RemoteUrl | Path:
     if not is_url(text):
         return Path(text)
     found = _URL.fullmatch(text)
-    assert found is not None
+    if found is None or text != text.strip():
+        raise RemoteError("there is something before or after a URL, as a space or a quote", fix="give the URL alone")
     scheme, rest = found["scheme"].lower(), found["rest"]
     if scheme == "file":
         return _local(text)
@@ -57,6 +63,10 @@ def parse_place(text: str) -> RemoteUrl | Path:
             fix = f"fetch it first, and give its path; or give {_SUPPORTED}"
         raise RemoteError(f"{scheme}:// URLs are not read", fix=fix)
     bucket, _, key = rest.lstrip("/").partition("/") if not text.startswith(f"{found['scheme']}:///") else ("", "", "")
+    if not found["slashes"]:
+        raise RemoteError(
+            f"{scheme}: is followed by no slashes", fix=f"write {scheme}://BUCKET/KEY; of a path, ./{scheme}:..."
+        )
     return RemoteUrl(scheme, _checked_bucket(scheme, bucket), _checked_key(scheme, bucket, key))
 
 
@@ -64,6 +74,8 @@ def _local(text: str) -> Path:
     parts = urlsplit(text)
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise RemoteError("a file:// URL names a path of this machine", fix="write file:///FOLDER/NAME, or the path")
+    if "?" in text or "#" in text:
+        raise RemoteError("a file:// URL has a `?` or a `#`", fix="write %3F and %23 for them, or give the path")
     return Path(unquote(parts.path))
 
 
@@ -71,12 +83,12 @@ def _check_secrets(scheme: str, rest: str) -> None:
     """Refuse what may give somebody access, before anything prints it."""
     if "@" in rest.partition("/")[0] or "@" in rest.lstrip("/").partition("/")[0]:
         raise RemoteError(
-            f"a {scheme}:// URL has a user or a key before its bucket; it was not used",
+            f"this {scheme}:// URL has a user or a key before its bucket; it was not used",
             fix="take it out, make that key invalid, and give keys in the environment, as AWS_ACCESS_KEY_ID",
         )
     if "?" in rest or "#" in rest:
         raise RemoteError(
-            f"a {scheme}:// URL has a query or a fragment, which may hold a signature; it was not used",
+            f"this {scheme}:// URL has a query or a fragment, which may hold a signature; it was not used",
             fix="give the URL up to its `?`, and keys in the environment",
         )
 
@@ -84,7 +96,7 @@ def _check_secrets(scheme: str, rest: str) -> None:
 def _checked_bucket(scheme: str, bucket: str) -> str:
     if not _BUCKET.fullmatch(bucket):
         raise RemoteError(
-            f"a {scheme}:// URL names no bucket" if not bucket else f"{bucket!r} is not the name of a bucket",
+            f"this {scheme}:// URL names no bucket" if not bucket else f"{bucket!r} is not the name of a bucket",
             fix=f"write it as {scheme}://BUCKET/KEY",
         )
     return bucket

@@ -43,16 +43,39 @@ def test_a_url_is_read_in_one_spelling(text, url):
         ("abfs://container@account/x", "before its bucket"),
         ("s3a://bucket/x", "s3a:// URLs are not read"),
         ("file://host/x", "path of this machine"),
-        ("file:x", None),
+        ("file:x", "path of this machine"),
+        ("s3:bucket/runs/x", "no slashes"),
+        ("gs:x", "no slashes"),
+        ("file:///runs/x?version=2", "has a `"),
+        ("file:///data/q#1.jsonl", "has a `"),
     ],
 )
 def test_what_is_no_url_of_ours_is_refused_with_what_is(text, told):
-    if told is None:
-        assert parse_place(text) == Path(text)
-        return
     with pytest.raises(RemoteError, match=told) as raised:
         parse_place(text)
     assert raised.value.fix
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " s3://{}",
+        "s3://{} ",
+        "s3://{}\n",
+        '"s3://{}"',
+        "'s3://{}'",
+        "./s3://{}",
+        "<s3://{}>",
+        "s3://s3://{}",
+        "=s3://{}",
+    ],
+)
+def test_a_url_with_something_around_it_is_no_path_and_its_key_is_not_shown(text):
+    """Else a run would be written to a folder of that name, on a machine that is thrown away."""
+    for rest in ("bucket/runs/x", "AKIASECRET:hunter2@bucket/x"):
+        with pytest.raises(RemoteError) as raised:
+            parse_place(text.format(rest))
+        assert "hunter2" not in str(raised.value)
 
 
 def test_a_file_url_is_a_path():
