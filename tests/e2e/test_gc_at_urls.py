@@ -168,3 +168,30 @@ def test_a_pool_is_not_cleared(store, here):
     made(store, here, "a")
     here("baseline", "accept", store.at("runs/a"), "--pool", store.at("pool"), "--why", "first")
     assert "is a baseline pool" in here("runs", "gc", store.at("pool"), *ALL, "--yes", code=1).err
+
+
+def test_a_run_at_a_url_is_shown_with_what_refers_to_it_and_who_writes_it(store, here):
+    made(store, here, "a")
+    here("baseline", "accept", store.at("runs/a"), "--pool", store.at("pool"), "--why", "x")
+    shown = here("runs", "show", store.at("runs/a"), "--json", machine="two").json
+    listed = here("runs", "list", store.at("runs"), "--json", machine="two").json[0]
+    assert shown["referred_to"] == f"the pool {store.at('pool')} accepted it"
+    assert (shown["being_written"], shown["size_bytes"]) == (False, listed["size_bytes"])
+    lock = json.loads(store.get("runs/a/writer.json"))
+    store.put("runs/a/writer.json", json.dumps({**lock, "released": False}).encode())
+    assert here("runs", "show", store.at("runs/a"), "--json", machine="two").json["being_written"] is True
+    assert "is not a run" in here("runs", "show", store.at("runs/b"), machine="two", code=1).err
+
+
+def test_a_run_that_was_refused_before_it_began_leaves_nothing_at_its_url(store, here):
+    made(store, here, "a")
+    before = store.all_keys()
+    here("rescore", store.at("runs/a"), "--probe", "equals", "--to", store.at("runs/b"), code=1)
+    assert store.all_keys() == before
+
+
+def test_a_run_of_which_a_lock_alone_is_there_is_as_old_as_the_lock(store, here):
+    made(store, here, "a")
+    store.put("runs/b/writer.json", store.get("runs/a/writer.json").replace(b'"released":true', b'"released":false'))
+    (lone,) = (run for run in here("runs", "list", store.at("runs"), "--json").json if run["path"].endswith("b"))
+    assert (lone["state"], lone["age_s"] < 600) == ("unfinished", True)

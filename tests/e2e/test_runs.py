@@ -53,6 +53,15 @@ def test_runs_are_listed_by_what_they_are(folder, options, found):
     assert names(folder, *options) == found.split()
 
 
+def test_a_run_that_changed_later_than_now_is_listed(folder):
+    """As one on a file server does, whose clock is ahead."""
+    for path in (folder / "runs" / "rc").iterdir():
+        os.utime(path, (time.time() + 3600,) * 2)
+    assert names(folder) == ["old", "new", "rc"]
+    assert names(folder, "--newer-than", "1h") == ["rc"]
+    assert names(folder, "--older-than", "1h") == ["old", "new"]
+
+
 def test_a_person_reads_state_age_size_and_answers(folder):
     line = insidellms("runs", "list", cwd=folder).out.splitlines()[0]
     assert line.split()[:4] == ["runs/old", "finished", "40", "d"]

@@ -10,7 +10,7 @@ from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.shard import Shard
 from insideLLMs.core.since import runs_named
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
-from insideLLMs.store.run_root import FoundRun, check_free, empty_trash, remove, runs_below, trash_in
+from insideLLMs.store.run_root import FoundRun, check_free, empty_trash, look, remove, runs_below, trash_in
 from insideLLMs.store.sealed_run import SealedRun, State, is_regular
 
 
@@ -93,8 +93,18 @@ def pools_near(root: Path, named: Sequence[Path]) -> Iterator[Pool]:
             f"cannot look for baseline pools in {root} and beside it: {error.strerror}", fix="check its permissions"
         ) from error
     found = {path for path in near if is_regular(path / LEDGER)}
-    for path in sorted(found | {path.resolve() for path in named}):
-        yield read_pool(path)
+    yield from map(read_pool, sorted(found - {path.resolve() for path in named}))
+    yield from map(named_pool, named)
+
+
+def named_pool(path: Path) -> Pool:
+    """Read a pool that a person named. Raises RunDirectoryError for a folder that is none: it would protect nothing."""
+    pool = read_pool(path)
+    if not pool.ledger and not pool.runs:
+        raise RunDirectoryError(
+            f"{path} is not a baseline pool: it has no {LEDGER} and no run", fix=f"name the folder with {LEDGER}"
+        )
+    return pool
 
 
 class LocalRoot:
@@ -106,6 +116,10 @@ class LocalRoot:
     def runs(self) -> list[FoundRun]:
         """Return what there is to say of each run."""
         return list(runs_below(self._path))
+
+    def look(self, name: str) -> FoundRun:
+        """Return what there is to say of one run."""
+        return look(self._path / name)
 
     def pools(self, also: Sequence[Path]) -> Iterator[Pool]:
         """Read the pools in the folder and beside it, and those in the folders `also`."""
@@ -145,15 +159,13 @@ def decide(
     newest = sorted(runs, key=lambda run: (run.changed_s, run.path.name), reverse=True)
     ranks, referred, stays = dict(_ranks(newest)), referred_to(runs, references), {}
     for run in runs:
-        left_out = "" if fits(run) else "left out by --state or --experiment"
+        left_out = "" if fits(run) else "left out by --experiment, --model or --state"
         must = _reason_to_stay(run) or referred.get(run.path)
         stays[run.path] = must or left_out or _within(run, limits, ranks.get(run.path), now_s)
     _keep_to_size(newest, limits, stays)
     stays |= dict(_named_by([run for run in runs if stays[run.path]], [run for run in runs if not stays[run.path]]))
     return tuple(
-        RetentionDecision(
-            run=run, goes=not stays[run.path], why=stays[run.path] or f"unchanged for {_days(run, now_s)}"
-        )
+        RetentionDecision(run=run, goes=not stays[run.path], why=stays[run.path] or _unchanged(run, now_s))
         for run in runs
     )
 
@@ -174,8 +186,9 @@ def _named_by(staying: Iterable[FoundRun], going: Iterable[FoundRun]) -> Iterato
             yield run.path, named[run.manifest.records_root]
 
 
-def _days(run: FoundRun, now_s: float) -> str:
-    return f"{(now_s - run.changed_s) / 86_400:.1f} days"
+def _unchanged(run: FoundRun, now_s: float) -> str:
+    age_s = now_s - run.changed_s
+    return f"unchanged for {age_s / 86_400:.1f} days" if age_s >= 0 else "changed in the future, by this clock"
 
 
 def _ranks(newest: Iterable[FoundRun]) -> Iterator[tuple[Path, int]]:
@@ -203,7 +216,7 @@ def _within(run: FoundRun, limits: RetentionLimits, rank: int | None, now_s: flo
     if limits.keep_last is not None and rank is not None and rank <= limits.keep_last:
         return f"among the newest {limits.keep_last} of {run.name}"
     if limits.older_than is not None and now_s - run.changed_s <= limits.older_than:
-        return f"unchanged for {_days(run, now_s)} only"
+        return f"not old enough: {_unchanged(run, now_s)}"
     return ""
 
 

@@ -156,15 +156,6 @@ def check_free(facts: FoundRun) -> None:
         _check_same(folder, facts)
 
 
-def is_held(path: Path) -> bool:
-    """Whether a process is writing a run at this moment."""
-    try:
-        with _held(path):
-            return False
-    except LockedError:
-        return True
-
-
 def _check_same(folder: HeldFolder, facts: FoundRun) -> None:
     if not folder.is_at_its_path() or look(facts.path) != facts:
         raise RunDirectoryError("it has changed meanwhile", fix="look at it, and run this again")

@@ -57,7 +57,7 @@ KINDS_BY_ARGUMENT = {
     "runs gc pools": "pool",
     "runs gc root": "to write",
     "runs list root": "to write",
-    "runs show run": "run",
+    "runs show run": "to write",
     "trend runs": "run",
     "trend pool": "pool",
     "validate targets": "run",

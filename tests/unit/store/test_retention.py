@@ -133,6 +133,8 @@ def test_a_pool_elsewhere_counts_when_it_is_named(root, tmp_path):
     assert "r0" not in gone(root, ALL, pools=[tmp_path / "far" / "away" / "pool"])[0]
     with pytest.raises(RunDirectoryError, match="is not a folder"):
         gone(root, ALL, pools=[tmp_path / "nowhere"])
+    with pytest.raises(RunDirectoryError, match="away is not a baseline pool"):  # the pool is in it
+        gone(root, ALL, pools=[tmp_path / "far" / "away"])
 
 
 def test_a_run_that_a_waiver_names_stays(root, tmp_path):
@@ -217,7 +219,7 @@ def test_a_run_that_cannot_be_read_stays(root):
 def test_what_does_not_fit_stays_and_still_counts_as_one_of_the_newest(root):
     found, stay = gone(root, RetentionLimits(keep_last=1), fits=lambda run: run.path.name == "r0")
     assert found == {"r0"}
-    assert stay["r1"] == "left out by --state or --experiment"
+    assert stay["r1"] == "left out by --experiment, --model or --state"
 
 
 def test_a_run_that_is_written_is_not_removed(root):
@@ -327,3 +329,11 @@ def test_a_run_stays_that_one_which_stays_is_since_or_has_answers_of(root):
         found = decide(runs.values(), RetentionLimits(keep_last=1), (), now_s=time.time())
         assert {each.run.path.name for each in found if each.goes} == going
     assert "r3 is since it, or has answers of it" in next(each.why for each in found if each.run.path.name == "r2")
+
+
+def test_a_run_of_a_clock_that_is_ahead_is_new_and_says_so(root):
+    age(root / "r3", -9)
+    found, stay = gone(root, RetentionLimits(older_than=DAY_S * 3 // 2))
+    assert found == {"r0", "r1"}
+    assert stay["r3"] == "not old enough: changed in the future, by this clock"
+    assert stay["r2"] == "not old enough: unchanged for 1.0 days"

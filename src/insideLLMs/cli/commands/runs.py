@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
-from insideLLMs.cli.places import POOL, RUN, TO_WRITE
+from insideLLMs.cli.places import POOL, TO_WRITE
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RemoteError, RunDirectoryError, StorageError
 from insideLLMs.core.types import JsonValue
 from insideLLMs.remote.url import RemoteUrl
@@ -124,7 +124,7 @@ def list_(
 ) -> int:
     """List the runs directly in ROOT, the latest change at the end."""
     now = time.time()
-    ages = (-1 if older_than is None else older_than, math.inf if newer_than is None else newer_than)
+    ages = (-math.inf if older_than is None else older_than, math.inf if newer_than is None else newer_than)
     runs = [run for run in _runs(_opened(root)) if wanted.fits(run) and ages[0] < now - run.changed_s <= ages[1]]
     if as_json:
         console.out_json([_told(run, now) for run in runs])
@@ -136,19 +136,19 @@ def list_(
 
 
 @command.command("show")
-@click.argument("run", type=RUN)
+@click.argument("run", type=TO_WRITE)
 @_JSON
 @console.common_options
-def show(run: Path, *, as_json: bool) -> int:
+def show(run: Path | RemoteUrl, *, as_json: bool) -> int:
     """Show the facts about RUN (not its records), and what refers to it."""
     from insideLLMs.report.safe_text import printable  # noqa: PLC0415 - slow
-    from insideLLMs.store.retention import pools_near, references_of, referred_to  # noqa: PLC0415
-    from insideLLMs.store.run_root import is_held, look, runs_below  # noqa: PLC0415
+    from insideLLMs.store.retention import references_of, referred_to  # noqa: PLC0415
 
-    facts = look(run.resolve())
-    root = facts.path.parent
-    stays = referred_to(runs_below(root), references_of(pools_near(root, ()))).get(facts.path)
-    told = {**_told(facts, time.time()), "being_written": is_held(run), "referred_to": stays}
+    place = run.resolve() if isinstance(run, Path) else run
+    root = _opened(place.parent)
+    facts, runs = root.look(place.name), root.runs()
+    stays = referred_to(runs, references_of(root.pools(()))).get(facts.path)
+    told = {**_told(facts, time.time()), "being_written": _is_written(root, facts), "referred_to": stays}
     if as_json:
         console.out_json(told)
         return ExitCode.OK
@@ -159,6 +159,17 @@ def show(run: Path, *, as_json: bool) -> int:
         if shown not in (None, "", False):
             console.out(printable(f"{name.replace('_', ' '):<14} {shown}"))
     return ExitCode.OK
+
+
+def _is_written(root: "LocalRoot | RemoteRoot", facts: "FoundRun") -> bool | None:
+    """Whether a process is writing a run; None where only its owner can tell."""
+    try:
+        root.check_free(facts)
+    except StorageError:
+        return None
+    except RunDirectoryError:  # it is locked, or changes at this moment
+        return True
+    return False
 
 
 @command.command("gc")

@@ -26,6 +26,7 @@ from insideLLMs.store.remote.journal import WRITER, RemoteWriter, fetch_unfinish
 from insideLLMs.store.remote.pool import local_pool
 from insideLLMs.store.remote.run import manifest_id
 from insideLLMs.store.remote.upload import BEAT_S, check_free, machine_of
+from insideLLMs.store.retention import named_pool
 from insideLLMs.store.run_root import FoundRun, look
 from insideLLMs.store.sealed_run import MANIFEST, SIGNATURES, State
 
@@ -48,14 +49,24 @@ class RemoteRoot:
         found = (self._look(name, listed) for name, listed in self._listed().items())
         return [facts for facts in found if facts is not None]
 
+    def look(self, name: str) -> FoundRun:
+        """Return what there is to say of one run."""
+        facts = self._look(name, Objects(self.url / name).listed())
+        if facts is None:
+            raise RunDirectoryError(
+                f"{self.url / name} is not a run: it has no {MANIFEST}",
+                fix="give the URL that `insidellms run --run-dir URL` printed",
+            )
+        return facts
+
     def pools(self, also: Sequence[Path]) -> Iterator[Pool]:
         """Read the pools below the URL and beside it, and those in the folders `also`."""
-        above = RemoteUrl(self.url.scheme, self.url.bucket, self.url.key.rpartition("/")[0])
+        above = self.url.parent
         below = [self.url / name for name, listed in self._listed().items() if LEDGER in {each.name for each in listed}]
         beside = [above / name for name in Objects(above).folders()] if self.url.key else []
         pools = [*below, *(each for each in beside if Objects(each).get(LEDGER) is not None)]
-        for path in (*map(local_pool, pools), *also):
-            yield read_pool(path)
+        yield from map(read_pool, map(local_pool, pools))
+        yield from map(named_pool, also)
 
     def is_pool(self) -> bool:
         """Whether it is no folder of runs, but a pool."""
@@ -104,7 +115,7 @@ class RemoteRoot:
         facts = FoundRun(
             path=self._folder / name,
             state=State.EMPTY,
-            changed_s=max((each.changed.timestamp() for each in of_run), default=0.0),
+            changed_s=max(each.changed.timestamp() for each in of_run or listed),
             size_bytes=sum(each.size_bytes for each in of_run),
             others=tuple(sorted(each for each in names if not is_ours(each) or each.endswith(SIGNATURES))),
         )

@@ -21,6 +21,7 @@ from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.remote.files import is_ours
 from insideLLMs.store.remote.journal import (
     LEASE_S,
+    WRITER,
     FileParts,
     RemoteWriter,
     UploadedKind,
@@ -198,9 +199,17 @@ class RunUpload:
         try:
             with self._lock:
                 self._upload_lines()
-                self._renew(released=True)
+                is_empty = self._holds_nothing()
+                self._renew(released=not is_empty)
+                if is_empty:
+                    self._objects.delete(WRITER)
         except (RemoteError, LockedError) as error:
             logger.warning("what was not uploaded stays on this machine: %s", error.message)
+
+    def _holds_nothing(self) -> bool:
+        """Whether there is nothing but our lock, here or at the URL: the run was refused before it began."""
+        is_here = self._base is not None or state_of(self._path) not in {State.ABSENT, State.EMPTY}
+        return not is_here and self._writer.shards == 1 and not any(parts.count for parts in self._parts.values())
 
     def publish(self) -> None:
         """Publish the sealed run; from then on readers see it. Raises StorageError."""
