@@ -55,11 +55,15 @@ def test_the_verdict_stands_on_top_with_its_reasons(page, visit):
     expect(tab.get_by_role("heading", level=1)).to_have_text("json")
 
 
-def test_a_tiny_p_value_keeps_its_exponent(visit):
+def test_a_p_value_is_written_as_the_terminal_writes_it_and_the_way_to_its_cause_is_named(visit):
     names = [f"q{number:02}" for number in range(30)]
     fallen = [record(name, text="The answer is no.", passed=False) for name in names]
     tab = visit(diff_page([record(name) for name in names], fallen, assessed=True)[0])
-    expect(tab.get_by_role("group", name="Changes by probe")).to_contain_text("4.657e-10")
+    expect(tab.get_by_role("group", name="Changes by probe")).to_contain_text("<0.0001")
+    verdict = tab.get_by_role("region", name=re.compile("Failed"))
+    expect(verdict).to_contain_text("p < 0.0001 against")
+    expect(verdict).to_contain_text("Who did it? insidellms blame ")
+    assert not re.search(r"\de-\d", tab.inner_text("main"))
 
 
 def test_the_list_begins_with_the_worst_and_hides_what_did_not_change(page, visit):

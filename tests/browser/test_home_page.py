@@ -166,6 +166,14 @@ def test_an_empty_folder_says_what_to_do(tmp_path, served_tabs):
         expect(tab.get_by_role("main")).to_contain_text("insidellms run experiment.yaml")
 
 
+def test_on_a_narrow_screen_each_number_says_what_it_is(address, served_tabs):
+    tab = served_tabs(address, viewport={"width": 390, "height": 844})
+    before = "cell => getComputedStyle(cell, '::before').content"
+    for kind, label in (("answered", "answered "), ("cost", "cost "), ("compared", "compared: ")):
+        assert json.loads(tab.locator(f"tr.run td.{kind}").first.evaluate(before)) == label
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violation(scheme, address, served_tabs):
     if not AXE.exists():

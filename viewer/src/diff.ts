@@ -261,7 +261,7 @@ export class DiffSubject implements Subject {
         : [
             {
               name: "level",
-              title: "Level",
+              title: "Differs in",
               everything: "all",
               choices: choices(levels, new Map(Object.entries(comparison.overall.levels))),
               accepts: (row: number, value: string) => this.at(row, "level") === value,
@@ -339,7 +339,7 @@ export class DiffSubject implements Subject {
         ["Dataset", this.at(row, "dataset")],
         ["Models", this.models[this.index.models[row]]],
         ["Repeat", this.index.repeat[row] ? String(this.index.repeat[row]) : null],
-        ["Level", this.at(row, "level")],
+        ["Differs in", this.at(row, "level")],
       ]),
       promptPart(body),
       ...answersPart(body, sides),
@@ -370,7 +370,7 @@ export class DiffSubject implements Subject {
     });
     return [
       parts.section(
-        "The same example",
+        "All answers to this example",
         h(
           "div",
           { class: "wide", tabindex: "0", role: "group", "aria-label": "Repeats and models" },

@@ -4,7 +4,7 @@ import { h } from "./dom";
 import * as parts from "./parts";
 import { intervalPlot, shareBar } from "./plots";
 import { link } from "./route";
-import { count, figure, line, many, points, words } from "./text";
+import { count, line, many, points, pValue, tellP, words } from "./text";
 import type { DiffHead, Evidence, ModelPair, Tally, TrialName } from "./types";
 
 export const MARKS = { passed: "✓ Passed", failed: "✗ Failed", inconclusive: "? Inconclusive" };
@@ -35,7 +35,7 @@ export function verdictPart(head: DiffHead): HTMLElement {
   const evidence = assessment ? [...new Set([...assessment.reasons, assessment.overall.message])] : [];
   const beside = evidence.filter((text) => !verdict.reasons.some((reason) => reason.includes(text)));
   const statistical = !["changes", "regressions", "never"].includes(verdict.resolved);
-  if (assessment && statistical) beside.push(`Gate p = ${figure(assessment.p_gate)} against alpha ${assessment.alpha}.`);
+  if (assessment && statistical) beside.push(`Gate: ${tellP(assessment.p_gate)} against alpha ${assessment.alpha}.`);
   const notes = [
     ...comparison.warnings,
     ...verdict.remarks,
@@ -72,7 +72,13 @@ export function verdictPart(head: DiffHead): HTMLElement {
         )
       : null,
     look.length ? h("details", {}, h("summary", {}, "Look at these first"), h("ul", { class: "first" }, ...look)) : null,
+    verdict.state === "failed" ? blameHint(comparison) : null,
   );
+}
+
+function blameHint({ baseline, candidate }: DiffHead["comparison"]): HTMLElement {
+  const command = `insidellms blame ${baseline.label} ${candidate.label} --experiment FILE`;
+  return h("p", { class: "said" }, "Who did it? ", h("code", {}, line(command)), " asks again with some of the changes.");
 }
 
 function trialLink(name: TrialName): string {
@@ -132,7 +138,7 @@ export function probesPart(head: DiffHead): HTMLElement {
         paired.trials ? `${count(paired.baseline_passed)} → ${count(paired.candidate_passed)} of ${count(paired.trials)}` : "no verdicts",
       ),
       ...(assessment
-        ? [h("td", {}, found ? effect(found, reach) : "–"), h("td", { class: "number" }, found ? figure(found.p_worse) : "–")]
+        ? [h("td", {}, found ? effect(found, reach) : "–"), h("td", { class: "number" }, found ? pValue(found.p_worse) : "–")]
         : [h("td", { class: "number" }, change === null ? "–" : points(change))]),
       h("td", {}, shareBar(classes, said)),
       h("td", { class: "said" }, said),

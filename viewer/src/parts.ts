@@ -205,16 +205,18 @@ function checksPart(given: { [name: string]: Json }): HTMLElement | null {
   const checks = Array.isArray(given.checks) ? (given.checks as { [name: string]: Json }[]) : [];
   const rows = checks.filter((one) => typeof one.check === "string" && typeof (one.passed ?? one.held) === "boolean");
   if (!rows.length) return null;
+  const why = (one: { [name: string]: Json }): string => (typeof one.why === "string" ? one.why : "");
+  const anyWhy = rows.some(why);
   const cells = rows.map((one) =>
     h(
       "tr",
       {},
       h("th", { scope: "row", dir: "auto" }, ...shown(one.check as string)),
       h("td", {}, (one.passed ?? one.held) ? badge("pass", "good") : badge("fail", "bad")),
-      h("td", { dir: "auto" }, ...shown(typeof one.why === "string" ? one.why : "")),
+      anyWhy ? h("td", { dir: "auto" }, ...shown(why(one))) : null,
     ),
   );
-  const titles = ["Check", "Passed", "Why"].map((title) => h("th", { scope: "col" }, title));
+  const titles = ["Check", "Passed", ...(anyWhy ? ["Why"] : [])].map((title) => h("th", { scope: "col" }, title));
   return h("table", { class: "small" }, h("thead", {}, h("tr", {}, ...titles)), h("tbody", {}, ...cells));
 }
 

@@ -331,7 +331,7 @@ export class RunSubject implements Subject {
           parts.failurePart(body.failure),
           ...parts.answerPart(answer, true),
           answer ? parts.copyButton("Answer", parts.answerText(answer)) : null,
-          body.scores ? h("h3", {}, "Why it scored so") : null,
+          body.scores ? h("h3", {}, "Scores") : null,
           parts.scoresPart(body.scores),
         ),
       ),

@@ -56,7 +56,7 @@ export function repeatsPart(shown: Beside[], current: number, noun: string): HTM
   const heads = [`${noun} and repeat`, "Result", "Answer"].map((title) => h("th", { scope: "col" }, title));
   const table = h("table", { class: "small" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...lines));
   return parts.section(
-    "The same example",
+    "All answers to this example",
     h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "Repeats and models" }, table),
   );
 }

@@ -46,6 +46,11 @@ export const figure = (value: number): string => (Number.isInteger(value) ? coun
 // A score: three decimals, so that a column of them lines up.
 export const decimal = (value: number): string => (Math.abs(value) >= 1000 ? count(Math.round(value)) : value.toFixed(3));
 export const arrows = (note: string): string => note.replaceAll(" -> ", " → ");
+// A p-value to two figures, as the terminal writes it.
+export const pValue = (p: number): string => (p < 0.0001 ? "<0.0001" : String(Number(p.toPrecision(2))));
+
+export const tellP = (p: number): string => (p < 0.0001 ? "p < 0.0001" : `p = ${pValue(p)}`);
+
 export const points = (value: number): string => (value === 0 ? "±0 pt" : `${value > 0 ? "+" : "−"}${Math.abs(value * 100).toFixed(1)} pt`);
 
 export function unanswered(statuses: Record<string, number>): string {

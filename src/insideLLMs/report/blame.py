@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import fill
 
 from insideLLMs.compare.blame.report import BlamedCause, BlamePlan, BlameReport, Share
+from insideLLMs.compare.statistics.evidence import tell_p
 from insideLLMs.core import canonical
 from insideLLMs.report.ci.pull_request import escape
 from insideLLMs.report.safe_text import printable
@@ -57,7 +58,7 @@ def _unasked(differences: Sequence[str]) -> Iterator[str]:
 
 def _cause(report: BlameReport, cause: BlamedCause) -> str:
     names = _names(report, cause.factors)
-    p = "" if cause.p is None else f" (p = {_p(cause.p)})"
+    p = "" if cause.p is None else f" ({tell_p(cause.p)})"
     fell = f"{_of(cause.fell)} fell, without {cause.without.fell} of {cause.without.asked:,}"
     if len(cause.factors) == 1:
         return f"{names} did it{p}: with it alone {fell}"
@@ -71,7 +72,7 @@ def _names(report: BlameReport, numbers: Sequence[int]) -> str:
 
 
 def _provider(report: BlameReport) -> Iterator[str]:
-    p = "" if report.provider_p is None else f" (p = {_p(report.provider_p)})"
+    p = "" if report.provider_p is None else f" ({tell_p(report.provider_p)})"
     again = f"of the baseline asked again {_of(report.before)} fell"
     if report.provider == "did it":
         yield f"the provider did it{p}, or what else is not in the experiments; {again}"
@@ -115,10 +116,6 @@ def _open(report: BlameReport) -> Iterator[str]:
 
 def _of(share: Share) -> str:
     return f"{share.fell} of {many(share.asked, 'answer')}"
-
-
-def _p(p: float) -> str:
-    return f"{p:.2g}"
 
 
 def _basis(report: BlameReport) -> str:
@@ -179,7 +176,7 @@ def _plan(plan: BlamePlan) -> Iterator[str]:
     yield "  the provider"
     yield from _unasked(plan.unasked)
     how = "each question once: the models answer exactly" if plan.exact else "questions several times: answers vary"
-    yield f"{plan.looked_at} fallen examples would be asked again, {how}"
+    yield f"{many(plan.looked_at, 'fallen example')} would be asked again, {how}"
     yield f"at most {many(plan.max_calls, 'call')} (--max-calls), those of judges and of each turn included"
 
 

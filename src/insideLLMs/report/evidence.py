@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from insideLLMs.compare.gate.decide import Verdict
 from insideLLMs.compare.gate.policies import tell_drift
 from insideLLMs.compare.statistics.assess import Assessment
-from insideLLMs.compare.statistics.evidence import Evidence
+from insideLLMs.compare.statistics.evidence import Evidence, p_value
 from insideLLMs.report import wording
 
 COLUMNS = ("probe", "items", "down/up", "change", "95% interval", "p", "adjusted", "MDE")
@@ -122,11 +122,6 @@ def _confirmed(verdict: Verdict) -> Iterator[str]:
     asked = wording.many(found.calls, "fresh answer")
     told = f"confirmation: {wording.many(found.selected, 'item')} went from pass to fail; {asked} confirm {names}{more}"
     yield told + ("; this holds if every answer is a new draw (no cache)" if found.items else "")
-
-
-def p_value(p: float) -> str:
-    """Write a p-value to two figures."""
-    return "<0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
 def signed(rate: float) -> str:

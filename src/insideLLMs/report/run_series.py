@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from insideLLMs.compare.run_series import Trend, TrendLine, WatchedSeries
+from insideLLMs.compare.statistics.evidence import p_value
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.run_summary import Interval
 from insideLLMs.report.safe_text import printable, shorten
@@ -144,7 +145,7 @@ def _series_rows(found: WatchedSeries) -> Iterator[tuple[str, str, str, str, str
         mark = " alarm" if place == found.alarm else ""
         by_run = " (by run)" if look.by_run else ""
         change = f"{look.change * 100:+.1f} pt".replace("-", "−")
-        yield f"{printable(run)}{mark}", f"{look.items:,}", change, f"{look.p:.2g}{by_run}", f"{look.capital:.3g}"
+        yield f"{printable(run)}{mark}", f"{look.items:,}", change, f"{p_value(look.p)}{by_run}", f"{look.capital:.3g}"
 
 
 def _verdict(found: WatchedSeries) -> Iterator[str]:

@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from insideLLMs.compare.one_run.subject_table import SubjectRow, SubjectTable
-from insideLLMs.compare.statistics.evidence import points
+from insideLLMs.compare.statistics.evidence import p_value, points
 from insideLLMs.core.run_summary import Interval, MemberSummary
 from insideLLMs.core.types import expand
 from insideLLMs.report import wording
 from insideLLMs.report.ci.pull_request import escape
-from insideLLMs.report.evidence import p_value, signed
+from insideLLMs.report.evidence import signed
 from insideLLMs.report.terminal import render_tables
 
 Rows = Sequence[tuple[str, ...]]

@@ -9,6 +9,7 @@ import msgspec
 
 from insideLLMs.compare.comparison import SubjectPair
 from insideLLMs.compare.one_run.readings import reading_of
+from insideLLMs.compare.statistics.evidence import tell_p
 from insideLLMs.compare.statistics.quantities import Growth, MeasuredItem, QuantityChange, measure
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import MeasuredRecord
@@ -142,7 +143,7 @@ def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alph
     verdict = "grew by more than" if failed else "is not shown to have grown by more than"
     reason = (
         f"{name} {verdict} the {allowed:.0%} allowed: {by} ratio {growth.ratio:.3g}{interval} "
-        f"(p = {growth.p_grown:.2g} against {alpha:.2g}, {n:,} items)"
+        f"({tell_p(growth.p_grown)} against {alpha:.2g}, {n:,} items)"
     )
     if name in _TYPICAL and growth.p_run is None:
         reason += "; one baseline run cannot tell growth from a busy hour: two or more can, or --retest"

@@ -27,6 +27,7 @@ from insideLLMs.compare.comparison import Change, ProbeTally
 from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.one_run.verdict import State
 from insideLLMs.compare.statistics.assess import Assessment
+from insideLLMs.compare.statistics.evidence import tell_p
 from insideLLMs.compare.statistics.noise import odd_one_out
 from insideLLMs.compare.statistics.text_drift import TextDrift
 from insideLLMs.core.errors import CompareError
@@ -199,7 +200,7 @@ def _confirmed(scope: Scope, evidence: GateEvidence) -> Rule:
         state = "failed" if len(mine) > scope.spec.tolerance else "passed"
         reasons = [
             f"{item.example_id}: passed {item.baseline_passes} of {item.baseline_asked} fresh answers of the "
-            f"baseline and {item.candidate_passes} of {item.candidate_asked} of the candidate (p = {item.p:.2g})"
+            f"baseline and {item.candidate_passes} of {item.candidate_asked} of the candidate ({tell_p(item.p)})"
             for item in mine[:10]
         ]
         reasons.insert(0, f"{len(mine)} items are confirmed as broken; {found.selected} went from pass to fail")
@@ -218,7 +219,7 @@ def _churn(scope: Scope, evidence: GateEvidence) -> Rule:
     told = (
         f"{scope.where}of {test.n_odd:,} items where one of three runs differs from the other two "
         f"({scope.spec.level}), the candidate is that one in {test.candidate_odd:,}; a third is expected "
-        f"(p = {test.p_mid:.2g} against {alpha:g})"
+        f"({tell_p(test.p_mid)} against {alpha:g})"
     )
     return msgspec.structs.replace(
         rule,
@@ -247,7 +248,7 @@ def tell_drift(found: TextDrift) -> str:
     """Say what the test of text drift found."""
     return (
         f"text drift over {found.n:,} examples, in {found.varied:,} of which answers vary: mean discrepancy "
-        f"{found.discrepancy:.3g} ({found.kernel}), p = {found.p:.2g}"
+        f"{found.discrepancy:.3g} ({found.kernel}), {tell_p(found.p)}"
     )
 
 

@@ -33,6 +33,7 @@ from insideLLMs.compare.statistics.evidence import (
     nothing_paired,
     points,
     signed_points,
+    tell_p,
 )
 from insideLLMs.compare.statistics.items import ItemCounts, Paired, Shape, missing_trials, pair
 from insideLLMs.compare.statistics.noise import Disagreement, RunShift, disagreement_of
@@ -172,7 +173,7 @@ def _non_inferiority(
     worst, name = max(zip(adjusted, known, strict=True))
     if not shown.is_shown or len(known) < 2 or worst <= alpha:
         return shown
-    found = f"p = {worst:.2g} against {alpha:g}, corrected for the number of probes"
+    found = f"{tell_p(worst)} against {alpha:g}, corrected for the number of probes"
     change = f"{signed_points(known[name].low)} to {signed_points(known[name].high)} points"
     reason = f"Probe {name}: a drop of {points(margin)} points is not ruled out ({change}; {found})."
     return NonInferiority(finding="not shown", reason=reason)

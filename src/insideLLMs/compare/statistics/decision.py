@@ -23,6 +23,7 @@ from insideLLMs.compare.statistics.evidence import (
     examples,
     points,
     signed_points,
+    tell_p,
     tell_stable,
 )
 from insideLLMs.compare.statistics.noise import Disagreement, RunShift
@@ -211,7 +212,7 @@ def _gaps(found: Sequence[Evidence], spec: GateSpec) -> Iterator[str]:
 
 
 def _reason(branch: Branch, evidence: Evidence) -> str:
-    against = f"p = {branch.p:.2g} against {branch.share:.2g}"
+    against = f"{tell_p(branch.p)} against {branch.share:.2g}"
     if branch.kind == "item":
         return f"Items that went from pass to fail were confirmed by asking again ({against})."
     where = "Overall" if branch.probe is None else f"Probe {branch.probe}"
@@ -260,7 +261,7 @@ def notes_on(
         text = f"Runs have different numbers of repeats: {overall.left_out:,} trials beyond the least are not read."
         notes.append(Note(code="unequal_repeats", text=text))
     if shift is not None and shift.is_seen:
-        text = f"Whole baseline runs move together (means vary {shift.ratio:.1f} times chance, p = {shift.p:.2g})"
+        text = f"Whole baseline runs move together (means vary {shift.ratio:.1f} times chance, {tell_p(shift.p)})"
         notes.append(Note(code="run_shift", text=f"{text}; the candidate is also held against the spread of runs."))
     if noise.has_pseudo_repeats or (background.noise is not None and background.noise.has_pseudo_repeats):
         text = "Repeats of one run never differ although runs do: a cache or a fixed seed. They add no evidence."

@@ -114,6 +114,16 @@ def points(value: float) -> str:
     return f"{scaled:.1f}" if abs(scaled) >= 1.0 or scaled == 0.0 else f"{scaled:.2g}"
 
 
+def p_value(p: float) -> str:
+    """Spell a p-value to two figures."""
+    return "<0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def tell_p(p: float) -> str:
+    """Name a p-value in a sentence: 'p = 0.03', 'p < 0.0001'."""
+    return f"p {'< 0.0001' if p < 0.0001 else f'= {p:.2g}'}"
+
+
 def signed_points(value: float) -> str:
     """Spell it with its sign."""
     return points(value) if value < 0 else f"+{points(value)}"
@@ -317,7 +327,7 @@ def tell_stable(stable: StableItems) -> str:
     plural = "" if stable.broken == 1 else "s"
     return (
         f"{stable.broken:,} item{plural} failed for the first time, with the candidate; by chance about "
-        f"{stable.expected:.1f} would (p = {stable.p:.2g})"
+        f"{stable.expected:.1f} would ({tell_p(stable.p)})"
     )
 
 

@@ -120,7 +120,7 @@ def _body(groups: Mapping[str, Sequence[ListedRun]], runs: Sequence[ListedRun], 
         yield '<a href="/" id="leave">Cancel</a></p>'
     yield f'<p class="said" id="count" role="status">{escape(wording.many(len(runs), "run"))}</p>'
     yield '<div class="wide" id="runs"><table class="results runs"><thead><tr>'
-    titles = ("Run", "State", "Models", "When", "Answered", "Passed", "Cost", "Compared", "Actions")
+    titles = ("Run", "State", "Models", "When (UTC)", "Answered", "Passed", "Cost", "Compared", "Actions")
     yield from (f'<th scope="col">{title}</th>' for title in titles)
     yield "</tr></thead>"
     for name, group in groups.items():
