@@ -185,3 +185,21 @@ def test_rows_that_are_skipped_are_told_by_the_command_and_the_page(tmp_path):
     assert said in insidellms("report", "run", "--html", "page.html", cwd=tmp_path).out
     for page in ("page.html", "run/report.html"):
         assert said in (tmp_path / page).read_text()
+
+
+def test_what_is_wrong_with_an_option_is_no_problem_of_the_experiment(tmp_path):
+    write_files(tmp_path, {"e.yaml": "model: dummy\nprobe: record\ndataset: {examples: [{question: hi}]}\n"})
+    done = insidellms("run", "e.yaml", "--resume", cwd=tmp_path)
+    assert (done.code, done.err.splitlines()[0]) == (1, "error: --resume needs --run-dir")
+    done = insidellms("quicktest", "hi", "--arg", "x", cwd=tmp_path)
+    assert (done.code, done.err.splitlines()[0]) == (1, "error: --arg 'x' is not KEY=VALUE")
+
+
+def test_a_run_that_is_not_there_is_looked_for_where_runs_are_stored(tmp_path):
+    write_files(tmp_path, {"e.yaml": "model: dummy\nprobe: record\ndataset: {examples: [{question: hi}]}\n"})
+    assert insidellms("run", "e.yaml", "--run-dir", "runs/before", cwd=tmp_path).code == 0
+    for given in ("before", "runs/befor"):
+        done = insidellms("report", given, cwd=tmp_path)
+        assert (done.code, "did you mean runs/before?" in done.err) == (1, True)
+    done = insidellms("report", "e.yaml", cwd=tmp_path)
+    assert (done.code, "insidellms run e.yaml" in done.err) == (1, True)

@@ -33,9 +33,10 @@ from insideLLMs.core.errors import CanonicalError, ConfigError, Problem
 from insideLLMs.core.experiment import ExecutionSpec, Experiment, ProbeSpec
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.types import JsonValue
-from insideLLMs.datasets.source import near_files, shown
+from insideLLMs.datasets.source import format_of, near_files, shown
 from insideLLMs.plugins import Factory, Registry, model_registry, probe_registry
 
+_USUAL_NAMES = ("experiment.yaml", "experiment.yml", "experiment.json", "experiment.toml")
 _FORMATS: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
 
 
@@ -84,6 +85,9 @@ def read_experiment(
     findings = Findings(Document(value=None, places={}), file=shown(path))
     data = _read(path, findings)
     findings.raise_any()
+    if path.suffix.lower() not in _FORMATS and format_of(path) is not None:
+        findings.add((), "is a dataset, by its suffix", "run the experiment that names it under 'dataset'")
+        findings.raise_any()
     findings.document = read_document(data, _FORMATS.get(path.suffix.lower(), "yaml"))
     findings.adopt(findings.document.problems)
     raw = findings.document.value
@@ -129,7 +133,8 @@ def _read(path: Path, findings: Findings) -> bytes:
         near = near_files(path)
         findings.add((), "there is no such file", f"did you mean {' or '.join(near)}?" if near else None)
     except IsADirectoryError:
-        findings.add((), "is a folder", "name the experiment file in it")
+        found = next((path / name for name in _USUAL_NAMES if (path / name).is_file()), None)
+        findings.add((), "is a folder", f"name the experiment file in it{f': {found}' if found else ''}")
     except OSError as error:
         findings.add((), f"cannot be read: {error.strerror or error}", "check its permissions")
     return b""

@@ -69,6 +69,9 @@ def check_number(raw: Mapping[str, JsonValue], noun: str, findings: Findings) ->
     check_alone(raw, noun, findings)
     if noun not in raw and f"{noun}s" not in raw:
         findings.add((), f"has no {noun}", f"add '{noun}s:' with at least one entry")
+    for key in (noun, f"{noun}s"):
+        if key in raw and raw[key] is None:
+            findings.add((key,), "is empty", f"write the {key} under it, indented by two blanks")
 
 
 def model_id(entry: ConfigEntry) -> str | None:

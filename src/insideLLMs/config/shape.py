@@ -26,6 +26,11 @@ _NAMES: dict[Any, str] = {
     dict: "a mapping, 'key: value'",
     list: "a list",
 }
+_PATTERNS = {
+    r"^[^\x00-\x1f\x7f]+$": "be one line without control characters",
+    r"^[0-9a-fA-F]{64}$": "be the 64 hexadecimal digits that sha256sum prints",
+}
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[a-zA-Z]+)?\s*")
 _ACCEPTED: dict[type, tuple[type, ...]] = {dict: (Mapping,), float: (int, float)}
 _BOUNDS = {"gt": "more than {:g}", "ge": "at least {:g}", "lt": "less than {:g}", "le": "at most {:g}"}
 
@@ -108,7 +113,12 @@ class _Check:
                 self.value(value, next(part for part in parts if part is not type(None)), path, bounds)
         elif origin is Literal:
             if value not in parts:
-                self._report(path, _either(parts), value)
+                near = (
+                    nearest(value, [part for part in parts if isinstance(part, str)])
+                    if isinstance(value, str)
+                    else None
+                )
+                self._report(path, _either(parts), value, f"did you mean {near!r}?" if near else None)
         elif kind is not Any:
             self._plain(value, kind, path, bounds)
 
@@ -178,13 +188,15 @@ class _Check:
         for name, words in _BOUNDS.items():
             bound = getattr(bounds, name)
             if bound is not None and not holds[name](bound):
-                self._report(path, words.format(bound), value)
+                is_share = name == "le" and bound == 1
+                self._report(path, words.format(bound), value, "it is a share: 0.9 is 90 %" if is_share else None)
         if bounds.min_length and not value:
             self._findings.add(path, "must not be empty")
         elif bounds.max_length is not None and len(value) > bounds.max_length:
             self._findings.add(path, f"must have at most {bounds.max_length} characters")
         elif bounds.pattern is not None and not re.fullmatch(bounds.pattern, value):
-            self._findings.add(path, f"must match {bounds.pattern}" + _given(path, value))
+            wanted = _PATTERNS.get(bounds.pattern, f"match {bounds.pattern}")
+            self._findings.add(path, f"must {wanted}{_given(path, value)}")
 
     def _report(self, path: FieldPath, wanted: str, value: Any, hint: str | None = None) -> None:
         self._findings.add(path, f"must be {wanted}{_given(path, value)}", hint)
@@ -217,6 +229,8 @@ _ELSEWHERE = {
 
 def _form_hint(path: FieldPath, kind: type, value: Any) -> str | None:
     """Say how one, or several, of the members of an experiment are written."""
+    if kind in {int, float} and isinstance(value, str):
+        return _number_hint(value)
     key = str(path[0]) if len(path) == 1 else ""
     if key.removesuffix("s") not in {"model", "prompt", "probe", "dataset"}:
         return None
@@ -225,6 +239,18 @@ def _form_hint(path: FieldPath, kind: type, value: Any) -> str | None:
     if kind in {list, tuple} and isinstance(value, Mapping):
         return "write a list, each with its name as 'id': - {id: NAME, ...}"
     return f"write [{value}]" if kind in {list, tuple} and isinstance(value, str) else None
+
+
+def _number_hint(text: str) -> str | None:
+    """Say how a quantity is written that has a unit or stands in quotation marks."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return None
+    if found[2] == "%":
+        return f"write it as a share: {float(found[1]) / 100:g}"
+    if found[2] and found[2] not in {"s", "sec", "seconds"}:
+        return "write a number alone; times are in seconds"
+    return f"write it without {'its unit' if found[2] else 'quotation marks'}: {found[1]}"
 
 
 def _unknown_hint(path: FieldPath) -> str:

@@ -77,7 +77,7 @@ def read_document(data: bytes, format: Format) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return _broken("is not valid UTF-8", line, None)
+        return _broken("is not valid UTF-8", line, None, "save the file as UTF-8")
     match format:
         case "yaml":
             return _read_yaml(text)
@@ -87,8 +87,8 @@ def read_document(data: bytes, format: Format) -> Document:
             return _read_toml(text)
 
 
-def _broken(message: str, line: int | None, column: int | None) -> Document:
-    return Document(value=None, places={}, problems=(Problem(message, line=line, column=column),))
+def _broken(message: str, line: int | None, column: int | None, hint: str | None = None) -> Document:
+    return Document(value=None, places={}, problems=(Problem(message, line=line, column=column, hint=hint),))
 
 
 def _read_yaml(text: str) -> Document:
@@ -96,10 +96,7 @@ def _read_yaml(text: str) -> Document:
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        said = " ".join(part for part in (error.problem, error.context) if part)
-        return _broken(f"is not valid YAML: {said}", *place)
+        return _yaml_fault(error, text)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return _broken(f"is not valid YAML: the character {error.character!r} is not allowed", line, None)
@@ -108,6 +105,34 @@ def _read_yaml(text: str) -> Document:
     finally:
         loader.dispose()
     return _Construction().document(node)
+
+
+_YAML_HINTS = {
+    "cannot start any token": "put a text that begins with @ or ` in quotation marks",
+    "expected key": "begin all keys of one mapping in the same column",
+    "mapping values are not allowed": "write 'key: value' with a blank behind the colon, and a text that has ': ' in "
+    "quotation marks",
+    "unexpected end of stream": "close the quotation mark that begins here",
+    "expected ',' or": "close the bracket, and put commas between the values",
+    "could not find expected ':'": "write 'key: value' with a blank behind the colon",
+    "undefined alias": "put a text that begins with * in quotation marks",
+    "alphabetic or numeric": "put a text that begins with & or * in quotation marks",
+    "unknown escape": "put a text with backslashes in single quotation marks",
+}
+"""What a person most likely wrote, by words of the parser's complaint."""
+
+
+def _yaml_fault(error: yaml.MarkedYAMLError, text: str) -> Document:
+    """Say what is wrong in words of a person; what was never closed stands at its beginning."""
+    never_closed = error.context_mark is not None and "end of stream" in (error.problem or "")
+    mark = error.context_mark if never_closed else error.problem_mark or error.context_mark
+    place = (mark.line + 1, mark.column + 1) if mark else (None, None)
+    said = " ".join(part for part in (error.problem, error.context) if part)
+    hint = next((hint for words, hint in _YAML_HINTS.items() if words in said), None)
+    lines = text.splitlines()
+    if mark and mark.line < len(lines) and lines[mark.line][: mark.column + 1].endswith("\t"):
+        hint = "indent with blanks, not tabs"
+    return _broken(f"is not valid YAML: {said}", place[0], place[1], hint)
 
 
 class _Construction:
@@ -161,7 +186,9 @@ class _Construction:
                 merged.extend(item.value if isinstance(item, yaml.SequenceNode) else [item])
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                self._report("has a key that is not text", key_node, path)
+                self._report(
+                    "has a key that is not text", key_node, path, "a template stands in quotation marks: '{{ name }}'"
+                )
                 continue
             key = key_node.value
             where = (*path, key)
@@ -212,7 +239,9 @@ def _read_json(text: str) -> Document:
     try:
         value = json.loads(text, object_pairs_hook=collect)
     except json.JSONDecodeError as error:
-        return _broken(f"is not valid JSON: {error.msg}", error.lineno, error.colno)
+        is_comma = error.msg.startswith(("Expecting property name", "Expecting ','", "Illegal trailing comma"))
+        hint = "JSON has no comments, and no comma behind the last value; YAML has both" if is_comma else None
+        return _broken(f"is not valid JSON: {error.msg}", error.lineno, error.colno, hint)
     except RecursionError:
         return _broken(f"is nested deeper than {_DEEPEST} levels", None, None)
     except ValueError as error:  # an integer of thousands of digits

@@ -115,6 +115,9 @@ class ConfigError(InsideLLMsError):
     def __init__(self, problems: Sequence[Problem], *, fix: str | None = None) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
+        if all(str(problem).startswith("--") for problem in self.problems):  # an option is wrong, not the file
+            super().__init__("\n".join(map(str, self.problems)), fix=fix)
+            return
         head = f"{count} problem{'s' if count != 1 else ''} in the experiment:\n"
         super().__init__(head + "\n".join(f"  {problem}" for problem in self.problems), fix=fix)
 

@@ -49,6 +49,9 @@ OUR_FILES = (
     MANIFEST, RECORDS, PACKED_RECORDS, LEAVES, TELEMETRY, SUMMARY, CONFIG, REPORT, SIGNATURES, BATCHES, JOURNAL,
 )  # fmt: skip
 """In the order of removal: what makes a run a sealed one goes first, what it can be resumed from last."""
+OF_EXPERIMENTS = (".yaml", ".yml", ".toml")
+"""Suffixes of experiments that no log of another tool has."""
+_USUAL_ROOT = "runs"
 _BLOCK_BYTES = 64 * 1024
 Stored = TypeVar("Stored")
 Named = TypeVar("Named", bound=OfTrial)
@@ -78,9 +81,11 @@ def _state_of(path: Path) -> State:
     if not path.exists():
         return State.ABSENT
     if not path.is_dir():
+        is_experiment = path.suffix.lower() in OF_EXPERIMENTS
+        of_log = "give a folder; the log of another tool becomes one: insidellms import FILE --to FOLDER"
         raise RunDirectoryError(
             f"{path} is a file, not a run directory",
-            fix="give a folder; the log of another tool becomes one: insidellms import FILE --to FOLDER",
+            fix=f"run it, and give the folder of its run: insidellms run {path}" if is_experiment else of_log,
         )
     if is_regular(path / MARKER):
         if (path / JOURNAL).exists():
@@ -92,6 +97,17 @@ def _state_of(path: Path) -> State:
 def _run_inside(folder: Path) -> Path | None:
     """Return a run of a folder of runs, or of a pool; None if it has none."""
     return next((child for child in sorted(folder.iterdir()) if is_regular(child / MANIFEST)), None)
+
+
+def _run_meant(path: Path) -> Path | None:
+    """Return the run that an absent path may mean: of that name where runs are stored, or one with a similar name."""
+    import difflib  # noqa: PLC0415 - only for a run that is missing
+
+    stored = path.parent / _USUAL_ROOT / path.name
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    runs = {run.name: run for run in beside if is_regular(run / MANIFEST)}
+    near = difflib.get_close_matches(path.name, sorted(runs), n=1)
+    return stored if is_regular(stored / MANIFEST) else runs[near[0]] if near else None
 
 
 class SealedRun:
@@ -113,7 +129,9 @@ class SealedRun:
         if state is not State.SEALED:
             problem = "does not exist" if state is State.ABSENT else "is not a run directory"
             inside = _run_inside(path) if state is State.FOREIGN else None
-            fix = f"give a run in it, such as {inside}" if inside else "give the folder that `insidellms run` printed"
+            meant = _run_meant(path) if state is State.ABSENT else None
+            usual = f"did you mean {meant}?" if meant else "give the folder that `insidellms run` printed"
+            fix = f"give a run in it, such as {inside}" if inside else usual
             raise RunDirectoryError(f"{path} {problem}", fix=fix)
         try:
             return cls(path, msgspec.json.decode(_read(path / MANIFEST), type=Manifest))

@@ -58,7 +58,10 @@ BAD = [
     ("models: []\n" + PROBE + DATA, "e.yaml:1:1: models: must not be empty"),
     ("models: scripted\n" + PROBE + DATA, "e.yaml:1:1: models: must be a list, but is 'scripted'"),
     ("model: 3\n" + PROBE + DATA, "e.yaml:1:1: model: must be a mapping, 'key: value', but is 3"),
-    ('model: {type: scripted, id: "a\\n"}\n' + PROBE + DATA, "e.yaml:1:25: model.id: must match ^[^"),
+    (
+        'model: {type: scripted, id: "a\\n"}\n' + PROBE + DATA,
+        "e.yaml:1:25: model.id: must be one line without control characters",
+    ),
     ("model: {type: scripted, id: " + "x" * 201 + "}\n" + PROBE + DATA, "model.id: must have at most 200 characters"),
     ("model: {id: x}\n" + PROBE + DATA, "e.yaml:1:1: model.type: is missing"),
     ("model: {type: ''}\n" + PROBE + DATA, "e.yaml:1:9: model.type: must not be empty"),
@@ -125,7 +128,10 @@ BAD = [
     (MODEL + PROBE + "dataset: {name: x}\n", "e.yaml:3:1: dataset: has neither a path nor examples"),
     (MODEL + PROBE + "dataset: {examples: []}\n", "e.yaml:3:1: dataset: has no examples"),
     (MODEL + PROBE + "dataset: {path: q.jsonl, examples: [{prompt: x}]}\n", "dataset: has both a path and examples"),
-    (MODEL + PROBE + "dataset: {path: q.jsonl, sha256: abc}\n", "e.yaml:3:26: dataset.sha256: must match"),
+    (
+        MODEL + PROBE + "dataset: {path: q.jsonl, sha256: abc}\n",
+        "e.yaml:3:26: dataset.sha256: must be the 64 hexadecimal digits",
+    ),
     (
         MODEL + PROBE + "dataset: {path: q.jsonl, field_names: {imput: x}}\n",
         "dataset.field_names.imput: is not a known key",

@@ -16,7 +16,7 @@ from insideLLMs.api.personal_data import PersonalData, PersonalDataOptions
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ConfigError, DatasetError, OptionError, Problem, RunDirectoryError
+from insideLLMs.core.errors import ConfigError, DatasetError, OptionError, Problem
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
@@ -29,14 +29,12 @@ from insideLLMs.importers.table import USUAL, Cells, TableSource, table_spec
 from insideLLMs.report.safe_text import printable
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest, MemberSpec, PromptFacts, stored_ranges
-from insideLLMs.store.sealed_run import SealedRun, State, state_of
+from insideLLMs.store.sealed_run import OF_EXPERIMENTS, SealedRun, State, state_of
 
 TABLE = "table"
 """The name under which a table is asked for where a log might be meant."""
 _TABLES_ALONE = {"csv", "yaml", "parquet"}
 """Formats that no log has."""
-_OF_EXPERIMENTS = (".yaml", ".yml", ".toml")
-"""Suffixes that no log has."""
 _FLUSH_EVERY = 10_000
 _REPLACED = PersonalDataOptions()
 _TOLD_LEFT_OUT = 12
@@ -132,14 +130,9 @@ def opened_run(path: Path, tell: Callable[[str], None]) -> Iterator[SealedRun]:
 
     That run is in a temporary folder until the end of the block. Raises what `import_files` and `SealedRun.open` do.
     """
-    if not path.is_file():
+    if not path.is_file() or path.suffix.lower() in OF_EXPERIMENTS:
         yield SealedRun.open(path)
         return
-    if path.suffix.lower() in _OF_EXPERIMENTS:
-        raise RunDirectoryError(
-            f"{path} is a file, not a run directory",
-            fix=f"of an experiment, give the folder of its run: insidellms run {path}; of a table, import it first",
-        )
     with tempfile.TemporaryDirectory(prefix="insidellms-") as folder:
         imported = import_files([path], Path(folder, path.name))
         for note in imported.notes:

@@ -40,7 +40,12 @@ def command(prompt: str, *, provider: str, pairs: tuple[str, ...], system: str |
     from insideLLMs.core.experiment import ModelSpec  # noqa: PLC0415 - slow
     from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
 
-    spec = ModelSpec(type=provider, id=provider, args=parse_settings(pairs), system=system)
+    spec = ModelSpec(
+        type=provider,
+        id=provider,
+        args=parse_settings(pairs, option="--arg", example="model_name=gpt-4o-mini"),
+        system=system,
+    )
     response = asyncio.run(_ask(spec, prompt))
     if as_json:
         console.out_json(expand(response))

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from insideLLMs.core.types import JsonValue
 
 
-def parse_settings(pairs: tuple[str, ...]) -> "dict[str, JsonValue]":
+def parse_settings(
+    pairs: tuple[str, ...], *, option: str = "--set", example: str = "execution.concurrency=8"
+) -> "dict[str, JsonValue]":
     """Parse ``KEY=VALUE`` overrides; a value is JSON where it can be, else text. Raises ConfigError."""
     settings: dict[str, JsonValue] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key:
-            raise ConfigError([Problem(f"--set {pair!r} is not KEY=VALUE")], fix="e.g. --set execution.concurrency=8")
+            raise ConfigError([Problem(f"{option} {pair!r} is not KEY=VALUE")], fix=f"e.g. {option} {example}")
         try:
             settings[key] = msgspec.json.decode(text)
         except msgspec.DecodeError:
