@@ -1,6 +1,6 @@
 """Narrow an experiment to the part of it that the user selects. Nothing selected, or a name unknown, is an error."""
 
-from collections.abc import Collection, Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
@@ -48,36 +48,39 @@ def _select(experiment: Experiment, options: PartOptions, folder: Path) -> Exper
         problems.append(Problem("no example fits all that is selected"))
     _raise_any(problems)
     kept = {name: ids for name, ids in chosen.kept.items() if ids}
-    probes = tuple(
-        msgspec.structs.replace(probe, datasets=tuple(name for name in probe.datasets if name in kept))
-        for probe in probes
-        if not kept.keys().isdisjoint(probe.datasets)
-    )
-    per_example = len(models) * max(1, len(prompts)) * experiment.repeats
-    trials = per_example * sum(len(kept[name]) for probe in probes for name in probe.datasets)
+    members = msgspec.structs.replace(experiment, models=models, prompts=prompts, probes=probes)
+    narrowed = _narrowed(members, kept)
     part = Part(
-        trials=trials,
-        of_trials=len(experiment.subjects) * experiment.repeats
-        * sum(chosen.totals[name] for probe in experiment.probes for name in probe.datasets),
+        trials=_trials(narrowed, {name: len(ids) for name, ids in kept.items()}),
+        of_trials=_trials(experiment, chosen.totals),
         only=options.only, tags=options.tags, probes=options.probes, models=options.models, prompts=options.prompts,
         failed_in=None if failed is None else failed.run_id,
     )  # fmt: skip
-    if part.trials == part.of_trials:
-        return experiment
-    ids = {probe.id for probe in probes}
-    gate = msgspec.structs.replace(
-        experiment.gate, probes={name: rule for name, rule in experiment.gate.probes.items() if name in ids}
+    return experiment if part.trials == part.of_trials else msgspec.structs.replace(narrowed, part=part)
+
+
+def _narrowed(experiment: Experiment, kept: Mapping[str, Sequence[str]]) -> Experiment:
+    """Return the experiment with the examples that are kept: datasets without any, and probes without one, are gone."""
+    left = tuple(
+        msgspec.structs.replace(probe, datasets=tuple(name for name in probe.datasets if name in kept))
+        for probe in experiment.probes
+        if not kept.keys().isdisjoint(probe.datasets)
     )
+    ids, used = {probe.id for probe in left}, {name for probe in left for name in probe.datasets}
+    rules = {name: rule for name, rule in experiment.gate.probes.items() if name in ids}
     return msgspec.structs.replace(
         experiment,
-        models=models,
-        prompts=prompts,
-        probes=probes,
-        datasets=tuple(spec for spec in experiment.datasets if any(spec.name in probe.datasets for probe in probes)),
-        gate=gate,
-        part=part,
+        probes=left,
+        datasets=tuple(spec for spec in experiment.datasets if spec.name in used),
+        gate=msgspec.structs.replace(experiment.gate, probes=rules),
         part_examples={name: tuple(ids) for name, ids in kept.items()},
     )
+
+
+def _trials(experiment: Experiment, examples: Mapping[str, int]) -> int:
+    """Count the Trials of an experiment whose datasets have so many `examples`."""
+    asked = sum(examples[name] for probe in experiment.probes for name in probe.datasets)
+    return len(experiment.subjects) * experiment.repeats * asked
 
 
 def _named(kind: str, patterns: Sequence[str], specs: Sequence[Named], problems: list[Problem]) -> tuple[Named, ...]:

@@ -57,17 +57,28 @@ class _DiffRows:
     def add(self, pair: Aligned, finding: Finding) -> None:
         before = read_record(pair.baseline_line, ViewedRecord) if pair.baseline_line else None
         after = read_record(pair.candidate_line, ViewedRecord) if pair.candidate_line else None
-        shown = after or before
-        assert shown is not None
         same = pair.baseline_line == pair.candidate_line
         steps, changes = (_NULL, ()) if same or before is None or after is None else _steps(before, after)
+        models = SubjectPair.of(*subject_pair(pair, self._pairing))
+        self.index.add(self._row(before, after, finding, models, note_of(finding, changes)[:200]))
+        self.bodies.add(_body(before, after, steps, same=same))
+
+    def _row(
+        self,
+        before: ViewedRecord | None,
+        after: ViewedRecord | None,
+        finding: Finding,
+        models: SubjectPair,
+        note: str,
+    ) -> tuple[Any, ...]:  # Any: JSON values
+        """Return the values of `_INDEX`."""
+        shown = _shown(before, after)
         number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
-        models, level = SubjectPair.of(*subject_pair(pair, self._pairing)), finding.difference.level
-        texts = _previews(before, after)
+        level, texts = finding.difference.level, _previews(before, after)
         scores = [None if record is None else tables.scores_of(record) for record in (before, after)]
         values_of = [None if side is None else side.values for side in scores]
         self._score_names.update(*(values for values in values_of if values))
-        values = (
+        return (
             number["probe"](shown.probe),
             number["dataset"](shown.dataset),
             shown.example_id,
@@ -75,9 +86,8 @@ class _DiffRows:
             shown.repeat,
             number["kind"](finding.kind.value),
             None if level is None else number["level"](level.value),
-            note_of(finding, changes)[:200],
-            None if before is None else number["status"](before.status),
-            None if after is None else number["status"](after.status),
+            note,
+            *(None if side is None else number["status"](side.status) for side in (before, after)),
             *(None if side is None or side.passed is None else int(side.passed) for side in scores),
             values_of[0],
             True if values_of[0] == values_of[1] else values_of[1],
@@ -86,22 +96,31 @@ class _DiffRows:
             texts[0],
             None if texts[0] == texts[1] else texts[1],
         )
-        self.index.add(values)
-        edited = before is not None and before.example.input != shown.example.input
-        self.bodies.add(
-            (
-                *tables.example_columns(shown),
-                bytes(before.example.input) if before is not None and edited else _NULL,
-                *(tables.answer_columns(before) if before is not None else _NO_ANSWER),
-                b"true" if same else b"false",
-                *(tables.answer_columns(after) if after is not None and not same else _NO_ANSWER),
-                steps,
-            )
-        )
 
     def head(self) -> dict[str, Any]:
         dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
         return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
+
+
+def _shown(before: ViewedRecord | None, after: ViewedRecord | None) -> ViewedRecord:
+    """Return the record that names the Trial: of two aligned sides, at least one is there."""
+    shown = after or before
+    assert shown is not None
+    return shown
+
+
+def _body(before: ViewedRecord | None, after: ViewedRecord | None, steps: bytes, *, same: bool) -> tuple[bytes, ...]:
+    """Return the values of the columns of `bodies`, each as JSON."""
+    shown = _shown(before, after)
+    edited = before is not None and before.example.input != shown.example.input
+    return (
+        *tables.example_columns(shown),
+        bytes(before.example.input) if before is not None and edited else _NULL,
+        *(tables.answer_columns(before) if before is not None else _NO_ANSWER),
+        b"true" if same else b"false",
+        *(tables.answer_columns(after) if after is not None and not same else _NO_ANSWER),
+        steps,
+    )
 
 
 def _steps(before: ViewedRecord, after: ViewedRecord) -> tuple[bytes, tuple[str, ...]]:
