@@ -146,7 +146,7 @@ def compare_runs(
     )
     if spec.max_growth:
         evidence = replace(evidence, quantities=measure_quantities(baseline, candidate, comparison.models, spec))
-    comparison = _with_manifests(comparison, baseline[-1], candidate[-1], (*setup.warnings, *ignored.told()))
+    comparison = _with_manifests(comparison, baseline[-1], candidate[-1], (*setup.warnings, *ignored.in_words()))
     return DecidedComparison(
         comparison=comparison,
         policy=spec,

@@ -304,7 +304,7 @@ def _check(probes: Mapping[str, Probe], datasets: Mapping[str, _Answers]) -> Non
                 fix="choose a probe that scores a response (a PromptProbe)",
             )
         found = complaints(f"probe {name!r}", check_of(probe), datasets, _MOST_PROBLEMS - len(problems))
-        problems += (f"  {complaint.told}" for complaint in found)
+        problems += (f"  {complaint.in_words}" for complaint in found)
     if problems:
         raise DatasetError(
             "some examples cannot be scored:\n" + "\n".join(problems), fix="choose another probe, or change its args"

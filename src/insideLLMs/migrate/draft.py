@@ -68,7 +68,7 @@ def written(
     """Return the file: comments on what is not the same, then each part with its place of origin."""
     head = [f"Imported from {origin}. Texts that stood in files are copied."]
     head += [f"note: {one}" for one in findings.notes]
-    head += [f"LEFT OUT: {one.told}" for one in findings.left_out]
+    head += [f"LEFT OUT: {one.in_words}" for one in findings.left_out]
     lines = [line for one in head for line in _comment(one)]
     for key, value in content.items():
         lines += [f"# {places[key]}"] if key in places else []

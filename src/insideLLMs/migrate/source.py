@@ -119,7 +119,7 @@ class LeftOut(NamedTuple):
     what: str
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Return the whole in one line."""
         return str(self.problem)
 

@@ -313,7 +313,7 @@ class ConversationProbe(ConversingProbe):
 
     def _opening(self, user: SimulatedUser, example: Example) -> tuple[tuple[Message, ...], str | None]:
         """Return the messages that are given, and what the user says first; None where it is to think of something."""
-        told = user.told(example)
+        told = user.filled(example)
         if not isinstance(example.input, str):
             *given, last = example.input
             is_users = last.role == "user"

@@ -34,7 +34,7 @@ class UnmatchedCall:
     differences: tuple[str, ...]
     advice: str = ""
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Return it in words, the differences on lines of their own."""
         head = f"{called(self.case, self.request)} is not recorded"
         if self.nearest is None:

@@ -45,7 +45,7 @@ class ReplayVerdict:
 
     def reasons(self) -> list[str]:
         """Say what was not as recorded."""
-        found = [each.told() for each in self.unmatched]
+        found = [each.in_words() for each in self.unmatched]
         found += _not_made(self.not_made)
         found += self.refused
         unnamed = sum(each.case == UNKNOWN for each in self.unmatched)
@@ -110,7 +110,7 @@ class Player:
         if not waiting:
             missed = unmatched(case, wanted, self._recorded)
             self._unmatched.append(missed)
-            return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, missed.told())
+            return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, missed.in_words())
         found = waiting.popleft()
         found.used = True
         return await send(found.call.answer, request)
@@ -129,7 +129,7 @@ class Player:
         )
 
     def _case(self, name: str, left: Sequence[WireCall], *, subset: bool) -> ReplayedCase:
-        reasons = [each.told() for each in self._unmatched if each.case == name]
+        reasons = [each.in_words() for each in self._unmatched if each.case == name]
         reasons += _not_made(_counted(call for call in left if call.case == name))
         return ReplayedCase(name=name, reasons=tuple(reasons), is_left_out=subset and name not in self._cases)
 

@@ -96,7 +96,7 @@ class LlmAnswer:
         self._checked.append(result)
         return result
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Return question, answer and checks for a failed test's report."""
         lines = [("question", self.example.text), ("answer", self.text)]
         lines += [

@@ -143,7 +143,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     place = item.stash.get(_place, None)
     if report.failed and place is not None and place.answers:
-        report.sections.append(("questions and answers", "\n\n".join(answer.told() for answer in place.answers)))
+        report.sections.append(("questions and answers", "\n\n".join(answer.in_words() for answer in place.answers)))
     return report
 
 

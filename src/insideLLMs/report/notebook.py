@@ -40,8 +40,8 @@ def comparison_html(found: Comparison, verdict: Verdict) -> str:
             change.kind,
             wording.trial(change.trial),
             change.prompt,
-            wording.told(change.baseline),
-            wording.told(change.candidate),
+            wording.outcome_text(change.baseline),
+            wording.outcome_text(change.candidate),
         )
         for change in found.changes.listed
     )

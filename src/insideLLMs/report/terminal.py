@@ -230,7 +230,7 @@ def _change_body(change: Change) -> DrawnTable:
         grid.add_row("   steps", _block("\n".join(change.steps)))
     elif change.paths:
         grid.add_row("   differs at", _plain(shorten(", ".join(change.paths), _PROMPT_LIMIT)))
-    before, after = wording.told(change.baseline), wording.told(change.candidate)
+    before, after = wording.outcome_text(change.baseline), wording.outcome_text(change.candidate)
     diff = word_diff(before, after) if before != after else None
     if before == after:
         grid.add_row("   answer", _block(before))

@@ -144,7 +144,7 @@ def served(change: ServedChange) -> str:
     return f"served {words(change.field)}: {before} → {after} in {many(change.trials, 'trial')}"
 
 
-def told(answer: ShownAnswer | None) -> str:
+def outcome_text(answer: ShownAnswer | None) -> str:
     """Write what came of a Trial: the answer with its tool calls and the parts that differ, or in parentheses why there
     is none. Not escaped.
     """

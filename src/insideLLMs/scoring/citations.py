@@ -249,13 +249,18 @@ def uncited_sentences(answer: str, sources: tuple[CitedSource, ...]) -> list[str
         for sentence in sentences(line):
             plain = sentence.strip(" \t*_->•")
             said = _RAISED.sub("", _BRACKETED.sub("", plain)).strip()
-            is_claim = _words(_NO_WORD.sub(" ", said)) >= _FEWEST_WORDS and (
-                not _NO_CLAIM.search(said) or bool(_TURNS.search(said))
-            )
-            if (
-                is_claim
-                and not any(_markers(sentence, names))
-                and not any(name in names for _, name in _addresses(sentence, names))
-            ):
+            if _claims(said) and not _is_marked(sentence, names):
                 found.append(plain)
     return found
+
+
+def _claims(said: str) -> bool:
+    """Whether a sentence without its markers claims something that a source could say."""
+    if _words(_NO_WORD.sub(" ", said)) < _FEWEST_WORDS:
+        return False
+    return not _NO_CLAIM.search(said) or bool(_TURNS.search(said))
+
+
+def _is_marked(sentence: str, names: frozenset[str]) -> bool:
+    """Whether a sentence has a marker, or the address of a source."""
+    return any(_markers(sentence, names)) or any(name in names for _, name in _addresses(sentence, names))

@@ -221,8 +221,8 @@ def _add_alone(read: list[Message], item: Fields, where: str) -> bool:
         return True
     if not kind.endswith("_call") and kind not in CALLS:
         return False
-    name = {"id": item.get("call_id") or item.get("id")}
-    call = read_call(inner_call(item) if kind in CALLS or "name" in item else _own_call(kind, item), where, name)
+    inner = inner_call(item) if kind in CALLS or "name" in item else _own_call(kind, item)
+    call = read_call(inner, where, {"id": item.get("call_id") or item.get("id")})
     if read and read[-1].role == "assistant":
         read[-1] = msgspec.structs.replace(read[-1], tool_calls=(*read[-1].tool_calls, call))
     else:

@@ -134,7 +134,8 @@ def _is_thought(part: object) -> bool:
 
 def _add_tools(chat: list[Turn], tools: Sequence[Turn]) -> None:
     """Add the results, and the calls, that only the tools' spans tell: a call before the last answer."""
-    called, answered = _ids(chat, "tool_call", "tool_calls"), _ids(chat, "tool_call_response", "")
+    called = _texts(part.get("id") for turn in chat for part in _call_parts(turn))
+    answered = _texts(name for turn in chat for name in _answered_calls(turn))
     unnamed = [part for turn in chat for part in _call_parts(turn)]
     for tool in tools:
         if tool["id"] in answered or (tool["id"] is None and _claim(unnamed, tool)):
@@ -170,15 +171,16 @@ def _claim(unnamed: list[Mapping[str, Any]], tool: Turn) -> bool:
     return False
 
 
-def _ids(chat: Sequence[Turn], kind: str, beside: str) -> set[object]:
-    """Return the ids of the calls, or of the results, that messages tell."""
-    parts = [part for turn in chat for part in _listed(turn.get("parts")) if isinstance(part, Mapping)]
-    found = [part.get("id") for part in parts if part.get("type") == kind]
-    if beside:
-        found += [call.get("id") for turn in chat for call in _call_parts(turn)]
-    else:
-        found += [turn.get("tool_call_id") for turn in chat]
-    return {name for name in found if isinstance(name, str)}
+def _answered_calls(turn: Turn) -> Iterator[object]:
+    """Yield the ids of the calls whose results a message has."""
+    yield turn.get("tool_call_id")
+    for part in _listed(turn.get("parts")):
+        if isinstance(part, Mapping) and part.get("type") == "tool_call_response":
+            yield part.get("id")
+
+
+def _texts(names: Iterable[object]) -> set[str]:
+    return {name for name in names if isinstance(name, str)}
 
 
 def _behind_call(chat: Sequence[Turn], name: object) -> int:

@@ -22,7 +22,7 @@ def drafted(config, folder="."):
     draft = None
     with findings.collecting():
         draft = read_promptfoo(Node(document.value, ForeignFile("c.yaml", findings.root, document)), findings)
-    return draft, [str(one) for one in findings.wrong] + [one.told for one in findings.left_out]
+    return draft, [str(one) for one in findings.wrong] + [one.in_words for one in findings.left_out]
 
 
 def config(test):

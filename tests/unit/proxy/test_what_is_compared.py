@@ -134,7 +134,7 @@ def test_what_looks_as_if_it_differed_each_time_is_advised_to_be_declared(asked,
     missed = unmatched("c", read(chat(asked)), [recorded(chat(DATED))])
     assert missed.advice == (f"if this differs each time, declare it: {advice}" if advice else "")
     if advice:
-        assert missed.told().endswith(missed.advice)
+        assert missed.in_words().endswith(missed.advice)
         assert same(chat(asked), chat(DATED), volatile_text=tuple(advice.split()[1::2]))
 
 
@@ -229,7 +229,7 @@ def test_the_same_request_of_another_case_is_named():
 
 def test_a_request_to_a_provider_that_was_never_asked_has_no_nearest():
     request = WireRequest(upstream="anthropic", method="POST", path="/v1/messages")
-    assert unmatched("c", request, [recorded(chat())]).told().endswith("is not recorded, and nothing like it is")
+    assert unmatched("c", request, [recorded(chat())]).in_words().endswith("is not recorded, and nothing like it is")
 
 
 def test_what_was_added_and_removed_is_said_and_a_flood_of_it_is_cut():
@@ -241,7 +241,7 @@ def test_what_was_added_and_removed_is_said_and_a_flood_of_it_is_cut():
 
 def test_control_characters_of_a_request_do_not_reach_the_terminal():
     missed = unmatched("c\x1b[2J", read(chat("a\x1b[31m")), [recorded(chat("b"), "c\x1b[2J")])
-    assert not re.search(r"[\x00-\x09\x0b-\x1f]", missed.told())
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", missed.in_words())
 
 
 def wire_call(text, began, ended, said="ok"):

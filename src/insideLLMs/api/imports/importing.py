@@ -271,10 +271,10 @@ def _told(source: LogSource | TableSource, found: LogFindings) -> tuple[str, ...
         return (f"columns without a role were left out: {columns}",) if columns else ()
     blanked = found.blanking.count
     keys = (f"keys were blanked out in {blanked:,} of {found.records:,} trials",) if blanked else ()
-    return (*told_of(source, found.left_out), *keys)
+    return (*notes_of(source, found.left_out), *keys)
 
 
-def told_of(source: LogSource, left_out: Mapping[str, int] | None = None) -> tuple[str, ...]:
+def notes_of(source: LogSource, left_out: Mapping[str, int] | None = None) -> tuple[str, ...]:
     """Say what was not carried from logs, and whatever else their importer noted."""
     counts = sorted((source.left_out if left_out is None else left_out).items(), key=lambda each: (-each[1], each[0]))
     told = ", ".join(f"{name} ({count:,})" for name, count in counts[:_TOLD_LEFT_OUT])

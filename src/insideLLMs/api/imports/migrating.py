@@ -67,7 +67,7 @@ def migrate_experiment(path: Path, to: Path, *, overwrite: bool = False, skip_un
     _raise(findings, skip_unsupported=skip_unsupported)
     text = written(draft.content(), findings, origin=path.name, places=draft.places)
     trials = _write(to, text, findings, same=path if is_ours and not _is_spelt_earlier(document.value) else None)
-    told = tuple(one.told for one in findings.left_out)
+    told = tuple(one.in_words for one in findings.left_out)
     return Migrated(trials, tuple(findings.notes), told, tuple(findings.secrets))
 
 

@@ -60,7 +60,7 @@ def _check_inputs(work: Work, experiment: Experiment) -> None:
             if example is not None and is_asked_in_conversation(example):
                 why = f"has no input but its `turns` or `goal`, and probe {spec.id!r} holds no conversation"
                 raise DatasetError(
-                    ExampleProblem(name, example.id, why).told,
+                    ExampleProblem(name, example.id, why).in_words,
                     fix="use the probe conversation, or name the field that is the input: field_names: {input: NAME}",
                 )
 
@@ -188,7 +188,7 @@ class ExampleProblem(NamedTuple):
     problem: str
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The whole in one line."""
         return f"dataset {self.dataset!r}, example {self.example_id!r}: {self.problem}"
 
@@ -201,7 +201,7 @@ def _placed(problems: list[ExampleProblem], experiment: Experiment) -> Iterator[
         if ids and spec.path is not None:
             lines = find_lines(spec, ids)
             places.update({(spec.name, one): f"{shown(Path(spec.path))}:{line}: " for one, line in lines.items()})
-    yield from (f"  {places.get((one.dataset, one.example_id), '')}{one.told}" for one in problems)
+    yield from (f"  {places.get((one.dataset, one.example_id), '')}{one.in_words}" for one in problems)
 
 
 def complaints(of: str, check: Check, datasets: Sources, most: int) -> list[ExampleProblem]:

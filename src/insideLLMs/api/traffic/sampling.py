@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from insideLLMs.api.imports.importing import ImportOptions, open_source, told_of
+from insideLLMs.api.imports.importing import ImportOptions, notes_of, open_source
 from insideLLMs.api.personal_data import PersonalData, PersonalDataOptions
 from insideLLMs.api.traffic.coverage import Coverage, coverage_of, judged_places
 from insideLLMs.api.traffic.drawing import Requests, begin_of, boost_for, drawing_order, first_of_each, number_of
@@ -100,7 +100,7 @@ def draw_sample(
         strata=len(drawing.sizes),
         strata_drawn=len(drawing.drawn),
         coverage=coverage,
-        notes=(*((personal.note,) if personal is not None else ()), *told_of(source)),
+        notes=(*((personal.note,) if personal is not None else ()), *notes_of(source)),
     )
 
 

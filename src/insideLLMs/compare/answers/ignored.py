@@ -51,7 +51,7 @@ class Ignored:
             same = response is record.response
             yield line if same else canonical.line(msgspec.structs.replace(record, response=response))
 
-    def told(self) -> tuple[str, ...]:
+    def in_words(self) -> tuple[str, ...]:
         """Say of each rule how often it was found."""
         return tuple(self._told(rule) for rule in self.rules)
 

@@ -104,7 +104,7 @@ def _told(before: object, after: object, *, whole: bool) -> list[_Told]:
         hunks = Hunks.of(before, after)
         count = len(hunks.hunks) or 1
         suffix = "" if count == 1 else ", hunk {} of " + str(count)
-        texts = [hunks.told(number) for number in range(len(hunks.hunks))] or ["other white space"]
+        texts = [hunks.in_words(number) for number in range(len(hunks.hunks))] or ["other white space"]
         return [_Told(suffix.format(number), text) for number, text in enumerate(texts, start=1)]
     if whole:
         return [_Told("", "edited")]

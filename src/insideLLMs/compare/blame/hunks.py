@@ -57,7 +57,7 @@ class Hunks:
             kept.append(unit[_differs(unit) and number in applied])
         return _joined([text for text in kept if text])
 
-    def told(self, number: int) -> str:
+    def in_words(self, number: int) -> str:
         """Show one hunk as a diff of words, with the marks that git has for them."""
         before, after = (text.strip() for text in self.hunks[number])
         diff = word_diff(before, after) if before and after else None

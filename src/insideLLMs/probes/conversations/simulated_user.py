@@ -95,7 +95,7 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
             "stop_when": None if self.stop_when is None else self.stop_when.name,
         }
 
-    def told(self, example: Example) -> dict[str, str]:
+    def filled(self, example: Example) -> dict[str, str]:
         """Return persona, goal and opening: the example's; the probe's if it uses that field or the example lacks it.
 
         Raises TemplateError.
@@ -121,7 +121,7 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
             except InsideLLMsError as error:
                 error.message = f"{name}: {error.message}"
                 raise
-        return None if self.told(example).get("goal") else "the user has no goal: give the example or `user` a `goal`"
+        return None if self.filled(example).get("goal") else "the user has no goal: give the example or `user` a `goal`"
 
     async def next(self, ask: Ask, example: Example, said: Conversation) -> tuple[str, str | None]:
         """Return what the user says now, or "" and how it ends the conversation.
@@ -129,7 +129,7 @@ class SimulatedUser(msgspec.Struct, frozen=True, kw_only=True):
         Raises ModelError, and InsideLLMsError for one that says nothing.
         """
         reached, given_up = _marks(example)
-        told = self.told(example)
+        told = self.filled(example)
         system = _PROMPT.format(
             persona=f"\nWho you are:\n{told['persona']}\n" if "persona" in told else "",
             goal=told.get("goal", ""),

@@ -41,7 +41,7 @@ class _AsItCame(RootModel[dict[str, Any]]):
 
 
 class McpLink(msgspec.Struct):
-    """What became of a connection: how its process ended, and the first thing that it wrote which is no message.
+    """How a connection went: the end of its process, and the first thing that it wrote which is no message.
 
     At the end the process has `grace_s`.
     """

@@ -190,4 +190,4 @@ def _part_suite(part: str) -> JUnitSuite:
 
 
 def _told(answer: ShownAnswer | None) -> str:
-    return shorten(wording.told(answer), _TEXT_LIMIT)
+    return shorten(wording.outcome_text(answer), _TEXT_LIMIT)

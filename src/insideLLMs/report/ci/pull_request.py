@@ -195,7 +195,7 @@ def _change(change: Change, *, several: bool) -> Iterator[str]:
         yield f"steps\n\n{fence(chr(10).join(change.steps))}\n"
     elif change.paths:
         yield f"differs at: {escape(', '.join(change.paths))}\n"
-    before, after = wording.told(change.baseline), wording.told(change.candidate)
+    before, after = wording.outcome_text(change.baseline), wording.outcome_text(change.candidate)
     segments = word_diff(before, after) if before != after else None
     if segments is not None:
         marks = {"removed": ("[-", "-]"), "added": ("{+", "+}")}

@@ -186,8 +186,8 @@ def _told(change: Change, *, several: bool) -> str:
     lines = (
         f"{wording.trial(change.trial, several=several)} {wording.words(change.kind)}: {change.note}",
         f"Prompt: {shorten(change.prompt, _TEXT_LIMIT)}",
-        f"Baseline: {shorten(wording.told(change.baseline), _TEXT_LIMIT)}",
-        f"Candidate: {shorten(wording.told(change.candidate), _TEXT_LIMIT)}",
+        f"Baseline: {shorten(wording.outcome_text(change.baseline), _TEXT_LIMIT)}",
+        f"Candidate: {shorten(wording.outcome_text(change.candidate), _TEXT_LIMIT)}",
     )
     return "\n".join(lines)
 

@@ -169,7 +169,7 @@ def write_diff_page(
         for pair in aligned if sample is None else sample.pick(aligned):
             gathered.add(pair, options.classify(pair.baseline, pair.candidate))
         title = f"{comparison.baseline.label} → {comparison.candidate.label}"
-        sampled = [] if sample is None else [sample.told()]
+        sampled = [] if sample is None else [sample.in_words()]
         plain_verdict: dict[str, Any] = msgspec.to_builtins(verdict)
         head = {
             "kind": "diff",

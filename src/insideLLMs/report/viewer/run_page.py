@@ -96,7 +96,7 @@ class RunRows:
         name = manifest.get("title") or manifest.get("name")
         title = f"Run {name}" if name else "Run"
         head = {"kind": "run", "title": title, "manifest": manifest, "summary": summary, **self._head()}
-        sampled = [] if sample is None else [sample.told()]
+        sampled = [] if sample is None else [sample.in_words()]
         if doubts := [*sampled, *wording.reused(summary), *wording.doubts(summary)]:
             head["doubts"] = doubts
         if verdict is not None and verdict.conditions:

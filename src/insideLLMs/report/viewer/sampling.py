@@ -45,7 +45,7 @@ class _Lowest:
 class PageSample:
     """Draws trials by the digests of their examples, so that the trials of one example are drawn together.
 
-    Those `worth_a_look` fill up to a half before others do, and all of it where there are no others; `told` calls
+    Those `worth_a_look` fill up to a half before others do, and all of it where there are no others; `in_words` calls
     them by `noun`, and `whole` says what is of all trials.
     """
 
@@ -85,7 +85,7 @@ class PageSample:
                 yield item
                 wanted = next(drawn)
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """Say what a page shows and what it does not."""
         looked_for, others = self._shares()
         return (

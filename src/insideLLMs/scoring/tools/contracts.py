@@ -21,7 +21,7 @@ def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage
     match contract:
         case {"must_call": spec} if len(contract) == 1:
             due = parse_expected(spec)
-            return None if _places(due, calls) else f"{due.told} was not called"
+            return None if _places(due, calls) else f"{due.in_words} was not called"
         case {"must_not_call": spec} if len(contract) == 1:
             due = _forbidden(spec)
             places = _places(due, calls)
@@ -31,7 +31,7 @@ def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage
         case {"at_most": [spec, int(most)]} if len(contract) == 1 and _is_count(most):
             due = _forbidden(spec)
             places = _places(due, calls)
-            told = f"{due.told} was called {len(places)} times, at most {most}"
+            told = f"{due.in_words} was called {len(places)} times, at most {most}"
             return f"step {places[most] + 1}: {told}" if len(places) > most else None
         case {"max_steps": int(most)} if len(contract) == 1 and _is_count(most):
             return f"it took {len(calls)} steps, at most {most}" if len(calls) > most else None
@@ -70,8 +70,8 @@ def _forbidden(spec: JsonValue) -> _Forbidden:
 
 def _told(due: Expected, call: ToolCall) -> str:
     if due.arguments is not None and not is_read(call):
-        return f"{call.name} was called with arguments that cannot be read, and may be {due.told}"
-    return f"{due.told} was called"
+        return f"{call.name} was called with arguments that cannot be read, and may be {due.in_words}"
+    return f"{due.in_words} was called"
 
 
 def _is_count(number: int) -> bool:
@@ -86,7 +86,7 @@ def _out_of_order(first: Expected, second: Expected, calls: Sequence[ToolCall]) 
     later, earlier = _places(second, calls), _places(first, calls)
     if not later or (earlier and earlier[0] < later[0]):
         return None
-    return f"step {later[0] + 1}: {second.told} was called without {first.told} before it"
+    return f"step {later[0] + 1}: {second.in_words} was called without {first.in_words} before it"
 
 
 def _too_many_tokens(most: int, usage: Usage | None) -> str | None:

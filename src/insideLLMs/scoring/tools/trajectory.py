@@ -42,7 +42,7 @@ class Expected:
         return None if self.arguments is None else mismatch(dict(self.arguments), call.arguments)
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The call in words."""
         if self.arguments is None:
             return self.name
@@ -158,7 +158,7 @@ class AcceptedWay:
         if wrong:
             found.append((wrong[0], f"({_shown(calls[wrong[0]].arguments)}), is a call too many"))
         if not found:
-            return f"{self.calls[missing[0]].told} was not called"
+            return f"{self.calls[missing[0]].in_words} was not called"
         place, told = min(found, key=lambda one: one[0])
         return f"step {place + 1}, {calls[place].name}{told}"
 
@@ -179,7 +179,7 @@ class AcceptedWay:
             at, first = min(early)[0], due
         else:
             at, first = place, next(other for other in range(due) if pairs.get(other, len(calls)) > place)
-        return at, f": it comes before {self.calls[first].told}, which is due first"
+        return at, f": it comes before {self.calls[first].in_words}, which is due first"
 
 
 def parse_ways(

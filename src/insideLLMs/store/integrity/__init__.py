@@ -1,1 +1,1 @@
-"""What shows that a run is whole, and who signed it; proofs of single lines; and what became of those that differ."""
+"""What shows that a run is whole, who signed it, and which of its lines differ; proofs of single lines."""

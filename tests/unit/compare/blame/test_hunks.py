@@ -64,5 +64,5 @@ def test_a_sentence_that_stood_last_gets_a_space_before_another():
 
 
 def test_a_hunk_is_shown_as_a_diff_of_words():
-    assert Hunks.of(BEFORE, AFTER).told(0) == "Answer in one [-word-]{+sentence+}."
-    assert Hunks.of(BEFORE, AFTER).told(2) == "{+Thank them.+}"
+    assert Hunks.of(BEFORE, AFTER).in_words(0) == "Answer in one [-word-]{+sentence+}."
+    assert Hunks.of(BEFORE, AFTER).in_words(2) == "{+Thank them.+}"

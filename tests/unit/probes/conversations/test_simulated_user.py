@@ -190,7 +190,7 @@ def test_a_row_with_a_goal_needs_no_input():
 def test_an_examples_own_texts_take_the_place_of_the_probes_unless_those_name_them():
     given = {"model": {"type": "dummy"}, "persona": "{{ persona }} You are in a hurry.", "goal": "Buy a hat"}
     user = ConversationProbe(user=given, checks=[]).user
-    told = user.told(row(goal="Get a refund", persona="You are Ada."))
+    told = user.filled(row(goal="Get a refund", persona="You are Ada."))
     assert told == {"persona": "You are Ada. You are in a hurry.", "goal": "Get a refund"}
 
 
