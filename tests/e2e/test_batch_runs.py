@@ -93,7 +93,7 @@ def test_a_run_that_stops_waiting_is_collected_later_and_not_asked_live_meanwhil
         assert (done.code, "still at the provider: 1 batch (batch_0001)" in done.err) == (1, True)
         assert "--run-dir batch --resume --batch" in done.err
         done = insidellms("run", "e.yaml", "--run-dir", "batch", "--resume", cwd=tmp_path)
-        assert (done.code, "collect them: add --batch" in done.err, len(server.single)) == (1, True, 0)
+        assert (done.code, "--resume --batch; to ask now" in done.err, len(server.single)) == (1, True, 0)
         server.looks = 0
         done = batch(tmp_path, "--resume")
         assert (done.code, len(server.jobs)) == (0, 1), done.err

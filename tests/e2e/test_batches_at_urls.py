@@ -107,7 +107,7 @@ def test_another_machine_does_not_ask_live_what_a_batch_of_the_first_asks(tmp_pa
         done = batch(tmp_path, store, "--batch", "--max-wait", "0s")
         assert (done.code, "still at the provider: 1 batch" in done.err) == (1, True), done.err
         done = batch(tmp_path, store, "--resume", machine="two")
-        assert (done.code, "collect them: add --batch" in done.err, len(server.single)) == (1, True, 0), done.err
+        assert (done.code, "--resume --batch; to ask now" in done.err, len(server.single)) == (1, True, 0), done.err
         server.looks = 0
         done = batch(tmp_path, store, "--resume", "--batch", machine="two")
         assert (done.code, len(server.jobs), len(server.single)) == (0, 1, 0), done.err

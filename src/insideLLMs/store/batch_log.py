@@ -148,16 +148,19 @@ class BatchLog:
     def beside(cls, journal: Journal) -> Self:
         """Return the log of a run that goes on without batches.
 
-        Raises StorageError where batches are out: what they answer would be paid for twice.
+        Raises StorageError where batches are out.
         """
         log = cls(journal, max_attempts=0)
-        if log.open:
-            log.close()
-            raise StorageError(
-                f"{log.path.parent} waits for {len(log.open)} batch(es) at the provider",
-                fix="collect them: add --batch; or ask now what is open: --batch --max-wait 0s --then live",
-            )
+        log.check_none_is_out()
         return log
+
+    def check_none_is_out(self) -> None:
+        """Raise StorageError, and close, where batches are out: what they answer would be paid for twice."""
+        if self.open:
+            self.close()
+            waits = f"{self.path.parent} waits for {len(self.open)} batch(es) at the provider"
+            collect = f"insidellms run EXPERIMENT --run-dir {self.path.parent} --resume --batch"
+            raise StorageError(waits, fix=f"collect them: {collect}; to ask now instead: --max-wait 0s --then live")
 
     def __enter__(self) -> Self:
         return self

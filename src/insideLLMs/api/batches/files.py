@@ -82,6 +82,7 @@ class BatchExport:
     async def rounds(self, prepared: Prepared, journal: Journal, ask: Ask) -> Mapping[str, JsonValue]:
         """Collect, write, and leave the run open."""
         with BatchLog(journal, max_attempts=UNBOUNDED) as log:
+            log.check_none_is_out()
             if log.origin != self._origin:
                 log.append([self._origin])
             wanted = WantedAnswers()
@@ -182,6 +183,7 @@ class BatchImport:
     async def rounds(self, prepared: Prepared, journal: Journal, ask: Ask) -> Mapping[str, JsonValue]:
         """Take the answers, and score what is complete."""
         with BatchLog(journal, max_attempts=0) as log:
+            log.check_none_is_out()
             wanted = WantedAnswers()
             await ask(journal, answers=log, wanted=wanted)  # also for what was refused, which may have an answer now
             digests = {name: ready.digest for name, ready in prepared.asked.items()}

@@ -8,6 +8,7 @@ submitted twice, and none is lost.
 import contextlib
 import functools
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -51,6 +52,8 @@ APIS: Mapping[str, BatchApi] = {
 _MAY_BE_ACCEPTED = (ConnectionFailedError, ModelTimeoutError, ServerError, BadAnswerError)
 """Where the answer to a creation failed so, the batch may have been created."""
 _MAY_BE_THE_REQUEST = (403, 404)
+_NO_SUCH_API = (404, 405, 501)
+_GONE = (404, 410)
 _TRIES = 5
 _LONGEST_CALL_S = 600
 """So long a creation may have taken whose run was killed."""
@@ -91,6 +94,7 @@ class ProviderBatches:
         self._told: dict[str, str] = {}
         self._cancelled: set[str] = set()
         self._unlisted = 0
+        self._missing = Counter[str]()
 
     async def submit(self, wanted: WantedAnswers, keys: frozenset[str], budget: Budget | None) -> None:
         """Submit what is wanted of these keys, in as many batches as the providers' limits need.
@@ -115,7 +119,15 @@ class ProviderBatches:
     async def _creation(self, name: str, chunk: BatchChunk) -> tuple[str, HttpCall]:
         """Return the newest batch there is, and the call that creates the next one."""
         api, send = self._apis[name], self._send_of(name)
-        return await api.newest(send), await api.creation(send, chunk.token, chunk.path, chunk.lines)
+        try:
+            return await api.newest(send), await api.creation(send, chunk.token, chunk.path, chunk.lines)
+        except ModelError as error:
+            if error.http_status not in _NO_SUCH_API:
+                raise
+            raise RequestRefusedError(
+                f"{name}: its server has no batch API: {error.message}",
+                fix="leave --batch out, or have a file answered: insidellms batch export",
+            ) from error
 
     async def _create(self, name: str, chunk: BatchChunk, newest: str, creation: HttpCall) -> None:
         log = self._log
@@ -203,7 +215,13 @@ class ProviderBatches:
             if state.is_ended:
                 await self._take(submission, state)
         except ModelError as error:
-            if not error.retryable:
+            if error.http_status in _GONE and not (self._waiting.is_over and self._waiting.goes_on_live):
+                raise RequestRefusedError(
+                    f"batch {batch} is not known at {submission.model}: {error.message}",
+                    fix="use the key of the account that submitted it; to ask its requests again: "
+                    "--resume --batch --max-wait 0s --then live",
+                ) from error
+            if not (error.retryable or error.http_status in _GONE):
                 raise
             self._tell(batch, f"batch {batch}: {error.message}; looking again later")
 
@@ -250,7 +268,7 @@ class ProviderBatches:
         if state.problem:
             self._refuse(submission, state)
             return
-        outcomes = await self._patiently(functools.partial(self._outcomes, submission, state))
+        outcomes = await self._results(submission, state)
         answered = any(isinstance(outcome, Response) for outcome in outcomes.values())
         fatal: ModelError | None = None
         elsewhere = self._asked_elsewhere(submission)
@@ -273,6 +291,19 @@ class ProviderBatches:
                 f"batch {state.id} was cancelled at the provider; what it had answered is kept",
                 fix="resume the run to submit the rest again",
             )
+
+    async def _results(self, submission: Submission, state: BatchState) -> dict[int, Response | ModelError]:
+        """Read what a batch answered; nothing, once its results are missing again and again: they were deleted."""
+        try:
+            return await self._patiently(functools.partial(self._outcomes, submission, state))
+        except ModelError as error:
+            if error.http_status not in _GONE:
+                raise
+            self._missing[state.id] += 1
+            if self._missing[state.id] < _TRIES:
+                raise ServerError(f"its results are not there: {error.message}") from error
+        self._say(f"batch {state.id}: its results are not there any more, so its requests are asked again")
+        return {}
 
     def _refuse(self, submission: Submission, state: BatchState) -> None:
         """Close a batch that was refused as a whole; one beside others may fit once they have ended."""
@@ -310,10 +341,8 @@ class ProviderBatches:
         for token, submission in list(self._log.open.items()):
             batch = self._log.ids[token]
             await self._cancel(submission)
-            state = await self._look(submission)
-            if state.is_ended:
-                await self._take(submission, state)
-            else:
+            await self._follow(submission)
+            if token in self._log.open:
                 self._log.append([Closed(token=token)])
                 self._say(f"batch {batch}: cancelled, and given up")
 

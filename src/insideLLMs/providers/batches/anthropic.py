@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from insideLLMs.core.errors import BadAnswerError, BatchFileError
 from insideLLMs.providers.batches import api as batch_api
 from insideLLMs.providers.batches.api import BatchState, NotToldYetError, Send, Sought
+from insideLLMs.providers.batches.lines import read_answer
 from insideLLMs.providers.codec import HttpCall
 
 _PATH = "/v1/messages/batches"
@@ -28,7 +30,7 @@ class AnthropicBatches:
 
     async def newest(self, send: Send) -> str:
         page = batch_api.read(await send(batch_api.get(_PATH, limit=1)))
-        return next((str(batch["id"]) for batch in page.get("data") or ()), "")
+        return next((str(batch.get("id")) for batch in batch_api.batches_on(page, "data")), "")
 
     async def creation(self, send: Send, token: str, path: str, lines: Sequence[bytes]) -> HttpCall:  # noqa: ARG002
         body = b'{"requests":[' + b",".join(line.rstrip() for line in lines) + b"]}"
@@ -44,7 +46,7 @@ class AnthropicBatches:
                 undecided = True
                 continue
             async for line in self.results(send, state, sought.token):
-                if str(orjson.loads(line).get("custom_id")).startswith(sought.token):
+                if _custom_id(line).startswith(sought.token):
                     return state.id
                 break
         if undecided:
@@ -67,13 +69,20 @@ async def _newer(send: Send, newest: str) -> AsyncIterator[dict[str, Any]]:
     after: dict[str, str] = {}
     for _ in range(batch_api.PAGES):
         page = batch_api.read(await send(batch_api.get(_PATH, limit=batch_api.PAGE, **after)))
-        for batch in page.get("data") or ():
+        for batch in batch_api.batches_on(page, "data"):
             if batch.get("id") == newest:
                 return
             yield batch
         if not page.get("has_more"):
             return
         after = {"after_id": str(page.get("last_id"))}
+
+
+def _custom_id(line: bytes) -> str:
+    try:
+        return read_answer(line).custom_id
+    except BatchFileError as error:
+        raise BadAnswerError(f"the results of a batch cannot be read: {error.message}") from error
 
 
 def _state(batch: dict[str, Any]) -> BatchState:

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from insideLLMs.core.errors import BadAnswerError
+from insideLLMs.providers.answer_fields import read_list
 from insideLLMs.providers.codec import HttpAnswer, HttpCall, json_object
 
 Send = Callable[[HttpCall], Awaitable[HttpAnswer]]
@@ -102,6 +103,12 @@ def post(path: str, value: object, token: str = "") -> HttpCall:
 def read(answer: HttpAnswer) -> dict[str, Any]:
     """Decode an answer that must be a JSON object. Raises BadAnswerError."""
     return json_object(answer, "the batch API")
+
+
+def batches_on(page: dict[str, Any], *names: str) -> list[dict[str, Any]]:
+    """Return the batches on a page of a listing, under the first of these names that it has."""
+    held = next((page[name] for name in names if page.get(name)), None)
+    return [batch for batch in read_list(held) if isinstance(batch, dict)]
 
 
 def read_id(answer: HttpAnswer, name: str = "id") -> str:

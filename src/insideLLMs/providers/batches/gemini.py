@@ -11,7 +11,7 @@ import orjson
 from yarl import URL
 
 from insideLLMs.core.errors import BadAnswerError
-from insideLLMs.providers.answer_fields import read_mapping
+from insideLLMs.providers.answer_fields import read_list, read_mapping
 from insideLLMs.providers.batches import api as batch_api
 from insideLLMs.providers.batches.api import BatchState, Send, Sought
 from insideLLMs.providers.codec import HttpCall, excerpt
@@ -54,7 +54,7 @@ class GeminiBatches:
         after: dict[str, str] = {}
         for _ in range(batch_api.PAGES):
             page = batch_api.read(await send(batch_api.get("/batches", pageSize=batch_api.PAGE, **after)))
-            for batch in page.get("operations") or page.get("batches") or ():
+            for batch in batch_api.batches_on(page, "operations", "batches"):
                 if _facts(batch).get("displayName") == _name(sought.token):
                     return str(batch.get("name"))
             if not page.get("nextPageToken"):
@@ -141,4 +141,4 @@ def _answers(operation: dict[str, Any]) -> tuple[Any, ...]:
     if isinstance(file, str):
         return (file,)
     inner = inline.get("inlinedResponses") if isinstance(inline, dict) else inline
-    return tuple(answer for answer in inner or () if isinstance(answer, dict))
+    return tuple(answer for answer in read_list(inner) if isinstance(answer, dict))

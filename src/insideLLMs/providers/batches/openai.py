@@ -3,8 +3,10 @@
 By https://platform.openai.com/docs/api-reference/batch (read in November 2026).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
+from insideLLMs.providers.answer_fields import read_list, read_mapping
 from insideLLMs.providers.batches import api as batch_api
 from insideLLMs.providers.batches.api import BatchState, Send, Sought
 from insideLLMs.providers.batches.lines import request_line
@@ -44,10 +46,10 @@ class OpenAIBatches:
         after: dict[str, str] = {}
         for _ in range(batch_api.PAGES):
             page = batch_api.read(await send(batch_api.get("/batches", limit=batch_api.PAGE, **after)))
-            batches = [batch for batch in page.get("data") or () if isinstance(batch, dict)]
+            batches = batch_api.batches_on(page, "data")
             for batch in batches:
-                if (batch.get("metadata") or {}).get(_METADATA) == sought.token:
-                    return str(batch["id"])
+                if read_mapping(batch.get("metadata")).get(_METADATA) == sought.token:
+                    return str(batch.get("id"))
             if not page.get("has_more") or not batches:
                 break
             after = {"after": str(batches[-1].get("id"))}
@@ -57,8 +59,8 @@ class OpenAIBatches:
         found = batch_api.read(await send(batch_api.get(f"/batches/{batch}")))
         word, counts = str(found.get("status")), found.get("request_counts")
         files = tuple(found[name] for name in ("output_file_id", "error_file_id") if found.get(name))
-        errors = (found.get("errors") or {}).get("data") or []
-        said = "; ".join(str(error.get("message")) for error in errors[:3] if isinstance(error, dict))
+        errors = read_list(read_mapping(found.get("errors")).get("data", found.get("errors")))
+        said = "; ".join(_said(error) for error in errors[:3] if isinstance(error, dict))
         return BatchState(
             id=batch,
             word=word,
@@ -78,6 +80,12 @@ class OpenAIBatches:
 
     def cancellation(self, batch: str) -> HttpCall:
         return batch_api.post(f"/batches/{batch}/cancel", {})
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a batch, and in which line of its file."""
+    line = error.get("line")
+    return f"line {line}: {error.get('message')}" if line else str(error.get("message"))
 
 
 def _upload(token: str, lines: Sequence[bytes]) -> HttpCall:
