@@ -25,6 +25,10 @@ class Echo:
             pathlib.Path("entered").touch()
             while not pathlib.Path("go").exists():
                 await asyncio.sleep(0.01)
+        if prompt == pathlib.Path("leaving").read_text():
+            os._exit(7)
+        if prompt == pathlib.Path("ending").read_text():
+            raise SystemExit("not an error of a call")
         if prompt == "fails":
             raise ValueError("broken")
         return f"echo {prompt}"
@@ -44,7 +48,8 @@ IN_FLIGHT = 4
 @pytest.fixture
 def folder(tmp_path):
     rows = [{"id": f"e{number}", "prompt": prompt} for number, prompt in enumerate(PROMPTS)]
-    write_files(tmp_path, {"e.yaml": EXPERIMENT, "model.py": CODE, "data.jsonl": rows, "deadly": "", "slow": ""})
+    write_files(tmp_path, {"e.yaml": EXPERIMENT, "model.py": CODE, "data.jsonl": rows})
+    write_files(tmp_path, dict.fromkeys(("deadly", "slow", "leaving", "ending"), ""))
     done = insidellms("run", "e.yaml", "--run-dir", "whole", "--quiet", cwd=tmp_path)
     assert done.code == 0, done.err
     (tmp_path / "calls").unlink()
@@ -106,6 +111,22 @@ def test_a_shard_that_is_always_killed_ends_the_run_which_can_be_resumed(folder)
     assert "3 processes were killed" in done.err
     assert "fewer" in done.err
     assert "--resume" in done.err
+
+
+def test_code_that_ends_its_process_ends_the_run_which_says_so(folder):
+    (folder / "leaving").write_text("q7")
+    done = run(folder, "--processes", "2")
+    assert (done.code, "ended with code 7" in done.err, "internal error" in done.err) == (1, True, False), done.err
+    (folder / "leaving").write_text("")
+    assert run(folder, "--processes", "2", "--resume").code == 0
+    assert is_whole(folder)
+
+
+def test_a_bug_in_a_process_is_shown_as_one_and_not_tried_again(folder):
+    (folder / "ending").write_text("q7")
+    done = run(folder, "--processes", "2")
+    assert (done.code, "not an error of a call" in done.err, "was killed" in done.err) == (2, True, False), done.err
+    assert "internal error: RuntimeError: the process of shard" in done.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -204,8 +225,8 @@ def test_stopping_on_an_error_stops_all(folder):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (("--processes", "0"), 2, "0 is not in the range"),
-        (("--processes", "many"), 2, "many"),
+        (("--processes", "0"), 2, "'0' is neither a number from 1 to 256 nor auto"),
+        (("--processes", "many"), 2, "'many' is neither a number from 1 to 256 nor auto"),
         (("--processes", "2", "--shard", "1/2"), 1, "neither --early-stop, --shard"),
         (("--processes", "2", "--early-stop", "--baseline", "whole"), 1, "neither --early-stop, --shard"),
     ],

@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 BROAD = {"Exception", "BaseException"}
 MAY_CATCH_ALL = {
     "cli/main.py": "a bug becomes exit code 2",
+    "api/shards/shard_process.py": "a bug becomes exit code 2 of a process that has a thread on stdin",
     "scoring/endable.py": "hands what was raised to the process that called, and ends a process whatever is raised",
     "execute/abandonable.py": "hands what user code raised on a thread to the task that waits for it",
     "core/run_blocking.py": "hands what the run raised on a thread to the caller who waits for it",

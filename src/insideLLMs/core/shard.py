@@ -64,7 +64,11 @@ def _of_job(environ: Mapping[str, str]) -> Shard:
     """Return the shard of the one scheduler that names one: of two, nobody knows which is meant."""
     known = {name: read for name, read in _SCHEDULERS.items() if name in environ}
     if len(known) != 1:
-        said = f"{' and '.join(known)} are all set" if known else f"none of {', '.join(_SCHEDULERS)} is set"
+        said = (
+            f"{' and '.join(known)} are set, and only one can be meant"
+            if known
+            else f"none of {', '.join(_SCHEDULERS)} is set"
+        )
         raise OptionError(f"--shard auto: {said}", fix=_FIX)
     ((name, read),) = known.items()
     return read(_Numbers(environ, name))
@@ -82,7 +86,8 @@ class _Numbers:
         """Return a number. Raises OptionError if there is none."""
         text = self._environ.get(name, "")
         if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise OptionError(f"--shard auto: {name} is {text!r}, not a number", fix=f"{fix}; or {_FIX}")
+            told = f"is {text!r}, not a number" if name in self._environ else "is not set"
+            raise OptionError(f"--shard auto: {name} {told}", fix=f"{fix}; or {_FIX}")
         return int(text)
 
     def shard(self, index: int, count: int) -> Shard:

@@ -132,7 +132,9 @@ class AbandonableThreads:
                     self.abandoned += 1
             raise
         if error is not None:
-            raise RuntimeError("the call raised StopIteration") if isinstance(error, StopIteration) else error
+            if isinstance(error, StopIteration | SystemExit):  # which end a task, or the process, and not this call
+                raise RuntimeError(f"the call raised {type(error).__name__}") from error
+            raise error
         value: T = result
         return value
 

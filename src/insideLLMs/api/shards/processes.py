@@ -5,6 +5,7 @@ ended, also on another machine.
 """
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -95,18 +96,19 @@ class _Crew:
         self._run_dir = work.path
         self._folder = folder
         self._options = options
-        self._error: InsideLLMsError | None = None
+        self._error: Exception | None = None
         self._running: set[Process] = set()
         self._advanced: dict[Shard, Advanced] = {}
         self._said: set[str] = set()
         self._started_s = time.monotonic()
 
-    def stop(self, error: InsideLLMsError | None = None) -> None:
+    def stop(self, error: Exception | None = None) -> None:
         """Start nothing more; `error` is raised once all processes have ended."""
         self.stopping = True
         self._error = self._error or error
         for process in self._running:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):  # it has ended just now
+                process.terminate()
 
     async def run(self) -> None:
         """Run every shard until it is sealed. Raises the error that stopped the run."""
@@ -114,8 +116,9 @@ class _Crew:
             for shard in self.shards:
                 if not await asyncio.to_thread(_is_done, self.places[shard]):
                     group.create_task(self._run_shard(shard))
-        if self._error is not None:
+        if isinstance(self._error, InsideLLMsError):
             self._error.run_dir = self._run_dir
+        if self._error is not None:
             raise self._error
 
     async def _run_shard(self, shard: Shard) -> None:
@@ -152,7 +155,7 @@ class _Crew:
                 await process.wait()
 
     async def _listen(self, shard: Shard, process: Process) -> int:
-        """Give a process its job, and take what it says until it ends. Raises RuntimeError for one with a bug."""
+        """Give a process its job, and take what it says until it ends."""
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(job_line(self._job(shard)))  # and left open: its end is ours
@@ -161,7 +164,7 @@ class _Crew:
             is_said = self._take(shard, line) or is_said
         code = await process.wait()
         if code > 0 and not is_said and not self.stopping:
-            raise RuntimeError(f"the process of shard {shard} ended with code {code}")
+            self.stop(_ended(shard, code))
         return code
 
     def _take(self, shard: Shard, line: bytes) -> bool:
@@ -212,6 +215,16 @@ class _Crew:
                 elapsed_s=time.monotonic() - self._started_s,
             )
         )
+
+
+def _ended(shard: Shard, code: int) -> Exception:
+    """Return the error for a process that ended without a word: a bug, or something in it that ended it."""
+    told = f"the process of shard {shard} ended with code {code}"
+    if code == ExitCode.UNEXPECTED:
+        return RuntimeError(told)
+    return InsideLLMsError(
+        told, fix="does a model, probe or scorer of yours call os._exit? Then raise an error instead"
+    )
 
 
 def _is_done(place: Path | RemoteUrl) -> bool:

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn  # see `_decoded`
 
@@ -147,4 +148,7 @@ def main() -> NoReturn:
     except InsideLLMsError as error:
         reports.say(Stopped(error=type(error).__name__, message=with_urls(error.message), fix=error.fix))
         os._exit(error.exit_code)
+    except BaseException:  # noqa: BLE001 - a bug; the interpreter cannot end while the other thread reads stdin
+        traceback.print_exc()
+        os._exit(ExitCode.UNEXPECTED)
     os._exit(ExitCode.OK)

@@ -44,8 +44,10 @@ class _Processes(NumberParam):
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "auto":
             return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        number: int = click.IntRange(1, _MOST_PROCESSES).convert(value, param, ctx)  # type: ignore[arg-type] # text too
-        return number
+        text = str(value)
+        if not (text.isdecimal() and 1 <= int(text) <= _MOST_PROCESSES):
+            self.fail(f"{text!r} is neither a number from 1 to {_MOST_PROCESSES} nor auto.", param, ctx)
+        return int(text)
 
 
 def processes_option(function: Command) -> Command:
