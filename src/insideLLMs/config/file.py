@@ -201,6 +201,7 @@ _ENTRIES: dict[str, type[msgspec.Struct]] = {
     "probes": ProbeEntry,
     "dataset": DatasetEntry,
     "datasets": DatasetEntry,
+    "resources": Resources,
     "execution": ExecutionSpec,
     "gate": GateSpec,
 }

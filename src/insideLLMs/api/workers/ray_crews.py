@@ -13,7 +13,7 @@ import msgspec
 from insideLLMs.api.preparation.prepared import Prepared
 from insideLLMs.api.workers.kit import RunSite, pack_kit
 from insideLLMs.api.workers.ray_worker import RayWorker
-from insideLLMs.core.errors import InsideLLMsError, OptionError, WorkersLostError
+from insideLLMs.core.errors import ConfigError, InsideLLMsError, OptionError, Problem, WorkersLostError
 from insideLLMs.core.experiment import Resources
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.execute.remote.crews import Crew, Link, OpenCrews, WorkerLost
@@ -27,13 +27,20 @@ _TELL_OF_WAIT_S = 30.0
 _MOST_CHECKS = 3
 """A run stops where so many times in a row, that far apart, no node was there that could ever have a worker."""
 _CONNECT_S = 10.0
+_NOT_CUSTOM = ("CPU", "GPU", "memory", "object_store_memory")
+"""Names that Ray counts by itself."""
 _INSTALL = "pip install 'insidellms[ray]', the same version on every node"
 
 
 @contextlib.asynccontextmanager
 async def ray_crews(prepared: Prepared, options: RayOptions, site: RunSite) -> AsyncIterator[OpenCrews]:
-    """Yield how crews for a run are opened. The cluster is joined when first needed, and left at the block's end."""
+    """Yield how crews for a run are opened. The cluster is joined when first needed, and left at the block's end.
+
+    Raises OptionError without the extra, and ConfigError for resources that a cluster does not count under that name.
+    """
+    _check_resources(prepared)
     cluster = _Cluster(options)
+    await asyncio.to_thread(cluster.load)
 
     @contextlib.asynccontextmanager
     async def open_crews(store: StoreTerms | None) -> AsyncIterator[Sequence[Crew]]:
@@ -46,26 +53,42 @@ async def ray_crews(prepared: Prepared, options: RayOptions, site: RunSite) -> A
         await asyncio.to_thread(cluster.leave)
 
 
+def _check_resources(prepared: Prepared) -> None:
+    problems = [
+        Problem(f"{name!r} is no name for a resource of your own", field=f"model {spec.id!r}: resources.custom")
+        for spec in prepared.experiment.models
+        for name in (spec.resources or Resources()).custom
+        if not name.strip() or name in _NOT_CUSTOM
+    ]
+    if problems:
+        fix = "set num_cpus and num_gpus; under custom, use the names that `ray start --resources` was given"
+        raise ConfigError(problems, fix=fix)
+
+
 class _Cluster:
     """Ray, as far as a run needs it."""
 
     def __init__(self, options: RayOptions) -> None:
         self._options = options
         self._ray: Any = None  # Ray's module, which is optional and takes seconds to import
+        self._is_joined = False
         self._is_ours = False
 
-    def join(self) -> None:
-        """Start a local cluster or connect to one. Raises WorkersLostError, or OptionError without the extra."""
-        if self._ray is not None:
-            return
+    def load(self) -> None:
+        """Import Ray. Raises OptionError without the extra."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray  # noqa: PLC0415 - an optional extra, and slow
         except ImportError as error:
-            raise OptionError("--executor ray needs Ray, which is not installed", fix=_INSTALL) from error
+            why = "is not installed" if error.name == "ray" else f"cannot be imported: {error}"
+            raise OptionError(f"--executor ray needs Ray, which {why}", fix=_INSTALL) from error
         self._ray = ray
-        if ray.is_initialized():
+
+    def join(self) -> None:
+        """Start a local cluster or connect to one. Raises WorkersLostError."""
+        ray, is_joined, self._is_joined = self._ray, self._is_joined, True
+        if is_joined or ray.is_initialized():
             return
         address = self._options.address or os.environ.get("RAY_ADDRESS")
         check_reachable(address)

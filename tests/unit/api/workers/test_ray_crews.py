@@ -21,7 +21,7 @@ from insideLLMs.core.ray_options import RayOptions
 def test_without_the_extra_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(OptionError, match="needs Ray, which is not installed") as raised:
-        _Cluster(RayOptions()).join()
+        _Cluster(RayOptions()).load()
     assert "insidellms[ray]" in raised.value.fix
 
 
