@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from insideLLMs import probe_registry
 from insideLLMs.core import canonical
 from insideLLMs.core.describe import describe, secret_texts, without_secrets
 from insideLLMs.core.protocols import Model
@@ -171,3 +172,19 @@ def test_a_struct_is_told_by_its_fields_and_keeps_its_secrets():
     first, second = (describe(Plain(Record(temperature, api_key="hush-hush-hush"))) for temperature in (0.0, 0.5))
     assert first != second
     assert "hush" not in str(first)
+
+
+CHAT = [{"role": "user", "content": "{{ prompt }}"}]
+CLASSES_IN_IDENTITIES = [
+    ("contains", {"template": CHAT}, ("probes.contains.ContainsProbe", "core.chat_template.ChatTemplate")),
+    ("logic", {"template": "{{ prompt }}"}, ("probes.logic.LogicProbe", "core.template.Template")),
+    ("judge", {"preset": "faithfulness"}, ("probes.judge.JudgeScoredProbe", "probes.judge_presets.Preset")),
+    ("checks", {"checks": [{"type": "f1"}]}, ("probes.checks.ChecksProbe", "probes.named_check.NamedCheck")),
+]
+
+
+@pytest.mark.parametrize(("probe", "args", "held"), CLASSES_IN_IDENTITIES)
+def test_our_classes_have_the_paths_that_stored_identities_hold(probe, args, held):
+    identity = describe(probe_registry.get(probe, **args))
+    found = re.findall(r'"insideLLMs\.([\w.]+)"', canonical.line(identity).decode())
+    assert set(held) <= set(found), "a class was moved, so equal runs would get other ids"
