@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +11,9 @@ from hypothesis.internal.conjecture import providers
 
 from support.command import KEYS
 from support.openai_server import OpenAIServer
+
+if TYPE_CHECKING:
+    from support.object_store import ObjectStore
 
 TERMINAL = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
 
@@ -53,3 +57,12 @@ def openai_server() -> Iterator[OpenAIServer]:
     """A real local server that speaks chat completions; script it through its attributes."""
     with OpenAIServer() as server:
         yield server
+
+
+@pytest.fixture
+def store() -> Iterator["ObjectStore"]:
+    """An S3 server on this machine, with a bucket of the test's own."""
+    from support.object_store import ObjectStore  # noqa: PLC0415 - slow, and few tests need it
+
+    with ObjectStore() as running:
+        yield running

@@ -2,12 +2,9 @@
 
 import hashlib
 
-import pytest
-
 from support.batch_server import BatchServer
 from support.command import canonical_bytes, insidellms, write_files
 from support.killed_batches import KilledBatches
-from support.object_store import ObjectStore
 
 ROWS = [{"id": f"e{i}", "question": f"Question {i}", "answer": f"QUESTION {i}"} for i in range(8)]
 EXPERIMENT = """
@@ -19,12 +16,6 @@ dataset: {format: jsonl, path: data.jsonl}
 MOMENTS = [("upload", 1), ("creating", 1), ("created", 1), ("looked", 1), ("looked", 2), ("results", 1)]
 LONG_AGO_S = 600.0
 """So old does all seem that is at the URL: the machine that wrote it is taken for lost."""
-
-
-@pytest.fixture
-def store():
-    with ObjectStore() as store:
-        yield store
 
 
 def experiment(folder, server):

@@ -10,19 +10,12 @@ from insideLLMs.remote.url import parse_place
 from insideLLMs.store.remote.root import RemoteRoot
 from support.command import write_files
 from support.machines import commands_of_machines
-from support.object_store import ObjectStore
 
 FILES = {
     "e.yaml": 'model: {type: dummy}\nprobe: {type: contains, args: {any: ["yes"]}}\ndataset: {path: q.jsonl}\n',
     "q.jsonl": [{"id": f"e{number}", "prompt": f"yes {number}"} for number in range(4)],
 }
 ALL = ("--keep-last", "0")
-
-
-@pytest.fixture
-def store():
-    with ObjectStore() as store:
-        yield store
 
 
 @pytest.fixture

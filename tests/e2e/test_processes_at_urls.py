@@ -9,7 +9,6 @@ import time
 import pytest
 
 from support.command import canonical_bytes, command_line, environment, insidellms, write_files
-from support.object_store import ObjectStore
 
 CODE = """
 import asyncio, pathlib
@@ -35,12 +34,6 @@ UPLOADED = 8
 WAIT_S = 120
 LONG_AGO_S = 600.0
 """So old does all seem that is at the URL: the machine that wrote it is taken for lost."""
-
-
-@pytest.fixture
-def store():
-    with ObjectStore() as store:
-        yield store
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from support.command import insidellms, write_files
 from support.machines import commands_of_machines
-from support.object_store import ObjectStore
 
 pytest.importorskip("securesystemslib", reason="pip install 'insidellms[sign]'")
 
@@ -15,12 +14,6 @@ FILES = {
     "e.yaml": 'model: {type: dummy}\nprobe: {type: contains, args: {any: ["yes"]}}\ndataset: {path: q.jsonl}\n',
     "q.jsonl": [{"id": f"e{number}", "prompt": f"yes {number}"} for number in range(6)],
 }
-
-
-@pytest.fixture
-def store():
-    with ObjectStore() as store:
-        yield store
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ dataset: {{path: "{path}"}}
 ROWS = [{"id": f"e{number}", "prompt": f"yes {number}"} for number in range(12)]
 
 
-@pytest.fixture
-def store():
-    with ObjectStore() as store:
-        yield store
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """An experiment, one that differs from it, and a local run of each."""
