@@ -72,7 +72,8 @@ def _cloned_from(source: Path) -> str | None:
     """Return the commit of a clone, at the address it came from; None where others cannot have it."""
     url = _git(source, "remote", "get-url", "origin")
     commit = _git(source, "rev-parse", "HEAD")
-    if not url or not commit or not _git(source, "branch", "--remotes", "--contains", commit):
+    is_within = _git(source, "rev-parse", "--show-prefix")  # a clone of something larger
+    if not url or not commit or is_within or not _git(source, "branch", "--remotes", "--contains", commit):
         return None
     short = _SSH.fullmatch(url)
     address = f"ssh://git@{short[1]}/{short[2]}" if short and "://" not in url else url

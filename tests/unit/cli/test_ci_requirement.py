@@ -92,6 +92,13 @@ def test_a_clone_whose_commit_was_not_pushed_is_nothing_that_ci_has(installed, t
     assert str(folder) in fault
 
 
+def test_a_folder_within_a_clone_of_something_larger_is_not_that_clone(installed, tmp_path):
+    folder = clone(tmp_path, "https://example.com/o/monorepo.git")
+    (folder / "insideLLMs").mkdir()
+    installed({"url": (folder / "insideLLMs").as_uri(), "dir_info": {}})
+    assert ci_requirement(tmp_path / "other")[0] == RELEASE
+
+
 @pytest.mark.parametrize("url", ["/srv/git/r.git", "file:///srv/git/r.git"])
 def test_a_remote_on_this_machine_is_nothing_that_ci_has(installed, tmp_path, url):
     installed({"url": clone(tmp_path, url).as_uri(), "dir_info": {}})
