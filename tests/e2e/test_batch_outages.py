@@ -43,6 +43,18 @@ def test_requests_whose_results_were_deleted_are_asked_again(tmp_path):
         assert (code, [len(job.requests) for job in server.jobs]) == (0, [3, 3]), err
 
 
+def test_a_provider_that_keeps_no_results_is_paid_twice_at_most(tmp_path):
+    with Lossy(looks=0) as server:
+        server.loses_calls = lambda method, path: path.endswith("/content")
+        experiment(tmp_path, server)
+        code, err = KilledBatches(tmp_path).run()
+        assert (code, len(server.jobs)) == (1, 2), err
+        assert "the results of batch batch_0002 are not there, as those of another one" in err
+        server.loses_calls = lambda method, path: False
+        assert KilledBatches(tmp_path).run() == (0, "")
+        assert len(server.jobs) == 2
+
+
 def test_results_that_are_there_a_little_later_are_waited_for(tmp_path):
     left = [3]
 

@@ -130,7 +130,8 @@ def test_options_of_batches_need_each_other(tmp_path):
     with BatchServer() as server:
         experiment(tmp_path, server)
     assert "go with --batch" in insidellms("run", "e.yaml", "--then", "live", cwd=tmp_path).err
-    assert "is not a time" in batch(tmp_path, "--max-wait", "soon").err
+    for time in ("soon", "", "-1", "inf"):
+        assert "is not a time" in batch(tmp_path, "--max-wait", time).err
     assert "cannot be combined" in batch(tmp_path, "--cache", "read").err
 
 

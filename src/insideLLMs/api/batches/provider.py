@@ -302,6 +302,11 @@ class ProviderBatches:
             self._missing[state.id] += 1
             if self._missing[state.id] < _TRIES:
                 raise ServerError(f"its results are not there: {error.message}") from error
+            if sum(count >= _TRIES for count in self._missing.values()) > 1:
+                raise RunUnfinishedError(
+                    f"the results of batch {state.id} are not there, as those of another one: {error.message}",
+                    fix="may the key read results? Resume the run to look again, or to ask again what was lost",
+                ) from error
         self._say(f"batch {state.id}: its results are not there any more, so its requests are asked again")
         return {}
 

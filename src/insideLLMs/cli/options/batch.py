@@ -98,7 +98,7 @@ def _choice(given: Given) -> BatchChoice | None:
         if max_wait is not None or then is not None:
             raise ConfigError([Problem("--max-wait and --then go with --batch")], fix="add --batch, or leave them out")
         return None
-    choice = BatchChoice(max_wait=str(max_wait or _MAX_WAIT), then=str(then or _THEN))
+    choice = BatchChoice(max_wait=str(_MAX_WAIT if max_wait is None else max_wait), then=str(then or _THEN))
     parse_duration_s(choice.max_wait)
     return choice
 
