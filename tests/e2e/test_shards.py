@@ -113,6 +113,17 @@ def test_a_shard_alone_is_a_part_and_passes_for_the_whole_nowhere(folder):
     assert run(folder, "gated", "--shard", "1/3", "--min-pass-rate", "0", code=4)
 
 
+def test_compressed_shards_make_a_compressed_run(tmp_path):
+    write_files(tmp_path, FILES)
+    names = shards(tmp_path, 2, "--compress")
+    assert merge(tmp_path, names, "run").code == 0
+    assert (tmp_path / "run" / "records.jsonl.zst").exists()
+    assert insidellms("verify", "run", cwd=tmp_path).code == 0
+    run(tmp_path, names[1], "--shard", "2/2", "--overwrite")
+    assert merge(tmp_path, names, "plain").code == 0
+    assert (tmp_path / "plain" / "records.jsonl").exists()
+
+
 def test_the_gate_of_the_experiment_decides_on_the_merged_run(tmp_path):
     write_files(tmp_path, {**FILES, "e.yaml": EXPERIMENT + "gate: {min_pass_rate: 0.99}\n"})
     assert run(tmp_path, "whole", code=3)

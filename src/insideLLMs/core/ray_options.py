@@ -17,6 +17,8 @@ class RayOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"workers is {self.workers}; it must be at least 1")
+        if self.address is not None and not self.address.strip():
+            raise OptionError("the address of the cluster is empty", fix="give HOST:6379, or leave --ray-address out")
         if self.address is not None and self.address.startswith("ray://"):
             raise OptionError(
                 "a cluster cannot be used through Ray's client (ray://)",

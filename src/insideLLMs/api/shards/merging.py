@@ -19,7 +19,7 @@ from insideLLMs.remote.copies import place_of
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
 from insideLLMs.store.manifest import DatasetFacts, Manifest
 from insideLLMs.store.sealed_entries import sealed_entries
-from insideLLMs.store.sealed_run import CONFIG, SealedRun, State, state_of
+from insideLLMs.store.sealed_run import CONFIG, PACKED_RECORDS, SealedRun, State, state_of
 
 logger = logging.getLogger(__name__)
 _FLUSH_EVERY = 1_000
@@ -165,7 +165,11 @@ def _facts(shards: Sequence[SealedRun]) -> RunFacts:
         experiment=msgspec.structs.replace(
             experiment,
             part=None if is_whole else part,
-            execution=msgspec.structs.replace(experiment.execution, telemetry=has_telemetry),
+            execution=msgspec.structs.replace(
+                experiment.execution,
+                telemetry=has_telemetry,
+                compress=all((run.path / PACKED_RECORDS).exists() for run in shards),
+            ),
         ),
         models=manifest.models,
         probes=manifest.probes,

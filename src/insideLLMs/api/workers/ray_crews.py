@@ -139,7 +139,7 @@ def check_reachable(address: str | None) -> None:
     if not host or not port.isdecimal():
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise _cannot_join(address, error) from error
 
@@ -147,7 +147,7 @@ def check_reachable(address: str | None) -> None:
 def _cannot_join(address: str | None, error: Exception) -> WorkersLostError:
     return WorkersLostError(
         f"cannot join the cluster {address or 'of this machine'}: {error}",
-        fix="check --ray-address; `ray status` on a node shows whether the cluster is up",
+        fix="check --ray-address, such as head:6379; `ray status` on a node shows whether the cluster is up",
     )
 
 

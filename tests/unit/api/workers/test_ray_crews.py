@@ -43,7 +43,9 @@ def test_a_node_holds_as_many_workers_as_its_scarcest_resource(needs, fits):
     assert _room({"CPU": 8.0, "GPU": 2.0, "disk": 3.0}, needs.amounts()) == fits
 
 
-@pytest.mark.parametrize("given", [{"address": "ray://head:10001"}, {"workers": 0}, {"workers": -1}])
+@pytest.mark.parametrize(
+    "given", [{"address": "ray://head:10001"}, {"address": ""}, {"address": " "}, {"workers": 0}, {"workers": -1}]
+)
 def test_options_that_no_cluster_can_have_are_refused(given):
     with pytest.raises(OptionError):
         RayOptions(**given)
@@ -81,6 +83,12 @@ def test_an_address_where_nothing_listens_is_an_error_at_once():
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(WorkersLostError, match=f"cannot join the cluster {address}"):
         check_reachable(address)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="the machine has no IPv6")
+def test_an_address_of_ip_version_6_is_reached():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        check_reachable(f"[::1]:{server.getsockname()[1]}")
 
 
 def test_the_command_that_resumes_names_the_cluster_again():
