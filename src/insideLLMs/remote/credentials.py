@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from insideLLMs.core.errors import RemoteError
 from insideLLMs.remote.url import RemoteUrl
@@ -21,6 +22,8 @@ CREDENTIALS_FIX = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or log in: gcloud auth application-default login",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or log in: az login",
 }
+_READ = {"s3": "AWS_", "gs": "STORAGE_EMULATOR_HOST", "az": "AZURE_"}
+"""What the variables begin with that end up in addresses and headers; Google's other one may be JSON."""
 _SILENCE = timedelta(seconds=30)
 _WHOLE = timedelta(minutes=30)
 """A large object over a slow line; a line that falls silent is noticed after `_SILENCE`."""
@@ -32,6 +35,7 @@ def store_for(url: RemoteUrl, *, retries: bool = True) -> "S3Store | GCSStore | 
         from obstore import exceptions, store  # noqa: PLC0415 - optional
     except ImportError as error:
         raise RemoteError(f"{url} needs the extra `stores`", fix="pip install 'insidellms[stores]'") from error
+    _check_variables(url, os.environ)
     options: ClientConfig = {"timeout": _WHOLE, "read_timeout": _SILENCE, "connect_timeout": timedelta(seconds=10)}
     retry: RetryConfig = {"max_retries": _MOST_RETRIES if retries else 0, "retry_timeout": timedelta(seconds=60)}
     try:
@@ -43,8 +47,30 @@ def store_for(url: RemoteUrl, *, retries: bool = True) -> "S3Store | GCSStore | 
     except (exceptions.BaseError, ValueError):
         raise RemoteError(
             f"{url}: the environment does not say how to reach the store",
-            fix="set AZURE_STORAGE_ACCOUNT_NAME" if url.scheme == "az" else "check its variables for this store",
+            fix=CREDENTIALS_FIX[url.scheme],
         ) from None
+
+
+def _check_variables(url: RemoteUrl, environ: Mapping[str, str]) -> None:
+    """Raise RemoteError for what obstore would put into a header or an address as it is, and stop the process at."""
+    for name, value in environ.items():
+        if name.startswith(_READ[url.scheme]) and not value.isprintable():
+            raise RemoteError(
+                f"{url}: the variable {name} has a line break or a control character",
+                fix="set it again without; `$(cat FILE)` in a shell leaves a last line break out",
+            )
+
+
+def _checked_endpoint(name: str, address: str) -> str:
+    """Return the address of a store that a variable gives. Raises RemoteError, which does not show it."""
+    try:
+        parts = urlsplit(address)
+        is_sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_sound = False
+    if not is_sound or " " in address or not address.isascii():
+        raise RemoteError(f"{name} is not the address of a store", fix="write it as https://HOST or http://HOST:PORT")
+    return address
 
 
 def _gs(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:
@@ -52,7 +78,7 @@ def _gs(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:
     settings: dict[str, Any] = {"client_options": options}
     host = environ.get("STORAGE_EMULATOR_HOST")
     if host:
-        url = host if "://" in host else f"http://{host}"
+        url = _checked_endpoint("STORAGE_EMULATOR_HOST", host if "://" in host else f"http://{host}")
         settings |= {"base_url": url, "bearer_token": "emulator"}
         options["allow_http"] = url.startswith("http://")
     return settings
@@ -60,10 +86,10 @@ def _gs(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:
 
 def _s3(environ: Mapping[str, str], options: "ClientConfig") -> dict[str, Any]:
     """Return the settings of S3 beside those that obstore takes from the environment itself."""
-    endpoint = next((environ[name] for name in _ENDPOINTS if environ.get(name)), "")
+    given = next((name for name in _ENDPOINTS if environ.get(name)), None)
     settings: dict[str, Any] = {"client_options": options}
-    if endpoint:
-        settings["endpoint"] = endpoint
+    if given:
+        settings["endpoint"] = endpoint = _checked_endpoint(given, environ[given])
         options["allow_http"] = endpoint.startswith("http://")
     if environ.get("AWS_ACCESS_KEY_ID") or environ.get("AWS_SKIP_SIGNATURE"):
         return settings

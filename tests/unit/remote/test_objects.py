@@ -138,3 +138,34 @@ def test_names_below_a_url_are_listed_and_an_empty_bucket_has_none(store, object
     objects.put("a/1", b"x")
     objects.put("c", b"x")
     assert objects.folders() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "value"),
+    [
+        ("s3://bucket/x", "AWS_ACCESS_KEY_ID", "AKIAhunter2\n"),
+        ("s3://bucket/x", "AWS_SECRET_ACCESS_KEY", "hunter2\r\n"),
+        ("s3://bucket/x", "AWS_SESSION_TOKEN", "hunter2\x1b"),
+        ("s3://bucket/x", "AWS_REGION", "hunter2\n"),
+        ("s3://bucket/x", "AWS_ENDPOINT_URL", "http://hunter2:9000\n"),
+        ("s3://bucket/x", "AWS_ENDPOINT_URL", "hunter2:9000"),
+        ("s3://bucket/x", "AWS_ENDPOINT_URL_S3", "http://hunter2:port"),
+        ("s3://bucket/x", "AWS_ENDPOINT_URL", "http://"),
+        ("s3://bucket/x", "AWS_ENDPOINT_URL", "http://hunter2 9000"),
+        ("gs://bucket/x", "STORAGE_EMULATOR_HOST", "not a host hunter2"),
+        ("gs://bucket/x", "STORAGE_EMULATOR_HOST", "http://hunter2\n"),
+        ("az://container/x", "AZURE_STORAGE_ACCOUNT_NAME", "hunter2\n"),
+    ],
+)
+def test_a_variable_that_no_request_can_carry_is_named_and_not_shown(monkeypatch, store, url, name, value):
+    """The library of the stores stops the process there, as after a bug."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RemoteError, match=name) as raised:
+        Objects(parse_place(url)).get("")
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_address_of_a_store_may_end_with_a_slash(monkeypatch, store, end):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"{store.url}{end}")
+    assert Objects(parse_place(store.at("x"))).get("") is None
