@@ -2,6 +2,7 @@
 
 import hashlib
 
+from support.batch_answers import answer_lines, write_lines
 from support.batch_server import BatchServer
 from support.command import canonical_bytes, insidellms, write_files
 from support.killed_batches import KilledBatches
@@ -111,3 +112,34 @@ def test_a_run_that_replaces_another_forgets_its_batches(tmp_path, store):
         done = batch(tmp_path, store, "--overwrite", machine="two")
         assert (done.code, len(server.single)) == (0, 8), done.err
         assert_is_live_run(tmp_path, store)
+
+
+def test_requests_are_written_to_a_url_and_answers_read_from_one(tmp_path, store):
+    write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("URL", "http://127.0.0.1:1/v1"), "data.jsonl": ROWS})
+
+    def done(*args, code=0):
+        result = insidellms("batch", *args, cwd=tmp_path, env=store.machine(tmp_path / "one"))
+        assert result.code == code, result.err
+        return result
+
+    done("export", "e.yaml", "-o", "requests.jsonl", "--run-dir", "here")
+    exported = done("export", "e.yaml", "-o", store.at("batch/requests.jsonl"), "--run-dir", "run")
+    assert f"requests written to {store.at('batch/requests.jsonl')}: 8" in exported.out
+    assert store.get("batch/requests.jsonl") == (tmp_path / "requests.jsonl").read_bytes()
+    store.put("batch/answers.jsonl", b"precious")
+    refused = done("export", "e.yaml", "-o", store.at("batch/answers.jsonl"), "--run-dir", "run", code=1)
+    assert f"{store.at('batch/answers.jsonl')} exists, and is no file of requests" in refused.err
+    write_lines(tmp_path / "answers.jsonl", answer_lines(tmp_path / "requests.jsonl"))
+    store.put("batch/answers.jsonl", (tmp_path / "answers.jsonl").read_bytes())
+    assert "is complete" in done("import", store.at("batch/answers.jsonl"), "--run-dir", "run").out
+
+
+def test_requests_that_could_not_be_uploaded_are_written_by_the_next_export(tmp_path, store):
+    write_files(tmp_path, {"e.yaml": EXPERIMENT.replace("URL", "http://127.0.0.1:1/v1"), "data.jsonl": ROWS})
+    command = ("batch", "export", "e.yaml", "-o", store.at("requests.jsonl"), "--run-dir", "run")
+    store.fault = lambda method, key: (403, "AccessDenied") if method == "PUT" else None
+    refused = insidellms(*command, cwd=tmp_path, env=store.machine(tmp_path / "one"))
+    assert (refused.code, "your credentials may not do that" in refused.err) == (1, True)
+    store.fault = None
+    assert insidellms(*command, cwd=tmp_path, env=store.machine(tmp_path / "one")).code == 0
+    assert len(store.get("requests.jsonl").splitlines()) == len(ROWS)

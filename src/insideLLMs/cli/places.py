@@ -55,6 +55,17 @@ class OutputParam(PathParam):
         return path
 
 
+class OutputOrUrlParam(PlaceParam):
+    """Takes what `OutputParam` does, or a URL."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Found:  # type: ignore[override] # a URL is no path
+        """Return the path or the URL. Raises InsideLLMsError for what cannot be written there."""
+        found = super().convert(value, param, ctx)
+        if isinstance(found, Path):
+            check_output(found)
+        return found
+
+
 def check_output(path: Path) -> None:
     """Raise RunDirectoryError for a file of a run: writing over it would damage what was paid for."""
     from insideLLMs.store.labels import LABELS  # noqa: PLC0415 - slow, and only where a file is written
@@ -105,6 +116,8 @@ def _file(text: str) -> Found:
 LOCAL = PathParam()
 OUTPUT = OutputParam()
 """A file to write on this machine: a report, a table, a proof."""
+OUTPUT_OR_URL = OutputOrUrlParam(parse_place)
+"""A file of requests to write, which others answer."""
 RUN = PlaceParam(_run)
 """A run, or the log of another tool."""
 RUN_TO_CHECK = PlaceParam(_refetched_run)

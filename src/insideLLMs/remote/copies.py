@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -126,6 +127,18 @@ def fetch_file(url: RemoteUrl) -> Path | None:
             ) from error
         finally:
             draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def uploaded_file(url: RemoteUrl) -> Iterator[BinaryIO]:
+    """Open a draft that becomes the object at `url` once the block is done. Raises RemoteError, OSError."""
+    draft = folder_for(url, "files") / f"draft-{secrets.token_hex(8)}"
+    try:
+        with draft.open("xb") as file:
+            yield file
+        Objects(url).put("", draft)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _read_kept(folder: Path) -> _Kept | None:

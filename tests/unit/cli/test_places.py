@@ -13,13 +13,17 @@ from insideLLMs.store.sealed_run import MARKER
 
 READ = {id(places.RUN): "run", id(places.RUNS): "runs", id(places.POOL): "pool", id(places.FILE): "file"}
 KINDS = {**READ, id(places.TO_WRITE): "to write", id(places.LOCAL): "local"}
-KINDS |= {id(places.RUN_TO_CHECK): "run to check", id(places.OUTPUT): "output"}
+KINDS |= {
+    id(places.RUN_TO_CHECK): "run to check",
+    id(places.OUTPUT): "output",
+    id(places.OUTPUT_OR_URL): "output or url",
+}
 KINDS_BY_ARGUMENT = {
     "baseline accept run": "run",
     "baseline accept pool": "to write",
     "baseline list pool": "to write",
     "baseline prune pool": "to write",
-    "batch export output": "output",
+    "batch export output": "output or url",
     "batch export run_dir": "local",
     "batch import files": "file",
     "batch import run_dir": "local",
@@ -134,7 +138,7 @@ def test_an_output_says_that_it_takes_a_path(name, param):
         param.type.convert("s3://bucket/x.html", param, click.Context(click.Command(name)))
 
 
-OUTPUTS = [(name, param) for name, param in PLACES if param.type is places.OUTPUT]
+OUTPUTS = [(name, param) for name, param in PLACES if param.type in (places.OUTPUT, places.OUTPUT_OR_URL)]
 
 
 def test_every_option_of_a_report_or_a_table_to_write_is_an_output():

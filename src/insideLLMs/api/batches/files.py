@@ -27,6 +27,8 @@ from insideLLMs.core.types import JsonValue, Response
 from insideLLMs.execute.wanted import WantedAnswers
 from insideLLMs.providers.batches.lines import is_request, request_line
 from insideLLMs.providers.chat_model import ChatModel
+from insideLLMs.remote.copies import fetch_file, uploaded_file
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.batch_log import UNBOUNDED, BatchLog, Entry, Exported, Failed, Origin
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.whole_file import whole_file
@@ -59,7 +61,7 @@ class BatchExport:
     is written; a run that has nothing left to ask is sealed, and no file is written.
     """
 
-    def __init__(self, out: Path, origin: Origin, models: Sequence[str] = ()) -> None:
+    def __init__(self, out: Path | RemoteUrl, origin: Origin, models: Sequence[str] = ()) -> None:
         self.written: dict[str, int] = {}
         self._out = out
         self._origin = origin
@@ -130,9 +132,10 @@ def _note_refused(prepared: Prepared, log: BatchLog, wanted: WantedAnswers) -> b
     return bool(refused)
 
 
-def _check_replaceable(path: Path) -> None:
+def _check_replaceable(place: Path | RemoteUrl) -> None:
     """Raise BatchFileError for a file that is there and holds no requests: an experiment, answers, a run's file."""
-    if not path.is_file():
+    path = fetch_file(place) if isinstance(place, RemoteUrl) else place
+    if path is None or not path.is_file():
         return
     try:
         with path.open("rb") as file:
@@ -144,13 +147,13 @@ def _check_replaceable(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that is there whole or not at all. Raises BatchFileError."""
+def _written(place: Path | RemoteUrl) -> Iterator[BinaryIO]:
+    """Write a file that is there whole or not at all. Raises BatchFileError, and RemoteError."""
     try:
-        with whole_file(path) as file:
+        with uploaded_file(place) if isinstance(place, RemoteUrl) else whole_file(place) as file:
             yield file
     except OSError as error:
-        raise BatchFileError(f"cannot write {path}: {error.strerror or error}", fix="choose another file") from error
+        raise BatchFileError(f"cannot write {place}: {error.strerror or error}", fix="choose another file") from error
 
 
 class LineError(msgspec.Struct, frozen=True, kw_only=True):

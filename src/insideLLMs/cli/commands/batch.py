@@ -10,8 +10,9 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import origin_options
-from insideLLMs.cli.places import FILE, LOCAL, OUTPUT
+from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunDirectoryError, RunUnfinishedError
+from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
     from insideLLMs.api.batches.files import BatchExport, BatchImport
@@ -32,7 +33,7 @@ def command() -> None:
 
 @command.command("export")
 @click.argument("experiment_file", metavar="[EXPERIMENT]", required=False, type=LOCAL)
-@click.option("-o", "--output", type=OUTPUT, required=True, help="The file of requests to write.")
+@click.option("-o", "--output", type=OUTPUT_OR_URL, required=True, help="The file of requests to write.")
 @click.option("--run-dir", type=LOCAL, help="The run.  [default: a new one, runs/NAME-RUNID]")
 @click.option(
     "--for", "addressed", multiple=True, metavar="MODEL", help="Write only the requests to this model or judge."
@@ -43,7 +44,7 @@ def command() -> None:
 def export(
     experiment_file: Path | None,
     *,
-    output: Path,
+    output: Path | RemoteUrl,
     run_dir: Path | None,
     addressed: tuple[str, ...],
     origin: "Origin | None",
@@ -67,7 +68,8 @@ def export(
         console.out(f"nothing is left to ask: run {run.manifest.run_id[:12]} is complete, and stored in {path}")
         return ExitCode.OK
     total = sum(exporting.written.values())
-    say = console.out if output.is_file() else console.note  # which leaves a pipe to the requests
+    is_pipe = isinstance(output, Path) and not output.is_file()
+    say = console.note if is_pipe else console.out  # which leaves a pipe to the requests
     say(f"requests written to {output}: {total:,}; the run is {path}")
     for model, count in exporting.written.items() if len(exporting.written) > 1 else ():
         say(f"  {count:>9,}  {model}")
