@@ -31,6 +31,12 @@ _IPV6 = re.compile(r"(?<![:\w])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![:\w
 _GROUPED_PHONE = re.compile(r"(?<![\w.-])(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])")
 _FROM_ABROAD = re.compile(r"(?<![\w.+-])00([1-9](?:[ ()/.-]{0,2}\d){7,14})(?!\w)")
 """A phone number with the prefix that most countries dial for a plus."""
+_SECRET_NAME = re.compile(
+    r"(?:^|[_-])(?:pass(?:word|wd|phrase|code)|api[_-]?key|(?:access|private|secret)[_-]?key|client[_-]?secret|"
+    r"(?:access|refresh|id)[_-]?token|authorization)$",
+    re.IGNORECASE,
+)
+_PSEUDONYM = re.compile(r"\[[a-z]+-[a-p]{12}\]")
 _JOINED = re.compile(r"[\w.,/-]\Z")
 _FULL_WIDTH = 0xFF01 - ord("!")
 _BLANKS = re.compile(r"[\s().-]+")
@@ -91,7 +97,7 @@ class Pseudonyms:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(name): self.value(item) for name, item in value.items()}
+            return {self.text(name): self._named_value(name, item) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         if isinstance(value, int | float) and value == value // 1 and _CARD.fullmatch(str(int(value))):
@@ -99,6 +105,10 @@ class Pseudonyms:
             shown = self.text(number)
             return value if shown == number else shown
         return value
+
+    def _named_value(self, name: str, value: JsonValue) -> JsonValue:
+        is_secret = isinstance(value, str) and value and _SECRET_NAME.search(name) and not _PSEUDONYM.fullmatch(value)
+        return self.pseudonym("key", str(value)) if is_secret else self.value(value)
 
     def _number(self, kind: str, is_one: Callable[[str], bool], found: re.Match[str]) -> str:
         if not is_one(found[0]):

@@ -158,6 +158,29 @@ def test_values_keys_and_numbers_of_json_are_replaced():
     }
 
 
+@pytest.mark.parametrize("name", ["password", "user_password", "API-KEY", "apiKey", "client_secret", "Authorization"])
+def test_what_stands_under_the_name_of_a_secret_is_replaced_whatever_it_looks_like(name):
+    given = {"tool": "login", "arguments": {name: "hunter2", "user": "it"}, "twice": [{name: "hunter2"}]}
+    shown = names().value(given)
+    secret = shown["arguments"][name]
+    assert secret.startswith("[key-")
+    assert shown == {"tool": "login", "arguments": {name: secret, "user": "it"}, "twice": [{name: secret}]}
+    assert names().value(shown) == shown
+
+
+def test_other_names_and_values_that_are_no_text_stay():
+    given = {
+        "token": "the",
+        "key": "a",
+        "passwords": "x",
+        "password": None,
+        "api_key": "",
+        "keyboard": "y",
+        "apikey": [1],
+    }
+    assert names().value(given) == given
+
+
 @given(st.text())
 def test_any_text_can_be_read_and_a_second_pass_changes_nothing(text):
     once = names().text(text)
