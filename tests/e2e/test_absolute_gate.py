@@ -11,7 +11,7 @@ from insideLLMs import run_experiment_from_config
 from insideLLMs.compare.one_run.decide import decide_run
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.store.sealed_run import SealedRun
-from support.command import insidellms, write_files
+from support.command import equal_run, insidellms, write_files
 from support.hostile_texts import HOSTILE
 
 EXPERIMENT = """
@@ -236,15 +236,16 @@ def test_a_sealed_run_is_gated_again_by_resume_report_and_diff(tmp_path):
     assert insidellms("report", "new", cwd=tmp_path).code == 3
     assert insidellms("report", "new", "--no-gate", cwd=tmp_path).code == 0
     assert insidellms("run", "e.yaml", "--run-dir", "new", "--overwrite", "--no-gate", cwd=tmp_path).code == 0
-    done = insidellms("diff", "new", "new", cwd=tmp_path)
+    equal_run(tmp_path / "new", "old")
+    done = insidellms("diff", "old", "new", cwd=tmp_path)
     told = " ".join(done.out.split())
     assert done.code == 3
     assert "the candidate by itself, failed: contains" in told
     assert "against the baseline, passed: 0 of 20" in told
-    found = insidellms("diff", "new", "new", "--json", cwd=tmp_path).json["verdict"]
+    found = insidellms("diff", "old", "new", "--json", cwd=tmp_path).json["verdict"]
     assert (found["state"], found["by_itself"]["state"], found["rules"][0]["state"]) == ("failed", "failed", "passed")
-    assert insidellms("diff", "new", "new", "--fail-on", "never", cwd=tmp_path).code == 0
-    assert insidellms("diff", "new", "new", "--min-pass-rate", "0.8", cwd=tmp_path).code == 0
+    assert insidellms("diff", "old", "new", "--fail-on", "never", cwd=tmp_path).code == 0
+    assert insidellms("diff", "old", "new", "--min-pass-rate", "0.8", cwd=tmp_path).code == 0
 
 
 def test_reports_of_one_run_are_written_as_those_of_a_comparison(folder):

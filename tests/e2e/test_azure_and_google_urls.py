@@ -66,7 +66,7 @@ def test_a_run_a_pool_and_a_cassette_go_through_the_store(store, here):
     assert "runs/a" in here("runs", "list", store.at("runs"), machine="two")
     here("baseline", "accept", run, "--pool", pool, "--why", "first", machine="two")
     here("baseline", "accept", store.at("runs/b"), "--pool", pool, "--why", "second")
-    here("diff", run, "--pool", pool, "--fail-on", "changes")
+    here("diff", "local", "--pool", pool, "--fail-on", "changes")
 
 
 def test_writes_under_a_condition_are_those_of_one_writer(here, store):

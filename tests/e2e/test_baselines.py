@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from support.command import insidellms, write_files
+from support.command import equal_run, insidellms, write_files
 from support.tables import flips, imported, row
 
 
@@ -58,11 +58,11 @@ def test_a_run_counts_once(runs):
 
 def test_a_run_given_twice_is_no_noise_floor_and_no_two_looks(runs, tmp_path):
     done = insidellms("noise", "run1", "run1", cwd=runs)
-    assert (done.code, "run1 is named twice" in done.err) == (1, True)
+    assert (done.code, "run1 is given twice" in done.err) == (1, True)
     pool = tmp_path / "pool"
     assert insidellms("baseline", "accept", "run1", "--pool", pool, "--why", "first", cwd=runs).code == 0
     done = insidellms("watch", "--pool", pool, "run2", "run2", cwd=runs)
-    assert (done.code, "run2 is named twice" in done.err) == (1, True)
+    assert (done.code, "run2 is given twice" in done.err) == (1, True)
 
 
 def test_a_run_is_accepted_once_also_as_a_copy(tmp_path):
@@ -192,7 +192,8 @@ def test_auto_holds_a_scripted_model_to_every_regression(tmp_path):
     fallen = insidellms("diff", "good", "bad", cwd=tmp_path)
     assert (fallen.code, "auto = regressions" in fallen.out) == (3, True)
     assert insidellms("diff", "bad", "good", cwd=tmp_path).code == 0
-    same = insidellms("diff", "good", "good", cwd=tmp_path)
+    equal_run(tmp_path / "good", "same")
+    same = insidellms("diff", "good", "same", cwd=tmp_path)
     assert (same.code, "auto = changes" in same.out) == (0, True)
 
 
@@ -276,7 +277,8 @@ def test_a_changed_prompt_is_another_system_and_a_changed_seed_is_not(tmp_path):
     assert "system not set -> 'Be brief.'" in accepted[2].out
     noise = insidellms("noise", "--pool", "pool", "--json", cwd=tmp_path)
     assert len(noise.json["runs"]) == 2
-    diff = insidellms("diff", "--pool", "pool", "new2", "--json", cwd=tmp_path).json
+    release(tmp_path, "new3", 60, seed=3, flaky=0.1, system="Be brief.")
+    diff = insidellms("diff", "--pool", "pool", "new3", "--json", cwd=tmp_path).json
     assert [run["label"] for run in diff["comparison"]["pool"]] == ["new1"]
 
 
@@ -285,9 +287,10 @@ def test_a_noise_floor_of_an_older_generation_is_not_used(tmp_path):
         release(tmp_path, f"old{seed}", 60, seed=seed, flaky=0.1)
     accept(tmp_path, "old1", "old2")
     assert insidellms("noise", "--pool", "pool", cwd=tmp_path).code == 0
-    release(tmp_path, "new", 57)
+    for name in ("new", "next"):
+        release(tmp_path, name, 57)
     accept(tmp_path, "new")
-    diff = insidellms("diff", "--pool", "pool", "new", "--json", cwd=tmp_path).json
+    diff = insidellms("diff", "--pool", "pool", "next", "--json", cwd=tmp_path).json
     assert diff["verdict"]["noise"] is None
     assert "noise floor" in diff["comparison"]["warnings"][2]
 
@@ -299,9 +302,10 @@ def test_every_report_begins_with_what_was_changed_in_the_experiment(releases, t
     assert done.out.splitlines()[2].startswith(told), done.out
     for name in ("junit", "markdown", "sarif", "html"):
         assert "parameters" in (tmp_path / name).read_text(), name
-    same = insidellms("diff", "v2", "v2", "--json", cwd=releases)
+    equal_run(releases / "v2", "same")
+    same = insidellms("diff", "v2", "same", "--json", cwd=releases)
     assert same.json["comparison"]["experiment_changes"] == []
-    assert "changed    nothing in the experiment" in insidellms("diff", "v2", "v2", cwd=releases).out
+    assert "changed    nothing in the experiment" in insidellms("diff", "v2", "same", cwd=releases).out
 
 
 def test_a_table_without_outputs_says_nothing_of_copied_repeats(tmp_path):

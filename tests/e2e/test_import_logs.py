@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from insideLLMs.plugins import IMPORTERS
-from support.command import insidellms, records_of, write_files
+from support.command import equal_run, insidellms, records_of, write_files
 from support.foreign_logs import FOLDER, LOGS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "import_logs.md"
@@ -55,9 +55,10 @@ def test_two_logs_are_compared_directly_and_exactly_the_known_examples_changed(l
 
 
 @each_log
-def test_a_log_compared_with_itself_has_no_change_and_passes_where_all_was_answered(log):
-    same = log.path("baseline")
-    done = insidellms("diff", same, same, "--fail-on", "changes", "--json", cwd=FOLDER)
+def test_a_log_compared_with_an_equal_run_has_no_change_and_passes_where_all_was_answered(log, tmp_path):
+    assert insidellms("import", log.path("baseline"), "--to", tmp_path / "run", cwd=FOLDER).code == 0
+    same = equal_run(tmp_path / "run", "same")
+    done = insidellms("diff", log.path("baseline"), same, "--fail-on", "changes", "--json", cwd=FOLDER)
     classes = done.json["comparison"]["overall"]["classes"]
     assert classes["unchanged"] + classes["errored"] == done.json["comparison"]["baseline"]["trials"]
     assert done.code == (4 if log.failed else 0)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from insideLLMs.store.labels import LABELS, append_label, read_labels
-from support.command import insidellms, write_files
+from support.command import equal_run, insidellms, write_files
 from support.people import answers, label, label_of, label_run
 from support.tables import imported, row
 
@@ -68,13 +68,15 @@ def test_a_label_of_an_answer_that_has_changed_is_stale_and_is_not_used(folder):
     found = insidellms("labels", "show", "again", "--json", cwd=folder).json
     assert found["stale"] + found["labelled"] == 60
     assert found["stale"] == sum(int(one.example_id[1:]) < 40 for one in read_labels(folder / "run" / LABELS))
-    told = insidellms("diff", "again", "again", "--labels", "run", "--limit", 0, cwd=folder)
+    equal_run(folder / "again", "same")
+    told = insidellms("diff", "again", "same", "--labels", "run", "--limit", 0, cwd=folder)
     assert f"labels not used: {found['stale']} stale" in " ".join(told.out.split()), told.err
 
 
 def test_labels_that_nobody_pointed_to_decide_nothing_and_are_named(folder):
     label_run(folder / "run", "ann", lambda _: False)
-    done = insidellms("diff", "run", "run", cwd=folder)
+    equal_run(folder / "run", "same")
+    done = insidellms("diff", "run", "same", cwd=folder)
     assert "people labelled answers; to use their labels: --labels run" in done.err
     assert done.code == 0
     assert "labelled answers" not in done.out
@@ -84,7 +86,8 @@ def test_answers_that_were_chosen_measure_nothing(folder):
     label_run(folder / "run", "ann", lambda _: True, drawn="failed")
     found = insidellms("labels", "show", "run", "--json", cwd=folder).json
     assert (found["chosen"], found["verdicts"]) == (60, [])
-    told = insidellms("diff", "run", "run", "--labels", "run", cwd=folder)
+    equal_run(folder / "run", "same")
+    told = insidellms("diff", "run", "same", "--labels", "run", cwd=folder)
     assert told.code == 1
     assert "no label is of a judged answer of these runs" in " ".join(told.err.split())
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support.command import command_line, environment, insidellms, write_files
+from support.command import command_line, environment, equal_run, insidellms, write_files
 
 EXPERIMENT = """
 name: grüße→
@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_files(folder, {"e.yaml": EXPERIMENT})
     assert insidellms("run", "e.yaml", "--run-dir", "r", cwd=folder).code == 0
+    equal_run(folder / "r", "same")
     return folder
 
 
@@ -41,8 +42,8 @@ def run_into(target, folder, *args, **env):
         ["export", "r"],
         ["export", "r", "--format", "jsonl"],
         ["verify", "r"],
-        ["diff", "r", "r"],
-        ["diff", "r", "r", "--json"],
+        ["diff", "r", "same"],
+        ["diff", "r", "same", "--json"],
         ["info", "contains"],
         ["schema", "record"],
         ["validate", "e.yaml"],
@@ -78,7 +79,7 @@ def test_a_closed_stdout_takes_everything(folder):
     "args",
     [
         ["run", "e.yaml", "--run-dir", "encoded", "--overwrite"],
-        ["diff", "r", "r"],
+        ["diff", "r", "same"],
         ["report", "r"],
         ["trend", "r", "r"],
         ["quicktest", "2+2 → ✓"],
@@ -95,7 +96,7 @@ def test_an_8_bit_output_has_the_exit_codes_of_utf_8(folder, tmp_path, encoding,
 
 def test_json_in_an_8_bit_output_says_the_same(folder, tmp_path):
     for encoding in ("utf-8", "cp1252"):
-        assert run_into(tmp_path / encoding, folder, "diff", "r", "r", "--json", PYTHONIOENCODING=encoding)[0] == 0
+        assert run_into(tmp_path / encoding, folder, "diff", "r", "same", "--json", PYTHONIOENCODING=encoding)[0] == 0
     read = [json.loads((tmp_path / encoding).read_bytes().decode(encoding)) for encoding in ("utf-8", "cp1252")]
     assert read[0] == read[1]
 

@@ -6,7 +6,7 @@ import pytest
 
 from insideLLMs.cli import steps_display
 from insideLLMs.cli.main import run_command
-from support.command import write_files
+from support.command import equal_run, write_files
 
 EXPERIMENT = """
 model: {type: dummy}
@@ -21,7 +21,7 @@ COMMANDS = {
     "report": ("report", "s1", "--html", "page.html"),
     "rescore": ("rescore", "s1", "--probe", "contains", "--to", "rescored", "--overwrite"),
     "import": ("import", "t.csv", "--to", "imported", "--overwrite"),
-    "diff": ("diff", "s1", "s1", "--html", "page.html"),
+    "diff": ("diff", "s1", "same", "--html", "page.html"),
 }
 
 
@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
         patch.chdir(folder)
         for number in (1, 2):
             assert run_command(["run", "e.yaml", "--shard", f"{number}/2", "--run-dir", f"s{number}", "--quiet"]) == 0
+    equal_run(folder / "s1", "same")
     return folder
 
 

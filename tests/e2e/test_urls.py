@@ -32,7 +32,7 @@ def made(tmp_path_factory):
             "q.jsonl": ROWS,
         },
     )
-    for name, run in (("e", "local-e"), ("e", "again-e"), ("other", "local-other")):
+    for name, run in (("e", "local-e"), ("e", "again-e"), ("e", "new-e"), ("other", "local-other")):
         assert insidellms("run", f"{name}.yaml", "--run-dir", run, cwd=folder).code == 0
     return folder
 
@@ -72,9 +72,9 @@ READERS = (
     ("info", "{}"),
     ("compare", "{}"),
     ("export", "{}"),
-    ("diff", "{}", "{}"),
-    ("diff", "local-e", "{}"),
-    ("diff", "local-e", "--candidate", "{}"),
+    ("diff", "{}", "again-e"),
+    ("diff", "again-e", "{}"),
+    ("diff", "again-e", "--candidate", "{}"),
     ("trend", "{}", "local-e"),
     ("noise", "{}", "again-e"),
 )
@@ -98,6 +98,15 @@ def test_every_reader_says_of_a_url_what_it_says_of_a_folder(stored, made, comma
         url = stored.at(f"{root}/local-e")
         theirs = insidellms(*(part.format(url) for part in command), cwd=made, env=stored.machine(made / "stored"))
         assert (theirs.out.replace(url, "local-e"), theirs.code) == (ours.out, ours.code)
+
+
+@pytest.mark.parametrize("sides", [("{}", "{}"), ("local-e", "{}"), ("{}", "local-e")], ids=" ".join)
+def test_a_run_at_a_url_is_not_compared_with_its_own_copy(stored, made, sides):
+    url = stored.at("copied/local-e")
+    env = stored.machine(made / "stored")
+    done = insidellms("diff", *(side.format(url) for side in sides), cwd=made, env=env)
+    assert (done.code, "a run does not differ from itself" in done.err) == (1, True), done.err
+    assert url in done.err
 
 
 def test_a_reader_lists_nothing_and_reads_a_copy_again_without_its_files(store, here):
@@ -201,10 +210,10 @@ def test_a_pool_at_a_url_takes_runs_lists_them_and_lets_them_go(store, here):
     here("baseline", "accept", "local-e", "--pool", pool, "--why", "no", "--example", "e1", machine="three")
     listed = here("baseline", "list", "--pool", pool, machine="three").out
     assert ["first" in listed, "again" in listed, "waived e1" in listed] == [True, True, True]
-    assert here("diff", "local-e", "--pool", pool, machine="two").out.count("again-e") == 1
+    assert here("diff", "new-e", "--pool", pool, machine="two").out.count("again-e") == 1
     here("noise", "--pool", pool, machine="two")
     assert store.get("pool/noise.json") is not None
-    here("watch", "local-e", "--pool", pool)
+    here("watch", "new-e", "--pool", pool)
     assert here("baseline", "prune", "--pool", pool, "--keep", "1", machine="two").out == "removed local-e\n"
     assert not [key for key in store.all_keys() if key.startswith("pool/local-e/")]
     here("diff", "local-e", "--pool", pool, machine="three")

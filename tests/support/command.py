@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -86,6 +87,11 @@ def records_of(run):
 
 
 CANONICAL = ("records.jsonl", "manifest.json", "config.resolved.yaml", "summary.json", "report.html")
+
+
+def equal_run(run, name):
+    """Put a run with the same answers beside `run`: a copy without telemetry may be one that asked at other times."""
+    return shutil.copytree(run, run.with_name(name), ignore=shutil.ignore_patterns("telemetry.jsonl"))
 
 
 def canonical_bytes(run):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from insideLLMs.api.compare import check_distinct, check_repeats
+from insideLLMs.api.compare import check_repeats
 from insideLLMs.compare.answers.levels import LEVELS
 from insideLLMs.compare.comparing import compare_with
 from insideLLMs.compare.gate.evidence import NoiseFloor, measure_noise
@@ -18,6 +18,7 @@ from insideLLMs.compare.statistics.noise import RunShift
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, NoBaselineError, StorageError
 from insideLLMs.store.pool import NOISE, read_pool
+from insideLLMs.store.same_run import check_distinct
 from insideLLMs.store.sealed_run import SealedRun, is_regular
 from insideLLMs.store.whole_file import whole_file
 

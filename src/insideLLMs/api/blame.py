@@ -33,6 +33,7 @@ from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.steps import tell
 from insideLLMs.core.types import Example
 from insideLLMs.store.manifest import MemberSpec
+from insideLLMs.store.same_run import check_distinct
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 MAX_CALLS = 400
@@ -133,10 +134,7 @@ def open_case(
 
 
 def _check_askable(baseline: SealedRun, candidate: SealedRun) -> None:
-    if baseline.path.resolve() == candidate.path.resolve():
-        raise CompareError(
-            f"{baseline.path} was given twice; a run does not differ from itself", fix="give a baseline and a candidate"
-        )
+    check_distinct((baseline,), (candidate,))
     for run in (baseline, candidate):
         if "imported" in run.manifest.notes:
             raise OptionError(

@@ -30,6 +30,7 @@ from insideLLMs.core.since import since_facts
 from insideLLMs.report import wording
 from insideLLMs.report.notebook import comparison_html
 from insideLLMs.store.manifest import Manifest, MemberSpec
+from insideLLMs.store.same_run import check_distinct
 from insideLLMs.store.sealed_run import RECORDS, SealedRun, content_path
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ def compare_runs(
     """Compare runs, oldest first, under the candidate's policy.
 
     Of several runs of a side the last is shown Trial by Trial, and the statistics read all. Raises RunDirectoryError,
-    or CompareError, also for baseline runs that are not repeats of each other.
+    or CompareError, also for a run that is given twice and for baseline runs that are not repeats of each other.
     """
     setup = setup or ComparisonSetup()
     if not baseline:
         raise CompareError("there is no baseline to compare with", fix="name a run directory, or a pool that has one")
-    check_distinct(baseline)
+    check_distinct(baseline, candidate)
     check_repeats(baseline)
     spec = setup.policy(candidate[-1].gate)
     ignored = Ignored(spec)
@@ -238,16 +239,6 @@ def decide_again(found: DecidedComparison, confirmed: Confirmed) -> DecidedCompa
 def _kernel(spec: GateSpec) -> DriftKernel | None:
     """Return the kernel of text drift, if it is asked for."""
     return spec.drift or ("3-gram" if reads_text_drift(spec) else None)
-
-
-def check_distinct(runs: Sequence[SealedRun]) -> None:
-    """Raise CompareError where a run is named twice: it would count as two that agree."""
-    seen: set[Path] = set()
-    for run in runs:
-        path = run.path.resolve()
-        if path in seen:
-            raise CompareError(f"{run.path} is named twice; a run counts once", fix="name each run directory only once")
-        seen.add(path)
 
 
 def check_repeats(runs: Sequence[SealedRun]) -> None:

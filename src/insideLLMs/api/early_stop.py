@@ -18,6 +18,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.types import Failure, JsonValue, Outcome, ResultStatus, Telemetry
 from insideLLMs.plan import record_of
 from insideLLMs.store.journal import Answer, Journal
+from insideLLMs.store.same_run import check_distinct
 from insideLLMs.store.sealed_run import SealedRun
 
 Decision = Literal["fail", "no_evidence", "go_on", "pass"]
@@ -70,12 +71,14 @@ class EarlyStop:
     """The rounds of a run that stops once its comparison with `baselines` is decided; `say` is given each look.
 
     The looks and the decision go by the settings in `setup`, as those of `compare_runs` do. After the run, `looks` has
-    what was seen, and `skipped` how many Trials were not asked. Raises CompareError for baselines that are no repeats.
+    what was seen, and `skipped` how many Trials were not asked. Raises CompareError for baselines that are no repeats,
+    or one run twice.
     """
 
     def __init__(
         self, baselines: Sequence[SealedRun], say: Callable[[Look], None], setup: ComparisonSetup | None = None
     ) -> None:
+        check_distinct(baselines)
         check_repeats(baselines)
         self._baselines = baselines
         self._say = say

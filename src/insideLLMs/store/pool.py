@@ -3,7 +3,6 @@
 The ledger is a file of JSON lines that only grows, so that a team can keep the folder in git or an artefact store.
 """
 
-import filecmp
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.store.integrity.verification import open_intact
 from insideLLMs.store.leaves import resealed
 from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.same_run import ASKED, asked_at, is_same_run
 from insideLLMs.store.sealed_run import (
     LEAVES,
     MANIFEST,
@@ -120,16 +120,15 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = Fa
     A `slim` copy leaves out the page, which can be made again, and the telemetry; its manifest does not name them.
     """
     SealedRun.open(run).require_whole()
-    manifest = open_intact(run).manifest
+    sealed = open_intact(run)
     known = read_pool(pool) if pool.exists() else None
     for other in known.runs if known else ():
         is_listed = known is not None and other.name in known.listed
-        if other.resolve() == run.resolve() or (is_listed and _is_same_run(other, run)):
+        if other.resolve() == run.resolve() or (is_listed and is_same_run(SealedRun.open(other), sealed)):
             raise RunDirectoryError(
                 f"{run} is already in the pool, as {other.name}", fix="accept another run: one run counts once"
             )
-    kept = replace(manifest, files={name: one for name, one in manifest.files.items() if name != REPORT})
-    manifest = kept if slim else manifest
+    manifest = _slim(sealed) if slim else sealed.manifest
     target = _unlisted(known, manifest) or _copy(run, pool, manifest, slim=slim)
     entry = LedgerEntry(
         action="accept", on=on, by=by, why=why, run=target.name, run_id=manifest.run_id,
@@ -139,11 +138,11 @@ def accept(pool: Path, run: Path, *, on: str, by: str, why: str, slim: bool = Fa
     return target
 
 
-def _is_same_run(one: Path, other: Path) -> bool:
-    """Whether two folders hold one run: it asked at the same times. Of slim copies and replays that is not known."""
-    times, others = one / TELEMETRY, other / TELEMETRY
-    is_equal = is_regular(times) and is_regular(others) and filecmp.cmp(times, others, shallow=False)
-    return is_equal and any(b'"started_at"' in line for line in read_lines(times))
+def _slim(run: SealedRun) -> Manifest:
+    """Return the manifest of a slim copy: without the page, and with when the run asked."""
+    manifest, asked = run.manifest, asked_at(run)
+    files = {name: one for name, one in manifest.files.items() if name != REPORT}
+    return replace(manifest, files=files, notes={**manifest.notes, **({ASKED: asked} if asked else {})})
 
 
 def has_newest(pool: Path, run: SealedRun) -> bool:

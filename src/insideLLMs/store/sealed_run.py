@@ -111,10 +111,14 @@ def _run_meant(path: Path) -> Path | None:
 
 
 class SealedRun:
-    """A run directory with its manifest; the other files are read when asked for."""
+    """A run directory with its manifest; the other files are read when asked for.
+
+    `source` is the file that makes it this run: its manifest, or the log of another tool that it was read from.
+    """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
+        self.source = path / MANIFEST
         self.manifest = manifest
 
     @classmethod

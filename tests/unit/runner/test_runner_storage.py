@@ -230,7 +230,8 @@ def test_two_runs_compare_from_python(tmp_path):
     run_probe(DummyModel(canned_response="no"), Matches(), rows, run_dir=tmp_path / "cand")
     judged = compare_runs(str(tmp_path / "base"), tmp_path / "cand", fail_on="regressions")
     assert judged.verdict.exit_code == 3
-    assert compare_runs(tmp_path / "base", tmp_path / "base", fail_on="changes").verdict.exit_code == 0
+    run_probe(DummyModel(canned_response="yes"), Matches(), rows, run_dir=tmp_path / "again")
+    assert compare_runs(tmp_path / "base", tmp_path / "again", fail_on="changes").verdict.exit_code == 0
 
 
 class Stars(PromptProbe):

@@ -137,7 +137,9 @@ def opened_run(path: Path, tell: Callable[[str], None]) -> Iterator[SealedRun]:
         imported = import_files([path], Path(folder, path.name))
         for note in imported.notes:
             tell(f"{path}: {note}")
-        yield SealedRun.open(Path(folder, path.name))
+        run = SealedRun.open(Path(folder, path.name))
+        run.source = path
+        yield run
 
 
 def _files_at(path: Path) -> list[Path]:

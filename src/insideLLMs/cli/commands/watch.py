@@ -53,13 +53,13 @@ def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, 
 def watched(runs: Sequence[SealedRun], pool: Path, alpha: float) -> "WatchedSeries":
     """Watch runs against a pool, and warn of what was left out of it. Raises RunDirectoryError for a part of a run."""
     from insideLLMs.api.baselines import open_pool  # noqa: PLC0415 - slow
-    from insideLLMs.api.compare import check_distinct  # noqa: PLC0415
     from insideLLMs.compare.run_series import watch_runs  # noqa: PLC0415
+    from insideLLMs.store.same_run import check_distinct  # noqa: PLC0415
 
     for run in runs:
         run.require_whole()
-    check_distinct(runs)
     accepted = open_pool(pool, today=today())
+    check_distinct(accepted.runs, runs)
     for left_out in accepted.left_out:
         console.warn(left_out)
     return watch_runs(accepted.runs, runs, waived=accepted.waived, alpha=alpha)
