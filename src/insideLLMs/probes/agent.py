@@ -11,6 +11,7 @@ from insideLLMs.probes.agents.server_tools import SERVER, read_server
 from insideLLMs.probes.agents.tool_play import PROTOCOLS, Environment, Tool, ToolPlay, tool_name, tool_schema
 from insideLLMs.probes.check import FunctionProbe
 from insideLLMs.scoring.mentions import claims
+from insideLLMs.scoring.normalise import is_blank
 from insideLLMs.scoring.tools.contracts import broken_contract, find_loop, named_tools
 from insideLLMs.scoring.tools.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways
 from insideLLMs.trajectories.steps import Step, steps_of
@@ -47,7 +48,7 @@ class AgentProbe(PromptProbe):
     that holds; `answered`, whether it ended with an answer; `state`, if there is a `final_state`.
     """
 
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     references: ClassVar[tuple[str, ...]] = ("environment", "final_state")
     default_dataset: ClassVar[str] = "data/agent.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
@@ -258,7 +259,7 @@ def _told(best: Fit, fits: Sequence[Fit], made: int) -> str:
 def _is_answered(response: Response) -> bool:
     last = response.trajectory[-1] if response.trajectory else None
     ends = last is None or (last.role == "assistant" and not last.tool_calls)
-    return ends and not response.tool_calls and bool(response.text.strip())
+    return ends and not response.tool_calls and not is_blank(response.text)
 
 
 def _verdict(state: Scores) -> bool:

@@ -13,6 +13,7 @@ from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores
 from insideLLMs.probes.answer_parts import find_part, why_empty
 from insideLLMs.probes.base import as_scores
 from insideLLMs.scoring.json_values import Unparsed
+from insideLLMs.scoring.normalise import is_blank
 
 READINGS = ("whole", "final")
 """How much of an answer is compared: all of it, or the final answer that its prose comes to."""
@@ -54,7 +55,7 @@ class CheckProbe(PromptProbe):
 
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer's text."""
-        if not response.text.strip():
+        if is_blank(response.text):
             return self.failed(why_empty(response))
         return self.check(example, response.text)
 

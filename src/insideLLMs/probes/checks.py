@@ -221,4 +221,4 @@ def _version() -> str:
     """Name this probe's version and those of the probes that a check can be: a change of one may change verdicts."""
     versions = {name: getattr(probe_registry.get_factory(name), "version", "1") for name in PROBES if name != "checks"}
     changed = (f"{name} {version}" for name, version in sorted(versions.items()) if version != "1")
-    return "; ".join(("1", *changed, PARTS_VERSION))
+    return "; ".join(("2", *changed, PARTS_VERSION))

@@ -18,6 +18,7 @@ from insideLLMs.scoring.citations import (
     uncited_sentences,
 )
 from insideLLMs.scoring.json_values import Unparsed
+from insideLLMs.scoring.normalise import is_blank
 
 READINGS = ("checked", "required", "ignored")
 """What is done with a kind of citation: checked where there is one, wanted, or not looked at."""
@@ -40,7 +41,7 @@ class CitationsProbe(CheckProbe):
     """
 
     kind = "citations"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     needs_expected = False
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "held": (0, 1)}
 
@@ -84,7 +85,7 @@ class CitationsProbe(CheckProbe):
 
     def score(self, example: Example, response: Response) -> Scores:
         """Look every citation up."""
-        if not response.text.strip():
+        if is_blank(response.text):
             return self.failed(why_empty(response))
         found = find_context(example, response.kept, self.context)
         if found is None or isinstance(found, Unparsed):

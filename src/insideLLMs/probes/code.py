@@ -198,7 +198,7 @@ class CodeExplanationProbe(CheckProbe):
     """
 
     kind = "code_explanation"
-    version = "2"
+    version = "3"
     default_dataset: ClassVar[str] = "data/code_explanation.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
         ("correct", "predicted", "mentioned"), (0.0, 1.0)

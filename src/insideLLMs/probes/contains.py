@@ -10,7 +10,7 @@ from insideLLMs.core.chat_template import prompt_template
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.protocols import PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
-from insideLLMs.scoring.normalise import comparable
+from insideLLMs.scoring.normalise import comparable, is_blank
 from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
 
 CHECKS = ("all", "any", "none", "regex")
@@ -37,7 +37,7 @@ class ContainsProbe(PromptProbe):
     Scores: `correct`, and `held`, the share of checks that held. An empty answer passes nothing.
     """
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"correct": (0, 1), "held": (0, 1)}
     scores_in_place: ClassVar[bool] = True
 
@@ -96,7 +96,7 @@ class ContainsProbe(PromptProbe):
     def score(self, example: Example, response: Response) -> Scores:
         """Check the answer's text."""
         answer = response.text
-        if not answer.strip():
+        if is_blank(answer):
             from insideLLMs.probes.answer_parts import why_empty  # noqa: PLC0415 - few answers are empty
 
             return Scores(values={"correct": 0.0, "held": 0.0}, passed=False, explanation=why_empty(response))

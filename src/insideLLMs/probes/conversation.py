@@ -82,7 +82,7 @@ class ConversationProbe(ConversingProbe):
         given = self.judges or None
         self._whole = ChecksProbe(checks=checks, judges=given and list(self.judges.values()))
         self._each = ChecksProbe(checks=turn_checks, judges=given and list(self.judges.values()))
-        self.version = f"1; {self._whole.version}"  # type: ignore[misc] # it follows that of the checks
+        self.version = f"2; {self._whole.version}"  # type: ignore[misc] # it follows that of the checks
 
     # `__new__` is there for another reason, and says nothing of the arguments
     __signature__: ClassVar[inspect.Signature] = inspect.Signature(

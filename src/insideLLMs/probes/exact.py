@@ -5,10 +5,10 @@ from typing import ClassVar
 from insideLLMs.core.arguments import flag, non_negative, one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Example, JsonValue, Response, Scores, as_text
-from insideLLMs.probes.answer_parts import json_text
+from insideLLMs.probes.answer_parts import json_text, why_empty
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.scoring import final_answer
-from insideLLMs.scoring.normalise import bare, comparable
+from insideLLMs.scoring.normalise import bare, comparable, is_blank
 from insideLLMs.scoring.numeric import amount_of, same_number, separator_doubt
 from insideLLMs.scoring.patterns import compile_safely, found_in, is_all_of
 
@@ -31,7 +31,7 @@ class EqualsProbe(CheckProbe):
     """
 
     kind = "equals"
-    version = "3"
+    version = "4"
     label_is_answer: ClassVar[bool] = True
     reads_part: ClassVar = "json"
 
@@ -74,7 +74,7 @@ class RegexProbe(CheckProbe):
     """
 
     kind = "regex"
-    version = "2"
+    version = "3"
     needs_expected = False
 
     def __init__(
@@ -177,12 +177,14 @@ class NumericProbe(CheckProbe):
 class UsageProbe(CheckProbe):
     """Check that an answer stays within limits that a record can prove: tokens as the provider counts them, length.
 
-    At least one of `max_output_tokens`, `max_input_tokens`, `max_characters`. An answer whose provider counted no
+    At least one of `max_output_tokens`, `max_input_tokens`, `max_characters`. An empty answer without a call of a tool
+    is within none, and an answer whose provider counted no
     tokens fails a limit on tokens. Limits on latency and on cost are the gate's (`gate: {max_growth: ...}`):
     they vary from run to run, and a canonical record may not.
     """
 
     kind = "usage"
+    version = "2"
     needs_expected = False
     score_ranges: ClassVar = {"correct": (0, 1), "characters": (2**53, 0), "output_tokens": (2**53, 0)}
 
@@ -218,7 +220,8 @@ class UsageProbe(CheckProbe):
             "max_input_tokens": response.usage.input_tokens if response.usage else None,
             "max_characters": len(response.text),
         }
-        broken = [
+        broken = [] if response.calls or not is_blank(response.text) else [why_empty(response)]
+        broken += [
             f"{argument.removeprefix('max_')}: {'not counted' if value is None else value}, at most {limit}"
             for argument, value in used.items()
             if (limit := getattr(self, argument)) is not None and (value is None or value > limit)

@@ -40,7 +40,7 @@ class FactualityProbe(CheckProbe):
     """
 
     kind = "factuality"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     default_dataset: ClassVar[str] = "data/factuality.jsonl"
     needs_expected: ClassVar[bool] = False
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {

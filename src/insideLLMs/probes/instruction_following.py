@@ -24,7 +24,7 @@ class InstructionFollowingProbe(PromptProbe):
     without its first line, its last line or its asterisks; `passed` is 1 if every one is kept strictly.
     """
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"passed": (0, 1), "strict": (0, 1), "loose": (0, 1)}
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "data/instruction_following.jsonl"

@@ -21,6 +21,7 @@ from insideLLMs.probes.answer_parts import checked_part, find_part
 from insideLLMs.probes.exact import shown
 from insideLLMs.probes.judge_presets import CONTEXT, NOTHING, PRESETS, Preset, find_context, named_parts, shown_texts
 from insideLLMs.scoring.json_values import Unparsed, objects_in
+from insideLLMs.scoring.normalise import is_blank
 from insideLLMs.scoring.ratings import Scale, grade, preference
 
 MODES = ("rubric", "pairwise")
@@ -118,7 +119,7 @@ class JudgeScoredProbe(JudgedProbe):
     """
 
     kind: ClassVar[str] = "judge"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
         ("correct", "score", "agreement", "agrees", "consistent"), (0.0, 1.0)
     )
@@ -248,7 +249,7 @@ class JudgeScoredProbe(JudgedProbe):
         if not self._judges:
             return self._sum_up(example, [self._vote(example, response.text)])
         shown = self._shown(example, response.kept)
-        if isinstance(shown, Unparsed) or not (response.text.strip() or self._grades_context):
+        if isinstance(shown, Unparsed) or (is_blank(response.text) and not self._grades_context):
             why = shown.why if isinstance(shown, Unparsed) else "the answer is empty"
             return _verdict(example, {"score": 0.0}, passed=False, why=why, details={})
         ask = self._compare if self.mode == "pairwise" else self._grade

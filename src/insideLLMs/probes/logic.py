@@ -10,7 +10,7 @@ from insideLLMs.core.template import ask
 from insideLLMs.core.types import Example, JsonValue, Request, Response, Scores, as_text
 from insideLLMs.scoring import final_answer
 from insideLLMs.scoring.final_answer import Options
-from insideLLMs.scoring.normalise import bare
+from insideLLMs.scoring.normalise import bare, is_blank
 from insideLLMs.scoring.numeric import amount_of, same_number, separator_doubt
 
 Kind = Literal["yes_no", "choice", "number", "text", "set"]
@@ -81,7 +81,7 @@ class LogicProbe(PromptProbe):
         kind = self._kind_of(example) or "text"
         correct, label = _SCORERS[kind](self, example, response.text)
         if label is None:
-            explanation = "no answer" if response.text.strip() else "the answer is empty"
+            explanation = "the answer is empty" if is_blank(response.text) else "no answer"
             explanation += "" if kind == "text" else f": neither declares nor amounts to one {_NOUNS[kind]}"
         else:
             expected = " or ".join(as_text(value) for value in example.expected)

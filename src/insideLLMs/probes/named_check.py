@@ -14,6 +14,7 @@ from insideLLMs.core.protocols import Ask, JudgedProbe, PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
 from insideLLMs.plugins import probe_registry
 from insideLLMs.probes.answer_parts import make_reading_part, scored_response, takes_part
+from insideLLMs.scoring.normalise import is_blank
 
 _OWN_KEYS = ("type", "name", "weight", "not", "expected")
 _NO_ARGUMENTS = ("name", "template", "judges")
@@ -85,7 +86,7 @@ class NamedCheck(msgspec.Struct, frozen=True, kw_only=True):
         """Say what the probe's scores mean for this check; an empty answer passes nothing by being negated."""
         passed = bool(scores.passed)
         if self.negated:
-            passed = not passed and bool(response.text.strip())
+            passed = not passed and not is_blank(response.text)
         why = scores.explanation
         if self.negated:
             why = f"{'it does not hold' if passed else 'it must not hold'}: {why}"

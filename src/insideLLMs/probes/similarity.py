@@ -59,7 +59,7 @@ class F1Probe(SimilarityProbe):
     """Score the F1 of the words that an answer shares with the expected one, as SQuAD does."""
 
     kind = "f1"
-    version = "3"
+    version = "4"
     measure = "f1"
     score_ranges: ClassVar = {"correct": (0, 1), "f1": (0, 1)}
 
@@ -82,7 +82,7 @@ class RougeProbe(SimilarityProbe):
     """
 
     kind = "rouge"
-    version = "3"
+    version = "4"
     measure = "rouge"
     score_ranges: ClassVar = {"correct": (0, 1), "rouge": (0, 1)}
 
@@ -114,7 +114,7 @@ class EditSimilarityProbe(SimilarityProbe):
     """
 
     kind = "edit_similarity"
-    version = "3"
+    version = "4"
     measure = "similarity"
     score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
 
@@ -160,7 +160,7 @@ class EmbeddingSimilarityProbe(SimilarityProbe):
     kind = "embedding_similarity"
     measure = "similarity"
     version: ClassVar[str] = (
-        f"3 {_MODEL.name} {_MODEL.version} {_MODEL.weights_sha256} {_MODEL.tokenizer_sha256} {_MODEL.algorithm}"
+        f"4 {_MODEL.name} {_MODEL.version} {_MODEL.weights_sha256} {_MODEL.tokenizer_sha256} {_MODEL.algorithm}"
     )
     score_ranges: ClassVar = {"correct": (0, 1), "similarity": (0, 1)}
 

@@ -10,9 +10,16 @@ READ_LIMIT = 60_000
 """Characters read at each end of an answer; what lies between is not searched, so time stays bounded."""
 
 # soft hyphen, fillers, zero-width and directional marks, variation selectors, tags, control characters
-_INVISIBLE = re.compile(
-    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    r"\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+_UNSEEN = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+)
+_INVISIBLE = re.compile(f"[{_UNSEEN}]")
+# also what Unicode lets nobody show (Default_Ignorable_Code_Point), more controls, a half filler, annotations, blank
+# symbols, marks that need a letter, private characters. The list is fixed: a verdict depends on no Unicode version
+_BLANK = re.compile(
+    rf"[\s{_UNSEEN}\x80-\x9f\u180f\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\u2800\U0001d159"
+    r"\u0300-\u036f\u20d0-\u20ff\ue000-\uf8ff\U000f0000-\U0010ffff]*+"
 )
 _SPELLINGS = str.maketrans("‘’ʼ“”„«»‐‑−⁄∕٫٬", "'" * 3 + '"' * 5 + "---//.,")
 _FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
@@ -38,6 +45,11 @@ _SPACES = re.compile(r"[^\S\n]+")
 _NEWLINES = re.compile(r" ?\n[\s]*")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _EDGE_PUNCTUATION = " \t\n.,;:!?\"'`()[]{}*_«»“”。、，！？「」"
+
+
+def is_blank(text: str) -> bool:
+    """Whether an answer is none: it has only space and characters that do not show."""
+    return _BLANK.fullmatch(text) is not None
 
 
 def fold(text: str) -> str:

@@ -7,6 +7,7 @@ from insideLLMs.core.errors import ArgumentError, InsideLLMsError, TemplateError
 from insideLLMs.core.types import Example, Message, Response
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.probes.conversation import ConversationProbe
+from insideLLMs.probes.conversations.placed_check import as_transcript
 from insideLLMs.probes.conversations.script import WrongTurnError, read_script
 
 
@@ -91,6 +92,12 @@ def test_turns_that_were_not_reached_fail_their_checks():
 
 def test_an_empty_answer_fails_its_turn():
     assert scored(ADA, "Hi", "Paris", "").label == "turn 3 fails"
+
+
+def test_a_judge_of_the_whole_is_asked_about_nobody_who_said_nothing():
+    heard, silent = (Conversation.of(talk(ADA, *answers)) for answers in (("Hi", "", "Ada"), (" ", "\u200b", "")))
+    assert "Hi" in as_transcript(heard).text
+    assert as_transcript(silent).text == ""
 
 
 def test_an_answer_that_is_no_conversation_and_one_that_broke_off_are_not_scored():

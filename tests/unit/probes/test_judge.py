@@ -90,9 +90,10 @@ def test_a_label_is_compared_with_the_verdict():
     assert scored(Judge('{"score": 5}'), fields={"label": False}).values["agrees"] == 0.0
 
 
-def test_an_empty_answer_is_not_sent():
+@pytest.mark.parametrize("answer", [" ", "\u200b"])
+def test_an_empty_answer_is_not_sent(answer):
     judge = Judge('{"score": 5}')
-    assert scored(judge, answer=" ").passed is False
+    assert scored(judge, answer=answer).passed is False
     assert judge.prompts == []
 
 
@@ -150,7 +151,7 @@ def test_a_wrong_argument_is_refused(arguments):
 
 def test_a_change_of_the_prompts_raises_the_version():
     text = judging.RUBRIC_PROMPT + judging.PAIR_PROMPT
-    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("3", "a8037e02f2e9")
+    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("4", "a8037e02f2e9")
 
 
 def asked_in_forms(refuse, mode, said):

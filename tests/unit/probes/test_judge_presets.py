@@ -150,7 +150,7 @@ def test_the_labelled_answers_are_varied_and_a_judge_that_is_right_agrees(preset
 
 def test_a_change_of_the_presets_raises_the_version():
     text = SHOWN_PROMPT + "".join(one.rubric for one in PRESETS.values())
-    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("3", "94d9fbff00ba")
+    assert (JudgeScoredProbe.version, hashlib.sha256(text.encode()).hexdigest()[:12]) == ("4", "94d9fbff00ba")
 
 
 @pytest.mark.parametrize("context", [[""], [" ", ""], [None], {"a": ""}, [{"id": "x", "text": ""}], [[]]])

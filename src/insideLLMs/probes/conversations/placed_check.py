@@ -7,6 +7,7 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.types import Example, Message, Response
 from insideLLMs.probes.conversations.script import ScriptedTurn
 from insideLLMs.probes.named_check import CheckResult, NamedCheck
+from insideLLMs.scoring.normalise import is_blank
 
 GRADED = (
     "A conversation of an assistant with a user is graded as a whole: what the assistant says in it, not what the "
@@ -70,11 +71,13 @@ def all_answers(said: Conversation) -> Response:
     answers = [answer for _, answer in said.answers()]
     last = answers[-1] if answers else Response()
     kept = {**last.kept, "last": last.text, "answers": [answer.text for answer in answers], "ended": said.ended}
-    text = "\n\n".join(answer.text for answer in answers if answer.text.strip())
+    text = "\n\n".join(answer.text for answer in answers if not is_blank(answer.text))
     return msgspec.structs.replace(
         last, text=text, kept={**kept, "transcript": transcript(said.messages)}, trajectory=said.messages
     )
 
 
 def as_transcript(said: Conversation) -> Response:
-    return msgspec.structs.replace(all_answers(said), text=transcript(said.messages))
+    """Return what was said on both sides as one answer; an empty one where the subject said nothing."""
+    answers = all_answers(said)
+    return answers if is_blank(answers.text) else msgspec.structs.replace(answers, text=transcript(said.messages))

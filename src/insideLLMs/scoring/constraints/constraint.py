@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from insideLLMs.core.types import JsonValue
+from insideLLMs.scoring.normalise import is_blank
 
 Parameters = Mapping[str, JsonValue]
 Failing = str | None
@@ -66,12 +67,12 @@ def loose_readings(answer: str) -> tuple[str, ...]:
     cuts = (lines, lines[1:], lines[:-1], lines[1:-1])
     readings = ["\n".join(cut).strip() for cut in cuts]
     readings += [_EMPHASIS.sub("", reading) for reading in readings]
-    return tuple(dict.fromkeys(reading for reading in readings if reading))
+    return tuple(dict.fromkeys(reading for reading in readings if not is_blank(reading)))
 
 
 def check_constraints(answer: str, constraints: Sequence[Constraint]) -> tuple[ConstraintResult, ...]:
-    """Check every constraint; an answer of nothing but space keeps none."""
-    if not answer.strip():
+    """Check every constraint; an answer that shows nothing keeps none."""
+    if is_blank(answer):
         return tuple(ConstraintResult(constraint=one, why="the answer is empty", loose=False) for one in constraints)
     readings = loose_readings(answer)
     results = []
