@@ -17,6 +17,7 @@ from insideLLMs.core.protocols import AsyncModel, CallFacts, current_call
 from insideLLMs.core.types import Request, Response, Usage
 from insideLLMs.execute.adapt import respond
 from insideLLMs.execute.throttle import CallLimits
+from insideLLMs.execute.time_limit import TimeLimits
 from insideLLMs.execute.tracing import CallTracer
 from insideLLMs.plan import Trial
 
@@ -120,6 +121,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     throttle: CallLimits
     tracer: CallTracer | None = None
     jitter: random.Random = msgspec.field(default_factory=random.Random)
+    limits: TimeLimits = msgspec.field(default_factory=TimeLimits)
 
     def wait_s(self, error: ModelError, attempt: int, *, spent_s: float = 0.0) -> float:
         """Return how long to wait after failed attempt number `attempt`, counted from 1, which took `spent_s`.
@@ -201,10 +203,10 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         over = deadline.until if isinstance(deadline, Deadline) else None
         is_last = over is not None and (until is None or over < until)
         try:
-            async with asyncio.timeout_at(over if is_last else until) as limit:
+            with self.limits.until(over if is_last else until) as limit:
                 return await respond(model, request, repeat)
         except TimeoutError as error:
-            if not limit.expired():
+            if not limit.is_expired:
                 raise
             if is_last:
                 raise TrialOverError from error
