@@ -15,7 +15,7 @@ from insideLLMs.core.describe import describe as describe  # noqa: PLC0414 - ide
 from insideLLMs.core.errors import ConfigError, NothingToDoError, Problem
 from insideLLMs.core.experiment import Experiment, PromptSpec
 from insideLLMs.core.subject import Subject, in_order
-from insideLLMs.core.types import Example, JsonValue, Outcome, Record, Request, ResultStatus, Scores, expand
+from insideLLMs.core.types import Example, JsonValue, Outcome, Record, Request, expand
 
 FORMAT_VERSION = 3
 """Raised whenever the meaning of a canonical file changes; part of every run id."""
@@ -295,23 +295,3 @@ def record_of(trial: Trial, outcome: Outcome) -> Record:
         prompt=msgspec.UNSET if trial.prompt is None else trial.prompt,
         shared_with=outcome.shared_with or msgspec.UNSET,
     )
-
-
-class _RecordEnd(msgspec.Struct, frozen=True):
-    """The last fields of a Record that says no more than how it was scored."""
-
-    scores: Scores | None
-    status: ResultStatus = ResultStatus.SUCCESS
-
-
-_UNSCORED = canonical.line(_RecordEnd(None))[1:]
-
-
-def scored_line(unscored: bytes, scores: Scores) -> bytes | None:
-    """Return the line of a Record made from that of the same one without scores, which takes a third of the time.
-
-    None where more than its scores and its status stand at the end.
-    """
-    if not unscored.endswith(_UNSCORED):
-        return None
-    return unscored[: -len(_UNSCORED)] + canonical.line(_RecordEnd(scores))[1:]

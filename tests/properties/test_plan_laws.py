@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from insideLLMs.core import canonical
 from insideLLMs.core.errors import NothingToDoError
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
-from insideLLMs.core.types import AskedBy, Example, Message, Outcome, Record, Response, ResultStatus, Scores
-from insideLLMs.plan import Selection, make_plan, record_of, scored_line
+from insideLLMs.core.types import Example, Message, Outcome, ResultStatus
+from insideLLMs.plan import Selection, make_plan, record_of
 
 names = st.lists(st.text("abcXYZ-é/1", min_size=1, max_size=4), min_size=1, max_size=3, unique=True)
 
@@ -96,32 +95,3 @@ def test_a_prompts_content_is_part_of_every_identity_and_its_spelling_is_not():
 def test_nothing_to_do_is_an_error(count):
     with pytest.raises(NothingToDoError, match="selects no examples"):
         plan_of(experiment(["m"], ["p"], ["d"]), {"d": count})
-
-
-texts = st.text(max_size=5) | st.sampled_from([',"scores":null,"status":"success"}', '"}'])
-json_values = st.recursive(st.none() | st.booleans() | texts, lambda inner: st.dictionaries(texts, inner, max_size=2))
-all_scores = st.builds(
-    Scores,
-    values=st.dictionaries(texts, st.floats(allow_nan=False, allow_infinity=False), max_size=2),
-    passed=st.none() | st.booleans(),
-    label=st.none() | texts,
-    details=st.dictionaries(texts, json_values, max_size=2),
-)
-
-
-def record(answer, **changes):
-    example = Example(id="e", input=answer)
-    made = {"key": "k", "example_digest": "d", "example": example, "response": Response(text=answer), **changes}
-    return Record(probe="p", dataset="d", example_id="e", model="m", repeat=0, status=ResultStatus.SUCCESS, **made)
-
-
-@given(texts, all_scores)
-def test_the_line_of_a_scored_record_can_be_made_from_the_one_without_scores(answer, scores):
-    expected = canonical.line(record(answer, scores=scores))
-    assert scored_line(canonical.line(record(answer)), scores) == expected
-
-
-def test_a_line_with_more_at_its_end_is_not_completed():
-    shared = canonical.line(record("x", shared_with=AskedBy(probe="q")))
-    assert scored_line(shared, Scores.of(passed=True)) is None
-    assert scored_line(b"", Scores.of(passed=True)) is None

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -21,10 +22,12 @@ from insideLLMs.core.types import Example, Exchange, Request, Response
 from insideLLMs.execute.adapt import UserModel
 from insideLLMs.execute.retry import Attempts, RetryBudget, RetryPolicy
 from insideLLMs.execute.throttle import Throttle
-from insideLLMs.execute.tracing import make_tracer
 from insideLLMs.execute.wanted import Unanswered, WantedAnswers
 from insideLLMs.execute.work import AnswerStore, EngineOptions, ReadyModel, Sharing, Turns, Work, request_key
 from insideLLMs.plan import Trial
+
+if TYPE_CHECKING:
+    from insideLLMs.execute.tracing import CallTracer
 
 MIN_RETRIES = 10
 REFUSALS_IN_A_ROW = 5
@@ -200,7 +203,7 @@ def make_asked_models(
                 attempt_timeout_s=execution.attempt_timeout_s,
                 budget=retries,
                 throttle=throttles[name],
-                tracer=make_tracer(ready.model.identity()),
+                tracer=_make_tracer(ready.model),
             ),
             timeout_s=execution.timeout_s,
             digest=ready.digest,
@@ -213,6 +216,15 @@ def make_asked_models(
         )
         for name, ready in work.asked.items()
     }
+
+
+def _make_tracer(model: AsyncModel) -> "CallTracer | None":
+    """Return a tracer for a model, None if nobody set OpenTelemetry up in this process."""
+    if "opentelemetry.trace" not in sys.modules:
+        return None
+    from insideLLMs.execute.tracing import CallTracer  # noqa: PLC0415 - see above
+
+    return CallTracer(model.identity())
 
 
 def _is_users(ready: ReadyModel) -> bool:

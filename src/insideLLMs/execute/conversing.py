@@ -23,8 +23,9 @@ from insideLLMs.core.types import (
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import in_own_task
 from insideLLMs.execute.asked_models import AskedModel
+from insideLLMs.execute.retry import TrialClock
 from insideLLMs.execute.sink import StoredAnswer
-from insideLLMs.execute.trial import ProbeCalls, Stage, TrialClock, failed_outcome
+from insideLLMs.execute.trial import ProbeCalls, Stage, failed_outcome
 from insideLLMs.plan import Trial
 
 NOT_RUN = '{"error": "nothing runs tools in this conversation"}'

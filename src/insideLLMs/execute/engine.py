@@ -2,13 +2,13 @@
 
 Each model has its own workers, so a slow model holds up no other. Workers pull Trials from a
 generator: the window in flight is bounded, and memory does not grow with the plan. An answer is on disk
-before it is scored and before its worker asks again, so a killed process costs at most the calls in flight.
+before its worker asks again, and before a scorer gets it that may take long, so a killed process costs at most the
+calls in flight.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import TypeVar
 
 import msgspec
 
@@ -21,12 +21,10 @@ from insideLLMs.core.errors import (
     ProbeExecutionError,
     TrialTimeoutError,
 )
-from insideLLMs.core.prices import BATCH_PRICE, find_price
 from insideLLMs.core.protocols import ConversingProbe, PromptProbe
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import (
     AskedBy,
-    CallTelemetry,
     Failure,
     Outcome,
     Record,
@@ -34,19 +32,18 @@ from insideLLMs.core.types import (
     Response,
     ResultStatus,
     Telemetry,
-    Usage,
 )
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import ProgressCounter
 from insideLLMs.execute.questions import ModelQuestion, find_stored, questions_of
+from insideLLMs.execute.retry import TrialClock
 from insideLLMs.execute.sink import Flusher, Sink
-from insideLLMs.execute.trial import FatalError, ProbeCalls, TrialClock, ask, examine, score
+from insideLLMs.execute.trial import FatalError, ProbeCalls, ask, examine, score, score_at_once
 from insideLLMs.execute.work import EngineOptions, Work
-from insideLLMs.plan import Trial, record_of, scored_line
+from insideLLMs.plan import Trial, record_of
 
 logger = logging.getLogger(__name__)
 _YIELD_EVERY = 32
-Call = TypeVar("Call", bound=CallTelemetry)
 
 
 class Engine:
@@ -167,15 +164,18 @@ class Engine:
         if question.is_asked_earlier or self._sink.is_done(index):
             answer = await self._earlier_answer(question)
             if answer is not None:
-                await self._score_all(question, answer)
+                await self._score_slowly(await self._score_at_once(question, answer), answer)
                 return
             if self.stopping:  # it waited for one that was stopped
                 return
         opened = self._open[index] = asyncio.get_running_loop().create_future()
         try:
-            answer = await self._own_answer(asked, question, request)
+            answer, is_new = await self._own_answer(asked, question, request)
+            slow = await self._score_at_once(question, answer, is_new=is_new)
+            if slow and is_new:
+                answer = await self._stored(question.asker, answer.outcome)
             opened.set_result(answer)
-            await self._score_all(question, answer)
+            await self._score_slowly(slow, answer)
         finally:
             if not opened.done():
                 opened.set_result(None)
@@ -195,38 +195,54 @@ class Engine:
 
     async def _own_answer(
         self, asked: AskedModel, question: ModelQuestion, request: Request | InsideLLMsError
-    ) -> "_Answer":
-        """Return the answer that an earlier process had, or ask for it and store it."""
+    ) -> "tuple[_Answer, bool]":
+        """Return the answer that an earlier process had, or ask for it; and whether it is new, and on no disk yet."""
         asker = question.asker
         stored = find_stored(self._sink, question, is_resumed=self._is_resumed)
         if stored is not None:
             telemetry = Telemetry() if stored.telemetry.shared else stored.telemetry  # of a Trial that shared it
-            return _Answer(asker, _answered(stored.request, stored.response, telemetry))
+            return _Answer(asker, _answered(stored.request, stored.response, telemetry)), False
         outcome = await ask(asked, request, asker)
-        if outcome.response is None:
-            return _Answer(asker, outcome)
-        try:
-            line = canonical.line(record_of(asker, outcome))
-            self._sink.append_answer(asker.index, line, outcome.telemetry)
-        except CanonicalError as error:
-            return _Answer(asker, _unstorable(error, outcome.telemetry))
-        await self._flusher.written()
-        return _Answer(asker, outcome, line)
+        return _Answer(asker, outcome), outcome.response is not None
 
-    async def _score_all(self, question: ModelQuestion, answer: "_Answer") -> None:
-        """Score an answer for all Trials that share it; one slow scorer holds up no other."""
-        if len(question.trials) == 1:
-            await self._score(question.trials[0], answer)
-            return
+    async def _score_at_once(self, question: ModelQuestion, answer: "_Answer", *, is_new: bool = False) -> list[Trial]:
+        """Score an answer for the Trials whose probes need no waiting, and return the others.
+
+        The record of the first one keeps a new answer.
+        """
         slow: list[Trial] = []
         for trial in question.trials:
-            if self._work.probes[trial.probe].scores_in_place:
-                await self._score(trial, answer)
-            else:
+            probe = self._work.probes[trial.probe]
+            assert isinstance(probe, PromptProbe)
+            outcome = score_at_once(probe, trial, answer.for_trial(trial))
+            if outcome is None:
                 slow.append(trial)
-        async with asyncio.TaskGroup() as scoring:
-            for trial in slow:
-                scoring.create_task(self._score(trial, answer))
+                continue
+            if is_new and outcome.failure is not None:  # no resume takes an answer from such a record
+                await self._stored(question.asker, answer.outcome)
+            await self._finish(trial, outcome)
+        if is_new and len(slow) < len(question.trials):
+            await self._flusher.written()
+        return slow
+
+    async def _stored(self, asker: Trial, outcome: Outcome) -> "_Answer":
+        """Have a new answer on disk before a scorer gets it that may take long, or never end."""
+        try:
+            line = canonical.line(record_of(asker, outcome))
+        except CanonicalError as error:
+            return _Answer(asker, _unstorable(error, outcome))
+        self._sink.append_answer(asker.index, line, outcome.telemetry)
+        await self._flusher.written()
+        return _Answer(asker, outcome)
+
+    async def _score_slowly(self, trials: list[Trial], answer: "_Answer") -> None:
+        """Score an answer for Trials; one slow scorer holds up no other."""
+        if len(trials) == 1:
+            await self._score(trials[0], answer)
+        elif trials:
+            async with asyncio.TaskGroup() as scoring:
+                for trial in trials:
+                    scoring.create_task(self._score(trial, answer))
 
     async def _score(self, trial: Trial, answer: "_Answer") -> None:
         probe = self._work.probes[trial.probe]
@@ -236,30 +252,9 @@ class Engine:
         except FatalError as fatal:
             self.stop(_placed(fatal.error, trial))
             return
-        await self._finish(trial, outcome, answer.line if trial is answer.asker else b"")
+        await self._finish(trial, outcome)
 
-    def _priced(self, model: str, outcome: Outcome) -> Outcome:
-        """Note what the answers cost where the run has prices; the table of prices can be asked at any later time."""
-        answered = outcome.response if outcome.shared_with is None else None
-        telemetry = self._note_cost(model, outcome.telemetry, None if answered is None else answered.usage)
-        judges = tuple(
-            self._note_cost(call.model, call, Usage(input_tokens=call.input_tokens, output_tokens=call.output_tokens))
-            for call in telemetry.judges
-        )
-        return msgspec.structs.replace(outcome, telemetry=msgspec.structs.replace(telemetry, judges=judges))
-
-    def _note_cost(self, model: str, call: Call, usage: Usage | None) -> Call:
-        """Note a cost that the answer says, or by the run's prices; of a batch any, as no table of prices knows it."""
-        given = (self._work.execution.prices or {}).get(model)
-        if usage is None or (given is None and not call.batched and usage.cost_usd is None):
-            return call
-        price = find_price(self._work.asked[model].model.identity(), given)
-        cost = None if price is None else price(usage)
-        if cost is not None and call.batched and usage.cost_usd is None:
-            cost *= BATCH_PRICE
-        return msgspec.structs.replace(call, cost_usd=cost)
-
-    async def _finish(self, trial: Trial, outcome: Outcome, unscored: bytes = b"") -> None:
+    async def _finish(self, trial: Trial, outcome: Outcome) -> None:
         """Store what a Trial came to, unless it waits for an answer: a probe may have caught the error that says so."""
         if self._wanted is not None and self._wanted.leaves_open(
             trial.index, told=isinstance(outcome.error, NotAnsweredYetError)
@@ -267,12 +262,13 @@ class Engine:
             return
         says_cost = outcome.response and outcome.response.usage and outcome.response.usage.cost_usd is not None
         if self._work.execution.prices or says_cost or outcome.telemetry.batched or outcome.telemetry.judges:
-            outcome = self._priced(trial.model, outcome)
+            from insideLLMs.execute.costs import priced  # noqa: PLC0415 - few runs know what answers cost
+
+            outcome = priced(self._work, trial.model, outcome)
         try:
-            line = outcome.scores and scored_line(unscored, outcome.scores)
-            line = line or canonical.line(record_of(trial, outcome))
+            line = canonical.line(record_of(trial, outcome))
         except CanonicalError as error:
-            outcome = _unstorable(error, outcome.telemetry)
+            outcome = _unstorable(error, outcome)
             line = canonical.line(record_of(trial, outcome))
         self._sink.append_record(trial.index, line, outcome.telemetry)
         if outcome.response is None or outcome.request is None:  # it was not stored before it was scored
@@ -306,11 +302,10 @@ class _Unhurried:
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """What a question came to, without scores, and the Trial that asked it; `line` is how its record was stored."""
+    """What a question came to, without scores, and the Trial that asked it."""
 
     asker: Trial | Record
     outcome: Outcome
-    line: bytes = b""
 
     @classmethod
     def of_record(cls, record: Record) -> "_Answer":
@@ -385,9 +380,11 @@ def _stop_error(record: Record, cause: BaseException | None) -> ProbeExecutionEr
     return error
 
 
-def _unstorable(error: CanonicalError, telemetry: Telemetry) -> Outcome:
+def _unstorable(error: CanonicalError, outcome: Outcome) -> Outcome:
     failure = Failure(stage="model", type="CanonicalError", message=f"the answer cannot be stored: {error.message}")
-    return Outcome(status=ResultStatus.ERROR, failure=failure, telemetry=telemetry)
+    return Outcome(
+        status=ResultStatus.ERROR, failure=failure, telemetry=outcome.telemetry, shared_with=outcome.shared_with
+    )
 
 
 def first_error(group: BaseExceptionGroup[InsideLLMsError]) -> InsideLLMsError:

@@ -5,21 +5,26 @@ And Jitter", AWS Architecture Blog, 2015).
 """
 
 import asyncio
+import datetime as dt
+import functools
 import logging
 import random
 import time
 from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from insideLLMs.core.errors import BadAnswerError, ModelError, ModelTimeoutError, RateLimitError
 from insideLLMs.core.protocols import AsyncModel, CallFacts, current_call
-from insideLLMs.core.types import Request, Response, Usage
+from insideLLMs.core.types import Request, Response, Telemetry, Usage
 from insideLLMs.execute.adapt import respond
 from insideLLMs.execute.throttle import CallLimits
 from insideLLMs.execute.time_limit import TimeLimits
-from insideLLMs.execute.tracing import CallTracer
 from insideLLMs.plan import Trial
+
+if TYPE_CHECKING:  # few processes have set OpenTelemetry up
+    from insideLLMs.execute.tracing import CallTracer
 
 logger = logging.getLogger(__name__)
 BASE_WAIT_S = 0.5
@@ -112,6 +117,49 @@ class Attempts(msgspec.Struct):
                 self.deadline.reschedule(until + waited)
 
 
+class TrialClock:
+    """Collects the volatile facts of one Trial."""
+
+    def __init__(self) -> None:
+        self.attempts = Attempts()
+        self._started_at = time.time()
+        self._started = time.monotonic()
+
+    def telemetry(self, usage: Usage | None = None, *, whole: bool = False) -> Telemetry:
+        """Return the facts; `whole` takes the time since the start as the latency, for calls we cannot see into."""
+        attempts = self.attempts
+        seconds = time.monotonic() - self._started if whole else attempts.answer_s
+        return Telemetry(
+            started_at=_written(self._started_at),
+            latency_ms=None if attempts.is_stored else _milliseconds(seconds),
+            queued_ms=_milliseconds(attempts.queued_s),
+            retry_ms=_milliseconds(attempts.retry_s),
+            connect_ms=_milliseconds(attempts.facts.connect_s),
+            first_byte_ms=_milliseconds(attempts.facts.first_byte_s),
+            first_chunk_ms=_milliseconds(attempts.facts.first_chunk_s),
+            attempts=attempts.count + attempts.batched,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            cached=attempts.cached,
+            batched=attempts.batched,
+        )
+
+
+def _written(moment: float) -> str:
+    """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    second = int(moment)
+    return f"{_second(second)}.{int((moment - second) * 1000):03}+00:00"
+
+
+@functools.lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
+
+
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often to try, how long one attempt may take, and from which budget retries are paid."""
 
@@ -119,7 +167,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     attempt_timeout_s: float | None
     budget: RetryBudget
     throttle: CallLimits
-    tracer: CallTracer | None = None
+    tracer: "CallTracer | None" = None
     jitter: random.Random = msgspec.field(default_factory=random.Random)
     limits: TimeLimits = msgspec.field(default_factory=TimeLimits)
 

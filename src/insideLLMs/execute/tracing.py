@@ -5,7 +5,6 @@ Nothing is imported and nothing recorded unless the process has loaded OpenTelem
 open-telemetry/semantic-conventions-genai 0.1.0, which calls them all in development; they stand here alone.
 """
 
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -76,8 +75,3 @@ def _of_response(response: Response) -> dict[str, Any]:
         "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens if usage else None,
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def make_tracer(identity: Mapping[str, JsonValue]) -> CallTracer | None:
-    """Return a tracer for a model, None if nobody set OpenTelemetry up in this process."""
-    return CallTracer(identity) if "opentelemetry.trace" in sys.modules else None

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import datetime as dt
 import functools
 import inspect
 import re
-import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -26,13 +24,12 @@ from insideLLMs.core.types import (
     ResultStatus,
     Scores,
     Telemetry,
-    Usage,
 )
 from insideLLMs.core.user_code import UserCodeError, calling_user_code
 from insideLLMs.execute.abandonable import in_own_task
 from insideLLMs.execute.adapt import ModelDoor, UserModel, is_async
 from insideLLMs.execute.asked_models import AskedModel
-from insideLLMs.execute.retry import Attempts, Deadline, TrialOverError
+from insideLLMs.execute.retry import Deadline, TrialClock, TrialOverError
 from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, judge_id
 from insideLLMs.scoring.endable import OnEventLoopError
@@ -48,49 +45,6 @@ class FatalError(Exception):
     def __init__(self, error: ModelError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-class TrialClock:
-    """Collects the volatile facts of one Trial."""
-
-    def __init__(self) -> None:
-        self.attempts = Attempts()
-        self._started_at = time.time()
-        self._started = time.monotonic()
-
-    def telemetry(self, usage: Usage | None = None, *, whole: bool = False) -> Telemetry:
-        """Return the facts; `whole` takes the time since the start as the latency, for calls we cannot see into."""
-        attempts = self.attempts
-        seconds = time.monotonic() - self._started if whole else attempts.answer_s
-        return Telemetry(
-            started_at=_written(self._started_at),
-            latency_ms=None if attempts.is_stored else _milliseconds(seconds),
-            queued_ms=_milliseconds(attempts.queued_s),
-            retry_ms=_milliseconds(attempts.retry_s),
-            connect_ms=_milliseconds(attempts.facts.connect_s),
-            first_byte_ms=_milliseconds(attempts.facts.first_byte_s),
-            first_chunk_ms=_milliseconds(attempts.facts.first_chunk_s),
-            attempts=attempts.count + attempts.batched,
-            input_tokens=usage.input_tokens if usage else None,
-            output_tokens=usage.output_tokens if usage else None,
-            cached=attempts.cached,
-            batched=attempts.batched,
-        )
-
-
-def _written(moment: float) -> str:
-    """Return seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
-    second = int(moment)
-    return f"{_second(second)}.{int((moment - second) * 1000):03}+00:00"
-
-
-@functools.lru_cache(maxsize=8)
-def _second(second: int) -> str:
-    return dt.datetime.fromtimestamp(second, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 3)
 
 
 async def ask(asked: AskedModel, request: Request | InsideLLMsError, trial: Trial) -> Outcome:
@@ -121,15 +75,16 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
 
     An Outcome without a whole answer stays what it is.
     """
+    done = score_at_once(probe, trial, answer)
+    if done is not None:
+        return done
     response = answer.response
-    if response is None or answer.failure is not None:
-        return answer
+    assert response is not None, "what has no answer is done"
     calls: list[JudgeCall] = []
     try:
-        scored = _scored_part(probe, response) if probe.of else response
-        if isinstance(scored, Scores):
-            scores = scored
-        elif isinstance(probe, JudgedProbe):
+        scored = _scored_part(probe, response)
+        assert isinstance(scored, Response), "what is scored by then is done"
+        if isinstance(probe, JudgedProbe):
             known = probe_calls.options.judged(trial, response)
             scores = known or await probe_calls.by_judges(probe, trial, scored, calls)
         else:
@@ -137,14 +92,43 @@ async def score(probe: PromptProbe, trial: Trial, answer: Outcome, probe_calls: 
             scores = await probe_calls.call(score, f"{probe.name}.score()", probe)
         check_scores(scores, probe)
     except InsideLLMsError as error:
-        failed = failed_outcome(
-            error, "score", _with(answer.telemetry, calls), request=answer.request, response=response
-        )
-        return msgspec.structs.replace(failed, shared_with=answer.shared_with)
+        return _not_scored(answer, error, calls)
     return msgspec.structs.replace(answer, scores=scores, telemetry=_with(answer.telemetry, calls))
 
 
+def score_at_once(probe: PromptProbe, trial: Trial, answer: Outcome) -> Outcome | None:
+    """Score an answer as `score` does; None where that waits for a judge, a thread or a process, or ends the run."""
+    response = answer.response
+    if response is None or answer.failure is not None:
+        return answer
+    try:
+        scored = _scored_part(probe, response)
+        if isinstance(scored, Scores):
+            scores = scored
+        elif not probe.scores_in_place or isinstance(probe, JudgedProbe):
+            return None
+        else:
+            with calling_user_code(f"{probe.name}.score()"):
+                try:
+                    scores = probe.score(trial.example, scored)
+                except OnEventLoopError:
+                    return None
+        check_scores(scores, probe)
+    except InsideLLMsError as error:
+        return None if _is_fatal(_cause(error)) else _not_scored(answer, error, [])
+    return msgspec.structs.replace(answer, scores=scores)
+
+
+def _not_scored(answer: Outcome, error: InsideLLMsError, calls: list[JudgeCall]) -> Outcome:
+    failed = failed_outcome(
+        error, "score", _with(answer.telemetry, calls), request=answer.request, response=answer.response
+    )
+    return msgspec.structs.replace(failed, shared_with=answer.shared_with)
+
+
 def _scored_part(probe: PromptProbe, response: Response) -> Response | Scores:
+    if not probe.of:
+        return response
     from insideLLMs.probes.answer_parts import scored_response  # noqa: PLC0415 - most probes read no part
 
     return scored_response(probe, response)
@@ -336,6 +320,14 @@ def _timed_out(asked: AskedModel, telemetry: Telemetry, request: Request | None)
     return Outcome(status=ResultStatus.TIMEOUT, request=request, failure=failure, telemetry=telemetry)
 
 
+def _cause(error: InsideLLMsError | TimeoutError) -> BaseException:
+    return error.cause if isinstance(error, UserCodeError) else error
+
+
+def _is_fatal(cause: BaseException) -> TypeGuard[ModelError]:
+    return isinstance(cause, ModelError) and cause.fatal
+
+
 def failed_outcome(
     error: InsideLLMsError | TimeoutError,
     stage: Stage,
@@ -345,8 +337,8 @@ def failed_outcome(
     response: Response | None = None,
 ) -> Outcome:
     """Type a failure. Raises FatalError for a model error that ends the run."""
-    cause = error.cause if isinstance(error, UserCodeError) else error
-    if isinstance(cause, ModelError) and cause.fatal:
+    cause = _cause(error)
+    if _is_fatal(cause):
         raise FatalError(cause) from error
     message = error.message if isinstance(error, InsideLLMsError) else str(error)
     fix = cause.fix if isinstance(cause, InsideLLMsError) else None

@@ -1,8 +1,8 @@
 """The append-only, checksummed file of Outcomes in the order in which they finished.
 
 Line 1 is a header that describes the run. Every further line holds a Trial's number and either its *answer* (its
-record before it is scored, so that a scorer's crash loses nothing) or the finished *record*, stored as the very bytes
-that sealing copies.
+record before it is scored, so that a crash of a scorer that takes long loses nothing) or the finished *record*, stored
+as the very bytes that sealing copies. The record of a Trial that asked itself has its answer, too.
 """
 
 import contextlib
@@ -174,6 +174,8 @@ class Journal:
         elif body.status() == ResultStatus.SUCCESS:
             self.resumed += self._records[body.index] == _ABSENT
             self._records[body.index] = position
+            if not body.is_shared():
+                self._answers[body.index] = self._answers[body.index] or position
 
     def _check_header(self, body: Body) -> None:
         if body.header is None:

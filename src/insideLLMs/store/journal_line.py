@@ -45,6 +45,17 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.DecodeError:
             return None
 
+    def is_shared(self) -> bool:
+        """Whether the answer in its record was asked for by another Trial."""
+        try:
+            return _decode_sharing(self.telemetry).shared
+        except msgspec.DecodeError:
+            return False
+
+
+class _Sharing(msgspec.Struct, frozen=True):
+    shared: bool = False
+
 
 class _Line(msgspec.Struct, frozen=True):
     crc: str
@@ -52,6 +63,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
+_decode_sharing = msgspec.json.Decoder(_Sharing).decode
 _decode_status = msgspec.json.Decoder(RecordStatus).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 

@@ -7,7 +7,7 @@ import pytest
 
 from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.execute.sink import SLOW_FLUSH_S
-from support.engine import ScriptedModel, run_engine
+from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import VirtualClock, by
 
 
@@ -65,3 +65,71 @@ def test_a_power_cut_loses_at_most_half_a_second_of_answers(flush_s):
     assert ends_at > 5
     for came in disk.came:
         assert any(came <= synced <= came + 0.5 + flush_s for synced in [*disk.synced, ends_at])
+
+
+class Lines(MemorySink):
+    """Notes in order what is appended, and what is on disk when a scorer is asked."""
+
+    durable = True
+
+    def __init__(self):
+        super().__init__()
+        self.appended, self.on_disk = [], []
+
+    def append_answer(self, index, record, telemetry):
+        self.appended.append(("answer", index))
+
+    def append_record(self, index, record, telemetry):
+        super().append_record(index, record, telemetry)
+        self.appended.append(("record", index))
+
+    def flush(self):
+        self.on_disk = list(self.appended)
+
+
+class Noting(YesProbe):
+    """A scorer that says what was on disk when it was asked."""
+
+    def __init__(self, sink, *, in_place, fails=False):
+        super().__init__()
+        self.sink, self.fails = sink, fails
+        self.scores_in_place = in_place
+        self.found = []
+
+    def score(self, example, response):
+        self.found.append(list(self.sink.on_disk))
+        if self.fails:
+            raise KeyError("oops")
+        return super().score(example, response)
+
+
+def scored(*, in_place, fails=False):
+    sink = Lines()
+    probe = Noting(sink, in_place=in_place, fails=fails)
+    run_engine(ScriptedModel(lambda *_: "yes"), ["a"], sink=sink, probe=probe)
+    return sink, probe
+
+
+def test_an_answer_that_is_scored_at_once_is_written_once_with_its_scores():
+    sink, _ = scored(in_place=True)
+    assert sink.appended == sink.on_disk == [("record", 0)]
+
+
+def test_a_scorer_that_may_take_long_gets_no_answer_that_is_not_on_disk():
+    sink, probe = scored(in_place=False)
+    assert probe.found == [[("answer", 0)]]
+    assert sink.appended == [("answer", 0), ("record", 0)]
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_scorer_that_fails_leaves_the_answer_for_a_resume(in_place):
+    sink, _ = scored(in_place=in_place, fails=True)
+    assert sink.appended == [("answer", 0), ("record", 0)]
+    assert ("answer", 0) in sink.on_disk
+
+
+def test_the_next_question_is_asked_when_the_answer_is_on_disk():
+    sink, found = Lines(), []
+    model = ScriptedModel(lambda text, _: found.append((text, list(sink.on_disk))) or "yes")
+    run_engine(model, ["a", "b", "c"], sink=sink, concurrency=1)
+    assert found == [("a", []), ("b", [("record", 0)]), ("c", [("record", 0), ("record", 1)])]

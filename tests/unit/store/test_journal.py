@@ -62,6 +62,20 @@ def test_an_unscored_answer_survives(tmp_path):
     assert again.pending_answer(1) is None
 
 
+@pytest.mark.parametrize(("shared", "kept"), [(False, ["said"]), (True, [])])
+def test_a_record_is_an_answer_for_other_probes_unless_another_trial_asked_for_it(tmp_path, shared, kept):
+    line = canonical.line(unscored(2, text="said"))
+    headers = [JournalHeader(run_id=run * 64, trials=5, answers_id="same") for run in "ab"]
+    journals = [Journal(tmp_path / "journal.jsonl", header) for header in headers]
+    OPENED.extend(journals)
+    journals[0].create()
+    journals[0].append_record(2, line, Telemetry(shared=shared))
+    journals[0].close()
+    journals[1].resume()
+    assert not journals[1].is_done(2)
+    assert [answer.response.text for _, answer in journals[1].pending_answers()] == kept
+
+
 @pytest.mark.parametrize("cut", [1, 2, 50, 400])
 def test_a_torn_last_line_is_dropped_with_a_warning_and_overwritten(written, cut):
     path = written / "journal.jsonl"
