@@ -10,6 +10,7 @@ import insideLLMs
 from insideLLMs.config.resolved import resolved_yaml
 from insideLLMs.core import canonical
 from insideLLMs.core.experiment import Experiment
+from insideLLMs.core.record_views import SummedRecord, read_record
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.since import since_facts
 from insideLLMs.core.steps import counted
@@ -67,7 +68,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
         summariser = Summariser()
         for line in lines:
-            summariser.add(line)
+            summariser.add(read_record(line, SummedRecord))
         return self.sum_up(summariser)
 
     def manifest(

@@ -75,6 +75,19 @@ class RecordIdentity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         """The model with its prompt."""
         return Subject(self.model, self.prompt)
 
+    @property
+    def identity(self) -> "RecordIdentity":
+        """This much of a view that reads more."""
+        return RecordIdentity(
+            probe=self.probe,
+            dataset=self.dataset,
+            example_id=self.example_id,
+            model=self.model,
+            repeat=self.repeat,
+            status=self.status,
+            prompt=self.prompt,
+        )
+
 
 class ScoreFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The part of a record's scores that is compared; explanation and details are not."""
@@ -140,8 +153,9 @@ class SummedResponse(msgspec.Struct, frozen=True):
 
 
 class SummedRecord(RecordIdentity, frozen=True, kw_only=True):
-    """What a summary reads."""
+    """What a summary reads, and what a sample of a run is drawn by."""
 
+    example_digest: str = ""
     scores: SummedScores | None = None
     response: SummedResponse | None = None
     shared_with: AskedBy | None = None

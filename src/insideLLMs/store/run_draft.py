@@ -6,7 +6,7 @@ import io
 import itertools
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from insideLLMs.core import canonical, merkle
 from insideLLMs.core.errors import OptionError, RunDirectoryError, StorageError
@@ -23,20 +23,26 @@ from insideLLMs.store.telemetry_line import telemetry_line
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+View = TypeVar("View", bound=RecordIdentity)
 _BUFFER_BYTES = 64 * 1024
 _NOT_CANONICAL = {TELEMETRY, LEAVES}
 _OPTIONAL = {TELEMETRY, RECORDS, PACKED_RECORDS}
 _LEVEL = 3
 
 
-class RunDraft:
+class RunDraft(Generic[View]):
     """Writes records and telemetry in their order, all at once or bit by bit, then the other files, then publishes.
+
+    Each record is read once, as a `view`, for all who make something of it.
 
     A crash on the way leaves the journal, from which sealing starts again. Every method raises OSError where the
     disk refuses, and StorageError where somebody else changed the folder.
     """
 
-    def __init__(self, directory: RunDirectory, *, has_telemetry: bool, compress: bool = False) -> None:
+    def __init__(
+        self, directory: RunDirectory, *, view: type[View], has_telemetry: bool, compress: bool = False
+    ) -> None:
+        self._view = view
         self.statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
         self._directory = directory
         self._folder = directory.folder
@@ -52,12 +58,12 @@ class RunDraft:
             self._telemetry = self._new(TELEMETRY) if has_telemetry else None
             stack.pop_all()
 
-    def take(self, most: int) -> Iterator[bytes]:
+    def take(self, most: int) -> Iterator[View]:
         """Write, and yield, what has no unfinished Trial before it by now; at most so many records."""
         for entry in itertools.islice(self._journal.entries(self._next, gapless=True), most):
             yield self._add(entry)
 
-    def take_rest(self) -> Iterator[bytes]:
+    def take_rest(self) -> Iterator[View]:
         """Write, and yield, the other records. Raises RunDirectoryError unless each Trial of the plan has one."""
         with self._records, self._telemetry or contextlib.nullcontext():
             for entry in self._journal.entries(self._next):
@@ -119,24 +125,24 @@ class RunDraft:
         self._files[name] = file = _DraftFile(self._folder.create(_draft(name)), packing)
         return file
 
-    def _add(self, entry: Entry) -> bytes:
+    def _add(self, entry: Entry) -> View:
         self._expect(entry.index)
-        identity = read_record(entry.record, RecordIdentity)
-        order = trial_order(identity)
+        record = read_record(entry.record, self._view)
+        order = trial_order(record)
         if self._last and order <= self._last:
             raise RunDirectoryError(
                 f"{self._folder.path}: the record of trial {entry.index} is out of order or duplicated",
                 fix="its journal was edited: restore it, or start the run again with --overwrite",
             )
         self._last = order
-        self.statuses[identity.status] += 1
+        self.statuses[record.status] += 1
         leaf = self._tree.add(entry.record)
-        self._leaves.write(leaf_line(Leaf.of(leaf, identity)) + b"\n")
+        self._leaves.write(leaf_line(Leaf.of(leaf, record)) + b"\n")
         self._records.write(entry.record + b"\n")
         if self._telemetry is not None:
-            self._telemetry.write(telemetry_line(identity, entry.telemetry) + b"\n")
+            self._telemetry.write(telemetry_line(record.identity, entry.telemetry) + b"\n")
         self._next += 1
-        return entry.record
+        return record
 
     def _expect(self, index: int) -> None:
         if index != self._next:

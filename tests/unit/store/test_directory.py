@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from insideLLMs.core.errors import LockedError, PlanMismatchError, RunDirectoryError, StorageError
+from insideLLMs.core.record_views import RecordIdentity
 from insideLLMs.core.types import ResultStatus, Telemetry
 from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
@@ -20,7 +21,7 @@ from support.stored_trials import RUN, header, record
 
 def seal(directory):
     with directory.sealing():
-        draft = RunDraft(directory, has_telemetry=True)
+        draft = RunDraft(directory, view=RecordIdentity, has_telemetry=True)
         try:
             return fill_and_publish(draft)
         except BaseException:
@@ -242,7 +243,7 @@ def test_a_run_in_the_place_of_a_removed_one_is_never_touched_by_the_first(tmp_p
     shutil.rmtree(tmp_path / "run")
     with open_run(tmp_path / "run") as second:
         fill(second)
-        draft = RunDraft(second, has_telemetry=True)
+        draft = RunDraft(second, view=RecordIdentity, has_telemetry=True)
         with pytest.raises(StorageError, match="removed while the run went on"):
             seal(first)
         draft.drop()

@@ -13,13 +13,16 @@ import msgspec
 
 from insideLLMs.compare.statistics.distributions import t_quantile, wilson
 from insideLLMs.compare.statistics.judges import Labelled, Verdicts, judge_quality, kappa_interval
-from insideLLMs.core.record_views import SummedRecord, SummedScores, read_record
+from insideLLMs.core.record_views import RecordIdentity, ScoreFacts, SummedRecord, SummedScores, read_record
 from insideLLMs.core.run_summary import Agreement, Interval, MemberSummary, Summary
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import ResultStatus, Usage
 
 AGREES = "agrees"
 """The score that says whether a verdict is that of the person who labelled the example."""
+
+
+Scored = SummedScores | ScoreFacts
 
 
 class ExampleMean(msgspec.Struct):
@@ -55,24 +58,24 @@ class _Member(msgspec.Struct):
     verdict_pairs: list[Verdicts] = []
     labelled: Counter[Verdicts] = msgspec.field(default_factory=Counter)
 
-    def add(self, record: SummedRecord) -> None:
-        if (record.dataset, record.example_id) != self.example:
+    def add(self, trial: RecordIdentity, scores: Scored | None, usage: Usage | None, *, is_shared: bool) -> None:
+        if (trial.dataset, trial.example_id) != self.example:
             self.close()
-            self.example = (record.dataset, record.example_id)
+            self.example = (trial.dataset, trial.example_id)
             self.examples += 1
         self.trials += 1
-        self.statuses[record.status] += 1
-        if record.scores is not None:
-            self._add_scores(record.scores)
-        if record.shared_with is not None:
+        self.statuses[trial.status] += 1
+        if scores is not None:
+            self._add_scores(scores)
+        if is_shared:
             self.shared += 1
-        elif record.response is not None and record.response.usage is not None:
+        elif usage is not None:
             for name in Usage.__struct_fields__:
-                tokens = getattr(record.response.usage, name)
+                tokens = getattr(usage, name)
                 if tokens is not None:
                     self.usage[name] = self.usage.get(name, 0) + tokens
 
-    def _add_scores(self, scores: SummedScores) -> None:
+    def _add_scores(self, scores: Scored) -> None:
         if scores.passed is not None:
             self.scored += 1
             self.passed += scores.passed
@@ -98,22 +101,26 @@ Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
 
 
 class Summariser:
-    """Takes the lines of a `records.jsonl`, in its order, and sums them up."""
+    """Takes the records of a run, in their order, and sums them up."""
 
     def __init__(self) -> None:
         self._members: dict[tuple[str, Subject], _Member] = {}
 
-    def add(self, line: bytes) -> None:
-        """Take the next line."""
-        record = read_record(line, SummedRecord)
-        key = (record.probe, Subject(record.model, record.prompt))
+    def add(self, record: SummedRecord) -> None:
+        """Take the next record."""
+        usage = None if record.response is None else record.response.usage
+        self.count(record, record.scores, usage, is_shared=record.shared_with is not None)
+
+    def count(self, trial: RecordIdentity, scores: Scored | None, usage: Usage | None, *, is_shared: bool) -> None:
+        """Take what a summary counts of the next record, however it was read."""
+        key = (trial.probe, Subject(trial.model, trial.prompt))
         member = self._members.get(key)
         if member is None:
             member = self._members[key] = _Member()
-        member.add(record)
+        member.add(trial, scores, usage, is_shared=is_shared)
 
     def result(self, *, run_id: str, confidence_level: float = 0.95, ranges: Ranges | None = None) -> Summary:
-        """Return the summary of all lines; see `summarise`."""
+        """Return the summary of all records; see `summarise`."""
         members = self._members
         statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
         for member in members.values():
@@ -141,7 +148,7 @@ def summarise(
     """
     summariser = Summariser()
     for line in lines:
-        summariser.add(line)
+        summariser.add(read_record(line, SummedRecord))
     return summariser.result(run_id=run_id, confidence_level=confidence_level, ranges=ranges)
 
 

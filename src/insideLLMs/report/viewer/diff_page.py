@@ -50,9 +50,9 @@ class _DiffRows:
         for kind in ("kind", "level"):
             self._dictionaries[kind] = Dictionary()
         for change in ChangeClass:
-            self._dictionaries["kind"].number(change.value)
+            self._dictionaries["kind"][change.value]
         for level in Level:
-            self._dictionaries["level"].number(level.value)
+            self._dictionaries["level"][level.value]
 
     def add(self, pair: Aligned, finding: Finding) -> None:
         before = read_record(pair.baseline_line, ViewedRecord) if pair.baseline_line else None
@@ -73,21 +73,21 @@ class _DiffRows:
     ) -> tuple[Any, ...]:  # Any: JSON values
         """Return the values of `_INDEX`."""
         shown = _shown(before, after)
-        number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
+        number = self._dictionaries
         level, texts = finding.difference.level, _previews(before, after)
         scores = [None if record is None else tables.scores_of(record) for record in (before, after)]
         values_of = [None if side is None else side.values for side in scores]
         self._score_names.update(*(values for values in values_of if values))
         return (
-            number["probe"](shown.probe),
-            number["dataset"](shown.dataset),
+            number["probe"][shown.probe],
+            number["dataset"][shown.dataset],
             shown.example_id,
-            number["models"]((models.baseline, models.candidate)),
+            number["models"][models.baseline, models.candidate],
             shown.repeat,
-            number["kind"](finding.kind.value),
-            None if level is None else number["level"](level.value),
+            number["kind"][finding.kind.value],
+            None if level is None else number["level"][level.value],
             note,
-            *(None if side is None else number["status"](side.status) for side in (before, after)),
+            *(None if side is None else number["status"][side.status] for side in (before, after)),
             *(None if side is None or side.passed is None else int(side.passed) for side in scores),
             values_of[0],
             True if values_of[0] == values_of[1] else values_of[1],
@@ -98,7 +98,7 @@ class _DiffRows:
         )
 
     def head(self) -> dict[str, Any]:
-        dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
+        dictionaries = {name: list(dictionary) for name, dictionary in self._dictionaries.items()}
         return {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
 
 

@@ -8,7 +8,15 @@ import msgspec
 
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.core.prices import Price, cost_of
-from insideLLMs.core.record_views import TelemetryLine, ViewedRecord, is_same_trial, read_record, trial_order
+from insideLLMs.core.record_views import (
+    ScoreFacts,
+    TelemetryLine,
+    ViewedRecord,
+    ViewedResponse,
+    is_same_trial,
+    read_record,
+    trial_order,
+)
 from insideLLMs.core.steps import counted
 from insideLLMs.core.subject import Subject, label_in
 from insideLLMs.core.types import Usage, expand
@@ -47,29 +55,31 @@ class RunRows:
         self.index = ValueChunks("index", columns, plain_limit_bytes=plain_limit_bytes)
         self.bodies = Chunks("body", (*tables.BODY, *tables.ANSWER), plain_limit_bytes=plain_limit_bytes)
         self._dictionaries = {name: Dictionary() for name in ("probe", "dataset", "model", "status", "finish", "since")}
-        self._number = {name: dictionary.number for name, dictionary in self._dictionaries.items()}
         self._score_names: dict[str, None] = {}
 
     def add(self, line: bytes) -> None:
         """Take the next line of records.jsonl."""
         record = read_record(line, ViewedRecord)
-        response, scores = tables.response_of(record), tables.scores_of(record)
-        number = self._number
+        self.show(record, tables.response_of(record), tables.scores_of(record))
+
+    def show(self, record: ViewedRecord, response: ViewedResponse, scores: ScoreFacts) -> None:
+        """Take the next record, with its response and its scores as `tables` reads them."""
+        number = self._dictionaries
         for name in scores.values:
             self._score_names[name] = None
         usage = response.usage if record.shared_with is None else None  # it is counted where it was asked for
         values: tuple[object, ...] = (
-            number["probe"](record.probe),
-            number["dataset"](record.dataset),
+            number["probe"][record.probe],
+            number["dataset"][record.dataset],
             record.example_id,
-            number["model"](Subject(record.model, record.prompt).label),
+            number["model"][Subject(record.model, record.prompt).label],
             record.repeat,
-            number["status"](record.status),
+            number["status"][record.status],
             None if scores.passed is None else int(scores.passed),
             scores.label,
             scores.values,
-            number["finish"](response.finish_reason),
-            number["since"](wording.since_mark(record.since)),
+            number["finish"][response.finish_reason],
+            number["since"][wording.since_mark(record.since)],
             usage.input_tokens if usage else None,
             usage.output_tokens if usage else None,
             tables.prompt_preview(record),
@@ -110,7 +120,7 @@ class RunRows:
         self.bodies.close()
 
     def _head(self) -> dict[str, Any]:
-        dictionaries = {name: dictionary.values() for name, dictionary in self._dictionaries.items()}
+        dictionaries = {name: list(dictionary) for name, dictionary in self._dictionaries.items()}
         head = {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
         return head if self._measured is None else {**head, "price_source": self._price_source(self._measured)}
 

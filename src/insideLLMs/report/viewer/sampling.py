@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from insideLLMs.core.record_views import RecordIdentity, ScoreVerdict, read_record
+from insideLLMs.core.record_views import SummedRecord, read_record
 
 MOST_ROWS = 100_000
 """Up to so many trials a page shows all."""
@@ -13,13 +13,6 @@ SAMPLE_ROWS = 20_000
 """So many it shows of more: some 10 MB of trials of 1 KB, which open within a second or two."""
 _PLACES = 32
 Item = TypeVar("Item")
-
-
-class _Sampled(RecordIdentity, frozen=True, kw_only=True):
-    """What says whether a trial is worth a look."""
-
-    example_digest: str
-    scores: ScoreVerdict | None = None
 
 
 class _Lowest:
@@ -65,9 +58,8 @@ class PageSample:
         kind = self._looked_for if worth_a_look else self._others
         kind.add(zlib.crc32(example_digest.encode()), self.total)
 
-    def add_record(self, line: bytes) -> None:
+    def add_record(self, record: SummedRecord) -> None:
         """Take in the next record of a run: one that did not pass is worth a look."""
-        record = read_record(line, _Sampled)
         failed = record.status != "success" or (record.scores is not None and record.scores.passed is False)
         self.add(record.example_digest, worth_a_look=failed)
 
@@ -109,5 +101,5 @@ def sample_of(lines: Iterable[bytes]) -> PageSample:
     """Draw from the records of a run, given as their lines."""
     sample = PageSample("that did not pass", "the results are of all trials")
     for line in lines:
-        sample.add_record(line)
+        sample.add_record(read_record(line, SummedRecord))
     return sample

@@ -211,16 +211,9 @@ class ValueChunks(Chunks):
         return orjson.dumps(column)
 
 
-class Dictionary:
-    """Numbers for texts that recur, in the order in which they were first met."""
+class Dictionary(dict[Any, int]):  # Any: whatever hashes and is JSON
+    """Numbers for values that recur, in the order in which they were first asked for."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[Any, int] = {}
-
-    def number(self, value: Any) -> int:  # Any: whatever hashes and is JSON
-        """Return the value's number."""
-        return self._numbers.setdefault(value, len(self._numbers))
-
-    def values(self) -> list[Any]:
-        """Return the values; each stands at its number."""
-        return list(self._numbers)
+    def __missing__(self, value: Any) -> int:
+        number = self[value] = len(self)
+        return number
