@@ -1,7 +1,7 @@
 """A Dataset: one streaming pass finds every bad row, orders the ids and picks the selection; later passes stream.
 
 An example is known by its rank, its place in the order of the selected ids, so that a shuffled file changes
-nothing. Memory after the scan is four bytes a row.
+nothing. Memory after the scan is four bytes a row; the examples of a short file are kept beside.
 """
 
 import hashlib
@@ -19,12 +19,15 @@ from insideLLMs.core.types import Example
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.datasets.images import Images
 from insideLLMs.datasets.reviews import Review, review_of
-from insideLLMs.datasets.rows import open_rows, place
+from insideLLMs.datasets.rows import Rows, open_rows, place
 from insideLLMs.datasets.source import COMPRESSED, shown
 
 NOT_SELECTED = -1
 _MOST_PROBLEMS = 20
 _MOST_ALIKE = 2
+_MOST_KEPT = 10_000
+_MOST_KEPT_CHARACTERS = 8_000_000
+"""Of the texts of the examples that are kept; their objects take some 5 MB more."""
 _SUBSET = b"insidellms/subset/1\n"
 
 
@@ -54,10 +57,11 @@ class DatasetIndex(msgspec.Struct, frozen=True, kw_only=True):
 class Dataset:
     """The examples of a DatasetSpec. Made by `open_dataset`."""
 
-    def __init__(self, spec: DatasetSpec, index: DatasetIndex, stamp: tuple[int, int] | None, images: Images) -> None:
+    def __init__(self, spec: DatasetSpec, scan: "_Scan", index: DatasetIndex, stamp: tuple[int, int] | None) -> None:
         self.spec = spec
         self.index = index
-        self._images = images
+        self._images = scan.images
+        self._kept = scan.kept
         self._stamp = stamp
 
     def examples(self) -> Iterator[tuple[int, Example]]:
@@ -66,8 +70,13 @@ class Dataset:
         Raises DatasetError if the dataset is no longer what was scanned: at once where the file's size or time
         says so and its bytes differ, else at the end.
         """
-        if self._stamp != _stamp(self.spec) and _digest(self.spec) != self.index.sha256:
-            raise self._changed()
+        self._check_file()
+        if self._kept is not None:
+            for rank, example in zip(self.index.ranks, self._kept, strict=True):
+                if rank != NOT_SELECTED and example is not None:
+                    yield rank, _copy(example)
+            self._check_file()
+            return
         reader = _reader(self.spec, self._images)
         ranks = self.index.ranks
         read = 0
@@ -81,6 +90,10 @@ class Dataset:
                     yield rank, self._example(reader, row)
             if read != len(ranks) or rows.digest() != self.index.sha256:
                 raise self._changed()
+
+    def _check_file(self) -> None:
+        if self._stamp != _stamp(self.spec) and _digest(self.spec) != self.index.sha256:
+            raise self._changed()
 
     def _example(self, reader: ExampleReader, row: object) -> Example:
         try:
@@ -114,14 +127,14 @@ def open_dataset(
     images = Images(Path(spec.path).parent if spec.path else folder)
     scan = _Scan(spec, images)
     with open_rows(spec) as rows:
-        scan.read(rows.numbered)
+        scan.read(rows)
         sha256 = rows.digest()
     if spec.sha256 is not None and spec.sha256.lower() != sha256:
         raise DatasetError(
             f"dataset {spec.name!r} is not the pinned one: its sha256 is {sha256}, pinned is {spec.sha256}",
             fix="restore the file, or pin the new digest if the change is intended",
         )
-    return Dataset(spec, scan.finish(sha256, max_examples, part), stamp, images)
+    return Dataset(spec, scan, scan.finish(sha256, max_examples, part), stamp)
 
 
 def find_lines(spec: DatasetSpec, ids: Collection[str]) -> dict[str, int]:
@@ -176,28 +189,45 @@ class _Scan:
     """
 
     def __init__(self, spec: DatasetSpec, images: Images) -> None:
+        self.images = images
+        self.kept: list[Example | None] | None = []
+        self._characters = 0
         self._spec = spec
-        self._images = images
         self._keys: list[bytes] = []
         self._lines = array("I")
         self._bad: list[Problem] = []
         self._bad_count = 0
         self._reviews: Counter[Review] = Counter()
 
-    def read(self, rows: Iterator[tuple[int, object]]) -> None:
-        """Check every row."""
-        example = _reader(self._spec, self._images).example
+    def read(self, rows: Rows) -> None:
+        """Check every row. What comes from no single file is not kept: its next reading shows whether it changed."""
+        if not rows.has_lines:
+            self.kept = None
+        read = _reader(self._spec, self.images).example
         add, add_line = self._keys.append, self._lines.append
-        for position, (line, row) in enumerate(rows):
+        for position, (line, row) in enumerate(rows.numbered):
             add_line(line)
+            example = None
             try:
-                name = example(row).id
+                example = read(row)
                 is_kept = self._is_kept(row)
             except DatasetError as error:
                 self._report(line, error.message)
             else:
                 if is_kept:
-                    add(_sort_key(name, position))
+                    add(_sort_key(example.id, position))
+            if self.kept is not None:
+                self._keep(example)
+
+    def _keep(self, example: Example | None) -> None:
+        """Keep what a row was read as, as long as that is little and nobody who gets a copy can change it."""
+        assert self.kept is not None
+        self.kept.append(example)
+        if example is not None:
+            size = _characters(example)
+            self._characters += _MOST_KEPT_CHARACTERS if size is None else size
+        if len(self.kept) > _MOST_KEPT or self._characters >= _MOST_KEPT_CHARACTERS:
+            self.kept = None
 
     def _is_kept(self, row: object) -> bool:
         """Whether a row's review lets it in. Raises DatasetError for one without, where all must be reviewed."""
@@ -229,7 +259,7 @@ class _Scan:
             skipped=self._bad_count,
             problems=tuple(self._bad),
             ranks=ranks,
-            images_sha256=self._images.digest,
+            images_sha256=self.images.digest,
             part_sha256=None if part is None else canonical.identity("part/1", [_name(key) for key in chosen]),
             pending=self._reviews["pending"],
             rejected=self._reviews["rejected"],
@@ -281,6 +311,23 @@ class _Scan:
             empty = "every row of it is rejected" if self._reviews["rejected"] else "it is empty"
             what = f"all {len(self._lines)} rows are bad, e.g. {self._bad[0]}" if self._bad else empty
             raise DatasetError(f"dataset {name!r} has no examples: {what}", fix="check the file and its format")
+
+
+def _characters(example: Example) -> int | None:
+    """Count the characters of an example; None where it holds lists or mappings, which a copy would share."""
+    if type(example.input) is not str:
+        return None
+    size = len(example.input)
+    for value in (*example.expected, *example.fields.values()):
+        if type(value) is str:
+            size += len(value)
+        elif isinstance(value, list | dict):
+            return None
+    return size
+
+
+def _copy(example: Example) -> Example:
+    return Example(id=example.id, input=example.input, expected=example.expected, fields=example.fields.copy())
 
 
 def _told_once(problems: Sequence[Problem]) -> list[Problem]:

@@ -208,3 +208,45 @@ def test_a_plugin_that_opens_its_file_itself_may_find_it_touched(tmp_path):
             next(dataset.examples())
     finally:
         dataset_registry.unregister("opening")
+
+
+LONG = {"prompt": "x" * 1_000_000}
+KEPT = [{"prompt": "What?", "answer": "this", "level": 1}] * 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_kept"),
+    [
+        (KEPT, True),
+        ([*KEPT, {"prompt": "Which?", "answer": ["this", "that"]}], True),
+        ([*KEPT, {"prompt": "Which?", "tags": ["a"]}], False),
+        ([*KEPT, {"messages": [{"role": "user", "content": "hi"}]}], False),
+        ([*KEPT, {"prompt": "Which?", "answer": {"n": 1}}], False),
+        (KEPT[:1] * 10_001, False),
+        ([LONG] * 9, False),
+    ],
+    ids=["short", "several answers", "a list", "a chat", "an object", "many", "long"],
+)
+def test_a_short_file_of_plain_rows_is_read_once(tmp_path, monkeypatch, rows, is_kept):
+    dataset = open_dataset(
+        spec(write(tmp_path, lines([{"id": str(number), **row} for number, row in enumerate(rows)])))
+    )
+    first = list(dataset.examples())
+
+    def refuse(_):
+        raise OSError("it is read again")
+
+    monkeypatch.setattr("insideLLMs.datasets.dataset.open_rows", refuse)
+    if is_kept:
+        assert list(dataset.examples()) == first
+    else:
+        with pytest.raises(OSError, match="read again"):
+            list(dataset.examples())
+
+
+def test_code_that_changes_an_example_changes_no_later_reading_of_it(tmp_path):
+    dataset = open_dataset(spec(write(tmp_path, lines(KEPT[:1]))))
+    for _, example in dataset.examples():
+        example.fields["level"] = 2
+        example.fields["more"] = True
+    assert [example.fields for _, example in dataset.examples()] == [{"level": 1}]

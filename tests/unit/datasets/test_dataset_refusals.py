@@ -151,6 +151,14 @@ def test_a_dataset_that_changes_between_scan_and_use_is_refused_before_its_first
         next(dataset.examples())
 
 
+def test_a_dataset_that_changes_while_its_examples_are_used_is_refused_at_their_end(tmp_path):
+    examples = open_dataset(spec(write(tmp_path, lines(ROWS[:2])))).examples()
+    next(examples)
+    write(tmp_path, lines([*ROWS[:2], {"prompt": "new"}]))
+    with pytest.raises(DatasetError, match="changed while it was in use"):
+        list(examples)
+
+
 def test_a_plugin_whose_rows_cannot_be_hashed_stops_the_run():
     dataset_registry.register("odd", lambda: [{"prompt": "x", "at": object()}])
     try:
