@@ -1,5 +1,6 @@
 """What an answer must contain: all of these, any of these, none of these, a regular expression."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from insideLLMs.scoring.patterns import SEARCH_LIMIT, compile_safely, found_in
 
 CHECKS = ("all", "any", "none", "regex")
 NORMALISATIONS = ("none", "spaces")
+_known = functools.lru_cache(maxsize=256)(comparable)
+"""The forms of texts that are looked for in answer after answer."""
 
 
 class _Check(msgspec.Struct, frozen=True):
@@ -140,7 +143,7 @@ class ContainsProbe(PromptProbe):
 
     def _contains(self, text: str, wanted: str) -> bool:
         """Whether `text`, which has its form already, contains `wanted`."""
-        needle = self._form(wanted)
+        needle = self._form(wanted) if self.normalise == "none" else _known(wanted, ignore_case=self.ignore_case)
         return bool(needle) and needle in text
 
     def _form(self, text: str) -> str:
