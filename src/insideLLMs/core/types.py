@@ -204,6 +204,9 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return canonical.identity("example/1", plain)
 
 
+_NUMBERS = (int, float)  # not `int | float`, which would be made again for every score
+
+
 class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a probe says of a Response.
 
@@ -220,7 +223,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         for name, value in self.values.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not math.isfinite(value):
                 raise InsideLLMsError(f"score {name!r} is {value!r}; scores must be finite numbers")
 
     @classmethod

@@ -111,9 +111,11 @@ def _by_kind(counts: Mapping[str, object]) -> dict[str, int]:
     """Return the counts by what they count: of several names, the one that _NAMES has first."""
     found: dict[str, int] = {}
     places: dict[str, int] = {}
-    for name in _MEANINGS.keys() & counts.keys():
+    for name, value in counts.items():
+        if name not in _MEANINGS:
+            continue
         kind, place = _MEANINGS[name]
-        count = read_count(counts[name])
+        count = read_count(value)
         if count is not None and place < places.get(kind, len(_MEANINGS)):
             found[kind], places[kind] = count, place
     return found
