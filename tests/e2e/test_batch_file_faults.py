@@ -109,7 +109,12 @@ def test_an_export_overwrites_nothing_but_requests(tmp_path):
     for name in ("e.yaml", "data.jsonl", "answers.jsonl", "batch/journal.jsonl", "batch/batches.jsonl"):
         before = (tmp_path / name).read_bytes()
         done = insidellms("batch", "export", "e.yaml", "--run-dir", "new", "-o", name, cwd=tmp_path)
-        assert (done.code, f"{name} exists, and is no file of requests" in done.err) == (1, True)
+        told = (
+            "is a file of a run, and nothing is written over it"
+            if "/" in name
+            else f"{name} exists, and is no file of requests"
+        )
+        assert (done.code, told in done.err) == (1, True), done.err
         assert (tmp_path / name).read_bytes() == before
     assert not (tmp_path / "new").exists()
 
@@ -142,3 +147,25 @@ def test_a_line_of_the_batches_file_that_is_intact_and_says_nothing_known_is_nam
         assert (done.code, "batch/batches.jsonl, line 3: this version cannot read" in done.err) == (1, True), done.err
     done = insidellms("run", "e.yaml", "--run-dir", "batch", "--resume", cwd=tmp_path)
     assert (done.code, "line 3: this version cannot read" in done.err) == (1, True), done.err
+
+
+def test_the_gate_of_the_experiment_decides_once_a_run_is_complete(tmp_path):
+    lines = begun(tmp_path, gate={"min_pass_rate": 0.99})  # of the probe `contains`, 2 of 12 pass
+    write_lines(tmp_path / "half.jsonl", lines[:5])
+    write_lines(tmp_path / "all.jsonl", lines)
+    assert (take(tmp_path, "half.jsonl").code, take(tmp_path, "all.jsonl").code) == (0, 3)
+    again = take(tmp_path, "all.jsonl")
+    assert (again.code, again.json["complete"], again.json["verdict"]["state"]) == (3, True, "failed")
+    assert "contains · m: the pass rate" in again.err
+    args = ("batch", "import", "all.jsonl", "--run-dir", "batch")
+    assert insidellms(*args, "--no-gate", cwd=tmp_path).code == 0
+    assert insidellms(*args, "--min-pass-rate", "0.1", cwd=tmp_path).code == 0
+    done = export(tmp_path, "e.yaml", "--run-dir", "batch")
+    assert (done.code, "nothing is left to ask" in done.out, "the pass rate" in done.out) == (3, True, True)
+
+
+def test_a_run_of_which_everything_was_refused_is_no_success(tmp_path):
+    lines = begun(tmp_path)
+    write_lines(tmp_path / "answers.jsonl", [as_openai(line["custom_id"], REFUSAL, 400) for line in lines])
+    done = take(tmp_path, "answers.jsonl")
+    assert (done.code, "none of the 24 trials was answered" in done.err) == (1, True), done.err

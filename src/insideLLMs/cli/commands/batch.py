@@ -10,8 +10,12 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import origin_options
+from insideLLMs.cli.options.gate import GateWords, run_gate_options
+from insideLLMs.cli.options.report_files import show_verdict
 from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL
+from insideLLMs.cli.run_result import check_answered
 from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunDirectoryError, RunUnfinishedError
+from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
@@ -63,9 +67,11 @@ def export(
     if as_json:
         written = {"output": str(output) if exporting.written else None, "requests": exporting.written}
         console.out_json({"run_dir": str(path), "complete": run is not None, **written})
-        return ExitCode.OK
     if run is not None:
-        console.out(f"nothing is left to ask: run {run.manifest.run_id[:12]} is complete, and stored in {path}")
+        if not as_json:
+            console.out(f"nothing is left to ask: run {run.manifest.run_id[:12]} is complete, and stored in {path}")
+        return _Decision(run, {}).code(as_json=as_json)
+    if as_json:
         return ExitCode.OK
     total = sum(exporting.written.values())
     is_pipe = isinstance(output, Path) and not output.is_file()
@@ -90,31 +96,68 @@ def export(
     type=LOCAL,
     help="The experiment, if it was moved or the run does not name it.",
 )
+@run_gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
-def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | None, as_json: bool) -> int:
+def import_(
+    files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | None, gate: GateWords | None, as_json: bool
+) -> int:
     """Read answers from files as the provider wrote them (in OpenAI's, Anthropic's or Gemini's form), in any order.
 
     Every line is checked before any is stored. When a run has all its answers, it is sealed, with the same bytes as an
-    ordinary run; until then, the output says what is left to ask. Importing a file twice changes nothing.
+    ordinary run, and the gate's conditions are checked, as `run` does. Until then, the output says what is left to ask.
+    Importing a file twice changes nothing. Exit code 3: a condition is not met; 4: one cannot be decided.
     """
     from insideLLMs.api.batches.files import BatchImport  # noqa: PLC0415 - slow
     from insideLLMs.api.batches.round import complete_run  # noqa: PLC0415
 
     importing = BatchImport(files)
     path, run = run_dir, complete_run(run_dir, files)
-    run_was_complete = run is not None
+    was_complete = run is not None
     if run is None:
         path, run = _go_on(_origin(experiment_file, run_dir, None), run_dir, importing)
+    decision = None if run is None else _Decision(run, gate)
     if as_json:
         counts = {name: getattr(importing, name) for name in ("taken", "known", "refused", "missing", "differing")}
         failed = msgspec.to_builtins(importing.failed)
-        console.out_json({"run_dir": str(path), "complete": run is not None, "failed": failed, **counts})
-        return ExitCode.OK
-    if run_was_complete:
+        verdict = decision.verdict if decision else None
+        result = {"run_dir": str(path), "complete": run is not None, "failed": failed, "verdict": verdict}
+        console.out_json({**result, **counts})
+    else:
+        _show(importing, was_complete=was_complete, run=run, path=path)
+    return ExitCode.OK if decision is None else decision.code(as_json=as_json)
+
+
+class _Decision:
+    """Whether a complete run meets its gate; a shard alone has none but what is typed."""
+
+    def __init__(self, run: "Run", gate: GateWords | None) -> None:
+        from insideLLMs.api.compare import GateOverrides  # noqa: PLC0415 - slow
+        from insideLLMs.compare.one_run.decide import decide_run  # noqa: PLC0415
+        from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
+
+        self._run = SealedRun(run.path, run.manifest)
+        part = run.manifest.part
+        rules = GateSpec() if gate is None or (part and part.shard and not gate) else self._run.gate
+        self._decided = decide_run(self._run, rules if gate is None else GateOverrides(settings=gate).apply(rules))
+
+    @property
+    def verdict(self) -> object:
+        """Return what `--json` prints of it; nothing where there is no condition."""
+        return msgspec.to_builtins(self._decided.verdict) if self._decided.is_gated else None
+
+    def code(self, *, as_json: bool) -> int:
+        """Say it, and return the exit code. Raises NothingToDoError for a run in which nothing was answered."""
+        show_verdict(self._run.path, self._decided, say=console.note if as_json else console.out)
+        check_answered(self._run, self._decided)
+        return self._decided.verdict.exit_code
+
+
+def _show(importing: "BatchImport", *, was_complete: bool, run: "Run | None", path: Path) -> None:
+    if was_complete:
         console.out("the run was complete before: nothing was taken")
     else:
-        _show(importing)
+        _show_taken(importing)
     if run is None:
         quoted = shlex.quote(str(path))
         console.out(f"another round is needed: requests without an answer: {importing.missing:,}")
@@ -124,10 +167,9 @@ def import_(files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | N
 
         console.out(render_summary(msgspec.to_builtins(run.summary), width=console.width(), color=console.colours()))
         console.out(f"run {run.manifest.run_id[:12]} is complete, and stored in {path}")
-    return ExitCode.OK
 
 
-def _show(importing: "BatchImport") -> None:
+def _show_taken(importing: "BatchImport") -> None:
     known = f"; {importing.known:,} known already" if importing.known else ""
     differing = importing.differing
     refused = f"; {importing.refused:,} refused, which is the outcome of their trials" if importing.refused else ""
