@@ -9,7 +9,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.since import SinceChoice
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.errors import ExitCode, OptionError
 
 if TYPE_CHECKING:
     from insideLLMs.core.experiment import Experiment
@@ -22,7 +22,7 @@ def check_cassette(file: Path, experiment: "Experiment", arguments: RunArguments
 
     named = arguments.replay or arguments.record
     if named is None:
-        raise ConfigError([Problem("--check needs a cassette")], fix="name it: --replay FILE --check")
+        raise OptionError("--check needs a cassette", fix="name it: --replay FILE --check")
     cassette = local_file(named)
     found = asyncio.run(acheck_cassette(experiment, folder=file.resolve().parent, cassette=cassette))
     if as_json:

@@ -4,7 +4,7 @@
 
     InsideLLMsError                 expected: the message says what, where and how to fix it (exit 1)
     ├── ConfigError                 an experiment file or an option; carries every Problem at once
-    ├── OptionError                 an argument of a Python call (also ValueError)
+    ├── OptionError                 an argument of a Python call, or an option (also ValueError)
     ├── DatasetError                a dataset that cannot be read, hashed or selected from
     ├── PluginError                 a plug-in name
     │   ├── UnknownPluginError      (also KeyError)
@@ -115,15 +115,12 @@ class ConfigError(InsideLLMsError):
     def __init__(self, problems: Sequence[Problem], *, fix: str | None = None) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        if all(str(problem).startswith("--") for problem in self.problems):  # an option is wrong, not the file
-            super().__init__("\n".join(map(str, self.problems)), fix=fix)
-            return
         head = f"{count} problem{'s' if count != 1 else ''} in the experiment:\n"
         super().__init__(head + "\n".join(f"  {problem}" for problem in self.problems), fix=fix)
 
 
 class OptionError(InsideLLMsError, ValueError):
-    """An argument that a function of the Python API does not take as given."""
+    """An argument of the Python API, or an option of a command, that is not taken as given."""
 
 
 class DatasetError(InsideLLMsError):

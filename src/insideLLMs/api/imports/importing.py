@@ -16,7 +16,7 @@ from insideLLMs.api.personal_data import PersonalData, PersonalDataOptions
 from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import ConfigError, DatasetError, OptionError, Problem
+from insideLLMs.core.errors import ConfigError, DatasetError, OptionError
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
@@ -80,13 +80,13 @@ class Imported:
 
 
 def parse_map(text: str | None) -> dict[str, str]:
-    """Parse ``role=column,role=column``. Raises ConfigError."""
+    """Parse ``role=column,role=column``. Raises OptionError."""
     parsed: dict[str, str] = {}
     for pair in (text or "").split(",") if text else ():
         role, separator, column = (part.strip() for part in pair.partition("="))
         if not separator or not column or role not in USUAL:
-            raise ConfigError(
-                [Problem(f"--map has {pair!r}, which is not ROLE=COLUMN")],
+            raise OptionError(
+                f"--map has {pair!r}, which is not ROLE=COLUMN",
                 fix=f"the roles are {', '.join(USUAL)}; e.g. --map id=case,score=ok",
             )
         parsed[role] = column

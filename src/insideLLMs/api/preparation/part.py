@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from insideLLMs.core.arguments import nearest
-from insideLLMs.core.errors import ConfigError, NothingToDoError, Problem
+from insideLLMs.core.errors import NothingToDoError, OptionError, Problem
 from insideLLMs.core.experiment import Experiment, PromptSpec, Spec
 from insideLLMs.core.part import Part, PartOptions
 from insideLLMs.core.record_views import LabelledRecord
@@ -23,7 +23,7 @@ Named = TypeVar("Named", bound=Spec | PromptSpec)
 def narrow(experiment: Experiment, options: PartOptions, *, folder: Path) -> Experiment:
     """Return the experiment with what is selected, marked as a part; unchanged where nothing is left out.
 
-    Raises ConfigError for what selects nothing, DatasetError, and RunDirectoryError for a bad `failed_in`.
+    Raises OptionError for what selects nothing, DatasetError, and RunDirectoryError for a bad `failed_in`.
     """
     selection = msgspec.structs.replace(options, shard=None)
     selected = experiment if selection == PartOptions() else _select(experiment, selection, folder)
@@ -106,7 +106,9 @@ def _near(word: str, known: Collection[str]) -> str:
 
 def _raise_any(problems: Sequence[Problem]) -> None:
     if problems:
-        raise ConfigError(problems, fix="change what is selected, or leave the option out to run everything")
+        raise OptionError(
+            "\n".join(map(str, problems)), fix="change what is selected, or leave the option out to run everything"
+        )
 
 
 class _Failed(msgspec.Struct, frozen=True):

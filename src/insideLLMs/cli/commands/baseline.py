@@ -11,7 +11,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.places import RUN, TO_WRITE
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.errors import ExitCode, OptionError
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ def accept(
     for_run = {name for name in ("slim", "if_changed") if options[name]}
     for_examples = {name for name in ("until", "probe") if options[name]}
     if examples and for_run:
-        raise ConfigError([Problem("--slim and --if-changed go with a run, not with --example")])
+        raise OptionError("--slim and --if-changed go with a run, not with --example")
     if for_examples and not examples:
-        raise ConfigError([Problem("--until and --probe go with --example")], fix="name the examples to waive")
+        raise OptionError("--until and --probe go with --example", fix="name the examples to waive")
     sealed = SealedRun.open(run)
     last = _day(options["until"])
     with writing_pool(pool) as folder:
@@ -150,7 +150,7 @@ def _day(text: str | None) -> str | None:
     try:
         return dt.date.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise ConfigError([Problem(f"--until {text!r} is not a date")], fix="write it as 2027-01-31") from error
+        raise OptionError(f"--until {text!r} is not a date", fix="write it as 2027-01-31") from error
 
 
 @command.command("list")

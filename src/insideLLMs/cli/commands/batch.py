@@ -14,7 +14,7 @@ from insideLLMs.cli.options.gate import GateWords, run_gate_options
 from insideLLMs.cli.options.report_files import show_verdict
 from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL
 from insideLLMs.cli.run_result import check_answered
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem, RunDirectoryError, RunUnfinishedError
+from insideLLMs.core.errors import ExitCode, OptionError, RunDirectoryError, RunUnfinishedError
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.remote.url import RemoteUrl
 
@@ -186,7 +186,7 @@ def _show_taken(importing: "BatchImport") -> None:
 
 
 def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin | None") -> "Origin":
-    """Return how the experiment is read: as the command says, else as the run noted it. Raises ConfigError."""
+    """Return how the experiment is read: as the command says, else as the run noted it. Raises OptionError."""
     from insideLLMs.api.batches.round import origin_of  # noqa: PLC0415 - slow
     from insideLLMs.store.batch_log import read_origin  # noqa: PLC0415
     from insideLLMs.store.sealed_run import State, state_of  # noqa: PLC0415
@@ -195,7 +195,7 @@ def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin |
     if experiment_file is not None:
         return origin_of(experiment_file, given or noted)
     if given is not None:
-        raise ConfigError([Problem("these options belong to an experiment")], fix="name the experiment's file first")
+        raise OptionError("these options belong to an experiment", fix="name the experiment's file first")
     if noted is None and run_dir is not None and state_of(run_dir) is State.SEALED:
         raise RunDirectoryError(
             f"{run_dir} is complete, and does not say of which experiment",
@@ -203,8 +203,8 @@ def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin |
         )
     if noted is None:
         where = "" if run_dir is None else f": {run_dir} does not say which it is"
-        raise ConfigError(
-            [Problem(f"an experiment is needed{where}")],
+        raise OptionError(
+            f"an experiment is needed{where}",
             fix="insidellms batch export EXPERIMENT -o FILE begins a run and names its --run-dir; "
             "to import into another one, add --experiment FILE",
         )

@@ -39,7 +39,7 @@ class _Arguments:
     html: Path | None
 
     def options(self, candidate: Path) -> "BlameOptions":
-        """Return how far to go. Raises ConfigError for pairs that are none."""
+        """Return how far to go. Raises OptionError for pairs that are none."""
         from insideLLMs.api.blame import BlameOptions  # noqa: PLC0415 - slow
 
         return BlameOptions(

@@ -5,7 +5,7 @@ import os
 import click
 
 from insideLLMs.cli import console
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.errors import ExitCode, OptionError
 
 _DAY_S = 86_400
 _MEGABYTE = 1_000_000
@@ -46,7 +46,7 @@ def prune_(*, days: float | None, model: str | None, everything: bool, as_json: 
     from insideLLMs.store.answers.cache import cache_path, prune  # noqa: PLC0415 - only here
 
     if everything == (days is not None or model is not None):
-        raise ConfigError([Problem("prune needs --older-than, --model or both, or else --all")])
+        raise OptionError("prune needs --older-than, --model or both, or else --all")
     removed = prune(cache_path(os.environ), older_than_s=None if days is None else days * _DAY_S, model=model)
     if as_json:
         console.out_json({"removed": removed})

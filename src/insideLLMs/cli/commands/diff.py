@@ -14,7 +14,7 @@ from insideLLMs.cli.options.gate import GateWords, gate_options, today
 from insideLLMs.cli.options.report_files import ReportFiles, Writer, report_options, tell_github, write_files
 from insideLLMs.cli.places import FILE, LOCAL, OUTPUT, POOL, RUN
 from insideLLMs.cli.trust import trusted_sides
-from insideLLMs.core.errors import ConfigError, ExitCode, OptionError, Problem
+from insideLLMs.core.errors import ExitCode, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,13 +66,13 @@ class _Arguments:
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Parse ``BASELINE=CANDIDATE`` ids. Raises ConfigError."""
+    """Parse ``BASELINE=CANDIDATE`` ids. Raises OptionError."""
     parsed: dict[str, str] = {}
     for pair in pairs:
         ours, separator, theirs = pair.partition("=")
         if not separator or not ours or not theirs:
-            raise ConfigError(
-                [Problem(f"--pair {pair!r} is not BASELINE=CANDIDATE")], fix="give the ids of two models or two prompts"
+            raise OptionError(
+                f"--pair {pair!r} is not BASELINE=CANDIDATE", fix="give the ids of two models or two prompts"
             )
         parsed[ours] = theirs
     return parsed
@@ -238,9 +238,7 @@ def _meaning(asked: str | None, baselines: "tuple[SealedRun, ...]") -> "Meaning 
     try:
         threshold = None if asked == "auto" else float(asked)
     except ValueError as error:
-        raise ConfigError(
-            [Problem(f"--semantic {asked!r} is neither a cosine nor auto")], fix="e.g. --semantic 0.9"
-        ) from error
+        raise OptionError(f"--semantic {asked!r} is neither a cosine nor auto", fix="e.g. --semantic 0.9") from error
     return load_meaning(threshold, baselines)
 
 

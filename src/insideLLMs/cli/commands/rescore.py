@@ -9,7 +9,7 @@ import msgspec
 from insideLLMs.cli import console
 from insideLLMs.cli.places import RUN, TO_WRITE
 from insideLLMs.cli.plugin_names import completing
-from insideLLMs.core.errors import ConfigError, ExitCode, Problem
+from insideLLMs.core.errors import ExitCode, OptionError
 from insideLLMs.core.experiment import Spec
 from insideLLMs.core.types import expand
 from insideLLMs.remote.url import RemoteUrl
@@ -72,13 +72,11 @@ def command(
 
 
 def parse_probe(text: str) -> Spec:
-    """Read a probe given by name or as JSON. Raises ConfigError."""
+    """Read a probe given by name or as JSON. Raises OptionError."""
     if not text.lstrip().startswith("{"):
         return Spec(type=text, id=text.rpartition(":")[2])
     try:
         given = msgspec.json.decode(text)
         return msgspec.convert({"id": str(given.get("type", "")).rpartition(":")[2], **given}, Spec)
     except msgspec.MsgspecError as error:
-        raise ConfigError(
-            [Problem(f"--probe: {error}")], fix='e.g. --probe \'{"type": "contains", "args": {}}\''
-        ) from error
+        raise OptionError(f"--probe: {error}", fix='e.g. --probe \'{"type": "contains", "args": {}}\'') from error

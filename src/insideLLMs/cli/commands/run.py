@@ -16,7 +16,7 @@ from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.workers import processes_to_use
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.cli.run_result import check_answered, show_result
-from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.errors import OptionError
 from insideLLMs.core.gate_spec import GateSpec
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _run(
 
     count = processes_to_use(arguments.processes, arguments.run_dir if arguments.resume else None)
     if count > 1 and arguments.ray is not None:
-        raise ConfigError([Problem("the run was begun with --processes")], fix="leave --executor ray out")
+        raise OptionError("the run was begun with --processes", fix="leave --executor ray out")
     batch = arguments.batch.rounds(quiet=quiet) if arguments.batch else None
     since = arguments.since.rounds(resume=arguments.resume) if arguments.since else None
     asking = early or batch or since

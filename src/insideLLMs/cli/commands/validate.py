@@ -11,7 +11,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.commands.verify import check_run
 from insideLLMs.cli.options.part import part_options
 from insideLLMs.cli.places import RUN
-from insideLLMs.core.errors import ConfigError, ExitCode, InsideLLMsError, Problem
+from insideLLMs.core.errors import ExitCode, InsideLLMsError, OptionError
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def command(targets: tuple[Path, ...], *, part: PartOptions, as_json: bool) -> i
     if len(targets) == 1:
         return _validate(targets[0], part=part, as_json=as_json)
     if as_json:
-        raise ConfigError([Problem("--json prints the result of one check")], fix="give one file, or leave --json out")
+        raise OptionError("--json prints the result of one check", fix="give one file, or leave --json out")
     codes = []
     for target in targets:
         try:
@@ -45,7 +45,7 @@ def command(targets: tuple[Path, ...], *, part: PartOptions, as_json: bool) -> i
 def _validate(target: Path, *, part: PartOptions, as_json: bool) -> int:
     if target.is_dir():
         if part != PartOptions():
-            raise ConfigError([Problem(f"{target} is a run; a part can be selected of an experiment")])
+            raise OptionError(f"{target} is a run; a part can be selected of an experiment")
         return check_run(target, as_json=as_json)
     from insideLLMs.api.preparation.part import narrow  # noqa: PLC0415 - slow
     from insideLLMs.api.preparation.prepare import prepare  # noqa: PLC0415

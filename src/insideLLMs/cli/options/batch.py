@@ -11,7 +11,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.options.part import part_options
 from insideLLMs.cli.options.settings import parse_settings
-from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.errors import OptionError
 from insideLLMs.core.part import PartOptions
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _choice(given: Given) -> BatchChoice | None:
     is_batch, max_wait, then = given.pop("is_batch"), given.pop("max_wait"), given.pop("then")
     if not is_batch:
         if max_wait is not None or then is not None:
-            raise ConfigError([Problem("--max-wait and --then go with --batch")], fix="add --batch, or leave them out")
+            raise OptionError("--max-wait and --then go with --batch", fix="add --batch, or leave them out")
         return None
     choice = BatchChoice(max_wait=str(_MAX_WAIT if max_wait is None else max_wait), then=str(then or _THEN))
     parse_duration_s(choice.max_wait)
@@ -104,8 +104,8 @@ def _choice(given: Given) -> BatchChoice | None:
 
 
 def parse_duration_s(text: str) -> float:
-    """Return a time in seconds. Raises ConfigError."""
+    """Return a time in seconds. Raises OptionError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if found is None:
-        raise ConfigError([Problem(f"--max-wait {text!r} is not a time")], fix="write it as 90s, 30m, 2h or 1d")
+        raise OptionError(f"--max-wait {text!r} is not a time", fix="write it as 90s, 30m, 2h or 1d")
     return float(found[1]) * _SECONDS[found[2]]

@@ -9,7 +9,7 @@ from msgspec import Meta
 from msgspec.structs import FieldInfo, fields
 
 from insideLLMs.cli.options.group import Command, Given, option_group
-from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.errors import OptionError, Problem
 from insideLLMs.core.gate_spec import ABSOLUTE, LIMITS, GateSpec, nearest_limit
 
 FILE_ONLY = frozenset({"score_range", "probes"})
@@ -87,7 +87,7 @@ def _number(kind: type, metas: list[Meta]) -> click.IntRange | click.FloatRange 
 
 
 def _named_numbers(setting: str, pairs: object) -> dict[str, float] | None:
-    """Parse ``NAME=NUMBER`` pairs. Raises ConfigError."""
+    """Parse ``NAME=NUMBER`` pairs. Raises OptionError."""
     assert isinstance(pairs, tuple)
     metavar, example = _NUMBERS[setting]
     option = f"--{setting.replace('_', '-')}"
@@ -97,11 +97,10 @@ def _named_numbers(setting: str, pairs: object) -> dict[str, float] | None:
         try:
             parsed[name] = float(number)
         except ValueError as error:
-            raise ConfigError(
-                [Problem(f"{option} {pair!r} is not {metavar}")], fix=f"e.g. {option} {example}"
-            ) from error
+            raise OptionError(f"{option} {pair!r} is not {metavar}", fix=f"e.g. {option} {example}") from error
         if setting == "max" and name not in LIMITS:
-            raise ConfigError([Problem(f"--max has {name!r}", hint=nearest_limit(name))], fix=f"e.g. --max {example}")
+            said = Problem(f"--max has {name!r}", hint=nearest_limit(name))
+            raise OptionError(str(said), fix=f"e.g. --max {example}")
     return parsed or None
 
 

@@ -11,7 +11,12 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import BatchChoice
 from insideLLMs.cli.options.settings import parse_settings
 from insideLLMs.cli.options.since import SinceChoice
-from insideLLMs.core.errors import CassetteMissError, ConfigError, InsideLLMsError, InterruptedRunError, Problem
+from insideLLMs.core.errors import (
+    CassetteMissError,
+    InsideLLMsError,
+    InterruptedRunError,
+    OptionError,
+)
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.remote.url import RemoteUrl
@@ -57,7 +62,7 @@ class RunArguments:
     dry_run: bool
 
     def overrides(self) -> "dict[str, JsonValue]":
-        """Return what goes over the experiment's settings. Raises ConfigError."""
+        """Return what goes over the experiment's settings. Raises OptionError."""
         named: dict[str, JsonValue] = {
             "execution.concurrency": self.concurrency,
             "execution.timeout_s": self.timeout_s,
@@ -70,7 +75,7 @@ class RunArguments:
         return {**{key: value for key, value in named.items() if value is not None}, **parse_settings(self.pairs)}
 
     def check(self) -> None:
-        """Raise ConfigError for options that need each other."""
+        """Raise OptionError for options that need each other."""
         for is_wrong, said, fix in (
             (
                 self.resume and self.run_dir is None,
@@ -106,7 +111,7 @@ class RunArguments:
             (self.since and self._asks_otherwise, f"--since cannot be combined with {_OTHER_WAYS}", "leave those out"),
         ):
             if is_wrong:
-                raise ConfigError([Problem(said)], fix=fix)
+                raise OptionError(said, fix=fix)
         if self.since is not None:
             self.since.check_apart(self.run_dir)
 

@@ -11,7 +11,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.gate import today
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import RUN
-from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.errors import OptionError
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
@@ -33,13 +33,11 @@ class SinceChoice:
         return f" --since {shlex.quote(str(self.run))}{share}{seed}"
 
     def check_apart(self, run_dir: Path | RemoteUrl | None) -> None:
-        """Raise ConfigError where the run would be written over the one that it is since."""
+        """Raise OptionError where the run would be written over the one that it is since."""
         from insideLLMs.remote.copies import place_of  # noqa: PLC0415 - few runs need it
 
         if run_dir is not None and place_of(run_dir) == place_of(self.run):
-            raise ConfigError(
-                [Problem(f"--run-dir and --since are one folder: {run_dir}")], fix="choose another --run-dir"
-            )
+            raise OptionError(f"--run-dir and --since are one folder: {run_dir}", fix="choose another --run-dir")
 
     def rounds(self, *, resume: bool) -> "RunSince":
         """Return how such a run goes. Raises RunDirectoryError for a run whose answers cannot be reused."""
@@ -78,13 +76,13 @@ def _choice(given: Given) -> SinceChoice | None:
     run, canary, seed = given.pop("since"), given.pop("canary"), given.pop("canary_seed")
     if run is None:
         if canary is not None or seed is not None:
-            raise ConfigError([Problem("--canary and --canary-seed go with --since")], fix="add --since RUN")
+            raise OptionError("--canary and --canary-seed go with --since", fix="add --since RUN")
         return None
     assert isinstance(run, Path)
     if canary is not None and not (isinstance(canary, float) and 0.0 <= canary <= 1.0):
-        raise ConfigError([Problem(f"--canary is {canary}; it is a share from 0 to 1")], fix="e.g. --canary 0.05")
+        raise OptionError(f"--canary is {canary}; it is a share from 0 to 1", fix="e.g. --canary 0.05")
     try:
         str(seed).encode()
     except UnicodeEncodeError as error:
-        raise ConfigError([Problem("--canary-seed is not valid UTF-8")], fix="give a text, e.g. a date") from error
+        raise OptionError("--canary-seed is not valid UTF-8", fix="give a text, e.g. a date") from error
     return SinceChoice(run=run, canary=canary, seed=None if seed is None else str(seed))

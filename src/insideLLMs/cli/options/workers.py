@@ -8,7 +8,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
-from insideLLMs.core.errors import ConfigError, Problem
+from insideLLMs.core.errors import OptionError
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.sealed_run import MANIFEST, State, state_of
@@ -87,5 +87,5 @@ def _ray(given: Given) -> RayOptions | None:
     if executor == "ray":
         return RayOptions(address=msgspec.convert(address, str | None), workers=msgspec.convert(workers, int | None))
     if address is not None or workers is not None:
-        raise ConfigError([Problem("--ray-address and --ray-workers go with --executor ray")], fix="add --executor ray")
+        raise OptionError("--ray-address and --ray-workers go with --executor ray", fix="add --executor ray")
     return None
