@@ -100,3 +100,17 @@ def test_files_do_not_ask_what_a_provider_has_been_asked(tmp_path, command):
     done = insidellms("batch", command, *args, "--run-dir", "batch", cwd=tmp_path)
     assert (done.code, "waits for 1 batch(es) at the provider" in done.err) == (1, True), done.err
     assert not (tmp_path / "requests.jsonl").exists()
+
+
+def test_a_run_that_waits_for_a_batch_is_not_overwritten(tmp_path):
+    with BatchServer(looks=10**9) as server:
+        experiment(tmp_path, server)
+        assert batch(tmp_path, "--max-wait", "0s").code == 1
+        before = (tmp_path / "batch" / "batches.jsonl").read_bytes()
+        for args in (("--overwrite", "--max-wait", "0s"), ("--overwrite", "--max-wait", "0s", "--then", "live")):
+            done = batch(tmp_path, *args)
+            assert (done.code, "batch waits for 1 batch(es) at the provider" in done.err) == (1, True), done.err
+        assert (tmp_path / "batch" / "batches.jsonl").read_bytes() == before
+        assert batch(tmp_path, "--resume", "--max-wait", "0s", "--then", "live").code == 0
+        assert (len(server.jobs), server.jobs[0].is_cancelled) == (1, True)
+        assert insidellms("run", "e.yaml", "--run-dir", "batch", "--overwrite", cwd=tmp_path).code == 0

@@ -18,7 +18,7 @@ from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.journal import Journal, check_same_run
 from insideLLMs.store.journal_line import JournalHeader, journal_lines
 from insideLLMs.store.sealed_entries import sealed_entries
-from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, SealedRun, State, state_of
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, SealedRun, State, state_of
 from insideLLMs.store.shard_folders import remove_shards
 
 _ROOM_BYTES = 256 * 1024 * 1024
@@ -79,10 +79,11 @@ class RunDirectory:
         try:
             state = state_of(path)  # another process may have ended a run in it meanwhile
             _refuse(path, state, taken_fix="" if may_go_on else taken_fix)
+            journal = Journal(path / JOURNAL, header, opener=folder.opener)
             if overwrite and not resume:
+                _check_no_batch_is_out(journal)
                 remove_our_files(folder)
                 remove_shards(path)
-            journal = Journal(path / JOURNAL, header, opener=folder.opener)
             if resume and state is State.SEALED:
                 remove_shards(path)  # of a process that was killed before it did
                 _reopen(folder, header)
@@ -152,6 +153,14 @@ class RunDirectory:
                 f"cannot seal {self.path}: {error.strerror or error}",
                 fix="make room or fix the permissions, then resume: nothing needs to be asked again",
             ) from error
+
+
+def _check_no_batch_is_out(journal: Journal) -> None:
+    """Raise StorageError where a provider still answers a batch of the run, which is paid for."""
+    if journal.path.with_name(BATCHES).exists():
+        from insideLLMs.store.batch_log import BatchLog  # noqa: PLC0415 - few runs have batches
+
+        BatchLog.beside(journal).close()
 
 
 def _refuse(path: Path, state: State, *, taken_fix: str) -> None:
