@@ -155,5 +155,5 @@ def test_it_is_named_where_records_that_cannot_be_unpacked_are_damaged(tmp_path)
     (packed.path / PACKED_RECORDS).write_bytes(zstd.compress(b"".join(lines[:400])) + b"damaged")
     _, told = verify(packed.path).problems
     found = re.fullmatch(rf"{PACKED_RECORDS}: damaged in record (\d+) or after it: example '(\d+)' of .*", told)
-    assert 250 < int(found[1]) <= 401
+    assert 100 < int(found[1]) <= 401
     assert int(found[2]) == int(found[1]) - 1
