@@ -19,6 +19,10 @@ _LABEL_WIDTH = 105
 _COLUMNS = ("run", "items", "change", "p", "capital")
 
 
+def _runs(count: int) -> str:
+    return f"{count:,} run{'s'[: count != 1]}"
+
+
 def trend_text(trend: Trend, *, width: int = 80) -> str:
     """Write a row for each measure: its name, one bar for each run (the last 40), the first and the last value."""
     rows = [_trend_cells(line) for line in trend.lines]
@@ -26,7 +30,7 @@ def trend_text(trend: Trend, *, width: int = 80) -> str:
     columns = [max(len(row[place]) for row in (head, *rows)) for place in range(5)]
     columns[0] = max(8, min(columns[0], width - sum(columns[1:]) - 8))
     labels = f"{trend.runs[0].label} … {trend.runs[-1].label}" if len(trend.runs) > 1 else trend.runs[0].label
-    lines = [f"{len(trend.runs):,} runs: {shorten(printable(labels), max(20, width - 12))}", ""]
+    lines = [f"{_runs(len(trend.runs))}: {shorten(printable(labels), max(20, width - 12))}", ""]
     for row in (head, *rows):
         name = shorten(row[0], columns[0]).ljust(columns[0])
         figures = "  ".join(cell.rjust(size) for cell, size in zip(row[2:], columns[2:], strict=True))
@@ -160,7 +164,7 @@ def _verdict(found: WatchedSeries) -> Iterator[str]:
         yield f"INCONCLUSIVE  (exit code {int(code)})"
         yield f"  {found.missing:,} of {found.trials:,} trials of the pool have no unedited answer in the newest run."
     else:
-        yield f"NO ALARM  after {len(found.looks):,} runs (exit code {int(code)})"
+        yield f"NO ALARM  after {_runs(len(found.looks))} (exit code {int(code)})"
         yield f"  The capital is {found.looks[-1].capital:.3g} of {found.threshold:,.0f}; {chance}."
 
 

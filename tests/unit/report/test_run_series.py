@@ -27,6 +27,7 @@ def test_what_was_not_answered_is_said():
     records = [record("a"), record("b", status="error")]
     found = trend([("only", expand(summarise(view(records).records(), run_id="ab" * 32)))])
     assert "not answered: only 1 of 2" in trend_text(found)
+    assert trend_text(found).startswith("1 run: only")
 
 
 def test_runs_without_results_make_a_trend_all_the_same():
