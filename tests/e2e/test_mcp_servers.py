@@ -7,7 +7,7 @@ import pytest
 
 from support.command import canonical_bytes, insidellms, records_of, write_files
 from support.documents import ROOT
-from support.mcp_servers import FORECAST, starts, write_server
+from support.mcp_servers import FORECAST, HttpServer, starts, write_server
 from support.processes import PYTHON
 
 
@@ -162,3 +162,50 @@ def test_tools_that_no_server_gives_are_named(tmp_path, tools, said):
     done = insidellms("run", "e.json", "--run-dir", "run", cwd=tmp_path)
     told = done.err + (tmp_path / "run" / "records.jsonl").read_text() if done.code == 0 else done.err
     assert said in " ".join(told.split())
+
+
+def of_rules(run):
+    """Return the finding of each rule in the records of a run."""
+    return {record["example_id"]: record["response"]["value"]["broken"] for record in records_of(run)}
+
+
+def test_a_call_that_ends_the_server_is_found_among_many_and_no_other_rule_suffers(tmp_path):
+    code = """
+def answer(name, arguments):
+    if not isinstance(arguments.get("city"), str):
+        raise Refused(-32602, "city must be a text")
+    if name == "t17":
+        os._exit(3)
+    return text("ok")
+"""
+    write_server(tmp_path, code, tools=[{**FORECAST, "name": f"t{number}"} for number in range(40)])
+    rules = [{"id": rule, "input": rule} for rule in ("valid calls", "wrong types", "missing arguments")]
+    model = {"type": "mcp", "id": "server", "args": {"command": [PYTHON, "server.py"]}}
+    held = {"model": model, "probe": {"type": "mcp_contract"}, "dataset": {"examples": rules}}
+    write_files(tmp_path, {"e.json": json.dumps(held)})
+    done = insidellms("run", "e.json", "--run-dir", "run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    found = of_rules(tmp_path / "run")
+    [broken] = found.pop("valid calls")
+    assert broken.endswith('during a call of t17({"city":"text"}), ended with exit status 3')
+    assert found == {"wrong types": [], "missing arguments": []}
+
+
+def test_a_server_at_a_url_is_tested_recorded_and_replayed_without_it(tmp_path):
+    with HttpServer() as server:
+        rules = [{"id": rule, "input": rule} for rule in ("protocol", "names", "valid calls", "wrong types")]
+        args = {"base_url": server.url + "/mcp", "api_key_env": "TOKEN_OF_TEST"}
+        calls = {"type": "contains", "dataset": {"name": "calls", "examples": [{"id": "rome", **row(city="Rome")}]}}
+        contract = {"type": "mcp_contract", "dataset": {"examples": rules}}
+        held = {"model": {"type": "mcp", "id": "server", "args": args}, "probes": [contract, calls]}
+        write_files(tmp_path, {"e.json": json.dumps(held)})
+        key = {"TOKEN_OF_TEST": "tok-f00d-f00d-f00d"}
+        done = insidellms("run", "e.json", "--run-dir", "run", "--record", "s.cassette", cwd=tmp_path, env=key)
+        assert done.code == 0, done.err
+    assert {one.get("Authorization") for one in server.heard} == {"Bearer tok-f00d-f00d-f00d"}
+    passed = {record["example_id"]: record["scores"]["passed"] for record in records_of(tmp_path / "run")}
+    assert passed == {"protocol": True, "names": True, "valid calls": True, "wrong types": False, "rome": True}
+    replayed = insidellms("run", "e.json", "--run-dir", "again", "--replay", "s.cassette", cwd=tmp_path)
+    assert replayed.code == 0, replayed.err
+    assert canonical_bytes(tmp_path / "run") == canonical_bytes(tmp_path / "again")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"f00d" in path.read_bytes()]

@@ -15,6 +15,8 @@ from insideLLMs.core.types import Example, JsonValue, Message, Request, Response
 if TYPE_CHECKING:  # few runs have conversations
     from insideLLMs.core.conversation import Conversation
 
+OWN_SERVER = "server"
+"""The option of a request to an MCP server that names one for these requests alone, beside the one that all share."""
 CONVERSATION_ID = "conversation_id"
 """What an application that keeps its history calls the name of a conversation."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.errors import InsideLLMsError, ModelError
 from insideLLMs.core.protocols import CONVERSATION_ID, AsyncModel, Model, join_chat
 from insideLLMs.core.template import Template, values_of
 from insideLLMs.core.thoughts import read_tags, separate
@@ -204,6 +204,10 @@ class ModelDoor:
         """
         return self._wait(self._respond(request, by))
 
+    def respond_to_all(self, requests: Sequence[Request]) -> list[Response | ModelError]:
+        """Ask several Requests at once, as far as the limits of the run allow; a call that fails gives its error."""
+        return self._wait(self._respond_to_all(requests))
+
     def takes_option(self, name: str) -> bool:
         """Whether the model takes an option of this name; what a provider's API takes, nobody knows beforehand."""
         if callable(own := getattr(self._model, "takes_option", None)):
@@ -234,6 +238,13 @@ class ModelDoor:
             return response
         self.usage = sum_usage((self.usage, response.usage))
         return response
+
+    async def _respond_to_all(self, requests: Sequence[Request]) -> list[Response | ModelError]:
+        answers = await asyncio.gather(*map(self._respond, requests), return_exceptions=True)
+        for answer in answers:
+            if not isinstance(answer, Response | ModelError):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, Response | ModelError)]
 
     def _wait(self, coroutine: Coroutine[Any, Any, A]) -> A:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)

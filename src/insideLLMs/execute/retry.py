@@ -70,7 +70,8 @@ class Attempts(msgspec.Struct):
     """What the attempts of one Trial took, in seconds of a monotonic clock.
 
     `count` is one, and one for each retry: a further call of the same Trial, such as an agent's next step, is none.
-    `deadline` is the Trial's own, which stands still while the Trial waits for its turn.
+    `deadline` is the Trial's own, which stands still while the Trial waits for its turn: from when the first of its
+    calls waits until none does.
     """
 
     count: int = 0
@@ -83,6 +84,9 @@ class Attempts(msgspec.Struct):
     facts: CallFacts = msgspec.field(default_factory=CallFacts)
     deadline: asyncio.Timeout | Deadline | None = None
     trial: Trial | None = None
+    waiting: int = 0
+    stopped: float = 0.0
+    until: float | None = None
 
     @property
     def is_stored(self) -> bool:
@@ -104,17 +108,29 @@ class Attempts(msgspec.Struct):
 
     async def wait_for(self, turn: Awaitable[object]) -> None:
         """Wait for a place, or for a model to be ready; the time does not count against the Trial."""
-        until = None if self.deadline is None else self.deadline.when()
-        if self.deadline is not None and until is not None:
-            self.deadline.reschedule(None)
-        started = time.monotonic()
+        if not self.waiting:
+            self.stop()
+        self.waiting += 1
         try:
             await turn
         finally:
-            waited = time.monotonic() - started
-            self.queued_s += waited
-            if self.deadline is not None and until is not None and not self.deadline.expired():
-                self.deadline.reschedule(until + waited)
+            self.waiting -= 1
+            if not self.waiting:
+                self.go_on()
+
+    def stop(self) -> None:
+        """Let the Trial's time stand still."""
+        self.stopped = time.monotonic()
+        self.until = None if self.deadline is None else self.deadline.when()
+        if self.deadline is not None and self.until is not None:
+            self.deadline.reschedule(None)
+
+    def go_on(self) -> None:
+        """Let the Trial's time go on."""
+        waited = time.monotonic() - self.stopped
+        self.queued_s += waited
+        if self.deadline is not None and self.until is not None and not self.deadline.expired():
+            self.deadline.reschedule(self.until + waited)
 
 
 class TrialClock:

@@ -1,25 +1,30 @@
 """Whether an MCP server keeps what the protocol and its own schemas promise."""
 
+import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from insideLLMs.core.arguments import nearest, refuse, text_list
-from insideLLMs.core.errors import InsideLLMsError
-from insideLLMs.core.protocols import Probe
+from insideLLMs.core.errors import CommandFailedError, InsideLLMsError, ModelError, ToolTimeoutError
+from insideLLMs.core.protocols import OWN_SERVER, Probe
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring.hidden_text import hidden_in_tool
 from insideLLMs.scoring.tools.schemas import MadeCall, made_calls, schema_fault
 
+logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _INVALID_PARAMS = -32602
 _METHOD_NOT_FOUND = -32601
 _LIKE_AN_ERROR = re.compile(r"\s*(?:\w*error|exception|traceback|failed|failure|invalid)\b", re.IGNORECASE)
 _SHOWN = 120
 _UNKNOWN = "insidellms_no_such_tool"
+_AT_ONCE = 16
+_MOST_UNANSWERED = 3
+"""Calls of a rule that get no answer, or crash the server; after so many the further ones are not made."""
 
 
 class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +35,11 @@ class RuleFinding(msgspec.Struct, frozen=True, kw_only=True):
     not_called: tuple[str, ...] = ()
 
 
+Called = tuple[Mapping[str, Any], MadeCall]
+"""A tool, and a call that is made up for it."""
 Tools = Sequence[Mapping[str, Any]]
 Ask = Callable[[Request], Response]
+AskAll = Callable[[Sequence[Request]], Sequence[Response | ModelError]]
 
 
 class McpContractProbe(Probe):
@@ -46,7 +54,7 @@ class McpContractProbe(Probe):
     holds.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     scores_in_place: ClassVar[bool] = True
     default_dataset: ClassVar[str] = "probes/mcp_rules.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(("correct", "kept"), (0.0, 1.0))
@@ -69,6 +77,7 @@ class McpContractProbe(Probe):
             hint = f"did you mean {near!r}?" if near else f"known are {', '.join(_RULES)}"
             raise InsideLLMsError(f"there is no rule {rule!r} for MCP servers", fix=hint)
         respond = getattr(model, "respond_to", None) or model.ask
+        respond_to_all = getattr(model, "respond_to_all", None) or _one_by_one(respond)
         said = respond(Request.of("initialize")).kept
         if "capabilities" not in said:
             raise InsideLLMsError(
@@ -78,7 +87,9 @@ class McpContractProbe(Probe):
         unknown = [name for name in self.tools if name not in {"all", *(tool["name"] for tool in tools)}]
         if unknown:
             raise InsideLLMsError(f"the server has no tool {unknown[0]!r}", fix="check `tools` of the probe")
-        finding = _RULES[rule](_Server(probe=self, ask=respond, said=said, tools=tools))
+        finding = _RULES[rule](
+            _Server(probe=self, rule=rule, ask=respond, ask_all=respond_to_all, said=said, tools=tools)
+        )
         return {
             "rule": rule,
             "checked": finding.checked,
@@ -112,28 +123,80 @@ class _Server(msgspec.Struct, frozen=True, kw_only=True):
     """The server under a rule: what it says of itself, its tools, and how it is asked."""
 
     probe: McpContractProbe
+    rule: str
     ask: Ask
+    ask_all: AskAll
     said: Mapping[str, Any]
     tools: Tools
 
-    def call(self, name: str, arguments: dict[str, JsonValue]) -> Response:
-        """Call a tool."""
-        call = ToolCall(name=name, arguments=arguments)
-        return self.ask(Request(messages=(Message(role="assistant", tool_calls=(call,)),)))
-
-    def finding(self, calls: Iterator[tuple[str, str]]) -> RuleFinding:
-        """Make a finding of a call each, with what is wrong about it."""
-        made = list(calls)
+    def calls(self, kind: str, why: Callable[[Response, MadeCall], str]) -> RuleFinding:
+        """Make the calls of a kind for each tool that may be called; `why` says what is wrong about an answer."""
+        made = [
+            (tool, call)
+            for tool in self.tools
+            if self.probe.may_call(tool)
+            for call in made_calls(tool["inputSchema"])
+            if call.kind == kind
+        ]
+        broken: list[str] = []
+        done = failed = 0
+        while done < len(made) and failed < _MOST_UNANSWERED:
+            some = made[done : done + _AT_ONCE]
+            answers, fails_at_once = self._answered(some, _MOST_UNANSWERED - failed)
+            for (tool, call), answer in zip(some, answers, strict=False):
+                fault = f"has no answer: {answer.message}" if isinstance(answer, ModelError) else why(answer, call)
+                broken += [f"{_shown(tool, call)} {fault}"] if fault else []
+            broken += (
+                [f"{len(some)} calls at once end or stop the server, and none does alone"] if fails_at_once else []
+            )
+            failed += fails_at_once or sum(isinstance(answer, ModelError) for answer in answers)
+            done += len(answers)
+            logger.info("mcp_contract: %s: %d of %d calls", self.rule, done, len(made))
+        if done < len(made):
+            broken.append(f"{len(made) - done:,} further calls were not made, as {failed} had no answer")
         spared = tuple(sorted(tool["name"] for tool in self.tools if not self.probe.may_call(tool)))
-        return RuleFinding(
-            checked=len(made), broken=tuple(f"{call} {why}" for call, why in made if why), not_called=spared
-        )
+        return RuleFinding(checked=done, broken=tuple(broken), not_called=spared)
 
-    def made(self, kind: str) -> Iterator[tuple[Mapping[str, Any], MadeCall]]:
-        """Yield the calls of a kind for each tool that may be called."""
-        for tool in self.tools:
-            if self.probe.may_call(tool):
-                yield from ((tool, made) for made in made_calls(tool["inputSchema"]) if made.kind == kind)
+    def _answered(self, some: Sequence[Called], most: int) -> tuple[list[Response | ModelError], bool]:
+        """Make calls at once, and those without an answer again alone: another one may have stopped the server.
+
+        Return the answers, up to the last of the `most` calls that have none; and whether the calls fail only at once.
+        """
+        answers = list(self._ask(some))
+        unanswered = [place for place, answer in enumerate(answers) if isinstance(answer, ModelError)]
+        found = 0
+        for place in unanswered:
+            [answers[place]] = self._ask([some[place]])
+            found += isinstance(answers[place], ModelError)
+            if found == most:
+                return answers[: place + 1], False
+        return answers, bool(unanswered) and not found
+
+    def _ask(self, some: Sequence[Called]) -> Sequence[Response | ModelError]:
+        """Make calls at once. Raises the ModelError that is not about what the server does."""
+        answers = self.ask_all([_request(tool["name"], call.arguments, self.rule) for tool, call in some])
+        for answer in answers:
+            if isinstance(answer, ModelError) and not isinstance(answer, CommandFailedError | ToolTimeoutError):
+                raise answer
+        return answers
+
+
+def _one_by_one(ask: Ask) -> AskAll:
+    """Return how several requests are asked of a model that is used by hand."""
+
+    def ask_each(request: Request) -> Response | ModelError:
+        try:
+            return ask(request)
+        except ModelError as error:
+            return error
+
+    return lambda requests: [ask_each(request) for request in requests]
+
+
+def _request(name: str, arguments: dict[str, JsonValue], rule: str) -> Request:
+    """Return a call, for a server that the rule has to itself: no call of another rule ends it."""
+    call = ToolCall(name=name, arguments=arguments)
+    return Request(messages=(Message(role="assistant", tool_calls=(call,)),), options={OWN_SERVER: rule})
 
 
 def _listed(ask: Ask, method: str) -> list[Mapping[str, Any]]:
@@ -186,20 +249,13 @@ def _hidden(server: _Server) -> RuleFinding:
 
 
 def _unknown_tool(server: _Server) -> RuleFinding:
-    response = server.call(_UNKNOWN, {})
+    response = server.ask(_request(_UNKNOWN, {}, server.rule))
     return RuleFinding(checked=1, broken=tuple(filter(None, [_wrongly_taken(response, "a tool that is not there")])))
 
 
 def _refused(kind: str) -> Callable[[_Server], RuleFinding]:
     """Make the rule that calls of a kind must be errors."""
-
-    def rule(server: _Server) -> RuleFinding:
-        return server.finding(
-            (_shown(tool, made), _wrongly_taken(server.call(tool["name"], made.arguments), made.broken))
-            for tool, made in server.made(kind)
-        )
-
-    return rule
+    return lambda server: server.calls(kind, lambda response, call: _wrongly_taken(response, call.broken))
 
 
 def _wrongly_taken(response: Response, broken: str) -> str:
@@ -213,10 +269,7 @@ def _wrongly_taken(response: Response, broken: str) -> str:
 
 
 def _valid_calls(server: _Server) -> RuleFinding:
-    return server.finding(
-        (_shown(tool, made), _badly_answered(server.call(tool["name"], made.arguments), server.probe.max_bytes))
-        for tool, made in server.made("valid")
-    )
+    return server.calls("valid", lambda response, _: _badly_answered(response, server.probe.max_bytes))
 
 
 def _badly_answered(response: Response, max_bytes: int) -> str:

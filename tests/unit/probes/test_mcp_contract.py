@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from insideLLMs.core.errors import ArgumentError, InsideLLMsError
-from insideLLMs.core.types import Example
+from insideLLMs.core.errors import ArgumentError, AuthError, CommandFailedError, InsideLLMsError, ToolTimeoutError
+from insideLLMs.core.types import Example, Response
 from insideLLMs.probes.mcp_contract import McpContractProbe
 from insideLLMs.providers.dummy import DummyModel
 from support.mcp_servers import CITY, FORECAST, READ_ONLY, server_model
@@ -129,3 +129,62 @@ def test_wrong_arguments_rules_and_models_are_refused(tmp_path):
     for args in ({"tools": 5}, {"max_bytes": 0}):
         with pytest.raises(ArgumentError):
             McpContractProbe(**args)
+
+
+class Company:
+    """A server with 40 tools, and the calls that it gets at once: `fails` says which of them have no answer."""
+
+    def __init__(self, fails, error=CommandFailedError):
+        self.fails, self.error, self.asked = fails, error, []
+        self.tools = [{**FORECAST, "name": f"t{number:02}"} for number in range(40)]
+
+    def respond_to(self, request):
+        if request.messages[-1].text == "initialize":
+            return Response(kept={"capabilities": {"tools": {}}})
+        return Response(kept={"tools": self.tools})
+
+    def respond_to_all(self, requests):
+        names = [request.messages[-1].tool_calls[0].name for request in requests]
+        self.asked.append(names)
+        failed = self.fails(names)
+        return [self.error("the server ended") if name in failed else Response(text="ok") for name in names]
+
+
+def culprits(*names):
+    """Return a server where these calls end it, and so every other that is made at once."""
+    return lambda company: company if set(names) & set(company) else []
+
+
+def test_calls_are_made_at_once_and_their_answers_are_in_order():
+    server = Company(lambda company: [])
+    output, _ = rule("valid calls", server)
+    assert output["checked"] == 40
+    assert [len(company) for company in server.asked] == [16, 16, 8]
+    assert [name for company in server.asked for name in company] == [tool["name"] for tool in server.tools]
+
+
+@pytest.mark.parametrize("error", [CommandFailedError, ToolTimeoutError])
+def test_of_calls_made_at_once_only_the_one_that_fails_alone_is_blamed(error):
+    output, scores = rule("valid calls", Company(culprits("t05", "t20"), error))
+    assert output["checked"] == 40
+    assert [broken.partition("(")[0] for broken in output["broken"]] == ["t05", "t20"]
+    assert 't05({"city":"text"}) has no answer: the server ended' in scores.explanation
+
+
+def test_a_server_that_fails_under_calls_at_once_alone_breaks_the_rule():
+    output, scores = rule("valid calls", Company(lambda company: company if len(company) > 8 else []))
+    assert output["broken"] == ["16 calls at once end or stop the server, and none does alone"] * 2
+    assert scores.passed is False
+
+
+def test_a_server_that_fails_again_and_again_is_left_alone_and_the_calls_not_made_are_counted():
+    server = Company(lambda company: company)
+    output, _ = rule("valid calls", server)
+    assert output["checked"] == 3
+    assert output["broken"][3:] == ["37 further calls were not made, as 3 had no answer"]
+    assert [len(company) for company in server.asked] == [16, 1, 1, 1]
+
+
+def test_an_error_that_is_not_the_servers_doing_is_no_finding():
+    with pytest.raises(AuthError):
+        rule("valid calls", Company(culprits("t05"), AuthError))

@@ -32,6 +32,8 @@ END_S = 2.0
 """So long a server may take to end once nothing more comes on its standard input."""
 _HTTP_S = 30.0
 _MOST_PAGES = 1000
+_BROKEN = (httpx2.HTTPError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
+"""What the SDK raises where a connection breaks."""
 for name in ("mcp", "httpx2", "httpcore2"):
     logging.getLogger(name).addHandler(logging.NullHandler())  # what they say of a failed call, the call's error says
 
@@ -151,6 +153,7 @@ class McpConnection:
         self._client: Client | None = None
         self._holder: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
+        self._limits: dict[asyncio.Timeout, float] = {}
 
     async def client(self) -> Client:
         """Return the open client. Raises ModelUnavailableError where the server does not start, or speaks no MCP."""
@@ -169,14 +172,16 @@ class McpConnection:
     ) -> T:
         """Make one call. Raises MCPError for what the server answers, and ModelError for a server that does not.
 
-        `setting` is the argument that raises the time limit.
+        The time begins once the calls that were sent before are answered: a server may take them one by one. `setting`
+        is the argument that raises the time limit.
         """
         client = await self.client()
         link = self.link
         try:
-            async with asyncio.timeout(timeout_s):
+            async with self._time(timeout_s):
                 return await call(client)
         except TimeoutError as error:
+            await self._leave_if_stuck(client, link)
             wrote = f"; {link.fault}" if link.fault else ""
             raise ToolTimeoutError(
                 f"{self._who} did not answer {what} within {timeout_s:g} s{wrote}", fix=f"raise {setting}"
@@ -189,9 +194,37 @@ class McpConnection:
             if error.code != types.CONNECTION_CLOSED or not (link.is_over or error.message == "Connection closed"):
                 raise
             raise CommandFailedError(f"{self._who}, during {what}, {await self._told(link)}") from error
-        except (httpx2.HTTPError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+        except _BROKEN as error:
             link.is_over = True
             raise CommandFailedError(f"{self._who} broke off during {what}: {excerpt(str(error))}") from error
+
+    @contextlib.asynccontextmanager
+    async def _time(self, seconds: float) -> AsyncIterator[None]:
+        """Limit the time of a call; once it has ended, that of the calls sent after it begins."""
+        now = asyncio.get_running_loop().time
+        async with asyncio.timeout(seconds) as limit:
+            self._limits[limit] = seconds
+            try:
+                yield
+            finally:
+                is_later = False
+                for other, its_seconds in self._limits.items():
+                    if is_later and not limit.expired() and not other.expired():
+                        other.reschedule(now() + its_seconds)
+                    is_later = is_later or other is limit
+                del self._limits[limit]
+
+    async def _leave_if_stuck(self, client: Client, link: McpLink) -> None:
+        """Let the next call start or reach the server again, where this one does not even list its tools any more."""
+        if link.is_over:
+            return
+        try:
+            async with asyncio.timeout(END_S):
+                await client.list_tools()
+        except MCPError:
+            return  # it answers
+        except (ValidationError, *_BROKEN):  # OSError: among them TimeoutError
+            link.is_over = True
 
     async def aclose(self) -> None:
         """End the server, or leave it."""

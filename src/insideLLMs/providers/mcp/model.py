@@ -15,6 +15,7 @@ from insideLLMs.core.errors import (
     ModelError,
     ModelUnavailableError,
 )
+from insideLLMs.core.protocols import OWN_SERVER
 from insideLLMs.core.run_blocking import LoopThread, run_blocking
 from insideLLMs.core.types import JsonValue, Request, Response, ToolCall, as_text
 from insideLLMs.providers.codec import excerpt
@@ -90,7 +91,7 @@ class McpModel(ProviderModel):
         self._timeout_s, self._start_timeout_s = float(timeout_s), float(start_timeout_s)
         self._assumed: Mapping[str, JsonValue] | None = None
         self._found: Mapping[str, JsonValue] | None = None
-        self._shared: _SharedConnection | None = None
+        self._shared: dict[str, _SharedConnection] = {}
         self._redactor: Redactor | None = None
 
     def identity(self) -> Mapping[str, JsonValue]:
@@ -155,15 +156,15 @@ class McpModel(ProviderModel):
                 async with contextlib.aclosing(self._open()) as connection:
                     response = await self._ask(connection, asked)
             else:
-                shared = self._connected()
+                shared = self._connected(str(request.options.get(OWN_SERVER, "")))
                 response = await shared.loop.wait_for(self._ask(shared.connection, asked))
             return _storable(redactor.response(response), self._server.who)
 
     async def aclose(self) -> None:
         """End the server, or leave it; a later call starts or reaches it again."""
-        shared, self._shared = self._shared, None
-        if shared is not None:
-            await shared.aclose()
+        shared, self._shared = self._shared, {}
+        for connection in shared.values():
+            await connection.aclose()
         self._server.close()
 
     _release = aclose
@@ -205,8 +206,8 @@ class McpModel(ProviderModel):
 
         with self._blanking() as redactor:
             try:
-                if self._shared is not None:
-                    said = await self._shared.connection.introduce()
+                if "" in self._shared:
+                    said = await self._shared[""].connection.introduce()
                 else:
                     async with contextlib.aclosing(self._open()) as connection:
                         said = await connection.introduce()
@@ -219,9 +220,11 @@ class McpModel(ProviderModel):
 
         return McpConnection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
 
-    def _connected(self) -> "_SharedConnection":
-        self._shared = self._shared or _SharedConnection(self._open())
-        return self._shared
+    def _connected(self, server: str = "") -> "_SharedConnection":
+        """Return the connection to the server that all calls share, or to a further one that goes by this name."""
+        if server not in self._shared:
+            self._shared[server] = _SharedConnection(self._open())
+        return self._shared[server]
 
     @contextlib.contextmanager
     def _blanking(self) -> Iterator[Redactor]:
