@@ -34,9 +34,8 @@ def grade(score: float) -> str:
 
 def by_words(_: Example, prompt: str) -> str:
     """Pass what shares enough words: the answer with the context or, without one, with the question."""
-    question = prompt.partition("Question:\n")[2].partition("\n\nThe answer to grade")[0]
-    texts = _FENCE.split(prompt.partition("between the lines ")[2])[1:]
-    answer, context = texts[1], texts[3] if len(texts) > 4 else question
+    question, answer, *found = _FENCE.split(prompt)[2::2]
+    context = found[0] if found else question
     words = [set(re.findall(r"\w{3,}", text.lower())) for text in (answer, context)]
     share = len(words[0] & words[1]) / max(len(words[0]), 1)
     return grade(2 if share >= 0.6 else 0)

@@ -1,5 +1,6 @@
 """What was said in a conversation, as a Response holds it: messages in its trajectory, turns in a part it keeps."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Self
 
@@ -7,6 +8,7 @@ import msgspec
 
 from insideLLMs.core.types import JsonValue, Message, Response, Usage, expand, sum_usage
 
+_LINE_END = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 PART = "conversation"
 """The kept part of a Response that says how its trajectory is one."""
 
@@ -103,9 +105,13 @@ def _saying(message: Message, text: str) -> Message:
     return message if is_same else msgspec.structs.replace(message, content=text)
 
 
-def transcript(messages: Iterable[Message]) -> str:
-    """Write messages down as text: who says what; calls of tools and their results in a line each."""
-    return "\n\n".join(line for message in messages for line in _lines(message))
+def transcript(messages: Iterable[Message], *, indented: bool = False) -> str:
+    """Write messages down as text: who says what; calls of tools and their results in a line each.
+
+    With `indented`, the further lines of a message are indented: none can pass for the beginning of another message.
+    """
+    lines = (line for message in messages for line in _lines(message))
+    return "\n\n".join(_LINE_END.sub(r"\g<0>    ", line) if indented else line for line in lines)
 
 
 def _lines(message: Message) -> Iterator[str]:

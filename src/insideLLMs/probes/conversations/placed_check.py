@@ -63,7 +63,7 @@ def of_all(example: Example, asked: str | None = None) -> Example:
 
 def as_question(before: tuple[Message, ...]) -> str:
     """Return what a judge sees of the conversation before an answer."""
-    return before[-1].text if len(before) == 1 else transcript(before)
+    return before[-1].text if len(before) == 1 else transcript(before, indented=True)
 
 
 def all_answers(said: Conversation) -> Response:
@@ -80,4 +80,6 @@ def all_answers(said: Conversation) -> Response:
 def as_transcript(said: Conversation) -> Response:
     """Return what was said on both sides as one answer; an empty one where the subject said nothing."""
     answers = all_answers(said)
-    return answers if is_blank(answers.text) else msgspec.structs.replace(answers, text=transcript(said.messages))
+    if is_blank(answers.text):
+        return answers
+    return msgspec.structs.replace(answers, text=transcript(said.messages, indented=True))
