@@ -296,6 +296,19 @@ class JudgedProbe(PromptProbe):
         raise TypeError(f"{self.name} scores with judges: run it, or await score_with(example, response, judges)")
 
 
+@runtime_checkable
+class RulesOnTools(Protocol):
+    """A probe whose rules name tools; a rule on a tool that nobody has is found before any call."""
+
+    def tools_named(self, fields: Mapping[str, JsonValue] | None = None) -> Sequence[str]:
+        """Return the tools that rules name: those of an example's fields, or of the probe's arguments."""
+        ...
+
+    def tools_known(self, fields: Mapping[str, JsonValue], served: Sequence[Mapping[str, Any]] = ()) -> Sequence[str]:
+        """Return the tools of an example, none where they are unknown; `served` are those that an MCP server lists."""
+        ...
+
+
 class Talk(Protocol):
     """A conversation with the subject, as a ConversingProbe leads it."""
 

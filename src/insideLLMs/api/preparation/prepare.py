@@ -26,7 +26,7 @@ from insideLLMs.api.preparation.prepared import Parts, Prepared, Source
 from insideLLMs.api.preparation.shard import take_shard
 from insideLLMs.core.errors import ArgumentError, ConfigError, PluginError, Problem, TemplateError
 from insideLLMs.core.experiment import Experiment, PromptSpec, Spec
-from insideLLMs.core.protocols import Probe
+from insideLLMs.core.protocols import Probe, RulesOnTools
 from insideLLMs.core.types import Example, JsonValue
 from insideLLMs.datasets import Dataset, open_dataset
 from insideLLMs.execute.abandonable import AbandonableThreads
@@ -105,7 +105,7 @@ def prepare(
         sharing="independent" if experiment.independent_answers else parts.sharing,
     )
     check_examples(prepared, experiment)
-    if any(hasattr(probe, "tools_named") for probe in probes.values()):
+    if any(isinstance(probe, RulesOnTools) for probe in probes.values()):
         from insideLLMs.api.preparation.tool_checks import check_tools  # noqa: PLC0415 - only runs of agents need it
 
         check_tools(prepared, experiment)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from insideLLMs.core.arguments import misspelt, nearest
 from insideLLMs.core.errors import ConfigError, Problem
 from insideLLMs.core.experiment import Experiment, ProbeSpec
-from insideLLMs.core.protocols import LocalModel
+from insideLLMs.core.protocols import LocalModel, RulesOnTools
 from insideLLMs.execute.work import Work
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ def check_tools(work: Work, experiment: Experiment) -> None:
     problems = []
     for place, spec in enumerate(experiment.probes):
         field = f"probes[{place}].args"
-        for rule in _unknown(work, spec):
+        probe = work.probes[spec.id]
+        for rule in _unknown(work, spec, probe) if isinstance(probe, RulesOnTools) else ():
             meant = misspelt(rule.tool, rule.known)
             if meant is not None:
                 message = f"{rule.where} names {rule.tool!r}, which is not one of the tools"
@@ -45,11 +46,8 @@ def check_tools(work: Work, experiment: Experiment) -> None:
         raise ConfigError(problems[:_MOST_TOLD], fix="no call has been made yet")
 
 
-def _unknown(work: Work, spec: ProbeSpec) -> Iterator[_Rule]:
+def _unknown(work: Work, spec: ProbeSpec, probe: RulesOnTools) -> Iterator[_Rule]:
     """Yield the rules of a probe, and of its examples, on tools that are not there, each tool once."""
-    probe: Any = work.probes[spec.id]  # one of agents, known by its methods
-    if not hasattr(probe, "tools_named"):
-        return
     served = _served(work, spec)
     known: dict[str, None] = {}
     are_known = True
@@ -62,7 +60,7 @@ def _unknown(work: Work, spec: ProbeSpec) -> Iterator[_Rule]:
             for tool in probe.tools_named(example.fields):
                 if own and tool not in own and tool not in told:
                     told.add(tool)
-                    yield _Rule(f"a rule of example {example.id!r}", tool, own)
+                    yield _Rule(f"a rule of example {example.id!r}", tool, tuple(own))
     for tool in dict.fromkeys(probe.tools_named()):
         if are_known and known and tool not in known and tool not in told:
             yield _Rule("a contract of all examples", tool, tuple(known))
