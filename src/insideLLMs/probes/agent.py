@@ -48,7 +48,7 @@ class AgentProbe(PromptProbe):
     that holds; `answered`, whether it ended with an answer; `state`, if there is a `final_state`.
     """
 
-    version: ClassVar[str] = "5"
+    version: ClassVar[str] = "6"
     references: ClassVar[tuple[str, ...]] = ("environment", "final_state")
     default_dataset: ClassVar[str] = "data/agent.jsonl"
     score_ranges: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(
@@ -153,7 +153,7 @@ class AgentProbe(PromptProbe):
         best = max(fits, key=lambda fit: (fit.deviation is None, fit.share), default=None)
         wrong = [] if best is None or best.deviation is None else [_told(best, fits, len(calls))]
         contracts = self._contracts(example.fields)
-        broken = [why for one in contracts if (why := broken_contract(one, calls, response.usage))]
+        broken = [why for one in contracts if (why := broken_contract(one, steps, response.usage))]
         extra = frozenset(range(len(calls)) if best is None else best.extra)
         values = {
             "trajectory": best.share if best is not None else 1.0,

@@ -7,10 +7,11 @@ from insideLLMs.core.types import Message, Response, ToolCall
 
 
 class Step(NamedTuple):
-    """A call and its result; None where no result is known."""
+    """A call and its result; None where no result is known. Calls of one `turn` were asked for at once."""
 
     call: ToolCall
     result: str | None = None
+    turn: int = 0
 
 
 def steps_of(response: Response) -> tuple[Step, ...]:
@@ -20,15 +21,15 @@ def steps_of(response: Response) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     waiting: list[int] = []
-    for message in response.trajectory:
+    for turn, message in enumerate(response.trajectory):
         waiting += range(len(steps), len(steps) + len(message.tool_calls))
-        steps += map(Step, message.tool_calls)
+        steps += [Step(call, turn=turn) for call in message.tool_calls]
         if message.role == "tool" and waiting:
             place = _answered(steps, waiting, message)
             if place is not None:
                 at = waiting.pop(place)
-                steps[at] = Step(steps[at].call, message.text)
-    return (*steps, *map(Step, response.tool_calls))
+                steps[at] = steps[at]._replace(result=message.text)
+    return (*steps, *(Step(call, turn=len(response.trajectory)) for call in response.tool_calls))
 
 
 def _answered(steps: Sequence[Step], waiting: Sequence[int], message: Message) -> int | None:

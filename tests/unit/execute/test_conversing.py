@@ -9,6 +9,7 @@ from insideLLMs.core.errors import ServerError
 from insideLLMs.core.experiment import PromptSpec
 from insideLLMs.core.protocols import ConversingProbe
 from insideLLMs.core.types import Message, Response, Scores, ToolCall, Usage
+from insideLLMs.execute.work import EngineOptions
 from insideLLMs.probes.conversation import ConversationProbe
 from support import virtual_time
 from support.engine import run_engine
@@ -75,6 +76,32 @@ def test_no_turn_counts_as_a_retry_and_a_turn_that_failed_at_first_does():
         probe = ConversationProbe(turns=THREE, checks=ANYTHING)
         _, sink = run_engine(subject, ["input"], probe=probe, run=virtual_time.run)
         assert next(sink.entries())[2].attempts == attempts
+
+
+class Knows:
+    """A cache that has the answers to the first turns, `so_many` of them."""
+
+    closed = batch = finds_again = False
+    takes_user_code = True
+
+    def __init__(self, so_many):
+        self.left = so_many
+
+    def find(self, key, model_digest):
+        self.left -= 1
+        return Response(text="known") if self.left >= 0 else None
+
+    def keep(self, exchange):
+        pass
+
+
+@pytest.mark.parametrize(("known", "cached"), [(0, False), (1, False), (2, False), (3, True)])
+def test_a_conversation_is_cached_where_every_turn_is(known, cached):
+    probe = ConversationProbe(turns=THREE, checks=ANYTHING)
+    model = Subject()
+    _, sink = run_engine(model, ["input"], probe=probe, options=EngineOptions(answers=Knows(known)))
+    told = next(sink.entries())[2]
+    assert (told.cached, len(model.chats)) == (cached, 3 - known)
 
 
 def test_the_prompt_is_put_around_every_message_of_the_user_and_its_system_and_examples_come_once():

@@ -12,12 +12,13 @@ _ROUNDS = 3
 _LONGEST_ROUND = 6
 
 
-def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage | None = None) -> str | None:
-    """Say how the calls break a contract; None if they keep it. Raises ArgumentError for an unknown contract.
+def broken_contract(contract: JsonValue, steps: Sequence[Step], usage: Usage | None = None) -> str | None:
+    """Say how steps break a contract; None if they keep it. Raises ArgumentError for an unknown contract.
 
     Where a contract names a tool it may have a call instead, with arguments or matchers in their place. What a contract
     forbids is forbidden with further arguments, too, and a call whose arguments cannot be read may be that call.
     """
+    calls = [step.call for step in steps]
     match contract:
         case {"must_call": spec} if len(contract) == 1:
             due = parse_expected(spec)
@@ -27,7 +28,7 @@ def broken_contract(contract: JsonValue, calls: Sequence[ToolCall], usage: Usage
             places = _places(due, calls)
             return f"step {places[0] + 1}: {_told(due, calls[places[0]])}, which is forbidden" if places else None
         case {"before": [first, second]} if len(contract) == 1:
-            return _out_of_order(parse_expected(first), _forbidden(second), calls)
+            return _out_of_order(parse_expected(first), _forbidden(second), steps)
         case {"at_most": [spec, int(most)]} if len(contract) == 1 and _is_count(most):
             due = _forbidden(spec)
             places = _places(due, calls)
@@ -82,10 +83,16 @@ def _places(due: Expected, calls: Sequence[ToolCall]) -> list[int]:
     return [place for place, call in enumerate(calls) if due.is_met_by(call)]
 
 
-def _out_of_order(first: Expected, second: Expected, calls: Sequence[ToolCall]) -> str | None:
+def _out_of_order(first: Expected, second: Expected, steps: Sequence[Step]) -> str | None:
+    """Say that the second was called without the first in an earlier turn: calls of one turn have no order."""
+    calls = [step.call for step in steps]
     later, earlier = _places(second, calls), _places(first, calls)
-    if not later or (earlier and earlier[0] < later[0]):
+    if not later or (earlier and steps[earlier[0]].turn < steps[later[0]].turn):
         return None
+    if earlier and steps[earlier[0]].turn == steps[later[0]].turn:
+        return (
+            f"step {later[0] + 1}: {second.in_words} was called in the same turn as {first.in_words}, so not after it"
+        )
     return f"step {later[0] + 1}: {second.in_words} was called without {first.in_words} before it"
 
 
