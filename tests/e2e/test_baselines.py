@@ -373,3 +373,23 @@ def test_a_noise_floor_without_the_shift_of_runs_can_still_be_read(runs, tmp_pat
     del floor["run_shift"]
     (tmp_path / "old.json").write_text(json.dumps(floor))
     assert insidellms("diff", "run1", "run2", "--noise", tmp_path / "old.json", cwd=runs).code == 0
+
+
+def test_a_pool_that_waives_every_example_compares_nothing_and_is_inconclusive(tmp_path):
+    for name, answer in {"good": "yes", "same": "yes", "bad": "no"}.items():
+        rows = [{"id": f"e{i}", "question": f"two {i}?", "answer": "yes"} for i in range(3)]
+        write_files(tmp_path, {f"{name}.yaml": EXPERIMENT.replace("ANSWER", answer), "data.jsonl": rows})
+        assert insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=tmp_path).code == 0
+    accept(tmp_path, "good")
+    diff, waive = ("diff", "--pool", "pool"), ("baseline", "accept", "good", "--pool", "pool", "--why", "x")
+    assert insidellms(*waive, "--example", "e0", "--example", "e1", cwd=tmp_path).code == 0
+    assert [insidellms(*diff, name, cwd=tmp_path).code for name in ("same", "bad")] == [0, 3]
+    assert insidellms(*waive, "--example", "e2", cwd=tmp_path).code == 0
+    for name in ("same", "bad"):
+        for policy in ("changes", "regressions", "significant", "auto"):
+            done = insidellms(*diff, name, "--fail-on", policy, cwd=tmp_path)
+            assert (done.code, "every trial that the two runs share is waived" in " ".join(done.out.split())) == (
+                4,
+                True,
+            )
+    assert insidellms(*diff, "bad", "--fail-on", "never", cwd=tmp_path).code == 0

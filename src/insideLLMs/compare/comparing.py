@@ -205,18 +205,24 @@ class _Ledger:
         counting = self._countings.get((pair.key[0], pair.key[3])) or self._begin(pair)
         if before is after and before is not None and before.answered:
             counting.same[before.status, before.passed] += 1
+            if self._options.waived:
+                self._note_waived(pair, counting, UNCHANGED)
             return UNCHANGED
         finding = self._options.classify(before, after)
         self._meanings.add(finding.difference)
-        if is_waived(pair.key, self._options.waived):
-            self._waived.setdefault(counting, Counter())[finding.kind.value] += 1
-        elif is_alike(finding):
+        if not self._note_waived(pair, counting, finding) and is_alike(finding):
             counting.alike += 1
         counting.add(before, after, finding)
         if before is not None and after is not None and before.response != after.response:
             self._served.add(before, after)
         self._keep(pair, finding)
         return finding
+
+    def _note_waived(self, pair: Aligned, counting: Counting, finding: Finding) -> bool:
+        waived = is_waived(pair.key, self._options.waived)
+        if waived:
+            self._waived.setdefault(counting, Counter())[finding.kind.value] += 1
+        return waived
 
     def _begin(self, pair: Aligned) -> Counting:
         """Begin to count what is compared of a probe and a pair of subjects."""

@@ -109,6 +109,8 @@ def _nothing_scored(
 def _undecided(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rule]) -> list[str]:
     if not comparison.overall.aligned:
         return ["nothing to compare: the two runs have no trial in common"]
+    if _leaves_nothing(comparison) and any(policy_of(scope.spec).reads for scope in scopes):
+        return ["nothing to compare: every trial that the two runs share is waived"]
     doubts = [reason for rule in rules if rule.state == "inconclusive" for reason in rule.reasons]
     for scope, rule in zip(scopes, rules, strict=True):
         doubts += _lost(comparison, scope)
@@ -128,6 +130,14 @@ def _undecided(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[
                 f"sides): more than {scope.spec.max_missing:.0%}"
             )
     return doubts
+
+
+def _leaves_nothing(comparison: Comparison) -> bool:
+    """Whether waivers leave no Trial that could be compared."""
+    apart = {ChangeClass.NEW, ChangeClass.REMOVED, ChangeClass.EDITED}
+    waived = [count for probe in comparison.probes for kind, count in probe.waived.items() if kind not in apart]
+    left = comparison.overall.aligned - comparison.overall.classes[ChangeClass.EDITED] - sum(waived)
+    return bool(waived) and left <= 0
 
 
 def _outside(spec: GateSpec, scopes: Sequence[Scope], evidence: GateEvidence) -> list[str]:
