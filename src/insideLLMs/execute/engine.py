@@ -8,7 +8,7 @@ calls in flight.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import msgspec
 
@@ -35,7 +35,7 @@ from insideLLMs.core.types import (
 )
 from insideLLMs.execute.asked_models import AskedModel, make_asked_models
 from insideLLMs.execute.progress import ProgressCounter
-from insideLLMs.execute.questions import ModelQuestion, find_stored, questions_of
+from insideLLMs.execute.questions import ModelQuestion, Unhurried, find_stored, questions_of
 from insideLLMs.execute.retry import TrialClock
 from insideLLMs.execute.sink import Flusher, Sink
 from insideLLMs.execute.trial import FatalError, ProbeCalls, ask, examine, score, score_at_once
@@ -43,7 +43,8 @@ from insideLLMs.execute.work import EngineOptions, Work
 from insideLLMs.plan import Trial, record_of
 
 logger = logging.getLogger(__name__)
-_YIELD_EVERY = 32
+_SHORT = 64 * 1024
+"""Characters of an answer that is scored before it is stored; a longer one may take the memory that there is."""
 
 
 class Engine:
@@ -119,7 +120,7 @@ class Engine:
 
     def questions_for(self, model: str) -> AsyncIterator[ModelQuestion]:
         """Return what one model is to be asked, which all its workers share."""
-        return _Unhurried(questions_of(self._work, model, self._sink.is_done))
+        return Unhurried(questions_of(self._work, model, self._sink.is_done))
 
     async def _work_off(self, asked: AskedModel, questions: AsyncIterator[ModelQuestion]) -> None:
         async for question in questions:
@@ -203,6 +204,8 @@ class Engine:
             telemetry = Telemetry() if stored.telemetry.shared else stored.telemetry  # of a Trial that shared it
             return _Answer(asker, _answered(stored.request, stored.response, telemetry)), False
         outcome = await ask(asked, request, asker)
+        if outcome.response is not None and not _is_short(outcome.response):
+            return await self._stored(asker, outcome), False
         return _Answer(asker, outcome), outcome.response is not None
 
     async def _score_at_once(self, question: ModelQuestion, answer: "_Answer", *, is_new: bool = False) -> list[Trial]:
@@ -279,28 +282,6 @@ class Engine:
             self.stop(_stop_error(record_of(trial, outcome), outcome.error))
 
 
-class _Unhurried:
-    """Yields questions, and lets the loop turn now and then: an instant model and a quick disk never would.
-
-    Nothing may come between taking a question and asking it: one that needs the same answer would find it not begun.
-    """
-
-    def __init__(self, questions: Iterator[ModelQuestion]) -> None:
-        self._questions = questions
-        self._taken = 0
-
-    def __aiter__(self) -> "_Unhurried":
-        return self
-
-    async def __anext__(self) -> ModelQuestion:
-        self._taken += 1
-        if self._taken % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
-        for question in self._questions:
-            return question
-        raise StopAsyncIteration
-
-
 class _Answer(msgspec.Struct, frozen=True):
     """What a question came to, without scores, and the Trial that asked it."""
 
@@ -334,6 +315,10 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def _answered(request: Request, response: Response, telemetry: Telemetry) -> Outcome:
     return Outcome(status=ResultStatus.SUCCESS, request=request, response=response, telemetry=telemetry)
+
+
+def _is_short(response: Response) -> bool:
+    return len(response.text) <= _SHORT and not response.trajectory
 
 
 def _log(trial: Trial, outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ ask the same make one question, which the first of them asks. What an earlier pl
 datasets are read, is answered by that.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -24,6 +25,7 @@ MOST_REMEMBERED = 50_000
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _DIGEST_BYTES = 16
 _NOWHERE = -1
+_YIELD_EVERY = 32
 
 
 class ModelQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +126,28 @@ def _is_conversation(response: Response) -> bool:
     from insideLLMs.core.conversation import Conversation  # noqa: PLC0415 - few runs have conversations
 
     return Conversation.of(response) is not None
+
+
+class Unhurried:
+    """Yields questions, and lets the loop turn now and then: an instant model and a quick disk never would.
+
+    Nothing may come between taking a question and asking it: one that needs the same answer would find it not begun.
+    """
+
+    def __init__(self, questions: Iterator[ModelQuestion]) -> None:
+        self._questions = questions
+        self._taken = 0
+
+    def __aiter__(self) -> "Unhurried":
+        return self
+
+    async def __anext__(self) -> ModelQuestion:
+        self._taken += 1
+        if self._taken % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        for question in self._questions:
+            return question
+        raise StopAsyncIteration
 
 
 class _Questions:

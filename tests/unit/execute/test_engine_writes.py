@@ -103,10 +103,10 @@ class Noting(YesProbe):
         return super().score(example, response)
 
 
-def scored(*, in_place, fails=False):
+def scored(*, in_place, fails=False, answer="yes"):
     sink = Lines()
     probe = Noting(sink, in_place=in_place, fails=fails)
-    run_engine(ScriptedModel(lambda *_: "yes"), ["a"], sink=sink, probe=probe)
+    run_engine(ScriptedModel(lambda *_: answer), ["a"], sink=sink, probe=probe)
     return sink, probe
 
 
@@ -115,8 +115,9 @@ def test_an_answer_that_is_scored_at_once_is_written_once_with_its_scores():
     assert sink.appended == sink.on_disk == [("record", 0)]
 
 
-def test_a_scorer_that_may_take_long_gets_no_answer_that_is_not_on_disk():
-    sink, probe = scored(in_place=False)
+@pytest.mark.parametrize("case", [{"in_place": False}, {"in_place": True, "answer": "yes" * 22_000}])
+def test_a_scorer_that_may_take_long_gets_no_answer_that_is_not_on_disk(case):
+    sink, probe = scored(**case)
     assert probe.found == [[("answer", 0)]]
     assert sink.appended == [("answer", 0), ("record", 0)]
 
