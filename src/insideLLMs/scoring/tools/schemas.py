@@ -48,20 +48,36 @@ class MadeCall(NamedTuple):
 
 def complaints(schema: Schema, value: JsonValue) -> list[str]:
     """Say where a value breaks a schema; or that the schema is invalid."""
+    return checker(schema)(value)
+
+
+def checker(schema: Schema) -> Callable[[JsonValue], list[str]]:
+    """Return what says where values break a schema, or that the schema is invalid, which is looked at once."""
     import jsonschema  # noqa: PLC0415 - of an extra
     from referencing import Registry  # noqa: PLC0415 - likewise
     from referencing.exceptions import Unresolvable  # noqa: PLC0415 - likewise
 
+    def dangling(error: Exception) -> list[str]:
+        return [f"the schema refers to what is not in it: {error}"]
+
     kind: Any = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
-        quick = jsonschema.validators.extend(kind, {"pattern": _match})
-        found = quick(schema, registry=Registry()).iter_errors(value)  # an empty one: nothing is fetched
-        return sorted(f"{error.json_path}: {error.message}" for error in found)
     except jsonschema.SchemaError as error:
-        return [f"the schema is no JSON Schema: {error.json_path}: {error.message}"]
+        why = [f"the schema is no JSON Schema: {error.json_path}: {error.message}"]
+        return lambda _: why
     except (Unresolvable, RecursionError) as error:
-        return [f"the schema refers to what is not in it: {error}"]
+        nowhere = dangling(error)
+        return lambda _: nowhere
+    quick = jsonschema.validators.extend(kind, {"pattern": _match})(schema, registry=Registry())  # nothing is fetched
+
+    def check(value: JsonValue) -> list[str]:
+        try:
+            return sorted(f"{error.json_path}: {error.message}" for error in quick.iter_errors(value))
+        except (Unresolvable, RecursionError) as error:
+            return dangling(error)
+
+    return check
 
 
 def _match(_validator: object, pattern: str, value: JsonValue, _schema: object) -> Iterator[Exception]:
@@ -115,18 +131,22 @@ def _calls_of(schema: Schema) -> Iterator[MadeCall]:
     tried += [("wrong type", {**least, name: value}) for name, one in properties.items() for value in _wrong(one)]
     tried += [("extra", {**least, "not_in_the_schema": 1})]
     tried += [("out of bounds", {**least, name: value}) for name, one in properties.items() for value in _beyond(one)]
-    seen: list[dict[str, JsonValue]] = []
-    unmade = complaints(schema, least)
+    check = checker(schema)
+    seen: set[str] = set()
+    unmade = check(least)
     for kind, arguments in tried:
-        found = complaints(schema, arguments)
+        written = json.dumps(arguments, sort_keys=True)
+        found = [] if written in seen else check(arguments)
         meant = [text for text in found if text not in unmade]
-        if arguments not in seen and (bool(meant) if kind != "valid" else not found):
-            seen.append(arguments)
+        if written not in seen and (bool(meant) if kind != "valid" else not found):
+            seen.add(written)
             yield MadeCall(kind, arguments, meant[0] if meant else "")
 
 
-def _value(schema: Schema, root: Schema, depth: int = 0) -> JsonValue:
+def _value(schema: Schema | bool, root: Schema, depth: int = 0) -> JsonValue:
     """Return a value of a schema: the one that it names, or a plain one of its type."""
+    if not isinstance(schema, Mapping):  # true takes anything
+        return "text"
     if isinstance(reference := schema.get("$ref"), str) and depth < _DEEPEST:
         return _value(_target(reference, root), root, depth + 1)
     for key in ("const", "default"):
