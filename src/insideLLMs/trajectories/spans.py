@@ -37,9 +37,10 @@ def messages_of(spans: Iterable[Span]) -> list[Turn]:
     """Return the messages of a trace. Raises TrajectoryError where no span tells of a model or a tool."""
     read = [_Told.by(span) for span in sorted(spans, key=lambda span: span.start_ns)]
     told = [one for one in read if one.messages]
-    chat: list[Turn] = []
+    whole = _Chat()
     for one in [one for one in told if not one.is_agent] or told:
-        _continue(chat, one.messages)
+        whole.go_on(one.messages)
+    chat = whole.turns
     _add_tools(chat, [one.tool for one in read if one.tool is not None])
     if not chat:
         raise TrajectoryError(
@@ -109,15 +110,26 @@ def _tool(span: Span) -> Turn | None:
     return {"id": call, "name": name, "arguments": decoded(arguments) if arguments else {}, "result": result}
 
 
-def _continue(chat: list[Turn], told: Sequence[Turn]) -> None:
-    """Add what was told, without what its beginning says once more of the end of what is known.
+class _Chat:
+    """What the spans tell together, and the shapes of it."""
 
-    A history that was cut or summed up may hold calls and results that are known: those have ids.
-    """
-    known, new = [_shape(turn) for turn in chat], [_shape(turn) for turn in told]
-    same = next((count for count in range(min(len(known), len(new)), 0, -1) if known[-count:] == new[:count]), 0)
-    rest = zip(told[same:], new[same:], strict=True)
-    chat.extend(turn for turn, shape in rest if shape not in known or b'"id": "' not in shape)
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self._shapes: list[bytes] = []
+        self._known: set[bytes] = set()
+
+    def go_on(self, told: Sequence[Turn]) -> None:
+        """Add what was told, without what its beginning says once more of the end of what is known.
+
+        A history that was cut or summed up may hold calls and results that are known: those have ids.
+        """
+        known, new = self._shapes, [_shape(turn) for turn in told]
+        same = next((count for count in range(min(len(known), len(new)), 0, -1) if known[-count:] == new[:count]), 0)
+        rest = zip(told[same:], new[same:], strict=True)
+        added = [(turn, shape) for turn, shape in rest if shape not in self._known or b'"id": "' not in shape]
+        self.turns += [turn for turn, _ in added]
+        self._shapes += [shape for _, shape in added]
+        self._known.update(shape for _, shape in added)
 
 
 def _shape(turn: Turn) -> bytes:

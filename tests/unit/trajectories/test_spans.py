@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import TrajectoryError
 from insideLLMs.core.types import Message, ToolCall, expand
-from insideLLMs.trajectories import read_trajectory
+from insideLLMs.trajectories import read_trajectory, spans
+from insideLLMs.trajectories.span import Span
 
 USER = {"role": "user", "parts": [{"type": "text", "content": "Refund order 7"}]}
 CALL = {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "refund", "arguments": {"order": 7}}]}
@@ -268,3 +269,12 @@ def test_any_spans_are_a_trajectory_that_can_be_stored_or_an_error_that_says_why
     with contextlib.suppress(TrajectoryError):
         read = read_trajectory(spans)
     canonical.line([expand(message) for message in read])
+
+
+def test_each_message_of_a_trace_is_looked_at_once_however_many_calls_there_are(monkeypatch):
+    looked_at = []
+    shape = spans._shape
+    monkeypatch.setattr(spans, "_shape", lambda turn: looked_at.append(turn) or shape(turn))
+    asked = [{"gen_ai.input.messages": json.dumps([{"role": "user", "content": f"{n}?"}])} for n in range(50)]
+    messages = spans.messages_of([Span(id=str(n), start_ns=n, attributes=one) for n, one in enumerate(asked)])
+    assert len(messages) == len(looked_at) == 50
