@@ -105,10 +105,14 @@ def test_another_machine_does_not_ask_live_what_a_batch_of_the_first_asks(tmp_pa
         assert (done.code, len(server.jobs), len(server.single)) == (0, 1, 0), done.err
 
 
-def test_a_run_that_replaces_another_forgets_its_batches(tmp_path, store):
+def test_no_run_replaces_one_whose_batch_is_at_the_provider(tmp_path, store):
     with BatchServer(looks=10**9) as server:
         experiment(tmp_path, server)
         assert batch(tmp_path, store, "--batch", "--max-wait", "0s").code == 1
+        done = batch(tmp_path, store, "--overwrite", machine="two")
+        assert (done.code, "waits for 1 batch(es)" in done.err, len(server.single)) == (1, True, 0), done.err
+        server.looks = 0
+        assert batch(tmp_path, store, "--resume", "--batch", machine="two").code == 0
         done = batch(tmp_path, store, "--overwrite", machine="two")
         assert (done.code, len(server.single)) == (0, 8), done.err
         assert_is_live_run(tmp_path, store)

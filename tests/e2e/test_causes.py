@@ -92,7 +92,8 @@ def test_a_changed_prompt_is_told_by_its_words(folder):
 
 
 def test_where_nothing_changed_it_is_the_provider_or_chance(folder):
-    done = insidellms("diff", "base", "base", "--markdown", "n.md", cwd=folder)
+    make(folder, "again", BASE)
+    done = insidellms("diff", "base", "again", "--markdown", "n.md", cwd=folder)
     told = "nothing in the experiment: what differs comes from the provider, or from chance"
     assert told in " ".join(done.out.split())
     assert told in (folder / "n.md").read_text()

@@ -26,7 +26,7 @@ gate: {fail_on: changes}
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     write_files(folder, {"e.yaml": EXPERIMENT})
-    for name in ("base", "cand"):
+    for name in ("base", "cand", "other"):
         done = insidellms("run", "e.yaml", "--run-dir", name, cwd=folder)
         assert done.code == 0, done.err
     return folder
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def damaged(folder, tmp_path):
-    for name in ("base", "cand"):
+    for name in ("base", "cand", "other"):
         shutil.copytree(folder / name, tmp_path / name)
     shutil.copy(folder / "e.yaml", tmp_path)
     return tmp_path
@@ -89,7 +89,7 @@ def test_a_damaged_candidate_gives_no_verdict(damaged, damage):
     "command",
     [
         ("diff", "cand", "base"),
-        ("diff", "base", "cand", "--candidate", "base"),
+        ("diff", "base", "cand", "--candidate", "other"),
         ("export", "cand"),
         ("export", "cand", "--format", "jsonl"),
         ("rescore", "cand", "--probe", "equals", "--to", "new"),
@@ -150,6 +150,8 @@ def test_a_comparison_reads_each_file_of_both_runs_once(folder):
             "cand/config.resolved.yaml",
             "base/summary.json",
             "cand/summary.json",
+            "base/telemetry.jsonl",  # their records are equal: were they asked at the same times?
+            "cand/telemetry.jsonl",
         ),
         1,
     )

@@ -375,9 +375,10 @@ def test_a_providers_own_client_gets_the_same_again(client, tmp_path, provider):
 def test_two_recordings_are_compared_as_runs_are(tmp_path, provider):
     command = write_app(tmp_path, CHANGING)
     record(provider, tmp_path, *command, to="before.jsonl")
+    record(provider, tmp_path, *command, to="again.jsonl")
     write_app(tmp_path, CHANGING.replace("parcel?", "letter?"))
     record(provider, tmp_path, *command, to="after.jsonl")
-    same = insidellms("diff", "before.jsonl", "before.jsonl", "--fail-on", "changes", cwd=tmp_path)
+    same = insidellms("diff", "before.jsonl", "again.jsonl", "--fail-on", "changes", cwd=tmp_path)
     assert same.code == 0, same.err
     other = insidellms("diff", "before.jsonl", "after.jsonl", "--fail-on", "changes", cwd=tmp_path)
     assert other.code == 3, other.err

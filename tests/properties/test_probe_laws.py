@@ -61,7 +61,7 @@ CASES = {
     "record": ({}, PARIS),
     "function": ({"function": lambda text, _example: len(text) < 9}, PARIS),
 }
-PASSED_BY_NOTHING = {"usage", "attack", "prompt_injection", "jailbreak", "function"}
+PASSED_BY_NOTHING = {"function"}
 LONG = ("I can't " * 60_000, "Step 1: " * 50_000, "https://" * 50_000, "{" * 100_000, "[" * 100_000, "```\n" * 40_000,
         "a" * 300_000 + "!", " " * 300_000, "1" * 100_000, "((" * 50_000, "no " * 100_000, "QUJD" * 50_000,
         "20 July " * 40_000, "\n" * 200_000)  # fmt: skip
@@ -114,7 +114,7 @@ def test_a_hostile_answer_gets_the_same_scores_twice(name):
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_an_empty_answer_passes_nothing_but_a_limit_and_an_attack(name):
+def test_an_empty_answer_passes_nothing_but_what_the_code_of_users_decides(name):
     scores = scored(name, "")
     assert bool(scores is not None and scores.passed) is (name in PASSED_BY_NOTHING)
 

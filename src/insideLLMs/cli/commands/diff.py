@@ -172,7 +172,6 @@ def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "Decid
     from insideLLMs.api.imports.importing import opened_run  # noqa: PLC0415
     from insideLLMs.api.imports.labelling import labels_for  # noqa: PLC0415
     from insideLLMs.compare.comparing import CompareOptions  # noqa: PLC0415
-    from insideLLMs.store.same_run import check_distinct  # noqa: PLC0415
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
     ours, theirs = _sides(arguments)
@@ -186,7 +185,6 @@ def _decide(arguments: _Arguments, gate: GateWords, opened: ExitStack) -> "Decid
         baselines, noise = (*pool.runs, *baselines), noise or pool.noise
         waived, left_out = pool.waived, pool.left_out
     candidate = opened.enter_context(opened_run(theirs, console.note))
-    check_distinct(baselines, (candidate,))  # before anything is asked again
     asked = _asked((baselines[-1:], candidate), arguments) if arguments.confirm or arguments.retest else None
     labelled = None if arguments.labelled is None else SealedRun.open(arguments.labelled)
     labels, unused = labels_for(arguments.labels, (*baselines[-1:], candidate), labelled)

@@ -13,7 +13,7 @@ from insideLLMs.api.run import RunOptions, check_fits
 from insideLLMs.api.workers import ray_crews
 from insideLLMs.api.workers.ray_crews import _Cluster, _room, check_reachable
 from insideLLMs.cli.commands.run import command
-from insideLLMs.core.errors import ConfigError, OptionError, WorkersLostError
+from insideLLMs.core.errors import OptionError, WorkersLostError
 from insideLLMs.core.experiment import Resources
 from insideLLMs.core.ray_options import RayOptions
 
@@ -68,7 +68,7 @@ def test_what_cannot_travel_is_refused(options, parts):
 @pytest.mark.parametrize("words", [["--ray-workers", "2"], ["--ray-address", "head:1", "--executor", "local"]])
 def test_options_of_the_executor_go_with_it(words):
     done = CliRunner().invoke(command, ["e.yaml", *words])
-    assert isinstance(done.exception, ConfigError)
+    assert isinstance(done.exception, OptionError)
     assert "go with --executor ray" in str(done.exception)
 
 
