@@ -104,7 +104,7 @@ class Summariser:
     """Takes the records of a run, in their order, and sums them up."""
 
     def __init__(self) -> None:
-        self._members: dict[tuple[str, Subject], _Member] = {}
+        self._members: dict[tuple[str, str, str | None], _Member] = {}
 
     def add(self, record: SummedRecord) -> None:
         """Take the next record."""
@@ -113,7 +113,7 @@ class Summariser:
 
     def count(self, trial: RecordIdentity, scores: Scored | None, usage: Usage | None, *, is_shared: bool) -> None:
         """Take what a summary counts of the next record, however it was read."""
-        key = (trial.probe, Subject(trial.model, trial.prompt))
+        key = (trial.probe, trial.model, trial.prompt)
         member = self._members.get(key)
         if member is None:
             member = self._members[key] = _Member()
@@ -121,7 +121,7 @@ class Summariser:
 
     def result(self, *, run_id: str, confidence_level: float = 0.95, ranges: Ranges | None = None) -> Summary:
         """Return the summary of all records; see `summarise`."""
-        members = self._members
+        members = {(probe, Subject(model, prompt)): member for (probe, model, prompt), member in self._members.items()}
         statuses = dict.fromkeys((status.value for status in ResultStatus), 0)
         for member in members.values():
             member.close()

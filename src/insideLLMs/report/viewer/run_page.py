@@ -72,7 +72,7 @@ class RunRows:
             number["probe"][record.probe],
             number["dataset"][record.dataset],
             record.example_id,
-            number["model"][Subject(record.model, record.prompt).label],
+            number["model"][record.model, record.prompt],
             record.repeat,
             number["status"][record.status],
             None if scores.passed is None else int(scores.passed),
@@ -121,6 +121,7 @@ class RunRows:
 
     def _head(self) -> dict[str, Any]:
         dictionaries = {name: list(dictionary) for name, dictionary in self._dictionaries.items()}
+        dictionaries["model"] = [Subject(*pair).label for pair in dictionaries["model"]]
         head = {"dictionaries": dictionaries, "score_names": sorted(self._score_names)}
         return head if self._measured is None else {**head, "price_source": self._price_source(self._measured)}
 
