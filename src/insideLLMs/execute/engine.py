@@ -165,7 +165,9 @@ class Engine:
         if question.is_asked_earlier or self._sink.is_done(index):
             answer = await self._earlier_answer(question)
             if answer is not None:
-                await self._score_slowly(await self._score_at_once(question, answer), answer)
+                slow = await self._score_at_once(question, answer)
+                if slow:
+                    await self._score_slowly(slow, answer)
                 return
             if self.stopping:  # it waited for one that was stopped
                 return
@@ -176,7 +178,8 @@ class Engine:
             if slow and is_new:
                 answer = await self._stored(question.asker, answer.outcome)
             opened.set_result(answer)
-            await self._score_slowly(slow, answer)
+            if slow:
+                await self._score_slowly(slow, answer)
         finally:
             if not opened.done():
                 opened.set_result(None)
@@ -242,7 +245,7 @@ class Engine:
         """Score an answer for Trials; one slow scorer holds up no other."""
         if len(trials) == 1:
             await self._score(trials[0], answer)
-        elif trials:
+        else:
             async with asyncio.TaskGroup() as scoring:
                 for trial in trials:
                     scoring.create_task(self._score(trial, answer))

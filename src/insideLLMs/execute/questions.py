@@ -72,7 +72,7 @@ def _all_of(found: "_Questions", work: Work, model: str) -> Iterator[ModelQuesti
         members = [group for group in plan.groups if group.source == source]
         for rank, example in work.datasets[source].examples():
             digest = ""
-            for numbers in zip(*(plan.indexes(group, rank, subjects) for group in members), strict=True):
+            for numbers in zip(*[plan.indexes(group, rank, subjects) for group in members], strict=True):
                 if found.are_needless(numbers):
                     continue
                 digest = digest or example.digest()
@@ -167,8 +167,9 @@ class _Questions:
         """Whether a place has nothing to ask, and nothing that a later one must know."""
         return len(self._asked) >= self._room and all(map(self._is_done, numbers))
 
-    def at(self, trials: Sequence[Trial]) -> Iterator[ModelQuestion]:
-        """Yield the questions of one place."""
+    def at(self, trials: Sequence[Trial]) -> list[ModelQuestion]:
+        """Return the questions of one place."""
+        questions: list[ModelQuestion] = []
         place = tuple([trial.index for trial in trials])
         same: dict[bytes, tuple[Request | InsideLLMsError | None, list[Trial]]] = {}
         for trial in trials:
@@ -177,9 +178,12 @@ class _Questions:
             same.setdefault(key, (request, []))[1].append(trial)
         for key, (request, members) in same.items():
             earlier = self._earlier(key, members[0].index) if len(key) == _DIGEST_BYTES else _NOWHERE
-            missing = tuple(trial for trial in members if not self._is_done(trial.index))
+            missing = tuple([trial for trial in members if not self._is_done(trial.index)])
             if missing:
-                yield ModelQuestion(trials=missing, asker=members[0], request=request, place=place, earlier=earlier)
+                questions.append(
+                    ModelQuestion(trials=missing, asker=members[0], request=request, place=place, earlier=earlier)
+                )
+        return questions
 
     def _digest(self, request: Request | InsideLLMsError | None, trial: Trial) -> bytes | None:
         """Return what is equal for equal requests; None where the answer is not shared."""

@@ -50,9 +50,11 @@ class OpenAICodec(ChatCodec):
 
     def read(self, body: dict[str, Any], answer: HttpAnswer) -> Response:
         """Read a completion; a choice with an error of its own, and a prompt that a filter stopped, have no message."""
+        choices = body.get("choices")
+        first = choices[0] if isinstance(choices, list) and choices else None
+        if isinstance(first, dict) and isinstance(first.get("message"), dict) and not first.get("error"):  # almost all
+            return read_completion(body, first, first["message"])
         match body:
-            case {"choices": [{"message": dict(message)} as choice, *_]} if not choice.get("error"):
-                return read_completion(body, choice, message)
             case {"choices": [{"error": dict() | str() as error}, *_]} if error:
                 return fail({"error": error}, answer, self.endpoint, self.model_name)
             case {"choices": [dict(choice), *_]} if isinstance(choice.get("message"), dict) or choice.get(
