@@ -63,12 +63,13 @@ class ScriptedModel:
 
 
 def work_of(models, inputs, *, probe=None, prompts=(), repeats=1, threads=None, own=None, **execution):
-    """Plan a Work over `models` (by id) and one probe; `own` are the models that the probe asks, by name."""
+    """Plan a Work over `models` (by id) and a probe, or several by name; `own` are the models that the probe asks."""
+    probes = probe if isinstance(probe, dict) else {"probe": probe or YesProbe()}
     experiment = Experiment(
         name="test",
         models=tuple(ModelSpec(type="scripted", id=name) for name in models),
         prompts=tuple(prompts),
-        probes=(ProbeSpec(type="probe", id="probe", datasets=("d",)),),
+        probes=tuple(ProbeSpec(type="probe", id=name, datasets=("d",)) for name in probes),
         datasets=(DatasetSpec(name="d", format="inline"),),
         repeats=repeats,
         execution=ExecutionSpec(**execution),
@@ -77,14 +78,14 @@ def work_of(models, inputs, *, probe=None, prompts=(), repeats=1, threads=None, 
         experiment,
         selections={"d": Selection(sha256="0" * 64, count=len(inputs), rule={})},
         model_identities={name: {"name": name} for name in models},
-        probe_identities={"probe": {}},
+        probe_identities={name: {} for name in probes},
     )
     threads = threads or AbandonableThreads()
     return Work(
         plan=plan,
         models={name: ReadyModel(model=as_async_model(model, threads)) for name, model in models.items()},
         prompts={spec.id: ReadyPrompt.of(spec) for spec in prompts},
-        probes={"probe": probe or YesProbe()},
+        probes=probes,
         datasets={"d": Inputs(*inputs)},
         execution=experiment.execution,
         threads=threads,

@@ -57,8 +57,8 @@ class _Part:
     def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         self._journal.append_answer(index, record, telemetry)
 
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
-        self._journal.append_record(index, record, telemetry)
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
+        self._journal.append_record(index, record, telemetry, is_answer=is_answer)
 
     def flush(self) -> None:
         self._journal.flush()

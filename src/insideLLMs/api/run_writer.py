@@ -199,7 +199,14 @@ class MemorySink:
     def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         """Keep nothing: the record follows."""
 
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+    def append_record(
+        self,
+        index: int,
+        record: bytes,
+        telemetry: Telemetry,
+        *,
+        is_answer: bool = False,  # noqa: ARG002 - the sink's contract
+    ) -> None:
         """Keep a finished Trial."""
         self._finished[index] = (record, telemetry)
 

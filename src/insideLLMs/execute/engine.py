@@ -165,7 +165,7 @@ class Engine:
         if question.is_asked_earlier or self._sink.is_done(index):
             answer = await self._earlier_answer(question)
             if answer is not None:
-                slow = await self._score_at_once(question, answer)
+                slow, answer = await self._score_at_once(question, answer)
                 if slow:
                     await self._score_slowly(slow, answer)
                 return
@@ -174,9 +174,7 @@ class Engine:
         opened = self._open[index] = asyncio.get_running_loop().create_future()
         try:
             answer, is_new = await self._own_answer(asked, question, request)
-            slow = await self._score_at_once(question, answer, is_new=is_new)
-            if slow and is_new:
-                answer = await self._stored(question.asker, answer.outcome)
+            slow, answer = await self._score_at_once(question, answer, is_new=is_new)
             opened.set_result(answer)
             if slow:
                 await self._score_slowly(slow, answer)
@@ -211,25 +209,29 @@ class Engine:
             return await self._stored(asker, outcome), False
         return _Answer(asker, outcome), outcome.response is not None
 
-    async def _score_at_once(self, question: ModelQuestion, answer: "_Answer", *, is_new: bool = False) -> list[Trial]:
-        """Score an answer for the Trials whose probes need no waiting, and return the others.
+    async def _score_at_once(
+        self, question: ModelQuestion, answer: "_Answer", *, is_new: bool = False
+    ) -> "tuple[list[Trial], _Answer]":
+        """Score an answer for the Trials whose probes need no waiting; return the others, and the answer as it is kept.
 
-        The record of the first one keeps a new answer.
+        A new answer is kept by the record of the first Trial, or before anything else happens to it.
         """
         slow: list[Trial] = []
+        is_kept = not is_new
         for trial in question.trials:
             probe = self._work.probes[trial.probe]
             assert isinstance(probe, PromptProbe)
             outcome = score_at_once(probe, trial, answer.for_trial(trial))
+            if not is_kept and (outcome is None or outcome.failure is not None):  # no resume takes it from a failure
+                answer, is_kept = await self._stored(question.asker, answer.outcome), True
             if outcome is None:
                 slow.append(trial)
                 continue
-            if is_new and outcome.failure is not None:  # no resume takes an answer from such a record
-                await self._stored(question.asker, answer.outcome)
-            await self._finish(trial, outcome)
-        if is_new and len(slow) < len(question.trials):
+            await self._finish(trial, outcome, is_answer=not is_kept and outcome.shared_with is None)
+            is_kept = True
+        if is_new:
             await self._flusher.written()
-        return slow
+        return slow, answer
 
     async def _stored(self, asker: Trial, outcome: Outcome) -> "_Answer":
         """Have a new answer on disk before a scorer gets it that may take long, or never end."""
@@ -260,7 +262,7 @@ class Engine:
             return
         await self._finish(trial, outcome)
 
-    async def _finish(self, trial: Trial, outcome: Outcome) -> None:
+    async def _finish(self, trial: Trial, outcome: Outcome, *, is_answer: bool = False) -> None:
         """Store what a Trial came to, unless it waits for an answer: a probe may have caught the error that says so."""
         if self._wanted is not None and self._wanted.leaves_open(
             trial.index, told=isinstance(outcome.error, NotAnsweredYetError)
@@ -276,7 +278,7 @@ class Engine:
         except CanonicalError as error:
             outcome = _unstorable(error, outcome)
             line = canonical.line(record_of(trial, outcome))
-        self._sink.append_record(trial.index, line, outcome.telemetry)
+        self._sink.append_record(trial.index, line, outcome.telemetry, is_answer=is_answer)
         if outcome.response is None or outcome.request is None:  # it was not stored before it was scored
             await self._flusher.written()
         _log(trial, outcome)

@@ -2,7 +2,7 @@
 
 Line 1 is a header that describes the run. Every further line holds a Trial's number and either its *answer* (its
 record before it is scored, so that a crash of a scorer that takes long loses nothing) or the finished *record*, stored
-as the very bytes that sealing copies. The record of a Trial that asked itself has its answer, too.
+as the very bytes that sealing copies; a line may say that its record is the answer, too.
 """
 
 import contextlib
@@ -174,7 +174,7 @@ class Journal:
         elif body.status() == ResultStatus.SUCCESS:
             self.resumed += self._records[body.index] == _ABSENT
             self._records[body.index] = position
-            if not body.is_shared():
+            if body.is_answer:
                 self._answers[body.index] = self._answers[body.index] or position
 
     def _check_header(self, body: Body) -> None:
@@ -245,9 +245,9 @@ class Journal:
         line = answer_line(index, record, msgspec.json.encode(telemetry))
         self._append(line, index=index)
 
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
         """Collect a finished record, given as its canonical line, for the next flush."""
-        line = record_line(index, record, msgspec.json.encode(telemetry))
+        line = record_line(index, record, msgspec.json.encode(telemetry), is_answer=is_answer)
         self._append(line, index=index, is_record=True)
 
     def _append(self, line: bytes, *, index: int | None = None, is_record: bool = False) -> None:

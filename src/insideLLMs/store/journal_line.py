@@ -37,6 +37,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     answer: msgspec.Raw = _NONE
     record: msgspec.Raw = _NONE
     telemetry: msgspec.Raw = _NONE
+    is_answer: bool = False
 
     def status(self) -> str | None:
         """Return what the Trial of its record came to; None where there is no record, or none that can be read."""
@@ -45,17 +46,6 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.DecodeError:
             return None
 
-    def is_shared(self) -> bool:
-        """Whether the answer in its record was asked for by another Trial."""
-        try:
-            return _decode_sharing(self.telemetry).shared
-        except msgspec.DecodeError:
-            return False
-
-
-class _Sharing(msgspec.Struct, frozen=True):
-    shared: bool = False
-
 
 class _Line(msgspec.Struct, frozen=True):
     crc: str
@@ -63,7 +53,6 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
-_decode_sharing = msgspec.json.Decoder(_Sharing).decode
 _decode_status = msgspec.json.Decoder(RecordStatus).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 
@@ -86,9 +75,10 @@ def answer_line(index: int, record: bytes, telemetry: bytes) -> bytes:
     return checked_line(b'{"answer":%b,"index":%d,"telemetry":%b}' % (record, index, telemetry))
 
 
-def record_line(index: int, record: bytes, telemetry: bytes) -> bytes:
-    """Return the line of a finished Trial."""
-    return checked_line(b'{"index":%d,"record":%b,"telemetry":%b}' % (index, record, telemetry))
+def record_line(index: int, record: bytes, telemetry: bytes, *, is_answer: bool = False) -> bytes:
+    """Return the line of a finished Trial; whether its record `is_answer`, too, as no line of its own holds that."""
+    mark = b'"is_answer":true,' if is_answer else b""
+    return checked_line(b'{"index":%d,%b"record":%b,"telemetry":%b}' % (index, mark, record, telemetry))
 
 
 def journal_lines(entries: Iterable[tuple[RecordIdentity, Entry]], header: JournalHeader) -> Iterator[bytes]:

@@ -97,11 +97,11 @@ def test_a_run_that_was_cut_off_anywhere_ends_with_the_same_bytes(tmp_path, monk
     whole = run_since(experiment(), tmp_path / "whole", tmp_path / "base", canary=0.3)
     append, left = Journal.append_record, [written]
 
-    def failing(self, *args):
+    def failing(self, *args, **marks):
         if not left[0]:
             raise StorageError("the disk is full", fix="make room")
         left[0] -= 1
-        append(self, *args)
+        append(self, *args, **marks)
 
     monkeypatch.setattr(Journal, "append_record", failing)
     with pytest.raises(InsideLLMsError):

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from insideLLMs.api.run_writer import MemorySink
+from insideLLMs.core.protocols import Probe
 from insideLLMs.execute.sink import SLOW_FLUSH_S
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import VirtualClock, by
@@ -21,8 +22,8 @@ class Disk(MemorySink):
         self.clock, self.flush_s = clock, flush_s
         self.flushed_on_loop, self.came, self.synced = [], [], []
 
-    def append_record(self, index, record, telemetry):
-        super().append_record(index, record, telemetry)
+    def append_record(self, index, record, telemetry, **marks):
+        super().append_record(index, record, telemetry, **marks)
         self.came.append(self.clock.now)
 
     def flush(self):
@@ -79,9 +80,9 @@ class Lines(MemorySink):
     def append_answer(self, index, record, telemetry):
         self.appended.append(("answer", index))
 
-    def append_record(self, index, record, telemetry):
-        super().append_record(index, record, telemetry)
-        self.appended.append(("record", index))
+    def append_record(self, index, record, telemetry, *, is_answer=False):
+        super().append_record(index, record, telemetry, is_answer=is_answer)
+        self.appended.append(("record", index, "answer") if is_answer else ("record", index))
 
     def flush(self):
         self.on_disk = list(self.appended)
@@ -112,7 +113,7 @@ def scored(*, in_place, fails=False, answer="yes"):
 
 def test_an_answer_that_is_scored_at_once_is_written_once_with_its_scores():
     sink, _ = scored(in_place=True)
-    assert sink.appended == sink.on_disk == [("record", 0)]
+    assert sink.appended == sink.on_disk == [("record", 0, "answer")]
 
 
 @pytest.mark.parametrize("case", [{"in_place": False}, {"in_place": True, "answer": "yes" * 22_000}])
@@ -133,4 +134,35 @@ def test_the_next_question_is_asked_when_the_answer_is_on_disk():
     sink, found = Lines(), []
     model = ScriptedModel(lambda text, _: found.append((text, list(sink.on_disk))) or "yes")
     run_engine(model, ["a", "b", "c"], sink=sink, concurrency=1)
-    assert found == [("a", []), ("b", [("record", 0)]), ("c", [("record", 0), ("record", 1)])]
+    first, second = ("record", 0, "answer"), ("record", 1, "answer")
+    assert found == [("a", []), ("b", [first]), ("c", [first, second])]
+
+
+@pytest.mark.parametrize(
+    ("in_place", "appended"),
+    [
+        ((True, True), [("record", 0, "answer"), ("record", 1)]),
+        ((True, False), [("record", 0, "answer"), ("record", 1)]),
+        ((False, True), [("answer", 0), ("record", 1), ("record", 0)]),
+        ((False, False), [("answer", 0), ("record", 0), ("record", 1)]),
+    ],
+)
+def test_whichever_probe_of_a_shared_answer_waits_the_trial_that_asked_keeps_it_first(in_place, appended):
+    sink = Lines()
+    probes = {name: Noting(sink, in_place=one) for name, one in zip("ab", in_place, strict=True)}
+    run_engine(ScriptedModel(lambda *_: "yes"), ["x"], sink=sink, probe=probes)
+    assert sorted(sink.appended) == sorted(appended)
+    assert sink.appended[0] == appended[0]
+    kept = {("answer", 0), ("record", 0, "answer")}
+    for name, one in zip("ab", in_place, strict=True):
+        assert one or all(kept & set(found) for found in probes[name].found)
+
+
+def test_what_a_probe_of_the_simple_contract_returns_is_no_answer_of_the_model():
+    class Own(Probe):
+        def run(self, model, data, **options):
+            return "its own words"
+
+    sink = Lines()
+    run_engine(ScriptedModel(lambda *_: "yes"), ["x"], sink=sink, probe=Own())
+    assert sink.appended == [("record", 0)]

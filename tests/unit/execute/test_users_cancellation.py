@@ -176,9 +176,9 @@ def test_a_model_that_cannot_be_closed_does_not_hang_the_run(ending, caplog):
 
 def test_a_trial_that_came_to_nothing_is_a_bug_and_not_a_green_run():
     class Leaky(MemorySink):
-        def append_record(self, index, record, telemetry):
+        def append_record(self, index, record, telemetry, **marks):
             if index != 2:
-                super().append_record(index, record, telemetry)
+                super().append_record(index, record, telemetry, **marks)
 
     with pytest.raises(RuntimeError, match="1 trials have no record"):
         run_engine(ScriptedModel(lambda *_: "yes"), SIX, sink=Leaky())

@@ -62,14 +62,14 @@ def test_an_unscored_answer_survives(tmp_path):
     assert again.pending_answer(1) is None
 
 
-@pytest.mark.parametrize(("shared", "kept"), [(False, ["said"]), (True, [])])
-def test_a_record_is_an_answer_for_other_probes_unless_another_trial_asked_for_it(tmp_path, shared, kept):
+@pytest.mark.parametrize(("is_answer", "kept"), [(True, ["said"]), (False, [])])
+def test_other_probes_find_an_answer_in_a_record_that_is_one(tmp_path, is_answer, kept):
     line = canonical.line(unscored(2, text="said"))
     headers = [JournalHeader(run_id=run * 64, trials=5, answers_id="same") for run in "ab"]
     journals = [Journal(tmp_path / "journal.jsonl", header) for header in headers]
     OPENED.extend(journals)
     journals[0].create()
-    journals[0].append_record(2, line, Telemetry(shared=shared))
+    journals[0].append_record(2, line, Telemetry(), is_answer=is_answer)
     journals[0].close()
     journals[1].resume()
     assert not journals[1].is_done(2)

@@ -145,11 +145,11 @@ class _SinceJournal:
     def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
         self._journal.append_answer(index, record, telemetry)
 
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
         mark = self._mark(index)
         if mark is not None:
             record = canonical.line(msgspec.structs.replace(read_record(record, Record), since=mark))
-        self._journal.append_record(index, record, telemetry)
+        self._journal.append_record(index, record, telemetry, is_answer=is_answer)
 
     def _mark(self, index: int) -> SinceMark | None:
         kind = self._reuse.kinds[index]

@@ -207,7 +207,7 @@ class Dispatcher:
             if line.status is None:
                 self._sink.append_answer(line.index, line.record, line.telemetry)
             else:
-                self._sink.append_record(line.index, line.record, line.telemetry)
+                self._sink.append_record(line.index, line.record, line.telemetry, is_answer=line.is_answer)
                 subject = self._work.plan.subject_at(line.index)
                 self._missing[subject.model] -= 1
                 probe = self._work.plan.group_at(line.index).probe

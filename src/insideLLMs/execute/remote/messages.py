@@ -51,12 +51,13 @@ class Assignment(Travelling, frozen=True, kw_only=True):
 
 
 class StreamedLine(Travelling, frozen=True, kw_only=True):
-    """A line for the journal: a finished record with its `status`, or an answer, which has none yet."""
+    """A line for the journal: a finished record with its `status`, or an answer, which has none yet; or both."""
 
     index: int
     record: bytes
     telemetry: Telemetry
     status: str | None = None
+    is_answer: bool = False
 
 
 class Waiting(Travelling, frozen=True, kw_only=True):

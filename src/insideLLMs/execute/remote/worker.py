@@ -164,11 +164,11 @@ class Outbox:
         """Send an answer."""
         self._append(StreamedLine(index=index, record=record, telemetry=telemetry))
 
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
         """Send a finished record."""
         self._open.discard(index)
         status = read_record(record, RecordStatus).status
-        self._append(StreamedLine(index=index, record=record, telemetry=telemetry, status=status))
+        self._append(StreamedLine(index=index, record=record, telemetry=telemetry, status=status, is_answer=is_answer))
 
     def _append(self, line: StreamedLine) -> None:
         self.handed_in += 1
