@@ -317,7 +317,7 @@ def _characters(example: Example) -> int | None:
     """Count the characters of an example; None where it holds lists or mappings, which a copy would share."""
     if type(example.input) is not str:
         return None
-    size = len(example.input)
+    size = len(example.id) + len(example.input) + sum(map(len, example.fields))
     for value in (*example.expected, *example.fields.values()):
         if type(value) is str:
             size += len(value)

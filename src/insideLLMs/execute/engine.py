@@ -276,6 +276,8 @@ class Engine:
         try:
             line = canonical.line(record_of(trial, outcome))
         except CanonicalError as error:
+            if is_answer:  # it may be its scores alone that cannot be stored
+                await self._stored(trial, msgspec.structs.replace(outcome, scores=None))
             outcome = _unstorable(error, outcome)
             line = canonical.line(record_of(trial, outcome))
         self._sink.append_record(trial.index, line, outcome.telemetry, is_answer=is_answer)

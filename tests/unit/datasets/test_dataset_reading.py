@@ -224,8 +224,9 @@ KEPT = [{"prompt": "What?", "answer": "this", "level": 1}] * 3
         ([*KEPT, {"prompt": "Which?", "answer": {"n": 1}}], False),
         (KEPT[:1] * 10_001, False),
         ([LONG] * 9, False),
+        ([{"prompt": "What?", "x" * 1_000_000: 1}] * 9, False),
     ],
-    ids=["short", "several answers", "a list", "a chat", "an object", "many", "long"],
+    ids=["short", "several answers", "a list", "a chat", "an object", "many", "long", "long names"],
 )
 def test_a_short_file_of_plain_rows_is_read_once(tmp_path, monkeypatch, rows, is_kept):
     dataset = open_dataset(

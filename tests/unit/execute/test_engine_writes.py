@@ -7,6 +7,7 @@ import pytest
 
 from insideLLMs.api.run_writer import MemorySink
 from insideLLMs.core.protocols import Probe
+from insideLLMs.core.types import Scores
 from insideLLMs.execute.sink import SLOW_FLUSH_S
 from support.engine import ScriptedModel, YesProbe, run_engine
 from support.virtual_time import VirtualClock, by
@@ -128,6 +129,16 @@ def test_a_scorer_that_fails_leaves_the_answer_for_a_resume(in_place):
     sink, _ = scored(in_place=in_place, fails=True)
     assert sink.appended == [("answer", 0), ("record", 0)]
     assert ("answer", 0) in sink.on_disk
+
+
+def test_scores_that_cannot_be_stored_leave_the_answer_for_a_resume():
+    class Odd(YesProbe):
+        def score(self, example, response):
+            return Scores(values={"correct": 1.0}, details={"number": 2**60})
+
+    sink = Lines()
+    run_engine(ScriptedModel(lambda *_: "yes"), ["a"], sink=sink, probe=Odd())
+    assert [line[:2] for line in sink.appended] == [("answer", 0), ("record", 0)]
 
 
 def test_the_next_question_is_asked_when_the_answer_is_on_disk():
