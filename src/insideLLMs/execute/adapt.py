@@ -84,10 +84,14 @@ class UserModel:
         """Leave the user's model alone: it is theirs to close."""
 
 
-async def respond(model: AsyncModel, request: Request, repeat: int) -> Response:
+def respond(model: AsyncModel, request: Request, repeat: int) -> Coroutine[Any, Any, Response]:
     """Ask `model`; one that is not ours in a task of its own, which can be abandoned."""
     if _is_ours(model):
-        return await model.respond(request, repeat=repeat)
+        return model.respond(request, repeat=repeat)
+    return _respond_apart(model, request, repeat)
+
+
+async def _respond_apart(model: AsyncModel, request: Request, repeat: int) -> Response:
     with calling_user_code(f"model {model_name(model)!r}"):
         return await in_own_task(model.respond(request, repeat=repeat))
 

@@ -173,7 +173,7 @@ def _second(second: int) -> str:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1000, 3)
+    return None if seconds is None else round(seconds * 1_000_000) / 1000  # round(..., 3) takes four times as long
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
