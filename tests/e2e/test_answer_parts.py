@@ -223,7 +223,7 @@ def test_what_an_application_says_that_it_costs_counts(tmp_path):
     (tmp_path / "e.json").write_text(json.dumps(spec))
     stopped = insidellms("run", "e.json", "--run-dir", "c", cwd=tmp_path)
     assert stopped.code == 1
-    assert "the budget of $0.7500 is spent ($1.0000)" in stopped.err
+    assert "the budget of $0.75 is spent ($1.00)" in stopped.err
 
 
 LEAKS = """

@@ -10,6 +10,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.run_arguments import RunArguments
 from insideLLMs.cli.options.since import SinceChoice
 from insideLLMs.core.errors import ExitCode, OptionError
+from insideLLMs.core.prices import dollars
 
 if TYPE_CHECKING:
     from insideLLMs.core.experiment import Experiment
@@ -65,7 +66,9 @@ def show_dry_run(experiment: "Experiment", folder: Path, since: SinceChoice | No
     if preview is not None:
         console.out(preview.words)
     for row in rows:
-        cost = "cost unknown" if row.cost_usd is None else f"at most ${row.cost_usd:.4f}"
+        cost = (
+            f"at most {dollars(row.cost_usd)}" if row.cost_usd else "cost unknown" if row.cost_usd is None else "free"
+        )
         output = "no limit on" if row.output_tokens is None else f"at most {row.output_tokens:,}"
         asked = "unknown" if row.calls is None else f"{'at most ' if row.is_most else ''}{row.calls:,}"
         sent = "unknown" if row.input_tokens is None else f"about {row.input_tokens:,}"

@@ -1,6 +1,7 @@
 """What an answer costs, in dollars: as the run noted it, by the user's price, or by the table of the `prices` extra."""
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 from insideLLMs.core.experiment import PriceSpec
 from insideLLMs.core.types import JsonValue, Usage
@@ -21,6 +22,11 @@ def cost_of(noted_usd: float | None, usage: Usage, price: Price | None) -> float
     if noted_usd is not None or price is None:
         return noted_usd
     return price(usage)
+
+
+def dollars(amount_usd: float) -> str:
+    """Write an amount: cents from a dollar on, three digits below, so that a small one never looks like nothing."""
+    return f"${amount_usd:,.2f}" if amount_usd >= 1 else f"${Decimal(f'{amount_usd:.3g}'):f}"
 
 
 def find_price(identity: Mapping[str, JsonValue], given: PriceSpec | None = None) -> Price | None:

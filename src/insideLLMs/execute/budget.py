@@ -10,7 +10,7 @@ import msgspec
 
 from insideLLMs.core.errors import BudgetSpentError, OptionError
 from insideLLMs.core.experiment import ExecutionSpec
-from insideLLMs.core.prices import BATCH_PRICE, Price, find_price
+from insideLLMs.core.prices import BATCH_PRICE, Price, dollars, find_price
 from insideLLMs.core.types import JsonValue, Request, Response, Usage
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Budget:
             )
         if self._max_cost_usd is not None and self.cost_usd >= self._max_cost_usd:
             return BudgetSpentError(
-                f"the budget of ${self._max_cost_usd:.4f} is spent (${self.cost_usd:.4f})",
+                f"the budget of {dollars(self._max_cost_usd)} is spent ({dollars(self.cost_usd)})",
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
             )
         return None
@@ -101,8 +101,8 @@ class Allowance:
             )
         if self._max_cost_usd is not None and cost_usd > self._max_cost_usd:
             return BudgetSpentError(
-                f"the next answer of {model} may cost ${cost_usd - self._cost_usd:.4f}, and of the budget of "
-                f"${self._max_cost_usd:.4f} there is ${max(0.0, self._max_cost_usd - self._cost_usd):.4f} left",
+                f"the next answer of {model} may cost {dollars(cost_usd - self._cost_usd)}, and of the budget of "
+                f"{dollars(self._max_cost_usd)} there is {dollars(max(0.0, self._max_cost_usd - self._cost_usd))} left",
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
             )
         self._tokens, self._cost_usd = tokens, cost_usd

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
+from insideLLMs.core.prices import dollars
+
 
 @dataclass(slots=True)
 class CallTally:
@@ -44,10 +46,13 @@ class CallTally:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the summary."""
-        cost = f"${self.cost_usd:.4f}" + (f" and {self.unpriced:,} answers of unknown price" if self.unpriced else "")
+        paid = [dollars(self.cost_usd)] * bool(self.cost_usd)
+        unknown = [f"{self.unpriced:,} answer{'s' * (self.unpriced > 1)} of unknown price"] * bool(self.unpriced)
+        cost = " and ".join(paid + unknown) or "free"
         yield (
             f"--llm={self.mode}: {self.asked:,} asked ({self.failed:,} failed, {self.retries:,} retries), "
-            f"{self.replayed:,} from cassettes, {self.input_tokens:,} tokens in, {self.output_tokens:,} out, {cost}"
+            f"{self.replayed:,} from cassettes, {self.input_tokens:,} tokens in, {self.output_tokens:,} out"
+            + (f", {cost}" if self.asked else "")
         )
         if self.missing:
             where, count = " ".join(sorted(set(self.modules))), len(set(self.missing))

@@ -7,7 +7,7 @@ from importlib import util
 
 import msgspec
 
-from insideLLMs.core.prices import Price, cost_of, find_price
+from insideLLMs.core.prices import Price, cost_of, dollars, find_price
 from insideLLMs.core.record_views import TelemetryLine
 from insideLLMs.core.subject import Subject
 from insideLLMs.core.types import JudgeCall, Usage
@@ -221,8 +221,13 @@ def _counts(model: ModelTelemetry) -> list[str]:
 
 
 def _cost(model: ModelTelemetry) -> str:
-    tokens = f"{model.input_tokens:,}/{model.output_tokens:,} tokens" if model.asked else ""
-    cost = "" if not model.asked or model.cost_usd is None else f"${model.cost_usd:.4f}"
+    """Say what was counted: of answers without tokens or a price there is nothing to say."""
+    has_tokens = bool(model.input_tokens or model.output_tokens)
+    tokens = f"{model.input_tokens:,}/{model.output_tokens:,} tokens" if has_tokens else ""
+    if model.cost_usd:
+        cost = dollars(model.cost_usd)
+    else:
+        cost = ("cost unknown" if model.cost_usd is None else "free") if has_tokens else ""
     return ", ".join(part for part in (tokens, cost) if part)
 
 

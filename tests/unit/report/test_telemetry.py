@@ -66,7 +66,25 @@ def test_the_time_of_judges_counts():
 
 def test_the_text_names_what_there_is_and_nothing_else():
     text = render(sum_up([asked(100.0, attempts=2), line("n", cached=True)], {"m": lambda _: 0.25}), detailed=True)
-    assert "m: p50 100 ms, p95 100 ms, 1 retry, 10/5 tokens, $0.2500" in text
+    assert "m: p50 100 ms, p95 100 ms, 1 retry, 10/5 tokens, $0.25" in text
     assert "n: nothing asked, 1 cache hit" in text
     assert "whole answer" in text
     assert "connect" not in text
+
+
+@pytest.mark.parametrize(
+    ("price", "told"),
+    [
+        (lambda _: 0.0, "10/5 tokens, free"),
+        (lambda _: 0.0000034567, "10/5 tokens, $0.00000346"),
+        (lambda _: 1234.5, "10/5 tokens, $1,234.50"),
+        (None, "10/5 tokens, cost unknown"),
+    ],
+)
+def test_a_cost_is_never_shown_as_zero_dollars(price, told):
+    assert told in render(sum_up([asked(100.0)], {"m": price}))
+
+
+def test_answers_without_tokens_are_not_shown_as_zero_tokens_or_free():
+    uncounted = line("m", attempts=1, latency_ms=100.0, input_tokens=None, output_tokens=None)
+    assert render(sum_up([uncounted], {"m": lambda _: 0.0})) == "m: p50 100 ms, p95 100 ms"

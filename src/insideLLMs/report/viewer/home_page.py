@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
+from insideLLMs.core.prices import dollars
 from insideLLMs.core.run_summary import MemberSummary
 from insideLLMs.report import wording
 from insideLLMs.report.viewer.label_page import label_path
@@ -172,7 +173,7 @@ def _row(run: ListedRun, baseline: str | None) -> str:
 def _cost(run: ListedRun) -> str:
     if run.is_pending:
         return "…"
-    return "" if run.cost_usd is None else f"${run.cost_usd:,.4g}"
+    return "" if run.cost_usd is None else dollars(run.cost_usd) if run.cost_usd else "free"
 
 
 def _cell(kind: str, cell: str) -> str:
