@@ -195,6 +195,34 @@ def test_what_is_wrong_with_an_option_is_no_problem_of_the_experiment(tmp_path):
     assert (done.code, done.err.splitlines()[0]) == (1, "error: --arg 'x' is not KEY=VALUE")
 
 
+UNQUOTED = {
+    "a mapping": ["run", "e.yaml", "--set", "gate={fail_on:", "changes}"],
+    "a list": ["run", "e.yaml", "--set", "models=[a,", "b]"],
+    "a text": ["run", "e.yaml", "--set", "model.id=my", "model"],
+    "an argument of a provider": ["quicktest", "hi", "--arg", "responses={hi:", "you}"],
+}
+
+
+@pytest.mark.parametrize("case", UNQUOTED)
+def test_a_value_that_the_shell_took_apart_is_asked_for_in_quotes(good, case):
+    words = UNQUOTED[case]
+    done = insidellms(*words, cwd=good)
+    assert f"Write a value with spaces or braces in quotes: {words[2]} 'KEY=VALUE'" in done.err
+    assert done.code == 2
+
+
+def test_a_value_whose_rest_became_another_argument_is_asked_for_in_quotes(tmp_path):
+    done = insidellms("quicktest", "--arg", "responses={hi:", "you}", cwd=tmp_path)
+    check(done, "quote the whole: --arg 'responses={...}'")
+
+
+def test_a_value_may_be_written_as_in_an_experiment_file(tmp_path):
+    for value in ("{hi: you}", '{"hi": "you"}'):
+        assert insidellms("quicktest", "hi", "--arg", f"responses={value}", cwd=tmp_path).out == "you\n"
+    for text in ("{{ name }}", "{name}", "[INST] hi"):
+        assert insidellms("quicktest", "hi", "--arg", f"canned_response={text}", cwd=tmp_path).out == f"{text}\n"
+
+
 def test_a_run_that_is_not_there_is_looked_for_where_runs_are_stored(tmp_path):
     write_files(tmp_path, {"e.yaml": "model: dummy\nprobe: record\ndataset: {examples: [{question: hi}]}\n"})
     assert insidellms("run", "e.yaml", "--run-dir", "runs/before", cwd=tmp_path).code == 0

@@ -174,7 +174,7 @@ def _say(error: BaseException) -> ExitCode:
         case click.ClickException():
             said = io.StringIO()
             error.show(said)
-            console.note(said.getvalue().rstrip())
+            console.note(said.getvalue().rstrip() + _hint(error))
             return ExitCode.UNEXPECTED
         case InsideLLMsError():
             console.error(error)
@@ -187,6 +187,14 @@ def _say(error: BaseException) -> ExitCode:
         case _:
             console.note("interrupted")
             return ExitCode.INTERRUPTED
+
+
+def _hint(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError):
+        return ""
+    from insideLLMs.cli.options.settings import hint_on_quotes  # noqa: PLC0415 - only for a mistake
+
+    return hint_on_quotes(error)
 
 
 def _of_the_system(error: OSError) -> InsideLLMsError:
