@@ -1,7 +1,7 @@
 """`leaves.jsonl`: the leaf hash and the name of each record, so that a change of the records can be named.
 
 No canonical file: all of it follows from the other files, and its hashes must give the manifest's Merkle root. Its last
-line holds the digest of the lines above, and that of the manifest.
+line holds the digests of the lines above, of the manifest, and of what no other digest covers: how records were packed.
 """
 
 import hashlib
@@ -37,11 +37,15 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class LeavesSeal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The last line: the digests of the lines above it and of the manifest, and whether the run has telemetry."""
+    """The last line: the digests of the lines above it and of the manifest, and whether the run has telemetry.
+
+    `packed_sha256` is of the compressed records as they are stored, of a run that was sealed with such.
+    """
 
     sha256: str
     manifest_sha256: str
     telemetry: bool
+    packed_sha256: str | msgspec.UnsetType = msgspec.UNSET
     format: Literal["insidellms/leaves/1"] = "insidellms/leaves/1"
 
 
@@ -50,10 +54,18 @@ _read_leaf = msgspec.json.Decoder(Leaf).decode
 _read_seal = msgspec.json.Decoder(LeavesSeal).decode
 
 
-def seal_line(lines_sha256: str, manifest: bytes, *, has_telemetry: bool) -> bytes:
+def seal_line(
+    lines_sha256: str, manifest: bytes, *, has_telemetry: bool, packed_sha256: str | msgspec.UnsetType
+) -> bytes:
     """Return the last line, without a newline, for a run whose `manifest.json` has these bytes."""
-    digest = hashlib.sha256(manifest).hexdigest()
-    return canonical.line(LeavesSeal(sha256=lines_sha256, manifest_sha256=digest, telemetry=has_telemetry))
+    return canonical.line(
+        LeavesSeal(
+            sha256=lines_sha256,
+            manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+            telemetry=has_telemetry,
+            packed_sha256=packed_sha256,
+        )
+    )
 
 
 class LeavesFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,11 +97,14 @@ class LeavesFile(msgspec.Struct, frozen=True, kw_only=True):
 def resealed(path: Path, manifest: bytes, *, has_telemetry: bool) -> Iterator[bytes]:
     """Yield the lines of the file for a copy with another manifest. Raises RunDirectoryError if it cannot be read."""
     digest = hashlib.sha256()
+    packed: str | msgspec.UnsetType = msgspec.UNSET
     for line in stored_lines(path):
-        if not line.startswith(b"{"):
+        if seal := _seal(line, digest):
+            packed = seal.packed_sha256
+        else:
             digest.update(line)
             yield line
-    yield seal_line(digest.hexdigest(), manifest, has_telemetry=has_telemetry) + b"\n"
+    yield seal_line(digest.hexdigest(), manifest, has_telemetry=has_telemetry, packed_sha256=packed) + b"\n"
 
 
 def _leaf(line: bytes) -> Leaf | None:

@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from insideLLMs.core import canonical, merkle
 from insideLLMs.core.errors import OptionError, RunDirectoryError, StorageError
 from insideLLMs.core.record_views import RecordIdentity, TrialOrder, read_record, trial_order
@@ -93,7 +95,13 @@ class RunDraft(Generic[View]):
         """Write the manifest, give every file its own name, and remove the journal and what batches answered."""
         stored, lines = canonical.pretty(manifest), self._leaves.digest().sha256
         with self._leaves as leaves:
-            leaves.write(seal_line(lines, stored, has_telemetry=self._telemetry is not None) + b"\n")
+            seal = seal_line(
+                lines,
+                stored,
+                has_telemetry=self._telemetry is not None,
+                packed_sha256=self._records.packed_sha256(),
+            )
+            leaves.write(seal + b"\n")
         self.write(MANIFEST, stored)
         folder = self._folder
         for name, file in self._files.items():
@@ -175,6 +183,7 @@ class _DraftFile(io.BufferedWriter):
     def __init__(self, raw: io.RawIOBase, packing: Packer | None = None) -> None:
         super().__init__(raw, _BUFFER_BYTES)
         self._packing = packing
+        self._packed_sha256 = hashlib.sha256()
         self.stat = os.fstat(self.fileno())
         self._sha256 = hashlib.sha256()
         self._size_bytes = 0
@@ -198,21 +207,29 @@ class _DraftFile(io.BufferedWriter):
             size = super().write(data)
         else:
             size = len(memoryview(data))
-            super().write(self._packing.compress(data))
+            self._write_packed(self._packing.compress(data))
         self._size_bytes += size
         return size
+
+    def _write_packed(self, data: bytes) -> None:
+        self._packed_sha256.update(data)
+        super().write(data)
 
     def digest(self) -> FileDigest:
         """Return the digest of what was written."""
         self._write_lines()
         return FileDigest(sha256=self._sha256.hexdigest(), size_bytes=self._size_bytes)
 
+    def packed_sha256(self) -> str | UnsetType:
+        """Return the digest of the bytes as they are stored, where they were packed and its block has ended."""
+        return UNSET if self._packing is None else self._packed_sha256.hexdigest()
+
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
                 self._write_lines()
                 if self._packing is not None:
-                    super().write(self._packing.flush())
+                    self._write_packed(self._packing.flush())
                 self.flush()
                 os.fsync(self.fileno())
         finally:

@@ -15,7 +15,7 @@ from insideLLMs.core.types import Record
 from insideLLMs.core.zstd import NAME
 from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.pool import accept
-from insideLLMs.store.sealed_run import PACKED_RECORDS, RECORDS, TELEMETRY, SealedRun
+from insideLLMs.store.sealed_run import LEAVES, PACKED_RECORDS, RECORDS, TELEMETRY, SealedRun
 from support.changed_runs import sealed_run
 
 EXPERIMENT = """
@@ -52,8 +52,10 @@ def pack(run, content):
 def test_only_the_form_of_the_records_differs(run):
     plain, packed = run("plain", compress=False), run("packed", compress=True)
     assert names(plain) ^ names(packed) == {RECORDS, PACKED_RECORDS}
-    for name in names(plain) - {RECORDS, TELEMETRY}:
+    for name in names(plain) - {RECORDS, TELEMETRY, LEAVES}:
         assert (plain.path / name).read_bytes() == (packed.path / name).read_bytes()
+    leaves, packed_leaves = ((each.path / LEAVES).read_bytes().splitlines() for each in (plain, packed))
+    assert leaves[:-1] == packed_leaves[:-1]
     assert zstd.decompress((packed.path / PACKED_RECORDS).read_bytes()) == (plain.path / RECORDS).read_bytes()
 
 
@@ -74,14 +76,55 @@ def test_a_resumed_run_has_its_records_once_in_the_form_that_is_asked_for(run, c
     assert verify(resumed.path).problems == []
 
 
-def test_records_packed_or_unpacked_by_hand_are_still_the_run(run):
-    packed = run("run", compress=True)
-    content = zstd.decompress((packed.path / PACKED_RECORDS).read_bytes())
-    pack(packed, content)
-    assert verify(packed.path).problems == []
+def test_records_unpacked_or_first_packed_by_hand_are_still_the_run(run):
+    packed, plain = run("packed", compress=True), run("plain", compress=False)
+    content = (plain.path / RECORDS).read_bytes()
     (packed.path / RECORDS).write_bytes(content)
     (packed.path / PACKED_RECORDS).unlink()
-    assert verify(packed.path).problems == []
+    assert (verify(packed.path).problems, verify(packed.path).notes) == ([], [])
+    pack(plain, content)
+    (plain.path / RECORDS).unlink()
+    assert verify(plain.path).problems == []
+    assert verify(plain.path).notes == [
+        f"{PACKED_RECORDS} was compressed by an earlier version or by hand: only its content is checked"
+    ]
+
+
+def hidden_frame(data):
+    return data + b"\x50\x2a\x4d\x18\x06\0\0\0hidden"
+
+
+def packed_again(data):
+    return zstd.compress(zstd.decompress(data), 19)
+
+
+@pytest.mark.parametrize("change", [hidden_frame, packed_again])
+def test_other_bytes_that_unpack_to_the_same_records_are_found_and_can_still_be_read(run, change):
+    packed = run("run", compress=True)
+    file = packed.path / PACKED_RECORDS
+    lines, changed = list(packed.lines()), change(file.read_bytes())
+    file.write_bytes(changed)
+    [problem] = verify(packed.path).problems
+    assert problem.startswith(f"{PACKED_RECORDS} is not the file that was sealed")
+    assert list(packed.lines()) == lines
+
+
+def test_no_bit_of_the_frame_can_change_unnoticed(run):
+    packed = run("run", compress=True)
+    file = packed.path / PACKED_RECORDS
+    data = file.read_bytes()
+    for at in range(24):
+        for bit in range(8):
+            file.write_bytes(data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :])
+            assert any(PACKED_RECORDS in problem or RECORDS in problem for problem in verify(packed.path).problems)
+
+
+def test_a_slim_copy_knows_how_its_records_were_packed(run, tmp_path):
+    packed = run("run", compress=True)
+    copy = accept(tmp_path / "pool", packed.path, on="2026-11-29", by="me", why="test", slim=True)
+    assert (verify(copy).problems, verify(copy).notes) == ([], [])
+    (copy / PACKED_RECORDS).write_bytes(hidden_frame((copy / PACKED_RECORDS).read_bytes()))
+    assert len(verify(copy).problems) == 1
 
 
 def altered(content):

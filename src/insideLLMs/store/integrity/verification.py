@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from msgspec import UNSET
+
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.merkle import MerkleTree, leaf_hash
@@ -15,7 +17,7 @@ from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrd
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Record, ResultStatus
 from insideLLMs.store.integrity.line_changes import ChangedLine, LineKey, SealedTrial, changed_lines
-from insideLLMs.store.leaves import Leaf, LeavesFile
+from insideLLMs.store.leaves import Leaf, LeavesFile, LeavesSeal
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.sealed_run import (
     LEAVES,
@@ -103,6 +105,8 @@ def verify(path: Path) -> Verification:
     else:
         leaves = LeavesFile.read(path / LEAVES)
         _check_leaves(path, leaves, found)
+        if records == path / PACKED_RECORDS and intact[RECORDS] and leaves.seal is not None:
+            _check_packing(records, leaves.seal, found)
         _name_changes(records, leaves, manifest, found, is_intact=intact.get(RECORDS, False))
     if records is not None:
         _check_records(records, manifest, found)
@@ -165,6 +169,19 @@ def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
         found.name(changed_lines(TELEMETRY, lambda: _trials(leaves), _telemetry(path / TELEMETRY)))
     elif is_regular(path / TELEMETRY):
         found.complain(f"{TELEMETRY} is not of this run: it was sealed without")
+
+
+def _check_packing(records: Path, seal: LeavesSeal, found: Verification) -> None:
+    """Check how records are compressed: many files unpack to the same records, and some hold more than these."""
+    if seal.packed_sha256 is UNSET:
+        found.notes.append(
+            f"{records.name} was compressed by an earlier version or by hand: only its content is checked"
+        )
+        return
+    with open_regular(records) as stored:
+        digest = hashlib.file_digest(stored, "sha256").hexdigest()
+    if digest != seal.packed_sha256:
+        found.complain(f"{records.name} is not the file that was sealed: it has sha256 {digest[:12]}...")
 
 
 def _name_changes(
