@@ -308,8 +308,10 @@ def test_a_model_without_batches_is_named(tmp_path):
 
 def test_a_run_says_what_it_lacks_to_go_on(tmp_path):
     experiment(tmp_path)
-    assert "an experiment is needed" in export(tmp_path).err
-    assert "an experiment is needed" in take(tmp_path, "x.jsonl", run="none").err
+    told = export(tmp_path).err
+    assert ("an experiment is needed" in told, "name its file before -o, or the --run-dir" in told) == (True, True)
+    told = take(tmp_path, "x.jsonl", run="none").err
+    assert ("an experiment is needed: none" in told, "add --experiment FILE" in told) == (True, True)
     done = export(tmp_path, "e.yaml", "--run-dir", "e.yaml")
     assert (done.code, "is a file, not a run directory" in done.err) == (1, True)
     done = insidellms("batch", "export", "e.yaml", "-o", "no/such/requests.jsonl", "--run-dir", "batch", cwd=tmp_path)
@@ -328,6 +330,17 @@ def test_the_part_and_the_settings_of_a_run_hold_in_every_round(tmp_path):
     assert take(tmp_path, "answers.jsonl").json["missing"] == 2
     assert export(tmp_path, "--run-dir", "batch").code == 0
     assert len(read_lines(tmp_path / "requests.jsonl")) == 2
+
+
+def test_the_part_of_a_run_that_failed_holds_from_any_folder(tmp_path):
+    experiment(tmp_path)
+    write_lines(tmp_path / "wrong.jsonl", begun(tmp_path))
+    assert take(tmp_path, "wrong.jsonl").json["complete"]
+    assert export(tmp_path, "e.yaml", "--run-dir", "part", "--failed-in", "batch").code == 0
+    (tmp_path / "deeper").mkdir()
+    write_lines(tmp_path / "answers.jsonl", answer_lines(tmp_path / "requests.jsonl"))
+    args = ("batch", "import", "../answers.jsonl", "--run-dir", "../part", "--json")
+    assert insidellms(*args, cwd=tmp_path / "deeper").json["complete"]
 
 
 def test_answers_are_taken_into_a_run_that_does_not_exist_yet(tmp_path):

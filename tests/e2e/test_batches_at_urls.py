@@ -1,10 +1,14 @@
 """`run --batch` at a URL: what is about to be submitted is noted there first, so another machine can go on."""
 
 import hashlib
+import signal
+import subprocess
 
-from support.batch_answers import answer_lines, write_lines
+import pytest
+
+from support.batch_answers import answer_lines, as_openai, read_lines, write_lines
 from support.batch_server import BatchServer
-from support.command import canonical_bytes, insidellms, write_files
+from support.command import canonical_bytes, command_line, environment, insidellms, write_files
 from support.killed_batches import KilledBatches
 
 ROWS = [{"id": f"e{i}", "question": f"Question {i}", "answer": f"QUESTION {i}"} for i in range(8)]
@@ -34,10 +38,14 @@ def published(store):
     return {key.removeprefix(place): store.get(key) for key in store.all_keys() if key.startswith(place)}
 
 
-def assert_is_live_run(folder, store):
+def assert_has_live_bytes(folder, store):
     assert insidellms("run", "e.yaml", "--run-dir", "live", cwd=folder).code == 0
     live, found = canonical_bytes(folder / "live"), published(store)
     assert {name: found[name] for name in live} == live
+
+
+def assert_is_live_run(folder, store):
+    assert_has_live_bytes(folder, store)
     assert {key.split("/")[1].partition("-")[0] for key in store.all_keys()} == {
         "manifest.json", "sealed", "writer.json",
     }  # fmt: skip
@@ -147,3 +155,133 @@ def test_requests_that_could_not_be_uploaded_are_written_by_the_next_export(tmp_
     store.fault = None
     assert insidellms(*command, cwd=tmp_path, env=store.machine(tmp_path / "one")).code == 0
     assert len(store.get("requests.jsonl").splitlines()) == len(ROWS)
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A folder with an experiment, whose models a server would answer live."""
+    with BatchServer(looks=0) as server:
+        experiment(tmp_path, server)
+        yield tmp_path
+
+
+def files(folder, store, *args, machine="one", code=0):
+    """Run `batch ARGS` on a machine."""
+    done = insidellms("batch", *args, cwd=folder, env=store.machine(folder / machine))
+    assert done.code == code, done.err
+    return done
+
+
+def test_files_answer_a_run_at_a_url_and_each_round_may_be_of_another_machine(asked, store):
+    place = ("--run-dir", store.at("batch"))
+    began = files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)
+    assert f"insidellms batch import ANSWERS --run-dir {store.at('batch')}" in began.err
+    lines = answer_lines(asked / "requests.jsonl")
+    write_lines(asked / "half.jsonl", lines[:4])
+    half = files(asked, store, "import", "half.jsonl", *place, "--json", machine="two").json
+    assert (half["run_dir"], half["taken"], half["missing"]) == (store.at("batch"), 4, 4)
+    files(asked, store, "export", *place, "-o", "round2.jsonl", machine="three")
+    assert len(read_lines(asked / "round2.jsonl")) == 4
+    write_lines(asked / "all.jsonl", lines)
+    done = files(asked, store, "import", "all.jsonl", *place, "--json", machine="four").json
+    assert (done["complete"], done["taken"], done["known"]) == (True, 4, 4)
+    assert_is_live_run(asked, store)
+    writes = list(store.writes)
+    again = files(asked, store, "import", "all.jsonl", *place, machine="five")
+    assert ("the run was complete before: nothing was taken" in again.out, store.writes) == (True, writes)
+
+
+def test_failures_of_a_sealed_run_at_a_url_are_asked_again_by_files(asked, store):
+    place = ("--run-dir", store.at("batch"))
+    files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)
+    lines = answer_lines(asked / "requests.jsonl")
+    refusal = {"error": {"message": "too long", "type": "invalid_request_error"}}
+    write_lines(asked / "answers.jsonl", [as_openai(lines[0]["custom_id"], refusal, 400), *lines[1:]])
+    assert files(asked, store, "import", "answers.jsonl", *place, "--json").json["refused"] == 1
+    told = files(asked, store, "export", *place, "-o", "again.jsonl", machine="two", code=1).err
+    assert f"insidellms batch export EXPERIMENT -o FILE --run-dir {store.at('batch')}" in told
+    files(asked, store, "export", "e.yaml", *place, "-o", "again.jsonl", machine="two")
+    assert len(read_lines(asked / "again.jsonl")) == 1
+    write_lines(asked / "first.jsonl", lines[:1])
+    assert files(asked, store, "import", "first.jsonl", *place, "--json", machine="three").json["complete"]
+    assert_is_live_run(asked, store)
+
+
+def test_no_requests_are_written_of_a_run_that_is_not_at_its_url(asked, store):
+    place = ("--run-dir", store.at("batch"))
+    store.fault = lambda method, key: (403, "AccessDenied") if method == "PUT" and "/batches-" in key else None
+    done = files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place, code=1)
+    assert ("may not do that" in done.err, (asked / "requests.jsonl").exists()) == (True, False), done.err
+    store.fault = None
+    files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)
+    write_lines(asked / "answers.jsonl", answer_lines(asked / "requests.jsonl")[:4])
+    store.fault = lambda method, key: (403, "AccessDenied") if method == "PUT" and "/batches-" in key else None
+    done = files(asked, store, "import", "answers.jsonl", *place, code=1)
+    assert "may not do that" in done.err
+    store.fault = None
+    kept = files(asked, store, "import", "answers.jsonl", *place, "--json").json
+    assert (kept["taken"], kept["known"], kept["missing"]) == (0, 4, 4)
+
+
+def test_a_machine_that_imports_keeps_others_out(asked, store):
+    place = ("--run-dir", store.at("batch"))
+    files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)
+    write_lines(asked / "answers.jsonl", answer_lines(asked / "requests.jsonl"))
+    writer = store.get("batch/writer.json")
+    store.put("batch/writer.json", writer.replace(b'"released":true', b'"released":false'))
+    done = files(asked, store, "import", "answers.jsonl", *place, machine="two", code=1)
+    assert "another machine is writing to" in done.err
+
+
+def test_an_experiment_that_another_machine_lacks_is_named_with_the_option_that_gives_it(asked, store):
+    place = ("--run-dir", store.at("batch"))
+    files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)
+    write_lines(asked / "answers.jsonl", answer_lines(asked / "requests.jsonl"))
+    (asked / "e.yaml").rename(asked / "moved.yaml")
+    done = files(asked, store, "import", "answers.jsonl", *place, machine="two", code=1)
+    assert (str(asked / "e.yaml") in done.err, "fix: add --experiment FILE" in done.err) == (True, True), done.err
+    done = files(asked, store, "export", *place, "-o", "again.jsonl", machine="two", code=1)
+    assert "fix: name its file before -o" in done.err
+    answered = ("import", "answers.jsonl", *place, "--experiment", "moved.yaml", "--json")
+    assert files(asked, store, *answered, machine="two").json["complete"]
+
+
+def test_an_import_killed_at_any_write_is_completed_by_another_machine(asked, store):
+    """Each is lost at another of its writes, one further than the one before, until one lives to the end."""
+    store.age_s = LONG_AGO_S
+    place = ("--run-dir", store.at("batch"))
+    files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)
+    write_lines(asked / "answers.jsonl", answer_lines(asked / "requests.jsonl"))
+    kills, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        code = import_killed_at(asked, store, kills + 1, ("batch", "import", "answers.jsonl", *place))
+        kills += code == -signal.SIGKILL
+    assert code == 0
+    assert kills > 5
+    assert_has_live_bytes(asked, store)
+
+
+def import_killed_at(folder, store, write, words):
+    """Run a command of a machine that is lost before that one of its writes; return its exit code."""
+    writes = []
+
+    def lost(method, key):
+        if method in {"PUT", "POST", "DELETE"} and process.poll() is None:
+            writes.append(key)
+            if len(writes) == write:
+                process.kill()
+                process.wait()
+                return (500, "Killed")
+        return None
+
+    process = subprocess.Popen(
+        command_line(*words),
+        cwd=folder,
+        env=environment(**store.machine(folder / f"lost-{write}")),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    store.fault = lost
+    process.wait()
+    store.fault = None
+    return process.returncode

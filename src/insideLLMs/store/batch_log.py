@@ -226,9 +226,13 @@ class BatchLog:
                 f"cannot write {self.path}: {error.strerror or error}",
                 fix="check the disk's free space; what is in it is kept, and the batch can be collected again",
             ) from error
+        with contextlib.nullcontext() if must_be_away else contextlib.suppress(RemoteError):
+            self.upload()
+
+    def upload(self) -> None:
+        """Of a run at a URL, upload what was written. Raises RemoteError, and LockedError where another one writes."""
         if self._keep_up is not None:
-            with contextlib.nullcontext() if must_be_away else contextlib.suppress(RemoteError):
-                self._keep_up()
+            self._keep_up()
 
     def _read_all(self) -> int:
         """Read what is there; cut off a torn last line."""

@@ -40,6 +40,15 @@ def working_run(place: Path | RemoteUrl) -> Iterator[WorkingRun]:
         yield WorkingRun(path=path, upload=upload)
 
 
+def begun_run(run: Path | RemoteUrl) -> Path | RemoteUrl:
+    """Return the folder to read what there is of a run in; its URL where nothing is there. Raises RemoteError."""
+    if isinstance(run, Path):
+        return run
+    from insideLLMs.store.remote.upload import fetch_begun  # noqa: PLC0415 - only for a URL
+
+    return fetch_begun(run) or run
+
+
 def split_of(run: Path | RemoteUrl) -> int | None:
     """Return in how many processes an unfinished run is made; None where it is sealed, or there is none."""
     if isinstance(run, RemoteUrl):

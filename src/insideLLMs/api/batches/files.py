@@ -93,6 +93,7 @@ class BatchExport:
                 wanted = WantedAnswers()
                 await ask(journal, answers=log, wanted=wanted)
             if wanted:
+                log.upload()  # before there are requests to answer: the answers belong to it
                 self._write(prepared, log, wanted)
                 raise RunUnfinishedError(f"{len(wanted):,} requests are to be asked")
         return {}
@@ -199,6 +200,7 @@ class BatchImport:
             await ask(journal, answers=log, wanted=left)
             self.missing = len(left)
             if left:
+                log.upload()
                 raise RunUnfinishedError(f"requests still to be asked: {self.missing:,}")
         return {}
 

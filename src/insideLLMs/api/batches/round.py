@@ -15,8 +15,10 @@ from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.types import Record
 from insideLLMs.execute.work import request_key
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.batch_log import Origin
 from insideLLMs.store.manifest import all_identities
+from insideLLMs.store.remote.run import local_run
 from insideLLMs.store.sealed_run import SealedRun, State, state_of
 
 
@@ -30,29 +32,29 @@ def load(origin: Origin) -> tuple[LoadedExperiment, Experiment, Path]:
     """Read the experiment, narrowed to its part, and say in which folder it stands. Raises ConfigError."""
     file = Path(origin.experiment)
     loaded = read_experiment(file, overrides=origin.overrides)
-    part = msgspec.convert(origin.part, PartOptions, dec_hook=lambda kind, value: kind(value))
+    part = msgspec.convert(origin.part, PartOptions, dec_hook=lambda _, place: local_run(place))
     return loaded, narrow(loaded.experiment, part, folder=file.parent), file.parent
 
 
 async def run_round(
-    experiment: Experiment, folder: Path, run_dir: Path | None, batch: BatchExport | BatchImport
+    experiment: Experiment, folder: Path, run_dir: Path | RemoteUrl | None, batch: BatchExport | BatchImport
 ) -> Run:
     """Begin a run, or go on with it, as far as it can without asking. Raises RunUnfinishedError where that is it."""
     prepared = prepare(experiment, folder=folder, asks=False)
     try:
         batch.check(prepared)
-        resume = run_dir is not None and state_of(run_dir) is not State.ABSENT
+        resume = isinstance(run_dir, RemoteUrl) or (run_dir is not None and state_of(run_dir) is not State.ABSENT)
         return await run_prepared(prepared, RunOptions(run_dir=run_dir, resume=resume, rounds=batch.rounds))
     finally:
         await prepared.aclose()
 
 
-def complete_run(run_dir: Path, files: Sequence[Path]) -> Run | None:
+def complete_run(run_dir: Path | RemoteUrl, files: Sequence[Path]) -> Run | None:
     """Return the run if it is sealed; None otherwise. Raises BatchFileError for files of another run's answers.
 
     What judges and users' own probes asked is not in the records: a run with such takes any file for its own.
     """
-    if state_of(run_dir) is not State.SEALED:
+    if isinstance(run_dir, RemoteUrl) or state_of(run_dir) is not State.SEALED:
         return None
     sealed = SealedRun.open(run_dir)
     manifest = sealed.manifest

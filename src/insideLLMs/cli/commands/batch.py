@@ -12,7 +12,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import origin_options
 from insideLLMs.cli.options.gate import GateWords, run_gate_options
 from insideLLMs.cli.options.report_files import show_verdict
-from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL
+from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL, TO_WRITE
 from insideLLMs.cli.run_result import check_answered
 from insideLLMs.core.errors import ExitCode, OptionError, RunDirectoryError, RunUnfinishedError
 from insideLLMs.core.gate_spec import GateSpec
@@ -38,7 +38,7 @@ def command() -> None:
 @command.command("export")
 @click.argument("experiment_file", metavar="[EXPERIMENT]", required=False, type=LOCAL)
 @click.option("-o", "--output", type=OUTPUT_OR_URL, required=True, help="The file of requests to write.")
-@click.option("--run-dir", type=LOCAL, help="The run.  [default: a new one, runs/NAME-RUNID]")
+@click.option("--run-dir", type=TO_WRITE, help="The run.  [default: a new one, runs/NAME-RUNID]")
 @click.option(
     "--for", "addressed", multiple=True, metavar="MODEL", help="Write only the requests to this model or judge."
 )
@@ -49,7 +49,7 @@ def export(
     experiment_file: Path | None,
     *,
     output: Path | RemoteUrl,
-    run_dir: Path | None,
+    run_dir: Path | RemoteUrl | None,
     addressed: tuple[str, ...],
     origin: "Origin | None",
     as_json: bool,
@@ -60,8 +60,9 @@ def export(
     ones of judges and of probes with several calls, and unanswered ones. Nothing is sent, and no key is needed.
     """
     from insideLLMs.api.batches.files import BatchExport  # noqa: PLC0415 - slow
+    from insideLLMs.store.working_run import begun_run  # noqa: PLC0415
 
-    given = _origin(experiment_file, run_dir, origin)
+    given = _origin(experiment_file, run_dir and begun_run(run_dir), origin, name_it="name its file before -o")
     exporting = BatchExport(output, given, addressed)
     path, run = _go_on(given, run_dir, exporting)
     if as_json:
@@ -89,7 +90,7 @@ def export(
 
 @command.command("import")
 @click.argument("files", metavar="ANSWERS...", nargs=-1, required=True, type=FILE)
-@click.option("--run-dir", type=LOCAL, required=True, help="The run that the answers are for.")
+@click.option("--run-dir", type=TO_WRITE, required=True, help="The run that the answers are for.")
 @click.option(
     "--experiment",
     "experiment_file",
@@ -100,7 +101,12 @@ def export(
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @console.common_options
 def import_(
-    files: tuple[Path, ...], *, run_dir: Path, experiment_file: Path | None, gate: GateWords | None, as_json: bool
+    files: tuple[Path, ...],
+    *,
+    run_dir: Path | RemoteUrl,
+    experiment_file: Path | None,
+    gate: GateWords | None,
+    as_json: bool,
 ) -> int:
     """Read answers from files as the provider wrote them (in OpenAI's, Anthropic's or Gemini's form), in any order.
 
@@ -110,12 +116,15 @@ def import_(
     """
     from insideLLMs.api.batches.files import BatchImport  # noqa: PLC0415 - slow
     from insideLLMs.api.batches.round import complete_run  # noqa: PLC0415
+    from insideLLMs.store.working_run import begun_run  # noqa: PLC0415
 
-    importing = BatchImport(files)
-    path, run = run_dir, complete_run(run_dir, files)
+    importing, begun = BatchImport(files), begun_run(run_dir)
+    run = complete_run(begun, files)
     was_complete = run is not None
     if run is None:
-        path, run = _go_on(_origin(experiment_file, run_dir, None), run_dir, importing)
+        path, run = _go_on(_origin(experiment_file, begun, None, name_it="add --experiment FILE"), run_dir, importing)
+    else:
+        path = run.path
     decision = None if run is None else _Decision(run, gate)
     if as_json:
         counts = {name: getattr(importing, name) for name in ("taken", "known", "refused", "missing", "differing")}
@@ -185,18 +194,23 @@ def _show_taken(importing: "BatchImport") -> None:
             console.note(f"  and {len(importing.failed) - _SHOWN:,} more")
 
 
-def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin | None") -> "Origin":
-    """Return how the experiment is read: as the command says, else as the run noted it. Raises OptionError."""
+def _origin(
+    experiment_file: Path | None, run_dir: Path | RemoteUrl | None, given: "Origin | None", *, name_it: str
+) -> "Origin":
+    """Return how the experiment is read: as the command says, else as the run noted it. Raises OptionError.
+
+    A URL is one where no run is; `name_it` is how the command names the experiment.
+    """
     from insideLLMs.api.batches.round import origin_of  # noqa: PLC0415 - slow
     from insideLLMs.store.batch_log import read_origin  # noqa: PLC0415
     from insideLLMs.store.sealed_run import State, state_of  # noqa: PLC0415
 
-    noted = None if run_dir is None else read_origin(run_dir)
+    noted = read_origin(run_dir) if isinstance(run_dir, Path) else None
     if experiment_file is not None:
         return origin_of(experiment_file, given or noted)
     if given is not None:
         raise OptionError("these options belong to an experiment", fix="name the experiment's file first")
-    if noted is None and run_dir is not None and state_of(run_dir) is State.SEALED:
+    if noted is None and isinstance(run_dir, Path) and state_of(run_dir) is State.SEALED:
         raise RunDirectoryError(
             f"{run_dir} is complete, and does not say of which experiment",
             fix=f"to ask its failed trials again: insidellms batch export EXPERIMENT -o FILE --run-dir {run_dir}",
@@ -205,13 +219,16 @@ def _origin(experiment_file: Path | None, run_dir: Path | None, given: "Origin |
         where = "" if run_dir is None else f": {run_dir} does not say which it is"
         raise OptionError(
             f"an experiment is needed{where}",
-            fix="insidellms batch export EXPERIMENT -o FILE begins a run and names its --run-dir; "
-            "to import into another one, add --experiment FILE",
+            fix=f"{name_it}, or the --run-dir of a run that `insidellms batch export EXPERIMENT -o FILE` began",
         )
+    if not Path(noted.experiment).is_file():
+        raise OptionError(f"{run_dir} is of the experiment {noted.experiment}, which is not there", fix=name_it)
     return noted
 
 
-def _go_on(origin: "Origin", run_dir: Path | None, batch: "BatchExport | BatchImport") -> "tuple[Path, Run | None]":
+def _go_on(
+    origin: "Origin", run_dir: Path | RemoteUrl | None, batch: "BatchExport | BatchImport"
+) -> "tuple[Path, Run | None]":
     """Run what can be run; return where it is, and the run once it is complete."""
     from insideLLMs.api.batches.round import load, run_round  # noqa: PLC0415 - slow
 

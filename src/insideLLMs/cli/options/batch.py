@@ -35,6 +35,7 @@ def origin_options(function: Command) -> Command:
 
 def _origin(given: Given) -> "Origin | None":
     """Return what is given, without a file; None where that is nothing."""
+    from insideLLMs.remote.copies import place_of  # noqa: PLC0415 - slow
     from insideLLMs.store.batch_log import Origin  # noqa: PLC0415
 
     part = given.pop("part")
@@ -45,7 +46,7 @@ def _origin(given: Given) -> "Origin | None":
     settings = {**named, **parse_settings(pairs)}
     if not settings and part == PartOptions():
         return None
-    return Origin(experiment="", overrides=settings, part=msgspec.to_builtins(part, enc_hook=str))
+    return Origin(experiment="", overrides=settings, part=msgspec.to_builtins(part, enc_hook=place_of))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.remote.copies import folder_for, named, only_user
 from insideLLMs.remote.objects import Expect, Objects, Stored, Version
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.sealed_run import JOURNAL, MARKER, MARKER_TEXT
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MARKER, MARKER_TEXT
 
 WRITER = "writer.json"
 LEASE_S = 120.0
@@ -24,6 +24,8 @@ LEASE_S = 120.0
 
 
 UploadedKind = Literal["journal", "batches"]
+UPLOADED_FILES: dict[UploadedKind, str] = {"journal": JOURNAL, "batches": BATCHES}
+"""What is uploaded while the run goes on, in this order: a log of batches is nothing without the run's journal."""
 
 
 class RemoteWriter(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +118,7 @@ class FileParts:
         self._sha256.update(lines)
 
 
-def fetch_unfinished(url: RemoteUrl) -> Path | None:
+def fetch_unfinished(url: RemoteUrl, *, with_batches: bool = False) -> Path | None:
     """Return a copy of the unfinished run at `url`, None where there is none. Raises RemoteError."""
     objects = Objects(url)
     found = read_writer(objects)
@@ -126,8 +128,10 @@ def fetch_unfinished(url: RemoteUrl) -> Path | None:
     with only_user(folder):
         copy = folder / url.name
         copy.mkdir(exist_ok=True)
-        (copy / JOURNAL).unlink(missing_ok=True)
-        FileParts(objects, found[0].folder("journal")).read_all(copy / JOURNAL)
+        for kind, name in UPLOADED_FILES.items():
+            (copy / name).unlink(missing_ok=True)
+            if kind == "journal" or with_batches:
+                FileParts(objects, found[0].folder(kind)).read_all(copy / name)
         (copy / MARKER).write_bytes(MARKER_TEXT)
     return named(copy, url)
 

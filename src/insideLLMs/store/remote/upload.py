@@ -21,30 +21,31 @@ from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.remote.files import is_ours
 from insideLLMs.store.remote.journal import (
     LEASE_S,
+    UPLOADED_FILES,
     WRITER,
     FileParts,
     RemoteWriter,
     UploadedKind,
     age_s,
+    fetch_unfinished,
     read_writer,
     write_writer,
 )
 from insideLLMs.store.remote.run import (
     download_run,
+    fetch_run,
     manifest_id,
     publish_run,
     published_folder,
     remove_published,
 )
-from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MANIFEST, MARKER, MARKER_TEXT, State, is_regular, state_of
+from insideLLMs.store.sealed_run import JOURNAL, MANIFEST, MARKER, MARKER_TEXT, State, is_regular, state_of
 from insideLLMs.store.shard_folders import SHARDS
 
 logger = logging.getLogger(__name__)
 BEAT_S = 20.0
 """So often a writer says that it lives."""
 _PART_BYTES = 8 << 20
-_FILES: dict[UploadedKind, str] = {"journal": JOURNAL, "batches": BATCHES}
-"""What is uploaded while the run goes on, in this order: a log of batches is nothing without the run's journal."""
 
 
 @contextlib.contextmanager
@@ -81,7 +82,7 @@ class RunUpload:
         self._writer = writer
         self._version = version
         self._base = base
-        self._parts = {kind: FileParts(objects, writer.folder(kind)) for kind in _FILES}
+        self._parts = {kind: FileParts(objects, writer.folder(kind)) for kind in UPLOADED_FILES}
         self._aligned: set[UploadedKind] = set()
         self._beat_at = time.monotonic()
         self._lock = threading.Lock()
@@ -121,7 +122,7 @@ class RunUpload:
             shutil.rmtree(path, ignore_errors=True)
         path.mkdir(exist_ok=True)
         (path / MARKER).write_bytes(MARKER_TEXT) if not is_regular(path / MARKER) else None
-        for kind, name in _FILES.items():
+        for kind, name in UPLOADED_FILES.items():
             self._bring_file(kind, path / name)
         if self._base is not None and state_of(path) is State.EMPTY:
             download_run(self._objects, self._base.data, path)
@@ -161,7 +162,7 @@ class RunUpload:
             self._renew()
 
     def _upload_lines(self) -> None:
-        for kind, name in _FILES.items():
+        for kind, name in UPLOADED_FILES.items():
             file = self._path / name
             if is_regular(file):
                 self._upload_file(kind, file)
@@ -294,6 +295,15 @@ def split_at(url: RemoteUrl) -> int | None:
     if found is None or found[0].base != (None if base is None else manifest_id(base.data)):
         return None
     return found[0].shards
+
+
+def fetch_begun(url: RemoteUrl) -> Path | None:
+    """Return a copy of the run at `url` as its last writer left it, sealed or not, with its log of batches.
+
+    None where there is none. Raises RemoteError.
+    """
+    goes_on = split_at(url) is not None
+    return (fetch_unfinished(url, with_batches=True) if goes_on else None) or fetch_run(url)
 
 
 def remove_shard_objects(url: RemoteUrl) -> None:
