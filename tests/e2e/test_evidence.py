@@ -173,6 +173,11 @@ def test_a_proof_is_checked_where_there_is_no_run(folder, tmp_path):
     root = json.loads((folder / "run" / "manifest.json").read_text())["records_root"]
     shown = insidellms("verify-proof", "proof.json", "--root", root, "--json", cwd=tmp_path)
     assert [json.loads(line)["example_id"] for line in shown.json["records"]] == ["c", "c"]
+    forged = json.loads((tmp_path / "proof.json").read_text()) | {"run_id": "another", "signatures": None}
+    write_files(tmp_path, {"forged.json": json.dumps(forged)})
+    by_root = ("verify-proof", "forged.json", "--root", root)
+    assert f": 2 records of the run with root {root}\n" in insidellms(*by_root, cwd=tmp_path).out
+    assert insidellms(*by_root, "--json", cwd=tmp_path).json["run_id"] is None
     assert insidellms("verify-proof", "proof.json", "--root", "0" * 64, cwd=tmp_path).code == 1
     text = (tmp_path / "proof.json").read_text()
     (tmp_path / "changed.json").write_text(text.replace("Q3", "Q4", 1))

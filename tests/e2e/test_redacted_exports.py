@@ -110,6 +110,7 @@ def test_a_redacted_export_is_checked_without_the_run(folder, tmp_path):
         lines[::-1],
         [*lines, lines[0]],
         [lines[0].replace('"redacted_from":"', '"redacted_from":"0'), *lines[1:]],
+        [lines[0].replace('"redacted_from":"', '"redacted_from":" '), *lines[1:]],
     ):
         write_files(tmp_path, {"x.jsonl": "".join(changed)})
         assert insidellms(*check, cwd=tmp_path).code == 1

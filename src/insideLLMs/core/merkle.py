@@ -12,6 +12,14 @@ def leaf_hash(line: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + line).digest()
 
 
+def read_hash(text: str) -> bytes:
+    """Return a hash from its one spelling, in small hex digits. Raises ValueError for anything else."""
+    digest = bytes.fromhex(text)
+    if len(digest) != _HASH_BYTES or digest.hex() != text:
+        raise ValueError(f"{text[:80]!r} is not {2 * _HASH_BYTES} small hex digits")
+    return digest
+
+
 def _node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
@@ -89,14 +97,14 @@ def _split(size: int) -> int:
 def root_of_path(line: bytes, index: int, size: int, path: Iterable[str]) -> str | None:
     """Return the hex root of the tree of `size` leaves in which `line` is leaf `index`; None where the path is not one.
 
-    RFC 9162, 2.1.3.2. Raises ValueError for a path that is not hex.
+    RFC 9162, 2.1.3.2. Raises ValueError for a path that is not of hashes.
     """
     if not 0 <= index < size:
         return None
     digest, place, last = leaf_hash(line), index, size - 1
     for step in path:
-        sibling = bytes.fromhex(step)
-        if last == 0 or len(sibling) != _HASH_BYTES:
+        sibling = read_hash(step)
+        if last == 0:
             return None
         if place % 2 or place == last:
             digest = _node_hash(sibling, digest)

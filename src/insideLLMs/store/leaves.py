@@ -12,7 +12,7 @@ from typing import Literal, Self
 import msgspec
 
 from insideLLMs.core import canonical
-from insideLLMs.core.merkle import MerkleTree
+from insideLLMs.core.merkle import MerkleTree, read_hash
 from insideLLMs.core.record_views import UNREADABLE, OfTrial
 from insideLLMs.store.sealed_run import read_lines, stored_lines
 
@@ -110,7 +110,8 @@ def resealed(path: Path, manifest: bytes, *, has_telemetry: bool) -> Iterator[by
 def _leaf(line: bytes) -> Leaf | None:
     try:
         leaf = _read_leaf(line)
-        return leaf if len(bytes.fromhex(leaf.hash)) == hashlib.sha256().digest_size else None
+        read_hash(leaf.hash)
+        return leaf
     except (*UNREADABLE, ValueError):
         return None
 

@@ -76,6 +76,13 @@ def test_a_path_proves_its_leaf_in_its_place_and_no_other(size, data):
         assert root_of_path(lines[index], index, size, path[::-1] if path[::-1] != path else []) != tree.root()
 
 
+@pytest.mark.parametrize("spelling", [str.upper, " {}".format, lambda text: f"{text[:2]} {text[2:]}", "{}00".format])
+def test_a_hash_has_one_spelling(spelling):
+    path = PATHS[5, 8]
+    with pytest.raises(ValueError, match="not 64 small hex digits"):
+        root_of_path(LEAVES[5], 5, 8, [spelling(path[0]), *path[1:]])
+
+
 def test_a_node_does_not_pass_for_a_leaf():
     node = bytes.fromhex(PATHS[0, 8][0])
     assert root_of_path(node, 0, 4, PATHS[0, 8][1:]) != ROOTS[7]

@@ -36,14 +36,15 @@ def command(proof: Path, *, key: Path | None, root: str | None, redacted: Path |
     problems = [*found.problems(), *_problems(found, table, key, root)]
     if as_json:
         records = [] if problems else [one.record for one in found.records]
-        console.out_json({"valid": not problems, "run_id": found.run_id, "problems": problems, "records": records})
+        run_id = None if key is None else found.run_id  # a root does not say which run it is of
+        console.out_json({"valid": not problems, "run_id": run_id, "problems": problems, "records": records})
     if problems:
         raise InsideLLMsError(
             f"{proof} proves nothing:\n" + "\n".join(f"  {problem}" for problem in problems),
             fix="ask the person who made it for another one",
         )
     if not as_json:
-        _show(proof, found, table)
+        _show(proof, found, table, is_signed=key is not None)
     return ExitCode.OK
 
 
@@ -61,8 +62,11 @@ def _problems(proof: "Proof", table: "RedactedTable | None", key: Path | None, r
         yield "the redacted export was not made of the run's records, or a line of it was changed"
 
 
-def _show(path: Path, proof: "Proof", table: "RedactedTable | None") -> None:
-    console.out(f"{path}: {len(proof.records)} of {proof.trials} records of run {proof.run_id[:12]}")
+def _show(path: Path, proof: "Proof", table: "RedactedTable | None", *, is_signed: bool) -> None:
+    """Say what was proven: which run it is, and how many records it has, are known from a signature only."""
+    count = len(proof.records)
+    of_signed = f"{count} of {proof.trials} records of run {proof.run_id[:12]}"
+    console.out(f"{path}: {of_signed if is_signed else f'{count} records of the run with root {proof.records_root}'}")
     for one in proof.records:
         console.out(f"  {one}")
     if table is not None:

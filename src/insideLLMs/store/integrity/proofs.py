@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 from insideLLMs.core.errors import InsideLLMsError, NothingToDoError, RunDirectoryError
-from insideLLMs.core.merkle import LeafHashes, MerkleTree, leaf_hash, root_of_path
+from insideLLMs.core.merkle import LeafHashes, MerkleTree, leaf_hash, read_hash, root_of_path
 from insideLLMs.core.record_views import UNREADABLE, RecordIdentity, read_record
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.integrity.line_changes import SealedTrial
-from insideLLMs.store.integrity.signatures import SIGN_AGAIN, SignedRun, decode_envelope, has_signed, statement_in
+from insideLLMs.store.integrity.signatures import (
+    SIGN_AGAIN,
+    SignedRun,
+    decode_envelope,
+    has_signed,
+    refuse_repeated,
+    statement_in,
+)
 from insideLLMs.store.sealed_run import RECORDS, SIGNATURES, SealedRun, is_regular, open_regular, read_lines
 
 if TYPE_CHECKING:
@@ -127,7 +134,7 @@ class _Redacted(msgspec.Struct, frozen=True):
 def _origin(line: bytes, where: str) -> bytes | None:
     try:
         digest = read_record(line, _Redacted, where=where).redacted_from
-        return None if digest is None else bytes.fromhex(digest)
+        return None if digest is None else read_hash(digest)
     except (RunDirectoryError, ValueError) as error:
         raise InsideLLMsError(
             f"{where} is not a line of an export", fix="give the file of: insidellms export RUN --redact --format jsonl"
@@ -137,11 +144,14 @@ def _origin(line: bytes, where: str) -> bytes | None:
 def read_proof(path: Path) -> Proof:
     """Read a proof. Raises InsideLLMsError if the file is none."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Proof)
-    except (OSError, *UNREADABLE) as error:
+        data = path.read_bytes()
+        proof = msgspec.json.decode(data, type=Proof)
+        refuse_repeated(data)
+    except (OSError, ValueError, *UNREADABLE) as error:
         raise InsideLLMsError(
             f"{path} is not a proof: {error}", fix="give the file that `insidellms prove` wrote"
         ) from error
+    return proof
 
 
 def signer_problems(proof: Proof, key: "SSlibKey", name: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
+from insideLLMs.core.repeated_keys import first_repeated, repeated_key
 from insideLLMs.store.held_folder import HeldFolder, only_writer
 from insideLLMs.store.sealed_run import (
     BATCHES,
@@ -75,12 +76,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     subject: tuple[SignedFile, ...]
     predicate: SignedRun
-    type: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(
-        name="_type", default="https://in-toto.io/Statement/v1"
-    )
-    predicate_type: Literal["urn:insidellms:run:v1"] = msgspec.field(
-        name="predicateType", default="urn:insidellms:run:v1"
-    )
+    type: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(name="_type")
+    predicate_type: Literal["urn:insidellms:run:v1"] = msgspec.field(name="predicateType")
 
     @classmethod
     def of(cls, run: SealedRun) -> Self:
@@ -88,7 +85,12 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         manifest = run.manifest
         said = SignedRun(run_id=manifest.run_id, trials=manifest.trials, records_root=manifest.records_root)
         present = sorted(name for name in _SIGNED_FILES if is_regular(content_path(run.path, name)))
-        return cls(subject=tuple(_signed_file(run, name) for name in present), predicate=said)
+        return cls(
+            type="https://in-toto.io/Statement/v1",
+            subject=tuple(_signed_file(run, name) for name in present),
+            predicate_type="urn:insidellms:run:v1",
+            predicate=said,
+        )
 
     def differences(self, signed: "Statement") -> list[str]:
         """Say which files are not those that were signed."""
@@ -161,7 +163,7 @@ def read_envelope(path: Path) -> "Envelope":
     """Read the file of the signatures. Raises RunDirectoryError."""
     try:
         with open_regular(path) as file:
-            return decode_envelope(file.read(_LONGEST_ENVELOPE))
+            return decode_envelope(file.read(_LONGEST_ENVELOPE + 1))
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}", fix=SIGN_AGAIN) from error
 
@@ -179,10 +181,21 @@ def decode_envelope(data: bytes) -> "Envelope":
 
 
 def _decode_stored(data: bytes) -> _StoredEnvelope:
+    if len(data) > _LONGEST_ENVELOPE:
+        raise ValueError(f"it has more than {_LONGEST_ENVELOPE:,} bytes")
     try:
-        return msgspec.json.decode(data, type=_StoredEnvelope)
+        stored = msgspec.json.decode(data, type=_StoredEnvelope)
     except UNREADABLE as error:
         raise ValueError(f"it is not a DSSE envelope: {error}") from error
+    refuse_repeated(data)
+    return stored
+
+
+def refuse_repeated(data: bytes) -> None:
+    """Raise ValueError for JSON with a key that stands twice: other readers may take the other value."""
+    key = repeated_key(data)
+    if key is not None:
+        raise ValueError(f"it has the key {key[:80]!r} twice")
 
 
 def statement_in(envelope: "Envelope") -> Statement:
@@ -194,9 +207,14 @@ def _stated(payload: bytes, payload_type: str) -> Statement:
     if payload_type != PAYLOAD_TYPE:
         raise ValueError(f"the envelope holds {payload_type[:80]!r}, not an in-toto Statement")
     try:
-        return msgspec.json.decode(payload, type=Statement)
+        statement = msgspec.json.decode(payload, type=Statement)
     except UNREADABLE as error:
         raise ValueError(f"the envelope holds no Statement over a run: {error}") from error
+    refuse_repeated(payload)
+    name = first_repeated([file.name for file in statement.subject])
+    if name is not None:
+        raise ValueError(f"the Statement names the file {name[:80]!r} twice")
+    return statement
 
 
 def has_signed(envelope: "Envelope", key: "SSlibKey") -> bool:
@@ -237,7 +255,7 @@ def stated_problems(run: SealedRun) -> Iterable[str]:
         return
     try:
         with open_regular(path) as file:
-            stored = _decode_stored(file.read(_LONGEST_ENVELOPE))
+            stored = _decode_stored(file.read(_LONGEST_ENVELOPE + 1))
         signed = _stated(base64.b64decode(stored.payload.translate(_URL_SAFE), validate=True), stored.payload_type)
     except (OSError, ValueError) as error:
         yield f"{SIGNATURES} cannot be read: {getattr(error, 'strerror', None) or error}"

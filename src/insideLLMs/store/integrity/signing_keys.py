@@ -148,9 +148,14 @@ def require_library() -> None:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_LONGEST_KEY)
+            data = file.read(_LONGEST_KEY + 1)
     except OSError as error:
         raise InsideLLMsError(
             f"{path} cannot be read: {error.strerror}",
             fix="name the file of a key; to make one: insidellms sign --new-key FILE",
         ) from error
+    if len(data) > _LONGEST_KEY:
+        raise InsideLLMsError(
+            f"{path} has more than {_LONGEST_KEY:,} bytes, which no key has", fix="give the key as a file of its own"
+        )
+    return data

@@ -67,6 +67,14 @@ def test_a_file_that_is_no_proof_is_an_error_in_words(tmp_path, data):
         read_proof(tmp_path / "proof.json")
 
 
+def test_a_proof_with_a_key_twice_is_refused_as_others_may_read_the_other_value(folder, tmp_path):
+    written = canonical.pretty(proof_of(folder))
+    for name in (b'"record":', b'"records_root":', b'"payload":'):
+        (tmp_path / "proof.json").write_bytes(written.replace(name, name + b' "x", ' + name, 1))
+        with pytest.raises(InsideLLMsError, match="twice"):
+            read_proof(tmp_path / "proof.json")
+
+
 def test_an_example_that_the_run_has_not_is_an_error(folder):
     with pytest.raises(NothingToDoError, match="no record of example 'nine'"):
         proof_of(folder, "nine")

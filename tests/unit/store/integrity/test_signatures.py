@@ -20,7 +20,7 @@ from securesystemslib.signer import SSlibKey
 from insideLLMs.core.errors import InsideLLMsError, RunDirectoryError
 from insideLLMs.store.integrity.signatures import read_envelope, sign, signature_problems, stated_problems
 from insideLLMs.store.integrity.signing_keys import new_key, read_public_key, read_public_keys, read_signer
-from insideLLMs.store.sealed_run import SealedRun
+from insideLLMs.store.sealed_run import MARKER, SealedRun
 from support.changed_runs import CHANGES, FILES, change_at_random, sealed_run
 
 SIGNATURES = "signatures.dsse.json"
@@ -232,7 +232,15 @@ def test_without_the_extra_the_error_says_what_to_install(folder, monkeypatch):
 def test_payloads_that_are_no_statement_of_a_run_are_refused_though_the_key_signed_them(folder, tmp_path):
     shutil.copytree(folder / "run", tmp_path / "run")
     signer = read_signer(folder / "one", lambda: None)
-    for payload, kind in ((b"{}", "application/vnd.in-toto+json"), (b"hello", "text/plain")):
+    stated, statement = read_envelope(folder / "run" / SIGNATURES).payload, "application/vnd.in-toto+json"
+    said = json.loads(stated)
+    for payload, kind in (
+        *((json.dumps({key: said[key] for key in said.keys() - {name}}).encode(), statement) for name in said),
+        (json.dumps(said | {"subject": [{"name": MARKER, "digest": {}}, *said["subject"]]}).encode(), statement),
+        (stated.replace(b"{", b'{"predicate":{},', 1), statement),
+        (b"{}", statement),
+        (b"hello", "text/plain"),
+    ):
         envelope = Envelope(payload, kind, {})
         envelope.sign(signer)
         (tmp_path / "run" / SIGNATURES).write_text(json.dumps(envelope.to_dict()))
@@ -253,6 +261,10 @@ def test_one_key_in_two_files_is_not_two_signers(folder, tmp_path):
 def test_a_file_of_several_keys_is_refused_as_only_one_would_be_looked_at(folder, tmp_path):
     both = tmp_path / "both.pub"
     both.write_bytes(b"".join((folder / name).read_bytes() for name in ("one.pub", "two.pub")))
+    hidden = tmp_path / "hidden.pub"
+    hidden.write_bytes((folder / "one.pub").read_bytes() + b" " * 70_000 + (folder / "two.pub").read_bytes())
+    with pytest.raises(InsideLLMsError, match="which no key has"):
+        read_public_key(hidden)
     line = serialization.load_pem_public_key((folder / "one.pub").read_bytes()).public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )
@@ -281,6 +293,7 @@ def test_without_a_key_it_is_noticed_that_signatures_are_damaged_or_of_another_r
         b"", b"{}", data[:-9], data[:90] + data[95:], changed_envelope(data, payload="%%%"),
         changed_envelope(data, payload=""), changed_envelope(data, payload=other),
         changed_envelope(data, payloadType="text/plain"), changed_envelope(data, signatures=None),
+        data.replace(b"{", b'{"payload":"e30=",', 1), data + b" " * 2**20 + b"more",
     ):  # fmt: skip
         path.write_bytes(wrong)
         assert list(stated_problems(sealed)), wrong
