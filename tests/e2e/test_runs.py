@@ -63,10 +63,17 @@ def test_a_run_that_changed_later_than_now_is_listed(folder):
 
 
 def test_a_person_reads_state_age_size_and_answers(folder):
-    line = insidellms("runs", "list", cwd=folder).out.splitlines()[0]
+    head, line, *_ = insidellms("runs", "list", cwd=folder).out.splitlines()
+    assert head.split() == ["run", "state", "age", "size", "experiment", "·", "models", "answers"]
+    assert [line[head.index(name) :][:6].strip() for name in ("run ", "state", "age")] == ["runs/o", "finish", "40 d"]
     assert line.split()[:4] == ["runs/old", "finished", "40", "d"]
     assert "nightly · small" in line
     assert "2/2 answered" in line
+
+
+def test_a_listing_without_runs_has_no_heading(folder):
+    done = insidellms("runs", "list", "--state", "empty", cwd=folder)
+    assert (done.code, done.out, done.err) == (0, "", "no such run in runs\n")
 
 
 def test_a_name_of_somebody_elses_run_cannot_steer_the_terminal(folder):
@@ -88,8 +95,9 @@ def test_one_run_is_shown_with_what_refers_to_it(folder):
 def test_gc_changes_nothing_until_it_is_meant(folder):
     done = insidellms("runs", "gc", "--older-than", "1d", "--keep-last", 1, cwd=folder)
     assert done.code == 0, done.err
-    first, second, third, total = done.out.splitlines()
-    assert first.startswith("remove  runs/old")
+    head, first, second, third, total = done.out.splitlines()
+    assert head.split() == ["decision", "run", "state", "age", "size", "reason"]
+    assert first.startswith("remove    runs/old")
     assert "unchanged for 40.0 days" in first
     assert "among the newest 1 of nightly" in second
     assert "among the newest 1 of release" in third

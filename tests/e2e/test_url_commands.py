@@ -108,7 +108,7 @@ def test_a_record_of_a_run_at_a_url_is_proved_and_the_proof_checked_at_one(store
     for name in ("proof.json", "none.json", "redacted.jsonl"):
         store.put(name, (folder / name).read_bytes())
     done = command("verify-proof", "root:proof.json", "--root", root)
-    assert f"{store.at('proof.json')}: 1 of 12 records" in done.out
+    assert f"{store.at('proof.json')}: 1 record of the run with root {root}" in done.out
     assert "has the root" in command("verify-proof", "root:proof.json", "--root", "0" * 64, code=1).err
     check = ("verify-proof", "root:none.json", "--redacted", "root:redacted.jsonl", "--root", root)
     assert "12 redacted" in command(*check).out

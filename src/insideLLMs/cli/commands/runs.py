@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,7 +129,10 @@ def list_(
     if as_json:
         console.out_json([_told(run, now) for run in runs])
         return ExitCode.OK
-    _table((*_cells(run, now), " · ".join((run.name, *run.models)), answered(run)) for run in runs)
+    _table(
+        (*_FACTS, "experiment · models", "answers"),
+        [(*_cells(run, now), " · ".join((run.name, *run.models)), answered(run)) for run in runs],
+    )
     if not runs:
         console.note(f"no such run in {root}")
     return ExitCode.OK
@@ -217,7 +220,10 @@ def gc(
         freed = sum(run.size_bytes for run in gone)
         console.out_json({"root": str(root), "dry_run": not is_meant, "freed_bytes": freed, "runs": told})
     else:
-        _table((_WORDS[each.goes, is_meant], *_cells(each.run, now), each.why) for each in ends)
+        _table(
+            ("decision", *_FACTS, "reason"),
+            [(_WORDS[each.goes, is_meant], *_cells(each.run, now), each.why) for each in ends],
+        )
         console.out(_sum(gone, len(ends), is_meant=is_meant))
     for problem in problems:
         console.warn(problem)
@@ -319,6 +325,9 @@ def _told(run: "FoundRun", now: float) -> dict[str, JsonValue]:
     }
 
 
+_FACTS = ("run", "state", "age", "size")
+
+
 def _cells(run: "FoundRun", now: float) -> tuple[str, ...]:
     return str(run.path), _state(run), _age(now - run.changed_s), _size(run.size_bytes)
 
@@ -333,11 +342,13 @@ def _size(count: int) -> str:
     return f"{count / size:.1f} {unit}" if size > 1 else f"{count} B"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in columns; names and words of runs may be anybody's."""
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows, if there are any, under the names of their columns; names and words of runs may be anybody's."""
     from insideLLMs.report.safe_text import printable  # noqa: PLC0415 - slow
 
-    cells = [[printable(cell) for cell in row] for row in rows]
+    if not rows:
+        return
+    cells = [[printable(cell) for cell in row] for row in (columns, *rows)]
     widths = [min(60, max(map(len, column))) for column in zip(*cells, strict=True)]
     for row in cells:
         console.out("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -66,7 +66,8 @@ def _show(path: Path, proof: "Proof", table: "RedactedTable | None", *, is_signe
     """Say what was proven: which run it is, and how many records it has, are known from a signature only."""
     count = len(proof.records)
     of_signed = f"{count} of {proof.trials} records of run {proof.run_id[:12]}"
-    console.out(f"{path}: {of_signed if is_signed else f'{count} records of the run with root {proof.records_root}'}")
+    of_root = f"{count} record{'s'[: count != 1]} of the run with root {proof.records_root}"
+    console.out(f"{path}: {of_signed if is_signed else of_root}")
     for one in proof.records:
         console.out(f"  {one}")
     if table is not None:
