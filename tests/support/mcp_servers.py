@@ -1,5 +1,6 @@
 """MCP servers that start fast and can do wrong: the protocol by hand, with what a test lets them answer."""
 
+import asyncio
 import json
 import socket
 
@@ -90,11 +91,32 @@ def call(tool="forecast", **arguments):
     return Request(messages=(Message(role="assistant", tool_calls=(ToolCall(name=tool, arguments=arguments),)),))
 
 
-class HttpServer(LocalServer):
-    """An MCP server over streamable HTTP; `heard` has the headers of each request, `breaks` says which call ends it."""
+SAYS = """
+def answer(name, arguments):
+    %s
+"""
 
-    def __init__(self, breaks=lambda name: False, said="ok"):
-        self.heard, self.breaks, self.said = [], breaks, said
+
+def ask(model, *requests):
+    """Ask one server all at once; return each answer, or what was raised."""
+
+    async def main():
+        try:
+            return await asyncio.gather(*map(model.respond, requests), return_exceptions=True)
+        finally:
+            await model.aclose()
+
+    return asyncio.run(main())
+
+
+class HttpServer(LocalServer):
+    """An MCP server over streamable HTTP; `heard` has the headers of each request, `breaks` says which call ends it.
+
+    A call is answered under the id that `answer_id` makes of its own.
+    """
+
+    def __init__(self, breaks=lambda name: False, said="ok", answer_id=lambda asked: asked):
+        self.heard, self.breaks, self.said, self.answer_id = [], breaks, said, answer_id
         server = self
 
         class Handler(QuietHandler):
@@ -124,7 +146,7 @@ class HttpServer(LocalServer):
                     self.close_connection = True
                     return self.connection.shutdown(socket.SHUT_RDWR)
                 content = [{"type": "text", "text": server.said}]
-                return self.reply(200, {"id": call["id"], "result": {"content": content}})
+                return self.reply(200, {"id": server.answer_id(call["id"]), "result": {"content": content}})
 
             def reply(self, status, message=None):
                 self.answer(status, b"" if message is None else {"jsonrpc": "2.0", **message})

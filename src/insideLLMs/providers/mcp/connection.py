@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import httpx2
 import mcp_types as types
-import msgspec
 from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -23,13 +22,19 @@ from insideLLMs.core.types import JsonValue, Response, ToolCall
 from insideLLMs.providers.codec import excerpt
 from insideLLMs.providers.commands.answers import describe_end
 from insideLLMs.providers.mcp.answers import LISTS, in_range, read_tools
+from insideLLMs.providers.mcp.link import (
+    END_S,
+    McpLink,
+    ReceivedMessages,
+    SentMessages,
+    first_fault,
+    is_no_answer,
+)
 from insideLLMs.providers.transport import MAX_BODY_BYTES
-from insideLLMs.sandbox.commands import Command, CommandEnd, CommandServer
+from insideLLMs.sandbox.commands import Command, CommandServer
 from insideLLMs.sandbox.running_command import RunningCommand, start_command
 
 T = TypeVar("T")
-END_S = 2.0
-"""So long a server may take to end once nothing more comes on its standard input."""
 _HTTP_S = 30.0
 _MOST_PAGES = 1000
 _BROKEN = (httpx2.HTTPError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
@@ -40,18 +45,6 @@ for name in ("mcp", "httpx2", "httpcore2"):
 
 class _AsItCame(RootModel[dict[str, Any]]):
     """The result of a call, of which nothing is taken to be known."""
-
-
-class McpLink(msgspec.Struct):
-    """How a connection went: the end of its process, and the first thing that it wrote which is no message.
-
-    At the end the process has `grace_s`.
-    """
-
-    grace_s: float = END_S
-    end: CommandEnd | None = None
-    fault: str = ""
-    is_over: bool = False
 
 
 class Way(Protocol):
@@ -65,12 +58,13 @@ def by_command(server: CommandServer, command: Callable[[], Command]) -> Way:
 
     @contextlib.asynccontextmanager
     async def streams(link: McpLink) -> AsyncIterator[Any]:
+        link.how = "wrote a line to its standard output"
         async with start_command(server, command()) as running, anyio.create_task_group() as tasks:
             received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
             outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
             async with received, incoming, outgoing, sent:
                 tasks.start_soon(_read, running, received, link)
-                tasks.start_soon(_write, running, sent)
+                tasks.start_soon(_write, running, sent, link)
                 try:
                     yield incoming, outgoing
                 finally:
@@ -82,7 +76,7 @@ def by_command(server: CommandServer, command: Callable[[], Command]) -> Way:
 
 
 async def _read(running: RunningCommand, received: Any, link: McpLink) -> None:  # Any: a stream of the SDK's messages
-    """Pass on the messages, one per line; other lines are noted and left out."""
+    """Pass on the messages, one per line."""
     line = bytearray()
     async with received:
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody listens any more
@@ -90,32 +84,22 @@ async def _read(running: RunningCommand, received: Any, link: McpLink) -> None: 
                 first, *others = piece.split(b"\n")
                 line += first
                 for other in others:
-                    await _pass_on(bytes(line), received, link)
+                    for message in link.received_line(bytes(line)):
+                        await received.send(message)
                     line = bytearray(other)
                 if len(line) > MAX_BODY_BYTES:
-                    link.fault = f"it wrote a message of more than {MAX_BODY_BYTES:,} bytes"
+                    link.fault = f"it wrote a message of more than {MAX_BODY_BYTES:,} bytes: {link.quote(line)}"
                     break
     while await running.read():  # one that cannot write on cannot end
         continue
     link.is_over = True
 
 
-async def _pass_on(line: bytes, received: Any, link: McpLink) -> None:  # Any: see above
-    try:
-        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except ValidationError:
-        if line.strip():
-            link.fault = (
-                link.fault or f"it wrote a line to its standard output that is not a message: {excerpt(line)!r}"
-            )
-    else:
-        await received.send(SessionMessage(message))
-
-
-async def _write(running: RunningCommand, sent: Any) -> None:  # Any: a stream of the SDK's messages
+async def _write(running: RunningCommand, sent: Any, link: McpLink) -> None:  # Any: see above
     async with sent:
         with contextlib.suppress(BrokenPipeError):  # reading its output shows that it ended
             async for message in sent:
+                link.sent(message.message)
                 text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await running.write(text.encode() + b"\n")
 
@@ -132,13 +116,13 @@ def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) ->
 
     @contextlib.asynccontextmanager
     async def streams(link: McpLink) -> AsyncIterator[Any]:
-        del link  # nothing of the server is here
-        if sse:
-            async with sse_client(url, httpx_client_factory=client) as pair:
-                yield pair
-            return
-        async with client() as http, streamable_http_client(url, http_client=http) as pair:
-            yield pair
+        async with contextlib.AsyncExitStack() as stack:
+            if sse:
+                reached = sse_client(url, httpx_client_factory=client)
+            else:
+                reached = streamable_http_client(url, http_client=await stack.enter_async_context(client()))
+            incoming, outgoing = await stack.enter_async_context(reached)
+            yield ReceivedMessages(incoming, link), SentMessages(outgoing, link)
 
     return streams
 
@@ -146,8 +130,11 @@ def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) ->
 class McpConnection:
     """One server: started or reached when it is first asked, and again where it has ended meanwhile."""
 
-    def __init__(self, way: Way, *, who: str, start_timeout_s: float) -> None:
-        self.link = McpLink()
+    def __init__(
+        self, way: Way, *, who: str, start_timeout_s: float, new_link: Callable[[], McpLink] = McpLink
+    ) -> None:
+        self.link = new_link()
+        self._new_link = new_link
         self._way, self._who, self._start_timeout_s = way, who, start_timeout_s
         self._opening = asyncio.Lock()
         self._client: Client | None = None
@@ -188,9 +175,11 @@ class McpConnection:
             ) from error
         except ValidationError as error:
             raise CommandFailedError(
-                f"{self._who} answered {what} with what the protocol does not allow: {_first(error)}"
+                f"{self._who} answered {what} with what the protocol does not allow: {first_fault(error)}"
             ) from error
         except MCPError as error:
+            if is_no_answer(error):
+                raise CommandFailedError(f"{self._who} did not answer {what}: {error.message}") from error
             if error.code != types.CONNECTION_CLOSED or not (link.is_over or error.message == "Connection closed"):
                 raise
             raise CommandFailedError(f"{self._who}, during {what}, {await self._told(link)}") from error
@@ -243,7 +232,7 @@ class McpConnection:
         return f"{how} ({link.fault})" if link.fault else how
 
     async def _open(self) -> Client:
-        self.link, self._over = McpLink(), asyncio.Event()
+        self.link, self._over = self._new_link(), asyncio.Event()
         opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         holder = self._holder = asyncio.create_task(self._hold(self.link, self._over, opened))
         waited: list[asyncio.Future[Any]] = [opened, holder]
@@ -272,7 +261,7 @@ class McpConnection:
         # one that was asked to end, as it is of no use, ends well: that is not why
         tells = end is not None and (end.stderr or end.status or end.errno or (end.status == 0 and not how))
         said = [how, describe_end(end) if end is not None and tells else "", link.fault]
-        why = "; ".join(filter(None, said)) or "cannot be reached"
+        why = "; ".join(filter(None, dict.fromkeys(said))) or "cannot be reached"
         return ModelUnavailableError(f"{self._who} cannot be used: {why}", fix=fix)
 
     async def _close(self) -> None:
@@ -288,12 +277,6 @@ class McpConnection:
             holder.exception()  # a connection that breaks while it is closed is closed
 
 
-def _first(error: ValidationError) -> str:
-    """Say in one line what is wrong with an answer, and where."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {excerpt(first['msg'])}"
-
-
 def _words(error: BaseException) -> str:
     """Say what an error says; of a group, what its first does; "" for one that says only that the server is gone."""
     while isinstance(error, BaseExceptionGroup):
@@ -301,7 +284,7 @@ def _words(error: BaseException) -> str:
     if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
         return ""
     if isinstance(error, ValidationError):
-        return _first(error)
+        return first_fault(error)
     return excerpt(str(error)) or type(error).__name__
 
 

@@ -1,6 +1,8 @@
 """An MCP server as a model: a request is a call of one of its tools, the answer is the tool's result."""
 
 import contextlib
+import functools
+import logging
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ from insideLLMs.providers.redaction import Redactor
 if TYPE_CHECKING:
     from insideLLMs.providers.mcp.connection import McpConnection
 
+logger = logging.getLogger(__name__)
 _RANGES = {"timeout_s": (0.01, 86400.0), "start_timeout_s": (0.01, 86400.0)}
 
 
@@ -93,6 +96,7 @@ class McpModel(ProviderModel):
         self._found: Mapping[str, JsonValue] | None = None
         self._shared: dict[str, _SharedConnection] = {}
         self._redactor: Redactor | None = None
+        self._warn = _FirstWarning(self._server.who)
 
     def identity(self) -> Mapping[str, JsonValue]:
         """Return how the server is started or reached, its files, and its tools with descriptions and schemas."""
@@ -217,8 +221,14 @@ class McpModel(ProviderModel):
 
     def _open(self) -> "McpConnection":
         from insideLLMs.providers.mcp.connection import McpConnection  # noqa: PLC0415 - of an extra, and slow
+        from insideLLMs.providers.mcp.link import McpLink  # noqa: PLC0415 - likewise
 
-        return McpConnection(self._server.way(), who=self._server.who, start_timeout_s=self._start_timeout_s)
+        return McpConnection(
+            self._server.way(),
+            who=self._server.who,
+            start_timeout_s=self._start_timeout_s,
+            new_link=functools.partial(McpLink, blank=self._redact().blank, warn=self._warn),
+        )
 
     def _connected(self, server: str = "") -> "_SharedConnection":
         """Return the connection to the server that all calls share, or to a further one that goes by this name."""
@@ -229,11 +239,27 @@ class McpModel(ProviderModel):
     @contextlib.contextmanager
     def _blanking(self) -> Iterator[Redactor]:
         """Blank secrets out of what is raised; the redactor does so for what is answered."""
-        redactor = self._redactor = self._redactor or Redactor(self._server.secrets())
+        redactor = self._redact()
         try:
             yield redactor
         except ModelError as error:
             raise redactor.error(error) from error.__cause__
+
+    def _redact(self) -> Redactor:
+        self._redactor = self._redactor or Redactor(self._server.secrets())
+        return self._redactor
+
+
+class _FirstWarning:
+    """Names what a server sends beside the protocol: the first of it, as each start may send the same."""
+
+    def __init__(self, who: str) -> None:
+        self._who, self._was_given = who, False
+
+    def __call__(self, fault: str) -> None:
+        if not self._was_given:
+            self._was_given = True
+            logger.warning("%s: %s", self._who, fault)
 
 
 class _SharedConnection:

@@ -20,25 +20,8 @@ from insideLLMs.core.types import Example, Message, Request
 from insideLLMs.probes.contains import ContainsProbe
 from insideLLMs.probes.exact import EqualsProbe
 from insideLLMs.providers.mcp.model import McpModel
-from support.mcp_servers import CITY, FORECAST, HttpServer, call, server_model, starts
+from support.mcp_servers import CITY, FORECAST, SAYS, HttpServer, ask, call, server_model, starts
 from support.processes import PYTHON, is_there
-
-SAYS = """
-def answer(name, arguments):
-    %s
-"""
-
-
-def ask(model, *requests):
-    """Ask one server all at once; return each answer, or what was raised."""
-
-    async def main():
-        try:
-            return await asyncio.gather(*map(model.respond, requests), return_exceptions=True)
-        finally:
-            await model.aclose()
-
-    return asyncio.run(main())
 
 
 def test_one_server_answers_all_calls_of_a_run(tmp_path):
@@ -181,16 +164,6 @@ def test_a_server_that_does_not_speak_says_why(tmp_path, command, said):
     assert said in str(raised.value)
 
 
-def test_a_line_that_is_no_message_is_left_out_and_named_at_the_end(tmp_path):
-    model = server_model(tmp_path, "print('starting up')")
-    [answer, shutdown] = ask(model, call(city="Rome"), Request.of("shutdown"))
-    assert answer.text == "ok"
-    assert shutdown.kept == {
-        "status": 0,
-        "fault": "it wrote a line to its standard output that is not a message: 'starting up'",
-    }
-
-
 def test_a_server_sees_the_variables_that_are_named_and_none_of_its_secrets_is_answered(tmp_path, monkeypatch):
     monkeypatch.setenv("TOKEN_OF_TEST", "tok-f00d-f00d-f00d")
     monkeypatch.setenv("OTHER_OF_TEST", "never")
@@ -326,43 +299,9 @@ def test_a_key_that_is_missing_is_named_before_anything_is_sent(monkeypatch):
         McpModel(base_url="https://tools.example.com/mcp", api_key_env="TOKEN_OF_TEST").check()
 
 
-@pytest.mark.parametrize("value", ["float('nan')", "2**70", "json.loads('{\"a\":' * 150 + '1' + '}' * 150)"])
-def test_a_value_that_no_file_can_hold_fails_its_call(tmp_path, value):
-    [error] = ask(server_model(tmp_path, SAYS % f"return text('x', structuredContent={{'a': {value}}})"), call())
-    assert isinstance(error, CommandFailedError)
-    assert "answered with JSON that readers understand differently: it.structured.a" in str(error)
-
-
-def test_a_line_that_is_no_message_is_named_where_a_call_ends_without_an_answer(tmp_path):
-    model = server_model(tmp_path, "print('just text')\n" + SAYS % "time.sleep(600)", timeout_s=0.3)
-    model.facts()
-    [error] = ask(model, call())
-    assert "within 0.3 s; it wrote a line to its standard output that is not a message" in str(error)
-
-
 def test_a_server_that_closes_its_output_is_ended(tmp_path):
     [error] = ask(server_model(tmp_path, SAYS % "os.close(1); time.sleep(600)"), call())
     assert str(error).endswith("closed the connection, and was ended")
-
-
-@pytest.mark.parametrize(
-    "oddity",
-    [
-        "sys.stdout.buffer.write(b'\\xff\\xfe\\x00\\n\\r\\n\\n'); sys.stdout.flush()",
-        "send({'id': 999, 'result': text('of nobody')})",
-        "[send({'method': 'notifications/message', 'params': {'level': 'info', 'data': 'x'}}) for _ in range(1000)]",
-        "sys.stderr.write('e' * 5000000)",
-        "sys.stdout.write('[' * 100000 + ']' * 100000 + '\\n'); sys.stdout.flush()",
-    ],
-)
-def test_what_a_server_writes_beside_its_answer_does_no_harm(tmp_path, oddity):
-    [answer] = ask(server_model(tmp_path, SAYS % f"{oddity}; return text('ok')"), call())
-    assert answer.text == "ok"
-
-
-def test_a_message_without_end_ends_the_server(tmp_path):
-    [error] = ask(server_model(tmp_path, SAYS % "return text('x' * 20000000)"), call())
-    assert "it wrote a message of more than 16,777,216 bytes" in str(error)
 
 
 def test_a_bound_of_64_bits_keeps_no_server_from_being_tested(tmp_path):
