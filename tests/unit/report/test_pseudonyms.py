@@ -46,6 +46,23 @@ FOUND = [
     ("key", "dapi0123456789abcdef0123456789abcdef"),
     ("key", "SK0123456789abcdef0123456789abcdef"),
     ("key", "GOCSPX-abcdefghijklmnopqrstuvwxyz"),
+    ("key", "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH"),
+    ("key", "glpat-AbCdEfGhIjKlMnOpQrSt"),
+    ("key", "xapp-1-A0123456789-1234567890123-abcdef0123456789abcdef0123456789"),
+    ("key", "pk-lf-01234567-89ab-cdef-0123-456789abcdef"),
+    ("key", "hvs.CAESIJ0123456789abcdefghijklmnop"),
+    ("key", "AGE-SECRET-KEY-1" + "Q" * 58),
+    ("key", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----"),
+    (
+        "key",
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: 0F\n\nMII\n-----END EC PRIVATE KEY-----",
+    ),
+    ("phone", "+234 803 123 4567"),
+    ("phone", "011 44 20 7946 0958"),
+    ("phone", "00 44 20 7946 0958"),
+    ("email", "user@xn--e1afmkfd.xn--p1ai"),
+    ("email", "jane%2540example.com"),
+    ("email", "jane&#x0040;example.com"),
     ("key", "ya29.a0abcdefghijklmnopqrstuv"),
     ("email", "jane&#64;example.com"),
     ("email", r"jane\u0040example.com"),
@@ -66,6 +83,9 @@ LEFT = [
     "", "In 2024 there were 12345 items", "version 1.2.3", "pi is 3.14159265358979", "at 12:30:45", "std::map a::b",
     "4111111111111112", "2024-05-06", "0000 0000 0000 0000", "a@b", "me @ home", "3... 2... 1...", "x" * 1000,
     "npm-check-updates-17.0.1-beta", "npm_config_cache", "order 00123456", "the code 00 1 2 3", "SK-1234",
+    "sk-estimator-html-v12-container", "sk-learn-contrib-project-2024", "hf_hub_download_file_v2_path",
+    "fw-update-2024-release-notes", "Bearer authentication-scheme2-token", "icon@3x.png", "v1.2.3.4",
+    "Chrome/120.0.0.0 Safari/537.36", "package==1.2.3.4", "SKU 1234-567-8901",
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "GB82WEST12345698765431", "999.1.1.1",
 ]  # fmt: skip
 
@@ -158,7 +178,10 @@ def test_values_keys_and_numbers_of_json_are_replaced():
     }
 
 
-@pytest.mark.parametrize("name", ["password", "user_password", "API-KEY", "apiKey", "client_secret", "Authorization"])
+@pytest.mark.parametrize(
+    "name",
+    ["password", "user_password", "API-KEY", "apiKey", "client_secret", "Authorization", "userPassword", "auth_token"],
+)
 def test_what_stands_under_the_name_of_a_secret_is_replaced_whatever_it_looks_like(name):
     given = {"tool": "login", "arguments": {name: "hunter2", "user": "it"}, "twice": [{name: "hunter2"}]}
     shown = names().value(given)
@@ -166,6 +189,36 @@ def test_what_stands_under_the_name_of_a_secret_is_replaced_whatever_it_looks_li
     assert secret.startswith("[key-")
     assert shown == {"tool": "login", "arguments": {name: secret, "user": "it"}, "twice": [{name: secret}]}
     assert names().value(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "password={}", "PGPASSWORD={} psql", "x-api-key: {}", "AWS_SECRET_ACCESS_KEY = {}", "openaiApiKey: {}",
+        "https://example.com/?api_key={}&page=2", "https://example.com/?sig={}&se=1", "password:\n  {}", "api_key='{}'",
+        '{{"user": "it", "password": "{}"}}',
+        '{{\\"password\\": \\"{}\\"}}', '{{\\\\\\"password\\\\\\": \\\\\\"{}\\\\\\"}}',
+    ],
+)  # fmt: skip
+def test_a_secret_within_a_text_is_replaced_by_its_name(frame):
+    shown = names().text(frame.format("hunter2/EXAMPLE+KEY"))
+    assert shown == frame.format(names().pseudonym("key", "hunter2/EXAMPLE+KEY"))
+    assert names().text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def login(password: str, api_key: str = None)",
+        'api_key = os.environ["OPENAI_API_KEY1"]', "api_key = load1(x)",
+        "Password: 8-64 characters", "password: the secret word",
+        '"password": {"type": "string1"}', "PASSWORD=${DB_PASS1}",
+        "password=$DB_PASS1", "access_token == token2", 'if password == "x":', "authorization: https://auth0.example.com/",
+        "password: /etc/secrets/db1", "?token=abc", "docs?key=value", "authorization: required",
+    ],
+)  # fmt: skip
+def test_code_and_prose_about_secrets_stay(text):
+    assert names().text(text) == text
 
 
 def test_other_names_and_values_that_are_no_text_stay():
@@ -189,7 +242,18 @@ def test_any_text_can_be_read_and_a_second_pass_changes_nothing(text):
 
 @pytest.mark.timeout(60)  # quadratic work on so much takes minutes
 @pytest.mark.parametrize(
-    "text", ["1" * 20_000, "a@" * 10_000, "1-" * 10_000, "::" * 10_000, "DE89 " * 5_000, "a." * 20_000 + "@"]
+    "text",
+    [
+        "1" * 20_000,
+        "a@" * 10_000,
+        "1-" * 10_000,
+        "::" * 10_000,
+        "DE89 " * 5_000,
+        "a." * 20_000 + "@",
+        'password="' * 5_000,
+        "sk-" * 7_000,
+        "-----BEGIN PRIVATE KEY-----" * 800,
+    ],
 )
 def test_hostile_texts_take_no_more_time_than_others(text):
     names().text(text)
