@@ -1,12 +1,15 @@
 """Finds a key that stands twice in one JSON object: decoders keep the last value, and say nothing of the others."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
 _ESCAPED_COLON = b"\\u003"
+_NO_MARK = re.compile(r"[^\s:,]")
+"""Where the next key or value of an object begins, or the object ends."""
 
 
 def repeated_key(text: bytes, value: object = None) -> str | None:
@@ -29,6 +32,22 @@ def split_object(text: bytes | msgspec.Raw) -> tuple[dict[str, msgspec.Raw], str
 
     found = msgspec.json.decode(text, type=dict[_Key, msgspec.Raw], dec_hook=note)
     return {str(key): value for key, value in found.items()}, first_repeated(keys)
+
+
+def lines_of(key: str, text: bytes) -> list[int]:
+    """Return the lines, from 1, at which the outermost object of a valid text has this key."""
+    plain = text.decode()
+    decode = json.JSONDecoder(parse_int=float).raw_decode  # an integer may have thousands of digits
+    lines: list[int] = []
+    end = plain.index("{") + 1
+    while (found := _NO_MARK.search(plain, end)) and found[0] != "}":
+        name, end = decode(plain, found.start())
+        if name == key:
+            lines.append(plain.count("\n", 0, found.start()) + 1)
+        value = _NO_MARK.search(plain, end)
+        assert value is not None  # behind a key there is one
+        _, end = decode(plain, value.start())
+    return lines
 
 
 def first_repeated(keys: Sequence[str]) -> str | None:

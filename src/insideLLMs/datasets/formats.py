@@ -12,7 +12,7 @@ import orjson
 
 from insideLLMs.core.documents import FieldPath, read_document
 from insideLLMs.core.errors import DatasetError
-from insideLLMs.core.repeated_keys import repeated_key, split_object
+from insideLLMs.core.repeated_keys import lines_of, repeated_key, split_object
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import BadRow
 
@@ -106,7 +106,10 @@ def _elements(text: bytes) -> Sequence[msgspec.Raw]:
         if text.lstrip().startswith(b"{"):
             outer, twice = split_object(text)
             if twice is not None:
-                raise DatasetError(f"has the key {twice!r} twice in its outermost object", fix="keep one of them")
+                where = " and ".join(map(str, dict.fromkeys(lines_of(twice, text))))
+                raise DatasetError(
+                    f"has the key {twice!r} twice in its outermost object, at line {where}", fix="keep one of them"
+                )
             inner = [outer[key] for key in LIST_KEYS if key in outer]
             if len(inner) != 1:
                 raise DatasetError(

@@ -18,7 +18,7 @@ import msgspec
 
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import DatasetError
-from insideLLMs.core.repeated_keys import repeated_key
+from insideLLMs.core.repeated_keys import first_repeated, repeated_key
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import BadRow
 from insideLLMs.datasets.formats import Row, bounded_lines
@@ -132,10 +132,11 @@ def _as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding=name, newline="")
 
 
-def _check_columns(columns: list[str]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise DatasetError(f"has two columns {twice[0]!r}", fix="rename one of them")
+def _check_columns(columns: Sequence[str]) -> None:
+    twice = first_repeated(columns)
+    if twice is not None:
+        where = " and ".join(str(number) for number, name in enumerate(columns, 1) if name == twice)
+        raise DatasetError(f"has two columns {twice!r}: number {where}", fix="rename one of them")
 
 
 def _cell_readers(columns: list[str], split: Mapping[str, str], json: Sequence[str]) -> dict[str, Cells]:
@@ -202,9 +203,12 @@ def read_parquet(path: str, columns: Sequence[str] | None = None) -> Iterator[Ma
         ) from error
     try:
         with parquet.ParquetFile(path) as file:
+            _check_columns(columns or file.schema_arrow.names)
             check_names(columns or (), file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=1000, columns=columns):
                 yield from map(_plain_value, batch.to_pylist())
+    except DatasetError as error:
+        raise DatasetError(f"{Path(path).name} {error.message}", fix=error.fix) from error
     except (OSError, ValueError) as error:  # what pyarrow raises derives from these two
         raise DatasetError(
             f"{Path(path).name} is not a readable Parquet file: {error}", fix="check the file"

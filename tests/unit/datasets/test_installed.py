@@ -91,6 +91,13 @@ def test_parquet_is_read_row_by_row(tmp_path):
         list(read_parquet(str(tmp_path / "bad.parquet")))
 
 
+def test_parquet_with_two_columns_of_one_name_is_refused(tmp_path):
+    table = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["prompt", "prompt"])
+    parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DatasetError, match=r"x\.parquet has two columns 'prompt': number 1 and 2"):
+        list(read_parquet(str(tmp_path / "x.parquet")))
+
+
 def test_parquet_without_the_extra_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DatasetError, match="not installed") as caught:
