@@ -17,6 +17,7 @@ from insideLLMs.compare.statistics.assess import assess
 from insideLLMs.compare.statistics.noise import RunShift
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError, NoBaselineError, StorageError
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.store.pool import NOISE, read_pool
 from insideLLMs.store.same_run import check_distinct
 from insideLLMs.store.sealed_run import SealedRun, is_regular
@@ -45,7 +46,8 @@ def open_pool(path: Path, *, today: str) -> OpenPool:
     if pool is None or not pool.runs:
         raise NoBaselineError(
             f"there is no baseline yet: {path} holds no run",
-            fix=f"accept a first one, and commit it: insidellms baseline accept RUN --pool {path} --slim --why FIRST",
+            fix="accept a first one, and commit it: "
+            f"insidellms baseline accept RUN --pool {as_typed(path)} --slim --why FIRST",
         )
     runs = tuple(map(SealedRun.open, pool.runs))
     others = older_generations(runs)

@@ -22,6 +22,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import DatasetError, NothingToDoError, OptionError, RunDirectoryError
 from insideLLMs.core.experiment import ExecutionSpec, Experiment, ModelSpec, ProbeSpec, Spec
 from insideLLMs.core.protocols import Probe, PromptProbe
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.since import NOTE
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import AskedBy, Example, JsonValue, Outcome, Record, ResultStatus, Telemetry, Usage
@@ -237,7 +238,7 @@ def _prepare(run: SealedRun | UnfinishedRun, of: str, options: RescoreOptions) -
     if not any(next(each.stored(), None) for each in datasets.values()):
         raise NothingToDoError(
             f"{run.path} has no answers to probe {of!r} yet",
-            fix=f"go on with it: insidellms run EXPERIMENT --run-dir {run.path} --resume",
+            fix=f"go on with it: insidellms run EXPERIMENT --run-dir {as_typed(run.path)} --resume",
         )
     _check(probes, datasets)
     threads = AbandonableThreads()

@@ -6,6 +6,7 @@ import msgspec
 
 from insideLLMs.cli import console
 from insideLLMs.core.errors import NothingToDoError
+from insideLLMs.core.shell_words import as_typed
 
 if TYPE_CHECKING:
     from insideLLMs.compare.one_run.verdict import DecidedRun
@@ -41,7 +42,7 @@ def check_answered(run: "SealedRun", decided: "DecidedRun") -> None:
         return
     raise NothingToDoError(
         f"none of the {run.manifest.trials} trials was answered: {_first_failure(run)}",
-        fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {run.path} --resume",
+        fix=f"see {run.path}/records.jsonl, fix the cause, and go on with --run-dir {as_typed(run.path)} --resume",
     )
 
 

@@ -47,11 +47,12 @@
     └── NothingToDoError            no examples, no trials, no answers: never a green run
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Self
 
 
 class ExitCode(IntEnum):
@@ -74,17 +75,24 @@ class ExitCode(IntEnum):
 class InsideLLMsError(Exception):
     """An expected error.
 
-    `message` says what is wrong and where; `fix` says how to fix it; `run_dir` is the run directory that
-    keeps what was done until then, if there is one. The command ends with `exit_code`.
+    `message` says what is wrong and where; `fix` says how to fix it; `run_dir` is the run directory that keeps what
+    was done until then, if there is one. To go on from there, options of `run` change as `go_on_with` says: the value
+    of each, "" for one without, None for one to leave out. The command ends with `exit_code`.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR
     run_dir: Path | None = None
+    go_on_with: Mapping[str, str | None] = MappingProxyType({})
 
     def __init__(self, message: str, *, fix: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.fix = fix
+
+    def going_on_with(self, options: Mapping[str, str | None]) -> Self:
+        """Return this error, with its `go_on_with`."""
+        self.go_on_with = options
+        return self
 
     def __str__(self) -> str:
         return f"{self.message}\n  fix: {self.fix}" if self.fix else self.message

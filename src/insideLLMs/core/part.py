@@ -1,12 +1,12 @@
 """A part of an experiment: what was selected of it, and how much was left out."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from insideLLMs.core.shard import Shard
+from insideLLMs.core.shell_words import as_typed
 
 
 class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +30,9 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
         kinds = (("only", self.only), ("tag", self.tags), ("probe", self.probes), ("model", self.models))
         for name, values in (*kinds, ("prompt", self.prompts)):
             for value in values:
-                yield f"--{name} {shlex.quote(value)}"
+                yield f"--{name} {as_typed(value)}"
         if self.failed_in is not None:
-            yield f"--failed-in {shlex.quote(str(self.failed_in))}"
+            yield f"--failed-in {as_typed(self.failed_in)}"
         if self.shard is not None:
             yield f"--shard {self.shard}"
 

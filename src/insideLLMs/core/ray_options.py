@@ -1,8 +1,5 @@
 """Which cluster of Ray asks the models of a run."""
 
-import shlex
-from collections.abc import Iterator
-
 import msgspec
 
 from insideLLMs.core.errors import OptionError
@@ -24,11 +21,3 @@ class RayOptions(msgspec.Struct, frozen=True, kw_only=True):
                 "a cluster cannot be used through Ray's client (ray://)",
                 fix="run on a node of the cluster with --ray-address HOST:6379, or submit the command as a Ray job",
             )
-
-    def words(self) -> Iterator[str]:
-        """Yield the options as they are typed."""
-        yield "--executor ray"
-        if self.address is not None:
-            yield f"--ray-address {shlex.quote(self.address)}"
-        if self.workers is not None:
-            yield f"--ray-workers {self.workers}"

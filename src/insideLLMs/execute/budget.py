@@ -14,6 +14,7 @@ from insideLLMs.core.prices import BATCH_PRICE, Price, dollars, find_price
 from insideLLMs.core.types import JsonValue, Request, Response, Usage
 
 logger = logging.getLogger(__name__)
+_MORE_TOKENS, _MORE_DOLLARS = {"--set": "execution.max_tokens=LARGER"}, {"--set": "execution.max_cost_usd=LARGER"}
 _BYTES_PER_TOKEN = 3
 _TOKENS_PER_MESSAGE = 8
 """What a chat template puts around a message; providers' own take 3 to 7."""
@@ -70,12 +71,12 @@ class Budget:
             return BudgetSpentError(
                 f"the budget of {self._max_tokens:,} tokens is spent ({self.tokens:,})",
                 fix="resume with a larger one: --set execution.max_tokens=...",
-            )
+            ).going_on_with(_MORE_TOKENS)
         if self._max_cost_usd is not None and self.cost_usd >= self._max_cost_usd:
             return BudgetSpentError(
                 f"the budget of {dollars(self._max_cost_usd)} is spent ({dollars(self.cost_usd)})",
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
-            )
+            ).going_on_with(_MORE_DOLLARS)
         return None
 
 
@@ -98,13 +99,13 @@ class Allowance:
                 f"the next answer of {model} may take {tokens - self._tokens:,} tokens, and of the budget of "
                 f"{self._max_tokens:,} tokens {max(0, self._max_tokens - self._tokens):,} are left",
                 fix="resume with a larger one: --set execution.max_tokens=...",
-            )
+            ).going_on_with(_MORE_TOKENS)
         if self._max_cost_usd is not None and cost_usd > self._max_cost_usd:
             return BudgetSpentError(
                 f"the next answer of {model} may cost {dollars(cost_usd - self._cost_usd)}, and of the budget of "
                 f"{dollars(self._max_cost_usd)} there is {dollars(max(0.0, self._max_cost_usd - self._cost_usd))} left",
                 fix="resume with a larger one: --set execution.max_cost_usd=...",
-            )
+            ).going_on_with(_MORE_DOLLARS)
         self._tokens, self._cost_usd = tokens, cost_usd
         return None
 

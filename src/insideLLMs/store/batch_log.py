@@ -14,6 +14,7 @@ import msgspec
 
 from insideLLMs.core import canonical, errors
 from insideLLMs.core.errors import JournalError, ModelError, RemoteError, StorageError
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.journal import Journal
 from insideLLMs.store.journal_line import checked_body, checked_line
@@ -159,8 +160,9 @@ class BatchLog:
         if self.open:
             self.close()
             waits = f"{self.path.parent} waits for {len(self.open)} batch(es) at the provider"
-            collect = f"insidellms run EXPERIMENT --run-dir {self.path.parent} --resume --batch"
-            raise StorageError(waits, fix=f"collect them: {collect}; to ask now instead: --max-wait 0s --then live")
+            collect = f"insidellms run EXPERIMENT --run-dir {as_typed(self.path.parent)} --resume --batch"
+            fix = f"collect them: {collect}; to ask now instead: --max-wait 0s --then live"
+            raise StorageError(waits, fix=fix).going_on_with({"--batch": ""})
 
     def __enter__(self) -> Self:
         return self

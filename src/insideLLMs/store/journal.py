@@ -343,7 +343,7 @@ class Journal:
             raise JournalError(
                 f"{self.path} was changed while the run went on: the line of trial {index} is damaged",
                 fix=_SALVAGE,
-            )
+            ).going_on_with({"--salvage": ""})
         return body
 
     def _open(self, mode: str) -> None:

@@ -16,6 +16,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError, StorageError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.core.repeated_keys import repeated_key
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.store.integrity.verification import open_intact
 from insideLLMs.store.leaves import resealed
 from insideLLMs.store.manifest import Manifest
@@ -87,7 +88,7 @@ def read_pool(path: Path) -> Pool:
     """Read a pool. Raises RunDirectoryError if the folder is none."""
     if not path.is_dir():
         raise RunDirectoryError(
-            f"{path} is not a folder", fix=f"accept a first run: insidellms baseline accept RUN --pool {path}"
+            f"{path} is not a folder", fix=f"accept a first run: insidellms baseline accept RUN --pool {as_typed(path)}"
         )
     ledger = tuple(_read_ledger(path / LEDGER))
     order = {entry.run: place for place, entry in enumerate(ledger, start=1) if entry.action == "accept"}

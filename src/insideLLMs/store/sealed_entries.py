@@ -6,6 +6,7 @@ import msgspec
 
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.record_views import RecordIdentity, read_record, trial_order
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.store.journal_line import Entry
 from insideLLMs.store.sealed_run import RECORDS, SealedRun
 
@@ -23,7 +24,7 @@ def sealed_entries(run: SealedRun) -> Iterator[tuple[RecordIdentity, Entry]]:
         if last is not None and order <= last:
             raise RunDirectoryError(
                 f"{run.path / RECORDS}, line {index + 1}: out of order or duplicated",
-                fix=f"see what is wrong: insidellms verify {run.path}",
+                fix=f"see what is wrong: insidellms verify {as_typed(run.path)}",
             )
         last = order
         while facts is not None and trial_order(facts) < order:

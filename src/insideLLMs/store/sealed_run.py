@@ -24,6 +24,7 @@ from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import UNREADABLE, OfTrial, TelemetryLine, is_same_trial, read_record
 from insideLLMs.core.run_summary import Summary
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.zstd import INSTALL, zstd_faults, zstd_module
 from insideLLMs.store.manifest import FileDigest, Manifest
 from insideLLMs.store.telemetry_line import read_telemetry_line
@@ -85,7 +86,7 @@ def _state_of(path: Path) -> State:
         of_log = "give a folder; the log of another tool becomes one: insidellms import FILE --to FOLDER"
         raise RunDirectoryError(
             f"{path} is a file, not a run directory",
-            fix=f"run it, and give the folder of its run: insidellms run {path}" if is_experiment else of_log,
+            fix=f"run it, and give the folder of its run: insidellms run {as_typed(path)}" if is_experiment else of_log,
         )
     if is_regular(path / MARKER):
         if (path / JOURNAL).exists():
@@ -128,7 +129,7 @@ class SealedRun:
         if state is State.UNFINISHED:
             raise RunDirectoryError(
                 f"{path} holds an unfinished run",
-                fix=f"finish it first: insidellms run EXPERIMENT --run-dir {path} --resume",
+                fix=f"finish it first: insidellms run EXPERIMENT --run-dir {as_typed(path)} --resume",
             )
         if state is not State.SEALED:
             problem = "does not exist" if state is State.ABSENT else "is not a run directory"
@@ -265,7 +266,7 @@ class SealedRun:
         raise RunDirectoryError(
             problem,
             fix=f"restore the run from where it was copied, or run the experiment again; "
-            f"`insidellms verify {self.path}` lists what changed",
+            f"`insidellms verify {as_typed(self.path)}` lists what changed",
         )
 
 
@@ -370,5 +371,5 @@ def _read(path: Path) -> bytes:
 
 def _unreadable(path: Path, reason: object) -> RunDirectoryError:
     return RunDirectoryError(
-        f"{path} cannot be read: {reason}", fix=f"see what is wrong: insidellms verify {path.parent}"
+        f"{path} cannot be read: {reason}", fix=f"see what is wrong: insidellms verify {as_typed(path.parent)}"
     )

@@ -9,6 +9,7 @@ import msgspec
 from insideLLMs.config.resolved import read_resolved
 from insideLLMs.core.errors import ConfigError, RunDirectoryError
 from insideLLMs.core.experiment import Experiment
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.journal import Journal, read_header
 from insideLLMs.store.manifest import Manifest
@@ -54,5 +55,6 @@ class UnfinishedRun(msgspec.Struct, frozen=True):
         except (msgspec.ValidationError, ConfigError) as error:
             raise RunDirectoryError(
                 f"{path} holds an unfinished run whose journal does not say what it is: was another version used?",
-                fix=f"change the probe in the experiment, then: insidellms run EXPERIMENT --run-dir {path} --resume",
+                fix="change the probe in the experiment, then: "
+                f"insidellms run EXPERIMENT --run-dir {as_typed(path)} --resume",
             ) from error

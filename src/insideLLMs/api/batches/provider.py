@@ -127,7 +127,7 @@ class ProviderBatches:
             raise RequestRefusedError(
                 f"{name}: its server has no batch API: {error.message}",
                 fix="leave --batch out, or have a file answered: insidellms batch export",
-            ) from error
+            ).going_on_with({"--batch": None, "--max-wait": None, "--then": None}) from error
 
     async def _create(self, name: str, chunk: BatchChunk, newest: str, creation: HttpCall) -> None:
         log = self._log
@@ -220,7 +220,7 @@ class ProviderBatches:
                     f"batch {batch} is not known at {submission.model}: {error.message}",
                     fix="use the key of the account that submitted it; to ask its requests again: "
                     "--resume --batch --max-wait 0s --then live",
-                ) from error
+                ).going_on_with({"--batch": "", "--max-wait": "0s", "--then": "live"}) from error
             if not (error.retryable or error.http_status in _GONE):
                 raise
             self._tell(batch, f"batch {batch}: {error.message}; looking again later")

@@ -18,6 +18,7 @@ from insideLLMs.compare.human_labels import HumanLabels, LabelKey, Side
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, DatasetError, OptionError
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
 from insideLLMs.datasets.rows import open_rows, place
@@ -209,7 +210,11 @@ def _prepare(logs: LogSource, options: ImportOptions) -> None:
 
 def _or_else(path: Path, fix: str | None) -> str:
     """Say how to fix a table, or what else its file may be."""
-    ways = (fix, f"if it is an experiment, run it first: insidellms run {shown(path)}", "or is it a log? Known are:")
+    ways = (
+        fix,
+        f"if it is an experiment, run it first: insidellms run {as_typed(shown(path))}",
+        "or is it a log? Known are:",
+    )
     return "; ".join(filter(None, ways)) + f"\n{known_logs()}"
 
 

@@ -17,6 +17,7 @@ from insideLLMs.config.load import LoadedExperiment, read_experiment
 from insideLLMs.config.secrets import references
 from insideLLMs.core.documents import read_document
 from insideLLMs.core.errors import ConfigError, InsideLLMsError, Problem
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import JsonValue
 from insideLLMs.migrate.draft import written
 from insideLLMs.migrate.earlier.config import is_insidellms, is_of_this_version, read_earlier
@@ -82,7 +83,7 @@ def _raise(findings: ImportFindings, *, skip_unsupported: bool) -> None:
 def _nothing_to_do(path: Path) -> InsideLLMsError:
     return InsideLLMsError(
         f"{path} is already an experiment of this version; nothing was written",
-        fix=f"run it as it is; 'insidellms validate {path}' says what is wrong with it, if anything",
+        fix=f"run it as it is; `insidellms validate {as_typed(path)}` says what is wrong with it, if anything",
     )
 
 

@@ -14,6 +14,7 @@ from insideLLMs.core.part import Part
 from insideLLMs.core.record_views import trial_order
 from insideLLMs.core.run_summary import Summary
 from insideLLMs.core.shard import Shard
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import Telemetry
 from insideLLMs.remote.copies import place_of
 from insideLLMs.store.directory import REPLACE_OR_MOVE, RunDirectory
@@ -67,7 +68,7 @@ def _open(path: Path) -> SealedRun:
     if state_of(path) is State.UNFINISHED:
         raise RunDirectoryError(
             f"{path} is not finished, so it cannot be merged yet",
-            fix=f"finish it: insidellms run EXPERIMENT --shard I/N --run-dir {path} --resume",
+            fix=f"finish it: insidellms run EXPERIMENT --shard I/N --run-dir {as_typed(path)} --resume",
         )
     run = SealedRun.open(path)
     part = _part_of(run)

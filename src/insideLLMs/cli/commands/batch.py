@@ -1,7 +1,6 @@
 """`insidellms batch`: write what a run has to ask to a file, and take the answers from one."""
 
 import asyncio
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL, TO_WRITE
 from insideLLMs.cli.run_result import check_answered
 from insideLLMs.core.errors import ExitCode, OptionError, RunDirectoryError, RunUnfinishedError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
@@ -83,8 +83,10 @@ def export(
     if len(exporting.written) > 1:
         console.note("OpenAI takes one model a file: --for MODEL writes the requests of one")
     if total > _MOST_OF_OPENAI:
-        console.note(f"OpenAI takes at most {_MOST_OF_OPENAI:,} requests a file: split -l {_MOST_OF_OPENAI} {output}")
-    console.note(f"  then: insidellms batch import ANSWERS --run-dir {shlex.quote(str(path))}")
+        console.note(
+            f"OpenAI takes at most {_MOST_OF_OPENAI:,} requests a file: split -l {_MOST_OF_OPENAI} {as_typed(output)}"
+        )
+    console.note(f"  then: insidellms batch import ANSWERS --run-dir {as_typed(path)}")
     return ExitCode.OK
 
 
@@ -168,9 +170,8 @@ def _show(importing: "BatchImport", *, was_complete: bool, run: "Run | None", pa
     else:
         _show_taken(importing)
     if run is None:
-        quoted = shlex.quote(str(path))
         console.out(f"another round is needed: requests without an answer: {importing.missing:,}")
-        console.note(f"  then: insidellms batch export --run-dir {quoted} -o FILE")
+        console.note(f"  then: insidellms batch export --run-dir {as_typed(path)} -o FILE")
     else:
         from insideLLMs.report.terminal import render_summary  # noqa: PLC0415 - slow
 
@@ -213,7 +214,8 @@ def _origin(
     if noted is None and isinstance(run_dir, Path) and state_of(run_dir) is State.SEALED:
         raise RunDirectoryError(
             f"{run_dir} is complete, and does not say of which experiment",
-            fix=f"to ask its failed trials again: insidellms batch export EXPERIMENT -o FILE --run-dir {run_dir}",
+            fix="to ask its failed trials again: "
+            f"insidellms batch export EXPERIMENT -o FILE --run-dir {as_typed(run_dir)}",
         )
     if noted is None:
         where = "" if run_dir is None else f": {run_dir} does not say which it is"

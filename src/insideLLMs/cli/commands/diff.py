@@ -15,6 +15,7 @@ from insideLLMs.cli.options.report_files import ReportFiles, Writer, report_opti
 from insideLLMs.cli.places import FILE, LOCAL, OUTPUT, POOL, RUN
 from insideLLMs.cli.trust import trusted_sides
 from insideLLMs.core.errors import ExitCode, OptionError
+from insideLLMs.core.shell_words import as_typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -162,7 +163,8 @@ def command(
         else:
             console.out(render_comparison(decided.comparison, decided.verdict, width=width, color=color, limit=limit))
     if decided.verdict.exit_code == ExitCode.GATE_FAILED and decided.comparison.experiment_changes is not None:
-        console.note(f"who did it: insidellms blame {decided.baseline.path} {decided.candidate.path} --experiment FILE")
+        both = f"{as_typed(decided.baseline.path)} {as_typed(decided.candidate.path)}"
+        console.note(f"who did it: insidellms blame {both} --experiment FILE")
     return int(decided.verdict.exit_code)
 
 

@@ -9,6 +9,7 @@ import click
 from insideLLMs.cli import console
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.core.shell_words import as_typed
 
 if TYPE_CHECKING:
     from insideLLMs.cli.ci_files import CiFiles
@@ -164,7 +165,7 @@ def write_new(files: Mapping[Path, bytes]) -> None:
 
 def _say_what_next(folder: Path, experiment: Path, ci_files: "CiFiles | None") -> None:
     if ci_files is None:
-        console.out(f"next: insidellms run {folder / experiment}")
+        console.out(f"next: insidellms run {as_typed(folder / experiment)}")
         return
     if ci_files.fault is not None:
         console.warn(f"CI may not find insideLLMs: {ci_files.fault}; say what to install: --install REQUIREMENT")

@@ -8,6 +8,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.commands.init import write_new
 from insideLLMs.cli.places import LOCAL
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.core.shell_words import as_typed
 
 _PROBE = '''\
 """The probe {name}: replace this line: say what it tests."""
@@ -84,5 +85,5 @@ def probe(name: str, *, folder: Path) -> int:
         f"{name}.yaml": _EXPERIMENT.format(**names).encode(),
     }
     write_new({folder / file: data for file, data in files.items()})
-    console.out(f"next: insidellms run {folder / name}.yaml")
+    console.out(f"next: insidellms run {as_typed(folder / f'{name}.yaml')}")
     return ExitCode.OK

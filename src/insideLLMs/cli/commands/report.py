@@ -19,6 +19,7 @@ from insideLLMs.cli.options.report_files import (
 from insideLLMs.cli.places import LOCAL, OUTPUT, RUN
 from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.gate_spec import GateSpec
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.store.sealed_run import REPORT, SealedRun
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ def command(
         console.out(render_summary(summary, width=console.width(), color=console.colours()))
         if failures := render_failures(sealed.records(FailedRecord)):
             console.out(failures)
-        made = page if page.exists() else f"its page was left out; make it again: insidellms report {run} --html FILE"
+        made = (
+            page
+            if page.exists()
+            else f"its page was left out; make it again: insidellms report {as_typed(run)} --html FILE"
+        )
         console.out(f"run {sealed.manifest.run_id[:12]}: {made}")
     if options["open_page"]:
         if not page.exists():

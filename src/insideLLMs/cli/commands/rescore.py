@@ -11,6 +11,7 @@ from insideLLMs.cli.places import RUN, TO_WRITE
 from insideLLMs.cli.plugin_names import completing
 from insideLLMs.core.errors import ExitCode, OptionError
 from insideLLMs.core.experiment import Spec
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import expand
 from insideLLMs.remote.url import RemoteUrl
 
@@ -64,7 +65,8 @@ def command(
     if not result.is_finished:
         console.note(
             f"not finished: {result.scored:,} of {result.manifest.trials:,} trials have an answer; to ask for the "
-            f"others, put the new probe into the experiment: insidellms run EXPERIMENT --run-dir {to} --resume"
+            "others, put the new probe into the experiment: "
+            f"insidellms run EXPERIMENT --run-dir {as_typed(to)} --resume"
         )
         for probe, count in result.answered_elsewhere.items():
             console.note(f"probe {probe!r} has {count:,} answers; if it asks the same, score those: --of {probe}")

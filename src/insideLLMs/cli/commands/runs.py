@@ -16,6 +16,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, NumberParam, option_group
 from insideLLMs.cli.places import POOL, TO_WRITE
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, RemoteError, RunDirectoryError, StorageError
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import JsonValue
 from insideLLMs.remote.url import RemoteUrl
 
@@ -247,7 +248,7 @@ def _refuse_pool(found: "LocalRoot | RemoteRoot", root: Path | RemoteUrl) -> Non
     if found.is_pool():
         raise RunDirectoryError(
             f"{root} is a baseline pool",
-            fix=f"remove its oldest runs: insidellms baseline prune --pool {root} --keep N",
+            fix=f"remove its oldest runs: insidellms baseline prune --pool {as_typed(root)} --keep N",
         )
 
 

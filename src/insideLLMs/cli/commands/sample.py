@@ -10,6 +10,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.redact import personal_data_options
 from insideLLMs.cli.places import FILE, OUTPUT
 from insideLLMs.core.errors import ExitCode, InsideLLMsError
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.report.safe_text import printable
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _show(sampled: "Sampled", output: Path) -> None:
         )
     for gap in covers.gaps:
         console.out(printable(f"not covered: {gap.share:.1%} {_named(gap)}"))
-    console.out(f"next: insidellms view {output}")
+    console.out(f"next: insidellms view {as_typed(output)}")
 
 
 def _named(gap: "Gap") -> str:

@@ -56,11 +56,6 @@ class BatchChoice:
     max_wait: str
     then: str
 
-    def words(self) -> str:
-        """Return the options as they are typed."""
-        wait = "" if self.max_wait == _MAX_WAIT else f" --max-wait {self.max_wait}"
-        return f" --batch{wait}{'' if self.then == _THEN else f' --then {self.then}'}"
-
     def rounds(self, *, quiet: bool) -> "BatchedRun":
         """Return how such a run goes."""
         from insideLLMs.api.batches.run import BatchedRun  # noqa: PLC0415 - slow

@@ -1,7 +1,6 @@
 """The files and CI messages that `diff`, `run` and `report` write beside what they print."""
 
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,6 +13,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.group import Command, Given, option_group
 from insideLLMs.cli.places import OUTPUT, check_output
 from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.shell_words import as_typed
 
 if TYPE_CHECKING:
     from insideLLMs.compare.one_run.verdict import DecidedRun
@@ -147,7 +147,7 @@ def show_verdict(run: Path, decided: "DecidedRun", *, say: Callable[[str], None]
             if decided.summary.part or decided.failing == decided.summary.trials
             else (
                 "; to accept the run as the baseline: "
-                f"insidellms baseline accept {shlex.quote(str(run))} --pool baselines --why TEXT"
+                f"insidellms baseline accept {as_typed(run)} --pool baselines --why TEXT"
             )
         )
         console.note(

@@ -1,7 +1,6 @@
 """What the command line of `run` says, checked, and how to go on after a run that stopped."""
 
 import contextlib
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,11 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import BatchChoice
 from insideLLMs.cli.options.settings import parse_settings
 from insideLLMs.cli.options.since import SinceChoice
-from insideLLMs.core.errors import (
-    CassetteMissError,
-    InsideLLMsError,
-    InterruptedRunError,
-    OptionError,
-)
+from insideLLMs.cli.options.typed_again import typed_again
+from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, InterruptedRunError, OptionError
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.ray_options import RayOptions
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
@@ -26,6 +22,8 @@ if TYPE_CHECKING:
     from insideLLMs.core.types import JsonValue
 
 
+_NOT_AGAIN = dict.fromkeys(("--run-dir", "--resume", "--overwrite", "--run-root", "--salvage"))
+"""Options of which nothing is left to say when a run goes on."""
 _OTHER_WAYS = "--early-stop, --batch, --executor, --shard, --processes, --cache, --record or --replay"
 
 
@@ -129,16 +127,11 @@ class RunArguments:
         record = None if self.record is None else Path(str(self.record))
         return AnswerOptions(cache=self.cache, record=record, missing=self.missing, replay=self.replay)
 
-    def how_to_resume(self, file: Path, run_dir: Path | None) -> str:
-        """Return the command that goes on with an interrupted run."""
-        kept = {"cache": None if self.cache == "off" else self.cache, "record": self.record, "replay": self.replay}
-        flags = "".join(f" --{name} {value}" for name, value in kept.items() if value)
-        flags += " --missing" if self.missing else ""
-        words = (*self.part.words(), *(self.ray.words() if self.ray else ()))
-        flags += "".join(f" {word}" for word in words)
-        flags += self.batch.words() if self.batch else ""
-        flags += self.since.words() if self.since else ""
-        return f"insidellms run {file} --run-dir {run_dir} --resume{flags}"
+    def how_to_resume(self, file: Path, error: InsideLLMsError) -> str:
+        """Return the command that goes on with a run: the one that was typed, changed as the error says."""
+        shard = {"--shard": str(self.part.shard)} if self.part.shard else {}  # a person's shell has no scheduler
+        words = ("insidellms run", as_typed(file), "--run-dir", as_typed(error.run_dir), "--resume")
+        return " ".join((*words, *typed_again({**_NOT_AGAIN, **shard, **error.go_on_with})))
 
     @contextlib.contextmanager
     def saying_what_next(self, file: Path) -> Iterator[None]:
@@ -146,21 +139,21 @@ class RunArguments:
         try:
             yield
         except InterruptedRunError as error:
-            raise InterruptedRunError(error.message, fix=self.how_to_resume(file, error.run_dir)) from error
+            if error.run_dir is None:
+                raise
+            raise InterruptedRunError(error.message, fix=self.how_to_resume(file, error)) from error
         except CassetteMissError as error:
             assert self.replay is not None
             fix = f"record what is missing: {self.how_to_record(file, self.replay)}"
             raise CassetteMissError(error.message, fix=fix) from error
         except InsideLLMsError as error:
             if error.run_dir is not None:
-                console.note(f"answers are kept; to go on: {self.how_to_resume(file, error.run_dir)}")
+                console.note(f"answers are kept; to go on: {self.how_to_resume(file, error)}")
             raise
 
     def how_to_record(self, file: Path, cassette: Path) -> str:
         """Return the command that records what a cassette lacks."""
         named = {"repeats": self.repeats, "max-examples": self.max_examples}
         words = [f"--{name} {value}" for name, value in named.items() if value is not None]
-        words += [f"--set {shlex.quote(pair)}" for pair in self.pairs] + list(self.part.words())
-        return " ".join(
-            (f"insidellms run {shlex.quote(str(file))} --record {shlex.quote(str(cassette))} --missing", *words)
-        )
+        words += [f"--set {as_typed(pair)}" for pair in self.pairs] + list(self.part.words())
+        return " ".join((f"insidellms run {as_typed(file)} --record {as_typed(cassette)} --missing", *words))

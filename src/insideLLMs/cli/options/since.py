@@ -1,6 +1,5 @@
 """Options of a run since another; the function gets them as one argument, `since`: None without --since."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +24,6 @@ class SinceChoice:
     run: Path
     canary: float | None
     seed: str | None
-
-    def words(self) -> str:
-        """Return the options as they are typed."""
-        share = "" if self.canary is None else f" --canary {self.canary:g}"
-        seed = "" if self.seed is None else f" --canary-seed {shlex.quote(self.seed)}"
-        return f" --since {shlex.quote(str(self.run))}{share}{seed}"
 
     def check_apart(self, run_dir: Path | RemoteUrl | None) -> None:
         """Raise OptionError where the run would be written over the one that it is since."""

@@ -11,6 +11,7 @@ from insideLLMs.compare.statistics.judges import Judge, Labelled, Verdicts, judg
 from insideLLMs.core.answer_digest import answer_digest
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.record_views import LabelledRecord
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.store.labels import LABELS, read_labels
 from insideLLMs.store.manifest import MemberSpec
 from insideLLMs.store.sealed_run import SealedRun
@@ -46,7 +47,7 @@ def _with_quality(judges: Sequence[Judge], ours: dict[str, MemberSpec], labelled
         raise CompareError(
             f"{labelled.path} has no probe of this comparison whose judge scored labelled answers",
             fix="give a run of the same judge, by the same id, over examples with `label: true` or `false`, or one "
-            f"of whose answers people labelled a random sample: insidellms view {labelled.path.parent}",
+            f"of whose answers people labelled a random sample: insidellms view {as_typed(labelled.path.parent)}",
         )
     for one in judges:
         if one.probe not in shared:

@@ -22,6 +22,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import CassetteError
 from insideLLMs.core.record_views import UNREADABLE
 from insideLLMs.core.repeated_keys import repeated_key
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.answers.remote_cassette import cassette_to_record
 from insideLLMs.store.held_folder import only_writer
@@ -265,7 +266,7 @@ def read_cassette(path: Path, *, torn_end: bool = False) -> Iterator[tuple[Excha
     except OSError as error:
         raise CassetteError(
             f"the cassette {path} cannot be read: {error.strerror}",
-            fix=f"record one: insidellms run ... --record {path}",
+            fix=f"record one: insidellms run ... --record {as_typed(path)}",
         ) from error
 
 

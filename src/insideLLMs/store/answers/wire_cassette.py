@@ -16,6 +16,7 @@ import msgspec
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, CassetteError
 from insideLLMs.core.repeated_keys import repeated_key
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import JsonValue
 from insideLLMs.store.answers.cassette import cassette_is_there
 from insideLLMs.store.whole_file import whole_file
@@ -259,7 +260,7 @@ def _left_in(partial: Path, head: WireHead, *, resume: bool) -> tuple[WireCall, 
 def _unreadable(path: Path, error: OSError) -> CassetteError:
     return CassetteError(
         f"the cassette {path} cannot be read: {error.strerror}",
-        fix=f"record one: insidellms record --to {path} -- COMMAND",
+        fix=f"record one: insidellms record --to {as_typed(path)} -- COMMAND",
     )
 
 

@@ -14,6 +14,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.core.merkle import MerkleTree, leaf_hash
 from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrder, read_record, trial_order
+from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Record, ResultStatus
 from insideLLMs.store.integrity.line_changes import ChangedLine, LineKey, SealedTrial, changed_lines
@@ -84,7 +85,7 @@ def open_intact(path: Path) -> SealedRun:
     found = verify(path)
     for wrong in (*found.changes, *found.problems):
         raise RunDirectoryError(
-            f"{path} is not intact: {wrong}", fix=f"see everything that is wrong: insidellms verify {path}"
+            f"{path} is not intact: {wrong}", fix=f"see everything that is wrong: insidellms verify {as_typed(path)}"
         )
     return SealedRun.open(path)
 

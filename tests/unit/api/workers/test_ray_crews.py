@@ -91,11 +91,6 @@ def test_an_address_of_ip_version_6_is_reached():
         check_reachable(f"[::1]:{server.getsockname()[1]}")
 
 
-def test_the_command_that_resumes_names_the_cluster_again():
-    words = RayOptions(address="head node:1", workers=3).words()
-    assert " ".join(words) == "--executor ray --ray-address 'head node:1' --ray-workers 3"
-
-
 class WaitingCluster:
     """A stand-in for Ray: an actor starts once it was asked so many times what is free, on nodes that have `nodes`."""
 
