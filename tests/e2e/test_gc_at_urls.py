@@ -163,6 +163,30 @@ def test_a_pool_is_not_cleared(store, here):
     assert "is a baseline pool" in here("runs", "gc", store.at("pool"), *ALL, "--yes", code=1).err
 
 
+def test_a_run_is_no_folder_of_runs_and_nothing_of_it_is_removed(store, here):
+    """Its files lie in a folder that is an ordinary run directory."""
+    made(store, here, "a")
+    before = store.all_keys()
+    words = (("runs", "gc"), ("runs", "list"), ("list", "runs", "--run-root"))
+    for command, args in zip(words, ((*ALL, "--yes"), (), ()), strict=True):
+        done = here(*command, store.at("runs/a"), *args, code=1)
+        assert f"{store.at('runs/a')} is a run itself" in done.err
+    assert store.all_keys() == before
+
+
+def test_runs_lie_in_a_bucket_itself(store, here):
+    here("run", "e.yaml", "--run-root", store.at(""), "--quiet")
+    store.put("manifest.json", b"of another program")
+    listed = here("runs", "list", store.at(""), "--json").json
+    assert [(run["state"], run["path"].startswith(store.at("e-"))) for run in listed] == [("finished", True)]
+    assert here("runs", "show", listed[0]["path"], "--json").json["trials"] == 4
+    told = here("runs", "show", store.at(""), code=1).err
+    assert f"s3://{store.bucket} is a bucket, not a run" in told
+    assert f"runs list s3://{store.bucket}" in told
+    here("runs", "gc", store.at(""), *ALL, "--yes")
+    assert store.all_keys() == ["manifest.json"]
+
+
 def test_a_run_at_a_url_is_shown_with_what_refers_to_it_and_who_writes_it(store, here):
     made(store, here, "a")
     here("baseline", "accept", store.at("runs/a"), "--pool", store.at("pool"), "--why", "x")

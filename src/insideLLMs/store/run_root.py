@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
+from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.directory import remove_our_files
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.labels import LABELS
@@ -63,7 +64,7 @@ def run_paths(root: Path) -> tuple[Path, ...]:
     Raises RunDirectoryError if it is no folder, or is a run itself.
     """
     if is_regular(root / MARKER):
-        raise RunDirectoryError(f"{root} is a run itself", fix="name the folder that contains your runs")
+        raise is_run_itself(root)
     try:
         found = [path for path in root.iterdir() if not path.name.startswith(".") and _is_run(path)]
     except OSError as error:
@@ -71,6 +72,11 @@ def run_paths(root: Path) -> tuple[Path, ...]:
             f"{root} cannot be looked into: {error.strerror}", fix="name the folder that contains your runs"
         ) from error
     return tuple(sorted(found))
+
+
+def is_run_itself(root: Path | RemoteUrl) -> RunDirectoryError:
+    """Return the error of a run where a folder of runs is wanted: what lies below it is its own."""
+    return RunDirectoryError(f"{root} is a run itself", fix="name the folder that contains your runs")
 
 
 def _is_run(path: Path) -> bool:

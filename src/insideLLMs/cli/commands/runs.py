@@ -148,6 +148,8 @@ def show(run: Path | RemoteUrl, *, as_json: bool) -> int:
     from insideLLMs.report.safe_text import printable  # noqa: PLC0415 - slow
     from insideLLMs.store.retention import references_of, referred_to  # noqa: PLC0415
 
+    if isinstance(run, RemoteUrl) and not run.key:
+        raise RunDirectoryError(f"{run} is a bucket, not a run", fix=f"list the runs in it: insidellms runs list {run}")
     place = run.resolve() if isinstance(run, Path) else run
     root = _opened(place.parent)
     facts, runs = root.look(place.name), root.runs()

@@ -16,3 +16,8 @@ _OURS = re.compile(
 def is_ours(name: str) -> bool:
     """Whether a run writes an object of this name, below its URL."""
     return _OURS.fullmatch(name) is not None
+
+
+def is_of_run(folder: str) -> bool:
+    """Whether a folder below a URL has this name because a run lies at the URL itself."""
+    return re.fullmatch(rf"(sealed|journal|batches)-{_ID}", folder) is not None

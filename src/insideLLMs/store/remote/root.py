@@ -21,13 +21,13 @@ from insideLLMs.remote.url import RemoteUrl
 from insideLLMs.store.labels import LABELS
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
-from insideLLMs.store.remote.files import is_ours
+from insideLLMs.store.remote.files import is_of_run, is_ours
 from insideLLMs.store.remote.journal import WRITER, RemoteWriter, fetch_unfinished, read_writer, write_writer
 from insideLLMs.store.remote.pool import local_pool
 from insideLLMs.store.remote.run import manifest_id
 from insideLLMs.store.remote.upload import BEAT_S, check_free, machine_of
 from insideLLMs.store.retention import named_pool
-from insideLLMs.store.run_root import FoundRun, look
+from insideLLMs.store.run_root import FoundRun, is_run_itself, look
 from insideLLMs.store.sealed_run import MANIFEST, SIGNATURES, State
 
 _ANSWERS = ("journal-", "batches-", "shards/")
@@ -98,10 +98,12 @@ class RemoteRoot:
             removal.finish()
 
     def _listed(self) -> dict[str, list[Listed]]:
-        """Return all objects, by the folder that they are in, with their names there."""
+        """Return all objects, by the folder that they are in, with their names there. Raises RunDirectoryError."""
         found: dict[str, list[Listed]] = {}
         for each in Objects(self.url).listed():
             folder, slash, name = each.name.partition("/")
+            if is_of_run(folder):
+                raise is_run_itself(self.url)
             if slash and not folder.startswith("."):
                 found.setdefault(folder, []).append(Listed(name, each.size_bytes, each.changed))
         return found

@@ -81,13 +81,17 @@ def local_runs(place: str | Path) -> Path:
     found = parse_place(str(place))
     if isinstance(found, Path):
         return found
+    from insideLLMs.store.remote.files import is_of_run  # noqa: PLC0415
     from insideLLMs.store.remote.journal import fetch_unfinished  # noqa: PLC0415 - few runs are unfinished
+    from insideLLMs.store.run_root import is_run_itself  # noqa: PLC0415
 
-    folder = folder_for(found, "folders") / found.name
+    names, folder = Objects(found).folders(), folder_for(found, "folders") / found.name
+    if any(map(is_of_run, names)):
+        raise is_run_itself(found)
     with only_user(folder.parent):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        for name in Objects(found).folders():
+        for name in names:
             copy = fetch_run(found / name) or fetch_unfinished(found / name)
             if copy is not None:
                 link_folder(copy, folder / name, changing=(JOURNAL,))
