@@ -11,6 +11,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 _SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+REGION = "eu-north-7"
+"""What a refusal names as the bucket's region."""
 KEY, SECRET = "AKIA-THE-TESTS-KEY", "the-secret-of-the-tests-0123456789"
 
 
@@ -25,7 +27,8 @@ class ObjectStore:
 
     `fault(method, key)` may return a status and a store's code to answer instead, or ("after", ...) to answer 500 once
     it is done; `writes` are the keys that were
-    written or removed, in their order. With `age_s`, objects seem to be that much older.
+    written or removed, in their order. With `age_s`, objects seem to be that much older. One that
+    `ignores_conditions` does every write, as stores do that do not know `If-None-Match`.
     """
 
     bucket: str = field(default_factory=lambda: f"b{uuid.uuid4().hex[:12]}")
@@ -33,6 +36,7 @@ class ObjectStore:
     writes: list = field(default_factory=list)
     requests: list = field(default_factory=list)
     age_s: float = 0
+    ignores_conditions: bool = False
 
     def __enter__(self):
         backend = DomainDispatcherApplication(create_backend_app)
@@ -63,9 +67,11 @@ class ObjectStore:
             env["wsgi.input"].read(int(env.get("CONTENT_LENGTH") or 0))
             status, code = wrong
             start(f"{status} Refused", [("Content-Type", "application/xml")])
-            return [f"<Error><Code>{code}</Code><Message>{SECRET}</Message></Error>".encode()]
+            return [f"<Error><Code>{code}</Code><Message>{SECRET}</Message><Region>{REGION}</Region></Error>".encode()]
         if method in {"PUT", "POST", "DELETE"}:
             self.writes.append(path)
+            for name in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH") if self.ignores_conditions else ():
+                env.pop(name, None)
         return backend(env, lambda status, headers, *more: start(status, self._aged(headers), *more))
 
     def _aged(self, headers):

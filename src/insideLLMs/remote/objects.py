@@ -1,10 +1,8 @@
 """The objects of a bucket: read whole, and written under a condition, so that two writers never overwrite each other.
 
-Foreign errors end here. Their texts may repeat a signed URL, so that only the status and the store's own code of the
-error are kept of them.
+Foreign errors end here: `refusals` puts them into our own words.
 """
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,29 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from insideLLMs.core.errors import RemoteError
-from insideLLMs.remote.credentials import CREDENTIALS_FIX, store_for
+from insideLLMs.remote.credentials import store_for
+from insideLLMs.remote.refusals import FIX_BUCKET, PassingError, is_race, names_no_bucket, no_bucket, refusal
 from insideLLMs.remote.url import RemoteUrl
 
 if TYPE_CHECKING:
     from obstore import PutMode, UpdateVersion
+    from obstore.store import ObjectStore
 
 Result = TypeVar("Result")
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>(\w+)</Code>|\"code\": ?\"?(\w+)")
 _MOST_TRIES = 50
 _WAITS_S = (0.1, 0.4, 1.6, 6.4)
 """Before a write under a condition is made again; the client must not do that, as it would meet its own write."""
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
-_FIX_BUCKET = "check the bucket's name and your region, or make the bucket"
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
-_INVALID = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthenticationFailed"}
-_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect"}
-_METADATA_SERVICE = "169.254.169.254"
-"""Where a machine of a cloud asks for its own credentials: the last place in which they are looked for."""
-
-
-class _PassingError(RemoteError):
-    """A fault after which nobody knows whether the store did what it was asked."""
+_MOST_AGAIN_BYTES = 1 << 20
+_keeping: set[str] = set()
+"""The buckets that were seen to keep the conditions of a write."""
 
 
 class Expect(Enum):
@@ -117,28 +107,75 @@ class Objects:
 
     def put(self, name: str, data: bytes | Path, *, expect: Version | Expect = Expect.ANYTHING) -> Version | None:
         """Write an object if what is there is what is expected, else return None."""
-        import obstore  # noqa: PLC0415 - optional
+        from obstore import exceptions  # noqa: PLC0415 - optional
 
-        store = self._store if expect is Expect.ANYTHING else self._once
+        if expect is Expect.ANYTHING:
+            return self._write(self._store, name, data, expect)
+        conflicts = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
+        for wait_s in (*_WAITS_S, None):
+            try:
+                written = self._write(self._once, name, data, expect, let_through=conflicts)
+                self._check_conditions(name, data, conflicts)
+                return written
+            except conflicts as error:
+                if not is_race(str(error)):
+                    return None
+                failed = refusal(self.at(name), "written", str(error), type(error).__name__)
+            except PassingError as error:
+                failed = error
+            there = self._after(failed, name)
+            if there is not None and there.data == data:
+                return there.version
+            if wait_s is None:
+                raise failed
+            time.sleep(wait_s)
+        return None
+
+    def _write(
+        self,
+        store: "ObjectStore",
+        name: str,
+        data: bytes | Path,
+        expect: Version | Expect,
+        *,
+        let_through: tuple[type[Exception], ...] = (),
+    ) -> Version:
+        import obstore  # noqa: PLC0415 - optional
 
         def ask() -> Version:
             return _version(obstore.put(store, self.at(name).key, data, mode=_mode(expect)))
 
-        conflicts = (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError)
-        for wait_s in _WAITS_S if store is self._once else ():
-            try:
-                return self._asked(name, "written", ask, let_through=conflicts)
-            except conflicts:
-                return None
-            except _PassingError:  # was it written before its answer was lost?
-                there = self.get(name)
-                if there is not None and there.data == data:
-                    return there.version
-                time.sleep(wait_s)
-        written = self._asked(name, "written", ask)
+        written = self._asked(name, "written", ask, let_through=let_through)
         if written is None:
-            raise RemoteError(f"{self.at(name)} cannot be written", fix=_FIX_BUCKET)
+            raise RemoteError(f"{self.at(name)} cannot be written", fix=FIX_BUCKET)
         return written
+
+    def _check_conditions(self, name: str, data: bytes | Path, conflicts: tuple[type[Exception], ...]) -> None:
+        """Write the same again as if nothing was there. Raises RemoteError where the store does that: none is safe.
+
+        Each process asks a bucket once.
+        """
+        bucket = f"{self.url.scheme}://{self.url.bucket}"
+        if bucket in _keeping or not isinstance(data, bytes) or len(data) > _MOST_AGAIN_BYTES:
+            return
+        try:
+            self._write(self._once, name, data, Expect.NOTHING, let_through=conflicts)
+        except conflicts:
+            _keeping.add(bucket)
+            return
+        except RemoteError:  # which says nothing of conditions; the next write finds out
+            return
+        raise RemoteError(
+            f"the store of {bucket} ignores the conditions of a write, so two writers would overwrite each other",
+            fix="use a store that knows conditional writes (If-None-Match), or write to a path and copy the folder",
+        )
+
+    def _after(self, failed: RemoteError, name: str) -> Stored | None:
+        """Return what is there: a write may have been done before its answer was lost."""
+        try:
+            return self.get(name)
+        except RemoteError:
+            raise failed from None
 
     def delete(self, name: str) -> None:
         """Remove an object, if it is there."""
@@ -207,11 +244,11 @@ class Objects:
         except let_through:
             raise
         except FileNotFoundError as error:
-            if any(told in str(error) for told in _NO_BUCKET):
-                raise RemoteError(f"{url}: there is no bucket {url.bucket!r}", fix=_FIX_BUCKET) from None
+            if names_no_bucket(str(error)):
+                raise no_bucket(url) from None
             return None
         except (exceptions.BaseError, OSError, ValueError) as error:
-            raise _told(url, done, str(error), type(error).__name__) from None
+            raise refusal(url, done, str(error), type(error).__name__) from None
 
 
 def _mode(expect: Version | Expect) -> "PutMode":
@@ -227,54 +264,3 @@ def _mode(expect: Version | Expect) -> "PutMode":
 
 def _version(meta: Any) -> Version:  # a read and a write give two types of the same keys
     return Version(meta["e_tag"], meta["version"])
-
-
-def _told(url: RemoteUrl, done: str, text: str, kind: str) -> RemoteError:
-    """Say in our own words why an object cannot be read or written."""
-    problem, fix = _reason(url, text, kind)
-    kind_of_error = _PassingError if _may_pass(text) else RemoteError
-    return kind_of_error(f"{url} cannot be {done}: {problem}", fix=fix)
-
-
-def _may_pass(text: str) -> bool:
-    """Whether the same request may succeed soon: a fault of the server, or none of its answers came."""
-    status = _first(_STATUS, text)
-    return status is None or status in {"429", "409"} or status.startswith("5")
-
-
-def _reason(url: RemoteUrl, text: str, kind: str) -> tuple[str, str]:
-    status, code = _first(_STATUS, text), _first(_CODE, text)
-    return _of_credentials(url, status, code, kind) or _of_answer(url, status, code, text)
-
-
-def _of_credentials(url: RemoteUrl, status: str | None, code: str | None, kind: str) -> tuple[str, str] | None:
-    log_in = CREDENTIALS_FIX[url.scheme]
-    if code in _EXPIRED:
-        return "your credentials have expired", f"log in again, or {log_in}"
-    if code in _INVALID or status == "401" or kind == "UnauthenticatedError":
-        return f"the store does not accept your credentials ({code or status})", log_in
-    if status == "403" or kind == "PermissionDeniedError":
-        return f"your credentials may not do that ({code or 403})", "ask who owns the bucket for that right"
-    return None
-
-
-def _of_answer(url: RemoteUrl, status: str | None, code: str | None, text: str) -> tuple[str, str]:
-    said = text.partition("Debug source")[0].lower()
-    if status in {"301", "307"} or "redirect" in said or code in _REGION:
-        return "its bucket is in another region", "set AWS_REGION to the bucket's region"
-    if code in _NO_BUCKET:
-        return f"there is no bucket {url.bucket!r}", _FIX_BUCKET
-    if status is not None:
-        told = f"the store answers {status}{f' ({code})' if code else ''}"
-        return told, "run the command again later, or ask who runs the store"
-    if "redential" in text or "metadata" in said or _METADATA_SERVICE in text:
-        return "there are no credentials", CREDENTIALS_FIX[url.scheme]
-    if "timed out" in said or "TimedOut" in text or "kind: Timeout" in text:
-        return "no answer came in time", "check the network and the store, and run the command again"
-    variable = ", and AWS_ENDPOINT_URL where it is set" if url.scheme == "s3" else ""
-    return "the store cannot be reached", f"check the network{variable}"
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    found = pattern.search(text)
-    return None if found is None else next(filter(None, found.groups()), None)

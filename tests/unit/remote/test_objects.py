@@ -7,7 +7,7 @@ import pytest
 from insideLLMs.core.errors import RemoteError
 from insideLLMs.remote.objects import Expect, Objects
 from insideLLMs.remote.url import parse_place
-from support.object_store import KEY, SECRET, ObjectStore
+from support.object_store import KEY, REGION, SECRET, ObjectStore
 
 REFUSALS = {
     (403, "AccessDenied"): "your credentials may not do that (AccessDenied)",
@@ -15,7 +15,18 @@ REFUSALS = {
     (403, "SignatureDoesNotMatch"): "does not accept your credentials (SignatureDoesNotMatch)",
     (400, "ExpiredToken"): "your credentials have expired",
     (301, "PermanentRedirect"): "its bucket is in another region",
+    (400, "AuthorizationHeaderMalformed"): "its bucket is in another region",
     (404, "NoSuchBucket"): "there is no bucket",
+    (400, "InvalidBucketName"): "that is not the name of a bucket",
+    (403, "RequestTimeTooSkewed"): "this machine's clock is not the store's",
+    (400, "EntityTooLarge"): "the store takes no object of this size (EntityTooLarge)",
+    (413, ""): "the store takes no object of this size (413)",
+    (403, "QuotaExceeded"): "its quota is used up (QuotaExceeded)",
+    (403, "AccountProblem"): "the account at the store is disabled",
+    (403, "InvalidObjectState"): "the object is in an archive",
+    (405, "MethodNotAllowed"): "does not know this kind of request (MethodNotAllowed)",
+    (411, "MissingContentLength"): "does not know this kind of request (MissingContentLength)",
+    (400, "KMS.DisabledException"): "the key that encrypts the bucket cannot be used (KMS.DisabledException)",
     (400, "InvalidRequest"): "the store answers 400 (InvalidRequest)",
 }
 
@@ -125,6 +136,64 @@ def test_a_refusal_says_what_is_refused_and_how_to_go_on(store, objects, answer,
         assert raised.value.__cause__ is None, "the library's text is not shown, even in a traceback"
         assert raised.value.__suppress_context__
         assert not [key for key in (KEY, SECRET) if key in str(raised.value)]
+
+
+FAULTS = {
+    (501, "NotImplemented"): "does not know this kind of request (NotImplemented)",
+    (503, "SlowDown"): "the store is busy (SlowDown)",
+    (429, "TooManyRequests"): "the store is busy (TooManyRequests)",
+    (507, "XMinioStorageFull"): "the store has no room left",
+    (500, "InternalError"): "the store answers 500 (InternalError)",
+    (408, "RequestTimeout"): "no answer came in time (RequestTimeout)",
+}
+
+
+@pytest.mark.parametrize(("answer", "told"), FAULTS.items(), ids=[str(status) for status, _ in FAULTS])
+def test_a_fault_that_stays_is_named_with_what_was_done(store, objects, answer, told):
+    store.fault = lambda method, key: answer
+    uses = {
+        "read": lambda: objects.get("a"),
+        "written": lambda: objects.put("a", b"x", expect=Expect.NOTHING),
+        "removed": lambda: objects.delete("a"),
+    }
+    for done, use in uses.items():
+        with pytest.raises(RemoteError) as raised:
+            use()
+        assert f"cannot be {done}: " in raised.value.message
+        assert told in raised.value.message
+
+
+def test_the_region_that_a_store_names_is_in_the_fix(store, objects):
+    store.fault = lambda method, key: (400, "AuthorizationHeaderMalformed")
+    with pytest.raises(RemoteError) as raised:
+        objects.get("a")
+    assert raised.value.fix == f"set AWS_REGION to {REGION}"
+
+
+def test_writes_that_meet_are_made_again_and_no_writer_is_taken_for_another(store, objects):
+    """A 409 says that two requests met, not that something is there."""
+    met = [(409, "ConditionalRequestConflict"), (409, "OperationAborted")]
+    store.fault = lambda method, key: met.pop() if met and method == "PUT" else None
+    first = objects.put("a", b"one", expect=Expect.NOTHING)
+    assert (first is not None, met) == (True, [])
+    met += [(409, "ConditionalRequestConflict")]
+    assert objects.put("a", b"two", expect=first) is not None
+    met += [(409, "ConditionalRequestConflict")]
+    assert objects.put("a", b"three", expect=Expect.NOTHING) is None
+
+
+def test_a_store_that_ignores_conditions_is_no_place_for_two_writers(store, objects, monkeypatch):
+    monkeypatch.setattr("insideLLMs.remote.objects._keeping", set())
+    objects.put("a", b"one")
+    store.ignores_conditions = True
+    for expect in (Expect.NOTHING, objects.get("a").version):
+        with pytest.raises(RemoteError, match="ignores the conditions of a write"):
+            objects.put("b", b"one", expect=expect)
+    store.ignores_conditions = False
+    assert objects.put("c", b"one", expect=Expect.NOTHING) is not None
+    before = len(store.requests)
+    assert objects.put("d", b"one", expect=Expect.NOTHING) is not None
+    assert len(store.requests) == before + 1, "it is asked once"
 
 
 def test_a_bucket_that_is_not_there_is_named(store):
