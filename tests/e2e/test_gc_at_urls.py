@@ -73,6 +73,13 @@ def test_a_run_that_a_pool_or_a_waiver_names_stays(store, here, pool):
     assert there(store) - {"pool"} == {"a", "waived"}
 
 
+def test_a_run_that_a_pool_on_this_machine_accepted_stays(store, here):
+    made(store, here, "a", "b")
+    here("baseline", "accept", store.at("runs/a"), "--why", "first")
+    assert "baselines accepted it" in gc(store, here, "--yes").out
+    assert there(store) == {"a"}
+
+
 def write_files_of_another():
     with open("other.yaml", "w") as file:
         file.write(FILES["e.yaml"].replace("yes", "1"))

@@ -1,5 +1,6 @@
 """Which runs of a folder may go, and why each stays or goes; what refers to them is read from baseline pools."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from insideLLMs.core.shard import Shard
 from insideLLMs.core.since import runs_named
 from insideLLMs.store.pool import LEDGER, Pool, read_pool
 from insideLLMs.store.run_root import FoundRun, check_free, empty_trash, look, remove, runs_below, trash_in
-from insideLLMs.store.sealed_run import SealedRun, State, is_regular
+from insideLLMs.store.sealed_run import SealedRun, State
 
 
 class RetentionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,14 +86,28 @@ def _has_records(run: FoundRun, root: str) -> bool:
 
 
 def pools_near(root: Path, named: Sequence[Path]) -> Iterator[Pool]:
-    """Read the pools that are `named`, and those in `root` and beside it. Raises RunDirectoryError."""
-    try:
-        near = {path.resolve() for folder in (root, root.resolve().parent) for path in folder.iterdir()}
-    except OSError as error:
-        raise RunDirectoryError(
-            f"cannot look for baseline pools in {root} and beside it: {error.strerror}", fix="check its permissions"
-        ) from error
-    found = {path for path in near if is_regular(path / LEDGER)}
+    """Read the pools that are `named`, and those in `root`, beside it and here. Raises RunDirectoryError.
+
+    Beside it is where a link to it lies, too, and where that leads to.
+    """
+    yield from _pools_in((root, root.absolute().parent, root.resolve().parent, Path.cwd()), named)
+
+
+def pools_here(named: Sequence[Path]) -> Iterator[Pool]:
+    """Read the pools that are `named`, and those in the current folder. Raises RunDirectoryError."""
+    yield from _pools_in((Path.cwd(),), named)
+
+
+def _pools_in(folders: Iterable[Path], named: Sequence[Path]) -> Iterator[Pool]:
+    found = set()
+    for folder in folders:
+        try:
+            near = {path.resolve() for path in (folder, *folder.iterdir())}
+        except OSError as error:
+            raise RunDirectoryError(
+                f"cannot look for baseline pools in {folder}: {error.strerror}", fix="check its permissions"
+            ) from error
+        found |= {path for path in near if os.path.lexists(path / LEDGER)}
     yield from map(read_pool, sorted(found - {path.resolve() for path in named}))
     yield from map(named_pool, named)
 
@@ -122,7 +137,7 @@ class LocalRoot:
         return look(self._path / name)
 
     def pools(self, also: Sequence[Path]) -> Iterator[Pool]:
-        """Read the pools in the folder and beside it, and those in the folders `also`."""
+        """Read the pools in the folder, beside it and here, and those in the folders `also`."""
         return pools_near(self._path, also)
 
     def is_pool(self) -> bool:

@@ -137,6 +137,26 @@ def test_a_pool_elsewhere_counts_when_it_is_named(root, tmp_path):
         gone(root, ALL, pools=[tmp_path / "far" / "away"])
 
 
+def test_a_pool_counts_beside_a_link_to_the_runs_beside_where_it_leads_and_here(root, tmp_path, monkeypatch):
+    accept(tmp_path / "pool", root / "r0", **SAID)
+    accept(tmp_path / "project" / "baselines", root / "r1", **SAID)
+    (tmp_path / "project" / "runs").symlink_to(root)
+    assert gone(tmp_path / "project" / "runs", ALL)[0] == {"r2", "r3"}
+    assert gone(root, ALL)[0] == {"r1", "r2", "r3"}
+    monkeypatch.chdir(tmp_path / "project")
+    assert gone(root, ALL)[0] == {"r2", "r3"}
+    monkeypatch.chdir(tmp_path / "project" / "baselines")
+    assert gone(root, ALL)[0] == {"r2", "r3"}
+
+
+def test_a_ledger_that_is_a_link_stops_everything(root, tmp_path):
+    accept(tmp_path / "pool", root / "r0", **SAID)
+    (tmp_path / "pool" / "ledger.jsonl").rename(tmp_path / "elsewhere.jsonl")
+    (tmp_path / "pool" / "ledger.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    with pytest.raises(RunDirectoryError, match=r"ledger.jsonl cannot be read"):
+        gone(root, ALL)
+
+
 def test_a_run_that_a_waiver_names_stays(root, tmp_path):
     run_id = SealedRun.open(root / "r1").manifest.run_id
     append(tmp_path / "pool", LedgerEntry(action="waive", **SAID, run="r1", run_id=run_id, example_id="x"))

@@ -187,7 +187,7 @@ def _is_written(root: "LocalRoot | RemoteRoot", facts: "FoundRun") -> bool | Non
     "pools",
     multiple=True,
     type=POOL,
-    help="Keep the runs of this baseline pool; pools in ROOT and beside it are found. May be given several times.",
+    help="Keep the runs of this baseline pool, too; those in ROOT, beside it and here are found. May be repeated.",
 )
 @click.option("--yes/--dry-run", "is_meant", help="--yes: remove them; --dry-run: only list them.  [default: dry-run]")
 @_JSON

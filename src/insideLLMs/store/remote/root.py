@@ -26,7 +26,7 @@ from insideLLMs.store.remote.journal import WRITER, RemoteWriter, fetch_unfinish
 from insideLLMs.store.remote.pool import local_pool
 from insideLLMs.store.remote.run import manifest_id
 from insideLLMs.store.remote.upload import BEAT_S, check_free, machine_of
-from insideLLMs.store.retention import named_pool
+from insideLLMs.store.retention import pools_here
 from insideLLMs.store.run_root import FoundRun, is_run_itself, look
 from insideLLMs.store.sealed_run import MANIFEST, SIGNATURES, State
 
@@ -60,13 +60,13 @@ class RemoteRoot:
         return facts
 
     def pools(self, also: Sequence[Path]) -> Iterator[Pool]:
-        """Read the pools below the URL and beside it, and those in the folders `also`."""
+        """Read the pools below the URL, beside it and here, and those in the folders `also`."""
         above = self.url.parent
         below = [self.url / name for name, listed in self._listed().items() if LEDGER in {each.name for each in listed}]
         beside = [above / name for name in Objects(above).folders()] if self.url.key else []
         pools = [*below, *(each for each in beside if Objects(each).get(LEDGER) is not None)]
         yield from map(read_pool, map(local_pool, pools))
-        yield from map(named_pool, also)
+        yield from pools_here(also)
 
     def is_pool(self) -> bool:
         """Whether it is no folder of runs, but a pool."""
