@@ -68,6 +68,8 @@ WRONG = {
     "xz": (b"\xfd7zXZ\0", "unpack it: unxz answers.jsonl"),
     "Parquet": (b"PAR1\x15\x04", "is a Parquet table"),
     "the batch itself": (b'{\n "id": "batch_1",\n "object": "batch"\n}\n', "which a batch names as its output_file_id"),
+    "the batch itself, on a line": (b'{"id": "batch_1", "output_file_id": "f"}', "as it is the batch itself"),
+    "Azure's answer to a wrong file": (b'{"code": "invalid_json", "message": "bad", "line": 1}', "but an error: bad"),
     "an error of the files API": (b'{"error":{"message":"No such File object"}}', "but an error: No such File object"),
     "text as a response": (b'{"custom_id": "a", "response": "hello"}', "its response is a JSON str"),
 }

@@ -22,6 +22,8 @@ PEERS = {
     "Ray Data, HTTP": lambda line: {"custom_id": line["custom_id"], "http_response": line["response"]["body"]},
     "a table": lambda line: {**line, "response": {**line["response"], "status_code": 200.0}},
     "no status": without_status,
+    "an error that says nothing": lambda line: {**line, "error": {"code": None, "message": None}},
+    "half a surrogate pair, and no number": lambda line: {**line, "usage": float("nan"), "user": "\ud83d"},
     "a body of text": lambda line: {
         **line, "response": {"status_code": "200", "body": json.dumps(line["response"]["body"])}
     },
@@ -31,12 +33,13 @@ PEERS = {
 @pytest.mark.parametrize("peer", PEERS)
 def test_answers_are_taken_as_other_executors_write_them(tmp_path, peer):
     lines = begun(tmp_path)
-    write_lines(tmp_path / "answers.jsonl", [PEERS[peer](line) for line in lines])
+    (tmp_path / "answers.jsonl").write_text("".join(f"{json.dumps(PEERS[peer](line))}\n" for line in lines))
     done = take(tmp_path, "answers.jsonl")
     assert (done.code, done.json["taken"], done.json["complete"]) == (0, 12, True), done.err
 
 
 TOO_LONG = {"message": "maximum context length is 2048 tokens", "type": "BadRequestError", "param": None, "code": 400}
+ANSWER = {"choices": [{"message": {"content": "QUESTION 0"}, "finish_reason": "stop"}]}
 UNANSWERED = {  # what stands instead of an answer, and whether it is final
     "Azure": (
         {
@@ -58,6 +61,21 @@ UNANSWERED = {  # what stands instead of an answer, and whether it is final
     "text": ({"response": None, "error": "timed out"}, False),
     "a null body": ({"response": {"status_code": 200, "body": None}, "error": None}, False),
     "an empty body": ({"response": {"status_code": 200, "body": {}}, "error": None}, False),
+    "an answer beside an error": (
+        {"response": {"status_code": 200, "body": ANSWER}, "error": {"code": "x", "message": "cut"}},
+        False,
+    ),
+    "an answer beside a text": ({"response": {"status_code": 200, "body": ANSWER}, "error": "timed out"}, False),
+    "an answer beside Ray Data's error": ({"http_response": ANSWER, "__inference_error__": "timed out"}, False),
+    "Anthropic, too large": (
+        {"result": {"type": "errored", "error": {"error": {"type": "request_too_large", "message": "32 MB"}}}},
+        True,
+    ),
+    "Anthropic, in its examples": ({"result": {"type": "errored", "error": {"type": "invalid_request"}}}, True),
+    "Anthropic, no error": ({"result": {"type": "errored", "error": None}}, False),
+    "Anthropic, a type of the future": ({"result": {"type": "paused"}}, False),
+    "Anthropic, no message": ({"result": {"type": "succeeded", "message": None}}, False),
+    "Anthropic, no result": ({"result": None}, False),
 }
 
 

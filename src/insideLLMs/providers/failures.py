@@ -68,10 +68,11 @@ _UNKNOWN_MODEL = _words(
     "model_not_found model_not_available modelnotfound unknown_model invalid_model model_not_exist deploymentnotfound"
 )
 _STATUSES = {
-    400: "invalid_request_error invalid_argument validationexception",
+    400: "invalid_request_error invalid_request invalid_argument validationexception",
     401: "invalid_api_key authentication_error unauthenticated api_key_invalid incorrect_api_key",
     403: "permission_error permission_denied",
     404: "not_found_error not_found",
+    413: "request_too_large",
     429: "rate_limit_exceeded rate_limit_error resource_exhausted too_many_requests throttlingexception",
     500: "server_error api_error internal internal_error internal_server_error",
     503: "unavailable service_unavailable modelerrorexception modelnotreadyexception",

@@ -12,6 +12,7 @@ import orjson
 
 from insideLLMs.core.errors import BatchFileError
 from insideLLMs.providers.codec import HttpAnswer, HttpCall, excerpt
+from insideLLMs.providers.lenient_json import read_json, write_json
 
 _GRPC = {
     3: "INVALID_ARGUMENT",
@@ -57,10 +58,14 @@ def _asks(value: Mapping[str, Any]) -> bool:
 
 
 def read_answer(line: bytes) -> BatchAnswer:
-    """Read a line as OpenAI, Anthropic or Gemini write it. Raises BatchFileError, whose message has no place."""
+    """Read a line as OpenAI, Anthropic or Gemini write it, as leniently as an answer that comes by itself.
+
+    Raises BatchFileError, whose message has no place.
+    """
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        line.decode()  # another encoding would change the answer, not only a broken character of it
+        value = read_json(line)
+    except ValueError as error:
         raise BatchFileError(f"it is not JSON: {error}") from error
     if isinstance(value, list):
         raise BatchFileError("it is a JSON array", fix="write one object a line: jq -c '.[]' FILE")
@@ -68,8 +73,10 @@ def read_answer(line: bytes) -> BatchAnswer:
         raise BatchFileError(f"it is a JSON {type(value).__name__}; it must be an object")
     custom_id = value.get("custom_id", value.get("key", _inner(value, "metadata").get("key")))
     if not isinstance(custom_id, str) or not custom_id:
-        told = _inner(value, "error").get("message")
+        told = _inner(value, "error").get("message") or value.get("message")
         instead = f", but an error: {excerpt(str(told))}" if told else ""
+        if value.get("output_file_id"):
+            instead = ", as it is the batch itself: its answers are in the file that its output_file_id names"
         raise BatchFileError(f"it has no custom_id{instead}", fix=_FIX)
     return BatchAnswer(custom_id=custom_id, answer=_answer(value))
 
@@ -78,8 +85,17 @@ def _answer(value: Mapping[str, Any]) -> HttpAnswer:
     status, body = _status_and_body(value)
     if body is None:
         raise _no_answer(value)
-    data = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    error = _told(value)
+    if error is not None and 200 <= status < 300:  # what stands beside it is not known to be the answer
+        body = {"error": _named(error)}
+    data = body.encode() if isinstance(body, str) else write_json(body)
     return HttpAnswer(status=status, headers=_JSON, body=data)
+
+
+def _told(value: Mapping[str, Any]) -> Any:  # JSON of any kind
+    """Return the error that stands in a line, None where it says nothing."""
+    error = value.get("error") or value.get("__inference_error__")
+    return None if not error or (isinstance(error, dict) and not any(error.values())) else error
 
 
 def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
@@ -94,14 +110,16 @@ def _status_and_body(value: Mapping[str, Any]) -> tuple[int, Any]:
             found = 200, _error(f"batch_{kind}", f"{_NO_ANSWER[kind]} this request was answered")
         case {"response": {"body": body, **rest}} if body is not None:
             found = _status(rest.get("status_code"), body)
-        case {"error": error} | {"__inference_error__": error} if error:
-            found = 200, {"error": _named(error)}
+        case _ if _told(value) is not None:
+            found = 200, {}
         case {"response": {"status_code": status}}:
             found = 200, _error("no_body", f"the response has status {excerpt(str(status))} and no body")
         case {"response": dict(body)}:
             found = 200, body
         case {"response": None}:
             found = 200, _error("no_answer", "the line has neither an answer nor an error")
+        case {"result": result}:
+            found = 200, _error("no_answer", f"the result is no answer: {excerpt(write_json(result))}")
         case _:
             found = 0, None
     return found
