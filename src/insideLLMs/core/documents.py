@@ -246,6 +246,8 @@ def _read_json(text: str) -> Document:
         return _broken(f"is nested deeper than {_DEEPEST} levels", None, None)
     except ValueError as error:  # an integer of thousands of digits
         return _broken(f"is not valid JSON: {error}", None, None)
+    if _is_too_deep(value):
+        return _broken(f"is nested deeper than {_DEEPEST} levels", None, None)
     marked = _read_yaml(text)
     problems = tuple(problem for problem in marked.problems if "twice" in problem.message)
     if twice and not problems:
@@ -274,7 +276,18 @@ def _read_toml(text: str) -> Document:
         return _broken(f"is not valid TOML: {said}", text.count("\n") + 1, None)
     except RecursionError:
         return _broken(f"is nested deeper than {_DEEPEST} levels", None, None)
+    if _is_too_deep(value):
+        return _broken(f"is nested deeper than {_DEEPEST} levels", None, None)
     return Document(value=value, places=_toml_places(text))
+
+
+def _is_too_deep(value: JsonValue) -> bool:
+    """Whether a value is nested more deeply than recursion goes through it; YAML finds this as it reads."""
+    held = [value]
+    for _ in range(_DEEPEST):
+        inner = (item.values() if isinstance(item, dict) else item for item in held if isinstance(item, dict | list))
+        held = [item for items in inner for item in items]
+    return any(isinstance(item, dict | list) for item in held)
 
 
 def _toml_places(text: str) -> dict[FieldPath, tuple[int, int]]:

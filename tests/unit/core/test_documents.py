@@ -1,5 +1,7 @@
 """YAML, JSON and TOML text: values by the right rules, places, and what is said of broken text."""
 
+import re
+
 import pytest
 
 from insideLLMs.core.documents import dotted, read_document
@@ -100,3 +102,15 @@ def test_paths_are_written_as_people_do():
     assert dotted(("models", 0, "args", "n")) == "models[0].args.n"
     assert dotted((0, "a")) == "[0].a"
     assert dotted(()) == ""
+
+
+@pytest.mark.parametrize("deep", [100, 900, 100_000])
+@pytest.mark.parametrize(
+    ("format", "before", "after"), [("json", '{"a": ', "}"), ("yaml", "a: ", ""), ("toml", "a = ", "")]
+)
+def test_a_hundred_levels_are_read_and_more_are_a_problem(format, before, after, deep):
+    def nested(levels):
+        return f"{before}{'[' * levels}{']' * levels}{after}"
+
+    assert messages(nested(99), format) == []
+    assert re.search("deep|maximum nesting depth", " ".join(messages(nested(deep), format)))
