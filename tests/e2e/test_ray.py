@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.command import canonical_bytes, command_line, environment, write_files
+from support.documents import recipe, typed
 from support.object_store import ObjectStore
 from support.openai_server import OpenAIServer
 from support.processes import stop
@@ -23,6 +24,8 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install 'insidellms
 pytestmark = pytest.mark.timeout(1200)
 """A busy machine takes a minute to start a worker."""
 
+ON_THIS_MACHINE, ON_A_CLUSTER = (words[3:] for words in typed(recipe("scale.md", "--executor ray  ")))
+"""The options that the page types behind `insidellms run experiment.yaml`."""
 KEY = "sk-canary-5a17c0ffee5a17"
 KILLS = int(os.environ.get("INSIDELLMS_TEST_RAY_KILLS", "3"))
 """How many workers are killed in one run; the acceptance figure is 20."""
@@ -128,7 +131,8 @@ def finish(process, code=0):
 
 
 def on(cluster, workers=2):
-    return ("--executor", "ray", "--ray-address", cluster.address, "--ray-workers", workers)
+    *typed_before, _ = ON_A_CLUSTER
+    return (*typed_before, cluster.address, "--ray-workers", workers)
 
 
 def was_killed(pid):
@@ -147,7 +151,7 @@ def wait_for_calls(server, process, count):
 def test_four_workers_on_a_cluster_of_the_runs_own_give_the_bytes_of_one_machine(folder, server, whole):
     """Its folder is that of the system's temporary files, as every user has it."""
     before = len(server.prompts)
-    finish(start(folder, "--run-dir", "four", "--executor", "ray", "--ray-workers", 4))
+    finish(start(folder, *ON_THIS_MACHINE, "--run-dir", "four", "--ray-workers", 4))
     assert canonical_bytes(folder / "four") == whole[0]
     assert len(server.prompts) - before == whole[1]
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from support.command import canonical_bytes, environment, insidellms, write_files
-from support.documents import ROOT, fences
+from support.documents import recipe
 
 EXPERIMENT = """
 models: [{type: dummy}]
@@ -16,12 +16,6 @@ probes: [{type: contains, args: {any: [e1]}}]
 dataset: {format: jsonl, path: data.jsonl}
 """
 COUNT = 4
-
-
-def recipe(part):
-    """Return the one block of the page that has `part` in it."""
-    (found,) = [fence.code for fence in fences(ROOT / "docs" / "scale.md") if part in fence.code]
-    return found
 
 
 def shell(script, folder, **variables):
@@ -43,18 +37,18 @@ def is_whole(folder):
 
 
 def test_slurm(folder):
-    script, array = recipe("#SBATCH"), {"MIN": 1, "MAX": COUNT, "COUNT": COUNT, "STEP": 1}
+    script, array = recipe("scale.md", "#SBATCH"), {"MIN": 1, "MAX": COUNT, "COUNT": COUNT, "STEP": 1}
     assert f"--array=1-{COUNT}\n" in script
     for task in range(1, COUNT + 1):
         numbers = {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in {**array, "ID": task}.items()}
         shell(script, folder, **numbers)
     submitted = 'sbatch() { case "$1" in --parsable) echo 1;; *) sh -c "$3";; esac; }\n'
-    shell(submitted + recipe("sbatch --parsable"), folder)
+    shell(submitted + recipe("scale.md", "sbatch --parsable"), folder)
     assert is_whole(folder)
 
 
 def test_kubernetes(folder):
-    job = yaml.safe_load(recipe("kind: Job"))
+    job = yaml.safe_load(recipe("scale.md", "kind: Job"))
     spec, pod = job["spec"], job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     given = {each["name"]: each["value"] for each in container["env"]}
@@ -68,7 +62,7 @@ def test_kubernetes(folder):
 
 
 def test_github(folder):
-    jobs = yaml.safe_load(recipe("workflow_dispatch"))["jobs"]
+    jobs = yaml.safe_load(recipe("scale.md", "workflow_dispatch"))["jobs"]
     shards, merging = jobs["shard"]["strategy"]["matrix"]["shard"], jobs["merge"]["steps"]
     assert shards == list(range(1, COUNT + 1))
     (command,) = [step["run"] for step in jobs["shard"]["steps"] if "insidellms run" in step.get("run", "")]
@@ -85,7 +79,7 @@ def test_github(folder):
 
 
 def test_gitlab(folder):
-    jobs = yaml.safe_load(recipe("parallel: 4\n  script"))
+    jobs = yaml.safe_load(recipe("scale.md", "parallel: 4\n  script"))
     assert jobs["shard"]["parallel"] == COUNT
     for index in range(1, COUNT + 1):
         shell(jobs["shard"]["script"][-1], folder, CI_NODE_INDEX=str(index), CI_NODE_TOTAL=str(COUNT))
@@ -98,7 +92,7 @@ def test_gitlab(folder):
     [("workflow_dispatch", "vendor.github-workflows"), ("parallel: 4\n  script", "vendor.gitlab-ci")],
 )
 def test_the_files_are_as_their_schemas_say(tmp_path, part, schema):
-    (tmp_path / "file.yml").write_text(recipe(part))
+    (tmp_path / "file.yml").write_text(recipe("scale.md", part))
     checked = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(tmp_path / "file.yml")],
         capture_output=True,

@@ -6,6 +6,7 @@ titled block is the file that it names. A block that is not run says so above it
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,6 +44,17 @@ def fences(path):
     """Return all code blocks of a page."""
     found = _BLOCK.finditer(path.read_text())
     return [Fence(each["language"], each["title"], each["reason"], each["code"]) for each in found]
+
+
+def recipe(page, part):
+    """Return the one code block of a page of docs/ that has `part` in it."""
+    (found,) = [fence.code for fence in fences(ROOT / "docs" / page) if part in fence.code]
+    return found
+
+
+def typed(code):
+    """Return the words of each command of a block; comments are left out."""
+    return [words for line in code.splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def blocks(path, language):
