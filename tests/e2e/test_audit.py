@@ -98,6 +98,13 @@ def test_what_is_shown_to_add_is_an_experiment_that_catches_it(folder):
     assert found["first"]["hedged"]["elsewhere"] == 4
 
 
+def test_only_what_is_copied_is_wider_than_the_screen(folder):
+    out = insidellms("audit", "run", cwd=folder).out
+    wide = [line.strip() for line in out.splitlines() if len(line) > 80]
+    assert all(line.startswith(("- {type: ", "checks: [")) for line in wide), wide
+    assert "q1 passes as" in out
+
+
 def test_the_numbers_are_right_with_a_gate_of_its_own(folder):
     gate = "gate: {fail_on: significant}\n"
     path = made(folder, "significant", {"e.yaml": experiment(more=gate), "data.jsonl": rows()})
@@ -192,7 +199,7 @@ def test_where_the_gate_itself_is_the_hole_no_check_is_advised(folder, gate, say
     text = experiment(more=f"gate: {gate if gate.startswith('{') else f'{{{gate}}}'}\n")
     path = made(folder, "".join(filter(str.isalnum, gate)), {"e.yaml": text, "data.jsonl": rows()})
     done = insidellms("audit", "run", "--damage", "negated", "--damage", "number", cwd=path)
-    assert f"checks · dummy: {says} (negated answers, swapped numbers)" in done.out
+    assert f"checks · dummy: {says} (negated answers, swapped numbers)" in " ".join(done.out.split())
     assert "checks: [" not in done.out
     assert "the gate needs" not in done.out
 

@@ -1,13 +1,14 @@
 """An audit for the terminal and for Markdown: what would go unnoticed, at what share the gate fails, what to add."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from insideLLMs.compare.auditing.ablation import AblationReport, SentenceFinding
 from insideLLMs.compare.auditing.audit import AuditReport, DamageFinding, ProbeAudit
 from insideLLMs.compare.auditing.catch_rates import SHARES
 from insideLLMs.report import wording
 from insideLLMs.report.ci.pull_request import escape, fence
+from insideLLMs.report.drawing import StyledText, comment, draw
 from insideLLMs.report.safe_text import printable
 from insideLLMs.report.terminal import render_tables
 from insideLLMs.scoring.damages import DAMAGES
@@ -21,15 +22,23 @@ _COLUMNS = ("damage", "noticed", *(f"{share:.0%}" for share in SHARES), "")
 def render_audit(report: AuditReport, *, width: int = 80, color: bool = False) -> str:
     """Show a table for each probe, below it what goes unnoticed and what would close the hole."""
     tables = [(_title(report, probe), _COLUMNS, _rows(probe)) for probe in report.probes if probe.findings]
-    fixes = [line for title, lines in _fixes(report) for line in (title, *(f"  {each}" for each in lines), "")]
+    fixes = [line for title, lines in _fixes(report) for line in _fitted(title, lines, width)]
     return "\n".join(
         (
             render_tables(tables, headline(report), width=width, color=color),
             "",
-            *map(printable, fixes),  # not wrapped, so that they can be copied
+            *fixes,
             render_tables((), _notes(report), width=width, color=color),
         )
     )
+
+
+def _fitted(title: str, lines: Iterable[str], width: int) -> Iterator[str]:
+    """Wrap the title and comments; what is to be added stays as it is, so that it can be copied."""
+    yield from draw([StyledText(printable(title))], width=width).split("\n")
+    for line in map(printable, lines):
+        yield from comment(line[2:], width=width, indent="  ") if line.startswith("# ") else (f"  {line}",)
+    yield ""
 
 
 def audit_markdown(report: AuditReport) -> str:

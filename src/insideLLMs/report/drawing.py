@@ -27,12 +27,11 @@ class StyledText:
         return wcwidth.strip_sequences(self._painted)
 
     def lines(self, width: int) -> list[str]:
-        """Return the lines that it takes at this width, in columns of the terminal, with the codes of their styles."""
-        return [
-            wrapped
-            for line in self._painted.split("\n")
-            for wrapped in wcwidth.wrap(line, width, break_on_hyphens=False) or [""]
-        ]
+        """Return the lines that it takes at this width, in columns of the terminal, with the codes of their styles.
+
+        What does not fit goes on below the beginning of its line.
+        """
+        return [wrapped for line in self._painted.split("\n") for wrapped in _wrap(line, width) or [""]]
 
 
 class DrawnTable:
@@ -76,6 +75,18 @@ def draw(parts: Iterable[StyledText | DrawnTable], *, width: int, color: bool = 
     """Draw texts and tables below each other, without asking the environment: the same everywhere."""
     drawn = "\n".join(line for part in parts for line in part.lines(width))
     return drawn if color else wcwidth.strip_sequences(drawn)
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    indent = line[: min(len(line) - len(line.lstrip(" ")), width // 2)]
+    return wcwidth.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def comment(text: str, *, width: int, indent: str = "") -> Iterator[str]:
+    """Return the lines of a comment at this width, each with its mark; longer words stay whole, to be copied."""
+    yield from wcwidth.wrap(
+        text, width, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}#   ", break_long_words=False
+    )
 
 
 def _paint(text: str, style: str) -> str:

@@ -8,6 +8,7 @@ from insideLLMs.compare.run_series import Trend, TrendLine, WatchedSeries
 from insideLLMs.compare.statistics.evidence import p_value
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.run_summary import Interval
+from insideLLMs.report.drawing import StyledText, draw
 from insideLLMs.report.safe_text import printable, shorten
 from insideLLMs.report.viewer.page import escape, plain_page, table
 
@@ -140,7 +141,12 @@ def series_text(found: WatchedSeries, *, width: int = 80) -> str:
         lines.append("  ".join([shorten(row[0], columns[0]).ljust(columns[0]), *cells]).rstrip())
     left = len(found.looks) - len(rows)
     return "\n".join(
-        [*lines, *([f"… and {left:,} earlier runs; --json lists them"] if left else []), "", *_verdict(found)]
+        [
+            *lines,
+            *([f"… and {left:,} earlier runs; --json lists them"] if left else []),
+            "",
+            draw(map(StyledText, _verdict(found)), width=width),
+        ]
     )
 
 

@@ -31,6 +31,10 @@ def test_a_word_that_is_too_long_is_folded():
     assert draw([StyledText("abcdefghij k")], width=4).splitlines() == ["abcd", "efgh", "ij k"]
 
 
+def test_what_does_not_fit_goes_on_below_the_beginning_of_its_line():
+    assert draw([StyledText("  one two three")], width=9).splitlines() == ["  one two", "  three"]
+
+
 def test_wide_letters_take_two_columns_and_marks_none():
     assert draw([StyledText("日本")], width=4) == "日本"
     assert draw([StyledText("e\u0301e\u0301 e")], width=4) == "e\u0301e\u0301 e"

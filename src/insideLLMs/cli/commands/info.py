@@ -10,6 +10,7 @@ import click
 
 import insideLLMs
 from insideLLMs.cli import console
+from insideLLMs.cli.fitted_text import out_prose
 from insideLLMs.cli.plugin_names import completing
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ExitCode, UnknownPluginError
@@ -35,19 +36,23 @@ def command(name: str, *, as_json: bool) -> int:
         console.out_json(facts if len(facts) > 1 else facts[0])
         return ExitCode.OK
     for fact in facts:
-        console.out(_told(fact))
+        _show(fact)
     return ExitCode.OK
 
 
-def _told(fact: dict[str, JsonValue]) -> str:
+def _show(fact: dict[str, JsonValue]) -> None:
     if "arguments" in fact:
-        arguments = "".join(f"\n  {argument}" for argument in fact["arguments"]) or " none"
-        told = f"{fact['kind']} {fact['name']}, from {fact['origin']}\n\n{fact['doc']}\n\narguments:{arguments}"
-        return f"{told}\n\nmeasured: {json.dumps(fact['measured'], indent=2)}" if "measured" in fact else told
+        out_prose(f"{fact['kind']} {fact['name']}, from {fact['origin']}\n\n{fact['doc']}")
+        console.out("\narguments:" if fact["arguments"] else "\narguments: none")
+        for argument in fact["arguments"]:
+            console.out(f"  {argument}")
+        if "measured" in fact:
+            console.out(f"\nmeasured: {json.dumps(fact['measured'], indent=2)}")
+        return
     import yaml  # noqa: PLC0415 - only here
 
     plain = {key: value for key, value in fact.items() if value not in (None, {}, [], ())}
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)).rstrip()
+    console.out(str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)).rstrip())
 
 
 def _plain(value: JsonValue) -> JsonValue:

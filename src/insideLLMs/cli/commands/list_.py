@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from insideLLMs.cli import console
+from insideLLMs.cli.fitted_text import out_rows
 from insideLLMs.cli.places import RUNS
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.types import JsonValue, expand
@@ -29,10 +30,7 @@ def command(kind: str | None, *, run_root: Path, as_json: bool) -> int:
         return ExitCode.OK
     for name, rows in found.items():
         console.out(f"{name}:")
-        for row in rows:
-            console.out(f"  {row['name']:<24} {row['about']}")
-        if not rows:
-            console.out("  none")
+        out_rows((str(row["name"]), str(row["about"])) for row in rows or [{"name": "none", "about": ""}])
     return ExitCode.OK
 
 
