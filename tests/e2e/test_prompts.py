@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from insideLLMs.core import canonical
 from support.command import canonical_bytes, command_line, environment, insidellms, records_of, write_files
 from support.openai_server import OpenAIServer
 
@@ -297,7 +298,7 @@ def test_a_run_of_the_format_before_prompts_is_still_read(folder):
     manifest = json.loads((folder / "old" / "manifest.json").read_bytes())
     del manifest["prompts"]
     manifest["library"]["format"] = "2"
-    (folder / "old" / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "old" / "manifest.json").write_bytes(canonical.pretty(manifest))
     (folder / "old" / "leaves.jsonl").unlink()
     run(folder, plain, "new")
     for args in (("verify", "old"), ("report", "old"), ("diff", "old", "new"), ("export", "old")):

@@ -32,6 +32,7 @@ def seal(directory):
 def fill_and_publish(draft):
     assert all(draft.take_rest())
     draft.write("summary.json", b"{}")
+    draft.write("config.resolved.yaml", b"{}\n")
     manifest = Manifest(
         run_id=RUN,
         name="x",
@@ -74,7 +75,7 @@ def test_the_order_of_finishing_changes_no_byte(tmp_path, order):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(13))
 def test_a_crash_while_sealing_leaves_a_run_that_resumes_to_the_same_bytes(tmp_path, step, monkeypatch):
     write_run(tmp_path / "reference")
 

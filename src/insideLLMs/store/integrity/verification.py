@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 from msgspec import UNSET
 
 from insideLLMs.core import canonical
-from insideLLMs.core.errors import RunDirectoryError
+from insideLLMs.core.errors import CanonicalError, RunDirectoryError
 from insideLLMs.core.merkle import MerkleTree, leaf_hash
 from insideLLMs.core.record_views import RecordIdentity, TelemetryLine, TrialOrder, read_record, trial_order
 from insideLLMs.core.shell_words import as_typed
@@ -19,8 +20,9 @@ from insideLLMs.core.steps import counted
 from insideLLMs.core.types import Record, ResultStatus
 from insideLLMs.store.integrity.line_changes import ChangedLine, LineKey, SealedTrial, changed_lines
 from insideLLMs.store.leaves import Leaf, LeavesFile, LeavesSeal
-from insideLLMs.store.manifest import Manifest
+from insideLLMs.store.manifest import FileDigest, Manifest
 from insideLLMs.store.sealed_run import (
+    CONFIG,
     LEAVES,
     MANIFEST,
     MARKER,
@@ -28,6 +30,7 @@ from insideLLMs.store.sealed_run import (
     OUR_FILES,
     PACKED_RECORDS,
     RECORDS,
+    SUMMARY,
     TELEMETRY,
     SealedRun,
     content_path,
@@ -43,6 +46,7 @@ _MOST_PROBLEMS = 20
 _MOST_OTHERS = 5
 _ROOM_BYTES = 1024 * 1024
 """Compressed records may unpack to so much more than twice what was sealed, so that what was added can be named."""
+_OF_EVERY_RUN = (RECORDS, SUMMARY, CONFIG)
 _BLOCK_BYTES = 256 * 1024
 
 
@@ -97,6 +101,7 @@ def verify(path: Path) -> Verification:
     with open_regular(path / MARKER) as marker:
         if marker.read(len(MARKER_TEXT) + 1) != MARKER_TEXT:
             found.complain(f"{MARKER} is not as it was written")
+    _check_manifest(path, manifest, found)
     intact = _check_files(path, manifest, found)
     records = content_path(path, RECORDS) if RECORDS in intact else None
     if not os.path.lexists(path / LEAVES):
@@ -124,6 +129,21 @@ def _note_others(path: Path, records: Path | None, found: Verification) -> None:
         found.notes.append(f"not part of the run: {', '.join(map(repr, others[:_MOST_OTHERS]))}{more}")
 
 
+def _check_manifest(path: Path, manifest: Manifest, found: Verification) -> None:
+    """Check that the manifest means one thing, and covers what every run has."""
+    with open_regular(path / MANIFEST) as file:
+        data = file.read()
+    try:
+        is_canonical = canonical.pretty(msgspec.json.decode(data)) == data
+    except CanonicalError:
+        is_canonical = False
+    if not is_canonical:
+        found.complain(f"{MANIFEST} is not in canonical form")
+    for name in _OF_EVERY_RUN:
+        if name not in manifest.files:
+            found.complain(f"{name} is not in {MANIFEST}, which has the digest of every canonical file")
+
+
 def _check_files(path: Path, manifest: Manifest, found: Verification) -> dict[str, bool]:
     """Say of each file that can be read whether it is as it was sealed."""
     intact = {}
@@ -137,22 +157,25 @@ def _check_files(path: Path, manifest: Manifest, found: Verification) -> dict[st
             found.complain(f"{content.name} is not a regular file")
             continue
         try:
-            digest = _sha256(content, _ROOM_BYTES + 2 * expected.size_bytes)
+            stored = _digest(content, _ROOM_BYTES + 2 * expected.size_bytes)
         except RunDirectoryError as error:
             found.complain(error.message)
             continue
-        intact[name] = digest == expected.sha256
-        if not intact[name]:
-            found.complain(f"{name} has sha256 {digest[:12]}..., the manifest says {expected.sha256[:12]}...")
+        intact[name] = stored == expected
+        if stored.sha256 != expected.sha256:
+            found.complain(f"{name} has sha256 {stored.sha256[:12]}..., the manifest says {expected.sha256[:12]}...")
+        elif not intact[name]:
+            found.complain(f"{name} has {stored.size_bytes:,} bytes, the manifest says {expected.size_bytes:,}")
     return intact
 
 
-def _sha256(path: Path, most_bytes: int | None = None) -> str:
-    digest = hashlib.sha256()
+def _digest(path: Path, most_bytes: int | None = None) -> FileDigest:
+    digest, size_bytes = hashlib.sha256(), 0
     with reading(path, most_bytes) as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
-    return digest.hexdigest()
+            size_bytes += len(block)
+    return FileDigest(sha256=digest.hexdigest(), size_bytes=size_bytes)
 
 
 def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
@@ -160,7 +183,7 @@ def _check_leaves(path: Path, leaves: LeavesFile, found: Verification) -> None:
     if leaves.seal is None:
         found.complain(f"{LEAVES} is not as it was sealed: its last line does not fit the others")
         return
-    if leaves.seal.manifest_sha256 != _sha256(path / MANIFEST):
+    if leaves.seal.manifest_sha256 != _digest(path / MANIFEST).sha256:
         found.complain(f"{MANIFEST} is not the one that was sealed: {LEAVES} has another digest of it")
     if os.path.lexists(path / TELEMETRY) and not is_regular(path / TELEMETRY):
         found.complain(f"{TELEMETRY} is not a regular file")

@@ -1,5 +1,6 @@
 """What was done to a line of a sealed run is found and named, whatever was done and wherever."""
 
+import json
 import os
 import random
 
@@ -7,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insideLLMs.core import canonical
 from insideLLMs.core.errors import RunDirectoryError
 from insideLLMs.store.integrity.line_changes import LineKey, changed_lines
 from insideLLMs.store.integrity.verification import open_intact, verify
+from insideLLMs.store.leaves import resealed
 from insideLLMs.store.sealed_run import SealedRun
 from support.changed_runs import CHANGES, FILES, change_at_random, sealed_run
 
@@ -48,6 +51,37 @@ def test_a_run_without_leaves_still_verifies_and_says_what_it_cannot_name(run, t
         (tmp_path / "leaves.jsonl").rename(leaves)
     assert found.ok
     assert "no changed line can be named" in found.notes[0]
+
+
+def resealed_with(run, manifest):
+    """Change the manifest, and the seal that must fit it, as somebody does who hides the change."""
+    (run / "manifest.json").write_bytes(manifest)
+    (run / "leaves.jsonl").write_bytes(b"".join([*resealed(run / "leaves.jsonl", manifest, has_telemetry=True)]))
+
+
+@pytest.mark.parametrize("name", ["records.jsonl", "summary.json", "config.resolved.yaml"])
+def test_a_manifest_that_leaves_a_canonical_file_out_is_refused(tmp_path, name):
+    run = sealed_run(tmp_path / "run", trials=3)
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    del manifest["files"][name]
+    resealed_with(run, canonical.pretty(manifest))
+    assert any(f"{name} is not in manifest.json" in problem for problem in verify(run).problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'"trials": 3', b'"trials": 30, "trials": 3', "not in canonical form"),
+        (b'"trials": 3', b'"trials":  3', "not in canonical form"),
+        (b'"size_bytes": ', b'"size_bytes": 1', "bytes, the manifest says 1"),
+    ],
+)
+def test_a_manifest_that_can_be_read_in_two_ways_is_refused_with_and_without_leaves(tmp_path, old, new, said):
+    run = sealed_run(tmp_path / "run", trials=3)
+    resealed_with(run, (run / "manifest.json").read_bytes().replace(old, new, 1))
+    assert any(said in problem for problem in verify(run).problems)
+    (run / "leaves.jsonl").unlink()
+    assert any(said in problem for problem in verify(run).problems)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "records.jsonl", "leaves.jsonl", "telemetry.jsonl"])
