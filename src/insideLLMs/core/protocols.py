@@ -260,6 +260,11 @@ class PromptProbe(Probe):
         """
         return None
 
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say what is not there that this probe would judge; such an answer passes nothing, not even negated."""
+        del example, response  # named for those who override
+        return None
+
     def parts_read(self, example: Example) -> tuple[str, ...]:
         """Return the parts of an answer that scoring this example reads, as they are written."""
         del example  # named for those who override

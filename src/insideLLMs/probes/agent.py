@@ -12,12 +12,13 @@ from insideLLMs.probes.agents.tool_play import PROTOCOLS, Environment, Tool, Too
 from insideLLMs.probes.check import FunctionProbe
 from insideLLMs.scoring.mentions import claims
 from insideLLMs.scoring.normalise import is_blank
-from insideLLMs.scoring.tools.contracts import broken_contract, find_loop, named_tools
+from insideLLMs.scoring.tools.contracts import broken_contract, find_loop, named_tools, uncounted
 from insideLLMs.scoring.tools.trajectory import MATCHES, AcceptedWay, Fit, check_extra_calls, parse_ways
 from insideLLMs.trajectories.steps import Step, steps_of
 
 _EARLIER = {"any": "unordered", "given": "ordered", "exact": "exact"}
 """What `match` was called as `order`."""
+_UNKNOWN = "the subject returned no trajectory, so its tool calls are unknown"
 
 
 class AgentProbe(PromptProbe):
@@ -166,15 +167,20 @@ class AgentProbe(PromptProbe):
             values["state"] = float(_verdict(state))
             wrong += [] if values["state"] else [f"the final state is wrong{_because(state)}"]
         wrong += _misspelt_rules(self._contracts(example.fields), response.kept.get("tools"))
-        if not (response.trajectory or response.tool_calls):
+        if not _is_known(response):
             values = dict.fromkeys(values, 0.0)
-            wrong = ["the subject returned no trajectory, so its tool calls are unknown"]
+            wrong = [_UNKNOWN]
         return Scores(
             values={"correct": float(not wrong), **values},
             passed=not wrong,
             label=" > ".join(call.name for call in calls) or "no calls",
             explanation="; ".join(wrong) or "the calls and the answer are as expected",
         )
+
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say that the calls are unknown, or the tokens that a contract limits."""
+        own = _with_own_calls(response, example)
+        return uncounted(self._contracts(example.fields), own.usage) if _is_known(own) else _UNKNOWN
 
     def _wrong_answer(self, example: Example, response: Response, steps: Sequence[Step]) -> list[str]:
         """Say what is wrong with the answer; calls that were never made need none."""
@@ -254,6 +260,11 @@ def _told(best: Fit, fits: Sequence[Fit], made: int) -> str:
     """Say where the calls first went another way than the one that they are closest to."""
     which = f" (closest to way {fits.index(best) + 1} of {len(fits)})" if len(fits) > 1 else ""
     return f"{best.deviation}{which}; {best.met} of {best.due} calls are as expected, {made} were made"
+
+
+def _is_known(response: Response) -> bool:
+    """Whether the subject returned what it did."""
+    return bool(response.trajectory or response.tool_calls)
 
 
 def _is_answered(response: Response) -> bool:

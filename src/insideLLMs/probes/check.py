@@ -112,6 +112,12 @@ class FunctionProbe(CheckProbe):
         further = (response,) if self._takes_response else ()
         return as_scores(self.function(answered, example, *further), probe=self.name)
 
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say that the part is not there that the function is to read."""
+        del example  # it is the same for all
+        found = None if self.of is None else find_part(response.kept, self.of)
+        return found.why if isinstance(found, Unparsed) else None
+
     def check(self, example: Example, answer: str) -> Scores:
         """Call the function with a text alone."""
         return self.score(example, Response(text=answer))

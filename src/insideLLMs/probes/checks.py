@@ -117,6 +117,12 @@ class ChecksProbe(PromptProbe):
         """Check the answer."""
         return self._sum_up(tuple(check.score(example, response) for check in self.checks_of(example)))
 
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say what one of the checks that count would look at, and is not there."""
+        counted = (check for check in self.checks_of(example) if check.weight > 0)
+        lacks = ((check.name, check.lacking(example, response)) for check in counted)
+        return next((f"{name}: {lack}" for name, lack in lacks if lack), None)
+
     def checks_of(self, example: Example) -> tuple[NamedCheck, ...]:
         """Return the checks given to the probe, then the example's own. Raises WrongCheckError."""
         raw = example.fields.get("checks", ())
@@ -221,4 +227,4 @@ def _version() -> str:
     """Name this probe's version and those of the probes that a check can be: a change of one may change verdicts."""
     versions = {name: getattr(probe_registry.get_factory(name), "version", "1") for name in PROBES if name != "checks"}
     changed = (f"{name} {version}" for name, version in sorted(versions.items()) if version != "1")
-    return "; ".join(("2", *changed, PARTS_VERSION))
+    return "; ".join(("3", *changed, PARTS_VERSION))

@@ -22,6 +22,7 @@ from insideLLMs.scoring.normalise import is_blank
 
 READINGS = ("checked", "required", "ignored")
 """What is done with a kind of citation: checked where there is one, wanted, or not looked at."""
+_NO_SOURCES = "there are no sources"
 _MOST_TOLD = 5
 _MOST_SHOWN = 50
 """So many citations of an answer are listed on its page."""
@@ -87,10 +88,20 @@ class CitationsProbe(CheckProbe):
         """Look every citation up."""
         if is_blank(response.text):
             return self.failed(why_empty(response))
+        sources = self._sources(example, response)
+        return self.failed(sources) if isinstance(sources, str) else self._score(response.text, sources)
+
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say that there are no sources to look citations up in."""
+        sources = self._sources(example, response)
+        return sources if isinstance(sources, str) else None if sources else _NO_SOURCES
+
+    def _sources(self, example: Example, response: Response) -> tuple[CitedSource, ...] | str:
+        """Return the sources, or say why there are none."""
         found = find_context(example, response.kept, self.context)
         if found is None or isinstance(found, Unparsed):
-            return self.failed("there are no sources" if found is None else found.why)
-        return self._score(response.text, read_sources(found.value))
+            return _NO_SOURCES if found is None else found.why
+        return read_sources(found.value)
 
     def check(self, example: Example, answer: str) -> Scores:
         """Look every citation of a text up in the example's sources."""
@@ -108,7 +119,7 @@ class CitationsProbe(CheckProbe):
         if not cited and not self.optional:
             faults.append("the answer cites nothing")
         if not sources and (cited or not self.optional):
-            faults.append("there are no sources")
+            faults.append(_NO_SOURCES)
         held = sum(not one.fault for one in cited) / len(cited) if cited else float(not faults)
         more = f"; and {len(faults) - _MOST_TOLD} more" if len(faults) > _MOST_TOLD else ""
         why = "; ".join(faults[:_MOST_TOLD]) + more or f"all {len(cited)} citations hold"

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from insideLLMs.core.arguments import flag, non_negative, one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.core.types import Example, JsonValue, Response, Scores, as_text
+from insideLLMs.core.types import Example, JsonValue, Response, Scores, Usage, as_text
 from insideLLMs.probes.answer_parts import json_text, why_empty
 from insideLLMs.probes.check import READINGS, CheckProbe
 from insideLLMs.scoring import final_answer
@@ -211,6 +211,17 @@ class UsageProbe(CheckProbe):
         self.max_output_tokens = max_output_tokens
         self.max_input_tokens = max_input_tokens
         self.max_characters = max_characters
+
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say which tokens have a limit and were not counted."""
+        del example  # limits are the same for all
+        usage = response.usage or Usage()
+        limited = {
+            "output tokens": (self.max_output_tokens, usage.output_tokens),
+            "input tokens": (self.max_input_tokens, usage.input_tokens),
+        }
+        lost = [what for what, (limit, used) in limited.items() if limit is not None and used is None]
+        return f"the provider counted no {' and no '.join(lost)}" if lost else None
 
     def score(self, example: Example, response: Response) -> Scores:
         """Compare what was used with the limits."""

@@ -150,6 +150,11 @@ class JudgeScoredProbe(JudgedProbe):
         """Return the part that is judged, the one that holds the context, and those that the rubric names."""
         return tuple(part for part in (self.of, self.context, *self._named(example)) if part is not None)
 
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say which context or part is not there that the judge is shown."""
+        shown = self._shown(example, response.kept)
+        return shown.why if isinstance(shown, Unparsed) else None
+
     def _named(self, example: Example) -> tuple[str, ...]:
         own = example.fields.get("rubric")
         return named_parts(own)[1] if isinstance(own, str) else self._parts

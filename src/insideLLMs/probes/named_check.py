@@ -13,7 +13,7 @@ from insideLLMs.core.errors import InsideLLMsError
 from insideLLMs.core.protocols import Ask, JudgedProbe, PromptProbe
 from insideLLMs.core.types import Example, JsonValue, Response, Scores
 from insideLLMs.plugins import probe_registry
-from insideLLMs.probes.answer_parts import make_reading_part, scored_response, takes_part
+from insideLLMs.probes.answer_parts import make_reading_part, scored_response, takes_part, why_empty
 from insideLLMs.scoring.normalise import is_blank
 
 _OWN_KEYS = ("type", "name", "weight", "not", "expected")
@@ -71,25 +71,31 @@ class NamedCheck(msgspec.Struct, frozen=True, kw_only=True):
     def score(self, example: Example, response: Response) -> "CheckResult":
         """Check an answer."""
         scored = scored_response(self.probe, response)
-        if isinstance(scored, Scores):
-            return self.result(Response(), scored)
-        return self.result(scored, self.probe.score(self.example(example), scored))
+        found = scored if isinstance(scored, Scores) else self.probe.score(self.example(example), scored)
+        return self.result(found, self.lacking(example, response))
 
     async def score_with(self, example: Example, response: Response, judges: Mapping[str, Ask]) -> "CheckResult":
         """Check an answer; a judge is asked, and any other check runs on a thread, as it may wait for a process."""
         scored = scored_response(self.probe, response)
         if isinstance(scored, Response) and isinstance(self.probe, JudgedProbe):
-            return self.result(scored, await self.probe.score_with(self.example(example), scored, judges))
+            found = await self.probe.score_with(self.example(example), scored, judges)
+            return self.result(found, self.lacking(example, response))
         return await asyncio.to_thread(self.score, example, response)
 
-    def result(self, response: Response, scores: Scores) -> "CheckResult":
-        """Say what the probe's scores mean for this check; an empty answer passes nothing by being negated."""
+    def lacking(self, example: Example, response: Response) -> str | None:
+        """Say what is not there that this check would look at: the answer's text, a part, or what its probe reads."""
+        scored = scored_response(self.probe, response)
+        if isinstance(scored, Scores):
+            return scored.explanation
+        return why_empty(scored) if is_blank(scored.text) else self.probe.lacking(self.example(example), scored)
+
+    def result(self, scores: Scores, lacking: str | None) -> "CheckResult":
+        """Say what the probe's scores mean for this check; what is lacking passes nothing by being negated."""
         passed = bool(scores.passed)
-        if self.negated:
-            passed = not passed and not is_blank(response.text)
         why = scores.explanation
         if self.negated:
-            why = f"{'it does not hold' if passed else 'it must not hold'}: {why}"
+            passed = not passed and lacking is None
+            why = f"{'it does not hold' if passed else 'it must not hold'}: {lacking or why}"
         return CheckResult(
             check=self.name, passed=passed, why=why, weight=self.weight, scores=scores.values, is_named=self.is_named
         )

@@ -113,6 +113,62 @@ def test_no_check_passes_a_blank_answer_by_being_negated(check):
     assert probe.score(example, Response(text="\u200b")).passed is False
 
 
+TOLD = (Message(role="user", content="Q?"), Message(role="assistant", content="said"))
+LACKING = {
+    "no output tokens": ({"type": "usage", "max_output_tokens": 0}, Response(text="said")),
+    "no input tokens": ({"type": "usage", "max_input_tokens": 0}, Response(text="said", usage=Usage(output_tokens=1))),
+    "no trajectory": ({"type": "agent", "contracts": [{"must_call": "look"}]}, Response(text="said")),
+    "no tokens of an agent": (
+        {"type": "agent", "contracts": [{"max_tokens": 0}]},
+        Response(text="said", trajectory=TOLD, usage=Usage(output_tokens=1)),
+    ),
+    "no part with sources": ({"type": "citations", "context": "pages"}, Response(text='said "all of it is free"')),
+    "empty sources": ({"type": "citations", "context": "pages"}, Response(text="said [1]", kept={"pages": []})),
+    "no part for a function": (
+        {"type": "function", "function": lambda *_: False, "of": "route"},
+        Response(text="said"),
+    ),
+    "no part for a text": ({"type": "contains", "any": ["x"], "of": "route"}, Response(text="said")),
+}
+"""Checks that do not hold because what they look at is not there."""
+
+
+@pytest.mark.parametrize("wrap", ["alone", "in a group", "negated in a negated group", "any"])
+@pytest.mark.parametrize("case", LACKING)
+def test_what_is_not_there_passes_no_negated_check(case, wrap):
+    check, response = LACKING[case]
+    negated = {
+        "alone": {**check, "not": True},
+        "in a group": {"type": "checks", "checks": [check], "not": True},
+        "negated in a negated group": {"type": "checks", "checks": [{**check, "not": True}], "not": True},
+        "any": {"type": "checks", "checks": [check, {"type": "contains", "any": ["x"]}], "require": "any", "not": True},
+    }[wrap]
+    probe = probe_registry.get("checks", checks=[negated])
+    assert probe.score(Example(id="a", input="Q?"), response).passed is False
+
+
+def test_a_check_that_is_only_shown_keeps_no_negated_group_from_passing():
+    shown = {"type": "usage", "max_output_tokens": 0, "weight": 0}
+    group = {"type": "checks", "checks": [shown, {"type": "contains", "any": ["x"]}], "not": True}
+    probe = probe_registry.get("checks", checks=[group])
+    assert probe.score(Example(id="a", input="Q?"), Response(text="said")).passed is True
+
+
+@pytest.mark.parametrize(
+    ("check", "response"),
+    [
+        ({"type": "usage", "max_output_tokens": 0}, Response(text="said", usage=Usage(output_tokens=1))),
+        ({"type": "agent", "contracts": [{"must_call": "look"}]}, Response(text="said", trajectory=TOLD)),
+        ({"type": "citations", "context": "pages"}, Response(text="said [2]", kept={"pages": ["one"]})),
+        ({"type": "function", "function": lambda *_: False, "of": "route"}, Response(text="said", kept={"route": "a"})),
+    ],
+    ids=lambda one: one["type"] if isinstance(one, dict) else "",
+)
+def test_what_is_there_and_does_not_hold_passes_a_negated_check(check, response):
+    probe = probe_registry.get("checks", checks=[{**check, "not": True}])
+    assert probe.score(Example(id="a", input="Q?"), response).passed is True
+
+
 def test_a_line_that_shows_nothing_is_no_loose_reading():
     probe = probe_registry.get("instruction_following", constraints=[{"type": "words", "max": 1}])
     scores = probe.score(Example(id="a", input="Q?"), Response(text="far too many words\n\u200b"))

@@ -11,6 +11,7 @@ from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import Example, Response
 from insideLLMs.datasets.examples import ExampleReader
 from insideLLMs.datasets.installed import FOLDER
+from insideLLMs.probes.checks import ChecksProbe
 from insideLLMs.probes.judge import JudgeScoredProbe
 from insideLLMs.probes.judge_presets import NOTHING, PRESETS, named_parts, shown_texts
 from insideLLMs.scoring.json_values import Parsed
@@ -45,6 +46,15 @@ def test_a_judge_is_shown_question_context_and_answer_and_nothing_else():
         assert part in prompt
     for part in ("14 days\n", "never shown", "faq", "for reference"):
         assert part not in prompt.replace("Returns take 14 days.", "")
+
+
+def test_a_context_that_is_not_there_passes_no_negated_judge():
+    check = {"type": "judge", "preset": "faithfulness", "context": "sources", "not": True}
+    probe = ChecksProbe(checks=[check], judges={"type": "dummy"})
+    for kept, passed in (({}, False), ({"sources": SOURCES}, True)):
+        response = Response(text="Fourteen days.", kept=kept)
+        scores = asyncio.run(probe.score_with(ASKED, response, {"dummy": Judge(0)}))
+        assert scores.passed is passed
 
 
 def test_what_stands_in_the_context_cannot_end_the_data():

@@ -1,6 +1,6 @@
 """Rules for all that an agent does, whatever calls are expected: contracts, and no loops."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from insideLLMs.core.errors import ArgumentError
 from insideLLMs.core.types import JsonValue, ToolCall, Usage
@@ -97,11 +97,23 @@ def _out_of_order(first: Expected, second: Expected, steps: Sequence[Step]) -> s
 
 
 def _too_many_tokens(most: int, usage: Usage | None) -> str | None:
-    counts = (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
-    known = [count for count in counts if count is not None]
-    if len(known) < len(counts):
+    used = _tokens(usage)
+    if used is None:
         return f"the number of tokens is unknown, at most {most}"
-    return f"it took {sum(known)} tokens, at most {most}" if sum(known) > most else None
+    return f"it took {used} tokens, at most {most}" if used > most else None
+
+
+def uncounted(contracts: Sequence[JsonValue], usage: Usage | None) -> str | None:
+    """Say that a contract limits tokens that nobody counted."""
+    limits = any(isinstance(contract, Mapping) and "max_tokens" in contract for contract in contracts)
+    return "the number of tokens is unknown" if limits and _tokens(usage) is None else None
+
+
+def _tokens(usage: Usage | None) -> int | None:
+    """Return all tokens; None where a part of them was not counted."""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return usage.input_tokens + usage.output_tokens
 
 
 def find_loop(steps: Sequence[Step], extra: frozenset[int]) -> str | None:
