@@ -191,7 +191,7 @@ def test_an_imported_run_is_audited_by_what_scores_it_here(folder):
     [
         ("fail_on: never", "the gate's policy is never: no damage can fail it"),
         ("probes: {checks: {fail_on: never}}", "the gate's policy is never: no damage can fail it"),
-        ("tolerance: 5", "tolerance 5 lets 1 of 4 damaged examples pass"),
+        ("tolerance: 3", "tolerance 3 lets 1 of 4 damaged examples pass"),
         ("{fail_on: significant, min_effect: 0.5}", "min_effect 0.5 lets a drop of 25% pass"),
     ],
 )

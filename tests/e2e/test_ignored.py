@@ -126,3 +126,17 @@ def test_a_pattern_that_runs_away_on_an_answer_is_ended(tmp_path):
     done = insidellms("diff", "1", "2", cwd=tmp_path, timeout=60)
     assert done.code == 1
     assert "regex '^(a|a)+$'" in done.err
+
+
+@pytest.mark.parametrize("rules", ["'/.*/'", "'/[a-z_]/', '/\\W|\\d/'", "'$.*', '/.+/'"])
+@pytest.mark.parametrize("policy", ["changes", "never", "regressions"])
+def test_a_gate_that_ignores_all_of_the_answers_compares_nothing(tmp_path, rules, policy):
+    done = compared(tmp_path, f"ignore: [{rules}]", "--fail-on", policy)
+    assert done.code == (4 if policy == "changes" else 0), done.out
+    assert ("`ignore` leaves nothing of the answers to other, yes" in " ".join(done.out.split())) == (done.code == 4)
+
+
+def test_a_probe_whose_answers_are_ignored_is_named(tmp_path):
+    done = compared(tmp_path, f"{BOTH}, probes: {{other: {{ignore: ['/[^~]/']}}}}")
+    assert done.code == 4
+    assert "`ignore` leaves nothing of the answers to other" in " ".join(done.out.split())

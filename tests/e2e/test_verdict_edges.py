@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.command import insidellms
+from support.command import insidellms, write_files
 from support.tables import flips, imported, row
 
 
@@ -170,3 +170,34 @@ def test_nothing_in_common_names_no_runs_and_no_test(tmp_path):
 
 def test_counts_of_one_are_singular(tmp_path):
     assert "Only 1 example:" in compared(tmp_path, *flips("p", 1, 0), code=4)
+
+
+SCRIPTED = """
+model: {type: dummy, id: m, args: {responses: {q: ANSWER}}}
+probes: [{type: contains, id: scored, args: {any: ["yes"]}}, {type: TYPE, id: second}]
+dataset: {examples: [{id: "1", prompt: q}, {id: "2", prompt: q}, {id: "3", prompt: q}]}
+"""
+
+
+def ran(folder, name, answer, second="record"):
+    args = "" if second == "record" else ', args: {any: ["yes"]}'
+    text = SCRIPTED.replace("ANSWER", f'"{answer}"').replace("TYPE, id: second", f"{second}, id: second{args}")
+    write_files(folder, {f"{name}.yaml": text})
+    done = insidellms("run", f"{name}.yaml", "--run-dir", name, cwd=folder)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(("answer", "code"), [(" ", 4), ("\\u200b", 4), ("no", 0)])
+@pytest.mark.parametrize("options", [(), ("--fail-on", "changes")], ids=["auto", "changes"])
+def test_blank_answers_on_both_sides_are_nothing_to_compare(answer, code, options, tmp_path):
+    ran(tmp_path, "before", answer)
+    ran(tmp_path, "after", answer)
+    assert ("shows anything" in diff(tmp_path, *options, code=code)) == (code == 4)
+
+
+@pytest.mark.parametrize("policy", ["auto", "regressions", "significant", "confirmed"])
+@pytest.mark.parametrize(("first", "second"), [("contains", "record"), ("record", "contains")])
+def test_a_probe_that_no_longer_scores_is_lost_evidence(policy, first, second, tmp_path):
+    ran(tmp_path, "before", "yes", first)
+    ran(tmp_path, "after", "yes", second)
+    assert "second" in diff(tmp_path, "--fail-on", policy, code=4)

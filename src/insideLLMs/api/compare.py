@@ -142,6 +142,7 @@ def compare_runs(
     evidence = replace(
         evidence,
         judges=judges,
+        emptied=ignored.emptied,
         confirmed=setup.confirmed,
         by_itself=setup.by_itself or _by_itself(baseline[-1], candidate[-1], spec, setup),
     )
@@ -266,11 +267,15 @@ def _evidence(
         scripted=all(map(is_scripted, models)),
         greedy=all(is_scripted(model) or is_greedy(model) for model in models),
         same_experiment=(before[-1].run_id, before[-1].subjects) == (after[-1].run_id, after[-1].subjects),
-        recorded=frozenset(probe.id for probe in candidate[-1].manifest.probes if probe.type == "record"),
+        recorded=_recorded(after[-1]) - {probe.id for probe in before[-1].probes if probe.type != "record"},
         parts=_parts(before[-1], after[-1]),
         since=since_facts(after[-1].notes),
         is_whole=len({_extent(manifest) for manifest in (*before, *after)}) == 1,
     )
+
+
+def _recorded(manifest: Manifest) -> frozenset[str]:
+    return frozenset(probe.id for probe in manifest.probes if probe.type == "record")
 
 
 def _parts(before: Manifest, after: Manifest) -> tuple[str, ...]:

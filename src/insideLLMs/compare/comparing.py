@@ -204,14 +204,22 @@ class _Ledger:
         self._place += 1
         counting = self._countings.get((pair.key[0], pair.key[3])) or self._begin(pair)
         if before is after and before is not None and before.answered:
-            counting.same[before.status, before.passed] += 1
-            if self._options.waived:
-                self._note_waived(pair, counting, UNCHANGED)
+            passed = before.passed
+            counting.same[before.status, passed] += 1
+            if self._options.waived and self._note_waived(pair, counting, UNCHANGED):
+                return UNCHANGED
+            if passed:
+                counting.able += 1
+                counting.shows = True
+            elif passed is None or not counting.shows:
+                counting.weigh(before, before, self._ranges)
             return UNCHANGED
         finding = self._options.classify(before, after)
         self._meanings.add(finding.difference)
-        if not self._note_waived(pair, counting, finding) and is_alike(finding):
-            counting.alike += 1
+        if not self._note_waived(pair, counting, finding):
+            counting.alike += is_alike(finding)
+            if before is not None and after is not None and finding.kind is not ChangeClass.EDITED:
+                counting.weigh(before, after, self._ranges)
         counting.add(before, after, finding)
         if before is not None and after is not None and before.response != after.response:
             self._served.add(before, after)
@@ -265,7 +273,12 @@ class _Ledger:
             models = SubjectPair.of(ours, theirs)
             waived = dict(sorted(self._waived.get(counting, Counter()).items()))
             tally = counting.total()
-            probes.append(ProbeTally(probe=place[0], models=models, tally=tally, waived=waived, alike=counting.alike))
+            probes.append(
+                ProbeTally(
+                    probe=place[0], models=models, tally=tally, waived=waived, alike=counting.alike,
+                    able=counting.able, blank=counting.blank, shows=counting.shows, unscored=counting.unscored,
+                )
+            )  # fmt: skip
         overall, semantic = whole.total(), self._meanings.facts(self._options.meaning)
         pairs = [SubjectPair.of(ours, theirs) for ours, theirs in self._pairing.pairs]
         pairs += [SubjectPair.of(subject, None) for subject in self._pairing.only_baseline]

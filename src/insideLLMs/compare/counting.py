@@ -5,28 +5,34 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from insideLLMs.compare.answers.levels import Difference, Level
+from insideLLMs.compare.answers.levels import Difference, Level, shows_nothing
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.comparison import PairedCounts, SemanticFacts, ServedChange, SideCounts, Tally, UsageChange
-from insideLLMs.core.record_views import Facts, ServedResponse
+from insideLLMs.compare.score_ranges import ScoreRanges
+from insideLLMs.core.record_views import Facts, ScoreFacts, ServedResponse
 from insideLLMs.core.types import ResultStatus, Usage
 
 if TYPE_CHECKING:  # it reads texts, which nobody else does
     from insideLLMs.compare.meaning import Meaning
 
+_UNSCORED = ScoreFacts()
 Side = Counter[tuple[str, bool | None]]
 
 
 class Counting:
     """The running tally of one probe and one pair of models.
 
-    `same` counts the Trials whose two lines are equal: their class follows from their status.
+    `same` counts the Trials whose two lines are equal: their class follows from their status. `able`, `blank`,
+    `shows` and `unscored` are those of ProbeTally.
     """
 
-    __slots__ = ("alike", "baseline", "candidate", "kinds", "levels", "paired", "same")
+    __slots__ = (
+        "able", "alike", "baseline", "blank", "candidate", "kinds", "levels", "paired", "same", "shows", "unscored",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.alike = 0
+        self.able = self.alike = self.blank = self.unscored = 0
+        self.shows = False
         self.kinds: Counter[ChangeClass] = Counter()
         self.levels: Counter[Level] = Counter()
         self.same: Side = Counter()
@@ -48,10 +54,29 @@ class Counting:
         if baseline.passed is not None and candidate.passed is not None:
             self.paired[baseline.passed, candidate.passed] += 1
 
+    def weigh(self, baseline: Facts, candidate: Facts, ranges: ScoreRanges) -> None:
+        """Note of a Trial that the gate counts whether it could get worse, and whether there is anything to compare."""
+        if not (baseline.answered and candidate.answered):
+            self.able += ranges.can_fall(baseline)
+            return
+        ours, theirs = baseline.scores or _UNSCORED, candidate.scores or _UNSCORED
+        is_scored = ours.passed is not None and theirs.passed is not None
+        if ours.passed is None and theirs.passed is None:
+            is_scored = bool(ours.values) and ours.values.keys() <= theirs.values.keys()
+        self.unscored += not is_scored
+        self.able += is_scored and ranges.can_fall(baseline)
+        if any(one.passed or (one.passed is None and one.values) for one in (ours, theirs)):
+            self.shows = True
+            return
+        has_verdict = ours.passed is not None or theirs.passed is not None
+        if not (self.shows and has_verdict):
+            is_blank = shows_nothing(baseline) and shows_nothing(candidate)
+            self.blank += is_blank and not has_verdict
+            self.shows = self.shows or not is_blank
+
     def include(self, other: "Counting") -> None:
         """Add another tally's counts to this one's."""
-        self.alike += other.alike
-        for name in self.__slots__[1:]:
+        for name in ("kinds", "levels", "same", "baseline", "candidate", "paired"):
             getattr(self, name).update(getattr(other, name))
 
     def total(self) -> Tally:

@@ -72,6 +72,19 @@ class ScoreRanges(msgspec.Struct, frozen=True, kw_only=True):
         names = [name for name in sorted(facts.scores.values) if name in found and name != counted]
         return "; ".join(found[name] for name in names) or None
 
+    def can_fall(self, facts: Facts) -> bool:
+        """Whether a trial could get worse: it passes, or, without a verdict, a score is not the worst already."""
+        scores = facts.scores
+        if scores is None or not facts.answered:
+            return False
+        if scores.passed is not None:
+            return scores.passed
+        counted = counted_score(scores.values)
+        worst = (
+            (self.of(facts.probe, name, counts=name == counted)[0], score) for name, score in scores.values.items()
+        )
+        return any(score != lowest for lowest, score in worst)
+
     def gains(self, baseline: Facts, candidate: Facts, moves: Mapping[str, float]) -> dict[str, float]:
         """Return how far scores moved towards their best, of those whose best is known."""
         values = baseline.scores.values if baseline.scores is not None else {}

@@ -17,6 +17,7 @@ from insideLLMs.core.gate_spec import GateSpec
 from insideLLMs.core.record_views import read_record
 from insideLLMs.core.types import JsonValue, Message, Record, Response, ToolCall
 from insideLLMs.scoring.json_path import remove
+from insideLLMs.scoring.normalise import is_blank
 from insideLLMs.scoring.patterns import compile_safely, cut_out
 
 
@@ -28,11 +29,18 @@ class Ignored:
         self._of_probe = {name: spec.of_probe(name).ignore for name in spec.probes}
         self._found: Mapping[str, Counter[str]] = {"baseline": Counter(), "candidate": Counter()}
         self._answers = dict.fromkeys(self._found, 0)
+        self._emptied: set[str] = set()
+        self._left: set[str] = set()
 
     @property
     def rules(self) -> tuple[str, ...]:
         """All rules, each once."""
         return tuple(dict.fromkeys((*self._default, *(rule for own in self._of_probe.values() for rule in own))))
+
+    @property
+    def emptied(self) -> frozenset[str]:
+        """The probes of which all that answers had was ignored."""
+        return frozenset(self._emptied - self._left)
 
     def lines(self, lines: Iterator[bytes], side: str, where: str) -> Iterator[bytes]:
         """Yield the records of one side without what is ignored. Raises RunDirectoryError, or TooLongError."""
@@ -49,6 +57,10 @@ class Ignored:
                 self._found[side][rule] += bare is not response
                 response = bare
             same = response is record.response
+            if not _is_bare(response):
+                self._left.add(record.probe)
+            elif not same:
+                self._emptied.add(record.probe)
             yield line if same else canonical.line(msgspec.structs.replace(record, response=response))
 
     def in_words(self) -> tuple[str, ...]:
@@ -80,6 +92,20 @@ def _without(response: Response, rule: str) -> Response:
     if response.kept and (left := remove(parts, rule)) != parts:
         changes["kept"] = left.get("kept", {})
     return msgspec.structs.replace(response, **changes) if changes else response
+
+
+def _is_bare(response: Response) -> bool:
+    """Whether a response has nothing to compare; of JSON, empty objects and lists are nothing."""
+    said = (response.text, *(message.text for message in response.trajectory if message.role == "assistant"))
+    parts = (response.value, response.kept, *map(parse_answer, said))
+    plain = (text for text in said if parse_answer(text) is None)
+    return not response.calls and not any(map(_has_leaf, parts)) and all(map(is_blank, plain))
+
+
+def _has_leaf(value: JsonValue) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_leaf, value.values()))
+    return any(map(_has_leaf, value)) if isinstance(value, list | tuple) else value is not None
 
 
 def _bare(text: str, rule: str) -> str:

@@ -18,6 +18,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import TextLevel
 from insideLLMs.core.record_views import Facts, ScoreFacts
 from insideLLMs.core.types import JsonValue, Response, ToolCall
+from insideLLMs.scoring.normalise import is_blank
 
 RELATIVE_TOLERANCE = 1e-9
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -71,6 +72,13 @@ NONE = Difference()
 def response_of(facts: Facts) -> Response:
     """Return the answer of a record as it is compared; an empty one if the record has none."""
     return as_compared(_decode_response(facts.response) or Response())
+
+
+def shows_nothing(facts: Facts) -> bool:
+    """Whether an answer has nothing that could be compared: no text that shows, no value, no part and no call."""
+    response = response_of(facts)
+    said = (response.text, *(message.text for message in response.trajectory if message.role == "assistant"))
+    return response.value is None and not response.calls and not response.kept and all(map(is_blank, said))
 
 
 def outcome_word(facts: Facts, response: Response) -> str:

@@ -11,6 +11,7 @@ from insideLLMs.compare.gate.policies import NEVER, Rule, Scope, policy_of
 from insideLLMs.compare.statistics.labelled_drop import LabelledDrop
 from insideLLMs.core.gate_spec import GateSpec
 
+_LOST = (ChangeClass.REMOVED, ChangeClass.EDITED, ChangeClass.SKIPPED)
 _NAMED = 5
 
 
@@ -66,7 +67,7 @@ def doubts_of(
     return [
         *_nothing_asked(scopes, evidence),
         *_outside(spec, scopes, evidence),
-        *_undecided(comparison, scopes, rules),
+        *_undecided(comparison, scopes, rules, evidence),
         *_nothing_scored(comparison, spec, scopes, evidence),
     ]
 
@@ -106,30 +107,41 @@ def _nothing_scored(
     return ["the probes only record answers, so nothing is scored: `--fail-on changes` or `churn` compares the texts"]
 
 
-def _undecided(comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rule]) -> list[str]:
+def _undecided(
+    comparison: Comparison, scopes: Sequence[Scope], rules: Sequence[Rule], evidence: GateEvidence
+) -> list[str]:
     if not comparison.overall.aligned:
         return ["nothing to compare: the two runs have no trial in common"]
     if _leaves_nothing(comparison) and any(policy_of(scope.spec).reads for scope in scopes):
         return ["nothing to compare: every trial that the two runs share is waived"]
     doubts = [reason for rule in rules if rule.state == "inconclusive" for reason in rule.reasons]
     for scope, rule in zip(scopes, rules, strict=True):
-        doubts += _lost(comparison, scope)
+        doubts += [*_lost(comparison, scope, rule), *_ignored(scope, evidence)]
         if (
             not policy_of(scope.spec).reads or rule.assessment is not None
         ):  # an assessment counts what is missing itself
             continue
-        missing = scope.count(ChangeClass.ERRORED) + scope.count(ChangeClass.SKIPPED)
-        usable = scope.trials - scope.count(ChangeClass.EDITED)
+        missing, usable = scope.missing, scope.usable
         if usable <= 0:
             doubts.append(
                 f"{scope.where}nothing to compare: no trial of the baseline can be compared with its counterpart"
             )
+        elif policy_of(scope.spec).compares_texts and not any(probe.shows for probe in scope.probes):
+            doubts.append(f"{scope.where}nothing to compare: no answer of either run shows anything")
         elif missing > scope.spec.max_missing * usable:
             doubts.append(
-                f"{scope.where}{missing:,} of {usable:,} trials have no answer to compare (skipped, or failed on both "
-                f"sides): more than {scope.spec.max_missing:.0%}"
+                f"{scope.where}{missing:,} of {usable:,} trials have no answer to compare (skipped, or failed or blank "
+                f"on both sides): more than {scope.spec.max_missing:.0%}"
             )
     return doubts
+
+
+def _ignored(scope: Scope, evidence: GateEvidence) -> list[str]:
+    """Say of which probes nothing is left to compare, where texts are compared."""
+    if not policy_of(scope.spec).compares_texts:
+        return []
+    names = sorted(scope.names & evidence.emptied)
+    return [f"nothing to compare: `ignore` leaves nothing of the answers to {', '.join(names)}"] if names else []
 
 
 def _leaves_nothing(comparison: Comparison) -> bool:
@@ -147,13 +159,19 @@ def _outside(spec: GateSpec, scopes: Sequence[Scope], evidence: GateEvidence) ->
     return ["only a part was compared, and what is outside it is missing; if on purpose: `--accept-missing`"]
 
 
-def _lost(comparison: Comparison, scope: Scope) -> list[str]:
-    """Say which probes lost more of the baseline's trials than is allowed: removed, edited under one id, not asked."""
-    if not policy_of(scope.spec).reads or scope.spec.accept_missing:
+def _lost(comparison: Comparison, scope: Scope, rule: Rule) -> list[str]:
+    """Say which probes lost more of the baseline's trials than is allowed.
+
+    They were removed, edited under one id, not asked, or, where scores decide, not scored on both sides.
+    """
+    policy = policy_of(scope.spec)
+    if not policy.reads or scope.spec.accept_missing:
         return []
+    counts_unscored = not policy.compares_texts and rule.assessment is None  # which counts them itself
     found = []
     for probe in scope.probes:
-        lost = {kind: probe.count(kind) for kind in (ChangeClass.REMOVED, ChangeClass.EDITED, ChangeClass.SKIPPED)}
+        lost: dict[str, int] = {kind.value: probe.count(kind) for kind in _LOST}
+        lost["without a score to compare"] = probe.unscored if counts_unscored else 0
         trials = probe.tally.trials - sum(probe.waived.values()) - probe.count(ChangeClass.NEW)
         count = sum(lost.values())
         if count > scope.spec.max_missing * trials:

@@ -108,7 +108,8 @@ class GateEvidence:
 
     `scripted` is whether all models answer from a script, `greedy` whether none is asked to sample;
     `same_experiment` is whether both sides ran the same experiment; `noise` a stored noise floor; `judges` are the
-    probes that models score, `recorded` those that score nothing. `by_itself` is what the candidate's own conditions
+    probes that models score, `recorded` those that score nothing, `emptied` those of whose answers all is
+    ignored. `by_itself` is what the candidate's own conditions
     came to. `parts` say which sides are
     only a part of their experiment, `is_whole` whether both are the same part of it, or the whole. `since` is what a
     candidate says that reuses answers.
@@ -126,6 +127,7 @@ class GateEvidence:
     judges: tuple[Judge, ...] = ()
     by_itself: RunVerdict | None = None
     recorded: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
     parts: tuple[str, ...] = ()
     is_whole: bool = True
     since: SinceFacts | None = None
@@ -176,6 +178,11 @@ class GateEvidence:
     def transitions(self, names: Collection[str]) -> Transitions:
         """Count items by how they stood and stand, of the probes with these names in the tally."""
         return transitions(self.observed.tally, names)
+
+    def able(self, names: Collection[str]) -> int:
+        """Count the items that could go from pass to fail, or fall: with a score in every repeat, none the worst."""
+        runs = ((shape, count) for shape, count in self.observed.tally.counts.items() if shape.probe in names)
+        return sum(count for shape, count in runs if _stands(shape.baseline[-1]) and _is_whole(shape.candidate[-1]))
 
     def assess(self, probes: Collection[str], spec: GateSpec, *, margin: float | None = None) -> Assessment:
         """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
@@ -244,8 +251,16 @@ def _state(scores: tuple[float | None, ...]) -> str | None:
     return "stable_fail" if not passes else "stable_pass" if passes == len(scores) else "flaky"
 
 
+def _is_whole(scores: tuple[float | None, ...]) -> bool:
+    return bool(scores) and None not in scores
+
+
+def _stands(scores: tuple[float | None, ...]) -> bool:
+    """Whether every repeat has a score better than the worst."""
+    return bool(scores) and all(scores)
+
+
 def _fell(before: tuple[float | None, ...], after: tuple[float | None, ...]) -> bool:
     """Whether every score after is worse than every one before; never where one is missing."""
     first, second = ([score for score in scores if score is not None] for scores in (before, after))
-    whole = len(first) == len(before) and len(second) == len(after)
-    return bool(whole and first and second) and max(second) < min(first)
+    return _is_whole(before) and _is_whole(after) and max(second) < min(first)

@@ -95,6 +95,22 @@ class Scope:
         """How a reason about this scope starts."""
         return f"probe {self.name!r}: " if self.name else ""
 
+    @property
+    def able(self) -> int:
+        """The Trials in scope that could have got worse."""
+        return sum(probe.able for probe in self.probes)
+
+    @property
+    def usable(self) -> int:
+        """The aligned Trials of examples that were not edited."""
+        return self.trials - self.count(ChangeClass.EDITED)
+
+    @property
+    def missing(self) -> int:
+        """Those of which there is nothing to compare: skipped, failed on both sides, or blank where texts are read."""
+        blank = sum(probe.blank for probe in self.probes) if POLICIES[self.spec.fail_on].compares_texts else 0
+        return self.count(ChangeClass.ERRORED) + self.count(ChangeClass.SKIPPED) + blank
+
     def count(self, kind: ChangeClass) -> int:
         """The Trials of one class in scope, without the waived."""
         return sum(probe.count(kind) for probe in self.probes)
@@ -127,7 +143,7 @@ class Policy:
 
 def _never(scope: Scope, evidence: GateEvidence) -> Rule:
     del evidence  # the signature is every policy's
-    rule = _count(scope, {})
+    rule = _count(scope, {}, scope.usable)
     told = f"{scope.where}the policy is never to fail; {rule.trials:,} trials were compared"
     return msgspec.structs.replace(rule, reasons=(told,))
 
@@ -136,15 +152,18 @@ def _changes(scope: Scope, evidence: GateEvidence) -> Rule:
     del evidence  # as above
     counts = {kind.value: scope.count(kind) for kind in CHANGES}
     alike = sum(probe.alike for probe in scope.probes)
-    return _count(scope, counts | {ALIKE: alike} if alike and not scope.spec.trust_semantic else counts)
+    counted = counts | {ALIKE: alike} if alike and not scope.spec.trust_semantic else counts
+    return _count(scope, counted, scope.usable - scope.missing)
 
 
 def _regressions(scope: Scope, evidence: GateEvidence) -> Rule:
     counts = {kind.value: scope.count(kind) for kind in REGRESSIONS}
-    moved = evidence.transitions(evidence.names_of(scope.names))
+    names = evidence.names_of(scope.names)
+    moved, able = evidence.transitions(names), scope.able
     if moved.repeats > 1:
         counts = {"hard_regressions": moved.hard_regressions, "newly_failing": counts["newly_failing"]}
-    rule = _count(scope, counts)
+        able = evidence.able(names)
+    rule = _count(scope, counts, able)
     noise = evidence.floor.verdicts if evidence.floor is not None else None
     if noise is None or not noise.n:
         return rule
@@ -152,19 +171,36 @@ def _regressions(scope: Scope, evidence: GateEvidence) -> Rule:
     return msgspec.structs.replace(rule, reasons=(*rule.reasons, told))
 
 
-def _count(scope: Scope, counts: dict[str, int]) -> Rule:
+def _count(scope: Scope, counts: dict[str, int], most: int) -> Rule:
+    """Count what fails; `most` is how many could have."""
     counted, tolerated = sum(counts.values()), scope.spec.tolerance
+    doubts = [] if counted > tolerated else _cannot_fail(scope, most)
     parts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
     told = f"{counted:,} of {scope.trials:,} trials count as {scope.spec.fail_on}" + (f" ({parts})" if parts else "")
     return Rule(
         scope=scope.name,
         fail_on=scope.spec.fail_on,
-        state="failed" if counted > tolerated else "passed",
-        reasons=(f"{scope.where}{told}; {tolerated:,} tolerated",),
+        state="failed" if counted > tolerated else "inconclusive" if doubts else "passed",
+        reasons=(*doubts, f"{scope.where}{told}; {tolerated:,} tolerated"),
         trials=scope.trials,
         tolerance=tolerated,
         counts=counts,
     )
+
+
+def _cannot_fail(scope: Scope, most: int) -> list[str]:
+    """Say that no candidate could have failed: so many could count at most, and no more than that are tolerated."""
+    tolerated, policy = scope.spec.tolerance, scope.spec.fail_on
+    if scope.usable <= scope.missing or most > tolerated or policy == NEVER.name:  # the first is said elsewhere
+        return []
+    if most:
+        told = f"at most {most:,} could count as {policy}, and {tolerated:,} are tolerated: lower `tolerance`"
+    else:
+        told = (
+            f"none of {scope.usable:,} trials can get worse, as none passes in the baseline and is scored in the "
+            "candidate: accept a run that passes some as the baseline, or compare the answers: `--fail-on changes`"
+        )
+    return [f"{scope.where}this gate cannot fail: {told}"]
 
 
 def _significant(scope: Scope, evidence: GateEvidence) -> Rule:
@@ -190,6 +226,7 @@ def _assessed(scope: Scope, found: Assessment) -> Rule:
 def _confirmed(scope: Scope, evidence: GateEvidence) -> Rule:
     names = evidence.names_of(scope.names)
     found = evidence.confirmed
+    doubts: list[str] = []
     if found is None:
         state: State = "inconclusive"
         reasons = ["nothing was re-run; add --confirm, which re-runs the items that went from pass to fail"]
@@ -197,14 +234,16 @@ def _confirmed(scope: Scope, evidence: GateEvidence) -> Rule:
         state, reasons = "inconclusive", [f"items could not be confirmed: {found.unavailable}"]
     else:
         mine = [item for item in found.items if item.probe in names]
-        state = "failed" if len(mine) > scope.spec.tolerance else "passed"
+        is_broken = len(mine) > scope.spec.tolerance
+        doubts = [] if is_broken else _cannot_fail(scope, evidence.able(names))
+        state = "failed" if is_broken else "inconclusive" if doubts else "passed"
         reasons = [
             f"{item.example_id}: passed {item.baseline_passes} of {item.baseline_asked} fresh answers of the "
             f"baseline and {item.candidate_passes} of {item.candidate_asked} of the candidate ({tell_p(item.p)})"
             for item in mine[:10]
         ]
         reasons.insert(0, f"{len(mine)} items are confirmed as broken; {found.selected} went from pass to fail")
-    told = tuple(scope.where + reason for reason in reasons)
+    told = (*doubts, *(scope.where + reason for reason in reasons))
     return Rule(scope=scope.name, fail_on=scope.spec.fail_on, state=state, reasons=told, trials=scope.trials)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
+from insideLLMs.core.types import Response, ToolCall
 from support.compared_runs import decided, record, view
 
 GOOD = [record(f"e{n:02}") for n in range(20)]
@@ -107,3 +108,114 @@ def test_removed_and_new_examples_are_listed_and_not_counted():
 def test_garbage_in_place_of_every_answer_fails_the_gate():
     after = [record(f"e{n:02}", text="\x00garbage", passed=False) for n in range(20)]
     assert verdict(GOOD, after, fail_on="regressions").exit_code == 3
+
+
+def test_nothing_can_regress_where_the_baseline_passes_nothing():
+    before = [record(f"e{n:02}", passed=False, text="no") for n in range(20)]
+    for after in (before, GOOD):
+        found = verdict(before, after, fail_on="regressions")
+        assert (found.state, found.exit_code) == ("inconclusive", 4)
+        assert "none of 20 trials can get worse, as none passes in the baseline" in found.reasons[0]
+        assert "--fail-on changes" in found.reasons[0]
+    assert verdict(before, before, fail_on="changes").state == "passed"
+    assert verdict(before, before, fail_on="never").state == "passed"
+
+
+@pytest.mark.parametrize(("worst", "state"), [(0.0, "inconclusive"), (0.1, "passed")])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_graded_scores_that_are_the_worst_already_cannot_fall(worst, state, repeats):
+    runs = [record(f"e{n:02}", values={"score": worst}, repeat=r) for n in range(20) for r in range(repeats)]
+    assert verdict(runs, runs, fail_on="regressions").state == state
+
+
+def test_of_several_scores_one_that_could_fall_is_enough():
+    runs = [record(f"e{n:02}", values={"tone": 0.0, "facts": 0.5}) for n in range(20)]
+    assert verdict(runs, runs, fail_on="regressions").state == "passed"
+
+
+def test_no_repeated_item_can_regress_that_failed_once():
+    flaky = [record(f"e{n:02}", passed=bool(r), repeat=r) for n in range(20) for r in range(2)]
+    assert verdict(flaky, flaky, fail_on="regressions").state == "inconclusive"
+
+
+def test_a_rule_of_a_probe_that_nothing_passes_concludes_nothing():
+    both = [record(f"e{n}", probe=probe, passed=probe == "a") for n in range(5) for probe in ("a", "b")]
+    assert verdict(both, both, fail_on="regressions").state == "passed"
+    own = {"b": ProbeGateSpec(fail_on="regressions")}
+    assert verdict(both, both, fail_on="changes", probes=own).state == "inconclusive"
+
+
+@pytest.mark.parametrize(("tolerance", "state"), [(20, "inconclusive"), (19, "passed"), (10**9, "inconclusive")])
+@pytest.mark.parametrize("fail_on", ["changes", "regressions"])
+def test_a_tolerance_of_all_there_is_is_no_gate(fail_on, tolerance, state):
+    found = verdict(GOOD, with_change(1, passed=False, text="no"), fail_on=fail_on, tolerance=tolerance)
+    assert found.state == state
+    if state == "inconclusive":
+        assert "at most 20 could count" in found.reasons[0]
+
+
+def test_only_what_passed_counts_against_the_tolerance_of_regressions():
+    half = [record(f"e{n:02}", passed=n < 10) for n in range(20)]
+    assert verdict(half, half, fail_on="regressions", tolerance=10).state == "inconclusive"
+    assert verdict(half, half, fail_on="regressions", tolerance=9).state == "passed"
+
+
+def unscored(blank, text=" \n"):
+    return [record(f"e{n:02}", values={}, text=text if n < blank else "said") for n in range(20)]
+
+
+@pytest.mark.parametrize(("blank", "state"), [(0, "passed"), (1, "passed"), (2, "inconclusive"), (20, "inconclusive")])
+def test_blank_answers_that_nothing_scores_are_missing(blank, state):
+    found = verdict(unscored(blank), unscored(blank, text=""), fail_on="changes")
+    assert found.state == state
+
+
+def test_an_answer_that_became_blank_has_changed():
+    assert verdict(unscored(0), unscored(1), fail_on="changes").state == "failed"
+    assert verdict(unscored(20), unscored(0), fail_on="changes").state == "failed"
+
+
+def test_blank_answers_that_all_fail_are_nothing_to_compare():
+    blank = [record(f"e{n:02}", passed=False, text="") for n in range(20)]
+    assert verdict(blank, blank, fail_on="changes").state == "inconclusive"
+    some = [*blank[1:], record("e00", passed=False, text="no")]
+    assert verdict(some, some, fail_on="changes").state == "passed"
+
+
+def test_a_call_or_a_part_is_something_to_compare():
+    for given in ({"tool_calls": (ToolCall(name="look", arguments={}),)}, {"kept": {"route": "a"}}, {"value": False}):
+        run = [record(f"e{n:02}", values={}, response=Response(**given)) for n in range(5)]
+        assert verdict(run, run, fail_on="changes").state == "passed"
+
+
+def judged(lost, n=5, **given):
+    """Two probes of which the second has the outcome `given`, for its first `lost` examples."""
+    second = [record(f"e{i:02}", probe="b", **(given if i < lost else {"passed": True})) for i in range(n)]
+    return [*(record(f"e{i:02}", probe="a") for i in range(100)), *second]
+
+
+@pytest.mark.parametrize("before", [{"passed": True}, {"values": {"tone": 0.5, "facts": 0.5}}])
+@pytest.mark.parametrize("after", [{"values": {}}, {"values": {"tone": 0.5}}])
+@pytest.mark.parametrize(("lost", "n", "state"), [(5, 5, "inconclusive"), (2, 30, "inconclusive"), (1, 30, "passed")])
+def test_scores_that_are_gone_are_lost_evidence(before, after, lost, n, state):
+    found = verdict(judged(lost, n, **before), judged(lost, n, **after), fail_on="regressions")
+    assert found.state == state
+    if state == "inconclusive":
+        told = (
+            f"probe 'b': {lost} of {n} trials of the baseline have no counterpart ({lost} without a score to compare)"
+        )
+        assert told in found.reasons[0]
+    accepted = verdict(judged(lost, n, **before), judged(lost, n, **after), fail_on="regressions", accept_missing=True)
+    assert accepted.state == "passed"
+
+
+def test_where_no_score_is_left_nothing_can_be_accepted():
+    gone = [record(f"e{n:02}", values={}) for n in range(20)]
+    found = verdict(GOOD, gone, fail_on="regressions", accept_missing=True)
+    assert found.state == "inconclusive"
+
+
+def test_scores_that_only_the_candidate_has_are_no_loss_beside_others():
+    before, after = ({"values": {"tone": 0.5} | more} for more in ({}, {"facts": 0.5}))
+    assert verdict(judged(5, **before), judged(5, **after), fail_on="regressions").state == "passed"
+    assert verdict(judged(5, values={}), judged(5, values={"tone": 0.5}), fail_on="regressions").state == "inconclusive"
