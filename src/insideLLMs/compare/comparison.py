@@ -91,6 +91,11 @@ class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
     shows: bool = False
     unscored: int = 0
 
+    @property
+    def usable(self) -> int:
+        """The Trials that both runs have, unedited and without the waived."""
+        return sum(self.count(kind) for kind in self.tally.classes if kind not in {"new", "removed", "edited"})
+
     def count(self, kind: str) -> int:
         """The Trials of one class, without the waived."""
         return self.tally.classes[kind] - self.waived.get(kind, 0)

@@ -10,13 +10,13 @@ from insideLLMs.compare.answers.levels import Label, label_of, normalise, respon
 from insideLLMs.compare.classify import ChangeClass, Finding
 from insideLLMs.compare.draws import ALL_DRAWS, Draws, counts_beside
 from insideLLMs.compare.human_labels import HumanLabels
-from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges
+from insideLLMs.compare.score_ranges import DEFAULT_RANGES, ScoreRanges, counted_score
 from insideLLMs.compare.statistics.items import ItemCounts, RunValues, Shape
 from insideLLMs.compare.statistics.labelled_drop import LabelledItem
 from insideLLMs.compare.statistics.text_drift import DriftSums
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import DriftKernel, TextLevel
-from insideLLMs.core.record_views import NO_FIELDS, ExampleFields, Facts, read_record
+from insideLLMs.core.record_views import NO_FIELDS, ExampleFields, Facts, ScoreFacts, read_record
 from insideLLMs.core.subject import SEPARATOR, Subject
 from insideLLMs.core.types import Response
 
@@ -84,10 +84,10 @@ class Watch:
 class Observed:
     """What one pass saw.
 
-    `probes` maps the name that an item's probe has in the tally to the probe. `odd` counts, by that name, the items
-    of which one of three runs (the two newest of the baseline, the candidate) is the odd one, and how often that
-    was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more repeats in a run; in
-    `copied` of them all were byte-identical.
+    `probes` maps the name that an item's probe has in the tally to the probe. `churn` counts, by that name, the items
+    that three runs have (the two newest of the baseline, the candidate), and `odd` those of which one is the odd one,
+    and how often that was the candidate; `drift` has the sums of the text drift. `repeated` items have two or more
+    repeats in a run; in `copied` of them all were byte-identical.
     `unlike` says, by that name, which ranges of scores that count contradict each other, `outside` which score lies
     outside its range. `controls` are items that pass on both sides. `labelled` holds, by that name, the items of the
     newest runs with their labels.
@@ -95,6 +95,7 @@ class Observed:
 
     tally: ItemCounts = field(default_factory=ItemCounts)
     probes: dict[str, str] = field(default_factory=dict)
+    churn: Counter[str] = field(default_factory=Counter)
     odd: dict[str, tuple[int, int]] = field(default_factory=dict)
     noise: dict[TextLevel, Counter[Pattern]] = field(default_factory=dict)
     drift: dict[str, DriftSums] = field(default_factory=dict)
@@ -223,6 +224,8 @@ class Observations:
         name, after = self._name_of(facts), news[-1]
         values = tuple([self._values(name, run) for run in news])
         before = values if runs == news else tuple([self._values(name, run) for run in runs])
+        if _scored_otherwise(runs[-1], after):
+            values = tuple([(None,) * len(run) for run in values])
         if self._ranges.unlike:
             self._add_contradictions(name, after)
         self._count((name, before, values, cluster_of(facts, self._watch.cluster)), runs[-1], after)
@@ -281,7 +284,10 @@ class Observations:
         if level is None or not (runs[-1] and runs[-2]):
             return
         first, second, candidate = (label_of(run[0], level) for run in (runs[-2], runs[-1], after))
-        if first is None or second is None or candidate is None or len({first, second, candidate}) != 2:
+        if first is None or second is None or candidate is None:
+            return
+        self._seen.churn[name] += 1
+        if len({first, second, candidate}) != 2:
             return
         odd, times = self._seen.odd.get(name, (0, 0))
         self._seen.odd[name] = (odd + 1, times + (first == second))
@@ -306,6 +312,16 @@ class Observations:
 def _new_of(runs: FurtherRuns | None, item: ItemKey) -> list[Sequence[Facts]]:
     """Return the Trials of an item by run, without those whose answers may be another run's."""
     return [tuple(filter(counts_beside, run)) for run in runs.take(item)] if runs else []
+
+
+def _scored_otherwise(baseline: Sequence[Facts], candidate: Sequence[Facts]) -> bool:
+    """Whether one side has a verdict and the other only a score, or what counts are two different scores."""
+    kinds = {_counted(run[0].scores) for run in (baseline, candidate) if run and run[0].scores is not None}
+    return len(kinds - {None}) > 1
+
+
+def _counted(scores: ScoreFacts) -> str | bool | None:
+    return True if scores.passed is not None else counted_score(scores.values)
 
 
 def _flip(name: str, before: Facts, after: Facts) -> Flip:

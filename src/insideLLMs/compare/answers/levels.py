@@ -218,7 +218,7 @@ def _verdict(passed: bool | None) -> str:
 
 
 def label_of(facts: Facts, level: TextLevel) -> Label | None:
-    """Return the label of a Trial; None where it was not answered.
+    """Return the label of a Trial; None where it was not answered, or has no verdict and that is compared.
 
     Verdict: pass or fail with what was extracted. Structured: the JSON value, or the normalised text where it is
     none. Normalised: the text aside from blanks and Unicode form. Exact: the text. Below the verdict a called tool,
@@ -227,9 +227,9 @@ def label_of(facts: Facts, level: TextLevel) -> Label | None:
     if not facts.answered:
         return None
     scores = facts.scores
-    verdict = None if scores is None else (scores.passed, scores.label, _marks(facts))
     if level == "verdict":
-        return verdict
+        verdict = (None, None, ()) if scores is None else (scores.passed, scores.label, _marks(facts))
+        return None if verdict == (None, None, ()) else verdict
     response = response_of(facts)
     calls = tuple((call.name, canonical.line(call.arguments)) for call in response.calls)
     value = None if response.value is None else canonical.line(response.value)

@@ -65,6 +65,7 @@ def doubts_of(
 ) -> list[str]:
     """Say why a comparison on which nothing failed cannot pass either."""
     return [
+        *_no_baseline(comparison.overall, scopes),
         *_nothing_asked(scopes, evidence),
         *_outside(spec, scopes, evidence),
         *_undecided(comparison, scopes, rules, evidence),
@@ -94,6 +95,13 @@ def nothing_answered(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
     side = overall.candidate
     if side.trials and not side.statuses["success"] and any(policy_of(scope.spec).reads for scope in scopes):
         return [f"the candidate answered none of its {side.trials:,} trials"]
+    return []
+
+
+def _no_baseline(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
+    side = overall.baseline
+    if side.trials and not side.statuses["success"] and any(policy_of(scope.spec).reads for scope in scopes):
+        return [f"the baseline answered none of its {side.trials:,} trials"]
     return []
 
 
@@ -130,9 +138,15 @@ def _undecided(
             doubts.append(f"{scope.where}nothing to compare: no answer of either run shows anything")
         elif missing > scope.spec.max_missing * usable:
             doubts.append(
-                f"{scope.where}{missing:,} of {usable:,} trials have no answer to compare (skipped, or failed or blank "
-                f"on both sides): more than {scope.spec.max_missing:.0%}"
+                f"{scope.where}{missing:,} of {usable:,} trials have no answer to compare (skipped, failed or blank): "
+                f"more than {scope.spec.max_missing:.0%}"
             )
+        else:
+            doubts += [
+                f"probe {probe.probe!r}: none of {probe.usable:,} trials has an answer to compare"
+                for probe in scope.probes
+                if 0 < probe.usable <= scope.missing_of(probe)
+            ]
     return doubts
 
 
@@ -167,7 +181,7 @@ def _lost(comparison: Comparison, scope: Scope, rule: Rule) -> list[str]:
     policy = policy_of(scope.spec)
     if not policy.reads or scope.spec.accept_missing:
         return []
-    counts_unscored = not policy.compares_texts and rule.assessment is None  # which counts them itself
+    counts_unscored = not policy.compares_texts and rule.state == "passed"  # an assessment says of most by itself
     found = []
     for probe in scope.probes:
         lost: dict[str, int] = {kind.value: probe.count(kind) for kind in _LOST}

@@ -184,6 +184,13 @@ class GateEvidence:
         runs = ((shape, count) for shape, count in self.observed.tally.counts.items() if shape.probe in names)
         return sum(count for shape, count in runs if _stands(shape.baseline[-1]) and _is_whole(shape.candidate[-1]))
 
+    def passing(self, names: Collection[str]) -> int:
+        """Count the items that may be confirmed: their first repeat passed in the newest baseline run."""
+        runs = ((shape, count) for shape, count in self.observed.tally.counts.items() if shape.probe in names)
+        return sum(
+            count for shape, count in runs if shape.baseline[-1][:1] == (1.0,) and _is_whole(shape.candidate[-1][:1])
+        )
+
     def assess(self, probes: Collection[str], spec: GateSpec, *, margin: float | None = None) -> Assessment:
         """Assess the items of `probes` under `spec`. Raises CompareError for a score outside its range."""
         names = self.names_of(probes)

@@ -102,14 +102,19 @@ class Scope:
 
     @property
     def usable(self) -> int:
-        """The aligned Trials of examples that were not edited."""
-        return self.trials - self.count(ChangeClass.EDITED)
+        """The aligned Trials of examples that were not edited, without the waived."""
+        return sum(probe.usable for probe in self.probes)
 
     @property
     def missing(self) -> int:
-        """Those of which there is nothing to compare: skipped, failed on both sides, or blank where texts are read."""
-        blank = sum(probe.blank for probe in self.probes) if POLICIES[self.spec.fail_on].compares_texts else 0
-        return self.count(ChangeClass.ERRORED) + self.count(ChangeClass.SKIPPED) + blank
+        """Those of which there is nothing to compare."""
+        return sum(map(self.missing_of, self.probes))
+
+    def missing_of(self, probe: ProbeTally) -> int:
+        """Count what is skipped, has no answer where that does not fail by itself, or is blank where texts are read."""
+        policy = POLICIES[self.spec.fail_on]
+        kinds = {ChangeClass.ERRORED, ChangeClass.SKIPPED, ChangeClass.NEWLY_FAILING, ChangeClass.RECOVERED}
+        return sum(map(probe.count, kinds - policy.counts)) + (probe.blank if policy.compares_texts else 0)
 
     def count(self, kind: ChangeClass) -> int:
         """The Trials of one class in scope, without the waived."""
@@ -125,8 +130,8 @@ class Policy:
 
     What it `reads` must be there and comparable, else the gate is inconclusive: answers on both sides, and of scores
     one range to tell better from worse (`directions`), for their values one judge as well. Statistical policies share
-    alpha. `blames` are the classes whose Trials a report shows as its
-    failures.
+    alpha. `blames` are the classes whose Trials a report shows as its failures; `counts` those of which each counts
+    against it.
     """
 
     name: FailOn
@@ -134,6 +139,7 @@ class Policy:
     is_statistical: bool
     blames: tuple[ChangeClass, ...]
     decide: Callable[[Scope, GateEvidence], Rule]
+    counts: frozenset[ChangeClass] = frozenset()
 
     @property
     def compares_texts(self) -> bool:
@@ -235,7 +241,7 @@ def _confirmed(scope: Scope, evidence: GateEvidence) -> Rule:
     else:
         mine = [item for item in found.items if item.probe in names]
         is_broken = len(mine) > scope.spec.tolerance
-        doubts = [] if is_broken else _cannot_fail(scope, evidence.able(names))
+        doubts = [] if is_broken else _cannot_fail(scope, evidence.passing(names))
         state = "failed" if is_broken else "inconclusive" if doubts else "passed"
         reasons = [
             f"{item.example_id}: passed {item.baseline_passes} of {item.baseline_asked} fresh answers of the "
@@ -252,9 +258,13 @@ def _churn(scope: Scope, evidence: GateEvidence) -> Rule:
     if len(evidence.baseline_runs) < 2:
         told = "churn needs two baseline runs or more, to see how much unchanged runs differ"
         return msgspec.structs.replace(rule, reasons=(scope.where + told,))
-    odd = [evidence.observed.odd.get(name, (0, 0)) for name in evidence.names_of(scope.names)]
+    names = evidence.names_of(scope.names)
+    items, alpha = sum(evidence.observed.churn[name] for name in names), min(scope.spec.alpha, CHURN_ALPHA)
+    if odd_one_out(items, items).p_mid > alpha:
+        told = f"this gate cannot fail: {items:,} examples have an answer in all three runs, and churn takes more"
+        return msgspec.structs.replace(rule, reasons=(scope.where + told,))
+    odd = [evidence.observed.odd.get(name, (0, 0)) for name in names]
     test = odd_one_out(sum(n for n, _ in odd), sum(times for _, times in odd))
-    alpha = min(scope.spec.alpha, CHURN_ALPHA)
     told = (
         f"{scope.where}of {test.n_odd:,} items where one of three runs differs from the other two "
         f"({scope.spec.level}), the candidate is that one in {test.candidate_odd:,}; a third is expected "
@@ -275,6 +285,11 @@ def _drift(scope: Scope, evidence: GateEvidence) -> Rule:
     rule = Rule(scope=scope.name, fail_on="drift", state="inconclusive", reasons=(), trials=scope.trials, drift=found)
     if found is None or not found.n:
         told = "drift needs two or more answers per side to an example, from repeats or from several runs"
+    elif found.least > scope.spec.alpha:
+        told = (
+            f"this gate cannot fail: the answers to {found.n:,} examples cannot show drift at alpha "
+            f"{scope.spec.alpha:.3g}; ask more examples, or more repeats"
+        )
     elif evidence.has_copies:
         told = "drift needs independent answers, but the repeats of every example are copies of each other"
     else:
@@ -301,8 +316,22 @@ POLICIES: Mapping[str, Policy] = {
     policy.name: policy
     for policy in (
         NEVER,
-        Policy(name="changes", reads=_ANSWERS, is_statistical=False, blames=CHANGES, decide=_changes),
-        Policy(name="regressions", reads=_DIRECTIONS, is_statistical=False, blames=REGRESSIONS, decide=_regressions),
+        Policy(
+            name="changes",
+            reads=_ANSWERS,
+            is_statistical=False,
+            blames=CHANGES,
+            decide=_changes,
+            counts=frozenset(CHANGES),
+        ),
+        Policy(
+            name="regressions",
+            reads=_DIRECTIONS,
+            is_statistical=False,
+            blames=REGRESSIONS,
+            decide=_regressions,
+            counts=frozenset(REGRESSIONS),
+        ),
         SIGNIFICANT,
         Policy(name="confirmed", reads=_SCORES, is_statistical=False, blames=REGRESSIONS, decide=_confirmed),
         Policy(name="churn", reads=_SCORES, is_statistical=True, blames=CHANGES, decide=_churn),

@@ -166,6 +166,8 @@ def decide(
     if fired if shown is None else not shown.is_shown:
         return Decision(verdict="failed", reasons=fired if shown is None else (shown.reason,))
     obstacles = (*_gaps((overall, *probes), spec), *_too_small(overall, spec))
+    if shown is None and not any(branch.kind == "item" for branch in found):
+        obstacles += _too_much_allowed((overall, *probes), spec)
     if obstacles:
         return Decision(verdict="inconclusive", reasons=obstacles)
     return _passed(overall, found, shown, spec)
@@ -193,9 +195,21 @@ def _too_small(overall: Evidence, spec: GateSpec) -> Iterator[str]:
         yield f"Too few examples to detect a drop of {points(wanted)} points reliably{need}."
 
 
+def _too_much_allowed(found: Sequence[Evidence], spec: GateSpec) -> tuple[str, ...]:
+    """Say that `min_effect` allows a larger drop than any that there could have been."""
+    largest = max(evidence.baseline_mean or 0.0 for evidence in found)
+    if spec.min_effect <= largest:
+        return ()
+    told = (
+        f"No candidate could have failed this gate: the baseline is at {points(largest)} points, and `min_effect` "
+        f"allows a drop of less than {points(spec.min_effect)}."
+    )
+    return (told,)
+
+
 def _gaps(found: Sequence[Evidence], spec: GateSpec) -> Iterator[str]:
     """Say where more Trials lack a score than are allowed, and chance does not explain it."""
-    if spec.errors_as == "fail" or spec.accept_missing:
+    if spec.errors_as == "fail":
         return
     for evidence in found:
         where, missing = "" if evidence.probe is None else f"Probe {evidence.probe}: ", evidence.missing

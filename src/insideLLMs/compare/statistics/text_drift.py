@@ -32,7 +32,7 @@ Kernel = list[list[float]]
 class TextDrift(msgspec.Struct, frozen=True, kw_only=True):
     """The mean discrepancy over `n` items, and the chance `p` of one as large without a change.
 
-    In `varied` of them the answers were not all the same.
+    In `varied` of them the answers were not all the same. `least` is the smallest `p` that so many answers could have.
     """
 
     n: int
@@ -40,6 +40,7 @@ class TextDrift(msgspec.Struct, frozen=True, kw_only=True):
     discrepancy: float
     p: float
     kernel: KernelName
+    least: float
 
 
 class DriftSums:
@@ -47,6 +48,7 @@ class DriftSums:
 
     def __init__(self, kernel: KernelName = "3-gram", seed: str = "") -> None:
         self.n = self.varied = 0
+        self._least = 1.0
         self._kernel: KernelName = kernel
         self._seed = seed
         self._observed = 0
@@ -61,6 +63,8 @@ class DriftSums:
         if min(map(len, sides)) < 2:
             return
         self.n += 1
+        before, after = map(len, sides)
+        self._least *= (2 if before == after else 1) / math.comb(before + after, after)
         answers = [*sides[0], *sides[1]]
         if len(set(answers)) == 1:
             return
@@ -77,14 +81,15 @@ class DriftSums:
         """Add the sums of further items."""
         self.n, self.varied = self.n + other.n, self.varied + other.varied
         self._observed += other._observed
+        self._least *= other._least
         self._drawn = array("q", map(sum, zip(self._drawn, other._drawn, strict=True)))
 
     def result(self) -> TextDrift:
         """Return the discrepancy with its p; 1 where no answer varied."""
         at_least = sum(drawn >= self._observed for drawn in self._drawn)
         discrepancy = self._observed / FINE / self.n if self.n else 0.0
-        p = (1 + at_least) / (1 + DRAWS)
-        return TextDrift(n=self.n, varied=self.varied, discrepancy=discrepancy, p=p, kernel=self._kernel)
+        p, least = (1 + at_least) / (1 + DRAWS), max(self._least, 1 / (1 + DRAWS))
+        return TextDrift(n=self.n, varied=self.varied, discrepancy=discrepancy, p=p, kernel=self._kernel, least=least)
 
 
 def _gram_kernel(answers: Sequence[str]) -> Kernel:

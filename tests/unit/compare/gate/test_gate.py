@@ -2,6 +2,7 @@
 
 import pytest
 
+from insideLLMs.compare.comparing import CompareOptions
 from insideLLMs.core.errors import CompareError
 from insideLLMs.core.gate_spec import GateSpec, ProbeGateSpec
 from insideLLMs.core.types import Response, ToolCall
@@ -219,3 +220,27 @@ def test_scores_that_only_the_candidate_has_are_no_loss_beside_others():
     before, after = ({"values": {"tone": 0.5} | more} for more in ({}, {"facts": 0.5}))
     assert verdict(judged(5, **before), judged(5, **after), fail_on="regressions").state == "passed"
     assert verdict(judged(5, values={}), judged(5, values={"tone": 0.5}), fail_on="regressions").state == "inconclusive"
+
+
+def with_small_probe(**small):
+    return [*GOOD, *(record(f"p{n:02}") for n in range(20)), record("e00", probe="b", **small)]
+
+
+@pytest.mark.parametrize("policy", ["changes", "regressions"])
+def test_a_probe_of_which_nothing_is_answered_is_not_outweighed_by_the_rest(policy):
+    lost = with_small_probe(status="error")
+    found = verdict(lost, lost, fail_on=policy)
+    assert found.state == "inconclusive"
+    assert "probe 'b': none of 1 trials has an answer to compare" in found.reasons[0]
+
+
+def test_a_baseline_that_answered_half_of_its_trials_is_no_baseline():
+    found = verdict(with_change(10, status="error"), GOOD, fail_on="regressions")
+    assert found.state == "inconclusive"
+    assert "10 of 20 trials have no answer to compare" in found.reasons[0]
+
+
+def test_what_is_waived_does_not_outweigh_what_is_missing():
+    options = CompareOptions(waived=frozenset((None, f"e{n:02}") for n in range(1, 20)))
+    run = with_change(1, status="error")
+    assert decided(view(run), view(run), GateSpec(fail_on="changes"), options)[1].state == "inconclusive"

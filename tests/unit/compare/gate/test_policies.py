@@ -211,3 +211,98 @@ def test_regressions_of_graded_scores_with_repeats_are_those_of_which_every_repe
 
     before, worse = scored((10.0, 20.0)), scored(after)
     assert verdict(before, worse, GateSpec(fail_on="regressions", score_range=(100, 0))).state == state
+
+
+def churned(candidate, *, first=None, n=60, level="normalised", **given):
+    """The verdict on churn of a candidate against two runs of `n` examples."""
+    runs = [view([record(f"e{i:03}", **given) for i in range(n)], name) for name in ("first", "second")]
+    runs[0] = runs[0] if first is None else view(first, "first")
+    comparison, observed = compare_with(runs, [view(candidate, "new")], watch=Watch(churn=level))
+    evidence = GateEvidence(observed=observed, baseline_runs=("first", "second"), candidate_runs=("new",))
+    return decide(comparison, GateSpec(fail_on="churn", level=level), evidence)
+
+
+@pytest.mark.parametrize(("n", "state"), [(1, "inconclusive"), (3, "inconclusive"), (4, "passed")])
+def test_churn_of_too_few_examples_cannot_fail(n, state):
+    assert churned([record(f"e{i:03}") for i in range(n)], n=n).state == state
+
+
+def test_churn_needs_examples_that_all_three_runs_have():
+    same = [record(f"e{i:03}") for i in range(60)]
+    found = churned(same, first=[record(f"other{i:03}") for i in range(60)])
+    assert found.state == "inconclusive"
+    assert "0 examples have an answer in all three runs" in found.reasons[0]
+
+
+def test_churn_of_verdicts_needs_verdicts():
+    unscored = {"values": {}, "text": "said"}
+    found = churned([record(f"e{i:03}", **unscored) for i in range(60)], level="verdict", **unscored)
+    assert found.state == "inconclusive"
+
+
+@pytest.mark.parametrize("fail_on", ["confirmed", "churn"])
+def test_answers_that_the_candidate_lost_are_not_left_out_in_silence(fail_on):
+    lost = [record(f"e{i:03}", status="error" if i < 30 else "success") for i in range(60)]
+    if fail_on == "churn":
+        found = churned(lost)
+    else:
+        found = verdict(run(n=60), view(lost), GateSpec(fail_on=fail_on), confirmed=Confirmed(selected=0))
+    assert found.state == "inconclusive"
+    assert "30 of 60 trials have no answer to compare" in " ".join(found.reasons)
+
+
+@pytest.mark.parametrize("given", [{"passed": False}, {"values": {"score": 0.5}}])
+def test_where_nothing_passed_nothing_can_be_confirmed_as_broken(given):
+    same = view([record(f"e{i:03}", **given) for i in range(20)])
+    found = verdict(same, same, GateSpec(fail_on="confirmed"), confirmed=Confirmed(selected=0))
+    assert found.state == "inconclusive"
+    assert "this gate cannot fail" in found.reasons[0]
+
+
+@pytest.mark.parametrize(("n", "state"), [(2, "inconclusive"), (3, "passed")])
+def test_too_few_answers_cannot_drift(n, state):
+    def answers(text):
+        return view([record(f"e{i}", repeat=k, text=f"{text}{k}") for i in range(n) for k in range(2)], text)
+
+    comparison, observed = compare_with([answers("a")], [answers("a")], watch=Watch(drift="3-gram"))
+    evidence = GateEvidence(observed=observed, baseline_runs=("a",), candidate_runs=("b",))
+    found = decide(comparison, GateSpec(fail_on="drift"), evidence)
+    assert found.state == state
+    assert (found.drift.least > 0.05) == (state == "inconclusive")
+
+
+@pytest.mark.parametrize(("passing", "state"), [(29, "inconclusive"), (30, "passed")])
+def test_a_least_effect_above_what_the_baseline_passes_cannot_fail(passing, state):
+    same = run(100 - passing)
+    found = verdict(same, same, GateSpec(fail_on="significant", min_effect=0.3))
+    assert found.state == state
+    if state == "inconclusive":
+        assert "the baseline is at 29.0 points, and `min_effect` allows a drop of less than 30.0" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"values": {"tone": 0.5}}, {"values": {"facts": 0.5}}), ({"passed": True}, {"values": {"score": 1.0}})],
+    ids=["another score", "a score for a verdict"],
+)
+@pytest.mark.parametrize("settings", [{}, {"accept_missing": True}, {"max_missing": 1.0}])
+@pytest.mark.parametrize("fail_on", ["significant", "non-inferior", "regressions"])
+def test_two_different_scores_are_not_compared(before, after, settings, fail_on):
+    sides = (view([record(f"e{i:03}", **given) for i in range(100)]) for given in (before, after))
+    assert verdict(*sides, GateSpec(fail_on=fail_on, **settings)).state == "inconclusive"
+
+
+def test_answers_that_are_missing_are_no_probe_that_was_removed_on_purpose():
+    lost = view([record(f"e{i:03}", status="error" if i % 2 else "success") for i in range(100)])
+    spec = GateSpec(fail_on="significant", accept_missing=True)
+    found = verdict(run(), lost, spec)
+    assert found.state == "inconclusive"
+    assert "50 of 100 candidate trials have no score" in found.reasons[0]
+
+
+@pytest.mark.parametrize("errors_as", ["missing", "fail"])
+def test_a_baseline_that_answered_nothing_is_none(errors_as):
+    spec = GateSpec(fail_on="non-inferior", errors_as=errors_as)
+    found = verdict(run(status="error"), run(), spec)
+    assert found.state == "inconclusive"
+    assert "the baseline answered none of its 100 trials" in found.reasons
