@@ -174,6 +174,22 @@ def test_certain_holds_the_bound_of_the_interval_against_the_limit(folder):
     assert report(folder, "--max", "characters.p95=1000", "--certain").code == 4  # of too few values
 
 
+@pytest.mark.parametrize("options", [("--min-pass-rate", 0), ("--min-score", "correct=0"), ("--min-score", "held=0")])
+def test_conditions_that_every_run_meets_are_no_gate(folder, options):
+    done = run(folder, *options)
+    assert done.code == 4, done.out
+    assert "every run meets this, as each limit is the worst there is" in " ".join(done.out.split())
+    assert run(folder, *options, "--max", "characters.max=100").code == 0
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("option", ["--min-score=correct", "--max=characters.max", "--max-growth=characters"])
+def test_a_limit_that_is_no_number_is_refused(folder, option, number):
+    done = insidellms("diff", "run", "run", f"{option}={number}", cwd=folder)
+    assert done.code == 1
+    assert f"{number}' is not " in done.err
+
+
 @pytest.mark.parametrize(("limit", "told"), [("0.99", "it takes 381 that all pass"), ("1", "no number of them could")])
 def test_a_bound_that_so_few_examples_cannot_reach_is_inconclusive_and_says_how_many_would_do(tmp_path, limit, told):
     made = EXPERIMENT.replace('probes: [{type: contains, args: {any: ["yes"]}}, ', "probes: [")

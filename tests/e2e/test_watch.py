@@ -57,7 +57,7 @@ def test_the_state_is_rebuilt_from_the_runs_alone(folder):
 def test_a_newest_run_that_lacks_most_examples_is_inconclusive(folder):
     done = insidellms("watch", "--pool", "pool", *CALM, "thin", cwd=folder)
     assert done.code == 4, done.out + done.err
-    assert "40 of 60 trials of the pool have no unedited answer in the newest run" in done.out
+    assert "40 of 60 trials of the pool have no unedited answer, or no score, in the newest run" in done.out
 
 
 def test_the_page_shows_the_capital_and_its_threshold(folder, tmp_path):
@@ -92,3 +92,31 @@ def test_a_trend_shows_the_watch_beside_its_measures(folder, tmp_path):
 def test_a_trend_of_unchanged_runs_does_not_alarm_and_a_thin_one_is_inconclusive(folder):
     assert insidellms("trend", *CALM, "--pool", "pool", cwd=folder).code == 0
     assert insidellms("trend", *CALM, "thin", "--pool", "pool", cwd=folder).code == 4
+
+
+def accepted(folder, **rows):
+    for name, given in rows.items():
+        imported(folder, name, given)
+        if name.startswith("base"):
+            assert insidellms("baseline", "accept", name, "--pool", "pool", "--why", "w", cwd=folder).code == 0
+
+
+def test_a_pool_that_passes_nothing_can_raise_no_alarm(tmp_path):
+    failing = [row(f"e{i:03}", 0) for i in range(60)]
+    accepted(tmp_path, base0=failing, base1=failing[:50] + [row(f"e{i:03}", 0, output="x") for i in range(50, 60)])
+    accepted(tmp_path, new=drawn(1, 0.0), better=drawn(1, 0.9))
+    for run in ("new", "better"):
+        done = insidellms("watch", "--pool", "pool", run, cwd=tmp_path)
+        assert done.code == 4, done.out + done.err
+        assert "Nothing could get worse" in done.out
+    assert insidellms("watch", "--pool", "pool", "better", "new", cwd=tmp_path).code in {0, 3}
+
+
+def test_a_probe_that_lost_its_verdicts_is_missing_in_the_newest_run(tmp_path):
+    def both(verdict):
+        return [*drawn(1, 0.9), *(row(f"e{i:03}", verdict, probe="second", output="said") for i in range(60))]
+
+    accepted(tmp_path, base=both(1), new=both(None))
+    done = insidellms("watch", "--pool", "pool", "new", cwd=tmp_path)
+    assert done.code == 4, done.out + done.err
+    assert "60 of 120 trials of the pool have no unedited answer, or no score" in done.out

@@ -21,7 +21,7 @@ from insideLLMs.compare.observations import Observed, Watch
 from insideLLMs.compare.one_run.decide import decide_run
 from insideLLMs.compare.one_run.verdict import RunVerdict
 from insideLLMs.compare.score_ranges import ranges_in_force
-from insideLLMs.compare.sides import RunView, experiment_changes, system_changes, views_of
+from insideLLMs.compare.sides import RunView, experiment_changes, recorded_probes, system_changes, views_of
 from insideLLMs.compare.statistics.assess import Assessment
 from insideLLMs.compare.statistics.judges import advisory_probes
 from insideLLMs.core.errors import CompareError, ConfigError, Problem
@@ -267,15 +267,11 @@ def _evidence(
         scripted=all(map(is_scripted, models)),
         greedy=all(is_scripted(model) or is_greedy(model) for model in models),
         same_experiment=(before[-1].run_id, before[-1].subjects) == (after[-1].run_id, after[-1].subjects),
-        recorded=_recorded(after[-1]) - {probe.id for probe in before[-1].probes if probe.type != "record"},
+        recorded=recorded_probes(before[-1], after[-1]),
         parts=_parts(before[-1], after[-1]),
         since=since_facts(after[-1].notes),
         is_whole=len({_extent(manifest) for manifest in (*before, *after)}) == 1,
     )
-
-
-def _recorded(manifest: Manifest) -> frozenset[str]:
-    return frozenset(probe.id for probe in manifest.probes if probe.type == "record")
 
 
 def _parts(before: Manifest, after: Manifest) -> tuple[str, ...]:

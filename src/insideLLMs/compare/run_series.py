@@ -12,7 +12,8 @@ from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparing import CompareOptions, compare_with
 from insideLLMs.compare.comparison import Comparison
 from insideLLMs.compare.observations import Waived
-from insideLLMs.compare.sides import view_of
+from insideLLMs.compare.sides import recorded_probes, view_of
+from insideLLMs.compare.statistics.items import Shape
 from insideLLMs.compare.statistics.series import SeriesLook, watch_series
 from insideLLMs.core.errors import ExitCode
 from insideLLMs.core.run_summary import Interval
@@ -65,7 +66,8 @@ class WatchedSeries(msgspec.Struct, frozen=True, kw_only=True):
     """What `watch --json` prints: the pool, and for each run of the series its look.
 
     `alarm` is the place from 0 of the first run at which the capital reached `threshold`. `missing` counts the trials
-    of the pool's newest run, `trials` in all, that the newest run does not answer unedited.
+    of the pool's newest run, `trials` in all, that the newest run does not answer unedited, or without a score. `able`
+    items could have got worse: something passed in an earlier run, or had more than the worst score.
     """
 
     pool: tuple[str, ...]
@@ -76,6 +78,7 @@ class WatchedSeries(msgspec.Struct, frozen=True, kw_only=True):
     alarm: int | None
     trials: int
     missing: int
+    able: int
     format: Literal["insidellms/watch/1"] = "insidellms/watch/1"
 
     @property
@@ -85,10 +88,10 @@ class WatchedSeries(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> ExitCode:
-        """An alarm fails; a newest run that lacks too much is inconclusive."""
+        """An alarm fails; a newest run that lacks too much, or could not be worse, is inconclusive."""
         if self.alarm is not None:
             return ExitCode.GATE_FAILED
-        return ExitCode.INCONCLUSIVE if self.is_thin else ExitCode.OK
+        return ExitCode.INCONCLUSIVE if self.is_thin or not self.able else ExitCode.OK
 
 
 class Trend(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,9 +168,16 @@ def watch_runs(
         threshold=found.threshold,
         alarm=found.alarm,
         trials=comparison.overall.baseline.trials,
-        missing=_missing(comparison),
+        missing=_missing(comparison, recorded_probes(pool[-1].manifest, runs[-1].manifest)),
+        able=sum(count for shape, count in observed.tally.counts.items() if _could_fall(shape)),
     )
 
 
-def _missing(comparison: Comparison) -> int:
-    return sum(comparison.overall.classes[kind] for kind in _LACKING)
+def _missing(comparison: Comparison, recorded: frozenset[str]) -> int:
+    unscored = sum(probe.unscored for probe in comparison.probes if probe.probe not in recorded)
+    return sum(comparison.overall.classes[kind] for kind in _LACKING) + unscored
+
+
+def _could_fall(shape: Shape) -> bool:
+    """Whether an item had more than the worst score in a run before the newest one."""
+    return any(score for run in (*shape.baseline, *shape.candidate[:-1]) for score in run)

@@ -69,6 +69,12 @@ class RunView:
         return tuple(sorted(self.datasets))
 
 
+def recorded_probes(baseline: Manifest, candidate: Manifest) -> frozenset[str]:
+    """Return the probes that only record answers, in both runs."""
+    scored = {probe.id for run in (baseline, candidate) for probe in run.probes if probe.type != "record"}
+    return frozenset(probe.id for probe in candidate.probes) - scored
+
+
 def views_of(runs: Sequence[SealedRun], ignored: Ignored | None = None, *, baselines: int = 1) -> tuple[RunView, ...]:
     """Return sealed runs as the sides of one comparison, the `baselines` first, without what is `ignored`.
 

@@ -168,7 +168,11 @@ def _verdict(found: WatchedSeries) -> Iterator[str]:
         yield "  Find the cause, or accept the new behaviour: insidellms baseline accept RUN --pool POOL"
     elif code is ExitCode.INCONCLUSIVE:
         yield f"INCONCLUSIVE  (exit code {int(code)})"
-        yield f"  {found.missing:,} of {found.trials:,} trials of the pool have no unedited answer in the newest run."
+        if found.is_thin:
+            told = f"{found.missing:,} of {found.trials:,} trials of the pool"
+            yield f"  {told} have no unedited answer, or no score, in the newest run."
+        else:
+            yield "  Nothing could get worse: no earlier run, nor the pool, passed anything. Accept a run that does."
     else:
         yield f"NO ALARM  after {_runs(len(found.looks))} (exit code {int(code)})"
         yield f"  The capital is {found.looks[-1].capital:.3g} of {found.threshold:,.0f}; {chance}."

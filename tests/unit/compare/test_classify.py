@@ -97,6 +97,10 @@ TABLE = [
     ("ids of an agent's calls differ", agent(call(id="1")), agent(call(id="2")), "unchanged", None),
     ("a tool gave something else", agent(call(), gave="1"), agent(call(), gave="2"), "changed", "normalised"),
     ("a tool gave other blanks", agent(call(), gave="1  "), agent(call(), gave="1"), "equivalent", "exact"),
+    ("a tool's JSON spelt otherwise", agent(call(), gave='{"a":1,"b":0.3}'),
+     agent(call(), gave='{"b": 0.30000000000000004, "a": 1.0}'), "equivalent", "normalised"),
+    ("a tool's JSON differs", agent(call(), gave='{"a":1}'), agent(call(), gave='{"a":2}'), "changed", "normalised"),
+    ("a large score's rounding", record(values={"ms": 3e11}), record(values={"ms": 3e11 + 1e-4}), "unchanged", None),
     ("the trajectory vanished", agent(said="a"), answer(text="a"), "changed", "normalised"),
     ("the same", PASS, PASS, "unchanged", None),
 ]  # fmt: skip

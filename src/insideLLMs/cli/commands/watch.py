@@ -36,7 +36,7 @@ def command(runs: tuple[Path, ...], *, pool: Path, alpha: float, as_json: bool, 
     """Compare RUNs, oldest first, with a pool: small lasting drops add up to an alarm; unchanged systems rarely alarm.
 
     Each time, give all runs since the pool was accepted: no state is stored. Exit code 0: no alarm; 3: alarm; 4: the
-    newest run lacks too many of the pool's trials.
+    newest run lacks too many of the pool's trials, or nothing could get worse.
     """
     from insideLLMs.core.types import expand  # noqa: PLC0415 - slow
     from insideLLMs.report.run_series import series_page, series_text  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """The gate's settings as options of a command: names, types, bounds and help are those of GateSpec."""
 
 import datetime as dt
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -96,6 +97,8 @@ def _named_numbers(setting: str, pairs: object) -> dict[str, float] | None:
         name, _, number = pair.partition("=")
         try:
             parsed[name] = float(number)
+            if not math.isfinite(parsed[name]):
+                raise ValueError(number)
         except ValueError as error:
             raise OptionError(f"{option} {pair!r} is not {metavar}", fix=f"e.g. {option} {example}") from error
         if setting == "max" and name not in LIMITS:

@@ -17,7 +17,7 @@ from insideLLMs.compare.answers.turns import as_compared
 from insideLLMs.core import canonical
 from insideLLMs.core.gate_spec import TextLevel
 from insideLLMs.core.record_views import Facts, ScoreFacts
-from insideLLMs.core.types import JsonValue, Response, ToolCall
+from insideLLMs.core.types import JsonValue, Message, Response, ToolCall
 from insideLLMs.scoring.normalise import is_blank
 
 RELATIVE_TOLERANCE = 1e-9
@@ -103,13 +103,16 @@ def _with_single_blanks(line: str) -> str:
 
 
 def score_moves(baseline: Facts, candidate: Facts, tolerance: float) -> dict[str, float]:
-    """Return the scores that moved by more than `tolerance`, as candidate minus baseline.
+    """Return the scores that moved by more than `tolerance`, and than a billionth, as candidate minus baseline.
 
     A score that one side lacks is no move; `compare_outcomes` reports it as a difference all the same.
     """
     ours, theirs = (baseline.scores or _NOTHING).values, (candidate.scores or _NOTHING).values
-    moves = {name: theirs[name] - ours[name] for name in sorted(ours.keys() & theirs.keys())}
-    return {name: move for name, move in moves.items() if abs(move) > tolerance}
+    return {
+        name: theirs[name] - ours[name]
+        for name in sorted(ours.keys() & theirs.keys())
+        if not math.isclose(ours[name], theirs[name], rel_tol=RELATIVE_TOLERANCE, abs_tol=tolerance)
+    }
 
 
 def compare_outcomes(baseline: Facts, candidate: Facts, tolerance: float) -> Difference:
@@ -206,7 +209,15 @@ def _compare_transcripts(ours: Response, theirs: Response) -> Difference:
         return NONE
     if _transcript(ours, "normalised") == _transcript(theirs, "normalised"):
         return Difference(Level.EXACT, "blanks or Unicode form only, on the way", same_meaning=True)
+    messages = zip(ours.trajectory, theirs.trajectory, strict=False)
+    if len(ours.trajectory) == len(theirs.trajectory) and all(_is_same(*pair) for pair in messages):
+        return Difference(Level.NORMALISED, "same JSON values, written differently on the way", same_meaning=True)
     return Difference(Level.NORMALISED, "the transcript differs, but not the tool calls")
+
+
+def _is_same(one: Message, other: Message) -> bool:
+    found = _compare_texts(Response(text=one.text), Response(text=other.text))
+    return one.role == other.role and (found.level is None or found.same_meaning)
 
 
 def _transcript(response: Response, level: TextLevel) -> tuple[Label, ...]:

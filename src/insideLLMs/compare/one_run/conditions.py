@@ -48,7 +48,10 @@ def decide_figures(
             quantity = name.partition(".")[0]
             found = quantities[quantity]
             decided.append((row.quantity(name, limit, found, unmeasured.get(quantity)), found.worst))
-    missing = _concerning_nothing(spec, figures, frozenset(one.setting for one, _ in decided), level)
+    missing = [
+        *_concerning_nothing(spec, figures, frozenset(one.setting for one, _ in decided), level),
+        *_never_missed([one for one, _ in decided], figures, spec, level),
+    ]
     return _verdict((*decided, *((condition, None) for condition in missing)))
 
 
@@ -241,6 +244,25 @@ def _concerning_nothing(
         if probe not in ran and (own.min_pass_rate is not None or own.min_score or own.max):
             row = _Row(probe=probe, subject=None, rule=spec.of_probe(probe), level=level)
             yield row.condition("probes", 0.0, "inconclusive", "the run has no trial of this probe")
+
+
+def _never_missed(decided: Sequence[Condition], figures: RunFigures, spec: GateSpec, level: float) -> list[Condition]:
+    """Say that every run meets what is stated, as each limit is the worst that there is."""
+    if not decided or not all(_is_worst(one, figures) for one in decided):
+        return []
+    everywhere = _Row(probe=None, subject=None, rule=spec, level=level)
+    names = ", ".join(dict.fromkeys(one.setting for one in decided))
+    told = f"{names}: every run meets this, as each limit is the worst there is; raise one"
+    return [everywhere.condition("limits", 0.0, "inconclusive", told)]
+
+
+def _is_worst(condition: Condition, figures: RunFigures) -> bool:
+    """Whether a condition's limit is the worst that its rate or score can be."""
+    kind, _, name = condition.setting.partition(".")
+    if kind != "min_score" or condition.probe is None:
+        return kind == "min_pass_rate" and condition.limit <= 0
+    scores = next((member.scores for (probe, _), member in figures.members.items() if probe == condition.probe), {})
+    return condition.limit == figures.score_range(condition.probe, name, scores)[0]
 
 
 def _is(met: bool, beyond: Literal["below", "above"]) -> str:
