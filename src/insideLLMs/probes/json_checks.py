@@ -68,7 +68,7 @@ class JsonSchemaProbe(CheckProbe):
         if isinstance(found, Unparsed):
             return self.failed(f"is not JSON: {found.why}")
         schema = example.fields.get("schema", self.schema)
-        slow = _has_patterns(schema)
+        slow = _may_take_long(schema)
         each = (call(_faults, value, schema) if slow else _faults(value, schema) for value in found)
         first = next(each)
         faults = first if not first or all(each) else []
@@ -187,9 +187,10 @@ def _schema_complaint(schema: JsonValue) -> str | None:
     return None
 
 
-def _has_patterns(schema: JsonValue) -> bool:
-    """Whether a schema holds regular expressions, which may run for ever."""
-    return b'"pattern' in msgspec.json.encode(schema)
+def _may_take_long(schema: JsonValue) -> bool:
+    """Whether answers can be such that this schema takes for ever: patterns run away, and references multiply."""
+    written = msgspec.json.encode(schema)
+    return any(keyword in written for keyword in (b'"pattern', b'Ref"', b'"$ref"', b'"uniqueItems"'))
 
 
 def _faults(value: JsonValue, schema: JsonValue) -> list[str]:

@@ -13,7 +13,7 @@ from insideLLMs.core.protocols import OWN_SERVER, Probe
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring.hidden_text import hidden_in_tool
-from insideLLMs.scoring.tools.schemas import MadeCall, made_calls, schema_fault
+from insideLLMs.scoring.tools.schemas import MadeCall, bounded_schema_fault, made_calls
 
 logger = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -236,9 +236,9 @@ def _descriptions(server: _Server) -> RuleFinding:
 
 def _schemas(server: _Server) -> RuleFinding:
     def why(tool: Mapping[str, Any]) -> str:
-        faults = {"input": schema_fault(tool.get("inputSchema"))}
+        faults = {"input": bounded_schema_fault(tool.get("inputSchema"))}
         if tool.get("outputSchema") is not None:
-            faults["output"] = schema_fault(tool["outputSchema"])
+            faults["output"] = bounded_schema_fault(tool["outputSchema"])
         return "; ".join(f"has an {which} schema that {fault}" for which, fault in faults.items() if fault)
 
     return _each(server.tools, why)

@@ -99,12 +99,15 @@ def failed(error: dict[str, JsonValue], **others: JsonValue) -> Response:
 
 
 def schema_complaint(schema: Mapping[str, JsonValue] | None, result: Mapping[str, Any]) -> str:
-    """Say how a result breaks the output schema of its tool; "" if it does not, or the tool has no schema."""
+    """Say how a result breaks the output schema of its tool; "" if it does not, or the tool has no schema.
+
+    Not for the thread of an event loop.
+    """
     if schema is None or result.get("isError") or result.get("resultType") == "input_required":
         return ""
     if "structuredContent" not in result:
         return "the tool has an output schema, and gave no structured content"
-    from insideLLMs.scoring.tools.schemas import complaints  # noqa: PLC0415 - it needs jsonschema, of the extra
+    from insideLLMs.scoring.tools.schemas import bounded_complaints  # noqa: PLC0415 - slow, and seldom needed
 
-    found = complaints(schema, result["structuredContent"])
+    found = bounded_complaints(schema, result["structuredContent"])
     return f"the structured content breaks the output schema: {found[0]}" if found else ""

@@ -1,5 +1,6 @@
 """An MCP server as a model: a request is a call of one of its tools, the answer is the tool's result."""
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -191,7 +192,7 @@ class McpModel(ProviderModel):
             data = {} if error.data is None else {"data": error.data}
             return failed({"message": error.message, "in": "protocol", "code": error.code, **data})
         schema = next((tool.get("returns") for tool in said["tools"] if tool["name"] == asked.name), None)
-        return read_result(result, schema_complaint(schema, result))
+        return read_result(result, await asyncio.to_thread(schema_complaint, schema, result))
 
     async def _shut_down(self) -> Response:
         """Start a server only to end it, and say how it ends."""

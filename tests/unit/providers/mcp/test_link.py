@@ -5,7 +5,7 @@ import pytest
 from insideLLMs.core.errors import CommandFailedError
 from insideLLMs.core.types import Request
 from insideLLMs.providers.mcp.model import McpModel
-from support.mcp_servers import SAYS, HttpServer, ask, call, server_model
+from support.mcp_servers import FORECAST, SAYS, HttpServer, ask, call, server_model
 
 
 def test_a_line_that_is_no_message_is_left_out_and_named_at_the_end(tmp_path):
@@ -99,3 +99,14 @@ def test_an_answer_over_http_that_nobody_asked_for_is_named_at_once():
 def test_a_message_without_end_ends_the_server(tmp_path):
     [error] = ask(server_model(tmp_path, SAYS % "return text('x' * 20000000)"), call())
     assert "it wrote a message of more than 16,777,216 bytes" in str(error)
+
+
+def test_an_output_schema_without_end_fails_its_call_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("insideLLMs.scoring.endable.LIMIT_S", 0.5)
+    doubled = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": {**doubled, "d40": {}}}
+    code = SAYS % "return text('ok', structuredContent={'a': 1})"
+    model = server_model(tmp_path, code, tools=[{**FORECAST, "outputSchema": schema}, {**FORECAST, "name": "other"}])
+    slow, quick = ask(model, call(), call("other"))
+    assert "the schema cannot be checked: it did not end within 0.5 s" in slow.kept["error"]["message"]
+    assert quick.text == "ok"

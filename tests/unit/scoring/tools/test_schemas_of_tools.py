@@ -1,9 +1,19 @@
 """Calls that are made from the schemas of tools, and what tools hide."""
 
+import contextlib
+import json
+
 import pytest
 
+from insideLLMs.scoring.endable import TooLongError
 from insideLLMs.scoring.hidden_text import hidden_in, hidden_in_tool
-from insideLLMs.scoring.tools.schemas import complaints, made_calls, schema_fault
+from insideLLMs.scoring.tools.schemas import (
+    bounded_complaints,
+    bounded_schema_fault,
+    complaints,
+    made_calls,
+    schema_fault,
+)
 
 
 def an_object(required=(), **properties):
@@ -104,6 +114,42 @@ def test_nothing_is_fetched_for_a_schema():
 
 def test_a_pattern_that_runs_away_is_not_run():
     assert complaints(an_object(a={"type": "string", "pattern": "^(t+)+$"}), {"a": "t" * 5000 + "!"}) == []
+
+
+DOUBLED = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+BILLIONS = [
+    {**an_object(["a"], a={"$ref": "#/$defs/d0"}), "$defs": DOUBLED},
+    {**an_object(["a"], a={"$ref": "#"}), "$schema": "https://json-schema.org/draft/2020-12/schema"},
+    {**an_object(["a"], a={"$ref": "#/$defs/n"}), "$defs": {"n": an_object("abcdefghij", a={"$ref": "#/$defs/n"})}},
+    an_object(["a"], a={"type": "array", "minItems": 100}),
+]
+for _ in range(5):
+    BILLIONS[-1]["properties"]["a"] = {"type": "array", "minItems": 100, "items": BILLIONS[-1]["properties"]["a"]}
+for name in "bcdefghij":
+    BILLIONS[2]["$defs"]["n"]["properties"][name] = {"$ref": "#/$defs/n"}
+
+
+@pytest.mark.parametrize("schema", BILLIONS)
+def test_a_schema_that_stands_for_billions_of_values_ends(schema, monkeypatch):
+    monkeypatch.setattr("insideLLMs.scoring.endable.LIMIT_S", 1.0)
+    monkeypatch.setattr("insideLLMs.scoring.tools.schemas._MAKING_S", 1.0)
+    bounded_schema_fault(schema)
+    with contextlib.suppress(TooLongError):
+        assert len(json.dumps(made_calls(schema))) < 10_000_000
+
+
+def test_a_check_without_end_is_a_complaint(monkeypatch):
+    monkeypatch.setattr("insideLLMs.scoring.endable.LIMIT_S", 0.5)
+    schema = {**an_object(a={"$ref": "#/$defs/d0"}), "$defs": {**DOUBLED, "d40": {}}}
+    [said] = bounded_complaints(schema, {"a": 1})
+    assert said == "the schema cannot be checked: it did not end within 0.5 s"
+
+
+def test_a_schema_nested_too_deeply_is_named():
+    deep = {"type": "string"}
+    for _ in range(300):
+        deep = an_object(["a"], a=deep)
+    assert bounded_schema_fault(deep) == "is nested too deeply, or refers to itself without end"
 
 
 HIDING = [
