@@ -62,7 +62,7 @@ def out_json(value: object) -> None:
 
 def out_document(text: str) -> None:
     """Print JSON that is written already; with escapes where the output takes no UTF-8."""
-    if codecs.lookup(sys.stdout.encoding).name != "utf-8":
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
         text = "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
     _echo(json_for_terminal(text) if is_terminal(sys.stdout) else json_without_commands(text))
 

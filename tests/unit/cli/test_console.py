@@ -1,5 +1,8 @@
 """What the console says of a bug: where to report it, as the installed package itself names it."""
 
+import contextlib
+import io
+
 from insideLLMs.cli import console
 from insideLLMs.execute.progress import ProgressInfo
 
@@ -32,3 +35,10 @@ def test_a_bar_is_drawn_again_a_few_times_a_second_and_when_all_is_done(capsys):
     assert 8 <= len(drawn) <= 12
     assert " 1/1000" in drawn[0]
     assert " 1000/1000" in drawn[-1]
+
+
+def test_json_is_printed_where_python_holds_the_output_in_memory():
+    """An `io.StringIO` has no encoding."""
+    with contextlib.redirect_stdout(io.StringIO()) as held:
+        console.out_json({"a": "ü"})
+    assert held.getvalue() == '{\n  "a": "ü"\n}\n'
