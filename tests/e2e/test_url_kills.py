@@ -198,6 +198,21 @@ def test_answers_that_were_not_uploaded_join_those_of_another_machine(store, tmp
         assert (again.path / "journal.jsonl").read_bytes() == b"header\none\ntheirs\nmine\n"
 
 
+def test_a_journal_that_sealing_removes_while_it_is_uploaded_ends_no_run(store):
+    url = parse_place(store.at("runs/x"))
+    with working_run(url) as work:
+        write_lines(work, b"one\n")
+
+        def sealed(method, key):
+            if method == "PUT" and "journal-" in key:
+                (work.path / "journal.jsonl").unlink()
+
+        store.fault = sealed
+        work.upload.keep_up()
+        store.fault = None
+        assert [store.get(key) for key in store.all_keys() if "journal-" in key] == [b"one\n"]
+
+
 def test_a_torn_line_waits_and_two_processes_of_one_machine_exclude_each_other(store):
     url = parse_place(store.at("runs/x"))
     with working_run(url) as work:

@@ -77,7 +77,7 @@ def noise_of(runs: Sequence[SealedRun], left_out: Sequence[str] = ()) -> NoiseFl
     if len(runs) < 2:
         raise CompareError(
             "; ".join(("a noise floor takes two runs or more of one system", *left_out)),
-            fix="run the same experiment again",
+            fix="run the same experiment again, and name both: insidellms noise RUN1 RUN2",
         )
     check_distinct(runs)
     check_repeats(runs)

@@ -10,7 +10,7 @@ from insideLLMs.remote.credentials import CREDENTIALS_FIX
 from insideLLMs.remote.url import RemoteUrl
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([\w.]+)</Code>|\"code\": ?\"?(\w+)")
+_CODE = re.compile(r"<Code>([\w.]+)</Code>|\"code\": ?\"?([A-Za-z]\w*)")
 _REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 FIX_BUCKET = "check the bucket's name and your region, or make the bucket"

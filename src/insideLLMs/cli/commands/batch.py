@@ -210,7 +210,7 @@ def _origin(
     if experiment_file is not None:
         return origin_of(experiment_file, given or noted)
     if given is not None:
-        raise OptionError("these options belong to an experiment", fix="name the experiment's file first")
+        raise OptionError("these options belong to an experiment", fix="name its file before -o")
     if noted is None and isinstance(run_dir, Path) and state_of(run_dir) is State.SEALED:
         raise RunDirectoryError(
             f"{run_dir} is complete, and does not say of which experiment",

@@ -148,8 +148,9 @@ def read_proof(path: Path) -> Proof:
         proof = msgspec.json.decode(data, type=Proof)
         refuse_repeated(data)
     except (OSError, ValueError, *UNREADABLE) as error:
+        told = error.strerror if isinstance(error, OSError) else error
         raise InsideLLMsError(
-            f"{path} is not a proof: {error}", fix="give the file that `insidellms prove` wrote"
+            f"{path} is not a proof: {told}", fix="give the file that `insidellms prove` wrote"
         ) from error
     return proof
 

@@ -165,7 +165,10 @@ class RunUpload:
         for kind, name in UPLOADED_FILES.items():
             file = self._path / name
             if is_regular(file):
-                self._upload_file(kind, file)
+                try:
+                    self._upload_file(kind, file)
+                except FileNotFoundError:  # the run was sealed meanwhile: it is published as it is
+                    continue
             elif kind == "batches" and self._parts[kind].count and is_regular(self._path / JOURNAL):
                 self._begin_again(kind)  # it was replaced by a run that has none
 
