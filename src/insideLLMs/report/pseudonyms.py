@@ -43,7 +43,8 @@ _OF_SECRETS = (
 _SECRET_NAME = re.compile(rf"(?:^|[_-]|(?<=[a-z\d])(?-i:(?=[A-Z]))){_OF_SECRETS}$", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
     rf"{_OF_SECRETS}(?:\\{{0,8}}[\"'])?\s{{0,3}}[:=]\s{{0,3}}"
-    r"(?:(?P<quote>\\{0,8}[\"'])(?P<quoted>[^\"'\\\n]{1,200})(?P=quote)"
+    r"(?:(?P<mark>[\"'])(?P<quoted>(?:(?!(?P=mark))(?:\\.|[^\\\n])){1,200})(?P=mark)"
+    r"|(?P<escaped_mark>\\{1,8}[\"'])(?P<escaped>[^\n]{1,200}?)(?<!\\)(?P=escaped_mark)"
     r"|(?P<plain>[^\s\"'`<>,;&(){}\[\]\\=/$][^\s\"'`<>,;&(){}\[\]\\]{5,200}+)(?![(\[]))"
     r"|[?&](?:token|key|sig|signature|x-amz-(?:signature|credential))=(?P<sent>[^&\s\"'<>#\[\]\\]{16,200}+)",
     re.IGNORECASE,

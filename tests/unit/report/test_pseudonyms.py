@@ -1,5 +1,7 @@
 """Secrets and personal data get pseudonyms, the same value the same one; other text stays as it is."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,6 +206,21 @@ def test_a_secret_within_a_text_is_replaced_by_its_name(frame):
     shown = names().text(frame.format("hunter2/EXAMPLE+KEY"))
     assert shown == frame.format(names().pseudonym("key", "hunter2/EXAMPLE+KEY"))
     assert names().text(shown) == shown
+
+
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("secret", ["hunter2", "it's", 'a "b" c', "back\\slash", "tab\t", "é ü", "{x}", "x" * 150])
+def test_a_secret_in_json_within_json_is_replaced_whole(secret, depth):
+    text = json.dumps({"password": secret, "after": "it"})
+    for _ in range(depth):
+        text = json.dumps({"arguments": text})
+    shown = names().text(text)
+    for _ in range(depth):
+        shown = json.loads(shown)["arguments"]
+    found = json.loads(shown)
+    assert found["after"] == "it"
+    assert found["password"].startswith("[key-")
+    assert len(found["password"]) == len(names().pseudonym("key", ""))
 
 
 @pytest.mark.parametrize(
