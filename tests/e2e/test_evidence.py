@@ -142,6 +142,14 @@ def test_damaged_signatures_can_be_made_again_as_the_error_says(copied):
     assert insidellms("sign", "run", "--key", "key", cwd=copied).code == 0
 
 
+@pytest.mark.parametrize(("mode", "is_warned"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_private_key_that_every_user_can_read_signs_with_a_warning(copied, mode, is_warned):
+    (copied / "key").chmod(mode)
+    done = insidellms("sign", "run", "--key", "key", cwd=copied)
+    assert done.code == 0, done.err
+    assert ("every user of this machine can read key" in done.err) == is_warned
+
+
 def test_one_key_given_twice_is_not_two_signers(copied):
     shutil.copy(copied / "key.pub", copied / "copy.pub")
     done = insidellms("verify", "run", "--key", "key.pub", "--key", "copy.pub", cwd=copied)

@@ -1,6 +1,7 @@
 """`insidellms sign`: vouch for a sealed run with a key."""
 
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def _sign(place: Path | RemoteUrl, key: Path, passphrase_env: str) -> tuple[str,
         return given
 
     signer = read_signer(key, passphrase)
+    if key.stat().st_mode & stat.S_IROTH:
+        console.warn(f"every user of this machine can read {key}: make it yours alone with chmod 600")
     path = place if isinstance(place, Path) else local_run(str(place), refetch=True)
     run = open_intact(path)
     count = sign(run, signer) if isinstance(place, Path) else sign_at(place, run, signer)
