@@ -17,6 +17,7 @@ FIX_BUCKET = "check the bucket's name and your region, or make the bucket"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
 _INVALID = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthenticationFailed"}
 _OTHER_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+_RACES = {"ConditionalRequestConflict", "OperationAborted"}
 _METADATA_SERVICE = "169.254.169.254"
 """Where a machine of a cloud asks for its own credentials: the last place in which they are looked for."""
 
@@ -94,8 +95,8 @@ def no_bucket(url: RemoteUrl) -> RemoteError:
 
 
 def is_race(text: str) -> bool:
-    """Whether two requests met, and neither says what is there now."""
-    return _first(_STATUS, text) == "409"
+    """Whether two requests met, so that it is not known what is there now; Azure says 409 where it is known, too."""
+    return _first(_CODE, text) in _RACES
 
 
 def refusal(url: RemoteUrl, done: str, text: str, kind: str) -> RemoteError:

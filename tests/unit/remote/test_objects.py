@@ -182,6 +182,13 @@ def test_writes_that_meet_are_made_again_and_no_writer_is_taken_for_another(stor
     assert objects.put("a", b"three", expect=Expect.NOTHING) is None
 
 
+def test_an_object_that_is_there_is_there_by_the_words_of_azure_too(store, objects):
+    store.fault = lambda method, key: (409, "BlobAlreadyExists") if method == "PUT" else None
+    before = len(store.requests)
+    assert objects.put("a", b"one", expect=Expect.NOTHING) is None
+    assert len(store.requests) == before + 1
+
+
 def test_a_store_that_ignores_conditions_is_no_place_for_two_writers(store, objects, monkeypatch):
     monkeypatch.setattr("insideLLMs.remote.objects._keeping", set())
     objects.put("a", b"one")

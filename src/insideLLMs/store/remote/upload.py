@@ -247,7 +247,7 @@ def check_free(url: RemoteUrl, writer: RemoteWriter, stored: Stored, machine: st
         return
     raise LockedError(
         f"another machine is writing to {url}: it said so {max(age, 0):.0f} s ago",
-        fix=f"wait for it, or choose another URL; after {LEASE_S:.0f} s of silence --resume goes on in its place",
+        fix=f"wait for it, or choose another URL; once it was silent for {LEASE_S:.0f} s, go on in its place",
     )
 
 
