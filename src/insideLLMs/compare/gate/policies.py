@@ -195,9 +195,14 @@ def _count(scope: Scope, counts: dict[str, int], most: int) -> Rule:
 
 
 def _cannot_fail(scope: Scope, most: int) -> list[str]:
-    """Say that no candidate could have failed: so many could count at most, and no more than that are tolerated."""
+    """Say that no candidate could have failed: so many could count at most, and no more than that are tolerated.
+
+    One that passes what a baseline of failures does not is better, and no gate has to ask for more.
+    """
     tolerated, policy = scope.spec.tolerance, scope.spec.fail_on
     if scope.usable <= scope.missing or most > tolerated or policy == NEVER.name:  # the first is said elsewhere
+        return []
+    if not most and (scope.count(ChangeClass.FIXED) or scope.count(ChangeClass.IMPROVED)):
         return []
     if most:
         told = f"at most {most:,} could count as {policy}, and {tolerated:,} are tolerated: lower `tolerance`"

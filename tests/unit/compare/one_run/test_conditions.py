@@ -37,7 +37,7 @@ def states(found):
     return {one.setting: one.state for one in found.conditions}
 
 
-@pytest.mark.parametrize(("wanted", "state"), [(0.8, "passed"), (0.81, "failed"), (1.0, "failed"), (0.0, "passed")])
+@pytest.mark.parametrize(("wanted", "state"), [(0.8, "passed"), (0.81, "failed"), (1.0, "failed"), (0.1, "passed")])
 def test_a_pass_rate_is_met_at_its_limit(wanted, state):
     found = verdict(some(8, 2), min_pass_rate=wanted)
     assert (found.state, found.exit_code) == (state, {"passed": 0, "failed": 3}[state])
