@@ -316,6 +316,8 @@ def test_a_run_says_what_it_lacks_to_go_on(tmp_path):
     assert (done.code, "is a file, not a run directory" in done.err) == (1, True)
     done = insidellms("batch", "export", "e.yaml", "-o", "no/such/requests.jsonl", "--run-dir", "batch", cwd=tmp_path)
     assert (done.code, "cannot write no/such/requests.jsonl" in done.err) == (1, True)
+    assert not (tmp_path / "batch").exists()
+    assert export(tmp_path, "e.yaml", "--run-dir", "batch").code == 0
     assert export(tmp_path, "--run-dir", "batch").code == 0
     assert "cannot be read" in take(tmp_path, "none.jsonl").err
 

@@ -58,6 +58,55 @@ def test_what_is_done_survives_a_bad_second_model_and_is_not_asked_again(folder,
     assert len(records_of(folder / "run")) == 80
 
 
+OPTIONS = [
+    (),
+    ("--overwrite",),
+    ("--shard", "1/2"),
+    ("--processes", "2"),
+    ("--processes", "2", "--overwrite"),
+    ("--record", "new/c.jsonl"),
+    ("--compress",),
+    ("--batch",),
+]
+
+
+def files(folder):
+    return {path: path.is_dir() or path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+def test_a_key_that_is_refused_leaves_what_was_there_and_the_next_try_needs_no_more(folder, options):
+    if "--overwrite" in options:
+        assert run(folder).code == 0
+    before = files(folder)
+    done = run(folder, *options, a="sk-wrong", b="sk-wrong")
+    assert (done.code, "check the key" in done.err, "--resume" in done.err) == (1, True, False), done.err
+    assert files(folder) == before
+    if "--batch" not in options:
+        assert run(folder, *options).code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",), ("--processes", "2")], ids=" ".join)
+def test_a_key_that_is_refused_leaves_nothing_at_a_url(folder, server, store, options):
+    """The answer takes so long that what is there by then was uploaded."""
+
+    def run_at(key):
+        env = {"KEY_A": key, "KEY_B": key, **store.machine(folder / "cache")}
+        return insidellms("run", "e.yaml", "--run-dir", store.at("run"), *options, cwd=folder, env=env)
+
+    if "--overwrite" in options:
+        assert run_at(CANARY).code == 0
+    before = {key: store.get(key) for key in store.all_keys() if not key.endswith("writer.json")}
+    server.latency_s = 1.5
+    done = run_at("sk-wrong")
+    assert (done.code, "check the key" in done.err, "--resume" in done.err) == (1, True, False), done.err
+    kept = {key: store.get(key) for key in store.all_keys()}
+    assert {key: data for key, data in kept.items() if not key.endswith("writer.json")} == before
+    assert ("run/writer.json" in kept) == bool(before)
+    server.latency_s = 0
+    assert run_at(CANARY).code == 0
+
+
 def test_a_missing_key_is_told_before_anything_is_spent(tmp_path):
     text = EXPERIMENT.replace("http://127.0.0.1:PORT/v1", "https://example.invalid/v1")
     write_files(tmp_path, {"e.yaml": text, "data.jsonl": ROWS})

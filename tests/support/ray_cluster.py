@@ -27,11 +27,13 @@ class RayCluster:
         self.folder = folder
         self.mark = uuid.uuid4().hex
         self._command = [sys.executable, __file__, str(nodes), str(cpus), str(gpus), str(folder)]
-        self._environment = {**os.environ, **QUIET, **(environment or {}), MARK: self.mark}
+        own = {"RAY_TMPDIR": str(folder), MARK: self.mark}
+        self._environment = {**os.environ, **QUIET, **(environment or {}), **own}
         self._process = None
         self.address = ""
 
     def __enter__(self):
+        (self.folder / "ray").mkdir(parents=True)  # where Ray notes the address, and makes no folder for it
         self._process = subprocess.Popen(
             self._command, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

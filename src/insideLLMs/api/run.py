@@ -18,7 +18,7 @@ from insideLLMs.api.preparation.prepare import prepare
 from insideLLMs.api.preparation.prepared import Parts, Prepared
 from insideLLMs.api.run_upload import uploading, working
 from insideLLMs.api.run_writer import MemorySink, RunWriter
-from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, OptionError
+from insideLLMs.core.errors import CassetteMissError, OptionError
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.ray_options import RayOptions
 from insideLLMs.core.record_views import read_record
@@ -205,9 +205,6 @@ async def _run_in(
     except CassetteMissError:
         if not journal.resumed:  # nothing was paid, so nothing is kept that would be in the way of the next run
             await asyncio.to_thread(directory.clear)
-        raise
-    except InsideLLMsError as error:
-        error.run_dir = directory.path if directory.is_held() else None
         raise
     manifest, summary = await asyncio.to_thread(writer.seal, {**options.notes, **notes})
     logger.info("run sealed", extra={"run_id": plan.run_id})

@@ -164,6 +164,11 @@ class BatchLog:
             fix = f"collect them: {collect}; to ask now instead: --max-wait 0s --then live"
             raise StorageError(waits, fix=fix).going_on_with({"--batch": ""})
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any request was written to a file, submitted, answered or refused."""
+        return bool(self.exported or self.open or self.unlisted or self.ids or self._answers or self.failures)
+
     def __enter__(self) -> Self:
         return self
 

@@ -9,17 +9,20 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
-from insideLLMs.store.held_folder import HeldFolder
+from insideLLMs.core.errors import InsideLLMsError, LockedError, RunDirectoryError, StorageError
+from insideLLMs.store import replaced_run
+from insideLLMs.store.held_folder import HeldFolder, make_folder, remove_empty
 from insideLLMs.store.journal import Journal, check_same_run
 from insideLLMs.store.journal_line import JournalHeader, journal_lines
+from insideLLMs.store.replaced_run import remove_our_files
 from insideLLMs.store.sealed_entries import sealed_entries
-from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MARKER, MARKER_TEXT, OUR_FILES, SealedRun, State, state_of
-from insideLLMs.store.shard_folders import remove_shards
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MARKER, MARKER_TEXT, SealedRun, State, state_of
+from insideLLMs.store.shard_folders import found_shards, has_answers, remove_shards
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -47,14 +50,39 @@ def _file_name(name: str) -> str:
     return kept[:60] or "run"
 
 
-class RunDirectory:
-    """A run directory that this process holds for writing, by its handle. Use as a context manager."""
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A folder with its locked marker; `made` are the folders that were made for it, the innermost first."""
 
-    def __init__(self, folder: HeldFolder, marker_fd: int, journal: Journal) -> None:
-        self.path = folder.path
-        self.folder = folder
+    folder: HeldFolder
+    marker_fd: int
+    made: Sequence[Path]
+    is_marked_here: bool
+
+    def close(self) -> None:
+        os.close(self.marker_fd)
+        self.folder.close()
+
+    def undo(self) -> None:
+        """Remove what was made to hold the folder, and nothing that anybody put there."""
+        if self.is_marked_here:
+            self.folder.remove(MARKER)
+        remove_empty(self.made)
+
+
+class RunDirectory:
+    """A run directory that this process holds for writing, by its handle. Use as a context manager.
+
+    Where the block ends with an error, that says where the run can go on; a run that has nothing yet leaves everything
+    as it was before.
+    """
+
+    def __init__(self, hold: _Hold, journal: Journal, *, is_begun_here: bool) -> None:
+        self.path = hold.folder.path
+        self.folder = hold.folder
         self.journal = journal
-        self._marker_fd = marker_fd
+        self._hold = hold
+        self._is_begun_here = is_begun_here
 
     @classmethod
     def open(
@@ -70,42 +98,50 @@ class RunDirectory:
         """Take hold of `path` for the run that `header` describes.
 
         A used folder is refused unless `resume` (the same run goes on; a sealed one is reopened for its
-        failures) or `overwrite` (our files, and only in a folder with our marker, are removed first); `taken_fix`
-        then says what the caller has to offer.
+        failures) or `overwrite` (our files, and only in a folder with our marker, are removed at the end; where the
+        run comes to nothing, they are as they were); `taken_fix` then says what the caller has to offer.
         """
         may_go_on = resume or overwrite
         _refuse(path, state_of(path), taken_fix="" if may_go_on else taken_fix)
-        folder, marker_fd = _hold(path)
+        hold = _hold(path)
+        folder = hold.folder
         try:
             state = state_of(path)  # another process may have ended a run in it meanwhile
             _refuse(path, state, taken_fix="" if may_go_on else taken_fix)
             journal = Journal(path / JOURNAL, header, opener=folder.opener)
             if overwrite and not resume:
                 _check_no_batch_is_out(journal)
-                remove_our_files(folder)
-                remove_shards(path)
             if resume and state is State.SEALED:
                 remove_shards(path)  # of a process that was killed before it did
                 _reopen(folder, header)
-            if resume and folder.stat(JOURNAL) is not None:
+            goes_on = resume and folder.stat(JOURNAL) is not None
+            if goes_on:
                 journal.resume(salvage=salvage)
             else:
-                journal.create()
+                _begin(journal, folder, replaces=overwrite)
         except BaseException:
-            os.close(marker_fd)
-            folder.close()
+            try:
+                hold.undo()
+            finally:
+                hold.close()
             raise
-        return cls(folder, marker_fd, journal)
+        return cls(hold, journal, is_begun_here=not goes_on)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
             self.journal.close()
+            can_go_on = self.can_be_resumed()
+            if isinstance(error, InsideLLMsError):
+                error.run_dir = self.path if can_go_on else None
+            if error is None or can_go_on:
+                replaced_run.drop(self.folder)
+            elif self.is_held():
+                self.clear()
         finally:
-            os.close(self._marker_fd)
-            self.folder.close()
+            self._hold.close()
 
     def has_room(self) -> bool:
         """Whether the disk has room for more than answers."""
@@ -121,14 +157,19 @@ class RunDirectory:
                 f"{self.path} was moved while the run went on, so it was not sealed",
                 fix="resume it where it is now: its journal has every answer",
             )
-        if not self.folder.holds(MARKER, os.fstat(self._marker_fd)):
+        if not self.folder.holds(MARKER, os.fstat(self._hold.marker_fd)):
             raise StorageError(
                 f"{marker} was removed while the run went on, so the run was not sealed",
                 fix=f"put an empty file in its place (`touch {marker}`), then resume: nothing needs to be asked again",
             )
 
+    def can_be_resumed(self) -> bool:
+        """Whether the run could go on where it is, and holds anything that another one would have to ask again."""
+        is_begun = not self._is_begun_here or not self.journal.is_empty()
+        return self.is_held() and (is_begun or _has_begun_elsewhere(self.journal))
+
     def is_held(self) -> bool:
-        """Whether the run could go on where it is."""
+        """Whether the folder is still the one that this process took hold of."""
         try:
             self.check_held()
         except StorageError:
@@ -136,10 +177,23 @@ class RunDirectory:
         return True
 
     def clear(self) -> None:
-        """Remove what was written, so that the folder can be used again. Raises StorageError."""
+        """Remove what was written, so that all is as it was before. Raises StorageError."""
         self.check_held()
         self.journal.close()
         remove_our_files(self.folder)
+        remove_shards(self.path)
+        if not replaced_run.bring_back(self.folder):
+            self._hold.undo()
+
+    @contextlib.contextmanager
+    def whole_or_nothing(self) -> Iterator[None]:
+        """Leave all as it was before where the block fails: what it has written is no use without the rest."""
+        try:
+            yield
+        except InsideLLMsError:
+            if self.is_held():
+                self.clear()
+            raise
 
     @contextlib.contextmanager
     def sealing(self) -> Iterator[None]:
@@ -147,6 +201,7 @@ class RunDirectory:
         self.journal.close()
         try:
             yield
+            replaced_run.drop(self.folder)
         except OSError as error:
             self.check_held()
             raise StorageError(
@@ -163,6 +218,33 @@ def _check_no_batch_is_out(journal: Journal) -> None:
         BatchLog.beside(journal).close()
 
 
+def _begin(journal: Journal, folder: HeldFolder, *, replaces: bool) -> None:
+    """Start an empty journal, in the place of a run that it replaces. Raises StorageError; then all is as before."""
+    try:
+        if replaces:
+            replaced_run.set_aside(folder)
+        journal.create()
+    except BaseException:
+        if journal.stat is not None:
+            folder.remove(JOURNAL)
+        replaced_run.bring_back(folder)
+        raise
+
+
+def _has_begun_elsewhere(journal: Journal) -> bool:
+    """Whether batches or shards hold, or will bring, what the journal lacks."""
+    folder = journal.path.parent
+    is_away = journal.keep_up is not None  # what shards at a URL hold is not known here
+    if any(is_away or has_answers(shard) for shard, _ in found_shards(folder)):
+        return True
+    if not (folder / BATCHES).exists():
+        return False
+    from insideLLMs.store.batch_log import BatchLog  # noqa: PLC0415 - few runs have batches
+
+    with BatchLog(journal, max_attempts=0) as batches:
+        return batches.has_begun
+
+
 def _refuse(path: Path, state: State, *, taken_fix: str) -> None:
     """Raise RunDirectoryError for a foreign folder, and with a `taken_fix` for one that holds a run."""
     if state is State.FOREIGN:
@@ -176,26 +258,27 @@ def _refuse(path: Path, state: State, *, taken_fix: str) -> None:
     raise RunDirectoryError(f"{path} already holds {told}", fix=taken_fix)
 
 
-def _hold(path: Path) -> tuple[HeldFolder, int]:
+def _hold(path: Path) -> _Hold:
     """Create the folder and its marker, and hold both; the marker is locked until its descriptor is closed."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        made = make_folder(path)
         folder = HeldFolder(path)
     except OSError as error:
         raise StorageError(
             f"cannot write in {path}: {error.strerror}",
             fix="check the folder's permissions and the length of its name, or choose another folder",
         ) from error
+    is_new = folder.stat(MARKER) is None
     try:
-        return folder, _lock(folder)
+        return _Hold(folder, _lock(folder, is_new=is_new), made, is_new)
     except BaseException:
         folder.close()
+        remove_empty(made)
         raise
 
 
-def _lock(folder: HeldFolder) -> int:
+def _lock(folder: HeldFolder, *, is_new: bool) -> int:
     try:
-        is_new = folder.stat(MARKER) is None
         fd = folder.opener(MARKER, os.O_RDWR | (os.O_CREAT | os.O_EXCL if is_new else 0))
     except OSError as error:
         raise StorageError(
@@ -218,18 +301,6 @@ def _lock(folder: HeldFolder) -> int:
             f"cannot write in {folder.path}: {error.strerror}", fix="check the disk's free space"
         ) from error
     return fd
-
-
-def remove_our_files(folder: HeldFolder) -> None:
-    """Remove every file of a run but its marker. Raises StorageError."""
-    try:
-        for name in OUR_FILES:
-            folder.remove(f"{name}.tmp")
-            folder.remove(name)
-    except OSError as error:
-        raise StorageError(
-            f"cannot replace the run in {folder.path}: {error.strerror}", fix="choose another folder"
-        ) from error
 
 
 def _reopen(folder: HeldFolder, header: JournalHeader) -> None:

@@ -6,17 +6,39 @@ import fcntl
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _LINK = "it is a link, which is never followed"
 _NO_FILE = "it is not a regular file"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def make_folder(path: Path) -> list[Path]:
+    """Make a folder, and those that it lies in; return what is new, the innermost first.
+
+    Raises OSError, and leaves none then.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        remove_empty(made)
+        raise
+    return made
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, each inside the next, as far as they are there and empty."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Wait until no other process writes in `folder`, and keep them out. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(folder, _FOLDER)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -27,9 +49,9 @@ def only_writer(folder: Path) -> Iterator[None]:
 class HeldFolder:
     """Opens, renames and removes files by their name in one folder. Every method raises OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, fd: int | None = None) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._fd = os.open(path, _FOLDER) if fd is None else fd
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -83,6 +105,26 @@ class HeldFolder:
             os.unlink(name, dir_fd=self._fd)
         except FileNotFoundError:
             return
+
+    @contextlib.contextmanager
+    def subfolder(self, name: str, *, is_new: bool = False) -> "Iterator[HeldFolder]":
+        """Hold a folder in it, which is made if it is new."""
+        if is_new:
+            os.mkdir(name, dir_fd=self._fd)
+        held = HeldFolder(self.path / name, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._fd))
+        try:
+            yield held
+        finally:
+            held.close()
+
+    def move(self, name: str, to: "HeldFolder") -> None:
+        """Move a file or folder to another folder, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(name, name, src_dir_fd=self._fd, dst_dir_fd=to._fd)
+
+    def remove_subfolder(self, name: str) -> None:
+        """Remove an empty folder."""
+        os.rmdir(name, dir_fd=self._fd)
 
     def sync(self) -> None:
         """Make the names in it durable."""

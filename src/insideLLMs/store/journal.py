@@ -287,9 +287,7 @@ class Journal:
 
     def removed(self) -> StorageError:
         """Return the error that says what is lost with the file."""
-        answered = sum(
-            record != _ABSENT or answer != _ABSENT for record, answer in zip(self._records, self._answers, strict=True)
-        )
+        answered = sum(map(any, zip(self._records, self._answers, strict=True)))
         return StorageError(
             f"{self.path} was removed while the run went on: {answered:,} of {self.total:,} answers were in it, "
             "and they are lost",
@@ -330,6 +328,10 @@ class Journal:
                     yield Entry(index=index, record=bytes(body.record), telemetry=bytes(body.telemetry))
                 elif gapless:
                     return
+
+    def is_empty(self) -> bool:
+        """Whether no Trial has an answer or a record."""
+        return not (any(self._answers) or any(self._records))
 
     def count_done(self) -> int:
         """Count the Trials that have a record."""

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from insideLLMs.core.errors import LockedError, RunDirectoryError, StorageError
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.directory import remove_our_files
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.labels import LABELS
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.progress import JournalWatch
+from insideLLMs.store.replaced_run import remove_our_files
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SIGNATURES, SealedRun, State, is_regular, state_of
 from insideLLMs.store.unfinished_run import RunDescription
 

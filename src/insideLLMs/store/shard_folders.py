@@ -6,12 +6,13 @@ Of a run at a URL they lie below it, and its writer notes how many there are.
 import contextlib
 import re
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from insideLLMs.core.errors import StorageError
 from insideLLMs.core.shard import Shard
 from insideLLMs.remote.url import RemoteUrl
-from insideLLMs.store.sealed_run import MARKER, OUR_FILES, is_regular
+from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, State, is_regular, state_of
 
 SHARDS = "shards"
 _NAME = re.compile(r"[1-9][0-9]*-of-([1-9][0-9]*)")
@@ -43,6 +44,15 @@ def remove_shards(run_dir: Path) -> None:
             path.rmdir()
     with contextlib.suppress(OSError):
         (run_dir / SHARDS).rmdir()
+
+
+def has_answers(shard: Path) -> bool:
+    """Whether a shard holds more than the beginning of a run; one that was killed early may have no more."""
+    state = state_of(shard)
+    if state is not State.UNFINISHED:
+        return state is not State.EMPTY
+    with (shard / JOURNAL).open("rb") as journal:
+        return len(list(islice(journal, 2))) > 1
 
 
 def found_shards(run_dir: Path) -> list[tuple[Path, int]]:

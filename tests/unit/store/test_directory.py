@@ -13,51 +13,9 @@ from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.journal_line import JournalHeader
-from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.run_draft import RunDraft
 from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State, read_lines, state_of
-from support.stored_trials import RUN, header, record
-
-
-def seal(directory):
-    with directory.sealing():
-        draft = RunDraft(directory, view=RecordIdentity, has_telemetry=True)
-        try:
-            return fill_and_publish(draft)
-        except BaseException:
-            draft.drop()
-            raise
-
-
-def fill_and_publish(draft):
-    assert all(draft.take_rest())
-    draft.write("summary.json", b"{}")
-    draft.write("config.resolved.yaml", b"{}\n")
-    manifest = Manifest(
-        run_id=RUN,
-        name="x",
-        library={},
-        models=(),
-        probes=(),
-        datasets=(),
-        repeats=1,
-        max_examples=None,
-        trials=3,
-        statuses=draft.statuses,
-        records_root=draft.root(),
-        files=draft.digests(),
-    )
-    draft.publish(manifest)
-    return manifest
-
-
-def write_run(path, *, order=(2, 0, 1), sealed=True, statuses=None, **options):
-    with RunDirectory.open(path, header(), **options) as directory:
-        for index in order:
-            if not directory.journal.is_done(index):
-                status = (statuses or {}).get(index, ResultStatus.SUCCESS)
-                directory.journal.append_record(index, record(index, status), Telemetry(attempts=1))
-        return seal(directory) if sealed else None
+from support.stored_trials import header, record, seal, write_run
 
 
 def test_sealing_sorts_and_the_result_verifies(tmp_path):

@@ -115,6 +115,7 @@ def import_files(
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
     with (
         RunDirectory.open(run_dir, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
+        directory.whole_or_nothing(),
         RunWriter(facts, directory) as writer,
     ):
         for count, (rank, record, telemetry) in enumerate(records(source, found, digests), start=1):

@@ -38,13 +38,10 @@ def merge_shards(paths: Sequence[Path], to: Path, *, overwrite: bool = False) ->
     facts = _facts(shards)
     with (
         RunDirectory.open(to, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
+        directory.whole_or_nothing(),
         RunWriter(facts, directory) as writer,
     ):
-        try:
-            manifest, summary = write_merged(shards, directory, writer)
-        except RunDirectoryError:
-            directory.clear()  # else it is in the way of the next merge
-            raise
+        manifest, summary = write_merged(shards, directory, writer)
     return Run(path=to, manifest=manifest, summary=summary)
 
 

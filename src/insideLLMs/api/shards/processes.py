@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,8 +57,9 @@ async def run_in_processes(experiment: Experiment, *, folder: Path, options: Run
             crew = _Crew(prepared, work, folder, options, count)
             async with uploading(work.upload, directory.journal, processes=count):
                 await asyncio.to_thread(_make_places, work, crew.shards, resume=options.resume)
-                async with obeying_signals(crew, directory.journal.flush):
-                    await crew.run()
+                with _keeping_shards(work):
+                    async with obeying_signals(crew, directory.journal.flush):
+                        await crew.run()
                 shards = await asyncio.to_thread(open_shards, [local_run(str(each)) for each in crew.places.values()])
                 manifest, summary = await asyncio.to_thread(write_merged, shards, directory, writer)
             remove_shards(work.path)
@@ -85,6 +86,17 @@ def _make_places(work: WorkingRun, shards: Sequence[Shard], *, resume: bool) -> 
         remove_shard_objects(work.upload.url)
 
 
+@contextlib.contextmanager
+def _keeping_shards(work: WorkingRun) -> Iterator[None]:
+    """Where the run stops before a process has uploaded anything, leave nothing that says that there are shards."""
+    try:
+        yield
+    except InsideLLMsError:
+        if work.upload is not None and not work.upload.has_shards():
+            remove_shards(work.path)
+        raise
+
+
 class _Crew:
     """The processes of one run. `stop` lets them finish what is in flight; cancelling `run` kills them."""
 
@@ -93,7 +105,6 @@ class _Crew:
         self.places = {shard: shard_place(work.place, shard) for shard in self.shards}
         self.stopping = False
         self._prepared = prepared
-        self._run_dir = work.path
         self._folder = folder
         self._options = options
         self._error: Exception | None = None
@@ -116,8 +127,6 @@ class _Crew:
             for shard in self.shards:
                 if not await asyncio.to_thread(_is_done, self.places[shard]):
                     group.create_task(self._run_shard(shard))
-        if isinstance(self._error, InsideLLMsError):
-            self._error.run_dir = self._run_dir
         if self._error is not None:
             raise self._error
 

@@ -92,6 +92,8 @@ class _Cluster:
             return
         address = self._options.address or os.environ.get("RAY_ADDRESS")
         check_reachable(address)
+        if address:
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # one attempt of 40 s, where Ray makes 20
         own = {
             "address": "local",
             "include_dashboard": False,

@@ -139,9 +139,9 @@ class RunArguments:
         try:
             yield
         except InterruptedRunError as error:
-            if error.run_dir is None:
-                raise
-            raise InterruptedRunError(error.message, fix=self.how_to_resume(file, error)) from error
+            fix = error.fix or "nothing was answered yet, so nothing is kept: start it again"
+            fix = fix if error.run_dir is None else self.how_to_resume(file, error)
+            raise InterruptedRunError(error.message, fix=fix) from error
         except CassetteMissError as error:
             assert self.replay is not None
             fix = f"record what is missing: {self.how_to_record(file, self.replay)}"

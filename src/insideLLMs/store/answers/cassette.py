@@ -25,7 +25,7 @@ from insideLLMs.core.repeated_keys import repeated_key
 from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.types import Exchange, JsonValue, Response
 from insideLLMs.store.answers.remote_cassette import cassette_to_record
-from insideLLMs.store.held_folder import only_writer
+from insideLLMs.store.held_folder import make_folder, only_writer, remove_empty
 from insideLLMs.store.whole_file import whole_file
 
 
@@ -80,7 +80,7 @@ class CassetteRecorder:
         self._facts = list(models)
         self._identities = identities or {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._made = make_folder(path.parent)
             with only_writer(path.parent):
                 _entries_of(path)
                 self._partial, self._file = _open_partial(path)
@@ -115,6 +115,7 @@ class CassetteRecorder:
             if not os.fstat(self._file.fileno()).st_size:
                 self._partial.unlink(missing_ok=True)
             self._file.close()
+        remove_empty(self._made)
 
     def finish(self) -> None:
         """Add what was recorded, and what killed recordings left, to the cassette. Raises CassetteError."""

@@ -71,12 +71,13 @@ def age_s(stored: Stored) -> float:
 
 
 class FileParts:
-    """The parts of a file that grows: how many there are, how many bytes they have, and their digest."""
+    """The parts of a file that grows: how many there are, how many lines and bytes they have, and their digest."""
 
     def __init__(self, objects: Objects, folder: str) -> None:
         self._objects = objects
         self._folder = folder
         self.count = 0
+        self.lines = 0
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
 
@@ -114,6 +115,7 @@ class FileParts:
 
     def _add(self, lines: bytes) -> None:
         self.count += 1
+        self.lines += lines.count(b"\n")
         self.size_bytes += len(lines)
         self._sha256.update(lines)
 

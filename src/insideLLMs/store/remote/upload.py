@@ -203,17 +203,35 @@ class RunUpload:
         try:
             with self._lock:
                 self._upload_lines()
-                is_empty = self._holds_nothing()
-                self._renew(released=not is_empty)
-                if is_empty:
-                    self._objects.delete(WRITER)
+                if self._added_nothing():
+                    self._undo()
+                else:
+                    self._renew(released=True)
         except (RemoteError, LockedError) as error:
             logger.warning("what was not uploaded stays on this machine: %s", error.message)
 
-    def _holds_nothing(self) -> bool:
-        """Whether there is nothing but our lock, here or at the URL: the run was refused before it began."""
-        is_here = self._base is not None or state_of(self._path) not in {State.ABSENT, State.EMPTY}
-        return not is_here and self._writer.shards == 1 and not any(parts.count for parts in self._parts.values())
+    def _added_nothing(self) -> bool:
+        """Whether all is as it was before, here and at the URL, but for our lock and what we have begun."""
+        if self._base is not None:
+            is_same = _read_bytes(self._path / MANIFEST) == self._base.data and not is_regular(self._path / JOURNAL)
+        else:
+            is_same = state_of(self._path) in {State.ABSENT, State.EMPTY}
+        has_answers = self._parts["journal"].lines > 1 or self._parts["batches"].lines > 0
+        return is_same and not has_answers and not (self._writer.shards > 1 and self.has_shards())
+
+    def _undo(self) -> None:
+        for parts in self._parts.values():
+            parts.remove()
+        if self._writer.shards > 1:
+            remove_shard_objects(self.url)
+        self._writer = msgspec.structs.replace(self._writer, shards=1)
+        self._renew(released=self._base is not None)
+        if self._base is None:
+            self._objects.delete(WRITER)
+
+    def has_shards(self) -> bool:
+        """Whether a process has uploaded anything of its shard."""
+        return any(not each.name.endswith(f"/{WRITER}") for each in Objects(self.url / SHARDS).listed())
 
     def publish(self) -> None:
         """Publish the sealed run; from then on readers see it. Raises StorageError."""
@@ -268,7 +286,12 @@ def machine_of(folder: Path) -> str:
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text() if path.is_file() else None
+    found = _read_bytes(path)
+    return None if found is None else found.decode()
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _lines_from(journal: Path, start: int) -> bytes:
