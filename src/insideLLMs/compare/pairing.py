@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from insideLLMs.compare.sides import RunView
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import CompareError
+from insideLLMs.core.repeated_keys import repeated
 from insideLLMs.core.subject import Subject
 
 Ranks = Mapping[Subject, int]
@@ -77,7 +78,7 @@ class _Chosen:
                 chosen.prompts[ours] = theirs
             else:
                 chosen.subjects.update(_subjects_named(ours, theirs, baseline, candidate))
-        doubled = sorted(name for name in set(wanted.values()) if list(wanted.values()).count(name) > 1)
+        doubled = sorted(repeated(wanted.values()))
         if doubled:
             raise CompareError(
                 f"--pair gives the candidate's {doubled[0]!r} to two of the baseline",

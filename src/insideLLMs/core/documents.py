@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from insideLLMs.core.errors import Problem
+from insideLLMs.core.repeated_keys import repeated
 from insideLLMs.core.types import JsonValue
 
 FieldPath = tuple[str | int, ...]
@@ -232,8 +233,7 @@ def _read_json(text: str) -> Document:
     def collect(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         value = dict(pairs)
         if len(value) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice.extend(sorted({name for name in names if names.count(name) > 1}))
+            twice.extend(sorted(repeated(name for name, _ in pairs)))
         return value
 
     try:

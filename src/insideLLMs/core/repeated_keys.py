@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -39,11 +39,13 @@ def lines_of(key: str, text: bytes) -> list[int]:
     plain = text.decode()
     decode = json.JSONDecoder(parse_int=float).raw_decode  # an integer may have thousands of digits
     lines: list[int] = []
+    line, counted = 1, 0
     end = plain.index("{") + 1
     while (found := _NO_MARK.search(plain, end)) and found[0] != "}":
         name, end = decode(plain, found.start())
         if name == key:
-            lines.append(plain.count("\n", 0, found.start()) + 1)
+            line, counted = line + plain.count("\n", counted, found.start()), found.start()
+            lines.append(line)
         value = _NO_MARK.search(plain, end)
         assert value is not None  # behind a key there is one
         _, end = decode(plain, value.start())
@@ -52,9 +54,12 @@ def lines_of(key: str, text: bytes) -> list[int]:
 
 def first_repeated(keys: Sequence[str]) -> str | None:
     """Return the first key that stands there twice."""
-    if len(set(keys)) == len(keys):
-        return None
-    return next(key for key, count in Counter(keys).items() if count > 1)
+    return next(iter(repeated(keys)), None) if len(set(keys)) < len(keys) else None
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return what stands there more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 class _Key(str):

@@ -10,6 +10,7 @@ import msgspec
 from insideLLMs.core.arguments import nearest, refuse, text_list
 from insideLLMs.core.errors import CommandFailedError, InsideLLMsError, ModelError, ToolTimeoutError
 from insideLLMs.core.protocols import OWN_SERVER, Probe
+from insideLLMs.core.repeated_keys import repeated
 from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring.hidden_text import hidden_in_tool
@@ -223,9 +224,8 @@ def _protocol(server: _Server) -> RuleFinding:
 
 def _names(server: _Server) -> RuleFinding:
     names = [tool["name"] for tool in server.tools]
-    twice = sorted({name for name in names if names.count(name) > 1})
     odd = [name for name in names if not _NAME.fullmatch(name)]
-    broken = [f"two tools are called {name}" for name in twice]
+    broken = [f"two tools are called {name}" for name in sorted(repeated(names))]
     broken += [f"the name {name!r} is not 1 to 128 letters, digits, '_', '-' or '.'" for name in odd]
     return RuleFinding(checked=len(names), broken=tuple(broken))
 

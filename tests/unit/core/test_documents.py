@@ -114,3 +114,10 @@ def test_a_hundred_levels_are_read_and_more_are_a_problem(format, before, after,
 
     assert messages(nested(99), format) == []
     assert re.search("deep|maximum nesting depth", " ".join(messages(nested(deep), format)))
+
+
+@pytest.mark.timeout(30)
+def test_of_very_many_keys_the_one_that_is_there_twice_is_found_at_once():
+    text = "{" + ",".join(f'"k{number}":1' for number in range(200_000)) + ',"k5":2}'
+    [said] = messages(text, "json")
+    assert "k5: is given twice" in said
