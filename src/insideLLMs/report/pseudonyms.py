@@ -28,6 +28,8 @@ _IBAN = re.compile(
     r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?:[ \xa0-]?[A-Z0-9]{4}){2,7}(?:[ \xa0-]?[A-Z0-9]{1,3})?(?![A-Z0-9])", re.IGNORECASE
 )
 _CARD = re.compile(r"(?<![\w.])\d(?:[ \xa0-]?\d){12,18}(?!\w)")
+_CARD_STARTS = re.compile(r"4\d{12}|3[0689]\d{12}|(?:3[47]\d\d|2131|1800)\d{11}|[2-9]\d{15}|[4-6]\d{16,18}", re.ASCII)
+"""How numbers of cards begin, by their length: those of times, articles and devices begin otherwise, mostly."""
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
 _IPV4 = re.compile(r"(?<![\d.])(?<!\b[vV])(?<![vV]ersion )(?<!Chrome/)(?<!==)\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)")
 _IPV6 = re.compile(r"(?<![:\w])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![:\w])")
@@ -208,10 +210,13 @@ def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int
 
 
 def _is_card(found: str) -> bool:
-    """Whether the digits pass the check of ISO/IEC 7812 (Luhn), and are not all the same."""
-    digits = [int(letter) for letter in reversed(found) if letter.isdigit()]
+    """Whether the digits are those of a card of that length, pass the check of ISO/IEC 7812 (Luhn), and differ."""
+    number = "".join(str(unicodedata.decimal(letter)) for letter in found if letter.isdecimal())
+    digits = [int(digit) for digit in reversed(number)]
     doubled = sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return len(set(digits)) > 1 and (sum(digits[::2]) + doubled) % 10 == 0
+    return (
+        _CARD_STARTS.fullmatch(number) is not None and len(set(digits)) > 1 and (sum(digits[::2]) + doubled) % 10 == 0
+    )
 
 
 def _is_iban(found: str) -> bool:

@@ -159,6 +159,31 @@ def test_the_space_in_a_word_of_a_list_is_any_space(spelling):
     assert found.text("WEISS") == found.text("Weiß")
 
 
+def luhn(first):
+    """Return the number with the check digit that makes it pass as a card's."""
+    digits = [int(digit) for digit in reversed(first)]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[::2]]
+    return f"{first}{-sum([*doubled, *digits[1::2]]) % 10}"
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["400000000012", "3600000000123", "37000000000012", "213100000000012", "222300000000012", "555500000000001",
+     "620000000000000123"],
+)  # fmt: skip
+def test_a_number_that_begins_as_cards_of_its_length_do_is_one(first):
+    assert names().text(luhn(first)).startswith("[card-")
+    assert names().value({"n": int(luhn(first))}) == {"n": names().text(luhn(first))}
+
+
+@pytest.mark.parametrize(
+    "first", ["171499624512", "171499624512345", "171499624512345678", "978316148410", "49015420323751"]
+)
+def test_times_articles_and_devices_are_no_cards_where_their_digits_pass_the_check(first):
+    assert names().text(luhn(first)) == luhn(first)
+    assert names().value({"n": int(luhn(first))}) == {"n": int(luhn(first))}
+
+
 def test_phone_numbers_without_a_country_code_need_a_region():
     assert names().text("030 901820") == "030 901820"
     assert names(region="DE").text("030 901820") == names().text("+49 30 901820")
