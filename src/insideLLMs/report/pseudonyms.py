@@ -21,13 +21,15 @@ _DIGEST_LETTERS = 12
 _AT_SIGN = r"(?:[@\uff20]|%(?:25){0,3}40|&#0{0,4}64;|&#x0{0,4}40;|&commat;|\\u0040)"
 _OF_FILES = r"(?:png|jpe?g|gif|svg|webp|pdf|tgz|gz|js|json|txt|html)\b"
 _EMAIL = re.compile(
-    rf"[\w.%+'-]{{1,64}}{_AT_SIGN}[^\W_](?:[\w-]{{0,62}}\.)+(?!{_OF_FILES})(?:xn--[\w-]{{2,59}}|[^\W\d_]{{2,63}})"
+    rf"[\w%+](?:[\w.%+'-]{{0,62}}[\w+-])?{_AT_SIGN}[^\W_](?:[\w-]{{0,62}}\.)+(?!{_OF_FILES})(?:xn--[\w-]{{2,59}}|[^\W\d_]{{2,63}})"
 )
 _AT = re.compile(_AT_SIGN)
 _IBAN = re.compile(
     r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?:[ \xa0-]?[A-Z0-9]{4}){2,7}(?:[ \xa0-]?[A-Z0-9]{1,3})?(?![A-Z0-9])", re.IGNORECASE
 )
-_CARD = re.compile(r"(?<![\w.])\d(?:[ \xa0-]?\d){12,18}(?!\w)")
+_CARD = re.compile(
+    r"(?<![\w.])(?:\d{13,19}|(?:\d{4}[ \xa0-]){3}\d{1,4}(?:[ \xa0-]\d{1,3})?|\d{4}[ \xa0-]\d{6}[ \xa0-]\d{4,5})(?!\w)"
+)
 _CARD_STARTS = re.compile(r"4\d{12}|3[0689]\d{12}|(?:3[47]\d\d|2131|1800)\d{11}|[2-9]\d{15}|[4-6]\d{16,18}", re.ASCII)
 """How numbers of cards begin, by their length: those of times, articles and devices begin otherwise, mostly."""
 _SSN = re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])")
@@ -52,6 +54,9 @@ _NAMED_SECRET = re.compile(
     re.IGNORECASE,
 )
 """A secret by its name within a text: quoted in JSON or code, a word with a digit in settings, a part of a URL."""
+_OF_CODE = re.compile(r".*://.*|[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+"""An address, or a name of code such as `ed25519.PrivateKey`."""
+_PLACEHOLDER = re.compile(r"\$.*|<.*>")
 _IN_NAMES = ("passw", "passp", "passc", "key", "secret", "token", "authorization", "sig")
 _PSEUDONYM = re.compile(r"\[[a-z]+-[a-p]{12}\]")
 _JOINED = re.compile(r"[\w.,/-]\Z")
@@ -133,8 +138,8 @@ class Pseudonyms:
     def _secret(self, found: re.Match[str]) -> str:
         kind = found.lastgroup or "quoted"
         value, (start, end) = found[kind], found.span(kind)
-        is_word = kind == "plain" and ("://" in value or not any(map(str.isdigit, value)))
-        if is_word or _PSEUDONYM.fullmatch(value):
+        is_word = kind == "plain" and (_OF_CODE.fullmatch(value) or not any(map(str.isdigit, value)))
+        if is_word or _PSEUDONYM.fullmatch(value) or _PLACEHOLDER.fullmatch(value):
             return found[0]
         return f"{found[0][: start - found.start()]}{self.pseudonym('key', value)}{found[0][end - found.start() :]}"
 
@@ -227,10 +232,12 @@ def _is_iban(found: str) -> bool:
 
 def _is_address(found: str) -> bool:
     try:
-        ipaddress.ip_address(found)
+        address = ipaddress.ip_address(found)
     except ValueError:
         return False
-    return any(letter.isdigit() for letter in found)
+    is_nobodys = isinstance(address, ipaddress.IPv6Address) and address.is_reserved and not address.is_loopback
+    is_mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
+    return any(letter.isdigit() for letter in found) and (is_mapped or not is_nobodys)  # as in `items[1::2]`
 
 
 def _always(_: str) -> bool:

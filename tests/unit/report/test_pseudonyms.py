@@ -40,6 +40,7 @@ FOUND = [
     ("ip", "58.74.121.78"),
     ("ip", "2001:db8::ff00:42:8329"),
     ("ip", "::1"),
+    ("ip", "::ffff:cb00:7107"),
     ("key", "sk-proj-abcdefghijklmnop0123456789"),
     ("key", "AKIAIOSFODNN7EXAMPLE"),
     ("key", "ghp_0123456789abcdefghijklmnopqrstuvwxyz"),
@@ -87,6 +88,7 @@ LEFT = [
     "npm-check-updates-17.0.1-beta", "npm_config_cache", "order 00123456", "the code 00 1 2 3", "SK-1234",
     "sk-estimator-html-v12-container", "sk-learn-contrib-project-2024", "hf_hub_download_file_v2_path",
     "fw-update-2024-release-notes", "Bearer authentication-scheme2-token", "icon@3x.png", "v1.2.3.4",
+    "2020-01-01 2020-01-01 1.0", "x[::2] and y[1::2]", "fix='@pytest.mark.llm'",
     "Chrome/120.0.0.0 Safari/537.36", "package==1.2.3.4", "SKU 1234-567-8901",
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "GB82WEST12345698765431", "999.1.1.1",
 ]  # fmt: skip
@@ -234,7 +236,7 @@ def test_a_secret_within_a_text_is_replaced_by_its_name(frame):
 
 
 @pytest.mark.parametrize("depth", range(4))
-@pytest.mark.parametrize("secret", ["hunter2", "it's", 'a "b" c', "back\\slash", "tab\t", "é ü", "{x}", "x" * 150])
+@pytest.mark.parametrize("secret", ["hunter2", "it's", 'a "b" c', "back\\slash", "tab\t", "é ü", "x" * 150])
 def test_a_secret_in_json_within_json_is_replaced_whole(secret, depth):
     text = json.dumps({"password": secret, "after": "it"})
     for _ in range(depth):
@@ -256,6 +258,7 @@ def test_a_secret_in_json_within_json_is_replaced_whole(secret, depth):
         "Password: 8-64 characters", "password: the secret word",
         '"password": {"type": "string1"}', "PASSWORD=${DB_PASS1}",
         "password=$DB_PASS1", "access_token == token2", 'if password == "x":', "authorization: https://auth0.example.com/",
+        "private_key: ed25519.Ed25519PrivateKey", 'api_key: "${{ secrets.KEY }}"', 'api_key="<your key>"',
         "password: /etc/secrets/db1", "?token=abc", "docs?key=value", "authorization: required",
     ],
 )  # fmt: skip
