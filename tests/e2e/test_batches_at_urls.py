@@ -223,6 +223,16 @@ def test_no_requests_are_written_of_a_run_that_is_not_at_its_url(asked, store):
     assert (kept["taken"], kept["known"], kept["missing"]) == (0, 4, 4)
 
 
+def test_no_requests_are_written_over_a_file_of_a_run_at_a_url(asked, store):
+    for name in ("manifest.json", "writer.json", "journal-0123456789abcdef/1"):
+        done = files(
+            asked, store, "export", "e.yaml", "-o", store.at(f"batch/{name}"), "--run-dir", store.at("batch"), code=1
+        )
+        assert f"{store.at('batch')}/{name} is a file of a run" in done.err
+    assert store.all_keys() == []
+    files(asked, store, "export", "e.yaml", "-o", store.at("batch/requests.jsonl"), "--run-dir", store.at("batch"))
+
+
 def test_a_machine_that_imports_keeps_others_out(asked, store):
     place = ("--run-dir", store.at("batch"))
     files(asked, store, "export", "e.yaml", "-o", "requests.jsonl", *place)

@@ -73,7 +73,21 @@ def check_output(path: Path) -> None:
 
     file = path.resolve()
     if file.name in {MARKER, *OUR_FILES, LABELS} and is_regular(file.parent / MARKER):
-        raise RunDirectoryError(f"{path} is a file of a run, and nothing is written over it", fix="choose another file")
+        raise _of_run(path)
+
+
+def check_beside(output: Found, run: Found | None) -> None:
+    """Raise RunDirectoryError for an output at a URL that the run at another writes itself."""
+    from insideLLMs.store.remote.files import is_ours  # noqa: PLC0415 - only for a URL
+
+    if isinstance(output, RemoteUrl) and isinstance(run, RemoteUrl):
+        name = str(output).removeprefix(f"{run}/")
+        if name != str(output) and is_ours(name):
+            raise _of_run(output)
+
+
+def _of_run(place: Found) -> RunDirectoryError:
+    return RunDirectoryError(f"{place} is a file of a run, and nothing is written over it", fix="choose another file")
 
 
 def on_this_machine(found: Found, name: str, *, fix: str = _COPY_IT) -> Path:

@@ -11,7 +11,7 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import origin_options
 from insideLLMs.cli.options.gate import GateWords, run_gate_options
 from insideLLMs.cli.options.report_files import show_verdict
-from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL, TO_WRITE
+from insideLLMs.cli.places import FILE, LOCAL, OUTPUT_OR_URL, TO_WRITE, check_beside
 from insideLLMs.cli.run_result import check_answered
 from insideLLMs.core.errors import ExitCode, OptionError, RunDirectoryError, RunUnfinishedError
 from insideLLMs.core.gate_spec import GateSpec
@@ -62,6 +62,7 @@ def export(
     from insideLLMs.api.batches.files import BatchExport  # noqa: PLC0415 - slow
     from insideLLMs.store.working_run import begun_run  # noqa: PLC0415
 
+    check_beside(output, run_dir)
     given = _origin(experiment_file, run_dir and begun_run(run_dir), origin, name_it="name its file before -o")
     exporting = BatchExport(output, given, addressed)
     path, run = _go_on(given, run_dir, exporting)
