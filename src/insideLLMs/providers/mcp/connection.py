@@ -112,7 +112,9 @@ def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) ->
     ) -> httpx2.AsyncClient:
         del headers, timeout, auth  # the SDK's own: ours are all
         limits = httpx2.Timeout(_HTTP_S, read=None)
-        return httpx2.AsyncClient(headers=sent, timeout=limits, trust_env=use_proxy_env)
+        own = {**sent, "Accept-Encoding": "identity"}
+        hooks = {"response": [_bound]}
+        return httpx2.AsyncClient(headers=own, timeout=limits, trust_env=use_proxy_env, event_hooks=hooks)
 
     @contextlib.asynccontextmanager
     async def streams(link: McpLink) -> AsyncIterator[Any]:
@@ -125,6 +127,30 @@ def by_url(url: str, sent: dict[str, str], *, sse: bool, use_proxy_env: bool) ->
             yield ReceivedMessages(incoming, link), SentMessages(outgoing, link)
 
     return streams
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """Bound a message as a line of a process is; the events of a stream have a bound of the HTTP library."""
+    if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+        response.stream = _BoundStream(response)
+
+
+class _BoundStream(httpx2.AsyncByteStream):
+    def __init__(self, response: httpx2.Response) -> None:
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        self._stream, self._is_packed = response.stream, "Content-Encoding" in response.headers
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if self._is_packed or size > MAX_BODY_BYTES:
+                how = "is compressed, unasked" if self._is_packed else f"has more than {MAX_BODY_BYTES:,} bytes"
+                raise httpx2.StreamError(f"the message {how}")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class McpConnection:

@@ -96,6 +96,12 @@ def test_an_answer_over_http_that_nobody_asked_for_is_named_at_once():
     assert "it answered a request with the id '999', which nobody made" in str(error)
 
 
+def test_a_message_without_end_fails_its_call_over_http():
+    with HttpServer(said="x" * 20_000_000) as server:
+        [answer] = ask(McpModel(base_url=server.url), call(city="Rome"))
+    assert "the message has more than 16,777,216 bytes" in answer.kept["error"]["message"]
+
+
 def test_a_message_without_end_ends_the_server(tmp_path):
     [error] = ask(server_model(tmp_path, SAYS % "return text('x' * 20000000)"), call())
     assert "it wrote a message of more than 16,777,216 bytes" in str(error)
