@@ -63,7 +63,7 @@ def test_max_missing_allows_a_few_lost_examples(tmp_path):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_gate_that_cannot_fail_is_inconclusive_and_says_how_many_examples_would_do(count, tmp_path):
     said = compared(tmp_path, *flips("p", count, 0), code=4)
-    assert "No candidate could have failed this gate" in said
+    assert "No candidate could have failed the test" in said
     assert "at least 4 examples" in said
 
 

@@ -161,7 +161,7 @@ def test_only_what_was_asked_has_a_cost_and_only_where_a_price_is_known():
         )
         for item in records
     ]
-    priced = {"m": lambda usage: usage.input_tokens * 0.5, "other": None}
+    priced = {"m": lambda usage: usage.input_tokens and usage.input_tokens * 0.5, "other": None}
     measured = Measured(telemetry=lines, prices=priced, price_source="a table")
     data = read_page(run_page(records, measured=measured))
     assert [row["cost_usd"] for row in data.rows] == [5.0, None, None, None]

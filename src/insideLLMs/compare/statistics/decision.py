@@ -185,7 +185,7 @@ def _too_small(overall: Evidence, spec: GateSpec) -> Iterator[str]:
     """Say that no candidate could have failed, or that the wanted drop could not have been found."""
     if overall.passes_needed is not None:
         yield (
-            f"No candidate could have failed this gate: {examples(overall.n_paired)} cannot show a drop at alpha "
+            f"No candidate could have failed the test: {examples(overall.n_paired)} cannot show a drop at alpha "
             f"{spec.alpha:.2g}; it takes at least {examples(overall.passes_needed)} that the baseline passes."
         )
     wanted = spec.min_effect or spec.wanted_drop

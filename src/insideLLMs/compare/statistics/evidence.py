@@ -348,10 +348,10 @@ def _noise(sample: Sample, measured: Disagreement | None) -> float:
 def _message(sample: Sample, low: float, high: float) -> str:
     limits = f"{CONFIDENCE:.0%} interval {signed_points(low)} to {signed_points(high)}"
     if not (sample.n_worse or sample.n_better):
-        return f"None of {sample.n} items changed ({limits} points)."
+        return f"None of {sample.n:,} items changed ({limits} points)."
     if sample.delta == 0.0:
         change = "no change on average"
     else:
         change = f"{'down' if sample.delta < 0 else 'up'} {points(abs(sample.delta))} points"
-    counts = f"{sample.n_worse} of {sample.n} items got worse and {sample.n_better} better"
+    counts = f"{sample.n_worse:,} of {sample.n:,} items got worse and {sample.n_better:,} better"
     return f"{counts}: {change} ({limits})."

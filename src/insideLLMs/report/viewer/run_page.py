@@ -147,11 +147,11 @@ class _Timings:
         if timing is None or not is_same_trial(timing, record):
             return None, None, None
         self._next = next(self._lines, None)
-        if not timing.attempts or usage is None:  # a cached answer costs nothing again
+        if not timing.attempts:  # a cached answer costs nothing again
             return timing.latency_ms, timing.attempts, None
         if timing.cost_usd is not None:
             self.sources["execution.prices"] = None
-        cost_usd = cost_of(timing.cost_usd, usage, self._prices.get(record.model))
+        cost_usd = cost_of(timing.cost_usd, usage or Usage(), self._prices.get(record.model))
         return timing.latency_ms, timing.attempts, cost_usd
 
 
