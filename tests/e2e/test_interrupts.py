@@ -170,3 +170,32 @@ def test_another_model_or_dataset_is_still_refused_by_an_unfinished_run(tmp_path
     done = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", cwd=tmp_path)
     assert done.code == 1
     assert (tmp_path / "run" / "journal.jsonl").read_bytes() == journal
+
+
+def test_an_exit_in_a_task_that_a_model_began_is_an_error_of_the_command_and_the_rest_is_kept(tmp_path):
+    code = """
+import asyncio, pathlib, sys
+
+class Leaving:
+    name = "m"
+    async def generate(self, prompt, **kwargs):
+        if prompt == "q3":
+            await asyncio.create_task(self.leave())
+        return "yes"
+    async def leave(self):
+        if pathlib.Path("leave").exists():
+            sys.exit(0)
+"""
+    text = """
+model: {type: "m.py:Leaving"}
+probe: {type: contains, args: {any: ["yes"]}}
+dataset: {path: data.jsonl}
+execution: {concurrency: 1}
+"""
+    rows = [{"id": f"e{number}", "prompt": f"q{number}"} for number in range(6)]
+    write_files(tmp_path, {"e.yaml": text, "m.py": code, "data.jsonl": rows, "leave": ""})
+    done = insidellms("run", "e.yaml", "--run-dir", "run", cwd=tmp_path)
+    assert (done.code, "called sys.exit(0), which ended the run" in done.err) == (1, True), done.err
+    (tmp_path / "leave").unlink()
+    done = insidellms("run", "e.yaml", "--run-dir", "run", "--resume", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err

@@ -164,6 +164,10 @@ def _run(argv: Sequence[str] | None) -> int:
         return error.exit_code
     except (click.ClickException, click.Abort, InsideLLMsError, KeyboardInterrupt, OSError) as error:
         return _say(error)
+    except SystemExit as error:
+        from insideLLMs.core.user_code import exit_by_others  # noqa: PLC0415 - hardly ever
+
+        return _say(exit_by_others(error))
     except Exception as error:  # noqa: BLE001 - the one place where a bug ends: as exit code 2, with a way to report it
         console.bug(error)
         return ExitCode.UNEXPECTED

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from insideLLMs.core.errors import InsideLLMsError
+from insideLLMs.core.user_code import is_meant_for_us
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -23,6 +24,8 @@ MAX_ABANDONED = 1000
 
 GRACE_S = 0.5
 """So long a cancelled coroutine may clean up."""
+_ENDS_MORE = (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit)
+"""What ends a task, or the process, and not this call; on a thread none of them comes from outside."""
 _abandoned_tasks: "set[asyncio.Future[Any]]" = set()
 """Held, since Python reports a pending task that nobody holds."""
 
@@ -32,7 +35,7 @@ async def in_own_task(awaitable: Awaitable[T]) -> T:
 
     Raises what it raises; a CancelledError of its own too, which leaves this task's `cancelling()` at 0.
     """
-    task = asyncio.ensure_future(awaitable)
+    task = asyncio.ensure_future(_contained(awaitable))
     try:
         await _end_of(task)
     except asyncio.CancelledError:
@@ -43,6 +46,20 @@ async def in_own_task(awaitable: Awaitable[T]) -> T:
             _let_go(task)
         raise
     return await task
+
+
+async def _contained(awaitable: Awaitable[T]) -> T:
+    """Await it in a task that it cannot end together with the loop, or with the process."""
+    try:
+        return await awaitable
+    except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
+        if is_meant_for_us(error):
+            raise
+        raise _of_the_call(error) from error
+
+
+def _of_the_call(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the call raised {type(error).__name__}")
 
 
 def _end_of(task: "asyncio.Future[Any]") -> "asyncio.Future[None]":
@@ -132,8 +149,8 @@ class AbandonableThreads:
                     self.abandoned += 1
             raise
         if error is not None:
-            if isinstance(error, StopIteration | SystemExit):  # which end a task, or the process, and not this call
-                raise RuntimeError(f"the call raised {type(error).__name__}") from error
+            if isinstance(error, _ENDS_MORE):
+                raise _of_the_call(error) from error
             raise error
         value: T = result
         return value

@@ -1,6 +1,8 @@
 """What stops a run, and what is the error of one trial alone: refusals, stop_on_error, interrupts."""
 
 import asyncio
+import signal
+import sys
 
 import pytest
 
@@ -15,9 +17,10 @@ from insideLLMs.core.errors import (
     RequestRefusedError,
     TrialTimeoutError,
 )
+from insideLLMs.core.types import ResultStatus
 from insideLLMs.execute.work import EngineOptions
 from support import virtual_time
-from support.engine import ScriptedModel, run_engine
+from support.engine import ScriptedModel, YesProbe, run_engine
 
 
 def refusing(error, *prompts):
@@ -88,12 +91,35 @@ def test_stop_on_error_raises_after_what_was_in_flight_is_kept(slow, kind):
     assert [index for index, _, _ in sink.entries()] == [0, 1]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_interrupts_always_get_through(error):
-    def script(*_):
-        raise error
+class Own(BaseException):
+    """An error of a user's own that is no Exception."""
 
-    with pytest.raises(error):
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError, Own])
+def test_a_model_ends_its_call_and_nothing_else_whatever_it_raises(error):
+    def script(text, _):
+        if text == "a":
+            raise error
+        return "yes"
+
+    records, _ = run_engine(ScriptedModel(script), ["a", "b"])
+    assert [record.status for record in records] == [ResultStatus.ERROR, ResultStatus.SUCCESS]
+
+
+@pytest.mark.parametrize("where", ["request", "score"])
+@pytest.mark.parametrize("is_in_place", [True, False])
+def test_a_probe_ends_its_trial_and_nothing_else(where, is_in_place):
+    kind = type("Exiting", (YesProbe,), {where: lambda *_: sys.exit(0), "scores_in_place": is_in_place})
+    records, _ = run_engine(ScriptedModel(lambda *_: "yes"), ["a", "b"], probe=kind())
+    assert [record.status for record in records] == [ResultStatus.ERROR] * 2
+
+
+def test_ctrl_c_gets_through():
+    def script(*_):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
         run_engine(ScriptedModel(script), ["a", "b"])
 
 

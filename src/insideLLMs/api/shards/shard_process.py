@@ -21,6 +21,7 @@ from insideLLMs.api.answers import AnswerOptions
 from insideLLMs.api.run import RunOptions, arun
 from insideLLMs.core.errors import ExitCode, InsideLLMsError, LockedError
 from insideLLMs.core.experiment import Experiment
+from insideLLMs.core.user_code import exit_by_others
 from insideLLMs.execute.progress import ProgressInfo
 from insideLLMs.remote.copies import with_urls
 from insideLLMs.remote.url import parse_place
@@ -145,7 +146,8 @@ def main() -> NoReturn:
     root.setLevel(job.log_level)
     try:
         _run(job, reports)
-    except InsideLLMsError as error:
+    except (InsideLLMsError, SystemExit) as raised:
+        error = exit_by_others(raised) if isinstance(raised, SystemExit) else raised
         reports.say(Stopped(error=type(error).__name__, message=with_urls(error.message), fix=error.fix))
         os._exit(error.exit_code)
     except BaseException:  # noqa: BLE001 - a bug; the interpreter cannot end while the other thread reads stdin
