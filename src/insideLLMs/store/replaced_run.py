@@ -56,11 +56,16 @@ def drop(folder: HeldFolder) -> None:
 def remove_our_files(folder: HeldFolder) -> None:
     """Remove every file of a run but its marker. Raises StorageError."""
     try:
-        for name in OUR_FILES:
-            folder.remove(f"{name}.tmp")
-            folder.remove(name)
+        unlink_our_files(folder)
     except OSError as error:
         raise _refused(folder, error) from error
+
+
+def unlink_our_files(folder: HeldFolder) -> None:
+    """Remove as `remove_our_files` does. Raises OSError."""
+    for name in OUR_FILES:
+        folder.remove(f"{name}.tmp")
+        folder.remove(name)
 
 
 def _refused(folder: HeldFolder, error: OSError) -> StorageError:

@@ -1,6 +1,5 @@
 """Which runs of a folder may go, and why each stays or goes; what refers to them is read from baseline pools."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -90,7 +89,16 @@ def pools_near(root: Path, named: Sequence[Path]) -> Iterator[Pool]:
 
     Beside it is where a link to it lies, too, and where that leads to.
     """
-    yield from _pools_in((root, root.absolute().parent, root.resolve().parent, Path.cwd()), named)
+    yield from _pools_in(_folders_near(root), named)
+
+
+def closed_near(root: Path) -> list[Path]:
+    """Return where a pool may be that this user may not look into. Raises RunDirectoryError as `pools_near` does."""
+    return sorted(path for path in _near(_folders_near(root)) if _has_ledger(path) is None)
+
+
+def _folders_near(root: Path) -> tuple[Path, ...]:
+    return (root, root.absolute().parent, root.resolve().parent, Path.cwd())
 
 
 def pools_here(named: Sequence[Path]) -> Iterator[Pool]:
@@ -99,17 +107,32 @@ def pools_here(named: Sequence[Path]) -> Iterator[Pool]:
 
 
 def _pools_in(folders: Iterable[Path], named: Sequence[Path]) -> Iterator[Pool]:
-    found = set()
+    found = {path for path in _near(folders) if _has_ledger(path)}
+    yield from map(read_pool, sorted(found - {path.resolve() for path in named}))
+    yield from map(named_pool, named)
+
+
+def _near(folders: Iterable[Path]) -> set[Path]:
+    found: set[Path] = set()
     for folder in folders:
         try:
-            near = {path.resolve() for path in (folder, *folder.iterdir())}
+            found.update(path.resolve() for path in (folder, *folder.iterdir()))
         except OSError as error:
             raise RunDirectoryError(
                 f"cannot look for baseline pools in {folder}: {error.strerror}", fix="check its permissions"
             ) from error
-        found |= {path for path in near if os.path.lexists(path / LEDGER)}
-    yield from map(read_pool, sorted(found - {path.resolve() for path in named}))
-    yield from map(named_pool, named)
+    return found
+
+
+def _has_ledger(path: Path) -> bool | None:
+    """Whether a folder is a pool, also where its ledger is a link; None where that cannot be seen."""
+    try:
+        (path / LEDGER).lstat()
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    return True
 
 
 def named_pool(path: Path) -> Pool:
@@ -139,6 +162,10 @@ class LocalRoot:
     def pools(self, also: Sequence[Path]) -> Iterator[Pool]:
         """Read the pools in the folder, beside it and here, and those in the folders `also`."""
         return pools_near(self._path, also)
+
+    def closed(self) -> list[Path]:
+        """Return where a pool may be that this user may not look into."""
+        return closed_near(self._path)
 
     def is_pool(self) -> bool:
         """Whether it is no folder of runs, but a pool."""

@@ -19,7 +19,7 @@ from insideLLMs.store.held_folder import HeldFolder
 from insideLLMs.store.labels import LABELS
 from insideLLMs.store.manifest import Manifest
 from insideLLMs.store.progress import JournalWatch
-from insideLLMs.store.replaced_run import remove_our_files
+from insideLLMs.store.replaced_run import unlink_our_files
 from insideLLMs.store.sealed_run import JOURNAL, MARKER, OUR_FILES, SIGNATURES, SealedRun, State, is_regular, state_of
 from insideLLMs.store.unfinished_run import RunDescription
 
@@ -153,7 +153,14 @@ def remove(facts: FoundRun) -> None:
     """
     with _held(facts.path) as folder:
         _check_same(folder, facts)
-        _empty(folder, facts.path.rename(_trash_name(facts.path)))
+        trash = facts.path.rename(_trash_name(facts.path))
+        names = {path.name for path in trash.iterdir()}
+        try:
+            _empty(folder, trash)
+        except OSError:
+            if {path.name for path in trash.iterdir()} == names:  # it is whole still, and has its name again
+                trash.rename(facts.path)
+            raise
 
 
 def check_free(facts: FoundRun) -> None:
@@ -207,7 +214,7 @@ def _trash_name(path: Path) -> Path:
 
 def _empty(folder: HeldFolder, path: Path) -> None:
     """Remove our files of a folder of the trash, the marker last, and the folder."""
-    remove_our_files(folder)
+    unlink_our_files(folder)
     folder.remove(MARKER)
     path.rmdir()
 

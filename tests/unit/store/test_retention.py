@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from insideLLMs.store.directory import RunDirectory
 from insideLLMs.store.integrity.verification import verify
 from insideLLMs.store.journal_line import JournalHeader
 from insideLLMs.store.pool import LedgerEntry, accept, append
-from insideLLMs.store.retention import RetentionLimits, decide, pools_near, references_of
+from insideLLMs.store.retention import LocalRoot, RetentionLimits, decide, pools_near, references_of
 from insideLLMs.store.run_root import TRASH, empty_trash, look, remove, run_paths, runs_below, trash_in
 from insideLLMs.store.sealed_run import OUR_FILES, SealedRun, State
 from support.stored_trials import header, record
@@ -280,6 +281,33 @@ def test_a_run_that_may_not_be_looked_into_stays_and_hides_no_other(root, monkey
     found, stay = gone(root, ALL)
     assert found == {"r0", "r2", "r3"}
     assert "Permission denied" in stay["r1"]
+
+
+def test_what_may_be_a_pool_and_may_not_be_looked_into_is_named(root, tmp_path, monkeypatch):
+    def lstat(path, **options):
+        if path.parent == tmp_path / "pool":
+            raise PermissionError(13, "Permission denied")
+        return original(path, **options)
+
+    accept(tmp_path / "pool", root / "r0", **SAID)
+    assert LocalRoot(root).closed() == []
+    original = Path.lstat
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert LocalRoot(root).closed() == [tmp_path / "pool"]
+
+
+def test_a_run_that_the_disk_does_not_let_go_keeps_its_name(root, monkeypatch):
+    def unlink(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    facts = look(root / "r0")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", unlink)
+        with pytest.raises(StorageError, match=r"cannot remove .*r0: Permission denied"):
+            remove(facts)
+    assert verify(root / "r0").ok
+    assert trash_in(root) == ()
+    remove(look(root / "r0"))
 
 
 class Killed(BaseException):

@@ -213,6 +213,8 @@ def gc(
     _refuse_pool(found, root)
     now = time.time()
     decided = decide(_runs(found), limits, references_of(found.pools(pools)), now_s=now, fits=wanted.fits)
+    for path in found.closed():
+        console.note(f"{path} cannot be looked into: if it is a baseline pool, what it accepted is not known here")
     problems: list[str] = []
     ends = [_end(found, each, problems, is_meant=is_meant) for each in decided]
     if is_meant:

@@ -68,6 +68,10 @@ class RemoteRoot:
         yield from map(read_pool, map(local_pool, pools))
         yield from pools_here(also)
 
+    def closed(self) -> list[Path]:
+        """Return nothing: below a URL nothing is seen of what may not be looked into."""
+        return []
+
     def is_pool(self) -> bool:
         """Whether it is no folder of runs, but a pool."""
         return Objects(self.url).get(LEDGER) is not None
