@@ -170,6 +170,15 @@ def test_a_pool_is_not_cleared(store, here):
     assert "is a baseline pool" in here("runs", "gc", store.at("pool"), *ALL, "--yes", code=1).err
 
 
+def test_a_finished_run_beside_the_journal_that_a_killed_writer_left_is_finished(store, here):
+    made(store, here, "a")
+    store.put("runs/a/journal-0123456789abcdef/1", b"left when it was killed after the manifest")
+    here("run", "e.yaml", "--run-dir", store.at("runs/a"), "--resume", "--quiet", machine="two")
+    assert [run["state"] for run in here("runs", "list", store.at("runs"), "--json").json] == ["finished"]
+    gc(store, here, "--yes")
+    assert there(store) == set()
+
+
 def test_a_run_is_no_folder_of_runs_and_nothing_of_it_is_removed(store, here):
     """Its files lie in a folder that is an ordinary run directory."""
     made(store, here, "a")

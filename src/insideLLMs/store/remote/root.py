@@ -29,9 +29,8 @@ from insideLLMs.store.remote.upload import BEAT_S, check_free, machine_of
 from insideLLMs.store.retention import pools_here
 from insideLLMs.store.run_root import FoundRun, is_run_itself, look
 from insideLLMs.store.sealed_run import MANIFEST, SIGNATURES, State
+from insideLLMs.store.shard_folders import SHARDS
 
-_ANSWERS = ("journal-", "batches-", "shards/")
-"""What the names of objects begin with that may hold answers of an unfinished run."""
 _NOT_OF_RUN = {LABELS, WRITER}
 """Objects that make a run no newer when they change."""
 
@@ -148,7 +147,8 @@ class RemoteRoot:
 
 def _has_more(writer: RemoteWriter, names: Set[str]) -> bool:
     """Whether a sealed run goes on, and has answers there or on the machine that wrote it last."""
-    return any(name.startswith(_ANSWERS) for name in names) or not (writer.released or writer.goes)
+    answers = (f"{writer.folder('journal')}/", f"{writer.folder('batches')}/", f"{SHARDS}/")  # not what others left
+    return any(name.startswith(answers) for name in names) or not (writer.released or writer.goes)
 
 
 def _sealed(facts: FoundRun, objects: Objects, manifest: bytes) -> FoundRun:
