@@ -2,9 +2,10 @@
 
     python benchmarks/changed_runs.py --changes 1000
 
-A change is a byte or a line that is replaced, removed, inserted or swapped, in any file of the run. `found` counts the
-changes that verify reports; `named`, those whose file it names and, in records, leaves and telemetry, whose example,
-probe, model and repeat; `signed`, those after which the signature over the run still verifies. Needs the extra `sign`.
+A change is a byte or a line that is replaced, removed, inserted or swapped, in any file of the run or of its twin with
+compressed records. `found` counts the changes that verify reports; `named`, those whose file it names and, in records,
+leaves and telemetry, whose example, probe, model and repeat; `signed`, those after which the signature still verifies.
+Needs the extras `sign` and `zstd`.
 """
 
 import argparse
@@ -33,14 +34,18 @@ repeats: 2
 """
 
 
-def make_run(folder: Path) -> Path:
+PACKED = "records.jsonl.zst"
+
+
+def make_runs(folder: Path) -> tuple[Path, ...]:
     examples = ", ".join(f'{{id: "item {at}", question: "Is {at} odd? ä", expected: "yes"}}' for at in range(12))
     (folder / "e.yaml").write_text(EXPERIMENT.replace("EXAMPLES", examples))
-    command = [sys.executable, "-m", "insideLLMs", "run", "e.yaml", "--run-dir", "run", "--quiet"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
     new_key(folder / "key", None)
-    sign(SealedRun.open(folder / "run"), read_signer(folder / "key", lambda: None))
-    return folder / "run"
+    for options in (("plain",), ("packed", "--compress")):
+        command = [sys.executable, "-m", "insideLLMs", "run", "e.yaml", "--quiet", "--run-dir", *options]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        sign(SealedRun.open(folder / options[0]), read_signer(folder / "key", lambda: None))
+    return folder / "plain", folder / "packed"
 
 
 def is_signed(run: Path) -> bool:
@@ -64,17 +69,20 @@ def main() -> None:
     options = parser.parse_args()
     drawn, tally = random.Random(options.seed), Counter()
     with tempfile.TemporaryDirectory() as folder:
-        run = make_run(Path(folder))
-        assert is_signed(run)
+        runs = make_runs(Path(folder))
+        assert all(map(is_signed, runs))
         while tally["made"] < options.changes:
-            name, change = drawn.choice(FILES), drawn.choice(list(CHANGES))
+            run, name, change = drawn.choice(runs), drawn.choice(FILES), drawn.choice(list(CHANGES))
+            name = PACKED if name == "records.jsonl" and run.name == "packed" else name
             made = change_at_random(run, name, change, drawn)
             if made is None:
                 continue
             with made as words:
                 told, signed = problems(run), is_signed(run)
             found = bool(told)
-            named = any(name in problem and all(word in problem for word in words) for problem in told)
+            named = any(
+                name.removesuffix(".zst") in problem and all(word in problem for word in words) for problem in told
+            )
             for key in ("made", name, change):
                 tally[key] += 1
                 tally[key, "found"] += found
@@ -83,7 +91,7 @@ def main() -> None:
             if not named:
                 print(f"not named: {change} in {name}: {words}: {told[:2]}")
     print(f"{'':24}{'made':>6}{'found':>7}{'named':>7}{'signed':>8}")
-    for key, label in [*((each, each) for each in (*FILES, *CHANGES)), ("made", "all")]:
+    for key, label in [*((each, each) for each in (*FILES, PACKED, *CHANGES)), ("made", "all")]:
         print(f"{label:24}{tally[key]:6}{tally[key, 'found']:7}{tally[key, 'named']:7}{tally[key, 'signed']:8}")
     sys.exit(tally["made", "named"] != tally["made"] or tally["made", "signed"] > 0)
 

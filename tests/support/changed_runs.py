@@ -7,6 +7,7 @@ from insideLLMs.api.run_writer import RunFacts, RunWriter
 from insideLLMs.core.experiment import Experiment
 from insideLLMs.core.types import Telemetry
 from insideLLMs.store.directory import RunDirectory
+from insideLLMs.store.sealed_run import SealedRun
 from support.stored_trials import RUN, header, record
 
 FILES = (
@@ -113,8 +114,7 @@ def _words(run, name, data, at):
     if name not in LINE_FILES or at is None or at >= len(data):
         return ()
     number = data.count(b"\n", 0, at)
-    records = data if name == "records.jsonl" else (run / "records.jsonl").read_bytes()
-    lines = records.splitlines()
+    lines = list(SealedRun.open(run).lines())
     if number >= len(lines):
         return ()
     trial = json.loads(lines[number])
