@@ -34,15 +34,14 @@ class PlaceParam(click.Path):
 class PathParam(PlaceParam):
     """Takes a path alone: what is written there, or read, is on this machine."""
 
-    def __init__(self, *, fix: str = _COPY_IT) -> None:
+    def __init__(self) -> None:
         super().__init__(parse_place)
-        self._fix = fix
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path. Raises RemoteError for a URL."""
         found = super().convert(value, param, ctx)
         name = param.opts[0] if isinstance(param, click.Option) else "this argument"
-        return on_this_machine(found, name, fix=self._fix)
+        return on_this_machine(found, name)
 
 
 class OutputParam(PathParam):
@@ -90,10 +89,10 @@ def _of_run(place: Found) -> RunDirectoryError:
     return RunDirectoryError(f"{place} is a file of a run, and nothing is written over it", fix="choose another file")
 
 
-def on_this_machine(found: Found, name: str, *, fix: str = _COPY_IT) -> Path:
+def on_this_machine(found: Found, name: str) -> Path:
     """Return a path. Raises RemoteError for a URL, given as the option `name`."""
     if isinstance(found, RemoteUrl):
-        raise RemoteError(f"{name} takes a path on this machine, and {found} is a URL", fix=fix)
+        raise RemoteError(f"{name} takes a path on this machine, and {found} is a URL", fix=_COPY_IT)
     return found
 
 

@@ -173,12 +173,6 @@ class ExampleFields(msgspec.Struct, frozen=True):
     fields: dict[str, JsonValue] = {}
 
 
-class ScoreVerdict(msgspec.Struct, frozen=True):
-    """The verdict among the scores."""
-
-    passed: bool | None = None
-
-
 class AnsweredRecord(RecordIdentity, frozen=True, kw_only=True, gc=False):
     """What people's labels are held against: an answer as it is stored, to which example, and the verdict on it."""
 

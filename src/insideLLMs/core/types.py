@@ -380,6 +380,11 @@ def as_text(value: JsonValue) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+def cut_off(text: str, most: int) -> str:
+    """Return the first `most` characters of a text, with an ellipsis where something is missing."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def expand(value: Mapping[str, object] | msgspec.Struct) -> dict[str, JsonValue]:
     """Return a Struct or mapping as plain JSON values."""
     plain: dict[str, JsonValue] = msgspec.to_builtins(value)

@@ -11,7 +11,7 @@ from insideLLMs.core.arguments import nearest, refuse, text_list
 from insideLLMs.core.errors import CommandFailedError, InsideLLMsError, ModelError, ToolTimeoutError
 from insideLLMs.core.protocols import OWN_SERVER, Probe
 from insideLLMs.core.repeated_keys import repeated
-from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text
+from insideLLMs.core.types import Example, JsonValue, Message, Request, Response, Scores, ToolCall, as_text, cut_off
 from insideLLMs.probes.base import asked_text
 from insideLLMs.scoring.hidden_text import hidden_in_tool
 from insideLLMs.scoring.tools.schemas import MadeCall, bounded_schema_fault, made_calls
@@ -262,7 +262,7 @@ def _wrongly_taken(response: Response, broken: str) -> str:
     """Say how an answer to a wrong call is wrong itself; nothing where it is a typed error."""
     error = response.kept.get("error")
     if error is None or error["in"] == "schema":
-        return f"is accepted, though {broken}: {_cut(response.text)!r}"
+        return f"is accepted, though {broken}: {cut_off(response.text, _SHOWN)!r}"
     if error["in"] == "protocol" and error["code"] not in {_INVALID_PARAMS, _METHOD_NOT_FOUND}:
         return f"is answered with the code {error['code']}, where {_INVALID_PARAMS} says that arguments are wrong"
     return "" if str(error["message"]).strip() else "is an error without a message"
@@ -280,8 +280,8 @@ def _badly_answered(response: Response, max_bytes: int) -> str:
         return f"is answered with {size:,} bytes, more than {max_bytes:,}"
     if error is None:
         is_odd = _LIKE_AN_ERROR.match(response.text) is not None
-        return f"fails without saying so: {_cut(response.text)!r}" if is_odd else ""
-    return "" if error["in"] == "result" else f"fails: {_cut(str(error['message']))}"
+        return f"fails without saying so: {cut_off(response.text, _SHOWN)!r}" if is_odd else ""
+    return "" if error["in"] == "result" else f"fails: {cut_off(str(error['message']), _SHOWN)}"
 
 
 def _resources(server: _Server) -> RuleFinding:
@@ -313,11 +313,7 @@ def _shutdown(server: _Server) -> RuleFinding:
 
 
 def _shown(tool: Mapping[str, Any], made: MadeCall) -> str:
-    return f"{tool['name']}({_cut(as_text(made.arguments))})"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"{tool['name']}({cut_off(as_text(made.arguments), _SHOWN)})"
 
 
 _RULES: dict[str, Callable[[_Server], RuleFinding]] = {

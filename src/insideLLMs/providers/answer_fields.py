@@ -127,12 +127,12 @@ def add_counts(*counts: int | None) -> int | None:
     return sum(known) if known else None
 
 
-def read_logprobs(tokens: object, *, token: str = "token", logprob: str = "logprob") -> tuple[TokenLogprob, ...]:  # noqa: S107 - a field's name
+def read_logprobs(tokens: object, *, logprob: str = "logprob") -> tuple[TokenLogprob, ...]:
     """Read a list of objects that hold a token and its log probability; what is none of them is left out."""
     return tuple(
-        TokenLogprob(token=item[token], logprob=float(item[logprob]))
+        TokenLogprob(token=item["token"], logprob=float(item[logprob]))
         for item in read_list(tokens)
-        if isinstance(item, dict) and isinstance(item.get(token), str) and _is_number(item.get(logprob))
+        if isinstance(item, dict) and isinstance(item.get("token"), str) and _is_number(item.get(logprob))
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from insideLLMs.core.errors import BadAnswerError
-from insideLLMs.core.types import JsonValue, Request, Response
+from insideLLMs.core.types import JsonValue, Request, Response, cut_off
 from insideLLMs.providers.lenient_json import read_json
 
 EXCERPT_LENGTH = 200
@@ -99,8 +99,7 @@ def excerpt(text: str | bytes) -> str:
     """Shorten what a server sent for an error message, without control characters."""
     if isinstance(text, bytes):
         text = text[: 8 * EXCERPT_LENGTH].decode("utf-8", "replace")
-    clean = one_line(text)
-    return clean if len(clean) <= EXCERPT_LENGTH else clean[:EXCERPT_LENGTH] + "…"
+    return cut_off(one_line(text), EXCERPT_LENGTH)
 
 
 def one_line(text: str) -> str:

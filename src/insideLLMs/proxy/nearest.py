@@ -9,7 +9,7 @@ import msgspec
 
 from insideLLMs.compare.differences.word_diff import marked, word_diff
 from insideLLMs.core import canonical
-from insideLLMs.core.types import JsonValue, as_text
+from insideLLMs.core.types import JsonValue, as_text, cut_off
 from insideLLMs.proxy.volatile import BLANK, NAMED
 from insideLLMs.report.safe_text import printable
 from insideLLMs.store.answers.wire_cassette import WireCall, WireRequest
@@ -147,8 +147,7 @@ def _difference(place: str, before: JsonValue, after: JsonValue) -> str:
 
 
 def _short(value: JsonValue) -> str:
-    text = printable(msgspec.json.encode(value).decode())
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return cut_off(printable(msgspec.json.encode(value).decode()), _LONGEST_VALUE)
 
 
 def _leaves(request: WireRequest) -> dict[str, JsonValue]:

@@ -56,7 +56,6 @@ VIEWS = {
     record_views.ExampleFields: Example,
     record_views.StoredFields: Example,
     record_views.FailedRecord: Record,
-    record_views.ScoreVerdict: Scores,
     record_views.MeasuredRecord: Record,
     record_views.MeasuredResponse: Response,
     record_views.GatedRecord: Record,

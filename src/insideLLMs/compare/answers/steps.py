@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from insideLLMs.compare.answers.levels import differing_paths
 from insideLLMs.core import canonical
-from insideLLMs.core.types import JsonValue, Response, ToolCall
+from insideLLMs.core.types import JsonValue, Response, ToolCall, cut_off
 from insideLLMs.scoring.json_path import find
 from insideLLMs.trajectories.steps import Step, steps_of
 
@@ -122,5 +122,5 @@ def _value_at(arguments: JsonValue, path: str) -> str:
     if not found:
         return "not set"
     text = found[0] if isinstance(found[0], str) else canonical.line(found[0]).decode()
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    shown = cut_off(text, _SHOWN)
     return f'"{shown}"' if isinstance(found[0], str) else shown

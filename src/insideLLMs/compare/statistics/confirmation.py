@@ -37,22 +37,22 @@ class Confirmation:
     item_p: dict[str, float]
 
 
-def choose_repeats(items: int, alpha: float = ALPHA_ITEM) -> int:
-    """Return the least R >= 2 with 1/C(2R, R) <= alpha/items: R clean passes against R clean fails suffice."""
+def choose_repeats(items: int) -> int:
+    """Return the least R >= 2 with 1/C(2R, R) <= ALPHA_ITEM/items: R clean passes against R clean fails suffice."""
     repeats = 2
-    while math.comb(2 * repeats, repeats) * alpha < items:
+    while math.comb(2 * repeats, repeats) * ALPHA_ITEM < items:
         repeats += 1
     return repeats
 
 
-def first_pass_repeats(selected: int, alpha: float = ALPHA_ITEM) -> int:
+def first_pass_repeats(selected: int) -> int:
     """Return how often each side is asked in the first pass: one more than needed, to survive one stray answer."""
-    return choose_repeats(selected, alpha) + 1
+    return choose_repeats(selected) + 1
 
 
-def second_pass_repeats(survivors: int, alpha: float = ALPHA_ITEM) -> int:
+def second_pass_repeats(survivors: int) -> int:
     """Return how often each side is asked in the second pass."""
-    return max(5, choose_repeats(survivors, alpha) + 1)
+    return max(5, choose_repeats(survivors) + 1)
 
 
 def is_dropped(candidate_passes: int) -> bool:
@@ -70,26 +70,26 @@ def fisher_worse(answers: Answers) -> float:
     return min(1.0, math.fsum(chances[: answers.candidate_passes - low + 1]))
 
 
-def judge_pass(answers: Mapping[str, Answers], *, alpha: float = ALPHA_ITEM) -> Confirmation:
-    """Judge one pass over items (by id): those whose Holm-adjusted p is at most `alpha` are kept.
+def judge_pass(answers: Mapping[str, Answers]) -> Confirmation:
+    """Judge one pass over items (by id): those whose Holm-adjusted p is at most ALPHA_ITEM are kept.
 
     A dropped item (whose baseline need not have been asked) stays in the family with p = 1.
     """
     names = sorted(answers)
     raw = [fisher_worse(answers[name]) for name in names]
     adjusted = dict(zip(names, holm(raw), strict=True))
-    kept = sorted((name for name in names if adjusted[name] <= alpha), key=lambda name: (adjusted[name], name))
+    kept = sorted((name for name in names if adjusted[name] <= ALPHA_ITEM), key=lambda name: (adjusted[name], name))
     return Confirmation(confirmed=tuple(kept), p=min((adjusted[name] for name in kept), default=1.0), item_p=adjusted)
 
 
-def confirm(first: Mapping[str, Answers], second: Mapping[str, Answers], *, alpha: float = ALPHA_ITEM) -> Confirmation:
+def confirm(first: Mapping[str, Answers], second: Mapping[str, Answers]) -> Confirmation:
     """Judge both passes: an item is confirmed if it was kept by the first and holds in the second.
 
     `second` has answers for the survivors of the first pass. `p` is the least first-pass value of a confirmed item.
     """
-    before = judge_pass(first, alpha=alpha)
+    before = judge_pass(first)
     again = {name: answers for name, answers in second.items() if name in before.confirmed}
-    after = judge_pass(again, alpha=alpha)
+    after = judge_pass(again)
     confirmed = tuple(name for name in before.confirmed if name in after.confirmed)
     p = min((before.item_p[name] for name in confirmed), default=1.0)
     return Confirmation(confirmed=confirmed, p=p, item_p=before.item_p)

@@ -90,17 +90,17 @@ def expected_z(drop: float, *, n: int, noise: float) -> float:
     return drop * math.sqrt(n / (noise + drop))
 
 
-def schedule(ids: Mapping[str, Sequence[str]], *, seed: str, looks: tuple[float, ...] = LOOKS) -> tuple[Batch, ...]:
+def schedule(ids: Mapping[str, Sequence[str]], *, seed: str) -> tuple[Batch, ...]:
     """Split the item ids of each probe over the looks, as (probe, id): the same shares of every probe.
 
     The order follows the hash of seed and id, so it is the same on every machine and whatever the input order, and
     probes of the same ids have them at the same looks: they may share an answer.
     """
-    batches: list[list[tuple[str, str]]] = [[] for _ in looks]
+    batches: list[list[tuple[str, str]]] = [[] for _ in LOOKS]
     for probe in sorted(ids):
         ranked = sorted(ids[probe], key=lambda name: hashlib.sha256(f"{seed}|{name}".encode()).digest())
         start = 0
-        for batch, share in zip(batches, looks, strict=True):
+        for batch, share in zip(batches, LOOKS, strict=True):
             end = round(share * len(ranked))
             batch += [(probe, name) for name in ranked[start:end]]
             start = end

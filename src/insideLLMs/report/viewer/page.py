@@ -68,16 +68,15 @@ def page(
     yield b"</body>\n</html>\n"
 
 
-def plain_page(*, title: str, body: Iterable[str], refresh_s: int | None = None) -> bytes:
+def plain_page(*, title: str, body: Iterable[str]) -> bytes:
     """Return a page without a program, which may follow links of its own server and nothing else."""
     style = _asset("viewer.css")
     policy = f"default-src 'none'; style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
-    refresh = f'<meta http-equiv="refresh" content="{refresh_s}">\n' if refresh_s else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="referrer" content="no-referrer">\n{refresh}'
+        '<meta name="referrer" content="no-referrer">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{escape(title)}</h1>\n{''.join(body)}\n</main>\n</body>\n</html>\n"
     ).encode()

@@ -14,7 +14,7 @@ from decimal import Decimal
 from insideLLMs.core import canonical
 from insideLLMs.core.arguments import nearest
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.core.types import JsonValue, as_text
+from insideLLMs.core.types import JsonValue, as_text, cut_off
 from insideLLMs.scoring.patterns import compile_safely, found_in
 
 MATCHERS = ("any", "absent", "optional", "one_of", "regex", "number", "ignore_case", "any_order", "equals")
@@ -191,5 +191,4 @@ def pair_up(count: int, fits: Sequence[Sequence[bool]]) -> dict[int, int]:
 
 def _shown(value: JsonValue) -> str:
     """Write a value in a message, at most a line of it."""
-    text = f'"{value}"' if isinstance(value, str) else as_text(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return cut_off(f'"{value}"' if isinstance(value, str) else as_text(value), _SHOWN)

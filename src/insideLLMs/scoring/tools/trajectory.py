@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from insideLLMs.core.arguments import one_of, refuse, text_list
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.core.types import JsonValue, ToolCall, as_text
+from insideLLMs.core.types import JsonValue, ToolCall, as_text, cut_off
 from insideLLMs.scoring.tools.allowed_values import within_allowed
 from insideLLMs.scoring.tools.argument_matchers import check_matchers, mismatch, pair_up
 
@@ -35,7 +35,7 @@ class Expected:
     def differs(self, call: ToolCall) -> str | None:
         """Say how the arguments of a call of this tool differ from what is due; None where they do not."""
         if not is_read(call) and (self.allowed, self.arguments) != (None, None):
-            return f"its arguments cannot be read: {_cut(as_text(call.arguments['$invalid']))}"
+            return f"its arguments cannot be read: {cut_off(as_text(call.arguments['$invalid']), _SHOWN)}"
         if self.allowed is not None:
             met = within_allowed(call.arguments, self.allowed, self.schema)
             return None if met else f"its arguments {_shown(call.arguments)} are not those that are allowed"
@@ -228,8 +228,4 @@ def check_extra_calls(given: JsonValue) -> None:
 
 
 def _shown(arguments: Mapping[str, JsonValue]) -> str:
-    return _cut(", ".join(f"{name}={as_text(value)}" for name, value in arguments.items()))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return cut_off(", ".join(f"{name}={as_text(value)}" for name, value in arguments.items()), _SHOWN)
