@@ -33,6 +33,43 @@ def run_into(target, folder, *args, **env):
     return done.returncode, done.stderr.decode(errors="replace")
 
 
+def with_room(kib, *args, cwd):
+    """Run the command where no file can become larger than this."""
+    limited = ["bash", "-c", f'ulimit -f {kib}; exec "$@"', "bash", *command_line(*args)]
+    done = subprocess.run(limited, cwd=cwd, env=environment(), capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+REPORTS = {
+    "page": ("report", "r", "--html"),
+    "comparison": ("diff", "r", "same", "--html"),
+    "redrawn": ("export", "r", "--output"),
+}
+
+
+@pytest.mark.parametrize("args", REPORTS.values(), ids=REPORTS)
+def test_a_report_that_finds_no_room_leaves_the_earlier_one(folder, args):
+    (folder / "old").write_text("an earlier report")
+    (folder / "link").unlink(missing_ok=True)
+    (folder / "link").symlink_to("old")
+    for name in ("old", "link", "new"):
+        code, err = with_room(0, *args, name, cwd=folder)
+        assert (code, f"cannot write {name}: File too large" in err) == (1, True), err
+        assert "make room" in err
+    assert (folder / "old").read_text() == "an earlier report"
+    assert not (folder / "new").exists()
+    assert insidellms(*args, "link", cwd=folder).code == 0
+    assert (folder / "link").is_symlink()
+    assert (folder / "old").read_text() != "an earlier report"
+
+
+def test_an_init_that_finds_no_room_writes_nothing_and_can_be_repeated(tmp_path):
+    code, err = with_room(8, "init", "tour", cwd=tmp_path)  # the schema is larger
+    assert (code, "free space" in err) == (1, True), err
+    assert list((tmp_path / "tour").iterdir()) == []
+    assert insidellms("init", "tour", cwd=tmp_path).code == 0
+
+
 @pytest.mark.parametrize(
     "args",
     [

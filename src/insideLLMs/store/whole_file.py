@@ -36,6 +36,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         folder.close()
 
 
+@contextlib.contextmanager
+def output_file(path: Path) -> Iterator[BinaryIO]:
+    """Open what a user named to write to: a file, also behind a link, as a whole; anything else as it is written."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    with whole_file(path.resolve() if path.is_symlink() and not _is_device(path) else path) as file:
+        yield file
+
+
 def _is_device(path: Path) -> bool:
     folder = path.parent.resolve()
     return folder == Path("/dev") or Path("/proc") in folder.parents

@@ -54,7 +54,9 @@ def command(
     except OSError as error:
         if output is None:
             raise console.unwritable(error) from error
-        raise InsideLLMsError(f"cannot write {output}: {error.strerror}", fix="choose another --output") from error
+        raise InsideLLMsError(
+            f"cannot write {output}: {error.strerror}", fix="make room, or choose another --output"
+        ) from error
     return ExitCode.OK
 
 
@@ -65,13 +67,9 @@ def _opened(output: Path | None, form: str) -> Iterator[BinaryIO]:
         with console.data_out(form) as out:
             yield out
         return
-    if output.exists() and not output.is_file():
-        with output.open("wb") as out:
-            yield out
-        return
-    from insideLLMs.store.whole_file import whole_file  # noqa: PLC0415 - only here
+    from insideLLMs.store.whole_file import output_file  # noqa: PLC0415 - only here
 
-    with whole_file(output) as out:
+    with output_file(output) as out:
         yield out
 
 

@@ -1,5 +1,6 @@
 """`insidellms init`: a small experiment that runs as it is, and the files that gate it in CI."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,19 +148,24 @@ def _experiment_files(folder: Path, provider: str) -> dict[Path, bytes]:
 
 
 def write_new(files: Mapping[Path, bytes]) -> None:
-    """Write files, of which none may exist. Raises InsideLLMsError."""
+    """Write files, of which none may exist: all, or none where one cannot be. Raises InsideLLMsError."""
     taken = [path for path in files if path.exists()]
     if taken:
         raise InsideLLMsError(
             f"{taken[0]} exists already; nothing was written", fix="choose another folder, or move it away"
         )
-    for path, data in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                file.write(data)
-        except OSError as error:
-            raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="check its permissions") from error
+    with contextlib.ExitStack() as on_error:
+        for path, data in files.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    on_error.callback(path.unlink)
+                    file.write(data)
+            except OSError as error:
+                fix = "check the disk's free space and the folder's permissions"
+                raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix=fix) from error
+        on_error.pop_all()
+    for path in files:
         console.out(f"wrote {path}")
 
 

@@ -79,16 +79,23 @@ def _files(given: Given) -> ReportFiles:
 
 
 def write_files(writers: Iterable[tuple[Path | None, Writer]]) -> None:
-    """Write each report that was asked for. Raises InsideLLMsError for a file that cannot be, or is of a run."""
+    """Write each report that was asked for. Raises InsideLLMsError for a file that cannot be, or is of a run.
+
+    A report that cannot be written leaves the earlier one as it was.
+    """
+    from insideLLMs.store.whole_file import output_file  # noqa: PLC0415 - slow
+
     for path, write in writers:
         if path is None:
             continue
         check_output(path)  # the run may be new
         try:
-            with path.open("wb") as out:
+            with output_file(path) as out:
                 write(out)
         except OSError as error:
-            raise InsideLLMsError(f"cannot write {path}: {error.strerror}", fix="choose another file") from error
+            raise InsideLLMsError(
+                f"cannot write {path}: {error.strerror}", fix="make room, or choose another file"
+            ) from error
 
 
 def tell_github(commands: Iterable[str], markdown: Callable[[], str]) -> None:
