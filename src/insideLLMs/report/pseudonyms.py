@@ -38,8 +38,17 @@ _IPV6 = re.compile(r"(?<![:\w])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![:\w
 _GROUPED_PHONE = re.compile(
     r"(?<![\w.+-])(?:\+1[ .-]?|1(?:[ .-]|(?=\()))?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"
 )
-_FROM_ABROAD = re.compile(r"(?<![\w.+-])(0(?:0|11)[ -]?)([1-9](?:[ ()/.-]{0,2}\d){7,14})(?!\w)")
-"""A phone number with the prefix that most countries, or those of North America, dial for a plus."""
+_DATE = re.compile(
+    r"(?<![\w+./-])(?<!\+\d )(?<!\+\d\d )(?<!\+\d{3} )"
+    r"(?:[0-3]?\d([./ -])[0-3]?\d\1(?:19|20)\d\d|[0-3]?\d([./])[0-3]?\d\2\d\d"
+    r"|(?:19|20)\d\d([./ -])[01]?\d\3[0-3]?\d)(?!\w|[./-]\d)"
+)
+"""A date: where numbers lack a country code, some are valid as those of phones."""
+_ABROAD = r"(?<![\w.+-])({}[ -]?)([1-9](?:[ ()/.-]{{0,2}}\d){{7,14}})(?!\w)"
+_FROM_ABROAD = re.compile(_ABROAD.format("00"))
+"""A phone number with the prefix that most countries dial for a plus."""
+_FROM_AMERICA = re.compile(_ABROAD.format("0(?:0|11)"))
+"""The same, with that of North America, too: elsewhere 011 may be a city."""
 _OF_SECRETS = (
     r"(?:pass(?:word|wd|phrase|code)|api[_-]?key|(?:access|private|secret)[_-]?key|client[_-]?secret|"
     r"(?:access|refresh|id|auth|session|security)[_-]?token|authorization)"
@@ -199,10 +208,14 @@ def _phone_finder(region: str | None) -> Callable[[str], Iterable[tuple[int, int
             f"{region!r} is not a region with phone numbers", fix="give two letters, such as US or DE"
         )
 
+    is_american = region is None or phonenumbers.country_code_for_region(region) == 1
+    from_abroad = _FROM_AMERICA if is_american else _FROM_ABROAD
+
     def find(text: str) -> Iterable[tuple[int, int, str]]:
-        dialled = _FROM_ABROAD.sub(lambda found: f"{'+':>{len(found[1])}}{found[2]}", text)  # of the same length
-        prefixes = {found.end(1) - 1: found.start() for found in _FROM_ABROAD.finditer(text)}
-        for found in phonenumbers.PhoneNumberMatcher(dialled, region):
+        dialled = from_abroad.sub(lambda found: f"{'+':>{len(found[1])}}{found[2]}", text)  # of the same length
+        prefixes = {found.end(1) - 1: found.start() for found in from_abroad.finditer(text)}
+        undated = _DATE.sub(lambda found: "_" * len(found[0]), dialled)
+        for found in phonenumbers.PhoneNumberMatcher(undated, region):
             opening = found.raw_string.count("(") > found.raw_string.count(")")
             start = found.start + opening
             yield (

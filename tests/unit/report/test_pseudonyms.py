@@ -193,6 +193,25 @@ def test_phone_numbers_without_a_country_code_need_a_region():
         names(region="Germany")
 
 
+@pytest.mark.parametrize(
+    ("region", "number"),
+    [("FR", "06 12 34 56 78"), ("FR", "01.02.20.03.04"), ("AR", "011 2345-0384"), ("US", "011 44 20 7946 0958"),
+     ("GB", "020 7946 0958"), ("NC", "+687 20.08.01")],
+)  # fmt: skip
+def test_numbers_of_a_region_are_found_as_people_there_write_them(region, number):
+    assert names(region=region).text(f"call {number} now").startswith("call [phone-")
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["05.06.2024", "05.06.2024 12:30", "08.04.2010 - 09.04.2010", "04.07. - 04.07.2028", "04.08.87", "2024-05-06",
+     "1/2/2024", "08/31/95", "2024/05/06, 12 Uhr"],
+)  # fmt: skip
+@pytest.mark.parametrize("region", ["DE", "FR", "IN", "IT", "US", None])
+def test_a_date_is_no_phone_number_in_any_region(date, region):
+    assert names(region=region).text(f"on {date} there") == f"on {date} there"
+
+
 def test_values_keys_and_numbers_of_json_are_replaced():
     shown = names().value(
         {"a@example.com": [1, 2.5, None, True, 4111111111111111, 4111111111111111.0, {"x": ("b@example.com",)}]}
