@@ -221,6 +221,13 @@ def test_a_pool_at_a_url_takes_runs_lists_them_and_lets_them_go(store, here):
     assert [entry["action"] for entry in ledger] == ["accept", "accept", "waive", "prune"]
 
 
+def test_nothing_is_called_accepted_that_the_store_refused(store, here):
+    here("run", "e.yaml", "--run-dir", "run", "--quiet")
+    store.fault = lambda method, key: (507, "InsufficientStorage") if method == "PUT" and "ledger" in key else None
+    done = here("baseline", "accept", "run", "--pool", store.at("pool"), "--why", "first", code=1)
+    assert ("accepted" in done.out + done.err, "the store has no room left" in done.err) == (False, True)
+
+
 def test_machines_that_accept_at_once_lose_nothing(store, folder, here):
     for number in range(4):
         here("run", "e.yaml", "--run-dir", f"run-{number}")

@@ -39,7 +39,8 @@ class LlmRun:
         place = self._session.settings.root / given if isinstance(given, Path) else given
         if self._session.settings.accept:
             with writing_pool(place) as pool:
-                self._accept(pool)
+                accepted = self._accept(pool)
+            self._session.tally.notes.append(f"accepted as a baseline: {accepted}")
             return
         decided = self._compare(place if isinstance(place, Path) else local_baseline(place), fail_on)
         if decided.verdict.passed:
@@ -49,10 +50,9 @@ class LlmRun:
             pytest.skip(f"the gate is inconclusive: {'; '.join(decided.verdict.reasons)}")
         pytest.fail(told, pytrace=False)
 
-    def _accept(self, pool: Path) -> None:
+    def _accept(self, pool: Path) -> Path:
         slim = not self.run.gate.max_growth  # which reads the telemetry
-        target = accept(pool, self.run.path, on=today(), by=getpass.getuser(), why="pytest --llm-accept", slim=slim)
-        self._session.tally.notes.append(f"accepted as a baseline: {target}")
+        return accept(pool, self.run.path, on=today(), by=getpass.getuser(), why="pytest --llm-accept", slim=slim)
 
     def _compare(self, path: Path, fail_on: str | None) -> DecidedComparison:
         gate = GateOverrides(settings={"fail_on": fail_on})

@@ -59,7 +59,7 @@ def accept(
     from insideLLMs.store.remote.pool import writing_pool  # noqa: PLC0415 - slow
     from insideLLMs.store.sealed_run import SealedRun  # noqa: PLC0415
 
-    tell = console.note if as_json else console.out
+    words: list[str] = []
     said = {"on": today(), "by": by or getpass.getuser(), "why": why}
     for_run = {name for name in ("slim", "if_changed") if options[name]}
     for_examples = {name for name in ("until", "probe") if options[name]}
@@ -71,10 +71,16 @@ def accept(
     last = _day(options["until"])
     with writing_pool(pool) as folder:
         if examples:
-            _waive(sealed, folder, examples, said, tell, probe=options["probe"], last=last)
+            _waive(sealed, folder, examples, said, words.append, probe=options["probe"], last=last)
             done: dict[str, object] = {"waived": list(examples), "probe": options["probe"], "until": last}
         else:
-            done = _accept(sealed, folder, said, tell, slim=options["slim"], if_changed=options["if_changed"])
+            done = _accept(sealed, folder, said, words.append, slim=options["slim"], if_changed=options["if_changed"])
+    for text in words:  # now that a pool at a URL has it
+        (console.note if as_json else console.out)(text)
+    if done.get("system_changes"):
+        console.note(
+            "older runs of the pool are of another system; accept more runs of this one to separate noise from change"
+        )
     if as_json:
         console.out_json({"pool": str(pool), "run_id": sealed.manifest.run_id, **done})
     return ExitCode.OK
@@ -94,9 +100,6 @@ def _accept(
     tell(f"accepted {run.path} as {target}")
     if changes:
         tell(f"a new generation begins, because the system changed: {'; '.join(changes)}")
-        console.note(
-            "older runs of the pool are of another system; accept more runs of this one to separate noise from change"
-        )
     return {"accepted": str(target), "system_changes": list(changes)}
 
 
