@@ -16,8 +16,9 @@ from insideLLMs.compare.sides import RunView
 from insideLLMs.compare.statistics.early_stop import LOOKS, look_at, schedule
 from insideLLMs.core import canonical
 from insideLLMs.core.types import Failure, JsonValue, Outcome, ResultStatus, Telemetry
+from insideLLMs.execute.sink import SinkBefore
 from insideLLMs.plan import record_of
-from insideLLMs.store.journal import Answer, Journal
+from insideLLMs.store.journal import Journal
 from insideLLMs.store.same_run import check_distinct
 from insideLLMs.store.sealed_run import SealedRun
 
@@ -35,36 +36,16 @@ class Look:
     decision: Decision
 
 
-class _Part:
+class _Part(SinkBefore):
     """A journal that pretends to have every Trial but those of the batches so far."""
 
-    durable = True
-
     def __init__(self, journal: Journal, batch_of: bytearray) -> None:
-        self._journal = journal
+        super().__init__(journal)
         self._batch_of = batch_of
         self.batch = 0
 
     def is_done(self, index: int) -> bool:
-        return self._batch_of[index] > self.batch or self._journal.is_done(index)
-
-    def pending_answer(self, index: int) -> Answer | None:
-        return self._journal.pending_answer(index)
-
-    def record(self, index: int) -> bytes | None:
-        return self._journal.record(index)
-
-    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
-        self._journal.append_answer(index, record, telemetry)
-
-    def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
-        self._journal.append_record(index, record, telemetry, is_answer=is_answer)
-
-    def flush(self) -> None:
-        self._journal.flush()
-
-    def sync(self) -> None:
-        self._journal.sync()
+        return self._batch_of[index] > self.batch or super().is_done(index)
 
 
 class EarlyStop:

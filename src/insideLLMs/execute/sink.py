@@ -41,6 +41,35 @@ class Sink(Protocol):
     def sync(self) -> None: ...
 
 
+class SinkBefore:
+    """A sink in front of another: it passes on what a subclass does not do itself."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.durable = sink.durable
+
+    def is_done(self, index: int) -> bool:
+        return self._sink.is_done(index)
+
+    def pending_answer(self, index: int) -> StoredAnswer | None:
+        return self._sink.pending_answer(index)
+
+    def record(self, index: int) -> bytes | None:
+        return self._sink.record(index)
+
+    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
+        self._sink.append_answer(index, record, telemetry)
+
+    def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
+        self._sink.append_record(index, record, telemetry, is_answer=is_answer)
+
+    def flush(self) -> None:
+        self._sink.flush()
+
+    def sync(self) -> None:
+        self._sink.sync()
+
+
 class Flusher:
     """Writes what the sink collected: at once while writing is quick, else on a thread, many Outcomes at a time.
 

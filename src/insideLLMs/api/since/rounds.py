@@ -22,6 +22,7 @@ from insideLLMs.core.record_views import Facts, read_record
 from insideLLMs.core.since import NOTE, Begun, SinceFacts, since_facts
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import JsonValue, Record, Response, Scores, SinceMark, Telemetry, Usage
+from insideLLMs.execute.sink import SinkBefore, StoredAnswer
 from insideLLMs.plan import Trial
 from insideLLMs.store.journal import Answer, Journal
 from insideLLMs.store.sealed_run import SealedRun
@@ -104,18 +105,16 @@ class RunSince:
             self._options.say(surprise)
 
 
-class _SinceJournal:
+class _SinceJournal(SinkBefore):
     """The journal of a run since another: it marks records, and pretends to have what is not `asked` yet.
 
     Where it `reuses`, it has for those the baseline's answers instead.
     """
 
-    durable = True
-
     def __init__(
         self, journal: Journal, stored: StoredAnswers, reuse: ReusePlan, asked: ReuseKind, *, reuses: bool = False
     ) -> None:
-        self._journal = journal
+        super().__init__(journal)
         self._stored = stored
         self._reuse = reuse
         self._asked = asked
@@ -125,11 +124,11 @@ class _SinceJournal:
         return self._reuse.kinds[index] > self._asked
 
     def is_done(self, index: int) -> bool:
-        return self._journal.is_done(index) or (not self._reuses and self._is_reused(index))
+        return super().is_done(index) or (not self._reuses and self._is_reused(index))
 
-    def pending_answer(self, index: int) -> Answer | None:
+    def pending_answer(self, index: int) -> StoredAnswer | None:
         if not self._is_reused(index):
-            return self._journal.pending_answer(index)
+            return super().pending_answer(index)
         if not self._reuses:
             return None
         record = self._stored.record(self._reuse.answers[index])
@@ -139,17 +138,11 @@ class _SinceJournal:
         told = Telemetry(cached=True, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
         return Answer(request=record.request or record.example.request(), response=response, telemetry=told)
 
-    def record(self, index: int) -> bytes | None:
-        return self._journal.record(index)
-
-    def append_answer(self, index: int, record: bytes, telemetry: Telemetry) -> None:
-        self._journal.append_answer(index, record, telemetry)
-
     def append_record(self, index: int, record: bytes, telemetry: Telemetry, *, is_answer: bool = False) -> None:
         mark = self._mark(index)
         if mark is not None:
             record = canonical.line(msgspec.structs.replace(read_record(record, Record), since=mark))
-        self._journal.append_record(index, record, telemetry, is_answer=is_answer)
+        super().append_record(index, record, telemetry, is_answer=is_answer)
 
     def _mark(self, index: int) -> SinceMark | None:
         kind = self._reuse.kinds[index]
@@ -161,12 +154,6 @@ class _SinceJournal:
             if kind == ReuseKind.CHANGED
             else SinceMark(answer="retried" if kind == ReuseKind.RETRIED else "canary")
         )
-
-    def flush(self) -> None:
-        self._journal.flush()
-
-    def sync(self) -> None:
-        self._journal.sync()
 
 
 class _Judged:
