@@ -215,17 +215,20 @@ def decide(
 def _named_by(staying: Iterable[FoundRun], going: Iterable[FoundRun]) -> Iterator[tuple[Path, str]]:
     """Yield why runs stay, too: one that stays is since them, or has answers that they asked for.
 
-    What these are since in their turn may go: else nothing of a chain of nightly runs ever could.
+    What these are since in their turn may go: else nothing of a chain of nightly runs ever could. Raises
+    RunDirectoryError for a run that stays and does not say what it is since.
     """
-    named = {
-        root: f"{run.path} is since it, or has answers of it"
-        for run in staying
-        if run.manifest is not None
-        for root in runs_named(run.manifest.notes)
-    }
+    named = {root: f"{run.path} is since it, or has answers of it" for run in staying for root in _since(run)}
     for run in going:
         if run.manifest is not None and run.manifest.records_root in named:
             yield run.path, named[run.manifest.records_root]
+
+
+def _since(run: FoundRun) -> tuple[str, ...]:
+    try:
+        return () if run.manifest is None else runs_named(run.manifest.notes)
+    except RunDirectoryError as error:
+        raise RunDirectoryError(f"{run.path}: {error.message}", fix=error.fix) from error
 
 
 def _unchanged(run: FoundRun, now_s: float) -> str:

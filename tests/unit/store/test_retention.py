@@ -1,6 +1,7 @@
 """Which runs of a folder may go: none that anything refers to or somebody writes, and none half."""
 
 import itertools
+import json
 import os
 import shutil
 import time
@@ -377,6 +378,13 @@ def test_a_run_stays_that_one_which_stays_is_since_or_has_answers_of(root):
         found = decide(runs.values(), RetentionLimits(keep_last=1), (), now_s=time.time())
         assert {each.run.path.name for each in found if each.goes} == going
     assert "r3 is since it, or has answers of it" in next(each.why for each in found if each.run.path.name == "r2")
+
+
+def test_a_run_that_stays_and_does_not_say_what_it_is_since_stops_everything_by_name(root):
+    manifest = json.loads((root / "r3" / "manifest.json").read_bytes())
+    (root / "r3" / "manifest.json").write_text(json.dumps(manifest | {"notes": {"since": {"run": 5}}}))
+    with pytest.raises(RunDirectoryError, match="r3: the manifest's note 'since' cannot be read"):
+        gone(root, RetentionLimits(keep_last=1))
 
 
 def test_a_run_of_a_clock_that_is_ahead_is_new_and_says_so(root):
