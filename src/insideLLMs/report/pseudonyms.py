@@ -131,7 +131,13 @@ class Pseudonyms:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(name): self._named_value(name, item) for name, item in value.items()}
+            found: dict[str, JsonValue] = {}
+            for name, item in value.items():
+                shown = self.text(name)
+                while shown in found:  # one value in two spellings
+                    shown += "'"
+                found[shown] = self._named_value(name, item)
+            return found
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         if isinstance(value, int | float) and value == value // 1 and _CARD.fullmatch(str(int(value))):

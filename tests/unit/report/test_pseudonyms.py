@@ -226,6 +226,12 @@ def test_values_keys_and_numbers_of_json_are_replaced():
     }
 
 
+def test_two_keys_of_one_pseudonym_keep_their_values():
+    shown = names().value({"a@example.com": 1, "A@example.com": 2, "b": 3})
+    email = names().text("a@example.com")
+    assert shown == {email: 1, f"{email}'": 2, "b": 3}
+
+
 @pytest.mark.parametrize(
     "name",
     ["password", "user_password", "API-KEY", "apiKey", "client_secret", "Authorization", "userPassword", "auth_token"],
