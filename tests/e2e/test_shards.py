@@ -203,6 +203,61 @@ def test_a_merge_never_replaces_what_it_is_not_asked_to(folder):
     assert all(records_of(folder / name) for name in names)
 
 
+def files(folder):
+    return {path: path.read_bytes() if path.is_file() else path.is_dir() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("s1-of-3/x/y", "lies in the shard s1-of-3"),
+        ("to-s2/x", "lies in the shard s2-of-3"),
+        ("whole/x", "lies in the run whole"),
+        (".", "has the shard s1-of-3 in it"),
+        ("e.yaml", "is a file"),
+        ("e.yaml/x", "cannot write in e.yaml/x"),
+        ("foreign", "is not a run directory"),
+        ("nowhere", "cannot write in nowhere"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--overwrite",)], ids=" ".join)
+def test_a_place_that_cannot_hold_the_run_is_refused_and_nothing_is_written(folder, to, said, options):
+    for link, target in (("to-s2", "s2-of-3"), ("nowhere", "gone/run")):
+        if not (folder / link).is_symlink():
+            (folder / link).symlink_to(target)
+    write_files(folder, {"foreign/notes.txt": "mine"})
+    before = files(folder)
+    done = merge(folder, [f"s{index}-of-3" for index in (1, 2, 3)], to, *options)
+    assert (done.code, said in done.err) == (1, True), done.err
+    assert files(folder) == before
+
+
+def test_a_merge_that_fails_leaves_the_run_that_it_was_to_replace(folder):
+    shutil.copytree(folder / "whole", folder / "old")
+    before = files(folder / "old")
+    for third in ("damaged", "cut", "unfinished"):
+        done = merge(folder, ["s1-of-3", "s2-of-3", third], "old", "--overwrite")
+        assert (done.code, "Traceback" in done.err) == (1, False)
+        assert files(folder / "old") == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "e.yaml", "--run-dir"),
+        ("rescore", "whole", "--of", "is", "--probe", "record", "--to"),
+        ("import", "scored.jsonl", "--to"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_command_puts_a_run_into_another_one(folder, command):
+    write_files(folder, {"scored.jsonl": [{"id": "a", "input": "q", "output": "x", "score": 1}]})
+    before = files(folder)
+    done = insidellms(*command, "whole/x", cwd=folder)
+    assert (done.code, "lies in the run whole" in done.err) == (1, True), done.err
+    assert files(folder) == before
+
+
 def test_a_selection_can_be_split_and_merges_to_the_selection(folder):
     names = shards(folder, 2, "--tag", "t1", "--model", "good", prefix="sel")
     run(folder, "sel", "--tag", "t1", "--model", "good")

@@ -21,8 +21,8 @@ from insideLLMs.store.journal import Journal, check_same_run
 from insideLLMs.store.journal_line import JournalHeader, journal_lines
 from insideLLMs.store.replaced_run import remove_our_files
 from insideLLMs.store.sealed_entries import sealed_entries
-from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MARKER, MARKER_TEXT, SealedRun, State, state_of
-from insideLLMs.store.shard_folders import found_shards, has_answers, remove_shards
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, MARKER, MARKER_TEXT, SealedRun, State, is_regular, state_of
+from insideLLMs.store.shard_folders import SHARDS, found_shards, has_answers, remove_shards
 
 _ROOM_BYTES = 256 * 1024 * 1024
 """Less free than this, and nothing but answers is written while a run goes on."""
@@ -103,6 +103,7 @@ class RunDirectory:
         """
         may_go_on = resume or overwrite
         _refuse(path, state_of(path), taken_fix="" if may_go_on else taken_fix)
+        _refuse_inside_a_run(path)
         hold = _hold(path)
         folder = hold.folder
         try:
@@ -256,6 +257,18 @@ def _refuse(path: Path, state: State, *, taken_fix: str) -> None:
         return
     told = "a finished run" if state is State.SEALED else "an unfinished run"
     raise RunDirectoryError(f"{path} already holds {told}", fix=taken_fix)
+
+
+def _refuse_inside_a_run(path: Path) -> None:
+    """Raise RunDirectoryError for a new folder in a run directory, unless it is that of a shard that the run makes."""
+    if state_of(path) not in {State.ABSENT, State.EMPTY}:
+        return
+    for parent in path.resolve().parents:
+        if is_regular(parent / MARKER) and path.resolve().parent != parent / SHARDS:
+            raise RunDirectoryError(
+                f"{path} lies in the run {parent.name}, which would no longer be what was sealed; nothing was changed",
+                fix="choose a folder outside of it",
+            )
 
 
 def _hold(path: Path) -> _Hold:

@@ -81,7 +81,7 @@ def test_what_user_code_raises_is_its_own_also_where_nobody_pressed_ctrl_c(kind)
         class Interrupts(Probe):
             {kind} run(self, model, data):
                 raise KeyboardInterrupt
-        print({{result["status"] for result in ProbeRunner(DummyModel(), Interrupts()).run(["a", "b", "c"])}})
+        print({{str(result["status"]) for result in ProbeRunner(DummyModel(), Interrupts()).run(["a", "b", "c"])}})
         """)
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
     assert done.stdout == "{'error'}\n", done.stderr

@@ -32,8 +32,7 @@ def merge_shards(paths: Sequence[Path], to: Path, *, overwrite: bool = False) ->
 
     Raises RunDirectoryError unless they are all the shards of one run, each once, finished and unchanged.
     """
-    if place_of(to) in map(place_of, paths):
-        raise RunDirectoryError(f"{to} is one of the shards", fix="choose another --to")
+    _check_apart(paths, to)
     shards = open_shards(paths)
     facts = _facts(shards)
     with (
@@ -43,6 +42,18 @@ def merge_shards(paths: Sequence[Path], to: Path, *, overwrite: bool = False) ->
     ):
         manifest, summary = write_merged(shards, directory, writer)
     return Run(path=to, manifest=manifest, summary=summary)
+
+
+def _check_apart(paths: Sequence[Path], to: Path) -> None:
+    """Raise RunDirectoryError where the run would lie in a shard, or a shard in the run, here or at URLs."""
+    target = place_of(to)
+    for path in paths:
+        shard = place_of(path)
+        told = "is one of the shards" if target == shard else ""
+        told = f"lies in the shard {path}" if target.startswith(f"{shard}/") else told
+        told = f"has the shard {path} in it" if shard.startswith(f"{target}/") else told
+        if told:
+            raise RunDirectoryError(f"{to} {told}; nothing was changed", fix="choose another --to")
 
 
 def open_shards(paths: Sequence[Path]) -> list[SealedRun]:
