@@ -1,6 +1,7 @@
 """What the system refuses is an error with exit code 1, and an 8-bit output takes what it can: neither is our bug."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -31,6 +32,37 @@ def run_into(target, folder, *args, **env):
             command_line(*args), cwd=folder, env=environment(**env), stdout=out, stderr=subprocess.PIPE, check=False
         )
     return done.returncode, done.stderr.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["list"], 0),
+        (["export", "r"], 0),
+        (["export", "r", "--format", "jsonl"], 0),
+        (["diff", "r", "same", "--fail-on", "non-inferior"], 3),
+        (["diff", "r", "same", "--fail-on", "non-inferior", "--json"], 3),
+        (["run", "e.yaml", "--run-dir", "unread", "--min-pass-rate", "0.9"], 3),
+        (["report", "nowhere"], 1),
+    ],
+    ids=lambda args: " ".join(args) if isinstance(args, list) else None,
+)
+def test_a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code(folder, args, code):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command_line(*args),
+        cwd=folder,
+        env=environment(),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == code, done.stderr
+    assert "sys.exit" not in done.stderr
+    assert "unread" not in args or (folder / "unread" / "manifest.json").exists()
 
 
 def with_room(kib, *args, cwd):

@@ -131,8 +131,13 @@ def data_out(form: str) -> "Iterator[BinaryIO]":
     """Open stdout for the bytes of a table in this form; in a file they are exact, elsewhere nobody obeys them."""
     stream = sys.stdout.buffer
     is_exact = form == "parquet" or stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
-    yield stream if is_exact else cast("BinaryIO", _HarmlessData(stream, _harmless_spelling(form)))  # only written to
-    stream.flush()
+    try:
+        yield (
+            stream if is_exact else cast("BinaryIO", _HarmlessData(stream, _harmless_spelling(form)))
+        )  # only written to
+        stream.flush()
+    except BrokenPipeError:  # the reader wants no more
+        abandon_stdout()
 
 
 def _harmless_spelling(form: str) -> Callable[[str], str]:
@@ -159,11 +164,12 @@ class _HarmlessData:
 def _echo(text: str, *, err: bool = False) -> None:
     try:
         click.echo(_with_urls(text), err=err)
-    except OSError as error:
-        if not err and not isinstance(error, BrokenPipeError):
-            raise unwritable(error) from error
+    except BrokenPipeError:
         if not err:
-            raise
+            abandon_stdout()
+    except OSError as error:
+        if not err:
+            raise unwritable(error) from error
 
 
 def _with_urls(text: str) -> str:
@@ -187,7 +193,7 @@ def _where_to_report() -> str:
 
 
 def abandon_stdout() -> None:
-    """Let the interpreter exit quietly after the reader of a pipe has gone."""
+    """Go on without stdout after the reader of a pipe has gone: the work and its exit code still count."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

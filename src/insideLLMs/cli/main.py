@@ -183,9 +183,6 @@ def _say(error: BaseException) -> ExitCode:
         case InsideLLMsError():
             console.error(error)
             return error.exit_code
-        case BrokenPipeError():
-            console.abandon_stdout()
-            return ExitCode.OK
         case OSError():
             return _say(_of_the_system(error))
         case _:

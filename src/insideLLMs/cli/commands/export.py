@@ -49,8 +49,6 @@ def command(
     try:
         with _opened(output, form) as out:
             write(out)
-    except BrokenPipeError:
-        raise
     except OSError as error:
         if output is None:
             raise console.unwritable(error) from error
