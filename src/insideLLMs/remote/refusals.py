@@ -66,6 +66,8 @@ _WHAT = {
     "501": "unknown",
     "KeyTooLongError": "long",
     "InvalidBucketName": "name",
+    "InvalidResourceName": "name",
+    "OutOfRangeInput": "name",
     "InvalidObjectState": "archived",
     "BlobArchived": "archived",
     "BlobBeingRehydrated": "archived",

@@ -18,6 +18,7 @@ REFUSALS = {
     (400, "AuthorizationHeaderMalformed"): "its bucket is in another region",
     (404, "NoSuchBucket"): "there is no bucket",
     (400, "InvalidBucketName"): "that is not the name of a bucket",
+    (400, "OutOfRangeInput"): "that is not the name of a bucket",
     (403, "RequestTimeTooSkewed"): "this machine's clock is not the store's",
     (400, "EntityTooLarge"): "the store takes no object of this size (EntityTooLarge)",
     (413, ""): "the store takes no object of this size (413)",
