@@ -151,6 +151,7 @@ def test_a_shell_completes_the_names_of_plug_ins(folder, line, completed):
     words = {"COMP_WORDS": f"insidellms {line}", "COMP_CWORD": str(len(line.split()))}
     done = insidellms(cwd=folder, env={**words, "_INSIDELLMS_COMPLETE": "bash_complete"})
     assert completed in done.out.splitlines()
+    assert (done.code, done.err) == (0, "")
 
 
 def help_pages(folder):

@@ -91,6 +91,15 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an exit within it is none of ours, while that of a shell's completion is."""
+        try:
+            return super().invoke(ctx)
+        except SystemExit as error:
+            from insideLLMs.core.user_code import exit_by_others  # noqa: PLC0415 - hardly ever
+
+            raise exit_by_others(error) from error
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -164,10 +173,6 @@ def _run(argv: Sequence[str] | None) -> int:
         return error.exit_code
     except (click.ClickException, click.Abort, InsideLLMsError, KeyboardInterrupt, OSError) as error:
         return _say(error)
-    except SystemExit as error:
-        from insideLLMs.core.user_code import exit_by_others  # noqa: PLC0415 - hardly ever
-
-        return _say(exit_by_others(error))
     except Exception as error:  # noqa: BLE001 - the one place where a bug ends: as exit code 2, with a way to report it
         console.bug(error)
         return ExitCode.UNEXPECTED
