@@ -173,19 +173,23 @@ def paired(given: Sequence[JsonValue], due: Sequence[JsonValue]) -> dict[int, in
 
 def pair_up(count: int, fits: Sequence[Sequence[bool]]) -> dict[int, int]:
     """Return a largest pairing of `count` things with the columns of `fits`: column to row, earlier rows first."""
+    columns = [[column for column, is_fit in enumerate(row) if is_fit] for row in fits]
     partner: dict[int, int] = {}
-
-    def assign(row: int, seen: set[int]) -> bool:
-        for column, is_fit in enumerate(fits[row]):
-            if is_fit and column not in seen:
-                seen.add(column)
-                if column not in partner or assign(partner[column], seen):
-                    partner[column] = row
-                    return True
-        return False
-
     for row in range(count):
-        assign(row, set())
+        seen: set[int] = set()
+        path, taken = [(row, iter(columns[row]))], list[int]()  # each row of the path takes the column of the next one
+        while path:
+            column = next((one for one in path[-1][1] if one not in seen), None)
+            if column is None:
+                path.pop()
+                del taken[-1:]
+                continue
+            seen.add(column)
+            taken.append(column)
+            if column not in partner:
+                partner.update(zip(taken, (each for each, _ in path), strict=True))
+                break
+            path.append((partner[column], iter(columns[partner[column]])))
     return partner
 
 

@@ -1,11 +1,13 @@
 """Matchers in the place of a tool's arguments: what each takes, and what it says of anything else."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from insideLLMs.core.errors import ArgumentError
-from insideLLMs.scoring.tools.argument_matchers import check_matchers, mismatch
+from insideLLMs.scoring.tools.argument_matchers import check_matchers, mismatch, pair_up
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,21 @@ def test_a_value_takes_itself_and_equals_takes_what_the_value_takes(one, other):
     assert mismatch(one, one) is None
     assert (mismatch({"$equals": one}, other) is None) == (mismatch(one, other) is None)
     assert mismatch({"$any_order": [one, other]}, [other, one]) is None
+
+
+def test_thousands_of_values_that_all_change_places_are_paired():
+    """Each row fits two columns, and the last one only the first: all others must give way."""
+    most = 2000
+    fits = [[column in (row, row + 1) for column in range(most)] for row in range(most - 1)]
+    pairs = pair_up(most, [*fits, [column == 0 for column in range(most)]])
+    assert pairs == {0: most - 1, **{row + 1: row for row in range(most - 1)}}
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), max_size=4))
+def test_as_many_are_paired_as_any_choice_of_columns_pairs(fits):
+    pairs = pair_up(len(fits), fits)
+    assert all(fits[row][column] for column, row in pairs.items())
+    assert len(set(pairs.values())) == len(pairs)
+    choices = itertools.permutations([*range(4), *[None] * len(fits)], len(fits))
+    best = max(sum(c is not None and fits[r][c] for r, c in enumerate(choice)) for choice in choices)
+    assert len(pairs) == best
