@@ -218,7 +218,7 @@ class McpModel(ProviderModel):
                         said = await connection.introduce()
             except MCPError as error:
                 raise ModelUnavailableError(f"{self._server.who} lists no tools: {error.message}") from error
-            return redactor.response(Response(kept=said)).kept
+            return _storable(redactor.response(Response(kept=said)), self._server.who).kept
 
     def _open(self) -> "McpConnection":
         from insideLLMs.providers.mcp.connection import McpConnection  # noqa: PLC0415 - of an extra, and slow

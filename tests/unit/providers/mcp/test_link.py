@@ -116,3 +116,13 @@ def test_an_output_schema_without_end_fails_its_call_and_no_other(tmp_path, monk
     slow, quick = ask(model, call(), call("other"))
     assert "the schema cannot be checked: it did not end within 0.5 s" in slow.kept["error"]["message"]
     assert quick.text == "ok"
+
+
+def test_a_schema_that_no_file_can_hold_is_named_with_its_server(tmp_path):
+    deep = {"type": "string"}
+    for _ in range(60):
+        deep = {"type": "object", "properties": {"a": deep}}
+    with pytest.raises(CommandFailedError) as raised:
+        server_model(tmp_path, tools=[{**FORECAST, "inputSchema": deep}]).facts()
+    assert "the MCP server 'python" in str(raised.value)
+    assert "is nested deeper than 100 levels" in str(raised.value)
