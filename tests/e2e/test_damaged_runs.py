@@ -147,6 +147,7 @@ def test_a_comparison_reads_each_file_of_both_runs_once(folder):
             "cand/manifest.json",
             "base/records.jsonl",
             "cand/records.jsonl",
+            "base/config.resolved.yaml",  # its gate: was it another one?
             "cand/config.resolved.yaml",
             "base/summary.json",
             "cand/summary.json",

@@ -96,3 +96,19 @@ def test_reports_for_machines_are_written(runs, tmp_path):
     assert done.code == 3
     assert "<failure" in (tmp_path / "j.xml").read_text()
     assert "e05" in (tmp_path / "c.md").read_text()
+
+
+def test_a_gate_that_was_loosened_is_named_among_what_changed(tmp_path):
+    make_run(tmp_path, "before")
+    make_run(tmp_path, "after", answer="no", data="before")
+    text = (tmp_path / "after.yaml").read_text()
+    loose = "{fail_on: never, tolerance: 5, probes: {logic: {min_pass_rate: 0.1}}}"
+    (tmp_path / "after.yaml").write_text(text.replace("{fail_on: regressions}", loose))
+    assert insidellms("run", "after.yaml", "--run-dir", "after", "--overwrite", cwd=tmp_path).code == 0
+    done = insidellms("diff", "before", "after", "--markdown", "o.md", cwd=tmp_path)
+    assert done.code == 0
+    told = " ".join(done.out.split())
+    for moved in ("fail_on 'regressions' -> 'never'", "tolerance 0 -> 5", "probes.logic.min_pass_rate not set -> 0.1"):
+        assert f"gate: {moved}" in told
+    assert "gate: probes {}" not in told
+    assert (tmp_path / "o.md").read_text().count("changed: gate: ") == 3

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -164,7 +165,14 @@ def experiment_changes(
             )
             if first != second
         ),
+        *(f"gate: {moved}" for moved in differences(_stated(baseline), _stated(candidate))),
     )
+
+
+def _stated(run: SealedRun) -> dict[str, Any]:
+    """Return the gate's settings of a run, without those that are empty."""
+    settings: dict[str, Any] = msgspec.to_builtins(run.gate)
+    return {name: value for name, value in settings.items() if value not in (None, {}, [], ())}
 
 
 def system_changes(before: Manifest, after: Manifest) -> tuple[str, ...]:
