@@ -107,3 +107,35 @@ def test_growth_and_the_test_of_a_drop_share_alpha(runs):
     assert verdict["assessment"]["alpha"] == 0.025
     args = ("diff", "fast", "slow", "--fail-on", "regressions", "--max-growth", "latency_ms=0.2", "--json")
     assert insidellms(*args, cwd=runs).json["verdict"]["growth"][0]["alpha"] == 0.05
+
+
+def with_outputs(folder, name, texts):
+    rows = [row(f"e{n:02}", None if text is None else 1, output=text) for n, text in enumerate(texts)]
+    imported(folder, name, rows)
+
+
+def length_grown(folder, before, after):
+    options = ("--fail-on", "never", "--max-growth", "characters=0.1")
+    done = insidellms("diff", before, after, *options, "--json", "--limit", 0, cwd=folder)
+    (found,) = done.json["verdict"]["growth"]
+    assert found["state"] == {0: "passed", 3: "failed", 4: "inconclusive"}[done.code]
+    return done.code, found["reason"]
+
+
+def test_a_quantity_that_half_of_the_answers_lost_is_inconclusive(tmp_path):
+    with_outputs(tmp_path, "before", ["a text"] * 40)
+    with_outputs(tmp_path, "half", [None if n % 2 else "a text" for n in range(40)])
+    with_outputs(tmp_path, "most", [None if n == 0 else "a text" for n in range(40)])
+    for sides in (("before", "half"), ("half", "before")):
+        code, reason = length_grown(tmp_path, *sides)
+        assert (code, "20 of 40 items are measured in one of the runs only" in reason) == (4, True)
+    assert length_grown(tmp_path, "before", "most")[0] == 0
+
+
+@pytest.mark.parametrize(("n", "code"), [(1, 4), (3, 4), (4, 3), (4, 0)])
+def test_growth_of_too_few_items_cannot_fail(tmp_path, n, code):
+    with_outputs(tmp_path, "before", ["a text"] * n)
+    with_outputs(tmp_path, "after", ["a text" * (1 if code == 0 else 100)] * n)
+    found, reason = length_grown(tmp_path, "before", "after")
+    assert found == code
+    assert ("this gate cannot fail" in reason) == (code == 4)

@@ -45,8 +45,20 @@ def measure_quantities(
             )
             for item in _once(items, (*before, *after))
         )
-        found[str(name)] = measure(measured, allowed=allowed, seed=name)
+        change = measure(measured, allowed=allowed, seed=name)
+        lost = 0 if name in _TYPICAL else len(_measured_once(before, after) - items)  # what is cached has no latency
+        found[str(name)] = msgspec.structs.replace(change, missing=lost)
     return found
+
+
+def _measured_once(before: Sequence["_Values"], after: Sequence["_Values"]) -> set[Item]:
+    """Return the items that both sides have and one has a value of."""
+    sides = [
+        (set().union(*(run.seen for run in side)), {item for run in side for item in run.values})
+        for side in (before, after)
+    ]
+    (ours, first), (theirs, second) = sides
+    return (first & theirs) | (second & ours)
 
 
 def _once(items: Set[Item], runs: Sequence["_Values"]) -> list[Item]:
@@ -57,15 +69,16 @@ def _once(items: Set[Item], runs: Sequence["_Values"]) -> list[Item]:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """One quantity of a run; `askers` names the items that others share their answers with."""
+    """One quantity of a run; `askers` names the items that others share answers with, `seen` those it has."""
 
     values: dict[Item, list[float]]
     askers: dict[Item, Name]
+    seen: set[Item]
 
     @classmethod
     def of(cls, run: SealedRun, quantity: str, subjects: Mapping[str, str], *, only_new: bool = False) -> "_Values":
         """Read it, without reused answers if `only_new`; answers that no call was made for have no latency."""
-        found = cls({}, {})
+        found = cls({}, {}, set())
         read = reading_of(quantity, run.manifest.models, run.label)
         trials = (
             run.measured_records(MeasuredRecord)
@@ -77,13 +90,14 @@ class _Values:
             is_reused = only_new and record.since is not None and record.since.answer == "reused"
             if subject in subjects and not is_reused:
                 value = read(record, line)
+                found.seen.add(_item(record, subjects[subject]))
                 if value is not None:
                     found.add(record, subjects[subject], value)
         return found
 
     def add(self, record: MeasuredRecord, subject: str, value: float) -> None:
         """Take in one Trial's value."""
-        item = (record.probe, record.example_id, record.example_digest, subject)
+        item = _item(record, subject)
         self.values.setdefault(item, []).append(value)
         asker = record.shared_with
         if asker is not None:
@@ -93,6 +107,10 @@ class _Values:
         """Return the mean of an item's repeats."""
         values = self.values.get(item)
         return math.fsum(values) / len(values) if values else None
+
+
+def _item(record: MeasuredRecord, subject: str) -> Item:
+    return record.probe, record.example_id, record.example_digest, subject
 
 
 def _name(item: Item) -> Name:
@@ -123,7 +141,23 @@ def decide_growth(quantities: Mapping[str, QuantityChange], spec: GateSpec, *, p
     """Decide on every quantity that has a bound; together they are one of the `parties` that share alpha."""
     bounds = sorted(spec.max_growth.items())
     alpha = spec.alpha / max(1, parties * len(bounds))
-    return tuple(_decide_growth(name, allowed, quantities.get(name), alpha) for name, allowed in bounds)
+    return tuple(
+        _unless_thin(_decide_growth(name, allowed, quantities.get(name), alpha), quantities.get(name), spec)
+        for name, allowed in bounds
+    )
+
+
+def _unless_thin(rule: GrowthRule, found: QuantityChange | None, spec: GateSpec) -> GrowthRule:
+    """Let a growth that was not found conclude nothing where too much of it was not measured, or it is too little."""
+    if rule.state != "passed" or found is None:
+        return rule
+    if found.missing > spec.max_missing * (found.n + found.missing):
+        told = f"{found.missing:,} of {found.n + found.missing:,} items are measured in one of the runs only"
+    elif found.least > rule.alpha:
+        told = f"this gate cannot fail: {found.n:,} items cannot show growth at alpha {rule.alpha:.2g}"
+    else:
+        return rule
+    return msgspec.structs.replace(rule, state="inconclusive", reason=f"{rule.quantity}: {told}; {rule.reason}")
 
 
 def _decide_growth(name: str, allowed: float, found: QuantityChange | None, alpha: float) -> GrowthRule:

@@ -48,7 +48,8 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
 class QuantityChange(msgspec.Struct, frozen=True, kw_only=True):
     """How a quantity changed over `n` paired items.
 
-    `typical` is over the `n_positive` items whose values are all above 0.
+    `typical` is over the `n_positive` items whose values are all above 0. `missing` items are measured in one of the
+    sides only. `least` is the smallest p of a growth that so many items could have.
     """
 
     n: int
@@ -57,10 +58,13 @@ class QuantityChange(msgspec.Struct, frozen=True, kw_only=True):
     candidate_total: float
     total: Growth
     typical: Growth
+    missing: int = 0
+    least: float = 0.0
 
 
 PRIOR_SPREAD, PRIOR_DEGREES = 0.1, 2
 """Before runs are seen: the standard deviation of their log means (10 percent), and how many runs that is worth."""
+_MANY = 30
 UNKNOWN = Growth(ratio=None, low=None, high=None, p_grown=1.0, p_shrunk=1.0)
 
 
@@ -85,6 +89,7 @@ def measure(
         candidate_total=math.fsum(after),
         total=_total(pairs, before, after, allowed=allowed, level=level, seed=seed),
         typical=_held_against_runs(_typical(logs, allowed=allowed, level=level, seed=seed), positive_items, allowed),
+        least=_least_p(positive if len(positive) < len(pairs) else pairs, seed),
     )
 
 
@@ -100,6 +105,13 @@ def _known(values: Sequence[float | None]) -> list[float]:
 
 
 Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]
+
+
+def _least_p(pairs: Pairs, seed: str) -> float:
+    """Return the p where every value of the candidate is above all of the baseline; of many items it is next to 0."""
+    if len(pairs) > _MANY:
+        return 0.0
+    return _tests([([0.0] * len(one), [1.0] * len(two)) for one, two in pairs], seed)[0]
 
 
 def _total(
