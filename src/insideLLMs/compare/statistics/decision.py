@@ -167,7 +167,7 @@ def decide(
         return Decision(verdict="failed", reasons=fired if shown is None else (shown.reason,))
     obstacles = (*_gaps((overall, *probes), spec), *_too_small(overall, spec))
     if shown is None and not any(branch.kind == "item" for branch in found):
-        obstacles += _too_much_allowed((overall, *probes), spec)
+        obstacles += (*_too_far_apart((overall, *probes), spec), *_too_much_allowed((overall, *probes), spec))
     if obstacles:
         return Decision(verdict="inconclusive", reasons=obstacles)
     return _passed(overall, found, shown, spec)
@@ -193,6 +193,15 @@ def _too_small(overall: Evidence, spec: GateSpec) -> Iterator[str]:
     if spec.require_power and not is_ruled_out and (overall.detectable is None or overall.detectable > wanted):
         need = f"; about {examples(overall.items_needed)} would do" if overall.items_needed else ""
         yield f"Too few examples to detect a drop of {points(wanted)} points reliably{need}."
+
+
+def _too_far_apart(found: Sequence[Evidence], spec: GateSpec) -> tuple[str, ...]:
+    """Say that whole runs of an unchanged system differ more than any candidate could."""
+    least = [evidence.least_run_p for evidence in found if evidence.least_run_p is not None]
+    if len(least) < len(found) or min(least) <= spec.alpha:
+        return ()
+    told = "No candidate could have failed this gate: whole runs of the unchanged system differ so much that one of "
+    return (f"{told}which everything fails would be no exception ({tell_p(min(least))} against {spec.alpha:g}).",)
 
 
 def _too_much_allowed(found: Sequence[Evidence], spec: GateSpec) -> tuple[str, ...]:

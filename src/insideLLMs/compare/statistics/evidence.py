@@ -190,13 +190,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     paired. `left_out` Trials are repeats beyond those that every run of their item has. `n_worse` and `n_better` items
     fell and rose. `stable` are the items that failed for the first time, None where no item can. `p_used` is the p that
     the gate reads: `p_worse`, or that of it and `stable` together; where whole runs shift, the larger of it and the p
-    of whole runs. `p_mean` is the same without `stable`; `p_run` is that of whole runs' means. `p_holm` corrects
-    `p_used` over the probes whose result could have failed the gate, `q_value` (Benjamini and Hochberg) over all that
-    vary; None elsewhere. `noise` is the variance of an item's change where nothing changed. `detectable` is the
-    smallest drop found with the wanted power at this question's share of alpha; `detectable_is_upper` says that its
-    noise was estimated from this comparison itself, and `sensitivity` says it in words. About `items_needed` items find
-    the wanted drop. `passes_needed` is how many items that can get worse it takes to fail the gate, None where there
-    are enough. `reused` items are not among them: their answers are the baseline's.
+    of whole runs. `p_mean` is the same without `stable`; `p_run` is that of whole runs' means, `least_run_p` the least
+    that a candidate could have, where they are compared. `p_holm` corrects `p_used` over the probes whose result could
+    have failed the gate, `q_value` (Benjamini and Hochberg) over all that vary; None elsewhere. `noise` is the variance
+    of an item's change where nothing changed. `detectable` is the smallest drop found with the wanted power at this
+    question's share of alpha; `detectable_is_upper` says that its noise was estimated from this comparison itself, and
+    `sensitivity` says it in words. About `items_needed` items find the wanted drop. `passes_needed` is how many items
+    that can get worse it takes to fail the gate, None where there are enough. `reused` items are not among them: their
+    answers are the baseline's.
     """
 
     probe: str | None
@@ -225,6 +226,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     p_two: float = 1.0
     p_exact: float = 1.0
     p_run: float | None = None
+    least_run_p: float | None = None
     stable: StableItems | None = None
     p_mean: float = 1.0
     p_used: float = 1.0
@@ -275,8 +277,9 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         power=POWER,
         is_graded=sample.is_graded,
     )
-    known, stable = background.run_shift, sample.stable()
-    p_run = sample.run_p() if known is None or known.runs <= sample.baseline_runs else sample.shifted_p(known)
+    shift, stable = background.run_shift, sample.stable()
+    known = None if shift is None or shift.runs <= sample.baseline_runs else shift
+    p_run = sample.run_p() if known is None else sample.shifted_p(known)
     p_mean, p_used = test.p_worse, sample.combined_p(stable, test) if stable else test.p_worse
     if question.run_level and p_run is not None:
         p_mean, p_used = max(p_mean, p_run), max(p_used, _of_whole_runs(p_run, sample.stable_run_p()))
@@ -306,6 +309,7 @@ def evidence_of(sample: Sample, question: Question, missing: Missing, background
         p_two=test.p_two,
         p_exact=test.p_exact,
         p_run=p_run,
+        least_run_p=sample.least_run_p(known) if question.run_level else None,
         stable=stable,
         p_mean=p_mean,
         p_used=p_used,

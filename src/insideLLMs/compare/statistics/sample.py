@@ -151,9 +151,23 @@ class Sample:
 
     def shifted_p(self, known: RunShift) -> float:
         """Return the p of so low a mean where runs shift as is `known` from others, with a degree for each but one."""
+        return self._shifted_p(known, self.delta)
+
+    def _shifted_p(self, known: RunShift, delta: float) -> float:
         n = self.n / self.design_effect()
         error = math.sqrt(known.ratio_over(n) * self.noise / n)
-        return t_cdf(self.delta / error, known.runs - 1)
+        return t_cdf(delta / error, known.runs - 1)
+
+    def least_run_p(self, known: RunShift | None) -> float | None:
+        """Return the p of whole runs for a candidate of the worst scores; None where their means alone do not decide.
+
+        `known` is a shift that was measured apart.
+        """
+        if self.stable_run_p() is not None:
+            return None
+        if known is not None:
+            return self._shifted_p(known, -self.baseline_mean)
+        return run_level_p(self.baseline_means, [0.0] * len(self.candidate_means)) if self.n_complete else None
 
     def stable_run_p(self) -> float | None:
         """Return the p that so many items fail in the candidate's run alone, beside those that do in a baseline run.

@@ -11,7 +11,7 @@ from insideLLMs.compare.gate.evidence import Confirmed, ConfirmedItem, GateEvide
 from insideLLMs.compare.gate.policies import POLICIES, Policy, Rule
 from insideLLMs.compare.observations import Watch
 from insideLLMs.compare.score_ranges import ScoreRanges, ranges_in_force, share
-from insideLLMs.compare.statistics.noise import Disagreement
+from insideLLMs.compare.statistics.noise import Disagreement, RunShift
 from insideLLMs.compare.statistics.quantities import MeasuredItem, measure
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CompareError
@@ -306,3 +306,13 @@ def test_a_baseline_that_answered_nothing_is_none(errors_as):
     found = verdict(run(status="error"), run(), spec)
     assert found.state == "inconclusive"
     assert "the baseline answered none of its 100 trials" in found.reasons
+
+
+@pytest.mark.parametrize(("ratio", "state"), [(1000.0, "inconclusive"), (10.0, "failed")])
+def test_whole_runs_that_differ_more_than_any_candidate_could_are_no_gate(ratio, state):
+    """Where an unchanged system's runs spread so far that even total failure is no exception, nothing can fail."""
+    floor = NoiseFloor(runs=("a", "b", "c"), levels={}, run_shift=RunShift(runs=3, ratio=ratio, p=0.001, n=100))
+    found = verdict(run(10), run(100), GateSpec(fail_on="significant"), noise=floor)
+    assert found.state == state
+    if state == "inconclusive":
+        assert "whole runs of the unchanged system differ so much" in found.reasons[0]
