@@ -180,7 +180,7 @@ def test_a_retest_keeps_what_labels_say_of_the_judge(tmp_path):
         "diff", "base", "worse", "--labelled", "labelled", "--retest", "--trust-run", "--json", cwd=tmp_path
     )
     assert "decided by 3 fresh runs" in " ".join(done.json["verdict"]["remarks"]), done.err
-    assert (done.code, done.json["verdict"]["judges"][0]["is_advisory"]) == (0, True)
+    assert (done.code, done.json["verdict"]["judges"][0]["is_advisory"]) == (4, True)
 
 
 HOSTED = """

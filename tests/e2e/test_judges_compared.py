@@ -146,7 +146,8 @@ def test_a_judge_that_hardly_agrees_with_people_does_not_gate(folder):
     assert diff(folder, "one", "worse").code == 3
     run(folder, "poor", judge(), answers=("GOOD", "GOOD", "BAD", "BAD"), labels=(True, False, True, False))
     done = diff(folder, "one", "worse", "--labelled", "poor")
-    assert done.code == 0
+    assert (done.code, done.json["verdict"]["state"]) == (4, "inconclusive")  # as no other probe gates either
+    assert "nothing may fail this gate" in done.json["verdict"]["reasons"][0]
     assert "this probe is information only" in done.json["verdict"]["judges"][0]["message"]
 
 

@@ -8,7 +8,7 @@ from insideLLMs.compare.classify import ChangeClass
 from insideLLMs.compare.comparison import Comparison, ProbeTally, Tally
 from insideLLMs.compare.gate.evidence import GateEvidence
 from insideLLMs.compare.gate.policies import NEVER, Rule, Scope, policy_of
-from insideLLMs.compare.statistics.labelled_drop import LabelledDrop
+from insideLLMs.compare.statistics.labelled_drop import LabelledDrop, suffice
 from insideLLMs.core.gate_spec import GateSpec
 
 _LOST = (ChangeClass.REMOVED, ChangeClass.EDITED, ChangeClass.SKIPPED)
@@ -108,11 +108,19 @@ def _no_baseline(overall: Tally, scopes: Sequence[Scope]) -> list[str]:
 def _nothing_scored(
     comparison: Comparison, spec: GateSpec, scopes: Sequence[Scope], evidence: GateEvidence
 ) -> list[str]:
-    """Doubt a policy that was asked for and has nothing to decide on, as all probes only record answers."""
-    is_told = spec.fail_on != NEVER.name and all(scope.spec.fail_on == NEVER.name for scope in scopes)
-    if not is_told or not {probe.probe for probe in comparison.probes} <= evidence.recorded:
+    """Doubt a policy that was asked for and decides on no probe: they only record, or their judge is advisory."""
+    names = {probe.probe for probe in comparison.probes}
+    asked = {name for name in names if spec.of_probe(name).fail_on != NEVER.name}
+    if not asked or any(scope.spec.fail_on != NEVER.name for scope in scopes):
         return []
-    return ["the probes only record answers, so nothing is scored: `--fail-on changes` or `churn` compares the texts"]
+    if asked <= evidence.recorded:
+        return [
+            "the probes only record answers, so nothing is scored: `--fail-on changes` or `churn` compares the texts"
+        ]
+    if any(map(suffice, evidence.observed.labelled.values())):  # then labels decide
+        return []
+    judged = ", ".join(sorted(asked - evidence.recorded))
+    return [f"nothing may fail this gate: {judged}: information only, as its judge hardly agrees with people"]
 
 
 def _undecided(
