@@ -1,11 +1,11 @@
 """What a run on a cluster of Ray keeps when workers, drivers and a whole node are lost.
 
-    python benchmarks/ray_losses.py workers drivers node
+    python benchmarks/ray_losses.py workers last drivers node
 
-`workers`: 20 workers of one run are killed at random. `drivers`: the command is killed at 10 random moments, and
-resumed. `node`: one of two nodes is in a network namespace of its own and cut off for 30 s; that needs root and `ip`.
-Each prints the calls beyond those of a run on one machine, beside the most that were in flight when something was lost,
-and whether the canonical files are the same.
+`workers`: 20 workers of one run are killed at random. `last`: in 5 runs all workers are killed while the last trials
+are asked. `drivers`: the command is killed at 10 random moments, and resumed. `node`: one of two nodes is in a network
+namespace of its own and cut off for 30 s; that needs root and `ip`. Each prints the calls beyond those of a run on one
+machine, beside the most that were in flight when something was lost, and whether the canonical files are the same.
 """
 
 import argparse
@@ -29,6 +29,9 @@ from support.ray_cluster import QUIET, RayCluster
 CONCURRENCY, EXAMPLES, LATENCY_S = 4, 1500, 0.25
 WORKERS = 2
 CUT_S = 30
+SLOW_S = 3.0
+FEW = 200
+"""Examples of the runs whose last trials are lost."""
 EXPERIMENT = """
 name: losses
 model: {type: openai, id: m, args: {model_name: stub, base_url: 'http://HOST:PORT/v1'}}
@@ -104,6 +107,24 @@ def kill_workers(trial, cluster, kills):
     return trial.report("workers", "workers", before, killed, time.time() - started)
 
 
+def kill_last(trial, cluster, runs):
+    """Kill all workers of a run while its last trials are asked, in several runs."""
+    results = []
+    for number in range(runs):
+        before, started, name = trial.calls, time.time(), f"last{number}"
+        process = trial.start("--run-dir", name, *on(cluster.address))
+        trial.wait_for(before + trial.examples - 1 - number, process)
+        trial.server.latency_s = SLOW_S
+        trial.wait_for(before + trial.examples, process)
+        victims = cluster.workers()
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        trial.server.latency_s = LATENCY_S
+        trial.finish(process)
+        results.append(trial.report(name, name, before, len(victims), time.time() - started) and bool(victims))
+    return all(results)
+
+
 def kill_drivers(trial, cluster, kills):
     """Kill the command at random moments, also while it starts, and resume it."""
     before, started, chance, killed = trial.calls, time.time(), random.Random(20261130), 0
@@ -175,17 +196,20 @@ def cut_node(folder):
 def main():
     """Run the parts that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="+", choices=["workers", "drivers", "node"])
+    parser.add_argument("parts", nargs="+", choices=["workers", "last", "drivers", "node"])
     parser.add_argument("--worker-kills", type=int, default=20)
     parser.add_argument("--driver-kills", type=int, default=10)
+    parser.add_argument("--last-kills", type=int, default=5)
     options = parser.parse_args()
     results = []
-    if {"workers", "drivers"} & {*options.parts}:
+    if {"workers", "last", "drivers"} & {*options.parts}:
         folder = Path(tempfile.mkdtemp(prefix="ray-"))
         with OpenAIServer(latency_s=LATENCY_S) as server, RayCluster(folder / "r") as cluster:
             trial = Trial(folder / "t", server, "127.0.0.1", EXAMPLES)
             if "workers" in options.parts:
                 results.append(kill_workers(trial, cluster, options.worker_kills))
+            if "last" in options.parts:
+                results.append(kill_last(Trial(folder / "few", server, "127.0.0.1", FEW), cluster, options.last_kills))
             if "drivers" in options.parts:
                 results.append(kill_drivers(trial, cluster, options.driver_kills))
         shutil.rmtree(folder, ignore_errors=True)

@@ -179,6 +179,23 @@ def test_workers_killed_at_random_change_no_byte_and_ask_almost_nothing_twice(fo
     assert len(server.prompts) == before
 
 
+def test_workers_that_are_lost_with_the_last_trials_are_replaced(folder, cluster, server, whole):
+    before, usual = len(server.prompts), server.latency_s
+    process = start(folder, "--run-dir", "last", *on(cluster))
+    try:
+        wait_for_calls(server, process, before + whole[1] - 2)
+        server.latency_s = 3.0  # the last ones are in flight when their workers are killed
+        wait_for_calls(server, process, before + whole[1])
+        victims = cluster.workers()
+        assert all(was_killed(pid) for pid in victims)
+        assert victims
+    finally:
+        server.latency_s = usual
+    assert "a worker was lost" in finish(process)
+    assert canonical_bytes(folder / "last") == whole[0]
+    assert whole[1] < len(server.prompts) - before <= whole[1] + len(victims) * CONCURRENCY
+
+
 def test_a_killed_driver_loses_nothing_that_was_answered(folder, cluster, server, whole):
     """Its cassette has the bytes of one machine's, and stands in for the models on a cluster too."""
     before, recording = len(server.prompts), ("--record", "ray.jsonl", *on(cluster))
