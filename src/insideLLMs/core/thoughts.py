@@ -92,7 +92,8 @@ def split_thoughts(text: str, tags: Tags = ()) -> tuple[str, str | None]:
     for tag in _real_tags(text, tags):
         (thoughts if thinking else answer).append(text[at : tag.start])
         if not tag.opens and not thinking:
-            thoughts, answer = [*thoughts, *answer], []
+            thoughts += answer
+            answer.clear()
         at, thinking, found = tag.end, tag.opens, True
     if not found:
         return text, None

@@ -120,3 +120,9 @@ def test_a_probe_that_calls_a_users_model_itself_gets_the_answer_alone():
 )
 def test_time_is_linear_in_the_length_of_an_answer(piece):
     split_thoughts(piece * (250_000 // len(piece)))
+
+
+@pytest.mark.timeout(30)
+def test_very_many_closing_tags_are_read_in_time_that_grows_with_the_text():
+    answer, thoughts = split_thoughts("so\n" + "</think>" * 300_000 + "\nyes")
+    assert (answer.strip(), thoughts) == ("yes", "so")
