@@ -55,6 +55,35 @@ def test_a_provider_that_keeps_no_results_is_paid_twice_at_most(tmp_path):
         assert len(server.jobs) == 2
 
 
+class Garbling(BatchServer):
+    """Breaks the last line of the results of its first batch, `times` times."""
+
+    times = 10**9
+
+    def answer(self, method, path, query, body, headers):
+        status, value, *more = super().answer(method, path, query, body, headers)
+        if path == "/v1/files/out1/content" and self.times:
+            self.times -= 1
+            value = value.rstrip()[:-9] + b"\n"
+        return status, value, *more
+
+
+def test_a_broken_line_of_the_results_costs_its_own_request_alone(tmp_path):
+    with Garbling(looks=0) as server:
+        experiment(tmp_path, server)
+        code, err = KilledBatches(tmp_path).run()
+        assert (code, [len(job.requests) for job in server.jobs]) == (0, [3, 1]), err
+        assert {record["status"] for record in records_of(tmp_path / "batch")} == {"success"}
+
+
+def test_a_broken_line_that_is_whole_when_it_is_read_again_costs_nothing(tmp_path):
+    with Garbling(looks=0) as server:
+        server.times = 2
+        experiment(tmp_path, server)
+        code, err = KilledBatches(tmp_path).run()
+        assert (code, [len(job.requests) for job in server.jobs]) == (0, [3]), err
+
+
 def test_results_that_are_there_a_little_later_are_waited_for(tmp_path):
     left = [3]
 

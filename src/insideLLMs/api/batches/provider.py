@@ -95,6 +95,7 @@ class ProviderBatches:
         self._cancelled: set[str] = set()
         self._unlisted = 0
         self._missing = Counter[str]()
+        self._unreadable = Counter[str]()
 
     async def submit(self, wanted: WantedAnswers, keys: frozenset[str], budget: Budget | None) -> None:
         """Submit what is wanted of these keys, in as many batches as the providers' limits need.
@@ -323,14 +324,19 @@ class ProviderBatches:
         return {key for other in self._log.open.values() if other is not submission for key in other.keys}
 
     async def _outcomes(self, submission: Submission, state: BatchState) -> dict[int, Response | ModelError]:
-        """Read the results: by the number of the request, the first answer, else the first error."""
+        """Read the results: by the number of the request, the first answer, else the first error.
+
+        Raises BadAnswerError where lines cannot be read; in the end for those alone of which none can.
+        """
+        wrong: BatchFileError | None = None
         api, send = self._apis[submission.model], self._send_of(submission.model)
         found: dict[int, Response | ModelError] = {}
         async for line in api.results(send, state, submission.token):
             try:
                 answer = read_answer(line)
             except BatchFileError as error:
-                raise BadAnswerError(f"the results of batch {state.id} cannot be read: {error.message}") from error
+                wrong = error
+                continue
             token, _, number = answer.custom_id.partition("-")
             if token != submission.token or not number.isdecimal() or int(number) >= len(submission.keys):
                 continue
@@ -338,6 +344,13 @@ class ProviderBatches:
                 outcome = outcome_of(self._models[submission.model], answer)
                 if isinstance(outcome, Response) or int(number) not in found:
                     found[int(number)] = outcome
+        if wrong is not None and len(found) < len(submission.keys):
+            self._unreadable[state.id] += 1
+            if not found or self._unreadable[state.id] < _TRIES:
+                raise BadAnswerError(f"the results of batch {state.id} cannot be read: {wrong.message}") from wrong
+            self._say(
+                f"batch {state.id}: what its results do not say is asked again, as a line is broken: {wrong.message}"
+            )
         return found
 
     async def _stop_waiting(self) -> None:
