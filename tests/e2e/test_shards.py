@@ -150,7 +150,17 @@ def edited(folder, name, to, file, *change):
         (["s1-of-3", "s2-of-3", "whole"], "whole is not a shard", "--shard I/N"),
         (["s1-of-3", "s2-of-3", "selected"], "selected is not a shard", "--shard I/N"),
         (["s1-of-3", "other-n"], "the numbers of shards differ (3 and 2)", "one split"),
-        (["s1-of-3", "s2-of-3", "other-data"], "the ids of their runs differ", "run the shard of other-data again"),
+        (
+            ["s1-of-3", "s2-of-3", "other-data"],
+            "the datasets of their runs differ",
+            "run the shard of other-data again",
+        ),
+        (
+            ["other-data", "s1-of-3", "s2-of-3"],
+            "the datasets of their runs differ",
+            "run the shard of other-data again",
+        ),
+        (["other-version", "s2-of-3", "s1-of-3"], "the versions of", "run the shard of other-version again"),
         (["s1-of-3", "s2-of-3", "other-title"], "the settings in config.resolved.yaml differ", "again"),
         (["s1-of-3", "s2-of-3", "other-version"], "the versions of insidellms differ", "one version"),
         (["s1-of-3", "s2-of-3", "unfinished"], "unfinished is not finished", "--resume"),

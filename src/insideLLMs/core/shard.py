@@ -62,7 +62,7 @@ def _shard(index: int, count: int, source: str) -> Shard:
 
 def _of_job(environ: Mapping[str, str]) -> Shard:
     """Return the shard of the one scheduler that names one: of two, nobody knows which is meant."""
-    known = {name: read for name, read in _SCHEDULERS.items() if name in environ}
+    known = {name: read for name, read in _SCHEDULERS.items() if environ.get(name)}
     if len(known) != 1:
         said = (
             f"{' and '.join(known)} are set, and only one can be meant"

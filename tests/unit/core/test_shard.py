@@ -65,6 +65,7 @@ def test_a_limit_that_is_not_set_stays_so_and_a_small_one_is_at_least_one():
         ("auto", {"JOB_COMPLETION_INDEX": "0", "JOB_COMPLETIONS": "3"}, Shard(1, 3)),
         ("auto", {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "3"}, Shard(3, 3)),
         ("auto", {"CI_NODE_INDEX": "3", "CI_NODE_TOTAL": "3"}, Shard(3, 3)),
+        ("auto", {"SLURM_ARRAY_TASK_ID": "", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "2"}, Shard(1, 2)),
     ],
 )
 def test_a_shard_is_read(text, environ, expected):
@@ -82,6 +83,7 @@ def test_a_shard_is_read(text, environ, expected):
         ("-1/4", {}, "neither I/N nor auto"),
         ("1/4/2", {}, "neither I/N nor auto"),
         ("a/b", {}, "neither I/N nor auto"),
+        ("auto", {"CI_NODE_INDEX": ""}, "none of"),
         ("", {}, "neither I/N nor auto"),
         ("Auto", {}, "neither I/N nor auto"),
         ("\u0661/\u0664", {}, "neither I/N nor auto"),

@@ -2,6 +2,7 @@
 
 import heapq
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -102,8 +103,9 @@ def _shard_of(run: SealedRun) -> Shard:
 def _in_order(shards: Sequence[SealedRun]) -> list[SealedRun]:
     """Return the shards by their number. Raises RunDirectoryError unless they are those of one run, each once."""
     found: dict[Shard, SealedRun] = {}
+    usual = _usual(shards)
     for run in shards:
-        _check_alike(shards[0], run)
+        _check_alike(usual, run)
         twin = found.setdefault(_shard_of(run), run)
         if twin is not run:
             raise RunDirectoryError(
@@ -117,6 +119,12 @@ def _in_order(shards: Sequence[SealedRun]) -> list[SealedRun]:
             fix=f"give them too, or run them: insidellms run EXPERIMENT --shard {missing[0]}",
         )
     return [found[shard] for shard in sorted(found)]
+
+
+def _usual(shards: Sequence[SealedRun]) -> SealedRun:
+    """Return a shard that is as most of them are: what differs from it is what is to be run again."""
+    facts = [tuple(one for _, one, _, _ in _compared(run, run)) for run in shards]
+    return shards[facts.index(Counter(facts).most_common(1)[0][0])]
 
 
 def _check_alike(first: SealedRun, run: SealedRun) -> None:
@@ -135,9 +143,16 @@ def _compared(first: SealedRun, run: SealedRun) -> Iterator[tuple[str, object, o
     yield "the versions of insidellms", _version(one), _version(other), f"{again}: all with one version"
     yield "the numbers of shards", _shard_of(first).count, _shard_of(run).count, "give the shards of one split"
     same = f"{again}: models, probes, prompts, datasets and repeats must be the same"
-    yield "the ids of their runs", _whole_id(first)[:12], _whole_id(run)[:12], same
+    yield f"the {_moved(one, other)} of their runs", _whole_id(first)[:12], _whole_id(run)[:12], same
     settings = f"{again}: name, title and gate must be the same too"
     yield f"the settings in {CONFIG}", _config_digest(one), _config_digest(other), settings
+
+
+def _moved(one: Manifest, other: Manifest) -> str:
+    """Name what differs, of what makes a run the run that it is."""
+    names = [name for name in ("models", "probes", "prompts", "repeats") if getattr(one, name) != getattr(other, name)]
+    digests = [{each.name: each.sha256 for each in manifest.datasets} for manifest in (one, other)]
+    return " and ".join([*names, *(["datasets"] if digests[0] != digests[1] else [])]) or "ids"
 
 
 def _whole_id(run: SealedRun) -> str:
