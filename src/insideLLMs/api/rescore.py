@@ -24,6 +24,7 @@ from insideLLMs.core.experiment import ExecutionSpec, Experiment, ModelSpec, Pro
 from insideLLMs.core.protocols import Probe, PromptProbe
 from insideLLMs.core.shell_words import as_typed
 from insideLLMs.core.since import NOTE
+from insideLLMs.core.steps import counted
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import AskedBy, Example, JsonValue, Outcome, Record, ResultStatus, Telemetry, Usage
 from insideLLMs.execute.abandonable import AbandonableThreads
@@ -167,7 +168,8 @@ async def _score_group(group: Group, prepared: Prepared, means: tuple[ProbeCalls
     plan = prepared.plan
     per_example = plan.total // sum(each.count for each in plan.groups)
     first = answers.first(per_example)
-    for number, (index, record, telemetry) in enumerate(answers.stored(), 1):
+    stored = counted(answers.stored(), f"scoring again: {group.probe}", group.count * per_example)
+    for number, (index, record, telemetry) in enumerate(stored, 1):
         if not 0 <= index - first < group.count * per_example:
             raise RunDirectoryError(f"{answers.run.path}: trial {index} is not one of probe {record.probe!r}")
         trial = plan.trial(group, group.offset + index - first, record.example, record.example_digest)

@@ -14,6 +14,7 @@ import msgspec
 
 from insideLLMs.core import canonical
 from insideLLMs.core.errors import CanonicalError, DatasetError
+from insideLLMs.core.steps import counted
 from insideLLMs.core.thoughts import separate
 from insideLLMs.core.types import AskedBy, Failure, Record, Request, Response, ResultStatus, Scores, Telemetry
 from insideLLMs.importers.blanking import Blanking
@@ -149,7 +150,7 @@ def scan(source: TrialSource) -> LogFindings:
     scoreless: dict[int, str] = {}
     models: set[str] = set()
     prompts: set[str] = set()
-    for number, trial in source.trials():
+    for number, trial in counted(source.trials(), "reading", 0):
         try:
             _check(trial)
         except DatasetError as error:

@@ -19,6 +19,7 @@ from insideLLMs.core import canonical
 from insideLLMs.core.errors import ConfigError, DatasetError, OptionError
 from insideLLMs.core.experiment import DatasetSpec, ExecutionSpec, Experiment, ModelSpec, ProbeSpec, PromptSpec
 from insideLLMs.core.shell_words import as_typed
+from insideLLMs.core.steps import counted
 from insideLLMs.core.types import JsonValue
 from insideLLMs.datasets.examples import ID_KEYS
 from insideLLMs.datasets.rows import open_rows, place
@@ -113,12 +114,14 @@ def import_files(
     facts, notes = _described(source, found, paths[0].name)
     digests = {f"model:{model.id}": model.digest for model in facts.models}
     digests |= {f"probe:{probe.id}": probe.digest for probe in facts.probes}
+    header = facts.header()
     with (
-        RunDirectory.open(run_dir, facts.header(), overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
+        RunDirectory.open(run_dir, header, overwrite=overwrite, taken_fix=REPLACE_OR_MOVE) as directory,
         directory.whole_or_nothing(),
         RunWriter(facts, directory) as writer,
     ):
-        for count, (rank, record, telemetry) in enumerate(records(source, found, digests), start=1):
+        trials = counted(records(source, found, digests), "importing", header.trials)
+        for count, (rank, record, telemetry) in enumerate(trials, start=1):
             directory.journal.append_record(rank, canonical.line(record), telemetry)
             if count % _FLUSH_EVERY == 0:
                 directory.journal.flush()
