@@ -29,3 +29,15 @@ def results(calls, *given):
 )
 def test_a_result_goes_to_the_call_that_it_belongs_to(calls, given, expected):
     assert results(calls, *given) == expected
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("named", [True, False])
+def test_very_many_results_of_one_turn_are_given_to_their_calls(named):
+    most = 50_000
+    calls = tuple(ToolCall(name="f", arguments={}, id=str(number)) for number in range(most))
+    order = range(most - 1, -1, -1) if named else range(most)
+    results = (Message(role="tool", content=str(n), tool_call_id=str(n) if named else None) for n in order)
+    trajectory = (Message(role="assistant", content="", tool_calls=calls), *results)
+    steps = steps_of(Response(text="", trajectory=trajectory))
+    assert [step.result for step in steps] == [str(number) for number in range(most)]
