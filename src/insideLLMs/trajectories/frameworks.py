@@ -5,7 +5,7 @@ ADK, OpenAI's Agents SDK, the AI SDK, Mastra, and the logs of coding agents.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,17 +32,19 @@ _WRITTEN = re.compile(
 def plain_items(items: Sequence[object]) -> Iterator[tuple[int, object]]:
     """Yield each message, call or result with the number of the item that holds it, from 1 on."""
     called = [item for item in items if isinstance(item, Mapping) and item.get("type") == "mcp_call"]
-    requested = [item["approval_request_id"] for item in called if item.get("approval_request_id")]
+    requested = {asked for item in called if isinstance(asked := item.get("approval_request_id"), str)}
     for number, item in enumerate(items, 1):
         for one in _unwrapped(item):
             if not (isinstance(one, Mapping) and _is_approval(one, requested)):
                 yield number, one
 
 
-def _is_approval(item: Fields, requested: Sequence[object]) -> bool:
+def _is_approval(item: Fields, requested: Collection[str]) -> bool:
     """Whether an item only asks for leave to make a call that stands in the list too, or gives or denies it."""
     kind = item.get("type")
-    return kind == "mcp_approval_response" or (kind == "mcp_approval_request" and item.get("id") in requested)
+    asked = item.get("id")
+    is_known = isinstance(asked, str) and asked in requested
+    return kind == "mcp_approval_response" or (kind == "mcp_approval_request" and is_known)
 
 
 def _unwrapped(item: object) -> Iterator[object]:
