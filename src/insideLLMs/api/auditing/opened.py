@@ -105,6 +105,11 @@ class OpenAudit:
         return [group for group in self.groups if group[0] in self.scorers.probes]
 
     @cached_property
+    def others(self) -> dict[Group, dict[int, Response]]:
+        """What examples beside them answer, by the group of each audited answer: the same for every damage."""
+        return {group: other_answers(self.groups[group], self.records) for group in self.audited}
+
+    @cached_property
     def ranges(self) -> ScoreRanges:
         """Which way a score is better."""
         return ranges_in_force([view_of(self.run)], self.alone.policy)
@@ -146,7 +151,7 @@ class OpenAudit:
         found: dict[int, DamagedRecord] = {}
         for group in self.audited:
             items = self.groups[group]
-            others = other_answers(items, self.records)
+            others = self.others[group]
             answers = list(chain.from_iterable(item.answers for item in items))
             for answer in counted(answers, f"damaging answers: {damage.name}", len(answers)):
                 if any(place in found for place in answer.places):
