@@ -65,6 +65,19 @@ def test_a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code(fold
     assert "unread" not in args or (folder / "unread" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("no_color", "shown"), [("1", b"error: nowhere"), ("", b"\x1b[31m\x1b[1merror: \x1b[0mnowhere")]
+)
+def test_an_error_is_coloured_on_a_terminal_unless_that_is_unwanted(folder, no_color, shown):
+    master, terminal = os.openpty()
+    args = command_line("report", "nowhere")
+    done = subprocess.run(args, cwd=folder, env=environment(NO_COLOR=no_color), stderr=terminal, check=False)
+    said = os.read(master, 4096)
+    os.close(master)
+    os.close(terminal)
+    assert (done.returncode, said.startswith(shown)) == (1, True), said
+
+
 def with_room(kib, *args, cwd):
     """Run the command where no file can become larger than this."""
     limited = ["bash", "-c", f'ulimit -f {kib}; exec "$@"', "bash", *command_line(*args)]

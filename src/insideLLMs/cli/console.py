@@ -94,16 +94,20 @@ def open_outputs() -> None:
 
 def warn(text: str) -> None:
     """Say something that the user should not miss."""
-    _print(click.style("warning: ", fg="yellow") + printable(text), err=True)
+    _print(_marked("warning: ", fg="yellow") + printable(text), err=True)
 
 
 def error(problem: InsideLLMsError) -> None:
     """Say what is wrong and how to fix it."""
-    _print(click.style("error: ", fg="red", bold=True) + printable(problem.message, keep_newlines=True), err=True)
+    _print(_marked("error: ", fg="red", bold=True) + printable(problem.message, keep_newlines=True), err=True)
     if problem.fix:
-        _print(click.style("  fix: ", fg="green") + printable(problem.fix, keep_newlines=True), err=True)
+        _print(_marked("  fix: ", fg="green") + printable(problem.fix, keep_newlines=True), err=True)
     if _Settings.verbose:
         _print_traceback(problem)
+
+
+def _marked(word: str, **style: Any) -> str:  # click's own
+    return click.style(word, **style) if colours(sys.stderr) else word
 
 
 def bug(problem: BaseException) -> None:
@@ -387,6 +391,6 @@ def width() -> int:
     return shutil.get_terminal_size((80, 24)).columns if is_terminal(sys.stdout) else 80
 
 
-def colours() -> bool:
-    """Whether results are coloured: on a terminal, unless NO_COLOR is set (no-color.org)."""
-    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
+def colours(stream: TextIO | None = None) -> bool:
+    """Whether a stream (stdout by default) is coloured: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return is_terminal(stream or sys.stdout) and not os.environ.get("NO_COLOR")
