@@ -69,10 +69,13 @@ class Lossy(BatchServer):
 
 @pytest.mark.parametrize("lost", ["/v1/batches/", "/v1/files"])
 def test_a_run_whose_batch_cannot_be_had_goes_on_without_it(folder, lost):
+    options = ("--run-dir", "my run", "--repeats", "2")
     with Lossy(looks=0) as server:
-        server.lost = lost
         experiment(folder, server.url)
-        done = insidellms("run", "my e.yaml", "--run-dir", "my run", "--batch", "--repeats", "2", cwd=folder)
+        begun = insidellms("run", "my e.yaml", *options, "--set", "execution.max_tokens=5", cwd=folder)
+        assert "the budget of 5 tokens is spent" in begun.err
+        server.lost = lost
+        done = insidellms("run", "my e.yaml", *options, "--resume", "--batch", cwd=folder)
         assert done.code == 1, done.err
         again = insidellms(*printed(done.err, "to go on"), cwd=folder)
     assert again.code == 0, again.err

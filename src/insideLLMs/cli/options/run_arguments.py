@@ -10,7 +10,6 @@ from insideLLMs.cli import console
 from insideLLMs.cli.options.batch import BatchChoice
 from insideLLMs.cli.options.settings import parse_settings
 from insideLLMs.cli.options.since import SinceChoice
-from insideLLMs.cli.options.typed_again import typed_again
 from insideLLMs.core.errors import CassetteMissError, InsideLLMsError, InterruptedRunError, OptionError
 from insideLLMs.core.part import PartOptions
 from insideLLMs.core.ray_options import RayOptions
@@ -129,6 +128,8 @@ class RunArguments:
 
     def how_to_resume(self, file: Path, error: InsideLLMsError) -> str:
         """Return the command that goes on with a run: the one that was typed, changed as the error says."""
+        from insideLLMs.cli.options.typed_again import typed_again  # noqa: PLC0415 - most runs do not stop
+
         shard = {"--shard": str(self.part.shard)} if self.part.shard else {}  # a person's shell has no scheduler
         words = ("insidellms run", as_typed(file), "--run-dir", as_typed(error.run_dir), "--resume")
         return " ".join((*words, *typed_again({**_NOT_AGAIN, **shard, **error.go_on_with})))
