@@ -64,7 +64,7 @@ def test_a_run_that_changed_later_than_now_is_listed(folder):
 
 def test_a_person_reads_state_age_size_and_answers(folder):
     head, line, *_ = insidellms("runs", "list", cwd=folder).out.splitlines()
-    assert head.split() == ["run", "state", "age", "size", "experiment", "·", "models", "answers"]
+    assert head.split() == ["run", "state", "age", "size", "experiment", "·", "models", "id", "and", "answers"]
     assert [line[head.index(name) :][:6].strip() for name in ("run ", "state", "age")] == ["runs/o", "finish", "40 d"]
     assert line.split()[:4] == ["runs/old", "finished", "40", "d"]
     assert "nightly · small" in line

@@ -131,7 +131,7 @@ def list_(
         console.out_json([_told(run, now) for run in runs])
         return ExitCode.OK
     _table(
-        (*_FACTS, "experiment · models", "answers"),
+        (*_FACTS, "experiment · models", "id and answers"),
         [(*_cells(run, now), " · ".join((run.name, *run.models)), answered(run)) for run in runs],
     )
     if not runs:
