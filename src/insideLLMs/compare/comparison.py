@@ -76,7 +76,7 @@ class ProbeTally(msgspec.Struct, frozen=True, kw_only=True):
     """The tally of one probe and one pair of subjects; `waived` says how many of each class the gate leaves out.
 
     `alike` are equivalent to an embedding model alone (without the waived): the gate takes them for changed unless
-    it is told to trust the model. Of the Trials that it counts, `able` could have got worse; in `blank`, neither answer
+    it may trust the model. Of the Trials that it counts, `able` could have got worse; in `blank`, neither answer
     shows anything and nothing is scored. `shows` is whether any has a pass, a score or an answer to compare. `unscored`
     have two answers, but no verdict on both, nor all the scores that the baseline has.
     """

@@ -2,16 +2,23 @@
 
 import contextlib
 
-from insideLLMs.core.errors import StorageError
+from insideLLMs.core.errors import JournalError, StorageError
 from insideLLMs.store.held_folder import HeldFolder
-from insideLLMs.store.sealed_run import OUR_FILES
+from insideLLMs.store.journal import Journal
+from insideLLMs.store.sealed_run import BATCHES, JOURNAL, OUR_FILES
 from insideLLMs.store.shard_folders import SHARDS, remove_shards
 
 ASIDE = ".insidellms-replaced"
 
 
 def set_aside(folder: HeldFolder) -> None:
-    """Move every file of the run in `folder` but its marker aside. Raises StorageError."""
+    """Move every file of the run in `folder` but its marker aside. Raises StorageError.
+
+    Where a process was killed before it had anything to put in the place of another run, that one is still meant.
+    """
+    if folder.stat(ASIDE) is not None and not _has_begun(folder):
+        folder.remove(JOURNAL)
+        bring_back(folder)
     drop(folder)
     try:
         for name in OUR_FILES:
@@ -23,6 +30,18 @@ def set_aside(folder: HeldFolder) -> None:
                 folder.move(name, aside)
     except OSError as error:
         raise _refused(folder, error) from error
+
+
+def _has_begun(folder: HeldFolder) -> bool:
+    """Whether the run in `folder` holds anything itself, beside what is set aside there."""
+    if folder.stat(JOURNAL) is None:
+        return False
+    if folder.stat(BATCHES) is not None or folder.stat(SHARDS) is not None:
+        return True
+    try:
+        return not Journal.look(folder.path / JOURNAL, folder.opener).is_empty()
+    except JournalError:  # it is damaged, so there is something in it
+        return True
 
 
 def bring_back(folder: HeldFolder) -> bool:

@@ -59,30 +59,49 @@ def test_a_run_that_stops_with_an_answer_keeps_it_and_nothing_of_the_run_that_it
     assert verify(path).ok
 
 
-@pytest.mark.parametrize("step", range(20))
-def test_a_process_that_is_killed_while_it_replaces_a_run_is_in_nobodys_way(tmp_path, step, monkeypatch):
-    path = tmp_path / "run"
-    write_run(path)
+class Killed(BaseException):
+    """Nothing is done after it: every later step raises it, too."""
 
-    class Killed(BaseException):
-        pass
 
-    steps = iter(range(100))
+@contextlib.contextmanager
+def killed_at(step, monkeypatch):
+    steps = iter(range(1000))
 
-    def killed_at_step(original):
-        def stepping(*args, **kwargs):
+    def stepping(original):
+        def stepped(*args, **kwargs):
             if next(steps) >= step:
                 raise Killed
             return original(*args, **kwargs)
 
-        return stepping
+        return stepped
 
     with monkeypatch.context() as patch:
         for name in ("move", "remove", "subfolder", "remove_subfolder"):
-            patch.setattr(HeldFolder, name, killed_at_step(getattr(HeldFolder, name)))
-        with contextlib.suppress(Killed), RunDirectory.open(path, header(), overwrite=True):
-            pass
+            patch.setattr(HeldFolder, name, stepping(getattr(HeldFolder, name)))
+        with contextlib.suppress(Killed, OptionError):
+            yield
+
+
+@pytest.mark.parametrize("step", range(20))
+def test_a_process_that_is_killed_while_it_replaces_a_run_is_in_nobodys_way(tmp_path, step, monkeypatch):
+    path = tmp_path / "run"
+    write_run(path)
+    with killed_at(step, monkeypatch), RunDirectory.open(path, header(), overwrite=True):
+        pass
     write_run(path, overwrite=True)
     write_run(tmp_path / "reference")
     assert {file.name for file in path.rglob("*")} == {file.name for file in (tmp_path / "reference").rglob("*")}
     assert verify(path).ok
+
+
+@pytest.mark.parametrize("before", ["a sealed run", "an unfinished run"])
+@pytest.mark.parametrize("step", range(0, 90, 3))
+def test_a_run_outlives_a_kill_and_a_second_replacement_that_comes_to_nothing(tmp_path, before, step, monkeypatch):
+    path = tmp_path / "run"
+    BEFORE[before](path)
+    there = tree(path)
+    with killed_at(step, monkeypatch), RunDirectory.open(path, header(), overwrite=True):
+        raise OptionError("no")
+    with pytest.raises(OptionError), RunDirectory.open(path, header(), overwrite=True):
+        raise OptionError("no")
+    assert tree(path) == there
